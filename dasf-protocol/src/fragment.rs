@@ -1,0 +1,357 @@
+//! Payloads that do not fit one frame: cut into fragments, and put together again.
+//!
+//! The whole payload is base64-encoded once and **the base64 text** is cut; each piece travels in a frame of its
+//! own with the properties `fragment` (from 0) and `num_fragments`. A payload that fits one frame is not cut:
+//! Python's client cannot put fragments together, and the TypeScript client hangs on a single one.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use crate::properties::{Properties, key};
+
+/// Cuts a base64 text into pieces of at most `width` bytes.
+///
+/// # Panics
+/// When `width` is 0.
+///
+/// ```
+/// let pieces: Vec<&str> = dasf_protocol::fragment::split("MTIzNDU2Nzg5", 5).collect();
+/// assert_eq!(pieces, ["MTIzN", "DU2Nz", "g5"]);
+/// ```
+pub fn split(base64: &str, width: usize) -> impl ExactSizeIterator<Item = &str> {
+    base64.as_bytes().chunks(width).map(|piece| {
+        // Base64 is ASCII, so no cut falls inside a character; another text yields an empty piece, never a panic.
+        std::str::from_utf8(piece).unwrap_or_default()
+    })
+}
+
+/// Where one fragment belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The index, from 0.
+    pub index: usize,
+    /// How many fragments there are in all; at least 1.
+    pub count: usize,
+}
+
+impl Position {
+    /// Reads the position from a message's properties; `None` for a message that is whole.
+    ///
+    /// # Errors
+    /// [`FragmentError::Position`] when only one of the two numbers is there, or they contradict each other.
+    pub fn of(properties: &Properties) -> Result<Option<Self>, FragmentError> {
+        let number = |key| {
+            let value = properties.get(key).filter(|value| !value.is_null());
+            value.map(|_| {
+                properties
+                    .integer(key)
+                    .and_then(|n| usize::try_from(n).ok())
+            })
+        };
+        match (number(key::FRAGMENT), number(key::NUM_FRAGMENTS)) {
+            (None, None) => Ok(None),
+            (Some(Some(index)), Some(Some(count))) if index < count => {
+                Ok(Some(Self { index, count }))
+            }
+            _ => Err(FragmentError::Position),
+        }
+    }
+}
+
+/// Why fragments cannot be put together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FragmentError {
+    /// `fragment` and `num_fragments` are not two integers of which the first is the smaller.
+    #[error(
+        "the properties fragment and num_fragments must be integers with fragment < num_fragments"
+    )]
+    Position,
+    /// Two fragments of one payload disagree on their number.
+    #[error("one fragment says that there are {expected} in all, another says {found}")]
+    Count {
+        /// What the first fragment said.
+        expected: usize,
+        /// What this one says.
+        found: usize,
+    },
+    /// The fragments held would take more memory than allowed.
+    #[error("the fragments awaiting their rest exceed the limit of {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes of base64 text, over all payloads together.
+        limit: usize,
+    },
+}
+
+/// Puts fragments together, for many payloads at once, within a bound on memory.
+///
+/// Fragments may come in any order and more than once. A payload that violates the rules is forgotten whole.
+///
+/// ```
+/// use std::time::Instant;
+/// use dasf_protocol::fragment::{Position, Reassembler};
+///
+/// let mut reassembler = Reassembler::new(1024);
+/// let now = Instant::now();
+/// assert_eq!(reassembler.insert("call 1", Position { index: 1, count: 2 }, "N=", now)?, None);
+/// let whole = reassembler.insert("call 1", Position { index: 0, count: 2 }, "MT", now)?;
+/// assert_eq!(whole.as_deref(), Some("MTN="));
+/// # Ok::<(), dasf_protocol::fragment::FragmentError>(())
+/// ```
+#[derive(Debug)]
+pub struct Reassembler<K> {
+    limit: usize,
+    held: usize,
+    partial: HashMap<K, Partial>,
+}
+
+#[derive(Debug)]
+struct Partial {
+    pieces: Vec<Option<Box<str>>>,
+    missing: usize,
+    size: usize,
+    last_seen: Instant,
+}
+
+/// What one entry of a payload's list of pieces takes: a message that announces many fragments costs this much
+/// for each, before the first byte of them has come.
+const ENTRY_SIZE: usize = size_of::<Option<Box<str>>>();
+
+impl<K: Eq + Hash> Reassembler<K> {
+    /// A reassembler that holds at most `limit` bytes of unfinished payloads, counted in base64.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            held: 0,
+            partial: HashMap::new(),
+        }
+    }
+
+    /// Adds a fragment. Returns the whole base64 text when it was the last one missing.
+    ///
+    /// # Errors
+    /// [`FragmentError::Count`] and [`FragmentError::TooLarge`]; the payload's other fragments are then dropped.
+    pub fn insert(
+        &mut self,
+        key: K,
+        position: Position,
+        piece: &str,
+        now: Instant,
+    ) -> Result<Option<String>, FragmentError> {
+        let Position { index, count } = position;
+        if count == 1 {
+            return Ok(Some(piece.to_owned()));
+        }
+        if !self.partial.contains_key(&key) {
+            let size = count.saturating_mul(ENTRY_SIZE);
+            if self.held.saturating_add(size) > self.limit {
+                return Err(FragmentError::TooLarge { limit: self.limit });
+            }
+            self.held += size;
+        }
+        let room = self.limit - self.held;
+        let partial = self.partial.entry(key);
+        let mut entry = match partial {
+            std::collections::hash_map::Entry::Occupied(entry) => entry,
+            std::collections::hash_map::Entry::Vacant(entry) => entry.insert_entry(Partial {
+                pieces: vec![None; count],
+                missing: count,
+                size: count * ENTRY_SIZE,
+                last_seen: now,
+            }),
+        };
+        let partial = entry.get_mut();
+        let failure = if partial.pieces.len() != count {
+            Some(FragmentError::Count {
+                expected: partial.pieces.len(),
+                found: count,
+            })
+        } else if partial.pieces[index].is_some() {
+            partial.last_seen = now;
+            return Ok(None);
+        } else if piece.len() > room {
+            Some(FragmentError::TooLarge { limit: self.limit })
+        } else {
+            None
+        };
+        if let Some(failure) = failure {
+            self.held -= entry.remove().size;
+            return Err(failure);
+        }
+        partial.pieces[index] = Some(piece.into());
+        partial.missing -= 1;
+        partial.size += piece.len();
+        partial.last_seen = now;
+        self.held += piece.len();
+        if partial.missing > 0 {
+            return Ok(None);
+        }
+        let partial = entry.remove();
+        self.held -= partial.size;
+        Ok(Some(
+            partial
+                .pieces
+                .into_iter()
+                .flatten()
+                .map(String::from)
+                .collect(),
+        ))
+    }
+
+    /// Forgets a payload's fragments, for a call that nobody waits for any more.
+    pub fn forget(&mut self, key: &K) {
+        if let Some(partial) = self.partial.remove(key) {
+            self.held -= partial.size;
+        }
+    }
+
+    /// Forgets the payloads that got no fragment for `age`, and returns their keys.
+    pub fn forget_older_than(&mut self, age: Duration, now: Instant) -> Vec<K> {
+        let held = &mut self.held;
+        self.partial
+            .extract_if(|_, partial| {
+                let stale = now.saturating_duration_since(partial.last_seen) >= age;
+                if stale {
+                    *held -= partial.size;
+                }
+                stale
+            })
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    /// How many bytes the unfinished payloads take.
+    pub fn held_bytes(&self) -> usize {
+        self.held
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn at(index: usize, count: usize) -> Position {
+        Position { index, count }
+    }
+
+    #[test]
+    fn a_position_needs_two_sound_numbers() {
+        let position = |value| Position::of(&serde_json::from_value(value).unwrap());
+        assert_eq!(position(json!({})), Ok(None));
+        assert_eq!(
+            position(json!({"fragment": null, "num_fragments": null})),
+            Ok(None)
+        );
+        assert_eq!(
+            position(json!({"fragment": "0", "num_fragments": "3"})),
+            Ok(Some(at(0, 3)))
+        );
+        for bad in [
+            json!({"fragment": 0}),
+            json!({"num_fragments": 2}),
+            json!({"fragment": 2, "num_fragments": 2}),
+            json!({"fragment": -1, "num_fragments": 2}),
+            json!({"fragment": "x", "num_fragments": 2}),
+            json!({"fragment": 0, "num_fragments": 0}),
+        ] {
+            assert_eq!(position(bad.clone()), Err(FragmentError::Position), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_single_fragment_is_whole_at_once() {
+        let mut reassembler = Reassembler::new(0);
+        assert_eq!(
+            reassembler.insert(1, at(0, 1), "abc", Instant::now()),
+            Ok(Some("abc".into()))
+        );
+    }
+
+    #[test]
+    fn duplicates_change_nothing() {
+        let mut reassembler = Reassembler::new(1000);
+        let now = Instant::now();
+        assert_eq!(reassembler.insert(1, at(0, 2), "ab", now), Ok(None));
+        assert_eq!(reassembler.insert(1, at(0, 2), "xy", now), Ok(None));
+        assert_eq!(
+            reassembler.insert(1, at(1, 2), "cd", now),
+            Ok(Some("abcd".into()))
+        );
+        assert_eq!(reassembler.held_bytes(), 0);
+    }
+
+    #[test]
+    fn disagreeing_counts_drop_the_payload() {
+        let mut reassembler = Reassembler::new(1000);
+        let now = Instant::now();
+        reassembler.insert(1, at(0, 2), "ab", now).unwrap();
+        let error = reassembler.insert(1, at(2, 3), "ab", now);
+        assert_eq!(
+            error,
+            Err(FragmentError::Count {
+                expected: 2,
+                found: 3
+            })
+        );
+        assert_eq!(reassembler.held_bytes(), 0);
+    }
+
+    #[test]
+    fn the_limit_covers_pieces_and_announcements() {
+        let mut reassembler = Reassembler::new(100);
+        let now = Instant::now();
+        let too_large = Err(FragmentError::TooLarge { limit: 100 });
+        assert_eq!(reassembler.insert(1, at(0, usize::MAX), "", now), too_large);
+        assert_eq!(reassembler.held_bytes(), 0);
+        assert_eq!(
+            reassembler.insert(1, at(0, 2), &"x".repeat(60), now),
+            Ok(None)
+        );
+        assert_eq!(
+            reassembler.insert(1, at(1, 2), &"x".repeat(60), now),
+            too_large
+        );
+        assert_eq!(reassembler.held_bytes(), 0);
+    }
+
+    #[test]
+    fn stale_payloads_are_forgotten() {
+        let mut reassembler = Reassembler::new(1000);
+        let start = Instant::now();
+        reassembler.insert(1, at(0, 2), "ab", start).unwrap();
+        let later = start + Duration::from_secs(10);
+        reassembler.insert(2, at(0, 2), "ab", later).unwrap();
+        assert_eq!(
+            reassembler.forget_older_than(Duration::from_secs(5), later),
+            [1]
+        );
+        reassembler.forget(&2);
+        assert_eq!(reassembler.held_bytes(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_cut_comes_together(
+            text in "[A-Za-z0-9+/]{1,200}",
+            width in 1_usize..50,
+            order in any::<prop::sample::Index>(),
+        ) {
+            let pieces: Vec<&str> = split(&text, width).collect();
+            let count = pieces.len();
+            let mut indices: Vec<usize> = (0..count).collect();
+            indices.rotate_left(order.index(count));
+            indices.reverse();
+            let mut reassembler = Reassembler::new(100_000);
+            let mut whole = None;
+            for (nth, index) in indices.into_iter().enumerate() {
+                prop_assert!(whole.is_none(), "complete after {nth} of {count}");
+                whole = reassembler.insert((), at(index, count), pieces[index], Instant::now()).unwrap();
+            }
+            prop_assert_eq!(whole, Some(text));
+            prop_assert_eq!(reassembler.held_bytes(), 0);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The JSON texts that travel on a WebSocket, one object each.
+//!
+//! A producer socket carries [`Publish`] to the broker and [`Receipt`] back; a consumer socket carries
+//! [`Delivery`] from the broker and [`Acknowledgement`] back.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::properties::Properties;
+
+/// Bytes that a frame should stay below, what a broker adds included: the Django broker refuses frames of about
+/// 1,000,000 bytes, or stores them and fails every later connection.
+pub const MAX_FRAME_SIZE: usize = 1_000_000;
+
+/// Why a text from a broker is not the frame that was expected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The text is not JSON, or lacks what such a frame must have.
+    #[error("not a {expected} frame{}: {source}", id_suffix(.message_id.as_deref()))]
+    Malformed {
+        /// What was expected: `delivery` or `receipt`.
+        expected: &'static str,
+        /// The frame's message id, where it could still be read.
+        message_id: Option<String>,
+        /// What the JSON decoder said.
+        source: serde_json::Error,
+    },
+}
+
+fn id_suffix(message_id: Option<&str>) -> String {
+    message_id
+        .map(|id| format!(" (message {id})"))
+        .unwrap_or_default()
+}
+
+impl FrameError {
+    fn new(expected: &'static str, text: &str, source: serde_json::Error) -> Self {
+        #[derive(Deserialize)]
+        struct Identified {
+            #[serde(rename = "messageId")]
+            message_id: String,
+        }
+        let message_id = serde_json::from_str::<Identified>(text)
+            .ok()
+            .map(|it| it.message_id);
+        Self::Malformed {
+            expected,
+            message_id,
+            source,
+        }
+    }
+
+    /// The id of the message that could not be read, where it could.
+    pub fn message_id(&self) -> Option<&str> {
+        let Self::Malformed { message_id, .. } = self;
+        message_id.as_deref()
+    }
+}
+
+/// A message on its way to the broker.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Publish<'a> {
+    /// The payload in base64; empty where the message has none.
+    pub payload: Cow<'a, str>,
+    /// Comes back in the [`Receipt`], and pairs the two.
+    pub context: Cow<'a, str>,
+    /// The routing data.
+    pub properties: Cow<'a, Properties>,
+}
+
+impl Publish<'_> {
+    /// The frame as JSON text.
+    ///
+    /// ```
+    /// use std::borrow::Cow;
+    /// use dasf_protocol::{Properties, Publish};
+    ///
+    /// let publish = Publish {
+    ///     payload: "NQ==".into(),
+    ///     context: "3".into(),
+    ///     properties: Cow::Owned(Properties::new().with("status", "success")),
+    /// };
+    /// assert_eq!(publish.to_json(), r#"{"payload":"NQ==","context":"3","properties":{"status":"success"}}"#);
+    /// ```
+    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message proves that it cannot happen
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings and a map with string keys always serialize")
+    }
+}
+
+/// The broker's answer to a [`Publish`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Receipt {
+    /// The id that the broker gave the message; absent in some refusals.
+    #[serde(rename = "messageId", default)]
+    pub message_id: Option<String>,
+    /// The `context` of the publish, with the JSON type it had.
+    #[serde(default)]
+    pub context: Value,
+    /// `ok`, or the refusal: a sentence from DASF brokers, `send-error:N` from Pulsar.
+    pub result: String,
+    /// Pulsar's explanation of a refusal.
+    #[serde(rename = "errorMsg", default)]
+    pub error_message: Option<String>,
+}
+
+impl Receipt {
+    /// Reads a receipt.
+    ///
+    /// # Errors
+    /// [`FrameError`] when the text is not JSON or has no `result`.
+    pub fn from_json(text: &str) -> Result<Self, FrameError> {
+        serde_json::from_str(text).map_err(|error| FrameError::new("receipt", text, error))
+    }
+
+    /// The context as the text that was sent, whatever JSON type came back.
+    pub fn context_text(&self) -> Option<Cow<'_, str>> {
+        match &self.context {
+            Value::String(text) => Some(text.into()),
+            Value::Number(number) => Some(number.to_string().into()),
+            _ => None,
+        }
+    }
+
+    /// The broker's reason, where it did not take the message.
+    pub fn refusal(&self) -> Option<String> {
+        match (self.result.as_str(), &self.error_message) {
+            ("ok", _) => None,
+            (code, Some(reason)) => Some(format!("{reason} ({code})")),
+            (reason, None) => Some(reason.to_owned()),
+        }
+    }
+}
+
+/// A message that the broker hands to a consumer.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Delivery {
+    /// The broker's id of the message: the one to acknowledge.
+    #[serde(rename = "messageId")]
+    pub message_id: String,
+    /// The payload in base64; empty where the message has none.
+    #[serde(default)]
+    pub payload: String,
+    /// The routing data.
+    pub properties: Properties,
+}
+
+impl Delivery {
+    /// Reads a delivery.
+    ///
+    /// # Errors
+    /// [`FrameError`] when the text is not JSON, or has no text `messageId` or no object `properties`.
+    pub fn from_json(text: &str) -> Result<Self, FrameError> {
+        serde_json::from_str(text).map_err(|error| FrameError::new("delivery", text, error))
+    }
+}
+
+/// Tells the broker that a message arrived and need not come again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement<'a> {
+    /// The id from the [`Delivery`].
+    #[serde(rename = "messageId", borrow)]
+    pub message_id: Cow<'a, str>,
+}
+
+impl Acknowledgement<'_> {
+    /// The frame as JSON text.
+    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message proves that it cannot happen
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("one string always serializes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_receipt_says_ok_or_why_not() {
+        let ok = r#"{"messageId":"a","context":3,"result":"ok"}"#;
+        let ok = Receipt::from_json(ok).unwrap();
+        assert_eq!(ok.refusal(), None);
+        assert_eq!(ok.context_text().as_deref(), Some("3"));
+
+        let django = r#"{"messageId":"a","context":"3","result":"User is not allowed to publish to this topic"}"#;
+        let django = Receipt::from_json(django).unwrap();
+        assert_eq!(
+            django.refusal().as_deref(),
+            Some("User is not allowed to publish to this topic")
+        );
+
+        let pulsar = r#"{"result":"send-error:3","errorMsg":"Failed to parse","context":null}"#;
+        let pulsar = Receipt::from_json(pulsar).unwrap();
+        assert_eq!(
+            pulsar.refusal().as_deref(),
+            Some("Failed to parse (send-error:3)")
+        );
+        assert_eq!(pulsar.context_text(), None);
+    }
+
+    #[test]
+    fn a_delivery_needs_an_id_and_properties() {
+        let missing = Delivery::from_json(r#"{"messageId":"m1","payload":""}"#).unwrap_err();
+        assert_eq!(missing.message_id(), Some("m1"));
+        assert!(missing.to_string().contains("message m1"), "{missing}");
+
+        let anonymous = Delivery::from_json(r#"{"payload":"","properties":{}}"#).unwrap_err();
+        assert_eq!(anonymous.message_id(), None);
+        assert!(Delivery::from_json("not json").is_err());
+        assert!(Delivery::from_json("[]").is_err());
+
+        let ping = Delivery::from_json(r#"{"messageId":"m2","properties":{},"publishTime":"now"}"#)
+            .unwrap();
+        assert_eq!(ping.payload, "");
+    }
+
+    #[test]
+    fn an_acknowledgement_is_the_id_alone() {
+        let text = Acknowledgement {
+            message_id: "m1".into(),
+        }
+        .to_json();
+        assert_eq!(text, r#"{"messageId":"m1"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn a_published_frame_reads_back_as_a_delivery(payload in "[A-Za-z0-9+/]{0,64}", context in ".*", value in ".*") {
+            let properties = Properties::new().with("requestContext", value);
+            let publish = Publish {
+                payload: payload.as_str().into(),
+                context: context.as_str().into(),
+                properties: Cow::Borrowed(&properties),
+            };
+            let mut json: Value = serde_json::from_str(&publish.to_json()).unwrap();
+            json["messageId"] = "m".into();
+            let delivery = Delivery::from_json(&json.to_string()).unwrap();
+            prop_assert_eq!(delivery.payload, payload);
+            prop_assert_eq!(delivery.properties, properties);
+        }
+
+        #[test]
+        fn no_text_from_the_wire_panics(text in ".*") {
+            let _ = Delivery::from_json(&text);
+            let _ = Receipt::from_json(&text);
+        }
+    }
+}

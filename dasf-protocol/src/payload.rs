@@ -1,0 +1,151 @@
+//! How a request, a result or an error text becomes a payload, and back.
+//!
+//! A payload is the standard base64 of a text. Two faults of existing peers shape the encodings: the TypeScript
+//! client decodes what it receives, and encodes characters up to U+00FF, as Latin-1. So [`to_json`] writes ASCII
+//! only, and [`to_text`] reads as Latin-1 what is not UTF-8.
+
+use std::borrow::Cow;
+use std::io;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter};
+
+/// Why a payload cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// The payload is not standard base64.
+    #[error("the payload is not base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+}
+
+/// Encodes bytes as the payload of a frame.
+pub fn encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Decodes the payload of a frame.
+///
+/// # Errors
+/// [`PayloadError::Base64`] when the payload is not standard base64 with padding.
+pub fn decode(payload: &str) -> Result<Vec<u8>, PayloadError> {
+    Ok(STANDARD.decode(payload)?)
+}
+
+/// The text in a decoded payload: as UTF-8, or as Latin-1 where it is not UTF-8. Every byte sequence has a text.
+///
+/// ```
+/// use dasf_protocol::payload::to_text;
+///
+/// assert_eq!(to_text("Grüße".as_bytes()), "Grüße");
+/// assert_eq!(to_text(b"Gr\xfc\xdfe"), "Grüße");
+/// ```
+pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
+    }
+}
+
+/// JSON in ASCII: every other character is written as `\uXXXX`, and NaN and infinities as `null`.
+///
+/// # Errors
+/// What the value's own `Serialize` reports, and map keys that are neither strings nor numbers.
+///
+/// ```
+/// use dasf_protocol::payload::to_json;
+///
+/// assert_eq!(to_json(&["ä", "🌍"])?, br#"["\u00e4","\ud83c\udf0d"]"#);
+/// assert_eq!(to_json(&f64::NAN)?, b"null");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut json = Vec::with_capacity(128);
+    value.serialize(&mut serde_json::Serializer::with_formatter(
+        &mut json,
+        AsciiFormatter,
+    ))?;
+    Ok(json)
+}
+
+/// Compact JSON whose strings hold ASCII only.
+struct AsciiFormatter;
+
+impl Formatter for AsciiFormatter {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        mut fragment: &str,
+    ) -> io::Result<()> {
+        while let Some(start) = fragment.bytes().position(|byte| !byte.is_ascii()) {
+            let (ascii, rest) = fragment.split_at(start);
+            CompactFormatter.write_string_fragment(writer, ascii)?;
+            let mut characters = rest.chars();
+            if let Some(character) = characters.next() {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+            fragment = characters.as_str();
+        }
+        CompactFormatter.write_string_fragment(writer, fragment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_bad_payload_is_refused() {
+        assert!(matches!(
+            decode("not base64!"),
+            Err(PayloadError::Base64(_))
+        ));
+        assert!(matches!(decode("NQ"), Err(PayloadError::Base64(_))));
+        assert_eq!(decode("NQ==").unwrap(), b"5");
+        assert_eq!(decode("").unwrap(), b"");
+    }
+
+    #[test]
+    fn control_characters_and_quotes_stay_escaped() {
+        let json = to_json("a\u{0}\"\\\n\u{7f}é").unwrap();
+        assert_eq!(json, b"\"a\\u0000\\\"\\\\\\n\x7f\\u00e9\"");
+    }
+
+    #[test]
+    fn numbers_that_json_does_not_know_are_null() {
+        assert_eq!(
+            to_json(&[f64::INFINITY, f64::NEG_INFINITY, 1.0]).unwrap(),
+            b"[null,null,1.0]"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_survive_the_payload(bytes in any::<Vec<u8>>()) {
+            prop_assert_eq!(decode(&encode(&bytes)).unwrap(), bytes);
+        }
+
+        #[test]
+        fn every_text_survives_as_ascii(text in any::<String>(), key in any::<String>()) {
+            let value = json!({key: [text]});
+            let json = to_json(&value).unwrap();
+            prop_assert!(json.is_ascii());
+            prop_assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), value);
+        }
+
+        #[test]
+        fn any_payload_has_a_text(bytes in any::<Vec<u8>>()) {
+            let text = to_text(&bytes);
+            match std::str::from_utf8(&bytes) {
+                Ok(utf8) => prop_assert_eq!(text, utf8),
+                Err(_) => prop_assert_eq!(text.chars().count(), bytes.len()),
+            }
+        }
+    }
+}
