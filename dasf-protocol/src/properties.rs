@@ -231,7 +231,7 @@ impl Properties {
         self.text(key::STATUS)?.parse().ok()
     }
 
-    /// All properties, in the order of their names.
+    /// All properties, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }

@@ -1,0 +1,536 @@
+//! The work of one WebSocket: reading and writing at the same time, in one task and without locks of its own.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use serde::Deserialize;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio_tungstenite::tungstenite;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::hub::{Consumer, Producer};
+use crate::message::Frame;
+use crate::receipt;
+use crate::route::Style;
+
+/// Frames that are read, and deliveries that are taken, before the others get their turn.
+const BATCH: usize = 128;
+
+/// Receipts that may wait for a producer which does not read them. With more, its next frames are not read.
+const MAX_PENDING_RECEIPTS: usize = 16_384;
+
+/// Bytes of such receipts: each carries the context of its frame, which may be long.
+const MAX_PENDING_BYTES: usize = 4 * 1024 * 1024;
+
+/// A peer is lost when the next ping is due after this number of pings without a sign of life.
+const MAX_UNANSWERED_PINGS: u32 = 2;
+
+/// How long the peer may take for its part of the closing handshake.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A WebSocket; not its type, so that tests can put another in its place.
+pub(crate) trait Socket:
+    Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin
+{
+}
+
+impl<S> Socket for S where
+    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin
+{
+}
+
+/// What a socket is for.
+pub(crate) trait Role {
+    /// Whether what waits to be sent still has a worth when the broker closes the socket.
+    const SENDS_THE_REST: bool;
+
+    /// Takes a frame of the peer; may close the socket.
+    fn receive(&mut self, text: &str, outgoing: &mut Outgoing) -> Option<CloseFrame>;
+
+    /// Is called after some frames were taken.
+    fn settle(&mut self);
+
+    /// Adds what is to be sent, or sees to it that the task is woken when there is something.
+    fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>);
+}
+
+/// Messages that wait to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    messages: VecDeque<Message>,
+    bytes: usize,
+}
+
+impl Outgoing {
+    fn push(&mut self, text: impl Into<Utf8Bytes>) {
+        let text = text.into();
+        self.bytes += text.len();
+        self.messages.push_back(Message::Text(text));
+    }
+
+    fn pop(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front()?;
+        if let Message::Text(text) = &message {
+            self.bytes -= text.len();
+        }
+        Some(message)
+    }
+
+    fn is_saturated(&self) -> bool {
+        self.messages.len() >= MAX_PENDING_RECEIPTS || self.bytes >= MAX_PENDING_BYTES
+    }
+}
+
+/// How a connection came to its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The peer closed it.
+    Left,
+    /// It broke, or the peer no longer answers.
+    Lost(String),
+    /// The broker closes it.
+    Closed(CloseFrame),
+}
+
+fn close(code: u16, reason: impl Into<Utf8Bytes>) -> CloseFrame {
+    CloseFrame {
+        code,
+        reason: reason.into(),
+    }
+}
+
+/// Runs a socket to its end, and closes it. The role ends before the socket is closed, so that nothing waits
+/// for a peer that takes its time to say goodbye.
+pub(crate) async fn drive<S: Socket, R: Role>(
+    socket: &mut S,
+    role: R,
+    ping_interval: Duration,
+    max_frame_size: usize,
+    shutdown: CancellationToken,
+) -> End {
+    let mut driver = Driver::new(socket, role, ping_interval, max_frame_size);
+    let end = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => End::Closed(close(close_code::AWAY, "the broker shuts down")),
+        end = poll_fn(|cx| driver.poll(cx)) => end,
+    };
+    let Driver {
+        role, mut outgoing, ..
+    } = driver;
+    drop(role);
+    let goodbye = async {
+        if let End::Closed(frame) = &end {
+            if R::SENDS_THE_REST {
+                while let Some(message) = outgoing.pop() {
+                    socket.feed(message).await?;
+                }
+            }
+            socket.send(Message::Close(Some(frame.clone()))).await?;
+            // The peer's answer, behind what it sent before it knew.
+            while socket.next().await.transpose()?.is_some() {}
+        } else if end == End::Left {
+            socket.close().await?;
+        }
+        Ok::<(), axum::Error>(())
+    };
+    match timeout(CLOSE_TIMEOUT, goodbye).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!("the socket broke while it was closed: {error}"),
+        Err(_) => debug!("the peer did not answer the close frame in time"),
+    }
+    end
+}
+
+struct Driver<'a, S, R> {
+    socket: &'a mut S,
+    role: R,
+    outgoing: Outgoing,
+    /// Whether the socket has taken something that it may not have written yet.
+    unflushed: bool,
+    heartbeat: Interval,
+    /// Pings since the peer was heard. They are counted instead of the time, so that a broker which was
+    /// stopped for a while does not take its own silence for that of the peers.
+    unanswered: u32,
+    max_frame_size: usize,
+}
+
+impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
+    fn new(socket: &'a mut S, role: R, ping_interval: Duration, max_frame_size: usize) -> Self {
+        let mut heartbeat = interval_at(Instant::now() + ping_interval, ping_interval);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            socket,
+            role,
+            outgoing: Outgoing::default(),
+            unflushed: false,
+            heartbeat,
+            unanswered: 0,
+            max_frame_size,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        while self.heartbeat.poll_tick(cx).is_ready() {
+            if self.unanswered == MAX_UNANSWERED_PINGS {
+                let reason = format!("it answered none of {MAX_UNANSWERED_PINGS} pings");
+                return Poll::Ready(End::Lost(reason));
+            }
+            self.unanswered += 1;
+            self.outgoing
+                .messages
+                .push_back(Message::Ping(Vec::new().into()));
+        }
+        loop {
+            let more = match self.read(cx) {
+                Ok(more) => more,
+                Err(end) => return Poll::Ready(end),
+            };
+            self.role.settle();
+            if self.outgoing.messages.is_empty() {
+                self.role.fill(&mut self.outgoing, cx);
+            }
+            let idle = !more && self.outgoing.messages.is_empty();
+            match self.write(cx) {
+                Poll::Ready(Err(error)) => return Poll::Ready(End::Lost(error.to_string())),
+                Poll::Ready(Ok(())) if idle => return Poll::Pending,
+                Poll::Ready(Ok(())) => {}
+                Poll::Pending => {
+                    // Reading goes on while the peer does not read, up to the bound of what waits for it.
+                    if more && !self.outgoing.is_saturated() {
+                        cx.waker().wake_by_ref();
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Reads a batch of frames. Answers whether there may be more, without the task being woken for them.
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        for _ in 0..BATCH {
+            if self.outgoing.is_saturated() {
+                return Ok(true);
+            }
+            let Poll::Ready(received) = self.socket.poll_next_unpin(cx) else {
+                return Ok(false);
+            };
+            self.unanswered = 0;
+            let end = match received {
+                None | Some(Ok(Message::Close(_))) => End::Left,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(Message::Text(text))) => {
+                    match self.role.receive(&text, &mut self.outgoing) {
+                        None => continue,
+                        Some(frame) => End::Closed(frame),
+                    }
+                }
+                Some(Ok(Message::Binary(_))) => End::Closed(close(
+                    close_code::UNSUPPORTED,
+                    "binary frames have no meaning here; send JSON as text",
+                )),
+                Some(Err(error)) => self.broken(error),
+            };
+            return Err(end);
+        }
+        Ok(true)
+    }
+
+    fn broken(&self, error: axum::Error) -> End {
+        let error = error.into_inner();
+        match error.downcast_ref() {
+            Some(tungstenite::Error::Capacity(_)) => End::Closed(close(
+                close_code::SIZE,
+                format!(
+                    "a frame may have {} bytes (max_frame_size)",
+                    self.max_frame_size
+                ),
+            )),
+            Some(tungstenite::Error::Utf8(_)) => {
+                End::Closed(close(close_code::INVALID, "a text frame is not UTF-8"))
+            }
+            _ => End::Lost(error.to_string()),
+        }
+    }
+
+    /// Writes what waits, with one flush for all of it.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+        while !self.outgoing.messages.is_empty() {
+            ready!(self.socket.poll_ready_unpin(cx))?;
+            if let Some(message) = self.outgoing.pop() {
+                Pin::new(&mut *self.socket).start_send(message)?;
+                self.unflushed = true;
+            }
+        }
+        if self.unflushed {
+            ready!(self.socket.poll_flush_unpin(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A socket that publishes.
+pub(crate) struct Publishing {
+    pub(crate) style: Style,
+    pub(crate) producer: Producer,
+}
+
+impl Role for Publishing {
+    const SENDS_THE_REST: bool = true;
+
+    fn receive(&mut self, text: &str, outgoing: &mut Outgoing) -> Option<CloseFrame> {
+        let Frame { context, members } = Frame::parse(text);
+        let receipt = match members {
+            Ok(members) => match self.producer.publish(members) {
+                (message, Ok(())) => receipt::accepted(self.style, message.id(), context),
+                (message, Err(error)) => {
+                    let reason = error.to_string();
+                    self.producer.refused(Some(message.id()), &reason);
+                    receipt::refused(self.style, receipt::REFUSED, &reason, context)
+                }
+            },
+            Err(error) => {
+                let reason = error.to_string();
+                self.producer.refused(None, &reason);
+                receipt::refused(self.style, receipt::BAD_FRAME, &reason, context)
+            }
+        };
+        outgoing.push(receipt);
+        None
+    }
+
+    fn settle(&mut self) {
+        self.producer.wake();
+    }
+
+    fn fill(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {
+        // A producer gets nothing but the receipts of its frames.
+    }
+}
+
+/// A socket that consumes.
+pub(crate) struct Consuming {
+    pub(crate) consumer: Consumer,
+}
+
+/// What a consumer sends. Without a type, it is an acknowledgement.
+#[derive(Deserialize)]
+struct Command<'a> {
+    #[serde(rename = "type", borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(rename = "messageId", borrow, default)]
+    message_id: Cow<'a, str>,
+}
+
+impl Role for Consuming {
+    const SENDS_THE_REST: bool = false;
+
+    fn receive(&mut self, text: &str, _: &mut Outgoing) -> Option<CloseFrame> {
+        let consumer = &mut self.consumer;
+        let command: Command<'_> = match serde_json::from_str(text) {
+            Ok(command) => command,
+            Err(error) => {
+                let (topic, subscription) = (consumer.topic(), consumer.subscription());
+                warn!(%topic, %subscription, "a consumer's frame is no acknowledgement: {error}");
+                return None;
+            }
+        };
+        let known = match &*command.kind {
+            "" => consumer.acknowledge(&command.message_id),
+            "negativeAcknowledge" => consumer.refuse(&command.message_id),
+            "unsubscribe" if consumer.unsubscribe() => {
+                return Some(close(close_code::NORMAL, "unsubscribed"));
+            }
+            "unsubscribe" => {
+                let (topic, subscription) = (consumer.topic(), consumer.subscription());
+                warn!(%topic, %subscription, "not unsubscribed: there are other consumers");
+                return None;
+            }
+            other => {
+                debug!(topic = %consumer.topic(), "ignored a consumer's frame of type {other:?}");
+                return None;
+            }
+        };
+        if !known {
+            debug!(
+                topic = %consumer.topic(), subscription = %consumer.subscription(),
+                message = &*command.message_id,
+                "acknowledged by a socket that has no such message in flight"
+            );
+        }
+        None
+    }
+
+    fn settle(&mut self) {
+        self.consumer.wake();
+    }
+
+    fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
+        self.consumer
+            .take(BATCH, cx.waker(), |text| outgoing.push(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    /// A peer that sends without end, and reads `reads` messages.
+    struct Flood {
+        reads: usize,
+    }
+
+    impl Stream for Flood {
+        type Item = Result<Message, axum::Error>;
+
+        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready(Some(Ok(Message::text("frame"))))
+        }
+    }
+
+    impl Sink<Message> for Flood {
+        type Error = axum::Error;
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+            if self.reads > 0 {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            }
+        }
+
+        fn start_send(mut self: Pin<&mut Self>, _: Message) -> Result<(), axum::Error> {
+            self.reads -= 1;
+            Ok(())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Answers each frame.
+    struct Echo {
+        receipt: String,
+        received: usize,
+    }
+
+    impl Role for Echo {
+        const SENDS_THE_REST: bool = true;
+
+        fn receive(&mut self, _: &str, outgoing: &mut Outgoing) -> Option<CloseFrame> {
+            self.received += 1;
+            outgoing.push(self.receipt.clone());
+            None
+        }
+
+        fn settle(&mut self) {}
+
+        fn fill(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {}
+    }
+
+    /// How many frames are read of a peer that reads `reads` receipts of a length.
+    fn frames_read(receipt: &str, reads: usize) -> usize {
+        let mut socket = Flood { reads };
+        let role = Echo {
+            receipt: receipt.to_owned(),
+            received: 0,
+        };
+        let mut driver = Driver::new(&mut socket, role, Duration::from_secs(30), 1024);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut before = usize::MAX;
+        while driver.role.received != before {
+            before = driver.role.received;
+            assert!(driver.poll(&mut cx).is_pending());
+        }
+        before
+    }
+
+    #[tokio::test]
+    async fn receipts_that_nobody_reads_stop_the_reading() {
+        assert_eq!(frames_read("r", 0), MAX_PENDING_RECEIPTS);
+        assert_eq!(frames_read("r", 500), MAX_PENDING_RECEIPTS + 500);
+        let long = "r".repeat(MAX_PENDING_BYTES / 8);
+        assert_eq!(frames_read(&long, 0), 8);
+        assert_eq!(frames_read(&long, 5), 8 + 5);
+    }
+
+    /// A peer that takes everything and says nothing.
+    #[derive(Default)]
+    struct Silence {
+        taken: Vec<Message>,
+    }
+
+    impl Stream for Silence {
+        type Item = Result<Message, axum::Error>;
+
+        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Pending
+        }
+    }
+
+    impl Sink<Message> for Silence {
+        type Error = axum::Error;
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), axum::Error> {
+            self.taken.push(message);
+            Ok(())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_is_lost_after_two_pings() {
+        let started = Instant::now();
+        let interval = Duration::from_secs(30);
+        let mut socket = Silence::default();
+        let role = Echo {
+            receipt: String::new(),
+            received: 0,
+        };
+        let end = drive(&mut socket, role, interval, 1024, CancellationToken::new()).await;
+        assert_eq!(end, End::Lost("it answered none of 2 pings".to_owned()));
+        assert_eq!(started.elapsed(), interval * 3);
+        assert_eq!(socket.taken, vec![Message::Ping(Vec::new().into()); 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_does_not_wait_for_a_silent_peer() {
+        let shutdown = CancellationToken::new();
+        shutdown.cancel();
+        let started = Instant::now();
+        let mut socket = Silence::default();
+        let role = Echo {
+            receipt: String::new(),
+            received: 0,
+        };
+        let end = drive(&mut socket, role, Duration::from_secs(30), 1024, shutdown).await;
+        let frame = close(close_code::AWAY, "the broker shuts down");
+        assert_eq!(end, End::Closed(frame.clone()));
+        assert_eq!(socket.taken, vec![Message::Close(Some(frame))]);
+        assert_eq!(started.elapsed(), CLOSE_TIMEOUT);
+    }
+}

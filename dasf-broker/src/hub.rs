@@ -1,0 +1,320 @@
+//! All topics of a broker, and the handles by which connections take part in one.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+use axum::extract::ws::Utf8Bytes;
+use dasf_protocol::Subscription;
+use tracing::{debug, info};
+
+use crate::error::{AttachError, PublishError};
+use crate::limits::Limits;
+use crate::message::{Message, MessageIds};
+use crate::route::{ConsumerOptions, TopicName};
+use crate::statistics::Counters;
+use crate::topic::{ConsumerId, Topic, Wakers};
+
+/// The topics of a broker.
+///
+/// Where both are held, the lock of the table is taken before that of a topic.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) counters: Arc<Counters>,
+    ids: MessageIds,
+    topics: Mutex<HashMap<TopicName, Arc<Mutex<Topic>>>>,
+}
+
+/// Locks a mutex whose content no panic leaves half changed: nothing that is run under it panics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now() -> Instant {
+    // Tokio's clock, so that tests can move it.
+    tokio::time::Instant::now().into_std()
+}
+
+fn wake(wakers: &mut Wakers) {
+    for waker in wakers.drain(..) {
+        waker.wake();
+    }
+}
+
+impl Hub {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits: Arc::new(limits),
+            counters: Arc::default(),
+            ids: MessageIds::new(),
+            topics: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn topics(&self) -> usize {
+        lock(&self.topics).len()
+    }
+
+    /// Takes part in a topic, which is made where there is none of the name.
+    fn enter<T>(
+        &self,
+        name: &TopicName,
+        enter: impl FnOnce(&mut Topic) -> Result<T, AttachError>,
+    ) -> Result<(Arc<Mutex<Topic>>, T), AttachError> {
+        let mut topics = lock(&self.topics);
+        let max = self.limits.max_topics;
+        let count = topics.len();
+        // The table stays locked meanwhile, so that nobody finds the topic idle and removes it.
+        match topics.entry(name.clone()) {
+            Entry::Occupied(found) => {
+                let entered = enter(&mut lock(found.get()))?;
+                Ok((found.get().clone(), entered))
+            }
+            Entry::Vacant(_) if count >= max => Err(AttachError::TooManyTopics { max }),
+            Entry::Vacant(vacant) => {
+                let mut topic =
+                    Topic::new(name.clone(), self.limits.clone(), self.counters.clone());
+                let entered = enter(&mut topic)?;
+                Ok((vacant.insert(Arc::new(Mutex::new(topic))).clone(), entered))
+            }
+        }
+    }
+
+    /// Removes a topic that holds nothing.
+    fn leave(&self, name: &TopicName) {
+        let mut topics = lock(&self.topics);
+        if topics.get(name).is_some_and(|topic| lock(topic).is_idle()) {
+            topics.remove(name);
+            debug!(topic = %name, "removed the topic");
+        }
+    }
+
+    pub(crate) fn producer(self: &Arc<Self>, name: TopicName) -> Result<Producer, AttachError> {
+        let (topic, ()) = self.enter(&name, |topic| {
+            topic.attach_producer();
+            Ok(())
+        })?;
+        Ok(Producer {
+            hub: self.clone(),
+            name,
+            topic,
+            wakers: Wakers::new(),
+        })
+    }
+
+    pub(crate) fn consumer(
+        self: &Arc<Self>,
+        name: TopicName,
+        subscription: Subscription,
+        options: &ConsumerOptions,
+    ) -> Result<Consumer, AttachError> {
+        let mut wakers = Wakers::new();
+        let attach = |topic: &mut Topic| topic.attach(&subscription, options, &mut wakers);
+        let (topic, id) = self.enter(&name, attach)?;
+        wake(&mut wakers);
+        Ok(Consumer {
+            hub: self.clone(),
+            name,
+            subscription,
+            topic,
+            id,
+            wakers,
+        })
+    }
+
+    /// Gives up what nobody read in time, in all topics.
+    pub(crate) fn sweep(&self) {
+        let topics: Vec<_> = lock(&self.topics)
+            .iter()
+            .map(|(name, topic)| (name.clone(), topic.clone()))
+            .collect();
+        for (name, topic) in topics {
+            let idle = {
+                let mut topic = lock(&topic);
+                topic.sweep(now());
+                topic.is_idle()
+            };
+            if idle {
+                self.leave(&name);
+            }
+        }
+    }
+}
+
+/// A connected producer. Dropping it disconnects it.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    hub: Arc<Hub>,
+    name: TopicName,
+    topic: Arc<Mutex<Topic>>,
+    wakers: Wakers,
+}
+
+impl Producer {
+    /// Publishes the members of a frame, as the message that is returned. The consumers learn of it by
+    /// [`wake`](Self::wake).
+    pub(crate) fn publish(&mut self, members: &str) -> (Message, Result<(), PublishError>) {
+        let message = Message::new(&self.hub.ids, now(), members);
+        let published = lock(&self.topic).publish(message.clone(), &mut self.wakers);
+        (message, published)
+    }
+
+    /// Tells the consumers that there is something for them.
+    pub(crate) fn wake(&mut self) {
+        wake(&mut self.wakers);
+    }
+
+    /// Counts and logs a frame that was not taken.
+    pub(crate) fn refused(&self, message: Option<&str>, reason: &str) {
+        self.hub.counters.refused.add(1);
+        info!(topic = %self.name, message, "refused a frame: {reason}");
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.wake();
+        let idle = {
+            let mut topic = lock(&self.topic);
+            topic.detach_producer();
+            topic.is_idle()
+        };
+        if idle {
+            self.hub.leave(&self.name);
+        }
+    }
+}
+
+/// A connected consumer. Dropping it disconnects it.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    hub: Arc<Hub>,
+    name: TopicName,
+    subscription: Subscription,
+    topic: Arc<Mutex<Topic>>,
+    id: ConsumerId,
+    wakers: Wakers,
+}
+
+impl Consumer {
+    pub(crate) fn topic(&self) -> &TopicName {
+        &self.name
+    }
+
+    pub(crate) fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
+    /// See [`Topic::take`].
+    pub(crate) fn take(&mut self, max: usize, waker: &Waker, deliver: impl FnMut(Utf8Bytes)) {
+        lock(&self.topic).take(&self.subscription, self.id, max, waker, deliver);
+    }
+
+    /// Acknowledges a message. Answers whether its id was known.
+    pub(crate) fn acknowledge(&mut self, id: &str) -> bool {
+        self.hub.ids.sequence(id).is_some_and(|sequence| {
+            lock(&self.topic).acknowledge(&self.subscription, self.id, sequence, &mut self.wakers)
+        })
+    }
+
+    /// Gives a message back to the subscription. Answers whether its id was known.
+    pub(crate) fn refuse(&mut self, id: &str) -> bool {
+        self.hub.ids.sequence(id).is_some_and(|sequence| {
+            lock(&self.topic).refuse(&self.subscription, self.id, sequence, &mut self.wakers)
+        })
+    }
+
+    /// See [`Topic::unsubscribe`].
+    pub(crate) fn unsubscribe(&mut self) -> bool {
+        lock(&self.topic).unsubscribe(&self.subscription, self.id)
+    }
+
+    /// Tells the other consumers of the subscription that there is something for them.
+    pub(crate) fn wake(&mut self) {
+        wake(&mut self.wakers);
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        let idle = {
+            let mut topic = lock(&self.topic);
+            topic.detach(&self.subscription, self.id, now(), &mut self.wakers);
+            topic.is_idle()
+        };
+        self.wake();
+        if idle {
+            self.hub.leave(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use crate::route::SubscriptionType;
+    use dasf_protocol::Topic;
+
+    const SHARED: ConsumerOptions = ConsumerOptions {
+        kind: SubscriptionType::Shared,
+        durable: true,
+        receiver_queue_size: None,
+    };
+
+    fn name(text: &str) -> TopicName {
+        text.parse::<Topic>().unwrap().into()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn topics_go_when_their_messages_have_expired() {
+        let hub = Arc::new(Hub::new(Limits::default()));
+        let retention = hub.limits.subscription_retention;
+        hub.producer(name("a")).unwrap().publish("}").1.unwrap();
+        let consumer = hub
+            .consumer(name("b"), "s".parse().unwrap(), &SHARED)
+            .unwrap();
+        let mut producer = hub.producer(name("b")).unwrap();
+        producer.publish("}").1.unwrap();
+        drop(consumer);
+        assert_eq!(hub.topics(), 2);
+
+        tokio::time::advance(retention - Duration::from_secs(1)).await;
+        producer.publish("}").1.unwrap();
+        hub.sweep();
+        assert_eq!(hub.counters.read(0, 0).expired, 0);
+
+        tokio::time::advance(Duration::from_secs(1)).await;
+        hub.sweep();
+        // The subscription is gone, and its younger message waits for a reader of any name.
+        assert_eq!(hub.counters.read(0, 0).expired, 2);
+        assert_eq!(hub.topics(), 1);
+        drop(producer);
+        let mut consumer = hub
+            .consumer(name("b"), "t".parse().unwrap(), &SHARED)
+            .unwrap();
+        let mut taken = 0;
+        consumer.take(9, Waker::noop(), |_| taken += 1);
+        assert_eq!(taken, 1);
+    }
+
+    #[test]
+    fn a_topic_that_is_refused_is_not_made() {
+        let hub = Arc::new(Hub::new(Limits {
+            max_topics: 1,
+            ..Limits::default()
+        }));
+        let producer = hub.producer(name("a")).unwrap();
+        assert_eq!(
+            hub.producer(name("b")).unwrap_err(),
+            AttachError::TooManyTopics { max: 1 }
+        );
+        drop(producer);
+        assert_eq!(hub.topics(), 0);
+        hub.producer(name("b")).unwrap();
+    }
+}

@@ -1,0 +1,117 @@
+//! What bounds the memory and the patience of a broker.
+
+use std::time::Duration;
+
+/// The bounds of a broker, each with the setter of [`Builder`](crate::Builder) that changes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) max_frame_size: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) max_topics: usize,
+    pub(crate) max_subscriptions: usize,
+    pub(crate) max_backlog_messages: usize,
+    pub(crate) max_backlog_bytes: usize,
+    pub(crate) receiver_queue_size: usize,
+    pub(crate) max_receiver_queue_size: usize,
+    pub(crate) subscription_retention: Duration,
+    pub(crate) ping_interval: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_frame_size: 1024 * 1024,
+            max_connections: 4096,
+            max_topics: 16_384,
+            max_subscriptions: 256,
+            max_backlog_messages: 10_000,
+            max_backlog_bytes: 64 * 1024 * 1024,
+            receiver_queue_size: 1000,
+            max_receiver_queue_size: 10_000,
+            subscription_retention: Duration::from_secs(600),
+            ping_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Limits {
+    /// The name of a limit that is zero: with it, the broker could do nothing at all.
+    pub(crate) fn zero(&self) -> Option<&'static str> {
+        let zeros = [
+            ("max_frame_size", self.max_frame_size == 0),
+            ("max_connections", self.max_connections == 0),
+            ("max_topics", self.max_topics == 0),
+            ("max_subscriptions", self.max_subscriptions == 0),
+            ("max_backlog_messages", self.max_backlog_messages == 0),
+            ("max_backlog_bytes", self.max_backlog_bytes == 0),
+            ("receiver_queue_size", self.receiver_queue_size == 0),
+            ("max_receiver_queue_size", self.max_receiver_queue_size == 0),
+            (
+                "subscription_retention",
+                self.subscription_retention.is_zero(),
+            ),
+            ("ping_interval", self.ping_interval.is_zero()),
+        ];
+        zeros
+            .into_iter()
+            .find_map(|(name, zero)| zero.then_some(name))
+    }
+
+    /// How many unacknowledged messages a consumer gets that asked for `requested`.
+    pub(crate) fn permits(&self, requested: Option<usize>) -> usize {
+        requested
+            .unwrap_or(self.receiver_queue_size)
+            .clamp(1, self.max_receiver_queue_size)
+    }
+
+    /// The limit that a backlog of this size exceeds. Bytes are those of whole deliveries, with what the broker adds.
+    pub(crate) fn exceeds_backlog(&self, messages: usize, bytes: usize) -> Option<FullLimit> {
+        if messages > self.max_backlog_messages {
+            Some(FullLimit {
+                name: "max_backlog_messages",
+                value: self.max_backlog_messages,
+            })
+        } else if bytes > self.max_backlog_bytes {
+            Some(FullLimit {
+                name: "max_backlog_bytes",
+                value: self.max_backlog_bytes,
+            })
+        } else {
+            None
+        }
+    }
+}
+
+/// The limit of a backlog that one more message would exceed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FullLimit {
+    pub(crate) name: &'static str,
+    pub(crate) value: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_limit_is_named() {
+        assert_eq!(Limits::default().zero(), None);
+        let limits = Limits {
+            max_topics: 0,
+            ..Limits::default()
+        };
+        assert_eq!(limits.zero(), Some("max_topics"));
+    }
+
+    #[test]
+    fn permits_are_clamped() {
+        let limits = Limits::default();
+        assert_eq!(limits.permits(None), 1000);
+        assert_eq!(limits.permits(Some(0)), 1);
+        assert_eq!(limits.permits(Some(7)), 7);
+        assert_eq!(
+            limits.permits(Some(usize::MAX)),
+            limits.max_receiver_queue_size
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! The door of the broker: how many connections it holds, how long they may take for the handshake, and how
+//! they end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Sleep, sleep, timeout};
+use tracing::debug;
+
+/// How long a connection may stay without a WebSocket.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections beyond those with a WebSocket: the ones that shake hands, are told a refusal, or ask for health.
+const SPARE_CONNECTIONS: usize = 64;
+
+/// How long, and how far, the rest of a peer's data is read after the last word to it.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+const LINGER_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A listening socket with a limited number of connections; more wait until one has ended.
+#[derive(Debug)]
+pub(crate) struct Door {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+impl Door {
+    pub(crate) fn new(listener: TcpListener, max_connections: usize) -> Self {
+        let places = max_connections
+            .saturating_add(SPARE_CONNECTIONS)
+            .min(Semaphore::MAX_PERMITS);
+        Self {
+            listener,
+            places: Arc::new(Semaphore::new(places)),
+        }
+    }
+}
+
+impl Listener for Door {
+    type Io = Visit;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Visit, SocketAddr) {
+        // It could only fail on a semaphore that was closed, and nobody closes this one.
+        let place = self.places.clone().acquire_owned().await.ok();
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%address, "cannot set TCP_NODELAY: {error}");
+        }
+        let visit = Visit {
+            stream: Some(stream),
+            place,
+            deadline: Some(Box::pin(sleep(HANDSHAKE_TIMEOUT))),
+            visitor: Visitor {
+                address,
+                state: Arc::default(),
+            },
+        };
+        (visit, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// What the handler of a request knows of its connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Visitor {
+    pub(crate) address: SocketAddr,
+    state: Arc<VisitState>,
+}
+
+#[derive(Debug, Default)]
+struct VisitState {
+    upgraded: AtomicBool,
+    lingers: AtomicBool,
+}
+
+impl Visitor {
+    /// The connection becomes a WebSocket, which may stay as long as it likes.
+    pub(crate) fn upgraded(&self) {
+        self.state.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// When the connection is dropped, the peer's data is read on for a while.
+    ///
+    /// A socket that is closed with unread data resets the connection, and the peer may never see the last
+    /// frame, which says why it was closed.
+    pub(crate) fn linger(&self) {
+        self.state.lingers.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Connected<IncomingStream<'_, Door>> for Visitor {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+        stream.io().visitor.clone()
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    /// Is there until the drop.
+    stream: Option<TcpStream>,
+    place: Option<OwnedSemaphorePermit>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    visitor: Visitor,
+}
+
+impl Visit {
+    fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        self.stream
+            .as_mut()
+            .map(Pin::new)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl AsyncRead for Visit {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.deadline.is_some() && self.visitor.state.upgraded.load(Ordering::Relaxed) {
+            self.deadline = None;
+        }
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        self.stream()?.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Visit {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream()?.poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream()?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream()?.poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream()?.poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if !self.visitor.state.lingers.load(Ordering::Relaxed) {
+            return;
+        }
+        let (stream, place) = (self.stream.take(), self.place.take());
+        if let (Some(stream), Ok(runtime)) = (stream, Handle::try_current()) {
+            runtime.spawn(async move {
+                // Whatever goes wrong here, the connection is over.
+                let _ = timeout(LINGER_TIMEOUT, drain(stream)).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+/// Says that nothing more is sent, and reads until the peer says so as well.
+async fn drain(mut stream: TcpStream) -> io::Result<u64> {
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    async fn visit() -> (TcpStream, Visit) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (visit, address) = Door::new(listener, 1).accept().await;
+        assert_eq!(address, peer.local_addr().unwrap());
+        (peer, visit)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_handshake_ends() {
+        let (_peer, mut visit) = visit().await;
+        let started = Instant::now();
+        let error = visit.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        // Tokio's timer counts in whole milliseconds.
+        assert_eq!(started.elapsed().as_secs(), HANDSHAKE_TIMEOUT.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_websocket_may_stay() {
+        let (mut peer, mut visit) = visit().await;
+        visit.visitor.upgraded();
+        assert!(
+            timeout(HANDSHAKE_TIMEOUT * 2, visit.read_u8())
+                .await
+                .is_err()
+        );
+        peer.write_u8(7).await.unwrap();
+        assert_eq!(visit.read_u8().await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn a_peer_with_unread_data_gets_the_last_word() {
+        let (mut peer, mut visit) = visit().await;
+        peer.write_all(&[0; 100_000]).await.unwrap();
+        visit.write_all(b"too much").await.unwrap();
+        visit.visitor.linger();
+        drop(visit);
+        peer.shutdown().await.unwrap();
+        let mut last = String::new();
+        peer.read_to_string(&mut last).await.unwrap();
+        assert_eq!(last, "too much");
+    }
+}

@@ -1,0 +1,221 @@
+//! The broker as a program. See `dasf-broker --help`.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use dasf_broker::{Broker, Builder};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
+
+/// A message broker for DASF modules and their clients, in one process and in memory
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Address and port to listen on; port 0 takes any free port, 0.0.0.0 all addresses of this machine
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    bind: SocketAddr,
+
+    /// Secret that modules and clients must bring
+    #[arg(long, env = "DASF_BROKER_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+
+    /// What to report on stderr: off, error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: LevelFilter,
+
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// Left out, a limit has the library's default.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+struct Limits {
+    /// Bytes of a frame [default: 1048576]
+    #[arg(long, value_name = "BYTES")]
+    max_frame_size: Option<usize>,
+
+    /// Open WebSockets [default: 4096]
+    #[arg(long, value_name = "NUMBER")]
+    max_connections: Option<usize>,
+
+    /// Topics [default: 16384]
+    #[arg(long, value_name = "NUMBER")]
+    max_topics: Option<usize>,
+
+    /// Subscriptions of a topic [default: 256]
+    #[arg(long, value_name = "NUMBER")]
+    max_subscriptions: Option<usize>,
+
+    /// Messages that a subscription holds [default: 10000]
+    #[arg(long, value_name = "NUMBER")]
+    max_backlog_messages: Option<usize>,
+
+    /// Bytes of these messages together [default: 67108864]
+    #[arg(long, value_name = "BYTES")]
+    max_backlog_bytes: Option<usize>,
+
+    /// Unacknowledged messages of a consumer that does not ask for a number [default: 1000]
+    #[arg(long, value_name = "NUMBER")]
+    receiver_queue_size: Option<usize>,
+
+    /// Unacknowledged messages of any consumer [default: 10000]
+    #[arg(long, value_name = "NUMBER")]
+    max_receiver_queue_size: Option<usize>,
+
+    /// Seconds for which messages are kept while nobody reads them [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    subscription_retention: Option<u64>,
+
+    /// Seconds between two pings of a peer [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    ping_interval: Option<u64>,
+}
+
+impl Arguments {
+    fn builder(self) -> Builder {
+        fn set<T>(
+            builder: Builder,
+            value: Option<T>,
+            setter: impl FnOnce(Builder, T) -> Builder,
+        ) -> Builder {
+            match value {
+                Some(value) => setter(builder, value),
+                None => builder,
+            }
+        }
+
+        let limits = self.limits;
+        let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
+        let builder = Broker::builder().bind(self.bind);
+        let builder = set(builder, self.token, Builder::token);
+        let builder = set(builder, limits.max_frame_size, Builder::max_frame_size);
+        let builder = set(builder, limits.max_connections, Builder::max_connections);
+        let builder = set(builder, limits.max_topics, Builder::max_topics);
+        let builder = set(
+            builder,
+            limits.max_subscriptions,
+            Builder::max_subscriptions,
+        );
+        let builder = set(
+            builder,
+            limits.max_backlog_messages,
+            Builder::max_backlog_messages,
+        );
+        let builder = set(
+            builder,
+            limits.max_backlog_bytes,
+            Builder::max_backlog_bytes,
+        );
+        let builder = set(
+            builder,
+            limits.receiver_queue_size,
+            Builder::receiver_queue_size,
+        );
+        let builder = set(
+            builder,
+            limits.max_receiver_queue_size,
+            Builder::max_receiver_queue_size,
+        );
+        let builder = set(
+            builder,
+            seconds(limits.subscription_retention),
+            Builder::subscription_retention,
+        );
+        set(
+            builder,
+            seconds(limits.ping_interval),
+            Builder::ping_interval,
+        )
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Nothing of the libraries below: at their finest level they write whole handshakes, with the tokens.
+    let filter = Targets::new().with_target("dasf_broker", arguments.log_level);
+    let log = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_filter(filter);
+    tracing_subscriber::registry().with(log).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(format_args!("cannot start the runtime: {error}")),
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(error),
+    }
+}
+
+fn failed(error: impl Display) -> ExitCode {
+    // Where stderr is gone, the exit code has to say it alone.
+    let _ = writeln!(io::stderr(), "dasf-broker: {error}");
+    ExitCode::FAILURE
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    // Before anybody can know that the broker runs, and stop it.
+    let mut signals = Signals::new()?;
+    let broker = arguments.builder().start().await?;
+    // A broker whose stdout is closed serves all the same.
+    let _ = writeln!(
+        io::stdout(),
+        "dasf-broker listens on {}; give modules and clients the URL {}",
+        broker.local_addr(),
+        broker.url()
+    );
+    signals.stop().await;
+    broker.shutdown().await;
+    Ok(())
+}
+
+/// The signals that ask the program to stop.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self {
+            interrupt,
+            terminate,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The signal that asks the program to stop.
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn stop(&mut self) {
+        self.0.recv().await;
+    }
+}

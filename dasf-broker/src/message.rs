@@ -1,0 +1,366 @@
+//! A message: from the bytes a producer sent to the text every consumer gets.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use axum::extract::ws::Utf8Bytes;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// Why a text is no message.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FrameError {
+    #[error(
+        "the frame is not a JSON object ({0}); send {{\"payload\": …, \"context\": …, \"properties\": {{…}}}}"
+    )]
+    Json(#[from] serde_json::Error),
+    #[error(
+        "the frame is not a JSON object; send {{\"payload\": …, \"context\": …, \"properties\": {{…}}}}"
+    )]
+    NotAnObject,
+    #[error("the properties are not a JSON object; send them as one, or leave them out")]
+    Properties,
+    #[error("the frame has a {0:?} of its own; leave it out, the broker adds it")]
+    Reserved(&'static str),
+}
+
+/// The parts of a frame that matter to the broker. The payload is checked to be JSON and nothing more.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    context: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    properties: Option<&'a RawValue>,
+    #[serde(rename = "messageId", borrow, default, deserialize_with = "present")]
+    message_id: Option<&'a RawValue>,
+    #[serde(rename = "publishTime", borrow, default, deserialize_with = "present")]
+    publish_time: Option<&'a RawValue>,
+}
+
+/// Keeps a `null` apart from a key that is not there.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A frame of a producer.
+#[derive(Debug)]
+pub(crate) struct Frame<'a> {
+    /// The value of `context`, as it was written; `null` where there is none.
+    pub(crate) context: &'a str,
+    /// The frame after its opening brace, or why it is no message.
+    pub(crate) members: Result<&'a str, FrameError>,
+}
+
+impl<'a> Frame<'a> {
+    pub(crate) fn parse(text: &'a str) -> Self {
+        // An array must be told from an object here: the derived code would take its items for the fields.
+        let Some(members) = text.trim_ascii_start().strip_prefix('{') else {
+            let error = serde_json::from_str::<IgnoredAny>(text)
+                .map_or_else(FrameError::Json, |_| FrameError::NotAnObject);
+            return Self {
+                context: "null",
+                members: Err(error),
+            };
+        };
+        let envelope: Envelope<'_> = match serde_json::from_str(text) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                return Self {
+                    context: "null",
+                    members: Err(error.into()),
+                };
+            }
+        };
+        let members = if envelope.message_id.is_some() {
+            Err(FrameError::Reserved("messageId"))
+        } else if envelope.publish_time.is_some() {
+            Err(FrameError::Reserved("publishTime"))
+        } else if envelope
+            .properties
+            .is_some_and(|it| !it.get().starts_with('{'))
+        {
+            Err(FrameError::Properties)
+        } else {
+            Ok(members)
+        };
+        Self {
+            context: envelope.context.map_or("null", RawValue::get),
+            members,
+        }
+    }
+}
+
+/// Numbers the messages of a broker, and writes the numbers as UUIDs.
+///
+/// A UUID of version 8 leaves its bits to whoever makes it. Here the first half is random and marks the
+/// broker's run, the second counts: as unique as a random one, cheaper, and an acknowledgement names its
+/// message without a table.
+#[derive(Debug)]
+pub(crate) struct MessageIds {
+    run: u64,
+    next: AtomicU64,
+}
+
+/// The variant bits that RFC 9562 asks for at the start of the second half.
+const VARIANT: u64 = 0b10 << 62;
+
+impl MessageIds {
+    pub(crate) fn new() -> Self {
+        let (random, _) = Uuid::new_v4().as_u64_pair();
+        Self {
+            run: random & !0xF000 | 0x8000,
+            next: AtomicU64::new(0),
+        }
+    }
+
+    fn next(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn uuid(&self, sequence: u64) -> Uuid {
+        Uuid::from_u64_pair(self.run, VARIANT | sequence)
+    }
+
+    /// The number of the message that an id names, if this broker's run made it.
+    pub(crate) fn sequence(&self, id: &str) -> Option<u64> {
+        let (run, sequence) = Uuid::try_parse(id).ok()?.as_u64_pair();
+        (run == self.run && sequence & VARIANT == VARIANT).then_some(sequence & !VARIANT)
+    }
+}
+
+const ID_KEY: &str = "{\"messageId\":\"";
+const TIME_KEY: &str = "\",\"publishTime\":\"";
+const TIME_EXAMPLE: &str = "2026-11-22T10:52:08.353669+00:00";
+
+/// A message as its consumers get it. All clones share one text.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    /// Its place among all messages of the broker.
+    pub(crate) sequence: u64,
+    /// When it was accepted.
+    pub(crate) published: Instant,
+    /// The whole delivery: the producer's object with `messageId` and `publishTime` in front.
+    pub(crate) text: Utf8Bytes,
+}
+
+impl Message {
+    /// Makes the message out of what followed the opening brace of a producer's frame.
+    pub(crate) fn new(ids: &MessageIds, published: Instant, members: &str) -> Self {
+        let sequence = ids.next();
+        let separator = if members.trim_ascii_start().starts_with('}') {
+            "\""
+        } else {
+            "\","
+        };
+        let head =
+            ID_KEY.len() + uuid::fmt::Hyphenated::LENGTH + TIME_KEY.len() + TIME_EXAMPLE.len();
+        // The exact size, so that turning the text into shared bytes does not copy it again.
+        let mut text = String::with_capacity(head + separator.len() + members.len());
+        text.push_str(ID_KEY);
+        let mut id = Uuid::encode_buffer();
+        text.push_str(ids.uuid(sequence).hyphenated().encode_lower(&mut id));
+        text.push_str(TIME_KEY);
+        push_time(&mut text, SystemTime::now());
+        text.push_str(separator);
+        text.push_str(members);
+        Self {
+            sequence,
+            published,
+            text: text.into(),
+        }
+    }
+
+    /// The id as its consumers read it.
+    pub(crate) fn id(&self) -> &str {
+        &self.text[ID_KEY.len()..ID_KEY.len() + uuid::fmt::Hyphenated::LENGTH]
+    }
+
+    /// The bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.text.len()
+    }
+}
+
+/// Appends a time as RFC 3339 in UTC with microseconds, from 1970 to 9999.
+fn push_time(text: &mut String, time: SystemTime) {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = since_epoch.as_secs();
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Years are counted from March, so that a leap day ends one and months have a regular length; day 0 is
+    // then 0000-03-01. After Howard Hinnant's `civil_from_days`.
+    let day = days + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = match (era * 400 + year, month) {
+        (year, 0..10) => (year, month + 3),
+        (year, _) => (year + 1, month - 9),
+    };
+
+    push_number(text, year, 4);
+    for (separator, number) in [
+        ('-', month),
+        ('-', day),
+        ('T', second / 3600),
+        (':', second / 60 % 60),
+        (':', second % 60),
+    ] {
+        text.push(separator);
+        push_number(text, number, 2);
+    }
+    text.push('.');
+    push_number(text, u64::from(since_epoch.subsec_micros()), 6);
+    text.push_str("+00:00");
+}
+
+/// Appends the last `digits` decimal digits of a number.
+fn push_number(text: &mut String, number: u64, digits: u32) {
+    for power in (0..digits).rev() {
+        let digit = number / 10_u64.pow(power) % 10;
+        text.push(char::from(b'0' + digit as u8));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    fn message(frame: &str) -> Message {
+        let members = Frame::parse(frame).members.unwrap();
+        Message::new(&MessageIds::new(), Instant::now(), members)
+    }
+
+    fn time(micros: u64) -> String {
+        let mut text = String::new();
+        push_time(&mut text, UNIX_EPOCH + Duration::from_micros(micros));
+        text
+    }
+
+    #[test]
+    fn a_time_is_rfc_3339() {
+        assert_eq!(time(0), "1970-01-01T00:00:00.000000+00:00");
+        assert_eq!(
+            time(951_782_400_000_000),
+            "2000-02-29T00:00:00.000000+00:00"
+        );
+        assert_eq!(
+            time(1_709_251_199_999_999),
+            "2024-02-29T23:59:59.999999+00:00"
+        );
+        assert_eq!(
+            time(1_709_251_200_000_000),
+            "2024-03-01T00:00:00.000000+00:00"
+        );
+        assert_eq!(
+            time(1_795_344_728_353_669),
+            "2026-11-22T10:52:08.353669+00:00"
+        );
+        assert_eq!(
+            time(4_107_542_400_000_000),
+            "2100-03-01T00:00:00.000000+00:00"
+        );
+        assert_eq!(
+            time(253_402_300_799_000_000),
+            "9999-12-31T23:59:59.000000+00:00"
+        );
+        assert_eq!(time(1).len(), TIME_EXAMPLE.len());
+    }
+
+    #[test]
+    fn an_id_is_a_uuid_that_finds_its_message() {
+        let ids = MessageIds::new();
+        let message = Message::new(&ids, Instant::now(), "}");
+        let uuid = Uuid::parse_str(message.id()).unwrap();
+        assert_eq!(uuid.get_version_num(), 8);
+        assert_eq!(uuid.get_variant(), uuid::Variant::RFC4122);
+        assert_eq!(ids.sequence(message.id()), Some(0));
+        assert_eq!(Message::new(&ids, Instant::now(), "}").sequence, 1);
+        assert_eq!(MessageIds::new().sequence(message.id()), None);
+        assert_eq!(ids.sequence("CAAQAA=="), None);
+    }
+
+    #[test]
+    fn a_delivery_is_the_frame_with_id_and_time() {
+        let message = message(
+            r#" { "payload": "NQ==", "context": 3, "properties": {"a": "b"}, "key": null }"#,
+        );
+        let mut delivery: Value = serde_json::from_str(&message.text).unwrap();
+        let delivery = delivery.as_object_mut().unwrap();
+        assert_eq!(delivery.remove("messageId"), Some(json!(message.id())));
+        let time = delivery.remove("publishTime").unwrap();
+        assert_eq!(time.as_str().map(str::len), Some(TIME_EXAMPLE.len()));
+        let rest = json!({"payload": "NQ==", "context": 3, "properties": {"a": "b"}, "key": null});
+        assert_eq!(Value::Object(delivery.clone()), rest);
+    }
+
+    #[test]
+    fn an_empty_frame_makes_a_delivery() {
+        let delivery: Value = serde_json::from_str(&message("{ }").text).unwrap();
+        assert_eq!(delivery.as_object().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_context_comes_back_as_it_was_written() {
+        for context in ["3", "\"3\"", "1.50", "null", r#"{"a": [1, "\u00e4"]}"#] {
+            let text = format!(r#"{{"context": {context} , "payload": ""}}"#);
+            assert_eq!(Frame::parse(&text).context, context);
+        }
+        assert_eq!(Frame::parse("{}").context, "null");
+    }
+
+    #[test]
+    fn what_is_no_message_is_told() {
+        for (text, context, reason) in [
+            ("not json", "null", "not a JSON object"),
+            ("", "null", "not a JSON object"),
+            ("{\"payload\": ", "null", "not a JSON object"),
+            ("{} {}", "null", "not a JSON object"),
+            ("[null, {}]", "null", "not a JSON object"),
+            ("5", "null", "not a JSON object"),
+            (r#"{"context":7,"messageId":null}"#, "7", "\"messageId\""),
+            (
+                r#"{"context":7,"publishTime":"now"}"#,
+                "7",
+                "\"publishTime\"",
+            ),
+            (r#"{"context":7,"properties":null}"#, "7", "properties"),
+            (r#"{"context":7,"properties":[]}"#, "7", "properties"),
+            (
+                r#"{"context":7,"message\u0049d":"x"}"#,
+                "7",
+                "\"messageId\"",
+            ),
+        ] {
+            let frame = Frame::parse(text);
+            assert_eq!(frame.context, context, "{text}");
+            let error = frame.members.unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_frame_panics_and_what_is_taken_stays_json(text in "[{}\\[\\]\",:a1 \\\\]{0,24}|\\PC*") {
+            if let Ok(members) = Frame::parse(&text).members {
+                let message = Message::new(&MessageIds::new(), Instant::now(), members);
+                prop_assert!(serde_json::from_str::<IgnoredAny>(&message.text).is_ok());
+                prop_assert_eq!(message.text.len(), message.size());
+            }
+        }
+
+        #[test]
+        fn every_number_survives_its_id(sequence in 0..u64::MAX >> 2) {
+            let ids = MessageIds::new();
+            prop_assert_eq!(ids.sequence(&ids.uuid(sequence).to_string()), Some(sequence));
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! From the path and query of a handshake to what it asks for.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use dasf_protocol::{Subscription, Topic};
+
+use crate::error::RouteError;
+
+/// Whose conventions a socket follows in its path, its defaults and its receipts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    Dasf,
+    Pulsar,
+}
+
+/// What makes two topics the same one: all but the persistence, since everything is kept in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct TopicName {
+    tenant: Cow<'static, str>,
+    namespace: Cow<'static, str>,
+    topic: Topic,
+}
+
+const DEFAULT_TENANT: &str = "public";
+const DEFAULT_NAMESPACE: &str = "default";
+
+impl From<Topic> for TopicName {
+    /// The topic that a DASF path means: Pulsar's defaults.
+    fn from(topic: Topic) -> Self {
+        Self {
+            tenant: DEFAULT_TENANT.into(),
+            namespace: DEFAULT_NAMESPACE.into(),
+            topic,
+        }
+    }
+}
+
+impl fmt::Display for TopicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            tenant,
+            namespace,
+            topic,
+        } = self;
+        if tenant == DEFAULT_TENANT && namespace == DEFAULT_NAMESPACE {
+            write!(f, "{topic}")
+        } else {
+            write!(f, "{tenant}/{namespace}/{topic}")
+        }
+    }
+}
+
+/// How the consumers of a subscription divide its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SubscriptionType {
+    /// There is one consumer, which gets them all.
+    Exclusive,
+    /// Each message goes to one of the consumers.
+    Shared,
+}
+
+/// What the query of a consumer asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConsumerOptions {
+    pub(crate) kind: SubscriptionType,
+    /// Whether the subscription outlives its last consumer.
+    pub(crate) durable: bool,
+    pub(crate) receiver_queue_size: Option<usize>,
+}
+
+/// What a path asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    Health,
+    Producer {
+        style: Style,
+        topic: TopicName,
+    },
+    Consumer {
+        style: Style,
+        topic: TopicName,
+        subscription: Subscription,
+    },
+}
+
+impl Route {
+    /// Reads a path as it stands in the request line. Empty segments do not count, so that base URLs may end
+    /// in `/`. The number of segments decides between the styles: `/ws/v2/x` is the DASF topic `v2`.
+    pub(crate) fn parse(path: &str) -> Result<Self, RouteError> {
+        let segments: Vec<_> = path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .collect();
+        match *segments.as_slice() {
+            ["health"] => Ok(Self::Health),
+            ["ws", topic] => Ok(Self::Producer {
+                style: Style::Dasf,
+                topic: decode(topic)?.parse::<Topic>()?.into(),
+            }),
+            ["ws", topic, subscription] => Ok(Self::Consumer {
+                style: Style::Dasf,
+                topic: decode(topic)?.parse::<Topic>()?.into(),
+                subscription: decode(subscription)?.parse()?,
+            }),
+            [
+                "ws",
+                "v2",
+                "producer",
+                persistence,
+                tenant,
+                namespace,
+                topic,
+            ] => Ok(Self::Producer {
+                style: Style::Pulsar,
+                topic: pulsar_topic(persistence, tenant, namespace, topic)?,
+            }),
+            [
+                "ws",
+                "v2",
+                "consumer",
+                persistence,
+                tenant,
+                namespace,
+                topic,
+                subscription,
+            ] => Ok(Self::Consumer {
+                style: Style::Pulsar,
+                topic: pulsar_topic(persistence, tenant, namespace, topic)?,
+                subscription: decode(subscription)?.parse()?,
+            }),
+            _ => Err(RouteError::Unknown),
+        }
+    }
+}
+
+fn pulsar_topic(
+    persistence: &str,
+    tenant: &str,
+    namespace: &str,
+    topic: &str,
+) -> Result<TopicName, RouteError> {
+    let persistence = decode(persistence)?;
+    if !matches!(&*persistence, "persistent" | "non-persistent") {
+        return Err(RouteError::Persistence {
+            persistence: persistence.into_owned(),
+        });
+    }
+    Ok(TopicName {
+        tenant: scope("tenant", tenant)?,
+        namespace: scope("namespace", namespace)?,
+        topic: decode(topic)?.parse()?,
+    })
+}
+
+/// A tenant or namespace, with the characters that Pulsar allows in them.
+fn scope(kind: &'static str, segment: &str) -> Result<Cow<'static, str>, RouteError> {
+    let name = decode(segment)?.into_owned();
+    let accepts = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '=');
+    if name.len() <= 255 && name.chars().all(accepts) {
+        Ok(name.into())
+    } else {
+        Err(RouteError::Scope { kind, name })
+    }
+}
+
+/// The query parameters of a handshake, in the order in which they stand there.
+pub(crate) struct Query<'a>(&'a str);
+
+impl<'a> Query<'a> {
+    pub(crate) fn new(query: Option<&'a str>) -> Self {
+        Self(query.unwrap_or_default())
+    }
+
+    /// The first value of a parameter. A `+` stays one: tokens contain it, and no value contains a space.
+    pub(crate) fn get(&self, name: &str) -> Result<Option<Cow<'a, str>>, RouteError> {
+        self.0
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| decode(value))
+            .transpose()
+    }
+
+    /// What a consumer asks for. Parameters that are not offered are ignored, as they ask for nothing that
+    /// could be missed: delays, names and the like.
+    pub(crate) fn consumer_options(&self, style: Style) -> Result<ConsumerOptions, RouteError> {
+        let kind = match self.get("subscriptionType")?.as_deref() {
+            Some("Exclusive") => SubscriptionType::Exclusive,
+            Some("Shared") => SubscriptionType::Shared,
+            Some(other) => {
+                return Err(RouteError::SubscriptionType {
+                    value: other.to_owned(),
+                });
+            }
+            None => match style {
+                // Modules in Python name their subscription by the second in which they start: two of the
+                // same second must not shut each other out.
+                Style::Dasf => SubscriptionType::Shared,
+                Style::Pulsar => SubscriptionType::Exclusive,
+            },
+        };
+        let durable = match self.get("subscriptionMode")?.as_deref() {
+            None | Some("Durable") => true,
+            Some("NonDurable") => false,
+            Some(other) => {
+                return Err(RouteError::SubscriptionMode {
+                    value: other.to_owned(),
+                });
+            }
+        };
+        let receiver_queue_size = match self.get("receiverQueueSize")? {
+            None => None,
+            Some(value) => match value.parse() {
+                Ok(size) => Some(size),
+                Err(_) => {
+                    return Err(RouteError::ReceiverQueueSize {
+                        value: value.into_owned(),
+                    });
+                }
+            },
+        };
+        Ok(ConsumerOptions {
+            kind,
+            durable,
+            receiver_queue_size,
+        })
+    }
+}
+
+/// Undoes percent-encoding.
+fn decode(text: &str) -> Result<Cow<'_, str>, RouteError> {
+    if !text.contains('%') {
+        return Ok(text.into());
+    }
+    let wrong = || RouteError::Encoding {
+        text: text.to_owned(),
+    };
+    let digit = |byte: Option<u8>| {
+        byte.and_then(|byte| char::from(byte).to_digit(16))
+            .and_then(|digit| u8::try_from(digit).ok())
+            .ok_or_else(wrong)
+    };
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => digit(bytes.next())? * 16 + digit(bytes.next())?,
+            other => other,
+        });
+    }
+    String::from_utf8(decoded)
+        .map(Cow::Owned)
+        .map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn producer(style: Style, topic: &str) -> Result<Route, RouteError> {
+        let topic = topic.parse::<Topic>().unwrap().into();
+        Ok(Route::Producer { style, topic })
+    }
+
+    fn consumer(style: Style, topic: &str, subscription: &str) -> Result<Route, RouteError> {
+        let topic = topic.parse::<Topic>().unwrap().into();
+        Ok(Route::Consumer {
+            style,
+            topic,
+            subscription: subscription.parse().unwrap(),
+        })
+    }
+
+    #[test]
+    fn both_styles_name_the_same_topic() {
+        assert_eq!(Route::parse("/ws/demo"), producer(Style::Dasf, "demo"));
+        assert_eq!(
+            Route::parse("/ws/demo/a:b.c"),
+            consumer(Style::Dasf, "demo", "a:b.c")
+        );
+        for persistence in ["persistent", "non-persistent"] {
+            let path = format!("/ws/v2/producer/{persistence}/public/default/demo");
+            assert_eq!(Route::parse(&path), producer(Style::Pulsar, "demo"));
+            let path = format!("/ws/v2/consumer/{persistence}/public/default/demo/s");
+            assert_eq!(Route::parse(&path), consumer(Style::Pulsar, "demo", "s"));
+        }
+    }
+
+    #[test]
+    fn another_tenant_or_namespace_is_another_topic() {
+        for path in [
+            "/ws/v2/producer/persistent/lab/default/demo",
+            "/ws/v2/producer/persistent/public/lab/demo",
+        ] {
+            assert_ne!(Route::parse(path), producer(Style::Pulsar, "demo"));
+        }
+        let Ok(Route::Producer { topic, .. }) =
+            Route::parse("/ws/v2/producer/persistent/lab/x.y/demo")
+        else {
+            panic!("a good path")
+        };
+        assert_eq!(topic.to_string(), "lab/x.y/demo");
+    }
+
+    #[test]
+    fn slashes_do_not_count() {
+        assert_eq!(Route::parse("//ws///demo/"), producer(Style::Dasf, "demo"));
+        assert_eq!(
+            Route::parse("/ws//demo//s"),
+            consumer(Style::Dasf, "demo", "s")
+        );
+        assert_eq!(
+            Route::parse("/ws//v2/consumer//persistent/public/default//demo/s/"),
+            consumer(Style::Pulsar, "demo", "s")
+        );
+        assert_eq!(Route::parse("/health/"), Ok(Route::Health));
+    }
+
+    #[test]
+    fn the_number_of_segments_decides() {
+        assert_eq!(Route::parse("/ws/v2"), producer(Style::Dasf, "v2"));
+        assert_eq!(
+            Route::parse("/ws/v2/producer"),
+            consumer(Style::Dasf, "v2", "producer")
+        );
+        for path in [
+            "/",
+            "/ws",
+            "/demo",
+            "/ws/v2/consumer/persistent/public/default/demo",
+            "/ws/v2/producer/persistent/public/default/demo/s",
+            "/ws/v2/reader/persistent/public/default/demo",
+        ] {
+            assert_eq!(Route::parse(path), Err(RouteError::Unknown), "{path}");
+        }
+    }
+
+    #[test]
+    fn bad_names_are_told() {
+        let told = |path: &str| Route::parse(path).unwrap_err().to_string();
+        assert!(told("/ws/a%20b").contains("the topic \"a b\" contains ' '"));
+        assert!(told("/ws/demo/a%2Fb").contains("the subscription \"a/b\" contains '/'"));
+        assert!(told("/ws/a%2").contains("percent"));
+        assert!(told("/ws/%FF").contains("percent"));
+        assert!(told("/ws/v2/producer/volatile/public/default/demo").contains("volatile"));
+        assert!(told("/ws/v2/producer/persistent/a%20b/default/demo").contains("tenant"));
+        assert_eq!(
+            Route::parse("/ws/demo/a%3Ab"),
+            consumer(Style::Dasf, "demo", "a:b")
+        );
+    }
+
+    #[test]
+    fn a_consumer_says_how_it_reads() {
+        let options = |query, style| Query::new(query).consumer_options(style);
+        assert_eq!(
+            options(None, Style::Dasf),
+            Ok(ConsumerOptions {
+                kind: SubscriptionType::Shared,
+                durable: true,
+                receiver_queue_size: None
+            })
+        );
+        assert_eq!(
+            options(None, Style::Pulsar).map(|options| options.kind),
+            Ok(SubscriptionType::Exclusive)
+        );
+        assert_eq!(
+            options(
+                Some(
+                    "token=a&subscriptionType=Shared&receiverQueueSize=4&subscriptionMode=NonDurable"
+                ),
+                Style::Pulsar
+            ),
+            Ok(ConsumerOptions {
+                kind: SubscriptionType::Shared,
+                durable: false,
+                receiver_queue_size: Some(4)
+            })
+        );
+        for bad in [
+            "subscriptionType=Failover",
+            "subscriptionMode=x",
+            "receiverQueueSize=-1",
+        ] {
+            assert!(options(Some(bad), Style::Dasf).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_decoded() {
+        let query = Query::new(Some("x&token=a%2Bb+c%3D&token=second"));
+        assert_eq!(query.get("token").unwrap().as_deref(), Some("a+b+c="));
+        assert_eq!(query.get("x").unwrap().as_deref(), Some(""));
+        assert_eq!(query.get("y").unwrap(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_panics(path in ".*", query in ".*") {
+            let _ = Route::parse(&path);
+            let _ = Query::new(Some(&query)).consumer_options(Style::Dasf);
+        }
+
+        #[test]
+        fn names_survive_encoding_and_slashes(topic in "[-_0-9A-Za-z]{1,40}", name in "[-._:0-9A-Za-z]{1,40}", slashes in "/{1,3}") {
+            let encoded: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let path = format!("{slashes}ws{slashes}{topic}{slashes}{encoded}{slashes}");
+            prop_assert_eq!(Route::parse(&path), consumer(Style::Dasf, &topic, &name));
+        }
+    }
+}

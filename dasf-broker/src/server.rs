@@ -1,0 +1,244 @@
+//! The handshakes: who is let in, and what the others are told.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::{debug, info};
+
+use crate::connection::{Consuming, End, Publishing, Role, drive};
+use crate::error::{AttachError, RouteError};
+use crate::hub::Hub;
+use crate::listener::Visitor;
+use crate::route::{Query, Route};
+
+/// What a socket sets aside for reading: enough for many small frames, little enough for thousands of sockets.
+const READ_BUFFER_SIZE: usize = 16 * 1024;
+
+/// What all handshakes share.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) token: Option<String>,
+    pub(crate) places: Arc<Semaphore>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// A handshake that is answered with something else than a WebSocket.
+struct Refusal {
+    status: StatusCode,
+    reason: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, reason: impl Display) -> Self {
+        Self {
+            status,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl From<RouteError> for Refusal {
+    fn from(error: RouteError) -> Self {
+        Self::new(error.status(), error)
+    }
+}
+
+impl From<AttachError> for Refusal {
+    fn from(error: AttachError) -> Self {
+        Self::new(error.status(), error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = self.reason + "\n";
+        if self.status == StatusCode::UNAUTHORIZED {
+            (self.status, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
+        } else {
+            (self.status, body).into_response()
+        }
+    }
+}
+
+/// The service of all paths. They are taken apart by hand, because base URLs that end in a slash lead to empty
+/// segments, which a router takes for other paths.
+pub(crate) fn router(server: Arc<Server>) -> Router {
+    Router::new().fallback(answer).with_state(server)
+}
+
+async fn answer(
+    State(server): State<Arc<Server>>,
+    ConnectInfo(visitor): ConnectInfo<Visitor>,
+    request: Request,
+) -> Response {
+    let address = visitor.address;
+    // Only the path: the query may hold a token.
+    let path = request.uri().path().to_owned();
+    server
+        .serve(visitor, request)
+        .await
+        .unwrap_or_else(|refusal| {
+            info!(%address, path, status = refusal.status.as_u16(), "refused: {}", refusal.reason);
+            refusal.into_response()
+        })
+}
+
+impl Server {
+    async fn serve(
+        self: Arc<Self>,
+        visitor: Visitor,
+        request: Request,
+    ) -> Result<Response, Refusal> {
+        let (mut parts, _) = request.into_parts();
+        let route = Route::parse(parts.uri.path())?;
+        if route == Route::Health {
+            return Ok("ok".into_response());
+        }
+        // Taken from the parts before `query` borrows them.
+        let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
+        let query = Query::new(parts.uri.query());
+        self.check_token(&parts.headers, &query)?;
+        let upgrade = upgrade.map_err(|error| {
+            let reason = format!("this is the address of a WebSocket: {}", error.body_text());
+            Refusal::new(error.status(), reason)
+        })?;
+        let limits = &self.hub.limits;
+        let upgrade = upgrade
+            .read_buffer_size(READ_BUFFER_SIZE)
+            .max_frame_size(limits.max_frame_size)
+            .max_message_size(limits.max_frame_size);
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            let max = limits.max_connections;
+            let reason = format!(
+                "the broker has {max} connections, as many as max_connections allows; \
+                 close some, or raise the limit"
+            );
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason));
+        };
+        // The producer or consumer exists before the answer says so: what is published after it is not missed.
+        match route {
+            Route::Health => Ok("ok".into_response()),
+            Route::Producer { style, topic } => {
+                let producer = self.hub.producer(topic)?;
+                Ok(self.upgrade(upgrade, Publishing { style, producer }, place, visitor))
+            }
+            Route::Consumer {
+                style,
+                topic,
+                subscription,
+            } => {
+                let options = query.consumer_options(style)?;
+                let consumer = self.hub.consumer(topic, subscription, &options)?;
+                Ok(self.upgrade(upgrade, Consuming { consumer }, place, visitor))
+            }
+        }
+    }
+
+    fn upgrade(
+        self: Arc<Self>,
+        upgrade: WebSocketUpgrade,
+        role: impl Role + Send + 'static,
+        place: OwnedSemaphorePermit,
+        visitor: Visitor,
+    ) -> Response {
+        visitor.upgraded();
+        let task = self.tasks.token();
+        let address = visitor.address;
+        upgrade
+            .on_failed_upgrade(move |error| debug!(%address, "the handshake broke off: {error}"))
+            .on_upgrade(move |socket| self.run(socket, role, place, visitor, task))
+    }
+
+    async fn run(
+        self: Arc<Self>,
+        mut socket: WebSocket,
+        role: impl Role,
+        place: OwnedSemaphorePermit,
+        visitor: Visitor,
+        task: TaskTrackerToken,
+    ) {
+        let address = visitor.address;
+        debug!(%address, "connected");
+        let limits = &self.hub.limits;
+        // A token of its own, so that sockets do not meet at the lock of a common one.
+        let shutdown = self.shutdown.child_token();
+        let end = drive(
+            &mut socket,
+            role,
+            limits.ping_interval,
+            limits.max_frame_size,
+            shutdown,
+        )
+        .await;
+        match &end {
+            End::Left => debug!(%address, "the peer left"),
+            End::Lost(reason) => info!(%address, "lost the peer: {reason}"),
+            End::Closed(frame) => {
+                info!(%address, code = frame.code, "closed: {}", frame.reason);
+                visitor.linger();
+            }
+        }
+        drop((socket, place, task));
+    }
+
+    fn check_token(&self, headers: &HeaderMap, query: &Query<'_>) -> Result<(), Refusal> {
+        let Some(token) = &self.token else {
+            return Ok(());
+        };
+        let header = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| {
+                scheme.eq_ignore_ascii_case("token") || scheme.eq_ignore_ascii_case("bearer")
+            })
+            .map(|(_, token)| token.trim());
+        let parameter = query.get("token")?;
+        let given = [header, parameter.as_deref()];
+        if given.iter().flatten().any(|given| is_same(given, token)) {
+            return Ok(());
+        }
+        let reason = if given.iter().any(Option::is_some) {
+            "the token is not the one of this broker"
+        } else {
+            "this broker asks for a token: send the header 'authorization: Token …' \
+             (or 'Bearer …'), or the query '?token=…'"
+        };
+        Err(Refusal::new(StatusCode::UNAUTHORIZED, reason))
+    }
+}
+
+/// Compares two texts in a time that depends on their lengths alone.
+fn is_same(given: &str, expected: &str) -> bool {
+    let difference = given
+        .bytes()
+        .zip(expected.bytes())
+        .fold(0, |difference, (a, b)| {
+            std::hint::black_box(difference | (a ^ b))
+        });
+    given.len() == expected.len() && difference == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_token_is_the_same() {
+        assert!(is_same("secret", "secret"));
+        for wrong in ["", "secre", "secret1", "Secret"] {
+            assert!(!is_same(wrong, "secret"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,958 @@
+//! One topic: its subscriptions, their consumers, and the messages on the way. No I/O happens here, and time
+//! comes in as an argument.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::Utf8Bytes;
+use dasf_protocol::Subscription;
+use tracing::{debug, info, warn};
+
+use crate::error::{AttachError, PublishError};
+use crate::limits::{FullLimit, Limits};
+use crate::message::Message;
+use crate::route::{ConsumerOptions, SubscriptionType, TopicName};
+use crate::statistics::Counters;
+
+/// Collects the tasks that have something to do after a change. The caller wakes them when it holds no lock.
+pub(crate) type Wakers = Vec<Waker>;
+
+/// A consumer within its topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConsumerId(u64);
+
+/// The state of a topic.
+///
+/// Its own backlog is empty while it has a subscription: only what nobody subscribed to is kept there, and the
+/// first subscription takes it over.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    name: TopicName,
+    limits: Arc<Limits>,
+    counters: Arc<Counters>,
+    subscriptions: BTreeMap<Subscription, State>,
+    backlog: Backlog,
+    producers: usize,
+    next_consumer: u64,
+}
+
+/// Messages in publish order, with their total size.
+#[derive(Debug, Default)]
+struct Backlog {
+    entries: BTreeMap<u64, Entry>,
+    bytes: usize,
+}
+
+/// A message that was not acknowledged yet.
+#[derive(Debug)]
+struct Entry {
+    message: Message,
+    /// Whether a socket got it before.
+    delivered: bool,
+}
+
+/// A subscription.
+#[derive(Debug)]
+struct State {
+    kind: SubscriptionType,
+    durable: bool,
+    /// Waiting for a consumer with a permit; empty while there is one.
+    ready: Backlog,
+    consumers: Vec<Consumer>,
+    /// All that is held, ready or in flight.
+    messages: usize,
+    bytes: usize,
+    /// Since when there is no consumer.
+    detached: Option<Instant>,
+    /// Counts the assignments, to find the consumer whose turn it is.
+    turn: u64,
+}
+
+/// A connected consumer.
+#[derive(Debug)]
+struct Consumer {
+    id: ConsumerId,
+    permits: usize,
+    /// Assigned to it and not acknowledged.
+    in_flight: BTreeMap<u64, Entry>,
+    /// Those of `in_flight` that its socket did not take yet.
+    outbox: VecDeque<u64>,
+    /// Its task, when that waits for the outbox to fill.
+    waker: Option<Waker>,
+    /// The turn of its last assignment.
+    turn: u64,
+}
+
+impl Backlog {
+    fn insert(&mut self, entry: Entry) {
+        let size = entry.message.size();
+        // The same message comes from several subscriptions when a new one inherits them.
+        if self.entries.insert(entry.message.sequence, entry).is_none() {
+            self.bytes += size;
+        }
+    }
+
+    fn pop_first(&mut self) -> Option<Entry> {
+        let (_, entry) = self.entries.pop_first()?;
+        self.bytes -= entry.message.size();
+        Some(entry)
+    }
+
+    fn append(&mut self, other: Self) {
+        for entry in other.entries.into_values() {
+            self.insert(entry);
+        }
+    }
+
+    /// Takes out what was published at least `age` ago.
+    fn pop_older(&mut self, age: Duration, now: Instant) -> Option<Entry> {
+        let (_, first) = self.entries.first_key_value()?;
+        let old = now.saturating_duration_since(first.message.published) >= age;
+        if old { self.pop_first() } else { None }
+    }
+}
+
+impl Consumer {
+    fn assign(&mut self, entry: Entry, turn: u64, wakers: &mut Wakers) {
+        let sequence = entry.message.sequence;
+        self.turn = turn;
+        self.in_flight.insert(sequence, entry);
+        self.outbox.push_back(sequence);
+        wakers.extend(self.waker.take());
+    }
+}
+
+impl State {
+    fn new(options: &ConsumerOptions) -> Self {
+        Self {
+            kind: options.kind,
+            durable: options.durable,
+            ready: Backlog::default(),
+            consumers: Vec::new(),
+            messages: 0,
+            bytes: 0,
+            detached: None,
+            turn: 0,
+        }
+    }
+
+    fn is_attached(&self) -> bool {
+        !self.consumers.is_empty()
+    }
+
+    fn describe(&self) -> &'static str {
+        match (self.kind, self.durable) {
+            (SubscriptionType::Exclusive, true) => "Exclusive and Durable",
+            (SubscriptionType::Exclusive, false) => "Exclusive and NonDurable",
+            (SubscriptionType::Shared, true) => "Shared and Durable",
+            (SubscriptionType::Shared, false) => "Shared and NonDurable",
+        }
+    }
+
+    /// The limit that keeps a message out.
+    fn full(&self, message: &Message, limits: &Limits) -> Option<FullLimit> {
+        limits.exceeds_backlog(self.messages + 1, self.bytes + message.size())
+    }
+
+    /// The consumer that gets the next message: of those with a permit the one with the least to do, and of
+    /// equals the one that waited longest.
+    fn next_consumer(&mut self) -> Option<&mut Consumer> {
+        self.consumers
+            .iter_mut()
+            .filter(|consumer| consumer.in_flight.len() < consumer.permits)
+            .min_by_key(|consumer| (consumer.in_flight.len(), consumer.turn))
+    }
+
+    /// Takes in a message that is new to the subscription.
+    fn push(&mut self, message: Message, wakers: &mut Wakers) {
+        self.messages += 1;
+        self.bytes += message.size();
+        let entry = Entry {
+            message,
+            delivered: false,
+        };
+        self.turn += 1;
+        let turn = self.turn;
+        match self.next_consumer() {
+            Some(consumer) => consumer.assign(entry, turn, wakers),
+            None => self.ready.insert(entry),
+        }
+    }
+
+    /// Gives ready messages to consumers while these have permits.
+    fn dispatch(&mut self, wakers: &mut Wakers) {
+        while let Some(entry) = self.ready.pop_first() {
+            self.turn += 1;
+            let turn = self.turn;
+            let Some(consumer) = self.next_consumer() else {
+                self.ready.insert(entry);
+                break;
+            };
+            consumer.assign(entry, turn, wakers);
+        }
+    }
+
+    /// No longer holds a message.
+    fn release(&mut self, entry: &Entry) {
+        self.messages -= 1;
+        self.bytes -= entry.message.size();
+    }
+
+    fn consumer(&mut self, id: ConsumerId) -> Option<&mut Consumer> {
+        self.consumers.iter_mut().find(|consumer| consumer.id == id)
+    }
+
+    /// Everything that is held, where no consumer is left.
+    fn into_backlog(self) -> Backlog {
+        debug_assert!(self.consumers.is_empty());
+        self.ready
+    }
+}
+
+impl Topic {
+    pub(crate) fn new(name: TopicName, limits: Arc<Limits>, counters: Arc<Counters>) -> Self {
+        Self {
+            name,
+            limits,
+            counters,
+            subscriptions: BTreeMap::new(),
+            backlog: Backlog::default(),
+            producers: 0,
+            next_consumer: 0,
+        }
+    }
+
+    /// Whether nothing would be lost without the topic.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.producers == 0 && self.subscriptions.is_empty() && self.backlog.entries.is_empty()
+    }
+
+    pub(crate) fn attach_producer(&mut self) {
+        self.producers += 1;
+    }
+
+    pub(crate) fn detach_producer(&mut self) {
+        self.producers -= 1;
+    }
+
+    /// Adds a message to each subscription, or to the topic's backlog where there is none.
+    pub(crate) fn publish(
+        &mut self,
+        message: Message,
+        wakers: &mut Wakers,
+    ) -> Result<(), PublishError> {
+        self.check_room(&message)?;
+        self.counters.published.add(1);
+        if self.subscriptions.is_empty() {
+            self.backlog.insert(Entry {
+                message,
+                delivered: false,
+            });
+            return Ok(());
+        }
+        for (name, state) in &mut self.subscriptions {
+            while state.full(&message, &self.limits).is_some() {
+                // Only a subscription without a consumer gets here full: all that it holds is ready.
+                let Some(oldest) = state.ready.pop_first() else {
+                    break;
+                };
+                state.release(&oldest);
+                self.counters.dropped.add(1);
+                warn!(
+                    topic = %self.name, subscription = %name, message = oldest.message.id(),
+                    "dropped the oldest message of a full subscription that has no consumer"
+                );
+            }
+            state.push(message.clone(), wakers);
+        }
+        Ok(())
+    }
+
+    /// Refuses a message that would overfill a subscription which is read. One that is not read must not stop
+    /// those which are; but where nothing is read, nothing is gained by dropping what was accepted before.
+    fn check_room(&self, message: &Message) -> Result<(), PublishError> {
+        let is_read = self.subscriptions.values().any(State::is_attached);
+        for (name, state) in &self.subscriptions {
+            if (state.is_attached() || !is_read)
+                && let Some(limit) = state.full(message, &self.limits)
+            {
+                return Err(PublishError::SubscriptionFull {
+                    topic: self.name.clone(),
+                    subscription: name.clone(),
+                    limit,
+                });
+            }
+        }
+        let messages = self.backlog.entries.len() + 1;
+        let bytes = self.backlog.bytes + message.size();
+        match self.limits.exceeds_backlog(messages, bytes) {
+            Some(limit) => Err(PublishError::TopicFull {
+                topic: self.name.clone(),
+                limit,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Connects a consumer, and makes the subscription where there is none of its name.
+    pub(crate) fn attach(
+        &mut self,
+        name: &Subscription,
+        options: &ConsumerOptions,
+        wakers: &mut Wakers,
+    ) -> Result<ConsumerId, AttachError> {
+        if let Some(state) = self.subscriptions.get(name) {
+            if state.is_attached() {
+                self.admit(name, state, options)?;
+            }
+        } else {
+            let state = self.create(name, options)?;
+            self.subscriptions.insert(name.clone(), state);
+        }
+        let id = ConsumerId(self.next_consumer);
+        self.next_consumer += 1;
+        // It is there by now.
+        let state = self
+            .subscriptions
+            .entry(name.clone())
+            .or_insert_with(|| State::new(options));
+        if !state.is_attached() {
+            state.kind = options.kind;
+            state.durable = options.durable;
+            state.detached = None;
+        }
+        state.consumers.push(Consumer {
+            id,
+            permits: self.limits.permits(options.receiver_queue_size),
+            in_flight: BTreeMap::new(),
+            outbox: VecDeque::new(),
+            waker: None,
+            turn: 0,
+        });
+        state.dispatch(wakers);
+        Ok(id)
+    }
+
+    /// Checks whether a subscription that has a consumer takes another one.
+    fn admit(
+        &self,
+        name: &Subscription,
+        state: &State,
+        options: &ConsumerOptions,
+    ) -> Result<(), AttachError> {
+        let topic = self.name.clone();
+        let subscription = name.clone();
+        if state.kind != options.kind || state.durable != options.durable {
+            let present = state.describe();
+            Err(AttachError::Conflict {
+                topic,
+                subscription,
+                present,
+            })
+        } else if state.kind == SubscriptionType::Exclusive {
+            Err(AttachError::Taken {
+                topic,
+                subscription,
+            })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Makes a subscription. While nobody reads the topic, it takes over all that waits there.
+    fn create(
+        &mut self,
+        name: &Subscription,
+        options: &ConsumerOptions,
+    ) -> Result<State, AttachError> {
+        let mut state = State::new(options);
+        if self.subscriptions.values().any(State::is_attached) {
+            let max = self.limits.max_subscriptions;
+            if self.subscriptions.len() >= max {
+                return Err(AttachError::TooManySubscriptions {
+                    topic: self.name.clone(),
+                    max,
+                });
+            }
+            return Ok(state);
+        }
+        state.ready = std::mem::take(&mut self.backlog);
+        for (_, detached) in std::mem::take(&mut self.subscriptions) {
+            state.ready.append(detached.into_backlog());
+        }
+        state.messages = state.ready.entries.len();
+        state.bytes = state.ready.bytes;
+        if state.messages > 0 {
+            info!(
+                topic = %self.name, subscription = %name, messages = state.messages,
+                "a new subscription takes over what nobody read"
+            );
+        }
+        Ok(state)
+    }
+
+    /// Disconnects a consumer. What it did not acknowledge goes to the other consumers, or waits for the next.
+    pub(crate) fn detach(
+        &mut self,
+        name: &Subscription,
+        id: ConsumerId,
+        now: Instant,
+        wakers: &mut Wakers,
+    ) {
+        let alone = self.subscriptions.len() == 1;
+        let Some(state) = self.subscriptions.get_mut(name) else {
+            return;
+        };
+        let Some(index) = state
+            .consumers
+            .iter()
+            .position(|consumer| consumer.id == id)
+        else {
+            return;
+        };
+        for entry in state.consumers.swap_remove(index).in_flight.into_values() {
+            state.ready.insert(entry);
+        }
+        if state.is_attached() {
+            state.dispatch(wakers);
+            return;
+        }
+        state.detached = Some(now);
+        // An empty subscription without others beside it does nothing that the topic's backlog would not do;
+        // it goes at once, so that the response topics of past callers do not pile up.
+        if (!state.durable || alone && state.messages == 0)
+            && let Some(state) = self.subscriptions.remove(name)
+        {
+            self.drop_all(name, state, "its subscription was not durable");
+        }
+    }
+
+    fn drop_all(&self, name: &Subscription, state: State, reason: &str) {
+        let Backlog { entries, .. } = state.into_backlog();
+        self.counters.dropped.add(entries.len());
+        for entry in entries.values() {
+            let message = entry.message.id();
+            info!(topic = %self.name, subscription = %name, message, "dropped: {reason}");
+        }
+    }
+
+    /// Removes the subscription of its only consumer with all that it holds.
+    ///
+    /// Answers whether that was done: while other consumers are connected, it is not.
+    pub(crate) fn unsubscribe(&mut self, name: &Subscription, id: ConsumerId) -> bool {
+        let Some(mut state) = self.subscriptions.remove(name) else {
+            return false;
+        };
+        if state.consumer(id).is_none() || state.consumers.len() > 1 {
+            self.subscriptions.insert(name.clone(), state);
+            return false;
+        }
+        for entry in state
+            .consumers
+            .drain(..)
+            .flat_map(|it| it.in_flight.into_values())
+        {
+            state.ready.insert(entry);
+        }
+        self.drop_all(name, state, "its subscription was given up");
+        true
+    }
+
+    /// Hands the next messages of a consumer to `deliver`, `max` at most. When there is none, the consumer's
+    /// task is woken by the next one.
+    pub(crate) fn take(
+        &mut self,
+        name: &Subscription,
+        id: ConsumerId,
+        max: usize,
+        waker: &Waker,
+        mut deliver: impl FnMut(Utf8Bytes),
+    ) {
+        let Some(consumer) = self
+            .subscriptions
+            .get_mut(name)
+            .and_then(|it| it.consumer(id))
+        else {
+            return;
+        };
+        let (mut delivered, mut redelivered) = (0, 0);
+        while delivered < max {
+            let Some(sequence) = consumer.outbox.pop_front() else {
+                break;
+            };
+            // One that came back from another socket may have been acknowledged meanwhile.
+            let Some(entry) = consumer.in_flight.get_mut(&sequence) else {
+                continue;
+            };
+            delivered += 1;
+            redelivered += usize::from(entry.delivered);
+            entry.delivered = true;
+            deliver(entry.message.text.clone());
+        }
+        if delivered == 0 {
+            match &mut consumer.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        }
+        self.counters.delivered.add(delivered);
+        self.counters.redelivered.add(redelivered);
+    }
+
+    /// Forgets a message that its consumer is done with. Answers whether it was in flight there.
+    pub(crate) fn acknowledge(
+        &mut self,
+        name: &Subscription,
+        id: ConsumerId,
+        sequence: u64,
+        wakers: &mut Wakers,
+    ) -> bool {
+        let Some((state, entry)) = self.take_back(name, id, sequence) else {
+            return false;
+        };
+        state.release(&entry);
+        state.dispatch(wakers);
+        self.counters.acknowledged.add(1);
+        true
+    }
+
+    /// Gives a message that its consumer did not want to the subscription again. Answers whether it was in
+    /// flight there.
+    pub(crate) fn refuse(
+        &mut self,
+        name: &Subscription,
+        id: ConsumerId,
+        sequence: u64,
+        wakers: &mut Wakers,
+    ) -> bool {
+        let Some((state, entry)) = self.take_back(name, id, sequence) else {
+            return false;
+        };
+        state.ready.insert(entry);
+        state.dispatch(wakers);
+        true
+    }
+
+    fn take_back(
+        &mut self,
+        name: &Subscription,
+        id: ConsumerId,
+        sequence: u64,
+    ) -> Option<(&mut State, Entry)> {
+        let state = self.subscriptions.get_mut(name)?;
+        let entry = state.consumer(id)?.in_flight.remove(&sequence)?;
+        Some((state, entry))
+    }
+
+    /// Gives up what nobody read for longer than the retention.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        let retention = self.limits.subscription_retention;
+        let is_over = |state: &State| {
+            state
+                .detached
+                .is_some_and(|since| now.saturating_duration_since(since) >= retention)
+        };
+        let over: Vec<_> = self
+            .subscriptions
+            .iter()
+            .filter(|(_, state)| is_over(state))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let over: Vec<_> = over
+            .into_iter()
+            .filter_map(|name| self.subscriptions.remove_entry(&name))
+            .collect();
+        for (name, state) in over {
+            debug!(topic = %self.name, subscription = %name, "dissolved: no consumer came back");
+            let backlog = state.into_backlog();
+            if self.subscriptions.is_empty() {
+                // Some may be young: they are kept for their own time.
+                self.backlog.append(backlog);
+            } else {
+                for entry in backlog.entries.values() {
+                    self.expire(entry);
+                }
+            }
+        }
+        while let Some(entry) = self.backlog.pop_older(retention, now) {
+            self.expire(&entry);
+        }
+    }
+
+    fn expire(&self, entry: &Entry) {
+        self.counters.expired.add(1);
+        let message = entry.message.id();
+        warn!(topic = %self.name, message, "expired: nobody read the message in time");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use crate::message::MessageIds;
+    use dasf_protocol::Topic as Name;
+    use proptest::prelude::*;
+
+    /// A topic with what its callers bring along.
+    struct Bench {
+        topic: Topic,
+        ids: MessageIds,
+        wakers: Wakers,
+        now: Instant,
+    }
+
+    fn name(text: &str) -> Subscription {
+        text.parse().unwrap()
+    }
+
+    fn options(kind: SubscriptionType, permits: usize) -> ConsumerOptions {
+        ConsumerOptions {
+            kind,
+            durable: true,
+            receiver_queue_size: Some(permits),
+        }
+    }
+
+    fn shared(permits: usize) -> ConsumerOptions {
+        options(SubscriptionType::Shared, permits)
+    }
+
+    impl Bench {
+        fn new(limits: Limits) -> Self {
+            let name = "demo".parse::<Name>().unwrap().into();
+            Self {
+                topic: Topic::new(name, Arc::new(limits), Arc::default()),
+                ids: MessageIds::new(),
+                wakers: Wakers::new(),
+                now: Instant::now(),
+            }
+        }
+
+        fn publish(&mut self) -> Result<u64, PublishError> {
+            let message = Message::new(&self.ids, self.now, "}");
+            let sequence = message.sequence;
+            self.topic
+                .publish(message, &mut self.wakers)
+                .map(|()| sequence)
+        }
+
+        fn attach(&mut self, subscription: &str, options: &ConsumerOptions) -> ConsumerId {
+            self.topic
+                .attach(&name(subscription), options, &mut self.wakers)
+                .unwrap()
+        }
+
+        fn detach(&mut self, subscription: &str, id: ConsumerId) {
+            self.topic
+                .detach(&name(subscription), id, self.now, &mut self.wakers);
+        }
+
+        fn take(&mut self, subscription: &str, id: ConsumerId) -> Vec<u64> {
+            let mut taken = Vec::new();
+            let ids = &self.ids;
+            self.topic
+                .take(&name(subscription), id, 3, Waker::noop(), |text| {
+                    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+                    taken.push(ids.sequence(json["messageId"].as_str().unwrap()).unwrap());
+                });
+            taken
+        }
+
+        fn acknowledge(&mut self, subscription: &str, id: ConsumerId, sequence: u64) -> bool {
+            self.topic
+                .acknowledge(&name(subscription), id, sequence, &mut self.wakers)
+        }
+
+        fn refuse(&mut self, subscription: &str, id: ConsumerId, sequence: u64) -> bool {
+            self.topic
+                .refuse(&name(subscription), id, sequence, &mut self.wakers)
+        }
+    }
+
+    #[test]
+    fn a_waiting_consumer_is_woken_and_a_busy_one_is_not() {
+        #[derive(Default)]
+        struct Count(AtomicUsize);
+
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        let mut bench = Bench::new(Limits::default());
+        let id = bench.attach("s", &shared(9));
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        bench.publish().unwrap();
+        assert!(bench.wakers.is_empty(), "it has not said that it waits");
+        for expected in [1, 0] {
+            let mut taken = 0;
+            bench.topic.take(&name("s"), id, 9, &waker, |_| taken += 1);
+            assert_eq!(taken, expected);
+        }
+        bench.publish().unwrap();
+        bench.publish().unwrap();
+        assert_eq!(bench.wakers.len(), 1);
+        bench.wakers.drain(..).for_each(Waker::wake);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn an_acknowledged_message_is_not_sent_again_by_the_next_socket() {
+        let mut bench = Bench::new(Limits::default());
+        let first = bench.attach("s", &shared(9));
+        let sequence = bench.publish().unwrap();
+        assert_eq!(bench.take("s", first), [sequence]);
+        bench.detach("s", first);
+        let second = bench.attach("s", &shared(9));
+        assert!(!bench.acknowledge("s", first, sequence));
+        assert!(bench.acknowledge("s", second, sequence));
+        assert!(bench.take("s", second).is_empty());
+    }
+
+    #[test]
+    fn what_a_sharer_leaves_is_for_the_others() {
+        let mut bench = Bench::new(Limits::default());
+        let a = bench.attach("s", &shared(2));
+        let b = bench.attach("s", &shared(3));
+        let sent: Vec<_> = (0..6).map(|_| bench.publish().unwrap()).collect();
+        assert_eq!(bench.take("s", a), [sent[0], sent[2]]);
+        assert_eq!(bench.take("s", b), [sent[1], sent[3], sent[4]]);
+        bench.detach("s", a);
+        assert!(bench.take("s", b).is_empty());
+        assert!(bench.acknowledge("s", b, sent[3]));
+        assert_eq!(bench.take("s", b), [sent[0]], "older than those that wait");
+        assert!(bench.refuse("s", b, sent[4]));
+        assert_eq!(bench.take("s", b), [sent[2]]);
+    }
+
+    #[test]
+    fn a_subscription_changes_its_type_only_without_consumers() {
+        let mut bench = Bench::new(Limits::default());
+        let exclusive = options(SubscriptionType::Exclusive, 1);
+        let id = bench.attach("s", &exclusive);
+        bench.publish().unwrap();
+        let mut attach = |options| bench.topic.attach(&name("s"), options, &mut bench.wakers);
+        assert!(matches!(attach(&exclusive), Err(AttachError::Taken { .. })));
+        assert!(matches!(
+            attach(&shared(1)),
+            Err(AttachError::Conflict { .. })
+        ));
+        bench.detach("s", id);
+        bench.attach("s", &shared(1));
+        bench.attach("s", &shared(1));
+        let brief = ConsumerOptions {
+            durable: false,
+            ..shared(1)
+        };
+        let refused = bench.topic.attach(&name("s"), &brief, &mut bench.wakers);
+        assert!(matches!(refused, Err(AttachError::Conflict { .. })));
+    }
+
+    #[test]
+    fn only_the_last_consumer_unsubscribes() {
+        let mut bench = Bench::new(Limits::default());
+        let a = bench.attach("s", &shared(1));
+        let b = bench.attach("s", &shared(1));
+        bench.publish().unwrap();
+        assert!(!bench.topic.unsubscribe(&name("s"), a));
+        bench.detach("s", a);
+        assert!(bench.topic.unsubscribe(&name("s"), b));
+        bench.detach("s", b);
+        assert!(bench.topic.is_idle());
+    }
+
+    #[test]
+    fn where_nobody_reads_nothing_is_dropped() {
+        let mut bench = Bench::new(Limits {
+            max_backlog_messages: 2,
+            ..Limits::default()
+        });
+        let id = bench.attach("s", &shared(1));
+        let first = bench.publish().unwrap();
+        bench.detach("s", id);
+        let second = bench.publish().unwrap();
+        assert!(matches!(
+            bench.publish(),
+            Err(PublishError::SubscriptionFull { .. })
+        ));
+        let id = bench.attach("t", &shared(9));
+        assert_eq!(bench.take("t", id), [first, second]);
+    }
+
+    #[test]
+    fn a_subscription_dissolves_and_its_young_messages_stay() {
+        let mut bench = Bench::new(Limits::default());
+        let retention = bench.topic.limits.subscription_retention;
+        let id = bench.attach("s", &shared(1));
+        bench.publish().unwrap();
+        bench.detach("s", id);
+        bench.now += retention / 2;
+        let young = bench.publish().unwrap();
+        bench.topic.sweep(bench.now + retention / 2);
+        assert_eq!(bench.topic.counters.read(0, 0).expired, 1);
+        assert!(bench.topic.subscriptions.is_empty());
+        assert!(!bench.topic.is_idle());
+        let id = bench.attach("t", &shared(1));
+        assert_eq!(bench.take("t", id), [young]);
+        bench.detach("t", id);
+        bench.topic.sweep(bench.now + retention);
+        assert_eq!(bench.topic.counters.read(0, 0).expired, 2);
+        assert!(bench.topic.is_idle());
+    }
+
+    const NAMES: [&str; 3] = ["a", "b", "c"];
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Publish,
+        Attach {
+            name: usize,
+            permits: usize,
+        },
+        Detach {
+            consumer: prop::sample::Index,
+        },
+        Take {
+            consumer: prop::sample::Index,
+        },
+        Acknowledge {
+            consumer: prop::sample::Index,
+            message: prop::sample::Index,
+        },
+        Refuse {
+            consumer: prop::sample::Index,
+            message: prop::sample::Index,
+        },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        use prop::sample::Index;
+        prop_oneof![
+            4 => Just(Step::Publish),
+            2 => (0..NAMES.len(), 1..4_usize)
+                .prop_map(|(name, permits)| Step::Attach { name, permits }),
+            1 => any::<Index>().prop_map(|consumer| Step::Detach { consumer }),
+            4 => any::<Index>().prop_map(|consumer| Step::Take { consumer }),
+            3 => any::<(Index, Index)>()
+                .prop_map(|(consumer, message)| Step::Acknowledge { consumer, message }),
+            1 => any::<(Index, Index)>()
+                .prop_map(|(consumer, message)| Step::Refuse { consumer, message }),
+        ]
+    }
+
+    /// A consumer as its peer sees it.
+    struct Peer {
+        name: &'static str,
+        id: ConsumerId,
+        permits: usize,
+        /// What it got and has not answered.
+        got: Vec<u64>,
+    }
+
+    proptest! {
+        /// Runs the topic beside a model that knows, for each subscription, which messages it is owed.
+        #[test]
+        fn each_subscription_gets_what_it_is_owed(steps in prop::collection::vec(step(), 0..80)) {
+            let mut bench = Bench::new(Limits::default());
+            let mut owed: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+            let mut unclaimed = BTreeSet::new();
+            let mut peers: Vec<Peer> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Publish => {
+                        let sequence = bench.publish().unwrap();
+                        if owed.is_empty() {
+                            unclaimed.insert(sequence);
+                        }
+                        owed.values_mut().for_each(|owed| { owed.insert(sequence); });
+                    }
+                    Step::Attach { name, permits } => {
+                        let name = NAMES[name];
+                        if !owed.contains_key(name) && peers.is_empty() {
+                            unclaimed.extend(std::mem::take(&mut owed).into_values().flatten());
+                            owed.insert(name, std::mem::take(&mut unclaimed));
+                        }
+                        owed.entry(name).or_default();
+                        let id = bench.attach(name, &shared(permits));
+                        peers.push(Peer { name, id, permits, got: Vec::new() });
+                    }
+                    Step::Detach { consumer } if !peers.is_empty() => {
+                        let peer = peers.swap_remove(consumer.index(peers.len()));
+                        bench.detach(peer.name, peer.id);
+                        let last = peers.iter().all(|other| other.name != peer.name);
+                        if last && owed.len() == 1 && owed[peer.name].is_empty() {
+                            owed.clear();
+                        }
+                    }
+                    Step::Take { consumer } if !peers.is_empty() => {
+                        let index = consumer.index(peers.len());
+                        let (name, id) = (peers[index].name, peers[index].id);
+                        for sequence in bench.take(name, id) {
+                            prop_assert!(owed[name].contains(&sequence), "acknowledged before");
+                            let mut others = peers.iter().filter(|peer| peer.name == name);
+                            prop_assert!(others.all(|it| !it.got.contains(&sequence)), "in flight");
+                            peers[index].got.push(sequence);
+                        }
+                        prop_assert!(peers[index].got.len() <= peers[index].permits);
+                    }
+                    Step::Acknowledge { consumer, message } if !peers.is_empty() => {
+                        let index = consumer.index(peers.len());
+                        let peer = &mut peers[index];
+                        if !peer.got.is_empty() {
+                            let sequence = peer.got.remove(message.index(peer.got.len()));
+                            prop_assert!(bench.acknowledge(peer.name, peer.id, sequence));
+                            prop_assert!(!bench.acknowledge(peer.name, peer.id, sequence));
+                            owed.get_mut(peer.name).unwrap().remove(&sequence);
+                        }
+                    }
+                    Step::Refuse { consumer, message } if !peers.is_empty() => {
+                        let index = consumer.index(peers.len());
+                        let peer = &mut peers[index];
+                        if !peer.got.is_empty() {
+                            let sequence = peer.got.remove(message.index(peer.got.len()));
+                            prop_assert!(bench.refuse(peer.name, peer.id, sequence));
+                        }
+                    }
+                    _ => {}
+                }
+                let names: Vec<_> = bench.topic.subscriptions.keys().map(Subscription::as_str).collect();
+                prop_assert_eq!(names, owed.keys().copied().collect::<Vec<_>>());
+                for (name, state) in &bench.topic.subscriptions {
+                    prop_assert_eq!(state.messages, owed[name.as_str()].len());
+                }
+            }
+
+            // Everybody leaves but one reader of each name, who gets all that is owed, in order.
+            let readers: Vec<_> =
+                owed.keys().map(|&name| (name, bench.attach(name, &shared(1000)))).collect();
+            for peer in peers {
+                bench.detach(peer.name, peer.id);
+            }
+            for (name, id) in readers {
+                let mut got = BTreeSet::new();
+                loop {
+                    let taken = bench.take(name, id);
+                    if taken.is_empty() {
+                        break;
+                    }
+                    for sequence in taken {
+                        prop_assert!(got.insert(sequence), "twice");
+                        prop_assert!(bench.acknowledge(name, id, sequence));
+                    }
+                }
+                prop_assert_eq!(&got, &owed[name]);
+                let state = &bench.topic.subscriptions[&super::tests::name(name)];
+                prop_assert_eq!((state.messages, state.bytes, state.ready.bytes), (0, 0, 0));
+            }
+            prop_assert_eq!(bench.topic.backlog.entries.len(), unclaimed.len());
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A broker, a module and a client in one process: every kind of call, with its answer.
+
+use std::error::Error;
+use std::fmt::{Debug, Display};
+use std::time::Duration;
+
+use dasf::{Address, Host, HostOptions};
+use dasf_broker::Broker;
+use dasf_examples::arithmetic;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let broker = Broker::builder()
+        .bind(([127, 0, 0, 1], 0).into())
+        .start()
+        .await?;
+    let url = broker.url();
+    let topic = "arithmetic".parse()?;
+    let address = Address::websocket(&url)?;
+    let host = Host::start(
+        arithmetic::module()?,
+        &topic,
+        address,
+        HostOptions::default(),
+    )
+    .await?;
+    let client = arithmetic::Client::connect(&url).await?;
+
+    println!("broker   {url}");
+    println!("module   arithmetic, listening on topic {topic}");
+    println!("client   connected\n");
+
+    show("add(1)", client.add(1).await);
+    show("add(1).b(5)", client.add(1).b(5).await);
+    show("sqrt(2.0)", client.sqrt(2.0).await);
+    show("sqrt(-1.0)", client.sqrt(-1.0).await);
+    let ada = client.greeter().greeting("Yo").greet("Ada").await;
+    show(r#"greeter().greeting("Yo").greet("Ada")"#, ada);
+    println!("count(5), telling how far it got:");
+    let counted = client
+        .count(5)
+        .timeout(Duration::from_secs(30))
+        .on_progress(|report| println!("    {report}"))
+        .await;
+    show("count(5)", counted);
+    show("count(5000)", client.count(5000).await);
+
+    let calls = (0..100).map(|number| tokio::spawn(client.add(number).into_future()));
+    let mut sum = 0;
+    for call in calls.collect::<Vec<_>>() {
+        sum += call.await??;
+    }
+    show("100 calls of add at once, summed", Ok::<_, String>(sum));
+
+    host.shutdown().await;
+    broker.shutdown().await;
+    Ok(())
+}
+
+fn show(call: &str, answer: Result<impl Debug, impl Display>) {
+    match answer {
+        Ok(value) => println!("{call:<40} -> {value:?}"),
+        Err(error) => println!("{call:<40} -> {error}"),
+    }
+}

@@ -1,0 +1,49 @@
+//! How long to wait before connecting again.
+
+use std::time::Duration;
+
+/// Waits that double from [`Backoff::FIRST`] to [`Backoff::LONGEST`], each of them cut to a random part between a
+/// half and the whole, so that many programs that lost one broker do not come back at the same instant.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// The upper bound of the first wait.
+    pub(crate) const FIRST: Duration = Duration::from_millis(100);
+    /// The upper bound of every wait.
+    pub(crate) const LONGEST: Duration = Duration::from_secs(20);
+
+    /// The wait after one more failure.
+    pub(crate) fn next(&mut self) -> Duration {
+        let doubled = Self::FIRST.saturating_mul(2_u32.saturating_pow(self.failures));
+        self.failures = self.failures.saturating_add(1);
+        doubled
+            .min(Self::LONGEST)
+            .mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+
+    /// Starts anew after a success.
+    pub(crate) fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_bound() {
+        let mut backoff = Backoff::default();
+        let mut bound = Backoff::FIRST;
+        for _ in 0..100 {
+            let wait = backoff.next();
+            assert!(wait <= bound && wait >= bound / 2, "{wait:?} of {bound:?}");
+            bound = (bound * 2).min(Backoff::LONGEST);
+        }
+        backoff.reset();
+        assert!(backoff.next() <= Backoff::FIRST);
+    }
+}

@@ -1,0 +1,232 @@
+//! What the commands do.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use dasf_protocol::Status;
+use dasf_protocol::progress::Report;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::ser::PrettyFormatter;
+use tokio::runtime::Runtime;
+
+use super::options::{Cli, Command};
+use super::{CliError, print_error, print_result, request};
+use crate::client::{Caller, ClientError};
+use crate::context::Context;
+use crate::host::{Host, StartError};
+use crate::module::Module;
+use crate::progress::ReportSink;
+use crate::transport::ConnectError;
+
+/// How long threads that still compute are waited for after everything else is closed.
+const THREAD_PATIENCE: Duration = Duration::from_millis(200);
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+pub(super) fn run(cli: Cli, module: Module) -> Result<ExitCode, CliError> {
+    let title = cli.title(module.name());
+    match &cli.command {
+        Command::Schema(indent) => print_json(&module.schema(title), indent.indent)?,
+        Command::ApiInfo(indent) => print_json(&module.api_info(title), indent.indent)?,
+        Command::Compute(text) => {
+            let request = request::read(&text.request)?;
+            on_runtime(compute(&module, request))?;
+        }
+        Command::TestConnect => on_runtime(test_connect(&cli))?,
+        Command::SendRequest {
+            request: text,
+            timeout,
+        } => {
+            let request = request::read(&text.request)?;
+            on_runtime(send_request(&cli, &request, Duration::from_secs(*timeout)))?;
+        }
+        Command::Listen => on_runtime(listen(&cli, module))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn on_runtime(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = Runtime::new()
+        .map_err(|error| CliError::Failed(format!("threads cannot be started: {error}")))?;
+    let result = runtime.block_on(work);
+    // A thread that computes cannot be stopped; the process ends without it.
+    runtime.shutdown_timeout(THREAD_PATIENCE);
+    result
+}
+
+fn print_json(value: &impl Serialize, indent: Option<u8>) -> Result<(), CliError> {
+    let mut json = Vec::new();
+    let written = match indent {
+        None => serde_json::to_writer(&mut json, value),
+        Some(blanks) => {
+            let indent = vec![b' '; usize::from(blanks)];
+            let formatter = PrettyFormatter::with_indent(&indent);
+            value.serialize(&mut serde_json::Serializer::with_formatter(
+                &mut json, formatter,
+            ))
+        }
+    };
+    written.map_err(CliError::failed)?;
+    print_result(&String::from_utf8_lossy(&json));
+    Ok(())
+}
+
+async fn compute(module: &Module, request: Value) -> Result<(), CliError> {
+    let size_limit = usize::MAX;
+    let report = ReportSink::new(size_limit, |_, json| {
+        print_report(&json);
+        true
+    });
+    let outcome = module
+        .call_value(request, Context::local(), Some(report.clone()))
+        .await;
+    let status = if outcome.is_ok() {
+        Status::Success
+    } else {
+        Status::Error
+    };
+    if let Some(json) = report.finish(status) {
+        print_report(&json);
+    }
+    let output = outcome.map_err(CliError::failed)?;
+    // ASCII is for the wire; a person reads the characters themselves.
+    let value: Value = serde_json::from_str(output.as_json()).map_err(CliError::failed)?;
+    print_json(&value, None)
+}
+
+#[allow(clippy::print_stderr)] // this is where the command line speaks
+fn print_report(json: &[u8]) {
+    if let Ok(report) = serde_json::from_slice::<Report>(json) {
+        eprintln!("{report}");
+    }
+}
+
+async fn test_connect(cli: &Cli) -> Result<(), CliError> {
+    let address = cli.connection.address()?;
+    let topic = cli.topic()?;
+    let shown = address.to_string();
+    // As a caller does it, because a subscription to the module's own topic could collect messages that the module
+    // should get.
+    let connected = Caller::builder(topic.as_str())
+        .address(address)
+        .connect()
+        .await;
+    connected.map_err(|error| explain(cli, &error))?;
+    print_result(&format!("connected to {shown}, topic {topic}"));
+    Ok(())
+}
+
+async fn send_request(cli: &Cli, request: &Value, timeout: Duration) -> Result<(), CliError> {
+    let topic = cli.topic()?;
+    let builder = Caller::builder(topic.as_str())
+        .address(cli.connection.address()?)
+        .max_payload_size(cli.limits.max_payload_size());
+    let caller = builder
+        .connect()
+        .await
+        .map_err(|error| explain(cli, &error))?;
+    let call = caller.call(request).timeout(timeout).on_progress(|report| {
+        print_report(&serde_json::to_vec(report).unwrap_or_default());
+    });
+    let result = call.await.map_err(CliError::failed)?;
+    print_json(&result, None)
+}
+
+async fn listen(cli: &Cli, module: Module) -> Result<(), CliError> {
+    let topic = cli.topic()?;
+    let address = cli.connection.address()?;
+    let shown = address.to_string();
+    let mut signals = Signals::new()?;
+    let name = module.name();
+    let host = tokio::select! {
+        host = Host::start(module, &topic, address, cli.limits.host_options()) => host,
+        () = signals.next() => return Ok(()),
+    };
+    let host = host.map_err(|error| match error {
+        StartError::Connect(error) => with_remedy(cli, &error),
+        StartError::Options(error) => CliError::usage(error),
+    })?;
+    tracing::info!(module = name, %topic, broker = shown, "listening");
+    signals.next().await;
+    tracing::info!("stopping; interrupt again to stop at once");
+    tokio::select! {
+        () = host.shutdown() => {}
+        () = signals.next() => {
+            print_error("stopped at once; running calls are lost");
+            std::process::exit(INTERRUPTED);
+        }
+    }
+    Ok(())
+}
+
+fn explain(cli: &Cli, error: &ClientError) -> CliError {
+    match error {
+        ClientError::Connect(error) => with_remedy(cli, error),
+        ClientError::Topic(_) | ClientError::NoTopic | ClientError::Address(_) => {
+            CliError::usage(error)
+        }
+        error => CliError::failed(error),
+    }
+}
+
+/// A failed connection, with what to do about it on this command line.
+fn with_remedy(cli: &Cli, error: &ConnectError) -> CliError {
+    let remedy = match error {
+        ConnectError::Refused {
+            status: 401 | 403, ..
+        } => "log in with --token TOKEN, or ask for the right to use this topic",
+        ConnectError::Refused { status: 409, .. } => "another consumer has this subscription",
+        ConnectError::Unreachable { .. } if !cli.connection.is_given() => {
+            "start one there with `dasf-broker`, or name another with --websocket-url, or --host and --port"
+        }
+        _ => "check the address, or start the broker there",
+    };
+    CliError::Failed(format!("{error}; {remedy}"))
+}
+
+/// The signals that ask a program to end.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> Result<Self, CliError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let watch = |kind| {
+            signal(kind)
+                .map_err(|error| CliError::Failed(format!("signals cannot be received: {error}")))
+        };
+        Ok(Self {
+            terminate: watch(SignalKind::terminate())?,
+            interrupt: watch(SignalKind::interrupt())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Result<Self, CliError> {
+        Ok(Self {})
+    }
+
+    /// Waits for Ctrl-C or SIGTERM.
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Waits for Ctrl-C.
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        // Where it cannot be received, the program runs until it is killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Settling what a client connects to.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dasf_protocol::{Topic, TopicError};
+
+use super::{Async, Blocking, Caller, ClientOptions, Shared};
+use crate::address::{Address, AddressError};
+use crate::transport::ConnectError;
+use crate::transport::websocket::Websocket;
+
+/// Why a client did not connect.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The topic has no valid name.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// Neither the module nor the builder names a topic.
+    #[error("no topic is given; set one with topic()")]
+    NoTopic,
+    /// The address is none.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// There is no connection to the broker.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A blocking client could not start the thread that talks to the broker.
+    #[error("the client's thread could not be started: {0}")]
+    Thread(String),
+    /// A blocking client was made where asynchronous code runs, which would stop that code.
+    #[error(
+        "a blocking client cannot connect inside asynchronous code; use the module's Client there"
+    )]
+    InsideRuntime,
+}
+
+/// Settles what a client connects to, and how. `C` is the client that it makes: a module's generated one, or a
+/// [`Caller`].
+///
+/// Without an address, Pulsar's default `localhost:8080` is used, as by a module without options.
+#[derive(Debug)]
+#[must_use = "a client is made by connect()"]
+pub struct ClientBuilder<C, M = Async> {
+    topic: Option<String>,
+    address: Result<Address, AddressError>,
+    token: Option<String>,
+    headers: Vec<(String, String)>,
+    options: ClientOptions,
+    client: PhantomData<fn() -> (C, M)>,
+}
+
+impl<C, M> ClientBuilder<C, M> {
+    /// A builder with the topic that the module's attribute gives.
+    pub fn new(topic: Option<&str>) -> Self {
+        Self {
+            topic: topic.map(str::to_owned),
+            address: Ok(Address::pulsar("localhost", 8080)),
+            token: None,
+            headers: Vec::new(),
+            options: ClientOptions::default(),
+            client: PhantomData,
+        }
+    }
+
+    /// The topic on which the module listens.
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
+        self
+    }
+
+    /// Connects to a DASF broker, by its base URL.
+    pub fn websocket(mut self, url: &str) -> Self {
+        self.address = Address::websocket(url);
+        self
+    }
+
+    /// Connects to an Apache Pulsar with default tenant and namespace.
+    pub fn pulsar(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.address = Ok(Address::pulsar(host, port));
+        self
+    }
+
+    /// Connects to an address of any kind.
+    pub fn address(mut self, address: Address) -> Self {
+        self.address = Ok(address);
+        self
+    }
+
+    /// Logs in with a token.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Sends a header when connecting.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// How long a call waits for its answer, if it does not say otherwise; default 60 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = timeout;
+        self
+    }
+
+    /// How many calls are on their way at a time; default 1024. A further one waits.
+    pub fn max_in_flight(mut self, calls: usize) -> Self {
+        self.options.max_in_flight = calls.max(1);
+        self
+    }
+
+    /// The largest request, in bytes, that is sent in one frame; default 700 KiB.
+    pub fn max_payload_size(mut self, bytes: usize) -> Self {
+        self.options.max_payload_size = bytes.max(1);
+        self
+    }
+
+    /// How many bytes of fragmented answers are held at a time; default 256 MiB.
+    pub fn max_response_size(mut self, bytes: usize) -> Self {
+        self.options.max_response_size = bytes;
+        self
+    }
+
+    async fn open(self) -> Result<Shared, ClientError> {
+        let topic: Topic = self.topic.ok_or(ClientError::NoTopic)?.parse()?;
+        let mut address = self.address?;
+        for (name, value) in &self.headers {
+            address = address.with_header(name, value)?;
+        }
+        if let Some(token) = &self.token {
+            address = address.with_token(token)?;
+        }
+        Shared::connect(topic, &Websocket::new(address), self.options).await
+    }
+}
+
+impl<C: From<Caller<Async>>> ClientBuilder<C, Async> {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ClientError`] when topic or address are not valid, or the broker cannot be reached or refuses.
+    ///
+    /// # Cancel safety
+    /// When dropped before it is ready, nothing is left behind.
+    pub async fn connect(self) -> Result<C, ClientError> {
+        let shared = Arc::new(self.open().await?);
+        Ok(Caller {
+            shared,
+            mode: Async,
+        }
+        .into())
+    }
+}
+
+impl<C: From<Caller<Blocking>>> ClientBuilder<C, Blocking> {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ClientError`] when topic or address are not valid, or the broker cannot be reached or refuses.
+    pub fn connect(self) -> Result<C, ClientError> {
+        let mode = Blocking::new().map_err(|error| ClientError::Thread(error.to_string()))?;
+        let opened = mode
+            .block_on(self.open())
+            .map_err(|_| ClientError::InsideRuntime)?;
+        let shared = Arc::new(opened?);
+        Ok(Caller { shared, mode }.into())
+    }
+}

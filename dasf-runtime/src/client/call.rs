@@ -1,0 +1,258 @@
+//! One call before it is sent, and while it runs.
+
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use dasf_protocol::payload;
+use dasf_protocol::progress::Report;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Async, Blocking, CallError, CallOptions, Caller, Mode};
+
+/// A call that is not sent yet: `.await` it, or [`send`](Call::send) it with a blocking client.
+///
+/// `R` is the type of the result.
+#[must_use = "a call is sent when it is awaited, or with send() by a blocking client"]
+pub struct Call<R, M = Async> {
+    caller: Caller<M>,
+    request: Result<Request, CallError>,
+    options: CallOptions,
+    result: PhantomData<fn() -> R>,
+}
+
+/// A JSON object in the making: its fields' names, and their values as JSON.
+#[derive(Debug, Clone, Default)]
+struct Fields(Vec<(&'static str, Vec<u8>)>);
+
+/// What a call sends.
+enum Request {
+    /// A function of the module.
+    Function(Fields),
+    /// A method: the constructor's fields, and the method's.
+    Method { constructor: Fields, method: Fields },
+    /// A request that is JSON already.
+    Json(Vec<u8>),
+}
+
+/// A class of the module with its constructor's arguments, on which methods can be called. The object itself is
+/// made by the module, anew for every call.
+#[derive(Debug, Clone)]
+pub struct Instance<M = Async> {
+    caller: Caller<M>,
+    constructor: Result<Fields, CallError>,
+}
+
+impl Fields {
+    fn named(key: &'static str, name: &str) -> Result<Self, CallError> {
+        let mut fields = Self::default();
+        fields.set(key, name)?;
+        Ok(fields)
+    }
+
+    fn set<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), CallError> {
+        let json = payload::to_json(value).map_err(|error| CallError::Encode {
+            argument: name.to_owned(),
+            reason: error.to_string(),
+        })?;
+        match self.0.iter_mut().find(|(field, _)| *field == name) {
+            Some((_, before)) => *before = json,
+            None => self.0.push((name, json)),
+        }
+        Ok(())
+    }
+
+    /// Writes the fields, without the braces around them.
+    fn write(&self, json: &mut Vec<u8>) {
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                json.push(b',');
+            }
+            // Names are Rust identifiers, or given in an attribute: never in need of more than this escaping.
+            json.extend(payload::to_json(name).unwrap_or_default());
+            json.push(b':');
+            json.extend_from_slice(value);
+        }
+    }
+}
+
+impl Request {
+    fn fields(&mut self) -> Option<&mut Fields> {
+        match self {
+            Self::Function(fields) | Self::Method { method: fields, .. } => Some(fields),
+            Self::Json(_) => None,
+        }
+    }
+
+    fn into_json(self) -> Vec<u8> {
+        let mut json = vec![b'{'];
+        match self {
+            Self::Json(json) => return json,
+            Self::Function(fields) => fields.write(&mut json),
+            Self::Method {
+                constructor,
+                method,
+            } => {
+                constructor.write(&mut json);
+                json.extend_from_slice(br#","function":{"#);
+                method.write(&mut json);
+                json.push(b'}');
+            }
+        }
+        json.push(b'}');
+        json
+    }
+}
+
+impl<M: Mode> Instance<M> {
+    /// A class to call methods on; used by generated clients.
+    pub fn new(caller: &Caller<M>, class: &str) -> Self {
+        Self {
+            caller: caller.clone(),
+            constructor: Fields::named("class_name", class),
+        }
+    }
+
+    /// Sets an argument of the constructor; used by generated clients.
+    pub fn set<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
+        if let Ok(fields) = &mut self.constructor
+            && let Err(error) = fields.set(name, value)
+        {
+            self.constructor = Err(error);
+        }
+    }
+}
+
+impl<R, M: Mode> Call<R, M> {
+    fn new(caller: &Caller<M>, request: Result<Request, CallError>) -> Self {
+        Self {
+            caller: caller.clone(),
+            request,
+            options: CallOptions::default(),
+            result: PhantomData,
+        }
+    }
+
+    /// A call of a function; used by generated clients.
+    pub fn function(caller: &Caller<M>, name: &str) -> Self {
+        Self::new(
+            caller,
+            Fields::named("func_name", name).map(Request::Function),
+        )
+    }
+
+    /// A call of a method; used by generated clients.
+    pub fn method(instance: &Instance<M>, name: &str) -> Self {
+        let constructor = instance.constructor.clone();
+        let request = constructor.and_then(|constructor| {
+            Ok(Request::Method {
+                constructor,
+                method: Fields::named("func_name", name)?,
+            })
+        });
+        Self::new(&instance.caller, request)
+    }
+
+    pub(super) fn from_json(caller: &Caller<M>, request: &Value) -> Self {
+        let json = payload::to_json(request).map_err(|error| CallError::Encode {
+            argument: "request".to_owned(),
+            reason: error.to_string(),
+        });
+        Self::new(caller, json.map(Request::Json))
+    }
+
+    /// Sets an argument; used by generated clients.
+    pub fn set<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
+        if let Ok(request) = &mut self.request
+            && let Some(fields) = request.fields()
+            && let Err(error) = fields.set(name, value)
+        {
+            self.request = Err(error);
+        }
+    }
+
+    /// Waits at most this long for the answer, instead of the client's default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Calls `handler` with every report of progress that the module sends.
+    pub fn on_progress(mut self, handler: impl FnMut(&Report) + Send + 'static) -> Self {
+        self.options.on_progress = Some(Box::new(handler));
+        self
+    }
+}
+
+impl<R: DeserializeOwned, M: Mode> Call<R, M> {
+    async fn run(self) -> Result<R, CallError> {
+        let json = self.request?.into_json();
+        let answer = self.caller.shared.request(&json, self.options).await?;
+        let text = payload::to_text(&answer);
+        let mut decoder = serde_json::Deserializer::from_str(&text);
+        let result = serde_path_to_error::deserialize(&mut decoder).map_err(|error| {
+            let path = error.path().to_string();
+            CallError::Decode {
+                path,
+                reason: error.into_inner().to_string(),
+            }
+        })?;
+        Ok(result)
+    }
+}
+
+impl<R: DeserializeOwned> Call<R, Blocking> {
+    /// Sends the call and waits for its result.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn send(self) -> Result<R, CallError> {
+        let mode = self.caller.mode.clone();
+        mode.block_on(self.run())?
+    }
+}
+
+impl<R: DeserializeOwned + 'static> IntoFuture for Call<R, Async> {
+    type Output = Result<R, CallError>;
+    type IntoFuture = CallFuture<R>;
+
+    fn into_future(self) -> CallFuture<R> {
+        CallFuture(Box::pin(self.run()))
+    }
+}
+
+/// A call on its way.
+///
+/// # Cancel safety
+/// When dropped, nothing of the call is left behind on this side; the module may go on with it.
+pub struct CallFuture<R>(Pin<Box<dyn Future<Output = Result<R, CallError>> + Send>>);
+
+impl<R> Future for CallFuture<R> {
+    type Output = Result<R, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl<R, M> std::fmt::Debug for Call<R, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call")
+            .field("timeout", &self.options.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R> std::fmt::Debug for CallFuture<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallFuture").finish_non_exhaustive()
+    }
+}

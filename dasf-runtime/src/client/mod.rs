@@ -1,0 +1,422 @@
+//! Calling a module: many calls at once over one pair of connections.
+
+mod builder;
+mod call;
+mod error;
+mod in_flight;
+mod mode;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dasf_protocol::api_info::{ApiInfo, extension};
+use dasf_protocol::progress::Report;
+use dasf_protocol::properties::key;
+use dasf_protocol::{MessageType, Properties, Topic, fragment, payload};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use builder::{ClientBuilder, ClientError};
+pub use call::{Call, CallFuture, Instance};
+pub use error::{CallError, ModuleFailure};
+pub use mode::{Async, Blocking, Mode};
+
+use crate::transport::{
+    Outgoing, PublishError, Publisher, PublisherOptions, Subscriber, Transport,
+};
+use in_flight::{Answer, InFlight};
+
+/// What a progress handler is.
+type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
+
+/// How much a client takes on, and how long it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// How long a call waits for its answer, if it does not say otherwise; default 60 s.
+    pub timeout: Duration,
+    /// How many calls are on their way at a time; default 1024. A further one waits until another is over.
+    pub max_in_flight: usize,
+    /// The largest request, in bytes before base64, that is sent in one frame; default 700 KiB, as
+    /// [`HostOptions::max_payload_size`](crate::HostOptions::max_payload_size). Larger ones are cut into fragments, if the module can put
+    /// them together: every Rust module can.
+    pub max_payload_size: usize,
+    /// How many bytes of fragmented answers, counted in base64, are held while their rest is awaited; default
+    /// 256 MiB over all calls together.
+    pub max_response_size: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(60),
+            max_in_flight: 1024,
+            max_payload_size: crate::HostOptions::DEFAULT_MAX_PAYLOAD_SIZE,
+            max_response_size: 256 << 20,
+        }
+    }
+}
+
+/// A connected client that knows no functions: what a module's generated `Client` is made of, and what calls a
+/// module of which only the requests are known.
+///
+/// Clones share the connections, which are closed with the last clone. `M` is [`Async`] or [`Blocking`].
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use dasf_runtime::client::Caller;
+/// use serde_json::json;
+///
+/// let caller = Caller::builder("my-topic").websocket("ws://localhost:8080/ws").connect().await?;
+/// let sum = caller.call(&json!({"func_name": "add", "a": 1})).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Caller<M = Async> {
+    shared: Arc<Shared>,
+    mode: M,
+}
+
+#[derive(Debug)]
+struct Shared {
+    topic: Topic,
+    response_topic: Topic,
+    options: ClientOptions,
+    publisher: Publisher,
+    in_flight: Arc<InFlight>,
+    next_context: AtomicU64,
+    permits: Semaphore,
+    api_info: OnceCell<ApiInfo>,
+    /// Ends the task that reads the answers.
+    _reading: DropGuard,
+}
+
+/// How one call differs from the client's defaults.
+#[derive(Default)]
+pub(crate) struct CallOptions {
+    timeout: Option<Duration>,
+    on_progress: Option<ProgressHandler>,
+}
+
+impl Shared {
+    /// Opens the response topic, then the module's topic: an answer must not come before its reader.
+    async fn connect(
+        topic: Topic,
+        transport: &dyn Transport,
+        options: ClientOptions,
+    ) -> Result<Self, ClientError> {
+        let session = fastrand::u32(..);
+        #[allow(clippy::expect_used)] // the message proves that it cannot happen
+        let subscription = format!("rust-client-{session:08x}")
+            .parse()
+            .expect("letters, dashes and digits make a subscription");
+        let suffix = format!("{session:08x}");
+        let response_topic = topic.response_topic(&suffix)?;
+        let mut subscriber = transport.subscribe(&response_topic, &subscription);
+        let mut publisher = transport.publisher(&topic, PublisherOptions::default());
+        let (subscribed, connected) = tokio::join!(subscriber.connected(), publisher.connected());
+        subscribed.and(connected)?;
+
+        let in_flight = Arc::new(InFlight::new(options.max_response_size));
+        let stop = CancellationToken::new();
+        tokio::spawn(read_answers(
+            subscriber,
+            Arc::clone(&in_flight),
+            stop.clone(),
+        ));
+        Ok(Self {
+            topic,
+            response_topic,
+            options,
+            publisher,
+            in_flight,
+            next_context: AtomicU64::new(0),
+            permits: Semaphore::new(options.max_in_flight.min(Semaphore::MAX_PERMITS)),
+            api_info: OnceCell::new(),
+            _reading: stop.drop_guard(),
+        })
+    }
+
+    /// Sends a request's JSON and returns the result's.
+    async fn request(&self, json: &[u8], options: CallOptions) -> Result<Vec<u8>, CallError> {
+        let timeout = options.timeout.unwrap_or(self.options.timeout);
+        let deadline = self.deadline(timeout);
+        let call = async {
+            let limit = self.options.max_payload_size.max(1);
+            if json.len() > limit && !self.api_info().await?.speaks(extension::REQUEST_FRAGMENTS) {
+                return Err(CallError::RequestTooLarge {
+                    size: json.len(),
+                    limit,
+                });
+            }
+            let properties = Properties::new().with_message_type(MessageType::Request);
+            let answer = self
+                .exchange(properties, json, deadline, options.on_progress)
+                .await?;
+            Ok(payload::decode(&answer.payload)?)
+        };
+        self.in_time(deadline, timeout, call).await
+    }
+
+    /// Sends a message without payload, and returns what the named property of the answer holds.
+    async fn ask(&self, message_type: MessageType, property: &str) -> Result<String, CallError> {
+        let timeout = self.options.timeout;
+        let deadline = self.deadline(timeout);
+        let properties = Properties::new().with_message_type(message_type);
+        let exchange = self.exchange(properties, b"", deadline, None);
+        let answer = self.in_time(deadline, timeout, exchange).await?;
+        Ok(answer
+            .properties
+            .text(property)
+            .unwrap_or_default()
+            .to_owned())
+    }
+
+    async fn api_info(&self) -> Result<&ApiInfo, CallError> {
+        let ask = || async {
+            let text = self.ask(MessageType::ApiInfo, key::API_INFO).await?;
+            serde_json::from_str(&text).map_err(|error| CallError::Decode {
+                path: "api_info".to_owned(),
+                reason: error.to_string(),
+            })
+        };
+        self.api_info.get_or_try_init(ask).await
+    }
+
+    fn deadline(&self, timeout: Duration) -> Instant {
+        let now = Instant::now();
+        // A timeout beyond what a clock can hold is a wish to wait for ever; a year comes close.
+        now.checked_add(timeout)
+            .unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
+    }
+
+    async fn in_time<T>(
+        &self,
+        deadline: Instant,
+        timeout: Duration,
+        work: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        let late = || CallError::Timeout {
+            topic: self.topic.clone(),
+            after: timeout,
+        };
+        tokio::time::timeout_at(deadline, work)
+            .await
+            .unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Publishes one message, in fragments if need be, and waits for its answer.
+    ///
+    /// Everything that the call leaves behind is owned by this future: dropped, it is gone.
+    async fn exchange(
+        &self,
+        properties: Properties,
+        json: &[u8],
+        deadline: Instant,
+        mut on_progress: Option<ProgressHandler>,
+    ) -> Result<Answer, CallError> {
+        let Ok(_permit) = self.permits.acquire().await else {
+            return Err(CallError::Closed);
+        };
+        let context = self.next_context.fetch_add(1, Ordering::Relaxed);
+        let (report_sender, mut reports) = mpsc::channel(in_flight::REPORT_CAPACITY);
+        let (answer_sender, mut answer) = oneshot::channel();
+        let report_sender = on_progress.is_some().then_some(report_sender);
+        let _guard = self
+            .in_flight
+            .register(context, answer_sender, report_sender);
+
+        let receipts = self.publish(context, properties, json, deadline).await?;
+        let receipts = all_taken(receipts);
+        tokio::pin!(receipts);
+        let mut is_taken = false;
+        loop {
+            tokio::select! {
+                // Reports first: they were sent before the answer.
+                biased;
+                Some(report) = reports.recv(), if on_progress.is_some() => {
+                    if let Some(handler) = &mut on_progress {
+                        handler(&report);
+                    }
+                }
+                answer = &mut answer => return answer.unwrap_or(Err(CallError::Closed)),
+                taken = &mut receipts, if !is_taken => {
+                    taken.map_err(|error| self.not_published(error))?;
+                    is_taken = true;
+                }
+            }
+        }
+    }
+
+    async fn publish(
+        &self,
+        context: u64,
+        properties: Properties,
+        json: &[u8],
+        deadline: Instant,
+    ) -> Result<Vec<oneshot::Receiver<Result<(), PublishError>>>, CallError> {
+        let whole = payload::encode(json);
+        let time_left = deadline
+            .saturating_duration_since(Instant::now())
+            .as_millis();
+        let properties = properties
+            .with(key::REQUEST_CONTEXT, context.to_string())
+            .with(key::RESPONSE_TOPIC, self.response_topic.as_str())
+            .with(
+                key::TIMEOUT_MS,
+                u64::try_from(time_left).unwrap_or(u64::MAX),
+            );
+        let limit = self.options.max_payload_size.max(1);
+        // What fits one frame is not cut: no peer expects a single fragment.
+        let width = if json.len() <= limit {
+            whole.len().max(1)
+        } else {
+            limit
+        };
+        let pieces = fragment::split(&whole, width);
+        let count = pieces.len();
+        let mut receipts = Vec::with_capacity(count.max(1));
+        let mut send = async |properties: Properties, piece: &str| {
+            let message = Outgoing {
+                payload: piece.to_owned(),
+                context: context.to_string(),
+                properties,
+                expires: Some(deadline),
+            };
+            let published = self.publisher.publish(message).await;
+            receipts.push(published.map_err(|error| self.not_published(error))?);
+            Ok::<(), CallError>(())
+        };
+        if count <= 1 {
+            send(properties, &whole).await?;
+        } else {
+            for (index, piece) in pieces.enumerate() {
+                let position = properties
+                    .clone()
+                    .with(key::FRAGMENT, index)
+                    .with(key::NUM_FRAGMENTS, count);
+                send(position, piece).await?;
+            }
+        }
+        Ok(receipts)
+    }
+
+    fn not_published(&self, error: PublishError) -> CallError {
+        let topic = self.topic.clone();
+        match error {
+            PublishError::Refused(reason) => CallError::Refused { topic, reason },
+            PublishError::Closed => CallError::Closed,
+            error => CallError::NotSent {
+                topic,
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+/// Resolves when the broker took every message, or to the first refusal.
+async fn all_taken(
+    receipts: Vec<oneshot::Receiver<Result<(), PublishError>>>,
+) -> Result<(), PublishError> {
+    for receipt in receipts {
+        receipt.await.unwrap_or(Err(PublishError::Closed))?;
+    }
+    Ok(())
+}
+
+/// Hands every answer to its call, until the client is dropped.
+async fn read_answers(
+    mut subscriber: Subscriber,
+    in_flight: Arc<InFlight>,
+    stop: CancellationToken,
+) {
+    loop {
+        let delivery = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            delivery = subscriber.receive() => delivery,
+        };
+        let Some(delivery) = delivery else { break };
+        subscriber.acknowledge(delivery.message_id.clone()).await;
+        in_flight.deliver(delivery);
+    }
+    subscriber.finish().await;
+}
+
+impl<M: Mode> Caller<M> {
+    /// The topic of the module that is called.
+    pub fn topic(&self) -> &Topic {
+        &self.shared.topic
+    }
+
+    /// How many calls are on their way.
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight.len()
+    }
+
+    /// Calls whatever a request names; the result is JSON.
+    pub fn call(&self, request: &serde_json::Value) -> Call<serde_json::Value, M> {
+        Call::from_json(self, request)
+    }
+}
+
+impl Caller<Async> {
+    /// Settles what to connect to.
+    pub fn builder(topic: &str) -> ClientBuilder<Self, Async> {
+        ClientBuilder::new(Some(topic))
+    }
+
+    /// Asks whether the module listens.
+    ///
+    /// # Errors
+    /// [`CallError`], above all [`CallError::Timeout`] when it does not.
+    pub async fn ping(&self) -> Result<(), CallError> {
+        self.shared.ask(MessageType::Ping, "").await.map(drop)
+    }
+
+    /// The module's schema, as a JSON text.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn info(&self) -> Result<String, CallError> {
+        self.shared.ask(MessageType::Info, key::INFO).await
+    }
+
+    /// The module's description of itself. It is asked for once.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn api_info(&self) -> Result<ApiInfo, CallError> {
+        self.shared.api_info().await.cloned()
+    }
+}
+
+impl Caller<Blocking> {
+    /// As [`Caller::ping`].
+    ///
+    /// # Errors
+    /// [`CallError`], above all [`CallError::Timeout`] when the module does not listen.
+    pub fn ping(&self) -> Result<(), CallError> {
+        self.mode
+            .block_on(self.shared.ask(MessageType::Ping, ""))?
+            .map(drop)
+    }
+
+    /// As [`Caller::info`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn info(&self) -> Result<String, CallError> {
+        self.mode
+            .block_on(self.shared.ask(MessageType::Info, key::INFO))?
+    }
+
+    /// As [`Caller::api_info`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn api_info(&self) -> Result<ApiInfo, CallError> {
+        self.mode.block_on(self.shared.api_info())?.cloned()
+    }
+}

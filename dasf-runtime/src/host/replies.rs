@@ -1,0 +1,225 @@
+//! Sending answers: one pooled connection for each response topic.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dasf_protocol::properties::key;
+use dasf_protocol::{MessageType, Properties, Status, Topic, fragment, payload};
+use tokio::time::Instant;
+
+use super::{HostOptions, response};
+use crate::module::{Failure, Outcome};
+use crate::transport::{Outgoing, Publisher, PublisherOptions, Transport};
+
+/// Where the answer to one call goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Reply {
+    pub(super) response_topic: Topic,
+    pub(super) context: String,
+}
+
+/// Sends answers to response topics.
+pub(super) struct Replies {
+    transport: Arc<dyn Transport>,
+    /// The module's own topic, which every answer names.
+    source_topic: Topic,
+    max_payload_size: usize,
+    capacity: usize,
+    publisher_options: PublisherOptions,
+    publishers: Mutex<HashMap<Topic, Pooled>>,
+}
+
+struct Pooled {
+    publisher: Publisher,
+    last_used: Instant,
+}
+
+impl Replies {
+    pub(super) fn new(
+        transport: Arc<dyn Transport>,
+        source_topic: Topic,
+        options: &HostOptions,
+    ) -> Self {
+        Self {
+            transport,
+            source_topic,
+            max_payload_size: options.max_payload_size,
+            capacity: options.max_response_topics,
+            publisher_options: PublisherOptions {
+                keep_alive: Some(options.producer_keep_alive.max(Duration::from_millis(1))),
+                connection_timeout: Some(options.producer_connection_timeout),
+            },
+            publishers: Mutex::default(),
+        }
+    }
+
+    pub(super) fn max_payload_size(&self) -> usize {
+        self.max_payload_size
+    }
+
+    /// Sends the answer to a request, in fragments if need be.
+    pub(super) async fn send_outcome(&self, reply: &Reply, outcome: Outcome) {
+        let (status, bytes) = match outcome {
+            Ok(output) => (Status::Success, output.0),
+            Err(failure) => (Status::Error, failure.to_string().into_bytes()),
+        };
+        let properties = response().with_status(status);
+        let whole = payload::encode(&bytes);
+        if bytes.len() <= self.max_payload_size {
+            self.send(reply, properties, whole).await;
+            return;
+        }
+        drop(bytes);
+        let pieces = fragment::split(&whole, self.max_payload_size);
+        let count = pieces.len();
+        for (index, piece) in pieces.enumerate() {
+            let properties = properties
+                .clone()
+                .with(key::FRAGMENT, index)
+                .with(key::NUM_FRAGMENTS, count);
+            self.send(reply, properties, piece.to_owned()).await;
+        }
+    }
+
+    /// Sends the last report of a call.
+    pub(super) async fn send_progress(&self, reply: &Reply, status: Status, json: &[u8]) {
+        self.send(reply, progress(status), payload::encode(json))
+            .await;
+    }
+
+    /// Sends a report if that is possible now.
+    pub(super) fn try_send_progress(&self, reply: &Reply, status: Status, json: &[u8]) -> bool {
+        let message = self.message(reply, progress(status), payload::encode(json));
+        self.publisher(&reply.response_topic)
+            .try_send(message)
+            .is_ok()
+    }
+
+    /// Sends an answer without a payload if that is possible now. The one who reads the topic must not wait for a
+    /// single slow caller.
+    pub(super) fn try_send(&self, reply: &Reply, properties: Properties) {
+        self.try_send_payload(reply, properties, String::new());
+    }
+
+    /// Sends a refusal if that is possible now.
+    pub(super) fn try_send_failure(&self, reply: &Reply, failure: &Failure) {
+        let payload = payload::encode(failure.to_string().as_bytes());
+        self.try_send_payload(reply, response().with_status(Status::Error), payload);
+    }
+
+    fn try_send_payload(&self, reply: &Reply, properties: Properties, payload: String) {
+        let message = self.message(reply, properties, payload);
+        if self
+            .publisher(&reply.response_topic)
+            .try_send(message)
+            .is_err()
+        {
+            let Reply {
+                response_topic,
+                context,
+            } = reply;
+            tracing::warn!(%response_topic, context, "answer dropped: too many are waiting for this topic");
+        }
+    }
+
+    async fn send(&self, reply: &Reply, properties: Properties, payload: String) {
+        let mut message = self.message(reply, properties, payload);
+        // A connection may end its keep-alive just now; the next one is new.
+        for _ in 0..2 {
+            match self.publisher(&reply.response_topic).send(message).await {
+                Ok(()) => return,
+                Err(returned) => message = *returned,
+            }
+            self.forget(&reply.response_topic);
+        }
+        let Reply {
+            response_topic,
+            context,
+        } = reply;
+        tracing::error!(%response_topic, context, "answer dropped: no connection to its topic");
+    }
+
+    fn message(&self, reply: &Reply, properties: Properties, payload: String) -> Outgoing {
+        let properties = properties
+            .with(key::REQUEST_CONTEXT, reply.context.as_str())
+            .with(key::SOURCE_TOPIC, self.source_topic.as_str());
+        Outgoing {
+            payload,
+            context: reply.context.clone(),
+            properties,
+            expires: None,
+        }
+    }
+
+    /// The connection to a response topic, made if there is none.
+    fn publisher(&self, topic: &Topic) -> Publisher {
+        let mut publishers = self
+            .publishers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let last_used = Instant::now();
+        if let Some(pooled) = publishers.get_mut(topic) {
+            if !pooled.publisher.is_closed() {
+                pooled.last_used = last_used;
+                return pooled.publisher.clone();
+            }
+        } else if publishers.len() >= self.capacity {
+            make_room(&mut publishers);
+        }
+        let publisher = self.transport.publisher(topic, self.publisher_options);
+        let pooled = Pooled {
+            publisher: publisher.clone(),
+            last_used,
+        };
+        publishers.insert(topic.clone(), pooled);
+        publisher
+    }
+
+    fn forget(&self, topic: &Topic) {
+        let mut publishers = self
+            .publishers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if publishers
+            .get(topic)
+            .is_some_and(|pooled| pooled.publisher.is_closed())
+        {
+            publishers.remove(topic);
+        }
+    }
+
+    /// Waits until everything is sent, and closes all connections.
+    pub(super) async fn finish(&self) {
+        let publishers = std::mem::take(
+            &mut *self
+                .publishers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for pooled in publishers.into_values() {
+            pooled.publisher.finish().await;
+        }
+    }
+}
+
+fn progress(status: Status) -> Properties {
+    Properties::new()
+        .with_message_type(MessageType::Progress)
+        .with_status(status)
+}
+
+/// Gives up the connections that are closed, or else the one unused for longest; what it still has to send, it
+/// sends.
+fn make_room(publishers: &mut HashMap<Topic, Pooled>) {
+    let before = publishers.len();
+    publishers.retain(|_, pooled| !pooled.publisher.is_closed());
+    if publishers.len() < before {
+        return;
+    }
+    let oldest = publishers.iter().min_by_key(|(_, pooled)| pooled.last_used);
+    if let Some(topic) = oldest.map(|(topic, _)| topic.clone()) {
+        tracing::debug!(%topic, "connection closed to make room for another response topic");
+        publishers.remove(&topic);
+    }
+}

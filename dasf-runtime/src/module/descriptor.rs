@@ -1,0 +1,149 @@
+//! What the macros say about a module: plain tables, built at compile time.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
+
+use super::{Invocation, Outcome};
+
+/// A module: the table that `#[dasf::module]` makes.
+#[derive(Debug)]
+pub struct ModuleDescriptor {
+    /// The name of the `mod`.
+    pub name: &'static str,
+    /// The topic given in the attribute.
+    pub topic: Option<&'static str>,
+    /// What the module does, in words.
+    pub description: &'static str,
+    /// The attribute's version, or the package's.
+    pub version: &'static str,
+    /// What can be called, in the order of the source.
+    pub members: &'static [Member],
+}
+
+/// Something that a request can name.
+#[derive(Debug)]
+pub enum Member {
+    /// A function.
+    Function(FunctionDescriptor),
+    /// A class.
+    Class(ClassDescriptor),
+}
+
+/// A class with its constructor and methods.
+#[derive(Debug)]
+pub struct ClassDescriptor {
+    /// The name in requests.
+    pub name: &'static str,
+    /// What the class is, in words.
+    pub description: Option<&'static str>,
+    /// The constructor's arguments.
+    pub arguments: &'static [ArgumentDescriptor],
+    /// What can be called on it.
+    pub methods: &'static [FunctionDescriptor],
+}
+
+/// A function or method.
+#[derive(Debug)]
+pub struct FunctionDescriptor {
+    /// The name in requests.
+    pub name: &'static str,
+    /// What the function does, in words.
+    pub description: Option<&'static str>,
+    /// Its arguments, in the order of the source.
+    pub arguments: &'static [ArgumentDescriptor],
+    /// Its result.
+    pub returns: ReturnDescriptor,
+    /// More keys for its schema.
+    pub schema_extra: Option<fn() -> Value>,
+    /// The generated wrapper around it.
+    pub handler: Handler,
+}
+
+/// One argument.
+#[derive(Debug)]
+pub struct ArgumentDescriptor {
+    /// The name in requests.
+    pub name: &'static str,
+    /// The title, where it is not made from the name.
+    pub title: Option<&'static str>,
+    /// What the argument means, in words.
+    pub description: Option<&'static str>,
+    /// The schema of its type.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// The value that stands for a missing one; `None` for a required argument.
+    pub default: Option<fn() -> serde_json::Result<Value>>,
+    /// Its constraints and other schema keywords.
+    pub keywords: &'static [Keyword],
+    /// Whether it is data.
+    pub kind: ArgumentKind,
+}
+
+/// Whether an argument is data of the caller or a tool of the function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArgumentKind {
+    /// A value in the request.
+    Data,
+    /// The report of the call's progress.
+    Reporter,
+}
+
+/// A function's result.
+#[derive(Debug)]
+pub struct ReturnDescriptor {
+    /// What the result means, in words.
+    pub description: Option<&'static str>,
+    /// The schema of its type.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Its constraints and other schema keywords.
+    pub keywords: &'static [Keyword],
+}
+
+/// One keyword of a JSON schema.
+#[derive(Debug)]
+pub struct Keyword {
+    /// The keyword as JSON Schema writes it, such as `exclusiveMinimum`.
+    pub name: &'static str,
+    /// Its value.
+    pub value: Literal,
+}
+
+/// The value of a [`Keyword`].
+#[derive(Debug)]
+pub enum Literal {
+    /// An integer.
+    Integer(i64),
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(&'static str),
+    /// Anything else.
+    Json(fn() -> Value),
+}
+
+impl Literal {
+    pub(super) fn to_json(&self) -> Value {
+        match *self {
+            Self::Integer(integer) => integer.into(),
+            Self::Number(number) => number.into(),
+            Self::Text(text) => text.into(),
+            Self::Json(value) => value(),
+        }
+    }
+}
+
+/// The generated code around a function: takes its arguments apart, calls it and encodes its result.
+#[derive(Debug, Clone, Copy)]
+pub enum Handler {
+    /// Runs on a thread where it may block.
+    Blocking(fn(Invocation) -> Outcome),
+    /// Runs on the task that reads from the broker: for functions that take microseconds.
+    Inline(fn(Invocation) -> Outcome),
+    /// Runs on the runtime.
+    Async(fn(Invocation) -> BoxedCall),
+}
+
+/// The future of an `async` function's call.
+pub type BoxedCall = Pin<Box<dyn Future<Output = Outcome> + Send>>;

@@ -1,0 +1,406 @@
+//! A module: what can be called in it, and how a request becomes a call.
+
+mod arguments;
+pub mod descriptor;
+mod outcome;
+mod schema;
+mod validate;
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+
+use dasf_protocol::api_info::{ApiInfo, EXTENSION_VERSION, Extensions, extension};
+use dasf_protocol::payload::{self, PayloadError};
+use futures_util::FutureExt;
+use serde_json::{Map, Value};
+
+pub use arguments::Arguments;
+pub use outcome::{Failure, FailureKind, Outcome, Output, encode_fallible, encode_result};
+pub use schema::schema_of;
+
+use crate::context::Context;
+use crate::progress::{ProgressReport, ReportSink};
+use descriptor::{ArgumentKind, FunctionDescriptor, Handler, Member, ModuleDescriptor};
+use schema::SchemaBuilder;
+use validate::{Validator, list_problems};
+
+/// A module ready to be called: its descriptors with their schemas compiled.
+///
+/// Generated code makes it from the annotated `mod`; the command line, the host and tests call it.
+pub struct Module {
+    descriptor: &'static ModuleDescriptor,
+    description: String,
+    functions: HashMap<&'static str, Callable>,
+    classes: HashMap<&'static str, Class>,
+    api: ApiTemplate,
+}
+
+/// The documents that describe the module, without the topic, which stands in their title.
+struct ApiTemplate {
+    schema: Map<String, Value>,
+    info: ApiInfo,
+}
+
+/// A function or method that requests can reach.
+struct Callable {
+    descriptor: &'static FunctionDescriptor,
+    arguments: Validator,
+    /// The contract of the result, where it has one beyond its type.
+    result: Option<Validator>,
+}
+
+struct Class {
+    constructor: Validator,
+    methods: HashMap<&'static str, Callable>,
+}
+
+/// A module whose schemas contradict themselves, so that no request could be checked against them.
+#[derive(Debug, thiserror::Error)]
+#[error("the schema of {member} is not valid: {reason}")]
+pub struct ModuleError {
+    /// The function, class or method.
+    pub member: String,
+    /// What is wrong with its schema.
+    pub reason: String,
+}
+
+/// What a request carries into a function: everything that its generated wrapper takes apart.
+pub struct Invocation {
+    /// The constructor's arguments; empty for a function.
+    pub constructor: Arguments,
+    /// The function's or method's own arguments.
+    pub arguments: Arguments,
+    /// Who calls, and how long they wait.
+    pub context: Context,
+    report: Option<ReportSink>,
+}
+
+impl Invocation {
+    /// The report of an argument of type [`ProgressReport`]: the caller's, where the request holds one, else the
+    /// declared default.
+    ///
+    /// # Errors
+    /// [`Failure`] when what the caller sent is not a report.
+    pub fn take_report(
+        &mut self,
+        name: &'static str,
+        default: impl FnOnce() -> ProgressReport,
+    ) -> Result<ProgressReport, Failure> {
+        let report = self.arguments.take_or(name, || default().to_wire())?;
+        Ok(match self.report.take() {
+            Some(sink) => sink.open(report),
+            None => ProgressReport::detached(report),
+        })
+    }
+}
+
+/// What a request asks for, found and checked.
+struct Target<'m> {
+    callable: &'m Callable,
+    constructor: Map<String, Value>,
+    arguments: Map<String, Value>,
+}
+
+impl Module {
+    /// Makes a module ready to be called.
+    ///
+    /// # Errors
+    /// [`ModuleError`] when a schema is not one, for instance because a `pattern` is no regular expression.
+    pub fn new(descriptor: &'static ModuleDescriptor) -> Result<Self, ModuleError> {
+        let mut builder = SchemaBuilder::new();
+        let mut functions = HashMap::new();
+        let mut classes = HashMap::new();
+        let mut info = ApiInfo {
+            classes: Vec::new(),
+            functions: Vec::new(),
+            rpc_schema: Value::Null,
+            x_dasf: Some(Extensions {
+                version: EXTENSION_VERSION,
+                module_version: Some(descriptor.version.to_owned()),
+                speaks: vec![
+                    extension::REQUEST_FRAGMENTS.to_owned(),
+                    extension::TIMEOUT.to_owned(),
+                ],
+            }),
+        };
+        for member in descriptor.members {
+            match member {
+                Member::Function(function) => builder.add_function(function),
+                Member::Class(class) => builder.add_class(class),
+            }
+        }
+        let documents = builder.finish();
+        for member in descriptor.members {
+            match member {
+                Member::Function(function) => {
+                    let schemas = documents.function(function);
+                    functions.insert(function.name, Callable::new(function, &schemas)?);
+                    info.functions.push(schemas);
+                }
+                Member::Class(class) => {
+                    let schemas = documents.class(class);
+                    let mut methods = HashMap::new();
+                    for (method, schemas) in class.methods.iter().zip(&schemas.methods) {
+                        methods.insert(method.name, Callable::new(method, schemas)?);
+                    }
+                    let constructor = Validator::new(class.name, &schemas.rpc_schema)?;
+                    classes.insert(
+                        class.name,
+                        Class {
+                            constructor,
+                            methods,
+                        },
+                    );
+                    info.classes.push(schemas);
+                }
+            }
+        }
+        let api = ApiTemplate {
+            schema: documents.into_module_schema(),
+            info,
+        };
+        let description = descriptor.description.to_owned();
+        Ok(Self {
+            descriptor,
+            description,
+            functions,
+            classes,
+            api,
+        })
+    }
+
+    /// The module with another description than its documentation comment.
+    #[must_use]
+    pub fn with_description(mut self, description: impl Into<String>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// The name of the annotated `mod`.
+    pub fn name(&self) -> &'static str {
+        self.descriptor.name
+    }
+
+    /// The topic from the attribute, where it gives one.
+    pub fn topic(&self) -> Option<&'static str> {
+        self.descriptor.topic
+    }
+
+    /// The module's version: the attribute's, or the package's.
+    pub fn version(&self) -> &'static str {
+        self.descriptor.version
+    }
+
+    /// What the module does, in words.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The schema of a request to this module when it listens on `topic`: the answer to `info`.
+    pub fn schema(&self, topic: &str) -> Value {
+        let mut schema = self.api.schema.clone();
+        schema.insert("title".to_owned(), topic.into());
+        schema.insert("description".to_owned(), self.description.as_str().into());
+        Value::Object(schema)
+    }
+
+    /// The description of this module when it listens on `topic`: the answer to `api_info`.
+    pub fn api_info(&self, topic: &str) -> ApiInfo {
+        ApiInfo {
+            rpc_schema: self.schema(topic),
+            ..self.api.info.clone()
+        }
+    }
+
+    /// Runs the call that a request's payload describes.
+    ///
+    /// A plain function runs on a thread of its own, an `async` one on the runtime. A panic in either is a failure
+    /// like any other.
+    ///
+    /// # Cancel safety
+    /// When dropped, an `async` function is dropped at its next `await`; a plain function runs to its end.
+    pub async fn call(
+        &self,
+        payload: &str,
+        context: Context,
+        report: Option<ReportSink>,
+    ) -> Outcome {
+        let request = decode_request(payload)?;
+        self.call_value(request, context, report).await
+    }
+
+    /// Runs the call that a request describes.
+    ///
+    /// # Cancel safety
+    /// As [`Module::call`].
+    pub async fn call_value(
+        &self,
+        request: Value,
+        context: Context,
+        report: Option<ReportSink>,
+    ) -> Outcome {
+        let Target {
+            callable,
+            constructor,
+            arguments,
+        } = self.find(request)?;
+        let invocation = Invocation {
+            constructor: Arguments::new("", constructor),
+            arguments: Arguments::new(callable.descriptor.name, arguments),
+            context,
+            report,
+        };
+        callable.run(invocation).await
+    }
+
+    /// Finds the function that a request names, and checks the request against its schema.
+    fn find(&self, request: Value) -> Result<Target<'_>, Failure> {
+        let Value::Object(mut request) = request else {
+            return Err(Failure::validation(
+                "a request is a JSON object with a func_name or a class_name",
+            ));
+        };
+        match (request.get("class_name"), request.get("func_name")) {
+            (Some(Value::String(name)), _) => {
+                let Some(class) = self.classes.get(name.as_str()) else {
+                    return Err(unknown("class", name, self.classes.keys()));
+                };
+                let name = name.clone();
+                let Some(Value::Object(arguments)) = request.remove("function") else {
+                    let problem =
+                        "function: an object with the func_name of the method is required";
+                    return Err(Failure::validation(format!("{name}: {problem}")));
+                };
+                let Some(Value::String(method)) = arguments.get("func_name") else {
+                    let problem = "function.func_name: the name of the method is required";
+                    return Err(Failure::validation(format!("{name}: {problem}")));
+                };
+                let Some(callable) = class.methods.get(method.as_str()) else {
+                    return Err(unknown(
+                        &format!("method of {name}"),
+                        method,
+                        class.methods.keys(),
+                    ));
+                };
+                let function = format!("{name}.{method}");
+                let constructor = Value::Object(request);
+                let arguments = Value::Object(arguments);
+                let mut problems = class.constructor.problems(&constructor, "");
+                problems.extend(callable.arguments.problems(&arguments, "function."));
+                if !problems.is_empty() {
+                    return Err(Failure::validation(list_problems(&function, &problems)));
+                }
+                Ok(Target {
+                    callable,
+                    constructor: into_object(constructor),
+                    arguments: into_object(arguments),
+                })
+            }
+            (None, Some(Value::String(name))) => {
+                let Some(callable) = self.functions.get(name.as_str()) else {
+                    return Err(unknown("function", name, self.functions.keys()));
+                };
+                let request = Value::Object(request);
+                let problems = callable.arguments.problems(&request, "");
+                if !problems.is_empty() {
+                    let function = callable.descriptor.name;
+                    return Err(Failure::validation(list_problems(function, &problems)));
+                }
+                let arguments = into_object(request);
+                Ok(Target {
+                    callable,
+                    constructor: Map::new(),
+                    arguments,
+                })
+            }
+            (Some(_), _) => Err(Failure::validation("class_name: must be a text")),
+            (None, Some(_)) => Err(Failure::validation("func_name: must be a text")),
+            (None, None) => {
+                let problem = "func_name: the name of the function is required";
+                Err(Failure::validation(problem))
+            }
+        }
+    }
+}
+
+fn into_object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
+
+fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a &'static str>) -> Failure {
+    let mut known: Vec<_> = known.copied().collect();
+    known.sort_unstable();
+    let known = if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
+    };
+    Failure::validation(format!("there is no {kind} {name:?}; there is {known}"))
+}
+
+fn decode_request(payload: &str) -> Result<Value, Failure> {
+    let bytes = payload::decode(payload)
+        .map_err(|error: PayloadError| Failure::validation(error.to_string()))?;
+    let text = payload::to_text(&bytes);
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::validation(format!("the request is not JSON: {error}")))
+}
+
+impl Callable {
+    fn new(
+        descriptor: &'static FunctionDescriptor,
+        schemas: &dasf_protocol::api_info::FunctionInfo,
+    ) -> Result<Self, ModuleError> {
+        let arguments = Validator::new(descriptor.name, &schemas.rpc_schema)?;
+        let result = match descriptor.returns.keywords {
+            [] => None,
+            _ => Some(Validator::new(descriptor.name, &schemas.return_schema)?),
+        };
+        Ok(Self {
+            descriptor,
+            arguments,
+            result,
+        })
+    }
+
+    async fn run(&self, invocation: Invocation) -> Outcome {
+        let output = match self.descriptor.handler {
+            Handler::Blocking(function) => {
+                // The thread's own panic handling makes a panic a `JoinError`.
+                match tokio::task::spawn_blocking(move || function(invocation)).await {
+                    Ok(outcome) => outcome,
+                    Err(error) if error.is_panic() => Err(Failure::panicked(&*error.into_panic())),
+                    Err(_) => Err(Failure::processing("the module is shutting down")),
+                }
+            }
+            Handler::Inline(function) => {
+                let call = AssertUnwindSafe(|| function(invocation));
+                std::panic::catch_unwind(call)
+                    .unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
+            }
+            Handler::Async(function) => {
+                // The function is first called, and may first panic, inside the future.
+                let call = AssertUnwindSafe(async { function(invocation).await });
+                call.catch_unwind()
+                    .await
+                    .unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
+            }
+        }?;
+        match &self.result {
+            None => Ok(output),
+            Some(contract) => contract.check_result(self.descriptor.name, output),
+        }
+    }
+}
+
+impl FunctionDescriptor {
+    /// Whether the function reports its progress.
+    pub fn reports(&self) -> bool {
+        self.arguments
+            .iter()
+            .any(|argument| argument.kind == ArgumentKind::Reporter)
+    }
+}

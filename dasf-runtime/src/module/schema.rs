@@ -1,0 +1,546 @@
+//! The JSON schemas that a module publishes, in the form that existing peers read.
+//!
+//! Pydantic made the schemas of all modules so far, and the web component reads them with tools for draft 7. So
+//! there is no `$schema`, properties have titles, an optional value is `anyOf [T, null]`, a tuple is an array with
+//! a list in `items`, and the root of a function's schema is an object, never a `$ref`.
+
+use std::collections::{BTreeSet, HashMap};
+
+use dasf_protocol::api_info::{ClassInfo, FunctionInfo};
+use dasf_protocol::progress;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{ReplacePrefixItems, Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::descriptor::{
+    ArgumentDescriptor, ArgumentKind, ClassDescriptor, FunctionDescriptor, Keyword, Literal,
+};
+
+const DEFINITIONS: &str = "$defs";
+const REFERENCE_PREFIX: &str = "#/$defs/";
+
+/// The schema of a type: what a descriptor's function pointers point to.
+pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// Collects the schemas of a module's members.
+pub(super) struct SchemaBuilder {
+    requests: SchemaGenerator,
+    results: SchemaGenerator,
+    /// The module's `anyOf`, in the order of the source, with the definitions it refers to.
+    members: Vec<(String, Value)>,
+    methods: Vec<(String, Value)>,
+    functions: HashMap<String, (Map<String, Value>, Schema)>,
+    constructors: HashMap<&'static str, Map<String, Value>>,
+}
+
+/// The finished documents.
+pub(super) struct Documents {
+    definitions: Map<String, Value>,
+    result_definitions: Map<String, Value>,
+    builder: SchemaBuilder,
+}
+
+impl SchemaBuilder {
+    pub(super) fn new() -> Self {
+        let settings = SchemaSettings::draft2019_09();
+        Self {
+            requests: settings.clone().for_deserialize().into_generator(),
+            results: settings.for_serialize().into_generator(),
+            members: Vec::new(),
+            methods: Vec::new(),
+            functions: HashMap::new(),
+            constructors: HashMap::new(),
+        }
+    }
+
+    pub(super) fn add_function(&mut self, function: &'static FunctionDescriptor) {
+        let title = camel_case("Func", function.name);
+        let schema = self.add_callable(&title, function);
+        self.members.push((title, Value::Object(schema)));
+    }
+
+    pub(super) fn add_class(&mut self, class: &'static ClassDescriptor) {
+        let title = camel_case("Class", class.name);
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        self.add_arguments(class.arguments, &mut properties, &mut required);
+        properties.insert(
+            "class_name".to_owned(),
+            name_schema("class_name", class.name),
+        );
+        required.push(json!("class_name"));
+        let constructor = object_schema(&title, class.description, properties, required);
+
+        let mut methods = Vec::new();
+        for method in class.methods {
+            let method_title = method_title(class.name, method.name);
+            let schema = self.add_callable(&method_title, method);
+            methods.push(json!({"$ref": format!("{REFERENCE_PREFIX}{method_title}")}));
+            self.methods.push((method_title, Value::Object(schema)));
+        }
+        let mut whole = constructor.clone();
+        if let Some(Value::Object(properties)) = whole.get_mut("properties") {
+            let function = json!({"anyOf": methods, "title": "Function", "description": "The method to call."});
+            properties.insert("function".to_owned(), function);
+        }
+        if let Some(Value::Array(required)) = whole.get_mut("required") {
+            required.push(json!("function"));
+        }
+        self.members.push((title, Value::Object(whole)));
+        self.constructors.insert(class.name, constructor);
+    }
+
+    fn add_callable(
+        &mut self,
+        title: &str,
+        function: &'static FunctionDescriptor,
+    ) -> Map<String, Value> {
+        let mut properties = Map::new();
+        properties.insert(
+            "func_name".to_owned(),
+            name_schema("func_name", function.name),
+        );
+        let mut required = vec![json!("func_name")];
+        self.add_arguments(function.arguments, &mut properties, &mut required);
+        let mut schema = object_schema(title, function.description, properties, required);
+        if let Some(Value::Object(extra)) = function.schema_extra.map(|extra| extra()) {
+            schema.extend(extra);
+        }
+        let result = self.result_schema(title, function);
+        self.functions
+            .insert(title.to_owned(), (schema.clone(), result));
+        schema
+    }
+
+    fn add_arguments(
+        &mut self,
+        arguments: &'static [ArgumentDescriptor],
+        properties: &mut Map<String, Value>,
+        required: &mut Vec<Value>,
+    ) {
+        for argument in arguments {
+            let mut schema = match argument.kind {
+                ArgumentKind::Data => (argument.schema)(&mut self.requests),
+                ArgumentKind::Reporter => self.reporter_schema(),
+            };
+            schema.ensure_object();
+            add_keywords(&mut schema, argument.keywords);
+            to_peer_form(&mut schema);
+            if let Some(title) = argument.title {
+                schema.insert("title".to_owned(), title.into());
+            } else {
+                add_title(&mut schema, argument.name);
+            }
+            if let Some(description) = argument.description {
+                schema.insert("description".to_owned(), description.into());
+            }
+            match argument.default {
+                None => required.push(json!(argument.name)),
+                // A default that has no JSON is left out of the schema; it still stands for a missing argument.
+                Some(default) => {
+                    if let Ok(default) = default() {
+                        schema.insert("default".to_owned(), default);
+                    }
+                }
+            }
+            properties.insert(argument.name.to_owned(), schema.to_value());
+        }
+    }
+
+    fn reporter_schema(&mut self) -> Schema {
+        // In this order, and before any type of the module's own of the same name, which then gets another.
+        let schema = self.requests.subschema_for::<ReportDefinition<0>>();
+        self.requests.subschema_for::<ReportDefinition<1>>();
+        self.requests.subschema_for::<ReportDefinition<2>>();
+        self.requests.subschema_for::<ReportDefinition<3>>();
+        let mut schema = schema;
+        schema.insert("is_reporter".to_owned(), true.into());
+        schema
+    }
+
+    fn result_schema(&mut self, title: &str, function: &'static FunctionDescriptor) -> Schema {
+        let mut schema = (function.returns.schema)(&mut self.results);
+        schema.ensure_object();
+        // Nothing is returned, and nothing promised: pydantic leaves such a schema open.
+        if schema.get("type") == Some(&json!("null")) {
+            schema = Schema::default();
+        }
+        add_keywords(&mut schema, function.returns.keywords);
+        to_peer_form(&mut schema);
+        schema.insert("title".to_owned(), title.into());
+        schema.insert("default".to_owned(), Value::Null);
+        if let Some(description) = function.returns.description {
+            schema.insert("description".to_owned(), description.into());
+        }
+        schema
+    }
+
+    pub(super) fn finish(mut self) -> Documents {
+        let finished = |generator: &mut SchemaGenerator| -> Map<String, Value> {
+            let mut definitions = generator.take_definitions(true);
+            for (name, definition) in &mut definitions {
+                if let Ok(schema) = <&mut Schema>::try_from(definition) {
+                    to_peer_form(schema);
+                    let fields = schema.ensure_object();
+                    fields
+                        .entry("title")
+                        .or_insert_with(|| name.as_str().into());
+                }
+            }
+            definitions
+        };
+        let definitions = finished(&mut self.requests);
+        let result_definitions = finished(&mut self.results);
+        Documents {
+            definitions,
+            result_definitions,
+            builder: self,
+        }
+    }
+}
+
+impl Documents {
+    pub(super) fn function(&self, function: &FunctionDescriptor) -> FunctionInfo {
+        self.callable(&camel_case("Func", function.name), function.name)
+    }
+
+    pub(super) fn class(&self, class: &ClassDescriptor) -> ClassInfo {
+        let constructor = self
+            .builder
+            .constructors
+            .get(class.name)
+            .cloned()
+            .unwrap_or_default();
+        let methods = class.methods.iter();
+        ClassInfo {
+            name: class.name.to_owned(),
+            rpc_schema: with_definitions(constructor, &self.definitions),
+            methods: methods
+                .map(|method| self.callable(&method_title(class.name, method.name), method.name))
+                .collect(),
+        }
+    }
+
+    fn callable(&self, title: &str, name: &str) -> FunctionInfo {
+        let (request, result) = self
+            .builder
+            .functions
+            .get(title)
+            .cloned()
+            .unwrap_or_default();
+        FunctionInfo {
+            name: name.to_owned(),
+            rpc_schema: with_definitions(request, &self.definitions),
+            return_schema: self.standalone_result(&result),
+        }
+    }
+
+    /// A result's schema whose root says itself what it is: a `$ref` there would hide the title.
+    fn standalone_result(&self, result: &Schema) -> Value {
+        let mut root = result.as_object().cloned().unwrap_or_default();
+        if let Some(Value::String(reference)) = root.get("$ref") {
+            let target = reference.strip_prefix(REFERENCE_PREFIX).unwrap_or_default();
+            if let Some(Value::Object(target)) = self.result_definitions.get(target) {
+                let mut whole = target.clone();
+                root.remove("$ref");
+                whole.extend(root);
+                root = whole;
+            }
+        }
+        with_definitions(root, &self.result_definitions)
+    }
+
+    /// The schema of a request to the module, but for title and description.
+    pub(super) fn into_module_schema(self) -> Map<String, Value> {
+        let mut definitions = Map::new();
+        let any_of: Vec<Value> = self
+            .builder
+            .members
+            .iter()
+            .map(|(name, _)| json!({"$ref": format!("{REFERENCE_PREFIX}{name}")}))
+            .collect();
+        definitions.extend(self.builder.members);
+        definitions.extend(self.builder.methods);
+        definitions.extend(self.definitions);
+        let mut schema = Map::new();
+        schema.insert(DEFINITIONS.to_owned(), Value::Object(definitions));
+        schema.insert("anyOf".to_owned(), Value::Array(any_of));
+        schema
+    }
+}
+
+/// The definitions of a progress report, one for each `N` of [`ReportDefinition::NAMES`].
+struct ReportDefinition<const N: usize>;
+
+impl<const N: usize> ReportDefinition<N> {
+    const NAMES: [&'static str; 4] = [
+        "ProgressReport",
+        "ReportSettings",
+        "ShowReportMethod",
+        "Status",
+    ];
+}
+
+impl<const N: usize> JsonSchema for ReportDefinition<N> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        Self::NAMES[N].into()
+    }
+
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        format!("dasf::{}", Self::NAMES[N]).into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let definition = progress::schema_definitions().remove(Self::NAMES[N]);
+        definition
+            .and_then(|definition| definition.try_into().ok())
+            .unwrap_or_default()
+    }
+}
+
+fn name_schema(key: &str, name: &str) -> Value {
+    json!({
+        "const": name,
+        "title": title_case(key),
+        "type": "string",
+        "description": format!("The name of the function. Must be '{name}'"),
+    })
+}
+
+fn object_schema(
+    title: &str,
+    description: Option<&str>,
+    properties: Map<String, Value>,
+    required: Vec<Value>,
+) -> Map<String, Value> {
+    let mut schema = Map::new();
+    schema.insert("type".to_owned(), "object".into());
+    schema.insert("title".to_owned(), title.into());
+    if let Some(description) = description {
+        schema.insert("description".to_owned(), description.into());
+    }
+    schema.insert("properties".to_owned(), Value::Object(properties));
+    schema.insert("required".to_owned(), Value::Array(required));
+    schema
+}
+
+fn add_keywords(schema: &mut Schema, keywords: &'static [Keyword]) {
+    for Keyword { name, value } in keywords {
+        match (*name, value) {
+            // `example` may stand more than once; JSON Schema has one list.
+            ("examples", Literal::Json(value)) => {
+                let examples = schema
+                    .ensure_object()
+                    .entry("examples")
+                    .or_insert_with(|| json!([]));
+                if let Value::Array(examples) = examples {
+                    examples.push(value());
+                }
+            }
+            (name, value) => {
+                schema.insert(name.to_owned(), value.to_json());
+            }
+        }
+    }
+}
+
+/// Adds the definitions that a schema refers to, directly or through others.
+fn with_definitions(mut schema: Map<String, Value>, definitions: &Map<String, Value>) -> Value {
+    let mut needed = BTreeSet::new();
+    let mut open: Vec<&Value> = schema.values().collect();
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(fields) => {
+                let target = fields.get("$ref").and_then(Value::as_str);
+                let target = target.and_then(|it| it.strip_prefix(REFERENCE_PREFIX));
+                if let Some((name, definition)) =
+                    target.and_then(|it| definitions.get_key_value(it))
+                {
+                    if needed.insert(name) {
+                        open.push(definition);
+                    }
+                }
+                open.extend(fields.values());
+            }
+            _ => {}
+        }
+    }
+    if !needed.is_empty() {
+        let needed = definitions.iter().filter(|(name, _)| needed.contains(name));
+        let needed = needed.map(|(name, definition)| (name.clone(), definition.clone()));
+        let needed = Value::Object(needed.collect());
+        schema.insert(DEFINITIONS.to_owned(), needed);
+    }
+    Value::Object(schema)
+}
+
+/// Brings what `schemars` writes into the form that peers read.
+fn to_peer_form(schema: &mut Schema) {
+    ReplacePrefixItems::default().transform(schema);
+    PeerForm.transform(schema);
+}
+
+struct PeerForm;
+
+impl Transform for PeerForm {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        split_nullable(schema);
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        for (name, property) in properties.into_iter().flatten() {
+            if let Ok(property) = <&mut Schema>::try_from(property) {
+                add_title(property, name);
+            }
+        }
+    }
+}
+
+/// Gives a property a title made from its name; a `$ref` has its definition's.
+fn add_title(schema: &mut Schema, name: &str) {
+    let fields = schema.ensure_object();
+    if !fields.contains_key("$ref") {
+        fields
+            .entry("title")
+            .or_insert_with(|| title_case(name).into());
+    }
+}
+
+/// Turns `type: [T, "null"]` into `anyOf [T, null]`.
+fn split_nullable(schema: &mut Schema) {
+    /// What describes the value as a whole, and stays outside.
+    const ANNOTATIONS: [&str; 5] = ["title", "description", "default", "examples", "deprecated"];
+    let Some(fields) = schema.as_object_mut() else {
+        return;
+    };
+    let Some(Value::Array(types)) = fields.get("type") else {
+        return;
+    };
+    let others: Vec<Value> = types.iter().filter(|it| *it != "null").cloned().collect();
+    if others.len() == types.len() {
+        return;
+    }
+    let mut value = std::mem::take(fields);
+    for annotation in ANNOTATIONS {
+        if let Some(text) = value.shift_remove(annotation) {
+            fields.insert(annotation.to_owned(), text);
+        }
+    }
+    if let Some(Value::Array(variants)) = value.get_mut("enum") {
+        variants.retain(|variant| !variant.is_null());
+    }
+    let one = match <[Value; 1]>::try_from(others) {
+        Ok([one]) => one,
+        Err(several) => Value::Array(several),
+    };
+    value.insert("type".to_owned(), one);
+    fields.insert("anyOf".to_owned(), json!([value, {"type": "null"}]));
+}
+
+/// `Func` and `my_function` make `FuncMyFunction`.
+fn camel_case(prefix: &str, name: &str) -> String {
+    let mut title = prefix.to_owned();
+    for word in name.split('_') {
+        let mut letters = word.chars();
+        title.extend(letters.next().into_iter().flat_map(char::to_uppercase));
+        title.push_str(letters.as_str());
+    }
+    title
+}
+
+fn method_title(class: &str, method: &str) -> String {
+    camel_case(&camel_case("MethClass", class), method)
+}
+
+/// Every word capitalized, as Python's `str.title` does, with blanks for underscores: `func_name` makes
+/// `Func Name`.
+fn title_case(name: &str) -> String {
+    let mut title = String::with_capacity(name.len());
+    let mut in_word = false;
+    for letter in name.chars() {
+        match (letter == '_', in_word) {
+            (true, _) => title.push(' '),
+            (false, true) => title.extend(letter.to_lowercase()),
+            (false, false) => title.extend(letter.to_uppercase()),
+        }
+        in_word = letter.is_alphabetic();
+    }
+    title.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer_form(value: Value) -> Value {
+        let mut schema: Schema = value.try_into().unwrap();
+        to_peer_form(&mut schema);
+        schema.to_value()
+    }
+
+    #[test]
+    fn names_become_titles_as_pydantic_makes_them() {
+        assert_eq!(camel_case("Func", "add"), "FuncAdd");
+        assert_eq!(camel_case("Func", "moving_mean"), "FuncMovingMean");
+        assert_eq!(method_title("Greeter", "greet"), "MethClassGreeterGreet");
+        assert_eq!(title_case("func_name"), "Func Name");
+        assert_eq!(title_case("maxN2x"), "Maxn2X");
+        assert_eq!(title_case("_private"), "Private");
+    }
+
+    #[test]
+    fn an_optional_value_is_any_of_it_and_null() {
+        let schema = json!({"type": ["number", "null"], "format": "double", "exclusiveMinimum": 0, "title": "A"});
+        assert_eq!(
+            peer_form(schema),
+            json!({
+                "title": "A",
+                "anyOf": [{"type": "number", "format": "double", "exclusiveMinimum": 0}, {"type": "null"}],
+            })
+        );
+        let letters = json!({"type": ["string", "null"], "enum": ["a", "b", null]});
+        assert_eq!(
+            peer_form(letters),
+            json!({"anyOf": [{"type": "string", "enum": ["a", "b"]}, {"type": "null"}]})
+        );
+    }
+
+    #[test]
+    fn properties_get_titles_unless_they_refer() {
+        let schema = json!({"properties": {"a_b": {"type": "string"}, "c": {"$ref": "#/$defs/C"}, "d": true}});
+        assert_eq!(
+            peer_form(schema),
+            json!({"properties": {
+                "a_b": {"type": "string", "title": "A B"},
+                "c": {"$ref": "#/$defs/C"},
+                "d": {"title": "D"},
+            }})
+        );
+    }
+
+    #[test]
+    fn a_tuple_lists_its_items() {
+        let schema = json!({"type": "array", "prefixItems": [{"type": "string"}], "minItems": 1, "maxItems": 1});
+        let items = &peer_form(schema)["items"];
+        assert_eq!(*items, json!([{"type": "string"}]));
+    }
+
+    #[test]
+    fn only_the_definitions_needed_are_added() {
+        let definitions = json!({
+            "A": {"properties": {"b": {"$ref": "#/$defs/B"}}},
+            "B": {"items": {"$ref": "#/$defs/A"}},
+            "C": {},
+        });
+        let schema = json!({"items": {"$ref": "#/$defs/A"}});
+        let (Value::Object(schema), Value::Object(definitions)) = (schema, definitions) else {
+            panic!("both literals are objects");
+        };
+        let document = with_definitions(schema, &definitions);
+        let names: Vec<_> = document["$defs"].as_object().unwrap().keys().collect();
+        assert_eq!(names, ["A", "B"]);
+    }
+}

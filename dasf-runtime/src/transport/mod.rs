@@ -1,0 +1,102 @@
+//! How messages reach a broker and come from it, whichever broker it is.
+//!
+//! A [`Transport`] opens [`Publisher`]s and [`Subscriber`]s. Both are handles to a task that owns one connection,
+//! keeps it alive, and makes it anew for as long as the handle lives. Everything above this module is the same for
+//! every broker.
+
+mod publisher;
+mod subscriber;
+pub(crate) mod websocket;
+
+use std::time::Duration;
+
+use dasf_protocol::{Subscription, Topic};
+use tokio::sync::watch;
+
+pub(crate) use publisher::{Outgoing, PublishError, Publisher, Queued};
+pub(crate) use subscriber::{Subscriber, SubscriberEnds};
+
+/// Opens connections to one broker.
+pub(crate) trait Transport: Send + Sync {
+    /// A handle that sends messages to a topic. The connection is made in the background.
+    fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher;
+
+    /// A handle that reads a topic. The connection is made in the background.
+    fn subscribe(&self, topic: &Topic, subscription: &Subscription) -> Subscriber;
+}
+
+/// How long a publisher lives without success or without work.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PublisherOptions {
+    /// Close the connection after this long without a message; `None` keeps it.
+    pub(crate) keep_alive: Option<Duration>,
+    /// Give up, and drop what is queued, after this long without a connection; `None` tries for ever.
+    pub(crate) connection_timeout: Option<Duration>,
+}
+
+/// Why there is no connection to a broker.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nothing answers at the address.
+    #[error("cannot reach a broker at {url}: {reason}")]
+    Unreachable {
+        /// The URL, without its query.
+        url: String,
+        /// What the operating system, or TLS, said.
+        reason: String,
+    },
+    /// Something answers there, and refuses the connection.
+    #[error("the broker refuses {url} with status {status}: {reason}")]
+    Refused {
+        /// The URL, without its query.
+        url: String,
+        /// The HTTP status: 401 or 403 for a login that is missing or not enough, 404 for an unknown topic or
+        /// path, 409 for a subscription that another consumer has.
+        status: u16,
+        /// The broker's explanation, or the status in words.
+        reason: String,
+    },
+    /// Something answers there, and does not speak WebSocket.
+    #[error("{url} does not answer as a WebSocket broker: {reason}")]
+    Protocol {
+        /// The URL, without its query.
+        url: String,
+        /// What was wrong with the answer.
+        reason: String,
+    },
+    /// No answer came in time.
+    #[error("the broker at {url} did not accept the connection within {} s", .after.as_secs())]
+    Timeout {
+        /// The URL, without its query.
+        url: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+}
+
+/// Where the connection of a handle stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ConnectionState {
+    /// The first attempt is under way.
+    Connecting,
+    /// There is a connection.
+    Connected,
+    /// There is none; it will be tried again.
+    Disconnected(ConnectError),
+}
+
+/// Waits until the first attempt to connect has succeeded or failed.
+///
+/// # Cancel safety
+/// Cancel safe: nothing is consumed.
+async fn first_attempt(state: &mut watch::Receiver<ConnectionState>) -> Result<(), ConnectError> {
+    let decided = state
+        .wait_for(|state| *state != ConnectionState::Connecting)
+        .await;
+    match decided.as_deref() {
+        Ok(ConnectionState::Disconnected(error)) => Err(error.clone()),
+        // A task that ended before it failed was told to end; its handle reports that when it is used.
+        Ok(ConnectionState::Connected | ConnectionState::Connecting) | Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,196 @@
+//! The handle that sends messages to one topic.
+
+use dasf_protocol::{Properties, Publish, Topic, properties::key};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::{ConnectError, ConnectionState, first_attempt};
+
+/// How many messages wait for a connection's task before senders have to wait.
+const QUEUE_CAPACITY: usize = 64;
+
+/// Why a message was not published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum PublishError {
+    /// The broker answered that it does not take the message.
+    #[error("{0}")]
+    Refused(String),
+    /// The connection was lost before the broker's answer, too often to try again.
+    #[error("the connection was lost each of the {0} times it was sent")]
+    Lost(u32),
+    /// It was not sent before its time was over.
+    #[error("it could not be sent in time")]
+    Expired,
+    /// The connection is closed for good.
+    #[error("the connection is closed")]
+    Closed,
+}
+
+/// A message to publish.
+#[derive(Debug, Clone)]
+pub(crate) struct Outgoing {
+    /// The payload in base64.
+    pub(crate) payload: String,
+    /// The call's id; pairs the broker's receipt with the message.
+    pub(crate) context: String,
+    /// The routing data.
+    pub(crate) properties: Properties,
+    /// When sending it makes no sense any more.
+    pub(crate) expires: Option<Instant>,
+}
+
+/// A message in a connection's queue, with the one who waits for its receipt.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) message: Outgoing,
+    /// How often it was written to a connection.
+    attempts: u32,
+    receipt: Option<oneshot::Sender<Result<(), PublishError>>>,
+}
+
+/// How often a message is written before it counts as lost: one that itself makes the broker drop the connection
+/// must not do so for ever.
+const MAX_ATTEMPTS: u32 = 4;
+
+impl Queued {
+    fn new(message: Outgoing) -> Self {
+        Self {
+            message,
+            attempts: 0,
+            receipt: None,
+        }
+    }
+
+    /// The frame to write now. A message that may have reached the broker before says so, because a receiver
+    /// should not run it twice.
+    pub(crate) fn next_frame(&mut self) -> String {
+        if self.attempts == 1 {
+            let properties = std::mem::take(&mut self.message.properties);
+            self.message.properties = properties.with(key::REPEATED, "1");
+        }
+        self.attempts += 1;
+        let publish = Publish {
+            payload: self.message.payload.as_str().into(),
+            context: self.message.context.as_str().into(),
+            properties: std::borrow::Cow::Borrowed(&self.message.properties),
+        };
+        publish.to_json()
+    }
+
+    /// Why it must not be written (again), if so.
+    pub(crate) fn obstacle(&self, now: Instant) -> Option<PublishError> {
+        if self.message.expires.is_some_and(|expires| expires <= now) {
+            Some(PublishError::Expired)
+        } else if self.attempts >= MAX_ATTEMPTS {
+            Some(PublishError::Lost(self.attempts))
+        } else {
+            None
+        }
+    }
+
+    /// Tells the outcome to the one who waits for it; a failure that nobody waits for is logged.
+    pub(crate) fn settle(self, topic: &Topic, outcome: Result<(), PublishError>) {
+        let context = &self.message.context;
+        match (self.receipt, outcome) {
+            (Some(receipt), outcome) => {
+                // A caller that left in the meantime does not need to know.
+                let _ = receipt.send(outcome);
+            }
+            (None, Ok(())) => {}
+            (None, Err(error)) => {
+                tracing::error!(%topic, context, %error, "message not published");
+            }
+        }
+    }
+}
+
+/// Sends messages to one topic. Clones share the connection; it is closed when the last one is dropped and
+/// everything queued is sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Publisher {
+    queue: mpsc::Sender<Queued>,
+    state: watch::Receiver<ConnectionState>,
+}
+
+/// What a connection's task holds of a publisher.
+pub(crate) struct PublisherEnds {
+    pub(crate) queue: mpsc::Receiver<Queued>,
+    pub(crate) state: watch::Sender<ConnectionState>,
+}
+
+impl Publisher {
+    /// A handle, and what the task behind it needs.
+    pub(crate) fn new() -> (Self, PublisherEnds) {
+        let (queue, queued) = mpsc::channel(QUEUE_CAPACITY);
+        let (state, watched) = watch::channel(ConnectionState::Connecting);
+        (
+            Self {
+                queue,
+                state: watched,
+            },
+            PublisherEnds {
+                queue: queued,
+                state,
+            },
+        )
+    }
+
+    /// Waits until the first attempt to connect has succeeded or failed.
+    pub(crate) async fn connected(&mut self) -> Result<(), ConnectError> {
+        first_attempt(&mut self.state).await
+    }
+
+    /// Hands a message to the connection, and waits only while its queue is full. A refusal is logged.
+    ///
+    /// # Errors
+    /// The message, when the connection is closed for good.
+    ///
+    /// # Cancel safety
+    /// When dropped, the message is not sent.
+    pub(crate) async fn send(&self, message: Outgoing) -> Result<(), Box<Outgoing>> {
+        let sent = self.queue.send(Queued::new(message)).await;
+        sent.map_err(|error| Box::new(error.0.message))
+    }
+
+    /// Hands a message to the connection if its queue has room.
+    ///
+    /// # Errors
+    /// When it has none, or the connection is closed for good.
+    pub(crate) fn try_send(&self, message: Outgoing) -> Result<(), ()> {
+        self.queue.try_send(Queued::new(message)).map_err(|_| ())
+    }
+
+    /// Hands a message to the connection; what is returned resolves to the broker's answer.
+    ///
+    /// # Errors
+    /// [`PublishError::Closed`] when the connection is closed for good.
+    pub(crate) async fn publish(
+        &self,
+        message: Outgoing,
+    ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
+        let (sender, receipt) = oneshot::channel();
+        let queued = Queued {
+            receipt: Some(sender),
+            ..Queued::new(message)
+        };
+        self.queue
+            .send(queued)
+            .await
+            .map_err(|_| PublishError::Closed)?;
+        Ok(receipt)
+    }
+
+    /// Whether the connection is closed for good.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// Gives this handle up, and waits until everything queued is sent and the connection is closed, provided that
+    /// no other handle keeps it.
+    pub(crate) async fn finish(self) {
+        let Self { queue, mut state } = self;
+        drop(queue);
+        while state.changed().await.is_ok() {}
+    }
+}

@@ -1,0 +1,126 @@
+//! The project's own commands: `cargo xtask test` and `cargo xtask bench`.
+//!
+//! It is compiled before anything else, so it uses the standard library only.
+
+mod bench;
+mod output;
+mod steps;
+mod suite;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The project's own commands.
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  test                 Format, lints, documentation, tests and the quickstart; the last line is the sum
+  bench [--seconds N]  Measure the call rate through the project's own broker, N seconds per row [default: 5]
+
+Options:
+  -h, --help           Print this help";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq)]
+enum Command {
+    Help,
+    Test,
+    Bench { seconds: u32 },
+}
+
+impl Command {
+    fn parse(arguments: &[String]) -> Result<Self, String> {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match arguments[..] {
+            ["-h" | "--help" | "help"] | [_, "-h" | "--help"] => Ok(Self::Help),
+            ["test"] => Ok(Self::Test),
+            ["bench"] => Ok(Self::Bench { seconds: 5 }),
+            ["bench", "--seconds", seconds] => match seconds.parse() {
+                Ok(seconds) if seconds > 0 => Ok(Self::Bench { seconds }),
+                _ => Err(format!(
+                    "--seconds takes a whole number above 0, not `{seconds}`"
+                )),
+            },
+            ["test" | "bench", ..] => Err(format!("`{}` is no usage", arguments.join(" "))),
+            [command, ..] => Err(format!("no command `{command}`")),
+            [] => Err("a command is missing".to_owned()),
+        }
+    }
+
+    fn run(self) -> io::Result<ExitCode> {
+        let mut out = io::stdout();
+        match self {
+            Self::Help => {
+                writeln!(out, "{HELP}")?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Test => Ok(if steps::run(suite::STEPS, &mut out)?.is_success() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }),
+            Self::Bench { seconds } => {
+                bench::run(seconds, &mut out)?;
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (message, code) = match Command::parse(&arguments) {
+        Ok(command) => match command.run() {
+            Ok(code) => return code,
+            Err(error) => (error.to_string(), ExitCode::FAILURE),
+        },
+        Err(message) => (
+            format!("{message}; see `cargo xtask --help`"),
+            ExitCode::from(2),
+        ),
+    };
+    // Standard error is all that is left to report to.
+    let _ = writeln!(io::stderr(), "xtask: {message}");
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, String> {
+        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Command::parse(&arguments)
+    }
+
+    #[test]
+    fn commands_are_read() {
+        assert_eq!(parse("test"), Ok(Command::Test));
+        assert_eq!(parse("bench"), Ok(Command::Bench { seconds: 5 }));
+        assert_eq!(
+            parse("bench --seconds 2"),
+            Ok(Command::Bench { seconds: 2 })
+        );
+        for help in ["--help", "-h", "help", "test --help", "bench -h"] {
+            assert_eq!(parse(help), Ok(Command::Help), "{help}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_one_line() {
+        for line in [
+            "",
+            "tset",
+            "test now",
+            "bench --seconds",
+            "bench --seconds 0",
+            "bench --seconds x",
+        ] {
+            let message = parse(line).unwrap_err();
+            assert_eq!(message.lines().count(), 1, "{line}");
+        }
+        assert!(parse("tset").unwrap_err().contains("`tset`"));
+    }
+}

@@ -1,0 +1,65 @@
+//! What `cargo xtask test` runs. A new step is one more row.
+
+use crate::steps::Step;
+
+/// The steps, in the order in which they run.
+pub(crate) const STEPS: &[Step] = &[
+    Step::check("fmt", &["cargo", "fmt", "--all", "--check"]),
+    Step::check(
+        "clippy",
+        &[
+            "cargo",
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ),
+    Step::check(
+        "doc",
+        &["cargo", "doc", "--workspace", "--no-deps", "--locked"],
+    )
+    .env("RUSTDOCFLAGS", "-D warnings"),
+    Step::check(
+        "build",
+        &["cargo", "test", "--workspace", "--locked", "--no-run"],
+    ),
+    Step::tests(
+        "test",
+        &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
+    )
+    .after("build"),
+    Step::program(
+        "quickstart",
+        &[
+            "cargo",
+            "run",
+            "--locked",
+            "-p",
+            "dasf-examples",
+            "--bin",
+            "quickstart",
+        ],
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::STEPS;
+
+    #[test]
+    fn a_step_only_waits_for_one_that_runs_before_it() {
+        for (index, step) in STEPS.iter().enumerate() {
+            if let Some(name) = step.needs() {
+                assert!(
+                    STEPS[..index].iter().any(|before| before.name() == name),
+                    "{} waits for {name}",
+                    step.name()
+                );
+            }
+        }
+    }
+}
