@@ -1,7 +1,7 @@
 //! The broker as a program. See `dasf-broker --help`.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -140,6 +140,7 @@ fn main() -> ExitCode {
     let filter = Targets::new().with_target("dasf_broker", arguments.log_level);
     let log = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .with_filter(filter);
     tracing_subscriber::registry().with(log).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread()

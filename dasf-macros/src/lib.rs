@@ -23,6 +23,7 @@ pub fn module(attribute: TokenStream, item: TokenStream) -> TokenStream {
     match model::Module::from_item(attribute.into(), &mut item) {
         Ok(module) => expand::module(&module, &item).into(),
         Err(errors) => {
+            options::strip_options(&mut item);
             let errors = errors.write_errors();
             let main = expand::fallback_main();
             quote! { #item #errors #main }.into()
@@ -33,17 +34,17 @@ pub fn module(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// Makes a function of a `#[dasf::module]` callable from outside: see the crate `dasf`.
 #[proc_macro_attribute]
 pub fn function(_: TokenStream, item: TokenStream) -> TokenStream {
-    outside_module("function", item.into()).into()
+    outside_module("function", &item.into()).into()
 }
 
 /// Makes a type of a `#[dasf::module]` callable from outside: see the crate `dasf`.
 #[proc_macro_attribute]
 pub fn class(_: TokenStream, item: TokenStream) -> TokenStream {
-    outside_module("class", item.into()).into()
+    outside_module("class", &item.into()).into()
 }
 
 /// `#[dasf::module]` takes the other attributes away, so that one which is expanded stands outside.
-fn outside_module(attribute: &str, item: TokenStream2) -> TokenStream2 {
+fn outside_module(attribute: &str, item: &TokenStream2) -> TokenStream2 {
     let message =
         format!("#[dasf::{attribute}] belongs inside a `mod` that carries #[dasf::module]");
     quote! { #item ::core::compile_error!(#message); }

@@ -38,8 +38,8 @@ pub(crate) struct Module {
 }
 
 pub(crate) enum Member {
-    Function(Function),
-    Class(Class),
+    Function(Box<Function>),
+    Class(Box<Class>),
 }
 
 /// A function, a method or a constructor.
@@ -113,16 +113,28 @@ impl Module {
         let mut members = Vec::new();
         match &mut item.content {
             None => errors.push(
-                Error::custom("#[dasf::module] must see the module's items; write them inline, in `mod name { … }`")
-                    .with_span(&item.ident),
+                Error::custom(
+                    "write the items inline, in `mod name { … }`: the macro must see them",
+                )
+                .with_span(&item.ident),
             ),
             Some((_, items)) => {
                 let class_docs = class_docs(items);
                 let fallible: Path = parse_quote!(#krate::__private::Fallible);
-                let mut reader = Reader { errors: &mut errors, class_docs, fallible };
-                members = items.iter_mut().filter_map(|item| reader.member(item)).collect();
-                if members.is_empty() {
-                    let error = "nothing in this module can be called; mark functions with #[dasf::function]";
+                let mut reader = Reader {
+                    errors: &mut errors,
+                    class_docs,
+                    krate: krate.clone(),
+                    fallible,
+                    found_attribute: false,
+                };
+                members = items
+                    .iter_mut()
+                    .filter_map(|item| reader.member(item))
+                    .collect();
+                let found_attribute = reader.found_attribute;
+                if members.is_empty() && !found_attribute {
+                    let error = "nothing here can be called; mark functions with #[dasf::function]";
                     errors.push(Error::custom(error).with_span(&item.ident));
                 }
             }
@@ -218,7 +230,10 @@ pub(crate) fn snake_case(name: &str) -> String {
 struct Reader<'a> {
     errors: &'a mut Accumulator,
     class_docs: HashMap<String, Vec<Attribute>>,
+    krate: Path,
     fallible: Path,
+    /// Whether anything was meant to be callable.
+    found_attribute: bool,
 }
 
 impl Reader<'_> {
@@ -227,31 +242,39 @@ impl Reader<'_> {
     }
 
     fn member(&mut self, item: &mut Item) -> Option<Member> {
-        match item {
-            Item::Fn(item) => {
-                if let Some(attribute) = options::take_member(&mut item.attrs, "class") {
-                    self.fail("#[dasf::class] belongs on an `impl` block; a function takes #[dasf::function]", &attribute);
-                }
-                let attribute = options::take_member(&mut item.attrs, "function")?;
-                self.function(&attribute, item).map(Member::Function)
-            }
-            Item::Impl(item) => {
-                if let Some(attribute) = options::take_member(&mut item.attrs, "function") {
-                    self.fail("#[dasf::function] belongs on a function; an `impl` block takes #[dasf::class]", &attribute);
-                }
-                let attribute = options::take_member(&mut item.attrs, "class")?;
-                self.class(&attribute, item).map(Member::Class)
-            }
-            Item::Struct(item) => {
-                if let Some(attribute) = options::take_member(&mut item.attrs, "class") {
-                    self.fail(
-                        "#[dasf::class] belongs on the `impl` block with the methods",
-                        &attribute,
-                    );
-                }
+        let attributes = match item {
+            Item::Fn(item) => &mut item.attrs,
+            Item::Impl(item) => &mut item.attrs,
+            Item::Struct(item) => &mut item.attrs,
+            Item::Enum(item) => &mut item.attrs,
+            _ => return None,
+        };
+        let function = options::take_member(attributes, "function", &self.krate);
+        let class = options::take_member(attributes, "class", &self.krate);
+        self.found_attribute |= function.is_some() || class.is_some();
+        match (item, function, class) {
+            (Item::Fn(item), Some(attribute), None) => self
+                .function(&attribute, item)
+                .map(|function| Member::Function(Box::new(function))),
+            (Item::Impl(item), None, Some(attribute)) => self
+                .class(&attribute, item)
+                .map(|class| Member::Class(Box::new(class))),
+            (Item::Fn(_), _, Some(class)) => {
+                self.fail("a function takes #[dasf::function]", &class);
                 None
             }
-            _ => None,
+            (_, Some(function), _) => {
+                self.fail("#[dasf::function] belongs on a function", &function);
+                None
+            }
+            (_, None, Some(class)) => {
+                self.fail(
+                    "#[dasf::class] belongs on the `impl` block with the methods",
+                    &class,
+                );
+                None
+            }
+            (_, None, None) => None,
         }
     }
 
@@ -497,8 +520,8 @@ impl Reader<'_> {
                 && RESERVED_IN_CALL.contains(&setter.as_str())
             {
                 let error = format!(
-                    "`{setter}` is a method of every call; name the argument otherwise, and keep the name in \
-                     requests with #[dasf(rename = \"{setter}\")]"
+                    "`{setter}` is a method of every call; name the argument otherwise, and keep \
+                     the name in requests with #[dasf(rename = \"{setter}\")]"
                 );
                 self.fail(error, &argument.ident);
             }

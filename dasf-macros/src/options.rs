@@ -4,7 +4,8 @@ use darling::ast::NestedMeta;
 use darling::{Error, FromMeta, Result};
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::{Attribute, Expr, Lit, LitStr, Meta, Path, UnOp};
+use syn::visit_mut::{VisitMut, visit_impl_item_fn_mut};
+use syn::{Attribute, Expr, ImplItemFn, ItemMod, Lit, LitStr, Meta, PatType, Path, UnOp};
 
 /// `#[dasf::module(…)]`.
 #[derive(Debug, Default, FromMeta)]
@@ -204,18 +205,47 @@ pub(crate) fn from_attribute<T: FromMeta>(attribute: &Attribute) -> Result<T> {
     }
 }
 
-/// Takes the attributes `#[dasf::NAME]` (or `#[NAME]`) off an item.
-pub(crate) fn take_member(attributes: &mut Vec<Attribute>, name: &str) -> Option<Attribute> {
+/// Takes the attribute `#[dasf::NAME]`, or `#[NAME]` where it was imported, off an item. The crate may have another
+/// name.
+pub(crate) fn take_member(
+    attributes: &mut Vec<Attribute>,
+    name: &str,
+    krate: &Path,
+) -> Option<Attribute> {
+    let krate = krate.segments.last();
     let found = attributes.iter().position(|attribute| {
-        let path = attribute.path();
-        let last = path
-            .segments
-            .last()
-            .is_some_and(|segment| segment.ident == name);
-        let qualified = path.segments.len() == 2;
-        last && (path.segments.len() == 1 || qualified)
+        let segments: Vec<_> = attribute.path().segments.iter().collect();
+        match segments.as_slice() {
+            [only] => only.ident == name,
+            [first, second] => {
+                let is_ours =
+                    first.ident == "dasf" || krate.is_some_and(|it| it.ident == first.ident);
+                is_ours && second.ident == name
+            }
+            _ => false,
+        }
     })?;
     Some(attributes.remove(found))
+}
+
+/// Takes all attributes `#[dasf(…)]` off the items of a module that has mistakes, so that the compiler does not
+/// report them as unknown on top.
+pub(crate) fn strip_options(item: &mut ItemMod) {
+    struct Strip;
+    impl VisitMut for Strip {
+        fn visit_pat_type_mut(&mut self, argument: &mut PatType) {
+            argument
+                .attrs
+                .retain(|attribute| !attribute.path().is_ident("dasf"));
+        }
+        fn visit_impl_item_fn_mut(&mut self, method: &mut ImplItemFn) {
+            method
+                .attrs
+                .retain(|attribute| !attribute.path().is_ident("dasf"));
+            visit_impl_item_fn_mut(self, method);
+        }
+    }
+    Strip.visit_item_mod_mut(item);
 }
 
 /// Takes the attributes `#[dasf(…)]` off a method or an argument.

@@ -216,8 +216,8 @@ mod tests {
     use super::*;
     use quote::ToTokens;
 
-    fn owned(ty: Type) -> String {
-        ArgumentType::of(&ty, None)
+    fn owned(ty: &Type) -> String {
+        ArgumentType::of(ty, None)
             .unwrap()
             .owned
             .to_token_stream()
@@ -227,10 +227,10 @@ mod tests {
 
     #[test]
     fn borrowed_arguments_are_decoded_as_owned_ones() {
-        assert_eq!(owned(parse_quote!(&str)), "::std::string::String");
-        assert_eq!(owned(parse_quote!(&[Point])), "::std::vec::Vec<Point>");
-        assert_eq!(owned(parse_quote!(&Point)), "Point");
-        assert_eq!(owned(parse_quote!(Cow<'_, str>)), "Cow<'static,str>");
+        assert_eq!(owned(&parse_quote!(&str)), "::std::string::String");
+        assert_eq!(owned(&parse_quote!(&[Point])), "::std::vec::Vec<Point>");
+        assert_eq!(owned(&parse_quote!(&Point)), "Point");
+        assert_eq!(owned(&parse_quote!(Cow<'_, str>)), "Cow<'static,str>");
         for bad in [
             parse_quote!(Option<&str>),
             parse_quote!(impl Into<String>),

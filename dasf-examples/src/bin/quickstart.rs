@@ -1,5 +1,7 @@
 //! A broker, a module and a client in one process: every kind of call, with its answer.
 
+#![allow(clippy::print_stdout)] // this program speaks to a person
+
 use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::time::Duration;

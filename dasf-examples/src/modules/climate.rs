@@ -5,7 +5,7 @@
 #![allow(clippy::module_inception)] // the file and the module in it are one thing
 
 /// Statistics of measured climate series: carbon dioxide in the air and sea surface temperature.
-#[dasf::module(topic = "climate", main = false)]
+#[dasf::module(main = false)]
 pub mod climate {
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};

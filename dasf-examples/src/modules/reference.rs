@@ -46,6 +46,9 @@ pub mod reference {
     ///
     /// # Returns
     /// The sum
+    ///
+    /// # Errors
+    /// When the sum does not fit 64 bits.
     #[dasf::function]
     pub fn add(a: i64, #[dasf(default = 2)] b: i64) -> Result<i64, String> {
         a.checked_add(b)
@@ -54,7 +57,7 @@ pub mod reference {
 
     /// Say hello.
     #[dasf::function]
-    pub fn hello(name: String, #[dasf(default = Lang::En)] lang: Lang) -> String {
+    pub fn hello(name: &str, #[dasf(default = Lang::En)] lang: Lang) -> String {
         let hello = match lang {
             Lang::En => "Hello",
             Lang::De => "Hallo",
@@ -113,7 +116,7 @@ pub mod reference {
 
     /// Area of points
     #[dasf::function]
-    pub fn area(points: Vec<Point>, scale: Option<f64>) -> BTreeMap<String, f64> {
+    pub fn area(points: &[Point], scale: Option<f64>) -> BTreeMap<String, f64> {
         #[allow(clippy::cast_precision_loss)] // a number of points that fits a message
         let count = points.len() as f64;
         // Python's `scale or 1`, for which zero is nothing as well.
@@ -122,6 +125,9 @@ pub mod reference {
     }
 
     /// Raises.
+    ///
+    /// # Errors
+    /// Always, with the message.
     #[dasf::function]
     pub fn fail(msg: String) -> Result<(), String> {
         Err(msg)
@@ -133,6 +139,8 @@ pub mod reference {
         data
     }
 
+    /// # Errors
+    /// When there is no day after.
     #[dasf::function]
     pub fn when(t: DateTime<FixedOffset>) -> Result<DateTime<FixedOffset>, String> {
         t.checked_add_signed(TimeDelta::days(1))

@@ -24,7 +24,7 @@ const THREAD_PATIENCE: Duration = Duration::from_millis(200);
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
-pub(super) fn run(cli: Cli, module: Module) -> Result<ExitCode, CliError> {
+pub(super) fn run(cli: &Cli, module: Module) -> Result<ExitCode, CliError> {
     let title = cli.title(module.name());
     match &cli.command {
         Command::Schema(indent) => print_json(&module.schema(title), indent.indent)?,
@@ -33,15 +33,15 @@ pub(super) fn run(cli: Cli, module: Module) -> Result<ExitCode, CliError> {
             let request = request::read(&text.request)?;
             on_runtime(compute(&module, request))?;
         }
-        Command::TestConnect => on_runtime(test_connect(&cli))?,
+        Command::TestConnect => on_runtime(test_connect(cli))?,
         Command::SendRequest {
             request: text,
             timeout,
         } => {
             let request = request::read(&text.request)?;
-            on_runtime(send_request(&cli, &request, Duration::from_secs(*timeout)))?;
+            on_runtime(send_request(cli, &request, Duration::from_secs(*timeout)))?;
         }
-        Command::Listen => on_runtime(listen(&cli, module))?,
+        Command::Listen => on_runtime(listen(cli, module))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ mod options;
 mod request;
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use crate::module::Module;
@@ -22,12 +23,12 @@ enum CliError {
 }
 
 impl CliError {
-    fn failed(error: impl ToString) -> Self {
-        Self::Failed(error.to_string())
+    fn failed<E: Display>(error: E) -> Self {
+        Self::Failed(format!("{error}"))
     }
 
-    fn usage(error: impl ToString) -> Self {
-        Self::Usage(error.to_string())
+    fn usage<E: Display>(error: E) -> Self {
+        Self::Usage(format!("{error}"))
     }
 }
 
@@ -71,7 +72,7 @@ fn try_run(
     if let Some(description) = &cli.description {
         module = module.with_description(description);
     }
-    commands::run(cli, module)
+    commands::run(&cli, module)
 }
 
 /// Writes a result. A reader that went away, as in `module schema | head`, is no failure.

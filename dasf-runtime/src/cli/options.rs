@@ -25,6 +25,10 @@ pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
 
+    /// What the module does, in place of its documentation
+    #[arg(short, long, global = true, env = "DE_BACKEND_DESCRIPTION")]
+    pub(super) description: Option<String>,
+
     /// The topic on which the module listens
     #[arg(
         short,
@@ -40,10 +44,6 @@ pub(super) struct Cli {
 
     #[command(flatten)]
     pub(super) limits: Limits,
-
-    /// What the module does, in place of its documentation
-    #[arg(short, long, global = true, env = "DE_BACKEND_DESCRIPTION")]
-    pub(super) description: Option<String>,
 
     #[command(flatten)]
     pub(super) logging: Logging,
@@ -90,7 +90,7 @@ pub(super) struct Request {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Connection {
-    /// The base URL of a DASF broker, such as ws://localhost:8080/ws; without it, a Pulsar is used
+    /// The base URL of a DASF broker, such as `ws://localhost:8080/ws`; without it, a Pulsar is used
     #[arg(
         long,
         global = true,
@@ -277,6 +277,7 @@ impl Cli {
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, clap::Error> {
         let mut command = Self::command()
+            .name(descriptor.name)
             .version(descriptor.version)
             .about(descriptor.description);
         if let Some(topic) = descriptor.topic {

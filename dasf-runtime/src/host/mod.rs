@@ -227,7 +227,7 @@ impl Dispatcher {
             }
             MessageType::Request => self.request(message_id, payload, properties, reply),
             other => {
-                tracing::debug!(message_id, message_type = %other, "message of no use to a module")
+                tracing::debug!(message_id, message_type = %other, "message of no use to a module");
             }
         }
     }

@@ -217,6 +217,9 @@ impl Module {
     /// A plain function runs on a thread of its own, an `async` one on the runtime. A panic in either is a failure
     /// like any other.
     ///
+    /// # Errors
+    /// [`Failure`] when the payload is no request to this module, or the function fails.
+    ///
     /// # Cancel safety
     /// When dropped, an `async` function is dropped at its next `await`; a plain function runs to its end.
     pub async fn call(
@@ -230,6 +233,9 @@ impl Module {
     }
 
     /// Runs the call that a request describes.
+    ///
+    /// # Errors
+    /// As [`Module::call`].
     ///
     /// # Cancel safety
     /// As [`Module::call`].

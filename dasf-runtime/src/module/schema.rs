@@ -359,10 +359,9 @@ fn with_definitions(mut schema: Map<String, Value>, definitions: &Map<String, Va
                 let target = target.and_then(|it| it.strip_prefix(REFERENCE_PREFIX));
                 if let Some((name, definition)) =
                     target.and_then(|it| definitions.get_key_value(it))
+                    && needed.insert(name)
                 {
-                    if needed.insert(name) {
-                        open.push(definition);
-                    }
+                    open.push(definition);
                 }
                 open.extend(fields.values());
             }

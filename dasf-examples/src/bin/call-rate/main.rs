@@ -2,6 +2,8 @@
 //!
 //! The module must be [`dasf_examples::arithmetic`]; its `add` is called. `cargo xtask bench` starts everything.
 
+#![allow(clippy::print_stdout)] // this program speaks to a person
+
 mod calls;
 mod echo;
 mod latencies;

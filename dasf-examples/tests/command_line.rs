@@ -1,0 +1,437 @@
+//! The command line of a module, as a person or a script sees it: what is printed, and with which exit code.
+
+// A test that fails panics.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use dasf_broker::Broker;
+use serde_json::{Value, json};
+
+const REFERENCE: &str = env!("CARGO_BIN_EXE_reference");
+/// A module whose attribute gives no topic.
+const CLIMATE: &str = env!("CARGO_BIN_EXE_climate");
+/// A port on which nothing listens: it is reserved, and no system hands it out.
+const DEAD_URL: &str = "ws://127.0.0.1:1/ws";
+
+fn command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    // What the tests' own surroundings say must not count.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn reference(arguments: &[&str]) -> Output {
+    command(REFERENCE, arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone())
+        .unwrap()
+        .trim_end()
+        .to_owned()
+}
+
+/// The one line in which a failure is told.
+fn error_line(output: &Output, code: i32) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert_eq!(output.stdout, b"", "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    let [line] = lines.as_slice() else {
+        panic!("not one line: {text}")
+    };
+    assert!(!line.contains("panicked"), "{line}");
+    line.strip_prefix("error: ").unwrap().to_owned()
+}
+
+#[test]
+fn help_explains_every_option_and_command() {
+    let help = stdout(&reference(&["--help"]));
+    for part in [
+        "The member to call.",
+        "listen",
+        "test-connect",
+        "schema",
+        "api-info",
+        "compute",
+        "send-request",
+        "-t, --topic",
+        "--websocket-url",
+        "--producer-url",
+        "--consumer-url",
+        "-H, --host",
+        "-p, --port",
+        "--persistent",
+        "--tenant",
+        "--namespace",
+        "--header",
+        "--token",
+        "--max-workers",
+        "--queue-size",
+        "--max-payload-size",
+        "--producer-keep-alive",
+        "--producer-connection-timeout",
+        "--drain-timeout",
+        "-d, --description",
+        "--debug",
+        "--log-level",
+        "--log-file",
+        "DE_BACKEND_",
+    ] {
+        assert!(help.contains(part), "{part} in {help}");
+    }
+    assert_eq!(
+        stdout(&reference(&["--version"])),
+        format!("reference {}", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn usage_mistakes_are_one_line_and_code_2() {
+    for (arguments, expected) in [
+        (&[][..], "a command is needed"),
+        (&["lisen"][..], "unrecognized subcommand 'lisen'"),
+        (
+            &["--nonsense", "listen"][..],
+            "unexpected argument '--nonsense'",
+        ),
+        (
+            &["--port", "high", "listen"][..],
+            "invalid value 'high' for '--port",
+        ),
+        (&["--max-workers", "0", "listen"][..], "must be at least 1"),
+        (
+            &[
+                "--max-workers",
+                "4",
+                "--queue_size",
+                "3",
+                "--websocket-url",
+                DEAD_URL,
+                "listen",
+            ][..],
+            "queue_size (3)",
+        ),
+        (
+            &["-t", "a b", "listen"][..],
+            "the topic \"a b\" contains ' '",
+        ),
+        (
+            &["--websocket-url", "http://localhost", "listen"][..],
+            "no WebSocket URL",
+        ),
+        (
+            &["--header", "x", "listen"][..],
+            "--header must be a JSON object",
+        ),
+        (
+            &["--producer-url", DEAD_URL, "listen"][..],
+            "--producer-url needs --consumer-url",
+        ),
+        (&["--log-level", "loud", "listen"][..], "no log level"),
+        (&["compute"][..], "<REQUEST>"),
+        (
+            &["compute", "missing.json"][..],
+            "neither a JSON or YAML object nor a file",
+        ),
+    ] {
+        let line = error_line(&reference(arguments), 2);
+        assert!(line.contains(expected), "{arguments:?}: {line}");
+    }
+}
+
+#[test]
+fn a_dead_address_is_one_line_and_code_1() {
+    for command in [
+        &["listen"][..],
+        &["test-connect"][..],
+        &["send-request", "func_name: none"][..],
+    ] {
+        let arguments = [&["--websocket-url", DEAD_URL], command].concat();
+        let line = error_line(&reference(&arguments), 1);
+        assert!(
+            line.contains("cannot reach a broker at ws://127.0.0.1:1/ws/test-topic"),
+            "{line}"
+        );
+        assert!(line.contains("connection refused"), "{line}");
+    }
+    // Without an address it is the Pulsar's, and the remedy says how to give another.
+    let line = error_line(&reference(&["-p", "1", "listen"]), 1);
+    assert!(
+        line.contains("ws://localhost:1/ws/v2/consumer/non-persistent/public/default/test-topic/"),
+        "{line}"
+    );
+}
+
+#[test]
+fn documents_are_printed_as_they_are_published() {
+    let schema: Value =
+        serde_json::from_str(&stdout(&reference(&["-t", "mine", "schema"]))).unwrap();
+    assert_eq!(schema["title"], "mine");
+    assert_eq!(schema["description"], "The member to call.");
+    let indented = stdout(&reference(&["-d", "Other words.", "schema", "-i", "3"]));
+    assert!(indented.starts_with("{\n   \"$defs\""), "{indented}");
+    let schema: Value = serde_json::from_str(&indented).unwrap();
+    assert_eq!(
+        (&schema["title"], &schema["description"]),
+        (&json!("test-topic"), &json!("Other words."))
+    );
+    let info: Value = serde_json::from_str(&stdout(&reference(&["api-info"]))).unwrap();
+    assert_eq!(info["classes"][0]["name"], "Greeter");
+}
+
+#[test]
+fn compute_runs_a_request_without_a_broker() {
+    assert_eq!(
+        stdout(&reference(&["compute", r#"{"func_name": "add", "a": 3}"#])),
+        "5"
+    );
+    assert_eq!(
+        stdout(&reference(&[
+            "compute",
+            "{func_name: echo, data: Grüße 世界}"
+        ])),
+        r#""Grüße 世界""#
+    );
+    assert_eq!(stdout(&reference(&["compute", "func_name: none"])), "null");
+
+    let path = std::env::temp_dir().join(format!("dasf-request-{}.yaml", std::process::id()));
+    std::fs::write(
+        &path,
+        "class_name: Greeter\nfunction:\n  func_name: twice\n  name: Ada\n",
+    )
+    .unwrap();
+    let from_file = reference(&["compute", path.to_str().unwrap()]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(stdout(&from_file), r#"["Hi Ada","Hi Ada"]"#);
+
+    let mut child = command(REFERENCE, &["compute", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(br#"{"func_name": "add", "a": 1}"#)
+        .unwrap();
+    assert_eq!(stdout(&child.wait_with_output().unwrap()), "3");
+
+    let slow = reference(&["compute", "{func_name: slow, n: 1}"]);
+    assert_eq!(stdout(&slow), r#""done""#);
+    assert!(
+        String::from_utf8_lossy(&slow.stderr).contains("100 % working"),
+        "{slow:?}"
+    );
+}
+
+#[test]
+fn a_failed_request_is_one_line_and_code_1() {
+    let line = error_line(&reference(&["compute", "{func_name: fail, msg: boom}"]), 1);
+    assert_eq!(line, "error executing request: boom");
+    let line = error_line(&reference(&["compute", "{func_name: sqrt, a: -1}"]), 1);
+    assert_eq!(
+        line,
+        "error validating request: sqrt: a: -1 is less than or equal to the minimum of 0"
+    );
+}
+
+/// A module that listens, as a process; it is killed with this value.
+struct Listening(Child, BufReader<std::process::ChildStderr>);
+
+impl Listening {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("listening") {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "the module ended");
+        }
+        Self(child, log)
+    }
+
+    /// Sends a signal, waits for the end, and returns exit code and the rest of the log.
+    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+        let pid = self.0.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut log = String::new();
+        std::io::Read::read_to_string(&mut self.1, &mut log).unwrap();
+        (self.0.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // Where it ended already, there is nothing to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A broker, and the runtime in which it runs.
+fn broker(token: Option<&str>) -> (tokio::runtime::Runtime, Broker) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut builder = Broker::builder().bind(([127, 0, 0, 1], 0).into());
+    if let Some(token) = token {
+        builder = builder.token(token);
+    }
+    let broker = runtime.block_on(builder.start()).unwrap();
+    (runtime, broker)
+}
+
+#[test]
+fn a_module_listens_answers_and_stops_with_code_0() {
+    let (_runtime, broker) = broker(None);
+    let url = broker.url();
+    for signal in ["-TERM", "-INT"] {
+        let module = Listening::start(command(
+            REFERENCE,
+            &["-t", "demo", "--websocket-url", &url, "listen"],
+        ));
+        let sent = |request: &str| {
+            reference(&[
+                "-t",
+                "demo",
+                "--websocket-url",
+                &url,
+                "send-request",
+                request,
+            ])
+        };
+        assert_eq!(stdout(&sent("{func_name: add, a: 1, b: 41}")), "42");
+        assert_eq!(
+            error_line(&sent("{func_name: fail, msg: boom}"), 1),
+            "error executing request: boom"
+        );
+        let connected = reference(&["-t", "demo", "--websocket-url", &url, "test-connect"]);
+        assert_eq!(
+            stdout(&connected),
+            format!("connected to {url}, topic demo")
+        );
+
+        // A call that runs when the signal comes is still answered.
+        let caller = command(
+            REFERENCE,
+            &[
+                "-t",
+                "demo",
+                "--websocket-url",
+                &url,
+                "send-request",
+                "{func_name: slow, n: 10}",
+            ],
+        )
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+        let mut caller = caller.unwrap();
+        let mut progress = BufReader::new(caller.stderr.take().unwrap());
+        let mut line = String::new();
+        progress.read_line(&mut line).unwrap();
+        assert!(line.contains("working"), "{line}");
+        let (code, log) = module.stop(signal);
+        assert_eq!(code, Some(0), "{log}");
+        assert_eq!(stdout(&caller.wait_with_output().unwrap()), r#""done""#);
+    }
+}
+
+#[test]
+fn options_come_from_the_environment_too() {
+    let (_runtime, broker) = broker(Some("secret"));
+    let url = broker.url();
+    let run = |variables: &[(&str, &str)], arguments: &[&str]| {
+        command(CLIMATE, arguments)
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap()
+    };
+    let variables = [
+        ("DE_BACKEND_WEBSOCKET_URL", url.as_str()),
+        ("DE_BACKEND_TOPIC", "from-env"),
+    ];
+    let line = error_line(&run(&variables, &["test-connect"]), 1);
+    assert!(
+        line.contains("status 401") && line.contains("--token"),
+        "{line}"
+    );
+
+    let with_token = [variables.as_slice(), &[("DE_BACKEND_TOKEN", "secret")]].concat();
+    assert_eq!(
+        stdout(&run(&with_token, &["test-connect"])),
+        format!("connected to {url}, topic from-env")
+    );
+    let line = stdout(&run(&with_token, &["-t", "from-line", "test-connect"]));
+    assert_eq!(line, format!("connected to {url}, topic from-line"));
+    let header = [("DE_BACKEND_HEADER", r#"{"authorization": "Bearer secret"}"#)];
+    let with_header = [variables.as_slice(), &header].concat();
+    assert!(run(&with_header, &["test-connect"]).status.success());
+
+    // An attribute stands over the environment.
+    let output = command(REFERENCE, &["test-connect"])
+        .envs(with_token)
+        .output()
+        .unwrap();
+    assert_eq!(
+        stdout(&output),
+        format!("connected to {url}, topic test-topic")
+    );
+
+    // And where there is no topic at all, that is a mistake.
+    let line = error_line(&run(&variables[..1], &["listen"]), 2);
+    assert!(
+        line.contains("--topic NAME") && line.contains("DE_BACKEND_TOPIC"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_module_logs_to_a_file_and_not_its_token() {
+    let (_runtime, broker) = broker(Some("secret-token"));
+    let path = std::env::temp_dir().join(format!("dasf-log-{}.txt", std::process::id()));
+    let file = path.to_str().unwrap();
+    let url = broker.url();
+    let arguments = [
+        "--websocket-url",
+        &url,
+        "--token",
+        "secret-token",
+        "--log-level",
+        "trace",
+        "--log-file",
+        file,
+        "listen",
+    ];
+    let mut child = command(REFERENCE, &arguments)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let patience = Instant::now() + Duration::from_secs(20);
+    let logged = loop {
+        let logged = std::fs::read_to_string(&path).unwrap_or_default();
+        if logged.contains("listening") {
+            break logged;
+        }
+        assert!(Instant::now() < patience, "nothing logged");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(!logged.contains("secret-token"), "{logged}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

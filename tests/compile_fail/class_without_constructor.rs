@@ -1,0 +1,11 @@
+#[dasf::module]
+mod service {
+    pub struct Greeter;
+
+    #[dasf::class]
+    impl Greeter {
+        pub fn greet(&self, name: &str) -> String {
+            name.to_owned()
+        }
+    }
+}

@@ -1,0 +1,6 @@
+#[dasf::module]
+mod service {
+    pub fn add(a: i64, b: i64) -> i64 {
+        a + b
+    }
+}

@@ -1,0 +1,197 @@
+//! Every kind of call of the reference module, over both styles of address.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use chrono::DateTime;
+use dasf::protocol::Status;
+use dasf::protocol::progress::Report;
+use dasf::{Address, CallError, FailureKind, Host, HostOptions};
+use dasf_examples::reference::{self, Lang, Point};
+
+use crate::support::{both_styles, broker};
+
+async fn start(address: Address) -> (Host, reference::Client) {
+    let topic = "demo".parse().unwrap();
+    let module = reference::module().unwrap();
+    let host = Host::start(module, &topic, address.clone(), HostOptions::default())
+        .await
+        .unwrap();
+    let client = reference::Client::builder()
+        .topic("demo")
+        .address(address)
+        .connect()
+        .await
+        .unwrap();
+    (host, client)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_call_is_answered_over_both_styles() {
+    let broker = broker().await;
+    for address in both_styles(&broker) {
+        let (host, client) = start(address).await;
+        call_everything(&client).await;
+        host.shutdown().await;
+    }
+}
+
+async fn call_everything(client: &reference::Client) {
+    assert_eq!(client.add(3).await.unwrap(), 5);
+    assert_eq!(client.add(3).b(4).await.unwrap(), 7);
+    assert_eq!(client.hello("Ada").await.unwrap(), "Hello Ada");
+    assert_eq!(
+        client.hello("Ada").lang(Lang::De).await.unwrap(),
+        "Hallo Ada"
+    );
+    assert!((client.sqrt(2.25).await.unwrap() - 1.5).abs() < 1e-12);
+    let points = [Point { x: 1.0, y: 2.5 }, Point { x: -1.0, y: 0.0 }];
+    let area = |n: f64, s: f64| BTreeMap::from([("n".to_owned(), n), ("s".to_owned(), s)]);
+    assert_eq!(client.area(&points).await.unwrap(), area(2.0, 1.0));
+    assert_eq!(
+        client.area(&points).scale(0.5).await.unwrap(),
+        area(2.0, 0.5)
+    );
+    assert_eq!(
+        client.area(&points).scale(None).await.unwrap(),
+        area(2.0, 1.0)
+    );
+    let unicode = "Grüße, 世界 🌍 \u{0} \"\\";
+    assert_eq!(client.echo(unicode).await.unwrap(), unicode);
+    let day = |text| DateTime::parse_from_rfc3339(text).unwrap();
+    let next = client.when(day("2020-01-01T00:00:00+02:00")).await.unwrap();
+    assert_eq!(next, day("2020-01-02T00:00:00+02:00"));
+    client.none().await.unwrap();
+
+    let greeter = client.greeter().greeting("Yo");
+    assert_eq!(greeter.greet("Ada").await.unwrap(), "Yo Ada");
+    assert_eq!(greeter.twice("Bob").await.unwrap(), ["Yo Bob", "Yo Bob"]);
+    assert_eq!(greeter.twice("Bob").times(1).await.unwrap(), ["Yo Bob"]);
+    assert_eq!(client.greeter().greet("Ada").await.unwrap(), "Hi Ada");
+
+    assert_failure(client.fail("boom").await, FailureKind::Execution, "boom");
+    let minimum = "sqrt: a: -1.0 is less than or equal to the minimum of 0";
+    assert_failure(client.sqrt(-1.0).await, FailureKind::Validation, minimum);
+
+    let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
+    let seen = Arc::clone(&reports);
+    let slow = client
+        .slow()
+        .n(2)
+        .on_progress(move |report| seen.lock().unwrap().push(report.clone()));
+    assert_eq!(slow.await.unwrap(), "done");
+    let reports = reports.lock().unwrap();
+    let shares: Vec<(usize, Status)> = reports
+        .iter()
+        .map(|report| (report.children.len(), report.status))
+        .collect();
+    let running = Status::Running;
+    let expected = [
+        (0, running),
+        (1, running),
+        (1, running),
+        (2, running),
+        (2, running),
+        (2, Status::Success),
+    ];
+    assert_eq!(shares, expected);
+    assert_eq!(
+        (reports[0].step_message.as_str(), reports[0].steps),
+        ("working", 3)
+    );
+}
+
+fn assert_failure<T: std::fmt::Debug>(
+    result: Result<T, CallError>,
+    kind: FailureKind,
+    message: &str,
+) {
+    match result {
+        Err(CallError::Module(failure)) => {
+            assert_eq!(failure.kind(), Some(kind));
+            assert_eq!(failure.message(), message);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_and_a_client_of_different_styles_meet() {
+    let broker = broker().await;
+    let [websocket, pulsar] = both_styles(&broker);
+    let topic = "demo".parse().unwrap();
+    let host = Host::start(
+        reference::module().unwrap(),
+        &topic,
+        pulsar,
+        HostOptions::default(),
+    );
+    let host = host.await.unwrap();
+    let client = reference::Client::builder()
+        .topic("demo")
+        .address(websocket)
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(client.add(1).await.unwrap(), 3);
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_calls_go_over_one_pair_of_connections() {
+    let broker = broker().await;
+    let [address, _] = both_styles(&broker);
+    let (host, client) = start(address).await;
+    // The client's two sockets, the module's two, and what a further client would add.
+    client.add(0).await.unwrap();
+    let connections = broker.statistics().connections;
+    let calls = (0..200).map(|number| tokio::spawn(client.add(number).b(number).into_future()));
+    for (number, call) in calls.collect::<Vec<_>>().into_iter().enumerate() {
+        assert_eq!(
+            call.await.unwrap().unwrap(),
+            2 * i64::try_from(number).unwrap()
+        );
+    }
+    assert_eq!(connections, 4);
+    assert_eq!(broker.statistics().connections, connections);
+    assert_eq!(client.caller().in_flight(), 0);
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_requests_and_results_travel_in_fragments() {
+    let broker = broker().await;
+    let [address, _] = both_styles(&broker);
+    let (host, client) = start(address).await;
+    let large = "0123456789".repeat(500_000);
+    assert_eq!(client.echo(&*large).await.unwrap(), large);
+    host.shutdown().await;
+}
+
+#[test]
+fn a_blocking_client_calls_without_asynchronous_code() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let broker = runtime.block_on(broker());
+    let [address, _] = both_styles(&broker);
+    let (host, _client) = runtime.block_on(start(address.clone()));
+    let client = reference::blocking::Client::builder()
+        .topic("demo")
+        .address(address)
+        .connect()
+        .unwrap();
+    assert_eq!(client.add(1).send().unwrap(), 3);
+    assert_eq!(client.add(1).b(5).send().unwrap(), 6);
+    assert_eq!(
+        client.greeter().greeting("Yo").greet("Ada").send().unwrap(),
+        "Yo Ada"
+    );
+    assert_failure(client.fail("boom").send(), FailureKind::Execution, "boom");
+    client.caller().ping().unwrap();
+    // Not where asynchronous code runs; but on a thread that may block.
+    let inside = client.clone();
+    let refused = runtime.block_on(async move { inside.add(1).send() });
+    assert_eq!(refused, Err(CallError::InsideRuntime));
+    let blocking = runtime.spawn_blocking(move || client.add(1).send());
+    assert_eq!(runtime.block_on(blocking).unwrap().unwrap(), 3);
+    runtime.block_on(host.shutdown());
+}

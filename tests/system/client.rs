@@ -1,0 +1,288 @@
+//! The client when things do not go well.
+
+use std::time::Duration;
+
+use dasf::protocol::payload;
+use dasf::{Address, CallError, Caller, ClientError, ConnectError, HostOptions};
+use dasf_broker::Broker;
+use dasf_examples::{arithmetic, reference};
+use serde_json::json;
+
+use crate::support::{Socket, broker, listen, soon};
+
+#[tokio::test]
+async fn a_call_that_nobody_answers_ends_in_time() {
+    let broker = broker().await;
+    let client = arithmetic::Client::connect(&broker.url()).await.unwrap();
+    let timeout = Duration::from_millis(50);
+    let late = client.add(1).timeout(timeout).await.unwrap_err();
+    assert_eq!(
+        late,
+        CallError::Timeout {
+            topic: "arithmetic".parse().unwrap(),
+            after: timeout
+        }
+    );
+    assert_eq!(client.caller().in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_dropped_call_leaves_nothing_behind() {
+    let broker = broker().await;
+    let client = arithmetic::Client::connect(&broker.url()).await.unwrap();
+    let mut module = Socket::open(&format!("{}/arithmetic/reader", broker.url())).await;
+    let call = tokio::spawn(client.add(1).into_future());
+    soon("the request", module.receive()).await;
+    assert_eq!(client.caller().in_flight(), 1);
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    assert_eq!(client.caller().in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_dead_or_refusing_address_is_an_error_at_once() {
+    let broker = Broker::builder()
+        .bind(([127, 0, 0, 1], 0).into())
+        .token("secret")
+        .start()
+        .await
+        .unwrap();
+    let url = broker.url();
+    match arithmetic::Client::connect(&url).await {
+        Err(ClientError::Connect(ConnectError::Refused {
+            status: 401,
+            reason,
+            ..
+        })) => {
+            assert!(reason.contains("token"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+    for style in [Address::websocket(&url).unwrap(), {
+        let socket = broker.local_addr();
+        Address::pulsar(socket.ip().to_string(), socket.port())
+    }] {
+        arithmetic::Client::builder()
+            .address(style)
+            .token("secret")
+            .connect()
+            .await
+            .unwrap();
+    }
+    broker.shutdown().await;
+    match arithmetic::Client::connect(&url).await {
+        Err(ClientError::Connect(ConnectError::Unreachable { reason, .. })) => {
+            assert_eq!(reason, "connection refused");
+        }
+        other => panic!("{other:?}"),
+    }
+    let no_url = arithmetic::Client::connect("http://localhost").await;
+    assert!(matches!(no_url, Err(ClientError::Address(_))), "{no_url:?}");
+    let no_topic = Caller::builder("a b").connect().await;
+    assert!(
+        matches!(no_topic, Err(ClientError::Topic(_))),
+        "{no_topic:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_the_broker_refuses_to_publish_is_an_error_at_once() {
+    // A backlog of one message, and nobody reads it.
+    let any_port = ([127, 0, 0, 1], 0).into();
+    let broker = Broker::builder()
+        .bind(any_port)
+        .max_backlog_messages(1)
+        .start()
+        .await
+        .unwrap();
+    let client = arithmetic::Client::connect(&broker.url()).await.unwrap();
+    let _waiting = tokio::spawn(client.add(1).into_future());
+    let refused = soon("the refusal", async {
+        loop {
+            match client.add(1).timeout(Duration::from_millis(200)).await {
+                Err(CallError::Timeout { .. }) => {}
+                other => return other,
+            }
+        }
+    });
+    match refused.await {
+        Err(CallError::Refused { topic, reason }) => {
+            assert_eq!(topic.as_str(), "arithmetic");
+            assert!(reason.contains("arithmetic"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A module by hand, which answers every request with the same frames.
+async fn answering(broker: &Broker, topic: &str, answers: Vec<serde_json::Value>) {
+    let url = broker.url();
+    let mut consumer = Socket::open(&format!("{url}/{topic}/by-hand")).await;
+    tokio::spawn(async move {
+        loop {
+            let request = consumer.receive().await;
+            consumer
+                .send(&json!({"messageId": request["messageId"]}))
+                .await;
+            let response_topic = request["properties"]["response_topic"].as_str().unwrap();
+            let mut producer = Socket::open(&format!("{url}/{response_topic}")).await;
+            for answer in &answers {
+                let context = &request["properties"]["requestContext"];
+                let mut answer = answer.clone();
+                answer["context"] = context.clone();
+                answer["properties"]["requestContext"] = context.clone();
+                producer.send(&answer).await;
+                producer.receive().await;
+            }
+        }
+    });
+}
+
+fn response(payload: &str, properties: &serde_json::Value) -> serde_json::Value {
+    let mut frame = json!({"payload": payload, "properties": properties});
+    frame["properties"]["messageType"] = "response".into();
+    frame
+}
+
+#[tokio::test]
+async fn an_unexpected_result_names_its_place() {
+    let broker = broker().await;
+    let text = payload::encode(br#"["a", "b", 3]"#);
+    answering(
+        &broker,
+        "test-topic",
+        vec![response(&text, &json!({"status": "success"}))],
+    )
+    .await;
+    let client = reference::Client::connect(&broker.url()).await.unwrap();
+    match client.greeter().twice("x").await {
+        Err(CallError::Decode { path, .. }) => assert_eq!(path, "[2]"),
+        other => panic!("{other:?}"),
+    }
+    let no_base64 = response("!", &json!({"status": "success"}));
+    answering(&broker, "other", vec![no_base64]).await;
+    let client = reference::Client::builder()
+        .topic("other")
+        .websocket(&broker.url())
+        .connect()
+        .await
+        .unwrap();
+    let error = client.echo("x").await.unwrap_err();
+    assert!(matches!(error, CallError::Payload(_)), "{error}");
+}
+
+#[tokio::test]
+async fn fragments_may_come_in_any_order_and_twice() {
+    let broker = broker().await;
+    let text = payload::encode(br#""0123456789""#);
+    let piece = |index: usize, range: std::ops::Range<usize>| {
+        // As texts, which is how Pulsar hands numbers on.
+        let position = json!({"fragment": index.to_string(), "num_fragments": "3"});
+        response(&text[range], &position)
+    };
+    let pieces = vec![
+        piece(2, 10..16),
+        piece(0, 0..5),
+        piece(0, 0..5),
+        piece(1, 5..10),
+    ];
+    answering(&broker, "test-topic", pieces).await;
+    let client = reference::Client::connect(&broker.url()).await.unwrap();
+    assert_eq!(client.echo("x").await.unwrap(), "0123456789");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_beyond_the_limit_is_refused() {
+    let broker = broker().await;
+    let options = HostOptions {
+        max_payload_size: 1000,
+        ..HostOptions::default()
+    };
+    let host = listen(&broker, "test-topic", reference::module().unwrap(), options).await;
+    let builder = reference::Client::builder()
+        .websocket(&broker.url())
+        .max_response_size(10_000);
+    let client = builder.connect().await.unwrap();
+    let error = client.echo("x".repeat(20_000)).await.unwrap_err();
+    assert!(matches!(error, CallError::Fragments(_)), "{error}");
+    assert!(
+        error.to_string().contains("10000") && error.to_string().contains("max_response_size"),
+        "{error}"
+    );
+    assert_eq!(client.echo("small").await.unwrap(), "small");
+    host.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_foreign_module_gets_no_fragments() {
+    let broker = broker().await;
+    let api_info = r#"{"classes": [], "functions": [], "rpc_schema": {}}"#;
+    answering(
+        &broker,
+        "test-topic",
+        vec![response("", &json!({"api_info": api_info}))],
+    )
+    .await;
+    let builder = reference::Client::builder()
+        .websocket(&broker.url())
+        .max_payload_size(100);
+    let client = builder.connect().await.unwrap();
+    match client.echo("x".repeat(200)).await {
+        Err(CallError::RequestTooLarge { size, limit }) => assert!(size > 200 && limit == 100),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_beyond_the_limit_wait_for_their_turn() {
+    let broker = broker().await;
+    let host = listen(
+        &broker,
+        "arithmetic",
+        arithmetic::module().unwrap(),
+        HostOptions::default(),
+    )
+    .await;
+    let builder = arithmetic::Client::builder()
+        .websocket(&broker.url())
+        .max_in_flight(2);
+    let client = builder.connect().await.unwrap();
+    let calls = (0..20).map(|number| tokio::spawn(client.add(number).into_future()));
+    let mut most = 0;
+    for call in calls.collect::<Vec<_>>() {
+        most = most.max(client.caller().in_flight());
+        call.await.unwrap().unwrap();
+    }
+    assert!(most <= 2, "{most}");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_without_types_asks_and_calls() {
+    let broker = broker().await;
+    let host = listen(
+        &broker,
+        "demo",
+        reference::module().unwrap(),
+        HostOptions::default(),
+    )
+    .await;
+    let caller: Caller = Caller::builder("demo")
+        .websocket(&broker.url())
+        .connect()
+        .await
+        .unwrap();
+    caller.ping().await.unwrap();
+    let info: serde_json::Value = serde_json::from_str(&caller.info().await.unwrap()).unwrap();
+    assert_eq!(info["title"], "demo");
+    let api_info = caller.api_info().await.unwrap();
+    assert!(
+        api_info
+            .functions
+            .iter()
+            .any(|function| function.name == "add")
+    );
+    let request = json!({"func_name": "add", "a": 1, "b": 41});
+    assert_eq!(caller.call(&request).await.unwrap(), json!(42));
+    host.shutdown().await;
+}

@@ -1,0 +1,444 @@
+//! The module host: what it answers to good and to bad messages, and how it stops.
+
+use std::time::Duration;
+
+use dasf::HostOptions;
+use dasf::protocol::payload;
+use dasf_broker::Broker;
+use dasf_examples::reference;
+use serde_json::{Value, json};
+
+use crate::odd::odd;
+use crate::support::{Peer, broker, listen, soon, text};
+
+const TOPIC: &str = "demo";
+
+async fn odd_host(broker: &Broker, options: HostOptions) -> dasf::Host {
+    listen(broker, TOPIC, odd::module().unwrap(), options).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_bad_request_is_told_what_is_wrong() {
+    let broker = broker().await;
+    let host = listen(
+        &broker,
+        TOPIC,
+        reference::module().unwrap(),
+        HostOptions::default(),
+    )
+    .await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let encoded = |text: &str| payload::encode(text.as_bytes());
+    for (index, (payload, expected)) in [
+        ("no base64!".to_owned(), "the payload is not base64: "),
+        (String::new(), "the request is not JSON: "),
+        (encoded("not json"), "the request is not JSON: "),
+        (encoded("[1]"), "a request is a JSON object"),
+        (encoded("{}"), "func_name: the name of the function is required"),
+        (encoded(r#"{"func_name": 5}"#), "func_name: must be a text"),
+        (encoded(r#"{"func_name": "nope"}"#), r#"there is no function "nope"; there is add, "#),
+        (encoded(r#"{"func_name": "add"}"#), "add: a: is required"),
+        (encoded(r#"{"func_name": "add", "a": "5"}"#), r#"add: a: "5" is not of type "integer""#),
+        (encoded(r#"{"func_name": "add", "a": 1.5}"#), r#"add: a: 1.5 is not of type "integer""#),
+        (encoded(r#"{"func_name": "add", "a": 1e30}"#), "add: a: "),
+        (encoded(r#"{"func_name": "sqrt", "a": 0}"#), "sqrt: a: 0 is less than or equal to the minimum of 0"),
+        (
+            encoded(r#"{"func_name": "area", "points": [{"x": 1}, {"x": "b"}, {}], "scale": "c"}"#),
+            r#"area: points[1].x: "b" is not of type "number"; points[2].x: is required; scale: "c" is not of type "number""#,
+        ),
+        (encoded(r#"{"func_name": "when", "t": "tomorrow"}"#), r#"when: t: "tomorrow" is not a "date-time""#),
+        (encoded(r#"{"class_name": "Nope", "function": {}}"#), r#"there is no class "Nope"; there is Greeter"#),
+        (encoded(r#"{"class_name": "Greeter"}"#), "Greeter: function: an object with the func_name"),
+        (encoded(r#"{"class_name": "Greeter", "function": {}}"#), "Greeter: function.func_name: "),
+        (
+            encoded(r#"{"class_name": "Greeter", "function": {"func_name": "nope"}}"#),
+            r#"there is no method of Greeter "nope"; there is greet, twice"#,
+        ),
+        (
+            encoded(r#"{"class_name": "Greeter", "greeting": 1, "function": {"func_name": "greet", "name": 2}}"#),
+            r#"Greeter.greet: greeting: 1 is not of type "string"; function.name: 2 is not of type "string""#,
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        peer.send("request", index as u64, &payload, json!({})).await;
+        let (status, text) = peer.answer().await;
+        assert_eq!(status, "error", "{text}");
+        let expected = format!("error validating request: {expected}");
+        assert!(text.starts_with(&expected), "{text}\nshould begin with\n{expected}");
+    }
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_schema_takes_the_function_gets() {
+    let broker = broker().await;
+    let host = odd_host(&broker, HostOptions::default()).await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let request =
+        json!({"func_name": "numbers", "small": 255, "whole": 3.0, "pair": [1, "x"], "unknown": 1});
+    peer.request(1, &request).await;
+    assert_eq!(
+        peer.answer().await,
+        ("success".into(), r#"[255,3,[1.0,"x"]]"#.into())
+    );
+    let request = json!({"func_name": "numbers", "small": 256, "whole": 3, "pair": [1]});
+    peer.request(2, &request).await;
+    let (_, text) = peer.answer().await;
+    assert!(
+        text.contains("small: 256 is greater than the maximum of 255"),
+        "{text}"
+    );
+    assert!(text.contains("pair: [1] has less than 2 items"), "{text}");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_latin_1_request_is_understood() {
+    let broker = broker().await;
+    let host = listen(
+        &broker,
+        TOPIC,
+        reference::module().unwrap(),
+        HostOptions::default(),
+    )
+    .await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let latin_1 = b"{\"func_name\": \"echo\", \"data\": \"Gr\xfc\xdfe\"}";
+    peer.send("request", 1, &payload::encode(latin_1), json!({}))
+        .await;
+    assert_eq!(
+        peer.answer().await,
+        ("success".into(), r#""Gr\u00fc\u00dfe""#.into())
+    );
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn panics_and_odd_results_are_answered() {
+    let broker = broker().await;
+    let host = odd_host(&broker, HostOptions::default()).await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    for (request, status, expected) in [
+        (
+            json!({"func_name": "panic_on_a_thread"}),
+            "error",
+            "error executing request: the function panicked: on a thread",
+        ),
+        (
+            json!({"func_name": "panic_in_a_task"}),
+            "error",
+            "error executing request: the function panicked: in a task",
+        ),
+        (
+            json!({"func_name": "panic_inline"}),
+            "error",
+            "error executing request: the function panicked: inline",
+        ),
+        (
+            json!({"func_name": "not_a_number"}),
+            "success",
+            "[null,null,1.0]",
+        ),
+        (
+            json!({"func_name": "break_the_contract", "value": 1}),
+            "success",
+            "1",
+        ),
+        (
+            json!({"func_name": "break_the_contract", "value": -1}),
+            "error",
+            "error processing request: the result breaks its own contract: break_the_contract: result: -1 is less than the minimum of 0",
+        ),
+    ] {
+        peer.request(1, &request).await;
+        assert_eq!(
+            peer.answer().await,
+            (status.to_owned(), expected.to_owned())
+        );
+    }
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_messages_are_passed_over() {
+    let broker = broker().await;
+    let host = odd_host(&broker, HostOptions::default()).await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let frames = [
+        json!({"payload": ""}),
+        json!({"payload": 5, "properties": {}}),
+        json!({"payload": "", "properties": {}}),
+        json!({"payload": "", "properties": {"messageType": "request"}}),
+        json!({"payload": "", "properties": {"messageType": "ping", "requestContext": 1}}),
+        json!({"payload": "", "properties": {"messageType": "ping", "response_topic": "caller"}}),
+        json!({"payload": "", "properties": {"messageType": "ping", "requestContext": [], "response_topic": "caller"}}),
+        json!({"payload": "", "properties": {"messageType": "ping", "requestContext": 1, "response_topic": "a b"}}),
+        json!({"payload": "", "properties": {"messageType": "telepathy", "requestContext": 1, "response_topic": "caller"}}),
+        json!({"payload": "", "properties": {"messageType": "response", "requestContext": 1, "response_topic": "caller"}}),
+    ];
+    for frame in &frames {
+        peer.producer.send(frame).await;
+        assert_eq!(peer.producer.receive().await["result"], "ok", "{frame}");
+    }
+    peer.send("ping", 7, "", json!({})).await;
+    let pong = peer.receive().await;
+    assert_eq!(pong["properties"]["messageType"], "pong");
+    assert_eq!(pong["context"], "7");
+    host.shutdown().await;
+    // Everything was acknowledged, so nothing comes again.
+    let statistics = broker.statistics();
+    assert_eq!(statistics.redelivered, 0);
+    assert!(
+        statistics.acknowledged > frames.len() as u64,
+        "{statistics:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_s_own_questions_are_answered() {
+    let broker = broker().await;
+    let host = odd_host(&broker, HostOptions::default()).await;
+    // As the Django broker asks every module that connects.
+    let mut peer = Peer::connect(&broker, TOPIC, "status-ping").await;
+    peer.send("api_info", 1, "", json!({})).await;
+    let answer = peer.receive().await;
+    assert_eq!(answer["properties"]["requestContext"], "1");
+    assert_eq!(answer["properties"]["source_topic"], TOPIC);
+    assert_eq!(answer["properties"]["messageType"], "response");
+    assert_eq!(answer["payload"], "");
+    let document: Value =
+        serde_json::from_str(answer["properties"]["api_info"].as_str().unwrap()).unwrap();
+    assert_eq!(document["rpc_schema"]["title"], TOPIC);
+    peer.send("info", 1, "", json!({})).await;
+    let answer = peer.receive().await;
+    let schema: Value =
+        serde_json::from_str(answer["properties"]["info"].as_str().unwrap()).unwrap();
+    assert_eq!(schema, document["rpc_schema"]);
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_exceeds_the_queue_is_rejected() {
+    let broker = broker().await;
+    let options = HostOptions {
+        max_workers: 1,
+        queue_size: 2,
+        ..HostOptions::default()
+    };
+    let host = odd_host(&broker, options).await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let request = json!({"func_name": "wait", "name": "overflow"});
+    for context in 1..=3 {
+        peer.request(context, &request).await;
+    }
+    let rejected = peer.receive().await;
+    assert_eq!(rejected["context"], "3");
+    assert_eq!(
+        text(&rejected),
+        "request rejected due to queue overflow, try again later"
+    );
+    assert_eq!(rejected["properties"]["status"], "error");
+    for _ in 0..2 {
+        odd::open("overflow");
+        assert_eq!(
+            peer.answer().await,
+            ("success".into(), r#""overflow""#.into())
+        );
+    }
+    // There is room again.
+    odd::open("overflow");
+    peer.request(4, &request).await;
+    assert_eq!(peer.answer().await.0, "success");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_in_fragments_is_put_together() {
+    let broker = broker().await;
+    let host = odd_host(
+        &broker,
+        HostOptions {
+            max_request_size: 1000,
+            ..HostOptions::default()
+        },
+    )
+    .await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let whole = payload::encode(br#"{"func_name": "count", "name": "fragments"}"#);
+    let (first, second) = whole.split_at(20);
+    peer.send(
+        "request",
+        1,
+        second,
+        json!({"fragment": "1", "num_fragments": "2"}),
+    )
+    .await;
+    peer.send(
+        "request",
+        1,
+        first,
+        json!({"fragment": 0, "num_fragments": 2}),
+    )
+    .await;
+    assert_eq!(peer.answer().await, ("success".into(), "1".into()));
+    // More than may be held, and numbers that contradict each other.
+    let large = "A".repeat(2000);
+    peer.send(
+        "request",
+        2,
+        &large,
+        json!({"fragment": 0, "num_fragments": 2}),
+    )
+    .await;
+    let (status, text) = peer.answer().await;
+    assert_eq!(status, "error");
+    assert!(text.contains("1000 bytes"), "{text}");
+    peer.send("request", 3, "", json!({"fragment": 2, "num_fragments": 2}))
+        .await;
+    assert!(peer.answer().await.1.contains("fragment < num_fragments"));
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_published_again_runs_once() {
+    let broker = broker().await;
+    let host = odd_host(&broker, HostOptions::default()).await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let request = payload::encode(br#"{"func_name": "count", "name": "repeated"}"#);
+    peer.send("request", 1, &request, json!({})).await;
+    assert_eq!(peer.answer().await.1, "1");
+    peer.send("request", 1, &request, json!({"x_dasf_repeated": "1"}))
+        .await;
+    // A caller that starts anew with the same numbers does not say so, and is served.
+    peer.send("request", 1, &request, json!({})).await;
+    assert_eq!(peer.answer().await.1, "2");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_caller_s_time_reaches_the_function() {
+    let broker = broker().await;
+    let host = odd_host(&broker, HostOptions::default()).await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let request = payload::encode(br#"{"func_name": "outlast"}"#);
+    peer.send("request", 1, &request, json!({"x_dasf_timeout_ms": 50}))
+        .await;
+    assert_eq!(peer.answer().await, ("success".into(), "true".into()));
+    peer.send("request", 2, &request, json!({"x_dasf_timeout_ms": 0}))
+        .await;
+    let (status, text) = peer.answer().await;
+    assert_eq!(status, "error");
+    assert!(
+        text.starts_with("error processing request: the caller's time was over"),
+        "{text}"
+    );
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_lets_accepted_calls_finish() {
+    let broker = broker().await;
+    let options = HostOptions {
+        max_workers: 1,
+        ..HostOptions::default()
+    };
+    let host = odd_host(&broker, options).await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    for context in 1..=2 {
+        peer.request(context, &json!({"func_name": "wait", "name": "drain"}))
+            .await;
+    }
+    // Answered after both were accepted.
+    peer.send("ping", 3, "", json!({})).await;
+    assert_eq!(peer.receive().await["properties"]["messageType"], "pong");
+    let stopping = tokio::spawn(host.shutdown());
+    odd::open("drain");
+    odd::open("drain");
+    for _ in 0..2 {
+        assert_eq!(peer.answer().await, ("success".into(), r#""drain""#.into()));
+    }
+    soon("the end", stopping).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_outlasts_the_drain_timeout_is_cut_off_and_told() {
+    let broker = broker().await;
+    let options = HostOptions {
+        drain_timeout: Duration::from_millis(50),
+        ..HostOptions::default()
+    };
+    let host = odd_host(&broker, options).await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    peer.request(1, &json!({"func_name": "wait", "name": "never"}))
+        .await;
+    peer.send("ping", 2, "", json!({})).await;
+    assert_eq!(peer.receive().await["properties"]["messageType"], "pong");
+    soon("the end", host.shutdown()).await;
+    let expected = "error processing request: the module is shutting down";
+    assert_eq!(peer.answer().await, ("error".into(), expected.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn response_connections_are_pooled_bounded_and_closed() {
+    let broker = broker().await;
+    let options = HostOptions {
+        max_response_topics: 2,
+        ..HostOptions::default()
+    };
+    let host = odd_host(&broker, options).await;
+    let mut peers = Vec::new();
+    for number in 0..5 {
+        let mut peer = Peer::connect(&broker, TOPIC, &format!("caller{number}")).await;
+        for context in 0..3 {
+            peer.request(context, &json!({"func_name": "not_a_number"}))
+                .await;
+            assert_eq!(peer.answer().await.0, "success");
+        }
+        peers.push(peer);
+    }
+    // Two sockets for each peer, the module's own, and its pool of two.
+    let sockets_of_peers = 2 * peers.len() as u64;
+    let expected = sockets_of_peers + 1 + 2;
+    soon(
+        "closed connections",
+        until(|| broker.statistics().connections == expected),
+    )
+    .await;
+    host.shutdown().await;
+    soon(
+        "closed connections",
+        until(|| broker.statistics().connections == sockets_of_peers),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_keep_alive_a_response_connection_ends_with_its_answer() {
+    let broker = broker().await;
+    let options = HostOptions {
+        producer_keep_alive: Duration::ZERO,
+        ..HostOptions::default()
+    };
+    let host = odd_host(&broker, options).await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    for context in 0..5 {
+        peer.request(context, &json!({"func_name": "not_a_number"}))
+            .await;
+        assert_eq!(peer.answer().await.0, "success");
+        soon(
+            "a closed connection",
+            until(|| broker.statistics().connections == 3),
+        )
+        .await;
+    }
+    host.shutdown().await;
+}
+
+/// Waits for a condition that no event announces.
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

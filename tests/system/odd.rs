@@ -1,0 +1,82 @@
+//! A module that misbehaves in every way that a module can, and waits where a test wants it to.
+
+/// Functions for tests.
+#[dasf::module(main = false)]
+pub(crate) mod odd {
+    use std::collections::HashMap;
+    use std::sync::{Arc, LazyLock, Mutex};
+
+    use dasf::Context;
+    use tokio::sync::Semaphore;
+
+    static GATES: LazyLock<Mutex<HashMap<String, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
+    static COUNTS: LazyLock<Mutex<HashMap<String, u32>>> = LazyLock::new(Mutex::default);
+
+    fn gate(name: &str) -> Arc<Semaphore> {
+        let mut gates = GATES.lock().unwrap();
+        Arc::clone(
+            gates
+                .entry(name.to_owned())
+                .or_insert_with(|| Arc::new(Semaphore::new(0))),
+        )
+    }
+
+    /// Lets one call of `wait` with this name go on.
+    pub(crate) fn open(name: &str) {
+        gate(name).add_permits(1);
+    }
+
+    /// Waits until the test opens the gate.
+    #[dasf::function]
+    pub(crate) async fn wait(name: String) -> String {
+        gate(&name).acquire().await.unwrap().forget();
+        name
+    }
+
+    /// Waits until the caller's time is over.
+    #[dasf::function]
+    pub(crate) async fn outlast(context: Context) -> bool {
+        context.cancelled().await;
+        context.is_cancelled()
+    }
+
+    /// How often this was called with the name.
+    #[dasf::function]
+    pub(crate) fn count(name: String) -> u32 {
+        let mut counts = COUNTS.lock().unwrap();
+        let count = counts.entry(name).or_default();
+        *count += 1;
+        *count
+    }
+
+    #[dasf::function]
+    pub(crate) fn panic_on_a_thread() {
+        panic!("on a thread");
+    }
+
+    #[dasf::function]
+    pub(crate) async fn panic_in_a_task() {
+        panic!("in a {}", "task");
+    }
+
+    #[dasf::function(inline)]
+    pub(crate) fn panic_inline() {
+        panic!("inline");
+    }
+
+    #[dasf::function]
+    pub(crate) fn not_a_number() -> Vec<f64> {
+        vec![f64::NAN, f64::INFINITY, 1.0]
+    }
+
+    #[dasf::function(returns(ge = 0))]
+    pub(crate) fn break_the_contract(value: i64) -> i64 {
+        value
+    }
+
+    /// Two numbers and a text as they came.
+    #[dasf::function]
+    pub(crate) fn numbers(small: u8, whole: i64, pair: (f64, String)) -> (u8, i64, (f64, String)) {
+        (small, whole, pair)
+    }
+}
