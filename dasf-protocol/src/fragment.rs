@@ -84,6 +84,11 @@ pub enum FragmentError {
     },
 }
 
+/// What a payload of so many fragments takes before the first of them has come.
+fn announced_size(count: usize) -> usize {
+    count.saturating_mul(ENTRY_SIZE).saturating_add(OVERHEAD)
+}
+
 /// Puts fragments together, for many payloads at once, within a bound on memory.
 ///
 /// Fragments may come in any order and more than once. A payload that violates the rules is forgotten whole.
@@ -92,7 +97,7 @@ pub enum FragmentError {
 /// use std::time::Instant;
 /// use dasf_protocol::fragment::{Position, Reassembler};
 ///
-/// let mut reassembler = Reassembler::new(1024);
+/// let mut reassembler = Reassembler::new(4096);
 /// let now = Instant::now();
 /// assert_eq!(reassembler.insert("call 1", Position { index: 1, count: 2 }, "N=", now)?, None);
 /// let whole = reassembler.insert("call 1", Position { index: 0, count: 2 }, "MT", now)?;
@@ -117,6 +122,11 @@ struct Partial {
 /// What one entry of a payload's list of pieces takes: a message that announces many fragments costs this much
 /// for each, before the first byte of them has come.
 const ENTRY_SIZE: usize = size_of::<Option<Box<str>>>();
+/// What an unfinished payload takes besides its pieces, its key included.
+const OVERHEAD: usize = 512;
+/// The part of the limit that the announcement of one payload's fragments may take: a single message must not keep
+/// everybody else out.
+const ANNOUNCEMENT_SHARE: usize = 8;
 
 impl<K: Eq + Hash> Reassembler<K> {
     /// A reassembler that holds at most `limit` bytes of unfinished payloads, counted in base64.
@@ -144,8 +154,9 @@ impl<K: Eq + Hash> Reassembler<K> {
             return Ok(Some(piece.to_owned()));
         }
         if !self.partial.contains_key(&key) {
-            let size = count.saturating_mul(ENTRY_SIZE);
-            if self.held.saturating_add(size) > self.limit {
+            let size = announced_size(count);
+            let is_too_large = size - OVERHEAD > self.limit / ANNOUNCEMENT_SHARE;
+            if is_too_large || self.held.saturating_add(size) > self.limit {
                 return Err(FragmentError::TooLarge { limit: self.limit });
             }
             self.held += size;
@@ -157,7 +168,7 @@ impl<K: Eq + Hash> Reassembler<K> {
             std::collections::hash_map::Entry::Vacant(entry) => entry.insert_entry(Partial {
                 pieces: vec![None; count],
                 missing: count,
-                size: count * ENTRY_SIZE,
+                size: announced_size(count),
                 last_seen: now,
             }),
         };
@@ -272,7 +283,7 @@ mod tests {
 
     #[test]
     fn duplicates_change_nothing() {
-        let mut reassembler = Reassembler::new(1000);
+        let mut reassembler = Reassembler::new(10_000);
         let now = Instant::now();
         assert_eq!(reassembler.insert(1, at(0, 2), "ab", now), Ok(None));
         assert_eq!(reassembler.insert(1, at(0, 2), "xy", now), Ok(None));
@@ -285,7 +296,7 @@ mod tests {
 
     #[test]
     fn disagreeing_counts_drop_the_payload() {
-        let mut reassembler = Reassembler::new(1000);
+        let mut reassembler = Reassembler::new(10_000);
         let now = Instant::now();
         reassembler.insert(1, at(0, 2), "ab", now).unwrap();
         let error = reassembler.insert(1, at(2, 3), "ab", now);
@@ -301,17 +312,19 @@ mod tests {
 
     #[test]
     fn the_limit_covers_pieces_and_announcements() {
-        let mut reassembler = Reassembler::new(100);
+        let mut reassembler = Reassembler::new(700);
         let now = Instant::now();
-        let too_large = Err(FragmentError::TooLarge { limit: 100 });
-        assert_eq!(reassembler.insert(1, at(0, usize::MAX), "", now), too_large);
+        let too_large = Err(FragmentError::TooLarge { limit: 700 });
+        for count in [usize::MAX, 10] {
+            assert_eq!(reassembler.insert(1, at(0, count), "", now), too_large);
+        }
         assert_eq!(reassembler.held_bytes(), 0);
         assert_eq!(
-            reassembler.insert(1, at(0, 2), &"x".repeat(60), now),
+            reassembler.insert(1, at(0, 2), &"x".repeat(100), now),
             Ok(None)
         );
         assert_eq!(
-            reassembler.insert(1, at(1, 2), &"x".repeat(60), now),
+            reassembler.insert(1, at(1, 2), &"x".repeat(100), now),
             too_large
         );
         assert_eq!(reassembler.held_bytes(), 0);
@@ -319,7 +332,7 @@ mod tests {
 
     #[test]
     fn stale_payloads_are_forgotten() {
-        let mut reassembler = Reassembler::new(1000);
+        let mut reassembler = Reassembler::new(10_000);
         let start = Instant::now();
         reassembler.insert(1, at(0, 2), "ab", start).unwrap();
         let later = start + Duration::from_secs(10);

@@ -85,7 +85,7 @@ impl Default for Pulsar {
 }
 
 /// A base URL, cut so that a topic fits in between.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct BaseUrl {
     /// Scheme, host and path, without a slash at the end.
     base: String,
@@ -93,19 +93,39 @@ struct BaseUrl {
     query: String,
 }
 
+impl fmt::Debug for BaseUrl {
+    /// Leaves the query out: it may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.base.fmt(f)
+    }
+}
+
 impl BaseUrl {
     fn parse(url: &str) -> Result<Self, AddressError> {
+        // Neither a query nor what stands before an @ is shown: they may hold secrets.
+        let shown = url.split(['?', '@']).next().unwrap_or_default();
         let refuse = |reason: String| AddressError::Url {
-            url: url.to_owned(),
+            url: shown.to_owned(),
             reason,
         };
         let uri: Uri = url.parse().map_err(|error| refuse(format!("{error}")))?;
-        match uri.scheme_str() {
-            Some("ws") => {}
-            Some("wss") if cfg!(feature = "tls") => {}
-            Some("wss") => return Err(refuse("built without the feature \"tls\"".to_owned())),
-            Some(scheme) => return Err(refuse(format!("its scheme is {scheme}"))),
-            None => return Err(refuse("it has no scheme".to_owned())),
+        let scheme = uri.scheme_str().unwrap_or_default();
+        match scheme {
+            "ws" => {}
+            "wss" if cfg!(feature = "tls") => {}
+            "wss" => return Err(refuse("built without the feature \"tls\"".to_owned())),
+            "" => return Err(refuse("it has no scheme".to_owned())),
+            scheme => return Err(refuse(format!("its scheme is {scheme}"))),
+        }
+        if uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            let shown = "a user in it, which WebSocket does not know".to_owned();
+            return Err(AddressError::Url {
+                url: format!("{scheme}://…@"),
+                reason: shown,
+            });
         }
         if uri.host().unwrap_or_default().is_empty() {
             return Err(refuse("it has no host".to_owned()));
@@ -369,7 +389,12 @@ mod tests {
             pulsar.producer(&topic()).headers[AUTHORIZATION],
             "Bearer secret"
         );
-        assert!(!format!("{dasf:?} {dasf}").contains("secret"));
+        let query = Address::websocket("ws://h/ws?token=secret").unwrap();
+        assert!(!format!("{dasf:?} {dasf} {query:?} {query}").contains("secret"));
+        for bad in ["http://h/ws?token=secret", "ws://user:secret@h/ws"] {
+            let error = Address::websocket(bad).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+        }
     }
 
     #[test]

@@ -15,6 +15,9 @@ impl Backoff {
     /// The upper bound of every wait.
     pub(crate) const LONGEST: Duration = Duration::from_secs(20);
 
+    /// How long a connection must last to be a success.
+    const SUCCESS: Duration = Duration::from_secs(5);
+
     /// The wait after one more failure.
     pub(crate) fn next(&mut self) -> Duration {
         let doubled = Self::FIRST.saturating_mul(2_u32.saturating_pow(self.failures));
@@ -24,9 +27,14 @@ impl Backoff {
             .mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
-    /// Starts anew after a success.
-    pub(crate) fn reset(&mut self) {
-        self.failures = 0;
+    /// Starts anew if a connection lasted long enough to be a success; returns whether it did. One that is
+    /// accepted and dropped at once is none.
+    pub(crate) fn is_reset_by(&mut self, lasted: Duration) -> bool {
+        let is_success = lasted >= Self::SUCCESS;
+        if is_success {
+            self.failures = 0;
+        }
+        is_success
     }
 }
 
@@ -43,7 +51,9 @@ mod tests {
             assert!(wait <= bound && wait >= bound / 2, "{wait:?} of {bound:?}");
             bound = (bound * 2).min(Backoff::LONGEST);
         }
-        backoff.reset();
+        assert!(!backoff.is_reset_by(Duration::from_secs(1)));
+        assert!(backoff.next() > Backoff::FIRST);
+        assert!(backoff.is_reset_by(Duration::from_secs(5)));
         assert!(backoff.next() <= Backoff::FIRST);
     }
 }

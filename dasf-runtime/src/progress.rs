@@ -51,7 +51,15 @@ struct SinkState {
     publish: Publish,
     /// The largest payload that fits one frame, in bytes.
     size_limit: usize,
-    opened: Mutex<Option<Arc<Tree>>>,
+    opened: Mutex<Opened>,
+}
+
+/// What became of a call's report.
+enum Opened {
+    /// The function has not taken it yet, and may never do so.
+    NotYet,
+    Running(Arc<Tree>),
+    Finished,
 }
 
 struct Tree {
@@ -199,7 +207,7 @@ impl ReportSink {
         Self(Arc::new(SinkState {
             publish,
             size_limit,
-            opened: Mutex::new(None),
+            opened: Mutex::new(Opened::NotYet),
         }))
     }
 
@@ -207,8 +215,14 @@ impl ReportSink {
     pub(crate) fn open(self, mut root: Report) -> ProgressReport {
         root.steps = root.steps.max(1);
         root.status = Status::Running;
+        let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*opened, Opened::Finished) {
+            // The call was cut off before its function began.
+            return ProgressReport::detached(root);
+        }
         let tree = Arc::new(Tree::new(Some(self.clone()), root));
-        *self.0.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&tree));
+        *opened = Opened::Running(Arc::clone(&tree));
+        drop(opened);
         tree.changed(tree.lock());
         ProgressReport {
             tree,
@@ -219,12 +233,11 @@ impl ReportSink {
     /// Ends the report of a call as its outcome says, and returns the last state to send; `None` when the function
     /// did not report.
     pub fn finish(&self, status: Status) -> Option<Vec<u8>> {
-        let tree = self
-            .0
-            .opened
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()?;
+        let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let Opened::Running(tree) = std::mem::replace(&mut *opened, Opened::Finished) else {
+            return None;
+        };
+        drop(opened);
         let mut state = tree.lock();
         state.is_finished = true;
         end_running(&mut state.root, status);

@@ -204,10 +204,11 @@ async fn an_answer_beyond_the_limit_is_refused() {
         .max_response_size(10_000);
     let client = builder.connect().await.unwrap();
     let error = client.echo("x".repeat(20_000)).await.unwrap_err();
-    assert!(matches!(error, CallError::Fragments(_)), "{error}");
+    assert_eq!(error, CallError::ResponseTooLarge { limit: 10_000 });
     assert!(
-        error.to_string().contains("10000") && error.to_string().contains("max_response_size"),
-        "{error}"
+        error
+            .to_string()
+            .contains("max_response_size, which is 10000 bytes")
     );
     assert_eq!(client.echo("small").await.unwrap(), "small");
     host.shutdown().await;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use dasf::HostOptions;
 use dasf::protocol::payload;
+use dasf::{CallError, FailureKind, HostOptions};
 use dasf_broker::Broker;
 use dasf_examples::reference;
 use serde_json::{Value, json};
 
-use crate::odd::odd;
+use crate::odd_module::odd;
 use crate::support::{Peer, broker, listen, soon, text};
 
 const TOPIC: &str = "demo";
@@ -255,12 +255,113 @@ async fn what_exceeds_the_queue_is_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_rejected_request_is_told_so() {
+    let broker = broker().await;
+    let options = HostOptions {
+        max_workers: 1,
+        queue_size: 1,
+        ..HostOptions::default()
+    };
+    let host = odd_host(&broker, options).await;
+    let client = odd::Client::builder()
+        .topic(TOPIC)
+        .websocket(&broker.url())
+        .connect()
+        .await
+        .unwrap();
+    let first = tokio::spawn(client.wait("flood").into_future());
+    soon("the first call", odd::entered("flood")).await;
+    let flood = (0..1000).map(|_| tokio::spawn(client.wait("flood").into_future()));
+    for call in flood.collect::<Vec<_>>() {
+        match call.await.unwrap() {
+            Err(CallError::Module(failure)) => {
+                assert_eq!(failure.kind(), Some(FailureKind::Overflow))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    odd::open("flood");
+    assert_eq!(first.await.unwrap().unwrap(), "flood");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_may_come_from_any_thread() {
+    let broker = broker().await;
+    // Each report needs a new connection, which a thread without a runtime cannot make by itself.
+    let options = HostOptions {
+        producer_keep_alive: Duration::ZERO,
+        ..HostOptions::default()
+    };
+    let host = odd_host(&broker, options).await;
+    let client = odd::Client::builder()
+        .topic(TOPIC)
+        .websocket(&broker.url())
+        .connect()
+        .await
+        .unwrap();
+    let (seen, mut reports) = tokio::sync::mpsc::unbounded_channel();
+    let call = client
+        .report_from_a_thread()
+        .on_progress(move |report| seen.send(report.clone()).unwrap());
+    assert_eq!(call.await.unwrap(), 2);
+    let mut last = None;
+    while let Ok(report) = reports.try_recv() {
+        last = Some(report);
+    }
+    assert_eq!(last.unwrap().children.len(), 2);
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_beyond_every_clock_are_no_limits() {
+    let broker = broker().await;
+    let options = HostOptions {
+        producer_keep_alive: Duration::MAX,
+        producer_connection_timeout: Duration::MAX,
+        drain_timeout: Duration::MAX,
+        ..HostOptions::default()
+    };
+    let host = odd_host(&broker, options).await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let request = payload::encode(br#"{"func_name": "not_a_number"}"#);
+    for timeout in [
+        json!(u64::MAX),
+        json!("18446744073709551615"),
+        json!(-1),
+        json!("soon"),
+    ] {
+        peer.send(
+            "request",
+            1,
+            &request,
+            json!({"x_dasf_timeout_ms": timeout}),
+        )
+        .await;
+        assert_eq!(peer.answer().await.0, "success");
+    }
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_context_without_measure_is_ignored() {
+    let broker = broker().await;
+    let host = odd_host(&broker, HostOptions::default()).await;
+    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    peer.send("ping", 1, "", json!({"requestContext": "1".repeat(1000)}))
+        .await;
+    peer.send("ping", 2, "", json!({})).await;
+    assert_eq!(peer.receive().await["context"], "2");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_fragments_is_put_together() {
     let broker = broker().await;
     let host = odd_host(
         &broker,
         HostOptions {
-            max_request_size: 1000,
+            max_request_size: 2000,
             ..HostOptions::default()
         },
     )
@@ -284,7 +385,7 @@ async fn a_request_in_fragments_is_put_together() {
     .await;
     assert_eq!(peer.answer().await, ("success".into(), "1".into()));
     // More than may be held, and numbers that contradict each other.
-    let large = "A".repeat(2000);
+    let large = "A".repeat(4000);
     peer.send(
         "request",
         2,
@@ -294,7 +395,10 @@ async fn a_request_in_fragments_is_put_together() {
     .await;
     let (status, text) = peer.answer().await;
     assert_eq!(status, "error");
-    assert!(text.contains("1000 bytes"), "{text}");
+    assert!(
+        text.contains("max_request_size, which is 2000 bytes"),
+        "{text}"
+    );
     peer.send("request", 3, "", json!({"fragment": 2, "num_fragments": 2}))
         .await;
     assert!(peer.answer().await.1.contains("fragment < num_fragments"));
@@ -373,8 +477,7 @@ async fn what_outlasts_the_drain_timeout_is_cut_off_and_told() {
     let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
     peer.request(1, &json!({"func_name": "wait", "name": "never"}))
         .await;
-    peer.send("ping", 2, "", json!({})).await;
-    assert_eq!(peer.receive().await["properties"]["messageType"], "pong");
+    soon("the call", odd::entered("never")).await;
     soon("the end", host.shutdown()).await;
     let expected = "error processing request: the module is shutting down";
     assert_eq!(peer.answer().await, ("error".into(), expected.into()));

@@ -5,9 +5,10 @@
 
 mod calls;
 mod client;
+mod collisions;
 mod compile_fail;
 mod host;
-mod odd;
+mod odd_module;
 mod reconnect;
 mod replay;
 mod schema;

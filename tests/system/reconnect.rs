@@ -6,7 +6,7 @@ use dasf::HostOptions;
 use dasf_broker::Broker;
 use serde_json::json;
 
-use crate::odd::odd;
+use crate::odd_module::odd;
 use crate::support::{Peer, Socket, broker, listen, soon};
 
 async fn restart(broker: Broker) -> Broker {
@@ -55,8 +55,7 @@ async fn an_answer_survives_a_restart_of_the_broker() {
         .await
         .unwrap();
     let waiting = tokio::spawn(client.wait("restart").into_future());
-    // Answered after the request above was accepted.
-    client.caller().ping().await.unwrap();
+    soon("the call", odd::entered("restart")).await;
     let broker = restart(broker).await;
     odd::open("restart");
     assert_eq!(
@@ -141,6 +140,61 @@ async fn a_request_without_receipt_is_published_again_and_says_so() {
     // A message that itself makes the broker drop the connection does not do so for ever.
     let error = soon("the end", call).await.unwrap().unwrap_err();
     assert!(matches!(error, dasf::CallError::NotSent { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_breaks_the_connection_takes_no_other_with_it() {
+    let any_port = ([127, 0, 0, 1], 0).into();
+    let broker = Broker::builder()
+        .bind(any_port)
+        .max_frame_size(10_000)
+        .start()
+        .await
+        .unwrap();
+    let host = listen(
+        &broker,
+        "demo",
+        odd::module().unwrap(),
+        HostOptions::default(),
+    )
+    .await;
+    let client = odd::Client::builder()
+        .topic("demo")
+        .websocket(&broker.url())
+        .connect()
+        .await
+        .unwrap();
+    let poison = tokio::spawn(client.count("x".repeat(20_000)).into_future());
+    let others = (0..60).map(|_| tokio::spawn(client.count("neighbour").into_future()));
+    for other in others.collect::<Vec<_>>() {
+        soon("a neighbour's answer", other).await.unwrap().unwrap();
+    }
+    let error = soon("the end", poison).await.unwrap().unwrap_err();
+    assert!(matches!(error, dasf::CallError::NotSent { .. }), "{error}");
+    // Each ran once, however often it was published.
+    assert_eq!(client.count("neighbour").await.unwrap(), 61);
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_without_a_broker_says_so() {
+    let broker = broker().await;
+    let client = odd::Client::builder()
+        .topic("demo")
+        .websocket(&broker.url())
+        .connect()
+        .await
+        .unwrap();
+    broker.shutdown().await;
+    match client.count("x").timeout(Duration::from_millis(500)).await {
+        Err(dasf::CallError::Disconnected { reason, .. }) => {
+            assert!(
+                matches!(reason, dasf::ConnectError::Unreachable { .. }),
+                "{reason}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

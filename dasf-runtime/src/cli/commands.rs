@@ -8,7 +8,6 @@ use dasf_protocol::progress::Report;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
-use tokio::runtime::Runtime;
 
 use super::options::{Cli, Command};
 use super::{CliError, print_error, print_result, request};
@@ -21,33 +20,46 @@ use crate::transport::ConnectError;
 
 /// How long threads that still compute are waited for after everything else is closed.
 const THREAD_PATIENCE: Duration = Duration::from_millis(200);
+/// How many threads may block even in a module with few workers: tokio's own default.
+const MIN_BLOCKING_THREADS: usize = 512;
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
 pub(super) fn run(cli: &Cli, module: Module) -> Result<ExitCode, CliError> {
     let title = cli.title(module.name());
+    let workers = cli.limits.host_options().max_workers;
     match &cli.command {
         Command::Schema(indent) => print_json(&module.schema(title), indent.indent)?,
         Command::ApiInfo(indent) => print_json(&module.api_info(title), indent.indent)?,
         Command::Compute(text) => {
             let request = request::read(&text.request)?;
-            on_runtime(compute(&module, request))?;
+            on_runtime(workers, compute(&module, request))?;
         }
-        Command::TestConnect => on_runtime(test_connect(cli))?,
+        Command::TestConnect => on_runtime(workers, test_connect(cli))?,
         Command::SendRequest {
             request: text,
             timeout,
         } => {
             let request = request::read(&text.request)?;
-            on_runtime(send_request(cli, &request, Duration::from_secs(*timeout)))?;
+            on_runtime(
+                workers,
+                send_request(cli, &request, Duration::from_secs(*timeout)),
+            )?;
         }
-        Command::Listen => on_runtime(listen(cli, module))?,
+        Command::Listen => on_runtime(workers, listen(cli, module))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn on_runtime(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    let runtime = Runtime::new()
+fn on_runtime(
+    max_workers: usize,
+    work: impl Future<Output = Result<(), CliError>>,
+) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // As many functions as the module may run can block a thread each.
+        .max_blocking_threads(max_workers.max(MIN_BLOCKING_THREADS))
+        .build()
         .map_err(|error| CliError::Failed(format!("threads cannot be started: {error}")))?;
     let result = runtime.block_on(work);
     // A thread that computes cannot be stopped; the process ends without it.
@@ -143,12 +155,15 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), CliError> {
         host = Host::start(module, &topic, address, cli.limits.host_options()) => host,
         () = signals.next() => return Ok(()),
     };
-    let host = host.map_err(|error| match error {
+    let mut host = host.map_err(|error| match error {
         StartError::Connect(error) => with_remedy(cli, &error),
         StartError::Options(error) => CliError::usage(error),
     })?;
     tracing::info!(module = name, %topic, broker = shown, "listening");
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = host.ended() => return Err(CliError::Failed("the module ended unexpectedly".to_owned())),
+    }
     tracing::info!("stopping; interrupt again to stop at once");
     tokio::select! {
         () = host.shutdown() => {}

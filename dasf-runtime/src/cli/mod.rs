@@ -84,5 +84,7 @@ fn print_result(text: &str) {
 
 fn print_error(message: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "error: {message}");
+    // One line, whatever a module's own error has.
+    let lines: Vec<&str> = message.lines().map(str::trim).collect();
+    let _ = writeln!(std::io::stderr(), "error: {}", lines.join("; "));
 }

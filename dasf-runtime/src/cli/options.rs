@@ -18,8 +18,9 @@ use crate::module::descriptor::ModuleDescriptor;
 #[derive(Debug, Parser)]
 #[command(
     disable_help_subcommand = true,
-    after_help = "Every option can also be set in the environment, as DE_BACKEND_ and its name in capitals: \
-                  DE_BACKEND_TOPIC, DE_BACKEND_WEBSOCKET_URL … What the command line says takes precedence."
+    after_help = "The options for connection, limits and logging can also be set in the environment, as \
+                  DE_BACKEND_ and their name in capitals: DE_BACKEND_TOPIC, DE_BACKEND_TOKEN … The command line \
+                  takes precedence over the module's own topic, and that over the environment."
 )]
 pub(super) struct Cli {
     #[command(subcommand)]
@@ -95,6 +96,7 @@ pub(super) struct Connection {
         long,
         global = true,
         env = "DE_BACKEND_WEBSOCKET_URL",
+        hide_env_values = true,
         value_name = "URL"
     )]
     websocket_url: Option<String>,
@@ -104,6 +106,7 @@ pub(super) struct Connection {
         long,
         global = true,
         env = "DE_BACKEND_PRODUCER_URL",
+        hide_env_values = true,
         value_name = "URL"
     )]
     producer_url: Option<String>,
@@ -113,6 +116,7 @@ pub(super) struct Connection {
         long,
         global = true,
         env = "DE_BACKEND_CONSUMER_URL",
+        hide_env_values = true,
         value_name = "URL"
     )]
     consumer_url: Option<String>,

@@ -1,5 +1,6 @@
 //! Settling what a client connects to.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,6 @@ pub enum ClientError {
 /// [`Caller`].
 ///
 /// Without an address, Pulsar's default `localhost:8080` is used, as by a module without options.
-#[derive(Debug)]
 #[must_use = "a client is made by connect()"]
 pub struct ClientBuilder<C, M = Async> {
     topic: Option<String>,
@@ -168,5 +168,16 @@ impl<C: From<Caller<Blocking>>> ClientBuilder<C, Blocking> {
             .map_err(|_| ClientError::InsideRuntime)?;
         let shared = Arc::new(opened?);
         Ok(Caller { shared, mode }.into())
+    }
+}
+
+impl<C, M> fmt::Debug for ClientBuilder<C, M> {
+    /// Leaves token and headers out: they may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("topic", &self.topic)
+            .field("address", &self.address)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }

@@ -8,20 +8,29 @@ use dasf_protocol::fragment::FragmentError;
 use dasf_protocol::payload::PayloadError;
 
 use crate::module::FailureKind;
+use crate::transport::ConnectError;
 
 /// Why a call did not yield its result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// No answer came in time. The call may still run: the module may be busy, or none listens on the topic.
-    #[error(
-        "no answer from topic {topic} within {after:?}; does a module listen there? a longer time can be set with timeout()"
-    )]
+    #[error("no answer from topic {topic} within {after:?}; is a module listening there?")]
     Timeout {
         /// The module's topic.
         topic: Topic,
         /// How long it was waited for.
         after: Duration,
+    },
+    /// No answer came in time, and at the end there was no connection to the broker.
+    #[error("no answer from topic {topic} within {after:?}: {reason}")]
+    Disconnected {
+        /// The module's topic.
+        topic: Topic,
+        /// How long it was waited for.
+        after: Duration,
+        /// Why there was no connection.
+        reason: ConnectError,
     },
     /// The module answered that it failed.
     #[error(transparent)]
@@ -61,13 +70,22 @@ pub enum CallError {
     /// The answer's payload is not base64.
     #[error("the answer cannot be read: {0}")]
     Payload(#[from] PayloadError),
-    /// The answer's fragments do not make a whole, or exceed `max_response_size`.
+    /// The answer's fragments do not make a whole.
+    #[error("the answer cannot be put together: {0}")]
+    Fragments(FragmentError),
+    /// The answer's fragments exceed
+    /// [`max_response_size`](crate::client::ClientOptions::max_response_size).
     #[error(
-        "the answer cannot be put together: {0}; the limit can be set with max_response_size()"
+        "the answer, with those of other calls, exceeds max_response_size, which is {limit} bytes"
     )]
-    Fragments(#[from] FragmentError),
+    ResponseTooLarge {
+        /// The limit in bytes of base64 text.
+        limit: usize,
+    },
     /// The request needs fragments, which this module does not understand.
-    #[error("the request has {size} bytes; this module takes {limit} at most")]
+    #[error(
+        "the request has {size} bytes, and a module of this kind takes max_payload_size, {limit} bytes, at most"
+    )]
     RequestTooLarge {
         /// The request's size in bytes.
         size: usize,
@@ -82,6 +100,15 @@ pub enum CallError {
         "a blocking call cannot be made inside asynchronous code; use the module's Client there"
     )]
     InsideRuntime,
+}
+
+impl From<FragmentError> for CallError {
+    fn from(error: FragmentError) -> Self {
+        match error {
+            FragmentError::TooLarge { limit } => Self::ResponseTooLarge { limit },
+            other => Self::Fragments(other),
+        }
+    }
 }
 
 /// A module's answer that it failed.

@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn an_answer_reaches_its_call_once() {
-        let in_flight = Arc::new(InFlight::new(1000));
+        let in_flight = Arc::new(InFlight::new(10_000));
         let (_guard, mut answer) = waiting(&in_flight);
         in_flight.deliver(delivery(
             "NQ==",
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_failure_keeps_its_kind() {
-        let in_flight = Arc::new(InFlight::new(1000));
+        let in_flight = Arc::new(InFlight::new(10_000));
         let (_guard, mut answer) = waiting(&in_flight);
         let text = payload::encode(b"error executing request: boom");
         let properties =
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_dropped_call_leaves_nothing_behind() {
-        let in_flight = Arc::new(InFlight::new(1000));
+        let in_flight = Arc::new(InFlight::new(10_000));
         let (guard, _answer) = waiting(&in_flight);
         let properties = json!({
             "messageType": "response", "requestContext": "7", "fragment": 0, "num_fragments": 2,
@@ -248,13 +248,13 @@ mod tests {
         in_flight.deliver(delivery("AAAA", properties));
         assert!(matches!(
             answer.try_recv().unwrap(),
-            Err(CallError::Fragments(_))
+            Err(CallError::ResponseTooLarge { limit: 10 })
         ));
     }
 
     #[test]
     fn what_cannot_be_read_is_passed_over() {
-        let in_flight = Arc::new(InFlight::new(1000));
+        let in_flight = Arc::new(InFlight::new(10_000));
         let (_guard, mut answer) = waiting(&in_flight);
         for properties in [
             json!({}),

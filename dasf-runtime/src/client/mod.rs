@@ -14,7 +14,7 @@ use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties, Topic, fragment, payload};
-use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -24,7 +24,7 @@ pub use error::{CallError, ModuleFailure};
 pub use mode::{Async, Blocking, Mode};
 
 use crate::transport::{
-    Outgoing, PublishError, Publisher, PublisherOptions, Subscriber, Transport,
+    ConnectionState, Outgoing, PublishError, Publisher, PublisherOptions, Subscriber, Transport,
 };
 use in_flight::{Answer, InFlight};
 
@@ -88,6 +88,8 @@ struct Shared {
     next_context: AtomicU64,
     permits: Semaphore,
     api_info: OnceCell<ApiInfo>,
+    /// Where the connection to the response topic stands.
+    reading: watch::Receiver<ConnectionState>,
     /// Ends the task that reads the answers.
     _reading: DropGuard,
 }
@@ -120,6 +122,7 @@ impl Shared {
 
         let in_flight = Arc::new(InFlight::new(options.max_response_size));
         let stop = CancellationToken::new();
+        let reading = subscriber.state();
         tokio::spawn(read_answers(
             subscriber,
             Arc::clone(&in_flight),
@@ -134,6 +137,7 @@ impl Shared {
             next_context: AtomicU64::new(0),
             permits: Semaphore::new(options.max_in_flight.min(Semaphore::MAX_PERMITS)),
             api_info: OnceCell::new(),
+            reading,
             _reading: stop.drop_guard(),
         })
     }
@@ -197,13 +201,22 @@ impl Shared {
         timeout: Duration,
         work: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
-        let late = || CallError::Timeout {
-            topic: self.topic.clone(),
-            after: timeout,
-        };
-        tokio::time::timeout_at(deadline, work)
-            .await
-            .unwrap_or_else(|_| Err(late()))
+        if let Ok(result) = tokio::time::timeout_at(deadline, work).await {
+            return result;
+        }
+        let topic = self.topic.clone();
+        let after = timeout;
+        let failure = [&self.reading, &self.publisher.state()]
+            .into_iter()
+            .find_map(|state| state.borrow().failure().cloned());
+        Err(match failure {
+            Some(reason) => CallError::Disconnected {
+                topic,
+                after,
+                reason,
+            },
+            None => CallError::Timeout { topic, after },
+        })
     }
 
     /// Publishes one message, in fragments if need be, and waits for its answer.

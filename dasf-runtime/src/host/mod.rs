@@ -7,7 +7,7 @@ mod replies;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dasf_protocol::fragment::{Position, Reassembler};
+use dasf_protocol::fragment::{FragmentError, Position, Reassembler};
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Status, Subscription, Topic};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,6 +30,9 @@ use replies::{Replies, Reply};
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 /// After how long without a further fragment a request's fragments are dropped.
 const FRAGMENT_PATIENCE: Duration = Duration::from_secs(120);
+/// The longest `requestContext` taken, in bytes. Callers number their calls; what is remembered of each call must
+/// not depend on their moderation.
+const MAX_CONTEXT_LENGTH: usize = 128;
 /// The longest time a caller can ask for: longer ones, which could overflow an instant, mean "as long as it takes".
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -109,9 +112,21 @@ impl Host {
     ///
     /// # Cancel safety
     /// When dropped, stopping goes on in the background.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(mut self) {
         self.stop.cancel();
-        if let Err(error) = self.task.await {
+        self.ended().await;
+    }
+
+    /// Waits until the host has ended, which it does when it is told to, and when the runtime of its connections
+    /// ends.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn ended(&mut self) {
+        if self.task.is_finished() {
+            return;
+        }
+        if let Err(error) = (&mut self.task).await {
             tracing::error!(%error, "the module host ended unexpectedly");
         }
     }
@@ -153,7 +168,7 @@ impl Documents {
 struct Worker {
     module: Module,
     documents: Documents,
-    replies: Replies,
+    replies: Arc<Replies>,
     /// One permit for each call that may run at a time.
     workers: Semaphore,
     /// Ends what outlasts the drain timeout.
@@ -180,7 +195,11 @@ impl Dispatcher {
             };
             let Some(delivery) = delivery else { break };
             // Before the work is done, as Python modules do: a request is run at most once.
-            subscriber.acknowledge(delivery.message_id.clone()).await;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = subscriber.acknowledge(delivery.message_id.clone()) => {}
+            }
             self.dispatch(delivery);
         }
         self.drain(subscriber).await;
@@ -204,6 +223,14 @@ impl Dispatcher {
             );
             return;
         };
+        if context.len() > MAX_CONTEXT_LENGTH {
+            tracing::warn!(
+                message_id,
+                limit = MAX_CONTEXT_LENGTH,
+                "message ignored: its requestContext is too long"
+            );
+            return;
+        }
         let reply = Reply {
             response_topic,
             context,
@@ -278,8 +305,12 @@ impl Dispatcher {
         properties: &Properties,
         reply: &Reply,
     ) -> Result<Option<String>, Failure> {
-        let refuse =
-            |error: dasf_protocol::fragment::FragmentError| Failure::validation(error.to_string());
+        let refuse = |error| match error {
+            FragmentError::TooLarge { limit } => Failure::validation(format!(
+                "with others in fragments, the request exceeds max_request_size, which is {limit} bytes"
+            )),
+            error => Failure::validation(error.to_string()),
+        };
         let Some(position) = Position::of(properties).map_err(refuse)? else {
             return Ok(Some(payload));
         };

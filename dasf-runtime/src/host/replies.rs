@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties, Status, Topic, fragment, payload};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{HostOptions, response};
 use crate::module::{Failure, Outcome};
@@ -19,6 +22,10 @@ pub(super) struct Reply {
     pub(super) context: String,
 }
 
+/// How many answers of the dispatcher wait while the queues of their topics are full: more than any broker delivers
+/// without seeing acknowledgements.
+const DEFERRED_CAPACITY: usize = 4096;
+
 /// Sends answers to response topics.
 pub(super) struct Replies {
     transport: Arc<dyn Transport>,
@@ -28,6 +35,11 @@ pub(super) struct Replies {
     capacity: usize,
     publisher_options: PublisherOptions,
     publishers: Mutex<HashMap<Topic, Pooled>>,
+    /// Connections that made room for others, and still send what they have.
+    leaving: TaskTracker,
+    deferred: mpsc::Sender<Deferred>,
+    /// The answers that were deferred and are not sent yet.
+    deferring: TaskTracker,
 }
 
 struct Pooled {
@@ -35,13 +47,23 @@ struct Pooled {
     last_used: Instant,
 }
 
+/// An answer that waits because the queue of its topic is full.
+struct Deferred {
+    reply: Reply,
+    properties: Properties,
+    payload: String,
+    /// Held until the answer is sent.
+    _pending: TaskTrackerToken,
+}
+
 impl Replies {
     pub(super) fn new(
         transport: Arc<dyn Transport>,
         source_topic: Topic,
         options: &HostOptions,
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        let (deferred, mut waiting) = mpsc::channel::<Deferred>(DEFERRED_CAPACITY);
+        let replies = Arc::new(Self {
             transport,
             source_topic,
             max_payload_size: options.max_payload_size,
@@ -51,7 +73,27 @@ impl Replies {
                 connection_timeout: Some(options.producer_connection_timeout),
             },
             publishers: Mutex::default(),
-        }
+            leaving: TaskTracker::new(),
+            deferred,
+            deferring: TaskTracker::new(),
+        });
+        // Weakly, so that the task ends with the one that it works for.
+        let weak = Arc::downgrade(&replies);
+        tokio::spawn(async move {
+            while let Some(answer) = waiting.recv().await {
+                let Some(replies) = weak.upgrade() else {
+                    return;
+                };
+                let Deferred {
+                    reply,
+                    properties,
+                    payload,
+                    ..
+                } = answer;
+                replies.send(&reply, properties, payload).await;
+            }
+        });
+        replies
     }
 
     pub(super) fn max_payload_size(&self) -> usize {
@@ -91,9 +133,8 @@ impl Replies {
     /// Sends a report if that is possible now.
     pub(super) fn try_send_progress(&self, reply: &Reply, status: Status, json: &[u8]) -> bool {
         let message = self.message(reply, progress(status), payload::encode(json));
-        self.publisher(&reply.response_topic)
-            .try_send(message)
-            .is_ok()
+        let publisher = self.publisher(&reply.response_topic);
+        publisher.is_some_and(|publisher| publisher.try_send(message).is_ok())
     }
 
     /// Sends an answer without a payload if that is possible now. The one who reads the topic must not wait for a
@@ -109,17 +150,26 @@ impl Replies {
     }
 
     fn try_send_payload(&self, reply: &Reply, properties: Properties, payload: String) {
-        let message = self.message(reply, properties, payload);
-        if self
-            .publisher(&reply.response_topic)
-            .try_send(message)
-            .is_err()
-        {
+        let message = self.message(reply, properties.clone(), payload.clone());
+        let publisher = self.publisher(&reply.response_topic);
+        if publisher.is_some_and(|publisher| publisher.try_send(message).is_ok()) {
+            return;
+        }
+        let deferred = Deferred {
+            reply: reply.clone(),
+            properties,
+            payload,
+            _pending: self.deferring.token(),
+        };
+        if self.deferred.try_send(deferred).is_err() {
             let Reply {
                 response_topic,
                 context,
             } = reply;
-            tracing::warn!(%response_topic, context, "answer dropped: too many are waiting for this topic");
+            tracing::error!(
+                %response_topic, context, limit = DEFERRED_CAPACITY,
+                "answer dropped: too many wait to be sent"
+            );
         }
     }
 
@@ -127,11 +177,13 @@ impl Replies {
         let mut message = self.message(reply, properties, payload);
         // A connection may end its keep-alive just now; the next one is new.
         for _ in 0..2 {
-            match self.publisher(&reply.response_topic).send(message).await {
+            let Some(publisher) = self.publisher(&reply.response_topic) else {
+                break;
+            };
+            match publisher.send(message).await {
                 Ok(()) => return,
                 Err(returned) => message = *returned,
             }
-            self.forget(&reply.response_topic);
         }
         let Reply {
             response_topic,
@@ -152,20 +204,26 @@ impl Replies {
         }
     }
 
-    /// The connection to a response topic, made if there is none.
-    fn publisher(&self, topic: &Topic) -> Publisher {
+    /// The connection to a response topic, made if there is none; `None` while so many connections still send what
+    /// they have that no further one may be made.
+    fn publisher(&self, topic: &Topic) -> Option<Publisher> {
         let mut publishers = self
             .publishers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let last_used = Instant::now();
-        if let Some(pooled) = publishers.get_mut(topic) {
-            if !pooled.publisher.is_closed() {
-                pooled.last_used = last_used;
-                return pooled.publisher.clone();
-            }
-        } else if publishers.len() >= self.capacity {
-            make_room(&mut publishers);
+        if let Some(pooled) = publishers.get_mut(topic)
+            && !pooled.publisher.is_closed()
+        {
+            pooled.last_used = last_used;
+            return Some(pooled.publisher.clone());
+        }
+        publishers.remove(topic);
+        if publishers.len() >= self.capacity {
+            self.make_room(&mut publishers);
+        }
+        if publishers.len() >= self.capacity {
+            return None;
         }
         let publisher = self.transport.publisher(topic, self.publisher_options);
         let pooled = Pooled {
@@ -173,24 +231,30 @@ impl Replies {
             last_used,
         };
         publishers.insert(topic.clone(), pooled);
-        publisher
+        Some(publisher)
     }
 
-    fn forget(&self, topic: &Topic) {
-        let mut publishers = self
-            .publishers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if publishers
-            .get(topic)
-            .is_some_and(|pooled| pooled.publisher.is_closed())
-        {
-            publishers.remove(topic);
+    /// Gives up the connections that are closed, or else the one unused for longest; what it still has to send, it
+    /// sends.
+    fn make_room(&self, publishers: &mut HashMap<Topic, Pooled>) {
+        let before = publishers.len();
+        publishers.retain(|_, pooled| !pooled.publisher.is_closed());
+        if publishers.len() < before || self.leaving.len() >= self.capacity {
+            return;
+        }
+        let oldest = publishers.iter().min_by_key(|(_, pooled)| pooled.last_used);
+        let oldest = oldest.map(|(topic, _)| topic.clone());
+        if let Some((topic, pooled)) = oldest.and_then(|topic| publishers.remove_entry(&topic)) {
+            tracing::debug!(%topic, "connection closed to make room for another response topic");
+            let runtime = self.transport.runtime();
+            self.leaving.spawn_on(pooled.publisher.finish(), runtime);
         }
     }
 
     /// Waits until everything is sent, and closes all connections.
     pub(super) async fn finish(&self) {
+        self.deferring.close();
+        self.deferring.wait().await;
         let publishers = std::mem::take(
             &mut *self
                 .publishers
@@ -200,6 +264,8 @@ impl Replies {
         for pooled in publishers.into_values() {
             pooled.publisher.finish().await;
         }
+        self.leaving.close();
+        self.leaving.wait().await;
     }
 }
 
@@ -207,19 +273,4 @@ fn progress(status: Status) -> Properties {
     Properties::new()
         .with_message_type(MessageType::Progress)
         .with_status(status)
-}
-
-/// Gives up the connections that are closed, or else the one unused for longest; what it still has to send, it
-/// sends.
-fn make_room(publishers: &mut HashMap<Topic, Pooled>) {
-    let before = publishers.len();
-    publishers.retain(|_, pooled| !pooled.publisher.is_closed());
-    if publishers.len() < before {
-        return;
-    }
-    let oldest = publishers.iter().min_by_key(|(_, pooled)| pooled.last_used);
-    if let Some(topic) = oldest.map(|(topic, _)| topic.clone()) {
-        tracing::debug!(%topic, "connection closed to make room for another response topic");
-        publishers.remove(&topic);
-    }
 }

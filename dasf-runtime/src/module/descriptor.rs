@@ -139,7 +139,7 @@ impl Literal {
 pub enum Handler {
     /// Runs on a thread where it may block.
     Blocking(fn(Invocation) -> Outcome),
-    /// Runs on the task that reads from the broker: for functions that take microseconds.
+    /// Runs where the I/O runs, without a thread of its own: for functions that take microseconds.
     Inline(fn(Invocation) -> Outcome),
     /// Runs on the runtime.
     Async(fn(Invocation) -> BoxedCall),

@@ -24,6 +24,9 @@ use descriptor::{ArgumentKind, FunctionDescriptor, Handler, Member, ModuleDescri
 use schema::SchemaBuilder;
 use validate::{Validator, list_problems};
 
+/// How much of an unknown name is quoted, in characters.
+const MAX_NAME_LENGTH: usize = 100;
+
 /// A module ready to be called: its descriptors with their schemas compiled.
 ///
 /// Generated code makes it from the annotated `mod`; the command line, the host and tests call it.
@@ -97,6 +100,8 @@ impl Invocation {
 /// What a request asks for, found and checked.
 struct Target<'m> {
     callable: &'m Callable,
+    /// The name of the class; empty for a function.
+    class: &'static str,
     constructor: Map<String, Value>,
     arguments: Map<String, Value>,
 }
@@ -107,7 +112,7 @@ impl Module {
     /// # Errors
     /// [`ModuleError`] when a schema is not one, for instance because a `pattern` is no regular expression.
     pub fn new(descriptor: &'static ModuleDescriptor) -> Result<Self, ModuleError> {
-        let mut builder = SchemaBuilder::new();
+        let mut builder = SchemaBuilder::new(descriptor.members)?;
         let mut functions = HashMap::new();
         let mut classes = HashMap::new();
         let mut info = ApiInfo {
@@ -247,11 +252,12 @@ impl Module {
     ) -> Outcome {
         let Target {
             callable,
+            class,
             constructor,
             arguments,
         } = self.find(request)?;
         let invocation = Invocation {
-            constructor: Arguments::new("", constructor),
+            constructor: Arguments::new(class, constructor),
             arguments: Arguments::new(callable.descriptor.name, arguments),
             context,
             report,
@@ -268,10 +274,9 @@ impl Module {
         };
         match (request.get("class_name"), request.get("func_name")) {
             (Some(Value::String(name)), _) => {
-                let Some(class) = self.classes.get(name.as_str()) else {
+                let Some((&name, class)) = self.classes.get_key_value(name.as_str()) else {
                     return Err(unknown("class", name, self.classes.keys()));
                 };
-                let name = name.clone();
                 let Some(Value::Object(arguments)) = request.remove("function") else {
                     let problem =
                         "function: an object with the func_name of the method is required";
@@ -298,6 +303,7 @@ impl Module {
                 }
                 Ok(Target {
                     callable,
+                    class: name,
                     constructor: into_object(constructor),
                     arguments: into_object(arguments),
                 })
@@ -315,6 +321,7 @@ impl Module {
                 let arguments = into_object(request);
                 Ok(Target {
                     callable,
+                    class: "",
                     constructor: Map::new(),
                     arguments,
                 })
@@ -344,6 +351,8 @@ fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a &'static 
     } else {
         known.join(", ")
     };
+    // No more of it than a name could be: it came over the wire.
+    let name: String = name.chars().take(MAX_NAME_LENGTH).collect();
     Failure::validation(format!("there is no {kind} {name:?}; there is {known}"))
 }
 

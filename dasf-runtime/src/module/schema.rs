@@ -13,8 +13,9 @@ use schemars::transform::{ReplacePrefixItems, Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::ModuleError;
 use super::descriptor::{
-    ArgumentDescriptor, ArgumentKind, ClassDescriptor, FunctionDescriptor, Keyword, Literal,
+    ArgumentDescriptor, ArgumentKind, ClassDescriptor, FunctionDescriptor, Keyword, Literal, Member,
 };
 
 const DEFINITIONS: &str = "$defs";
@@ -44,16 +45,37 @@ pub(super) struct Documents {
 }
 
 impl SchemaBuilder {
-    pub(super) fn new() -> Self {
+    /// A builder for these members.
+    ///
+    /// # Errors
+    /// When two of them get the same title, which names their schema.
+    pub(super) fn new(members: &'static [Member]) -> Result<Self, ModuleError> {
         let settings = SchemaSettings::draft2019_09();
-        Self {
-            requests: settings.clone().for_deserialize().into_generator(),
+        let mut requests = settings.clone().for_deserialize().into_generator();
+        if functions(members).any(FunctionDescriptor::reports) {
+            // Before any type of the module's own of the same name, which then gets another; and in this order,
+            // because the definitions refer to each other by these names.
+            requests.subschema_for::<ReportDefinition<0>>();
+            requests.subschema_for::<ReportDefinition<1>>();
+            requests.subschema_for::<ReportDefinition<2>>();
+            requests.subschema_for::<ReportDefinition<3>>();
+        }
+        let mut titles = HashMap::new();
+        for (title, member) in titles_of(members) {
+            if let Some(other) = titles.insert(title.clone(), member.clone()) {
+                let reason =
+                    format!("its title {title} is that of {other} too; rename one of them");
+                return Err(ModuleError { member, reason });
+            }
+        }
+        Ok(Self {
+            requests,
             results: settings.for_serialize().into_generator(),
             members: Vec::new(),
             methods: Vec::new(),
             functions: HashMap::new(),
             constructors: HashMap::new(),
-        }
+        })
     }
 
     pub(super) fn add_function(&mut self, function: &'static FunctionDescriptor) {
@@ -151,12 +173,7 @@ impl SchemaBuilder {
     }
 
     fn reporter_schema(&mut self) -> Schema {
-        // In this order, and before any type of the module's own of the same name, which then gets another.
-        let schema = self.requests.subschema_for::<ReportDefinition<0>>();
-        self.requests.subschema_for::<ReportDefinition<1>>();
-        self.requests.subschema_for::<ReportDefinition<2>>();
-        self.requests.subschema_for::<ReportDefinition<3>>();
-        let mut schema = schema;
+        let mut schema = self.requests.subschema_for::<ReportDefinition<0>>();
         schema.insert("is_reporter".to_owned(), true.into());
         schema
     }
@@ -270,6 +287,34 @@ impl Documents {
         schema.insert("anyOf".to_owned(), Value::Array(any_of));
         schema
     }
+}
+
+/// All functions and methods.
+fn functions(members: &'static [Member]) -> impl Iterator<Item = &'static FunctionDescriptor> {
+    members.iter().flat_map(|member| match member {
+        Member::Function(function) => std::slice::from_ref(function),
+        Member::Class(class) => class.methods,
+    })
+}
+
+/// The titles of all schemas, with the members that they belong to.
+fn titles_of(members: &'static [Member]) -> Vec<(String, String)> {
+    let mut titles = Vec::new();
+    for member in members {
+        match member {
+            Member::Function(function) => {
+                titles.push((camel_case("Func", function.name), function.name.to_owned()));
+            }
+            Member::Class(class) => {
+                titles.push((camel_case("Class", class.name), class.name.to_owned()));
+                for method in class.methods {
+                    let name = format!("{}.{}", class.name, method.name);
+                    titles.push((method_title(class.name, method.name), name));
+                }
+            }
+        }
+    }
+    titles
 }
 
 /// The definitions of a progress report, one for each `N` of [`ReportDefinition::NAMES`].

@@ -11,6 +11,7 @@ pub(crate) mod websocket;
 use std::time::Duration;
 
 use dasf_protocol::{Subscription, Topic};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub(crate) use publisher::{Outgoing, PublishError, Publisher, Queued};
@@ -20,6 +21,9 @@ pub(crate) use subscriber::{Subscriber, SubscriberEnds};
 pub(crate) trait Transport: Send + Sync {
     /// A handle that sends messages to a topic. The connection is made in the background.
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher;
+
+    /// Where the connections' tasks run.
+    fn runtime(&self) -> &Handle;
 
     /// A handle that reads a topic. The connection is made in the background.
     fn subscribe(&self, topic: &Topic, subscription: &Subscription) -> Subscriber;
@@ -73,6 +77,9 @@ pub enum ConnectError {
         /// How long it was waited for.
         after: Duration,
     },
+    /// The task that makes the connection ended, as it does when its runtime ends.
+    #[error("the connection's task ended before there was a connection")]
+    Ended,
 }
 
 /// Where the connection of a handle stands.
@@ -86,6 +93,16 @@ pub(crate) enum ConnectionState {
     Disconnected(ConnectError),
 }
 
+impl ConnectionState {
+    /// Why there is no connection, if so.
+    pub(crate) fn failure(&self) -> Option<&ConnectError> {
+        match self {
+            Self::Disconnected(error) => Some(error),
+            Self::Connecting | Self::Connected => None,
+        }
+    }
+}
+
 /// Waits until the first attempt to connect has succeeded or failed.
 ///
 /// # Cancel safety
@@ -96,7 +113,7 @@ async fn first_attempt(state: &mut watch::Receiver<ConnectionState>) -> Result<(
         .await;
     match decided.as_deref() {
         Ok(ConnectionState::Disconnected(error)) => Err(error.clone()),
-        // A task that ended before it failed was told to end; its handle reports that when it is used.
-        Ok(ConnectionState::Connected | ConnectionState::Connecting) | Err(_) => Ok(()),
+        Ok(ConnectionState::Connected | ConnectionState::Connecting) => Ok(()),
+        Err(_) => Err(ConnectError::Ended),
     }
 }

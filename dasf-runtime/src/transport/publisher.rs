@@ -16,7 +16,7 @@ pub(crate) enum PublishError {
     /// The broker answered that it does not take the message.
     #[error("{0}")]
     Refused(String),
-    /// The connection was lost before the broker's answer, too often to try again.
+    /// The connection was lost over it, too often to try again.
     #[error("the connection was lost each of the {0} times it was sent")]
     Lost(u32),
     /// It was not sent before its time was over.
@@ -44,20 +44,23 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 pub(crate) struct Queued {
     pub(crate) message: Outgoing,
-    /// How often it was written to a connection.
-    attempts: u32,
+    /// When it was last written to a connection.
+    written_at: Option<Instant>,
+    /// How often the connection was lost while it was the oldest without a receipt.
+    losses: u32,
     receipt: Option<oneshot::Sender<Result<(), PublishError>>>,
 }
 
-/// How often a message is written before it counts as lost: one that itself makes the broker drop the connection
-/// must not do so for ever.
-const MAX_ATTEMPTS: u32 = 4;
+/// How often the connection may be lost over a message: one that itself makes the broker drop the connection must
+/// not do so for ever.
+const MAX_LOSSES: u32 = 4;
 
 impl Queued {
     fn new(message: Outgoing) -> Self {
         Self {
             message,
-            attempts: 0,
+            written_at: None,
+            losses: 0,
             receipt: None,
         }
     }
@@ -65,11 +68,11 @@ impl Queued {
     /// The frame to write now. A message that may have reached the broker before says so, because a receiver
     /// should not run it twice.
     pub(crate) fn next_frame(&mut self) -> String {
-        if self.attempts == 1 {
+        if self.written_at.is_some() && self.message.properties.get(key::REPEATED).is_none() {
             let properties = std::mem::take(&mut self.message.properties);
             self.message.properties = properties.with(key::REPEATED, "1");
         }
-        self.attempts += 1;
+        self.written_at = Some(Instant::now());
         let publish = Publish {
             payload: self.message.payload.as_str().into(),
             context: self.message.context.as_str().into(),
@@ -78,12 +81,22 @@ impl Queued {
         publish.to_json()
     }
 
+    /// When it was last written to a connection.
+    pub(crate) fn written_at(&self) -> Option<Instant> {
+        self.written_at
+    }
+
+    /// Notes that the connection was lost while this was the oldest message without a receipt.
+    pub(crate) fn count_loss(&mut self) {
+        self.losses += 1;
+    }
+
     /// Why it must not be written (again), if so.
     pub(crate) fn obstacle(&self, now: Instant) -> Option<PublishError> {
         if self.message.expires.is_some_and(|expires| expires <= now) {
             Some(PublishError::Expired)
-        } else if self.attempts >= MAX_ATTEMPTS {
-            Some(PublishError::Lost(self.attempts))
+        } else if self.losses >= MAX_LOSSES {
+            Some(PublishError::Lost(self.losses))
         } else {
             None
         }
@@ -134,6 +147,11 @@ impl Publisher {
                 state,
             },
         )
+    }
+
+    /// Where the connection stands.
+    pub(crate) fn state(&self) -> watch::Receiver<ConnectionState> {
+        self.state.clone()
     }
 
     /// Waits until the first attempt to connect has succeeded or failed.

@@ -44,6 +44,11 @@ impl Subscriber {
         (handle, ends)
     }
 
+    /// Where the connection stands.
+    pub(crate) fn state(&self) -> watch::Receiver<ConnectionState> {
+        self.state.clone()
+    }
+
     /// Waits until the first attempt to connect has succeeded or failed.
     pub(crate) async fn connected(&mut self) -> Result<(), ConnectError> {
         first_attempt(&mut self.state).await

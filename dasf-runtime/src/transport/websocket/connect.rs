@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::error::UrlError;
 use tokio_tungstenite::tungstenite::http::Response;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::address::Endpoint;
 use crate::transport::ConnectError;
@@ -41,7 +41,17 @@ pub(super) async fn connect(endpoint: &Endpoint) -> Result<(Sink, Stream), Conne
         .max_message_size(Some(MAX_FRAME_SIZE))
         .max_frame_size(Some(MAX_FRAME_SIZE));
     let no_delay = true;
-    let handshake = connect_async_with_config(request, Some(config), no_delay);
+    #[cfg(feature = "tls")]
+    let handshake = {
+        let connector = super::tls::connector().map_err(|reason| {
+            let url = endpoint.to_string();
+            ConnectError::Unreachable { url, reason }
+        })?;
+        let connector = Some(connector);
+        tokio_tungstenite::connect_async_tls_with_config(request, Some(config), no_delay, connector)
+    };
+    #[cfg(not(feature = "tls"))]
+    let handshake = tokio_tungstenite::connect_async_with_config(request, Some(config), no_delay);
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
         Ok(Ok((socket, _))) => Ok(socket.split()),
         Ok(Err(error)) => Err(failed(error)),

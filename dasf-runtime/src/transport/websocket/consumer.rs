@@ -42,16 +42,14 @@ pub(super) async fn run(endpoint: Endpoint, topic: Topic, ends: SubscriberEnds) 
         };
         let failure = match connection {
             Ok((sink, stream)) => {
-                backoff.reset();
                 tracing::debug!(%endpoint, "consumer connected");
                 state.send_replace(ConnectionState::Connected);
-                match serve(sink, stream, &topic, &deliveries, &mut acknowledgements).await {
-                    End::Finished => return,
-                    End::Lost(reason) => ConnectError::Unreachable {
-                        url: endpoint.to_string(),
-                        reason,
-                    },
-                }
+                let connected_at = Instant::now();
+                let end = serve(sink, stream, &topic, &deliveries, &mut acknowledgements).await;
+                let End::Lost(reason) = end else { return };
+                backoff.is_reset_by(connected_at.elapsed());
+                let url = endpoint.to_string();
+                ConnectError::Unreachable { url, reason }
             }
             Err(error) => error,
         };
@@ -80,13 +78,15 @@ async fn serve(
     let liveness = Liveness::new();
     // What the reading half itself acknowledges: frames that nobody can read.
     let (unreadable, mut passed_over) = mpsc::channel(BATCH);
-    // Both halves run at once, so that acknowledgements go out while a slow reader holds up the deliveries.
+    // Both halves run at once, so that acknowledgements go out while a slow reader holds up the deliveries; and a
+    // broker that neither sends nor reads is noticed.
     tokio::select! {
-        written = write(sink, acknowledgements, &mut passed_over, &liveness) => match written {
+        written = write(sink, acknowledgements, &mut passed_over) => match written {
             Ok(()) => End::Finished,
             Err(error) => End::Lost(error.to_string()),
         },
         reason = read(stream, topic, deliveries, &unreadable, &liveness) => End::Lost(reason),
+        reason = liveness.death() => End::Lost(reason),
     }
 }
 
@@ -138,7 +138,6 @@ async fn write(
     mut sink: Sink,
     acknowledgements: &mut mpsc::Receiver<String>,
     passed_over: &mut mpsc::Receiver<String>,
-    liveness: &Liveness,
 ) -> Result<(), Error> {
     let mut ping = tokio::time::interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -152,12 +151,7 @@ async fn write(
                 }
             }
             Some(message_id) = passed_over.recv() => batch.push(message_id),
-            _ = ping.tick() => {
-                if liveness.is_dead() {
-                    return Err(Error::ConnectionClosed);
-                }
-                sink.send(Message::Ping(Default::default())).await?;
-            }
+            _ = ping.tick() => sink.send(Message::Ping(Default::default())).await?,
         }
         for message_id in batch.drain(..) {
             let frame = Acknowledgement {

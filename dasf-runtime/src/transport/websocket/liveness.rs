@@ -11,6 +11,9 @@ pub(super) const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// After this long without any frame, not even a pong, the connection counts as dead.
 const SILENCE_LIMIT: Duration = Duration::from_secs(75);
 
+/// How often it is looked whether the connection is dead.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
 /// When the broker was last heard, shared by the reading and the writing half of a connection's task.
 #[derive(Debug)]
 pub(super) struct Liveness {
@@ -48,8 +51,15 @@ impl Liveness {
         self.set(LastHeard::NotListening);
     }
 
-    /// Whether the broker must be taken for dead.
-    pub(super) fn is_dead(&self) -> bool {
+    /// Waits until the broker must be taken for dead, and returns why.
+    pub(super) async fn death(&self) -> String {
+        while !self.is_dead() {
+            tokio::time::sleep(CHECK_INTERVAL).await;
+        }
+        format!("nothing was heard for {} s", SILENCE_LIMIT.as_secs())
+    }
+
+    fn is_dead(&self) -> bool {
         match *self
             .last_heard
             .lock()
@@ -75,6 +85,8 @@ mod tests {
         liveness.pause();
         assert!(!liveness.is_dead());
         liveness.heard();
-        assert!(!liveness.is_dead());
+        let start = Instant::now();
+        assert_eq!(liveness.death().await, "nothing was heard for 75 s");
+        assert!(start.elapsed() <= SILENCE_LIMIT + CHECK_INTERVAL);
     }
 }

@@ -6,8 +6,11 @@ mod connect;
 mod consumer;
 mod liveness;
 mod producer;
+#[cfg(feature = "tls")]
+mod tls;
 
 use dasf_protocol::{Subscription, Topic};
+use tokio::runtime::Handle;
 
 use super::{Publisher, PublisherOptions, Subscriber, Transport};
 use crate::address::Address;
@@ -16,11 +19,15 @@ use crate::address::Address;
 #[derive(Debug, Clone)]
 pub(crate) struct Websocket {
     address: Address,
+    /// Where the connections' tasks run, whichever thread asks for one.
+    runtime: Handle,
 }
 
 impl Websocket {
+    /// A transport whose connections live on the current runtime.
     pub(crate) fn new(address: Address) -> Self {
-        Self { address }
+        let runtime = Handle::current();
+        Self { address, runtime }
     }
 }
 
@@ -28,14 +35,20 @@ impl Transport for Websocket {
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
         let (handle, ends) = Publisher::new();
         let endpoint = self.address.producer(topic);
-        tokio::spawn(producer::run(endpoint, topic.clone(), options, ends));
+        self.runtime
+            .spawn(producer::run(endpoint, topic.clone(), options, ends));
         handle
+    }
+
+    fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     fn subscribe(&self, topic: &Topic, subscription: &Subscription) -> Subscriber {
         let (handle, ends) = Subscriber::new();
         let endpoint = self.address.consumer(topic, subscription);
-        tokio::spawn(consumer::run(endpoint, topic.clone(), ends));
+        self.runtime
+            .spawn(consumer::run(endpoint, topic.clone(), ends));
         handle
     }
 }

@@ -6,7 +6,7 @@ pub(crate) mod odd {
     use std::collections::HashMap;
     use std::sync::{Arc, LazyLock, Mutex};
 
-    use dasf::Context;
+    use dasf::{Context, ProgressReport};
     use tokio::sync::Semaphore;
 
     static GATES: LazyLock<Mutex<HashMap<String, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
@@ -26,9 +26,16 @@ pub(crate) mod odd {
         gate(name).add_permits(1);
     }
 
+    /// Waits until a call of `wait` with this name runs.
+    pub(crate) async fn entered(name: &str) {
+        let entered = gate(&format!("entered {name}"));
+        entered.acquire().await.unwrap().forget();
+    }
+
     /// Waits until the test opens the gate.
     #[dasf::function]
     pub(crate) async fn wait(name: String) -> String {
+        gate(&format!("entered {name}")).add_permits(1);
         gate(&name).acquire().await.unwrap().forget();
         name
     }
@@ -62,6 +69,17 @@ pub(crate) mod odd {
     #[dasf::function(inline)]
     pub(crate) fn panic_inline() {
         panic!("inline");
+    }
+
+    /// Reports two steps from a thread that knows nothing of asynchronous code.
+    #[dasf::function]
+    pub(crate) fn report_from_a_thread(mut report: ProgressReport) -> u32 {
+        let thread = std::thread::spawn(move || {
+            report.step("first");
+            report.step("second");
+        });
+        thread.join().unwrap();
+        2
     }
 
     #[dasf::function]

@@ -1,0 +1,64 @@
+//! Names that meet in a module's schema.
+
+use dasf::{Context, ModuleError};
+use serde_json::json;
+
+/// Two functions whose schemas would have one title.
+#[dasf::module(main = false)]
+pub(crate) mod same_title {
+    #[dasf::function]
+    pub(crate) fn add1(a: i64) -> i64 {
+        a
+    }
+
+    #[dasf::function]
+    pub(crate) fn add_1(a: i64) -> i64 {
+        a
+    }
+}
+
+/// A type with the name of a part of the progress report.
+#[dasf::module(main = false)]
+pub(crate) mod own_status {
+    use dasf::ProgressReport;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+    pub(crate) enum Status {
+        Cold,
+        Warm,
+    }
+
+    #[dasf::function]
+    pub(crate) fn first(status: Status, report: ProgressReport) -> Status {
+        drop(report);
+        status
+    }
+}
+
+#[test]
+fn two_members_cannot_share_a_title() {
+    let ModuleError { member, reason, .. } = same_title::module().err().unwrap();
+    assert_eq!(member, "add_1");
+    assert!(
+        reason.contains("FuncAdd1") && reason.contains("add1"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
+async fn a_type_may_be_called_as_a_part_of_the_report() {
+    let module = own_status::module().unwrap();
+    let request = json!({
+        "func_name": "first", "status": "Cold",
+        "report": {"step_message": "x", "status": "running"},
+    });
+    let outcome = module.call_value(request, Context::local(), None).await;
+    assert_eq!(outcome.unwrap().as_json(), r#""Cold""#);
+    let schema = module.schema("t");
+    assert_eq!(
+        schema["$defs"]["Status"]["enum"],
+        json!(["success", "error", "running"])
+    );
+    assert_eq!(schema["$defs"]["Status2"]["enum"], json!(["Cold", "Warm"]));
+}
