@@ -1,5 +1,72 @@
 //! Remote procedure calls over message brokers, for functions that must run where the data and the machines are.
-pub use dasf_macros::{class, function, module};
+//!
+//! A module is one `mod` with the attribute [`module`]. It becomes a program that serves its functions on a topic of a
+//! broker, and it generates the typed client of its callers:
+//!
+//! ```
+//! use dasf::{Address, Host, HostOptions};
+//!
+//! /// Simple arithmetic, served over a message broker.
+//! #[dasf::module(topic = "arithmetic", main = false)]
+//! pub mod arithmetic {
+//!     /// Add two numbers.
+//!     #[dasf::function]
+//!     pub fn add(a: i64, #[dasf(default = 2)] b: i64) -> i64 {
+//!         a + b
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // A broker and the module, here in the same process as the client.
+//!     let broker = dasf_broker::Broker::builder().bind(([127, 0, 0, 1], 0).into()).start().await?;
+//!     let address = Address::websocket(&broker.url())?;
+//!     let topic = "arithmetic".parse()?;
+//!     let host = Host::start(arithmetic::module()?, &topic, address, HostOptions::default()).await?;
+//!
+//!     let client = arithmetic::Client::connect(&broker.url()).await?;
+//!     assert_eq!(client.add(1).await?, 3);
+//!     assert_eq!(client.add(1).b(5).await?, 6);
+//!
+//!     host.shutdown().await;
+//!     broker.shutdown().await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! As a rule the module is a program of its own: without `main = false`, the attribute writes its `main()`, and
+//! `cargo run -- listen` serves it.
+//!
+//! The [guide] has a chapter for each side: [writing a module](guide::modules), [calling one](guide::clients), the
+//! [command line](guide::command_line), [brokers and addresses](guide::brokers), and
+//! [how it speaks with others](guide::protocol).
+//!
+//! | to … | use |
+//! |---|---|
+//! | write a module | [`module`], [`function`], [`class`], with [`ProgressReport`] and [`Context`] |
+//! | serve it without its command line | [`Host`], with [`Address`] and [`HostOptions`] |
+//! | call a module | its generated `Client`, made by a [`ClientBuilder`] |
+//! | call a module of which only the requests are known | [`Caller`] |
+//!
+//! # Features
+//!
+//! `tls` (on by default): `wss://` addresses, with the certificates that the operating system trusts.
+
+/// Makes the type of an `impl` block in a [`module`](macro@module) callable from outside: `pub fn new` is its
+/// constructor, its other public methods with `&self` or `&mut self` can be called.
+///
+/// Options: `name`, `description`. See [the guide](guide::modules#classes).
+pub use dasf_macros::class;
+/// Makes a function in a [`module`](macro@module) callable from outside.
+///
+/// Options: `name`, `description`, `returns(…)`, `schema_extra`, `inline`. See
+/// [the guide](guide::modules#functions).
+pub use dasf_macros::function;
+/// Makes a `mod` a module: what is marked in it with [`function`](macro@function) and [`class`](macro@class) can be
+/// called over a broker.
+///
+/// Options: `topic`, `main`, `description`, `version`, `crate`. See [the guide](guide::modules).
+pub use dasf_macros::module;
 pub use dasf_protocol as protocol;
 pub use dasf_runtime::client::{
     Async, Blocking, Call, CallError, CallFuture, Caller, ClientBuilder, ClientError, ModuleFailure,
@@ -12,3 +79,21 @@ pub use dasf_runtime::{
 
 #[doc(hidden)]
 pub use dasf_runtime::__private;
+
+/// The guide, in chapters. There is no code in it.
+pub mod guide {
+    #[doc = include_str!("guide/modules.md")]
+    pub mod modules {}
+
+    #[doc = include_str!("guide/clients.md")]
+    pub mod clients {}
+
+    #[doc = include_str!("guide/command_line.md")]
+    pub mod command_line {}
+
+    #[doc = include_str!("guide/brokers.md")]
+    pub mod brokers {}
+
+    #[doc = include_str!("guide/protocol.md")]
+    pub mod protocol {}
+}
