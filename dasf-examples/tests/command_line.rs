@@ -381,6 +381,16 @@ fn options_come_from_the_environment_too() {
     let with_header = [variables.as_slice(), &header].concat();
     assert!(run(&with_header, &["test-connect"]).status.success());
 
+    // Set and empty is not set.
+    let empty = [
+        "DE_BACKEND_PORT",
+        "DE_BACKEND_HEADER",
+        "DE_BACKEND_LOG_FILE",
+        "DE_BACKEND_PRODUCER_URL",
+    ];
+    let with_empty = [with_token.as_slice(), &empty.map(|name| (name, ""))].concat();
+    assert!(run(&with_empty, &["test-connect"]).status.success());
+
     // An attribute stands over the environment.
     let output = command(REFERENCE, &["test-connect"])
         .envs(with_token)

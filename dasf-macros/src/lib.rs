@@ -20,12 +20,16 @@ use syn::{ItemMod, parse_macro_input};
 #[proc_macro_attribute]
 pub fn module(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut item = parse_macro_input!(item as ItemMod);
+    let wants_main = !attribute
+        .to_string()
+        .replace(' ', "")
+        .contains("main=false");
     match model::Module::from_item(attribute.into(), &mut item) {
         Ok(module) => expand::module(&module, &item).into(),
         Err(errors) => {
             options::strip_options(&mut item);
             let errors = errors.write_errors();
-            let main = expand::fallback_main();
+            let main = wants_main.then(expand::fallback_main);
             quote! { #item #errors #main }.into()
         }
     }

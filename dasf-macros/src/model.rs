@@ -10,7 +10,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
     Attribute, Expr, FnArg, Ident, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, Pat,
-    Path, ReceiverKind, ReturnType, Signature, Type, Visibility, parse_quote,
+    Path, ReceiverKind, ReturnType, Signature, Type, UseTree, Visibility, parse_quote,
 };
 
 use crate::docs::Docs;
@@ -21,10 +21,8 @@ use crate::options::{
 use crate::types::{ArgumentType, ResultType, Shape};
 
 /// Names in the module, or of a client's methods, that the macro itself uses.
-const RESERVED_IN_MODULE: [&str; 6] = ["main", "module", "client", "blocking", "Client", "__dasf"];
+const RESERVED_IN_MODULE: [&str; 5] = ["main", "module", "client", "blocking", "Client"];
 const RESERVED_IN_CLIENT: [&str; 4] = ["connect", "builder", "caller", "new"];
-/// Methods of every call's builder, which an argument with a default must not hide.
-const RESERVED_IN_CALL: [&str; 3] = ["timeout", "on_progress", "send"];
 
 /// An annotated `mod`.
 pub(crate) struct Module {
@@ -32,6 +30,8 @@ pub(crate) struct Module {
     pub(crate) krate: Path,
     pub(crate) topic: Option<String>,
     pub(crate) description: String,
+    /// Whether the attribute gives the description.
+    pub(crate) has_own_description: bool,
     pub(crate) version: Option<String>,
     pub(crate) has_main: bool,
     pub(crate) members: Vec<Member>,
@@ -119,6 +119,7 @@ impl Module {
                 .with_span(&item.ident),
             ),
             Some((_, items)) => {
+                check_reserved(items, &mut errors);
                 let class_docs = class_docs(items);
                 let fallible: Path = parse_quote!(#krate::__private::Fallible);
                 let mut reader = Reader {
@@ -145,6 +146,7 @@ impl Module {
             name: item.ident.clone(),
             krate,
             topic: options.topic.map(|topic| topic.value()),
+            has_own_description: options.description.is_some(),
             description: options.description.or(docs.summary).unwrap_or_default(),
             version: options.version,
             has_main: options.main.unwrap_or(true),
@@ -178,6 +180,46 @@ fn doc_comments(attributes: &[Attribute]) -> Vec<Attribute> {
         .collect()
 }
 
+/// Nothing in the module may have a name that the macro uses itself.
+fn check_reserved(items: &[Item], errors: &mut Accumulator) {
+    for ident in items.iter().flat_map(names_of) {
+        if RESERVED_IN_MODULE.contains(&ident.to_string().as_str()) {
+            let error =
+                format!("`{ident}` is a name that #[dasf::module] uses itself; choose another");
+            errors.push(Error::custom(error).with_span(ident));
+        }
+    }
+}
+
+/// The names that an item brings into its module.
+fn names_of(item: &Item) -> Vec<&Ident> {
+    fn imported<'t>(tree: &'t UseTree, names: &mut Vec<&'t Ident>) {
+        match tree {
+            UseTree::Path(path) => imported(&path.tree, names),
+            UseTree::Name(name) => names.push(&name.ident),
+            UseTree::Rename(rename) => names.push(&rename.rename),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| imported(tree, names)),
+            _ => {}
+        }
+    }
+    match item {
+        Item::Const(item) => vec![&item.ident],
+        Item::Enum(item) => vec![&item.ident],
+        Item::Fn(item) => vec![&item.sig.ident],
+        Item::Mod(item) => vec![&item.ident],
+        Item::Static(item) => vec![&item.ident],
+        Item::Struct(item) => vec![&item.ident],
+        Item::Trait(item) => vec![&item.ident],
+        Item::Type(item) => vec![&item.ident],
+        Item::Use(item) => {
+            let mut names = Vec::new();
+            imported(&item.tree, &mut names);
+            names
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Two members, or two methods of a client, must not have one name.
 fn check_names(members: &[Member], errors: &mut Accumulator) {
     let mut in_module = HashMap::new();
@@ -193,11 +235,7 @@ fn check_names(members: &[Member], errors: &mut Accumulator) {
                 snake_case(&class.ident.to_string()),
             ),
         };
-        if RESERVED_IN_MODULE.contains(&ident.to_string().as_str()) {
-            let error =
-                format!("`{ident}` is a name that #[dasf::module] uses itself; choose another");
-            errors.push(Error::custom(error).with_span(ident));
-        } else if RESERVED_IN_CLIENT.contains(&method.as_str()) {
+        if RESERVED_IN_CLIENT.contains(&method.as_str()) {
             let error = format!("`{method}` is a method of every client; choose another name");
             errors.push(Error::custom(error).with_span(ident));
         }
@@ -514,17 +552,6 @@ impl Reader<'_> {
                 let error = format!("the name {:?} is taken by another argument", argument.name);
                 self.fail(error, &argument.ident);
             }
-            let setter = argument.ident.to_string();
-            if argument.is_data()
-                && argument.has_default()
-                && RESERVED_IN_CALL.contains(&setter.as_str())
-            {
-                let error = format!(
-                    "`{setter}` is a method of every call; name the argument otherwise, and keep \
-                     the name in requests with #[dasf(rename = \"{setter}\")]"
-                );
-                self.fail(error, &argument.ident);
-            }
         }
     }
 
@@ -587,8 +614,13 @@ fn is_mutating(receiver: &syn::Receiver) -> bool {
     matches!(receiver.kind, ReceiverKind::Reference(_, _, Some(_)))
 }
 
-/// A name for generated code, made of several.
+/// A name for generated code, made of several. Each is written behind its length, so that no two lists of names make
+/// the same.
 pub(crate) fn joined(parts: &[&Ident], suffix: &str) -> Ident {
-    let names: Vec<String> = parts.iter().map(|part| part.unraw().to_string()).collect();
-    format_ident!("{}_{}", names.join("_"), suffix, span = Span::call_site())
+    let mut name = "__dasf".to_owned();
+    for part in parts {
+        let part = part.unraw().to_string();
+        name.push_str(&format!("_{}{part}", part.len()));
+    }
+    format_ident!("{name}_{suffix}", span = Span::call_site())
 }

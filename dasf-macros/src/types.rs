@@ -1,8 +1,11 @@
 //! What can be seen of a type in its tokens.
 
 use darling::{Error, Result};
-use syn::visit_mut::{VisitMut, visit_type_mut};
-use syn::{GenericArgument, Lifetime, PathArguments, PathSegment, ReturnType, Type, parse_quote};
+use syn::visit_mut::{VisitMut, visit_path_mut, visit_type_mut};
+use syn::{
+    GenericArgument, Ident, Lifetime, Path, PathArguments, PathSegment, ReturnType, Type,
+    parse_quote,
+};
 
 /// An argument's type, as each side sees it.
 #[derive(Debug)]
@@ -169,6 +172,29 @@ fn owned_form(ty: Type) -> Type {
     }
 }
 
+/// A type as it is written one module deeper than the user wrote it.
+pub(crate) fn one_deeper(ty: &Type) -> Type {
+    struct Deeper;
+    impl VisitMut for Deeper {
+        fn visit_path_mut(&mut self, path: &mut Path) {
+            if let Some(first) = path.segments.first_mut()
+                && path.leading_colon.is_none()
+            {
+                if first.ident == "self" {
+                    first.ident = Ident::new("super", first.ident.span());
+                } else if first.ident == "super" {
+                    let segment = first.clone();
+                    path.segments.insert(0, segment);
+                }
+            }
+            visit_path_mut(self, path);
+        }
+    }
+    let mut ty = ty.clone();
+    Deeper.visit_type_mut(&mut ty);
+    ty
+}
+
 struct ReplaceSelf<'a>(&'a Type);
 
 impl VisitMut for ReplaceSelf<'_> {
@@ -238,6 +264,23 @@ mod tests {
         ] {
             assert!(ArgumentType::of(&bad, None).is_err());
         }
+    }
+
+    #[test]
+    fn a_relative_path_leads_one_module_further_up() {
+        let deeper = |ty: Type| {
+            one_deeper(&ty)
+                .to_token_stream()
+                .to_string()
+                .replace(' ', "")
+        };
+        let expected = "Vec<super::super::Point>";
+        assert_eq!(deeper(parse_quote!(Vec<super::Point>)), expected);
+        assert_eq!(deeper(parse_quote!(self::Point)), "super::Point");
+        assert_eq!(
+            deeper(parse_quote!(::std::string::String)),
+            "::std::string::String"
+        );
     }
 
     #[test]

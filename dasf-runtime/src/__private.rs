@@ -13,7 +13,7 @@ pub use crate::module::{
     schema_of,
 };
 pub use crate::progress::ProgressReport;
-pub use crate::types::{Argument, Fallible, Returned};
+pub use crate::types::{Argument, Fallible, NoResult, ResultProbe, Returned};
 pub use crate::{__call_builder as call_builder, cli::run};
 pub use serde_json::Value;
 
@@ -46,19 +46,20 @@ pub const fn assert_argument<T: Argument>() {}
 /// Fails to compile, with a message on the user's own type, where that cannot be a result.
 pub const fn assert_returned<T: Returned>() {}
 
-/// Makes the builder of a call whose function has arguments with defaults.
+/// Makes the builder of a call whose function has arguments with defaults. It is generic in the result, so that a
+/// type that is private to the module does not stand in a public trait's implementation.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __call_builder {
-    ($(#[$meta:meta])* $name:ident -> $result:ty) => {
+    ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
         #[derive(Debug)]
         #[must_use = "a call is sent when it is awaited, or with send() by a blocking client"]
-        pub struct $name<M = $crate::__private::Async> {
-            pub(super) call: $crate::__private::Call<$result, M>,
+        pub struct $name<R, M = $crate::__private::Async> {
+            call: $crate::__private::Call<R, M>,
         }
 
-        impl<M: $crate::__private::Mode> $name<M> {
+        impl<R, M: $crate::__private::Mode> $name<R, M> {
             /// Waits at most this long for the answer, instead of the client's default.
             pub fn timeout(self, timeout: ::core::time::Duration) -> Self {
                 Self { call: self.call.timeout(timeout) }
@@ -67,25 +68,29 @@ macro_rules! __call_builder {
             /// Calls `handler` with every report of progress that the module sends.
             pub fn on_progress(
                 self,
-                handler: impl ::core::ops::FnMut(&$crate::__private::Report) + ::core::marker::Send + 'static,
+                handler: impl ::core::ops::FnMut(&$crate::__private::Report)
+                + ::core::marker::Send
+                + 'static,
             ) -> Self {
                 Self { call: self.call.on_progress(handler) }
             }
         }
 
-        impl $name<$crate::__private::Blocking> {
+        impl<R: $crate::__private::Returned> $name<R, $crate::__private::Blocking> {
             /// Sends the call and waits for its result.
             ///
             /// # Errors
             /// See `dasf::CallError`.
-            pub fn send(self) -> ::core::result::Result<$result, $crate::client::CallError> {
+            pub fn send(self) -> ::core::result::Result<R, $crate::client::CallError> {
                 self.call.send()
             }
         }
 
-        impl ::core::future::IntoFuture for $name<$crate::__private::Async> {
-            type Output = ::core::result::Result<$result, $crate::client::CallError>;
-            type IntoFuture = $crate::client::CallFuture<$result>;
+        impl<R: $crate::__private::Returned> ::core::future::IntoFuture
+            for $name<R, $crate::__private::Async>
+        {
+            type Output = ::core::result::Result<R, $crate::client::CallError>;
+            type IntoFuture = $crate::client::CallFuture<R>;
 
             fn into_future(self) -> Self::IntoFuture {
                 ::core::future::IntoFuture::into_future(self.call)

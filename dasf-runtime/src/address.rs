@@ -203,7 +203,11 @@ impl Address {
 
     /// Whether a message id names one message only. Pulsar gives all messages of a non-persistent topic the same.
     pub(crate) fn has_unique_message_ids(&self) -> bool {
-        !matches!(&self.style, Style::Pulsar(pulsar) if pulsar.persistence == "non-persistent")
+        match &self.style {
+            Style::Pulsar(pulsar) => pulsar.persistence != "non-persistent",
+            // A Pulsar's address may be spelled out as well.
+            Style::Websocket { consumer, .. } => !consumer.base.contains("/non-persistent/"),
+        }
     }
 
     /// Where to send messages to a topic.

@@ -54,3 +54,21 @@ impl<T, E: Display> Fallible for Result<T, E> {
         self
     }
 }
+
+/// Tells a `Result` from other types, whatever it is called: by a constant that only a `Result` has itself, and every
+/// other type by [`NoResult`].
+#[derive(Debug)]
+pub struct ResultProbe<T>(std::marker::PhantomData<T>);
+
+impl<T, E> ResultProbe<Result<T, E>> {
+    /// This is a `Result`.
+    pub const IS_RESULT: bool = true;
+}
+
+/// What [`ResultProbe`] says of every type that is no `Result`.
+pub trait NoResult {
+    /// This is none.
+    const IS_RESULT: bool = false;
+}
+
+impl<T> NoResult for ResultProbe<T> {}

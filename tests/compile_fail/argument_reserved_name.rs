@@ -1,7 +1,7 @@
 #[dasf::module]
 mod service {
     #[dasf::function]
-    pub fn call(func_name: String, #[dasf(default = 1.0)] timeout: f64) -> f64 {
-        timeout + func_name.len() as f64
+    pub fn call(func_name: String, #[dasf(rename = "class_name")] other: f64) -> f64 {
+        other + func_name.len() as f64
     }
 }

@@ -275,7 +275,7 @@ async fn every_rejected_request_is_told_so() {
     for call in flood.collect::<Vec<_>>() {
         match call.await.unwrap() {
             Err(CallError::Module(failure)) => {
-                assert_eq!(failure.kind(), Some(FailureKind::Overflow))
+                assert_eq!(failure.kind(), Some(FailureKind::Overflow));
             }
             other => panic!("{other:?}"),
         }

@@ -8,6 +8,7 @@ mod client;
 mod collisions;
 mod compile_fail;
 mod host;
+mod hygiene;
 mod odd_module;
 mod reconnect;
 mod replay;

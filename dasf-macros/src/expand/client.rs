@@ -1,12 +1,15 @@
 //! The caller's side: a typed client with a method for each function.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
-use syn::{Ident, Type};
+use syn::{Attribute, Ident, Type, parse_quote};
 
 use crate::model::{Argument, Class, Function, Member, Module, snake_case};
-use crate::types::Shape;
+use crate::types::{Shape, one_deeper};
+
+/// The methods of every call's builder.
+const METHODS_OF_CALLS: [&str; 3] = ["timeout", "on_progress", "send"];
 
 pub(super) fn expand(module: &Module) -> TokenStream {
     let Module { name, krate, .. } = module;
@@ -38,7 +41,10 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         }
 
         /// The typed client of this module, and the calls that it makes.
-        #[allow(dead_code, unused_imports, unreachable_pub, clippy::all, clippy::pedantic)]
+        #[allow(
+            dead_code, private_interfaces, unreachable_pub, unused_imports, clippy::all,
+            clippy::pedantic
+        )]
         pub mod client {
             use super::*;
             use #krate::__private as __p;
@@ -111,7 +117,8 @@ fn function_call(function: &Function, class: Option<&Class>) -> (TokenStream, To
         result,
         ..
     } = function;
-    let value = &result.value;
+    let value = one_deeper(&result.value);
+    let docs = documented(docs, ident);
     let data: Vec<&Argument> = function
         .arguments
         .iter()
@@ -145,23 +152,24 @@ fn function_call(function: &Function, class: Option<&Class>) -> (TokenStream, To
     };
     let method = quote! {
         #(#docs)*
-        pub fn #ident(&self, #(#parameters),*) -> #builder<M> {
+        pub fn #ident(&self, #(#parameters),*) -> #builder<#value, M> {
             let mut __call = #start;
             #(#settings)*
             #builder { call: __call }
         }
     };
     let title = format!("A call of `{ident}`, not sent yet.");
+    let taken = METHODS_OF_CALLS.map(str::to_owned);
     let setters = optional
         .iter()
-        .map(|argument| setter(argument, &quote!(call)));
+        .map(|argument| setter(argument, &quote!(call), &taken));
     let types = quote! {
         __p::call_builder! {
             #[doc = #title]
-            #builder -> #value
+            #builder
         }
 
-        impl<M: __p::Mode> #builder<M> {
+        impl<R, M: __p::Mode> #builder<R, M> {
             #(#setters)*
         }
     };
@@ -177,7 +185,13 @@ fn class_instance(class: &Class) -> (TokenStream, TokenStream) {
         constructor,
         ..
     } = class;
-    let method = Ident::new(&snake_case(&ident.unraw().to_string()), ident.span());
+    let method = identifier(&snake_case(&ident.unraw().to_string()), ident.span());
+    let docs = documented(docs, ident);
+    let taken: Vec<String> = class
+        .methods
+        .iter()
+        .map(|it| it.ident.to_string())
+        .collect();
     let instance = format_ident!("{}Instance", ident.unraw());
     let (optional, required): (Vec<&Argument>, Vec<&Argument>) = constructor
         .arguments
@@ -189,7 +203,7 @@ fn class_instance(class: &Class) -> (TokenStream, TokenStream) {
         .map(|argument| set(argument, &quote!(__instance)));
     let setters = optional
         .iter()
-        .map(|argument| setter(argument, &quote!(instance)));
+        .map(|argument| setter(argument, &quote!(instance), &taken));
     let methods: Vec<_> = class
         .methods
         .iter()
@@ -233,14 +247,15 @@ fn parameter(argument: &Argument) -> TokenStream {
 }
 
 fn parameter_type(argument: &Argument) -> TokenStream {
-    let owned = &argument.ty.owned;
+    let owned = one_deeper(&argument.ty.owned);
     match (&argument.ty.shape, argument.ty.is_reference) {
         (Shape::Text, true) => quote!(&str),
         (Shape::Text, false) => quote!(impl ::core::convert::Into<::std::string::String>),
         (Shape::Optional(inner), _) => {
+            let inner = one_deeper(inner);
             quote!(impl ::core::convert::Into<::core::option::Option<#inner>>)
         }
-        (_, true) => match element(owned) {
+        (_, true) => match element(&owned) {
             Some(element) => quote!(&[#element]),
             None => quote!(&#owned),
         },
@@ -277,6 +292,7 @@ fn set(argument: &Argument, target: &TokenStream) -> TokenStream {
             quote!(&::core::convert::Into::<::std::string::String>::into(#ident))
         }
         (Shape::Optional(inner), false) => {
+            let inner = one_deeper(inner);
             quote!(&::core::convert::Into::<::core::option::Option<#inner>>::into(#ident))
         }
         (_, false) => quote!(&#ident),
@@ -284,9 +300,14 @@ fn set(argument: &Argument, target: &TokenStream) -> TokenStream {
     quote!(#target.set(#name, #value);)
 }
 
-/// A builder's method for an argument that has a default.
-fn setter(argument: &Argument, field: &TokenStream) -> TokenStream {
+/// A builder's method for an argument that has a default: of its name, or `with_` and its name where that is taken.
+fn setter(argument: &Argument, field: &TokenStream, taken: &[String]) -> TokenStream {
     let ident = &argument.ident;
+    let name = if taken.contains(&ident.to_string()) {
+        format_ident!("with_{}", ident.unraw())
+    } else {
+        ident.clone()
+    };
     let ty = parameter_type(argument);
     let doc = match &argument.description {
         Some(description) => description.clone(),
@@ -295,10 +316,27 @@ fn setter(argument: &Argument, field: &TokenStream) -> TokenStream {
     let set = set(argument, &quote!(self.#field));
     quote! {
         #[doc = #doc]
-        pub fn #ident(mut self, #ident: #ty) -> Self {
+        pub fn #name(mut self, #ident: #ty) -> Self {
             #set
             self
         }
+    }
+}
+
+/// The user's documentation, or a sentence where there is none: a crate may demand one of every public item.
+fn documented(docs: &[Attribute], ident: &Ident) -> Vec<Attribute> {
+    if !docs.is_empty() {
+        return docs.to_vec();
+    }
+    let sentence = format!("Calls `{}`.", ident.unraw());
+    vec![parse_quote!(#[doc = #sentence])]
+}
+
+/// An identifier, raw where the name is a keyword.
+fn identifier(name: &str, span: Span) -> Ident {
+    match syn::parse_str::<Ident>(name) {
+        Ok(_) => Ident::new(name, span),
+        Err(_) => Ident::new_raw(name, span),
     }
 }
 

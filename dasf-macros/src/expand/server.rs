@@ -1,7 +1,8 @@
 //! The module's side: a table of descriptors, and a wrapper around each function.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Ident, Lit, Path};
 
 use crate::model::{Argument, Class, Function, Member, Module, joined};
@@ -13,6 +14,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         name,
         krate,
         description,
+        has_own_description,
         ..
     } = module;
     let name = name.to_string();
@@ -30,7 +32,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
                 let callee = &function.ident;
                 let descriptor = writer.function(function, None);
                 members.push(quote!(__p::Member::Function(#descriptor)));
-                wrappers.push(writer.wrapper(function, None, &quote!(super::#callee)));
+                wrappers.push(writer.wrapper(function, None, &quote!(#callee)));
             }
             Member::Class(class) => {
                 members.push(writer.class(class));
@@ -46,33 +48,35 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         /// When a constraint in an attribute makes no valid schema, such as a `pattern` that is no regular
         /// expression.
         pub fn module() -> ::core::result::Result<#krate::Module, #krate::ModuleError> {
-            #krate::Module::new(&__dasf::MODULE)
+            #krate::Module::new(&__DASF_MODULE)
         }
 
         /// Runs this module as the process's command line says: see `--help`.
         #[allow(dead_code)]
         pub fn main() -> ::std::process::ExitCode {
-            #krate::__private::run(&__dasf::MODULE)
+            #krate::__private::run(&__DASF_MODULE)
         }
 
+        // The wrappers stand inside a block of the module itself, so that the user's types and expressions mean
+        // there what they mean where they were written.
         #[doc(hidden)]
-        #[allow(unused_imports, clippy::all, clippy::pedantic)]
-        mod __dasf {
-            use super::*;
+        #[allow(clippy::all, clippy::pedantic)]
+        static __DASF_MODULE: #krate::__private::ModuleDescriptor = {
             use #krate::__private as __p;
+            use __p::NoResult as _;
 
-            pub(super) static MODULE: __p::ModuleDescriptor = __p::ModuleDescriptor {
+            #(#checks)*
+            #(#wrappers)*
+
+            __p::ModuleDescriptor {
                 name: #name,
                 topic: #topic,
                 description: #description,
+                has_own_description: #has_own_description,
                 version: #version,
                 members: &[#(#members),*],
-            };
-
-            const _: () = { #(#checks)* };
-
-            #(#wrappers)*
-        }
+            }
+        };
     }
 }
 
@@ -88,7 +92,14 @@ fn type_checks(member: &Member) -> TokenStream {
     };
     let of_result = |function: &Function| {
         let value = &function.result.value;
-        quote!(__p::assert_returned::<#value>();)
+        let unseen = (!function.result.is_fallible).then(|| {
+            let message = "a Result under another name; write `Result<…>`, so that its errors are \
+                           told to the caller as errors";
+            quote_spanned! {value.span()=>
+                ::core::assert!(!<__p::ResultProbe<#value>>::IS_RESULT, #message);
+            }
+        });
+        quote!(__p::assert_returned::<#value>(); #unseen)
     };
     match member {
         Member::Function(function) => [of_function(function), of_result(function)]
@@ -347,18 +358,17 @@ impl Writer<'_> {
         class: Option<&Class>,
         source: &TokenStream,
     ) -> TokenStream {
-        let Argument {
-            ident, name, ty, ..
-        } = argument;
+        let Argument { name, ty, .. } = argument;
+        let local = local(argument);
         let owned = &ty.owned;
         let value = match ty.shape {
             Shape::Context => {
-                return quote!(let #ident = ::core::clone::Clone::clone(&__call.context););
+                return quote!(let #local = ::core::clone::Clone::clone(&__call.context););
             }
             Shape::Reporter => {
                 let default = default_name(argument, function, class);
                 let mutable = ty.is_mutable.then(|| quote!(mut));
-                return quote!(let #mutable #ident = __call.take_report(#name, #default)?;);
+                return quote!(let #mutable #local = __call.take_report(#name, #default)?;);
             }
             _ if argument.has_default() => {
                 let default = default_name(argument, function, class);
@@ -366,7 +376,7 @@ impl Writer<'_> {
             }
             _ => quote!(#source.take::<#owned>(#name)?),
         };
-        quote!(let #ident = #value;)
+        quote!(let #local = #value;)
     }
 
     /// One function for each default: the wrapper and the schema use the same.
@@ -413,11 +423,16 @@ fn converted(expression: &Expr) -> TokenStream {
     }
 }
 
+/// The variable of an argument: never one that hides the function itself, which may have the same name.
+fn local(argument: &Argument) -> Ident {
+    joined(&[&argument.ident], "argument")
+}
+
 fn pass(argument: &Argument) -> TokenStream {
-    let ident = &argument.ident;
+    let local = local(argument);
     match (argument.ty.is_reference, argument.ty.is_mutable) {
-        (false, _) => quote!(#ident),
-        (true, false) => quote!(&#ident),
-        (true, true) => quote!(&mut #ident),
+        (false, _) => quote!(#local),
+        (true, false) => quote!(&#local),
+        (true, true) => quote!(&mut #local),
     }
 }

@@ -22,6 +22,8 @@ use crate::transport::ConnectError;
 const THREAD_PATIENCE: Duration = Duration::from_millis(200);
 /// How many threads may block even in a module with few workers: tokio's own default.
 const MIN_BLOCKING_THREADS: usize = 512;
+/// How long saying goodbye to the broker may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
@@ -124,7 +126,8 @@ async fn test_connect(cli: &Cli) -> Result<(), CliError> {
         .address(address)
         .connect()
         .await;
-    connected.map_err(|error| explain(cli, &error))?;
+    let caller = connected.map_err(|error| explain(cli, &error))?;
+    close(caller).await;
     print_result(&format!("connected to {shown}, topic {topic}"));
     Ok(())
 }
@@ -141,8 +144,14 @@ async fn send_request(cli: &Cli, request: &Value, timeout: Duration) -> Result<(
     let call = caller.call(request).timeout(timeout).on_progress(|report| {
         print_report(&serde_json::to_vec(report).unwrap_or_default());
     });
-    let result = call.await.map_err(CliError::failed)?;
-    print_json(&result, None)
+    let result = call.await;
+    close(caller).await;
+    print_json(&result.map_err(CliError::failed)?, None)
+}
+
+/// Says goodbye to the broker, if that does not take long.
+async fn close(caller: Caller) {
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, caller.close()).await;
 }
 
 async fn listen(cli: &Cli, module: Module) -> Result<(), CliError> {

@@ -284,6 +284,17 @@ impl Cli {
             .name(descriptor.name)
             .version(descriptor.version)
             .about(descriptor.description);
+        // Set and empty is how a file of settings says "not set".
+        command = command.mut_args(|argument| {
+            let value = argument.get_env().and_then(std::env::var_os);
+            match value {
+                Some(value) if value.is_empty() => argument.env(Resettable::Reset),
+                _ => argument,
+            }
+        });
+        if descriptor.has_own_description {
+            command = command.mut_arg("description", |arg| arg.env(Resettable::Reset));
+        }
         if let Some(topic) = descriptor.topic {
             command = command.mut_arg("topic", |arg| {
                 arg.env(Resettable::Reset).default_value(topic)
@@ -427,6 +438,7 @@ mod tests {
         name: "test",
         topic: Some("from-attribute"),
         description: "A test.",
+        has_own_description: false,
         version: "1.2.3",
         members: &[],
     };
@@ -434,6 +446,7 @@ mod tests {
         name: "test",
         topic: None,
         description: "A test.",
+        has_own_description: false,
         version: "1.2.3",
         members: &[],
     };

@@ -374,7 +374,34 @@ impl<M: Mode> Caller<M> {
     }
 }
 
+impl<M> Caller<M> {
+    /// Closes the connections once everything is sent, if this is the last clone.
+    async fn finish(self) {
+        let Some(shared) = Arc::into_inner(self.shared) else {
+            return;
+        };
+        let Shared {
+            publisher,
+            mut reading,
+            _reading: stop,
+            ..
+        } = shared;
+        drop(stop);
+        publisher.finish().await;
+        while reading.changed().await.is_ok() {}
+    }
+}
+
 impl Caller<Async> {
+    /// Closes the connections, as dropping the last clone does, and waits until that is done: a program that ends at
+    /// once would cut them off. Other clones keep them open.
+    ///
+    /// # Cancel safety
+    /// When dropped, closing goes on in the background.
+    pub async fn close(self) {
+        self.finish().await;
+    }
+
     /// Settles what to connect to.
     pub fn builder(topic: &str) -> ClientBuilder<Self, Async> {
         ClientBuilder::new(Some(topic))

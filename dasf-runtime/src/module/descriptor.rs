@@ -17,6 +17,8 @@ pub struct ModuleDescriptor {
     pub topic: Option<&'static str>,
     /// What the module does, in words.
     pub description: &'static str,
+    /// Whether the attribute gives the description, in place of the documentation.
+    pub has_own_description: bool,
     /// The attribute's version, or the package's.
     pub version: &'static str,
     /// What can be called, in the order of the source.
