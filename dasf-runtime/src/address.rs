@@ -6,6 +6,8 @@ use dasf_protocol::{Subscription, Topic};
 use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, Uri};
 
+use crate::transport::Durability;
+
 /// Why a text is no address of a broker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -223,11 +225,20 @@ impl Address {
     }
 
     /// Where to read messages from a topic.
-    pub(crate) fn consumer(&self, topic: &Topic, subscription: &Subscription) -> Endpoint {
+    pub(crate) fn consumer(
+        &self,
+        topic: &Topic,
+        subscription: &Subscription,
+        durability: Durability,
+    ) -> Endpoint {
         let path = format_args!("{topic}/{subscription}");
-        let url = match &self.style {
-            Style::Websocket { consumer, .. } => consumer.join(path),
-            Style::Pulsar(pulsar) => pulsar.join("consumer", path),
+        let url = match (&self.style, durability) {
+            (Style::Websocket { consumer, .. }, _) => consumer.join(path),
+            (Style::Pulsar(pulsar), Durability::Durable) => pulsar.join("consumer", path),
+            (Style::Pulsar(pulsar), Durability::Transient) => {
+                let path = format_args!("{path}?subscriptionMode=NonDurable");
+                pulsar.join("consumer", path)
+            }
         };
         Endpoint {
             url,
@@ -318,7 +329,7 @@ mod tests {
                 address.producer(&topic()).url,
                 "ws://localhost:8080/ws/demo"
             );
-            let consumer = address.consumer(&topic(), &subscription());
+            let consumer = address.consumer(&topic(), &subscription(), Durability::Durable);
             assert_eq!(consumer.url, "ws://localhost:8080/ws/demo/reader-1");
         }
     }
@@ -337,7 +348,9 @@ mod tests {
         let address = Address::websocket_pair("ws://out/ws", "ws://in/ws").unwrap();
         assert_eq!(address.producer(&topic()).url, "ws://out/ws/demo");
         assert_eq!(
-            address.consumer(&topic(), &subscription()).url,
+            address
+                .consumer(&topic(), &subscription(), Durability::Durable)
+                .url,
             "ws://in/ws/demo/reader-1"
         );
     }
@@ -355,10 +368,18 @@ mod tests {
         };
         assert_eq!(
             Address::from(pulsar)
-                .consumer(&topic(), &subscription())
+                .consumer(&topic(), &subscription(), Durability::Durable)
                 .url,
             "ws://localhost:8080/ws/v2/consumer/persistent/public/default/demo/reader-1"
         );
+    }
+
+    #[test]
+    fn a_pulsar_forgets_a_transient_subscription() {
+        let address = Address::pulsar("h", 80);
+        let endpoint = address.consumer(&topic(), &subscription(), Durability::Transient);
+        let query = "demo/reader-1?subscriptionMode=NonDurable";
+        assert!(endpoint.url.ends_with(query), "{}", endpoint.url);
     }
 
     #[test]

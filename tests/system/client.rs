@@ -76,6 +76,15 @@ async fn a_dead_or_refusing_address_is_an_error_at_once() {
         }
         other => panic!("{other:?}"),
     }
+    // TLS is there, and says what it meets.
+    let plain = crate::support::broker().await;
+    let tls_url = plain.url().replace("ws://", "wss://");
+    let no_tls = arithmetic::Client::connect(&tls_url).await;
+    let is_refused = matches!(
+        no_tls,
+        Err(ClientError::Connect(ConnectError::Unreachable { .. }))
+    );
+    assert!(is_refused, "{no_tls:?}");
     let no_url = arithmetic::Client::connect("http://localhost").await;
     assert!(matches!(no_url, Err(ClientError::Address(_))), "{no_url:?}");
     let no_topic = Caller::builder("a b").connect().await;

@@ -2,12 +2,27 @@
 
 use std::time::Duration;
 
-use dasf::HostOptions;
+use dasf::{Host, HostOptions};
 use dasf_broker::Broker;
 use serde_json::json;
 
 use crate::odd_module::odd;
 use crate::support::{Peer, Socket, broker, listen, soon};
+
+/// The odd module, and its client.
+async fn serve(broker: &Broker) -> (Host, odd::Client) {
+    let host = listen(
+        broker,
+        "demo",
+        odd::module().unwrap(),
+        HostOptions::default(),
+    )
+    .await;
+    let builder = odd::Client::builder()
+        .topic("demo")
+        .websocket(&broker.url());
+    (host, builder.connect().await.unwrap())
+}
 
 async fn restart(broker: Broker) -> Broker {
     let address = broker.local_addr();
@@ -18,19 +33,7 @@ async fn restart(broker: Broker) -> Broker {
 #[tokio::test(flavor = "multi_thread")]
 async fn module_and_client_survive_restarts_of_the_broker() {
     let mut broker = broker().await;
-    let host = listen(
-        &broker,
-        "demo",
-        odd::module().unwrap(),
-        HostOptions::default(),
-    )
-    .await;
-    let client = odd::Client::builder()
-        .topic("demo")
-        .websocket(&broker.url())
-        .connect()
-        .await
-        .unwrap();
+    let (host, client) = serve(&broker).await;
     for round in 1..=3 {
         assert_eq!(client.count("restarts").await.unwrap(), round);
         broker = restart(broker).await;
@@ -41,19 +44,7 @@ async fn module_and_client_survive_restarts_of_the_broker() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_survives_a_restart_of_the_broker() {
     let broker = broker().await;
-    let host = listen(
-        &broker,
-        "demo",
-        odd::module().unwrap(),
-        HostOptions::default(),
-    )
-    .await;
-    let client = odd::Client::builder()
-        .topic("demo")
-        .websocket(&broker.url())
-        .connect()
-        .await
-        .unwrap();
+    let (host, client) = serve(&broker).await;
     let waiting = tokio::spawn(client.wait("restart").into_future());
     soon("the call", odd::entered("restart")).await;
     let broker = restart(broker).await;
@@ -151,19 +142,7 @@ async fn a_message_that_breaks_the_connection_takes_no_other_with_it() {
         .start()
         .await
         .unwrap();
-    let host = listen(
-        &broker,
-        "demo",
-        odd::module().unwrap(),
-        HostOptions::default(),
-    )
-    .await;
-    let client = odd::Client::builder()
-        .topic("demo")
-        .websocket(&broker.url())
-        .connect()
-        .await
-        .unwrap();
+    let (host, client) = serve(&broker).await;
     let poison = tokio::spawn(client.count("x".repeat(20_000)).into_future());
     let others = (0..60).map(|_| tokio::spawn(client.count("neighbour").into_future()));
     for other in others.collect::<Vec<_>>() {

@@ -24,7 +24,8 @@ pub use error::{CallError, ModuleFailure};
 pub use mode::{Async, Blocking, Mode};
 
 use crate::transport::{
-    ConnectionState, Outgoing, PublishError, Publisher, PublisherOptions, Subscriber, Transport,
+    ConnectionState, Durability, Outgoing, PublishError, Publisher, PublisherOptions, Subscriber,
+    Transport,
 };
 use in_flight::{Answer, InFlight};
 
@@ -115,7 +116,8 @@ impl Shared {
             .expect("letters, dashes and digits make a subscription");
         let suffix = format!("{session:08x}");
         let response_topic = topic.response_topic(&suffix)?;
-        let mut subscriber = transport.subscribe(&response_topic, &subscription);
+        let mut subscriber =
+            transport.subscribe(&response_topic, &subscription, Durability::Transient);
         let mut publisher = transport.publisher(&topic, PublisherOptions::default());
         let (subscribed, connected) = tokio::join!(subscriber.connected(), publisher.connected());
         subscribed.and(connected)?;

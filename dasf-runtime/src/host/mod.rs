@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::module::{Failure, Module, Outcome};
 use crate::progress::ReportSink;
 use crate::transport::websocket::Websocket;
-use crate::transport::{ConnectError, Subscriber, Transport};
+use crate::transport::{ConnectError, Durability, Subscriber, Transport};
 use duplicates::RecentRequests;
 use replies::{Replies, Reply};
 
@@ -84,7 +84,7 @@ impl Host {
         let options = options.checked()?;
         let unique_message_ids = address.has_unique_message_ids();
         let transport: Arc<dyn Transport> = Arc::new(Websocket::new(address));
-        let mut subscriber = transport.subscribe(topic, &subscription_name());
+        let mut subscriber = transport.subscribe(topic, &subscription_name(), Durability::Durable);
         subscriber.connected().await?;
 
         let stop = CancellationToken::new();

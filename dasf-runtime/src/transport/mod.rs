@@ -26,7 +26,21 @@ pub(crate) trait Transport: Send + Sync {
     fn runtime(&self) -> &Handle;
 
     /// A handle that reads a topic. The connection is made in the background.
-    fn subscribe(&self, topic: &Topic, subscription: &Subscription) -> Subscriber;
+    fn subscribe(
+        &self,
+        topic: &Topic,
+        subscription: &Subscription,
+        durability: Durability,
+    ) -> Subscriber;
+}
+
+/// What a broker that keeps messages does with a subscription that nobody reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// It keeps what comes for it.
+    Durable,
+    /// It forgets it: right for a topic that only one process ever reads.
+    Transient,
 }
 
 /// How long a publisher lives without success or without work.

@@ -12,7 +12,7 @@ mod tls;
 use dasf_protocol::{Subscription, Topic};
 use tokio::runtime::Handle;
 
-use super::{Publisher, PublisherOptions, Subscriber, Transport};
+use super::{Durability, Publisher, PublisherOptions, Subscriber, Transport};
 use crate::address::Address;
 
 /// Connects to the broker at an [`Address`].
@@ -44,9 +44,14 @@ impl Transport for Websocket {
         &self.runtime
     }
 
-    fn subscribe(&self, topic: &Topic, subscription: &Subscription) -> Subscriber {
+    fn subscribe(
+        &self,
+        topic: &Topic,
+        subscription: &Subscription,
+        durability: Durability,
+    ) -> Subscriber {
         let (handle, ends) = Subscriber::new();
-        let endpoint = self.address.consumer(topic, subscription);
+        let endpoint = self.address.consumer(topic, subscription, durability);
         self.runtime
             .spawn(consumer::run(endpoint, topic.clone(), ends));
         handle
