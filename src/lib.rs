@@ -71,6 +71,7 @@ pub use dasf_protocol as protocol;
 pub use dasf_runtime::client::{
     Async, Blocking, Call, CallError, CallFuture, Caller, ClientBuilder, ClientError, ModuleFailure,
 };
+pub use dasf_runtime::module::{Outcome, Output};
 pub use dasf_runtime::{
     Address, AddressError, Argument, ConnectError, Context, Failure, FailureKind, Fallible, Host,
     HostOptions, Module, ModuleError, OptionsError, ProgressReport, Pulsar, ReportSink, Returned,

@@ -76,7 +76,6 @@ fn try_run(
 }
 
 /// Writes a result. A reader that went away, as in `module schema | head`, is no failure.
-#[allow(clippy::print_stdout)] // this is where the command line speaks
 fn print_result(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{text}");

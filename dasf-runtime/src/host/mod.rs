@@ -36,7 +36,8 @@ const MAX_CONTEXT_LENGTH: usize = 128;
 /// The longest time a caller can ask for: longer ones, which could overflow an instant, mean "as long as it takes".
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A module that listens on its topic.
+/// A module that listens on its topic. When this is dropped, it stops in the background, as
+/// [`shutdown`](Self::shutdown) does.
 ///
 /// ```no_run
 /// # async fn run(module: dasf_runtime::Module) -> Result<(), Box<dyn std::error::Error>> {
@@ -51,7 +52,8 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Debug)]
 pub struct Host {
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    /// `None` once it has ended.
+    task: Option<JoinHandle<()>>,
 }
 
 /// Why a host did not start.
@@ -104,6 +106,7 @@ impl Host {
             options,
         };
         let task = tokio::spawn(dispatcher.run(subscriber, stop.clone()));
+        let task = Some(task);
         Ok(Self { stop, task })
     }
 
@@ -123,12 +126,17 @@ impl Host {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn ended(&mut self) {
-        if self.task.is_finished() {
-            return;
-        }
-        if let Err(error) = (&mut self.task).await {
+        let Some(task) = &mut self.task else { return };
+        if let Err(error) = task.await {
             tracing::error!(%error, "the module host ended unexpectedly");
         }
+        self.task = None;
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 
@@ -419,14 +427,17 @@ impl Worker {
             return Err(Failure::processing("the module is shutting down"));
         };
         let Some(deadline) = deadline else {
-            return self.module.call(payload, context, Some(report)).await;
+            return self
+                .module
+                .call_in_task(payload, context, Some(report))
+                .await;
         };
         if deadline <= Instant::now() {
             return Err(Failure::processing(
                 "the caller's time was over before the call could begin",
             ));
         }
-        let call = self.module.call(payload, context, Some(report));
+        let call = self.module.call_in_task(payload, context, Some(report));
         tokio::pin!(call);
         tokio::select! {
             biased;

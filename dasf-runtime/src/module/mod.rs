@@ -24,6 +24,8 @@ use descriptor::{ArgumentKind, FunctionDescriptor, Handler, Member, ModuleDescri
 use schema::SchemaBuilder;
 use validate::{Validator, list_problems};
 
+/// From this size on, in bytes, reading a request takes so long that other tasks would notice.
+const LARGE_PAYLOAD: usize = 64 << 10;
 /// How much of an unknown name is quoted, in characters.
 const MAX_NAME_LENGTH: usize = 100;
 
@@ -59,6 +61,7 @@ struct Class {
 
 /// A module whose schemas contradict themselves, so that no request could be checked against them.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 #[error("the schema of {member} is not valid: {reason}")]
 pub struct ModuleError {
     /// The function, class or method.
@@ -233,8 +236,19 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        let request = decode_request(payload)?;
-        self.call_value(request, context, report).await
+        run(self.read(payload)?, context, report).await
+    }
+
+    /// As [`Module::call`], for a task of its own on the runtime: reading a large request does not keep the other
+    /// tasks of its thread waiting.
+    pub(crate) async fn call_in_task(
+        &self,
+        payload: &str,
+        context: Context,
+        report: Option<ReportSink>,
+    ) -> Outcome {
+        let target = without_stalling(payload.len(), || self.read(payload));
+        run(target?, context, report).await
     }
 
     /// Runs the call that a request describes.
@@ -250,19 +264,11 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        let Target {
-            callable,
-            class,
-            constructor,
-            arguments,
-        } = self.find(request)?;
-        let invocation = Invocation {
-            constructor: Arguments::new(class, constructor),
-            arguments: Arguments::new(callable.descriptor.name, arguments),
-            context,
-            report,
-        };
-        callable.run(invocation).await
+        run(self.find(request)?, context, report).await
+    }
+
+    fn read(&self, payload: &str) -> Result<Target<'_>, Failure> {
+        self.find(decode_request(payload)?)
     }
 
     /// Finds the function that a request names, and checks the request against its schema.
@@ -333,6 +339,34 @@ impl Module {
                 Err(Failure::validation(problem))
             }
         }
+    }
+}
+
+async fn run(target: Target<'_>, context: Context, report: Option<ReportSink>) -> Outcome {
+    let Target {
+        callable,
+        class,
+        constructor,
+        arguments,
+    } = target;
+    let invocation = Invocation {
+        constructor: Arguments::new(class, constructor),
+        arguments: Arguments::new(callable.descriptor.name, arguments),
+        context,
+        report,
+    };
+    callable.run(invocation).await
+}
+
+/// Does work on data of this size; where that takes long, without keeping the thread's other tasks waiting.
+fn without_stalling<T>(size: usize, work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    // A runtime of one thread has nobody to take the other tasks over.
+    if size > LARGE_PAYLOAD && matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
     }
 }
 
