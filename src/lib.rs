@@ -1,7 +1,8 @@
-//! Remote procedure calls over message brokers, for functions that must run where the data and the machines are.
+//! Remote procedure calls over message brokers, for functions that must run where the data and the
+//! machines are.
 //!
-//! A module is one `mod` with the attribute [`module`]. It becomes a program that serves its functions on a topic of a
-//! broker, and it generates the typed client of its callers:
+//! A module is one `mod` with the attribute [`module`]. It becomes a program that serves its
+//! functions on a topic of a broker, and it generates the typed client of its callers:
 //!
 //! ```
 //! use dasf::{Address, Host, HostOptions};
@@ -34,12 +35,12 @@
 //! }
 //! ```
 //!
-//! As a rule the module is a program of its own: without `main = false`, the attribute writes its `main()`, and
-//! `cargo run -- listen` serves it.
+//! As a rule the module is a program of its own: without `main = false`, the attribute writes its
+//! `main()`, and `cargo run -- listen` serves it.
 //!
-//! The [guide] has a chapter for each side: [writing a module](guide::modules), [calling one](guide::clients), the
-//! [command line](guide::command_line), [brokers and addresses](guide::brokers), and
-//! [how it speaks with others](guide::protocol).
+//! The [guide] has a chapter for each side: [writing a module](guide::modules), [calling
+//! one](guide::clients), the [command line](guide::command_line), [brokers and
+//! addresses](guide::brokers), and [how it speaks with others](guide::protocol).
 //!
 //! | to … | use |
 //! |---|---|
@@ -50,10 +51,11 @@
 //!
 //! # Features
 //!
-//! `tls` (on by default): `wss://` addresses, with the certificates that the operating system trusts.
+//! `tls` (on by default): `wss://` addresses, with the certificates that the operating system
+//! trusts.
 
-/// Makes the type of an `impl` block in a [`module`](macro@module) callable from outside: `pub fn new` is its
-/// constructor, its other public methods with `&self` or `&mut self` can be called.
+/// Makes the type of an `impl` block in a [`module`](macro@module) callable from outside: `pub fn
+/// new` is its constructor, its other public methods with `&self` or `&mut self` can be called.
 ///
 /// Options: `name`, `description`. See [the guide](guide::modules#classes).
 pub use dasf_macros::class;
@@ -62,8 +64,8 @@ pub use dasf_macros::class;
 /// Options: `name`, `description`, `returns(…)`, `schema_extra`, `inline`. See
 /// [the guide](guide::modules#functions).
 pub use dasf_macros::function;
-/// Makes a `mod` a module: what is marked in it with [`function`](macro@function) and [`class`](macro@class) can be
-/// called over a broker.
+/// Makes a `mod` a module: what is marked in it with [`function`](macro@function) and
+/// [`class`](macro@class) can be called over a broker.
 ///
 /// Options: `topic`, `main`, `description`, `version`, `crate`. See [the guide](guide::modules).
 pub use dasf_macros::module;

@@ -63,8 +63,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The address to listen on; port 0 takes any free port. Default: `127.0.0.1:8080`, which only programs on
-    /// this machine reach.
+    /// The address to listen on; port 0 takes any free port. Default: `127.0.0.1:8080`, which only
+    /// programs on this machine reach.
     pub fn bind(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
@@ -73,8 +73,8 @@ impl Builder {
     /// A secret that every handshake must bring: in the header `authorization: Token …` or
     /// `authorization: Bearer …`, or in the query `?token=…`. Default: none.
     ///
-    /// Without a token, whoever reaches the port may publish and consume; for a broker on `127.0.0.1` that
-    /// includes the web pages in a browser on this machine.
+    /// Without a token, whoever reaches the port may publish and consume; for a broker on
+    /// `127.0.0.1` that includes the web pages in a browser on this machine.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
@@ -105,8 +105,9 @@ impl Builder {
         self
     }
 
-    /// How many messages a subscription holds, waiting or unacknowledged, and a topic without subscriptions.
-    /// What happens beyond is told in the [crate documentation](crate#when-a-backlog-is-full). Default: 10,000.
+    /// How many messages a subscription holds, waiting or unacknowledged, and a topic without
+    /// subscriptions. What happens beyond is told in the [crate
+    /// documentation](crate#when-a-backlog-is-full). Default: 10,000.
     pub fn max_backlog_messages(mut self, messages: usize) -> Self {
         self.limits.max_backlog_messages = messages;
         self
@@ -118,8 +119,8 @@ impl Builder {
         self
     }
 
-    /// How many unacknowledged messages a consumer has that does not ask for a number by the query parameter
-    /// `receiverQueueSize`. Default: 1000.
+    /// How many unacknowledged messages a consumer has that does not ask for a number by the query
+    /// parameter `receiverQueueSize`. Default: 1000.
     pub fn receiver_queue_size(mut self, messages: usize) -> Self {
         self.limits.receiver_queue_size = messages;
         self
@@ -131,14 +132,16 @@ impl Builder {
         self
     }
 
-    /// How long a subscription without a consumer is kept, and a message in a topic without subscriptions.
-    /// Default: 10 minutes. The broker looks after it four times in that span, every 30 seconds at least.
+    /// How long a subscription without a consumer is kept, and a message in a topic without
+    /// subscriptions. Default: 10 minutes. The broker looks after it four times in that span, every
+    /// 30 seconds at least.
     pub fn subscription_retention(mut self, retention: Duration) -> Self {
         self.limits.subscription_retention = retention;
         self
     }
 
-    /// How often each peer is pinged. One that is silent for two intervals is disconnected. Default: 30 seconds.
+    /// How often each peer is pinged. One that is silent for two intervals is disconnected.
+    /// Default: 30 seconds.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.limits.ping_interval = interval;
         self
@@ -219,7 +222,8 @@ async fn sweep(hub: Arc<Hub>, shutdown: CancellationToken) {
     }
 }
 
-/// A running broker. It stops when this handle is dropped; [`shutdown`](Self::shutdown) also waits for that.
+/// A running broker. It stops when this handle is dropped; [`shutdown`](Self::shutdown) also waits
+/// for that.
 #[derive(Debug)]
 #[must_use = "the broker stops when its handle is dropped"]
 pub struct Broker {
@@ -245,8 +249,8 @@ impl Broker {
 
     /// The base URL to give to modules and clients, such as `ws://127.0.0.1:8080/ws`.
     ///
-    /// A broker that listens on all addresses of the machine is named by the local one; from other machines
-    /// it is reached under this machine's name.
+    /// A broker that listens on all addresses of the machine is named by the local one; from other
+    /// machines it is reached under this machine's name.
     pub fn url(&self) -> String {
         let ip = match self.address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -262,8 +266,8 @@ impl Broker {
         self.hub.counters.read(self.hub.topics(), connections)
     }
 
-    /// Stops accepting connections, closes the open ones with code 1001, and returns when that is done. Peers
-    /// that do not answer are left behind after three seconds.
+    /// Stops accepting connections, closes the open ones with code 1001, and returns when that is
+    /// done. Peers that do not answer are left behind after three seconds.
     pub async fn shutdown(self) {
         let Self {
             tasks,

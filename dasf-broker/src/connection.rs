@@ -1,4 +1,5 @@
-//! The work of one WebSocket: reading and writing at the same time, in one task and without locks of its own.
+//! The work of one WebSocket: reading and writing at the same time, in one task and without locks
+//! of its own.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -23,7 +24,8 @@ use crate::route::Style;
 /// Frames that are read, and deliveries that are taken, before the others get their turn.
 const BATCH: usize = 128;
 
-/// Receipts that may wait for a producer which does not read them. With more, its next frames are not read.
+/// Receipts that may wait for a producer which does not read them. With more, its next frames are
+/// not read.
 const MAX_PENDING_RECEIPTS: usize = 16_384;
 
 /// Bytes of such receipts: each carries the context of its frame, which may be long.
@@ -106,8 +108,8 @@ fn close(code: u16, reason: impl Into<Utf8Bytes>) -> CloseFrame {
     }
 }
 
-/// Runs a socket to its end, and closes it. The role ends before the socket is closed, so that nothing waits
-/// for a peer that takes its time to say goodbye.
+/// Runs a socket to its end, and closes it. The role ends before the socket is closed, so that
+/// nothing waits for a peer that takes its time to say goodbye.
 pub(crate) async fn drive<S: Socket, R: Role>(
     socket: &mut S,
     role: R,
@@ -155,8 +157,8 @@ struct Driver<'a, S, R> {
     /// Whether the socket has taken something that it may not have written yet.
     unflushed: bool,
     heartbeat: Interval,
-    /// Pings since the peer was heard. They are counted instead of the time, so that a broker which was
-    /// stopped for a while does not take its own silence for that of the peers.
+    /// Pings since the peer was heard. They are counted instead of the time, so that a broker which
+    /// was stopped for a while does not take its own silence for that of the peers.
     unanswered: u32,
     max_frame_size: usize,
 }
@@ -202,7 +204,8 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
                 Poll::Ready(Ok(())) if idle => return Poll::Pending,
                 Poll::Ready(Ok(())) => {}
                 Poll::Pending => {
-                    // Reading goes on while the peer does not read, up to the bound of what waits for it.
+                    // Reading goes on while the peer does not read, up to the bound of what waits
+                    // for it.
                     if more && !self.outgoing.is_saturated() {
                         cx.waker().wake_by_ref();
                     }
@@ -212,7 +215,8 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
         }
     }
 
-    /// Reads a batch of frames. Answers whether there may be more, without the task being woken for them.
+    /// Reads a batch of frames. Answers whether there may be more, without the task being woken for
+    /// them.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         for _ in 0..BATCH {
             if self.outgoing.is_saturated() {

@@ -154,8 +154,8 @@ pub(crate) struct Producer {
 }
 
 impl Producer {
-    /// Publishes the members of a frame, as the message that is returned. The consumers learn of it by
-    /// [`wake`](Self::wake).
+    /// Publishes the members of a frame, as the message that is returned. The consumers learn of it
+    /// by [`wake`](Self::wake).
     pub(crate) fn publish(&mut self, members: &str) -> (Message, Result<(), PublishError>) {
         let message = Message::new(&self.hub.ids, now(), members);
         let published = lock(&self.topic).publish(message.clone(), &mut self.wakers);

@@ -1,7 +1,8 @@
 //! The message broker of DASF, in one process and in memory: for a laptop, a lab, a test.
 //!
-//! Modules and clients reach it as they reach a Django broker or Apache Pulsar, over WebSockets. As a program it
-//! is `dasf-broker --bind 127.0.0.1:8080`; as a library it runs inside a test or an application:
+//! Modules and clients reach it as they reach a Django broker or Apache Pulsar, over WebSockets. As
+//! a program it is `dasf-broker --bind 127.0.0.1:8080`; as a library it runs inside a test or an
+//! application:
 //!
 //! ```
 //! use futures_util::{SinkExt, StreamExt};
@@ -31,75 +32,79 @@
 //! | DASF | `/ws/{topic}` | `/ws/{topic}/{subscription}` |
 //! | Pulsar | `/ws/v2/producer/{persistence}/{tenant}/{namespace}/{topic}` | `/ws/v2/consumer/…/{topic}/{subscription}` |
 //!
-//! Both are served on one port, and peers of both meet: a DASF path means the tenant `public` and the namespace
-//! `default`, and since everything is kept in memory, `persistent` and `non-persistent` name the same topic.
-//! Empty segments do not count, so that a base URL may end in a slash. `GET /health` answers `ok`.
+//! Both are served on one port, and peers of both meet: a DASF path means the tenant `public` and
+//! the namespace `default`, and since everything is kept in memory, `persistent` and
+//! `non-persistent` name the same topic. Empty segments do not count, so that a base URL may end in
+//! a slash. `GET /health` answers `ok`.
 //!
-//! A consumer may add `?subscriptionType=Exclusive` or `Shared`, `?subscriptionMode=NonDurable`, and
-//! `?receiverQueueSize=N`. Other parameters of Pulsar are ignored. With [`Builder::token`], every handshake needs
-//! the header `authorization: Token …` or `Bearer …`, or `?token=…`.
+//! A consumer may add `?subscriptionType=Exclusive` or `Shared`, `?subscriptionMode=NonDurable`,
+//! and `?receiverQueueSize=N`. Other parameters of Pulsar are ignored. With [`Builder::token`],
+//! every handshake needs the header `authorization: Token …` or `Bearer …`, or `?token=…`.
 //!
-//! A handshake is answered with 400 for a bad name or value, 401 for a missing or wrong token, 404 for another
-//! path, 409 for a subscription that is taken, 503 where a limit is reached; the body says what to do. Once it is
-//! answered with 101, the consumer misses nothing that is published.
+//! A handshake is answered with 400 for a bad name or value, 401 for a missing or wrong token, 404
+//! for another path, 409 for a subscription that is taken, 503 where a limit is reached; the body
+//! says what to do. Once it is answered with 101, the consumer misses nothing that is published.
 //!
 //! # Messages
 //!
-//! A producer sends JSON objects. The broker reads their `context`, adds `messageId` (a UUID) and `publishTime`,
-//! and hands everything else on byte for byte. Each frame gets a receipt, `{"messageId", "context", "result": "ok"}`;
-//! a frame that is not taken gets one whose `result` is the reason (in Pulsar's style `send-error:3` or
-//! `send-error:8` with the reason in `errorMsg`), and the connection goes on. A binary frame closes it with code
-//! 1003, one above [`Builder::max_frame_size`] with 1009.
+//! A producer sends JSON objects. The broker reads their `context`, adds `messageId` (a UUID) and
+//! `publishTime`, and hands everything else on byte for byte. Each frame gets a receipt,
+//! `{"messageId", "context", "result": "ok"}`; a frame that is not taken gets one whose `result` is
+//! the reason (in Pulsar's style `send-error:3` or `send-error:8` with the reason in `errorMsg`),
+//! and the connection goes on. A binary frame closes it with code 1003, one above
+//! [`Builder::max_frame_size`] with 1009.
 //!
-//! A producer may read its receipts late: up to 16,384 of them, or 4 MiB, wait for it. Then the broker stops
-//! reading from it until it reads.
+//! A producer may read its receipts late: up to 16,384 of them, or 4 MiB, wait for it. Then the
+//! broker stops reading from it until it reads.
 //!
 //! # Subscriptions
 //!
-//! Each subscription of a topic gets a copy of each message that is published while the subscription exists. Its
-//! consumers divide these:
+//! Each subscription of a topic gets a copy of each message that is published while the
+//! subscription exists. Its consumers divide these:
 //!
 //! - **Exclusive** (the default in Pulsar's style): there is one consumer; a second one is refused.
-//! - **Shared** (the default in the DASF style): each message goes to the consumer with the fewest unacknowledged
-//!   ones. It is the default because modules in Python name their subscription by the second in which they start:
-//!   two of the same second must not shut each other out.
+//! - **Shared** (the default in the DASF style): each message goes to the consumer with the fewest
+//!   unacknowledged ones. It is the default because modules in Python name their subscription by
+//!   the second in which they start: two of the same second must not shut each other out.
 //!
 //! A consumer acknowledges with `{"messageId": …}` what it is done with. It has
-//! [`receiver_queue_size`](Builder::receiver_queue_size) unacknowledged messages at most; the rest waits. What it
-//! did not acknowledge when its socket closes, or gives back with
-//! `{"type": "negativeAcknowledge", "messageId": …}`, is delivered again, before all younger messages and with the
-//! same `messageId` (but without Pulsar's `redeliveryCount`: all consumers share one text).
-//! `{"type": "unsubscribe"}` gives the subscription up with what it holds.
+//! [`receiver_queue_size`](Builder::receiver_queue_size) unacknowledged messages at most; the rest
+//! waits. What it did not acknowledge when its socket closes, or gives back with `{"type":
+//! "negativeAcknowledge", "messageId": …}`, is delivered again, before all younger messages and
+//! with the same `messageId` (but without Pulsar's `redeliveryCount`: all consumers share one
+//! text). `{"type": "unsubscribe"}` gives the subscription up with what it holds.
 //!
-//! A subscription outlives its consumers by [`Builder::subscription_retention`], unless it is `NonDurable`, and a
-//! consumer of the same name finds in it what came meanwhile. A topic without subscriptions keeps its messages for
-//! the same time.
-//! (An empty subscription that is the only one of its topic ends with its last consumer: the topic keeps what comes
-//! for the next one, and the response topics of past callers do not pile up.)
+//! A subscription outlives its consumers by [`Builder::subscription_retention`], unless it is
+//! `NonDurable`, and a consumer of the same name finds in it what came meanwhile. A topic without
+//! subscriptions keeps its messages for the same time. (An empty subscription that is the only one
+//! of its topic ends with its last consumer: the topic keeps what comes for the next one, and the
+//! response topics of past callers do not pile up.)
 //!
 //! # Modules that restart
 //!
-//! Modules name their subscription by their start time, so one that restarts comes under a new name and would
-//! never see what was sent while it was away. Therefore a consumer with a **new** name, on a topic that **nobody
-//! else** consumes, takes over all that waits there: the messages of the topic, and those of its subscriptions
-//! without a consumer, each message once and in the order of publishing. Those subscriptions end with that. While
-//! another subscription has a consumer, a new name begins with the next message.
+//! Modules name their subscription by their start time, so one that restarts comes under a new name
+//! and would never see what was sent while it was away. Therefore a consumer with a **new** name,
+//! on a topic that **nobody else** consumes, takes over all that waits there: the messages of the
+//! topic, and those of its subscriptions without a consumer, each message once and in the order of
+//! publishing. Those subscriptions end with that. While another subscription has a consumer, a new
+//! name begins with the next message.
 //!
 //! # When a backlog is full
 //!
 //! A subscription holds [`max_backlog_messages`](Builder::max_backlog_messages) and
-//! [`max_backlog_bytes`](Builder::max_backlog_bytes) at most. A message that would exceed that is refused, with a
-//! receipt that names the subscription and the limit. One exception: while somebody consumes a topic, its
-//! subscriptions without a consumer do not stop the publishing; a full one drops its oldest message.
+//! [`max_backlog_bytes`](Builder::max_backlog_bytes) at most. A message that would exceed that is
+//! refused, with a receipt that names the subscription and the limit. One exception: while somebody
+//! consumes a topic, its subscriptions without a consumer do not stop the publishing; a full one
+//! drops its oldest message.
 //!
 //! Whatever is refused, dropped or expired is logged with its topic and message id, and counted in
 //! [`Broker::statistics`].
 //!
 //! # Connections
 //!
-//! Each peer is pinged every [`ping_interval`](Builder::ping_interval), and disconnected when it has answered
-//! neither of two pings by the time of the third. A connection that has not become a WebSocket within 10 seconds
-//! is closed.
+//! Each peer is pinged every [`ping_interval`](Builder::ping_interval), and disconnected when it
+//! has answered neither of two pings by the time of the third. A connection that has not become a
+//! WebSocket within 10 seconds is closed.
 
 mod builder;
 mod connection;

@@ -64,7 +64,8 @@ impl Limits {
             .clamp(1, self.max_receiver_queue_size)
     }
 
-    /// The limit that a backlog of this size exceeds. Bytes are those of whole deliveries, with what the broker adds.
+    /// The limit that a backlog of this size exceeds. Bytes are those of whole deliveries, with
+    /// what the broker adds.
     pub(crate) fn exceeds_backlog(&self, messages: usize, bytes: usize) -> Option<FullLimit> {
         if messages > self.max_backlog_messages {
             Some(FullLimit {

@@ -1,5 +1,5 @@
-//! The door of the broker: how many connections it holds, how long they may take for the handshake, and how
-//! they end.
+//! The door of the broker: how many connections it holds, how long they may take for the handshake,
+//! and how they end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,8 @@ use tracing::debug;
 /// How long a connection may stay without a WebSocket.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections beyond those with a WebSocket: the ones that shake hands, are told a refusal, or ask for health.
+/// Connections beyond those with a WebSocket: the ones that shake hands, are told a refusal, or ask
+/// for health.
 const SPARE_CONNECTIONS: usize = 64;
 
 /// How long, and how far, the rest of a peer's data is read after the last word to it.
@@ -96,8 +97,8 @@ impl Visitor {
 
     /// When the connection is dropped, the peer's data is read on for a while.
     ///
-    /// A socket that is closed with unread data resets the connection, and the peer may never see the last
-    /// frame, which says why it was closed.
+    /// A socket that is closed with unread data resets the connection, and the peer may never see
+    /// the last frame, which says why it was closed.
     pub(crate) fn linger(&self) {
         self.state.lingers.store(true, Ordering::Relaxed);
     }

@@ -15,7 +15,8 @@ use tracing_subscriber::prelude::*;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Address and port to listen on; port 0 takes any free port, 0.0.0.0 all addresses of this machine
+    /// Address and port to listen on; port 0 takes any free port, 0.0.0.0 all addresses of this
+    /// machine
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     bind: SocketAddr,
 
@@ -136,7 +137,8 @@ impl Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // Nothing of the libraries below: at their finest level they write whole handshakes, with the tokens.
+    // Nothing of the libraries below: at their finest level they write whole handshakes, with the
+    // tokens.
     let filter = Targets::new().with_target("dasf_broker", arguments.log_level);
     let log = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)

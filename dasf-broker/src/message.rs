@@ -26,7 +26,8 @@ pub(crate) enum FrameError {
     Reserved(&'static str),
 }
 
-/// The parts of a frame that matter to the broker. The payload is checked to be JSON and nothing more.
+/// The parts of a frame that matter to the broker. The payload is checked to be JSON and nothing
+/// more.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
@@ -57,7 +58,8 @@ pub(crate) struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     pub(crate) fn parse(text: &'a str) -> Self {
-        // An array must be told from an object here: the derived code would take its items for the fields.
+        // An array must be told from an object here: the derived code would take its items for the
+        // fields.
         let Some(members) = text.trim_ascii_start().strip_prefix('{') else {
             let error = serde_json::from_str::<IgnoredAny>(text)
                 .map_or_else(FrameError::Json, |_| FrameError::NotAnObject);
@@ -96,9 +98,9 @@ impl<'a> Frame<'a> {
 
 /// Numbers the messages of a broker, and writes the numbers as UUIDs.
 ///
-/// A UUID of version 8 leaves its bits to whoever makes it. Here the first half is random and marks the
-/// broker's run, the second counts: as unique as a random one, cheaper, and an acknowledgement names its
-/// message without a table.
+/// A UUID of version 8 leaves its bits to whoever makes it. Here the first half is random and marks
+/// the broker's run, the second counts: as unique as a random one, cheaper, and an acknowledgement
+/// names its message without a table.
 #[derive(Debug)]
 pub(crate) struct MessageIds {
     run: u64,
@@ -190,8 +192,8 @@ fn push_time(text: &mut String, time: SystemTime) {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since_epoch.as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years are counted from March, so that a leap day ends one and months have a regular length; day 0 is
-    // then 0000-03-01. After Howard Hinnant's `civil_from_days`.
+    // Years are counted from March, so that a leap day ends one and months have a regular length;
+    // day 0 is then 0000-03-01. After Howard Hinnant's `civil_from_days`.
     let day = days + 719_468;
     let (era, day) = (day / 146_097, day % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

@@ -85,8 +85,9 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Reads a path as it stands in the request line. Empty segments do not count, so that base URLs may end
-    /// in `/`. The number of segments decides between the styles: `/ws/v2/x` is the DASF topic `v2`.
+    /// Reads a path as it stands in the request line. Empty segments do not count, so that base
+    /// URLs may end in `/`. The number of segments decides between the styles: `/ws/v2/x` is the
+    /// DASF topic `v2`.
     pub(crate) fn parse(path: &str) -> Result<Self, RouteError> {
         let segments: Vec<_> = path
             .split('/')
@@ -172,7 +173,8 @@ impl<'a> Query<'a> {
         Self(query.unwrap_or_default())
     }
 
-    /// The first value of a parameter. A `+` stays one: tokens contain it, and no value contains a space.
+    /// The first value of a parameter. A `+` stays one: tokens contain it, and no value contains a
+    /// space.
     pub(crate) fn get(&self, name: &str) -> Result<Option<Cow<'a, str>>, RouteError> {
         self.0
             .split('&')
@@ -182,8 +184,8 @@ impl<'a> Query<'a> {
             .transpose()
     }
 
-    /// What a consumer asks for. Parameters that are not offered are ignored, as they ask for nothing that
-    /// could be missed: delays, names and the like.
+    /// What a consumer asks for. Parameters that are not offered are ignored, as they ask for
+    /// nothing that could be missed: delays, names and the like.
     pub(crate) fn consumer_options(&self, style: Style) -> Result<ConsumerOptions, RouteError> {
         let kind = match self.get("subscriptionType")?.as_deref() {
             Some("Exclusive") => SubscriptionType::Exclusive,
@@ -194,8 +196,8 @@ impl<'a> Query<'a> {
                 });
             }
             None => match style {
-                // Modules in Python name their subscription by the second in which they start: two of the
-                // same second must not shut each other out.
+                // Modules in Python name their subscription by the second in which they start: two
+                // of the same second must not shut each other out.
                 Style::Dasf => SubscriptionType::Shared,
                 Style::Pulsar => SubscriptionType::Exclusive,
             },

@@ -20,7 +20,8 @@ use crate::hub::Hub;
 use crate::listener::Visitor;
 use crate::route::{Query, Route};
 
-/// What a socket sets aside for reading: enough for many small frames, little enough for thousands of sockets.
+/// What a socket sets aside for reading: enough for many small frames, little enough for thousands
+/// of sockets.
 const READ_BUFFER_SIZE: usize = 16 * 1024;
 
 /// What all handshakes share.
@@ -71,8 +72,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The service of all paths. They are taken apart by hand, because base URLs that end in a slash lead to empty
-/// segments, which a router takes for other paths.
+/// The service of all paths. They are taken apart by hand, because base URLs that end in a slash
+/// lead to empty segments, which a router takes for other paths.
 pub(crate) fn router(server: Arc<Server>) -> Router {
     Router::new().fallback(answer).with_state(server)
 }
@@ -126,7 +127,8 @@ impl Server {
             );
             return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason));
         };
-        // The producer or consumer exists before the answer says so: what is published after it is not missed.
+        // The producer or consumer exists before the answer says so: what is published after it is
+        // not missed.
         match route {
             Route::Health => Ok("ok".into_response()),
             Route::Producer { style, topic } => {

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a broker did since it started, and what it holds.
 ///
-/// The numbers are read one after the other while the broker works, so two of them need not belong to the very
-/// same moment.
+/// The numbers are read one after the other while the broker works, so two of them need not belong
+/// to the very same moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
@@ -19,8 +19,8 @@ pub struct Statistics {
     pub redelivered: u64,
     /// Frames of producers that were refused, with a reason in the receipt.
     pub refused: u64,
-    /// Messages given up without an acknowledgement: the oldest of a full subscription without a consumer, and
-    /// what was left in a subscription that was not durable, or was unsubscribed.
+    /// Messages given up without an acknowledgement: the oldest of a full subscription without a
+    /// consumer, and what was left in a subscription that was not durable, or was unsubscribed.
     pub dropped: u64,
     /// Messages given up because nobody read them within the retention.
     pub expired: u64,

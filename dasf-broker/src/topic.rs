@@ -1,5 +1,5 @@
-//! One topic: its subscriptions, their consumers, and the messages on the way. No I/O happens here, and time
-//! comes in as an argument.
+//! One topic: its subscriptions, their consumers, and the messages on the way. No I/O happens here,
+//! and time comes in as an argument.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use crate::message::Message;
 use crate::route::{ConsumerOptions, SubscriptionType, TopicName};
 use crate::statistics::Counters;
 
-/// Collects the tasks that have something to do after a change. The caller wakes them when it holds no lock.
+/// Collects the tasks that have something to do after a change. The caller wakes them when it holds
+/// no lock.
 pub(crate) type Wakers = Vec<Waker>;
 
 /// A consumer within its topic.
@@ -25,8 +26,8 @@ pub(crate) struct ConsumerId(u64);
 
 /// The state of a topic.
 ///
-/// Its own backlog is empty while it has a subscription: only what nobody subscribed to is kept there, and the
-/// first subscription takes it over.
+/// Its own backlog is empty while it has a subscription: only what nobody subscribed to is kept
+/// there, and the first subscription takes it over.
 #[derive(Debug)]
 pub(crate) struct Topic {
     name: TopicName,
@@ -156,8 +157,8 @@ impl State {
         limits.exceeds_backlog(self.messages + 1, self.bytes + message.size())
     }
 
-    /// The consumer that gets the next message: of those with a permit the one with the least to do, and of
-    /// equals the one that waited longest.
+    /// The consumer that gets the next message: of those with a permit the one with the least to
+    /// do, and of equals the one that waited longest.
     fn next_consumer(&mut self) -> Option<&mut Consumer> {
         self.consumers
             .iter_mut()
@@ -254,7 +255,8 @@ impl Topic {
         }
         for (name, state) in &mut self.subscriptions {
             while state.full(&message, &self.limits).is_some() {
-                // Only a subscription without a consumer gets here full: all that it holds is ready.
+                // Only a subscription without a consumer gets here full: all that it holds is
+                // ready.
                 let Some(oldest) = state.ready.pop_first() else {
                     break;
                 };
@@ -270,8 +272,9 @@ impl Topic {
         Ok(())
     }
 
-    /// Refuses a message that would overfill a subscription which is read. One that is not read must not stop
-    /// those which are; but where nothing is read, nothing is gained by dropping what was accepted before.
+    /// Refuses a message that would overfill a subscription which is read. One that is not read
+    /// must not stop those which are; but where nothing is read, nothing is gained by dropping what
+    /// was accepted before.
     fn check_room(&self, message: &Message) -> Result<(), PublishError> {
         let is_read = self.subscriptions.values().any(State::is_attached);
         for (name, state) in &self.subscriptions {
@@ -393,7 +396,8 @@ impl Topic {
         Ok(state)
     }
 
-    /// Disconnects a consumer. What it did not acknowledge goes to the other consumers, or waits for the next.
+    /// Disconnects a consumer. What it did not acknowledge goes to the other consumers, or waits
+    /// for the next.
     pub(crate) fn detach(
         &mut self,
         name: &Subscription,
@@ -420,8 +424,9 @@ impl Topic {
             return;
         }
         state.detached = Some(now);
-        // An empty subscription without others beside it does nothing that the topic's backlog would not do;
-        // it goes at once, so that the response topics of past callers do not pile up.
+        // An empty subscription without others beside it does nothing that the topic's backlog
+        // would not do; it goes at once, so that the response topics of past callers do not pile
+        // up.
         if (!state.durable || alone && state.messages == 0)
             && let Some(state) = self.subscriptions.remove(name)
         {
@@ -460,8 +465,8 @@ impl Topic {
         true
     }
 
-    /// Hands the next messages of a consumer to `deliver`, `max` at most. When there is none, the consumer's
-    /// task is woken by the next one.
+    /// Hands the next messages of a consumer to `deliver`, `max` at most. When there is none, the
+    /// consumer's task is woken by the next one.
     pub(crate) fn take(
         &mut self,
         name: &Subscription,
@@ -518,8 +523,8 @@ impl Topic {
         true
     }
 
-    /// Gives a message that its consumer did not want to the subscription again. Answers whether it was in
-    /// flight there.
+    /// Gives a message that its consumer did not want to the subscription again. Answers whether it
+    /// was in flight there.
     pub(crate) fn refuse(
         &mut self,
         name: &Subscription,
@@ -858,7 +863,8 @@ mod tests {
     }
 
     proptest! {
-        /// Runs the topic beside a model that knows, for each subscription, which messages it is owed.
+        /// Runs the topic beside a model that knows, for each subscription, which messages it is
+        /// owed.
         #[test]
         fn each_subscription_gets_what_it_is_owed(steps in prop::collection::vec(step(), 0..80)) {
             let mut bench = Bench::new(Limits::default());

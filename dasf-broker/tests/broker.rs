@@ -126,7 +126,8 @@ impl Peer {
         }
     }
 
-    /// Closes the socket and waits until the broker has done so as well: then it has let go of the role.
+    /// Closes the socket and waits until the broker has done so as well: then it has let go of the
+    /// role.
     async fn leave(mut self) {
         self.0.close(None).await.unwrap();
         while let Some(message) = timeout(PATIENCE, self.0.next()).await.unwrap() {
@@ -711,8 +712,8 @@ async fn the_numbers_of_everything_are_limited() {
     connect(&broker, "/ws/demo").await;
 }
 
-/// The peer that writes all it has before it reads anything: the broker must not stop reading because it
-/// cannot write.
+/// The peer that writes all it has before it reads anything: the broker must not stop reading
+/// because it cannot write.
 #[tokio::test]
 async fn a_producer_may_read_its_receipts_late() {
     const COUNT: usize = 10_000;
@@ -808,7 +809,8 @@ async fn a_crowd_divides_its_work() {
     }
     producers.join_all().await;
     until(&broker, |it| it.acknowledged == (PRODUCERS * EACH) as u64).await;
-    // Each sharer stops at the first of these: the least busy gets it, which is one that has had none.
+    // Each sharer stops at the first of these: the least busy gets it, which is one that has had
+    // none.
     let mut last = connect(&broker, "/ws/demo").await;
     let mut read = Vec::new();
     while !tasks.is_empty() {

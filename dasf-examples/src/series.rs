@@ -1,7 +1,8 @@
 //! Two measured climate series, compiled into the program.
 //!
-//! Where the data are from, under which terms, and whom to cite stands in `data/README.md`. Both series are
-//! monthly and without holes in time: a month that was not measured is there, with no value.
+//! Where the data are from, under which terms, and whom to cite stands in `data/README.md`. Both
+//! series are monthly and without holes in time: a month that was not measured is there, with no
+//! value.
 //!
 //! ```
 //! use dasf_examples::series::{self, SeriesName};
@@ -57,7 +58,8 @@ fn names() -> String {
 pub enum SeriesName {
     /// Carbon dioxide in the air at Mauna Loa, Hawaii, 1958 to 2001, in ppm
     Co2,
-    /// Sea surface temperature of the eastern tropical Pacific (region Niño 1+2), 1950 to 2010, in °C
+    /// Sea surface temperature of the eastern tropical Pacific (region Niño 1+2), 1950 to 2010, in
+    /// °C
     Nino12,
 }
 
@@ -123,8 +125,8 @@ impl FromStr for SeriesName {
 ///
 /// # Errors
 ///
-/// [`SeriesError::Unknown`] where there is no such series, [`SeriesError::Malformed`] where a line of its data file
-/// cannot be read.
+/// [`SeriesError::Unknown`] where there is no such series, [`SeriesError::Malformed`] where a line
+/// of its data file cannot be read.
 pub fn by_name(name: &str) -> Result<Series, SeriesError> {
     name.parse::<SeriesName>()?.load()
 }
@@ -223,8 +225,8 @@ fn value(field: &str) -> Option<Option<f64>> {
 
 /// Monthly means of weekly values (`YYYYMMDD,value`).
 ///
-/// A week belongs to the month of its date. A month's mean is that of the weeks that have a value, however few
-/// they are; a month without any has none.
+/// A week belongs to the month of its date. A month's mean is that of the weeks that have a value,
+/// however few they are; a month without any has none.
 fn weekly_to_monthly(file: &'static str, text: &'static str) -> Result<Vec<Point>, SeriesError> {
     let mut months: BTreeMap<(i32, u8), (f64, u32)> = BTreeMap::new();
     for (line, text) in body(file, text, "date,co2")? {

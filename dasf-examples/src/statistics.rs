@@ -1,27 +1,32 @@
 //! The statistics of time series: anomalies, linear trends with honest intervals, moving means.
 //!
-//! Every function is pure. A gap is `None` and stays a gap: nothing is filled in. Values are expected to be finite;
-//! [`linear_trend`], which takes data from anywhere, checks that they are.
+//! Every function is pure. A gap is `None` and stays a gap: nothing is filled in. Values are
+//! expected to be finite; [`linear_trend`], which takes data from anywhere, checks that they are.
 //!
 //! # Why the interval of a trend needs a correction
 //!
-//! The textbook interval of a regression slope assumes that the residuals are independent of each other. Those of a
-//! climate series are not: a warm month follows a warm month. Such a series holds less information than its number
-//! of values suggests, and the textbook interval is too narrow, often by a factor of three and more.
-//! [`SampleSize::Effective`] counts *n* values whose residuals have the lag-1 autocorrelation *r* as
-//! *n* (1 − *r*) / (1 + *r*) independent ones. This holds for residuals that behave like a first-order
-//! autoregressive process; where their memory is longer, the interval is still too narrow. Whatever the line misses
-//! for years on end, such as a rise that gets steeper, counts as autocorrelation too, and widens the interval a lot.
+//! The textbook interval of a regression slope assumes that the residuals are independent of each
+//! other. Those of a climate series are not: a warm month follows a warm month. Such a series holds
+//! less information than its number of values suggests, and the textbook interval is too narrow,
+//! often by a factor of three and more. [`SampleSize::Effective`] counts *n* values whose residuals
+//! have the lag-1 autocorrelation *r* as *n* (1 − *r*) / (1 + *r*) independent ones. This holds for
+//! residuals that behave like a first-order autoregressive process; where their memory is longer,
+//! the interval is still too narrow. Whatever the line misses for years on end, such as a rise that
+//! gets steeper, counts as autocorrelation too, and widens the interval a lot.
 //!
 //! # Sources
 //!
-//! * Santer, B. D. et al. (2000), Statistical significance of trends and trend differences in layer-average
-//!   atmospheric temperature time series, *J. Geophys. Res.* 105 (D6), 7337–7356, doi:10.1029/1999JD901105.
-//! * Bretherton, C. S. et al. (1999), The effective number of spatial degrees of freedom of a time-varying field,
-//!   *J. Climate* 12, 1990–2009.
-//! * World Meteorological Organization (2017), *WMO Guidelines on the Calculation of Climate Normals*, WMO-No. 1203.
-//! * von Storch, H. and F. W. Zwiers (1999), *Statistical Analysis in Climate Research*, Cambridge University Press.
-//! * Abramowitz, M. and I. A. Stegun (1964), *Handbook of Mathematical Functions*, National Bureau of Standards.
+//! * Santer, B. D. et al. (2000), Statistical significance of trends and trend differences in
+//!   layer-average atmospheric temperature time series, *J. Geophys. Res.* 105 (D6), 7337–7356,
+//!   doi:10.1029/1999JD901105.
+//! * Bretherton, C. S. et al. (1999), The effective number of spatial degrees of freedom of a
+//!   time-varying field, *J. Climate* 12, 1990–2009.
+//! * World Meteorological Organization (2017), *WMO Guidelines on the Calculation of Climate
+//!   Normals*, WMO-No. 1203.
+//! * von Storch, H. and F. W. Zwiers (1999), *Statistical Analysis in Climate Research*, Cambridge
+//!   University Press.
+//! * Abramowitz, M. and I. A. Stegun (1964), *Handbook of Mathematical Functions*, National Bureau
+//!   of Standards.
 //! * Kendall, M. and A. Stuart (1966), *The Advanced Theory of Statistics*, vol. 3, Griffin.
 
 use std::f64::consts::SQRT_2;
@@ -68,7 +73,8 @@ pub enum StatisticsError {
         /// The number that it takes.
         needed: usize,
     },
-    /// The residuals depend on each other so much that nothing is left to estimate an uncertainty from.
+    /// The residuals depend on each other so much that nothing is left to estimate an uncertainty
+    /// from.
     #[error("{count} values count as only {effective:.1} independent ones: a trend needs {needed}")]
     TooFewIndependent {
         /// The number of values that are no gaps.
@@ -78,7 +84,8 @@ pub enum StatisticsError {
         /// The number that it takes.
         needed: usize,
     },
-    /// The correction needs the autocorrelation of the residuals, and there is nothing to compute it from.
+    /// The correction needs the autocorrelation of the residuals, and there is nothing to compute
+    /// it from.
     #[error(
         "the autocorrelation is unknown: no two values off the line follow each other without a gap"
     )]
@@ -159,25 +166,26 @@ pub struct Trend {
     pub count: usize,
     /// The number of independent values that the interval is computed from
     pub effective_count: f64,
-    /// The lag-1 autocorrelation of the residuals; null where no values follow each other, or where the line meets
-    /// every value
+    /// The lag-1 autocorrelation of the residuals; null where no values follow each other, or where
+    /// the line meets every value
     pub autocorrelation: Option<f64>,
 }
 
 /// Fits a straight line by ordinary least squares, with a confidence interval for its slope.
 ///
-/// `times` and `values` have the same length; time *i* belongs to value *i*. Times increase, in any unit, and the
-/// correction for autocorrelation takes their steps as equal. The slope is in units of the values per unit of time.
+/// `times` and `values` have the same length; time *i* belongs to value *i*. Times increase, in any
+/// unit, and the correction for autocorrelation takes their steps as equal. The slope is in units
+/// of the values per unit of time.
 ///
-/// The slope is *b* = Σ (*t* − *t̄*)(*y* − *ȳ*) / Σ (*t* − *t̄*)², its standard error
-/// *s* = √( Σ *e*² / ((*m* − 2) Σ (*t* − *t̄*)²) ) with the residuals *e*, and the interval
-/// *b* ± *s* · *t*(*m* − 2), where *t* is the quantile of Student's distribution at (1 + `level`) / 2 (Santer et al.
-/// 2000; von Storch and Zwiers 1999, chapter 8). Here *m* is the number of values for
-/// [`SampleSize::Counted`]; for [`SampleSize::Effective`] it is *n* (1 − *r*) / (1 + *r*), at most *n* (Santer et al.
-/// 2000; Bretherton et al. 1999).
+/// The slope is *b* = Σ (*t* − *t̄*)(*y* − *ȳ*) / Σ (*t* − *t̄*)², its standard error *s* = √( Σ
+/// *e*² / ((*m* − 2) Σ (*t* − *t̄*)²) ) with the residuals *e*, and the interval *b* ± *s* ·
+/// *t*(*m* − 2), where *t* is the quantile of Student's distribution at (1 + `level`) / 2 (Santer
+/// et al. 2000; von Storch and Zwiers 1999, chapter 8). Here *m* is the number of values for
+/// [`SampleSize::Counted`]; for [`SampleSize::Effective`] it is *n* (1 − *r*) / (1 + *r*), at most
+/// *n* (Santer et al. 2000; Bretherton et al. 1999).
 ///
-/// The autocorrelation *r* is Σ *eᵢ eᵢ₊₁* / √(Σ *eᵢ*² Σ *eᵢ₊₁*²) over the neighbours that both have a value, so that
-/// values on either side of a gap are not taken for neighbours.
+/// The autocorrelation *r* is Σ *eᵢ eᵢ₊₁* / √(Σ *eᵢ*² Σ *eᵢ₊₁*²) over the neighbours that both have
+/// a value, so that values on either side of a gap are not taken for neighbours.
 ///
 /// **With [`SampleSize::Counted`] the interval of an autocorrelated series is too narrow**: see the
 /// [module documentation](self).
@@ -199,12 +207,14 @@ pub struct Trend {
 /// # Errors
 ///
 /// * [`StatisticsError::Level`] where `level` is not between 0 and 1.
-/// * [`StatisticsError::LengthMismatch`], [`StatisticsError::NotFinite`] and [`StatisticsError::NotIncreasing`] where
-///   `times` and `values` are not as described.
-/// * [`StatisticsError::TooFewValues`] below three values, [`StatisticsError::TooFewIndependent`] where the
-///   autocorrelation leaves less than three.
-/// * [`StatisticsError::NoAutocorrelation`] where the correction needs an autocorrelation and there is none.
-/// * [`StatisticsError::Overflow`] where the numbers are so large or small that sums of squares leave their range.
+/// * [`StatisticsError::LengthMismatch`], [`StatisticsError::NotFinite`] and
+///   [`StatisticsError::NotIncreasing`] where `times` and `values` are not as described.
+/// * [`StatisticsError::TooFewValues`] below three values, [`StatisticsError::TooFewIndependent`]
+///   where the autocorrelation leaves less than three.
+/// * [`StatisticsError::NoAutocorrelation`] where the correction needs an autocorrelation and there
+///   is none.
+/// * [`StatisticsError::Overflow`] where the numbers are so large or small that sums of squares
+///   leave their range.
 pub fn linear_trend(
     times: &[f64],
     values: &[Option<f64>],
@@ -398,14 +408,16 @@ fn lag_one_autocorrelation(residuals: &[Option<f64>]) -> Option<f64> {
         .then(|| correlation.clamp(-1.0, 1.0))
 }
 
-/// How many standard errors the interval reaches to either side: the `t` with P(|T| < `t`) = `level`, where T has
-/// Student's distribution with `freedom` >= 1 degrees of freedom, not necessarily a whole number.
+/// How many standard errors the interval reaches to either side: the `t` with P(|T| < `t`) =
+/// `level`, where T has Student's distribution with `freedom` >= 1 degrees of freedom, not
+/// necessarily a whole number.
 ///
-/// Below 10⁴ degrees of freedom the probability, an incomplete beta function (Abramowitz and Stegun 1964, 26.7.1 and
-/// 26.5.27), is inverted by bisection: always the smaller of P(|T| < t) and P(|T| > t), so that no digits cancel
-/// however close the level is to 0 or 1. From there on it is the expansion around the normal quantile (26.7.5). Both
-/// are good to eleven digits. The quantile of `statrs` itself is not: in version 0.18 it is ten times too large at
-/// 10⁶ degrees of freedom and the level 0.5, and does not end at 10⁹ and 10⁻⁹.
+/// Below 10⁴ degrees of freedom the probability, an incomplete beta function (Abramowitz and Stegun
+/// 1964, 26.7.1 and 26.5.27), is inverted by bisection: always the smaller of P(|T| < t) and its
+/// complement, so that no digits cancel however close the level is to 0 or 1. From there on it is
+/// the expansion around the normal quantile (26.7.5). Both are good to eleven digits. The quantile
+/// of `statrs` itself is not: in version 0.18 it is ten times too large at 10⁶ degrees of freedom
+/// and the level 0.5, and does not end at 10⁹ and 10⁻⁹.
 fn student_t(level: f64, freedom: f64) -> f64 {
     if freedom >= 1e4 {
         let z = SQRT_2
@@ -434,7 +446,8 @@ fn student_t(level: f64, freedom: f64) -> f64 {
             beta_reg(freedom / 2.0, 0.5, 1.0 / (1.0 + ratio)) > 1.0 - level
         }
     };
-    // The bits of positive numbers are in the order of the numbers, so 64 halvings find the nearest one.
+    // The bits of positive numbers are in the order of the numbers, so 64 halvings find the nearest
+    // one.
     let (mut below, mut above) = (0, f64::MAX.to_bits());
     while above - below > 1 {
         let middle = below + (above - below) / 2;
@@ -457,8 +470,8 @@ fn month_index(point: &Point) -> Result<usize, StatisticsError> {
 
 /// The mean of each calendar month over a base period: January first, in the unit of the points.
 ///
-/// At least four fifths of the years must have the month, as the WMO asks of a climate normal (WMO-No. 1203). A
-/// trend within the base period is not removed; [`seasonal_cycle`] does that.
+/// At least four fifths of the years must have the month, as the WMO asks of a climate normal
+/// (WMO-No. 1203). A trend within the base period is not removed; [`seasonal_cycle`] does that.
 ///
 /// ```
 /// use dasf_examples::{series::by_name, statistics::climatology};
@@ -474,7 +487,8 @@ fn month_index(point: &Point) -> Result<usize, StatisticsError> {
 /// # Errors
 ///
 /// * [`StatisticsError::EmptyBase`] where the base period has no year.
-/// * [`StatisticsError::TooFewYears`] where a calendar month has a value in less than four fifths of the years.
+/// * [`StatisticsError::TooFewYears`] where a calendar month has a value in less than four fifths
+///   of the years.
 /// * [`StatisticsError::NotAMonth`] where a point has no calendar month.
 pub fn climatology(
     points: &[Point],
@@ -490,10 +504,11 @@ pub fn climatology(
     Ok(months.map(|month| month.mean_value))
 }
 
-/// The departure of each point from the value of its calendar month, in the unit of the points; a gap stays one.
+/// The departure of each point from the value of its calendar month, in the unit of the points; a
+/// gap stays one.
 ///
-/// `cycle` holds twelve values, January first: a [`climatology`] for anomalies against a base period, or a
-/// [`seasonal_cycle`] to take the seasons out and leave mean and trend as they are.
+/// `cycle` holds twelve values, January first: a [`climatology`] for anomalies against a base
+/// period, or a [`seasonal_cycle`] to take the seasons out and leave mean and trend as they are.
 ///
 /// ```
 /// use dasf_examples::{series::by_name, statistics::{anomalies, climatology}};
@@ -524,14 +539,15 @@ pub fn anomalies(points: &[Point], cycle: &[f64; 12]) -> Result<Vec<Point>, Stat
         .collect()
 }
 
-/// The mean annual cycle, free of trend: twelve departures from the annual mean, January first, in the unit of the
-/// points. They add up to zero.
+/// The mean annual cycle, free of trend: twelve departures from the annual mean, January first, in
+/// the unit of the points. They add up to zero.
 ///
-/// Fits *y* = *b t* + *s*(calendar month) by least squares, all at once: *b* is
-/// Σ (*t* − *t̄*ₘ)(*y* − *ȳ*ₘ) / Σ (*t* − *t̄*ₘ)², where *t̄*ₘ and *ȳ*ₘ are the means over the calendar month of each
-/// value, and *s*ₘ = *ȳ*ₘ − *b t̄*ₘ (the "within" estimator of the analysis of covariance). Neither the trend nor gaps
-/// leak into the cycle, and [`linear_trend`] after taking the cycle out finds the slope of the joint fit. Its standard
-/// error does not know of the eleven degrees of freedom that the cycle took, which matters in a few years of data only.
+/// Fits *y* = *b t* + *s*(calendar month) by least squares, all at once: *b* is Σ (*t* − *t̄*ₘ)(*y*
+/// − *ȳ*ₘ) / Σ (*t* − *t̄*ₘ)², where *t̄*ₘ and *ȳ*ₘ are the means over the calendar month of each
+/// value, and *s*ₘ = *ȳ*ₘ − *b t̄*ₘ (the "within" estimator of the analysis of covariance). Neither
+/// the trend nor gaps leak into the cycle, and [`linear_trend`] after taking the cycle out finds
+/// the slope of the joint fit. Its standard error does not know of the eleven degrees of freedom
+/// that the cycle took, which matters in a few years of data only.
 ///
 /// ```
 /// use dasf_examples::{series::by_name, statistics::seasonal_cycle};
@@ -607,15 +623,15 @@ impl Months {
 
 /// The centred moving mean of equally spaced values: one for each of them, in their unit.
 ///
-/// An odd window of 2*k* + 1 takes the mean of a value and the *k* on either side. An even window of 2*k* has no
-/// middle, so it takes *k* on either side and counts the two outermost by half: for twelve monthly values this is the
-/// usual mean over a year that leaves no seasonal cycle (the "2 × 12" moving average; Kendall and Stuart 1966).
-/// The weights then still add up to the window.
+/// An odd window of 2*k* + 1 takes the mean of a value and the *k* on either side. An even window
+/// of 2*k* has no middle, so it takes *k* on either side and counts the two outermost by half: for
+/// twelve monthly values this is the usual mean over a year that leaves no seasonal cycle (the "2 ×
+/// 12" moving average; Kendall and Stuart 1966). The weights then still add up to the window.
 ///
-/// Gaps, and what lies beyond the ends, are left out, and the mean is that of the rest. Where less than `min_count`
-/// is left (an outermost value of an even window counting by half), the result is a gap. With a `min_count` below
-/// `window`, a gap in a series with seasons shifts the mean towards the seasons that are there. The work is the
-/// number of values times the window.
+/// Gaps, and what lies beyond the ends, are left out, and the mean is that of the rest. Where less
+/// than `min_count` is left (an outermost value of an even window counting by half), the result is
+/// a gap. With a `min_count` below `window`, a gap in a series with seasons shifts the mean towards
+/// the seasons that are there. The work is the number of values times the window.
 ///
 /// ```
 /// use dasf_examples::statistics::moving_mean;
@@ -666,10 +682,11 @@ mod tests {
     use super::*;
     use crate::series::SeriesName;
 
-    // The reference values were computed from the same files with Python 3, numpy 2.4.6 and scipy 1.17.1, from the
-    // formulas that the functions cite: `scipy.stats.linregress` for lines, `scipy.stats.t.ppf` for quantiles,
-    // `numpy.linalg.lstsq` on time and twelve month indicators for the seasonal cycle, and
-    // `numpy.convolve(values, [.5, 1, …, 1, .5] / 12, 'valid')` for the moving mean.
+    // The reference values were computed from the same files with Python 3, numpy 2.4.6 and scipy
+    // 1.17.1, from the formulas that the functions cite: `scipy.stats.linregress` for lines,
+    // `scipy.stats.t.ppf` for quantiles, `numpy.linalg.lstsq` on time and twelve month indicators
+    // for the seasonal cycle, and `numpy.convolve(values, [.5, 1, …, 1, .5] / 12, 'valid')` for the
+    // moving mean.
 
     fn close(value: f64, reference: f64) {
         let error = (value - reference).abs();
@@ -745,7 +762,8 @@ mod tests {
         }
     }
 
-    // Anscombe, F. J. (1973), Graphs in statistical analysis, The American Statistician 27, 17-21: the first set.
+    // Anscombe, F. J. (1973), Graphs in statistical analysis, The American Statistician 27, 17-21:
+    // the first set.
     #[test]
     fn the_line_through_anscombes_first_set() {
         let times: Vec<f64> = (4..15).map(f64::from).collect();
@@ -795,7 +813,8 @@ mod tests {
         close(trend.lower, 0.007767754207813648);
         close(trend.upper, 0.019213825203432622);
 
-        // The rise bends away from its line for years on end, which leaves four independent values of 521.
+        // The rise bends away from its line for years on end, which leaves four independent values
+        // of 521.
         let trend = seasonless_trend(SeriesName::Co2, 0.95, SampleSize::Effective);
         close(trend.slope, 1.3389430564111626);
         close(trend.standard_error, 0.1041593481656904);
@@ -1072,7 +1091,8 @@ mod tests {
     fn windows_of_any_size() {
         let values = [Some(1.0), None, Some(4.0)];
         assert_eq!(moving_mean(&values, 1, 1).unwrap(), values);
-        // Two values count 1/2, 1, 1/2: the outermost 1 and 4 of the gap in the middle add up to one value.
+        // Two values count 1/2, 1, 1/2: the outermost 1 and 4 of the gap in the middle add up to
+        // one value.
         assert_eq!(
             moving_mean(&values, 2, 1).unwrap(),
             [Some(1.0), Some(2.5), Some(4.0)]

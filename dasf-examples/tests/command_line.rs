@@ -1,4 +1,5 @@
-//! The command line of a module, as a person or a script sees it: what is printed, and with which exit code.
+//! The command line of a module, as a person or a script sees it: what is printed, and with which
+//! exit code.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]

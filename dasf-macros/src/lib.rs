@@ -1,9 +1,9 @@
 //! The attributes of `dasf`. The crate `dasf` re-exports and documents them.
 //!
-//! One expansion has four phases, each with types of its own: the attributes are read (`options`), the annotated
-//! `mod` becomes a model (`model`, with `docs` and `types`), which is checked on the way, and the model is written
-//! as code (`expand`). Every mistake found is reported, each where it was made, and the user's own items are
-//! always kept, so that one mistake does not cause the next.
+//! One expansion has four phases, each with types of its own: the attributes are read (`options`),
+//! the annotated `mod` becomes a model (`model`, with `docs` and `types`), which is checked on the
+//! way, and the model is written as code (`expand`). Every mistake found is reported, each where it
+//! was made, and the user's own items are always kept, so that one mistake does not cause the next.
 
 mod docs;
 mod expand;

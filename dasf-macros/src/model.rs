@@ -96,7 +96,8 @@ impl Argument {
 }
 
 impl Module {
-    /// Reads an annotated `mod`, and takes the attributes inside it away, whether it succeeds or not.
+    /// Reads an annotated `mod`, and takes the attributes inside it away, whether it succeeds or
+    /// not.
     pub(crate) fn from_item(attribute: TokenStream, item: &mut ItemMod) -> Result<Self> {
         let mut errors = Error::accumulator();
         let options: ModuleOptions = errors
@@ -614,8 +615,8 @@ fn is_mutating(receiver: &syn::Receiver) -> bool {
     matches!(receiver.kind, ReceiverKind::Reference(_, _, Some(_)))
 }
 
-/// A name for generated code, made of several. Each is written behind its length, so that no two lists of names make
-/// the same.
+/// A name for generated code, made of several. Each is written behind its length, so that no two
+/// lists of names make the same.
 pub(crate) fn joined(parts: &[&Ident], suffix: &str) -> Ident {
     let mut name = "__dasf".to_owned();
     for part in parts {

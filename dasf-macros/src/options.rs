@@ -205,8 +205,8 @@ pub(crate) fn from_attribute<T: FromMeta>(attribute: &Attribute) -> Result<T> {
     }
 }
 
-/// Takes the attribute `#[dasf::NAME]`, or `#[NAME]` where it was imported, off an item. The crate may have another
-/// name.
+/// Takes the attribute `#[dasf::NAME]`, or `#[NAME]` where it was imported, off an item. The crate
+/// may have another name.
 pub(crate) fn take_member(
     attributes: &mut Vec<Attribute>,
     name: &str,
@@ -228,8 +228,8 @@ pub(crate) fn take_member(
     Some(attributes.remove(found))
 }
 
-/// Takes all attributes `#[dasf(…)]` off the items of a module that has mistakes, so that the compiler does not
-/// report them as unknown on top.
+/// Takes all attributes `#[dasf(…)]` off the items of a module that has mistakes, so that the
+/// compiler does not report them as unknown on top.
 pub(crate) fn strip_options(item: &mut ItemMod) {
     struct Strip;
     impl VisitMut for Strip {

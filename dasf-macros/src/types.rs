@@ -79,8 +79,8 @@ pub(crate) struct ResultType {
 }
 
 impl ResultType {
-    /// Looks at the type of a result. `this` stands for `Self`, and `fallible` is the path of the trait that knows
-    /// what a `Result` under another name holds.
+    /// Looks at the type of a result. `this` stands for `Self`, and `fallible` is the path of the
+    /// trait that knows what a `Result` under another name holds.
     pub(crate) fn of(
         output: &ReturnType,
         this: Option<&Type>,

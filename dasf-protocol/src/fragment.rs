@@ -1,8 +1,9 @@
 //! Payloads that do not fit one frame: cut into fragments, and put together again.
 //!
-//! The whole payload is base64-encoded once and **the base64 text** is cut; each piece travels in a frame of its
-//! own with the properties `fragment` (from 0) and `num_fragments`. A payload that fits one frame is not cut:
-//! Python's client cannot put fragments together, and the TypeScript client hangs on a single one.
+//! The whole payload is base64-encoded once and **the base64 text** is cut; each piece travels in a
+//! frame of its own with the properties `fragment` (from 0) and `num_fragments`. A payload that
+//! fits one frame is not cut: Python's client cannot put fragments together, and the TypeScript
+//! client hangs on a single one.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -21,7 +22,8 @@ use crate::properties::{Properties, key};
 /// ```
 pub fn split(base64: &str, width: usize) -> impl ExactSizeIterator<Item = &str> {
     base64.as_bytes().chunks(width).map(|piece| {
-        // Base64 is ASCII, so no cut falls inside a character; another text yields an empty piece, never a panic.
+        // Base64 is ASCII, so no cut falls inside a character; another text yields an empty piece,
+        // never a panic.
         std::str::from_utf8(piece).unwrap_or_default()
     })
 }
@@ -39,7 +41,8 @@ impl Position {
     /// Reads the position from a message's properties; `None` for a message that is whole.
     ///
     /// # Errors
-    /// [`FragmentError::Position`] when only one of the two numbers is there, or they contradict each other.
+    /// [`FragmentError::Position`] when only one of the two numbers is there, or they contradict
+    /// each other.
     pub fn of(properties: &Properties) -> Result<Option<Self>, FragmentError> {
         let number = |key| {
             let value = properties.get(key).filter(|value| !value.is_null());
@@ -91,7 +94,8 @@ fn announced_size(count: usize) -> usize {
 
 /// Puts fragments together, for many payloads at once, within a bound on memory.
 ///
-/// Fragments may come in any order and more than once. A payload that violates the rules is forgotten whole.
+/// Fragments may come in any order and more than once. A payload that violates the rules is
+/// forgotten whole.
 ///
 /// ```
 /// use std::time::Instant;
@@ -119,13 +123,13 @@ struct Partial {
     last_seen: Instant,
 }
 
-/// What one entry of a payload's list of pieces takes: a message that announces many fragments costs this much
-/// for each, before the first byte of them has come.
+/// What one entry of a payload's list of pieces takes: a message that announces many fragments
+/// costs this much for each, before the first byte of them has come.
 const ENTRY_SIZE: usize = size_of::<Option<Box<str>>>();
 /// What an unfinished payload takes besides its pieces, its key included.
 const OVERHEAD: usize = 512;
-/// The part of the limit that the announcement of one payload's fragments may take: a single message must not keep
-/// everybody else out.
+/// The part of the limit that the announcement of one payload's fragments may take: a single
+/// message must not keep everybody else out.
 const ANNOUNCEMENT_SHARE: usize = 8;
 
 impl<K: Eq + Hash> Reassembler<K> {
@@ -141,7 +145,8 @@ impl<K: Eq + Hash> Reassembler<K> {
     /// Adds a fragment. Returns the whole base64 text when it was the last one missing.
     ///
     /// # Errors
-    /// [`FragmentError::Count`] and [`FragmentError::TooLarge`]; the payload's other fragments are then dropped.
+    /// [`FragmentError::Count`] and [`FragmentError::TooLarge`]; the payload's other fragments are
+    /// then dropped.
     pub fn insert(
         &mut self,
         key: K,

@@ -1,7 +1,7 @@
 //! The JSON texts that travel on a WebSocket, one object each.
 //!
-//! A producer socket carries [`Publish`] to the broker and [`Receipt`] back; a consumer socket carries
-//! [`Delivery`] from the broker and [`Acknowledgement`] back.
+//! A producer socket carries [`Publish`] to the broker and [`Receipt`] back; a consumer socket
+//! carries [`Delivery`] from the broker and [`Acknowledgement`] back.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::properties::Properties;
 
-/// Bytes that a frame should stay below, what a broker adds included: the Django broker refuses frames of about
-/// 1,000,000 bytes, or stores them and fails every later connection.
+/// Bytes that a frame should stay below, what a broker adds included: the Django broker refuses
+/// frames of about 1,000,000 bytes, or stores them and fails every later connection.
 pub const MAX_FRAME_SIZE: usize = 1_000_000;
 
 /// Why a text from a broker is not the frame that was expected.
@@ -152,7 +152,8 @@ impl Delivery {
     /// Reads a delivery.
     ///
     /// # Errors
-    /// [`FrameError`] when the text is not JSON, or has no text `messageId` or no object `properties`.
+    /// [`FrameError`] when the text is not JSON, or has no text `messageId` or no object
+    /// `properties`.
     pub fn from_json(text: &str) -> Result<Self, FrameError> {
         serde_json::from_str(text).map_err(|error| FrameError::new("delivery", text, error))
     }

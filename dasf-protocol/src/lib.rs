@@ -1,9 +1,11 @@
-//! What DASF programs send each other over a message broker: the frames, their properties, the payload
-//! encodings, fragments, progress reports and the description of a module. No I/O happens here.
+//! What DASF programs send each other over a message broker: the frames, their properties, the
+//! payload encodings, fragments, progress reports and the description of a module. No I/O happens
+//! here.
 //!
-//! There is no published specification of the protocol. What this crate encodes was read in, and measured on,
-//! the programs that speak it: Python `demessaging` 0.6.4 with `deprogressapi` 0.4.3, the broker
-//! `dasf-broker-django` 0.0.1.dev1 with the TypeScript client inside it, and Apache Pulsar's WebSocket API.
+//! There is no published specification of the protocol. What this crate encodes was read in, and
+//! measured on, the programs that speak it: Python `demessaging` 0.6.4 with `deprogressapi` 0.4.3,
+//! the broker `dasf-broker-django` 0.0.1.dev1 with the TypeScript client inside it, and Apache
+//! Pulsar's WebSocket API.
 //!
 //! | module | what it holds |
 //! |---|---|

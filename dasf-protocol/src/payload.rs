@@ -1,8 +1,8 @@
 //! How a request, a result or an error text becomes a payload, and back.
 //!
-//! A payload is the standard base64 of a text. Two faults of existing peers shape the encodings: the TypeScript
-//! client decodes what it receives, and encodes characters up to U+00FF, as Latin-1. So [`to_json`] writes ASCII
-//! only, and [`to_text`] reads as Latin-1 what is not UTF-8.
+//! A payload is the standard base64 of a text. Two faults of existing peers shape the encodings:
+//! the TypeScript client decodes what it receives, and encodes characters up to U+00FF, as Latin-1.
+//! So [`to_json`] writes ASCII only, and [`to_text`] reads as Latin-1 what is not UTF-8.
 
 use std::borrow::Cow;
 use std::io;
@@ -34,7 +34,8 @@ pub fn decode(payload: &str) -> Result<Vec<u8>, PayloadError> {
     Ok(STANDARD.decode(payload)?)
 }
 
-/// The text in a decoded payload: as UTF-8, or as Latin-1 where it is not UTF-8. Every byte sequence has a text.
+/// The text in a decoded payload: as UTF-8, or as Latin-1 where it is not UTF-8. Every byte
+/// sequence has a text.
 ///
 /// ```
 /// use dasf_protocol::payload::to_text;

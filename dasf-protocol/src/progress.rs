@@ -1,7 +1,7 @@
 //! The report of a running call: a tree of steps, sent whole each time it changes.
 //!
-//! The shape is `deprogressapi` 0.4.3's tree report. Every node, recursively, carries every field, because the
-//! web page reads them without asking.
+//! The shape is `deprogressapi` 0.4.3's tree report. Every node, recursively, carries every field,
+//! because the web page reads them without asking.
 
 use std::fmt;
 
@@ -164,8 +164,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// The JSON schemas of a report and its parts, by the names under which a module's schema lists them. The root is
-/// `ProgressReport`.
+/// The JSON schemas of a report and its parts, by the names under which a module's schema lists
+/// them. The root is `ProgressReport`.
 pub fn schema_definitions() -> Map<String, Value> {
     let definitions = json!({
         "ProgressReport": {

@@ -30,8 +30,8 @@ pub mod key {
     pub const API_INFO: &str = "api_info";
     /// Extension: the time left for the call when it was sent, in milliseconds.
     pub const TIMEOUT_MS: &str = "x_dasf_timeout_ms";
-    /// Extension: set to `1` by a caller that publishes a request again because it does not know whether the
-    /// broker took it the first time.
+    /// Extension: set to `1` by a caller that publishes a request again because it does not know
+    /// whether the broker took it the first time.
     pub const REPEATED: &str = "x_dasf_repeated";
 }
 
@@ -51,7 +51,8 @@ pub enum MessageType {
     ApiInfo,
     /// Calls a function.
     Request,
-    /// The answer to [`Request`](Self::Request), [`Info`](Self::Info) or [`ApiInfo`](Self::ApiInfo).
+    /// The answer to [`Request`](Self::Request), [`Info`](Self::Info) or
+    /// [`ApiInfo`](Self::ApiInfo).
     Response,
     /// A report of a call that still runs.
     Progress,
@@ -143,8 +144,9 @@ pub struct UnknownStatus(pub String);
 
 /// The properties of one message.
 ///
-/// Known keys have typed accessors; all others are kept as they came, because peers pass on what they do not
-/// know. Pulsar turns every value into a string on its way, so numbers are read in both forms.
+/// Known keys have typed accessors; all others are kept as they came, because peers pass on what
+/// they do not know. Pulsar turns every value into a string on its way, so numbers are read in both
+/// forms.
 ///
 /// ```
 /// use dasf_protocol::{MessageType, Properties};

@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// How long a topic may be, in characters. Brokers accept longer names than some of their parts survive:
-/// 35 are safe everywhere, and a response topic appends up to nine characters to its module's topic.
+/// How long a topic may be, in characters. Brokers accept longer names than some of their parts
+/// survive: 35 are safe everywhere, and a response topic appends up to nine characters to its
+/// module's topic.
 pub const MAX_TOPIC_LENGTH: usize = 255;
 
 /// Why a text is no name of a topic or of a subscription.
@@ -55,7 +56,8 @@ pub enum TopicError {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Topic(Arc<str>);
 
-/// The name under which a consumer reads a topic: one or more ASCII letters, digits, `-`, `_`, `.` and `:`.
+/// The name under which a consumer reads a topic: one or more ASCII letters, digits, `-`, `_`, `.`
+/// and `:`.
 ///
 /// ```
 /// use dasf_protocol::Subscription;
@@ -100,7 +102,8 @@ impl Topic {
     /// The topic on which a caller awaits its answers: this topic, `_`, and `suffix`.
     ///
     /// # Errors
-    /// [`TopicError`] when the suffix holds a character that is not allowed, or makes the name too long.
+    /// [`TopicError`] when the suffix holds a character that is not allowed, or makes the name too
+    /// long.
     pub fn response_topic(&self, suffix: &str) -> Result<Topic, TopicError> {
         format!("{self}_{suffix}").parse()
     }

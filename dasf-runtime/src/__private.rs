@@ -46,8 +46,9 @@ pub const fn assert_argument<T: Argument>() {}
 /// Fails to compile, with a message on the user's own type, where that cannot be a result.
 pub const fn assert_returned<T: Returned>() {}
 
-/// Makes the builder of a call whose function has arguments with defaults. It is generic in the result, so that a
-/// type that is private to the module does not stand in a public trait's implementation.
+/// Makes the builder of a call whose function has arguments with defaults. It is generic in the
+/// result, so that a type that is private to the module does not stand in a public trait's
+/// implementation.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __call_builder {

@@ -34,8 +34,8 @@ pub enum AddressError {
 
 /// Where a broker is, how its topics become URLs, and what a connection presents at its door.
 ///
-/// There are two styles of URL. DASF brokers have one base URL, below which every topic has a path; Apache Pulsar
-/// has an address of host, port, tenant and namespace:
+/// There are two styles of URL. DASF brokers have one base URL, below which every topic has a path;
+/// Apache Pulsar has an address of host, port, tenant and namespace:
 ///
 /// ```
 /// use dasf_runtime::Address;
@@ -145,10 +145,12 @@ impl BaseUrl {
 }
 
 impl Address {
-    /// A DASF broker: topics are paths below `url`. A slash at the end of the URL, and a query, are fine.
+    /// A DASF broker: topics are paths below `url`. A slash at the end of the URL, and a query, are
+    /// fine.
     ///
     /// # Errors
-    /// [`AddressError::Url`] when it is not a URL with the scheme `ws` or (with the feature `tls`) `wss`.
+    /// [`AddressError::Url`] when it is not a URL with the scheme `ws` or (with the feature `tls`)
+    /// `wss`.
     pub fn websocket(url: &str) -> Result<Self, AddressError> {
         Self::websocket_pair(url, url)
     }
@@ -175,7 +177,8 @@ impl Address {
         })
     }
 
-    /// Presents a token when connecting: as `authorization: Bearer …` to Pulsar, else `authorization: Token …`.
+    /// Presents a token when connecting: as `authorization: Bearer …` to Pulsar, else
+    /// `authorization: Token …`.
     ///
     /// # Errors
     /// [`AddressError::Header`] when the token holds characters that no header may have.
@@ -203,7 +206,8 @@ impl Address {
         Ok(self)
     }
 
-    /// Whether a message id names one message only. Pulsar gives all messages of a non-persistent topic the same.
+    /// Whether a message id names one message only. Pulsar gives all messages of a non-persistent
+    /// topic the same.
     pub(crate) fn has_unique_message_ids(&self) -> bool {
         match &self.style {
             Style::Pulsar(pulsar) => pulsar.persistence != "non-persistent",

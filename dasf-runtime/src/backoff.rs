@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// Waits that double from [`Backoff::FIRST`] to [`Backoff::LONGEST`], each of them cut to a random part between a
-/// half and the whole, so that many programs that lost one broker do not come back at the same instant.
+/// Waits that double from [`Backoff::FIRST`] to [`Backoff::LONGEST`], each of them cut to a random
+/// part between a half and the whole, so that many programs that lost one broker do not come back
+/// at the same instant.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -27,8 +28,8 @@ impl Backoff {
             .mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
-    /// Starts anew if a connection lasted long enough to be a success; returns whether it did. One that is
-    /// accepted and dropped at once is none.
+    /// Starts anew if a connection lasted long enough to be a success; returns whether it did. One
+    /// that is accepted and dropped at once is none.
     pub(crate) fn is_reset_by(&mut self, lasted: Duration) -> bool {
         let is_success = lasted >= Self::SUCCESS;
         if is_success {

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Who calls, how long they wait, and whether they still do.
 ///
-/// A function that has an argument of this type receives it; it is no part of the request or of the schema.
+/// A function that has an argument of this type receives it; it is no part of the request or of the
+/// schema.
 ///
 /// ```
 /// fn refine(context: dasf_runtime::Context) -> u32 {
@@ -74,7 +75,8 @@ impl Context {
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether the result is of no use any more: the caller's time is over, or the module has to stop.
+    /// Whether the result is of no use any more: the caller's time is over, or the module has to
+    /// stop.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancellation.is_cancelled()
     }

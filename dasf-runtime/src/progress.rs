@@ -13,13 +13,15 @@ use tokio::time::Instant;
 const REPORT_ID: &str = "root";
 /// How many reports of one call may follow each other at once.
 const BURST: u32 = 20;
-/// How often a report is sent in the long run. Changes in between are sent together, the last always.
+/// How often a report is sent in the long run. Changes in between are sent together, the last
+/// always.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Tells the caller how far a call got.
 ///
-/// A function that has an argument of this type receives it open; each step made with [`step`](Self::step) is over
-/// when it is dropped, and the whole report when the function returns: well for a value, failed for an `Err`.
+/// A function that has an argument of this type receives it open; each step made with
+/// [`step`](Self::step) is over when it is dropped, and the whole report when the function returns:
+/// well for a value, failed for an `Err`.
 ///
 /// ```
 /// use dasf_runtime::ProgressReport;
@@ -42,7 +44,8 @@ pub struct ProgressReport {
 /// Takes the reports of one call, in the form of payloads.
 type Publish = Box<dyn Fn(Status, Vec<u8>) -> bool + Send + Sync>;
 
-/// Where the reports of one call go. Made by whoever runs the call; the function's [`ProgressReport`] writes to it.
+/// Where the reports of one call go. Made by whoever runs the call; the function's
+/// [`ProgressReport`] writes to it.
 #[derive(Clone)]
 pub struct ReportSink(Arc<SinkState>);
 
@@ -80,8 +83,8 @@ struct TreeState {
 }
 
 impl ProgressReport {
-    /// A report with a message and one step. As an argument's default it says what the caller sees first;
-    /// elsewhere, for instance in a test, it goes nowhere.
+    /// A report with a message and one step. As an argument's default it says what the caller sees
+    /// first; elsewhere, for instance in a test, it goes nowhere.
     pub fn new(message: impl Into<String>) -> Self {
         Self::detached(Report::new(REPORT_ID, message, 1))
     }
@@ -118,8 +121,8 @@ impl ProgressReport {
         self.change(|report| report.step_message = message);
     }
 
-    /// Begins a step below this report. It ends when the returned report is dropped, which may have steps of its
-    /// own.
+    /// Begins a step below this report. It ends when the returned report is dropped, which may have
+    /// steps of its own.
     pub fn step(&mut self, message: impl Into<String>) -> ProgressReport {
         let child = Report::new(REPORT_ID, message, 0);
         let mut path = self.path.clone();
@@ -197,8 +200,9 @@ impl fmt::Debug for ProgressReport {
 }
 
 impl ReportSink {
-    /// A sink that hands each report, as JSON of at most `size_limit` bytes, to `publish`. That must not block;
-    /// where it returns `false`, the report is kept and a later state of it sent instead.
+    /// A sink that hands each report, as JSON of at most `size_limit` bytes, to `publish`. That
+    /// must not block; where it returns `false`, the report is kept and a later state of it sent
+    /// instead.
     pub fn new(
         size_limit: usize,
         publish: impl Fn(Status, Vec<u8>) -> bool + Send + Sync + 'static,
@@ -230,8 +234,8 @@ impl ReportSink {
         }
     }
 
-    /// Ends the report of a call as its outcome says, and returns the last state to send; `None` when the function
-    /// did not report.
+    /// Ends the report of a call as its outcome says, and returns the last state to send; `None`
+    /// when the function did not report.
     pub fn finish(&self, status: Status) -> Option<Vec<u8>> {
         let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let Opened::Running(tree) = std::mem::replace(&mut *opened, Opened::Finished) else {
@@ -244,8 +248,8 @@ impl ReportSink {
         Some(self.encode(&state.root))
     }
 
-    /// The report as a payload that fits one frame: where it does not, without the steps that are over, and at
-    /// last without any.
+    /// The report as a payload that fits one frame: where it does not, without the steps that are
+    /// over, and at last without any.
     fn encode(&self, root: &Report) -> Vec<u8> {
         let fits = |json: &Vec<u8>| json.len() <= self.0.size_limit;
         let json = |report: &Report| payload::to_json(report).unwrap_or_default();

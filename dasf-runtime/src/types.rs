@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A type that can be an argument: a client writes it, a module reads it, the schema describes it. Every type that
-/// implements the three traits is one.
+/// A type that can be an argument: a client writes it, a module reads it, the schema describes it.
+/// Every type that implements the three traits is one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a DASF function",
     label = "this type lacks `Serialize`, `Deserialize` or `JsonSchema`",
@@ -17,8 +17,8 @@ pub trait Argument: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
 
 impl<T: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Argument for T {}
 
-/// A type that can be a result: a module writes it, a client reads it, the schema describes it. Every type that
-/// implements the three traits is one.
+/// A type that can be a result: a module writes it, a client reads it, the schema describes it.
+/// Every type that implements the three traits is one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a DASF function",
     label = "this type lacks `Serialize`, `Deserialize` or `JsonSchema`",
@@ -55,8 +55,8 @@ impl<T, E: Display> Fallible for Result<T, E> {
     }
 }
 
-/// Tells a `Result` from other types, whatever it is called: by a constant that only a `Result` has itself, and every
-/// other type by [`NoResult`].
+/// Tells a `Result` from other types, whatever it is called: by a constant that only a `Result` has
+/// itself, and every other type by [`NoResult`].
 #[derive(Debug)]
 pub struct ResultProbe<T>(std::marker::PhantomData<T>);
 

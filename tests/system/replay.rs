@@ -1,4 +1,5 @@
-//! Every exchange that was captured between Python programs, with our module in place of the Python one.
+//! Every exchange that was captured between Python programs, with our module in place of the Python
+//! one.
 
 use dasf::HostOptions;
 use dasf_examples::reference;

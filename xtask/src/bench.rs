@@ -71,7 +71,8 @@ fn build(arguments: &[&str]) -> io::Result<()> {
     }
 }
 
-/// Where cargo put a release binary: beside the directory of this program, whatever the target directory is.
+/// Where cargo put a release binary: beside the directory of this program, whatever the target
+/// directory is.
 fn binary(name: &str) -> io::Result<PathBuf> {
     let own = std::env::current_exe()?;
     own.parent()
@@ -134,7 +135,8 @@ fn start_broker() -> io::Result<(Running, String)> {
     }
 }
 
-/// Passes the broker's output on to standard error as long as there is any, and the URL to the sender.
+/// Passes the broker's output on to standard error as long as there is any, and the URL to the
+/// sender.
 fn follow(stdout: ChildStdout, urls: &mpsc::Sender<String>) {
     let mut lines = BufReader::new(stdout).lines();
     while let Some(Ok(line)) = lines.next() {

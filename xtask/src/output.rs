@@ -8,8 +8,8 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// The counts of a line such as `test result: ok. 12 passed; 0 failed; 1 ignored; …`, and nothing for any
-    /// other line.
+    /// The counts of a line such as `test result: ok. 12 passed; 0 failed; 1 ignored; …`, and
+    /// nothing for any other line.
     pub(crate) fn from_line(line: &str) -> Option<Self> {
         let line = without_colour(line);
         let rest = line.trim().strip_prefix("test result: ")?;

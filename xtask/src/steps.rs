@@ -82,7 +82,8 @@ impl Step {
         setting.unwrap_or_default() + &self.command.join(" ")
     }
 
-    /// Runs the command. Its standard error goes straight through, its standard output through `out`.
+    /// Runs the command. Its standard error goes straight through, its standard output through
+    /// `out`.
     fn run(&self, out: &mut impl Write) -> io::Result<Report> {
         let (program, arguments) = self
             .command

@@ -1,7 +1,7 @@
 //! Climate series and their statistics, computed where the data are.
 //!
-//! A caller names a series instead of sending it, and gets the result instead of the series. The computations are in
-//! [`statistics`](crate::statistics), the data in [`series`](crate::series).
+//! A caller names a series instead of sending it, and gets the result instead of the series. The
+//! computations are in [`statistics`](crate::statistics), the data in [`series`](crate::series).
 #![allow(clippy::module_inception)] // the file and the module in it are one thing
 
 /// Statistics of measured climate series: carbon dioxide in the air and sea surface temperature.
@@ -140,8 +140,8 @@ pub mod climate {
 
     /// The departures of a series from its mean annual cycle in a base period.
     ///
-    /// The mean of a calendar month is taken over the base period; at least four fifths of its years must have the
-    /// month.
+    /// The mean of a calendar month is taken over the base period; at least four fifths of its
+    /// years must have the month.
     ///
     /// # Arguments
     /// * `series` - The series
@@ -149,11 +149,12 @@ pub mod climate {
     /// * `base_to` - The last year of the base period
     ///
     /// # Returns
-    /// The normals of the base period, and the departure of every month of the series; gaps stay gaps
+    /// The normals of the base period, and the departure of every month of the series; gaps stay
+    /// gaps
     ///
     /// # Errors
-    /// Where a calendar month has values in less than four fifths of the base period, or the base period ends before it
-    /// starts.
+    /// Where a calendar month has values in less than four fifths of the base period, or the base
+    /// period ends before it starts.
     #[dasf::function]
     pub fn anomalies(
         series: SeriesName,
@@ -171,23 +172,23 @@ pub mod climate {
 
     /// The linear trend of a series per year, with a confidence interval.
     ///
-    /// The mean annual cycle of the years asked for is taken out first, so that the seasons neither bend the line nor
-    /// count as noise. The line is fitted by ordinary least squares.
+    /// The mean annual cycle of the years asked for is taken out first, so that the seasons neither
+    /// bend the line nor count as noise. The line is fitted by ordinary least squares.
     ///
     /// # Arguments
     /// * `series` - The series
     /// * `from` - The first year; null for the beginning of the series
     /// * `to` - The last year; null for the end of the series
     /// * `level` - The confidence level of the interval
-    /// * `sample_size` - How many independent values the months count as: `effective` corrects for their
-    ///   autocorrelation, `counted` does not and makes the interval too narrow
+    /// * `sample_size` - How many independent values the months count as: `effective` corrects for
+    ///   their autocorrelation, `counted` does not and makes the interval too narrow
     ///
     /// # Returns
     /// The slope in the unit of the series per year, and its interval
     ///
     /// # Errors
-    /// Where the years asked for hold no values, a calendar month less than two of them, or, with `effective`, less than
-    /// three independent values.
+    /// Where the years asked for hold no values, a calendar month less than two of them, or, with
+    /// `effective`, less than three independent values.
     #[dasf::function]
     pub fn trend(
         series: SeriesName,
@@ -206,21 +207,23 @@ pub mod climate {
 
     /// The linear trend of the caller's own data, with a confidence interval.
     ///
-    /// The line is fitted by ordinary least squares to the values as they are; seasons are not taken out.
+    /// The line is fitted by ordinary least squares to the values as they are; seasons are not
+    /// taken out.
     ///
     /// # Arguments
     /// * `times` - When each value was measured: increasing and equally spaced, in any unit
     /// * `values` - The values, as many as times; null where there is none
     /// * `level` - The confidence level of the interval
-    /// * `sample_size` - How many independent values the data count as: `effective` corrects for their
-    ///   autocorrelation, `counted` does not and suits values that are independent of each other
+    /// * `sample_size` - How many independent values the data count as: `effective` corrects for
+    ///   their autocorrelation, `counted` does not and suits values that are independent of each
+    ///   other
     ///
     /// # Returns
     /// The slope in units of the values per unit of time, and its interval
     ///
     /// # Errors
-    /// Where times and values are not as many, times do not increase, or there are less than three values, with `effective`
-    /// less than three independent ones.
+    /// Where times and values are not as many, times do not increase, or there are less than three
+    /// values, with `effective` less than three independent ones.
     #[dasf::function]
     pub fn trend_of(
         #[dasf(min_items = 3)] times: &[f64],
@@ -234,16 +237,18 @@ pub mod climate {
 
     /// The centred moving mean of a series.
     ///
-    /// An even window counts the two outermost months by half, so that the default of 12 months leaves no seasonal
-    /// cycle.
+    /// An even window counts the two outermost months by half, so that the default of 12 months
+    /// leaves no seasonal cycle.
     ///
     /// # Arguments
     /// * `series` - The series
     /// * `window` - The number of months of a mean
-    /// * `min_count` - The number of months that must have a value, at most `window`; null for all of them
+    /// * `min_count` - The number of months that must have a value, at most `window`; null for all
+    ///   of them
     ///
     /// # Returns
-    /// The mean around each month of the series in its unit, with no value where too few months have one
+    /// The mean around each month of the series in its unit, with no value where too few months
+    /// have one
     ///
     /// # Errors
     /// Where `min_count` is above `window`.

@@ -1,5 +1,5 @@
-//! A mirror of the Python module on which the protocol was measured: the same names, arguments, defaults,
-//! documentation, constraints and results.
+//! A mirror of the Python module on which the protocol was measured: the same names, arguments,
+//! defaults, documentation, constraints and results.
 
 // The documentation of some functions is missing, or terse, because the Python module's is.
 #![allow(missing_docs)]

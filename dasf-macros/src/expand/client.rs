@@ -51,7 +51,8 @@ pub(super) fn expand(module: &Module) -> TokenStream {
 
             #[doc = #intro]
             ///
-            /// Clones share the connections. Use it as [`super::Client`], or as [`super::blocking::Client`].
+            /// Clones share the connections. Use it as [`super::Client`], or as
+            /// [`super::blocking::Client`].
             #[derive(Debug, Clone)]
             pub struct Client<M = __p::Async> {
                 caller: __p::Caller<M>,
@@ -107,8 +108,8 @@ pub(super) fn expand(module: &Module) -> TokenStream {
     }
 }
 
-/// A client's method for a function, and the builder of its call where it has defaults. For a method of a class,
-/// the method of the class's instance.
+/// A client's method for a function, and the builder of its call where it has defaults. For a
+/// method of a class, the method of the class's instance.
 fn function_call(function: &Function, class: Option<&Class>) -> (TokenStream, TokenStream) {
     let Function {
         ident,
@@ -300,7 +301,8 @@ fn set(argument: &Argument, target: &TokenStream) -> TokenStream {
     quote!(#target.set(#name, #value);)
 }
 
-/// A builder's method for an argument that has a default: of its name, or `with_` and its name where that is taken.
+/// A builder's method for an argument that has a default: of its name, or `with_` and its name
+/// where that is taken.
 fn setter(argument: &Argument, field: &TokenStream, taken: &[String]) -> TokenStream {
     let ident = &argument.ident;
     let name = if taken.contains(&ident.to_string()) {
@@ -323,7 +325,8 @@ fn setter(argument: &Argument, field: &TokenStream, taken: &[String]) -> TokenSt
     }
 }
 
-/// The user's documentation, or a sentence where there is none: a crate may demand one of every public item.
+/// The user's documentation, or a sentence where there is none: a crate may demand one of every
+/// public item.
 fn documented(docs: &[Attribute], ident: &Ident) -> Vec<Attribute> {
     if !docs.is_empty() {
         return docs.to_vec();

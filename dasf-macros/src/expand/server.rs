@@ -45,8 +45,8 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         /// What can be called in this module, ready to be served.
         ///
         /// # Errors
-        /// When a constraint in an attribute makes no valid schema, such as a `pattern` that is no regular
-        /// expression.
+        /// When a constraint in an attribute makes no valid schema, such as a `pattern` that is no
+        /// regular expression.
         pub fn module() -> ::core::result::Result<#krate::Module, #krate::ModuleError> {
             #krate::Module::new(&__DASF_MODULE)
         }
@@ -57,8 +57,8 @@ pub(super) fn expand(module: &Module) -> TokenStream {
             #krate::__private::run(&__DASF_MODULE)
         }
 
-        // The wrappers stand inside a block of the module itself, so that the user's types and expressions mean
-        // there what they mean where they were written.
+        // The wrappers stand inside a block of the module itself, so that the user's types and
+        // expressions mean there what they mean where they were written.
         #[doc(hidden)]
         #[allow(clippy::all, clippy::pedantic)]
         static __DASF_MODULE: #krate::__private::ModuleDescriptor = {
@@ -266,8 +266,8 @@ impl Writer<'_> {
         }
     }
 
-    /// The function that takes a request's arguments apart, calls the user's and encodes the result, with the
-    /// functions that make its defaults.
+    /// The function that takes a request's arguments apart, calls the user's and encodes the
+    /// result, with the functions that make its defaults.
     fn wrapper(
         &self,
         function: &Function,
@@ -423,7 +423,8 @@ fn converted(expression: &Expr) -> TokenStream {
     }
 }
 
-/// The variable of an argument: never one that hides the function itself, which may have the same name.
+/// The variable of an argument: never one that hides the function itself, which may have the same
+/// name.
 fn local(argument: &Argument) -> Ident {
     joined(&[&argument.ident], "argument")
 }

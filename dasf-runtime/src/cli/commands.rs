@@ -121,8 +121,8 @@ async fn test_connect(cli: &Cli) -> Result<(), CliError> {
     let address = cli.connection.address()?;
     let topic = cli.topic()?;
     let shown = address.to_string();
-    // As a caller does it, because a subscription to the module's own topic could collect messages that the module
-    // should get.
+    // As a caller does it, because a subscription to the module's own topic could collect messages
+    // that the module should get.
     let connected = Caller::builder(topic.as_str())
         .address(address)
         .connect()

@@ -15,7 +15,8 @@ use super::options::Logging;
 /// The libraries that write whole handshakes, and with them tokens, at their finest level.
 const TALKATIVE: [&str; 2] = ["tungstenite", "tokio_tungstenite"];
 
-/// Starts logging as the options say. Where a program around the module has done that already, its way stays.
+/// Starts logging as the options say. Where a program around the module has done that already, its
+/// way stays.
 pub(super) fn start(options: &Logging) -> Result<(), CliError> {
     let level = if options.debug {
         LevelFilter::DEBUG

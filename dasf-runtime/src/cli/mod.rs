@@ -39,8 +39,8 @@ pub fn run(descriptor: &'static ModuleDescriptor) -> ExitCode {
 
 /// Runs the module as the given command line says; the first argument is the program's name.
 ///
-/// Prints results on standard output, and everything else on standard error. The exit code is 0 when the command
-/// did what it should, 1 when it failed, and 2 when the command line is wrong.
+/// Prints results on standard output, and everything else on standard error. The exit code is 0
+/// when the command did what it should, 1 when it failed, and 2 when the command line is wrong.
 pub fn run_with(
     descriptor: &'static ModuleDescriptor,
     arguments: impl IntoIterator<Item = OsString>,

@@ -91,7 +91,8 @@ pub(super) struct Request {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Connection {
-    /// The base URL of a DASF broker, such as `ws://localhost:8080/ws`; without it, a Pulsar is used
+    /// The base URL of a DASF broker, such as `ws://localhost:8080/ws`; without it, a Pulsar is
+    /// used
     #[arg(
         long,
         global = true,

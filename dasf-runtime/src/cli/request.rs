@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::CliError;
 
-/// Reads a request that is JSON or YAML text, the path of a file that holds such a text, or `-` for standard input.
+/// Reads a request that is JSON or YAML text, the path of a file that holds such a text, or `-` for
+/// standard input.
 pub(super) fn read(request: &str) -> Result<Value, CliError> {
     let path = Path::new(request);
     let (text, origin) = if request == "-" {

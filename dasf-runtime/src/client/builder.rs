@@ -38,8 +38,8 @@ pub enum ClientError {
     InsideRuntime,
 }
 
-/// Settles what a client connects to, and how. `C` is the client that it makes: a module's generated one, or a
-/// [`Caller`].
+/// Settles what a client connects to, and how. `C` is the client that it makes: a module's
+/// generated one, or a [`Caller`].
 ///
 /// Without an address, Pulsar's default `localhost:8080` is used, as by a module without options.
 #[must_use = "a client is made by connect()"]
@@ -142,7 +142,8 @@ impl<C: From<Caller<Async>>> ClientBuilder<C, Async> {
     /// Connects.
     ///
     /// # Errors
-    /// [`ClientError`] when topic or address are not valid, or the broker cannot be reached or refuses.
+    /// [`ClientError`] when topic or address are not valid, or the broker cannot be reached or
+    /// refuses.
     ///
     /// # Cancel safety
     /// When dropped before it is ready, nothing is left behind.
@@ -160,7 +161,8 @@ impl<C: From<Caller<Blocking>>> ClientBuilder<C, Blocking> {
     /// Connects.
     ///
     /// # Errors
-    /// [`ClientError`] when topic or address are not valid, or the broker cannot be reached or refuses.
+    /// [`ClientError`] when topic or address are not valid, or the broker cannot be reached or
+    /// refuses.
     pub fn connect(self) -> Result<C, ClientError> {
         let mode = Blocking::new().map_err(|error| ClientError::Thread(error.to_string()))?;
         let opened = mode

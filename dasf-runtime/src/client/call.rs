@@ -39,8 +39,8 @@ enum Request {
     Json(Vec<u8>),
 }
 
-/// A class of the module with its constructor's arguments, on which methods can be called. The object itself is
-/// made by the module, anew for every call.
+/// A class of the module with its constructor's arguments, on which methods can be called. The
+/// object itself is made by the module, anew for every call.
 #[derive(Debug, Clone)]
 pub struct Instance<M = Async> {
     caller: Caller<M>,
@@ -76,7 +76,8 @@ impl Fields {
             if index > 0 {
                 json.push(b',');
             }
-            // Names are Rust identifiers, or given in an attribute: never in need of more than this escaping.
+            // Names are Rust identifiers, or given in an attribute: never in need of more than this
+            // escaping.
             json.extend(payload::to_json(name).unwrap_or_default());
             json.push(b':');
             json.extend_from_slice(value);

@@ -14,7 +14,8 @@ use crate::transport::ConnectError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// No answer came in time. The call may still run: the module may be busy, or none listens on the topic.
+    /// No answer came in time. The call may still run: the module may be busy, or none listens on
+    /// the topic.
     #[error("no answer from topic {topic} within {after:?}; is a module listening there?")]
     Timeout {
         /// The module's topic.
@@ -59,7 +60,8 @@ pub enum CallError {
         /// What `serde_json` said.
         reason: String,
     },
-    /// The result is not of the type that this client expects: it may be made for another version of the module.
+    /// The result is not of the type that this client expects: it may be made for another version
+    /// of the module.
     #[error("the result is not what this client expects, at {path}: {reason}")]
     Decode {
         /// Where in the result.

@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{CallError, ModuleFailure};
 
-/// How many reports wait for a caller's handler. Each holds the whole state, so a slow handler misses none that
-/// matters when some are left out.
+/// How many reports wait for a caller's handler. Each holds the whole state, so a slow handler
+/// misses none that matters when some are left out.
 pub(super) const REPORT_CAPACITY: usize = 64;
 
 /// What came back from a module.

@@ -37,14 +37,15 @@ type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
 pub struct ClientOptions {
     /// How long a call waits for its answer, if it does not say otherwise; default 60 s.
     pub timeout: Duration,
-    /// How many calls are on their way at a time; default 1024. A further one waits until another is over.
+    /// How many calls are on their way at a time; default 1024. A further one waits until another
+    /// is over.
     pub max_in_flight: usize,
     /// The largest request, in bytes before base64, that is sent in one frame; default 700 KiB, as
-    /// [`HostOptions::max_payload_size`](crate::HostOptions::max_payload_size). Larger ones are cut into fragments, if the module can put
-    /// them together: every Rust module can.
+    /// [`HostOptions::max_payload_size`](crate::HostOptions::max_payload_size). Larger ones are cut
+    /// into fragments, if the module can put them together: every Rust module can.
     pub max_payload_size: usize,
-    /// How many bytes of fragmented answers, counted in base64, are held while their rest is awaited; default
-    /// 256 MiB over all calls together.
+    /// How many bytes of fragmented answers, counted in base64, are held while their rest is
+    /// awaited; default 256 MiB over all calls together.
     pub max_response_size: usize,
 }
 
@@ -59,10 +60,11 @@ impl Default for ClientOptions {
     }
 }
 
-/// A connected client that knows no functions: what a module's generated `Client` is made of, and what calls a
-/// module of which only the requests are known.
+/// A connected client that knows no functions: what a module's generated `Client` is made of, and
+/// what calls a module of which only the requests are known.
 ///
-/// Clones share the connections, which are closed with the last clone. `M` is [`Async`] or [`Blocking`].
+/// Clones share the connections, which are closed with the last clone. `M` is [`Async`] or
+/// [`Blocking`].
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -103,7 +105,8 @@ pub(crate) struct CallOptions {
 }
 
 impl Shared {
-    /// Opens the response topic, then the module's topic: an answer must not come before its reader.
+    /// Opens the response topic, then the module's topic: an answer must not come before its
+    /// reader.
     async fn connect(
         topic: Topic,
         transport: &dyn Transport,
@@ -395,8 +398,8 @@ impl<M> Caller<M> {
 }
 
 impl Caller<Async> {
-    /// Closes the connections, as dropping the last clone does, and waits until that is done: a program that ends at
-    /// once would cut them off. Other clones keep them open.
+    /// Closes the connections, as dropping the last clone does, and waits until that is done: a
+    /// program that ends at once would cut them off. Other clones keep them open.
     ///
     /// # Cancel safety
     /// When dropped, closing goes on in the background.

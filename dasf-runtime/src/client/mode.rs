@@ -54,8 +54,8 @@ impl Blocking {
     pub(super) fn block_on<F: Future>(&self, future: F) -> Result<F::Output, CallError> {
         let runtime = self.0.0.as_ref().ok_or(CallError::Closed)?;
         if Handle::try_current().is_ok() {
-            // Either a thread that may block, as in `spawn_blocking`, or one that runs asynchronous code. tokio
-            // tells the difference in one way only: it panics on the latter.
+            // Either a thread that may block, as in `spawn_blocking`, or one that runs asynchronous
+            // code. tokio tells the difference in one way only: it panics on the latter.
             let probe = AssertUnwindSafe(|| runtime.block_on(async {}));
             std::panic::catch_unwind(probe).map_err(|_| CallError::InsideRuntime)?;
         }

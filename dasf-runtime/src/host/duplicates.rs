@@ -12,9 +12,10 @@ const CAPACITY: usize = 4096;
 
 /// The latest requests, by the call that they belong to.
 ///
-/// A request comes again when the broker did not see its acknowledgement (then with the same message id), or when
-/// its caller did not see the broker's receipt and published it once more (then it says so). A caller may well use
-/// the same context again for a new request, so the context alone says nothing.
+/// A request comes again when the broker did not see its acknowledgement (then with the same
+/// message id), or when its caller did not see the broker's receipt and published it once more
+/// (then it says so). A caller may well use the same context again for a new request, so the
+/// context alone says nothing.
 pub(super) struct RecentRequests {
     unique_message_ids: bool,
     message_ids: HashMap<Reply, String>,

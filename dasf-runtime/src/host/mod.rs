@@ -26,14 +26,16 @@ use crate::transport::{ConnectError, Durability, Subscriber, Transport};
 use duplicates::RecentRequests;
 use replies::{Replies, Reply};
 
-/// How long the last acknowledgements, or the last answers, may take to be sent when the host stops.
+/// How long the last acknowledgements, or the last answers, may take to be sent when the host
+/// stops.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 /// After how long without a further fragment a request's fragments are dropped.
 const FRAGMENT_PATIENCE: Duration = Duration::from_secs(120);
-/// The longest `requestContext` taken, in bytes. Callers number their calls; what is remembered of each call must
-/// not depend on their moderation.
+/// The longest `requestContext` taken, in bytes. Callers number their calls; what is remembered of
+/// each call must not depend on their moderation.
 const MAX_CONTEXT_LENGTH: usize = 128;
-/// The longest time a caller can ask for: longer ones, which could overflow an instant, mean "as long as it takes".
+/// The longest time a caller can ask for: longer ones, which could overflow an instant, mean "as
+/// long as it takes".
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A module that listens on its topic. When this is dropped, it stops in the background, as
@@ -69,8 +71,8 @@ pub enum StartError {
 }
 
 impl Host {
-    /// Connects to the broker, and serves the module until [`shutdown`](Self::shutdown). A connection lost later is
-    /// made again, for as long as it takes.
+    /// Connects to the broker, and serves the module until [`shutdown`](Self::shutdown). A
+    /// connection lost later is made again, for as long as it takes.
     ///
     /// # Errors
     /// [`StartError`] when the first connection fails, or the options contradict each other.
@@ -110,8 +112,8 @@ impl Host {
         Ok(Self { stop, task })
     }
 
-    /// Stops reading, lets the calls that were accepted finish (for at most the options' drain timeout), sends
-    /// their answers and closes the connections.
+    /// Stops reading, lets the calls that were accepted finish (for at most the options' drain
+    /// timeout), sends their answers and closes the connections.
     ///
     /// # Cancel safety
     /// When dropped, stopping goes on in the background.
@@ -120,8 +122,8 @@ impl Host {
         self.ended().await;
     }
 
-    /// Waits until the host has ended, which it does when it is told to, and when the runtime of its connections
-    /// ends.
+    /// Waits until the host has ended, which it does when it is told to, and when the runtime of
+    /// its connections ends.
     ///
     /// # Cancel safety
     /// Cancel safe.

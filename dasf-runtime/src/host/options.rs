@@ -13,23 +13,24 @@ use std::time::Duration;
 pub struct HostOptions {
     /// How many calls run at a time; default five times the number of processors.
     pub max_workers: usize,
-    /// How many calls are accepted at a time, those that run included; default 1024. What comes on top is answered
-    /// with `request rejected due to queue overflow, try again later`.
+    /// How many calls are accepted at a time, those that run included; default 1024. What comes on
+    /// top is answered with `request rejected due to queue overflow, try again later`.
     pub queue_size: usize,
     /// The largest payload, in bytes before base64, that is sent in one frame; default
-    /// [`DEFAULT_MAX_PAYLOAD_SIZE`](Self::DEFAULT_MAX_PAYLOAD_SIZE). Larger ones are cut into fragments whose
-    /// base64 text has at most this length.
+    /// [`DEFAULT_MAX_PAYLOAD_SIZE`](Self::DEFAULT_MAX_PAYLOAD_SIZE). Larger ones are cut into
+    /// fragments whose base64 text has at most this length.
     pub max_payload_size: usize,
-    /// How many bytes of fragmented requests, counted in base64, are held while their rest is awaited; default
-    /// 256 MiB over all callers together.
+    /// How many bytes of fragmented requests, counted in base64, are held while their rest is
+    /// awaited; default 256 MiB over all callers together.
     pub max_request_size: usize,
-    /// How long the connection to a response topic is kept without an answer to send; default 120 s. With zero it
-    /// is closed as soon as the answer is taken.
+    /// How long the connection to a response topic is kept without an answer to send; default 120
+    /// s. With zero it is closed as soon as the answer is taken.
     pub producer_keep_alive: Duration,
-    /// How long an answer waits for the connection to its response topic; default 30 s. Then it is dropped.
+    /// How long an answer waits for the connection to its response topic; default 30 s. Then it is
+    /// dropped.
     pub producer_connection_timeout: Duration,
-    /// How many connections to response topics are kept at a time; default 512. The one unused for longest makes
-    /// room for a further one.
+    /// How many connections to response topics are kept at a time; default 512. The one unused for
+    /// longest makes room for a further one.
     pub max_response_topics: usize,
     /// How long accepted calls may go on when the host is told to stop; default 30 s.
     pub drain_timeout: Duration,
@@ -55,15 +56,16 @@ pub enum OptionsError {
 }
 
 impl HostOptions {
-    /// 700 KiB: in base64, and with its envelope, this stays below the 1,000,000 bytes that brokers take, and below
-    /// it Python's client, which cannot put fragments together, receives every result.
+    /// 700 KiB: in base64, and with its envelope, this stays below the 1,000,000 bytes that brokers
+    /// take, and below it Python's client, which cannot put fragments together, receives every
+    /// result.
     pub const DEFAULT_MAX_PAYLOAD_SIZE: usize = 700 * 1024;
 
     /// The default queue size.
     pub const DEFAULT_QUEUE_SIZE: usize = 1024;
 
-    /// The most calls that can be accepted at a time: what a counter of the operating system's threads and ours
-    /// can hold on every platform.
+    /// The most calls that can be accepted at a time: what a counter of the operating system's
+    /// threads and ours can hold on every platform.
     const MAX_QUEUE_SIZE: usize = 1 << 20;
 
     pub(super) fn checked(mut self) -> Result<Self, OptionsError> {

@@ -22,8 +22,8 @@ pub(super) struct Reply {
     pub(super) context: String,
 }
 
-/// How many answers of the dispatcher wait while the queues of their topics are full: more than any broker delivers
-/// without seeing acknowledgements.
+/// How many answers of the dispatcher wait while the queues of their topics are full: more than any
+/// broker delivers without seeing acknowledgements.
 const DEFERRED_CAPACITY: usize = 4096;
 
 /// Sends answers to response topics.
@@ -137,8 +137,8 @@ impl Replies {
         publisher.is_some_and(|publisher| publisher.try_send(message).is_ok())
     }
 
-    /// Sends an answer without a payload if that is possible now. The one who reads the topic must not wait for a
-    /// single slow caller.
+    /// Sends an answer without a payload if that is possible now. The one who reads the topic must
+    /// not wait for a single slow caller.
     pub(super) fn try_send(&self, reply: &Reply, properties: Properties) {
         self.try_send_payload(reply, properties, String::new());
     }
@@ -204,8 +204,8 @@ impl Replies {
         }
     }
 
-    /// The connection to a response topic, made if there is none; `None` while so many connections still send what
-    /// they have that no further one may be made.
+    /// The connection to a response topic, made if there is none; `None` while so many connections
+    /// still send what they have that no further one may be made.
     fn publisher(&self, topic: &Topic) -> Option<Publisher> {
         let mut publishers = self
             .publishers
@@ -234,8 +234,8 @@ impl Replies {
         Some(publisher)
     }
 
-    /// Gives up the connections that are closed, or else the one unused for longest; what it still has to send, it
-    /// sends.
+    /// Gives up the connections that are closed, or else the one unused for longest; what it still
+    /// has to send, it sends.
     fn make_room(&self, publishers: &mut HashMap<Topic, Pooled>) {
         let before = publishers.len();
         publishers.retain(|_, pooled| !pooled.publisher.is_closed());

@@ -49,8 +49,8 @@ impl Arguments {
     fn decode<T: DeserializeOwned>(&self, name: &str, value: Value) -> Result<T, Failure> {
         let decoded = if holds_whole_float(&value) {
             serde_path_to_error::deserialize(&value).or_else(|error| {
-                // To JSON Schema, 1.0 is an integer; to serde it is none. Only what serde refuses is read again,
-                // because a type that keeps numbers as they came should see them so.
+                // To JSON Schema, 1.0 is an integer; to serde it is none. Only what serde refuses
+                // is read again, because a type that keeps numbers as they came should see them so.
                 serde_path_to_error::deserialize(with_integers(value)).map_err(|_| error)
             })
         } else {

@@ -136,7 +136,8 @@ impl Literal {
     }
 }
 
-/// The generated code around a function: takes its arguments apart, calls it and encodes its result.
+/// The generated code around a function: takes its arguments apart, calls it and encodes its
+/// result.
 #[derive(Debug, Clone, Copy)]
 pub enum Handler {
     /// Runs on a thread where it may block.

@@ -82,8 +82,8 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// The report of an argument of type [`ProgressReport`]: the caller's, where the request holds one, else the
-    /// declared default.
+    /// The report of an argument of type [`ProgressReport`]: the caller's, where the request holds
+    /// one, else the declared default.
     ///
     /// # Errors
     /// [`Failure`] when what the caller sent is not a report.
@@ -113,7 +113,8 @@ impl Module {
     /// Makes a module ready to be called.
     ///
     /// # Errors
-    /// [`ModuleError`] when a schema is not one, for instance because a `pattern` is no regular expression.
+    /// [`ModuleError`] when a schema is not one, for instance because a `pattern` is no regular
+    /// expression.
     pub fn new(descriptor: &'static ModuleDescriptor) -> Result<Self, ModuleError> {
         let mut builder = SchemaBuilder::new(descriptor.members)?;
         let mut functions = HashMap::new();
@@ -222,14 +223,15 @@ impl Module {
 
     /// Runs the call that a request's payload describes.
     ///
-    /// A plain function runs on a thread of its own, an `async` one on the runtime. A panic in either is a failure
-    /// like any other.
+    /// A plain function runs on a thread of its own, an `async` one on the runtime. A panic in
+    /// either is a failure like any other.
     ///
     /// # Errors
     /// [`Failure`] when the payload is no request to this module, or the function fails.
     ///
     /// # Cancel safety
-    /// When dropped, an `async` function is dropped at its next `await`; a plain function runs to its end.
+    /// When dropped, an `async` function is dropped at its next `await`; a plain function runs to
+    /// its end.
     pub async fn call(
         &self,
         payload: &str,
@@ -239,8 +241,8 @@ impl Module {
         run(self.read(payload)?, context, report).await
     }
 
-    /// As [`Module::call`], for a task of its own on the runtime: reading a large request does not keep the other
-    /// tasks of its thread waiting.
+    /// As [`Module::call`], for a task of its own on the runtime: reading a large request does not
+    /// keep the other tasks of its thread waiting.
     pub(crate) async fn call_in_task(
         &self,
         payload: &str,
@@ -358,7 +360,8 @@ async fn run(target: Target<'_>, context: Context, report: Option<ReportSink>) -
     callable.run(invocation).await
 }
 
-/// Does work on data of this size; where that takes long, without keeping the thread's other tasks waiting.
+/// Does work on data of this size; where that takes long, without keeping the thread's other tasks
+/// waiting.
 fn without_stalling<T>(size: usize, work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());

@@ -45,7 +45,8 @@ impl FailureKind {
         }
     }
 
-    /// Splits the text of an error answer into its kind and the rest; no kind where it begins otherwise.
+    /// Splits the text of an error answer into its kind and the rest; no kind where it begins
+    /// otherwise.
     pub(crate) fn parse(text: &str) -> (Option<Self>, &str) {
         let kinds = [
             Self::Validation,

@@ -1,8 +1,9 @@
 //! The JSON schemas that a module publishes, in the form that existing peers read.
 //!
-//! Pydantic made the schemas of all modules so far, and the web component reads them with tools for draft 7. So
-//! there is no `$schema`, properties have titles, an optional value is `anyOf [T, null]`, a tuple is an array with
-//! a list in `items`, and the root of a function's schema is an object, never a `$ref`.
+//! Pydantic made the schemas of all modules so far, and the web component reads them with tools for
+//! draft 7. So there is no `$schema`, properties have titles, an optional value is `anyOf [T,
+//! null]`, a tuple is an array with a list in `items`, and the root of a function's schema is an
+//! object, never a `$ref`.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -53,8 +54,8 @@ impl SchemaBuilder {
         let settings = SchemaSettings::draft2019_09();
         let mut requests = settings.clone().for_deserialize().into_generator();
         if functions(members).any(FunctionDescriptor::reports) {
-            // Before any type of the module's own of the same name, which then gets another; and in this order,
-            // because the definitions refer to each other by these names.
+            // Before any type of the module's own of the same name, which then gets another; and in
+            // this order, because the definitions refer to each other by these names.
             requests.subschema_for::<ReportDefinition<0>>();
             requests.subschema_for::<ReportDefinition<1>>();
             requests.subschema_for::<ReportDefinition<2>>();
@@ -161,7 +162,8 @@ impl SchemaBuilder {
             }
             match argument.default {
                 None => required.push(json!(argument.name)),
-                // A default that has no JSON is left out of the schema; it still stands for a missing argument.
+                // A default that has no JSON is left out of the schema; it still stands for a
+                // missing argument.
                 Some(default) => {
                     if let Ok(default) = default() {
                         schema.insert("default".to_owned(), default);
@@ -499,8 +501,8 @@ fn method_title(class: &str, method: &str) -> String {
     camel_case(&camel_case("MethClass", class), method)
 }
 
-/// Every word capitalized, as Python's `str.title` does, with blanks for underscores: `func_name` makes
-/// `Func Name`.
+/// Every word capitalized, as Python's `str.title` does, with blanks for underscores: `func_name`
+/// makes `Func Name`.
 fn title_case(name: &str) -> String {
     let mut title = String::with_capacity(name.len());
     let mut in_word = false;

@@ -26,7 +26,8 @@ pub(super) struct Problem {
 
 impl Validator {
     pub(super) fn new(member: &str, schema: &Value) -> Result<Self, ModuleError> {
-        // 2019-09 has both what we write and what peers read: keywords beside a `$ref`, and tuples by `items`.
+        // 2019-09 has both what we write and what peers read: keywords beside a `$ref`, and tuples
+        // by `items`.
         jsonschema::options()
             .with_draft(Draft::Draft201909)
             .should_validate_formats(true)
@@ -145,7 +146,8 @@ fn quote(error: &ValidationError<'_>) -> String {
 }
 
 fn value_is_long(value: &Value) -> bool {
-    /// Counts what is written, and stops at the limit, so that a huge value costs no more than a small one.
+    /// Counts what is written, and stops at the limit, so that a huge value costs no more than a
+    /// small one.
     struct Limited(usize);
     impl Write for Limited {
         fn write_str(&mut self, text: &str) -> std::fmt::Result {

@@ -1,8 +1,8 @@
 //! How messages reach a broker and come from it, whichever broker it is.
 //!
-//! A [`Transport`] opens [`Publisher`]s and [`Subscriber`]s. Both are handles to a task that owns one connection,
-//! keeps it alive, and makes it anew for as long as the handle lives. Everything above this module is the same for
-//! every broker.
+//! A [`Transport`] opens [`Publisher`]s and [`Subscriber`]s. Both are handles to a task that owns
+//! one connection, keeps it alive, and makes it anew for as long as the handle lives. Everything
+//! above this module is the same for every broker.
 
 mod publisher;
 mod subscriber;
@@ -48,7 +48,8 @@ pub(crate) enum Durability {
 pub(crate) struct PublisherOptions {
     /// Close the connection after this long without a message; `None` keeps it.
     pub(crate) keep_alive: Option<Duration>,
-    /// Give up, and drop what is queued, after this long without a connection; `None` tries for ever.
+    /// Give up, and drop what is queued, after this long without a connection; `None` tries for
+    /// ever.
     pub(crate) connection_timeout: Option<Duration>,
 }
 
@@ -69,8 +70,8 @@ pub enum ConnectError {
     Refused {
         /// The URL, without its query.
         url: String,
-        /// The HTTP status: 401 or 403 for a login that is missing or not enough, 404 for an unknown topic or
-        /// path, 409 for a subscription that another consumer has.
+        /// The HTTP status: 401 or 403 for a login that is missing or not enough, 404 for an
+        /// unknown topic or path, 409 for a subscription that another consumer has.
         status: u16,
         /// The broker's explanation, or the status in words.
         reason: String,

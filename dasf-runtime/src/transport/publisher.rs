@@ -51,8 +51,8 @@ pub(crate) struct Queued {
     receipt: Option<oneshot::Sender<Result<(), PublishError>>>,
 }
 
-/// How often the connection may be lost over a message: one that itself makes the broker drop the connection must
-/// not do so for ever.
+/// How often the connection may be lost over a message: one that itself makes the broker drop the
+/// connection must not do so for ever.
 const MAX_LOSSES: u32 = 4;
 
 impl Queued {
@@ -65,8 +65,8 @@ impl Queued {
         }
     }
 
-    /// The frame to write now. A message that may have reached the broker before says so, because a receiver
-    /// should not run it twice.
+    /// The frame to write now. A message that may have reached the broker before says so, because a
+    /// receiver should not run it twice.
     pub(crate) fn next_frame(&mut self) -> String {
         if self.written_at.is_some() && self.message.properties.get(key::REPEATED).is_none() {
             let properties = std::mem::take(&mut self.message.properties);
@@ -118,8 +118,8 @@ impl Queued {
     }
 }
 
-/// Sends messages to one topic. Clones share the connection; it is closed when the last one is dropped and
-/// everything queued is sent.
+/// Sends messages to one topic. Clones share the connection; it is closed when the last one is
+/// dropped and everything queued is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Publisher {
     queue: mpsc::Sender<Queued>,
@@ -159,7 +159,8 @@ impl Publisher {
         first_attempt(&mut self.state).await
     }
 
-    /// Hands a message to the connection, and waits only while its queue is full. A refusal is logged.
+    /// Hands a message to the connection, and waits only while its queue is full. A refusal is
+    /// logged.
     ///
     /// # Errors
     /// The message, when the connection is closed for good.
@@ -204,8 +205,8 @@ impl Publisher {
         self.queue.is_closed()
     }
 
-    /// Gives this handle up, and waits until everything queued is sent and the connection is closed, provided that
-    /// no other handle keeps it.
+    /// Gives this handle up, and waits until everything queued is sent and the connection is
+    /// closed, provided that no other handle keeps it.
     pub(crate) async fn finish(self) {
         let Self { queue, mut state } = self;
         drop(queue);

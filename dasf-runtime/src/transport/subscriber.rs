@@ -10,7 +10,8 @@ const DELIVERY_CAPACITY: usize = 64;
 /// How many acknowledgements wait to be written before readers have to wait.
 const ACKNOWLEDGEMENT_CAPACITY: usize = 1024;
 
-/// Reads one topic. When it is dropped, the acknowledgements given are still sent, then the connection is closed.
+/// Reads one topic. When it is dropped, the acknowledgements given are still sent, then the
+/// connection is closed.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     deliveries: mpsc::Receiver<Delivery>,
@@ -64,11 +65,13 @@ impl Subscriber {
 
     /// Tells the broker that a message need not come again.
     pub(crate) async fn acknowledge(&self, message_id: String) {
-        // On a connection closed for good nothing can be acknowledged; the broker will deliver it again.
+        // On a connection closed for good nothing can be acknowledged; the broker will deliver it
+        // again.
         let _ = self.acknowledgements.send(message_id).await;
     }
 
-    /// Stops reading, and waits until the acknowledgements given are sent and the connection is closed.
+    /// Stops reading, and waits until the acknowledgements given are sent and the connection is
+    /// closed.
     pub(crate) async fn finish(self) {
         let Self {
             deliveries,

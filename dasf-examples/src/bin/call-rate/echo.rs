@@ -1,4 +1,5 @@
-//! What the machine can do at best: frames of a call's size, sent back by a process that does nothing else.
+//! What the machine can do at best: frames of a call's size, sent back by a process that does
+//! nothing else.
 
 use std::collections::VecDeque;
 use std::error::Error;

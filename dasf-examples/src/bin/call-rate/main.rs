@@ -1,6 +1,7 @@
 //! Measures how many calls a second a module answers over a broker, beside a bare WebSocket echo.
 //!
-//! The module must be [`dasf_examples::arithmetic`]; its `add` is called. `cargo xtask bench` starts everything.
+//! The module must be [`dasf_examples::arithmetic`]; its `add` is called. `cargo xtask bench`
+//! starts everything.
 
 #![allow(clippy::print_stdout)] // this program speaks to a person
 

@@ -19,9 +19,11 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(super) type Sink = SplitSink<Socket, Message>;
 pub(super) type Stream = SplitStream<Socket>;
 
-/// How long a handshake may take: Pulsar answers it only when the topic is ready, which takes its time.
+/// How long a handshake may take: Pulsar answers it only when the topic is ready, which takes its
+/// time.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The largest frame taken from a broker: brokers hand on frames of about 1 MB, some are set higher.
+/// The largest frame taken from a broker: brokers hand on frames of about 1 MB, some are set
+/// higher.
 const MAX_FRAME_SIZE: usize = 16 << 20;
 /// How much of a broker's explanation is kept.
 const MAX_REASON_LENGTH: usize = 300;
@@ -101,7 +103,8 @@ fn io_reason(error: &std::io::Error) -> String {
     }
 }
 
-/// What the broker wrote below its status, where that is a short text and no page; else the status in words.
+/// What the broker wrote below its status, where that is a short text and no page; else the status
+/// in words.
 fn refusal(response: &Response<Option<Vec<u8>>>) -> String {
     let body = response.body().as_deref().unwrap_or_default();
     let body = String::from_utf8_lossy(body);

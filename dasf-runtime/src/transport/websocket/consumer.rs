@@ -78,8 +78,8 @@ async fn serve(
     let liveness = Liveness::new();
     // What the reading half itself acknowledges: frames that nobody can read.
     let (unreadable, mut passed_over) = mpsc::channel(BATCH);
-    // Both halves run at once, so that acknowledgements go out while a slow reader holds up the deliveries; and a
-    // broker that neither sends nor reads is noticed.
+    // Both halves run at once, so that acknowledgements go out while a slow reader holds up the
+    // deliveries; and a broker that neither sends nor reads is noticed.
     tokio::select! {
         written = write(sink, acknowledgements, &mut passed_over) => match written {
             Ok(()) => End::Finished,
@@ -90,7 +90,8 @@ async fn serve(
     }
 }
 
-/// Reads deliveries until the connection ends, and returns why it did; never returns once nobody reads them.
+/// Reads deliveries until the connection ends, and returns why it did; never returns once nobody
+/// reads them.
 async fn read(
     mut stream: Stream,
     topic: &Topic,
@@ -101,7 +102,8 @@ async fn read(
     loop {
         let frame = tokio::select! {
             frame = stream.next() => frame,
-            // The last acknowledgements are still to be written, so this must not end the connection.
+            // The last acknowledgements are still to be written, so this must not end the
+            // connection.
             () = deliveries.closed() => std::future::pending().await,
         };
         let text = match frame {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often a ping is sent: Pulsar closes what is idle for 300 s, and proxies in between often after 60 s.
+/// How often a ping is sent: Pulsar closes what is idle for 300 s, and proxies in between often
+/// after 60 s.
 pub(super) const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// After this long without any frame, not even a pong, the connection counts as dead.
 const SILENCE_LIMIT: Duration = Duration::from_secs(75);
@@ -14,7 +15,8 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(75);
 /// How often it is looked whether the connection is dead.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// When the broker was last heard, shared by the reading and the writing half of a connection's task.
+/// When the broker was last heard, shared by the reading and the writing half of a connection's
+/// task.
 #[derive(Debug)]
 pub(super) struct Liveness {
     last_heard: Mutex<LastHeard>,

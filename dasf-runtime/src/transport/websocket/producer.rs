@@ -31,8 +31,8 @@ const RECEIPT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long closing the connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs until every handle is dropped and everything queued is sent, or the publisher gives up as its
-/// options say.
+/// Runs until every handle is dropped and everything queued is sent, or the publisher gives up as
+/// its options say.
 pub(super) async fn run(
     endpoint: Endpoint,
     topic: Topic,
@@ -116,7 +116,8 @@ impl Unreceipted {
         self.with(|messages| messages.len())
     }
 
-    /// Takes the oldest message with this context. Brokers answer in order, so it is nearly always the first.
+    /// Takes the oldest message with this context. Brokers answer in order, so it is nearly always
+    /// the first.
     fn take(&self, context: &str) -> Option<Queued> {
         let message = self.with(|messages| {
             let index = messages
@@ -163,8 +164,8 @@ impl Unreceipted {
 }
 
 impl Producer {
-    /// Serves one connection. Breaks when the publisher's work is over; continues, with the reason, when the
-    /// connection is lost.
+    /// Serves one connection. Breaks when the publisher's work is over; continues, with the reason,
+    /// when the connection is lost.
     async fn serve(&mut self, sink: Sink, stream: Stream) -> ControlFlow<(), String> {
         let liveness = Liveness::new();
         let writer = Writer {
@@ -174,8 +175,8 @@ impl Producer {
             unreceipted: &self.unreceipted,
             last_message: &mut self.last_message,
         };
-        // All at once: a broker that waits for us to read its receipts must not wait for ever because we wait for
-        // it to read our messages, and one that does neither must be noticed.
+        // All at once: a broker that waits for us to read its receipts must not wait for ever
+        // because we wait for it to read our messages, and one that does neither must be noticed.
         let reason = tokio::select! {
             finished = writer.write(sink) => match finished {
                 Ok(()) => return ControlFlow::Break(()),
@@ -185,15 +186,16 @@ impl Producer {
             reason = liveness.death() => reason,
             reason = self.unreceipted.overdue() => reason,
         };
-        // Brokers read in order, so that a message which itself makes them drop the connection comes to be the
-        // oldest; those behind it are not to blame.
+        // Brokers read in order, so that a message which itself makes them drop the connection
+        // comes to be the oldest; those behind it are not to blame.
         self.unreceipted.with(|messages| {
             if let Some(oldest) = messages.front_mut() {
                 oldest.count_loss();
             }
         });
         if self.options.keep_alive.is_some() && self.has_nothing_to_send() {
-            // A connection for answers is made again when there is one. A sender that comes first keeps it.
+            // A connection for answers is made again when there is one. A sender that comes first
+            // keeps it.
             self.queue.close();
             if self.queue.is_empty() {
                 return ControlFlow::Break(());
@@ -211,7 +213,8 @@ impl Producer {
         limit.is_some_and(|limit| disconnected_for >= limit)
     }
 
-    /// Waits until nobody holds the publisher any more, and there is nothing to send or it took too long.
+    /// Waits until nobody holds the publisher any more, and there is nothing to send or it took too
+    /// long.
     async fn unwanted(&self) {
         let mut closed_since = None;
         loop {
@@ -314,7 +317,8 @@ impl Writer<'_> {
             if !batch.is_empty() {
                 *last_message = Instant::now();
                 batch = settle_obstructed(batch, topic, *last_message);
-                // Noted as written before they are, because this future may be dropped in the middle.
+                // Noted as written before they are, because this future may be dropped in the
+                // middle.
                 let frames = unreceipted.add(batch.drain(..));
                 for frame in frames {
                     sink.feed(frame).await?;

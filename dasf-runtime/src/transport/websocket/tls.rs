@@ -6,8 +6,8 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_tungstenite::Connector;
 
-/// The connector for all connections. The provider of the cryptography is named here, because rustls cannot choose
-/// one, and panics, in a program that happens to link two.
+/// The connector for all connections. The provider of the cryptography is named here, because
+/// rustls cannot choose one, and panics, in a program that happens to link two.
 ///
 /// # Errors
 /// What is wrong, in words, when the provider supports no version of TLS.
