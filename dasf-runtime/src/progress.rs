@@ -1,5 +1,6 @@
 //! Reporting the progress of a running call.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +14,10 @@ use tokio::time::Instant;
 const REPORT_ID: &str = "root";
 /// How many reports of one call may follow each other at once.
 const BURST: u32 = 20;
+/// How many steps below one report are kept, besides those that run. Beyond it, those that ended
+/// are left out, the oldest first, and the failed ones last: a loop over a million files must not
+/// send, or hold, a million steps.
+const MAX_STEPS_KEPT: usize = 100;
 /// How often a report is sent in the long run. Changes in between are sent together, the last
 /// always.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -37,8 +42,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// ```
 pub struct ProgressReport {
     tree: Arc<Tree>,
-    /// Where this report stands: the indices of the children that lead to it.
-    path: Vec<usize>,
+    /// Where this report stands: the numbers of the steps that lead to it.
+    path: Vec<u64>,
 }
 
 /// Takes the reports of one call, in the form of payloads.
@@ -71,7 +76,7 @@ struct Tree {
 }
 
 struct TreeState {
-    root: Report,
+    root: Node,
     /// How many reports may be sent at once.
     allowance: u32,
     refilled: Instant,
@@ -80,6 +85,78 @@ struct TreeState {
     /// A task is waiting to send the change.
     is_scheduled: bool,
     is_finished: bool,
+}
+
+/// A report with the steps below it.
+struct Node {
+    /// The report itself; its list of children stays empty.
+    report: Report,
+    /// The steps by their numbers.
+    steps: BTreeMap<u64, Node>,
+    /// The number of the next step.
+    next: u64,
+    /// How many steps that ended are not kept any more.
+    folded: u64,
+}
+
+impl Node {
+    fn new(mut report: Report) -> Self {
+        let children = std::mem::take(&mut report.children);
+        let steps: BTreeMap<u64, Node> = (0..).zip(children.into_iter().map(Self::new)).collect();
+        let next = steps.len() as u64;
+        Self {
+            report,
+            steps,
+            next,
+            folded: 0,
+        }
+    }
+
+    /// Begins a step, and returns its number.
+    fn begin(&mut self, step: Report) -> u64 {
+        if self.steps.len() >= MAX_STEPS_KEPT {
+            let oldest = |status| {
+                let mut steps = self.steps.iter();
+                steps.find(|(_, step)| step.report.status == status)
+            };
+            let left_out = oldest(Status::Success).or_else(|| oldest(Status::Error));
+            if let Some(oldest) = left_out.map(|(&number, _)| number) {
+                self.steps.remove(&oldest);
+                self.folded += 1;
+            }
+        }
+        let number = self.next;
+        self.next += 1;
+        self.steps.insert(number, Self::new(step));
+        number
+    }
+
+    /// Ends this and everything below it that still runs.
+    fn end_running(&mut self, status: Status) {
+        if self.report.status == Status::Running {
+            self.report.status = status;
+        }
+        for step in self.steps.values_mut() {
+            step.end_running(status);
+        }
+    }
+
+    /// The report as it is sent. Where steps were left out, their number is scaled down with them,
+    /// because readers take the part that is done from the steps that they see.
+    fn to_wire(&self) -> Report {
+        let children: Vec<Report> = self.steps.values().map(Node::to_wire).collect();
+        let is_over = |child: &&Report| child.status != Status::Running;
+        let kept = children.iter().filter(is_over).count() as u64;
+        let mut wire = self.report.clone();
+        if self.folded > 0 {
+            let scaled = u128::from(wire.steps) * u128::from(kept);
+            let scaled = scaled.div_ceil(u128::from(kept + self.folded));
+            let scaled = u64::try_from(scaled).unwrap_or(u64::MAX);
+            wire.steps = scaled.max(children.len() as u64);
+        }
+        wire.children = children;
+        wire
+    }
 }
 
 impl ProgressReport {
@@ -105,7 +182,7 @@ impl ProgressReport {
 
     /// The report as it is sent.
     pub fn to_wire(&self) -> Report {
-        self.tree.lock().root.clone()
+        self.tree.lock().root.to_wire()
     }
 
     /// Says how many steps there will be below this report.
@@ -124,12 +201,13 @@ impl ProgressReport {
     /// Begins a step below this report. It ends when the returned report is dropped, which may have
     /// steps of its own.
     pub fn step(&mut self, message: impl Into<String>) -> ProgressReport {
-        let child = Report::new(REPORT_ID, message, 0);
+        let step = Report::new(REPORT_ID, message, 0);
         let mut path = self.path.clone();
-        self.change(|report| {
-            path.push(report.children.len());
-            report.children.push(child);
-        });
+        let mut state = self.tree.lock();
+        if let Some(node) = state.node(&self.path) {
+            path.push(node.begin(step));
+        }
+        self.tree.changed(state);
         Self {
             tree: Arc::clone(&self.tree),
             path,
@@ -151,30 +229,14 @@ impl ProgressReport {
 
     fn change(&self, edit: impl FnOnce(&mut Report)) {
         let mut state = self.tree.lock();
-        let mut node = Some(&mut state.root);
-        for &index in &self.path {
-            node = node.and_then(|report| report.children.get_mut(index));
+        let Some(node) = state.node(&self.path) else {
+            return;
+        };
+        let before = node.report.clone();
+        edit(&mut node.report);
+        if node.report != before {
+            self.tree.changed(state);
         }
-        if let Some(report) = node {
-            let before = (
-                report.status,
-                report.steps,
-                report.children.len(),
-                report.step_message.len(),
-            );
-            let message = report.step_message.clone();
-            edit(report);
-            let after = (
-                report.status,
-                report.steps,
-                report.children.len(),
-                report.step_message.len(),
-            );
-            if before == after && message == report.step_message {
-                return;
-            }
-        }
-        self.tree.changed(state);
     }
 }
 
@@ -244,8 +306,8 @@ impl ReportSink {
         drop(opened);
         let mut state = tree.lock();
         state.is_finished = true;
-        end_running(&mut state.root, status);
-        Some(self.encode(&state.root))
+        state.root.end_running(status);
+        Some(self.encode(&state.root.to_wire()))
     }
 
     /// The report as a payload that fits one frame: where it does not, without the steps that are
@@ -279,16 +341,6 @@ impl fmt::Debug for ReportSink {
     }
 }
 
-/// Ends a report and everything below it that still runs.
-fn end_running(report: &mut Report, status: Status) {
-    if report.status == Status::Running {
-        report.status = status;
-    }
-    for child in &mut report.children {
-        end_running(child, status);
-    }
-}
-
 /// Removes the steps that ended well.
 fn prune(report: &mut Report) {
     report
@@ -300,7 +352,7 @@ fn prune(report: &mut Report) {
 impl Tree {
     fn new(sink: Option<ReportSink>, root: Report) -> Self {
         let state = TreeState {
-            root,
+            root: Node::new(root),
             allowance: BURST,
             refilled: Instant::now(),
             is_dirty: false,
@@ -337,7 +389,8 @@ impl Tree {
     fn send_if_allowed(&self, state: &mut TreeState) {
         let Some(sink) = &self.sink else { return };
         if state.take_allowance() {
-            let sent = (sink.0.publish)(state.root.status, sink.encode(&state.root));
+            let wire = state.root.to_wire();
+            let sent = (sink.0.publish)(wire.status, sink.encode(&wire));
             state.is_dirty = !sent;
         }
     }
@@ -358,6 +411,14 @@ impl Tree {
 }
 
 impl TreeState {
+    fn node(&mut self, path: &[u64]) -> Option<&mut Node> {
+        let mut node = &mut self.root;
+        for number in path {
+            node = node.steps.get_mut(number)?;
+        }
+        Some(node)
+    }
+
     fn take_allowance(&mut self) -> bool {
         let periods = self.refilled.elapsed().as_millis() / INTERVAL.as_millis();
         if let Some(periods) = u32::try_from(periods).ok().filter(|&periods| periods > 0) {
@@ -454,6 +515,22 @@ mod tests {
             1,
             "only what runs is kept"
         );
+    }
+
+    #[test]
+    fn a_loop_of_many_steps_is_held_and_sent_in_part() {
+        let mut report = ProgressReport::new("looping").with_steps(1_000_000);
+        let mut first = report.step("running all along");
+        for index in 0..250_000 {
+            report.step(format!("step {index}"));
+        }
+        report.step("bad").fail();
+        first.set_message("still running");
+        let wire = report.to_wire();
+        assert_eq!(wire.children.len(), MAX_STEPS_KEPT);
+        assert_eq!(wire.children[0].step_message, "still running");
+        assert_eq!(wire.children[MAX_STEPS_KEPT - 1].status, Status::Error);
+        assert!((wire.fraction() - 0.25).abs() < 0.01, "{}", wire.fraction());
     }
 
     #[test]

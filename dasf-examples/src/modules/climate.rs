@@ -2,7 +2,6 @@
 //!
 //! A caller names a series instead of sending it, and gets the result instead of the series. The
 //! computations are in [`statistics`](crate::statistics), the data in [`series`](crate::series).
-#![allow(clippy::module_inception)] // the file and the module in it are one thing
 
 /// Statistics of measured climate series: carbon dioxide in the air and sea surface temperature.
 #[dasf::module(main = false)]
