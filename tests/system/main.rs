@@ -3,6 +3,7 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod by_hand;
 mod calls;
 mod client;
 mod collisions;
