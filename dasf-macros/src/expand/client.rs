@@ -28,6 +28,8 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         types.push(helper);
     }
     let intro = format!("Calls the functions of [`{name}`](super) over a message broker.");
+    // A program that only serves uses none of this; what is allowed here is what that, and code which
+    // must fit every module, would be warned of in a crate of the user's.
     quote! {
         /// A client of this module, for asynchronous code.
         #[allow(dead_code)]

@@ -29,7 +29,8 @@ pub(crate) fn module(module: &Module, item: &ItemMod) -> TokenStream {
     quote! { #item #main }
 }
 
-/// A `main()` for a module with mistakes: without one, the compiler would report that as well.
+/// A `main()` for a module with mistakes: without one, the compiler would report that as well. In a
+/// library it is dead code.
 pub(crate) fn fallback_main() -> TokenStream {
     quote! {
         #[allow(dead_code)]

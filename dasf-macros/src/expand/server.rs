@@ -57,6 +57,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
             #krate::__private::run(&__DASF_MODULE)
         }
 
+        // Lints are for code that somebody wrote; these wrappers have one shape for every function.
         // The wrappers stand inside a block of the module itself, so that the user's types and
         // expressions mean there what they mean where they were written.
         #[doc(hidden)]

@@ -150,7 +150,7 @@ impl Shared {
     /// Sends a request's JSON and returns the result's.
     async fn request(&self, json: &[u8], options: CallOptions) -> Result<Vec<u8>, CallError> {
         let timeout = options.timeout.unwrap_or(self.options.timeout);
-        let deadline = self.deadline(timeout);
+        let deadline = deadline(timeout);
         let call = async {
             let limit = self.options.max_payload_size.max(1);
             if json.len() > limit && !self.api_info().await?.speaks(extension::REQUEST_FRAGMENTS) {
@@ -171,7 +171,7 @@ impl Shared {
     /// Sends a message without payload, and returns what the named property of the answer holds.
     async fn ask(&self, message_type: MessageType, property: &str) -> Result<String, CallError> {
         let timeout = self.options.timeout;
-        let deadline = self.deadline(timeout);
+        let deadline = deadline(timeout);
         let properties = Properties::new().with_message_type(message_type);
         let exchange = self.exchange(properties, b"", deadline, None);
         let answer = self.in_time(deadline, timeout, exchange).await?;
@@ -191,13 +191,6 @@ impl Shared {
             })
         };
         self.api_info.get_or_try_init(ask).await
-    }
-
-    fn deadline(&self, timeout: Duration) -> Instant {
-        let now = Instant::now();
-        // A timeout beyond what a clock can hold is a wish to wait for ever; a year comes close.
-        now.checked_add(timeout)
-            .unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
     }
 
     async fn in_time<T>(
@@ -333,6 +326,14 @@ impl Shared {
     }
 }
 
+/// When a call that begins now is over.
+fn deadline(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    // A timeout beyond what a clock can hold is a wish to wait for ever; a year comes close.
+    now.checked_add(timeout)
+        .unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
+}
+
 /// Resolves when the broker took every message, or to the first refusal.
 async fn all_taken(
     receipts: Vec<oneshot::Receiver<Result<(), PublishError>>>,
@@ -379,9 +380,13 @@ impl<M: Mode> Caller<M> {
     }
 }
 
-impl<M> Caller<M> {
-    /// Closes the connections once everything is sent, if this is the last clone.
-    async fn finish(self) {
+impl Caller<Async> {
+    /// Closes the connections, as dropping the last clone does, and waits until that is done: a
+    /// program that ends at once would cut them off. Other clones keep them open.
+    ///
+    /// # Cancel safety
+    /// When dropped, closing goes on in the background.
+    pub async fn close(self) {
         let Some(shared) = Arc::into_inner(self.shared) else {
             return;
         };
@@ -394,17 +399,6 @@ impl<M> Caller<M> {
         drop(stop);
         publisher.finish().await;
         while reading.changed().await.is_ok() {}
-    }
-}
-
-impl Caller<Async> {
-    /// Closes the connections, as dropping the last clone does, and waits until that is done: a
-    /// program that ends at once would cut them off. Other clones keep them open.
-    ///
-    /// # Cancel safety
-    /// When dropped, closing goes on in the background.
-    pub async fn close(self) {
-        self.finish().await;
     }
 
     /// Settles what to connect to.

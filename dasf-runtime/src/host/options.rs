@@ -43,6 +43,14 @@ pub enum OptionsError {
     /// A limit is zero, so that nothing could be done.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
+    /// More calls would be accepted than can be counted.
+    #[error("queue_size ({queue_size}) must be at most {limit}")]
+    TooLarge {
+        /// The queue size given.
+        queue_size: usize,
+        /// The most that it may be.
+        limit: usize,
+    },
     /// Workers could never be busy.
     #[error(
         "queue_size ({queue_size}) must be at least max_workers ({max_workers}): it counts running calls too"
@@ -64,11 +72,11 @@ impl HostOptions {
     /// The default queue size.
     pub const DEFAULT_QUEUE_SIZE: usize = 1024;
 
-    /// The most calls that can be accepted at a time: what a counter of the operating system's
-    /// threads and ours can hold on every platform.
+    /// The most calls that can be accepted at a time. Each costs a task; a million is beyond what
+    /// one process answers, and within what a semaphore counts.
     const MAX_QUEUE_SIZE: usize = 1 << 20;
 
-    pub(super) fn checked(mut self) -> Result<Self, OptionsError> {
+    pub(super) fn checked(self) -> Result<Self, OptionsError> {
         let limits = [
             ("max_workers", self.max_workers),
             ("queue_size", self.queue_size),
@@ -89,8 +97,10 @@ impl HostOptions {
                 max_workers,
             });
         }
-        self.queue_size = queue_size.min(Self::MAX_QUEUE_SIZE);
-        self.max_workers = max_workers.min(Self::MAX_QUEUE_SIZE);
+        if queue_size > Self::MAX_QUEUE_SIZE {
+            let limit = Self::MAX_QUEUE_SIZE;
+            return Err(OptionsError::TooLarge { queue_size, limit });
+        }
         Ok(self)
     }
 }
@@ -137,6 +147,14 @@ mod tests {
             options.checked(),
             Err(OptionsError::Zero("max_payload_size"))
         );
+        let options = HostOptions {
+            queue_size: usize::MAX,
+            ..HostOptions::default()
+        };
+        assert!(matches!(
+            options.checked(),
+            Err(OptionsError::TooLarge { .. })
+        ));
         assert!(HostOptions::default().checked().is_ok());
     }
 }

@@ -189,7 +189,10 @@ impl Replies {
             response_topic,
             context,
         } = reply;
-        tracing::error!(%response_topic, context, "answer dropped: no connection to its topic");
+        tracing::error!(
+            %response_topic, context, max_response_topics = self.capacity,
+            "answer dropped: no connection to its topic, or too many to others"
+        );
     }
 
     fn message(&self, reply: &Reply, properties: Properties, payload: String) -> Outgoing {
