@@ -54,6 +54,12 @@
 //! `tls` (on by default): `wss://` addresses, with the certificates that the operating system
 //! trusts.
 
+/// Lets an error's code and details travel to callers, beside its text: implements the trait
+/// [`IntoError`](trait@IntoError).
+///
+/// Options: `code` on a struct or a variant, `skip` on a field. See
+/// [the guide](guide::modules#errors-that-programs-understand).
+pub use dasf_macros::IntoError;
 /// Makes the type of an `impl` block in a [`module`](macro@module) callable from outside: `pub fn
 /// new` is its constructor, its other public methods with `&self` or `&mut self` can be called.
 ///
@@ -75,8 +81,8 @@ pub use dasf_runtime::client::{
 };
 pub use dasf_runtime::module::{Outcome, Output};
 pub use dasf_runtime::{
-    Address, AddressError, Argument, ConnectError, Context, Failure, FailureKind, Fallible, Host,
-    HostOptions, Module, ModuleError, OptionsError, ProgressReport, Pulsar, ReportSink, Returned,
+    Address, AddressError, ConnectError, Context, Data, Failure, FailureKind, Fallible, Host,
+    HostOptions, IntoError, Module, ModuleError, OptionsError, ProgressReport, Pulsar, ReportSink,
     StartError,
 };
 

@@ -1,36 +1,36 @@
 //! The attributes of `dasf`. The crate `dasf` re-exports and documents them.
 //!
-//! One expansion has four phases, each with types of its own: the attributes are read (`options`),
-//! the annotated `mod` becomes a model (`model`, with `docs` and `types`), which is checked on the
-//! way, and the model is written as code (`expand`). Every mistake found is reported, each where it
-//! was made, and the user's own items are always kept, so that one mistake does not cause the next.
+//! One expansion has four phases, each with types of its own: the attributes are read (`options`,
+//! `constraints`), the annotated `mod` becomes a model (`model`, with `docs`, `names` and `types`),
+//! which is checked on the way (`mistakes`, `misplaced`), and the model is written as code
+//! (`expand`). Every mistake found is reported, each where it was made, and the user's own items
+//! are always kept, so that one mistake does not cause the next.
 
+mod constraints;
 mod docs;
+mod error_derive;
 mod expand;
+mod misplaced;
+mod mistakes;
 mod model;
+mod names;
 mod options;
 mod types;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as TokenStream2;
 use quote::quote;
-use syn::{ItemMod, parse_macro_input};
+use syn::{DeriveInput, Item, parse_macro_input};
 
 /// Makes a `mod` a backend module: see the crate `dasf`.
 #[proc_macro_attribute]
 pub fn module(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let mut item = parse_macro_input!(item as ItemMod);
-    let wants_main = !attribute
-        .to_string()
-        .replace(' ', "")
-        .contains("main=false");
-    match model::Module::from_item(attribute.into(), &mut item) {
-        Ok(module) => expand::module(&module, &item).into(),
-        Err(errors) => {
-            options::strip_options(&mut item);
-            let errors = errors.write_errors();
-            let main = wants_main.then(expand::fallback_main);
-            quote! { #item #errors #main }.into()
+    match parse_macro_input!(item as Item) {
+        Item::Mod(item) => expand::module(attribute.into(), item).into(),
+        other => {
+            let message = "#[dasf::module] belongs on a `mod`, with the functions inside";
+            let error = syn::Error::new_spanned(&other, message).into_compile_error();
+            quote! { #other #error }.into()
         }
     }
 }
@@ -45,6 +45,15 @@ pub fn function(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn class(_: TokenStream, item: TokenStream) -> TokenStream {
     outside_module("class", &item.into()).into()
+}
+
+/// Lets an error's code and details travel to callers: see the crate `dasf`.
+#[proc_macro_derive(IntoError, attributes(dasf))]
+pub fn into_error(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as DeriveInput);
+    error_derive::expand(&item)
+        .unwrap_or_else(darling::Error::write_errors)
+        .into()
 }
 
 /// `#[dasf::module]` takes the other attributes away, so that one which is expanded stands outside.

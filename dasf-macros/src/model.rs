@@ -2,20 +2,23 @@
 
 use std::collections::HashMap;
 
-use darling::error::Accumulator;
 use darling::{Error, Result};
 use proc_macro2::{Span, TokenStream};
-use quote::format_ident;
+use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Expr, FnArg, Ident, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, Pat,
-    Path, ReceiverKind, ReturnType, Signature, Type, UseTree, Visibility, parse_quote,
+    Attribute, Expr, FnArg, Ident, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, LitStr,
+    Pat, Path, ReceiverKind, ReturnType, Signature, Type, UseTree, Visibility, parse_quote,
 };
 
+use crate::constraints::{self, Constraint};
 use crate::docs::Docs;
+use crate::misplaced;
+use crate::mistakes::Mistakes;
+use crate::names::{Known, Names, type_path};
 use crate::options::{
-    self, ArgumentOptions, ClassOptions, ConstraintValue, DefaultOption, FunctionOptions,
+    self, ArgumentOptions, ClassOptions, DefaultOption, FunctionOptions, MethodOptions,
     ModuleOptions,
 };
 use crate::types::{ArgumentType, ResultType, Shape};
@@ -23,6 +26,8 @@ use crate::types::{ArgumentType, ResultType, Shape};
 /// Names in the module, or of a client's methods, that the macro itself uses.
 const RESERVED_IN_MODULE: [&str; 5] = ["main", "module", "client", "blocking", "Client"];
 const RESERVED_IN_CLIENT: [&str; 4] = ["connect", "builder", "caller", "new"];
+/// Keys of a request that are no arguments.
+const RESERVED_IN_REQUEST: [&str; 3] = ["func_name", "class_name", "function"];
 
 /// An annotated `mod`.
 pub(crate) struct Module {
@@ -48,12 +53,12 @@ pub(crate) struct Function {
     /// The name in requests.
     pub(crate) name: String,
     pub(crate) description: Option<String>,
-    /// The documentation comment as it stands, for the client.
-    pub(crate) docs: Vec<Attribute>,
+    /// What a client's method takes over from the user's item.
+    pub(crate) outer: Outer,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) result: ResultType,
     pub(crate) return_description: Option<String>,
-    pub(crate) return_keywords: Vec<(&'static str, ConstraintValue)>,
+    pub(crate) return_constraints: Vec<Constraint>,
     pub(crate) schema_extra: Option<Expr>,
     pub(crate) is_async: bool,
     pub(crate) is_inline: bool,
@@ -66,9 +71,19 @@ pub(crate) struct Class {
     pub(crate) ident: Ident,
     pub(crate) name: String,
     pub(crate) description: Option<String>,
-    pub(crate) docs: Vec<Attribute>,
+    pub(crate) outer: Outer,
     pub(crate) constructor: Function,
     pub(crate) methods: Vec<Function>,
+}
+
+/// The attributes of an item that count for what is generated from it, too.
+#[derive(Default)]
+pub(crate) struct Outer {
+    /// The documentation comment as it stands.
+    pub(crate) docs: Vec<Attribute>,
+    /// `#[cfg(…)]`: whether the item is there.
+    pub(crate) conditions: Vec<Attribute>,
+    pub(crate) deprecated: Option<Attribute>,
 }
 
 pub(crate) struct Argument {
@@ -79,14 +94,15 @@ pub(crate) struct Argument {
     pub(crate) default: Option<DefaultOption>,
     pub(crate) title: Option<String>,
     pub(crate) description: Option<String>,
-    pub(crate) keywords: Vec<(&'static str, ConstraintValue)>,
+    pub(crate) constraints: Vec<Constraint>,
     pub(crate) examples: Vec<Expr>,
+    pub(crate) conditions: Vec<Attribute>,
 }
 
 impl Argument {
     /// Whether a request may leave it out.
     pub(crate) fn has_default(&self) -> bool {
-        self.default.is_some() || matches!(self.ty.shape, Shape::Optional(_) | Shape::Reporter)
+        self.default.is_some() || matches!(self.ty.shape, Shape::Optional | Shape::Reporter)
     }
 
     /// Whether it is part of the request, and of a client's method.
@@ -95,11 +111,59 @@ impl Argument {
     }
 }
 
+impl Member {
+    pub(crate) fn outer(&self) -> &Outer {
+        match self {
+            Self::Function(function) => &function.outer,
+            Self::Class(class) => &class.outer,
+        }
+    }
+
+    /// The functions in it: itself, or a class's constructor and methods.
+    pub(crate) fn functions(&self) -> Vec<&Function> {
+        match self {
+            Self::Function(function) => vec![function],
+            Self::Class(class) => std::iter::once(&class.constructor)
+                .chain(&class.methods)
+                .collect(),
+        }
+    }
+}
+
+impl Outer {
+    fn of(attributes: &[Attribute]) -> Self {
+        Self {
+            docs: of_name(attributes, "doc"),
+            conditions: of_name(attributes, "cfg"),
+            deprecated: of_name(attributes, "deprecated").pop(),
+        }
+    }
+}
+
+fn of_name(attributes: &[Attribute], name: &str) -> Vec<Attribute> {
+    let attributes = attributes.iter();
+    attributes
+        .filter(|attribute| attribute.path().is_ident(name))
+        .cloned()
+        .collect()
+}
+
+/// What a `mod` gave, and what is wrong with it.
+pub(crate) struct Read {
+    /// The module, without the members that have mistakes.
+    pub(crate) module: Module,
+    pub(crate) mistakes: Result<()>,
+}
+
 impl Module {
-    /// Reads an annotated `mod`, and takes the attributes inside it away, whether it succeeds or
-    /// not.
-    pub(crate) fn from_item(attribute: TokenStream, item: &mut ItemMod) -> Result<Self> {
-        let mut errors = Error::accumulator();
+    /// Reads an annotated `mod`, and takes the attributes inside it away.
+    pub(crate) fn from_item(attribute: TokenStream, item: &mut ItemMod) -> Read {
+        let mut errors = Mistakes::default();
+        // What is wrong with the options is no reason to write no `main`.
+        let forbids_main = attribute
+            .to_string()
+            .replace(' ', "")
+            .contains("main=false");
         let options: ModuleOptions = errors
             .handle(options::from_tokens(attribute))
             .unwrap_or_default();
@@ -111,7 +175,7 @@ impl Module {
             let error = "a topic is made of letters, digits, '-' and '_'";
             errors.push(Error::custom(error).with_span(topic));
         }
-        let mut members = Vec::new();
+        let mut members: Vec<(Member, bool)> = Vec::new();
         match &mut item.content {
             None => errors.push(
                 Error::custom(
@@ -121,38 +185,50 @@ impl Module {
             ),
             Some((_, items)) => {
                 check_reserved(items, &mut errors);
-                let class_docs = class_docs(items);
-                let fallible: Path = parse_quote!(#krate::__private::Fallible);
                 let mut reader = Reader {
                     errors: &mut errors,
-                    class_docs,
+                    class_docs: class_docs(items),
+                    names: Names::of(items, &krate),
                     krate: krate.clone(),
-                    fallible,
+                    fallible: parse_quote!(#krate::__private::Fallible),
                     found_attribute: false,
                 };
-                members = items
-                    .iter_mut()
-                    .filter_map(|item| reader.member(item))
-                    .collect();
+                let mut is_class = Vec::new();
+                for item in items.iter_mut() {
+                    let before = reader.errors.len();
+                    let had_attribute = std::mem::take(&mut reader.found_attribute);
+                    let member = reader.member(item);
+                    let is_sound = reader.errors.len() == before;
+                    members.extend(member.map(|member| (member, is_sound)));
+                    is_class.push(reader.found_attribute);
+                    reader.found_attribute |= had_attribute;
+                }
                 let found_attribute = reader.found_attribute;
-                if members.is_empty() && !found_attribute {
+                let before = errors.len();
+                misplaced::take(items, &krate, &is_class, &mut errors);
+                if !found_attribute && errors.len() == before {
                     let error = "nothing here can be called; mark functions with #[dasf::function]";
                     errors.push(Error::custom(error).with_span(&item.ident));
                 }
             }
         }
-        check_names(&members, &mut errors);
-        errors.finish()?;
-        Ok(Self {
+        check_names(members.iter().map(|(member, _)| member), &mut errors);
+        let members = members.into_iter();
+        let members = members.filter_map(|(member, is_sound)| is_sound.then_some(member));
+        let module = Self {
             name: item.ident.clone(),
             krate,
             topic: options.topic.map(|topic| topic.value()),
             has_own_description: options.description.is_some(),
             description: options.description.or(docs.summary).unwrap_or_default(),
             version: options.version,
-            has_main: options.main.unwrap_or(true),
-            members,
-        })
+            has_main: options.main.unwrap_or(!forbids_main),
+            members: members.collect(),
+        };
+        Read {
+            module,
+            mistakes: errors.finish(),
+        }
     }
 }
 
@@ -169,20 +245,12 @@ fn class_docs(items: &[Item]) -> HashMap<String, Vec<Attribute>> {
         _ => None,
     });
     documented
-        .map(|(ident, attributes)| (ident.to_string(), doc_comments(attributes)))
-        .collect()
-}
-
-fn doc_comments(attributes: &[Attribute]) -> Vec<Attribute> {
-    attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("doc"))
-        .cloned()
+        .map(|(ident, attributes)| (ident.to_string(), of_name(attributes, "doc")))
         .collect()
 }
 
 /// Nothing in the module may have a name that the macro uses itself.
-fn check_reserved(items: &[Item], errors: &mut Accumulator) {
+fn check_reserved(items: &[Item], errors: &mut Mistakes) {
     for ident in items.iter().flat_map(names_of) {
         if RESERVED_IN_MODULE.contains(&ident.to_string().as_str()) {
             let error =
@@ -221,8 +289,9 @@ fn names_of(item: &Item) -> Vec<&Ident> {
     }
 }
 
-/// Two members, or two methods of a client, must not have one name.
-fn check_names(members: &[Member], errors: &mut Accumulator) {
+/// Two members, or two methods of a client, must not have one name. Members that are not always
+/// there may share it: the compiler sees whether they do.
+fn check_names<'m>(members: impl Iterator<Item = &'m Member>, errors: &mut Mistakes) {
     let mut in_module = HashMap::new();
     let mut in_client = HashMap::new();
     for member in members {
@@ -240,6 +309,9 @@ fn check_names(members: &[Member], errors: &mut Accumulator) {
             let error = format!("`{method}` is a method of every client; choose another name");
             errors.push(Error::custom(error).with_span(ident));
         }
+        if !member.outer().conditions.is_empty() {
+            continue;
+        }
         if in_module.insert(name.clone(), ()).is_some() {
             let error = format!("the name {name:?} is taken by another member of this module");
             errors.push(Error::custom(error).with_span(ident));
@@ -247,6 +319,19 @@ fn check_names(members: &[Member], errors: &mut Accumulator) {
             let error =
                 format!("the client would have two methods `{method}`; rename one of the members");
             errors.push(Error::custom(error).with_span(ident));
+        }
+        if let Member::Class(class) = member {
+            let mut names = HashMap::new();
+            let methods = class.methods.iter();
+            for method in methods.filter(|method| method.outer.conditions.is_empty()) {
+                if names.insert(&method.name, ()).is_some() {
+                    let error = format!(
+                        "the name {:?} is taken by another method of this class",
+                        method.name
+                    );
+                    errors.push(Error::custom(error).with_span(&method.ident));
+                }
+            }
         }
     }
 }
@@ -267,8 +352,9 @@ pub(crate) fn snake_case(name: &str) -> String {
 
 /// Reads the items of a module.
 struct Reader<'a> {
-    errors: &'a mut Accumulator,
+    errors: &'a mut Mistakes,
     class_docs: HashMap<String, Vec<Attribute>>,
+    names: Names,
     krate: Path,
     fallible: Path,
     /// Whether anything was meant to be callable.
@@ -280,57 +366,52 @@ impl Reader<'_> {
         self.errors.push(Error::custom(error).with_span(place));
     }
 
+    /// Reads an item that carries an attribute of ours. What carries one that is not its own is
+    /// left for those who look for misplaced ones.
     fn member(&mut self, item: &mut Item) -> Option<Member> {
-        let attributes = match item {
-            Item::Fn(item) => &mut item.attrs,
-            Item::Impl(item) => &mut item.attrs,
-            Item::Struct(item) => &mut item.attrs,
-            Item::Enum(item) => &mut item.attrs,
-            _ => return None,
-        };
-        let function = options::take_member(attributes, "function", &self.krate);
-        let class = options::take_member(attributes, "class", &self.krate);
-        self.found_attribute |= function.is_some() || class.is_some();
-        match (item, function, class) {
-            (Item::Fn(item), Some(attribute), None) => self
-                .function(&attribute, item)
-                .map(|function| Member::Function(Box::new(function))),
-            (Item::Impl(item), None, Some(attribute)) => self
-                .class(&attribute, item)
-                .map(|class| Member::Class(Box::new(class))),
-            (Item::Fn(_), _, Some(class)) => {
-                self.fail("a function takes #[dasf::function]", &class);
-                None
+        match item {
+            Item::Fn(item) => {
+                let attribute = self.attribute(&mut item.attrs, "function")?;
+                let function = self.function(&attribute, item)?;
+                Some(Member::Function(Box::new(function)))
             }
-            (_, Some(function), _) => {
-                self.fail("#[dasf::function] belongs on a function", &function);
-                None
+            Item::Impl(item) => {
+                let attribute = self.attribute(&mut item.attrs, "class")?;
+                let class = self.class(&attribute, item)?;
+                Some(Member::Class(Box::new(class)))
             }
-            (_, None, Some(class)) => {
-                self.fail(
-                    "#[dasf::class] belongs on the `impl` block with the methods",
-                    &class,
-                );
-                None
-            }
-            (_, None, None) => None,
+            _ => None,
         }
+    }
+
+    /// Takes an attribute off an item.
+    fn attribute(&mut self, attributes: &mut Vec<Attribute>, name: &str) -> Option<Attribute> {
+        let mut found = options::take_member(attributes, name, &self.krate).into_iter();
+        let first = found.next()?;
+        self.found_attribute = true;
+        if let Some(second) = found.next() {
+            self.fail(
+                format!("write one #[dasf::{name}(…)] with all options"),
+                &second,
+            );
+        }
+        Some(first)
     }
 
     fn function(&mut self, attribute: &Attribute, item: &mut ItemFn) -> Option<Function> {
-        let options: FunctionOptions = self.errors.handle(options::from_attribute(attribute))?;
-        if options.skip {
-            self.fail(
-                "a function without #[dasf::function] is not callable; `skip` is for methods",
-                attribute,
-            );
-        }
-        let docs = doc_comments(&item.attrs);
-        self.callable(&mut item.sig, options, docs, None)
+        let options: FunctionOptions = self
+            .errors
+            .handle(options::from_attribute(attribute))
+            .unwrap_or_default();
+        let outer = Outer::of(&item.attrs);
+        self.callable(&mut item.sig, options, outer, None)
     }
 
     fn class(&mut self, attribute: &Attribute, item: &mut ItemImpl) -> Option<Class> {
-        let options: ClassOptions = self.errors.handle(options::from_attribute(attribute))?;
+        let options: ClassOptions = self
+            .errors
+            .handle(options::from_attribute(attribute))
+            .unwrap_or_default();
         if let Some((path, _)) = &item.trait_ {
             self.fail(
                 "a class is an `impl` block of the type itself, not of a trait",
@@ -344,107 +425,167 @@ impl Reader<'_> {
             );
         }
         let ty = (*item.self_ty).clone();
-        let ident = match &ty {
-            Type::Path(path) if path.qself.is_none() => {
-                path.path.segments.last().map(|it| it.ident.clone())
-            }
-            _ => None,
-        };
-        let Some(ident) = ident else {
+        let ident = type_path(&ty).and_then(|path| path.path.segments.last());
+        let ident = ident.map(|segment| segment.ident.clone());
+        if ident.is_none() {
             self.fail("a class must be a type with a name", &ty);
-            return None;
-        };
-        let type_docs = self
-            .class_docs
-            .get(&ident.to_string())
-            .cloned()
-            .unwrap_or_default();
-        let docs = if type_docs.is_empty() {
-            doc_comments(&item.attrs)
-        } else {
-            type_docs
-        };
-        let parsed_docs = Docs::of(&docs);
+        }
+        let name = ident.as_ref().map(Ident::to_string).unwrap_or_default();
+        let mut outer = Outer::of(&item.attrs);
+        if let Some(docs) = self.class_docs.get(&name).filter(|docs| !docs.is_empty()) {
+            outer.docs.clone_from(docs);
+        }
+        let parsed_docs = Docs::of(&outer.docs);
 
         let mut constructor = None;
+        let mut has_constructor = false;
         let mut methods = Vec::new();
+        let mut has_method = false;
         for item in &mut item.items {
             let ImplItem::Fn(method) = item else { continue };
+            let is_constructor = method.sig.ident == "new";
+            has_constructor |= is_constructor;
+            let is_callable = matches!(method.vis, Visibility::Public(_))
+                && matches!(method.sig.inputs.first(), Some(FnArg::Receiver(_)));
+            has_method |= is_callable && !is_constructor;
             match self.method(method, &ty, &parsed_docs) {
                 Some(Method::Constructor(function)) => constructor = Some(function),
                 Some(Method::Method(function)) => methods.push(function),
                 None => {}
             }
         }
-        let Some(constructor) = constructor else {
+        let ident = ident?;
+        let is_inherent = item.trait_.is_none();
+        if is_inherent && !has_constructor {
             self.fail(
                 "a class needs a constructor, `pub fn new(…) -> Self`",
                 &ident,
             );
-            return None;
-        };
-        if methods.is_empty() {
+        }
+        if is_inherent && methods.is_empty() && !has_method {
             self.fail(
                 "a class needs a method, a `pub fn` that takes `&self`",
                 &ident,
             );
         }
+        let name = self.name(options.name.as_ref(), &ident);
         Some(Class {
-            name: options.name.unwrap_or_else(|| ident.unraw().to_string()),
+            name,
             description: options.description.or(parsed_docs.summary),
             ty,
             ident,
-            docs,
-            constructor,
+            outer,
+            constructor: constructor?,
             methods,
         })
     }
 
     fn method(&mut self, item: &mut ImplItemFn, this: &Type, class_docs: &Docs) -> Option<Method> {
-        let options = self
-            .errors
-            .handle(options::take_options::<FunctionOptions>(&mut item.attrs))?;
+        let options = options::take_options::<MethodOptions>(&mut item.attrs);
+        let options = self.errors.handle(options).flatten();
+        let has_options = options.is_some();
+        let options = options.unwrap_or_default();
         let is_public = matches!(item.vis, Visibility::Public(_));
-        if options.skip || !is_public {
-            return None;
-        }
         let is_constructor = item.sig.ident == "new";
         let receiver = match item.sig.inputs.first() {
             Some(FnArg::Receiver(receiver)) => Some(receiver),
             _ => None,
         };
-        match (is_constructor, receiver) {
-            (true, Some(receiver)) => {
-                let error = "`new` makes the object; it takes no `self`";
-                self.errors.push(Error::custom(error).with_span(receiver));
-                return None;
-            }
-            // An associated function is not callable from outside; it needs no mark to say so.
+        let ident = &item.sig.ident;
+        let mistake = match (is_constructor, receiver) {
+            _ if options.skip && is_constructor => Some((
+                "a class needs its constructor; it cannot be skipped",
+                ident.span(),
+            )),
+            _ if options.skip => return None,
+            (true, _) if !is_public => Some((
+                "the constructor is `pub`: callers name its arguments",
+                ident.span(),
+            )),
+            (true, Some(receiver)) => Some((
+                "`new` makes the object; it takes no `self`",
+                receiver.span(),
+            )),
+            (true, None) if !makes_object(&item.sig.output, this) => Some((
+                "`new` returns the object: `Self`, or `Result<Self, E>`",
+                item.sig.output.span(),
+            )),
+            // Neither a private method nor an associated function is callable; they need no mark to
+            // say so.
+            (false, _) if !is_public && has_options => Some((
+                "a private method cannot be called; make it `pub`, or remove its options",
+                ident.span(),
+            )),
+            (false, None) if has_options => Some((
+                "a function without `self` cannot be called; add `&self`, or move it out of the \
+                 `impl` block",
+                ident.span(),
+            )),
+            (false, _) if !is_public => return None,
             (false, None) => return None,
-            (false, Some(receiver)) if !is_borrowed(receiver) => {
-                let error = "a method takes `&self` or `&mut self`; mark others with #[dasf(skip)]";
-                self.errors.push(Error::custom(error).with_span(receiver));
-                return None;
-            }
-            _ => {}
+            (false, Some(receiver)) if !is_borrowed(receiver) => Some((
+                "a method takes `&self` or `&mut self`; mark others with #[dasf(skip)]",
+                receiver.span(),
+            )),
+            _ => None,
+        };
+        if let Some((mistake, span)) = mistake {
+            self.fail(mistake, &span);
         }
-        let docs = doc_comments(&item.attrs);
-        let mut function = self.callable(&mut item.sig, options, docs, Some(this))?;
+        let outer = Outer::of(&item.attrs);
+        let mut function = self.callable(&mut item.sig, options.function, outer, Some(this))?;
         if !is_constructor {
             return Some(Method::Method(function));
         }
+        self.check_constructor(&function);
         for argument in &mut function.arguments {
             if argument.description.is_none() {
                 argument.description = class_docs.argument(&argument.name);
             }
-            if !argument.is_data() {
-                let error =
-                    "only functions and methods can report or see their context; `new` cannot";
-                self.errors
-                    .push(Error::custom(error).with_span(&argument.ident));
-            }
         }
         Some(Method::Constructor(function))
+    }
+
+    fn check_constructor(&mut self, function: &Function) {
+        let ident = &function.ident;
+        if let Some(tool) = function.arguments.iter().find(|it| !it.is_data()) {
+            let error = "only functions and methods can report or see their context; `new` cannot";
+            self.fail(error, &tool.ident);
+        }
+        if function.name != "new"
+            || function.is_inline
+            || function.schema_extra.is_some()
+            || !function.return_constraints.is_empty()
+        {
+            self.fail(
+                "`new` is no function of its own: of these options it takes `description` only",
+                ident,
+            );
+        }
+        if !function.outer.conditions.is_empty() {
+            let error = "a class needs its constructor always; put #[cfg(…)] on the `impl` block";
+            self.fail(error, ident);
+        }
+    }
+
+    /// The name in requests: what the option says, or the item's own.
+    fn name(&mut self, option: Option<&LitStr>, ident: &Ident) -> String {
+        let Some(literal) = option else {
+            return ident.unraw().to_string();
+        };
+        let name = literal.value();
+        let mut letters = name.chars();
+        let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+        let is_identifier = letters
+            .next()
+            .is_some_and(|c| is_letter(c) && !c.is_numeric())
+            && letters.all(is_letter);
+        if !is_identifier {
+            let error = "callers write this name in their code: it is made of letters, digits and \
+                         '_', and does not begin with a digit";
+            self.fail(error, literal);
+        }
+        name
     }
 
     /// What functions, methods and constructors have in common.
@@ -452,25 +593,25 @@ impl Reader<'_> {
         &mut self,
         signature: &mut Signature,
         options: FunctionOptions,
-        docs: Vec<Attribute>,
+        outer: Outer,
         this: Option<&Type>,
     ) -> Option<Function> {
         self.check_signature(signature);
-        let parsed_docs = Docs::of(&docs);
+        let docs = Docs::of(&outer.docs);
         let mut arguments: Vec<Argument> = Vec::new();
         let mut changes_object = false;
         for input in &mut signature.inputs {
             match input {
                 FnArg::Receiver(receiver) => changes_object = is_mutating(receiver),
                 FnArg::Typed(input) => {
-                    if let Some(argument) = self.argument(input, &parsed_docs, this) {
+                    if let Some(argument) = self.argument(input, &docs, this) {
                         arguments.push(argument);
                     }
                 }
             }
         }
         self.check_arguments(&arguments);
-        let result = ResultType::of(&signature.output, this, &self.fallible);
+        let result = ResultType::of(&signature.output, this, &self.fallible, &self.names);
         let result = self.errors.handle(result)?;
         if options.inline && signature.asyncness.is_some() {
             self.fail(
@@ -478,18 +619,21 @@ impl Reader<'_> {
                 &signature.ident,
             );
         }
-        let returns = options.returns.unwrap_or_default();
+        let return_constraints = options.returns.constraints.list();
+        let no_values = std::iter::empty();
+        for error in constraints::check(&return_constraints, no_values, &result.value, &self.names)
+        {
+            self.errors.push(error);
+        }
         Some(Function {
-            name: options
-                .name
-                .unwrap_or_else(|| signature.ident.unraw().to_string()),
+            name: self.name(options.name.as_ref(), &signature.ident),
             ident: signature.ident.clone(),
-            description: options.description.or(parsed_docs.summary),
-            docs,
+            description: options.description.or(docs.summary),
+            outer,
             arguments,
             result,
-            return_description: returns.description.or(parsed_docs.returns),
-            return_keywords: returns.constraints.keywords(),
+            return_description: options.returns.description.or(docs.returns),
+            return_constraints,
             schema_extra: options.schema_extra,
             is_async: signature.asyncness.is_some(),
             is_inline: options.inline,
@@ -518,38 +662,33 @@ impl Reader<'_> {
                 unsafety,
             );
         }
-        if let ReturnType::Type(_, ty) = &signature.output
-            && matches!(**ty, Type::Never(_))
-        {
-            self.fail("a function that never returns never answers", ty);
-        }
     }
 
     fn check_arguments(&mut self, arguments: &[Argument]) {
-        for shape in [Shape::Reporter, Shape::Context] {
+        for (shape, name) in [
+            (Shape::Reporter, "progress report"),
+            (Shape::Context, "context"),
+        ] {
             let mut same = arguments
                 .iter()
-                .filter(|argument| argument.ty.shape == shape)
+                .filter(|argument| argument.ty.shape == shape && argument.conditions.is_empty())
                 .skip(1);
             if let Some(second) = same.next() {
                 self.fail(
-                    "one argument of this type is enough; remove this one",
+                    format!("a call has one {name}; remove this argument"),
                     &second.ident,
                 );
             }
         }
         let mut names = HashMap::new();
         for argument in arguments {
-            if matches!(
-                argument.name.as_str(),
-                "func_name" | "class_name" | "function"
-            ) {
+            if RESERVED_IN_REQUEST.contains(&argument.name.as_str()) {
                 let error = format!(
                     "{:?} has a meaning of its own in requests; rename this argument",
                     argument.name
                 );
                 self.fail(error, &argument.ident);
-            } else if names.insert(&argument.name, ()).is_some() {
+            } else if argument.conditions.is_empty() && names.insert(&argument.name, ()).is_some() {
                 let error = format!("the name {:?} is taken by another argument", argument.name);
                 self.fail(error, &argument.ident);
             }
@@ -562,9 +701,8 @@ impl Reader<'_> {
         docs: &Docs,
         this: Option<&Type>,
     ) -> Option<Argument> {
-        let options: ArgumentOptions = self
-            .errors
-            .handle(options::take_options(&mut input.attrs))?;
+        let options = options::take_options::<ArgumentOptions>(&mut input.attrs);
+        let options = self.errors.handle(options).flatten().unwrap_or_default();
         let own_docs = Docs::of(&input.attrs);
         input
             .attrs
@@ -581,11 +719,32 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let ty = self.errors.handle(ArgumentType::of(&input.ty, this))?;
-        let name = options.rename.unwrap_or_else(|| ident.unraw().to_string());
-        if ty.shape == Shape::Context && options.default.is_some() {
-            self.fail("the context is no data; it has no default", &ident);
+        let ty = ArgumentType::of(&input.ty, this, &self.names);
+        let ty = self.errors.handle(ty)?;
+        let constraints = options.constraints.list();
+        let default = match &options.default {
+            Some(DefaultOption::Expression(expression)) => Some(("the default", &**expression)),
+            _ => None,
+        };
+        let examples = options
+            .example
+            .iter()
+            .map(|example| ("an example", example));
+        let values = default.into_iter().chain(examples);
+        for error in constraints::check(&constraints, values, &ty.owned, &self.names) {
+            self.errors.push(error);
         }
+        if ty.shape == Shape::Context
+            && (options.default.is_some()
+                || options.rename.is_some()
+                || !options.example.is_empty())
+        {
+            self.fail(
+                "the context is no part of a request; it takes no options",
+                &ident,
+            );
+        }
+        let name = self.name(options.rename.as_ref(), &ident);
         Some(Argument {
             description: options
                 .description
@@ -596,8 +755,9 @@ impl Reader<'_> {
             ty,
             default: options.default,
             title: options.title,
-            keywords: options.constraints.keywords(),
+            constraints,
             examples: options.example,
+            conditions: of_name(&input.attrs, "cfg"),
         })
     }
 }
@@ -605,6 +765,24 @@ impl Reader<'_> {
 enum Method {
     Constructor(Function),
     Method(Function),
+}
+
+/// Whether a constructor's result is the object, or a `Result` with it, as far as can be seen.
+fn makes_object(output: &ReturnType, this: &Type) -> bool {
+    let ReturnType::Type(_, ty) = output else {
+        return false;
+    };
+    let is_object = |ty: &Type| {
+        let is_self = type_path(ty).is_some_and(|path| path.path.is_ident("Self"));
+        is_self || ty.to_token_stream().to_string() == this.to_token_stream().to_string()
+    };
+    is_object(ty)
+        || match Names::default().known(ty) {
+            Some((Known::Result, segment)) => crate::names::parameters(segment)
+                .next()
+                .is_none_or(is_object),
+            _ => false,
+        }
 }
 
 fn is_borrowed(receiver: &syn::Receiver) -> bool {

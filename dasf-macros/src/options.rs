@@ -1,11 +1,267 @@
 //! The options of the attributes.
 
+use std::collections::HashSet;
+
 use darling::ast::NestedMeta;
 use darling::{Error, FromMeta, Result};
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
-use syn::visit_mut::{VisitMut, visit_impl_item_fn_mut};
-use syn::{Attribute, Expr, ImplItemFn, ItemMod, Lit, LitStr, Meta, PatType, Path, UnOp};
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, Lit, LitStr, Meta, Path, UnOp};
+
+use crate::constraints::Constraints;
+
+/// Where options stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Module,
+    Function,
+    Method,
+    Class,
+    Argument,
+    Returns,
+    /// A type, variant or field with `#[derive(dasf::IntoError)]`.
+    Error,
+    ErrorVariant,
+    ErrorField,
+}
+
+impl Place {
+    const ALL: [Self; 9] = [
+        Self::Module,
+        Self::Function,
+        Self::Method,
+        Self::Class,
+        Self::Argument,
+        Self::Returns,
+        Self::Error,
+        Self::ErrorVariant,
+        Self::ErrorField,
+    ];
+
+    fn options(self) -> &'static [(&'static str, Takes)] {
+        match self {
+            Self::Module => &[
+                ("topic", Takes::Text),
+                ("main", Takes::Truth),
+                ("description", Takes::Text),
+                ("version", Takes::Text),
+                ("crate", Takes::Path),
+            ],
+            Self::Function => &[
+                ("name", Takes::Text),
+                ("description", Takes::Text),
+                ("returns", Takes::Options),
+                ("schema_extra", Takes::Expression),
+                ("inline", Takes::Nothing),
+            ],
+            Self::Method => &[
+                ("name", Takes::Text),
+                ("description", Takes::Text),
+                ("returns", Takes::Options),
+                ("schema_extra", Takes::Expression),
+                ("inline", Takes::Nothing),
+                ("skip", Takes::Nothing),
+            ],
+            Self::Class => &[("name", Takes::Text), ("description", Takes::Text)],
+            Self::Argument => &[
+                ("default", Takes::MaybeExpression),
+                ("rename", Takes::Text),
+                ("title", Takes::Text),
+                ("description", Takes::Text),
+                ("example", Takes::Expression),
+                ("gt", Takes::Number),
+                ("ge", Takes::Number),
+                ("lt", Takes::Number),
+                ("le", Takes::Number),
+                ("multiple_of", Takes::Number),
+                ("min_length", Takes::Length),
+                ("max_length", Takes::Length),
+                ("pattern", Takes::Text),
+                ("min_items", Takes::Length),
+                ("max_items", Takes::Length),
+                ("format", Takes::Text),
+            ],
+            Self::Returns => &[
+                ("description", Takes::Text),
+                ("gt", Takes::Number),
+                ("ge", Takes::Number),
+                ("lt", Takes::Number),
+                ("le", Takes::Number),
+                ("multiple_of", Takes::Number),
+                ("min_length", Takes::Length),
+                ("max_length", Takes::Length),
+                ("pattern", Takes::Text),
+                ("min_items", Takes::Length),
+                ("max_items", Takes::Length),
+                ("format", Takes::Text),
+            ],
+            Self::Error => &[("code", Takes::Text), ("crate", Takes::Path)],
+            Self::ErrorVariant => &[("code", Takes::Text)],
+            Self::ErrorField => &[("skip", Takes::Nothing)],
+        }
+    }
+
+    /// What an option of this name takes here; `None` where there is none.
+    fn option(self, name: &str) -> Option<Takes> {
+        let mut options = self.options().iter();
+        options
+            .find(|(known, _)| *known == name)
+            .map(|(_, takes)| *takes)
+    }
+
+    /// The place in words, as it follows "an option of".
+    fn name(self) -> &'static str {
+        match self {
+            Self::Module => "#[dasf::module(…)]",
+            Self::Function => "#[dasf::function(…)]",
+            Self::Method => "#[dasf(…)] on a method",
+            Self::Class => "#[dasf::class(…)]",
+            Self::Argument => "#[dasf(…)] on an argument",
+            Self::Returns => "`returns(…)`",
+            Self::Error => "#[dasf(…)] on an error",
+            Self::ErrorVariant => "#[dasf(…)] on a variant",
+            Self::ErrorField => "#[dasf(…)] on a field",
+        }
+    }
+
+    /// What is wrong with an option of this name, which there is not here.
+    fn no_option(self, name: &str) -> String {
+        let here = self.name();
+        let mut places = Self::ALL.into_iter();
+        if let Some(other) = places.find(|place| place.option(name).is_some()) {
+            return format!("`{name}` is an option of {}, not of {here}", other.name());
+        }
+        /// How alike two names must be for one to be meant by the other.
+        const LIKENESS: f64 = 0.75;
+        let names: Vec<&str> = self.options().iter().map(|(name, _)| *name).collect();
+        let likeness = |option: &&&str| strsim::jaro_winkler(name, option);
+        let closest = names
+            .iter()
+            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        match closest.filter(|option| likeness(option) > LIKENESS) {
+            Some(closest) => format!("unknown option `{name}`; did you mean `{closest}`?"),
+            None => {
+                let names = names.join("`, `");
+                format!("unknown option `{name}`; {here} takes `{names}`")
+            }
+        }
+    }
+}
+
+/// What an option takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    Truth,
+    Text,
+    Number,
+    /// A number of characters or items.
+    Length,
+    Path,
+    Expression,
+    MaybeExpression,
+    Options,
+}
+
+impl Takes {
+    /// What is wrong with how an option is written, and where.
+    fn mistake(self, option: &Meta) -> Option<(String, Span)> {
+        let name = name_of(option);
+        let value = match option {
+            Meta::NameValue(pair) => Some(ungrouped(&pair.value)),
+            _ => None,
+        };
+        let literal = match value {
+            Some(Expr::Lit(literal)) => Some(&literal.lit),
+            _ => None,
+        };
+        let (is_right, expected) = match self {
+            Self::Nothing => (matches!(option, Meta::Path(_)), format!("`{name}` alone")),
+            Self::Truth => (
+                matches!(literal, Some(Lit::Bool(_))),
+                format!("`{name} = true` or `{name} = false`"),
+            ),
+            Self::Text => (
+                matches!(literal, Some(Lit::Str(_))),
+                format!("a text, `{name} = \"…\"`"),
+            ),
+            Self::Number => (
+                value.is_some_and(is_number),
+                format!("a number, such as `{name} = 0` or `{name} = -1.5`"),
+            ),
+            Self::Length => (
+                matches!(literal, Some(Lit::Int(integer)) if integer.base10_parse::<u32>().is_ok()),
+                format!("a whole number, such as `{name} = 1`"),
+            ),
+            Self::Path | Self::Expression => (value.is_some(), format!("a value, `{name} = …`")),
+            Self::MaybeExpression => (
+                !matches!(option, Meta::List(_)),
+                format!("`{name}`, or `{name} = …`"),
+            ),
+            Self::Options => (
+                matches!(option, Meta::List(_)),
+                format!("options inside, `{name}(…)`"),
+            ),
+        };
+        let span = match value {
+            Some(value) => value.span(),
+            None => option.span(),
+        };
+        (!is_right).then(|| (format!("expected {expected}"), span))
+    }
+}
+
+fn name_of(option: &Meta) -> String {
+    let name = option.path().to_token_stream().to_string();
+    name.trim_start_matches("r#").to_owned()
+}
+
+/// Whether an expression is a number as a literal, with or without a sign.
+fn is_number(expression: &Expr) -> bool {
+    let inner = match expression {
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => &*unary.expr,
+        other => other,
+    };
+    matches!(inner, Expr::Lit(literal) if matches!(literal.lit, Lit::Int(_) | Lit::Float(_)))
+}
+
+/// An expression without the groups that a macro puts around it.
+fn ungrouped(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Group(group) => ungrouped(&group.expr),
+        other => other,
+    }
+}
+
+/// Options that know where they stand.
+pub(crate) trait Options: FromMeta {
+    const PLACE: Place;
+}
+
+impl Options for ModuleOptions {
+    const PLACE: Place = Place::Module;
+}
+
+impl Options for FunctionOptions {
+    const PLACE: Place = Place::Function;
+}
+
+impl Options for MethodOptions {
+    const PLACE: Place = Place::Method;
+}
+
+impl Options for ClassOptions {
+    const PLACE: Place = Place::Class;
+}
+
+impl Options for ArgumentOptions {
+    const PLACE: Place = Place::Argument;
+}
+
+impl Options for ReturnOptions {
+    const PLACE: Place = Place::Returns;
+}
 
 /// `#[dasf::module(…)]`.
 #[derive(Debug, Default, FromMeta)]
@@ -19,17 +275,26 @@ pub(crate) struct ModuleOptions {
     pub(crate) krate: Option<Path>,
 }
 
-/// `#[dasf::function(…)]`, and `#[dasf(…)]` on a method.
+/// `#[dasf::function(…)]`.
 #[derive(Debug, Default, FromMeta)]
 #[darling(default)]
 pub(crate) struct FunctionOptions {
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<LitStr>,
     pub(crate) description: Option<String>,
-    pub(crate) returns: Option<ReturnOptions>,
+    #[darling(with = "nested")]
+    pub(crate) returns: ReturnOptions,
     #[darling(with = "keep_expression")]
     pub(crate) schema_extra: Option<Expr>,
     pub(crate) inline: bool,
-    /// Only on a method: it is not callable.
+}
+
+/// `#[dasf(…)]` on a method.
+#[derive(Debug, Default, FromMeta)]
+#[darling(default)]
+pub(crate) struct MethodOptions {
+    #[darling(flatten)]
+    pub(crate) function: FunctionOptions,
+    /// It is not callable.
     pub(crate) skip: bool,
 }
 
@@ -37,7 +302,7 @@ pub(crate) struct FunctionOptions {
 #[derive(Debug, Default, FromMeta)]
 #[darling(default)]
 pub(crate) struct ClassOptions {
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<LitStr>,
     pub(crate) description: Option<String>,
 }
 
@@ -46,7 +311,7 @@ pub(crate) struct ClassOptions {
 #[darling(default)]
 pub(crate) struct ArgumentOptions {
     pub(crate) default: Option<DefaultOption>,
-    pub(crate) rename: Option<String>,
+    pub(crate) rename: Option<LitStr>,
     pub(crate) title: Option<String>,
     pub(crate) description: Option<String>,
     #[darling(multiple, with = "keep_one_expression")]
@@ -64,98 +329,6 @@ pub(crate) struct ReturnOptions {
     pub(crate) constraints: Constraints,
 }
 
-/// What a value must satisfy beyond its type.
-#[derive(Debug, Default, FromMeta)]
-#[darling(default)]
-pub(crate) struct Constraints {
-    gt: Option<Number>,
-    ge: Option<Number>,
-    lt: Option<Number>,
-    le: Option<Number>,
-    multiple_of: Option<Number>,
-    min_length: Option<u32>,
-    max_length: Option<u32>,
-    pattern: Option<String>,
-    min_items: Option<u32>,
-    max_items: Option<u32>,
-    format: Option<String>,
-}
-
-/// The value of one constraint.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum ConstraintValue {
-    Integer(i64),
-    Number(f64),
-    Text(String),
-}
-
-impl Constraints {
-    /// The constraints by their JSON Schema keywords.
-    pub(crate) fn keywords(&self) -> Vec<(&'static str, ConstraintValue)> {
-        let numbers = [
-            ("exclusiveMinimum", &self.gt),
-            ("minimum", &self.ge),
-            ("exclusiveMaximum", &self.lt),
-            ("maximum", &self.le),
-            ("multipleOf", &self.multiple_of),
-        ];
-        let lengths = [
-            ("minLength", self.min_length),
-            ("maxLength", self.max_length),
-            ("minItems", self.min_items),
-            ("maxItems", self.max_items),
-        ];
-        let texts = [("pattern", &self.pattern), ("format", &self.format)];
-        let numbers = numbers
-            .into_iter()
-            .filter_map(|(name, number)| Some((name, number.as_ref()?.0.clone())));
-        let lengths = lengths
-            .into_iter()
-            .filter_map(|(name, length)| Some((name, ConstraintValue::Integer(length?.into()))));
-        let texts = texts
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, ConstraintValue::Text(text.clone()?))));
-        numbers.chain(lengths).chain(texts).collect()
-    }
-}
-
-/// A number as a literal, with or without a sign.
-#[derive(Debug)]
-struct Number(ConstraintValue);
-
-impl FromMeta for Number {
-    fn from_expr(expression: &Expr) -> Result<Self> {
-        let (negative, inner) = match expression {
-            Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => (true, &*unary.expr),
-            other => (false, other),
-        };
-        let literal = match inner {
-            Expr::Lit(literal) => &literal.lit,
-            _ => {
-                return Err(
-                    Error::custom("expected a number, such as 0 or -1.5").with_span(expression)
-                );
-            }
-        };
-        let value = match literal {
-            Lit::Int(integer) => {
-                let integer: i64 = integer.base10_parse()?;
-                ConstraintValue::Integer(if negative { -integer } else { integer })
-            }
-            Lit::Float(float) => {
-                let float: f64 = float.base10_parse()?;
-                ConstraintValue::Number(if negative { -float } else { float })
-            }
-            _ => {
-                return Err(
-                    Error::custom("expected a number, such as 0 or -1.5").with_span(expression)
-                );
-            }
-        };
-        Ok(Self(value))
-    }
-}
-
 /// `default`, or `default = EXPR`.
 #[derive(Debug)]
 pub(crate) enum DefaultOption {
@@ -170,31 +343,66 @@ impl FromMeta for DefaultOption {
         match item {
             Meta::Path(_) => Ok(Self::OfType),
             Meta::NameValue(pair) => Ok(Self::Expression(Box::new(pair.value.clone()))),
-            Meta::List(list) => {
-                Err(Error::custom("expected `default`, or `default = EXPRESSION`").with_span(list))
-            }
+            Meta::List(list) => Err(Error::unexpected_type("list").with_span(list)),
         }
     }
 }
 
 fn keep_one_expression(item: &Meta) -> Result<Expr> {
-    match item {
-        Meta::NameValue(pair) => Ok(pair.value.clone()),
-        other => Err(Error::custom("expected `NAME = EXPRESSION`").with_span(other)),
-    }
+    Ok(item.require_name_value()?.value.clone())
 }
 
 fn keep_expression(item: &Meta) -> Result<Option<Expr>> {
     keep_one_expression(item).map(Some)
 }
 
+/// Reads options inside options.
+fn nested<T: Options>(item: &Meta) -> Result<T> {
+    from_tokens(item.require_list()?.tokens.clone())
+}
+
 /// Reads the options of an attribute macro's own invocation.
-pub(crate) fn from_tokens<T: FromMeta>(tokens: TokenStream) -> Result<T> {
-    T::from_list(&NestedMeta::parse_meta_list(tokens)?)
+pub(crate) fn from_tokens<T: Options>(tokens: TokenStream) -> Result<T> {
+    let mut errors = Error::accumulator();
+    let items = NestedMeta::parse_meta_list(tokens)?;
+    let mut given = HashSet::new();
+    let mut known = Vec::new();
+    for item in items {
+        let mistake = match &item {
+            NestedMeta::Meta(option) => {
+                let name = name_of(option);
+                match T::PLACE.option(&name) {
+                    None => Some((T::PLACE.no_option(&name), option.path().span())),
+                    Some(takes) => takes.mistake(option).or_else(|| {
+                        let is_again = name != "example" && !given.insert(name.clone());
+                        let mistake = format!("`{name}` is given twice; remove one");
+                        is_again.then(|| (mistake, option.path().span()))
+                    }),
+                }
+            }
+            // Its own error is reported when the option is read.
+            NestedMeta::NameValueInvalidExpr(_) => None,
+            NestedMeta::Lit(literal) => {
+                let mistake = "expected an option, such as `description = \"…\"`";
+                Some((mistake.to_owned(), literal.span()))
+            }
+        };
+        match mistake {
+            None => known.push(item),
+            Some((mistake, span)) => errors.push(Error::custom(mistake).with_span(&span)),
+        }
+    }
+    let options = errors.handle(T::from_list(&known));
+    errors.finish_with(options)?.ok_or_else(unreported)
+}
+
+/// The error of what was read without one, and without a value.
+fn unreported() -> Error {
+    Error::custom("these options cannot be read")
 }
 
 /// Reads the options of an attribute inside the module.
-pub(crate) fn from_attribute<T: FromMeta>(attribute: &Attribute) -> Result<T> {
+pub(crate) fn from_attribute<T: Options>(attribute: &Attribute) -> Result<T> {
     match &attribute.meta {
         Meta::Path(_) => T::from_list(&[]),
         Meta::List(list) => from_tokens(list.tokens.clone()),
@@ -205,59 +413,67 @@ pub(crate) fn from_attribute<T: FromMeta>(attribute: &Attribute) -> Result<T> {
     }
 }
 
-/// Takes the attribute `#[dasf::NAME]`, or `#[NAME]` where it was imported, off an item. The crate
-/// may have another name.
+/// Whether an attribute is `#[dasf::NAME]`, or `#[NAME]` where it was imported. The crate may have
+/// another name.
+pub(crate) fn is_member(attribute: &Attribute, name: &str, krate: &Path) -> bool {
+    let krate = krate.segments.last();
+    let segments: Vec<_> = attribute.path().segments.iter().collect();
+    match segments.as_slice() {
+        [only] => only.ident == name,
+        [first, second] => {
+            let is_ours = first.ident == "dasf" || krate.is_some_and(|it| it.ident == first.ident);
+            is_ours && second.ident == name
+        }
+        _ => false,
+    }
+}
+
+/// Takes the attribute `#[dasf::NAME]` off an item.
 pub(crate) fn take_member(
     attributes: &mut Vec<Attribute>,
     name: &str,
     krate: &Path,
-) -> Option<Attribute> {
-    let krate = krate.segments.last();
-    let found = attributes.iter().position(|attribute| {
-        let segments: Vec<_> = attribute.path().segments.iter().collect();
-        match segments.as_slice() {
-            [only] => only.ident == name,
-            [first, second] => {
-                let is_ours =
-                    first.ident == "dasf" || krate.is_some_and(|it| it.ident == first.ident);
-                is_ours && second.ident == name
-            }
-            _ => false,
-        }
-    })?;
-    Some(attributes.remove(found))
+) -> Vec<Attribute> {
+    attributes
+        .extract_if(.., |attribute| is_member(attribute, name, krate))
+        .collect()
 }
 
-/// Takes all attributes `#[dasf(…)]` off the items of a module that has mistakes, so that the
-/// compiler does not report them as unknown on top.
-pub(crate) fn strip_options(item: &mut ItemMod) {
-    struct Strip;
-    impl VisitMut for Strip {
-        fn visit_pat_type_mut(&mut self, argument: &mut PatType) {
-            argument
-                .attrs
-                .retain(|attribute| !attribute.path().is_ident("dasf"));
-        }
-        fn visit_impl_item_fn_mut(&mut self, method: &mut ImplItemFn) {
-            method
-                .attrs
-                .retain(|attribute| !attribute.path().is_ident("dasf"));
-            visit_impl_item_fn_mut(self, method);
-        }
-    }
-    Strip.visit_item_mod_mut(item);
-}
-
-/// Takes the attributes `#[dasf(…)]` off a method or an argument.
-pub(crate) fn take_options<T: FromMeta + Default>(attributes: &mut Vec<Attribute>) -> Result<T> {
+/// Takes the attributes `#[dasf(…)]` off a method or an argument; `None` where there is none.
+pub(crate) fn take_options<T: Options + Default>(
+    attributes: &mut Vec<Attribute>,
+) -> Result<Option<T>> {
     let mut found = attributes.extract_if(.., |attribute| attribute.path().is_ident("dasf"));
     let (first, second) = (found.next(), found.next());
     drop(found);
     match (first, second) {
-        (None, _) => Ok(T::default()),
-        (Some(attribute), None) => from_attribute(&attribute),
+        (None, _) => Ok(None),
+        (Some(attribute), None) => from_attribute(&attribute).map(Some),
         (Some(_), Some(second)) => {
             Err(Error::custom("write all options in one #[dasf(…)]").with_span(&second))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistaken_option_is_told_with_what_may_be_meant() {
+        let mistake = |place: Place, name| place.no_option(name);
+        assert_eq!(Place::Argument.option("gt"), Some(Takes::Number));
+        assert_eq!(
+            mistake(Place::Module, "topik"),
+            "unknown option `topik`; did you mean `topic`?"
+        );
+        assert_eq!(
+            mistake(Place::Class, "topic"),
+            "`topic` is an option of #[dasf::module(…)], not of #[dasf::class(…)]"
+        );
+        assert_eq!(
+            mistake(Place::Class, "zzz"),
+            "unknown option `zzz`; #[dasf::class(…)] takes `name`, `description`"
+        );
     }
 }

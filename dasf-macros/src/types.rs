@@ -1,18 +1,20 @@
 //! What can be seen of a type in its tokens.
 
 use darling::{Error, Result};
-use syn::visit_mut::{VisitMut, visit_path_mut, visit_type_mut};
-use syn::{
-    GenericArgument, Ident, Lifetime, Path, PathArguments, PathSegment, ReturnType, Type,
-    parse_quote,
-};
+use quote::ToTokens;
+use syn::visit_mut::{VisitMut, visit_type_mut};
+use syn::{Lifetime, ReturnType, Type, parse_quote};
+
+use crate::names::{Known, Names, parameters, type_path, ungrouped};
 
 /// An argument's type, as each side sees it.
 #[derive(Debug)]
 pub(crate) struct ArgumentType {
     /// What the module decodes.
     pub(crate) owned: Type,
-    /// Whether the function takes a reference to that.
+    /// What a client's method takes.
+    pub(crate) parameter: Type,
+    /// Whether the function takes a reference to what is decoded.
     pub(crate) is_reference: bool,
     /// Whether that reference is mutable.
     pub(crate) is_mutable: bool,
@@ -20,14 +22,14 @@ pub(crate) struct ArgumentType {
 }
 
 /// What kind of argument a type makes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// Data without a comfort of its own.
     Plain,
-    /// A text that the function owns: a client may give whatever becomes one.
-    Text,
+    /// Data which a client may give as whatever becomes it: a text, or an optional value.
+    Into,
     /// An optional value, which is null by default.
-    Optional(Box<Type>),
+    Optional,
     /// The call's report.
     Reporter,
     /// The call's context.
@@ -36,33 +38,48 @@ pub(crate) enum Shape {
 
 impl ArgumentType {
     /// Looks at the type of an argument. `this` stands for `Self`.
-    pub(crate) fn of(ty: &Type, this: Option<&Type>) -> Result<Self> {
-        let mut ty = ty.clone();
+    pub(crate) fn of(ty: &Type, this: Option<&Type>, names: &Names) -> Result<Self> {
+        let mut ty = ungrouped(ty).clone();
         if let Some(this) = this {
             ReplaceSelf(this).visit_type_mut(&mut ty);
         }
-        let (mut owned, is_reference, is_mutable) = match ty {
-            Type::Reference(reference) => {
-                let is_mutable = reference.mutability.is_some();
-                (owned_form(*reference.elem), true, is_mutable)
-            }
-            other => (other, false, false),
+        let (mut owned, reference) = match &ty {
+            Type::Reference(reference) => (owned_form(&reference.elem), Some(reference)),
+            other => (other.clone(), None),
         };
-        let mut borrowed = OwnLifetimes { error: None };
-        borrowed.visit_type_mut(&mut owned);
-        if let Some(error) = borrowed.error {
-            return Err(error);
-        }
-        let shape = shape_of(&owned);
+        check_can_be_owned(&ty, &owned)?;
+        OwnLifetimes.visit_type_mut(&mut owned);
+        let known = names.known(&owned).map(|(known, _)| known);
+        let shape = match known {
+            Some(Known::Reporter) => Shape::Reporter,
+            Some(Known::Context) => Shape::Context,
+            Some(Known::Option) => Shape::Optional,
+            Some(Known::String) if reference.is_none() => Shape::Into,
+            Some(Known::String | Known::Result) | None => Shape::Plain,
+        };
+        let is_mutable = reference.is_some_and(|reference| reference.mutability.is_some());
         if is_mutable && shape != Shape::Reporter {
-            return Err(Error::custom(
-                "an argument cannot be changed for its caller; take it by value",
-            )
-            .with_span(&owned));
+            let owned = owned_throughout(&owned);
+            let error = format!(
+                "an argument cannot be changed for its caller; take it by value, as `mut …: {owned}`"
+            );
+            return Err(Error::custom(error).with_span(&ty));
         }
+        let parameter = match (shape, reference) {
+            (Shape::Into | Shape::Optional, None) => {
+                parse_quote!(impl ::core::convert::Into<#owned>)
+            }
+            (_, None) => owned.clone(),
+            (_, Some(reference)) => {
+                let mut lent = (*reference.elem).clone();
+                OwnLifetimes.visit_type_mut(&mut lent);
+                parse_quote!(&#lent)
+            }
+        };
         Ok(Self {
             owned,
-            is_reference,
+            parameter,
+            is_reference: reference.is_some(),
             is_mutable,
             shape,
         })
@@ -72,6 +89,8 @@ impl ArgumentType {
 /// What a function returns.
 #[derive(Debug)]
 pub(crate) struct ResultType {
+    /// The type as it is written.
+    pub(crate) whole: Type,
     /// The type in case of success.
     pub(crate) value: Type,
     /// Whether there is another case.
@@ -85,114 +104,123 @@ impl ResultType {
         output: &ReturnType,
         this: Option<&Type>,
         fallible: &syn::Path,
+        names: &Names,
     ) -> Result<Self> {
         let mut ty = match output {
             ReturnType::Default => parse_quote!(()),
-            ReturnType::Type(_, ty) => (**ty).clone(),
+            ReturnType::Type(_, ty) => ungrouped(ty).clone(),
         };
         if let Some(this) = this {
             ReplaceSelf(this).visit_type_mut(&mut ty);
         }
-        match &ty {
-            Type::Reference(_) => {
-                return Err(Error::custom(
-                    "a result must be owned; return a String, a Vec or another value",
-                )
-                .with_span(&ty));
-            }
-            Type::ImplTrait(_) => {
-                return Err(Error::custom(
-                    "a result must have a name; write the type itself instead of `impl`",
-                )
-                .with_span(&ty));
-            }
-            _ => {}
-        }
-        let Some(segment) = last_segment(&ty).filter(|segment| segment.ident == "Result") else {
-            return Ok(Self {
-                value: ty,
-                is_fallible: false,
-            });
+        let (value, is_fallible) = match names.known(&ty) {
+            Some((Known::Result, segment)) => match parameters(segment).next() {
+                Some(value) => (value.clone(), true),
+                None => (parse_quote!(<#ty as #fallible>::Value), true),
+            },
+            _ => (ty.clone(), false),
         };
-        let value = match first_type(segment) {
-            Some(value) => value.clone(),
-            None => parse_quote!(<#ty as #fallible>::Value),
-        };
+        check_is_owned(&ty, &value)?;
         Ok(Self {
+            whole: ty,
             value,
-            is_fallible: true,
+            is_fallible,
         })
     }
 }
 
-fn shape_of(ty: &Type) -> Shape {
-    let Some(segment) = last_segment(ty) else {
-        return Shape::Plain;
+/// A result must own what it holds, and have a name. `whole` is the type as it was written.
+fn check_is_owned(whole: &Type, value: &Type) -> Result<()> {
+    let problem = match value {
+        Type::Never(_) => "a function that never returns never answers; return `()`",
+        Type::ImplTrait(it) if it.to_token_stream().to_string().contains("Future") => {
+            "a result is a value; write `async fn`, and the type that the future yields"
+        }
+        Type::ImplTrait(_) => "a result must have a name; write the type itself instead of `impl`",
+        _ => {
+            let mut found = FindBorrowed { problem: None };
+            found.visit_type_mut(&mut value.clone());
+            return match found.problem {
+                None => Ok(()),
+                Some(Borrowed::Reference) => {
+                    let owned = owned_throughout(whole);
+                    let error = format!("a result must be owned; return `{owned}`");
+                    Err(Error::custom(error).with_span(whole))
+                }
+                Some(Borrowed::Opaque(problem)) => Err(Error::custom(problem).with_span(whole)),
+            };
+        }
     };
-    match segment.ident.to_string().as_str() {
-        "ProgressReport" => Shape::Reporter,
-        "Context" => Shape::Context,
-        "String" => Shape::Text,
-        "Option" => match first_type(segment) {
-            Some(inner) => Shape::Optional(Box::new(inner.clone())),
-            None => Shape::Plain,
-        },
-        _ => Shape::Plain,
-    }
+    Err(Error::custom(problem).with_span(whole))
 }
 
-fn last_segment(ty: &Type) -> Option<&PathSegment> {
-    match ty {
-        Type::Path(path) => path.path.segments.last(),
-        Type::Group(group) => last_segment(&group.elem),
-        Type::Paren(paren) => last_segment(&paren.elem),
-        _ => None,
+/// An argument is decoded before it is lent: nothing inside it can be borrowed.
+fn check_can_be_owned(whole: &Type, owned: &Type) -> Result<()> {
+    let mut found = FindBorrowed { problem: None };
+    found.visit_type_mut(&mut owned.clone());
+    match found.problem {
+        None => Ok(()),
+        Some(Borrowed::Reference) => {
+            let owned = owned_throughout(owned);
+            let error =
+                format!("a reference inside another type cannot be decoded; write `{owned}`");
+            Err(Error::custom(error).with_span(whole))
+        }
+        Some(Borrowed::Opaque(problem)) => Err(Error::custom(problem).with_span(whole)),
     }
-}
-
-fn first_type(segment: &PathSegment) -> Option<&Type> {
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
-        return None;
-    };
-    arguments.args.iter().find_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    })
 }
 
 /// What can be decoded to lend as a reference to `ty`.
-fn owned_form(ty: Type) -> Type {
-    match ty {
+fn owned_form(ty: &Type) -> Type {
+    match ungrouped(ty) {
         Type::Slice(slice) => {
-            let element = slice.elem;
+            let element = &slice.elem;
             parse_quote!(::std::vec::Vec<#element>)
         }
-        Type::Path(path) if path.path.is_ident("str") => parse_quote!(::std::string::String),
-        other => other,
+        other if type_path(other).is_some_and(|it| it.path.is_ident("str")) => {
+            parse_quote!(::std::string::String)
+        }
+        other => other.clone(),
     }
 }
 
-/// A type as it is written one module deeper than the user wrote it.
-pub(crate) fn one_deeper(ty: &Type) -> Type {
-    struct Deeper;
-    impl VisitMut for Deeper {
-        fn visit_path_mut(&mut self, path: &mut Path) {
-            if let Some(first) = path.segments.first_mut()
-                && path.leading_colon.is_none()
-            {
-                if first.ident == "self" {
-                    first.ident = Ident::new("super", first.ident.span());
-                } else if first.ident == "super" {
-                    let segment = first.clone();
-                    path.segments.insert(0, segment);
-                }
+/// A type with every reference in it replaced by what owns the same, as text.
+fn owned_throughout(ty: &Type) -> String {
+    struct Own;
+    impl VisitMut for Own {
+        fn visit_type_mut(&mut self, ty: &mut Type) {
+            if let Type::Reference(reference) = ty {
+                *ty = owned_form(&reference.elem);
             }
-            visit_path_mut(self, path);
+            visit_type_mut(self, ty);
         }
     }
     let mut ty = ty.clone();
-    Deeper.visit_type_mut(&mut ty);
-    ty
+    Own.visit_type_mut(&mut ty);
+    let text = ty.to_token_stream().to_string();
+    tidy(&text)
+        .replace("::std::string::", "")
+        .replace("::std::vec::", "")
+}
+
+/// Tokens without the spaces that nobody would write.
+pub(crate) fn tidy(tokens: &str) -> String {
+    let mut text = String::with_capacity(tokens.len());
+    for token in tokens.split(' ') {
+        let before = text.chars().next_back().unwrap_or('(');
+        let after = token.chars().next().unwrap_or(')');
+        let is_word = |c: char| c.is_alphanumeric() || "_'\"{}".contains(c);
+        let is_operator = |c: char| "=+*/|".contains(c);
+        let is_minus = (before == '-' && text.len() > 1) || after == '-';
+        let is_binary = is_operator(before) || is_operator(after) || is_minus;
+        let wants_space =
+            before == ',' || (is_word(before) && is_word(after)) || (!text.is_empty() && is_binary);
+        if wants_space {
+            text.push(' ');
+        }
+        text.push_str(token);
+    }
+    text
 }
 
 struct ReplaceSelf<'a>(&'a Type);
@@ -207,33 +235,41 @@ impl VisitMut for ReplaceSelf<'_> {
 }
 
 /// Makes every lifetime `'static`, as that of decoded data is.
-struct OwnLifetimes {
-    error: Option<Error>,
-}
+struct OwnLifetimes;
 
 impl VisitMut for OwnLifetimes {
     fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
         *lifetime = Lifetime::new("'static", lifetime.span());
     }
+}
 
+/// Finds what is not owned in a type, or has no name.
+struct FindBorrowed {
+    problem: Option<Borrowed>,
+}
+
+enum Borrowed {
+    Reference,
+    Opaque(&'static str),
+}
+
+impl VisitMut for FindBorrowed {
     fn visit_type_mut(&mut self, ty: &mut Type) {
         let problem = match ty {
-            Type::Reference(_) => {
-                Some("a reference inside another type cannot be decoded; use an owned type there")
-            }
+            Type::Reference(_) => Borrowed::Reference,
             Type::ImplTrait(_) => {
-                Some("an argument must have a type with a name; write it instead of `impl`")
+                Borrowed::Opaque("the type must have a name; write it instead of `impl`")
             }
-            Type::TraitObject(_) => {
-                Some("a trait object cannot be decoded; use a type that implements it")
-            }
-            _ => None,
+            Type::TraitObject(_) => Borrowed::Opaque(
+                "a trait object has no schema; use a type that implements the trait, or an enum of \
+                 such types",
+            ),
+            Type::Ptr(_) => Borrowed::Opaque("a pointer has no JSON; use the value itself"),
+            Type::FnPtr(_) => Borrowed::Opaque("a function has no JSON; use a value"),
+            Type::Infer(_) => Borrowed::Opaque("the type must be written out"),
+            _ => return visit_type_mut(self, ty),
         };
-        if let Some(problem) = problem {
-            self.error
-                .get_or_insert_with(|| Error::custom(problem).with_span(ty));
-        }
-        visit_type_mut(self, ty);
+        self.problem.get_or_insert(problem);
     }
 }
 
@@ -242,79 +278,93 @@ mod tests {
     use super::*;
     use quote::ToTokens;
 
-    fn owned(ty: &Type) -> String {
-        ArgumentType::of(ty, None)
-            .unwrap()
-            .owned
-            .to_token_stream()
+    fn argument(ty: &Type) -> ArgumentType {
+        ArgumentType::of(ty, None, &Names::default()).unwrap()
+    }
+
+    fn text(ty: &Type) -> String {
+        tidy(&ty.to_token_stream().to_string())
+    }
+
+    fn mistake(ty: &Type) -> String {
+        ArgumentType::of(ty, None, &Names::default())
+            .unwrap_err()
             .to_string()
-            .replace(' ', "")
     }
 
     #[test]
     fn borrowed_arguments_are_decoded_as_owned_ones() {
-        assert_eq!(owned(&parse_quote!(&str)), "::std::string::String");
-        assert_eq!(owned(&parse_quote!(&[Point])), "::std::vec::Vec<Point>");
-        assert_eq!(owned(&parse_quote!(&Point)), "Point");
-        assert_eq!(owned(&parse_quote!(Cow<'_, str>)), "Cow<'static,str>");
-        for bad in [
-            parse_quote!(Option<&str>),
-            parse_quote!(impl Into<String>),
-            parse_quote!(&mut i64),
+        let owned = |ty: Type| text(&argument(&ty).owned);
+        assert_eq!(owned(parse_quote!(&str)), "::std::string::String");
+        assert_eq!(owned(parse_quote!(&[Point])), "::std::vec::Vec<Point>");
+        assert_eq!(owned(parse_quote!(&Point)), "Point");
+        assert_eq!(owned(parse_quote!(Cow<'_, str>)), "Cow<'static, str>");
+    }
+
+    #[test]
+    fn tokens_are_written_as_a_person_would() {
+        for code in [
+            "Option<f64>",
+            "::std::vec::Vec<(u8, &'static str)>",
+            "<Result as Fallible>::Value",
+            "-0.5",
+            "everywhere()",
+            "a + 1",
+            "Vec::from([1, 2])",
         ] {
-            assert!(ArgumentType::of(&bad, None).is_err());
+            let tokens: proc_macro2::TokenStream = code.parse().unwrap();
+            assert_eq!(tidy(&tokens.to_string()), code);
         }
     }
 
     #[test]
-    fn a_relative_path_leads_one_module_further_up() {
-        let deeper = |ty: Type| {
-            one_deeper(&ty)
-                .to_token_stream()
-                .to_string()
-                .replace(' ', "")
-        };
-        let expected = "Vec<super::super::Point>";
-        assert_eq!(deeper(parse_quote!(Vec<super::Point>)), expected);
-        assert_eq!(deeper(parse_quote!(self::Point)), "super::Point");
+    fn a_client_takes_what_the_function_takes() {
+        let parameter = |ty: Type| text(&argument(&ty).parameter);
+        assert_eq!(parameter(parse_quote!(&str)), "&str");
+        assert_eq!(parameter(parse_quote!(&[Point])), "&[Point]");
+        assert_eq!(parameter(parse_quote!(Point)), "Point");
         assert_eq!(
-            deeper(parse_quote!(::std::string::String)),
-            "::std::string::String"
+            parameter(parse_quote!(String)),
+            "impl::core::convert::Into<String>"
+        );
+        assert_eq!(
+            parameter(parse_quote!(Option<f64>)),
+            "impl::core::convert::Into<Option<f64>>"
         );
     }
 
     #[test]
-    fn a_type_is_known_by_its_last_name() {
-        let shape = |ty: Type| ArgumentType::of(&ty, None).unwrap().shape;
-        assert_eq!(shape(parse_quote!(dasf::ProgressReport)), Shape::Reporter);
-        assert_eq!(shape(parse_quote!(&mut ProgressReport)), Shape::Reporter);
-        assert_eq!(shape(parse_quote!(Context)), Shape::Context);
-        assert_eq!(
-            shape(parse_quote!(std::option::Option<f64>)),
-            Shape::Optional(parse_quote!(f64))
-        );
+    fn what_cannot_be_decoded_is_told_with_what_can() {
+        assert!(mistake(&parse_quote!(Option<&str>)).ends_with("write `Option<String>`"));
+        assert!(mistake(&parse_quote!(Vec<&[u8]>)).ends_with("write `Vec<Vec<u8>>`"));
+        assert!(mistake(&parse_quote!(&mut i64)).ends_with("as `mut …: i64`"));
+        assert!(mistake(&parse_quote!(impl Into<String>)).contains("instead of `impl`"));
+        assert!(mistake(&parse_quote!(Box<dyn Shape>)).contains("trait object"));
     }
 
     #[test]
     fn a_result_shows_its_value() {
         let fallible = parse_quote!(Fallible);
+        let this = parse_quote!(Greeter);
         let result = |output: ReturnType| {
-            let this = parse_quote!(Greeter);
-            let result = ResultType::of(&output, Some(&this), &fallible).unwrap();
-            (
-                result.value.to_token_stream().to_string().replace(' ', ""),
-                result.is_fallible,
-            )
+            let names = Names::default();
+            ResultType::of(&output, Some(&this), &fallible, &names)
+                .map(|result| (text(&result.value), result.is_fallible))
+                .map_err(|error| error.to_string())
         };
-        assert_eq!(result(ReturnType::Default), ("()".into(), false));
-        assert_eq!(result(parse_quote!(-> io::Result<u8>)), ("u8".into(), true));
+        let value = |text: &str, is_fallible| Ok((text.to_owned(), is_fallible));
+        assert_eq!(result(ReturnType::Default), value("()", false));
+        assert_eq!(result(parse_quote!(-> io::Result<u8>)), value("u8", true));
         assert_eq!(
             result(parse_quote!(-> Result)),
-            ("<ResultasFallible>::Value".into(), true)
+            value("<Result as Fallible>::Value", true)
         );
         assert_eq!(
             result(parse_quote!(-> Vec<Self>)),
-            ("Vec<Greeter>".into(), false)
+            value("Vec<Greeter>", false)
         );
+        let mistake = result(parse_quote!(-> Result<&'static str, E>)).unwrap_err();
+        assert!(mistake.ends_with("return `Result<String, E>`"), "{mistake}");
+        assert!(result(parse_quote!(-> impl Future<Output = u8>)).is_err());
     }
 }

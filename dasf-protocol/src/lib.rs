@@ -15,9 +15,11 @@
 //! | [`payload`] | how a request, a result or an error text becomes a payload and back |
 //! | [`fragment`] | payloads cut into several frames |
 //! | [`progress`] | the report tree of a running call |
+//! | [`error_info`] | what an error answer says to a program |
 //! | [`api_info`] | a module's description of itself |
 
 pub mod api_info;
+pub mod error_info;
 pub mod fragment;
 pub mod frame;
 pub mod payload;
@@ -25,6 +27,7 @@ pub mod progress;
 pub mod properties;
 pub mod topic;
 
+pub use error_info::ErrorInfo;
 pub use frame::{Acknowledgement, Delivery, FrameError, Publish, Receipt};
 pub use properties::{MessageType, Properties, Status};
 pub use topic::{Subscription, Topic, TopicError};

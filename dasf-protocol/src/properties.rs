@@ -33,6 +33,9 @@ pub mod key {
     /// Extension: set to `1` by a caller that publishes a request again because it does not know
     /// whether the broker took it the first time.
     pub const REPEATED: &str = "x_dasf_repeated";
+    /// Extension: the code and the details of a function's error, as a JSON text: see
+    /// [`ErrorInfo`](crate::ErrorInfo).
+    pub const ERROR: &str = "x_dasf_error";
 }
 
 /// What a message is.

@@ -18,6 +18,7 @@ pub mod client;
 mod context;
 mod host;
 pub mod module;
+mod probe;
 mod progress;
 mod transport;
 mod types;
@@ -28,7 +29,7 @@ pub use host::{Host, HostOptions, OptionsError, StartError};
 pub use module::{Failure, FailureKind, Module, ModuleError};
 pub use progress::{ProgressReport, ReportSink};
 pub use transport::ConnectError;
-pub use types::{Argument, Fallible, Returned};
+pub use types::{Data, Fallible, IntoError};
 
 #[doc(hidden)]
 pub mod __private;

@@ -1,4 +1,4 @@
-#[dasf::module(topik = "x", topic = "a b")]
+#[dasf::module(topik = "x")]
 mod service {
     #[dasf::function]
     pub fn add(a: i64) -> i64 {

@@ -1,17 +1,24 @@
 #[dasf::module]
 mod service {
-    use dasf::ProgressReport;
+    pub struct Point {
+        pub x: f64,
+    }
 
-    #[dasf::function(nme = "x")]
-    pub fn first(a: i64) -> i64 {
-        a
+    #[dasf::function(nmae = "plus")]
+    pub fn add((a, b): (i64, i64), #[dasf(topic = "x")] c: Option<&str>) -> &'static str {
+        drop((a, b, c));
+        todo!()
     }
 
     #[dasf::function]
-    pub fn second(a: ProgressReport, b: ProgressReport) {
-        drop((a, b));
+    pub fn norm(point: Point) -> f64 {
+        point.x
     }
 
-    #[dasf::function]
-    pub fn main() {}
+    #[dasf::class]
+    impl Point {
+        pub fn into_x(self) -> f64 {
+            self.x
+        }
+    }
 }

@@ -1,39 +1,60 @@
 //! Writing the model as code.
 
 mod client;
+#[cfg(test)]
+mod goldens;
 mod server;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::ItemMod;
+use syn::{Attribute, ItemMod};
 
-use crate::model::Module;
+use crate::model::{Module, Read};
 
-/// The user's `mod` with what is generated inside it, and `main()` beside it.
-pub(crate) fn module(module: &Module, item: &ItemMod) -> TokenStream {
-    let mut item = item.clone();
-    let server = server::expand(module);
-    let client = client::expand(module);
+/// The user's `mod` with what is generated inside it, and `main()` beside it. Where there are
+/// mistakes, the `mod` with the checks of the members that have none, and the mistakes.
+pub(crate) fn module(attribute: TokenStream, mut item: ItemMod) -> TokenStream {
+    let Read { module, mistakes } = Module::from_item(attribute, &mut item);
+    let errors = match mistakes {
+        Ok(()) => {
+            add(&mut item, server::expand(&module));
+            add(&mut item, client::expand(&module));
+            TokenStream::new()
+        }
+        Err(errors) => {
+            add(&mut item, server::expand_checks(&module));
+            errors.write_errors()
+        }
+    };
+    let main = module.has_main.then(|| main_of(&module, errors.is_empty()));
+    quote! { #item #errors #main }
+}
+
+fn add(item: &mut ItemMod, generated: TokenStream) {
     if let Some((_, items)) = &mut item.content {
-        items.push(syn::Item::Verbatim(server));
-        items.push(syn::Item::Verbatim(client));
+        items.push(syn::Item::Verbatim(generated));
     }
+}
+
+/// The program's `main()`. One for a module with mistakes does nothing: without one, the compiler
+/// would report that as well. In a library it is dead code.
+fn main_of(module: &Module, is_sound: bool) -> TokenStream {
     let name = &module.name;
-    let main = module.has_main.then(|| {
+    if is_sound {
         quote! {
             fn main() -> ::std::process::ExitCode {
                 #name::main()
             }
         }
-    });
-    quote! { #item #main }
+    } else {
+        quote! {
+            #[allow(dead_code)]
+            fn main() {}
+        }
+    }
 }
 
-/// A `main()` for a module with mistakes: without one, the compiler would report that as well. In a
-/// library it is dead code.
-pub(crate) fn fallback_main() -> TokenStream {
-    quote! {
-        #[allow(dead_code)]
-        fn main() {}
-    }
+/// `#[cfg(…)]` attributes as they stand.
+fn conditions(attributes: &[Attribute]) -> TokenStream {
+    quote!(#(#attributes)*)
 }

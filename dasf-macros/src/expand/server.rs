@@ -1,13 +1,18 @@
 //! The module's side: a table of descriptors, and a wrapper around each function.
 
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, Ident, Lit, Path};
+use std::collections::HashSet;
 
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, ExprLit, Ident, Lit, Path, Type};
+
+use super::conditions;
+use crate::constraints::{Constraint, ConstraintValue};
 use crate::model::{Argument, Class, Function, Member, Module, joined};
-use crate::options::{ConstraintValue, DefaultOption};
-use crate::types::Shape;
+use crate::names::{parameters, type_path, ungrouped};
+use crate::options::DefaultOption;
+use crate::types::{ResultType, Shape};
 
 pub(super) fn expand(module: &Module) -> TokenStream {
     let Module {
@@ -18,7 +23,10 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         ..
     } = module;
     let name = name.to_string();
-    let topic = optional(module.topic.as_ref());
+    let topic = match &module.topic {
+        Some(topic) => quote!(::core::option::Option::Some(#topic)),
+        None => quote!(::core::option::Option::None),
+    };
     let version = match &module.version {
         Some(version) => quote!(#version),
         None => quote!(::core::env!("CARGO_PKG_VERSION")),
@@ -27,20 +35,22 @@ pub(super) fn expand(module: &Module) -> TokenStream {
     let mut members = Vec::new();
     let mut wrappers = Vec::new();
     for member in &module.members {
+        let conditions = conditions(&member.outer().conditions);
         match member {
             Member::Function(function) => {
                 let callee = &function.ident;
                 let descriptor = writer.function(function, None);
-                members.push(quote!(__p::Member::Function(#descriptor)));
+                members.push(quote!(#conditions __p::Member::Function(#descriptor)));
                 wrappers.push(writer.wrapper(function, None, &quote!(#callee)));
             }
             Member::Class(class) => {
-                members.push(writer.class(class));
+                let descriptor = writer.class(class);
+                members.push(quote!(#conditions __p::Member::Class(#descriptor)));
                 wrappers.push(writer.class_wrappers(class));
             }
         }
     }
-    let checks = module.members.iter().map(type_checks);
+    let checks = type_checks(module);
     quote! {
         /// What can be called in this module, ready to be served.
         ///
@@ -61,12 +71,12 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         // The wrappers stand inside a block of the module itself, so that the user's types and
         // expressions mean there what they mean where they were written.
         #[doc(hidden)]
-        #[allow(clippy::all, clippy::pedantic)]
+        #[allow(deprecated, unused_imports, clippy::all, clippy::pedantic)]
         static __DASF_MODULE: #krate::__private::ModuleDescriptor = {
             use #krate::__private as __p;
-            use __p::NoResult as _;
+            use __p::{OnlyText as _, Silent as _, Unable as _, Unwritable as _};
 
-            #(#checks)*
+            #checks
             #(#wrappers)*
 
             __p::ModuleDescriptor {
@@ -81,64 +91,206 @@ pub(super) fn expand(module: &Module) -> TokenStream {
     }
 }
 
-/// Checks of the user's types, whose messages stand on those types.
-fn type_checks(member: &Member) -> TokenStream {
-    let of_function = |function: &Function| {
-        let arguments = function
-            .arguments
-            .iter()
-            .filter(|argument| argument.is_data());
-        let owned = arguments.map(|argument| &argument.ty.owned);
-        quote!(#(__p::assert_argument::<#owned>();)*)
-    };
-    let of_result = |function: &Function| {
-        let value = &function.result.value;
-        let unseen = (!function.result.is_fallible).then(|| {
-            let message = "a Result under another name; write `Result<…>`, so that its errors are \
-                           told to the caller as errors";
-            quote_spanned! {value.span()=>
-                ::core::assert!(!<__p::ResultProbe<#value>>::IS_RESULT, #message);
+/// The checks alone, of a module that cannot be served yet.
+pub(super) fn expand_checks(module: &Module) -> TokenStream {
+    let krate = &module.krate;
+    let checks = type_checks(module);
+    quote! {
+        #[allow(deprecated, unused_imports, clippy::all, clippy::pedantic)]
+        const _: () = {
+            use #krate::__private as __p;
+            use __p::Unable as _;
+
+            #checks
+        };
+    }
+}
+
+/// Checks of the user's types, whose messages stand on those types: one for each type, wherever it
+/// is used first.
+fn type_checks(module: &Module) -> TokenStream {
+    let mut uses = Uses::default();
+    for member in &module.members {
+        let outer = &member.outer().conditions;
+        let is_class = matches!(member, Member::Class(_));
+        for (index, function) in member.functions().into_iter().enumerate() {
+            let own = &function.outer.conditions;
+            let condition = if is_class {
+                quote!(#(#outer)* #(#own)*)
+            } else {
+                conditions(own)
+            };
+            for argument in &function.arguments {
+                let conditions = conditions(&argument.conditions);
+                uses.add_argument(argument, &quote!(#condition #conditions));
             }
-        });
-        quote!(__p::assert_returned::<#value>(); #unseen)
-    };
-    match member {
-        Member::Function(function) => [of_function(function), of_result(function)]
-            .into_iter()
-            .collect(),
-        Member::Class(class) => {
-            let methods = class
-                .methods
-                .iter()
-                .flat_map(|method| [of_function(method), of_result(method)]);
-            std::iter::once(of_function(&class.constructor))
-                .chain(methods)
-                .collect()
+            // The constructor comes first, and makes no data.
+            if !is_class || index > 0 {
+                uses.add_data(&function.result.value, &condition);
+            }
+            uses.add_result(&function.result, &condition);
         }
     }
+    uses.checks()
 }
 
-fn optional(text: Option<&String>) -> TokenStream {
-    match text {
-        Some(text) => quote!(::core::option::Option::Some(#text)),
-        None => quote!(::core::option::Option::None),
+/// The types that a module uses.
+#[derive(Default)]
+struct Uses {
+    done: HashSet<String>,
+    /// Checks that need no other type.
+    checks: TokenStream,
+    /// Types that must be data, in the order of their first use, with where they are used.
+    data: Vec<Data>,
+}
+
+/// A type that must be data.
+struct Data {
+    ty: Type,
+    condition: TokenStream,
+    /// The types without parameters inside it, which are to blame before it is.
+    inner: Vec<Type>,
+    /// The types that it is inside of; itself, where it is used by itself.
+    users: Vec<Type>,
+}
+
+impl Uses {
+    fn add_argument(&mut self, argument: &Argument, condition: &TokenStream) {
+        let ty = &argument.ty.owned;
+        if argument.is_data() {
+            self.add_data(ty, condition);
+        } else if type_path(ty).is_some_and(|path| path.path.segments.len() == 1)
+            && self.is_new("tool", ty, condition)
+        {
+            // Named by its last name only, it may be another type of that name.
+            let check = quote_spanned!(ty.span()=> __p::check_tool::<#ty>(););
+            self.checks.extend(quote!(#condition #check));
+        }
+    }
+
+    fn add_data(&mut self, ty: &Type, condition: &TokenStream) {
+        if !self.is_new("data", ty, condition) {
+            return;
+        }
+        let inner = innermost(ty);
+        for inner in &inner {
+            self.use_of(inner, condition).users.push(ty.clone());
+        }
+        let data = self.use_of(ty, condition);
+        data.users.push(ty.clone());
+        data.inner = inner;
+    }
+
+    fn use_of(&mut self, ty: &Type, condition: &TokenStream) -> &mut Data {
+        let key =
+            |ty: &Type, condition: &TokenStream| format!("{condition} {}", ty.to_token_stream());
+        let wanted = key(ty, condition);
+        let found = self
+            .data
+            .iter()
+            .position(|data| key(&data.ty, &data.condition) == wanted);
+        let index = found.unwrap_or_else(|| {
+            self.data.push(Data {
+                ty: ty.clone(),
+                condition: condition.clone(),
+                inner: Vec::new(),
+                users: Vec::new(),
+            });
+            self.data.len() - 1
+        });
+        &mut self.data[index]
+    }
+
+    /// The error of a `Result` must have a text. One under another name would be told to the caller
+    /// as a value.
+    fn add_result(&mut self, result: &ResultType, condition: &TokenStream) {
+        let ty = &result.whole;
+        if !matches!(ungrouped(ty), Type::Path(_)) || !self.is_new("result", ty, condition) {
+            return;
+        }
+        let check = if result.is_fallible {
+            quote_spanned!(ty.span()=> __p::check_fallible::<#ty>();)
+        } else {
+            let message = "a Result under another name; write `Result<…>`, so that its errors are \
+                           told to the caller as errors";
+            quote_spanned!(ty.span()=> ::core::assert!(!<__p::Probe<#ty>>::IS_RESULT, #message);)
+        };
+        self.checks.extend(quote!(#condition #check));
+    }
+
+    fn is_new(&mut self, what: &str, ty: &Type, condition: &TokenStream) -> bool {
+        let key = format!("{what} {condition} {}", ty.to_token_stream());
+        self.done.insert(key)
+    }
+
+    /// A type fails its check if it is no data, some type that it is inside of is none, and no type
+    /// inside it is to blame.
+    fn checks(self) -> TokenStream {
+        let data = self.data.iter().map(|data| {
+            let Data {
+                ty,
+                condition,
+                inner,
+                users,
+            } = data;
+            let text = ty.to_token_stream().to_string();
+            let is_used_alone = users
+                .iter()
+                .all(|user| user.to_token_stream().to_string() == text);
+            let users = (!is_used_alone).then(|| quote!(|| (#(<__p::Probe<#users>>::IS_DATA)&&*)));
+            quote_spanned! {ty.span()=>
+                #condition
+                __p::check_data::<#ty, __p::Answer<{
+                    <__p::Probe<#ty>>::IS_DATA #users #(|| !<__p::Probe<#inner>>::IS_DATA)*
+                }>>();
+            }
+        });
+        let of_data: TokenStream = data.collect();
+        let others = self.checks;
+        quote!(#of_data #others)
     }
 }
 
-fn keyword_literal(value: &ConstraintValue) -> TokenStream {
-    match value {
-        ConstraintValue::Integer(integer) => quote!(__p::Literal::Integer(#integer)),
-        ConstraintValue::Number(number) => quote!(__p::Literal::Number(#number)),
-        ConstraintValue::Text(text) => quote!(__p::Literal::Text(#text)),
+/// The types without parameters that a type is made of; none where it is one itself.
+fn innermost(ty: &Type) -> Vec<Type> {
+    fn collect(ty: &Type, found: &mut Vec<Type>) {
+        let inner: Vec<&Type> = match ungrouped(ty) {
+            Type::Array(array) => vec![&array.elem],
+            Type::Slice(slice) => vec![&slice.elem],
+            Type::Tuple(tuple) => tuple.elems.iter().collect(),
+            other => match type_path(other).and_then(|path| path.path.segments.last()) {
+                Some(segment) => parameters(segment).collect(),
+                None => return,
+            },
+        };
+        if inner.is_empty() {
+            found.push(ty.clone());
+        }
+        for inner in inner {
+            collect(inner, found);
+        }
     }
-}
-
-fn keywords(keywords: &[(&'static str, ConstraintValue)]) -> TokenStream {
-    let keywords = keywords.iter().map(|(name, value)| {
-        let value = keyword_literal(value);
-        quote!(__p::Keyword { name: #name, value: #value },)
+    let mut found = Vec::new();
+    collect(ty, &mut found);
+    let itself = ty.to_token_stream().to_string();
+    // What has no size, as in `Cow<'_, str>` or `Box<[T]>`, is no type that could be asked.
+    found.retain(|inner| {
+        let text = inner.to_token_stream().to_string();
+        text != itself && text != "str"
     });
-    quote!(#(#keywords)*)
+    found
+}
+
+fn keywords(constraints: &[Constraint]) -> impl Iterator<Item = TokenStream> {
+    constraints.iter().map(|constraint| {
+        let name = constraint.keyword;
+        let value = match &constraint.value {
+            ConstraintValue::Integer(integer) => quote!(__p::Literal::Integer(#integer)),
+            ConstraintValue::Number(number) => quote!(__p::Literal::Number(#number)),
+            ConstraintValue::Text(text) => quote!(__p::Literal::Text(#text)),
+        };
+        quote!(__p::Keyword::new(#name, #value))
+    })
 }
 
 struct Writer<'a> {
@@ -154,56 +306,66 @@ fn path_of<'f>(function: &'f Function, class: Option<&'f Class>) -> Vec<&'f Iden
         .collect()
 }
 
+/// Whether calling a function means waiting: for itself, or for the object that it is called on.
+fn waits(function: &Function, class: Option<&Class>) -> bool {
+    function.is_async || class.is_some_and(|class| class.constructor.is_async)
+}
+
 impl Writer<'_> {
+    // Of a descriptor only what is given is written, so that what the compiler reads stays short.
+
     fn function(&self, function: &Function, class: Option<&Class>) -> TokenStream {
         let Function { name, result, .. } = function;
-        let description = optional(function.description.as_ref());
         let arguments = self.arguments(function, class);
-        let return_description = optional(function.return_description.as_ref());
-        let return_keywords = keywords(&function.return_keywords);
         let value = &result.value;
-        let schema_extra = match &function.schema_extra {
-            Some(extra) => quote!(::core::option::Option::Some(|| __p::Value::from(#extra))),
-            None => quote!(::core::option::Option::None),
-        };
+        let description = function.description.as_ref();
+        let description = description.map(|text| quote!(.description(#text)));
+        let returns = function.return_description.as_ref();
+        let returns = returns.map(|text| quote!(.returns(#text)));
+        let mut keywords = keywords(&function.return_constraints).peekable();
+        let return_keywords = keywords.peek().is_some();
+        let return_keywords =
+            return_keywords.then(|| quote!(.return_keywords(const { &[#(#keywords),*] })));
+        let schema_extra = function.schema_extra.as_ref();
+        let schema_extra =
+            schema_extra.map(|extra| quote!(.schema_extra(|| __p::Value::from(#extra))));
+        let deprecated = function.outer.deprecated.as_ref();
+        let deprecated = deprecated.map(|_| quote!(.deprecated()));
         let wrapper = joined(&path_of(function, class), "call");
-        let is_async = function.is_async || class.is_some_and(|class| class.constructor.is_async);
-        let handler = match (is_async, function.is_inline) {
-            (true, _) => quote!(__p::Handler::Async(#wrapper)),
-            (false, true) => quote!(__p::Handler::Inline(#wrapper)),
-            (false, false) => quote!(__p::Handler::Blocking(#wrapper)),
+        let handler = match (waits(function, class), function.is_inline) {
+            (true, _) => quote!(Async),
+            (false, true) => quote!(Inline),
+            (false, false) => quote!(Blocking),
         };
         quote! {
-            __p::FunctionDescriptor {
-                name: #name,
-                description: #description,
-                arguments: &[#(#arguments),*],
-                returns: __p::ReturnDescriptor {
-                    description: #return_description,
-                    schema: __p::schema_of::<#value>,
-                    keywords: &[#return_keywords],
-                },
-                schema_extra: #schema_extra,
-                handler: #handler,
-            }
+            __p::FunctionDescriptor::new(
+                #name,
+                const { &[#(#arguments),*] },
+                <__p::Probe<#value>>::schema,
+                __p::Handler::#handler(#wrapper),
+            ) #description #returns #return_keywords #schema_extra #deprecated
         }
     }
 
     fn class(&self, class: &Class) -> TokenStream {
         let name = &class.name;
-        let description = optional(class.description.as_ref());
         let arguments = self.arguments(&class.constructor, Some(class));
-        let methods = class
-            .methods
-            .iter()
-            .map(|method| self.function(method, Some(class)));
+        let methods = class.methods.iter().map(|method| {
+            let conditions = conditions(&method.outer.conditions);
+            let descriptor = self.function(method, Some(class));
+            quote!(#conditions #descriptor)
+        });
+        let description = class.description.as_ref();
+        let description = description.map(|text| quote!(.description(#text)));
+        let deprecated = class.outer.deprecated.as_ref();
+        let deprecated = deprecated.map(|_| quote!(.deprecated()));
         quote! {
-            __p::Member::Class(__p::ClassDescriptor {
-                name: #name,
-                description: #description,
-                arguments: &[#(#arguments),*],
-                methods: &[#(#methods),*],
-            })
+            __p::ClassDescriptor::new(
+                #name,
+                const { &[#(#arguments),*] },
+                const { &[#(#methods),*] },
+            )
+                #description #deprecated
         }
     }
 
@@ -224,46 +386,37 @@ impl Writer<'_> {
         class: Option<&Class>,
     ) -> TokenStream {
         let Argument { name, ty, .. } = argument;
-        let title = optional(argument.title.as_ref());
-        let description = optional(argument.description.as_ref());
-        let default = if argument.has_default() {
-            let default = default_name(argument, function, class);
-            let value = match ty.shape {
-                Shape::Reporter => quote!(#default().to_wire()),
-                _ => quote!(#default()),
-            };
-            quote!(::core::option::Option::Some(|| __p::to_json(&#value)))
-        } else {
-            quote!(::core::option::Option::None)
-        };
-        let constraints = keywords(&argument.keywords);
+        let conditions = conditions(&argument.conditions);
         let owned = &ty.owned;
+        let title = argument.title.as_ref();
+        let title = title.map(|title| quote!(.title(#title)));
+        let description = argument.description.as_ref();
+        let description = description.map(|text| quote!(.description(#text)));
+        let default = argument.has_default().then(|| {
+            let default = default_name(argument, function, class);
+            let wire = (ty.shape == Shape::Reporter).then(|| quote!(.to_wire()));
+            quote!(.default(|| __p::Written(&#default() #wire).json()))
+        });
         let examples = argument.examples.iter().map(|example| {
             let example = converted(example);
             quote! {
-                __p::Keyword {
-                    name: "examples",
-                    value: __p::Literal::Json(|| {
-                        let example: #owned = #example;
-                        __p::to_json_or_null(&example)
-                    }),
-                },
+                __p::Keyword::example(|| {
+                    let example: #owned = #example;
+                    __p::Written(&example).json()
+                })
             }
         });
-        let (kind, schema) = match ty.shape {
-            Shape::Reporter => (quote!(Reporter), quote!(())),
-            _ => (quote!(Data), quote!(#owned)),
+        let mut keywords = keywords(&argument.constraints).chain(examples).peekable();
+        let has_keywords = keywords.peek().is_some();
+        let keywords = has_keywords.then(|| quote!(.keywords(const { &[#(#keywords),*] })));
+        let (reporter, schema) = match ty.shape {
+            Shape::Reporter => (Some(quote!(.reporter())), quote!(())),
+            _ => (None, quote!(#owned)),
         };
         quote! {
-            __p::ArgumentDescriptor {
-                name: #name,
-                title: #title,
-                description: #description,
-                schema: __p::schema_of::<#schema>,
-                default: #default,
-                keywords: &[#constraints #(#examples)*],
-                kind: __p::ArgumentKind::#kind,
-            }
+            #conditions
+            __p::ArgumentDescriptor::new(#name, <__p::Probe<#schema>>::schema)
+                #title #description #default #keywords #reporter
         }
     }
 
@@ -276,7 +429,10 @@ impl Writer<'_> {
         callee: &TokenStream,
     ) -> TokenStream {
         let name = joined(&path_of(function, class), "call");
-        let defaults = self.defaults(function, class);
+        let of_class = class.map(|class| conditions(&class.outer.conditions));
+        let of_function = conditions(&function.outer.conditions);
+        let condition = quote!(#of_class #of_function);
+        let defaults = self.defaults(function, class, &condition);
         let decoded = function.arguments.iter().map(|argument| {
             let source = quote!(__call.arguments);
             self.decode(argument, function, class, &source)
@@ -297,15 +453,14 @@ impl Writer<'_> {
         });
         let wait = function.is_async.then(|| quote!(.await));
         let called = quote!(#callee(#this #(#passed),*)#wait);
-        let encoded = if function.result.is_fallible {
-            quote!(__p::encode_fallible(__p::Fallible::into_result(#called)))
+        let value = if function.result.is_fallible {
+            unwrapped(&called)
         } else {
-            quote!(__p::encode_result(&#called))
+            called
         };
         // All arguments are read before anything is made, so that a wrong one costs nothing.
-        let body = quote!(#(#decoded)* #construct #encoded);
-        let is_async = function.is_async || class.is_some_and(|class| class.constructor.is_async);
-        let wrapper = if is_async {
+        let body = quote!(#(#decoded)* #construct __p::Written(&#value).outcome());
+        let wrapper = if waits(function, class) {
             quote! {
                 fn #name(mut __call: __p::Invocation) -> __p::BoxedCall {
                     ::std::boxed::Box::pin(async move { #body })
@@ -316,7 +471,7 @@ impl Writer<'_> {
                 fn #name(mut __call: __p::Invocation) -> __p::Outcome { #body }
             }
         };
-        quote!(#defaults #wrapper)
+        quote!(#defaults #condition #wrapper)
     }
 
     fn class_wrappers(&self, class: &Class) -> TokenStream {
@@ -324,7 +479,8 @@ impl Writer<'_> {
             ty, constructor, ..
         } = class;
         let name = joined(&[&class.ident], "construct");
-        let defaults = self.defaults(constructor, Some(class));
+        let condition = conditions(&class.outer.conditions);
+        let defaults = self.defaults(constructor, Some(class), &condition);
         let decoded = constructor
             .arguments
             .iter()
@@ -334,9 +490,9 @@ impl Writer<'_> {
         let wait = constructor.is_async.then(|| quote!(.await));
         let called = quote!(<#ty>::new(#(#passed),*)#wait);
         let made = if constructor.result.is_fallible {
-            quote!(__p::constructed(#called))
+            unwrapped(&called)
         } else {
-            quote!(::core::result::Result::Ok(#called))
+            called
         };
         let methods = class.methods.iter().map(|method| {
             let callee = &method.ident;
@@ -344,9 +500,10 @@ impl Writer<'_> {
         });
         quote! {
             #defaults
+            #condition
             #asyncness fn #name(__arguments: &mut __p::Arguments) -> ::core::result::Result<#ty, __p::Failure> {
                 #(#decoded)*
-                #made
+                ::core::result::Result::Ok(#made)
             }
             #(#methods)*
         }
@@ -360,28 +517,32 @@ impl Writer<'_> {
         source: &TokenStream,
     ) -> TokenStream {
         let Argument { name, ty, .. } = argument;
+        let conditions = conditions(&argument.conditions);
         let local = local(argument);
         let owned = &ty.owned;
+        let mutable = ty.is_mutable.then(|| quote!(mut));
         let value = match ty.shape {
-            Shape::Context => {
-                return quote!(let #local = ::core::clone::Clone::clone(&__call.context););
-            }
+            Shape::Context => quote!(::core::clone::Clone::clone(&__call.context)),
             Shape::Reporter => {
                 let default = default_name(argument, function, class);
-                let mutable = ty.is_mutable.then(|| quote!(mut));
-                return quote!(let #mutable #local = __call.take_report(#name, #default)?;);
+                quote!(__call.take_report(#name, #default)?)
             }
             _ if argument.has_default() => {
                 let default = default_name(argument, function, class);
-                quote!(#source.take_or::<#owned>(#name, #default)?)
+                quote!(#source.take_or(#name, <__p::Probe<#owned>>::read, #default)?)
             }
-            _ => quote!(#source.take::<#owned>(#name)?),
+            _ => quote!(#source.take(#name, <__p::Probe<#owned>>::read)?),
         };
-        quote!(let #local = #value;)
+        quote!(#conditions let #mutable #local = #value;)
     }
 
     /// One function for each default: the wrapper and the schema use the same.
-    fn defaults(&self, function: &Function, class: Option<&Class>) -> TokenStream {
+    fn defaults(
+        &self,
+        function: &Function,
+        class: Option<&Class>,
+        condition: &TokenStream,
+    ) -> TokenStream {
         let krate = self.krate;
         let with_default = function
             .arguments
@@ -389,6 +550,7 @@ impl Writer<'_> {
             .filter(|argument| argument.has_default());
         let defaults = with_default.map(|argument| {
             let name = default_name(argument, function, class);
+            let own = conditions(&argument.conditions);
             let owned = match argument.ty.shape {
                 Shape::Reporter => quote!(#krate::ProgressReport),
                 _ => {
@@ -400,11 +562,23 @@ impl Writer<'_> {
             let value = match (&argument.default, &argument.ty.shape) {
                 (Some(DefaultOption::Expression(expression)), _) => converted(expression),
                 (None, Shape::Reporter) => quote!(#krate::ProgressReport::new(#function_name)),
-                _ => quote!(::core::default::Default::default()),
+                _ => quote_spanned!(owned.span()=> ::core::default::Default::default()),
             };
-            quote!(fn #name() -> #owned { #value })
+            quote!(#condition #own fn #name() -> #owned { #value })
         });
         defaults.collect()
+    }
+}
+
+/// The value of a call that may fail, where it does not.
+fn unwrapped(called: &TokenStream) -> TokenStream {
+    quote! {
+        match #called {
+            ::core::result::Result::Ok(value) => value,
+            ::core::result::Result::Err(error) => {
+                return ::core::result::Result::Err(__p::Failed(error).failure());
+            }
+        }
     }
 }
 
@@ -431,10 +605,11 @@ fn local(argument: &Argument) -> Ident {
 }
 
 fn pass(argument: &Argument) -> TokenStream {
+    let conditions = conditions(&argument.conditions);
     let local = local(argument);
     match (argument.ty.is_reference, argument.ty.is_mutable) {
-        (false, _) => quote!(#local),
-        (true, false) => quote!(&#local),
-        (true, true) => quote!(&mut #local),
+        (false, _) => quote!(#conditions #local),
+        (true, false) => quote!(#conditions &#local),
+        (true, true) => quote!(#conditions &mut #local),
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use dasf_protocol::payload;
 use dasf_protocol::progress::Report;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -50,16 +49,16 @@ pub struct Instance<M = Async> {
 impl Fields {
     fn named(key: &'static str, name: &str) -> Result<Self, CallError> {
         let mut fields = Self::default();
-        fields.set(key, name)?;
+        fields.set(key, payload::to_json(name))?;
         Ok(fields)
     }
 
-    fn set<T: Serialize + ?Sized>(
+    fn set(
         &mut self,
         name: &'static str,
-        value: &T,
+        json: serde_json::Result<Vec<u8>>,
     ) -> Result<(), CallError> {
-        let json = payload::to_json(value).map_err(|error| CallError::Encode {
+        let json = json.map_err(|error| CallError::Encode {
             argument: name.to_owned(),
             reason: error.to_string(),
         })?;
@@ -122,10 +121,10 @@ impl<M: Mode> Instance<M> {
         }
     }
 
-    /// Sets an argument of the constructor; used by generated clients.
-    pub fn set<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
+    /// Sets an argument of the constructor to a JSON text; used by generated clients.
+    pub fn set(&mut self, name: &'static str, json: serde_json::Result<Vec<u8>>) {
         if let Ok(fields) = &mut self.constructor
-            && let Err(error) = fields.set(name, value)
+            && let Err(error) = fields.set(name, json)
         {
             self.constructor = Err(error);
         }
@@ -170,11 +169,11 @@ impl<R, M: Mode> Call<R, M> {
         Self::new(caller, json.map(Request::Json))
     }
 
-    /// Sets an argument; used by generated clients.
-    pub fn set<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
+    /// Sets an argument to a JSON text; used by generated clients.
+    pub fn set(&mut self, name: &'static str, json: serde_json::Result<Vec<u8>>) {
         if let Ok(request) = &mut self.request
             && let Some(fields) = request.fields()
-            && let Err(error) = fields.set(name, value)
+            && let Err(error) = fields.set(name, json)
         {
             self.request = Err(error);
         }

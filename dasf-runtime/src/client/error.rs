@@ -3,12 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use dasf_protocol::Topic;
 use dasf_protocol::fragment::FragmentError;
 use dasf_protocol::payload::PayloadError;
+use dasf_protocol::{ErrorInfo, Topic};
+use serde_json::Value;
 
 use crate::module::FailureKind;
 use crate::transport::ConnectError;
+use crate::types::IntoError;
 
 /// Why a call did not yield its result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,21 +115,44 @@ impl From<FragmentError> for CallError {
     }
 }
 
+impl CallError {
+    /// The error of the function that was called, where it is one of these: a function whose error
+    /// is an [`IntoError`] sends more than its text.
+    ///
+    /// ```
+    /// # use dasf_runtime::{IntoError, client::CallError};
+    /// fn is_worth_another_try<E: IntoError>(error: &CallError, retry: fn(&E) -> bool) -> bool {
+    ///     match error.typed::<E>() {
+    ///         Some(error) => retry(&error),
+    ///         None => matches!(error, CallError::Timeout { .. }),
+    ///     }
+    /// }
+    /// ```
+    pub fn typed<E: IntoError>(&self) -> Option<E> {
+        match self {
+            Self::Module(failure) => failure.typed(),
+            _ => None,
+        }
+    }
+}
+
 /// A module's answer that it failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleFailure {
     kind: Option<FailureKind>,
     message: String,
     text: String,
+    info: Option<Box<ErrorInfo>>,
 }
 
 impl ModuleFailure {
-    pub(super) fn new(text: String) -> Self {
+    pub(super) fn new(text: String, info: Option<ErrorInfo>) -> Self {
         let (kind, message) = FailureKind::parse(&text);
         Self {
             kind,
             message: message.to_owned(),
             text,
+            info: info.map(Box::new),
         }
     }
 
@@ -139,6 +164,23 @@ impl ModuleFailure {
     /// What went wrong, in the module's words, without the protocol's prefix.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The code of the function's error, where that is an [`IntoError`].
+    pub fn code(&self) -> Option<&str> {
+        self.info.as_ref().map(|info| info.code.as_str())
+    }
+
+    /// The details of the function's error, where that is an [`IntoError`] and has any.
+    pub fn details(&self) -> Option<&Value> {
+        let details = self.info.as_ref().map(|info| &info.details);
+        details.filter(|details| !details.is_null())
+    }
+
+    /// The function's error itself, where it is one of these.
+    pub fn typed<E: IntoError>(&self) -> Option<E> {
+        let info = self.info.as_ref()?;
+        E::from_parts(&info.code, &info.details)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use dasf_protocol::fragment::{Position, Reassembler};
 use dasf_protocol::progress::Report;
-use dasf_protocol::{Delivery, MessageType, Properties, Status, payload};
+use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, payload};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{CallError, ModuleFailure};
@@ -137,7 +137,7 @@ impl InFlight {
         let answer = match whole {
             Ok(None) => return,
             Ok(Some(payload)) if properties.status() == Some(Status::Error) => {
-                Err(read_failure(&payload))
+                Err(read_failure(&payload, &properties))
             }
             Ok(Some(payload)) => Ok(Answer {
                 payload,
@@ -157,9 +157,12 @@ fn read_report(payload: &str) -> Option<Report> {
     serde_json::from_slice(&json).ok()
 }
 
-fn read_failure(payload: &str) -> CallError {
+fn read_failure(payload: &str, properties: &Properties) -> CallError {
     match payload::decode(payload) {
-        Ok(bytes) => ModuleFailure::new(payload::to_text(&bytes).into_owned()).into(),
+        Ok(bytes) => {
+            let text = payload::to_text(&bytes).into_owned();
+            ModuleFailure::new(text, ErrorInfo::from_properties(properties)).into()
+        }
         Err(error) => error.into(),
     }
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod call;
 mod error;
+mod generated;
 mod in_flight;
 mod mode;
 

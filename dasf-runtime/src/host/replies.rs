@@ -102,11 +102,10 @@ impl Replies {
 
     /// Sends the answer to a request, in fragments if need be.
     pub(super) async fn send_outcome(&self, reply: &Reply, outcome: Outcome) {
-        let (status, bytes) = match outcome {
-            Ok(output) => (Status::Success, output.0),
-            Err(failure) => (Status::Error, failure.to_string().into_bytes()),
+        let (properties, bytes) = match outcome {
+            Ok(output) => (response().with_status(Status::Success), output.0),
+            Err(failure) => (failed(&failure), failure.to_string().into_bytes()),
         };
-        let properties = response().with_status(status);
         let whole = payload::encode(&bytes);
         if bytes.len() <= self.max_payload_size {
             self.send(reply, properties, whole).await;
@@ -146,7 +145,7 @@ impl Replies {
     /// Sends a refusal if that is possible now.
     pub(super) fn try_send_failure(&self, reply: &Reply, failure: &Failure) {
         let payload = payload::encode(failure.to_string().as_bytes());
-        self.try_send_payload(reply, response().with_status(Status::Error), payload);
+        self.try_send_payload(reply, failed(failure), payload);
     }
 
     fn try_send_payload(&self, reply: &Reply, properties: Properties, payload: String) {
@@ -269,6 +268,15 @@ impl Replies {
         }
         self.leaving.close();
         self.leaving.wait().await;
+    }
+}
+
+/// The properties of the answer to a call that failed.
+fn failed(failure: &Failure) -> Properties {
+    let properties = response().with_status(Status::Error);
+    match failure.info() {
+        Some(info) => info.add_to(properties),
+        None => properties,
     }
 }
 

@@ -43,6 +43,8 @@ pub struct ClassDescriptor {
     pub description: Option<&'static str>,
     /// The constructor's arguments.
     pub arguments: &'static [ArgumentDescriptor],
+    /// Whether callers should turn to another.
+    pub is_deprecated: bool,
     /// What can be called on it.
     pub methods: &'static [FunctionDescriptor],
 }
@@ -60,8 +62,160 @@ pub struct FunctionDescriptor {
     pub returns: ReturnDescriptor,
     /// More keys for its schema.
     pub schema_extra: Option<fn() -> Value>,
+    /// Whether callers should turn to another.
+    pub is_deprecated: bool,
     /// The generated wrapper around it.
     pub handler: Handler,
+}
+
+impl ClassDescriptor {
+    /// A class without a description.
+    pub const fn new(
+        name: &'static str,
+        arguments: &'static [ArgumentDescriptor],
+        methods: &'static [FunctionDescriptor],
+    ) -> Self {
+        Self {
+            name,
+            description: None,
+            arguments,
+            is_deprecated: false,
+            methods,
+        }
+    }
+
+    /// Says what the class is, in words.
+    pub const fn description(mut self, description: &'static str) -> Self {
+        self.description = Some(description);
+        self
+    }
+
+    /// Tells callers to turn to another.
+    pub const fn deprecated(mut self) -> Self {
+        self.is_deprecated = true;
+        self
+    }
+}
+
+impl FunctionDescriptor {
+    /// A function without a description, whose result has this schema.
+    pub const fn new(
+        name: &'static str,
+        arguments: &'static [ArgumentDescriptor],
+        result: fn(&mut SchemaGenerator) -> Schema,
+        handler: Handler,
+    ) -> Self {
+        Self {
+            name,
+            description: None,
+            arguments,
+            returns: ReturnDescriptor {
+                description: None,
+                schema: result,
+                keywords: &[],
+            },
+            schema_extra: None,
+            is_deprecated: false,
+            handler,
+        }
+    }
+
+    /// Says what the function does, in words.
+    pub const fn description(mut self, description: &'static str) -> Self {
+        self.description = Some(description);
+        self
+    }
+
+    /// Says what the result means, in words.
+    pub const fn returns(mut self, description: &'static str) -> Self {
+        self.returns.description = Some(description);
+        self
+    }
+
+    /// Constrains the result.
+    pub const fn return_keywords(mut self, keywords: &'static [Keyword]) -> Self {
+        self.returns.keywords = keywords;
+        self
+    }
+
+    /// Adds keys to the function's schema.
+    pub const fn schema_extra(mut self, extra: fn() -> Value) -> Self {
+        self.schema_extra = Some(extra);
+        self
+    }
+
+    /// Tells callers to turn to another.
+    pub const fn deprecated(mut self) -> Self {
+        self.is_deprecated = true;
+        self
+    }
+
+    /// Whether the function reports its progress.
+    pub fn reports(&self) -> bool {
+        self.arguments
+            .iter()
+            .any(|argument| argument.kind == ArgumentKind::Reporter)
+    }
+}
+
+impl ArgumentDescriptor {
+    /// A required argument of a type with this schema.
+    pub const fn new(name: &'static str, schema: fn(&mut SchemaGenerator) -> Schema) -> Self {
+        Self {
+            name,
+            title: None,
+            description: None,
+            schema,
+            default: None,
+            keywords: &[],
+            kind: ArgumentKind::Data,
+        }
+    }
+
+    /// Gives a title that is not made from the name.
+    pub const fn title(mut self, title: &'static str) -> Self {
+        self.title = Some(title);
+        self
+    }
+
+    /// Says what the argument means, in words.
+    pub const fn description(mut self, description: &'static str) -> Self {
+        self.description = Some(description);
+        self
+    }
+
+    /// Gives a value that stands for a missing one.
+    pub const fn default(mut self, default: fn() -> Option<Value>) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    /// Constrains the values, and adds other keywords to their schema.
+    pub const fn keywords(mut self, keywords: &'static [Keyword]) -> Self {
+        self.keywords = keywords;
+        self
+    }
+
+    /// Makes it the report of the call's progress.
+    pub const fn reporter(mut self) -> Self {
+        self.kind = ArgumentKind::Reporter;
+        self
+    }
+}
+
+impl Keyword {
+    /// A keyword with a number or a text.
+    pub const fn new(name: &'static str, value: Literal) -> Self {
+        Self { name, value }
+    }
+
+    /// One of an argument's examples.
+    pub const fn example(value: fn() -> Option<Value>) -> Self {
+        Self {
+            name: "examples",
+            value: Literal::Json(value),
+        }
+    }
 }
 
 /// One argument.
@@ -76,7 +230,7 @@ pub struct ArgumentDescriptor {
     /// The schema of its type.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// The value that stands for a missing one; `None` for a required argument.
-    pub default: Option<fn() -> serde_json::Result<Value>>,
+    pub default: Option<fn() -> Option<Value>>,
     /// Its constraints and other schema keywords.
     pub keywords: &'static [Keyword],
     /// Whether it is data.
@@ -122,7 +276,7 @@ pub enum Literal {
     /// A text.
     Text(&'static str),
     /// Anything else.
-    Json(fn() -> Value),
+    Json(fn() -> Option<Value>),
 }
 
 impl Literal {
@@ -131,7 +285,7 @@ impl Literal {
             Self::Integer(integer) => integer.into(),
             Self::Number(number) => number.into(),
             Self::Text(text) => text.into(),
-            Self::Json(value) => value(),
+            Self::Json(value) => value().unwrap_or_default(),
         }
     }
 }

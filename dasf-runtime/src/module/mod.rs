@@ -3,6 +3,7 @@
 mod arguments;
 pub mod descriptor;
 mod outcome;
+pub mod read;
 mod schema;
 mod validate;
 
@@ -15,12 +16,12 @@ use futures_util::FutureExt;
 use serde_json::{Map, Value};
 
 pub use arguments::Arguments;
-pub use outcome::{Failure, FailureKind, Outcome, Output, encode_fallible, encode_result};
+pub use outcome::{Failure, FailureKind, Outcome, Output, encode_result};
 pub use schema::schema_of;
 
 use crate::context::Context;
 use crate::progress::{ProgressReport, ReportSink};
-use descriptor::{ArgumentKind, FunctionDescriptor, Handler, Member, ModuleDescriptor};
+use descriptor::{FunctionDescriptor, Handler, Member, ModuleDescriptor};
 use schema::SchemaBuilder;
 use validate::{Validator, list_problems};
 
@@ -92,7 +93,9 @@ impl Invocation {
         name: &'static str,
         default: impl FnOnce() -> ProgressReport,
     ) -> Result<ProgressReport, Failure> {
-        let report = self.arguments.take_or(name, || default().to_wire())?;
+        let report = self
+            .arguments
+            .take_or(name, read::read, || default().to_wire())?;
         Ok(match self.report.take() {
             Some(sink) => sink.open(report),
             None => ProgressReport::detached(report),
@@ -407,10 +410,10 @@ impl Callable {
         schemas: &dasf_protocol::api_info::FunctionInfo,
     ) -> Result<Self, ModuleError> {
         let arguments = Validator::new(descriptor.name, &schemas.rpc_schema)?;
-        let result = match descriptor.returns.keywords {
-            [] => None,
-            _ => Some(Validator::new(descriptor.name, &schemas.return_schema)?),
-        };
+        // Most results keep their type's schema by themselves; checking costs reading them again.
+        let result = schema::constrains(&schemas.return_schema)
+            .then(|| Validator::new(descriptor.name, &schemas.return_schema))
+            .transpose()?;
         Ok(Self {
             descriptor,
             arguments,
@@ -445,14 +448,5 @@ impl Callable {
             None => Ok(output),
             Some(contract) => contract.check_result(self.descriptor.name, output),
         }
-    }
-}
-
-impl FunctionDescriptor {
-    /// Whether the function reports its progress.
-    pub fn reports(&self) -> bool {
-        self.arguments
-            .iter()
-            .any(|argument| argument.kind == ArgumentKind::Reporter)
     }
 }

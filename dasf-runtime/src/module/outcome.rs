@@ -3,8 +3,11 @@
 use std::any::Any;
 use std::fmt;
 
-use dasf_protocol::payload;
+use dasf_protocol::{ErrorInfo, payload};
 use serde::Serialize;
+use serde_json::Value;
+
+use crate::types::IntoError;
 
 /// How a call ended.
 pub type Outcome = Result<Output, Failure>;
@@ -68,6 +71,8 @@ impl FailureKind {
 pub struct Failure {
     kind: FailureKind,
     message: String,
+    /// What a program can make use of, where the function's error has it.
+    info: Option<Box<ErrorInfo>>,
 }
 
 impl fmt::Display for Failure {
@@ -81,36 +86,41 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
+    fn new(kind: FailureKind, message: String) -> Self {
+        Self {
+            kind,
+            message,
+            info: None,
+        }
+    }
+
     /// The request is not one of the module's.
     pub fn validation(message: impl Into<String>) -> Self {
-        Self {
-            kind: FailureKind::Validation,
-            message: message.into(),
-        }
+        Self::new(FailureKind::Validation, message.into())
     }
 
     /// The function itself failed.
     pub fn execution(message: impl Into<String>) -> Self {
-        Self {
-            kind: FailureKind::Execution,
-            message: message.into(),
-        }
+        Self::new(FailureKind::Execution, message.into())
     }
 
     /// The module could not finish the call.
     pub fn processing(message: impl Into<String>) -> Self {
-        Self {
-            kind: FailureKind::Processing,
-            message: message.into(),
-        }
+        Self::new(FailureKind::Processing, message.into())
     }
 
     /// The module has too much to do.
     pub(crate) fn overflow() -> Self {
-        Self {
-            kind: FailureKind::Overflow,
-            message: String::new(),
-        }
+        Self::new(FailureKind::Overflow, String::new())
+    }
+
+    /// The failure with the code and the details of a function's error.
+    pub(crate) fn with_parts_of(mut self, error: &impl IntoError) -> Self {
+        self.info = Some(Box::new(ErrorInfo {
+            code: error.code().into_owned(),
+            details: error.details(),
+        }));
+        self
     }
 
     pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
@@ -131,27 +141,32 @@ impl Failure {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// The code of the function's error, where that is an [`IntoError`].
+    pub fn code(&self) -> Option<&str> {
+        self.info.as_ref().map(|info| info.code.as_str())
+    }
+
+    /// The details of the function's error, where that is an [`IntoError`] and has any.
+    pub fn details(&self) -> Option<&Value> {
+        self.info()
+            .map(|info| &info.details)
+            .filter(|details| !details.is_null())
+    }
+
+    pub(crate) fn info(&self) -> Option<&ErrorInfo> {
+        self.info.as_deref()
+    }
 }
 
 /// Encodes the result of a function.
 ///
 /// # Errors
 /// [`Failure`] when the result has no JSON, for instance a map whose keys are no texts.
-pub fn encode_result<T: Serialize>(result: &T) -> Outcome {
+pub fn encode_result<T: Serialize + ?Sized>(result: &T) -> Outcome {
     payload::to_json(result).map(Output).map_err(|error| {
         Failure::processing(format!("the result cannot be written as JSON: {error}"))
     })
-}
-
-/// Encodes the result of a function that may fail.
-///
-/// # Errors
-/// [`Failure`] with the function's own error, or as [`encode_result`].
-pub fn encode_fallible<T: Serialize, E: fmt::Display>(result: Result<T, E>) -> Outcome {
-    match result {
-        Ok(value) => encode_result(&value),
-        Err(error) => Err(Failure::execution(error.to_string())),
-    }
 }
 
 #[cfg(test)]
@@ -187,10 +202,5 @@ mod tests {
             FailureKind::Processing
         );
         assert_eq!(encode_result(&"ä").unwrap().as_json(), r#""\u00e4""#);
-        let failed: Result<(), &str> = Err("boom");
-        assert_eq!(
-            encode_fallible(failed).unwrap_err(),
-            Failure::execution("boom")
-        );
     }
 }

@@ -95,7 +95,10 @@ impl SchemaBuilder {
             name_schema("class_name", class.name),
         );
         required.push(json!("class_name"));
-        let constructor = object_schema(&title, class.description, properties, required);
+        let mut constructor = object_schema(&title, class.description, properties, required);
+        if class.is_deprecated {
+            constructor.insert("deprecated".to_owned(), true.into());
+        }
 
         let mut methods = Vec::new();
         for method in class.methods {
@@ -129,6 +132,9 @@ impl SchemaBuilder {
         let mut required = vec![json!("func_name")];
         self.add_arguments(function.arguments, &mut properties, &mut required);
         let mut schema = object_schema(title, function.description, properties, required);
+        if function.is_deprecated {
+            schema.insert("deprecated".to_owned(), true.into());
+        }
         if let Some(Value::Object(extra)) = function.schema_extra.map(|extra| extra()) {
             schema.extend(extra);
         }
@@ -151,6 +157,7 @@ impl SchemaBuilder {
             };
             schema.ensure_object();
             add_keywords(&mut schema, argument.keywords);
+            BoundWideIntegers.transform(&mut schema);
             to_peer_form(&mut schema);
             if let Some(title) = argument.title {
                 schema.insert("title".to_owned(), title.into());
@@ -165,7 +172,7 @@ impl SchemaBuilder {
                 // A default that has no JSON is left out of the schema; it still stands for a
                 // missing argument.
                 Some(default) => {
-                    if let Ok(default) = default() {
+                    if let Some(default) = default() {
                         schema.insert("default".to_owned(), default);
                     }
                 }
@@ -211,7 +218,12 @@ impl SchemaBuilder {
             }
             definitions
         };
-        let definitions = finished(&mut self.requests);
+        let mut definitions = finished(&mut self.requests);
+        for definition in definitions.values_mut() {
+            if let Ok(schema) = definition.try_into() {
+                BoundWideIntegers.transform(schema);
+            }
+        }
         let result_definitions = finished(&mut self.results);
         Documents {
             definitions,
@@ -384,7 +396,7 @@ fn add_keywords(schema: &mut Schema, keywords: &'static [Keyword]) {
                     .entry("examples")
                     .or_insert_with(|| json!([]));
                 if let Value::Array(examples) = examples {
-                    examples.push(value());
+                    examples.push(value().unwrap_or_default());
                 }
             }
             (name, value) => {
@@ -452,6 +464,66 @@ fn add_title(schema: &mut Schema, name: &str) {
         fields
             .entry("title")
             .or_insert_with(|| title_case(name).into());
+    }
+}
+
+/// A number in a request has 64 bits: the schema of an argument of 128 says so.
+struct BoundWideIntegers;
+
+impl Transform for BoundWideIntegers {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let least = match schema.get("format").and_then(Value::as_str) {
+            Some("int128") => json!(i64::MIN),
+            Some("uint128") => json!(0),
+            _ => return,
+        };
+        let fields = schema.ensure_object();
+        fields.entry("minimum").or_insert(least);
+        fields.entry("maximum").or_insert_with(|| u64::MAX.into());
+    }
+}
+
+/// Whether a value of the right type could break this schema: somewhere in it is a keyword that
+/// constrains values and does not follow from the type itself.
+pub(super) fn constrains(schema: &Value) -> bool {
+    match schema {
+        Value::Array(items) => items.iter().any(constrains),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(keyword, value)| match keyword.as_str() {
+                // Names of the user's, and values.
+                "properties" | "patternProperties" | DEFINITIONS => {
+                    let mut schemas = value.as_object().into_iter().flat_map(Map::values);
+                    schemas.any(constrains)
+                }
+                "default" | "const" | "enum" | "examples" => false,
+                keyword => is_constraint(keyword, value, fields) || constrains(value),
+            }),
+        _ => false,
+    }
+}
+
+/// Whether a keyword of a schema constrains values beyond their type: a character is a text of one,
+/// an array has its length, and an integer the bounds of its width.
+fn is_constraint(keyword: &str, value: &Value, schema: &Map<String, Value>) -> bool {
+    let bounds = match schema.get("format").and_then(Value::as_str) {
+        Some("int8") => (Some(-128), Some(127)),
+        Some("int16") => (Some(-32_768), Some(32_767)),
+        Some("uint8") => (Some(0), Some(255)),
+        Some("uint16") => (Some(0), Some(65_535)),
+        Some("uint32" | "uint64" | "uint128" | "uint") => (Some(0), None),
+        _ => (None, None),
+    };
+    let is_fixed = |least: &str, most: &str| schema.get(least) == schema.get(most);
+    match keyword {
+        "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" | "pattern" | "uniqueItems"
+        | "minProperties" | "maxProperties" => true,
+        "minimum" => value.as_i64() != bounds.0,
+        "maximum" => value.as_i64() != bounds.1,
+        "minLength" | "maxLength" => value != 1 || !is_fixed("minLength", "maxLength"),
+        "minItems" | "maxItems" => !is_fixed("minItems", "maxItems"),
+        _ => false,
     }
 }
 
@@ -552,6 +624,32 @@ mod tests {
             peer_form(letters),
             json!({"anyOf": [{"type": "string", "enum": ["a", "b"]}, {"type": "null"}]})
         );
+    }
+
+    #[test]
+    fn a_constraint_is_what_the_type_does_not_say() {
+        fn of<T: JsonSchema>() -> bool {
+            constrains(
+                &SchemaGenerator::default()
+                    .into_root_schema_for::<T>()
+                    .to_value(),
+            )
+        }
+        #[derive(JsonSchema)]
+        struct Plain {
+            #[allow(dead_code)]
+            pattern: (u8, i16, u64, i128, char, [f32; 3], Option<String>),
+        }
+        #[derive(JsonSchema)]
+        struct Bound {
+            #[allow(dead_code)]
+            #[schemars(range(min = 1))]
+            size: u8,
+        }
+        assert!(!of::<Vec<Plain>>());
+        assert!(of::<Vec<Bound>>());
+        assert!(constrains(&json!({"type": "string", "minLength": 1})));
+        assert!(constrains(&json!({"type": "array", "minItems": 1})));
     }
 
     #[test]

@@ -4,9 +4,4 @@ mod service {
     pub fn show<T: ToString>(value: T) -> String {
         value.to_string()
     }
-
-    #[dasf::function]
-    pub unsafe fn peek(a: i64) -> i64 {
-        a
-    }
 }

@@ -1,0 +1,141 @@
+//! What each kind of member is expanded to, and how much that is.
+//!
+//! After a change that is meant to change it, `INSTA_UPDATE=always cargo test -p dasf-macros`
+//! writes the goldens anew; their difference shows what users' crates will be compiled with.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{DeriveInput, File, ItemMod};
+
+fn pretty(tokens: TokenStream) -> String {
+    let file: File = syn::parse2(tokens).unwrap();
+    prettyplease::unparse(&file)
+}
+
+/// The expansion of a module with these items.
+fn expanded(items: &TokenStream) -> String {
+    let module: ItemMod = syn::parse_quote! {
+        /// A module.
+        pub mod service { #items }
+    };
+    pretty(super::module(quote!(topic = "service"), module))
+}
+
+fn check(name: &str, expansion: &str) {
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, expansion);
+    });
+}
+
+macro_rules! golden {
+    ($name:ident, $($items:tt)*) => {
+        #[test]
+        fn $name() {
+            check(stringify!($name), &expanded(&quote!($($items)*)));
+        }
+    };
+}
+
+golden! { function,
+    /// Add two numbers.
+    ///
+    /// # Arguments
+    /// * `a` - The first number
+    ///
+    /// # Returns
+    /// The sum
+    #[dasf::function]
+    pub fn add(a: i64, #[dasf(default = 2, ge = 0)] b: i64) -> i64 { a + b }
+}
+
+golden! { function_async_fallible,
+    #[dasf::function(name = "load", schema_extra = serde_json::json!({"x": 1}), returns(min_items = 1))]
+    async fn load_all(path: &str) -> Result<Vec<Point>, Error> { read(path).await }
+}
+
+golden! { function_inline,
+    #[dasf::function(inline)]
+    pub fn negate(values: &[f64], #[dasf(default, example = true)] all: bool) -> Vec<f64> { todo!() }
+}
+
+golden! { function_that_reports,
+    #[dasf::function]
+    pub fn count(
+        context: Context,
+        #[dasf(default = ProgressReport::new("counting"))] reporter: &mut ProgressReport,
+        limit: Option<u32>,
+    ) {}
+}
+
+golden! { function_conditional_and_deprecated,
+    #[cfg(feature = "old")]
+    #[deprecated = "use `add`"]
+    #[dasf::function]
+    pub fn plus(a: i64, #[cfg(unix)] b: i64) -> i64 { a }
+}
+
+golden! { class,
+    /// Greets people.
+    pub struct Greeter { greeting: String }
+
+    #[dasf::class]
+    impl Greeter {
+        pub fn new(#[dasf(default = "Hi")] greeting: String) -> Self { Self { greeting } }
+        /// Greet someone.
+        pub fn greet(&self, name: &str) -> String { todo!() }
+        pub fn shout(&mut self, #[dasf(default = 1)] times: u8) {}
+        #[dasf(skip)]
+        pub fn helper(&self) {}
+    }
+}
+
+golden! { class_async_fallible,
+    #[cfg(unix)]
+    #[dasf::class(name = "Base")]
+    impl Database {
+        pub async fn new(url: String) -> Result<Self, Error> { todo!() }
+        pub async fn tables(&self, reporter: ProgressReport) -> Result<Vec<String>, Error> { todo!() }
+    }
+}
+
+#[test]
+fn derived_error() {
+    let error: DeriveInput = syn::parse_quote! {
+        #[derive(IntoError)]
+        enum DivisionError<T> {
+            ByZero { dividend: i64, divisor: T },
+            #[dasf(code = "io")]
+            Reading(String, #[dasf(skip)] std::io::Error),
+            Pair(u8, u8),
+            Unknown,
+        }
+    };
+    let expansion = crate::error_derive::expand(&error).unwrap();
+    check("derived_error", &pretty(expansion));
+}
+
+/// How many lines a module may add for each of its functions, pretty-printed, and for itself.
+const LINES_PER_FUNCTION: usize = 51;
+const LINES_PER_MODULE: usize = 100;
+
+#[test]
+fn a_large_module_stays_small() {
+    const FUNCTIONS: usize = 50;
+    let functions: TokenStream = (0..FUNCTIONS)
+        .map(|index| {
+            let name = format_ident!("function_{index}");
+            quote! {
+                /// Add two numbers.
+                #[dasf::function]
+                pub fn #name(a: i64, #[dasf(default = 2)] b: f64) -> f64 { a as f64 + b }
+            }
+        })
+        .collect();
+    let written = pretty(quote!(mod service { #functions })).lines().count();
+    let added = expanded(&functions).lines().count() - written;
+    let bound = LINES_PER_MODULE + FUNCTIONS * LINES_PER_FUNCTION;
+    assert!(
+        added <= bound,
+        "{added} lines for {FUNCTIONS} functions, {bound} allowed"
+    );
+}

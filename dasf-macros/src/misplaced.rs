@@ -1,0 +1,137 @@
+//! Attributes of ours that stand where nothing reads them.
+
+use darling::Error;
+use quote::ToTokens;
+use syn::visit_mut::{
+    VisitMut, visit_impl_item_fn_mut, visit_item_fn_mut, visit_item_impl_mut, visit_item_mut,
+};
+use syn::{Attribute, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, PatType, Path};
+
+use crate::mistakes::Mistakes;
+use crate::options::is_member;
+
+/// Takes every attribute of ours off the items of a module whose members were read before, and
+/// reports what is left as misplaced. `classes` says which `impl` blocks are classes.
+pub(crate) fn take(items: &mut [Item], krate: &Path, classes: &[bool], errors: &mut Mistakes) {
+    for (item, &is_class) in items.iter_mut().zip(classes) {
+        Misplaced {
+            krate,
+            errors,
+            is_class,
+            is_nested: false,
+        }
+        .visit_item_mut(item);
+    }
+}
+
+struct Misplaced<'a> {
+    krate: &'a Path,
+    errors: &'a mut Mistakes,
+    /// Inside a class.
+    is_class: bool,
+    /// Inside a `mod` inside the module.
+    is_nested: bool,
+}
+
+impl Misplaced<'_> {
+    /// Takes our attributes off something, and says of each what to write instead.
+    fn take(&mut self, attributes: &mut Vec<Attribute>, say: impl Fn(&str) -> String) {
+        let krate = self.krate;
+        let ours = attributes.extract_if(.., |attribute| {
+            attribute.path().is_ident("dasf")
+                || is_member(attribute, "function", krate)
+                || is_member(attribute, "class", krate)
+        });
+        for attribute in ours {
+            let last = attribute.path().segments.last();
+            let name = last.map(|it| it.ident.to_string()).unwrap_or_default();
+            let text = if self.is_nested {
+                "a `mod` inside a module is not searched; move the item up, or make that `mod` a \
+                 #[dasf::module] of its own"
+                    .to_owned()
+            } else {
+                say(&name)
+            };
+            self.errors.push(Error::custom(text).with_span(&attribute));
+        }
+    }
+}
+
+impl VisitMut for Misplaced<'_> {
+    fn visit_item_mut(&mut self, item: &mut Item) {
+        let attributes = match item {
+            Item::Fn(_) | Item::Impl(_) | Item::Mod(_) => return visit_item_mut(self, item),
+            Item::Const(item) => &mut item.attrs,
+            Item::Enum(item) => &mut item.attrs,
+            Item::Macro(item) => &mut item.attrs,
+            Item::Static(item) => &mut item.attrs,
+            Item::Struct(item) => &mut item.attrs,
+            Item::Trait(item) => &mut item.attrs,
+            Item::Type(item) => &mut item.attrs,
+            Item::Union(item) => &mut item.attrs,
+            Item::Use(item) => &mut item.attrs,
+            _ => return,
+        };
+        self.take(attributes, |name| match name {
+            "class" => "#[dasf::class] belongs on the `impl` block with the methods".to_owned(),
+            _ => "#[dasf::function] belongs on a function".to_owned(),
+        });
+    }
+
+    fn visit_item_mod_mut(&mut self, item: &mut ItemMod) {
+        let is_module = |attribute: &Attribute| is_member(attribute, "module", self.krate);
+        if item.attrs.iter().any(is_module) {
+            return;
+        }
+        self.take(&mut item.attrs, |_| {
+            "a `mod` becomes callable with #[dasf::module]".to_owned()
+        });
+        let outer = std::mem::replace(&mut self.is_nested, true);
+        for item in item.content.iter_mut().flat_map(|(_, items)| items) {
+            self.visit_item_mut(item);
+        }
+        self.is_nested = outer;
+    }
+
+    fn visit_item_fn_mut(&mut self, item: &mut ItemFn) {
+        self.take(&mut item.attrs, |name| match name {
+            "class" => "a function takes #[dasf::function]".to_owned(),
+            _ => "a function's options stand in #[dasf::function(…)]".to_owned(),
+        });
+        visit_item_fn_mut(self, item);
+    }
+
+    fn visit_item_impl_mut(&mut self, item: &mut ItemImpl) {
+        self.take(&mut item.attrs, |name| match name {
+            "function" => "an `impl` block takes #[dasf::class]".to_owned(),
+            _ => "a class's options stand in #[dasf::class(…)]".to_owned(),
+        });
+        visit_item_impl_mut(self, item);
+    }
+
+    fn visit_impl_item_fn_mut(&mut self, item: &mut ImplItemFn) {
+        let is_class = self.is_class;
+        self.take(&mut item.attrs, |_| {
+            if is_class {
+                "every `pub` method of a class can be called; write its options as #[dasf(…)]"
+                    .to_owned()
+            } else {
+                "a method can be called when its `impl` block carries #[dasf::class]".to_owned()
+            }
+        });
+        visit_impl_item_fn_mut(self, item);
+    }
+
+    fn visit_pat_type_mut(&mut self, argument: &mut PatType) {
+        if self.is_nested {
+            // The function itself is reported.
+            argument
+                .attrs
+                .retain(|attribute| !attribute.path().is_ident("dasf"));
+        }
+        let name = argument.pat.to_token_stream().to_string();
+        self.take(&mut argument.attrs, |_| {
+            format!("the function of `{name}` cannot be called, so `{name}` has no options")
+        });
+    }
+}

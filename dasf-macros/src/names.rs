@@ -1,0 +1,194 @@
+//! What a type's name means in a module: the type that everybody knows by it, or one of the user's
+//! own.
+
+use std::collections::HashMap;
+
+use syn::{GenericArgument, Item, PathArguments, PathSegment, Type, TypePath};
+
+/// A type with a meaning of its own for the macros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    Option,
+    Result,
+    String,
+    /// `dasf::ProgressReport`.
+    Reporter,
+    /// `dasf::Context`.
+    Context,
+}
+
+/// The types that a module declares, and the name under which the crate `dasf` is known.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    krate: String,
+    /// For each name, what stands behind it where it is an alias.
+    declared: HashMap<String, Option<Type>>,
+}
+
+impl Names {
+    /// The names of a module with these items, for which `dasf` has this name.
+    pub(crate) fn of(items: &[Item], krate: &syn::Path) -> Self {
+        let krate = krate.segments.last();
+        let declared = items.iter().filter_map(|item| match item {
+            Item::Struct(item) => Some((&item.ident, None)),
+            Item::Enum(item) => Some((&item.ident, None)),
+            Item::Union(item) => Some((&item.ident, None)),
+            Item::Type(item) => Some((&item.ident, Some((*item.ty).clone()))),
+            _ => None,
+        });
+        Self {
+            krate: krate.map(|it| it.ident.to_string()).unwrap_or_default(),
+            declared: declared
+                .map(|(ident, alias)| (ident.to_string(), alias))
+                .collect(),
+        }
+    }
+
+    /// Whether the module declares this type, and not as an alias of another.
+    pub(crate) fn declares(&self, name: &str) -> bool {
+        matches!(self.declared.get(name), Some(None))
+    }
+
+    /// Which known type a type is, and its last segment, which has the parameters.
+    pub(crate) fn known<'t>(&self, ty: &'t Type) -> Option<(Known, &'t PathSegment)> {
+        let path = type_path(ty)?;
+        let segments: Vec<&PathSegment> = path.path.segments.iter().collect();
+        let (last, before) = segments.split_last()?;
+        let before: Vec<String> = before.iter().map(|it| it.ident.to_string()).collect();
+        let first = before.first().map_or("", String::as_str);
+        let name = last.ident.to_string();
+        let is_own = path.path.leading_colon.is_none()
+            && matches!(before.as_slice(), [] | [_])
+            && matches!(first, "" | "self")
+            && self.declared.contains_key(&name);
+        if is_own {
+            // An alias of a `Result` is one; what another is called says nothing.
+            let alias = self.declared.get(&name)?.as_ref()?;
+            let is_result =
+                name == "Result" && type_path(alias)?.path.segments.last()?.ident == name;
+            return is_result.then_some((Known::Result, last));
+        }
+        let is_of_std = |module: &str| match first {
+            "" => true,
+            "std" | "core" | "alloc" => true,
+            other => before.len() == 1 && other == module,
+        };
+        let is_ours =
+            || before.is_empty() || before.iter().any(|it| it == "dasf" || *it == self.krate);
+        let known = match name.as_str() {
+            "Option" if is_of_std("option") => Known::Option,
+            "String" if is_of_std("string") => Known::String,
+            // Crates have a `Result` of their own.
+            "Result" => Known::Result,
+            "ProgressReport" if is_ours() => Known::Reporter,
+            "Context" if is_ours() => Known::Context,
+            _ => return None,
+        };
+        Some((known, last))
+    }
+}
+
+/// A type without the groups that a macro puts around it.
+pub(crate) fn ungrouped(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => ungrouped(&group.elem),
+        Type::Paren(paren) => ungrouped(&paren.elem),
+        other => other,
+    }
+}
+
+/// The path of a type, without a `<… as …>` in front.
+pub(crate) fn type_path(ty: &Type) -> Option<&TypePath> {
+    match ungrouped(ty) {
+        Type::Path(path) if path.qself.is_none() => Some(path),
+        _ => None,
+    }
+}
+
+/// The types among the parameters of a path's segment.
+pub(crate) fn parameters(segment: &PathSegment) -> impl Iterator<Item = &Type> {
+    let arguments = match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
+        _ => None,
+    };
+    arguments
+        .into_iter()
+        .flatten()
+        .filter_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    fn known(names: &Names, ty: &Type) -> Option<Known> {
+        names.known(ty).map(|(known, _)| known)
+    }
+
+    #[test]
+    fn a_type_is_known_by_its_name() {
+        let names = Names::of(&[], &parse_quote!(::rpc));
+        for (ty, expected) in [
+            (parse_quote!(Option<f64>), Some(Known::Option)),
+            (
+                parse_quote!(::std::option::Option<f64>),
+                Some(Known::Option),
+            ),
+            (parse_quote!(option::Option<f64>), Some(Known::Option)),
+            (parse_quote!(super::Option<f64>), None),
+            (parse_quote!(std::string::String), Some(Known::String)),
+            (parse_quote!(io::Result<f64>), Some(Known::Result)),
+            (parse_quote!(Context), Some(Known::Context)),
+            (parse_quote!(dasf::Context), Some(Known::Context)),
+            (parse_quote!(::rpc::ProgressReport), Some(Known::Reporter)),
+            (parse_quote!(gis::Context), None),
+            (parse_quote!(Vec<Option<f64>>), None),
+        ] {
+            assert_eq!(known(&names, &ty), expected);
+        }
+    }
+
+    #[test]
+    fn a_type_of_the_modules_own_is_no_other() {
+        let items: Vec<Item> = vec![
+            parse_quote!(
+                struct Context;
+            ),
+            parse_quote!(
+                enum Option<T> {
+                    None,
+                    Some(T),
+                }
+            ),
+            parse_quote!(
+                struct String;
+            ),
+            parse_quote!(
+                type Result<T> = ::std::result::Result<T, Error>;
+            ),
+        ];
+        let names = Names::of(&items, &parse_quote!(::dasf));
+        assert_eq!(known(&names, &parse_quote!(Context)), None);
+        assert_eq!(known(&names, &parse_quote!(self::Option<f64>)), None);
+        assert_eq!(known(&names, &parse_quote!(String)), None);
+        assert_eq!(
+            known(&names, &parse_quote!(::std::string::String)),
+            Some(Known::String)
+        );
+        assert_eq!(
+            known(&names, &parse_quote!(Result<f64>)),
+            Some(Known::Result)
+        );
+        let names = Names::of(
+            &[parse_quote!(
+                struct Result;
+            )],
+            &parse_quote!(::dasf),
+        );
+        assert_eq!(known(&names, &parse_quote!(Result)), None);
+    }
+}

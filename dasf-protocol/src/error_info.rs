@@ -1,0 +1,100 @@
+//! What an error answer says to a program, beside the text that it says to a person.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::properties::{Properties, key};
+
+/// How long the JSON of an error may be in the properties, in bytes. They share a frame with the
+/// payload, which has the error's text, and brokers refuse large frames.
+pub const MAX_SIZE: usize = 16 << 10;
+
+/// The code and the details of a function's error: the extension `x_dasf_error`.
+///
+/// It stands in the properties of the answer as a JSON text, as a module's description does; some
+/// brokers turn every other value into a text on its way.
+///
+/// ```
+/// use dasf_protocol::{ErrorInfo, Properties};
+/// use serde_json::json;
+///
+/// let info = ErrorInfo { code: "no_such_station".into(), details: json!({"name": "x"}) };
+/// let properties = info.add_to(Properties::new());
+/// assert_eq!(ErrorInfo::from_properties(&properties), Some(info));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorInfo {
+    /// What went wrong, in a word that stays the same.
+    pub code: String,
+    /// What belongs to it; null for nothing.
+    #[serde(default)]
+    pub details: Value,
+}
+
+impl ErrorInfo {
+    /// The properties with the error. Details that make it longer than [`MAX_SIZE`] are left out,
+    /// and so is a code that is.
+    pub fn add_to(&self, properties: Properties) -> Properties {
+        let text = |info: &Self| {
+            let json = crate::payload::to_json(info).ok()?;
+            (json.len() <= MAX_SIZE).then(|| String::from_utf8_lossy(&json).into_owned())
+        };
+        let without_details = || {
+            text(&Self {
+                code: self.code.clone(),
+                details: Value::Null,
+            })
+        };
+        match text(self).or_else(without_details) {
+            Some(text) => properties.with(key::ERROR, text),
+            None => properties,
+        }
+    }
+
+    /// The error in the properties of an answer; `None` where there is none, or none that can be
+    /// read.
+    pub fn from_properties(properties: &Properties) -> Option<Self> {
+        match properties.get(key::ERROR)? {
+            Value::String(text) => serde_json::from_str(text).ok(),
+            object => Self::deserialize(object).ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn sent(code: &str, details: Value) -> Option<ErrorInfo> {
+        let code = code.to_owned();
+        let properties = ErrorInfo { code, details }.add_to(Properties::new());
+        ErrorInfo::from_properties(&properties)
+    }
+
+    #[test]
+    fn an_error_arrives() {
+        let info = sent("ä", json!([1, "世"])).unwrap();
+        assert_eq!((info.code.as_str(), info.details), ("ä", json!([1, "世"])));
+        assert_eq!(sent("a", Value::Null).unwrap().details, Value::Null);
+    }
+
+    #[test]
+    fn what_is_too_long_is_left_out() {
+        let long = "x".repeat(MAX_SIZE);
+        let info = sent("a", json!(long)).unwrap();
+        assert_eq!((info.code.as_str(), info.details), ("a", Value::Null));
+        assert_eq!(sent(&long, Value::Null), None);
+    }
+
+    #[test]
+    fn an_object_is_read_and_anything_else_ignored() {
+        let read = |value: Value| {
+            ErrorInfo::from_properties(&Properties::new().with("x_dasf_error", value))
+        };
+        assert_eq!(read(json!({"code": "a"})).unwrap().code, "a");
+        for other in [json!(1), json!("{"), json!({"code": 1}), json!(null)] {
+            assert_eq!(read(other), None);
+        }
+    }
+}

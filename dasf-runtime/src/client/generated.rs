@@ -1,0 +1,162 @@
+//! The types of a generated client, as macros: all but its methods.
+//!
+//! The types stand in the module's `client`, the methods beside the user's items, where the types
+//! of arguments and results mean what the user wrote. So the fields are visible one module up. All
+//! names are paths from the root, because the module may have no prelude.
+
+/// Makes `Client`. What is given besides is the topic in the attribute, as an `Option`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __client {
+    ($(#[$meta:meta])* topic: $topic:expr) => {
+        $(#[$meta])*
+        ///
+        /// Clones share the connections. Use it as [`super::Client`], or as
+        /// [`super::blocking::Client`].
+        pub struct Client<M = $crate::__private::Async> {
+            pub(super) caller: $crate::__private::Caller<M>,
+        }
+
+        impl<M: ::core::clone::Clone> ::core::clone::Clone for Client<M> {
+            fn clone(&self) -> Self {
+                Self { caller: ::core::clone::Clone::clone(&self.caller) }
+            }
+        }
+
+        impl<M> ::core::fmt::Debug for Client<M> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct("Client").finish_non_exhaustive()
+            }
+        }
+
+        impl<M> ::core::convert::From<$crate::__private::Caller<M>> for Client<M> {
+            fn from(caller: $crate::__private::Caller<M>) -> Self {
+                Self { caller }
+            }
+        }
+
+        impl<M: $crate::__private::Mode> Client<M> {
+            /// The client below this one, which knows no functions.
+            pub fn caller(&self) -> &$crate::__private::Caller<M> {
+                &self.caller
+            }
+        }
+
+        impl Client<$crate::__private::Async> {
+            /// Connects to the module's own topic over a DASF broker, by its base URL.
+            ///
+            /// # Errors
+            /// When the address is not valid, or the broker cannot be reached or refuses.
+            pub async fn connect(
+                url: &str,
+            ) -> ::core::result::Result<Self, $crate::__private::ClientError> {
+                Self::builder().websocket(url).connect().await
+            }
+
+            /// Settles topic, address and limits before connecting.
+            pub fn builder() -> $crate::__private::ClientBuilder<Self, $crate::__private::Async> {
+                $crate::__private::ClientBuilder::new($topic)
+            }
+        }
+
+        impl Client<$crate::__private::Blocking> {
+            /// Connects to the module's own topic over a DASF broker, by its base URL.
+            ///
+            /// # Errors
+            /// When the address is not valid, or the broker cannot be reached or refuses.
+            pub fn connect(
+                url: &str,
+            ) -> ::core::result::Result<Self, $crate::__private::ClientError> {
+                Self::builder().websocket(url).connect()
+            }
+
+            /// Settles topic, address and limits before connecting.
+            pub fn builder() -> $crate::__private::ClientBuilder<Self, $crate::__private::Blocking> {
+                $crate::__private::ClientBuilder::new($topic)
+            }
+        }
+    };
+}
+
+/// Makes the instance of a class: its constructor's arguments, on which methods are called.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __instance {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        pub struct $name<M = $crate::__private::Async> {
+            pub(super) instance: $crate::__private::Instance<M>,
+        }
+
+        impl<M: ::core::clone::Clone> ::core::clone::Clone for $name<M> {
+            fn clone(&self) -> Self {
+                Self { instance: ::core::clone::Clone::clone(&self.instance) }
+            }
+        }
+
+        impl<M> ::core::fmt::Debug for $name<M> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(::core::stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+/// Makes the builder of a call whose function has arguments with defaults. It is generic in the
+/// result, so that a type that is private to the module does not stand in a public trait's
+/// implementation.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __call {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[must_use = "a call is sent when it is awaited, or with send() by a blocking client"]
+        pub struct $name<R, M = $crate::__private::Async> {
+            pub(super) call: $crate::__private::Call<R, M>,
+        }
+
+        impl<R, M> ::core::fmt::Debug for $name<R, M> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(::core::stringify!($name)).finish_non_exhaustive()
+            }
+        }
+
+        impl<R, M: $crate::__private::Mode> $name<R, M> {
+            /// Waits at most this long for the answer, instead of the client's default.
+            pub fn timeout(self, timeout: ::core::time::Duration) -> Self {
+                Self { call: self.call.timeout(timeout) }
+            }
+
+            /// Calls `handler` with every report of progress that the module sends.
+            pub fn on_progress(
+                self,
+                handler: impl ::core::ops::FnMut(&$crate::__private::Report)
+                + ::core::marker::Send
+                + 'static,
+            ) -> Self {
+                Self { call: self.call.on_progress(handler) }
+            }
+        }
+
+        impl<R: $crate::__private::Data> $name<R, $crate::__private::Blocking> {
+            /// Sends the call and waits for its result.
+            ///
+            /// # Errors
+            /// See `dasf::CallError`.
+            pub fn send(self) -> ::core::result::Result<R, $crate::client::CallError> {
+                self.call.send()
+            }
+        }
+
+        impl<R: $crate::__private::Data> ::core::future::IntoFuture
+            for $name<R, $crate::__private::Async>
+        {
+            type Output = ::core::result::Result<R, $crate::client::CallError>;
+            type IntoFuture = $crate::client::CallFuture<R>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                ::core::future::IntoFuture::into_future(self.call)
+            }
+        }
+    };
+}

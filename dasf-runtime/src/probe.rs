@@ -1,0 +1,258 @@
+//! Asking a type of the user's what it can do, without demanding it.
+//!
+//! A type without the traits that it needs should be one mistake with one message. So generated
+//! code demands them in one place, `check_data`, and uses the type otherwise through what stands
+//! here: a type has a function of [`Probe`] or [`Written`] itself where it can do what the function
+//! does, and gets that of the fallback trait of the same name where it cannot. The fallbacks never
+//! run, because the check has failed then.
+
+use std::fmt::Display;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::module::{Failure, Outcome, encode_result, read, schema_of};
+use crate::progress::ProgressReport;
+use crate::types::{Data, Fallible, IntoError};
+
+/// Asks about a type.
+#[derive(Debug)]
+pub struct Probe<T>(PhantomData<T>);
+
+impl<T: Data> Probe<T> {
+    /// It can be an argument or a result.
+    pub const IS_DATA: bool = true;
+}
+
+impl<T: JsonSchema> Probe<T> {
+    /// The type's schema.
+    pub fn schema(generator: &mut SchemaGenerator) -> Schema {
+        schema_of::<T>(generator)
+    }
+}
+
+impl<T: DeserializeOwned> Probe<T> {
+    /// Reads a value of the type.
+    ///
+    /// # Errors
+    /// When the value is not of the type.
+    pub fn read(value: Value) -> Result<T, read::Problem> {
+        read::read(value)
+    }
+}
+
+impl<T, E> Probe<Result<T, E>> {
+    /// It is a `Result`, whatever it is called.
+    pub const IS_RESULT: bool = true;
+}
+
+/// What [`Probe`] says of a type that cannot do what is asked.
+pub trait Unable {
+    /// What would be read.
+    type Value;
+    /// It can be neither argument nor result.
+    const IS_DATA: bool = false;
+    /// It is no `Result`.
+    const IS_RESULT: bool = false;
+
+    /// A schema that says nothing.
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        Schema::default()
+    }
+
+    /// Nothing can be read.
+    ///
+    /// # Errors
+    /// Always.
+    fn read(_: Value) -> Result<Self::Value, read::Problem> {
+        Err(read::Problem::unreadable())
+    }
+}
+
+impl<T> Unable for Probe<T> {
+    type Value = T;
+}
+
+/// A value to be written.
+#[derive(Debug)]
+pub struct Written<'a, T: ?Sized>(pub &'a T);
+
+impl<T: Serialize + ?Sized> Written<'_, T> {
+    /// The value as the JSON text of an argument.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn argument(self) -> serde_json::Result<Vec<u8>> {
+        dasf_protocol::payload::to_json(self.0)
+    }
+
+    /// The value as JSON, for the defaults and examples in a schema; `None` where it has none.
+    pub fn json(self) -> Option<Value> {
+        // By way of its text, which for an `f32` has the digits that a person would write.
+        serde_json::from_str(&serde_json::to_string(self.0).ok()?).ok()
+    }
+
+    /// The value as the outcome of a call.
+    ///
+    /// # Errors
+    /// When it has no JSON.
+    pub fn outcome(self) -> Outcome {
+        encode_result(self.0)
+    }
+}
+
+/// What [`Written`] does with a value that cannot be written.
+pub trait Unwritable: Sized {
+    /// Nothing.
+    ///
+    /// # Errors
+    /// Never.
+    fn argument(self) -> serde_json::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    /// Nothing.
+    fn json(self) -> Option<Value> {
+        None
+    }
+
+    /// A failure.
+    ///
+    /// # Errors
+    /// Always.
+    fn outcome(self) -> Outcome {
+        Err(Failure::processing("the result cannot be written"))
+    }
+}
+
+impl<T: ?Sized> Unwritable for Written<'_, T> {}
+
+/// The error of a function.
+#[derive(Debug)]
+pub struct Failed<E>(pub E);
+
+impl<E: IntoError> Failed<E> {
+    /// The failure of the call, with code and details.
+    pub fn failure(self) -> Failure {
+        Failure::execution(self.0.to_string()).with_parts_of(&self.0)
+    }
+}
+
+/// What [`Failed`] does with an error that has a text only.
+pub trait OnlyText {
+    /// The failure of the call.
+    fn failure(self) -> Failure;
+}
+
+impl<E: Display> OnlyText for Failed<E> {
+    fn failure(self) -> Failure {
+        Failure::execution(self.0.to_string())
+    }
+}
+
+/// What [`Failed`] does with an error that has not even a text.
+pub trait Silent {
+    /// A failure that says nothing.
+    fn failure(self) -> Failure;
+}
+
+impl<E> Silent for &Failed<E> {
+    fn failure(self) -> Failure {
+        Failure::execution(String::new())
+    }
+}
+
+/// The answer to a question about a type.
+#[derive(Debug)]
+pub struct Answer<const YES: bool>;
+
+/// A type's check: fails to compile, with a message on the user's own type, where the answer is no.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` can be neither argument nor result of a DASF function",
+    label = "lacks `Serialize`, `Deserialize` or `JsonSchema`, or is not `Send`",
+    note = "add `#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]` to `{T}`",
+    note = "the type of another crate may have these behind features, of that crate and of `schemars`, or `dasf` has a type that wraps it: see the guide's table of types"
+)]
+pub trait Check<T> {}
+
+#[diagnostic::do_not_recommend]
+impl<T> Check<T> for Answer<true> {}
+
+/// Demands that the answer to whether `T` is data is yes.
+pub const fn check_data<T, A: Check<T>>() {}
+
+/// Demands that a type is a `Result` whose error can be told.
+pub const fn check_fallible<T: Fallible>() {}
+
+/// A type that is called as one of ours, and is it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is called as a type of `dasf` is, and is another",
+    label = "taken for `dasf::Context` or `dasf::ProgressReport` because of its name",
+    note = "give it another name where it is imported: `use path::to::Context as MyContext`"
+)]
+pub trait Tool {}
+
+impl Tool for Context {}
+impl Tool for ProgressReport {}
+
+/// Demands that a type called `Context` or `ProgressReport` is ours.
+pub const fn check_tool<T: Tool>() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+
+    struct Dumb;
+
+    #[test]
+    fn a_type_is_asked_what_it_can_do() {
+        let is_data = [
+            <Probe<Vec<String>>>::IS_DATA,
+            <Probe<Dumb>>::IS_DATA,
+            <Probe<Vec<Dumb>>>::IS_DATA,
+            <Probe<std::rc::Rc<String>>>::IS_DATA,
+        ];
+        assert_eq!(is_data, [true, false, false, false]);
+        let is_result = [
+            <Probe<std::io::Result<Dumb>>>::IS_RESULT,
+            <Probe<Option<u8>>>::IS_RESULT,
+        ];
+        assert_eq!(is_result, [true, false]);
+        assert_eq!(<Probe<i64>>::read(1.into()).ok(), Some(1));
+        assert!(<Probe<Dumb>>::read(1.into()).is_err());
+        assert_eq!(Written("ä").argument().unwrap(), br#""\u00e4""#);
+        assert_eq!(Written(&Dumb).json(), None);
+        assert_eq!(Written(&0.1_f32).json(), Some(0.1.into()));
+    }
+
+    #[derive(Debug)]
+    struct Coded;
+
+    impl Display for Coded {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("no")
+        }
+    }
+
+    impl IntoError for Coded {
+        fn code(&self) -> Cow<'static, str> {
+            "coded".into()
+        }
+
+        fn from_parts(_: &str, _: &Value) -> Option<Self> {
+            Some(Self)
+        }
+    }
+
+    #[test]
+    fn an_error_with_a_code_keeps_it() {
+        assert_eq!(Failed(Coded).failure().code(), Some("coded"));
+        assert_eq!(Failed("no").failure().code(), None);
+        assert_eq!(Failed("no").failure().message(), "no");
+    }
+}

@@ -1,0 +1,8 @@
+#[dasf::module]
+mod service {
+    #[dasf::function]
+    pub fn name(#[dasf(title)] text: &str, #[dasf(example)] other: &str) {
+        drop((text, other));
+        todo!()
+    }
+}

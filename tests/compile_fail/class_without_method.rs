@@ -1,0 +1,11 @@
+#[dasf::module]
+mod service {
+    pub struct Greeter;
+
+    #[dasf::class]
+    impl Greeter {
+    pub fn new() -> Self {
+        Self
+    }
+    }
+}

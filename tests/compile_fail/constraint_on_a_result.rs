@@ -1,0 +1,7 @@
+#[dasf::module]
+mod service {
+    #[dasf::function(returns(ge = 0))]
+    pub fn name() -> String {
+        todo!()
+    }
+}

@@ -1,0 +1,15 @@
+#[dasf::module]
+mod service {
+    pub struct Greeter;
+
+    #[dasf::class]
+    impl Greeter {
+    fn new() -> Self {
+        Self
+    }
+
+    pub fn greet(&self) -> String {
+        todo!()
+    }
+    }
+}

@@ -1,0 +1,8 @@
+#[dasf::module]
+mod service {
+    #[dasf::function]
+    pub fn wait(first: dasf::Context, second: &dasf::Context) {
+        drop((first, second));
+        todo!()
+    }
+}

@@ -1,0 +1,6 @@
+#[derive(dasf::IntoError)]
+union Failed {
+    a: u8,
+}
+
+fn main() {}

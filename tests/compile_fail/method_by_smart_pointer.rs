@@ -1,0 +1,17 @@
+#[dasf::module]
+mod service {
+    pub struct Greeter;
+
+    #[dasf::class]
+    impl Greeter {
+    pub fn new() -> Self {
+        Self
+    }
+
+    pub fn greet(&self) -> String {
+        todo!()
+    }
+
+    pub fn finish(self: Box<Self>) {}
+    }
+}

@@ -1,0 +1,18 @@
+#[dasf::module]
+mod service {
+    pub struct Greeter;
+
+    #[dasf::class]
+    impl Greeter {
+    pub fn new() -> Self {
+        Self
+    }
+
+    pub fn greet(&self) -> String {
+        todo!()
+    }
+
+    #[dasf(inline)]
+    pub fn helper() {}
+    }
+}

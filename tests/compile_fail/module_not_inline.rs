@@ -1,0 +1,2 @@
+#[dasf::module]
+mod service;

@@ -1,0 +1,8 @@
+#[dasf::module]
+mod service {
+    #[dasf::function]
+    pub fn wait(first: dasf::ProgressReport, second: &mut dasf::ProgressReport) {
+        drop((first, second));
+        todo!()
+    }
+}

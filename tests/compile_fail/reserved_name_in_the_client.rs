@@ -1,0 +1,8 @@
+#[dasf::module]
+mod service {
+    #[dasf::function]
+    pub fn connect() {}
+
+    #[dasf::function]
+    pub fn builder() {}
+}
