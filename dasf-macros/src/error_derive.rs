@@ -215,11 +215,11 @@ fn details(case: &Case) -> TokenStream {
         let keys = sent.iter().map(|&index| key(&case.members[index]));
         quote! {
             ::core::iter::FromIterator::from_iter([#(
-                (::std::string::String::from(#keys), #written)
+                (::core::convert::Into::<::std::string::String>::into(#keys), #written)
             ),*])
         }
     } else {
-        quote!(__p::Value::Array(::std::vec::Vec::from([#(#written),*])))
+        quote!(::core::iter::FromIterator::from_iter([#(#written),*]))
     };
     quote! {
         #path { #(#members: #locals,)* .. } => #made,

@@ -33,15 +33,27 @@ struct Misplaced<'a> {
     is_nested: bool,
 }
 
+/// Whether an attribute on this item is for us. On a type, `#[dasf(…)]` is for its derive macro.
+fn is_ours(attribute: &Attribute, krate: &Path, is_type: bool) -> bool {
+    (attribute.path().is_ident("dasf") && !is_type)
+        || is_member(attribute, "function", krate)
+        || is_member(attribute, "class", krate)
+}
+
 impl Misplaced<'_> {
     /// Takes our attributes off something, and says of each what to write instead.
     fn take(&mut self, attributes: &mut Vec<Attribute>, say: impl Fn(&str) -> String) {
+        self.take_from(attributes, false, say);
+    }
+
+    fn take_from(
+        &mut self,
+        attributes: &mut Vec<Attribute>,
+        is_type: bool,
+        say: impl Fn(&str) -> String,
+    ) {
         let krate = self.krate;
-        let ours = attributes.extract_if(.., |attribute| {
-            attribute.path().is_ident("dasf")
-                || is_member(attribute, "function", krate)
-                || is_member(attribute, "class", krate)
-        });
+        let ours = attributes.extract_if(.., |attribute| is_ours(attribute, krate, is_type));
         for attribute in ours {
             let last = attribute.path().segments.last();
             let name = last.map(|it| it.ident.to_string()).unwrap_or_default();
@@ -59,6 +71,7 @@ impl Misplaced<'_> {
 
 impl VisitMut for Misplaced<'_> {
     fn visit_item_mut(&mut self, item: &mut Item) {
+        let is_type = matches!(item, Item::Struct(_) | Item::Enum(_) | Item::Union(_));
         let attributes = match item {
             Item::Fn(_) | Item::Impl(_) | Item::Mod(_) => return visit_item_mut(self, item),
             Item::Const(item) => &mut item.attrs,
@@ -72,7 +85,7 @@ impl VisitMut for Misplaced<'_> {
             Item::Use(item) => &mut item.attrs,
             _ => return,
         };
-        self.take(attributes, |name| match name {
+        self.take_from(attributes, is_type, |name| match name {
             "class" => "#[dasf::class] belongs on the `impl` block with the methods".to_owned(),
             _ => "#[dasf::function] belongs on a function".to_owned(),
         });
