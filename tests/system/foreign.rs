@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use dasf::{CallError, HostOptions, Module};
-use dasf_test_foreign::bare::bare::{self, Missing, Place};
-use dasf_test_foreign::conditional::conditional;
-use dasf_test_foreign::namesakes::namesakes;
+use dasf_test_foreign::bare::atlas::{self, Missing, Place};
+use dasf_test_foreign::conditional::configured;
+use dasf_test_foreign::namesakes::lookalikes;
 use serde_json::{Value, json};
 
 use crate::support::{broker, listen};
@@ -21,12 +21,12 @@ fn functions(module: &Module) -> BTreeMap<String, Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_without_a_prelude_is_served_and_called() {
     let broker = broker().await;
-    let module = bare::module().unwrap();
+    let module = atlas::module().unwrap();
     assert_eq!(module.version(), "3.1.4");
     let info = module.api_info("bare").x_dasf.unwrap();
     assert_eq!(info.module_version.as_deref(), Some("3.1.4"));
     let host = listen(&broker, "bare", module, HostOptions::default()).await;
-    let client = bare::Client::connect(&broker.url()).await.unwrap();
+    let client = atlas::Client::connect(&broker.url()).await.unwrap();
     let place = Place { latitude: 19.5 };
     let found = client.find("here").among(vec![place.clone()]).await;
     assert_eq!(found.unwrap(), place);
@@ -39,9 +39,9 @@ async fn a_module_without_a_prelude_is_served_and_called() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_arrives_as_what_it_was() {
     let broker = broker().await;
-    let module = bare::module().unwrap();
+    let module = atlas::module().unwrap();
     let host = listen(&broker, "bare", module, HostOptions::default()).await;
-    let client = bare::Client::connect(&broker.url()).await.unwrap();
+    let client = atlas::Client::connect(&broker.url()).await.unwrap();
     let failure = |error: &CallError| match error {
         CallError::Module(failure) => failure.clone(),
         other => panic!("{other}"),
@@ -85,7 +85,7 @@ async fn an_error_arrives_as_what_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_configured_away_is_not_there() {
     let broker = broker().await;
-    let module = conditional::module().unwrap();
+    let module = configured::module().unwrap();
     let schemas = functions(&module);
     let names: Vec<&str> = schemas.keys().map(String::as_str).collect();
     assert_eq!(names, ["add", "either", "partly"]);
@@ -100,7 +100,7 @@ async fn what_is_configured_away_is_not_there() {
     assert_eq!(classes[0].methods.len(), 1);
 
     let host = listen(&broker, "conditional", module, HostOptions::default()).await;
-    let client = conditional::Client::connect(&broker.url()).await.unwrap();
+    let client = configured::Client::connect(&broker.url()).await.unwrap();
     assert_eq!(client.either().a(3).await.unwrap(), 3);
     assert_eq!(client.partly().await.unwrap(), 5);
     host.shutdown().await;
@@ -109,7 +109,7 @@ async fn what_is_configured_away_is_not_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_deprecated_says_so_and_works() {
     let broker = broker().await;
-    let module = conditional::module().unwrap();
+    let module = configured::module().unwrap();
     let schemas = functions(&module);
     assert_eq!(schemas["add"]["deprecated"], true);
     assert_eq!(schemas["either"].get("deprecated"), None);
@@ -118,7 +118,7 @@ async fn what_is_deprecated_says_so_and_works() {
     assert_eq!(schema["$defs"]["ClassHolder"]["deprecated"], true);
 
     let host = listen(&broker, "conditional", module, HostOptions::default()).await;
-    let client = conditional::Client::connect(&broker.url()).await.unwrap();
+    let client = configured::Client::connect(&broker.url()).await.unwrap();
     // The compiler warns of a caller as of a use of the function itself.
     #[expect(deprecated)]
     let sum = client.add(1, 2);
@@ -131,25 +131,25 @@ async fn what_is_deprecated_says_so_and_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn types_may_be_called_as_others_are() {
-    use namesakes::{AdderInstance, Context, ProgressReport, SumCall};
+    use lookalikes::{AdderInstance, Context, ProgressReport, SumCall};
 
     let broker = broker().await;
-    let module = namesakes::module().unwrap();
+    let module = lookalikes::module().unwrap();
     let required = &functions(&module)["sum"]["required"];
     assert_eq!(
         *required,
         json!(["func_name", "option", "string", "context", "report", "call"])
     );
     let host = listen(&broker, "namesakes", module, HostOptions::default()).await;
-    let client = namesakes::Client::connect(&broker.url()).await.unwrap();
+    let client = lookalikes::Client::connect(&broker.url()).await.unwrap();
     let sum = client.sum(
-        namesakes::Option::Double,
-        namesakes::String { quartet: 4 },
+        lookalikes::Option::Double,
+        lookalikes::String { quartet: 4 },
         Context(10),
         ProgressReport(20),
         SumCall(30),
     );
-    assert_eq!(sum.await.unwrap(), namesakes::Result { value: 328 });
+    assert_eq!(sum.await.unwrap(), lookalikes::Result { value: 328 });
     assert_eq!(client.adder_add().a(5).await.unwrap(), SumCall(5));
     let adder = client.adder().to(AdderInstance(40));
     assert_eq!(

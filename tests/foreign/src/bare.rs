@@ -2,7 +2,7 @@
 
 /// Everything is reached by its path.
 #[::rpc::module(topic = "bare", main = false, crate = ::rpc, version = "3.1.4")]
-pub mod bare {
+pub mod atlas {
     use ::core::convert::Into as _;
     use ::core::prelude::v1::derive;
     use ::std::option::Option;

@@ -2,7 +2,7 @@
 
 /// Some of this is not there.
 #[::rpc::module(topic = "conditional", main = false, crate = ::rpc)]
-pub mod conditional {
+pub mod configured {
     #[cfg(feature = "never")]
     use no_such_crate::Type;
 

@@ -4,6 +4,8 @@
 
 #![no_implicit_prelude]
 #![deny(missing_docs, warnings)]
+// What is taken by value, and what fails, is what the tests are about.
+#![allow(clippy::missing_errors_doc, clippy::needless_pass_by_value)]
 
 pub mod bare;
 pub mod conditional;

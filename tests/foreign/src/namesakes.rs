@@ -2,7 +2,7 @@
 
 /// Each type has a name that somebody else has, too.
 #[::rpc::module(topic = "namesakes", main = false, crate = ::rpc)]
-pub mod namesakes {
+pub mod lookalikes {
     use ::core::clone::Clone;
     use ::core::cmp::PartialEq;
     use ::core::convert::{From as _, Into as _};
