@@ -1,0 +1,354 @@
+//! One variable with its coordinates.
+
+use chrono::NaiveDateTime;
+use indexmap::IndexMap;
+use ndarray::{ArrayD, Axis};
+
+use super::attributes::{Attribute, Attributes};
+use super::cf;
+use super::error::NetcdfError;
+use super::format;
+use super::values::{Element, Value, Values};
+use super::variable::Variable;
+
+/// The name that xarray gives to an array without one.
+const UNNAMED: &str = "__xarray_dataarray_variable__";
+/// Where xarray keeps a name that a coordinate or a dimension has as well.
+const HIDDEN_NAME: &str = "__xarray_dataarray_name__";
+
+/// Values with named axes, coordinates along them and attributes: Python's `xarray.DataArray`.
+///
+/// ```
+/// use chrono::NaiveDate;
+/// use dasf_types::netcdf::ndarray::{Axis, array};
+/// use dasf_types::netcdf::DataArray;
+///
+/// let days = [1, 2].map(|day| NaiveDate::from_ymd_opt(1998, 1, day));
+/// let sst = DataArray::new(["time", "lon"], array![[27.5, 27.7, f64::NAN], [27.4, 27.9, 28.3]])?
+///     .with_name("sst")
+///     .with_attribute("units", "degC")
+///     .with_coordinate("time", days)?
+///     .with_coordinate("lon", [278.0, 279.0, 280.0])?;
+///
+/// assert_eq!(sst.shape(), [2, 3]);
+/// assert_eq!(sst.coordinate("lon").unwrap().to_f64()?[1], 279.0);
+/// let over_time = sst.to_f64()?.mean_axis(sst.axis("time").unwrap()).unwrap();
+/// assert!((over_time[1] - 27.8).abs() < 1e-9 && over_time[2].is_nan());
+///
+/// // It is sent as a NetCDF file, which holds all of this.
+/// assert_eq!(DataArray::from_netcdf(&sst.to_netcdf()?)?, sst);
+/// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataArray {
+    name: Option<String>,
+    variable: Variable,
+    coordinates: IndexMap<String, Variable>,
+}
+
+impl DataArray {
+    /// Values, with the names of their axes.
+    ///
+    /// # Errors
+    ///
+    /// When there are not as many names as the values have axes.
+    pub fn new<D>(
+        dims: impl IntoIterator<Item = D>,
+        values: impl Into<Values>,
+    ) -> Result<Self, NetcdfError>
+    where
+        D: Into<String>,
+    {
+        Variable::new(dims, values).map(Self::from)
+    }
+
+    /// A single value, without axes.
+    ///
+    /// ```
+    /// use dasf_types::netcdf::DataArray;
+    ///
+    /// let mean = DataArray::scalar(27.3).with_name("mean");
+    /// assert_eq!(mean.to_f64()?.first(), Some(&27.3));
+    /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
+    /// ```
+    #[must_use]
+    pub fn scalar(value: impl Value) -> Self {
+        Variable::scalar(value).into()
+    }
+
+    /// The same with a name.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The same with one more attribute, or with another value of it.
+    #[must_use]
+    pub fn with_attribute(mut self, name: impl Into<String>, value: impl Into<Attribute>) -> Self {
+        self.variable.attributes_mut().insert(name, value);
+        self
+    }
+
+    /// The same with values along the dimension of this name, or with a single value that holds for
+    /// all of the array.
+    ///
+    /// ```
+    /// use dasf_types::netcdf::DataArray;
+    ///
+    /// let profile = DataArray::new(["depth"], [8.5, 7.9])?
+    ///     .with_coordinate("depth", [0.0, 10.0])?
+    ///     .with_coordinate("station", "P7")?;
+    ///
+    /// let error = profile.clone().with_coordinate("depth", [0.0, 10.0, 20.0]).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "dimension `depth` has length 2, but `depth` has 3 values along it"
+    /// );
+    /// let error = profile.with_coordinate("lat", [54.0, 54.1]).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "coordinate `lat` has the dimension `lat`, which the array lacks"
+    /// );
+    /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the array has no such dimension, or one of another length.
+    pub fn with_coordinate(
+        self,
+        name: impl Into<String>,
+        values: impl Into<Values>,
+    ) -> Result<Self, NetcdfError> {
+        let name = name.into();
+        let variable = along_itself(&name, values.into())?;
+        self.with_coordinate_variable(name, variable)
+    }
+
+    /// The same with a coordinate of any axes, or with attributes.
+    ///
+    /// ```
+    /// use dasf_types::netcdf::ndarray::array;
+    /// use dasf_types::netcdf::{DataArray, Variable};
+    ///
+    /// let depths = Variable::new(["z"], [0.0, 10.0])?.with_attribute("positive", "down");
+    /// let ages = Variable::new(["z"], [3, 5])?;
+    /// let array = DataArray::new(["z"], [8.5, 7.9])?
+    ///     .with_coordinate_variable("z", depths)?
+    ///     .with_coordinate_variable("age", ages)?;
+    /// assert_eq!(array.coordinate("age").unwrap().dims(), ["z"]);
+    /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When it has a dimension that the array lacks, or that has another length there.
+    pub fn with_coordinate_variable(
+        mut self,
+        name: impl Into<String>,
+        coordinate: Variable,
+    ) -> Result<Self, NetcdfError> {
+        let name = name.into();
+        if self.variable.axis(&name).is_some() && coordinate.axis(&name).is_none() {
+            return Err(NetcdfError::NotAlongItself { name });
+        }
+        for (dimension, &found) in coordinate.dims().iter().zip(coordinate.shape()) {
+            let expected = self.variable.axis(dimension);
+            let expected = expected.and_then(|Axis(axis)| self.shape().get(axis));
+            let &expected = expected.ok_or_else(|| NetcdfError::ForeignDimension {
+                coordinate: name.clone(),
+                dimension: dimension.clone(),
+            })?;
+            if expected != found {
+                return Err(NetcdfError::DimensionLength {
+                    dimension: dimension.clone(),
+                    expected,
+                    variable: name,
+                    found,
+                });
+            }
+        }
+        self.coordinates.insert(name, coordinate);
+        Ok(self)
+    }
+
+    pub(super) fn from_parts(
+        name: Option<String>,
+        variable: Variable,
+        coordinates: IndexMap<String, Variable>,
+    ) -> Self {
+        Self {
+            name,
+            variable,
+            coordinates,
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (Option<String>, Variable, IndexMap<String, Variable>) {
+        (self.name, self.variable, self.coordinates)
+    }
+
+    /// The name, if it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The names of the axes.
+    #[must_use]
+    pub fn dims(&self) -> &[String] {
+        self.variable.dims()
+    }
+
+    /// The length of each axis.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        self.variable.shape()
+    }
+
+    /// The axis of this name, to be used with the methods of `ndarray`.
+    #[must_use]
+    pub fn axis(&self, dimension: &str) -> Option<Axis> {
+        self.variable.axis(dimension)
+    }
+
+    /// The values.
+    #[must_use]
+    pub fn values(&self) -> &Values {
+        self.variable.values()
+    }
+
+    /// The values, taken out.
+    #[must_use]
+    pub fn into_values(self) -> Values {
+        self.variable.into_values()
+    }
+
+    /// What is said of the values.
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        self.variable.attributes()
+    }
+
+    /// What is said of the values, to be changed.
+    pub fn attributes_mut(&mut self) -> &mut Attributes {
+        self.variable.attributes_mut()
+    }
+
+    /// The coordinate of this name.
+    #[must_use]
+    pub fn coordinate(&self, name: &str) -> Option<&Variable> {
+        self.coordinates.get(name)
+    }
+
+    /// All coordinates with their names.
+    pub fn coordinates(&self) -> impl ExactSizeIterator<Item = (&str, &Variable)> {
+        self.coordinates
+            .iter()
+            .map(|(name, coordinate)| (name.as_str(), coordinate))
+    }
+
+    /// The values, if they are stored as this type; see [`Values::view`].
+    ///
+    /// # Errors
+    ///
+    /// When they have another type.
+    pub fn view<T: Element>(&self) -> Result<&ArrayD<T>, NetcdfError> {
+        self.variable.view()
+    }
+
+    /// A copy as numbers of double precision; see [`Values::to_f64`].
+    ///
+    /// # Errors
+    ///
+    /// When they are no numbers.
+    pub fn to_f64(&self) -> Result<ArrayD<f64>, NetcdfError> {
+        self.variable.to_f64()
+    }
+
+    /// A copy as times; see [`Variable::to_times`].
+    ///
+    /// # Errors
+    ///
+    /// When they are no times, or in a calendar other than the Gregorian one.
+    pub fn to_times(&self) -> Result<ArrayD<Option<NaiveDateTime>>, NetcdfError> {
+        self.variable.to_times()
+    }
+
+    /// Reads a NetCDF-3 file with one variable besides coordinates.
+    ///
+    /// As with `xarray.open_dataarray`, attributes of the file itself are not kept.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no such file, or have several variables.
+    pub fn from_netcdf(bytes: &[u8]) -> Result<Self, NetcdfError> {
+        let mut contents = cf::decode(format::read(bytes)?)?;
+        let variables: Vec<_> = contents.variables.into_iter().collect();
+        let [(name, variable)] =
+            <[_; 1]>::try_from(variables).map_err(|all| NetcdfError::NotOneVariable {
+                found: all.into_iter().map(|(name, _)| name).collect(),
+            })?;
+        let hidden = contents.attributes.remove(HIDDEN_NAME);
+        let hidden = hidden.as_ref().and_then(Attribute::as_str);
+        let name = hidden.map_or(name, str::to_owned);
+        contents.coordinates.retain(|_, coordinate| {
+            let mut dims = coordinate.dims().iter();
+            dims.all(|dimension| variable.dims().contains(dimension))
+        });
+        Ok(Self {
+            name: Some(name).filter(|name| name != UNNAMED),
+            variable,
+            coordinates: contents.coordinates,
+        })
+    }
+
+    /// The array as a NetCDF-3 file.
+    ///
+    /// # Errors
+    ///
+    /// When something in it has no form in such a file: a name with characters beyond Latin-1, an
+    /// attribute with a name that readers act on, 2 GiB of data.
+    pub fn to_netcdf(&self) -> Result<Vec<u8>, NetcdfError> {
+        let mut attributes = Attributes::new();
+        let name = match &self.name {
+            None => UNNAMED,
+            Some(name) if self.coordinates.contains_key(name) || self.dims().contains(name) => {
+                attributes.insert(HIDDEN_NAME, name.as_str());
+                UNNAMED
+            }
+            Some(name) => name,
+        };
+        if self.coordinates.contains_key(name) {
+            return Err(NetcdfError::Duplicate {
+                name: name.to_owned(),
+            });
+        }
+        let variables = [(name, &self.variable)];
+        format::write(&cf::encode(variables, &self.coordinates, &attributes)?)
+    }
+}
+
+impl From<Variable> for DataArray {
+    /// Without a name and coordinates.
+    fn from(variable: Variable) -> Self {
+        Self {
+            name: None,
+            variable,
+            coordinates: IndexMap::new(),
+        }
+    }
+}
+
+/// A coordinate along the dimension of its own name, or without one.
+pub(super) fn along_itself(name: &str, values: Values) -> Result<Variable, NetcdfError> {
+    match values.shape().len() {
+        0 => Variable::new([""; 0], values),
+        1 => Variable::new([name], values),
+        axes => Err(NetcdfError::CoordinateAxes {
+            coordinate: name.to_owned(),
+            axes,
+        }),
+    }
+}

@@ -1,0 +1,270 @@
+//! Several variables that share coordinates.
+
+use indexmap::IndexMap;
+
+use super::array::{DataArray, along_itself};
+use super::attributes::{Attribute, Attributes};
+use super::cf;
+use super::error::NetcdfError;
+use super::format;
+use super::values::Values;
+use super::variable::Variable;
+
+/// Several variables with coordinates that they share: Python's `xarray.Dataset`.
+///
+/// ```
+/// use dasf_types::netcdf::ndarray::array;
+/// use dasf_types::netcdf::{Dataset, Variable};
+///
+/// let sst = Variable::new(["time", "lon"], array![[27.5, 27.7], [27.4, 27.9]])?;
+/// let index = Variable::new(["time"], [1.9, 2.1])?.with_attribute("long_name", "El Niño index");
+/// let dataset = Dataset::new()
+///     .with_variable("sst", sst)?
+///     .with_variable("nino", index)?
+///     .with_coordinate("lon", [278.0, 279.0])?
+///     .with_attribute("institution", "Somewhere");
+///
+/// assert_eq!(dataset.variable("nino").unwrap().to_f64()?.sum(), 4.0);
+/// // As an array, a variable takes the coordinates along its own dimensions with it.
+/// let sst = dataset.data_array("sst").unwrap();
+/// assert!(sst.coordinate("lon").is_some());
+///
+/// assert_eq!(Dataset::from_netcdf(&dataset.to_netcdf()?)?, dataset);
+/// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Dataset {
+    variables: IndexMap<String, Variable>,
+    coordinates: IndexMap<String, Variable>,
+    attributes: Attributes,
+}
+
+impl Dataset {
+    /// A dataset without variables.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with one more variable.
+    ///
+    /// One with the name of a dimension is a coordinate.
+    ///
+    /// # Errors
+    ///
+    /// When there is one of this name already, or a dimension has another length elsewhere.
+    pub fn with_variable(
+        mut self,
+        name: impl Into<String>,
+        variable: Variable,
+    ) -> Result<Self, NetcdfError> {
+        let name = name.into();
+        self.check(&name, &variable)?;
+        self.variables.insert(name, variable);
+        self.find_coordinates();
+        Ok(self)
+    }
+
+    /// The same with a coordinate along the dimension of this name, or with a single value that
+    /// holds for everything.
+    ///
+    /// # Errors
+    ///
+    /// When the values have several axes; and as [`Self::with_variable`].
+    pub fn with_coordinate(
+        self,
+        name: impl Into<String>,
+        values: impl Into<Values>,
+    ) -> Result<Self, NetcdfError> {
+        let name = name.into();
+        let variable = along_itself(&name, values.into())?;
+        self.with_coordinate_variable(name, variable)
+    }
+
+    /// The same with a coordinate of any axes, or with attributes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::with_variable`].
+    pub fn with_coordinate_variable(
+        mut self,
+        name: impl Into<String>,
+        coordinate: Variable,
+    ) -> Result<Self, NetcdfError> {
+        let name = name.into();
+        self.check(&name, &coordinate)?;
+        self.coordinates.insert(name, coordinate);
+        self.find_coordinates();
+        Ok(self)
+    }
+
+    /// The same with an array under its name, and with its coordinates.
+    ///
+    /// ```
+    /// use dasf_types::netcdf::{DataArray, Dataset};
+    ///
+    /// let depths = [0.0, 10.0];
+    /// let salinity = DataArray::new(["depth"], [34.9, 35.1])?.with_coordinate("depth", depths)?;
+    /// let oxygen = DataArray::new(["depth"], [8.5, 7.9])?.with_coordinate("depth", depths)?;
+    /// let profile = Dataset::new()
+    ///     .with_data_array(salinity.with_name("salinity"))?
+    ///     .with_data_array(oxygen.with_name("oxygen"))?;
+    /// assert_eq!(profile.coordinates().len(), 1);
+    /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When it has no name; when the dataset has other coordinates under the same names; and as
+    /// [`Self::with_variable`].
+    pub fn with_data_array(self, array: DataArray) -> Result<Self, NetcdfError> {
+        let (name, variable, coordinates) = array.into_parts();
+        let name = name.ok_or(NetcdfError::Unnamed)?;
+        let mut dataset = self;
+        for (name, coordinate) in coordinates {
+            if dataset.coordinates.get(&name) != Some(&coordinate) {
+                dataset = dataset.with_coordinate_variable(name, coordinate)?;
+            }
+        }
+        dataset.with_variable(name, variable)
+    }
+
+    /// The same with one more attribute, or with another value of it.
+    #[must_use]
+    pub fn with_attribute(mut self, name: impl Into<String>, value: impl Into<Attribute>) -> Self {
+        self.attributes.insert(name, value);
+        self
+    }
+
+    /// Whether a variable fits the others.
+    fn check(&self, name: &str, variable: &Variable) -> Result<(), NetcdfError> {
+        if self.variables.contains_key(name) || self.coordinates.contains_key(name) {
+            return Err(NetcdfError::Duplicate {
+                name: name.to_owned(),
+            });
+        }
+        if self.dimension(name).is_some() && variable.axis(name).is_none() {
+            return Err(NetcdfError::NotAlongItself {
+                name: name.to_owned(),
+            });
+        }
+        for (dimension, &found) in variable.dims().iter().zip(variable.shape()) {
+            match self.dimension(dimension) {
+                Some(expected) if expected != found => {
+                    return Err(NetcdfError::DimensionLength {
+                        dimension: dimension.clone(),
+                        expected,
+                        variable: name.to_owned(),
+                        found,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What has the name of a dimension is a coordinate.
+    fn find_coordinates(&mut self) {
+        let named: Vec<String> = self
+            .variables
+            .keys()
+            .filter(|name| self.dimension(name).is_some())
+            .cloned()
+            .collect();
+        for name in named {
+            if let Some(variable) = self.variables.shift_remove(&name) {
+                self.coordinates.insert(name, variable);
+            }
+        }
+    }
+
+    /// The length of a dimension.
+    #[must_use]
+    pub fn dimension(&self, name: &str) -> Option<usize> {
+        let mut all = self.variables.values().chain(self.coordinates.values());
+        all.find_map(|variable| variable.shape().get(variable.axis(name)?.0).copied())
+    }
+
+    /// The variable of this name, or else the coordinate.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&Variable> {
+        self.variables.get(name).or_else(|| self.coordinate(name))
+    }
+
+    /// All variables with their names, without coordinates.
+    pub fn variables(&self) -> impl ExactSizeIterator<Item = (&str, &Variable)> {
+        self.variables
+            .iter()
+            .map(|(name, variable)| (name.as_str(), variable))
+    }
+
+    /// The coordinate of this name.
+    #[must_use]
+    pub fn coordinate(&self, name: &str) -> Option<&Variable> {
+        self.coordinates.get(name)
+    }
+
+    /// All coordinates with their names.
+    pub fn coordinates(&self) -> impl ExactSizeIterator<Item = (&str, &Variable)> {
+        self.coordinates
+            .iter()
+            .map(|(name, coordinate)| (name.as_str(), coordinate))
+    }
+
+    /// A copy of a variable, or else of a coordinate, with the coordinates along its dimensions.
+    #[must_use]
+    pub fn data_array(&self, name: &str) -> Option<DataArray> {
+        let variable = self.variable(name)?;
+        let belongs = |coordinate: &Variable| {
+            let mut dims = coordinate.dims().iter();
+            dims.all(|dimension| variable.dims().contains(dimension))
+        };
+        let coordinates = self
+            .coordinates
+            .iter()
+            .filter(|(_, coordinate)| belongs(coordinate));
+        Some(DataArray::from_parts(
+            Some(name.to_owned()),
+            variable.clone(),
+            coordinates
+                .map(|(name, coordinate)| (name.clone(), coordinate.clone()))
+                .collect(),
+        ))
+    }
+
+    /// What is said of all of it.
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
+    /// What is said of all of it, to be changed.
+    pub fn attributes_mut(&mut self) -> &mut Attributes {
+        &mut self.attributes
+    }
+
+    /// Reads a NetCDF-3 file.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no such file.
+    pub fn from_netcdf(bytes: &[u8]) -> Result<Self, NetcdfError> {
+        let contents = cf::decode(format::read(bytes)?)?;
+        Ok(Self {
+            variables: contents.variables,
+            coordinates: contents.coordinates,
+            attributes: contents.attributes,
+        })
+    }
+
+    /// The dataset as a NetCDF-3 file.
+    ///
+    /// # Errors
+    ///
+    /// When something in it has no form in such a file; see [`DataArray::to_netcdf`].
+    pub fn to_netcdf(&self) -> Result<Vec<u8>, NetcdfError> {
+        let variables = self.variables();
+        format::write(&cf::encode(variables, &self.coordinates, &self.attributes)?)
+    }
+}
