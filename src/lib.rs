@@ -53,6 +53,9 @@
 //!
 //! `tls` (on by default): `wss://` addresses, with the certificates that the operating system
 //! trusts.
+//!
+//! `netcdf`: the module `netcdf`, with arrays and datasets that Python sees as `xarray` objects, and
+//! its chapter of the guide.
 
 /// Lets an error's code and details travel to callers, beside its text: implements the trait
 /// [`IntoError`](trait@IntoError).
@@ -86,6 +89,10 @@ pub use dasf_runtime::{
     StartError,
 };
 
+/// Arrays with coordinates, which Python sees as `xarray` objects.
+#[cfg(feature = "netcdf")]
+pub use dasf_types::netcdf;
+
 #[doc(hidden)]
 pub use dasf_runtime::__private;
 
@@ -105,4 +112,8 @@ pub mod guide {
 
     #[doc = include_str!("guide/protocol.md")]
     pub mod protocol {}
+
+    #[cfg(feature = "netcdf")]
+    #[doc = include_str!("guide/netcdf.md")]
+    pub mod netcdf {}
 }

@@ -20,7 +20,14 @@ pub(crate) const STEPS: &[Step] = &[
     ),
     Step::check(
         "doc",
-        &["cargo", "doc", "--workspace", "--no-deps", "--locked"],
+        &[
+            "cargo",
+            "doc",
+            "--workspace",
+            "--all-features",
+            "--no-deps",
+            "--locked",
+        ],
     )
     .env("RUSTDOCFLAGS", "-D warnings"),
     Step::check(
