@@ -24,6 +24,9 @@ const STORAGE: [&str; 7] = [
     "coordinates",
 ];
 
+/// The most names of coordinates that are listed variable by variable.
+const LISTED: usize = 10_000;
+
 /// What is in a file, as it is meant.
 pub(super) struct Contents {
     pub(super) variables: IndexMap<String, Variable>,
@@ -434,20 +437,19 @@ pub(super) fn encode<'a>(
         text_axes: HashMap::new(),
     };
     encoder.taken.extend(all().map(|(name, _)| name.to_owned()));
+    // With very many of both, the lists would be longer than everything else; one for all will do.
+    let by_variable = variables.len().saturating_mul(listed.len()) <= LISTED;
     let mut named = HashSet::new();
     for (name, variable) in all() {
         let mut names = Vec::new();
-        if variables.contains_key(name) {
-            for (coordinate, at) in &listed {
-                if at
-                    .dims()
-                    .iter()
-                    .all(|dimension| variable.dims().contains(dimension))
-                {
-                    names.push(*coordinate);
-                    named.insert(*coordinate);
-                }
-            }
+        if by_variable && variables.contains_key(name) {
+            let belongs = |at: &Variable| {
+                let mut dims = at.dims().iter();
+                dims.all(|dimension| variable.dims().contains(dimension))
+            };
+            let belonging = listed.iter().filter(|(_, at)| belongs(at));
+            names.extend(belonging.map(|(coordinate, _)| *coordinate));
+            named.extend(names.iter().copied());
         }
         encoder.add(name, variable, &names.join(" "))?;
     }

@@ -67,7 +67,8 @@
 //! - An array of length zero along any dimension but the first can be written, but `scipy` cannot
 //!   read it, not even from itself.
 //! - Nanoseconds are exact over 104 days from midnight before the first of the times, microseconds
-//!   over 285 years; what is beyond is refused when it is written.
+//!   over 285 years; what is beyond is refused when it is written. xarray itself reads times up to
+//!   292 years after the first one, unless Python has the package `cftime`.
 
 mod array;
 mod attributes;

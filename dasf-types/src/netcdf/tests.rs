@@ -474,6 +474,22 @@ fn coordinates_of_no_variable_are_coordinates_again() {
 }
 
 #[test]
+fn very_many_coordinates_are_listed_once() {
+    let mut dataset = Dataset::new();
+    for index in 0..150_i32 {
+        dataset = dataset
+            .with_coordinate(format!("coordinate_{index}"), index)
+            .and_then(|dataset| {
+                dataset.with_variable(format!("variable_{index}"), Variable::scalar(index))
+            })
+            .unwrap();
+    }
+    let written = dataset.to_netcdf().unwrap();
+    assert!(written.len() < 300 * 100, "{}", written.len());
+    assert_eq!(Dataset::from_netcdf(&written), Ok(dataset));
+}
+
+#[test]
 fn the_json_form_is_a_text() {
     let array = DataArray::new(["x", "y"], array![[1_i16, 2], [3, 4]]).unwrap();
     let json = serde_json::to_string(&array).unwrap();
