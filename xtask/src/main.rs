@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask test` and `cargo xtask bench`.
+//! The project's own commands: `cargo xtask test`, `cargo xtask bench` and what they need.
 //!
 //! It is compiled before anything else, so it uses the standard library only.
 
 mod bench;
 mod output;
+mod python;
 mod steps;
 mod suite;
 
@@ -18,6 +19,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test                 Format, lints, documentation, tests and the quickstart; the last line is the sum
   bench [--seconds N]  Measure the call rate through the project's own broker, N seconds per row [default: 5]
+  python               Provide the Python environment of the tests against Python, in target/python
 
 Options:
   -h, --help           Print this help";
@@ -28,6 +30,7 @@ enum Command {
     Help,
     Test,
     Bench { seconds: u32 },
+    Python,
 }
 
 impl Command {
@@ -36,6 +39,7 @@ impl Command {
         match arguments[..] {
             ["-h" | "--help" | "help"] | [_, "-h" | "--help"] => Ok(Self::Help),
             ["test"] => Ok(Self::Test),
+            ["python"] => Ok(Self::Python),
             ["bench"] => Ok(Self::Bench { seconds: 5 }),
             ["bench", "--seconds", seconds] => match seconds.parse() {
                 Ok(seconds) if seconds > 0 => Ok(Self::Bench { seconds }),
@@ -43,7 +47,9 @@ impl Command {
                     "--seconds takes a whole number above 0, not `{seconds}`"
                 )),
             },
-            ["test" | "bench", ..] => Err(format!("`{}` is no usage", arguments.join(" "))),
+            ["test" | "bench" | "python", ..] => {
+                Err(format!("`{}` is no usage", arguments.join(" ")))
+            }
             [command, ..] => Err(format!("no command `{command}`")),
             [] => Err("a command is missing".to_owned()),
         }
@@ -63,6 +69,10 @@ impl Command {
             }),
             Self::Bench { seconds } => {
                 bench::run(seconds, &mut out)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Python => {
+                python::provide(&steps::root())?;
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -98,6 +108,7 @@ mod tests {
     #[test]
     fn commands_are_read() {
         assert_eq!(parse("test"), Ok(Command::Test));
+        assert_eq!(parse("python"), Ok(Command::Python));
         assert_eq!(parse("bench"), Ok(Command::Bench { seconds: 5 }));
         assert_eq!(
             parse("bench --seconds 2"),
@@ -114,6 +125,7 @@ mod tests {
             "",
             "tset",
             "test now",
+            "python 3",
             "bench --seconds",
             "bench --seconds 0",
             "bench --seconds x",

@@ -4,6 +4,7 @@ use crate::steps::Step;
 
 /// The steps, in the order in which they run.
 pub(crate) const STEPS: &[Step] = &[
+    Step::check("python", &["cargo", "xtask", "python"]),
     Step::check("fmt", &["cargo", "fmt", "--all", "--check"]),
     Step::check(
         "clippy",

@@ -1,0 +1,110 @@
+//! The Python environment of the tests against Python peers.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The packages, each with its version.
+const REQUIREMENTS: &str = "tests/interop/requirements.txt";
+/// The environment, and in it the requirements that it was made of.
+const ENVIRONMENT: &str = "target/python";
+const STAMP: &str = "requirements.txt";
+
+/// Makes the environment in `target/python`, unless it is there already.
+pub(crate) fn provide(root: &Path) -> io::Result<()> {
+    let requirements = root.join(REQUIREMENTS);
+    let wanted = fs::read_to_string(&requirements)?;
+    let environment = root.join(ENVIRONMENT);
+    let stamp = environment.join(STAMP);
+    if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == wanted) {
+        return Ok(());
+    }
+    if environment.exists() {
+        fs::remove_dir_all(&environment)?;
+    }
+    can_make_environments("python3")?;
+    run(
+        "python3",
+        [OsStr::new("-m"), OsStr::new("venv"), environment.as_ref()],
+    )?;
+    run(
+        environment.join("bin/python"),
+        [
+            OsStr::new("-m"),
+            OsStr::new("pip"),
+            OsStr::new("install"),
+            OsStr::new("--quiet"),
+            OsStr::new("--disable-pip-version-check"),
+            OsStr::new("--requirement"),
+            requirements.as_ref(),
+        ],
+    )?;
+    // Last, so that an environment that is not complete is made again.
+    fs::write(stamp, wanted)
+}
+
+/// Says what to install where something is missing.
+fn can_make_environments(python: &str) -> io::Result<()> {
+    let mut command = Command::new(python);
+    command
+        .args(["-c", "import ensurepip, venv"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(io::Error::other(format!(
+            "{python} cannot make virtual environments; install the Debian package `python3-venv`"
+        ))),
+        Err(error) => Err(io::Error::other(format!(
+            "cannot start {python}: {error}; install the Debian packages `python3` and \
+             `python3-venv`"
+        ))),
+    }
+}
+
+fn run(
+    program: impl AsRef<OsStr>,
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> io::Result<()> {
+    let mut command = Command::new(program);
+    let status = command.args(arguments).stdin(Stdio::null()).status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("{command:?}: {status}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = can_make_environments("no-such-python").unwrap_err();
+        assert!(error.to_string().contains("the Debian packages `python3`"));
+        // A program that starts, and fails.
+        let error = can_make_environments("false").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("the Debian package `python3-venv`")
+        );
+    }
+
+    #[test]
+    fn an_environment_of_the_same_requirements_is_left_alone() {
+        let root = std::env::temp_dir().join(format!("dasf-xtask-python-{}", std::process::id()));
+        let environment = root.join(ENVIRONMENT);
+        fs::create_dir_all(&environment).unwrap();
+        fs::create_dir_all(root.join("tests/interop")).unwrap();
+        fs::write(root.join(REQUIREMENTS), "a==1\n").unwrap();
+        fs::write(environment.join(STAMP), "a==1\n").unwrap();
+        fs::write(environment.join("kept"), "").unwrap();
+        provide(&root).unwrap();
+        assert!(environment.join("kept").exists());
+        fs::remove_dir_all(root).unwrap();
+    }
+}
