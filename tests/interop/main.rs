@@ -1,0 +1,7 @@
+//! The project against peers that are not its own. `cargo xtask test` provides the Python ones.
+
+// A test that fails panics.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod python;
+mod xarray;

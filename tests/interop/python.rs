@@ -1,0 +1,57 @@
+//! Running the Python peers.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The Python with what `requirements.txt` lists.
+fn interpreter() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("target/python/bin/python");
+    // The file that `cargo xtask test` writes when everything is installed.
+    let stamp = std::fs::read_to_string(root.join("target/python/requirements.txt"));
+    let wanted = std::fs::read_to_string(root.join("tests/interop/requirements.txt")).unwrap();
+    assert!(
+        stamp.is_ok_and(|stamp| stamp == wanted),
+        "there is no Python with the packages of tests/interop/requirements.txt; run `cargo xtask \
+         test`, which provides it"
+    );
+    python
+}
+
+/// Runs a script of the folder `python`, and returns what it prints.
+pub(crate) fn run(script: &str, arguments: &[&str], input: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/python");
+    let mut child = Command::new(interpreter())
+        .arg(folder.join(script))
+        .args(arguments)
+        // xarray and pydantic warn of what the scripts do on purpose.
+        .env("PYTHONWARNINGS", "ignore")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A script that failed does not read; its standard error says more than a broken pipe.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{script} {arguments:?}: {}\n{printed}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    printed
+}
+
+/// Runs a script while the caller's tasks go on.
+pub(crate) async fn run_beside(script: &'static str, arguments: &[&str]) -> String {
+    let arguments: Vec<String> = arguments.iter().map(|&text| text.to_owned()).collect();
+    let script = tokio::task::spawn_blocking(move || {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        run(script, &arguments, "")
+    });
+    script.await.unwrap()
+}

@@ -1,0 +1,361 @@
+//! Arrays and datasets, between Rust and xarray.
+
+use std::collections::BTreeMap;
+
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+use dasf::netcdf::ndarray::{Array, Array2, array};
+use dasf::netcdf::{Attribute, DataArray, Dataset, NetcdfError, Variable};
+use dasf::{Address, Host, HostOptions};
+use dasf_broker::Broker;
+use serde_json::Value;
+
+use crate::python;
+
+fn day(year: i32, month: u32, day: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(year, month, day).unwrap()
+}
+
+fn time(text: &str) -> Option<NaiveDateTime> {
+    Some(text.parse().unwrap())
+}
+
+/// The arrays of `xarray_cases.py`, as they are read here.
+fn arrays() -> Result<Vec<(&'static str, DataArray)>, NetcdfError> {
+    let nan = f64::NAN;
+    let texts = array![["a", ""], ["Grüße", "世界"]];
+    Ok(vec![
+        (
+            "attributes",
+            DataArray::new(["x"], [1.5, nan, -0.25])?
+                .with_name("a")
+                .with_attribute("a_text", "Grüße, 世界")
+                .with_attribute("a_empty", "")
+                .with_attribute("a_flag", true)
+                .with_attribute("a_byte", -1_i8)
+                .with_attribute("a_short", 300_i16)
+                .with_attribute("a_int", 70_000)
+                .with_attribute("a_single", 0.1_f32)
+                .with_attribute("a_double", 0.1)
+                .with_attribute("a_ints", [1, 2, 3])
+                .with_attribute("a_doubles", [0.5, nan]),
+        ),
+        (
+            "grid",
+            DataArray::new(
+                ["lat", "lon"],
+                array![[1.0, 2.0, f32::NAN], [4.0, 5.0, 6.0]],
+            )?
+            .with_name("sst")
+            .with_attribute("units", "degC")
+            .with_coordinate_variable(
+                "lat",
+                Variable::new(["lat"], [-10.0, -5.0])?.with_attribute("units", "degrees_north"),
+            )?
+            .with_coordinate("lon", [278.0_f32, 279.0, 280.0])?
+            .with_coordinate("depth", 0.5)?
+            .with_coordinate_variable(
+                "area",
+                Variable::new(["lat", "lon"], array![[0_i16, 1, 2], [3, 4, 5]])?,
+            )?,
+        ),
+        (
+            "cube",
+            DataArray::new(
+                ["time", "y", "x"],
+                Array::from_shape_vec((2, 3, 4), (0..24_i16).collect()).unwrap(),
+            )?
+            .with_name("cube")
+            .with_coordinate("time", [day(2000, 2, 28), day(2000, 3, 1)])?
+            .with_coordinate_variable(
+                "station",
+                Variable::new(["y"], ["Lima", "Iquitos", "Ñuñoa"])?,
+            )?,
+        ),
+        (
+            "packed",
+            DataArray::new(["x"], [273.15, nan, 2685.0 * 0.01 + 273.15])?.with_name("packed"),
+        ),
+        (
+            "packed_single",
+            DataArray::new(["x"], [5.0 * 0.1_f32 + 1.0, 15.0 * 0.1 + 1.0, f32::NAN])?
+                .with_name("single"),
+        ),
+        (
+            "missing_integers",
+            DataArray::new(["x"], [1.0, nan, 16_777_217.0])?.with_name("counts"),
+        ),
+        (
+            "missing_value",
+            DataArray::new(["x"], [1.0, f32::NAN])?.with_name("old"),
+        ),
+        (
+            "unsigned",
+            DataArray::new(["x"], [200.0, f32::NAN])?.with_name("unsigned"),
+        ),
+        (
+            "long_integers",
+            DataArray::new(["x"], [i32::MAX, i32::MIN])?.with_name("n"),
+        ),
+        (
+            "bytes",
+            DataArray::new(["x"], [i8::MIN, i8::MAX])?.with_name("b"),
+        ),
+        ("texts", DataArray::new(["y", "x"], texts)?.with_name("s")),
+        ("text", DataArray::scalar("one").with_name("s")),
+        (
+            "flags",
+            DataArray::new(["x"], [true, false])?.with_name("flags"),
+        ),
+        (
+            "unnamed",
+            DataArray::new(["x"], [1.0])?.with_coordinate("x", [7])?,
+        ),
+        (
+            "named_as_its_dimension",
+            DataArray::new(["x"], [1.0])?.with_name("x"),
+        ),
+        (
+            "latin_name",
+            DataArray::new(["é"], [1.0])?
+                .with_name("ü")
+                .with_coordinate("ß", 1)?,
+        ),
+        ("scalar", DataArray::scalar(-1.25).with_name("scalar")),
+        (
+            "empty",
+            DataArray::new(["x", "y"], Array2::<f64>::zeros((0, 2)))?
+                .with_name("empty")
+                .with_coordinate("x", Vec::<f64>::new())?,
+        ),
+        (
+            "no_texts",
+            DataArray::new(["x"], Vec::<String>::new())?.with_name("empty"),
+        ),
+        (
+            "times",
+            DataArray::new(
+                ["t"],
+                [
+                    time("1999-12-31T23:59:59.5"),
+                    None,
+                    time("2000-01-01T12:00:00"),
+                ],
+            )?
+            .with_name("t"),
+        ),
+        (
+            "early_times",
+            DataArray::new(
+                ["t"],
+                [time("1800-01-01T06:00:00"), time("2050-01-01T00:00:00")],
+            )?
+            .with_name("t"),
+        ),
+        (
+            "fractions_of_days",
+            DataArray::new(["t"], [time("2000-01-01T06:00:00")])?,
+        ),
+        (
+            "no_times",
+            DataArray::new(["t"], Vec::<NaiveDateTime>::new())?.with_name("t"),
+        ),
+        (
+            "durations",
+            DataArray::new(
+                ["x"],
+                [
+                    Some(TimeDelta::minutes(90)),
+                    None,
+                    Some(TimeDelta::minutes(-30)),
+                ],
+            )?
+            .with_name("d"),
+        ),
+    ])
+}
+
+/// The datasets of `xarray_cases.py`, as they are read here.
+fn datasets() -> Result<Vec<(&'static str, Dataset)>, NetcdfError> {
+    let sst = Variable::new(["time", "lon"], array![[27.5, f64::NAN], [27.4, 27.9]])?;
+    let b = array![[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]];
+    Ok(vec![
+        (
+            "dataset",
+            Dataset::new()
+                .with_variable("sst", sst.with_attribute("units", "degC"))?
+                .with_variable("nino", Variable::new(["time"], [1.5_f32, -0.5])?)?
+                .with_variable("note", Variable::scalar("checked"))?
+                .with_coordinate("time", [day(1998, 1, 1), day(1998, 2, 1)])?
+                .with_coordinate("lon", [278.0, 279.0])?
+                .with_coordinate_variable("month", Variable::new(["time"], [1, 2])?)?
+                .with_coordinate("run", 3)?
+                .with_attribute("title", "El Niño")
+                .with_attribute("version", 2),
+        ),
+        (
+            "unlimited",
+            Dataset::new()
+                .with_variable("a", Variable::new(["t"], [1_i16, 2, 3])?)?
+                .with_variable("b", Variable::new(["t", "x"], b)?)?
+                .with_variable("fixed", Variable::new(["x"], [1, 2])?)?,
+        ),
+        (
+            "one_unlimited",
+            Dataset::new().with_variable("a", Variable::new(["t"], [1_i8, 2, 3])?)?,
+        ),
+        (
+            "only_coordinates",
+            Dataset::new()
+                .with_coordinate("x", [1, 2])?
+                .with_coordinate_variable("z", Variable::new(["y"], [0.5])?)?,
+        ),
+        ("nothing", Dataset::new()),
+    ])
+}
+
+#[test]
+fn rust_reads_what_python_sends() {
+    let sent = python::run("xarray_cases.py", &["encode"], "");
+    let mut sent: BTreeMap<String, Value> = serde_json::from_str(&sent).unwrap();
+    for (name, expected) in arrays().unwrap() {
+        let found: DataArray = serde_json::from_value(sent.remove(name).unwrap()).unwrap();
+        assert_eq!(found, expected, "{name}");
+    }
+    for (name, expected) in datasets().unwrap() {
+        let found: Dataset = serde_json::from_value(sent.remove(name).unwrap()).unwrap();
+        assert_eq!(found, expected, "{name}");
+    }
+    assert!(sent.is_empty(), "{:?} are not made here", sent.keys());
+}
+
+#[test]
+fn python_reads_what_rust_sends() {
+    let arrays = arrays().unwrap().into_iter();
+    let arrays = arrays.map(|(name, array)| (name, serde_json::to_value(array).unwrap()));
+    let datasets = datasets().unwrap().into_iter();
+    let datasets = datasets.map(|(name, dataset)| (name, serde_json::to_value(dataset).unwrap()));
+    let sent: BTreeMap<&str, Value> = arrays.chain(datasets).collect();
+    let count = sent.len();
+    let said = python::run(
+        "xarray_cases.py",
+        &["check"],
+        &serde_json::to_string(&sent).unwrap(),
+    );
+    assert_eq!(said, format!("{count} are identical\n"));
+}
+
+/// Functions of arrays, for callers of both languages.
+#[dasf::module(topic = "arrays", main = false)]
+mod module {
+    use dasf::netcdf::{DataArray, Dataset, NetcdfError};
+
+    /// The mean over one dimension.
+    #[dasf::function]
+    pub(super) fn mean(array: &DataArray, dimension: &str) -> Result<DataArray, String> {
+        let axis = array
+            .axis(dimension)
+            .ok_or_else(|| format!("the array has no dimension `{dimension}`"))?;
+        let mean = array
+            .to_f64()
+            .map_err(|error| error.to_string())?
+            .mean_axis(axis);
+        let mean = mean.ok_or_else(|| format!("dimension `{dimension}` is empty"))?;
+        over_the_rest(array, dimension, mean).map_err(|error| error.to_string())
+    }
+
+    fn over_the_rest(
+        array: &DataArray,
+        dimension: &str,
+        values: dasf::netcdf::ndarray::ArrayD<f64>,
+    ) -> Result<DataArray, NetcdfError> {
+        let dims = array.dims().iter().filter(|name| *name != dimension);
+        let mut rest = DataArray::new(dims, values)?;
+        *rest.attributes_mut() = array.attributes().clone();
+        for (name, coordinate) in array.coordinates() {
+            if coordinate.axis(dimension).is_none() {
+                rest = rest.with_coordinate_variable(name, coordinate.clone())?;
+            }
+        }
+        Ok(match array.name() {
+            Some(name) => rest.with_name(name),
+            None => rest,
+        })
+    }
+
+    /// The same with a title.
+    #[dasf::function]
+    pub(super) fn stamp(dataset: Dataset, title: String) -> Dataset {
+        dataset.with_attribute("title", title)
+    }
+}
+
+async fn start() -> (Broker, Host) {
+    let any_port = ([127, 0, 0, 1], 0).into();
+    let broker = Broker::builder().bind(any_port).start().await.unwrap();
+    let topic = "arrays".parse().unwrap();
+    let host = Host::start(
+        module::module().unwrap(),
+        &topic,
+        Address::websocket(&broker.url()).unwrap(),
+        HostOptions::default(),
+    );
+    let host = host.await.unwrap();
+    (broker, host)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rust_client_calls_with_arrays() {
+    let (broker, host) = start().await;
+    let client = module::Client::connect(&broker.url()).await.unwrap();
+    let sst = DataArray::new(["time", "lon"], array![[27.0, 28.0], [27.5, 28.5]])
+        .and_then(|sst| sst.with_coordinate("lon", [278.0, 279.0]))
+        .unwrap()
+        .with_name("sst");
+    let mean = client.mean(&sst, "time").await.unwrap();
+    assert_eq!(
+        mean.view::<f64>().unwrap().as_slice(),
+        Some(&[27.25, 28.25][..])
+    );
+    assert_eq!(mean.name(), Some("sst"));
+    assert!(mean.coordinate("lon").is_some());
+    let error = client.mean(&sst, "depth").await.unwrap_err().to_string();
+    assert!(
+        error.contains("the array has no dimension `depth`"),
+        "{error}"
+    );
+
+    // Large enough to travel in fragments.
+    let large = Variable::new(["y", "x"], Array2::from_elem((1000, 1000), 0.5)).unwrap();
+    let large = Dataset::new().with_variable("large", large).unwrap();
+    let stamped = client
+        .stamp(large.clone(), "large".to_owned())
+        .await
+        .unwrap();
+    assert_eq!(
+        stamped.attributes().get("title"),
+        Some(&Attribute::from("large"))
+    );
+    assert_eq!(stamped.variable("large"), large.variable("large"));
+
+    // What has no form in a file is refused before it is sent.
+    let nameless = sst.with_name("a/b");
+    let error = client
+        .mean(&nameless, "time")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("the name \"a/b\" cannot be written"),
+        "{error}"
+    );
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_python_client_calls_with_xarray() {
+    let (broker, host) = start().await;
+    let said = python::run_beside("xarray_client.py", &[&broker.url(), "arrays"]).await;
+    let refused = "refused: error executing request: the array has no dimension `depth`";
+    assert_eq!(said, format!("{refused}\nall calls were answered\n"));
+    host.shutdown().await;
+}
