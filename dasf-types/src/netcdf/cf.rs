@@ -279,7 +279,7 @@ fn decode_numbers(
         .flatten()
         .filter_map(Attribute::to_f64s)
         .flatten();
-    let fills: Vec<f64> = fills
+    let mut fills: Vec<f64> = fills
         .filter(|fill| !fill.is_nan())
         .map(|fill| {
             if fill < 0.0 && range > 0.0 {
@@ -293,18 +293,23 @@ fn decode_numbers(
                 fill
             }
         })
+        // Minus zero is sorted elsewhere than zero; the sum is zero.
+        .map(|fill| fill + 0.0)
         .collect();
+    // There may be as many as there are values.
+    fills.sort_by(f64::total_cmp);
+    let is_fill = |number: f64| {
+        let found = fills.binary_search_by(|fill| fill.total_cmp(&(number + 0.0)));
+        found.is_ok()
+    };
     if fills.is_empty() && scale.is_none() && offset.is_none() {
         return Ok(plain(stored, shape));
     }
 
-    let numbers = stored.to_f64s().into_iter().map(|number| {
-        if fills.contains(&number) {
-            f64::NAN
-        } else {
-            number
-        }
-    });
+    let numbers = stored
+        .to_f64s()
+        .into_iter()
+        .map(|number| if is_fill(number) { f64::NAN } else { number });
     let (scale, offset) = (
         scale.map(|(scale, _)| scale),
         offset.map(|(offset, _)| offset),
@@ -363,29 +368,32 @@ fn plain(stored: Numbers, shape: IxDyn) -> Values {
 
 /// Numbers that stand for times, durations or truth. What is not understood stays a number.
 fn decode_meaning(values: Values, attributes: &mut Attributes) -> Values {
-    let Ok(numbers) = values.to_f64() else {
-        return values;
-    };
     let dtype = attributes.text("dtype").unwrap_or_default();
     let units = attributes.text("units").unwrap_or_default();
-    if dtype.starts_with("timedelta64")
-        && let Some(durations) = time::decode_durations(&numbers, units)
+    if dtype.starts_with("timedelta64") {
+        if let Ok(numbers) = values.to_f64()
+            && let Some(durations) = time::decode_durations(&numbers, units)
+        {
+            attributes.remove("dtype");
+            attributes.remove("units");
+            return Values::Duration(durations);
+        }
+    } else if time::are_since(units) {
+        let calendar = attributes.text("calendar");
+        if let Ok(numbers) = values.to_f64()
+            && let Ok(times) = time::decode_times(&numbers, units, calendar)
+        {
+            attributes.remove("units");
+            attributes.remove("calendar");
+            return Values::Time(times);
+        }
+    } else if dtype == "bool"
+        && let Ok(numbers) = values.to_f64()
     {
         attributes.remove("dtype");
-        attributes.remove("units");
-        Values::Duration(durations)
-    } else if time::are_since(units)
-        && let Ok(times) = time::decode_times(&numbers, units, attributes.text("calendar"))
-    {
-        attributes.remove("units");
-        attributes.remove("calendar");
-        Values::Time(times)
-    } else if dtype == "bool" {
-        attributes.remove("dtype");
-        Values::Bool(numbers.mapv(|number| number != 0.0))
-    } else {
-        values
+        return Values::Bool(numbers.mapv(|number| number != 0.0));
     }
+    values
 }
 
 /// Puts into a file what is meant.

@@ -14,6 +14,9 @@ const VARIABLES: u32 = 11;
 const ATTRIBUTES: u32 = 12;
 /// NumPy's limit, so that Python can hold whatever is read here. It bounds recursion as well.
 pub(super) const MAX_AXES: usize = 64;
+/// The limit of the netCDF library. Every use of a dimension takes four bytes of the file and a copy
+/// of its name here.
+const MAX_NAME: usize = 256;
 /// The number of records of a file that was not closed.
 const STREAMING: u32 = u32::MAX;
 
@@ -310,7 +313,14 @@ impl<'a> Header<'a> {
     }
 
     fn name(&mut self, what: &str) -> Result<String, NetcdfError> {
+        let offset = self.at;
         let length = self.length(what)?;
+        if length > MAX_NAME {
+            return Err(malformed(
+                offset,
+                format!("{what} has {length} bytes; {MAX_NAME} is the most"),
+            ));
+        }
         let bytes = self.take_padded(length, what)?;
         // The format asks for UTF-8, scipy writes Latin-1.
         Ok(match str::from_utf8(bytes) {
@@ -660,6 +670,9 @@ fn write_name(name: &str, out: &mut Vec<u8>) -> Result<(), NetcdfError> {
     let latin = latin.ok_or_else(|| refuse("it has characters beyond Latin-1"))?;
     if !name.is_ascii() && str::from_utf8(&latin).is_ok() {
         return Err(refuse("it reads as another name"));
+    }
+    if latin.len() > MAX_NAME {
+        return Err(refuse("it is longer than 256 bytes"));
     }
     write_length(latin.len(), out)?;
     out.extend_from_slice(&latin);

@@ -62,6 +62,7 @@
 //! the format is read and written here.
 //!
 //! - An array has at most 64 dimensions, as in NumPy. A file has less than 2 GiB.
+//! - A name has at most 256 bytes, as in the netCDF library.
 //! - Names are written in Latin-1, since `scipy` reads no others. Attributes and texts can have any
 //!   characters, but no NUL at their end.
 //! - An array of length zero along any dimension but the first can be written, but `scipy` cannot

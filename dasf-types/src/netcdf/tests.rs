@@ -74,6 +74,11 @@ fn missing_and_packed_numbers_are_unpacked() {
         ),
         Values::from([10.5, 5.5, 11.5])
     );
+    let zeros = Numbers::F64(vec![0.0, -0.0, 1.0]);
+    assert_eq!(
+        unpacked(zeros, [("_FillValue", (-0.0).into())]),
+        Values::from([f64::NAN, f64::NAN, 1.0])
+    );
     // Single precision has 24 bits.
     let long = Numbers::I32(vec![16_777_217, -1]);
     assert_eq!(
@@ -319,6 +324,22 @@ fn many_variables_do_not_share_the_same_bytes() {
     bytes.truncate(body + 64 * 8);
     let error = Dataset::from_netcdf(&bytes).unwrap_err().to_string();
     assert!(error.contains("belong to another variable"), "{error}");
+}
+
+#[test]
+fn long_names_are_refused() {
+    let array = |length: usize| DataArray::scalar(1.0).with_name("n".repeat(length));
+    let written = array(256).to_netcdf().unwrap();
+    assert_eq!(DataArray::from_netcdf(&written), Ok(array(256)));
+    let error = array(257).to_netcdf().unwrap_err().to_string();
+    assert!(error.ends_with("longer than 256 bytes"), "{error}");
+    let mut bytes = written;
+    let at = bytes
+        .windows(8)
+        .position(|bytes| bytes == [0, 0, 1, 0, b'n', b'n', b'n', b'n']);
+    bytes[at.unwrap() + 3] = 1;
+    let error = DataArray::from_netcdf(&bytes).unwrap_err().to_string();
+    assert!(error.contains("257 bytes; 256 is the most"), "{error}");
 }
 
 #[test]
