@@ -86,7 +86,7 @@ fn binary(name: &str) -> io::Result<PathBuf> {
         .ok_or_else(|| io::Error::other(format!("{} is in no target directory", own.display())))
 }
 
-fn write_machine(out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn write_machine(out: &mut impl Write) -> io::Result<()> {
     let cores = thread::available_parallelism()?;
     let model = fs::read_to_string("/proc/cpuinfo")
         .ok()

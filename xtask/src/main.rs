@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask test`, `cargo xtask bench` and what they need.
+//! The project's own commands: `cargo xtask test`, the measurements and what they need.
 //!
 //! It is compiled before anything else, so it uses the standard library only.
 
 mod bench;
+mod build_times;
 mod output;
 mod python;
 mod steps;
@@ -19,6 +20,8 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test                 Format, lints, documentation, tests and the quickstart; the last line is the sum
   bench [--seconds N]  Measure the call rate through the project's own broker, N seconds per row [default: 5]
+  build-times [--runs N]
+                       Measure how long a service takes to compile, beside one of jsonrpsee's; N changes [default: 5]
   python               Provide the Python environment of the tests against Python, in target/python
 
 Options:
@@ -30,6 +33,7 @@ enum Command {
     Help,
     Test,
     Bench { seconds: u32 },
+    BuildTimes { runs: u32 },
     Python,
 }
 
@@ -41,13 +45,14 @@ impl Command {
             ["test"] => Ok(Self::Test),
             ["python"] => Ok(Self::Python),
             ["bench"] => Ok(Self::Bench { seconds: 5 }),
-            ["bench", "--seconds", seconds] => match seconds.parse() {
-                Ok(seconds) if seconds > 0 => Ok(Self::Bench { seconds }),
-                _ => Err(format!(
-                    "--seconds takes a whole number above 0, not `{seconds}`"
-                )),
-            },
-            ["test" | "bench" | "python", ..] => {
+            ["bench", "--seconds", seconds] => Ok(Self::Bench {
+                seconds: above_zero("--seconds", seconds)?,
+            }),
+            ["build-times"] => Ok(Self::BuildTimes { runs: 5 }),
+            ["build-times", "--runs", runs] => Ok(Self::BuildTimes {
+                runs: above_zero("--runs", runs)?,
+            }),
+            ["test" | "bench" | "build-times" | "python", ..] => {
                 Err(format!("`{}` is no usage", arguments.join(" ")))
             }
             [command, ..] => Err(format!("no command `{command}`")),
@@ -71,12 +76,21 @@ impl Command {
                 bench::run(seconds, &mut out)?;
                 Ok(ExitCode::SUCCESS)
             }
+            Self::BuildTimes { runs } => {
+                build_times::run(runs, &mut out)?;
+                Ok(ExitCode::SUCCESS)
+            }
             Self::Python => {
                 python::provide(&steps::root())?;
                 Ok(ExitCode::SUCCESS)
             }
         }
     }
+}
+
+fn above_zero(option: &str, value: &str) -> Result<u32, String> {
+    let number = value.parse().ok().filter(|&number| number > 0);
+    number.ok_or_else(|| format!("{option} takes a whole number above 0, not `{value}`"))
 }
 
 fn main() -> ExitCode {
@@ -129,6 +143,8 @@ mod tests {
             "bench --seconds",
             "bench --seconds 0",
             "bench --seconds x",
+            "build-times --runs 0",
+            "build-times 3",
         ] {
             let message = parse(line).unwrap_err();
             assert_eq!(message.lines().count(), 1, "{line}");

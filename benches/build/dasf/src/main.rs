@@ -76,7 +76,8 @@ pub mod series {
     /// Greet somebody.
     #[dasf::function]
     pub fn greet(name: String) -> String {
-        format!("Hello {name}")
+        let greeting = option_env!("GREETING").unwrap_or("Hello");
+        format!("{greeting} {name}")
     }
 
     /// Where a station is.

@@ -64,8 +64,7 @@ pub trait Series {
 
     /// What a series is like.
     #[method(name = "summary")]
-    fn summary(&self, values: Vec<f64>, place: Option<Place>)
-    -> Result<Summary, ErrorObjectOwned>;
+    fn summary(&self, values: Vec<f64>, place: Option<Place>) -> Result<Summary, ErrorObjectOwned>;
 
     /// Greet somebody.
     #[method(name = "greet")]
@@ -112,18 +111,15 @@ impl SeriesServer for Service {
         Ok(values.into_iter().reduce(f64::max))
     }
 
-    fn summary(
-        &self,
-        values: Vec<f64>,
-        place: Option<Place>,
-    ) -> Result<Summary, ErrorObjectOwned> {
+    fn summary(&self, values: Vec<f64>, place: Option<Place>) -> Result<Summary, ErrorObjectOwned> {
         let mean = self.mean(values.clone())?;
         let count = values.len();
         Ok(Summary { count, mean, place })
     }
 
     fn greet(&self, name: String) -> Result<String, ErrorObjectOwned> {
-        Ok(format!("Hello {name}"))
+        let greeting = option_env!("GREETING").unwrap_or("Hello");
+        Ok(format!("{greeting} {name}"))
     }
 
     async fn station(&self, name: String) -> Result<Place, ErrorObjectOwned> {
