@@ -3,25 +3,25 @@
 /// Some of this is not there.
 #[::rpc::module(topic = "conditional", main = false, crate = ::rpc)]
 pub mod configured {
-    #[cfg(feature = "never")]
+    #[cfg(any())]
     use no_such_crate::Type;
 
     /// The type exists nowhere.
-    #[cfg(feature = "never")]
+    #[cfg(any())]
     #[::rpc::function]
     pub fn absent(value: Type) -> Type {
         value
     }
 
     /// Of two with one name, the one that is there.
-    #[cfg(not(feature = "never"))]
+    #[cfg(not(any()))]
     #[::rpc::function]
     pub fn either(#[dasf(default = 1)] a: i64) -> i64 {
         a
     }
 
     /// Of two with one name, the other.
-    #[cfg(feature = "never")]
+    #[cfg(any())]
     #[::rpc::function]
     pub fn either(#[dasf(default = 2)] b: i64) -> i64 {
         b
@@ -30,8 +30,8 @@ pub mod configured {
     /// An argument that is there, and one that is not.
     #[::rpc::function]
     pub fn partly(
-        #[cfg(feature = "never")] gone: Type,
-        #[cfg(not(feature = "never"))]
+        #[cfg(any())] gone: Type,
+        #[cfg(not(any()))]
         #[dasf(default = 5)]
         there: i64,
     ) -> i64 {
@@ -64,14 +64,14 @@ pub mod configured {
         }
 
         /// Not there.
-        #[cfg(feature = "never")]
+        #[cfg(any())]
         pub fn other(&self, value: Type) -> Type {
             value
         }
     }
 
     /// Not there at all.
-    #[cfg(feature = "never")]
+    #[cfg(any())]
     #[::rpc::class]
     impl Type {
         /// Makes it.
