@@ -1,0 +1,254 @@
+//! Bytes as a text in base64.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use ::base64::alphabet::STANDARD;
+use ::base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use ::base64::{DecodeError, Engine};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What Python's `base64` writes, and reads: padding is needed, and the bits that it leaves over
+/// are ignored.
+const ENGINE: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// Bytes that are a text in JSON: standard base64 with padding, as Python's `base64.b64encode`
+/// writes it and pydantic's `Base64Bytes` reads it.
+///
+/// JSON has no bytes. A plain `Vec<u8>` becomes a list of numbers, which is about three times as
+/// long.
+///
+/// Line breaks and other blanks in the text are passed over when it is read. Everything else that
+/// is not base64 is refused, with its position, counted from 0. (Python's `base64.b64decode` passes over that
+/// too, and so takes a damaged text, or one in the URL-safe alphabet, for other bytes.)
+///
+/// `T` is what holds the bytes: a `Vec<u8>`, or any type that can be made of one and read as
+/// bytes, such as `bytes::Bytes`.
+///
+/// ```
+/// use dasf_types::Base64;
+///
+/// fn reversed(image: Base64) -> Base64 {
+///     Base64(image.iter().rev().copied().collect())
+/// }
+///
+/// let image: Base64 = serde_json::from_str(r#""AQID""#)?;
+/// assert_eq!(*image, [1, 2, 3]);
+/// assert_eq!(serde_json::to_string(&reversed(image))?, r#""AwIB""#);
+///
+/// let shared: Base64<bytes::Bytes> = serde_json::from_str(r#""AQID""#)?;
+/// assert_eq!(shared.into_inner(), [1, 2, 3].as_slice());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Base64<T = Vec<u8>>(pub T);
+
+impl<T> Base64<T> {
+    /// The bytes themselves.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Base64<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Base64<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T> From<T> for Base64<T> {
+    fn from(bytes: T) -> Self {
+        Self(bytes)
+    }
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Base64<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+}
+
+impl<T: AsRef<[u8]>> Serialize for Base64<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&ENGINE.encode(&self.0))
+    }
+}
+
+impl<'de, T: From<Vec<u8>>> Deserialize<'de> for Base64<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text(PhantomData))
+    }
+}
+
+/// Reads the text.
+struct Text<T>(PhantomData<fn() -> T>);
+
+impl<T: From<Vec<u8>>> Visitor<'_> for Text<T> {
+    type Value = Base64<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text in base64")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Base64<T>, E> {
+        match decode(text) {
+            Ok(bytes) => Ok(Base64(bytes.into())),
+            Err(problem) => Err(E::custom(format_args!("not base64: {problem}"))),
+        }
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace()
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, String> {
+    let mut symbols = Cow::Borrowed(text.as_bytes());
+    if symbols.iter().copied().any(is_blank) {
+        symbols.to_mut().retain(|&byte| !is_blank(byte));
+    }
+    ENGINE.decode(symbols).map_err(|error| match error {
+        DecodeError::InvalidByte(index, _)
+        | DecodeError::InvalidLastSymbol { offset: index, .. } => {
+            // The decoder counts the bytes that it was given, and a reader counts characters.
+            let characters = text.chars().enumerate();
+            let mut symbols = characters
+                .filter(|(_, symbol)| !symbol.is_ascii_whitespace())
+                .flat_map(|found| std::iter::repeat_n(found, found.1.len_utf8()));
+            match symbols.nth(index) {
+                Some((place, '=')) => format!("text goes on after the '=' at position {place}"),
+                Some((place, symbol)) => format!("{symbol:?} at position {place}"),
+                None => error.to_string(),
+            }
+        }
+        DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => {
+            let length = text.bytes().filter(|&byte| !is_blank(byte)).count();
+            format!("it ends too early or lacks padding: {length} symbols are no multiple of 4")
+        }
+    })
+}
+
+impl<T> JsonSchema for Base64<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Base64".into()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        "dasf_types::Base64".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // `format` is what pydantic writes, `contentEncoding` what JSON Schema knows.
+        json_schema!({"type": "string", "format": "base64", "contentEncoding": "base64"})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<Vec<u8>, String> {
+        let json = serde_json::to_string(text).unwrap();
+        let read: Result<Base64, _> = serde_json::from_str(&json);
+        read.map(Base64::into_inner)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_python_writes_and_reads_is_read() {
+        for (text, bytes) in [
+            ("", &b""[..]),
+            ("Zm9v", b"foo"),
+            ("Zm9vYg==", b"foob"),
+            ("Zm9vYh==", b"foob"),
+            ("Zm9v\nYmFy\r\n", b"foobar"),
+            (" Zm 9v\t", b"foo"),
+            ("+/+/", b"\xfb\xff\xbf"),
+        ] {
+            assert_eq!(read(text).unwrap(), bytes, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_base64_is_refused_with_its_place() {
+        for (text, problem) in [
+            ("Zm$9", "not base64: '$' at position 2"),
+            ("Zm9v\nZm-_", "not base64: '-' at position 7"),
+            ("Zmü9", "not base64: 'ü' at position 2"),
+            (
+                "Zg==Zg==",
+                "not base64: text goes on after the '=' at position 2",
+            ),
+            (
+                "Zg",
+                "not base64: it ends too early or lacks padding: 2 symbols are no multiple of 4",
+            ),
+            (
+                "Zm9vY",
+                "not base64: it ends too early or lacks padding: 5 symbols are no multiple of 4",
+            ),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.starts_with(problem), "{text:?}: {error}");
+        }
+        let error = serde_json::from_str::<Base64>("[1]").unwrap_err();
+        assert!(
+            error.to_string().contains("expected a text in base64"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn every_ending_of_a_text_has_its_words() {
+        for text in ["Z", "=", "Zg=", "Zg===", "Z===", "====", "=Zg="] {
+            let error = read(text).unwrap_err();
+            assert!(error.starts_with("not base64: "), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_validator_takes_the_schema() {
+        let schema = SchemaGenerator::default().into_root_schema_for::<Base64>();
+        let validator = jsonschema::options()
+            .with_draft(jsonschema::Draft::Draft201909)
+            .should_validate_formats(true)
+            .build(schema.as_value())
+            .unwrap();
+        assert!(validator.is_valid(&"Zm9v".into()));
+        assert!(!validator.is_valid(&1.into()));
+    }
+
+    proptest! {
+        #[test]
+        fn all_bytes_survive(bytes: Vec<u8>) {
+            let json = serde_json::to_string(&Base64(&bytes)).unwrap();
+            let back: Base64 = serde_json::from_str(&json).unwrap();
+            prop_assert_eq!(back.0, bytes);
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text: String) {
+            let _ = read(&text);
+        }
+    }
+}
