@@ -51,11 +51,12 @@
 //!
 //! # Features
 //!
-//! `tls` (on by default): `wss://` addresses, with the certificates that the operating system
-//! trusts.
-//!
-//! `netcdf`: the module `netcdf`, with arrays and datasets that Python sees as `xarray` objects, and
-//! its chapter of the guide.
+//! - `tls` (on by default): `wss://` addresses, with the certificates that the operating system
+//!   trusts.
+//! - `ndarray`: arrays of the crate `ndarray` as arguments and results, in `dasf::ndarray`.
+//! - `netcdf`: arrays and datasets that Python sees as `xarray` objects, in `dasf::netcdf`, and
+//!   their chapter of the guide.
+//! - `time`: dates and times of the crate `time` as arguments and results, in `dasf::time`.
 
 /// Lets an error's code and details travel to callers, beside its text: implements the trait
 /// [`IntoError`](trait@IntoError).
@@ -88,10 +89,13 @@ pub use dasf_runtime::{
     HostOptions, IntoError, Module, ModuleError, OptionsError, ProgressReport, Pulsar, ReportSink,
     StartError,
 };
-
-/// Arrays with coordinates, which Python sees as `xarray` objects.
+pub use dasf_types::Base64;
+#[cfg(feature = "ndarray")]
+pub use dasf_types::ndarray;
 #[cfg(feature = "netcdf")]
 pub use dasf_types::netcdf;
+#[cfg(feature = "time")]
+pub use dasf_types::time;
 
 #[doc(hidden)]
 pub use dasf_runtime::__private;

@@ -13,6 +13,7 @@ mod host;
 mod hygiene;
 mod members;
 mod odd_module;
+mod own_types;
 mod reconnect;
 mod replay;
 mod schema;
