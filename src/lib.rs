@@ -85,9 +85,9 @@ pub use dasf_runtime::client::{
 };
 pub use dasf_runtime::module::{Outcome, Output};
 pub use dasf_runtime::{
-    Address, AddressError, ConnectError, Context, Data, Failure, FailureKind, Fallible, Host,
-    HostOptions, IntoError, Module, ModuleError, OptionsError, ProgressReport, Pulsar, ReportSink,
-    StartError,
+    Address, AddressError, CancellationToken, ConnectError, Context, Data, Failure, FailureKind,
+    Fallible, Host, HostOptions, IntoError, Module, ModuleError, OptionsError, ProgressReport,
+    Pulsar, ReportSink, StartError,
 };
 pub use dasf_types::Base64;
 #[cfg(feature = "ndarray")]

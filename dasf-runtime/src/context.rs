@@ -6,6 +6,7 @@ use std::time::Duration;
 use dasf_protocol::Properties;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 /// Who calls, how long they wait, and whether they still do.
 ///
@@ -31,6 +32,7 @@ struct Inner {
     properties: Properties,
     deadline: Option<Instant>,
     cancellation: CancellationToken,
+    span: Span,
 }
 
 impl Context {
@@ -39,12 +41,14 @@ impl Context {
         properties: Properties,
         deadline: Option<Instant>,
         cancellation: CancellationToken,
+        span: Span,
     ) -> Self {
         Self(Arc::new(Inner {
             message_id,
             properties,
             deadline,
             cancellation,
+            span,
         }))
     }
 
@@ -55,6 +59,7 @@ impl Context {
             Properties::new(),
             None,
             CancellationToken::new(),
+            tracing::error_span!("call", function = tracing::field::Empty),
         )
     }
 
@@ -75,6 +80,25 @@ impl Context {
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// When the caller stops waiting; `None` when it did not say.
+    ///
+    /// ```
+    /// use std::sync::mpsc::{Receiver, RecvTimeoutError};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// fn next(readings: &Receiver<f64>, context: &dasf_runtime::Context) -> Result<f64, RecvTimeoutError> {
+    ///     let longest = Instant::now() + Duration::from_secs(60);
+    ///     let deadline = context.deadline().map_or(longest, |deadline| deadline.min(longest));
+    ///     readings.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+    /// }
+    /// # let (sender, readings) = std::sync::mpsc::channel();
+    /// # sender.send(1.0).unwrap();
+    /// # assert_eq!(next(&readings, &dasf_runtime::Context::local()), Ok(1.0));
+    /// ```
+    pub fn deadline(&self) -> Option<std::time::Instant> {
+        self.0.deadline.map(Instant::into_std)
+    }
+
     /// Whether the result is of no use any more: the caller's time is over, or the module has to
     /// stop.
     pub fn is_cancelled(&self) -> bool {
@@ -87,5 +111,47 @@ impl Context {
     /// Cancel safe.
     pub async fn cancelled(&self) {
         self.0.cancellation.cancelled().await;
+    }
+
+    /// What tells that the result is of no use any more, to be handed to other code. Cancelling it
+    /// concerns this call alone.
+    ///
+    /// ```
+    /// use dasf_runtime::{CancellationToken, Context};
+    ///
+    /// async fn download(cancellation: CancellationToken) -> Option<Vec<u8>> {
+    ///     // … which gives up when it is cancelled.
+    ///     cancellation.run_until_cancelled(async { vec![1, 2, 3] }).await
+    /// }
+    ///
+    /// async fn size(context: Context) -> usize {
+    ///     let data = download(context.cancellation_token().clone()).await;
+    ///     data.map_or(0, |data| data.len())
+    /// }
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # assert_eq!(runtime.block_on(size(Context::local())), 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn cancellation_token(&self) -> &CancellationToken {
+        &self.0.cancellation
+    }
+
+    /// The span `call` of `tracing` that the function runs in: what it logs is attributed to its
+    /// call, with the names of the function and the topic and the id of the message.
+    ///
+    /// Threads and tasks that the function starts are outside of it, unless they enter it:
+    ///
+    /// ```
+    /// fn search(context: dasf_runtime::Context) {
+    ///     let span = context.span().clone();
+    ///     let thread = std::thread::spawn(move || {
+    ///         span.in_scope(|| tracing::info!("this belongs to the call"));
+    ///     });
+    ///     # thread.join().unwrap();
+    /// }
+    /// # search(dasf_runtime::Context::local());
+    /// ```
+    pub fn span(&self) -> &Span {
+        &self.0.span
     }
 }

@@ -28,6 +28,7 @@ pub use context::Context;
 pub use host::{Host, HostOptions, OptionsError, StartError};
 pub use module::{Failure, FailureKind, Module, ModuleError};
 pub use progress::{ProgressReport, ReportSink};
+pub use tokio_util::sync::CancellationToken;
 pub use transport::ConnectError;
 pub use types::{Data, Fallible, IntoError};
 

@@ -8,6 +8,7 @@ mod calls;
 mod client;
 mod collisions;
 mod compile_fail;
+mod context;
 mod foreign;
 mod host;
 mod hygiene;

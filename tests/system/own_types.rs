@@ -25,22 +25,21 @@ mod typed {
     }
 
     #[dasf::function]
-    fn shape(values: ArrayD<f64>) -> Vec<usize> {
+    fn shape(values: &ArrayD<f64>) -> Vec<usize> {
         values.shape().to_vec()
     }
 
     #[dasf::function]
     fn sums(values: &Array2<i64>, #[dasf(default)] weights: Array1<i64>) -> i64 {
-        values.sum() + weights.sum()
+        values.sum() + weights.into_inner().sum()
     }
 
     #[dasf::function]
     fn negative(picture: Picture) -> Picture {
-        let pixels = picture.pixels.iter();
-        let pixels = pixels.map(|row| row.iter().map(|byte| !byte).collect::<Vec<_>>().into());
+        let inverted = |row: Base64| Base64(row.iter().map(|byte| !byte).collect());
         Picture {
-            pixels: pixels.collect(),
-            ..picture
+            taken: picture.taken,
+            pixels: picture.pixels.into_iter().map(inverted).collect(),
         }
     }
 

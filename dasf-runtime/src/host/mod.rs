@@ -95,6 +95,7 @@ impl Host {
         let abort = CancellationToken::new();
         let worker = Worker {
             documents: Documents::new(&module, topic),
+            topic: topic.clone(),
             module,
             replies: Replies::new(transport, topic.clone(), &options),
             workers: Semaphore::new(options.max_workers),
@@ -177,6 +178,7 @@ impl Documents {
 /// What the calls of one host share.
 struct Worker {
     module: Module,
+    topic: Topic,
     documents: Documents,
     replies: Arc<Replies>,
     /// One permit for each call that may run at a time.
@@ -390,11 +392,20 @@ impl Worker {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let cancellation = self.abort.child_token();
         let report = self.report_sink(&reply);
+        // Of the highest level, so that it is there for whatever the function logs.
+        let span = tracing::error_span!(
+            parent: None,
+            "call",
+            function = tracing::field::Empty, // known once the request is read
+            message_id,
+            topic = %self.topic,
+        );
         let context = Context::new(
             message_id.clone(),
             properties,
             deadline,
             cancellation.clone(),
+            span,
         );
 
         let outcome = tokio::select! {

@@ -14,6 +14,7 @@ use dasf_protocol::api_info::{ApiInfo, EXTENSION_VERSION, Extensions, extension}
 use dasf_protocol::payload::{self, PayloadError};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
+use tracing::Instrument;
 
 pub use arguments::Arguments;
 pub use outcome::{Failure, FailureKind, Outcome, Output, encode_result};
@@ -354,6 +355,11 @@ async fn run(target: Target<'_>, context: Context, report: Option<ReportSink>) -
         constructor,
         arguments,
     } = target;
+    let function = match class {
+        "" => callable.descriptor.name.to_owned(),
+        class => format!("{class}.{}", callable.descriptor.name),
+    };
+    context.span().record("function", function);
     let invocation = Invocation {
         constructor: Arguments::new(class, constructor),
         arguments: Arguments::new(callable.descriptor.name, arguments),
@@ -422,17 +428,20 @@ impl Callable {
     }
 
     async fn run(&self, invocation: Invocation) -> Outcome {
+        let span = invocation.context.span().clone();
         let output = match self.descriptor.handler {
             Handler::Blocking(function) => {
                 // The thread's own panic handling makes a panic a `JoinError`.
-                match tokio::task::spawn_blocking(move || function(invocation)).await {
+                match tokio::task::spawn_blocking(move || span.in_scope(|| function(invocation)))
+                    .await
+                {
                     Ok(outcome) => outcome,
                     Err(error) if error.is_panic() => Err(Failure::panicked(&*error.into_panic())),
                     Err(_) => Err(Failure::processing("the module is shutting down")),
                 }
             }
             Handler::Inline(function) => {
-                let call = AssertUnwindSafe(|| function(invocation));
+                let call = AssertUnwindSafe(|| span.in_scope(|| function(invocation)));
                 std::panic::catch_unwind(call)
                     .unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
             }
@@ -440,6 +449,7 @@ impl Callable {
                 // The function is first called, and may first panic, inside the future.
                 let call = AssertUnwindSafe(async { function(invocation).await });
                 call.catch_unwind()
+                    .instrument(span)
                     .await
                     .unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
             }

@@ -1,0 +1,212 @@
+//! What a function knows of the call that it serves.
+
+use std::io;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use dasf::HostOptions;
+use dasf::protocol::payload;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::support::{Peer, broker, listen};
+
+/// Functions that log, each with a text of the caller's.
+#[allow(unreachable_pub)] // what is public in a class is callable
+#[dasf::module(main = false)]
+mod logging {
+    use std::time::{Duration, Instant};
+
+    use dasf::Context;
+
+    #[dasf::function]
+    fn on_a_thread(text: &str) {
+        tracing::info!("on a thread: {text}");
+    }
+
+    #[dasf::function]
+    async fn in_a_task(text: String) {
+        tokio::task::yield_now().await;
+        tracing::info!("in a task: {text}");
+    }
+
+    #[dasf::function(inline)]
+    fn inline(text: &str) {
+        tracing::info!("inline: {text}");
+    }
+
+    /// Logs from threads of its own.
+    #[dasf::function]
+    fn beside(text: &str, context: &Context) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| tracing::info!("outside: {text}"));
+            scope.spawn(|| {
+                context.span().in_scope(|| tracing::info!("inside: {text}"));
+            });
+        });
+    }
+
+    /// Logs too.
+    pub(super) struct Logger;
+
+    #[dasf::class]
+    impl Logger {
+        pub fn new() -> Self {
+            Self
+        }
+
+        pub fn log(&self, text: &str) {
+            tracing::info!("in a method: {text}");
+        }
+    }
+
+    /// How many seconds the caller still waits.
+    #[dasf::function]
+    fn seconds_left(context: &Context) -> Option<f64> {
+        let deadline = context.deadline()?;
+        Some(deadline.duration_since(Instant::now()).as_secs_f64())
+    }
+
+    /// How many seconds it took until something that knows only the token learned that the caller
+    /// does not wait any more.
+    #[dasf::function]
+    async fn outlast(context: Context) -> f64 {
+        let begin = Instant::now();
+        let token = context.cancellation_token().clone();
+        let elsewhere = tokio::spawn(async move {
+            let sleep = tokio::time::sleep(Duration::from_secs(60));
+            token.run_until_cancelled(sleep).await;
+        });
+        let _ = elsewhere.await;
+        begin.elapsed().as_secs_f64()
+    }
+}
+
+/// What is logged in this process.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    let writer = log.clone();
+    // Spans of the host, and events of this file.
+    let filter = Targets::new()
+        .with_target("dasf_runtime", LevelFilter::ERROR)
+        .with_target(module_path!(), LevelFilter::INFO);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(move || writer.clone());
+    let subscriber = tracing_subscriber::registry().with(filter).with(layer);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    log
+});
+
+/// The one line of the log that ends with the text.
+fn line(text: &str) -> String {
+    let log = LOG.0.lock().unwrap();
+    let log = String::from_utf8_lossy(&log);
+    let mut lines = log.lines().filter(|line| line.ends_with(text));
+    match (lines.next(), lines.next()) {
+        (Some(line), None) => line.to_owned(),
+        (first, second) => panic!("{text}: {first:?} {second:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_function_logs_is_attributed_to_its_call() {
+    LazyLock::force(&LOG);
+    let broker = broker().await;
+    let host = listen(
+        &broker,
+        "logs",
+        logging::module().unwrap(),
+        HostOptions::default(),
+    )
+    .await;
+    let builder = logging::Client::builder().topic("logs");
+    let client = builder.websocket(&broker.url()).connect().await.unwrap();
+    // All at once: each is attributed to its own call.
+    let (first, second) = ("first", "second");
+    tokio::try_join!(
+        client.on_a_thread(first),
+        client.on_a_thread(second),
+        client.in_a_task(first),
+        client.in_a_task(second),
+        client.inline(first),
+        client.beside(first),
+        client.logger().log(first),
+    )
+    .unwrap();
+
+    let mut messages = Vec::new();
+    for (text, function) in [
+        ("on a thread: first", "on_a_thread"),
+        ("on a thread: second", "on_a_thread"),
+        ("in a task: first", "in_a_task"),
+        ("in a task: second", "in_a_task"),
+        ("inline: first", "inline"),
+        ("inside: first", "beside"),
+        ("in a method: first", "Logger.log"),
+    ] {
+        let line = line(text);
+        assert!(line.contains(" call{"), "{line}");
+        assert!(line.contains(&format!("function={function:?}")), "{line}");
+        assert!(line.contains("topic=logs"), "{line}");
+        let (_, id) = line.split_once("message_id=").unwrap();
+        messages.push(id.split(' ').next().unwrap().to_owned());
+        assert_eq!(line.matches("call{").count(), 1, "{line}");
+    }
+    let outside = line("outside: first");
+    assert!(!outside.contains("call{"), "{outside}");
+    messages.sort_unstable();
+    messages.dedup();
+    assert_eq!(messages.len(), 7, "{messages:?}");
+
+    // The same without a broker.
+    let request = serde_json::json!({"func_name": "on_a_thread", "text": "local"});
+    let module = logging::module().unwrap();
+    let call = module.call_value(request, dasf::Context::local(), None);
+    call.await.unwrap();
+    let line = line("on a thread: local");
+    assert!(line.contains(r#"call{function="on_a_thread"}"#), "{line}");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deadline_and_the_token_are_those_of_the_caller() {
+    let broker = broker().await;
+    let host = listen(
+        &broker,
+        "waits",
+        logging::module().unwrap(),
+        HostOptions::default(),
+    )
+    .await;
+    let mut peer = Peer::connect(&broker, "waits", "caller").await;
+    // This caller does not mind an answer that comes too late.
+    for (timeout, function, expected) in [
+        (30_000, "seconds_left", 10.0..=30.0),
+        (300, "outlast", 0.2..=10.0),
+    ] {
+        let request = serde_json::json!({"func_name": function}).to_string();
+        let request = payload::encode(request.as_bytes());
+        let properties = serde_json::json!({"x_dasf_timeout_ms": timeout});
+        peer.send("request", timeout, &request, properties).await;
+        let (status, seconds) = peer.answer().await;
+        assert_eq!(status, "success", "{seconds}");
+        let seconds = seconds.parse::<f64>().unwrap();
+        assert!(expected.contains(&seconds), "{function}: {seconds}");
+    }
+    assert_eq!(dasf::Context::local().deadline(), None);
+    host.shutdown().await;
+}
