@@ -18,6 +18,11 @@ const BURST: u32 = 20;
 /// are left out, the oldest first, and the failed ones last: a loop over a million files must not
 /// send, or hold, a million steps.
 const MAX_STEPS_KEPT: usize = 100;
+/// From how many steps in one tree on a step that ends well leaves those below it out.
+const MAX_STEPS_IN_TREE: usize = 300;
+/// How many levels of steps are shown; deeper ones do nothing. Readers of JSON limit its depth too:
+/// `serde_json` to 127 levels, of which a step takes two.
+const MAX_LEVELS: usize = 50;
 /// How often a report is sent in the long run. Changes in between are sent together, the last
 /// always.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -40,6 +45,36 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// }
 /// # convert(&["a", "b"], ProgressReport::new("converting"));
 /// ```
+///
+/// A step that is dropped counts as done well, also where `?` leaves the function. Where a step can
+/// fail, [`finish`](Self::finish) ends it as its result says:
+///
+/// ```
+/// use dasf_runtime::ProgressReport;
+///
+/// async fn load(name: &str) -> Result<String, std::io::Error> {
+///     // …
+/// #   name.chars().map(|c| if c == '?' { Err(std::io::ErrorKind::NotFound.into()) } else { Ok(c) }).collect()
+/// }
+///
+/// async fn convert(files: &[&str], mut report: ProgressReport) -> Result<usize, std::io::Error> {
+///     report.set_steps(files.len());
+///     let mut size = 0;
+///     for file in files {
+///         let step = report.step(format!("loading {file}"));
+///         size += step.finish(load(file).await)?.len();
+///     }
+///     Ok(size)
+/// }
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # let mut convert = |files: &[&str]| runtime.block_on(convert(files, ProgressReport::new("")));
+/// # assert_eq!(convert(&["a", "b"])?, 2);
+/// # assert!(convert(&["a", "?"]).is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// Steps may have steps of their own, to fifty levels; deeper ones are not shown. Of a tree that
+/// grows large, steps that ended well are left out.
 pub struct ProgressReport {
     tree: Arc<Tree>,
     /// Where this report stands: the numbers of the steps that lead to it.
@@ -77,6 +112,8 @@ struct Tree {
 
 struct TreeState {
     root: Node,
+    /// How many steps the tree holds, at any depth.
+    steps: usize,
     /// How many reports may be sent at once.
     allowance: u32,
     refilled: Instant,
@@ -112,8 +149,9 @@ impl Node {
         }
     }
 
-    /// Begins a step, and returns its number.
-    fn begin(&mut self, step: Report) -> u64 {
+    /// Begins a step; returns its number, and how many steps were left out in return.
+    fn begin(&mut self, step: Report) -> (u64, usize) {
+        let mut left_out_steps = 0;
         if self.steps.len() >= MAX_STEPS_KEPT {
             let oldest = |status| {
                 let mut steps = self.steps.iter();
@@ -121,14 +159,32 @@ impl Node {
             };
             let left_out = oldest(Status::Success).or_else(|| oldest(Status::Error));
             if let Some(oldest) = left_out.map(|(&number, _)| number) {
-                self.steps.remove(&oldest);
+                let step = self.steps.remove(&oldest);
+                left_out_steps = step.map_or(0, |step| step.size());
                 self.folded += 1;
             }
         }
         let number = self.next;
         self.next += 1;
         self.steps.insert(number, Self::new(step));
-        number
+        (number, left_out_steps)
+    }
+
+    /// How many steps this is, with those below it.
+    fn size(&self) -> usize {
+        1 + self.steps_below()
+    }
+
+    fn steps_below(&self) -> usize {
+        self.steps.values().map(Node::size).sum()
+    }
+
+    /// Leaves out the steps below that ended well, and returns how many.
+    fn leave_out_steps(&mut self) -> usize {
+        let before = self.steps_below();
+        let is_of_interest = |step: &Node| step.report.status != Status::Success;
+        self.steps.retain(|_, step| is_of_interest(step));
+        before - self.steps_below()
     }
 
     /// Ends this and everything below it that still runs.
@@ -202,16 +258,20 @@ impl ProgressReport {
     /// steps of its own.
     pub fn step(&mut self, message: impl Into<String>) -> ProgressReport {
         let step = Report::new(REPORT_ID, message, 0);
+        let tree = Arc::clone(&self.tree);
         let mut path = self.path.clone();
         let mut state = self.tree.lock();
-        if let Some(node) = state.node(&self.path) {
-            path.push(node.begin(step));
+        match state.node(&self.path) {
+            Some(node) if path.len() < MAX_LEVELS => {
+                let (number, left_out) = node.begin(step);
+                state.steps = state.steps + 1 - left_out;
+                path.push(number);
+                self.tree.changed(state);
+            }
+            // A path that leads nowhere.
+            _ => path.push(u64::MAX),
         }
-        self.tree.changed(state);
-        Self {
-            tree: Arc::clone(&self.tree),
-            path,
-        }
+        Self { tree, path }
     }
 
     /// Ends this report as failed.
@@ -219,12 +279,31 @@ impl ProgressReport {
         self.end(Status::Error);
     }
 
+    /// Ends this step as a result says, and returns the result: failed for an `Err`, well
+    /// otherwise. The report of a whole call ends well with its function only.
+    ///
+    /// # Errors
+    /// Those of the result.
+    pub fn finish<T, E>(self, result: Result<T, E>) -> Result<T, E> {
+        if result.is_err() {
+            self.fail();
+        }
+        result
+    }
+
     fn end(&self, status: Status) {
-        self.change(|report| {
-            if report.status == Status::Running {
-                report.status = status;
-            }
-        });
+        let mut state = self.tree.lock();
+        let is_large = state.steps > MAX_STEPS_IN_TREE;
+        let node = state.node(&self.path);
+        let Some(node) = node.filter(|node| node.report.status == Status::Running) else {
+            return;
+        };
+        node.report.status = status;
+        if is_large && status == Status::Success {
+            let left_out = node.leave_out_steps();
+            state.steps -= left_out;
+        }
+        self.tree.changed(state);
     }
 
     fn change(&self, edit: impl FnOnce(&mut Report)) {
@@ -307,29 +386,29 @@ impl ReportSink {
         let mut state = tree.lock();
         state.is_finished = true;
         state.root.end_running(status);
-        Some(self.encode(&state.root.to_wire()))
+        self.encode(state.root.to_wire())
     }
 
-    /// The report as a payload that fits one frame: where it does not, without the steps that are
-    /// over, and at last without any.
-    fn encode(&self, root: &Report) -> Vec<u8> {
-        let fits = |json: &Vec<u8>| json.len() <= self.0.size_limit;
-        let json = |report: &Report| payload::to_json(report).unwrap_or_default();
-        let whole = json(root);
-        if fits(&whole) {
-            return whole;
+    /// The report as a payload that fits one frame: where it does not, without the steps that ended
+    /// well, then without any, and at last with less of its message. `None` where even that does
+    /// not fit.
+    fn encode(&self, mut report: Report) -> Option<Vec<u8>> {
+        let cuts: [fn(&mut Report); 4] = [
+            |_| {},
+            prune,
+            |report| report.children.clear(),
+            |report| report.step_message = report.step_message.chars().take(80).collect(),
+        ];
+        for cut in cuts {
+            cut(&mut report);
+            let json = payload::to_json(&report).unwrap_or_default();
+            if json.len() <= self.0.size_limit {
+                return Some(json);
+            }
         }
-        let mut pruned = root.clone();
-        prune(&mut pruned);
-        let running = json(&pruned);
-        if fits(&running) {
-            return running;
-        }
-        pruned.children.clear();
-        if !fits(&json(&pruned)) {
-            pruned.step_message = pruned.step_message.chars().take(80).collect();
-        }
-        json(&pruned)
+        let limit = self.0.size_limit;
+        tracing::debug!(limit, "progress report not sent: it does not fit one frame");
+        None
     }
 }
 
@@ -351,8 +430,10 @@ fn prune(report: &mut Report) {
 
 impl Tree {
     fn new(sink: Option<ReportSink>, root: Report) -> Self {
+        let root = Node::new(root);
         let state = TreeState {
-            root: Node::new(root),
+            steps: root.steps_below(),
+            root,
             allowance: BURST,
             refilled: Instant::now(),
             is_dirty: false,
@@ -390,8 +471,11 @@ impl Tree {
         let Some(sink) = &self.sink else { return };
         if state.take_allowance() {
             let wire = state.root.to_wire();
-            let sent = (sink.0.publish)(wire.status, sink.encode(&wire));
-            state.is_dirty = !sent;
+            let status = wire.status;
+            let is_done = sink
+                .encode(wire)
+                .is_none_or(|json| (sink.0.publish)(status, json));
+            state.is_dirty = !is_done;
         }
     }
 
@@ -515,6 +599,117 @@ mod tests {
             1,
             "only what runs is kept"
         );
+    }
+
+    #[tokio::test]
+    async fn what_fits_no_frame_is_not_sent() {
+        let (sink, sent) = recording_sink(100);
+        let mut report = sink
+            .clone()
+            .open(Report::new("r".repeat(100), "working", 3));
+        report.step("one");
+        assert_eq!(sink.finish(Status::Success), None);
+        assert!(sent.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_ten_reports_a_second_are_sent_in_the_long_run() {
+        let (sink, sent) = recording_sink(1 << 20);
+        let mut report = sink.clone().open(Report::new("root", "working", 1));
+        for index in 0..6000 {
+            report.set_message(format!("at {index}"));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let last: Report = serde_json::from_slice(&sink.finish(Status::Success).unwrap()).unwrap();
+        assert_eq!(last.step_message, "at 5999");
+        let count = sent.lock().unwrap().len();
+        assert!((590..=600 + BURST as usize).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn a_step_ends_as_its_result_says() {
+        fn work(
+            report: &mut ProgressReport,
+            input: &str,
+        ) -> Result<f64, std::num::ParseFloatError> {
+            let mut step = report.step("parsing");
+            let inner = step.step("thinking");
+            let number = inner.finish(input.parse::<f64>())?;
+            step.set_message("parsed");
+            step.finish(Ok(number))
+        }
+        let mut report = ProgressReport::new("working");
+        assert_eq!(work(&mut report, "1.5"), Ok(1.5));
+        assert!(work(&mut report, "x").is_err());
+        let wire = report.to_wire();
+        let [good, bad] = wire.children.as_slice() else {
+            panic!("{wire:?}");
+        };
+        assert_eq!(
+            (good.status, good.step_message.as_str()),
+            (Status::Success, "parsed")
+        );
+        assert_eq!(good.children[0].status, Status::Success);
+        assert_eq!(bad.children[0].status, Status::Error);
+        // The outer step was left by `?`, without a word.
+        assert_eq!(bad.status, Status::Success);
+        // The function ends its own report, unless it failed.
+        assert_eq!(wire.status, Status::Running);
+        assert_eq!(report.finish::<(), _>(Err("no")), Err("no"));
+    }
+
+    #[tokio::test]
+    async fn the_report_of_a_call_is_ended_by_its_function() {
+        for (result, expected) in [(Ok(()), Status::Running), (Err(()), Status::Error)] {
+            let (sink, _) = recording_sink(1 << 20);
+            let report = sink.clone().open(Report::new("root", "working", 1));
+            let tree = Arc::clone(&report.tree);
+            let _ = report.finish(result);
+            assert_eq!(tree.lock().root.report.status, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn steps_nest_and_can_be_read_at_any_depth() {
+        fn nest(report: &mut ProgressReport, depth: usize) {
+            if depth > 0 {
+                nest(&mut report.step(format!("{depth} to go")), depth - 1);
+            }
+        }
+        let (sink, _) = recording_sink(1 << 20);
+        let mut report = sink.clone().open(Report::new("root", "working", 1));
+        nest(&mut report, 3 * MAX_LEVELS);
+        let json = sink.finish(Status::Success).unwrap();
+        let mut level: &Report = &serde_json::from_slice(&json).unwrap();
+        let mut levels = 0;
+        while let [inner] = level.children.as_slice() {
+            level = inner;
+            levels += 1;
+        }
+        assert_eq!(levels, MAX_LEVELS);
+    }
+
+    #[test]
+    fn loops_in_loops_are_held_in_part() {
+        fn size(report: &Report) -> usize {
+            1 + report.children.iter().map(size).sum::<usize>()
+        }
+        let mut report = ProgressReport::new("looping").with_steps(50);
+        for outer in 0..30 {
+            let mut outer = report.step(format!("{outer}")).with_steps(30);
+            for middle in 0..30 {
+                let mut middle = outer.step(format!("{middle}")).with_steps(30);
+                for inner in 0..30 {
+                    middle.step(format!("{inner}"));
+                }
+            }
+        }
+        let wire = report.to_wire();
+        let held = report.tree.lock().steps;
+        assert_eq!(size(&wire), held + 1);
+        assert!(held <= MAX_STEPS_IN_TREE + 30 + 30 + 30, "{held}");
+        assert_eq!(wire.children.len(), 30);
+        assert!((wire.fraction() - 0.6).abs() < 1e-9, "{}", wire.fraction());
     }
 
     #[test]
