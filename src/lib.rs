@@ -45,8 +45,10 @@
 //! | to … | use |
 //! |---|---|
 //! | write a module | [`module`], [`function`], [`class`], with [`ProgressReport`] and [`Context`] |
+//! | pass bytes, arrays or dates | [`Base64`], and the [features](#features) `ndarray` and `time` |
 //! | serve it without its command line | [`Host`], with [`Address`] and [`HostOptions`] |
 //! | call a module | its generated `Client`, made by a [`ClientBuilder`] |
+//! | see how far a call got | [`show_progress`] |
 //! | call a module of which only the requests are known | [`Caller`] |
 //!
 //! # Features
@@ -87,7 +89,7 @@ pub use dasf_runtime::module::{Outcome, Output};
 pub use dasf_runtime::{
     Address, AddressError, CancellationToken, ConnectError, Context, Data, Failure, FailureKind,
     Fallible, Host, HostOptions, IntoError, Module, ModuleError, OptionsError, ProgressReport,
-    Pulsar, ReportSink, StartError,
+    Pulsar, ReportSink, StartError, show_progress,
 };
 pub use dasf_types::Base64;
 #[cfg(feature = "ndarray")]

@@ -232,6 +232,9 @@ fn compute_runs_a_request_without_a_broker() {
         String::from_utf8_lossy(&slow.stderr).contains("100 % working"),
         "{slow:?}"
     );
+    let silent = reference(&["compute", "--no-progress", "{func_name: slow, n: 1}"]);
+    assert_eq!(stdout(&silent), r#""done""#);
+    assert_eq!(silent.stderr, b"", "{silent:?}");
 }
 
 #[test]

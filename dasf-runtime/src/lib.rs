@@ -7,12 +7,14 @@
 //! | serve a module | [`Host`], with [`HostOptions`] |
 //! | call a module whose functions are known | the `Client` that its attribute generates, made by [`client::ClientBuilder`] |
 //! | call any module | [`client::Caller`] |
+//! | draw the progress of a call | [`show_progress`] |
 //! | run a module's command line | [`cli::run`] |
 //!
 //! Most people depend on the crate `dasf`, which re-exports all of this and has the guide.
 
 mod address;
 mod backoff;
+mod bars;
 pub mod cli;
 pub mod client;
 mod context;
@@ -24,6 +26,7 @@ mod transport;
 mod types;
 
 pub use address::{Address, AddressError, Pulsar};
+pub use bars::show_progress;
 pub use context::Context;
 pub use host::{Host, HostOptions, OptionsError, StartError};
 pub use module::{Failure, FailureKind, Module, ModuleError};

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dasf_protocol::Status;
@@ -12,6 +13,7 @@ use serde_json::ser::PrettyFormatter;
 
 use super::options::{Cli, Command};
 use super::{CliError, print_error, print_result, request};
+use crate::bars;
 use crate::client::{Caller, ClientError};
 use crate::context::Context;
 use crate::host::{Host, StartError};
@@ -36,7 +38,8 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<ExitCode, CliError> {
         Command::ApiInfo(indent) => print_json(&module.api_info(title), indent.indent)?,
         Command::Compute(text) => {
             let request = request::read(&text.request)?;
-            on_runtime(workers, compute(&module, request))?;
+            let on_progress = progress_handler(text.no_progress);
+            on_runtime(workers, compute(&module, request, on_progress))?;
         }
         Command::TestConnect => on_runtime(workers, test_connect(cli))?,
         Command::SendRequest {
@@ -44,10 +47,9 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<ExitCode, CliError> {
             timeout,
         } => {
             let request = request::read(&text.request)?;
-            on_runtime(
-                workers,
-                send_request(cli, &request, Duration::from_secs(*timeout)),
-            )?;
+            let on_progress = progress_handler(text.no_progress);
+            let timeout = Duration::from_secs(*timeout);
+            on_runtime(workers, send_request(cli, &request, timeout, on_progress))?;
         }
         Command::Listen => on_runtime(workers, listen(cli, module))?,
     }
@@ -87,10 +89,43 @@ fn print_json(value: &impl Serialize, indent: Option<u8>) -> Result<(), CliError
     Ok(())
 }
 
-async fn compute(module: &Module, request: Value) -> Result<(), CliError> {
+/// Shows reports of progress.
+type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
+
+/// Shows reports as bars in a terminal, as lines elsewhere, and not at all where that is wished.
+fn progress_handler(no_progress: bool) -> ProgressHandler {
+    if no_progress {
+        Box::new(|_| {})
+    } else if bars::can_be_drawn() {
+        Box::new(bars::show_progress())
+    } else {
+        Box::new(|report| {
+            // That nobody reads it is no reason to stop the call.
+            let _ = writeln!(
+                std::io::stderr(),
+                "{}",
+                bars::printable(&report.to_string())
+            );
+        })
+    }
+}
+
+async fn compute(
+    module: &Module,
+    request: Value,
+    on_progress: ProgressHandler,
+) -> Result<(), CliError> {
     let size_limit = usize::MAX;
-    let report = ReportSink::new(size_limit, |_, json| {
-        print_report(&json);
+    let on_progress = Arc::new(Mutex::new(on_progress));
+    let show = move |json: &[u8]| {
+        if let Ok(report) = serde_json::from_slice(json) {
+            let mut on_progress = on_progress.lock().unwrap_or_else(PoisonError::into_inner);
+            on_progress(&report);
+        }
+    };
+    let show_last = show.clone();
+    let report = ReportSink::new(size_limit, move |_, json| {
+        show(&json);
         true
     });
     let outcome = module
@@ -102,19 +137,12 @@ async fn compute(module: &Module, request: Value) -> Result<(), CliError> {
         Status::Error
     };
     if let Some(json) = report.finish(status) {
-        print_report(&json);
+        show_last(&json);
     }
     let output = outcome.map_err(CliError::failed)?;
     // ASCII is for the wire; a person reads the characters themselves.
     let value: Value = serde_json::from_str(output.as_json()).map_err(CliError::failed)?;
     print_json(&value, None)
-}
-
-/// Writes a report. That nobody reads it is no reason to stop the call.
-fn print_report(json: &[u8]) {
-    if let Ok(report) = serde_json::from_slice::<Report>(json) {
-        let _ = writeln!(std::io::stderr(), "{report}");
-    }
 }
 
 async fn test_connect(cli: &Cli) -> Result<(), CliError> {
@@ -133,7 +161,12 @@ async fn test_connect(cli: &Cli) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn send_request(cli: &Cli, request: &Value, timeout: Duration) -> Result<(), CliError> {
+async fn send_request(
+    cli: &Cli,
+    request: &Value,
+    timeout: Duration,
+    on_progress: ProgressHandler,
+) -> Result<(), CliError> {
     let topic = cli.topic()?;
     let builder = Caller::builder(topic.as_str())
         .address(cli.connection.address()?)
@@ -142,10 +175,8 @@ async fn send_request(cli: &Cli, request: &Value, timeout: Duration) -> Result<(
         .connect()
         .await
         .map_err(|error| explain(cli, &error))?;
-    let call = caller.call(request).timeout(timeout).on_progress(|report| {
-        print_report(&serde_json::to_vec(report).unwrap_or_default());
-    });
-    let result = call.await;
+    let call = caller.call(request).timeout(timeout);
+    let result = call.on_progress(on_progress).await;
     close(caller).await;
     print_json(&result.map_err(CliError::failed)?, None)
 }

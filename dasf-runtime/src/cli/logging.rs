@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::CliError;
 use super::options::Logging;
+use crate::bars::BesideBars;
 
 /// The libraries that write whole handshakes, and with them tokens, at their finest level.
 const TALKATIVE: [&str; 2] = ["tungstenite", "tokio_tungstenite"];
@@ -27,7 +28,7 @@ pub(super) fn start(options: &Logging) -> Result<(), CliError> {
     let filter = Targets::new().with_default(level).with_targets(quiet);
     let is_terminal = options.log_file.is_none() && std::io::stderr().is_terminal();
     let writer = match &options.log_file {
-        None => BoxMakeWriter::new(std::io::stderr),
+        None => BoxMakeWriter::new(|| BesideBars),
         Some(path) => {
             let file = OpenOptions::new().create(true).append(true).open(path);
             let file = file.map_err(|error| {

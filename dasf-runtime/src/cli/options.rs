@@ -85,6 +85,9 @@ pub(super) struct Request {
     /// The request as JSON or YAML text, or a file that holds it, or - for standard input
     #[arg(value_name = "REQUEST")]
     pub(super) request: String,
+    /// Do not show how far the call got
+    #[arg(long)]
+    pub(super) no_progress: bool,
 }
 
 /// Where the broker is, and how to get in.

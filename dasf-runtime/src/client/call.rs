@@ -185,7 +185,10 @@ impl<R, M: Mode> Call<R, M> {
         self
     }
 
-    /// Calls `handler` with every report of progress that the module sends.
+    /// Calls `handler` with every report of progress that the module sends: the whole tree of steps,
+    /// each time it changes. Without a handler nothing is shown.
+    ///
+    /// [`show_progress`](crate::show_progress) is one that draws bars in a terminal.
     pub fn on_progress(mut self, handler: impl FnMut(&Report) + Send + 'static) -> Self {
         self.options.on_progress = Some(Box::new(handler));
         self

@@ -1,0 +1,398 @@
+//! Showing reports of progress as bars in a terminal.
+
+use std::io::{self, Write};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use dasf_protocol::Status;
+use dasf_protocol::progress::Report;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// How many lines one call takes at most.
+const MAX_LINES: usize = 10;
+/// How many characters of a message are shown at most.
+const MAX_MESSAGE_LENGTH: usize = 200;
+/// The length of a bar, in steps too small to be seen.
+const BAR_LENGTH: u64 = 1000;
+/// A call's own line.
+const BAR_TEMPLATE: &str =
+    "{spinner:.green} {bar:24.green/dim} {percent:>3} % {elapsed:>4} {wide_msg}";
+/// The line of a step.
+const STEP_TEMPLATE: &str = "{wide_msg}";
+/// How often a bar moves to show that it is alive.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The bars of this process: there is one terminal, and several calls may report at a time.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Draws the progress of a call in the terminal; for `on_progress`.
+///
+/// Standard error shows a bar with the part done and the report's message, and below it the steps
+/// that run or failed, at most ten lines in all. When the call ends, the bar makes way for one line
+/// that says how it went. Calls at the same time have bars below each other. Where standard error
+/// is no terminal, nothing is drawn.
+///
+/// ```no_run
+/// # use dasf_runtime::client::{Caller, CallError};
+/// # async fn run(caller: Caller) -> Result<(), CallError> {
+/// let request = serde_json::json!({"func_name": "count", "n": 10});
+/// let result = caller.call(&request).on_progress(dasf_runtime::show_progress()).await?;
+/// # Ok(()) }
+/// ```
+///
+/// What else the program writes to the terminal meanwhile gets between the bars.
+pub fn show_progress() -> impl FnMut(&Report) + Send + 'static {
+    let mut bars = Bars::new(&BARS, io::stderr());
+    move |report| bars.show(report)
+}
+
+/// Whether standard error is a terminal that bars can be drawn in.
+pub(crate) fn can_be_drawn() -> bool {
+    !BARS.is_hidden()
+}
+
+/// A text as a terminal may show it: without the characters that would control it.
+pub(crate) fn printable(text: &str) -> String {
+    let printable = |symbol: char| if symbol.is_control() { ' ' } else { symbol };
+    text.chars().map(printable).collect()
+}
+
+/// Standard error, for what is written between the bars.
+pub(crate) struct BesideBars;
+
+impl Write for BesideBars {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write(text))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// The bars of one call.
+struct Bars<W> {
+    terminal: MultiProgress,
+    /// The same terminal, for what stays in it.
+    output: W,
+    begin: Instant,
+    /// The call's own bar, and a line for each step shown.
+    lines: Vec<ProgressBar>,
+    is_over: bool,
+}
+
+/// A step as it is shown.
+#[derive(Debug, PartialEq)]
+enum Line<'r> {
+    Step { depth: usize, report: &'r Report },
+    More(usize),
+}
+
+impl<W: Write> Bars<W> {
+    fn new(terminal: &MultiProgress, output: W) -> Self {
+        Self {
+            terminal: terminal.clone(),
+            output,
+            begin: Instant::now(),
+            lines: Vec::new(),
+            is_over: false,
+        }
+    }
+
+    fn show(&mut self, report: &Report) {
+        if self.is_over || self.terminal.is_hidden() {
+            return;
+        }
+        match report.status {
+            Status::Running => self.draw(report),
+            Status::Success | Status::Error => self.finish(report),
+        }
+    }
+
+    fn draw(&mut self, report: &Report) {
+        let steps = lines_of(report);
+        while self.lines.len() > steps.len() + 1 {
+            if let Some(line) = self.lines.pop() {
+                self.terminal.remove(&line);
+            }
+        }
+        if self.lines.is_empty() {
+            let bar = ProgressBar::new(BAR_LENGTH).with_style(style(BAR_TEMPLATE));
+            let bar = self.terminal.add(bar);
+            bar.enable_steady_tick(TICK);
+            self.lines.push(bar);
+        }
+        let bar = &self.lines[0];
+        bar.set_position(position(report));
+        bar.set_message(message(report));
+        for (index, step) in steps.iter().enumerate() {
+            if self.lines.len() == index + 1 {
+                let line = ProgressBar::new_spinner().with_style(style(STEP_TEMPLATE));
+                let line = self.terminal.insert_after(&self.lines[index], line);
+                self.lines.push(line);
+            }
+            self.lines[index + 1].set_message(step.to_string());
+        }
+    }
+
+    fn finish(&mut self, report: &Report) {
+        self.clear();
+        self.is_over = true;
+        let seconds = self.begin.elapsed().as_secs_f64();
+        let mut text = format!("{} {} ({seconds:.1} s)\n", mark(report), message(report));
+        for step in lines_of(report) {
+            text = text + &step.to_string() + "\n";
+        }
+        // That nobody reads it is no reason to stop the call.
+        let output = &mut self.output;
+        let _ = self.terminal.suspend(|| output.write_all(text.as_bytes()));
+    }
+}
+
+impl<W> Bars<W> {
+    fn clear(&mut self) {
+        for line in self.lines.drain(..) {
+            line.finish_and_clear();
+            self.terminal.remove(&line);
+        }
+    }
+}
+
+impl<W> Drop for Bars<W> {
+    /// A call that was given up leaves no bars behind.
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// A style for a template, which a test shows to be one.
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("━╸─")
+}
+
+fn mark(report: &Report) -> char {
+    match report.status {
+        Status::Success => '✓',
+        Status::Error => '✗',
+        Status::Running => '·',
+    }
+}
+
+fn position(report: &Report) -> u64 {
+    let position = report.fraction() * BAR_LENGTH as f64;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // from 0 to the length
+    let position = position as u64;
+    position
+}
+
+fn message(report: &Report) -> String {
+    let text: String = report
+        .step_message
+        .chars()
+        .take(MAX_MESSAGE_LENGTH)
+        .collect();
+    printable(&text)
+}
+
+/// The steps to show: those that run and those that failed. Where they are too many, the first and
+/// the last of them, because the last is the innermost of those that run.
+fn lines_of(root: &Report) -> Vec<Line<'_>> {
+    fn collect<'r>(parent: &'r Report, depth: usize, lines: &mut Vec<Line<'r>>) {
+        for report in &parent.children {
+            if report.status != Status::Success {
+                lines.push(Line::Step { depth, report });
+                collect(report, depth + 1, lines);
+            }
+        }
+    }
+    let mut lines = Vec::new();
+    collect(root, 1, &mut lines);
+    // One line is the bar's.
+    let most = MAX_LINES - 1;
+    if lines.len() > most {
+        let first = most / 2;
+        let left_out = lines.len() - (most - 1);
+        lines.splice(first..first + left_out, [Line::More(left_out)]);
+    }
+    lines
+}
+
+impl std::fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::More(count) => write!(f, "  … {count} more"),
+            Self::Step { depth, report } => {
+                // Deeper ones would leave no room for their message.
+                let indent = 2 * depth.min(&MAX_LINES);
+                write!(f, "{:indent$}{} ", "", mark(report))?;
+                if report.status == Status::Running && report.steps > 0 {
+                    write!(f, "{:.0} % ", report.fraction() * 100.0)?;
+                }
+                f.write_str(&message(report))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
+
+    fn report(message: &str, status: Status, children: Vec<Report>) -> Report {
+        let mut report = Report::new("root", message, children.len() as u64);
+        report.status = status;
+        report.children = children;
+        report
+    }
+
+    /// What is written to the screen beside the bars.
+    struct Beside(InMemoryTerm);
+
+    impl Write for Beside {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            for line in std::str::from_utf8(text).unwrap().lines() {
+                self.0.write_line(line)?;
+            }
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn terminal() -> (InMemoryTerm, MultiProgress) {
+        let screen = InMemoryTerm::new(30, 60);
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 255);
+        (screen, MultiProgress::with_draw_target(target))
+    }
+
+    /// What is on the screen, without the spinner and the time that it took.
+    fn seen(screen: &InMemoryTerm) -> Vec<String> {
+        let without_time = |line: &str| match line.split_once(" % ") {
+            Some((bar, rest)) if bar.contains('─') => {
+                let bar: String = bar.chars().skip(2).collect();
+                let (_, message) = rest.trim_start().split_once(' ').unwrap();
+                format!("{bar} % {message}")
+            }
+            _ => line.split(" (").next().unwrap().to_owned(),
+        };
+        screen.contents().lines().map(without_time).collect()
+    }
+
+    fn whole() -> Report {
+        let inner = report("reading", Status::Running, Vec::new());
+        report(
+            "converting",
+            Status::Running,
+            vec![
+                report("a", Status::Success, Vec::new()),
+                report("b", Status::Error, Vec::new()),
+                report(
+                    "c",
+                    Status::Running,
+                    vec![report("x", Status::Success, vec![]), inner],
+                ),
+                report("d\u{1b}[2J\n", Status::Running, Vec::new()),
+            ],
+        )
+    }
+
+    #[test]
+    fn the_tree_is_drawn_and_makes_way_for_its_result() {
+        let (screen, terminal) = terminal();
+        let mut bars = Bars::new(&terminal, Beside(screen.clone()));
+        bars.show(&Report::new("root", "converting", 4));
+        assert_eq!(seen(&screen), ["────────────────────────   0 % converting"]);
+        let mut report = whole();
+        bars.show(&report);
+        assert_eq!(
+            seen(&screen),
+            [
+                "━━━━━━━━━━━━━━━╸────────  62 % converting",
+                "  ✗ b",
+                "  · 50 % c",
+                "    · reading",
+                "  · d [2J",
+            ]
+        );
+        report.children.truncate(2);
+        bars.show(&report);
+        assert_eq!(seen(&screen).len(), 2);
+        report.status = Status::Success;
+        bars.show(&report);
+        assert_eq!(seen(&screen), ["✓ converting", "  ✗ b"]);
+        // What comes late is not drawn.
+        bars.show(&whole());
+        drop(bars);
+        assert_eq!(seen(&screen).len(), 2);
+    }
+
+    #[test]
+    fn calls_at_the_same_time_are_below_each_other() {
+        let (screen, terminal) = terminal();
+        let mut calls = [
+            Bars::new(&terminal, Beside(screen.clone())),
+            Bars::new(&terminal, Beside(screen.clone())),
+        ];
+        calls[0].show(&Report::new("root", "first", 1));
+        calls[1].show(&Report::new("root", "second", 1));
+        calls[0].show(&whole());
+        let ends: Vec<_> = seen(&screen)
+            .iter()
+            .map(|line| line.trim_end().to_owned())
+            .collect();
+        assert_eq!(ends.len(), 6, "{ends:?}");
+        assert!(
+            ends[0].ends_with("converting") && ends[5].ends_with("second"),
+            "{ends:?}"
+        );
+        calls[0].show(&report("first", Status::Error, Vec::new()));
+        let ends = seen(&screen);
+        assert_eq!(ends[0], "✗ first");
+        assert!(ends[1].ends_with("second"), "{ends:?}");
+        // A call that was given up.
+        drop(calls);
+        assert_eq!(seen(&screen), ["✗ first"]);
+    }
+
+    #[test]
+    fn many_steps_take_few_lines() {
+        let steps = (0..100).map(|index| report(&format!("step {index}"), Status::Running, vec![]));
+        let wide = report("wide", Status::Running, steps.collect());
+        let lines: Vec<String> = lines_of(&wide).iter().map(Line::to_string).collect();
+        assert_eq!(lines.len(), MAX_LINES - 1);
+        assert_eq!(
+            lines[2..6],
+            ["  · step 2", "  · step 3", "  … 92 more", "  · step 96"]
+        );
+        let innermost = report("innermost", Status::Running, Vec::new());
+        let deep = (0..50).fold(innermost, |inner, _| {
+            report("outer", Status::Running, vec![inner])
+        });
+        let lines = lines_of(&deep);
+        assert_eq!(lines.len(), MAX_LINES - 1);
+        assert!(
+            lines[MAX_LINES - 2].to_string().ends_with("· innermost"),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn without_a_terminal_nothing_is_drawn() {
+        let hidden = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        let mut bars = Bars::new(&hidden, io::sink());
+        bars.show(&whole());
+        assert!(bars.lines.is_empty());
+    }
+
+    #[test]
+    fn the_templates_are_right() {
+        for template in [BAR_TEMPLATE, STEP_TEMPLATE] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+}
