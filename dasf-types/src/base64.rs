@@ -26,8 +26,8 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
 /// long.
 ///
 /// Line breaks and other blanks in the text are passed over when it is read. Everything else that
-/// is not base64 is refused, with its position, counted from 0. (Python's `base64.b64decode` passes over that
-/// too, and so takes a damaged text, or one in the URL-safe alphabet, for other bytes.)
+/// is not base64 is refused, with its position, counted from 0. (Python's `base64.b64decode` passes
+/// over that too, and so takes a damaged text, or one in the URL-safe alphabet, for other bytes.)
 ///
 /// `T` is what holds the bytes: a `Vec<u8>`, or any type that can be made of one and read as
 /// bytes, such as `bytes::Bytes`.

@@ -30,8 +30,8 @@
 //!
 //! # Arrays of any number of axes
 //!
-//! [`ArrayD`] takes lists nested to any depth up to [`MAX_AXES`]. It is as deep as its lists, so its
-//! elements cannot be lists themselves, and an empty list is its last axis: `[[], []]` has the
+//! [`ArrayD`] takes lists nested to any depth up to [`MAX_AXES`]. It is as deep as its lists, so
+//! its elements cannot be lists themselves, and an empty list is its last axis: `[[], []]` has the
 //! shape `[2, 0]`. The outermost level must be a list; an `ArrayD` without axes, which would be a
 //! bare element, cannot be written.
 //!
@@ -557,8 +557,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_arrays_survive(rows in 1..5_usize, columns in 1..5_usize, layers in 0..5_usize, seed: i32) {
-            let element = |(row, column, layer)| f64::from(seed) / 3.0 + (row * 100 + column * 10 + layer) as f64;
+        fn all_arrays_survive(
+            rows in 1..5_usize,
+            columns in 1..5_usize,
+            layers in 0..5_usize,
+            seed: i32,
+        ) {
+            let place = |(row, column, layer)| (row * 100 + column * 10 + layer) as f64;
+            let element = |index| f64::from(seed) / 3.0 + place(index);
             let cube: Array3<f64> = NdArray::from_shape_fn((rows, columns, layers), element).into();
             let text = serde_json::to_string(&cube).unwrap();
             prop_assert_eq!(&serde_json::from_str::<Array3<f64>>(&text).unwrap(), &cube);
