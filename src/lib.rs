@@ -105,7 +105,10 @@ pub use dasf_runtime::__private;
 /// The guide, in chapters. There is no code in it.
 pub mod guide {
     #[doc = include_str!("guide/modules.md")]
-    pub mod modules {}
+    pub mod modules {
+        #[doc = include_str!("guide/modules/types.md")]
+        pub mod types {}
+    }
 
     #[doc = include_str!("guide/clients.md")]
     pub mod clients {}

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use dasf::{CallError, Context, FailureKind, Host, HostOptions};
+use dasf::{Base64, CallError, Context, FailureKind, Host, HostOptions};
 use dasf_broker::Broker;
 use serde_json::{Value, json};
 
@@ -41,6 +41,8 @@ pub(crate) mod every_type {
     use std::borrow::Cow;
     use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+    use dasf::Base64;
+    use dasf::ndarray::{Array1, Array2, ArrayD};
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
 
@@ -270,6 +272,45 @@ pub(crate) mod every_type {
     );
 
     #[dasf::function]
+    fn time_dates(
+        instant: dasf::time::OffsetDateTime,
+        naive: dasf::time::PrimitiveDateTime,
+        date: dasf::time::Date,
+        time: dasf::time::Time,
+    ) -> TimeDates {
+        (instant, naive, date, time)
+    }
+
+    pub(crate) type TimeDates = (
+        dasf::time::OffsetDateTime,
+        dasf::time::PrimitiveDateTime,
+        dasf::time::Date,
+        dasf::time::Time,
+    );
+
+    /// Bytes inside another type.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    pub(crate) struct Picture {
+        pub(crate) rows: Vec<Base64>,
+    }
+
+    #[dasf::function]
+    fn bytes(owned: Base64, shared: Base64<bytes::Bytes>, picture: Picture) -> Bytes {
+        (owned, shared, picture)
+    }
+
+    pub(crate) type Bytes = (Base64, Base64<bytes::Bytes>, Picture);
+
+    #[dasf::function]
+    fn arrays(
+        line: Array1<i64>,
+        field: &Array2<f64>,
+        any: ArrayD<f32>,
+    ) -> (Array1<i64>, Array2<f64>, ArrayD<f32>) {
+        (line, field.clone(), any)
+    }
+
+    #[dasf::function]
     fn identifiers(id: uuid::Uuid, url: url::Url) -> (uuid::Uuid, url::Url) {
         (id, url)
     }
@@ -281,7 +322,9 @@ pub(crate) mod every_type {
 }
 
 use elsewhere::{Pair, Place};
-use every_type::{Adjacent, External, Folder, Height, Internal, Kind, Metres, Position, Untagged};
+use every_type::{
+    Adjacent, External, Folder, Height, Internal, Kind, Metres, Picture, Position, Untagged,
+};
 
 /// The module on a broker, with a client.
 struct Served {
@@ -830,6 +873,150 @@ async fn chrono_dates() {
         sent.await.unwrap(),
         (instant, local, naive, naive.date(), naive.time())
     );
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_dates() {
+    for (name, format) in [
+        ("instant", "date-time"),
+        ("naive", "partial-date-time"),
+        ("date", "date"),
+        ("time", "partial-time"),
+    ] {
+        let schema = argument("time_dates", name);
+        assert_eq!(
+            (&schema["type"], &schema["format"]),
+            (&json!("string"), &json!(format))
+        );
+    }
+    let request = json!({
+        "func_name": "time_dates", "instant": "2026-11-22T11:00:00.25+01:00",
+        "naive": "2026-11-22T10:00:00", "date": "2026-11-22", "time": "10:00:00.5",
+    });
+    assert_eq!(
+        answer(request.clone()).await.unwrap(),
+        json!([
+            "2026-11-22T11:00:00.250000+01:00",
+            "2026-11-22T10:00:00",
+            "2026-11-22",
+            "10:00:00.500000",
+        ])
+    );
+    for (name, value, expected) in [
+        ("instant", "today", "\"today\" is not a \"date-time\""),
+        (
+            "naive",
+            "2026-11-22",
+            "not a date and time such as 2026-11-22T10:00:00",
+        ),
+        (
+            "naive",
+            "2026-11-22T25:00",
+            "the 'hour' component could not be parsed",
+        ),
+        ("date", "2026-02-30", "\"2026-02-30\" is not a \"date\""),
+        (
+            "time",
+            "25:00:00",
+            "the 'hour' component could not be parsed",
+        ),
+    ] {
+        let mut request = request.clone();
+        request[name] = value.into();
+        let problem = problem(request).await;
+        assert!(
+            problem.starts_with(&format!("time_dates: {name}: ")),
+            "{problem}"
+        );
+        assert!(problem.contains(expected), "{problem}");
+    }
+    let served = Served::start().await;
+    let instant = time::OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(1_500);
+    let naive = time::PrimitiveDateTime::new(instant.date(), instant.time());
+    let dates = (
+        instant.into(),
+        naive.into(),
+        naive.date().into(),
+        naive.time().into(),
+    );
+    let sent = served.client.time_dates(dates.0, dates.1, dates.2, dates.3);
+    assert_eq!(sent.await.unwrap(), dates);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes() {
+    for name in ["owned", "shared"] {
+        let schema = argument("bytes", name);
+        assert_eq!(
+            (&schema["type"], &schema["format"]),
+            (&json!("string"), &json!("base64"))
+        );
+    }
+    let request =
+        json!({"func_name": "bytes", "owned": "AP8=", "shared": "", "picture": {"rows": ["AQ=="]}});
+    assert_eq!(
+        answer(request).await.unwrap(),
+        json!(["AP8=", "", {"rows": ["AQ=="]}])
+    );
+    let request = json!({"func_name": "bytes", "owned": "AP8=", "shared": "",
+        "picture": {"rows": ["AQ==", "A-8="]}});
+    assert_eq!(
+        problem(request).await,
+        "bytes: picture.rows[1]: not base64: '-' at position 1"
+    );
+    let served = Served::start().await;
+    let all: Vec<u8> = (0..=255).collect();
+    let shared = Base64(bytes::Bytes::from(all.clone()));
+    let picture = Picture {
+        rows: vec![Base64(vec![]), Base64(all.clone())],
+    };
+    let sent = served
+        .client
+        .bytes(Base64(all.clone()), shared.clone(), picture.clone());
+    assert_eq!(sent.await.unwrap(), (Base64(all), shared, picture));
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arrays() {
+    let field = argument("arrays", "field");
+    assert_eq!(field["type"], "array");
+    assert_eq!(field["items"]["type"], "array");
+    assert_eq!(field["items"]["items"]["format"], "double");
+    // To JSON Schema, 2.0 is an integer.
+    let request = json!({"func_name": "arrays", "line": [1, 2.0], "field": [[1, 2], [3, 4]],
+        "any": [[[1.5], [2]]]});
+    assert_eq!(
+        answer(request).await.unwrap(),
+        json!([[1, 2], [[1.0, 2.0], [3.0, 4.0]], [[[1.5], [2.0]]]])
+    );
+    let request = json!({"func_name": "arrays", "line": [1], "field": [1], "any": []});
+    assert_eq!(
+        problem(request).await,
+        "arrays: field[0]: 1 is not of type \"array\""
+    );
+    let request = json!({"func_name": "arrays", "line": [], "field": [[1, 2], [3]], "any": []});
+    assert_eq!(
+        problem(request).await,
+        "arrays: field[1]: 1 items in this list, but 2 in those before it"
+    );
+    let request =
+        json!({"func_name": "arrays", "line": [], "field": [], "any": [[1, 2], [3, "x"]]});
+    assert_eq!(
+        problem(request).await,
+        "arrays: any[1][1]: invalid type: string \"x\", expected f32"
+    );
+    let served = Served::start().await;
+    let line = ndarray::arr1(&[i64::MIN, i64::MAX]);
+    let field = ndarray::arr2(&[[0.5, 1.5], [2.5, 3.5], [4.5, 5.5]]);
+    let any = ndarray::arr3(&[[[0.1_f32], [0.2]]]).into_dyn();
+    let (line, field, any) = (line.into(), field.into(), any.into());
+    let sent = served
+        .client
+        .arrays(Clone::clone(&line), &field, Clone::clone(&any));
+    assert_eq!(sent.await.unwrap(), (line, field, any));
     served.stop().await;
 }
 
