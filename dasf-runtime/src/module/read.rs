@@ -48,14 +48,16 @@ impl Problem {
 /// # Errors
 /// [`Problem`] when it is not of the type.
 pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    if !holds_whole_float(&value) {
-        return serde_path_to_error::deserialize(value).map_err(Problem::new);
+    // To JSON Schema, 1.0 is an integer; to serde it is none. Only what serde refuses is read
+    // again, because a type that keeps numbers as they came should see them so.
+    let again = holds_whole_float(&value).then(|| value.clone());
+    let first = serde_path_to_error::deserialize(value).map_err(Problem::new);
+    match (first, again) {
+        (Err(problem), Some(value)) => {
+            serde_path_to_error::deserialize(with_integers(value)).map_err(|_| problem)
+        }
+        (first, _) => first,
     }
-    serde_path_to_error::deserialize(&value).or_else(|error| {
-        // To JSON Schema, 1.0 is an integer; to serde it is none. Only what serde refuses is read
-        // again, because a type that keeps numbers as they came should see them so.
-        serde_path_to_error::deserialize(with_integers(value)).map_err(|_| Problem::new(error))
-    })
 }
 
 /// A number written with a fraction that is zero, as an integer.
