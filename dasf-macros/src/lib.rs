@@ -1,9 +1,9 @@
 //! The attributes of `dasf`. The crate `dasf` re-exports and documents them.
 //!
 //! One expansion has four phases, each with types of its own: the attributes are read (`options`,
-//! `constraints`), the annotated `mod` becomes a model (`model`, with `docs`, `names` and `types`),
-//! which is checked on the way (`mistakes`, `misplaced`), and the model is written as code
-//! (`expand`). Every mistake found is reported, each where it was made, and the user's own items
+//! `constraints`), the annotated `mod` becomes a `model` (`reader`, with `docs`, `names` and
+//! `types`), which is checked on the way (`mistakes`, `misplaced`), and the model is written as
+//! code (`expand`). Every mistake found is reported, each where it was made, and the user's own items
 //! are always kept, so that one mistake does not cause the next.
 
 mod constraints;
@@ -15,6 +15,7 @@ mod mistakes;
 mod model;
 mod names;
 mod options;
+mod reader;
 mod types;
 
 use proc_macro::TokenStream;

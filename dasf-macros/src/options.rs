@@ -26,6 +26,28 @@ pub(crate) enum Place {
     ErrorField,
 }
 
+const OF_FUNCTIONS: &[(&str, Takes)] = &[
+    ("name", Takes::Text),
+    ("description", Takes::Text),
+    ("returns", Takes::Options),
+    ("schema_extra", Takes::Expression),
+    ("inline", Takes::Nothing),
+];
+
+const CONSTRAINTS: &[(&str, Takes)] = &[
+    ("gt", Takes::Number),
+    ("ge", Takes::Number),
+    ("lt", Takes::Number),
+    ("le", Takes::Number),
+    ("multiple_of", Takes::Number),
+    ("min_length", Takes::Length),
+    ("max_length", Takes::Length),
+    ("pattern", Takes::Text),
+    ("min_items", Takes::Length),
+    ("max_items", Takes::Length),
+    ("format", Takes::Text),
+];
+
 impl Place {
     const ALL: [Self; 9] = [
         Self::Module,
@@ -39,75 +61,45 @@ impl Place {
         Self::ErrorField,
     ];
 
-    fn options(self) -> &'static [(&'static str, Takes)] {
-        match self {
-            Self::Module => &[
-                ("topic", Takes::Text),
-                ("main", Takes::Truth),
-                ("description", Takes::Text),
-                ("version", Takes::Text),
-                ("crate", Takes::Path),
-            ],
-            Self::Function => &[
-                ("name", Takes::Text),
-                ("description", Takes::Text),
-                ("returns", Takes::Options),
-                ("schema_extra", Takes::Expression),
-                ("inline", Takes::Nothing),
-            ],
-            Self::Method => &[
-                ("name", Takes::Text),
-                ("description", Takes::Text),
-                ("returns", Takes::Options),
-                ("schema_extra", Takes::Expression),
-                ("inline", Takes::Nothing),
-                ("skip", Takes::Nothing),
-            ],
-            Self::Class => &[("name", Takes::Text), ("description", Takes::Text)],
-            Self::Argument => &[
-                ("default", Takes::MaybeExpression),
-                ("rename", Takes::Text),
-                ("title", Takes::Text),
-                ("description", Takes::Text),
-                ("example", Takes::Expression),
-                ("gt", Takes::Number),
-                ("ge", Takes::Number),
-                ("lt", Takes::Number),
-                ("le", Takes::Number),
-                ("multiple_of", Takes::Number),
-                ("min_length", Takes::Length),
-                ("max_length", Takes::Length),
-                ("pattern", Takes::Text),
-                ("min_items", Takes::Length),
-                ("max_items", Takes::Length),
-                ("format", Takes::Text),
-            ],
-            Self::Returns => &[
-                ("description", Takes::Text),
-                ("gt", Takes::Number),
-                ("ge", Takes::Number),
-                ("lt", Takes::Number),
-                ("le", Takes::Number),
-                ("multiple_of", Takes::Number),
-                ("min_length", Takes::Length),
-                ("max_length", Takes::Length),
-                ("pattern", Takes::Text),
-                ("min_items", Takes::Length),
-                ("max_items", Takes::Length),
-                ("format", Takes::Text),
-            ],
-            Self::Error => &[("code", Takes::Text), ("crate", Takes::Path)],
-            Self::ErrorVariant => &[("code", Takes::Text)],
-            Self::ErrorField => &[("skip", Takes::Nothing)],
-        }
+    fn options(self) -> impl Iterator<Item = (&'static str, Takes)> {
+        let (own, shared): (&'static [_], &'static [_]) = match self {
+            Self::Module => (
+                &[
+                    ("topic", Takes::Text),
+                    ("main", Takes::Truth),
+                    ("description", Takes::Text),
+                    ("version", Takes::Text),
+                    ("crate", Takes::Path),
+                ],
+                &[],
+            ),
+            Self::Function => (&[], OF_FUNCTIONS),
+            Self::Method => (&[("skip", Takes::Nothing)], OF_FUNCTIONS),
+            Self::Class => (&[("name", Takes::Text), ("description", Takes::Text)], &[]),
+            Self::Argument => (
+                &[
+                    ("default", Takes::MaybeExpression),
+                    ("rename", Takes::Text),
+                    ("title", Takes::Text),
+                    ("description", Takes::Text),
+                    ("example", Takes::Expression),
+                ],
+                CONSTRAINTS,
+            ),
+            Self::Returns => (&[("description", Takes::Text)], CONSTRAINTS),
+            Self::Error => (&[("code", Takes::Text), ("crate", Takes::Path)], &[]),
+            Self::ErrorVariant => (&[("code", Takes::Text)], &[]),
+            Self::ErrorField => (&[("skip", Takes::Nothing)], &[]),
+        };
+        own.iter().chain(shared).copied()
     }
 
     /// What an option of this name takes here; `None` where there is none.
     fn option(self, name: &str) -> Option<Takes> {
-        let mut options = self.options().iter();
+        let mut options = self.options();
         options
             .find(|(known, _)| *known == name)
-            .map(|(_, takes)| *takes)
+            .map(|(_, takes)| takes)
     }
 
     /// The place in words, as it follows "an option of".
@@ -134,7 +126,7 @@ impl Place {
         }
         /// How alike two names must be for one to be meant by the other.
         const LIKENESS: f64 = 0.75;
-        let names: Vec<&str> = self.options().iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = self.options().map(|(name, _)| name).collect();
         let likeness = |option: &&&str| strsim::jaro_winkler(name, option);
         let closest = names
             .iter()

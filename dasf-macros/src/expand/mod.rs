@@ -1,5 +1,6 @@
 //! Writing the model as code.
 
+mod checks;
 mod client;
 #[cfg(test)]
 mod goldens;
@@ -9,12 +10,13 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute, ItemMod};
 
-use crate::model::{Module, Read};
+use crate::model::Module;
+use crate::reader::{Read, read};
 
 /// The user's `mod` with what is generated inside it, and `main()` beside it. Where there are
 /// mistakes, the `mod` with the checks of the members that have none, and the mistakes.
 pub(crate) fn module(attribute: TokenStream, mut item: ItemMod) -> TokenStream {
-    let Read { module, mistakes } = Module::from_item(attribute, &mut item);
+    let Read { module, mistakes } = read(attribute, &mut item);
     let errors = match mistakes {
         Ok(()) => {
             add(&mut item, server::expand(&module));
@@ -22,7 +24,7 @@ pub(crate) fn module(attribute: TokenStream, mut item: ItemMod) -> TokenStream {
             TokenStream::new()
         }
         Err(errors) => {
-            add(&mut item, server::expand_checks(&module));
+            add(&mut item, checks::expand(&module));
             errors.write_errors()
         }
     };

@@ -1,18 +1,15 @@
 //! The module's side: a table of descriptors, and a wrapper around each function.
 
-use std::collections::HashSet;
-
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, Ident, Lit, Path, Type};
+use syn::{Expr, ExprLit, Ident, Lit, Path};
 
-use super::conditions;
+use super::{checks, conditions};
 use crate::constraints::{Constraint, ConstraintValue};
 use crate::model::{Argument, Class, Function, Member, Module, joined};
-use crate::names::{parameters, type_path, ungrouped};
 use crate::options::DefaultOption;
-use crate::types::{ResultType, Shape};
+use crate::types::Shape;
 
 pub(super) fn expand(module: &Module) -> TokenStream {
     let Module {
@@ -50,7 +47,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
             }
         }
     }
-    let checks = type_checks(module);
+    let checks = checks::of(module);
     quote! {
         /// What can be called in this module, ready to be served.
         ///
@@ -89,196 +86,6 @@ pub(super) fn expand(module: &Module) -> TokenStream {
             }
         };
     }
-}
-
-/// The checks alone, of a module that cannot be served yet.
-pub(super) fn expand_checks(module: &Module) -> TokenStream {
-    let krate = &module.krate;
-    let checks = type_checks(module);
-    quote! {
-        #[allow(deprecated, unused_imports, clippy::all, clippy::pedantic)]
-        const _: () = {
-            use #krate::__private as __p;
-            use __p::Unable as _;
-
-            #checks
-        };
-    }
-}
-
-/// Checks of the user's types, whose messages stand on those types: one for each type, wherever it
-/// is used first.
-fn type_checks(module: &Module) -> TokenStream {
-    let mut uses = Uses::default();
-    for member in &module.members {
-        let outer = &member.outer().conditions;
-        let is_class = matches!(member, Member::Class(_));
-        for (index, function) in member.functions().into_iter().enumerate() {
-            let own = &function.outer.conditions;
-            let condition = if is_class {
-                quote!(#(#outer)* #(#own)*)
-            } else {
-                conditions(own)
-            };
-            for argument in &function.arguments {
-                let conditions = conditions(&argument.conditions);
-                uses.add_argument(argument, &quote!(#condition #conditions));
-            }
-            // The constructor comes first, and makes no data.
-            if !is_class || index > 0 {
-                uses.add_data(&function.result.value, &condition);
-            }
-            uses.add_result(&function.result, &condition);
-        }
-    }
-    uses.checks()
-}
-
-/// The types that a module uses.
-#[derive(Default)]
-struct Uses {
-    done: HashSet<String>,
-    /// Checks that need no other type.
-    checks: TokenStream,
-    /// Types that must be data, in the order of their first use, with where they are used.
-    data: Vec<Data>,
-}
-
-/// A type that must be data.
-struct Data {
-    ty: Type,
-    condition: TokenStream,
-    /// The types without parameters inside it, which are to blame before it is.
-    inner: Vec<Type>,
-    /// The types that it is inside of; itself, where it is used by itself.
-    users: Vec<Type>,
-}
-
-impl Uses {
-    fn add_argument(&mut self, argument: &Argument, condition: &TokenStream) {
-        let ty = &argument.ty.owned;
-        if argument.is_data() {
-            self.add_data(ty, condition);
-        } else if type_path(ty).is_some_and(|path| path.path.segments.len() == 1)
-            && self.is_new("tool", ty, condition)
-        {
-            // Named by its last name only, it may be another type of that name.
-            let check = quote_spanned!(ty.span()=> __p::check_tool::<#ty>(););
-            self.checks.extend(quote!(#condition #check));
-        }
-    }
-
-    fn add_data(&mut self, ty: &Type, condition: &TokenStream) {
-        if !self.is_new("data", ty, condition) {
-            return;
-        }
-        let inner = innermost(ty);
-        for inner in &inner {
-            self.use_of(inner, condition).users.push(ty.clone());
-        }
-        let data = self.use_of(ty, condition);
-        data.users.push(ty.clone());
-        data.inner = inner;
-    }
-
-    fn use_of(&mut self, ty: &Type, condition: &TokenStream) -> &mut Data {
-        let key =
-            |ty: &Type, condition: &TokenStream| format!("{condition} {}", ty.to_token_stream());
-        let wanted = key(ty, condition);
-        let found = self
-            .data
-            .iter()
-            .position(|data| key(&data.ty, &data.condition) == wanted);
-        let index = found.unwrap_or_else(|| {
-            self.data.push(Data {
-                ty: ty.clone(),
-                condition: condition.clone(),
-                inner: Vec::new(),
-                users: Vec::new(),
-            });
-            self.data.len() - 1
-        });
-        &mut self.data[index]
-    }
-
-    /// The error of a `Result` must have a text. One under another name would be told to the caller
-    /// as a value.
-    fn add_result(&mut self, result: &ResultType, condition: &TokenStream) {
-        let ty = &result.whole;
-        if !matches!(ungrouped(ty), Type::Path(_)) || !self.is_new("result", ty, condition) {
-            return;
-        }
-        let check = if result.is_fallible {
-            quote_spanned!(ty.span()=> __p::check_fallible::<#ty>();)
-        } else {
-            let message = "a Result under another name; write `Result<…>`, so that its errors are \
-                           told to the caller as errors";
-            quote_spanned!(ty.span()=> ::core::assert!(!<__p::Probe<#ty>>::IS_RESULT, #message);)
-        };
-        self.checks.extend(quote!(#condition #check));
-    }
-
-    fn is_new(&mut self, what: &str, ty: &Type, condition: &TokenStream) -> bool {
-        let key = format!("{what} {condition} {}", ty.to_token_stream());
-        self.done.insert(key)
-    }
-
-    /// A type fails its check if it is no data, some type that it is inside of is none, and no type
-    /// inside it is to blame.
-    fn checks(self) -> TokenStream {
-        let data = self.data.iter().map(|data| {
-            let Data {
-                ty,
-                condition,
-                inner,
-                users,
-            } = data;
-            let text = ty.to_token_stream().to_string();
-            let is_used_alone = users
-                .iter()
-                .all(|user| user.to_token_stream().to_string() == text);
-            let users = (!is_used_alone).then(|| quote!(|| (#(<__p::Probe<#users>>::IS_DATA)&&*)));
-            quote_spanned! {ty.span()=>
-                #condition
-                __p::check_data::<#ty, __p::Answer<{
-                    <__p::Probe<#ty>>::IS_DATA #users #(|| !<__p::Probe<#inner>>::IS_DATA)*
-                }>>();
-            }
-        });
-        let of_data: TokenStream = data.collect();
-        let others = self.checks;
-        quote!(#of_data #others)
-    }
-}
-
-/// The types without parameters that a type is made of; none where it is one itself.
-fn innermost(ty: &Type) -> Vec<Type> {
-    fn collect(ty: &Type, found: &mut Vec<Type>) {
-        let inner: Vec<&Type> = match ungrouped(ty) {
-            Type::Array(array) => vec![&array.elem],
-            Type::Slice(slice) => vec![&slice.elem],
-            Type::Tuple(tuple) => tuple.elems.iter().collect(),
-            other => match type_path(other).and_then(|path| path.path.segments.last()) {
-                Some(segment) => parameters(segment).collect(),
-                None => return,
-            },
-        };
-        if inner.is_empty() {
-            found.push(ty.clone());
-        }
-        for inner in inner {
-            collect(inner, found);
-        }
-    }
-    let mut found = Vec::new();
-    collect(ty, &mut found);
-    let itself = ty.to_token_stream().to_string();
-    // What has no size, as in `Cow<'_, str>` or `Box<[T]>`, is no type that could be asked.
-    found.retain(|inner| {
-        let text = inner.to_token_stream().to_string();
-        text != itself && text != "str"
-    });
-    found
 }
 
 fn keywords(constraints: &[Constraint]) -> impl Iterator<Item = TokenStream> {

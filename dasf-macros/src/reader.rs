@@ -1,0 +1,658 @@
+//! Reading an annotated `mod` into the model, and checking it on the way.
+
+use std::collections::HashMap;
+
+use darling::{Error, Result};
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{
+    Attribute, FnArg, Ident, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, LitStr, Pat,
+    Path, ReceiverKind, ReturnType, Signature, Type, UseTree, Visibility, parse_quote,
+};
+
+use crate::constraints;
+use crate::docs::Docs;
+use crate::misplaced;
+use crate::mistakes::Mistakes;
+use crate::model::{Argument, Class, Function, Member, Module, Outer, of_name, snake_case};
+use crate::names::{Known, Names, type_path};
+use crate::options::{
+    self, ArgumentOptions, ClassOptions, DefaultOption, FunctionOptions, MethodOptions,
+    ModuleOptions,
+};
+use crate::types::{ArgumentType, ResultType, Shape};
+
+/// Names in the module, or of a client's methods, that the macro itself uses.
+const RESERVED_IN_MODULE: [&str; 5] = ["main", "module", "client", "blocking", "Client"];
+const RESERVED_IN_CLIENT: [&str; 4] = ["connect", "builder", "caller", "new"];
+/// Keys of a request that are no arguments.
+const RESERVED_IN_REQUEST: [&str; 3] = ["func_name", "class_name", "function"];
+
+/// What a `mod` gave, and what is wrong with it.
+pub(crate) struct Read {
+    /// The module, without the members that have mistakes.
+    pub(crate) module: Module,
+    pub(crate) mistakes: Result<()>,
+}
+
+/// Reads an annotated `mod`, and takes the attributes inside it away.
+pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
+    let mut errors = Mistakes::default();
+    // What is wrong with the options is no reason to write no `main`.
+    let forbids_main = attribute
+        .to_string()
+        .replace(' ', "")
+        .contains("main=false");
+    let options: ModuleOptions = errors
+        .handle(options::from_tokens(attribute))
+        .unwrap_or_default();
+    let krate = options.krate.unwrap_or_else(|| parse_quote!(::dasf));
+    let docs = Docs::of(&item.attrs);
+    if let Some(topic) = &options.topic
+        && !is_topic(&topic.value())
+    {
+        let error = "a topic is made of letters, digits, '-' and '_'";
+        errors.push(Error::custom(error).with_span(topic));
+    }
+    let mut members: Vec<(Member, bool)> = Vec::new();
+    match &mut item.content {
+        None => errors.push(
+            Error::custom("write the items inline, in `mod name { … }`: the macro must see them")
+                .with_span(&item.ident),
+        ),
+        Some((_, items)) => {
+            check_reserved(items, &mut errors);
+            let mut reader = Reader {
+                errors: &mut errors,
+                class_docs: class_docs(items),
+                names: Names::of(items, &krate),
+                krate: krate.clone(),
+                fallible: parse_quote!(#krate::__private::Fallible),
+                found_attribute: false,
+            };
+            let mut is_class = Vec::new();
+            for item in items.iter_mut() {
+                let before = reader.errors.len();
+                let had_attribute = std::mem::take(&mut reader.found_attribute);
+                let member = reader.member(item);
+                let is_sound = reader.errors.len() == before;
+                members.extend(member.map(|member| (member, is_sound)));
+                is_class.push(reader.found_attribute);
+                reader.found_attribute |= had_attribute;
+            }
+            let found_attribute = reader.found_attribute;
+            let before = errors.len();
+            misplaced::take(items, &krate, &is_class, &mut errors);
+            if !found_attribute && errors.len() == before {
+                let error = "nothing here can be called; mark functions with #[dasf::function]";
+                errors.push(Error::custom(error).with_span(&item.ident));
+            }
+        }
+    }
+    check_names(members.iter().map(|(member, _)| member), &mut errors);
+    let members = members.into_iter();
+    let members = members.filter_map(|(member, is_sound)| is_sound.then_some(member));
+    let module = Module {
+        name: item.ident.clone(),
+        krate,
+        topic: options.topic.map(|topic| topic.value()),
+        has_own_description: options.description.is_some(),
+        description: options.description.or(docs.summary).unwrap_or_default(),
+        version: options.version,
+        has_main: options.main.unwrap_or(!forbids_main),
+        members: members.collect(),
+    };
+    Read {
+        module,
+        mistakes: errors.finish(),
+    }
+}
+
+fn is_topic(text: &str) -> bool {
+    let accepts = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !text.is_empty() && text.chars().all(accepts)
+}
+
+/// The documentation of the module's types, by their names.
+fn class_docs(items: &[Item]) -> HashMap<String, Vec<Attribute>> {
+    let documented = items.iter().filter_map(|item| match item {
+        Item::Struct(item) => Some((&item.ident, &item.attrs)),
+        Item::Enum(item) => Some((&item.ident, &item.attrs)),
+        _ => None,
+    });
+    documented
+        .map(|(ident, attributes)| (ident.to_string(), of_name(attributes, "doc")))
+        .collect()
+}
+
+/// Nothing in the module may have a name that the macro uses itself.
+fn check_reserved(items: &[Item], errors: &mut Mistakes) {
+    for ident in items.iter().flat_map(names_of) {
+        if RESERVED_IN_MODULE.contains(&ident.to_string().as_str()) {
+            let error =
+                format!("`{ident}` is a name that #[dasf::module] uses itself; choose another");
+            errors.push(Error::custom(error).with_span(ident));
+        }
+    }
+}
+
+/// The names that an item brings into its module.
+fn names_of(item: &Item) -> Vec<&Ident> {
+    fn imported<'t>(tree: &'t UseTree, names: &mut Vec<&'t Ident>) {
+        match tree {
+            UseTree::Path(path) => imported(&path.tree, names),
+            UseTree::Name(name) => names.push(&name.ident),
+            UseTree::Rename(rename) => names.push(&rename.rename),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| imported(tree, names)),
+            _ => {}
+        }
+    }
+    match item {
+        Item::Const(item) => vec![&item.ident],
+        Item::Enum(item) => vec![&item.ident],
+        Item::Fn(item) => vec![&item.sig.ident],
+        Item::Mod(item) => vec![&item.ident],
+        Item::Static(item) => vec![&item.ident],
+        Item::Struct(item) => vec![&item.ident],
+        Item::Trait(item) => vec![&item.ident],
+        Item::Type(item) => vec![&item.ident],
+        Item::Use(item) => {
+            let mut names = Vec::new();
+            imported(&item.tree, &mut names);
+            names
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Two members, or two methods of a client, must not have one name. Members that are not always
+/// there may share it: the compiler sees whether they do.
+fn check_names<'m>(members: impl Iterator<Item = &'m Member>, errors: &mut Mistakes) {
+    let mut in_module = HashMap::new();
+    let mut in_client = HashMap::new();
+    for member in members {
+        let (ident, name, method) = match member {
+            Member::Function(function) => {
+                (&function.ident, &function.name, function.ident.to_string())
+            }
+            Member::Class(class) => (
+                &class.ident,
+                &class.name,
+                snake_case(&class.ident.to_string()),
+            ),
+        };
+        if RESERVED_IN_CLIENT.contains(&method.as_str()) {
+            let error = format!("`{method}` is a method of every client; choose another name");
+            errors.push(Error::custom(error).with_span(ident));
+        }
+        if !member.outer().conditions.is_empty() {
+            continue;
+        }
+        if in_module.insert(name.clone(), ()).is_some() {
+            let error = format!("the name {name:?} is taken by another member of this module");
+            errors.push(Error::custom(error).with_span(ident));
+        } else if in_client.insert(method.clone(), ()).is_some() {
+            let error =
+                format!("the client would have two methods `{method}`; rename one of the members");
+            errors.push(Error::custom(error).with_span(ident));
+        }
+        if let Member::Class(class) = member {
+            let mut names = HashMap::new();
+            let methods = class.methods.iter();
+            for method in methods.filter(|method| method.outer.conditions.is_empty()) {
+                if names.insert(&method.name, ()).is_some() {
+                    let error = format!(
+                        "the name {:?} is taken by another method of this class",
+                        method.name
+                    );
+                    errors.push(Error::custom(error).with_span(&method.ident));
+                }
+            }
+        }
+    }
+}
+
+/// Reads the items of a module.
+struct Reader<'a> {
+    errors: &'a mut Mistakes,
+    class_docs: HashMap<String, Vec<Attribute>>,
+    names: Names,
+    krate: Path,
+    fallible: Path,
+    /// Whether anything was meant to be callable.
+    found_attribute: bool,
+}
+
+impl Reader<'_> {
+    fn fail(&mut self, error: impl std::fmt::Display, place: &impl Spanned) {
+        self.errors.push(Error::custom(error).with_span(place));
+    }
+
+    /// Reads an item that carries an attribute of ours. What carries one that is not its own is
+    /// left for those who look for misplaced ones.
+    fn member(&mut self, item: &mut Item) -> Option<Member> {
+        match item {
+            Item::Fn(item) => {
+                let attribute = self.attribute(&mut item.attrs, "function")?;
+                let function = self.function(&attribute, item)?;
+                Some(Member::Function(Box::new(function)))
+            }
+            Item::Impl(item) => {
+                let attribute = self.attribute(&mut item.attrs, "class")?;
+                let class = self.class(&attribute, item)?;
+                Some(Member::Class(Box::new(class)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes an attribute off an item.
+    fn attribute(&mut self, attributes: &mut Vec<Attribute>, name: &str) -> Option<Attribute> {
+        let mut found = options::take_member(attributes, name, &self.krate).into_iter();
+        let first = found.next()?;
+        self.found_attribute = true;
+        if let Some(second) = found.next() {
+            self.fail(
+                format!("write one #[dasf::{name}(…)] with all options"),
+                &second,
+            );
+        }
+        Some(first)
+    }
+
+    fn function(&mut self, attribute: &Attribute, item: &mut ItemFn) -> Option<Function> {
+        let options: FunctionOptions = self
+            .errors
+            .handle(options::from_attribute(attribute))
+            .unwrap_or_default();
+        let outer = Outer::of(&item.attrs);
+        self.callable(&mut item.sig, options, outer, None)
+    }
+
+    fn class(&mut self, attribute: &Attribute, item: &mut ItemImpl) -> Option<Class> {
+        let options: ClassOptions = self
+            .errors
+            .handle(options::from_attribute(attribute))
+            .unwrap_or_default();
+        if let Some((path, _)) = &item.trait_ {
+            self.fail(
+                "a class is an `impl` block of the type itself, not of a trait",
+                path,
+            );
+        }
+        if !item.generics.params.is_empty() {
+            self.fail(
+                "a class must be one type; write an `impl` block without parameters",
+                &item.generics,
+            );
+        }
+        let ty = (*item.self_ty).clone();
+        let ident = type_path(&ty).and_then(|path| path.path.segments.last());
+        let ident = ident.map(|segment| segment.ident.clone());
+        if ident.is_none() {
+            self.fail("a class must be a type with a name", &ty);
+        }
+        let name = ident.as_ref().map(Ident::to_string).unwrap_or_default();
+        let mut outer = Outer::of(&item.attrs);
+        if let Some(docs) = self.class_docs.get(&name).filter(|docs| !docs.is_empty()) {
+            outer.docs.clone_from(docs);
+        }
+        let parsed_docs = Docs::of(&outer.docs);
+
+        let mut constructor = None;
+        let mut has_constructor = false;
+        let mut methods = Vec::new();
+        let mut has_method = false;
+        for item in &mut item.items {
+            let ImplItem::Fn(method) = item else { continue };
+            let is_constructor = method.sig.ident == "new";
+            has_constructor |= is_constructor;
+            let is_callable = matches!(method.vis, Visibility::Public(_))
+                && matches!(method.sig.inputs.first(), Some(FnArg::Receiver(_)));
+            has_method |= is_callable && !is_constructor;
+            match self.method(method, &ty, &parsed_docs) {
+                Some(Method::Constructor(function)) => constructor = Some(function),
+                Some(Method::Method(function)) => methods.push(function),
+                None => {}
+            }
+        }
+        let ident = ident?;
+        let is_inherent = item.trait_.is_none();
+        if is_inherent && !has_constructor {
+            self.fail(
+                "a class needs a constructor, `pub fn new(…) -> Self`",
+                &ident,
+            );
+        }
+        if is_inherent && methods.is_empty() && !has_method {
+            self.fail(
+                "a class needs a method, a `pub fn` that takes `&self`",
+                &ident,
+            );
+        }
+        let name = self.name(options.name.as_ref(), &ident);
+        Some(Class {
+            name,
+            description: options.description.or(parsed_docs.summary),
+            ty,
+            ident,
+            outer,
+            constructor: constructor?,
+            methods,
+        })
+    }
+
+    fn method(&mut self, item: &mut ImplItemFn, this: &Type, class_docs: &Docs) -> Option<Method> {
+        let options = options::take_options::<MethodOptions>(&mut item.attrs);
+        let options = self.errors.handle(options).flatten();
+        let has_options = options.is_some();
+        let options = options.unwrap_or_default();
+        let is_public = matches!(item.vis, Visibility::Public(_));
+        let is_constructor = item.sig.ident == "new";
+        let receiver = match item.sig.inputs.first() {
+            Some(FnArg::Receiver(receiver)) => Some(receiver),
+            _ => None,
+        };
+        let ident = &item.sig.ident;
+        let mistake = match (is_constructor, receiver) {
+            _ if options.skip && is_constructor => Some((
+                "a class needs its constructor; it cannot be skipped",
+                ident.span(),
+            )),
+            _ if options.skip => return None,
+            (true, _) if !is_public => Some((
+                "the constructor is `pub`: callers name its arguments",
+                ident.span(),
+            )),
+            (true, Some(receiver)) => Some((
+                "`new` makes the object; it takes no `self`",
+                receiver.span(),
+            )),
+            (true, None) if !makes_object(&item.sig.output, this) => Some((
+                "`new` returns the object: `Self`, or `Result<Self, E>`",
+                item.sig.output.span(),
+            )),
+            // Neither a private method nor an associated function is callable; they need no mark to
+            // say so.
+            (false, _) if !is_public && has_options => Some((
+                "a private method cannot be called; make it `pub`, or remove its options",
+                ident.span(),
+            )),
+            (false, None) if has_options => Some((
+                "a function without `self` cannot be called; add `&self`, or move it out of the \
+                 `impl` block",
+                ident.span(),
+            )),
+            (false, _) if !is_public => return None,
+            (false, None) => return None,
+            (false, Some(receiver)) if !is_borrowed(receiver) => Some((
+                "a method takes `&self` or `&mut self`; mark others with #[dasf(skip)]",
+                receiver.span(),
+            )),
+            _ => None,
+        };
+        if let Some((mistake, span)) = mistake {
+            self.fail(mistake, &span);
+        }
+        let outer = Outer::of(&item.attrs);
+        let mut function = self.callable(&mut item.sig, options.function, outer, Some(this))?;
+        if !is_constructor {
+            return Some(Method::Method(function));
+        }
+        self.check_constructor(&function);
+        for argument in &mut function.arguments {
+            if argument.description.is_none() {
+                argument.description = class_docs.argument(&argument.name);
+            }
+        }
+        Some(Method::Constructor(function))
+    }
+
+    fn check_constructor(&mut self, function: &Function) {
+        let ident = &function.ident;
+        if let Some(tool) = function.arguments.iter().find(|it| !it.is_data()) {
+            let error = "only functions and methods can report or see their context; `new` cannot";
+            self.fail(error, &tool.ident);
+        }
+        if function.name != "new"
+            || function.is_inline
+            || function.schema_extra.is_some()
+            || !function.return_constraints.is_empty()
+        {
+            self.fail(
+                "`new` is no function of its own: of these options it takes `description` only",
+                ident,
+            );
+        }
+        if !function.outer.conditions.is_empty() {
+            let error = "a class needs its constructor always; put #[cfg(…)] on the `impl` block";
+            self.fail(error, ident);
+        }
+    }
+
+    /// The name in requests: what the option says, or the item's own.
+    fn name(&mut self, option: Option<&LitStr>, ident: &Ident) -> String {
+        let Some(literal) = option else {
+            return ident.unraw().to_string();
+        };
+        let name = literal.value();
+        let mut letters = name.chars();
+        let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+        let is_identifier = letters
+            .next()
+            .is_some_and(|c| is_letter(c) && !c.is_numeric())
+            && letters.all(is_letter);
+        if !is_identifier {
+            let error = "callers write this name in their code: it is made of letters, digits and \
+                         '_', and does not begin with a digit";
+            self.fail(error, literal);
+        }
+        name
+    }
+
+    /// What functions, methods and constructors have in common.
+    fn callable(
+        &mut self,
+        signature: &mut Signature,
+        options: FunctionOptions,
+        outer: Outer,
+        this: Option<&Type>,
+    ) -> Option<Function> {
+        self.check_signature(signature);
+        let docs = Docs::of(&outer.docs);
+        let mut arguments: Vec<Argument> = Vec::new();
+        let mut changes_object = false;
+        for input in &mut signature.inputs {
+            match input {
+                FnArg::Receiver(receiver) => changes_object = is_mutating(receiver),
+                FnArg::Typed(input) => {
+                    if let Some(argument) = self.argument(input, &docs, this) {
+                        arguments.push(argument);
+                    }
+                }
+            }
+        }
+        self.check_arguments(&arguments);
+        let result = ResultType::of(&signature.output, this, &self.fallible, &self.names);
+        let result = self.errors.handle(result)?;
+        if options.inline && signature.asyncness.is_some() {
+            self.fail(
+                "an async function never blocks; leave `inline` out",
+                &signature.ident,
+            );
+        }
+        let return_constraints = options.returns.constraints.list();
+        let no_values = std::iter::empty();
+        for error in constraints::check(&return_constraints, no_values, &result.value, &self.names)
+        {
+            self.errors.push(error);
+        }
+        Some(Function {
+            name: self.name(options.name.as_ref(), &signature.ident),
+            ident: signature.ident.clone(),
+            description: options.description.or(docs.summary),
+            outer,
+            arguments,
+            result,
+            return_description: options.returns.description.or(docs.returns),
+            return_constraints,
+            schema_extra: options.schema_extra,
+            is_async: signature.asyncness.is_some(),
+            is_inline: options.inline,
+            is_mutating: changes_object,
+        })
+    }
+
+    fn check_signature(&mut self, signature: &Signature) {
+        if !signature
+            .generics
+            .params
+            .iter()
+            .all(|it| matches!(it, syn::GenericParam::Lifetime(_)))
+        {
+            self.fail(
+                "a callable function has fixed types; it takes no type parameters",
+                &signature.generics,
+            );
+        }
+        if let Some(abi) = &signature.abi {
+            self.fail("an extern function cannot be called from outside", abi);
+        }
+        if let syn::Safety::Unsafe(unsafety) = &signature.safety {
+            self.fail(
+                "an unsafe function cannot be called from outside; wrap it in a safe one",
+                unsafety,
+            );
+        }
+    }
+
+    fn check_arguments(&mut self, arguments: &[Argument]) {
+        for (shape, name) in [
+            (Shape::Reporter, "progress report"),
+            (Shape::Context, "context"),
+        ] {
+            let mut same = arguments
+                .iter()
+                .filter(|argument| argument.ty.shape == shape && argument.conditions.is_empty())
+                .skip(1);
+            if let Some(second) = same.next() {
+                self.fail(
+                    format!("a call has one {name}; remove this argument"),
+                    &second.ident,
+                );
+            }
+        }
+        let mut names = HashMap::new();
+        for argument in arguments {
+            if RESERVED_IN_REQUEST.contains(&argument.name.as_str()) {
+                let error = format!(
+                    "{:?} has a meaning of its own in requests; rename this argument",
+                    argument.name
+                );
+                self.fail(error, &argument.ident);
+            } else if argument.conditions.is_empty() && names.insert(&argument.name, ()).is_some() {
+                let error = format!("the name {:?} is taken by another argument", argument.name);
+                self.fail(error, &argument.ident);
+            }
+        }
+    }
+
+    fn argument(
+        &mut self,
+        input: &mut syn::PatType,
+        docs: &Docs,
+        this: Option<&Type>,
+    ) -> Option<Argument> {
+        let options = options::take_options::<ArgumentOptions>(&mut input.attrs);
+        let options = self.errors.handle(options).flatten().unwrap_or_default();
+        let own_docs = Docs::of(&input.attrs);
+        input
+            .attrs
+            .retain(|attribute| !attribute.path().is_ident("doc"));
+        let ident = match &*input.pat {
+            Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => {
+                pattern.ident.clone()
+            }
+            other => {
+                self.fail(
+                    "an argument needs a name; take it apart inside the function",
+                    other,
+                );
+                return None;
+            }
+        };
+        let ty = ArgumentType::of(&input.ty, this, &self.names);
+        let ty = self.errors.handle(ty)?;
+        let constraints = options.constraints.list();
+        let default = match &options.default {
+            Some(DefaultOption::Expression(expression)) => Some(("the default", &**expression)),
+            _ => None,
+        };
+        let examples = options
+            .example
+            .iter()
+            .map(|example| ("an example", example));
+        let values = default.into_iter().chain(examples);
+        for error in constraints::check(&constraints, values, &ty.owned, &self.names) {
+            self.errors.push(error);
+        }
+        if ty.shape == Shape::Context
+            && (options.default.is_some()
+                || options.rename.is_some()
+                || !options.example.is_empty())
+        {
+            self.fail(
+                "the context is no part of a request; it takes no options",
+                &ident,
+            );
+        }
+        let name = self.name(options.rename.as_ref(), &ident);
+        Some(Argument {
+            description: options
+                .description
+                .or(own_docs.summary)
+                .or_else(|| docs.argument(&name)),
+            ident,
+            name,
+            ty,
+            default: options.default,
+            title: options.title,
+            constraints,
+            examples: options.example,
+            conditions: of_name(&input.attrs, "cfg"),
+        })
+    }
+}
+
+enum Method {
+    Constructor(Function),
+    Method(Function),
+}
+
+/// Whether a constructor's result is the object, or a `Result` with it, as far as can be seen.
+fn makes_object(output: &ReturnType, this: &Type) -> bool {
+    let ReturnType::Type(_, ty) = output else {
+        return false;
+    };
+    let is_object = |ty: &Type| {
+        let is_self = type_path(ty).is_some_and(|path| path.path.is_ident("Self"));
+        is_self || ty.to_token_stream().to_string() == this.to_token_stream().to_string()
+    };
+    is_object(ty)
+        || match Names::default().known(ty) {
+            Some((Known::Result, segment)) => crate::names::parameters(segment)
+                .next()
+                .is_none_or(is_object),
+            _ => false,
+        }
+}
+
+fn is_borrowed(receiver: &syn::Receiver) -> bool {
+    matches!(receiver.kind, ReceiverKind::Reference(..))
+}
+
+fn is_mutating(receiver: &syn::Receiver) -> bool {
+    matches!(receiver.kind, ReceiverKind::Reference(_, _, Some(_)))
+}
