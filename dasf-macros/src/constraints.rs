@@ -6,6 +6,7 @@ use proc_macro2::Span;
 use syn::{Expr, Lit, Type, UnOp};
 
 use crate::names::{Known, Names, parameters, type_path, ungrouped};
+use crate::options;
 
 /// The constraints among the options of an argument or a result.
 #[derive(Debug, Default, FromMeta)]
@@ -255,6 +256,12 @@ fn check_value(constraints: &[Constraint], what: &str, value: &Expr, kind: Kind)
         Literal::Number(_) if kind == Kind::Text => {
             return error(format!("{what} of a text is a text, such as \"m\""));
         }
+        Literal::Text(text) if kind == Kind::Character => {
+            return error(format!(
+                "{what} of a character is one, such as {:?}",
+                text.chars().next().unwrap_or('m')
+            ));
+        }
         Literal::Text(_) | Literal::Number(_) if kind == Kind::Boolean => {
             return error(format!("{what} of a truth value is `true` or `false`"));
         }
@@ -291,6 +298,7 @@ enum Literal {
 }
 
 fn literal(expression: &Expr) -> Option<Literal> {
+    let expression = options::ungrouped(expression);
     match Number::from_expr(expression) {
         Ok(number) => number.0.number().map(Literal::Number),
         Err(_) => match expression {

@@ -15,7 +15,7 @@ pub(crate) struct Docs {
 
 impl Docs {
     pub(crate) fn of(attributes: &[Attribute]) -> Self {
-        Self::parse(&text(attributes))
+        Self::parse(&text(&without_code(attributes)))
     }
 
     /// What the list of arguments says about one of them.
@@ -28,6 +28,7 @@ impl Docs {
         let mut docs = Self::default();
         let mut section = String::new();
         let mut paragraph_is_over = false;
+        let mut entry_is_over = false;
         for line in text.lines() {
             let line = line.trim();
             if let Some(heading) = line.strip_prefix('#') {
@@ -37,7 +38,7 @@ impl Docs {
             match section.as_str() {
                 "" if line.is_empty() => paragraph_is_over = docs.summary.is_some(),
                 "" if !paragraph_is_over => append(docs.summary.get_or_insert_default(), line),
-                "arguments" => docs.argument_line(line),
+                "arguments" => docs.argument_line(line, &mut entry_is_over),
                 "returns" if !line.is_empty() => append(docs.returns.get_or_insert_default(), line),
                 _ => {}
             }
@@ -46,7 +47,7 @@ impl Docs {
     }
 
     /// A list entry, such as ``* `a` - The first number``, or the continuation of the entry before.
-    fn argument_line(&mut self, line: &str) {
+    fn argument_line(&mut self, line: &str, entry_is_over: &mut bool) {
         let entry = line.strip_prefix(['*', '-']).map(str::trim_start);
         let entry = entry.and_then(|entry| entry.strip_prefix('`')?.split_once('`'));
         if let Some((name, text)) = entry {
@@ -55,12 +56,30 @@ impl Docs {
                 .trim_start_matches(['-', ':', '–', '—'])
                 .trim();
             self.arguments.push((name.to_owned(), text.to_owned()));
+            *entry_is_over = false;
+        } else if line.is_empty() {
+            *entry_is_over = true;
         } else if let Some((_, text)) = self.arguments.last_mut()
-            && !line.is_empty()
+            && !*entry_is_over
         {
             append(text, line);
         }
     }
+}
+
+/// Documentation without its code blocks, for a copy: they would be tested twice, and name things
+/// from where they were written.
+pub(crate) fn without_code(attributes: &[Attribute]) -> Vec<Attribute> {
+    let mut is_code = false;
+    let mut kept = attributes.to_vec();
+    kept.retain(|attribute| {
+        let line = text(std::slice::from_ref(attribute));
+        let is_fence = line.trim_start().starts_with("```") && line.trim().lines().count() == 1;
+        let was_code = is_code;
+        is_code ^= is_fence;
+        !was_code && !is_fence
+    });
+    kept
 }
 
 fn append(text: &mut String, line: &str) {
@@ -68,6 +87,25 @@ fn append(text: &mut String, line: &str) {
         text.push(' ');
     }
     text.push_str(line);
+}
+
+/// The text of a comment, without the stars in front of the lines of a block comment.
+fn without_stars(comment: &str) -> String {
+    let mut lines = comment.lines();
+    let first = lines.next().unwrap_or_default();
+    let is_starred = |line: &&str| line.trim_start().starts_with('*') || line.trim().is_empty();
+    let rest: Vec<&str> = lines.collect();
+    if rest.is_empty() || !rest.iter().all(is_starred) {
+        return comment.to_owned();
+    }
+    let rest = rest.iter().map(|line| {
+        let line = line.trim_start();
+        line.strip_prefix('*').unwrap_or(line)
+    });
+    std::iter::once(first)
+        .chain(rest)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The text of all documentation comments, line by line.
@@ -85,7 +123,7 @@ fn text(attributes: &[Attribute]) -> String {
             }),
         ) = (meta.path.is_ident("doc"), &meta.value)
         {
-            text.push_str(&line.value());
+            text.push_str(&without_stars(&line.value()));
             text.push('\n');
         }
     }
@@ -107,6 +145,30 @@ mod tests {
         assert_eq!(docs.argument("b").as_deref(), Some("The second"));
         assert_eq!(docs.argument("c"), None);
         assert_eq!(docs.returns.as_deref(), Some("The sum"));
+    }
+
+    #[test]
+    fn a_block_comment_is_read_like_lines() {
+        let comment =
+            "* Add.\n     *\n     * # Arguments\n     * * `a` - First\n     *\n     * More.\n";
+        let docs = Docs::parse(&without_stars(comment));
+        assert_eq!(docs.argument("a").as_deref(), Some("First"));
+        let comment = " Add.\n * a list\n and text";
+        assert_eq!(without_stars(comment), comment);
+    }
+
+    #[test]
+    fn a_copy_has_no_code() {
+        let item: syn::ItemFn = syn::parse_quote! {
+            /// Add.
+            /// ```
+            /// add();
+            /// ```
+            /// More.
+            fn add() {}
+        };
+        let docs = text(&without_code(&item.attrs));
+        assert_eq!(docs, " Add.\n More.\n");
     }
 
     #[test]

@@ -102,9 +102,15 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
     mistakes.finish()?;
     let ident = &item.ident;
     let (generics, parameters, bounds) = item.generics.split_for_impl();
+    // A type without variants has no values to match.
+    let value = if cases.is_empty() {
+        quote!(*self)
+    } else {
+        quote!(self)
+    };
     let codes = cases.iter().map(|case| {
         let (path, code) = (&case.path, &case.code);
-        quote!(#path { .. } => #code,)
+        quote!(#path { .. } => ::std::borrow::Cow::Borrowed(#code),)
     });
     let details = cases.iter().map(details);
     let parts = cases.iter().map(from_parts);
@@ -112,12 +118,12 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
         #[automatically_derived]
         impl #generics #krate::IntoError for #ident #parameters #bounds {
             fn code(&self) -> ::std::borrow::Cow<'static, str> {
-                ::std::borrow::Cow::Borrowed(match self { #(#codes)* })
+                match #value { #(#codes)* }
             }
 
             fn details(&self) -> #krate::__private::Value {
                 use #krate::__private as __p;
-                match self { #(#details)* }
+                match #value { #(#details)* }
             }
 
             fn from_parts(
@@ -148,6 +154,11 @@ fn case(
 ) -> Case {
     let skipped = fields.iter().map(|field| {
         let options: FieldOptions = read(&field.attrs, mistakes);
+        if !options.skip && matches!(field.ty, Type::Reference(_)) {
+            let error = "a caller cannot make a reference of what it receives; write an owned type, such \
+                         as `String`, or #[dasf(skip)]";
+            mistakes.push(Error::custom(error).with_span(&field.ty));
+        }
         options.skip
     });
     Case {
@@ -240,7 +251,8 @@ fn from_parts(case: &Case) -> TokenStream {
         } else {
             quote!(details.get(#index))
         };
-        quote!(#member: __p::detail::<#ty>(#value)?)
+        let detail = quote_spanned!(ty.span()=> __p::detail::<#ty>);
+        quote!(#member: #detail(#value)?)
     });
     quote!(#code => ::core::option::Option::Some(#path { #(#fields),* }),)
 }

@@ -28,9 +28,10 @@ use syn::{DeriveInput, Item, parse_macro_input};
 pub fn module(attribute: TokenStream, item: TokenStream) -> TokenStream {
     match parse_macro_input!(item as Item) {
         Item::Mod(item) => expand::module(attribute.into(), item).into(),
-        other => {
+        mut other => {
             let message = "#[dasf::module] belongs on a `mod`, with the functions inside";
             let error = syn::Error::new_spanned(&other, message).into_compile_error();
+            misplaced::strip(&mut other);
             quote! { #other #error }.into()
         }
     }
@@ -39,13 +40,13 @@ pub fn module(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// Makes a function of a `#[dasf::module]` callable from outside: see the crate `dasf`.
 #[proc_macro_attribute]
 pub fn function(_: TokenStream, item: TokenStream) -> TokenStream {
-    outside_module("function", &item.into()).into()
+    outside_module("function", item.into()).into()
 }
 
 /// Makes a type of a `#[dasf::module]` callable from outside: see the crate `dasf`.
 #[proc_macro_attribute]
 pub fn class(_: TokenStream, item: TokenStream) -> TokenStream {
-    outside_module("class", &item.into()).into()
+    outside_module("class", item.into()).into()
 }
 
 /// Lets an error's code and details travel to callers: see the crate `dasf`.
@@ -58,8 +59,17 @@ pub fn into_error(item: TokenStream) -> TokenStream {
 }
 
 /// `#[dasf::module]` takes the other attributes away, so that one which is expanded stands outside.
-fn outside_module(attribute: &str, item: &TokenStream2) -> TokenStream2 {
-    let message =
-        format!("#[dasf::{attribute}] belongs inside a `mod` that carries #[dasf::module]");
+fn outside_module(attribute: &str, item: TokenStream2) -> TokenStream2 {
+    let message = format!(
+        "#[dasf::{attribute}] belongs inside a `mod` that carries #[dasf::module], written out there \
+         and not by a macro"
+    );
+    let item = match syn::parse2::<Item>(item.clone()) {
+        Ok(mut item) => {
+            misplaced::strip(&mut item);
+            quote!(#item)
+        }
+        Err(_) => item,
+    };
     quote! { #item ::core::compile_error!(#message); }
 }

@@ -1,14 +1,29 @@
 //! Attributes of ours that stand where nothing reads them.
 
 use darling::Error;
+use proc_macro2::TokenTree;
 use quote::ToTokens;
 use syn::visit_mut::{
     VisitMut, visit_impl_item_fn_mut, visit_item_fn_mut, visit_item_impl_mut, visit_item_mut,
+    visit_trait_item_fn_mut,
 };
-use syn::{Attribute, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, PatType, Path};
+use syn::{
+    Attribute, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, Meta, PatType, Path, TraitItemFn,
+};
 
 use crate::mistakes::Mistakes;
 use crate::options::is_member;
+
+/// Takes every attribute of ours off an item that stands outside of a module.
+pub(crate) fn strip(item: &mut Item) {
+    let krate = syn::parse_quote!(::dasf);
+    take(
+        std::slice::from_mut(item),
+        &krate,
+        &[false],
+        &mut Mistakes::default(),
+    );
+}
 
 /// Takes every attribute of ours off the items of a module whose members were read before, and
 /// reports what is left as misplaced. `classes` says which `impl` blocks are classes.
@@ -40,6 +55,16 @@ fn is_ours(attribute: &Attribute, krate: &Path, is_type: bool) -> bool {
         || is_member(attribute, "class", krate)
 }
 
+/// Whether an attribute of ours may come out of this one, too late for us.
+fn is_hidden(attribute: &Attribute) -> bool {
+    let Meta::List(list) = &attribute.meta else {
+        return false;
+    };
+    let mut tokens = list.tokens.clone().into_iter();
+    let is_ours = |token: &TokenTree| matches!(token, TokenTree::Ident(ident) if ident == "dasf");
+    attribute.path().is_ident("cfg_attr") && tokens.any(|token| is_ours(&token))
+}
+
 impl Misplaced<'_> {
     /// Takes our attributes off something, and says of each what to write instead.
     fn take(&mut self, attributes: &mut Vec<Attribute>, say: impl Fn(&str) -> String) {
@@ -53,6 +78,12 @@ impl Misplaced<'_> {
         say: impl Fn(&str) -> String,
     ) {
         let krate = self.krate;
+        let hidden = attributes.extract_if(.., |attribute| is_hidden(attribute));
+        for attribute in hidden {
+            let error = "an attribute inside cfg_attr is not seen; write it itself, and #[cfg(…)] on the \
+                         item";
+            self.errors.push(Error::custom(error).with_span(&attribute));
+        }
         let ours = attributes.extract_if(.., |attribute| is_ours(attribute, krate, is_type));
         for attribute in ours {
             let last = attribute.path().segments.last();
@@ -89,6 +120,7 @@ impl VisitMut for Misplaced<'_> {
             "class" => "#[dasf::class] belongs on the `impl` block with the methods".to_owned(),
             _ => "#[dasf::function] belongs on a function".to_owned(),
         });
+        visit_item_mut(self, item);
     }
 
     fn visit_item_mod_mut(&mut self, item: &mut ItemMod) {
@@ -133,6 +165,14 @@ impl VisitMut for Misplaced<'_> {
             }
         });
         visit_impl_item_fn_mut(self, item);
+    }
+
+    fn visit_trait_item_fn_mut(&mut self, item: &mut TraitItemFn) {
+        self.take(&mut item.attrs, |_| {
+            "a trait's method cannot be called; write it in an `impl` block with #[dasf::class]"
+                .to_owned()
+        });
+        visit_trait_item_fn_mut(self, item);
     }
 
     fn visit_pat_type_mut(&mut self, argument: &mut PatType) {

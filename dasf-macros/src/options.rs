@@ -219,7 +219,7 @@ fn is_number(expression: &Expr) -> bool {
 }
 
 /// An expression without the groups that a macro puts around it.
-fn ungrouped(expression: &Expr) -> &Expr {
+pub(crate) fn ungrouped(expression: &Expr) -> &Expr {
     match expression {
         Expr::Group(group) => ungrouped(&group.expr),
         other => other,
@@ -355,8 +355,13 @@ fn nested<T: Options>(item: &Meta) -> Result<T> {
 
 /// Reads the options of an attribute macro's own invocation.
 pub(crate) fn from_tokens<T: Options>(tokens: TokenStream) -> Result<T> {
+    let items = NestedMeta::parse_meta_list(tokens).map_err(|error| {
+        let text = format!(
+            "{error}; options are `NAME`, `NAME = VALUE` or `NAME(…)`, with commas in between"
+        );
+        Error::custom(text).with_span(&error.span())
+    })?;
     let mut errors = Error::accumulator();
-    let items = NestedMeta::parse_meta_list(tokens)?;
     let mut given = HashSet::new();
     let mut known = Vec::new();
     for item in items {

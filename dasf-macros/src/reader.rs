@@ -7,6 +7,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
+use syn::visit_mut::VisitMut;
 use syn::{
     Attribute, FnArg, Ident, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, LitStr, Pat,
     Path, ReceiverKind, ReturnType, Signature, Type, UseTree, Visibility, parse_quote,
@@ -22,7 +23,7 @@ use crate::options::{
     self, ArgumentOptions, ClassOptions, DefaultOption, FunctionOptions, MethodOptions,
     ModuleOptions,
 };
-use crate::types::{ArgumentType, ResultType, Shape};
+use crate::types::{ArgumentType, ReplaceSelf, ResultType, Shape};
 
 /// Names in the module, or of a client's methods, that the macro itself uses.
 const RESERVED_IN_MODULE: [&str; 5] = ["main", "module", "client", "blocking", "Client"];
@@ -64,6 +65,7 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
         ),
         Some((_, items)) => {
             check_reserved(items, &mut errors);
+            allow_imports(items, &krate);
             let mut reader = Reader {
                 errors: &mut errors,
                 class_docs: class_docs(items),
@@ -134,6 +136,22 @@ fn check_reserved(items: &[Item], errors: &mut Mistakes) {
             let error =
                 format!("`{ident}` is a name that #[dasf::module] uses itself; choose another");
             errors.push(Error::custom(error).with_span(ident));
+        }
+    }
+}
+
+/// Attributes of ours are taken away, so that whoever imports them seems to use them for nothing.
+fn allow_imports(items: &mut [Item], krate: &Path) {
+    let krate = krate.segments.last().map(|last| &last.ident);
+    for item in items {
+        let is_of_ours = |name: &Ident| {
+            name == "function" || name == "class" || name == "dasf" || Some(name) == krate
+        };
+        let imports_ours = names_of(item).into_iter().any(is_of_ours);
+        if let Item::Use(item) = item
+            && imports_ours
+        {
+            item.attrs.push(parse_quote!(#[allow(unused_imports)]));
         }
     }
 }
@@ -372,7 +390,10 @@ impl Reader<'_> {
             )),
             (true, None) if !makes_object(&item.sig.output, this) => Some((
                 "`new` returns the object: `Self`, or `Result<Self, E>`",
-                item.sig.output.span(),
+                match &item.sig.output {
+                    ReturnType::Default => ident.span(),
+                    output @ ReturnType::Type(..) => output.span(),
+                },
             )),
             // Neither a private method nor an associated function is callable; they need no mark to
             // say so.
@@ -498,7 +519,12 @@ impl Reader<'_> {
             result,
             return_description: options.returns.description.or(docs.returns),
             return_constraints,
-            schema_extra: options.schema_extra,
+            schema_extra: options.schema_extra.map(|mut extra| {
+                if let Some(this) = this {
+                    ReplaceSelf(this).visit_expr_mut(&mut extra);
+                }
+                extra
+            }),
             is_async: signature.asyncness.is_some(),
             is_inline: options.inline,
             is_mutating: changes_object,
@@ -585,6 +611,16 @@ impl Reader<'_> {
         };
         let ty = ArgumentType::of(&input.ty, this, &self.names);
         let ty = self.errors.handle(ty)?;
+        let mut options = options;
+        if let Some(this) = this {
+            let mut replace = ReplaceSelf(this);
+            if let Some(DefaultOption::Expression(default)) = &mut options.default {
+                replace.visit_expr_mut(default);
+            }
+            for example in &mut options.example {
+                replace.visit_expr_mut(example);
+            }
+        }
         let constraints = options.constraints.list();
         let default = match &options.default {
             Some(DefaultOption::Expression(expression)) => Some(("the default", &**expression)),
@@ -613,7 +649,8 @@ impl Reader<'_> {
             description: options
                 .description
                 .or(own_docs.summary)
-                .or_else(|| docs.argument(&name)),
+                .or_else(|| docs.argument(&name))
+                .or_else(|| docs.argument(&ident.unraw().to_string())),
             ident,
             name,
             ty,
@@ -649,10 +686,23 @@ fn makes_object(output: &ReturnType, this: &Type) -> bool {
         }
 }
 
+/// The type of a receiver that is written with one, as in `self: &Self`.
+fn written_type(receiver: &syn::Receiver) -> Option<&Type> {
+    match &receiver.kind {
+        ReceiverKind::Typed(_, ty) => Some(ty),
+        _ => None,
+    }
+}
+
 fn is_borrowed(receiver: &syn::Receiver) -> bool {
     matches!(receiver.kind, ReceiverKind::Reference(..))
+        || matches!(written_type(receiver), Some(Type::Reference(_)))
 }
 
 fn is_mutating(receiver: &syn::Receiver) -> bool {
     matches!(receiver.kind, ReceiverKind::Reference(_, _, Some(_)))
+        || matches!(
+            written_type(receiver),
+            Some(Type::Reference(reference)) if reference.mutability.is_some()
+        )
 }

@@ -2,8 +2,8 @@
 
 use darling::{Error, Result};
 use quote::ToTokens;
-use syn::visit_mut::{VisitMut, visit_type_mut};
-use syn::{Lifetime, ReturnType, Type, parse_quote};
+use syn::visit_mut::{VisitMut, visit_expr_path_mut, visit_type_mut};
+use syn::{ExprPath, Lifetime, Path, QSelf, ReturnType, Type, parse_quote};
 
 use crate::names::{Known, Names, parameters, type_path, ungrouped};
 
@@ -48,6 +48,12 @@ impl ArgumentType {
             other => (other.clone(), None),
         };
         check_can_be_owned(&ty, &owned)?;
+        if let Some(lifetime) = reference.and_then(|it| it.lifetime.as_ref())
+            && lifetime.ident == "static"
+        {
+            let error = "what is decoded does not live that long; leave the lifetime out";
+            return Err(Error::custom(error).with_span(lifetime));
+        }
         OwnLifetimes.visit_type_mut(&mut owned);
         let known = names.known(&owned).map(|(known, _)| known);
         let shape = match known {
@@ -121,6 +127,9 @@ impl ResultType {
             _ => (ty.clone(), false),
         };
         check_is_owned(&ty, &value)?;
+        let (mut ty, mut value) = (ty, value);
+        OwnLifetimes.visit_type_mut(&mut ty);
+        OwnLifetimes.visit_type_mut(&mut value);
         Ok(Self {
             whole: ty,
             value,
@@ -177,10 +186,11 @@ fn owned_form(ty: &Type) -> Type {
             let element = &slice.elem;
             parse_quote!(::std::vec::Vec<#element>)
         }
-        other if type_path(other).is_some_and(|it| it.path.is_ident("str")) => {
-            parse_quote!(::std::string::String)
-        }
-        other => other.clone(),
+        other => match type_path(other).and_then(|path| path.path.segments.last()) {
+            Some(last) if last.ident == "str" => parse_quote!(::std::string::String),
+            Some(last) if last.ident == "Path" => parse_quote!(::std::path::PathBuf),
+            _ => other.clone(),
+        },
     }
 }
 
@@ -199,6 +209,7 @@ fn owned_throughout(ty: &Type) -> String {
     Own.visit_type_mut(&mut ty);
     let text = ty.to_token_stream().to_string();
     tidy(&text)
+        .replace("::std::path::", "")
         .replace("::std::string::", "")
         .replace("::std::vec::", "")
 }
@@ -223,14 +234,41 @@ pub(crate) fn tidy(tokens: &str) -> String {
     text
 }
 
-struct ReplaceSelf<'a>(&'a Type);
+/// Writes the type of an `impl` block in place of `Self`, for code outside that block.
+pub(crate) struct ReplaceSelf<'a>(pub(crate) &'a Type);
+
+impl ReplaceSelf<'_> {
+    /// Makes `Self::NAME` a path that begins with the type.
+    fn qualify(&self, qself: &mut Option<QSelf>, path: &mut Path) {
+        let is_of_self = path.segments.len() > 1
+            && path
+                .segments
+                .first()
+                .is_some_and(|first| first.ident == "Self");
+        if qself.is_some() || !is_of_self {
+            return;
+        }
+        let ty = self.0;
+        let rest = path.segments.iter().skip(1);
+        let qualified: ExprPath = parse_quote!(<#ty>::#(#rest)::*);
+        *qself = qualified.qself;
+        *path = qualified.path;
+    }
+}
 
 impl VisitMut for ReplaceSelf<'_> {
     fn visit_type_mut(&mut self, ty: &mut Type) {
-        if matches!(ty, Type::Path(path) if path.path.is_ident("Self")) {
-            *ty = self.0.clone();
+        match ty {
+            Type::Path(path) if path.path.is_ident("Self") => *ty = self.0.clone(),
+            Type::Path(path) => self.qualify(&mut path.qself, &mut path.path),
+            _ => {}
         }
         visit_type_mut(self, ty);
+    }
+
+    fn visit_expr_path_mut(&mut self, expression: &mut ExprPath) {
+        self.qualify(&mut expression.qself, &mut expression.path);
+        visit_expr_path_mut(self, expression);
     }
 }
 
@@ -298,6 +336,10 @@ mod tests {
         assert_eq!(owned(parse_quote!(&str)), "::std::string::String");
         assert_eq!(owned(parse_quote!(&[Point])), "::std::vec::Vec<Point>");
         assert_eq!(owned(parse_quote!(&Point)), "Point");
+        assert_eq!(
+            owned(parse_quote!(&std::path::Path)),
+            "::std::path::PathBuf"
+        );
         assert_eq!(owned(parse_quote!(Cow<'_, str>)), "Cow<'static, str>");
     }
 
@@ -338,6 +380,7 @@ mod tests {
         assert!(mistake(&parse_quote!(Option<&str>)).ends_with("write `Option<String>`"));
         assert!(mistake(&parse_quote!(Vec<&[u8]>)).ends_with("write `Vec<Vec<u8>>`"));
         assert!(mistake(&parse_quote!(&mut i64)).ends_with("as `mut …: i64`"));
+        assert!(mistake(&parse_quote!(&'static str)).contains("leave the lifetime out"));
         assert!(mistake(&parse_quote!(impl Into<String>)).contains("instead of `impl`"));
         assert!(mistake(&parse_quote!(Box<dyn Shape>)).contains("trait object"));
     }

@@ -21,7 +21,7 @@ use crate::types::{Data, Fallible, IntoError};
 
 /// Asks about a type.
 #[derive(Debug)]
-pub struct Probe<T>(PhantomData<T>);
+pub struct Probe<T: ?Sized>(PhantomData<T>);
 
 impl<T: Data> Probe<T> {
     /// It can be an argument or a result.
@@ -53,7 +53,7 @@ impl<T, E> Probe<Result<T, E>> {
 /// What [`Probe`] says of a type that cannot do what is asked.
 pub trait Unable {
     /// What would be read.
-    type Value;
+    type Value: ?Sized;
     /// It can be neither argument nor result.
     const IS_DATA: bool = false;
     /// It is no `Result`.
@@ -68,12 +68,15 @@ pub trait Unable {
     ///
     /// # Errors
     /// Always.
-    fn read(_: Value) -> Result<Self::Value, read::Problem> {
+    fn read(_: Value) -> Result<Self::Value, read::Problem>
+    where
+        Self::Value: Sized,
+    {
         Err(read::Problem::unreadable())
     }
 }
 
-impl<T> Unable for Probe<T> {
+impl<T: ?Sized> Unable for Probe<T> {
     type Value = T;
 }
 
@@ -110,9 +113,11 @@ pub trait Unwritable: Sized {
     /// Nothing.
     ///
     /// # Errors
-    /// Never.
+    /// Always.
     fn argument(self) -> serde_json::Result<Vec<u8>> {
-        Ok(Vec::new())
+        Err(serde::ser::Error::custom(
+            "values of this type cannot be written",
+        ))
     }
 
     /// Nothing.
@@ -137,7 +142,7 @@ pub struct Failed<E>(pub E);
 
 impl<E: IntoError> Failed<E> {
     /// The failure of the call, with code and details.
-    pub fn failure(self) -> Failure {
+    pub fn failure_of_call(self) -> Failure {
         Failure::execution(self.0.to_string()).with_parts_of(&self.0)
     }
 }
@@ -145,11 +150,11 @@ impl<E: IntoError> Failed<E> {
 /// What [`Failed`] does with an error that has a text only.
 pub trait OnlyText {
     /// The failure of the call.
-    fn failure(self) -> Failure;
+    fn failure_of_call(self) -> Failure;
 }
 
 impl<E: Display> OnlyText for Failed<E> {
-    fn failure(self) -> Failure {
+    fn failure_of_call(self) -> Failure {
         Failure::execution(self.0.to_string())
     }
 }
@@ -157,11 +162,11 @@ impl<E: Display> OnlyText for Failed<E> {
 /// What [`Failed`] does with an error that has not even a text.
 pub trait Silent {
     /// A failure that says nothing.
-    fn failure(self) -> Failure;
+    fn failure_of_call(self) -> Failure;
 }
 
 impl<E> Silent for &Failed<E> {
-    fn failure(self) -> Failure {
+    fn failure_of_call(self) -> Failure {
         Failure::execution(String::new())
     }
 }
@@ -177,13 +182,13 @@ pub struct Answer<const YES: bool>;
     note = "add `#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]` to `{T}`",
     note = "the type of another crate may have these behind features, of that crate and of `schemars`, or `dasf` has a type that wraps it: see the guide's table of types"
 )]
-pub trait Check<T> {}
+pub trait Check<T: ?Sized> {}
 
 #[diagnostic::do_not_recommend]
-impl<T> Check<T> for Answer<true> {}
+impl<T: ?Sized> Check<T> for Answer<true> {}
 
 /// Demands that the answer to whether `T` is data is yes.
-pub const fn check_data<T, A: Check<T>>() {}
+pub const fn check_data<T: ?Sized, A: Check<T>>() {}
 
 /// Demands that a type is a `Result` whose error can be told.
 pub const fn check_fallible<T: Fallible>() {}
@@ -251,8 +256,8 @@ mod tests {
 
     #[test]
     fn an_error_with_a_code_keeps_it() {
-        assert_eq!(Failed(Coded).failure().code(), Some("coded"));
-        assert_eq!(Failed("no").failure().code(), None);
-        assert_eq!(Failed("no").failure().message(), "no");
+        assert_eq!(Failed(Coded).failure_of_call().code(), Some("coded"));
+        assert_eq!(Failed("no").failure_of_call().code(), None);
+        assert_eq!(Failed("no").failure_of_call().message(), "no");
     }
 }

@@ -62,3 +62,54 @@ async fn a_type_may_be_called_as_a_part_of_the_report() {
     );
     assert_eq!(schema["$defs"]["Status2"]["enum"], json!(["Cold", "Warm"]));
 }
+
+/// A type with the name of a function's schema.
+#[dasf::module(main = false)]
+pub(crate) mod title_of_a_type {
+    #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    pub(crate) struct FuncAdd(f64);
+
+    #[dasf::function]
+    pub(crate) fn add(a: &FuncAdd) -> f64 {
+        a.0
+    }
+}
+
+/// A default that is no literal, and breaks the argument's constraint.
+#[dasf::module(main = false)]
+pub(crate) mod breaking_default {
+    const MOST: i64 = 10;
+
+    #[dasf::function]
+    pub(crate) fn limit(a: i64, #[dasf(default = MOST, le = 3)] most: i64) -> i64 {
+        a.min(most)
+    }
+}
+
+/// More keys for a schema that it has already.
+#[dasf::module(main = false)]
+pub(crate) mod twice_the_keys {
+    #[dasf::function(schema_extra = serde_json::json!({"title": "Mine"}))]
+    pub(crate) fn add(a: i64) -> i64 {
+        a
+    }
+}
+
+#[test]
+fn a_schema_that_would_be_wrong_is_refused() {
+    let error = |module: Result<dasf::Module, ModuleError>| module.err().unwrap().to_string();
+    assert_eq!(
+        error(title_of_a_type::module()),
+        "the schema of FuncAdd is not valid: a type of an argument is called FuncAdd too; rename one \
+         of them"
+    );
+    assert_eq!(
+        error(breaking_default::module()),
+        "the schema of limit is not valid: a default breaks it: limit: most: 10 is greater than the \
+         maximum of 3"
+    );
+    assert_eq!(
+        error(twice_the_keys::module()),
+        "the schema of add is not valid: schema_extra has \"title\", which the schema has already"
+    );
+}

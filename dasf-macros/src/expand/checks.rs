@@ -194,10 +194,13 @@ fn innermost(ty: &Type) -> Vec<Type> {
     let mut found = Vec::new();
     collect(ty, &mut found);
     let itself = ty.to_token_stream().to_string();
-    // What has no size, as in `Cow<'_, str>` or `Box<[T]>`, is no type that could be asked.
-    found.retain(|inner| {
-        let text = inner.to_token_stream().to_string();
-        text != itself && text != "str"
-    });
+    found.retain(|inner| inner.to_token_stream().to_string() != itself && !may_be_constant(inner));
     found
+}
+
+/// Whether a parameter that looks like a type may be a constant: nothing but its letters tells the
+/// two apart. The type around it is checked in any case.
+fn may_be_constant(ty: &Type) -> bool {
+    let ident = type_path(ty).and_then(|path| path.path.get_ident());
+    ident.is_some_and(|ident| !ident.to_string().contains(char::is_lowercase))
 }

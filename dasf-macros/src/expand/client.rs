@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::{Attribute, Ident, parse_quote};
 
 use super::conditions;
+use crate::docs::without_code;
 use crate::model::{Argument, Class, Function, Member, Module, Outer, snake_case};
 use crate::options::DefaultOption;
 use crate::types::{Shape, tidy};
@@ -69,14 +70,14 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         }
 
         #[allow(
-            dead_code, deprecated, private_interfaces, unreachable_pub, unused_imports,
-            clippy::all, clippy::pedantic
+            dead_code, deprecated, non_snake_case, private_interfaces, unreachable_pub,
+            unused_imports, clippy::all, clippy::pedantic, rustdoc::broken_intra_doc_links
         )]
         const _: () = {
             use #krate::__private as __p;
             use __p::Unwritable as _;
 
-            impl<M: __p::Mode> client::Client<M> {
+            impl<__Mode: __p::Mode> client::Client<__Mode> {
                 #of_client
             }
 
@@ -118,9 +119,10 @@ impl Parts {
             .into_iter()
             .partition(|argument| argument.has_default());
         let parameters = required.iter().map(|argument| parameter(argument));
+        let call = local("call");
         let settings = required
             .iter()
-            .map(|argument| set(argument, &quote!(__call)));
+            .map(|argument| set(argument, &quote!(#call)));
         let start = match class {
             None => quote!(__p::Call::function(&self.caller, #name)),
             Some(_) => quote!(__p::Call::method(&self.instance, #name)),
@@ -128,10 +130,10 @@ impl Parts {
         if optional.is_empty() {
             return quote! {
                 #attributes
-                pub fn #ident(&self, #(#parameters),*) -> __p::Call<#value, M> {
-                    let mut __call = #start;
+                pub fn #ident(&self, #(#parameters),*) -> __p::Call<#value, __Mode> {
+                    let mut #call = #start;
                     #(#settings)*
-                    __call
+                    #call
                 }
             };
         }
@@ -143,10 +145,11 @@ impl Parts {
         ));
         let title = format!("A call of `{ident}`, not sent yet.");
         let condition = self.condition(function, class);
-        let taken = METHODS_OF_CALLS.map(str::to_owned);
-        let setters = optional
-            .iter()
-            .map(|argument| setter(argument, &quote!(call), &taken));
+        let setters = setters(
+            &optional,
+            &quote!(call),
+            METHODS_OF_CALLS.map(str::to_owned),
+        );
         self.types.extend(quote! {
             #condition
             __p::call! {
@@ -156,16 +159,16 @@ impl Parts {
         });
         self.methods.extend(quote! {
             #condition
-            impl<R, M: __p::Mode> client::#builder<R, M> {
+            impl<__Result, __Mode: __p::Mode> client::#builder<__Result, __Mode> {
                 #(#setters)*
             }
         });
         quote! {
             #attributes
-            pub fn #ident(&self, #(#parameters),*) -> client::#builder<#value, M> {
-                let mut __call = #start;
+            pub fn #ident(&self, #(#parameters),*) -> client::#builder<#value, __Mode> {
+                let mut #call = #start;
                 #(#settings)*
-                client::#builder { call: __call }
+                client::#builder { call: #call }
             }
         }
     }
@@ -181,11 +184,9 @@ impl Parts {
         } = class;
         let method = identifier(&snake_case(&ident.unraw().to_string()), ident.span());
         let instance = self.name(&format!("{}Instance", ident.unraw()));
-        let taken: Vec<String> = class
-            .methods
-            .iter()
-            .map(|it| it.ident.to_string())
-            .collect();
+        let made = local("instance");
+        let methods = class.methods.iter();
+        let methods = methods.map(|method| method.ident.unraw().to_string());
         let (optional, required): (Vec<&Argument>, Vec<&Argument>) = constructor
             .arguments
             .iter()
@@ -193,10 +194,8 @@ impl Parts {
         let parameters = required.iter().map(|argument| parameter(argument));
         let settings = required
             .iter()
-            .map(|argument| set(argument, &quote!(__instance)));
-        let setters = optional
-            .iter()
-            .map(|argument| setter(argument, &quote!(instance), &taken));
+            .map(|argument| set(argument, &quote!(#made)));
+        let setters = setters(&optional, &quote!(instance), methods);
         let calls: Vec<_> = class
             .methods
             .iter()
@@ -216,17 +215,17 @@ impl Parts {
         });
         self.methods.extend(quote! {
             #condition
-            impl<M: __p::Mode> client::#instance<M> {
+            impl<__Mode: __p::Mode> client::#instance<__Mode> {
                 #(#setters)*
                 #(#calls)*
             }
         });
         quote! {
             #attributes
-            pub fn #method(&self, #(#parameters),*) -> client::#instance<M> {
-                let mut __instance = __p::Instance::new(&self.caller, #name);
+            pub fn #method(&self, #(#parameters),*) -> client::#instance<__Mode> {
+                let mut #made = __p::Instance::new(&self.caller, #name);
                 #(#settings)*
-                client::#instance { instance: __instance }
+                client::#instance { instance: #made }
             }
         }
     }
@@ -236,6 +235,11 @@ impl Parts {
         let own = conditions(&function.outer.conditions);
         quote!(#of_class #own)
     }
+}
+
+/// A variable of a generated method, which no argument of the user's can hide.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
 }
 
 /// How a client takes an argument.
@@ -263,16 +267,37 @@ fn set(argument: &Argument, target: &TokenStream) -> TokenStream {
     quote!(#conditions #target.set(#name, __p::Written(#value).argument());)
 }
 
-/// A builder's method for an argument that has a default: of its name, or `with_` and its name
-/// where that is taken.
-fn setter(argument: &Argument, field: &TokenStream, taken: &[String]) -> TokenStream {
+/// The methods of a builder, one for each argument that has a default. They have the arguments'
+/// names, with `with_` in front where those are taken.
+fn setters(
+    arguments: &[&Argument],
+    field: &TokenStream,
+    taken: impl IntoIterator<Item = String>,
+) -> Vec<TokenStream> {
+    let mut taken: HashSet<String> = taken.into_iter().collect();
+    let own_name = |argument: &Argument| argument.ident.unraw().to_string();
+    let mut names: Vec<Option<Ident>> = Vec::new();
+    for argument in arguments {
+        let is_free = taken.insert(own_name(argument));
+        names.push(is_free.then(|| argument.ident.clone()));
+    }
+    let named = arguments.iter().zip(names).map(|(argument, name)| {
+        let name = name.unwrap_or_else(|| {
+            let mut name = own_name(argument);
+            while !taken.insert(name.clone()) {
+                name.insert_str(0, "with_");
+            }
+            Ident::new(&name, argument.ident.span())
+        });
+        setter(argument, field, &name)
+    });
+    named.collect()
+}
+
+/// A builder's method for an argument that has a default.
+fn setter(argument: &Argument, field: &TokenStream, name: &Ident) -> TokenStream {
     let conditions = conditions(&argument.conditions);
     let ident = &argument.ident;
-    let name = if taken.contains(&ident.to_string()) {
-        format_ident!("with_{}", ident.unraw())
-    } else {
-        ident.clone()
-    };
     let ty = &argument.ty.parameter;
     let description = match &argument.description {
         Some(description) => description.clone(),
@@ -314,6 +339,7 @@ fn attributes(outer: &Outer, ident: &Ident) -> TokenStream {
         let sentence = format!("Calls `{}`.", ident.unraw());
         parse_quote!(#[doc = #sentence])
     });
+    let docs = without_code(docs);
     quote!(#(#docs)* #sentence #(#conditions)* #deprecated)
 }
 

@@ -8,7 +8,7 @@ use syn::{Expr, ExprLit, Ident, Lit, Path};
 use super::{checks, conditions};
 use crate::constraints::{Constraint, ConstraintValue};
 use crate::model::{Argument, Class, Function, Member, Module, joined};
-use crate::options::DefaultOption;
+use crate::options::{DefaultOption, ungrouped};
 use crate::types::Shape;
 
 pub(super) fn expand(module: &Module) -> TokenStream {
@@ -205,7 +205,7 @@ impl Writer<'_> {
             quote!(.default(|| __p::Written(&#default() #wire).json()))
         });
         let examples = argument.examples.iter().map(|example| {
-            let example = converted(example);
+            let example = converted(example, ty.shape);
             quote! {
                 __p::Keyword::example(|| {
                     let example: #owned = #example;
@@ -268,10 +268,11 @@ impl Writer<'_> {
         // All arguments are read before anything is made, so that a wrong one costs nothing.
         let body = quote!(#(#decoded)* #construct __p::Written(&#value).outcome());
         let wrapper = if waits(function, class) {
+            // That the future can be sent between threads is demanded of the function.
+            let span = function.ident.span();
+            let pinned = quote_spanned!(span=> ::std::boxed::Box::pin(async move { #body }));
             quote! {
-                fn #name(mut __call: __p::Invocation) -> __p::BoxedCall {
-                    ::std::boxed::Box::pin(async move { #body })
-                }
+                fn #name(mut __call: __p::Invocation) -> __p::BoxedCall { #pinned }
             }
         } else {
             quote! {
@@ -367,8 +368,10 @@ impl Writer<'_> {
             };
             let function_name = &function.name;
             let value = match (&argument.default, &argument.ty.shape) {
-                (Some(DefaultOption::Expression(expression)), _) => converted(expression),
-                (None, Shape::Reporter) => quote!(#krate::ProgressReport::new(#function_name)),
+                (Some(DefaultOption::Expression(expression)), shape) => {
+                    converted(expression, *shape)
+                }
+                (_, Shape::Reporter) => quote!(#krate::ProgressReport::new(#function_name)),
                 _ => quote_spanned!(owned.span()=> ::core::default::Default::default()),
             };
             quote!(#condition #own fn #name() -> #owned { #value })
@@ -381,9 +384,9 @@ impl Writer<'_> {
 fn unwrapped(called: &TokenStream) -> TokenStream {
     quote! {
         match #called {
-            ::core::result::Result::Ok(value) => value,
-            ::core::result::Result::Err(error) => {
-                return ::core::result::Result::Err(__p::Failed(error).failure());
+            ::core::result::Result::Ok(__value) => __value,
+            ::core::result::Result::Err(__error) => {
+                return ::core::result::Result::Err(__p::Failed(__error).failure_of_call());
             }
         }
     }
@@ -395,13 +398,20 @@ fn default_name(argument: &Argument, function: &Function, class: Option<&Class>)
     joined(&path, "default")
 }
 
-/// An expression for a value: a text literal becomes whatever the value's type is.
-fn converted(expression: &Expr) -> TokenStream {
-    match expression {
+/// An expression for a value: a text literal becomes whatever the value's type is, and a literal
+/// for an optional value is there.
+fn converted(expression: &Expr, shape: Shape) -> TokenStream {
+    let literal = ungrouped(expression);
+    let value = match literal {
         Expr::Lit(ExprLit {
             lit: Lit::Str(_), ..
-        }) => quote!(::core::convert::From::from(#expression)),
+        }) => quote!(::core::convert::From::from(#literal)),
         other => quote!(#other),
+    };
+    if shape == Shape::Optional && matches!(literal, Expr::Lit(_)) {
+        quote!(::core::option::Option::Some(#value))
+    } else {
+        value
     }
 }
 

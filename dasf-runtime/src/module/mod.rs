@@ -22,7 +22,7 @@ pub use schema::schema_of;
 
 use crate::context::Context;
 use crate::progress::{ProgressReport, ReportSink};
-use descriptor::{FunctionDescriptor, Handler, Member, ModuleDescriptor};
+use descriptor::{ArgumentDescriptor, FunctionDescriptor, Handler, Member, ModuleDescriptor};
 use schema::SchemaBuilder;
 use validate::{Validator, list_problems};
 
@@ -138,11 +138,11 @@ impl Module {
         };
         for member in descriptor.members {
             match member {
-                Member::Function(function) => builder.add_function(function),
-                Member::Class(class) => builder.add_class(class),
+                Member::Function(function) => builder.add_function(function)?,
+                Member::Class(class) => builder.add_class(class)?,
             }
         }
-        let documents = builder.finish();
+        let documents = builder.finish()?;
         for member in descriptor.members {
             match member {
                 Member::Function(function) => {
@@ -157,6 +157,7 @@ impl Module {
                         methods.insert(method.name, Callable::new(method, schemas)?);
                     }
                     let constructor = Validator::new(class.name, &schemas.rpc_schema)?;
+                    check_defaults(class.name, class.arguments, &constructor)?;
                     classes.insert(
                         class.name,
                         Class {
@@ -348,6 +349,29 @@ impl Module {
     }
 }
 
+/// A default must be a value that a request could hold.
+fn check_defaults(
+    member: &str,
+    arguments: &[ArgumentDescriptor],
+    schema: &Validator,
+) -> Result<(), ModuleError> {
+    let defaults = arguments.iter().filter_map(|argument| {
+        let default = argument.default?()?;
+        Some((argument.name.to_owned(), default))
+    });
+    let request = Value::Object(defaults.collect());
+    // What has no default is missing here, as it should be.
+    let mut problems = schema.problems(&request, "");
+    problems.retain(|problem| !problem.is_missing());
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(ModuleError {
+        member: member.to_owned(),
+        reason: format!("a default breaks it: {}", list_problems(member, &problems)),
+    })
+}
+
 async fn run(target: Target<'_>, context: Context, report: Option<ReportSink>) -> Outcome {
     let Target {
         callable,
@@ -416,6 +440,7 @@ impl Callable {
         schemas: &dasf_protocol::api_info::FunctionInfo,
     ) -> Result<Self, ModuleError> {
         let arguments = Validator::new(descriptor.name, &schemas.rpc_schema)?;
+        check_defaults(descriptor.name, descriptor.arguments, &arguments)?;
         // Most results keep their type's schema by themselves; checking costs reading them again.
         let result = schema::constrains(&schemas.return_schema)
             .then(|| Validator::new(descriptor.name, &schemas.return_schema))

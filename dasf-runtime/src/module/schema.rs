@@ -79,13 +79,17 @@ impl SchemaBuilder {
         })
     }
 
-    pub(super) fn add_function(&mut self, function: &'static FunctionDescriptor) {
+    pub(super) fn add_function(
+        &mut self,
+        function: &'static FunctionDescriptor,
+    ) -> Result<(), ModuleError> {
         let title = camel_case("Func", function.name);
-        let schema = self.add_callable(&title, function);
+        let schema = self.add_callable(&title, function)?;
         self.members.push((title, Value::Object(schema)));
+        Ok(())
     }
 
-    pub(super) fn add_class(&mut self, class: &'static ClassDescriptor) {
+    pub(super) fn add_class(&mut self, class: &'static ClassDescriptor) -> Result<(), ModuleError> {
         let title = camel_case("Class", class.name);
         let mut properties = Map::new();
         let mut required = Vec::new();
@@ -103,7 +107,7 @@ impl SchemaBuilder {
         let mut methods = Vec::new();
         for method in class.methods {
             let method_title = method_title(class.name, method.name);
-            let schema = self.add_callable(&method_title, method);
+            let schema = self.add_callable(&method_title, method)?;
             methods.push(json!({"$ref": format!("{REFERENCE_PREFIX}{method_title}")}));
             self.methods.push((method_title, Value::Object(schema)));
         }
@@ -117,13 +121,14 @@ impl SchemaBuilder {
         }
         self.members.push((title, Value::Object(whole)));
         self.constructors.insert(class.name, constructor);
+        Ok(())
     }
 
     fn add_callable(
         &mut self,
         title: &str,
         function: &'static FunctionDescriptor,
-    ) -> Map<String, Value> {
+    ) -> Result<Map<String, Value>, ModuleError> {
         let mut properties = Map::new();
         properties.insert(
             "func_name".to_owned(),
@@ -135,13 +140,16 @@ impl SchemaBuilder {
         if function.is_deprecated {
             schema.insert("deprecated".to_owned(), true.into());
         }
-        if let Some(Value::Object(extra)) = function.schema_extra.map(|extra| extra()) {
-            schema.extend(extra);
+        if let Some(extra) = function.schema_extra {
+            add_extra(&mut schema, extra()).map_err(|reason| ModuleError {
+                member: function.name.to_owned(),
+                reason,
+            })?;
         }
         let result = self.result_schema(title, function);
         self.functions
             .insert(title.to_owned(), (schema.clone(), result));
-        schema
+        Ok(schema)
     }
 
     fn add_arguments(
@@ -204,7 +212,11 @@ impl SchemaBuilder {
         schema
     }
 
-    pub(super) fn finish(mut self) -> Documents {
+    /// The finished documents.
+    ///
+    /// # Errors
+    /// When a type has the name of a member's schema.
+    pub(super) fn finish(mut self) -> Result<Documents, ModuleError> {
         let finished = |generator: &mut SchemaGenerator| -> Map<String, Value> {
             let mut definitions = generator.take_definitions(true);
             for (name, definition) in &mut definitions {
@@ -225,11 +237,21 @@ impl SchemaBuilder {
             }
         }
         let result_definitions = finished(&mut self.results);
-        Documents {
+        for (title, _) in self.members.iter().chain(&self.methods) {
+            if definitions.contains_key(title) {
+                return Err(ModuleError {
+                    member: title.clone(),
+                    reason: format!(
+                        "a type of an argument is called {title} too; rename one of them"
+                    ),
+                });
+            }
+        }
+        Ok(Documents {
             definitions,
             result_definitions,
             builder: self,
-        }
+        })
     }
 }
 
@@ -384,6 +406,22 @@ fn object_schema(
     schema.insert("properties".to_owned(), Value::Object(properties));
     schema.insert("required".to_owned(), Value::Array(required));
     schema
+}
+
+/// Adds keys to a function's schema, beside those that it has.
+fn add_extra(schema: &mut Map<String, Value>, extra: Value) -> Result<(), String> {
+    let Value::Object(extra) = extra else {
+        return Err(format!("schema_extra is an object, not {extra}"));
+    };
+    for (key, value) in extra {
+        if schema.contains_key(&key) {
+            return Err(format!(
+                "schema_extra has {key:?}, which the schema has already"
+            ));
+        }
+        schema.insert(key, value);
+    }
+    Ok(())
 }
 
 fn add_keywords(schema: &mut Schema, keywords: &'static [Keyword]) {

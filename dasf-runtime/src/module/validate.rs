@@ -24,6 +24,15 @@ pub(super) struct Problem {
     message: String,
 }
 
+impl Problem {
+    const MISSING: &str = "is required";
+
+    /// Whether it is that a value is missing.
+    pub(super) fn is_missing(&self) -> bool {
+        self.message == Self::MISSING
+    }
+}
+
 impl Validator {
     pub(super) fn new(member: &str, schema: &Value) -> Result<Self, ModuleError> {
         // 2019-09 has both what we write and what peers read: keywords beside a `$ref`, and tuples
@@ -96,7 +105,7 @@ fn collect(error: &ValidationError<'_>, prefix: &str, problems: &mut Vec<Problem
             };
             problems.push(Problem {
                 path,
-                message: "is required".to_owned(),
+                message: Problem::MISSING.to_owned(),
             });
             return;
         }

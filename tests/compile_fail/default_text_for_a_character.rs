@@ -1,0 +1,8 @@
+#[dasf::module]
+mod service {
+    #[dasf::function]
+    pub fn name(#[dasf(default = "m")] letter: char) {
+        drop(letter);
+        todo!()
+    }
+}

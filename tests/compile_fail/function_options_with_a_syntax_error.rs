@@ -1,0 +1,12 @@
+#[dasf::module]
+mod service {
+    #[dasf::function(name: "x")]
+    pub fn add(a: i64) -> i64 {
+        a
+    }
+
+    #[dasf::function(returns(ge 0))]
+    pub fn double(a: i64) -> i64 {
+        a
+    }
+}
