@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// The Python with what `requirements.txt` lists.
 fn interpreter() -> PathBuf {
@@ -19,15 +19,22 @@ fn interpreter() -> PathBuf {
     python
 }
 
-/// Runs a script of the folder `python`, and returns what it prints.
-pub(crate) fn run(script: &str, arguments: &[&str], input: &str) -> String {
+/// A script of the folder `python`, to be started.
+fn command(script: &str, arguments: &[&str]) -> Command {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/python");
-    let mut child = Command::new(interpreter())
+    let mut command = Command::new(interpreter());
+    command
         .arg(folder.join(script))
         .args(arguments)
         // xarray and pydantic warn of what the scripts do on purpose.
         .env("PYTHONWARNINGS", "ignore")
-        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// Runs a script of the folder `python`, and returns what it prints.
+pub(crate) fn run(script: &str, arguments: &[&str], input: &str) -> String {
+    let mut child = command(script, arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -54,4 +61,24 @@ pub(crate) async fn run_beside(script: &'static str, arguments: &[&str]) -> Stri
         run(script, &arguments, "")
     });
     script.await.unwrap()
+}
+
+/// A script that runs until this is dropped.
+pub(crate) struct Server(Child);
+
+/// Starts a script that does not end by itself. What it has to say goes to the standard error.
+pub(crate) fn serve(script: &str, arguments: &[&str]) -> Server {
+    let child = command(script, arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn();
+    Server(child.unwrap())
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It fails where the script has ended, which the test has noticed then.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -1,13 +1,14 @@
 //! Arrays and datasets, between Rust and xarray.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use dasf::netcdf::ndarray::{Array, Array2, array};
 use dasf::netcdf::{Attribute, DataArray, Dataset, NetcdfError, Variable};
-use dasf::{Address, Host, HostOptions};
+use dasf::{Address, CallError, Caller, Host, HostOptions};
 use dasf_broker::Broker;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::python;
 
@@ -289,9 +290,13 @@ mod module {
     }
 }
 
-async fn start() -> (Broker, Host) {
+async fn broker() -> Broker {
     let any_port = ([127, 0, 0, 1], 0).into();
-    let broker = Broker::builder().bind(any_port).start().await.unwrap();
+    Broker::builder().bind(any_port).start().await.unwrap()
+}
+
+async fn start() -> (Broker, Host) {
+    let broker = broker().await;
     let topic = "arrays".parse().unwrap();
     let host = Host::start(
         module::module().unwrap(),
@@ -303,26 +308,46 @@ async fn start() -> (Broker, Host) {
     (broker, host)
 }
 
+/// Calls that modules in Rust and in Python answer alike.
+async fn call_with_arrays(client: &module::Client) -> Result<(), NetcdfError> {
+    let sst = DataArray::new(["time", "lon"], array![[27.0, 28.0], [27.5, 28.5]])?
+        .with_coordinate("time", [day(1998, 1, 1), day(1998, 2, 1)])?
+        .with_coordinate("lon", [278.0, 279.0])?
+        .with_coordinate("run", 3)?
+        .with_name("sst")
+        .with_attribute("units", "degC");
+    let expected = DataArray::new(["lon"], [27.25, 28.25])?
+        .with_coordinate("lon", [278.0, 279.0])?
+        .with_coordinate("run", 3)?
+        .with_name("sst")
+        .with_attribute("units", "degC");
+    assert_eq!(client.mean(&sst, "time").await.unwrap(), expected);
+    let error = client.mean(&sst, "depth").await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "error executing request: the array has no dimension `depth`"
+    );
+
+    let dataset = Dataset::new()
+        .with_data_array(sst.clone())?
+        .with_variable("flags", Variable::new(["time"], [true, false])?)?;
+    let title = || "El Niño".to_owned();
+    let stamped = client.stamp(dataset.clone(), title()).await.unwrap();
+    assert_eq!(stamped, dataset.with_attribute("title", title()));
+
+    // What has no form in a file is refused before it is sent.
+    let nameless = sst.with_name("a/b");
+    let error = client.mean(&nameless, "time").await.unwrap_err();
+    let problem = "the name \"a/b\" cannot be written";
+    assert!(error.to_string().contains(problem), "{error}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rust_client_calls_with_arrays() {
     let (broker, host) = start().await;
     let client = module::Client::connect(&broker.url()).await.unwrap();
-    let sst = DataArray::new(["time", "lon"], array![[27.0, 28.0], [27.5, 28.5]])
-        .and_then(|sst| sst.with_coordinate("lon", [278.0, 279.0]))
-        .unwrap()
-        .with_name("sst");
-    let mean = client.mean(&sst, "time").await.unwrap();
-    assert_eq!(
-        mean.view::<f64>().unwrap().as_slice(),
-        Some(&[27.25, 28.25][..])
-    );
-    assert_eq!(mean.name(), Some("sst"));
-    assert!(mean.coordinate("lon").is_some());
-    let error = client.mean(&sst, "depth").await.unwrap_err().to_string();
-    assert!(
-        error.contains("the array has no dimension `depth`"),
-        "{error}"
-    );
+    call_with_arrays(&client).await.unwrap();
 
     // Large enough to travel in fragments.
     let large = Variable::new(["y", "x"], Array2::from_elem((1000, 1000), 0.5)).unwrap();
@@ -336,18 +361,6 @@ async fn a_rust_client_calls_with_arrays() {
         Some(&Attribute::from("large"))
     );
     assert_eq!(stamped.variable("large"), large.variable("large"));
-
-    // What has no form in a file is refused before it is sent.
-    let nameless = sst.with_name("a/b");
-    let error = client
-        .mean(&nameless, "time")
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("the name \"a/b\" cannot be written"),
-        "{error}"
-    );
     host.shutdown().await;
 }
 
@@ -358,4 +371,40 @@ async fn a_python_client_calls_with_xarray() {
     let refused = "refused: error executing request: the array has no dimension `depth`";
     assert_eq!(said, format!("{refused}\nall calls were answered\n"));
     host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rust_client_calls_a_python_module_with_arrays() {
+    let broker = broker().await;
+    let _module = python::serve("xarray_module.py", &[&broker.url(), "arrays"]);
+    let client = module::Client::connect(&broker.url()).await.unwrap();
+    until_it_listens(client.caller()).await;
+    call_with_arrays(&client).await.unwrap();
+
+    // Large enough to travel in fragments.
+    let request = json!({"func_name": "ramp", "length": 200_000});
+    let ramp = client.caller().call(&request).await.unwrap();
+    let ramp: DataArray = serde_json::from_value(ramp).unwrap();
+    let numbers = (0..200_000).map(f64::from).collect::<Vec<_>>();
+    assert_eq!(
+        ramp,
+        DataArray::new(["x"], numbers).unwrap().with_name("ramp")
+    );
+    // demessaging does not put requests together again.
+    let error = client.mean(&ramp, "x").await.unwrap_err();
+    assert!(
+        matches!(error, CallError::RequestTooLarge { .. }),
+        "{error}"
+    );
+}
+
+/// Python takes a while to start, and a module does not say when it listens.
+async fn until_it_listens(caller: &Caller) {
+    for _ in 0..60 {
+        let ping = tokio::time::timeout(Duration::from_secs(1), caller.ping());
+        if let Ok(answer) = ping.await {
+            return answer.unwrap();
+        }
+    }
+    panic!("the module does not listen");
 }
