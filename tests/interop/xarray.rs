@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use dasf::netcdf::ndarray::{Array, Array2, array};
-use dasf::netcdf::{Attribute, DataArray, Dataset, NetcdfError, Variable};
+use dasf::netcdf::{Attribute, DataArray, Dataset, NetcdfError, Values, Variable};
 use dasf::{Address, CallError, Caller, Host, HostOptions};
 use dasf_broker::Broker;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::python;
@@ -243,6 +244,55 @@ fn python_reads_what_rust_sends() {
         &serde_json::to_string(&sent).unwrap(),
     );
     assert_eq!(said, format!("{count} are identical\n"));
+}
+
+/// What xarray reads from a file with packed numbers.
+#[derive(Deserialize)]
+struct Unpacked {
+    file: Value,
+    packed: String,
+    dtype: String,
+    values: Vec<Option<f64>>,
+}
+
+#[test]
+fn packed_numbers_are_unpacked_as_in_xarray() {
+    let cases = python::run("xarray_packing.py", &[], "");
+    let cases: Vec<Unpacked> = serde_json::from_str(&cases).unwrap();
+    assert_eq!(cases.len(), 3 * 3 * 3 * (3 * 2 + 2));
+    for (index, case) in cases.into_iter().enumerate() {
+        let array: DataArray = serde_json::from_value(case.file).unwrap();
+        let is_long = ["int32", "float64"].contains(&case.packed.as_str());
+        // Single precision has not the digits of these. There are no unsigned types here.
+        let dtype = match case.dtype.as_str() {
+            "float32" if is_long => "float64",
+            "uint8" => "int16",
+            "uint16" => "int32",
+            "uint32" => "float64",
+            dtype => dtype,
+        };
+        let found = match array.values() {
+            Values::I8(_) => "int8",
+            Values::I16(_) => "int16",
+            Values::I32(_) => "int32",
+            Values::F32(_) => "float32",
+            Values::F64(_) => "float64",
+            other => panic!("{index}: {other:?}"),
+        };
+        assert_eq!(found, dtype, "{index}, from {}", case.packed);
+        let is_rounded = dtype != case.dtype && case.dtype == "float32";
+        let found = array.to_f64().unwrap();
+        assert_eq!(found.len(), case.values.len());
+        for (&found, expected) in found.iter().zip(case.values) {
+            #[allow(clippy::cast_possible_truncation)] // as xarray does
+            let same = match expected {
+                None => found.is_nan(),
+                Some(expected) if is_rounded => found as f32 == expected as f32,
+                Some(expected) => found == expected,
+            };
+            assert!(same, "{index}: {found}, not {expected:?}");
+        }
+    }
 }
 
 /// Functions of arrays, for callers of both languages.

@@ -32,7 +32,7 @@
 //! | integers, without `_FillValue` | [`I8`](Values::I8), [`I16`](Values::I16), [`I32`](Values::I32) | as they are |
 //! | numbers | [`F32`](Values::F32), [`F64`](Values::F64) | with `_FillValue` NaN |
 //! | `_FillValue` or `missing_value` | NaN in their place; integers become [`F32`](Values::F32), of 32 bits [`F64`](Values::F64) | as NaN |
-//! | `scale_factor`, `add_offset` | unpacked, to [`F32`](Values::F32) or [`F64`](Values::F64) as xarray does | unpacked |
+//! | `scale_factor`, `add_offset` | unpacked, to [`F32`](Values::F32) or [`F64`](Values::F64) as in xarray, but never so that digits are lost | unpacked |
 //! | `_Unsigned = "true"` | the next larger type: [`I16`](Values::I16), [`I32`](Values::I32), [`F64`](Values::F64) | in this type |
 //! | `dtype = "bool"` | [`Bool`](Values::Bool) | as 8-bit integers |
 //! | characters, along a dimension of their own | [`Text`](Values::Text), without the NULs at the end | as UTF-8, along a dimension `string7` for 7 bytes |
