@@ -85,7 +85,7 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Base64<T> {
 
 impl<T: AsRef<[u8]>> Serialize for Base64<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&ENGINE.encode(&self.0))
+        serializer.serialize_str(&encode(&self.0))
     }
 }
 
@@ -117,7 +117,13 @@ fn is_blank(byte: u8) -> bool {
     byte.is_ascii_whitespace()
 }
 
-fn decode(text: &str) -> Result<Vec<u8>, String> {
+/// The text of bytes.
+pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
+    ENGINE.encode(bytes)
+}
+
+/// The bytes of a text, or what is wrong with it.
+pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
     let mut symbols = Cow::Borrowed(text.as_bytes());
     if symbols.iter().copied().any(is_blank) {
         symbols.to_mut().retain(|&byte| !is_blank(byte));

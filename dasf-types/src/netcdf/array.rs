@@ -293,10 +293,8 @@ impl DataArray {
         let hidden = contents.attributes.remove(HIDDEN_NAME);
         let hidden = hidden.as_ref().and_then(Attribute::as_str);
         let name = hidden.map_or(name, str::to_owned);
-        contents.coordinates.retain(|_, coordinate| {
-            let mut dims = coordinate.dims().iter();
-            dims.all(|dimension| variable.dims().contains(dimension))
-        });
+        let coordinates = &mut contents.coordinates;
+        coordinates.retain(|_, coordinate| variable.has_dims_of(coordinate));
         Ok(Self {
             name: Some(name).filter(|name| name != UNNAMED),
             variable,

@@ -1,5 +1,6 @@
 //! The conventions by which variables of a file mean more than what is stored: coordinates, missing
-//! values, packed numbers, texts, times. Both directions do what xarray does.
+//! values, packed numbers, texts, times. Both directions do what xarray does, but never lose digits
+//! or the year of a model for it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -143,6 +144,11 @@ fn decode_variable(
             decode_meaning(numbers, &mut attributes)
         }
     };
+    // Those that are left have no meaning for values of this type. Kept, they would stand in the way
+    // of writing the variable again.
+    for attribute in STORAGE {
+        attributes.remove(attribute);
+    }
     let dims = indices
         .iter()
         .filter_map(|&index| dimensions.get(index))
@@ -451,11 +457,7 @@ pub(super) fn encode<'a>(
     for (name, variable) in all() {
         let mut names = Vec::new();
         if by_variable && variables.contains_key(name) {
-            let belongs = |at: &Variable| {
-                let mut dims = at.dims().iter();
-                dims.all(|dimension| variable.dims().contains(dimension))
-            };
-            let belonging = listed.iter().filter(|(_, at)| belongs(at));
+            let belonging = listed.iter().filter(|(_, at)| variable.has_dims_of(at));
             names.extend(belonging.map(|(coordinate, _)| *coordinate));
             named.extend(names.iter().copied());
         }

@@ -59,9 +59,12 @@ impl Dataset {
         variable: Variable,
     ) -> Result<Self, NetcdfError> {
         let name = name.into();
-        self.check(&name, &variable)?;
-        self.variables.insert(name, variable);
-        self.find_coordinates();
+        self.prepare(&name, &variable)?;
+        if self.dimension(&name).is_some() || variable.axis(&name).is_some() {
+            self.coordinates.insert(name, variable);
+        } else {
+            self.variables.insert(name, variable);
+        }
         Ok(self)
     }
 
@@ -92,9 +95,8 @@ impl Dataset {
         coordinate: Variable,
     ) -> Result<Self, NetcdfError> {
         let name = name.into();
-        self.check(&name, &coordinate)?;
+        self.prepare(&name, &coordinate)?;
         self.coordinates.insert(name, coordinate);
-        self.find_coordinates();
         Ok(self)
     }
 
@@ -136,8 +138,9 @@ impl Dataset {
         self
     }
 
-    /// Whether a variable fits the others.
-    fn check(&self, name: &str, variable: &Variable) -> Result<(), NetcdfError> {
+    /// Checks that a variable fits the others, and makes coordinates of those that have the names of
+    /// its dimensions.
+    fn prepare(&mut self, name: &str, variable: &Variable) -> Result<(), NetcdfError> {
         if self.variables.contains_key(name) || self.coordinates.contains_key(name) {
             return Err(NetcdfError::Duplicate {
                 name: name.to_owned(),
@@ -149,6 +152,12 @@ impl Dataset {
             });
         }
         for (dimension, &found) in variable.dims().iter().zip(variable.shape()) {
+            let namesake = self.variable(dimension);
+            if namesake.is_some_and(|namesake| namesake.axis(dimension).is_none()) {
+                return Err(NetcdfError::NotAlongItself {
+                    name: dimension.clone(),
+                });
+            }
             match self.dimension(dimension) {
                 Some(expected) if expected != found => {
                     return Err(NetcdfError::DimensionLength {
@@ -161,22 +170,12 @@ impl Dataset {
                 _ => {}
             }
         }
-        Ok(())
-    }
-
-    /// What has the name of a dimension is a coordinate.
-    fn find_coordinates(&mut self) {
-        let named: Vec<String> = self
-            .variables
-            .keys()
-            .filter(|name| self.dimension(name).is_some())
-            .cloned()
-            .collect();
-        for name in named {
-            if let Some(variable) = self.variables.shift_remove(&name) {
-                self.coordinates.insert(name, variable);
+        for dimension in variable.dims() {
+            if let Some(coordinate) = self.variables.shift_remove(dimension) {
+                self.coordinates.insert(dimension.clone(), coordinate);
             }
         }
+        Ok(())
     }
 
     /// The length of a dimension.
@@ -216,14 +215,8 @@ impl Dataset {
     #[must_use]
     pub fn data_array(&self, name: &str) -> Option<DataArray> {
         let variable = self.variable(name)?;
-        let belongs = |coordinate: &Variable| {
-            let mut dims = coordinate.dims().iter();
-            dims.all(|dimension| variable.dims().contains(dimension))
-        };
-        let coordinates = self
-            .coordinates
-            .iter()
-            .filter(|(_, coordinate)| belongs(coordinate));
+        let coordinates = self.coordinates.iter();
+        let coordinates = coordinates.filter(|(_, coordinate)| variable.has_dims_of(coordinate));
         Some(DataArray::from_parts(
             Some(name.to_owned()),
             variable.clone(),

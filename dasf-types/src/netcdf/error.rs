@@ -7,7 +7,7 @@ pub enum NetcdfError {
     /// The text is not base64.
     #[error("the text is not base64: {reason}")]
     Base64 {
-        /// What the decoder says.
+        /// What is wrong with it.
         reason: String,
     },
     /// The data do not begin as a NetCDF-3 file does.
@@ -147,10 +147,14 @@ pub enum NetcdfError {
     },
 }
 
+/// The first few of the names: a file may have very many.
 fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
+    const SHOWN: usize = 5;
+    match names.split_at_checked(SHOWN) {
+        Some((shown, rest @ [_, ..])) => {
+            format!("{} and {} more", shown.join(", "), rest.len())
+        }
+        _ if names.is_empty() => "none".to_owned(),
+        _ => names.join(", "),
     }
 }

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
@@ -12,20 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use super::array::DataArray;
 use super::dataset::Dataset;
 use super::error::NetcdfError;
-
-/// The bytes of a text. Python ignores line breaks in it, and wants the padding.
-fn from_base64(text: &str) -> Result<Vec<u8>, NetcdfError> {
-    let text: Cow<'_, str> = if text.contains(|char: char| char.is_ascii_whitespace()) {
-        text.split_ascii_whitespace().collect()
-    } else {
-        text.into()
-    };
-    STANDARD
-        .decode(text.as_bytes())
-        .map_err(|error| NetcdfError::Base64 {
-            reason: error.to_string(),
-        })
-}
+use crate::base64;
 
 /// Reads a text with a function that reads a file.
 struct Text<T> {
@@ -40,7 +25,8 @@ impl<T> Visitor<'_> for Text<T> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        from_base64(text)
+        base64::decode(text)
+            .map_err(|reason| NetcdfError::Base64 { reason })
             .and_then(|bytes| (self.read)(&bytes))
             .map_err(E::custom)
     }
@@ -51,7 +37,7 @@ macro_rules! json {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let bytes = self.to_netcdf().map_err(ser::Error::custom)?;
-                serializer.serialize_str(&STANDARD.encode(bytes))
+                serializer.serialize_str(&base64::encode(bytes))
             }
         }
 

@@ -343,6 +343,29 @@ fn long_names_are_refused() {
 }
 
 #[test]
+fn what_was_read_can_be_written() {
+    let odd = || {
+        [
+            ("_Encoding", "utf-8"),
+            ("_Unsigned", "false"),
+            ("coordinates", "nothing"),
+        ]
+    };
+    let numbers = file(&[], Numbers::I8(vec![1]), odd().into_iter().collect());
+    let factors = [("scale_factor", 2.0), ("missing_value", 0.0)];
+    let texts = Stored::Chars(b"a".to_vec());
+    let texts = file(&[("c", 1)], texts, factors.into_iter().collect());
+    for file in [numbers, texts] {
+        let array = DataArray::from_netcdf(&bytes(&file)).unwrap();
+        assert!(array.attributes().is_empty(), "{:?}", array.attributes());
+        assert_eq!(
+            DataArray::from_netcdf(&array.to_netcdf().unwrap()),
+            Ok(array)
+        );
+    }
+}
+
+#[test]
 fn texts_without_characters_are_refused() {
     let mut bytes = bytes(&file(
         &[("x", 1), ("string1", 1)],
@@ -380,6 +403,15 @@ fn an_array_is_read_from_one_variable() {
         .unwrap();
     let error = DataArray::from_netcdf(&two.to_netcdf().unwrap()).unwrap_err();
     assert!(error.to_string().ends_with("this one has a, b"), "{error}");
+    let many = (0..5000).try_fold(Dataset::new(), |dataset, index| {
+        dataset.with_variable(format!("v{index}"), Variable::scalar(1))
+    });
+    let error = DataArray::from_netcdf(&many.unwrap().to_netcdf().unwrap()).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.ends_with("this one has v0, v1, v2, v3, v4 and 4995 more"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -461,14 +493,22 @@ fn a_dataset_keeps_its_parts_in_step() {
         error.to_string(),
         "there are two variables with the name `x`"
     );
+    let not_along_itself = NetcdfError::NotAlongItself {
+        name: "x".to_owned(),
+    };
     let array = DataArray::new(["x"], [1]).unwrap();
     let error = array.with_coordinate("x", 1).unwrap_err();
-    assert_eq!(
-        error,
-        NetcdfError::NotAlongItself {
-            name: "x".to_owned()
-        }
-    );
+    assert_eq!(error, not_along_itself);
+    // In whichever order they come.
+    let scalar = Dataset::new().with_variable("x", Variable::scalar(1));
+    let error = scalar.unwrap().with_variable("a", along("x", &[1, 2]));
+    assert_eq!(error.unwrap_err(), not_along_itself);
+    let dataset = Dataset::new()
+        .with_variable("x", along("x", &[1, 2]))
+        .and_then(|dataset| dataset.with_variable("a", Variable::new(["x"], [0.5, 1.5])?))
+        .unwrap();
+    let names = |(name, _): (&str, _)| name.to_owned();
+    assert_eq!(dataset.variables().map(names).collect::<Vec<_>>(), ["a"]);
 }
 
 #[test]

@@ -284,14 +284,14 @@ fn time_of_day(clock: &str) -> Option<i128> {
     )
 }
 
-/// `Z`, `UTC`, `+02:00`, `-6:00`, `+0200`, `+2` or nothing, in nanoseconds.
+/// `Z`, `UTC`, `+02:00`, `-6:00`, `+0200`, `+2`, `0:00` or nothing, in nanoseconds.
 fn offset(zone: &str) -> Option<i128> {
     if zone.is_empty() || ["z", "utc", "gmt"].contains(&zone.to_lowercase().as_str()) {
         return Some(0);
     }
     let (sign, offset) = match zone.strip_prefix('-') {
         Some(offset) => (-1, offset),
-        None => (1, zone.strip_prefix('+')?),
+        None => (1, zone.strip_prefix('+').unwrap_or(zone)),
     };
     let (hours, minutes) = match offset.split_once(':') {
         Some(fields) => fields,
@@ -393,6 +393,14 @@ mod tests {
             (
                 "hours since 2000-01-01 00:00:00+0130",
                 "1999-12-31 23:30:00",
+            ),
+            (
+                "hours since 2000-01-01 00:00:00 0:00",
+                "2000-01-01 01:00:00",
+            ),
+            (
+                "seconds since 1970-1-1 00:00:0.0 +01:00",
+                "1969-12-31 23:00:01",
             ),
             ("milliseconds since 1970-01-01", "1970-01-01 00:00:00.001"),
             (

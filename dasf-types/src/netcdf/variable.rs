@@ -105,6 +105,12 @@ impl Variable {
             .map(Axis)
     }
 
+    /// Whether it has all dimensions of a coordinate, which is one of its own then.
+    pub(super) fn has_dims_of(&self, coordinate: &Self) -> bool {
+        let mut dims = coordinate.dims.iter();
+        dims.all(|dimension| self.dims.contains(dimension))
+    }
+
     /// The values.
     #[must_use]
     pub fn values(&self) -> &Values {
