@@ -57,7 +57,10 @@
 //! # Limits
 //!
 //! A file that arrives may claim anything. Reading takes memory in proportion to the length of the
-//! file, and ends with a [`NetcdfError`] whatever its bytes are. Crates that read this format
+//! file, and ends with a [`NetcdfError`] whatever its bytes are. The most that was seen is 24 times
+//! the length for times stored in bytes, 60 times for texts of one byte each, and 80 times for very
+//! long names of dimensions; numbers take a few times the length. What a module accepts is limited by
+//! the size of its requests. Crates that read this format
 //! refuse names that are not UTF-8, which `scipy` writes, or trust the lengths in the header; so
 //! the format is read and written here.
 //!
