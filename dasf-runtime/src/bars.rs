@@ -1,7 +1,8 @@
 //! Showing reports of progress as bars in a terminal.
 
 use std::io::{self, Write};
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use dasf_protocol::Status;
@@ -10,6 +11,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// How many lines one call takes at most.
 const MAX_LINES: usize = 10;
+/// How many calls have bars at a time: each takes a thread that moves it, and a terminal shows no
+/// more.
+const MAX_CALLS: usize = 20;
 /// How many characters of a message are shown at most.
 const MAX_MESSAGE_LENGTH: usize = 200;
 /// The length of a bar, in steps too small to be seen.
@@ -22,15 +26,46 @@ const STEP_TEMPLATE: &str = "{wide_msg}";
 /// How often a bar moves to show that it is alive.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The bars of this process: there is one terminal, and several calls may report at a time.
-static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+/// The terminal of this process, in which several calls may report at a time.
+static SCREEN: LazyLock<Screen> = LazyLock::new(|| Screen::new(MultiProgress::new()));
+
+/// A terminal with the bars of several calls.
+#[derive(Clone)]
+struct Screen {
+    bars: MultiProgress,
+    /// How many calls have bars.
+    calls: Arc<AtomicUsize>,
+}
+
+impl Screen {
+    fn new(bars: MultiProgress) -> Self {
+        let calls = Arc::default();
+        Self { bars, calls }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) == 0
+    }
+
+    /// Counts one more call, if there is room for it.
+    fn enter(&self) -> bool {
+        let more = |calls| (calls < MAX_CALLS).then_some(calls + 1);
+        let calls = &self.calls;
+        let entered = calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        entered.is_ok()
+    }
+
+    fn leave(&self) {
+        self.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// Draws the progress of a call in the terminal; for `on_progress`.
 ///
 /// Standard error shows a bar with the part done and the report's message, and below it the steps
 /// that run or failed, at most ten lines in all. When the call ends, the bar makes way for one line
-/// that says how it went. Calls at the same time have bars below each other. Where standard error
-/// is no terminal, nothing is drawn.
+/// that says how it went. Calls at the same time have bars below each other, up to twenty; of further
+/// ones only that line is shown. Where standard error is no terminal, nothing is drawn.
 ///
 /// ```no_run
 /// # use dasf_runtime::client::{Caller, CallError};
@@ -42,13 +77,13 @@ static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 ///
 /// What else the program writes to the terminal meanwhile gets between the bars.
 pub fn show_progress() -> impl FnMut(&Report) + Send + 'static {
-    let mut bars = Bars::new(&BARS, io::stderr());
+    let mut bars = Bars::new(&SCREEN, io::stderr());
     move |report| bars.show(report)
 }
 
 /// Whether standard error is a terminal that bars can be drawn in.
 pub(crate) fn can_be_drawn() -> bool {
-    !BARS.is_hidden()
+    !SCREEN.bars.is_hidden()
 }
 
 /// A text as a terminal may show it: without the characters that would control it.
@@ -62,7 +97,14 @@ pub(crate) struct BesideBars;
 
 impl Write for BesideBars {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        BARS.suspend(|| io::stderr().write(text))
+        // All of it, so that no bar is drawn in the middle of a line.
+        let write = || io::stderr().write_all(text);
+        if SCREEN.is_empty() {
+            write()?;
+        } else {
+            SCREEN.bars.suspend(write)?;
+        }
+        Ok(text.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -72,11 +114,11 @@ impl Write for BesideBars {
 
 /// The bars of one call.
 struct Bars<W> {
-    terminal: MultiProgress,
+    screen: Screen,
     /// The same terminal, for what stays in it.
     output: W,
     begin: Instant,
-    /// The call's own bar, and a line for each step shown.
+    /// The call's own bar, and a line for each step shown; none where there is no room.
     lines: Vec<ProgressBar>,
     is_over: bool,
 }
@@ -89,9 +131,9 @@ enum Line<'r> {
 }
 
 impl<W: Write> Bars<W> {
-    fn new(terminal: &MultiProgress, output: W) -> Self {
+    fn new(screen: &Screen, output: W) -> Self {
         Self {
-            terminal: terminal.clone(),
+            screen: screen.clone(),
             output,
             begin: Instant::now(),
             lines: Vec::new(),
@@ -100,7 +142,7 @@ impl<W: Write> Bars<W> {
     }
 
     fn show(&mut self, report: &Report) {
-        if self.is_over || self.terminal.is_hidden() {
+        if self.is_over || self.screen.bars.is_hidden() {
             return;
         }
         match report.status {
@@ -113,12 +155,15 @@ impl<W: Write> Bars<W> {
         let steps = lines_of(report);
         while self.lines.len() > steps.len() + 1 {
             if let Some(line) = self.lines.pop() {
-                self.terminal.remove(&line);
+                self.screen.bars.remove(&line);
             }
         }
         if self.lines.is_empty() {
+            if !self.screen.enter() {
+                return;
+            }
             let bar = ProgressBar::new(BAR_LENGTH).with_style(style(BAR_TEMPLATE));
-            let bar = self.terminal.add(bar);
+            let bar = self.screen.bars.add(bar);
             bar.enable_steady_tick(TICK);
             self.lines.push(bar);
         }
@@ -128,7 +173,7 @@ impl<W: Write> Bars<W> {
         for (index, step) in steps.iter().enumerate() {
             if self.lines.len() == index + 1 {
                 let line = ProgressBar::new_spinner().with_style(style(STEP_TEMPLATE));
-                let line = self.terminal.insert_after(&self.lines[index], line);
+                let line = self.screen.bars.insert_after(&self.lines[index], line);
                 self.lines.push(line);
             }
             self.lines[index + 1].set_message(step.to_string());
@@ -145,16 +190,21 @@ impl<W: Write> Bars<W> {
         }
         // That nobody reads it is no reason to stop the call.
         let output = &mut self.output;
-        let _ = self.terminal.suspend(|| output.write_all(text.as_bytes()));
+        let bars = &self.screen.bars;
+        let _ = bars.suspend(|| output.write_all(text.as_bytes()));
     }
 }
 
 impl<W> Bars<W> {
     fn clear(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
         for line in self.lines.drain(..) {
             line.finish_and_clear();
-            self.terminal.remove(&line);
+            self.screen.bars.remove(&line);
         }
+        self.screen.leave();
     }
 }
 
@@ -264,10 +314,11 @@ mod tests {
         }
     }
 
-    fn terminal() -> (InMemoryTerm, MultiProgress) {
-        let screen = InMemoryTerm::new(30, 60);
-        let target = ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 255);
-        (screen, MultiProgress::with_draw_target(target))
+    fn terminal() -> (InMemoryTerm, Screen) {
+        let terminal = InMemoryTerm::new(30, 60);
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal.clone()), 255);
+        let bars = MultiProgress::with_draw_target(target);
+        (terminal, Screen::new(bars))
     }
 
     /// What is on the screen, without the spinner and the time that it took.
@@ -360,6 +411,29 @@ mod tests {
     }
 
     #[test]
+    fn of_many_calls_some_have_bars() {
+        let (screen, terminal) = terminal();
+        let new = || Bars::new(&terminal, Beside(screen.clone()));
+        let mut calls: Vec<_> = (0..MAX_CALLS + 1).map(|_| new()).collect();
+        for call in &mut calls {
+            call.show(&Report::new("root", "call", 1));
+        }
+        let with_bars = calls.iter().filter(|call| !call.lines.is_empty());
+        assert_eq!(with_bars.count(), MAX_CALLS);
+        // The last one has no bar, but ends like the others.
+        let mut last = calls.pop().unwrap();
+        last.show(&report("last", Status::Success, Vec::new()));
+        assert_eq!(seen(&screen)[0], "✓ last");
+        // There is room again when another one ends.
+        calls.pop();
+        let mut next = new();
+        next.show(&Report::new("root", "next", 1));
+        assert_eq!(next.lines.len(), 1);
+        drop((calls, next));
+        assert!(terminal.is_empty());
+    }
+
+    #[test]
     fn many_steps_take_few_lines() {
         let steps = (0..100).map(|index| report(&format!("step {index}"), Status::Running, vec![]));
         let wide = report("wide", Status::Running, steps.collect());
@@ -384,7 +458,7 @@ mod tests {
     #[test]
     fn without_a_terminal_nothing_is_drawn() {
         let hidden = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        let mut bars = Bars::new(&hidden, io::sink());
+        let mut bars = Bars::new(&Screen::new(hidden), io::sink());
         bars.show(&whole());
         assert!(bars.lines.is_empty());
     }
