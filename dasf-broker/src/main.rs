@@ -140,9 +140,11 @@ fn main() -> ExitCode {
     // Nothing of the libraries below: at their finest level they write whole handshakes, with the
     // tokens.
     let filter = Targets::new().with_target("dasf_broker", arguments.log_level);
+    // See <https://no-color.org>.
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let log = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(io::stderr().is_terminal() && !no_color)
         .with_filter(filter);
     tracing_subscriber::registry().with(log).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread()

@@ -27,6 +27,8 @@ pub(super) fn start(options: &Logging) -> Result<(), CliError> {
     let quiet = TALKATIVE.map(|library| (library, level.min(LevelFilter::WARN)));
     let filter = Targets::new().with_default(level).with_targets(quiet);
     let is_terminal = options.log_file.is_none() && std::io::stderr().is_terminal();
+    // As for the bars: see <https://no-color.org>.
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let writer = match &options.log_file {
         None => BoxMakeWriter::new(|| BesideBars),
         Some(path) => {
@@ -40,7 +42,7 @@ pub(super) fn start(options: &Logging) -> Result<(), CliError> {
     };
     let log = tracing_subscriber::fmt::layer()
         .with_writer(writer)
-        .with_ansi(is_terminal)
+        .with_ansi(is_terminal && !no_color)
         .with_target(options.debug);
     // A second subscriber is refused; that is the case the documentation speaks of.
     let _ = tracing_subscriber::registry()
