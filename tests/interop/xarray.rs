@@ -298,7 +298,7 @@ fn packed_numbers_are_unpacked_as_in_xarray() {
 /// Functions of arrays, for callers of both languages.
 #[dasf::module(topic = "arrays", main = false)]
 mod module {
-    use dasf::netcdf::{DataArray, Dataset, NetcdfError};
+    use dasf::netcdf::{DataArray, Dataset};
 
     /// The mean over one dimension.
     #[dasf::function]
@@ -311,26 +311,8 @@ mod module {
             .map_err(|error| error.to_string())?
             .mean_axis(axis);
         let mean = mean.ok_or_else(|| format!("dimension `{dimension}` is empty"))?;
-        over_the_rest(array, dimension, mean).map_err(|error| error.to_string())
-    }
-
-    fn over_the_rest(
-        array: &DataArray,
-        dimension: &str,
-        values: dasf::netcdf::ndarray::ArrayD<f64>,
-    ) -> Result<DataArray, NetcdfError> {
         let dims = array.dims().iter().filter(|name| *name != dimension);
-        let mut rest = DataArray::new(dims, values)?;
-        *rest.attributes_mut() = array.attributes().clone();
-        for (name, coordinate) in array.coordinates() {
-            if coordinate.axis(dimension).is_none() {
-                rest = rest.with_coordinate_variable(name, coordinate.clone())?;
-            }
-        }
-        Ok(match array.name() {
-            Some(name) => rest.with_name(name),
-            None => rest,
-        })
+        array.derive(dims, mean).map_err(|error| error.to_string())
     }
 
     /// The same with a title.

@@ -76,6 +76,51 @@ impl DataArray {
         Variable::scalar(value).into()
     }
 
+    /// Other values with the name, the attributes and the coordinates of this array, but for the
+    /// coordinates along dimensions that the values do not have.
+    ///
+    /// ```
+    /// use dasf_types::netcdf::ndarray::{Axis, array};
+    /// use dasf_types::netcdf::DataArray;
+    ///
+    /// let sst = DataArray::new(["time", "lon"], array![[27.0, 28.0], [27.5, 28.5]])?
+    ///     .with_name("sst")
+    ///     .with_coordinate("time", [1997, 1998])?
+    ///     .with_coordinate("lon", [278.0, 279.0])?;
+    ///
+    /// let kelvin = sst.derive(sst.dims(), sst.to_f64()? + 273.15)?;
+    /// assert_eq!(kelvin.coordinate("time"), sst.coordinate("time"));
+    ///
+    /// let mean = sst.to_f64()?.mean_axis(Axis(0)).unwrap();
+    /// let mean = sst.derive(["lon"], mean)?;
+    /// assert_eq!(mean.name(), Some("sst"));
+    /// assert!(mean.coordinate("lon").is_some() && mean.coordinate("time").is_none());
+    /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When there are not as many names as the values have axes, or a dimension has another length
+    /// than a coordinate along it.
+    pub fn derive<D>(
+        &self,
+        dims: impl IntoIterator<Item = D>,
+        values: impl Into<Values>,
+    ) -> Result<Self, NetcdfError>
+    where
+        D: Into<String>,
+    {
+        let mut derived = Self::new(dims, values)?;
+        derived.name.clone_from(&self.name);
+        derived.attributes_mut().clone_from(self.attributes());
+        for (name, coordinate) in self.coordinates() {
+            if derived.variable.has_dims_of(coordinate) {
+                derived = derived.with_coordinate_variable(name, coordinate.clone())?;
+            }
+        }
+        Ok(derived)
+    }
+
     /// The same with a name.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {

@@ -11,11 +11,13 @@
 //! fn anomalies(series: &DataArray) -> Result<DataArray, NetcdfError> {
 //!     let values = series.to_f64()?;
 //!     let mean = values.mean().unwrap_or_default();
-//!     DataArray::new(series.dims(), values - mean)
+//!     // With the name and the coordinates of the series.
+//!     series.derive(series.dims(), values - mean)
 //! }
 //!
-//! let series = DataArray::new(["time"], [1.0, 2.0, 6.0])?;
-//! assert_eq!(anomalies(&series)?, DataArray::new(["time"], [-2.0, -1.0, 3.0])?);
+//! let series = DataArray::new(["time"], [1.0, 2.0, 6.0])?.with_name("level");
+//! let expected = DataArray::new(["time"], [-2.0, -1.0, 3.0])?.with_name("level");
+//! assert_eq!(anomalies(&series)?, expected);
 //! # Ok::<(), NetcdfError>(())
 //! ```
 //!
