@@ -1,4 +1,4 @@
-//! The project against peers that are not its own. `cargo xtask test` provides the Python ones.
+//! The project against peers that are not its own. `cargo xtask python` provides the Python ones.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]

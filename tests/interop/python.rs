@@ -8,13 +8,13 @@ use std::process::{Child, Command, Stdio};
 fn interpreter() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/python/bin/python");
-    // The file that `cargo xtask test` writes when everything is installed.
+    // The file that `cargo xtask python` writes when everything is installed.
     let stamp = std::fs::read_to_string(root.join("target/python/requirements.txt"));
     let wanted = std::fs::read_to_string(root.join("tests/interop/requirements.txt")).unwrap();
     assert!(
         stamp.is_ok_and(|stamp| stamp == wanted),
         "there is no Python with the packages of tests/interop/requirements.txt; run `cargo xtask \
-         test`, which provides it"
+         python`, which provides it"
     );
     python
 }
@@ -73,6 +73,14 @@ pub(crate) fn serve(script: &str, arguments: &[&str]) -> Server {
         .stdout(Stdio::null())
         .spawn();
     Server(child.unwrap())
+}
+
+impl Server {
+    /// Panics if the script has ended.
+    pub(crate) fn check(&mut self) {
+        let ended = self.0.try_wait().unwrap();
+        assert!(ended.is_none(), "the script has ended: {ended:?}");
+    }
 }
 
 impl Drop for Server {

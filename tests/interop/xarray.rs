@@ -408,9 +408,9 @@ async fn a_python_client_calls_with_xarray() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rust_client_calls_a_python_module_with_arrays() {
     let broker = broker().await;
-    let _module = python::serve("xarray_module.py", &[&broker.url(), "arrays"]);
+    let mut module = python::serve("xarray_module.py", &[&broker.url(), "arrays"]);
     let client = module::Client::connect(&broker.url()).await.unwrap();
-    until_it_listens(client.caller()).await;
+    until_it_listens(&mut module, client.caller()).await;
     call_with_arrays(&client).await.unwrap();
 
     // Large enough to travel in fragments.
@@ -431,8 +431,9 @@ async fn a_rust_client_calls_a_python_module_with_arrays() {
 }
 
 /// Python takes a while to start, and a module does not say when it listens.
-async fn until_it_listens(caller: &Caller) {
+async fn until_it_listens(module: &mut python::Server, caller: &Caller) {
     for _ in 0..60 {
+        module.check();
         let ping = tokio::time::timeout(Duration::from_secs(1), caller.ping());
         if let Ok(answer) = ping.await {
             return answer.unwrap();
