@@ -193,7 +193,8 @@ fn check_names<'m>(members: impl Iterator<Item = &'m Member>, errors: &mut Mista
     for member in members {
         let (ident, name, method) = match member {
             Member::Function(function) => {
-                (&function.ident, &function.name, function.ident.to_string())
+                let method = function.ident.unraw().to_string();
+                (&function.ident, &function.name, method)
             }
             Member::Class(class) => (
                 &class.ident,
