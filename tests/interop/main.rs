@@ -3,5 +3,7 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod brokers;
 mod python;
+mod rust;
 mod xarray;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// The Python with what `requirements.txt` lists.
-fn interpreter() -> PathBuf {
+pub(crate) fn interpreter() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/python/bin/python");
     // The file that `cargo xtask python` writes when everything is installed.

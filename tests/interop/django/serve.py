@@ -1,0 +1,92 @@
+"""Serve the broker on a port of this machine until the standard input ends.
+
+The arguments are the file of the database, which is made when it is not there, and the port, 0 for
+a free one. When the broker listens, one line of JSON on the standard output says where, and which
+tokens it knows. Each line of the standard input makes a topic of that name which everybody may use,
+and is answered by a line.
+"""
+
+import json
+import os
+import sys
+import threading
+
+DATABASE, PORT = sys.argv[1], sys.argv[2]
+os.environ["DASF_TEST_DATABASE"] = DATABASE
+os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
+
+import django  # noqa: E402
+
+django.setup()
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from daphne.server import Server  # noqa: E402
+from django.contrib.auth.models import Permission, User  # noqa: E402
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
+from django.core.asgi import get_asgi_application  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from guardian.shortcuts import get_anonymous_user  # noqa: E402
+from rest_framework.authtoken.models import Token  # noqa: E402
+
+import dasf_broker.routing  # noqa: E402
+from dasf_broker.models import BrokerTopic  # noqa: E402
+from dasf_broker.token_auth_middleware import TokenAuthMiddlewareStack  # noqa: E402
+
+# Who may do what with the topic `private`.
+USERS = {"producer": {"producer": "producer"}, "consumer": {"consumer": "consumer"}, "nobody": {}}
+
+
+def prepare():
+    """Make the database, and let everybody make topics by using them."""
+    call_command("migrate", verbosity=0)
+    may_make_topics = Permission.objects.get(codename="add_brokertopic")
+    anonymous = get_anonymous_user()
+    anonymous.user_permissions.add(may_make_topics)
+    tokens = {}
+    for name in USERS:
+        user, _ = User.objects.get_or_create(username=name)
+        user.user_permissions.add(may_make_topics)
+        tokens[name] = Token.objects.get_or_create(user=user)[0].key
+    if not BrokerTopic.objects.exists():
+        # The topic of the status page's answers, and one that not everybody may use.
+        call_command("dasf_topic", "status-ping", new=True, anonymous=True)
+        call_command("dasf_topic", "private", new=True, public=False)
+        for options in filter(None, USERS.values()):
+            call_command("dasf_topic", "private", **options)
+    return tokens
+
+
+def obey():
+    for line in sys.stdin:
+        call_command("dasf_topic", line.strip(), new=True, anonymous=True)
+        print("made", flush=True)
+    os._exit(0)
+
+
+def main():
+    tokens = prepare()
+    threading.Thread(target=obey, daemon=True).start()
+    application = ProtocolTypeRouter(
+        {
+            "http": ASGIStaticFilesHandler(get_asgi_application()),
+            "websocket": TokenAuthMiddlewareStack(
+                URLRouter(dasf_broker.routing.websocket_urlpatterns)
+            ),
+        }
+    )
+
+    def ready():
+        port = server.listening_addresses[0][1]
+        print(json.dumps({"port": port, "tokens": tokens}), flush=True)
+
+    server = Server(
+        application=application,
+        endpoints=[f"tcp:port={PORT}:interface=127.0.0.1"],
+        ready_callable=ready,
+        signal_handlers=False,
+        verbosity=0,
+    )
+    server.run()
+
+
+main()
