@@ -3,7 +3,14 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod access;
 mod brokers;
+mod delivery;
+mod proxy;
 mod python;
 mod rust;
+// What the tests of the whole system use besides is not used here.
+#[allow(dead_code)]
+#[path = "../system/support.rs"]
+mod support;
 mod xarray;

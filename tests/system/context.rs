@@ -192,7 +192,7 @@ async fn the_deadline_and_the_token_are_those_of_the_caller() {
         HostOptions::default(),
     )
     .await;
-    let mut peer = Peer::connect(&broker, "waits", "caller").await;
+    let mut peer = Peer::connect(&broker.url(), "waits", "caller").await;
     // This caller does not mind an answer that comes too late.
     for (timeout, function, expected) in [
         (30_000, "seconds_left", 10.0..=30.0),

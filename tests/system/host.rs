@@ -21,7 +21,7 @@ async fn odd_host(broker: &Broker, options: HostOptions) -> dasf::Host {
 async fn serve_odd(options: HostOptions) -> (Broker, dasf::Host, Peer) {
     let broker = broker().await;
     let host = odd_host(&broker, options).await;
-    let peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let peer = Peer::connect(&broker.url(), TOPIC, "caller").await;
     (broker, host, peer)
 }
 
@@ -35,7 +35,7 @@ async fn every_bad_request_is_told_what_is_wrong() {
         HostOptions::default(),
     )
     .await;
-    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let mut peer = Peer::connect(&broker.url(), TOPIC, "caller").await;
     let encoded = |text: &str| payload::encode(text.as_bytes());
     for (index, (payload, expected)) in [
         ("no base64!".to_owned(), "the payload is not base64: "),
@@ -110,7 +110,7 @@ async fn a_latin_1_request_is_understood() {
         HostOptions::default(),
     )
     .await;
-    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let mut peer = Peer::connect(&broker.url(), TOPIC, "caller").await;
     let latin_1 = b"{\"func_name\": \"echo\", \"data\": \"Gr\xfc\xdfe\"}";
     peer.send("request", 1, &payload::encode(latin_1), json!({}))
         .await;
@@ -201,7 +201,7 @@ async fn a_broker_s_own_questions_are_answered() {
     let broker = broker().await;
     let host = odd_host(&broker, HostOptions::default()).await;
     // As the Django broker asks every module that connects.
-    let mut peer = Peer::connect(&broker, TOPIC, "status-ping").await;
+    let mut peer = Peer::connect(&broker.url(), TOPIC, "status-ping").await;
     peer.send("api_info", 1, "", json!({})).await;
     let answer = peer.receive().await;
     assert_eq!(answer["properties"]["requestContext"], "1");
@@ -360,7 +360,7 @@ async fn a_request_in_fragments_is_put_together() {
         },
     )
     .await;
-    let mut peer = Peer::connect(&broker, TOPIC, "caller").await;
+    let mut peer = Peer::connect(&broker.url(), TOPIC, "caller").await;
     let whole = payload::encode(br#"{"func_name": "count", "name": "fragments"}"#);
     let (first, second) = whole.split_at(20);
     peer.send(
@@ -479,7 +479,7 @@ async fn response_connections_are_pooled_bounded_and_closed() {
     let host = odd_host(&broker, options).await;
     let mut peers = Vec::new();
     for number in 0..5 {
-        let mut peer = Peer::connect(&broker, TOPIC, &format!("caller{number}")).await;
+        let mut peer = Peer::connect(&broker.url(), TOPIC, &format!("caller{number}")).await;
         for context in 0..3 {
             peer.request(context, &json!({"func_name": "not_a_number"}))
                 .await;

@@ -60,7 +60,7 @@ async fn an_answer_survives_a_restart_of_the_broker() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_gets_what_came_while_it_was_away() {
     let broker = broker().await;
-    let mut peer = Peer::connect(&broker, "demo", "caller").await;
+    let mut peer = Peer::connect(&broker.url(), "demo", "caller").await;
     peer.request(1, &json!({"func_name": "count", "name": "away"}))
         .await;
     let host = listen(
@@ -194,7 +194,7 @@ async fn an_answer_nobody_can_receive_does_not_stop_the_module() {
             .await;
         assert_eq!(producer.receive().await["result"], "ok");
     }
-    let mut peer = Peer::connect(&broker, "demo", "caller").await;
+    let mut peer = Peer::connect(&broker.url(), "demo", "caller").await;
     peer.request(1, &json!({"func_name": "not_a_number"})).await;
     assert_eq!(peer.answer().await.0, "success");
     host.shutdown().await;

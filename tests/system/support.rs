@@ -85,8 +85,8 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) async fn connect(broker: &Broker, topic: &str, response_topic: &str) -> Self {
-        let url = broker.url();
+    /// Connects to a broker by its base URL.
+    pub(crate) async fn connect(url: &str, topic: &str, response_topic: &str) -> Self {
         Self {
             consumer: Socket::open(&format!("{url}/{response_topic}/python-backend")).await,
             producer: Socket::open(&format!("{url}/{topic}")).await,

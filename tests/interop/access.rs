@@ -1,0 +1,71 @@
+//! Who may use a topic of the Django broker, and what those are told who may not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dasf::{Address, CallError, Host, HostOptions};
+use dasf_examples::reference;
+
+use crate::brokers::{Django, TestBroker};
+
+async fn django() -> Arc<Django> {
+    match TestBroker::django().await {
+        TestBroker::Django(django) => django,
+        TestBroker::Embedded(_) => panic!("the Django broker is no other"),
+    }
+}
+
+/// The module `reference` on the topic `private`, with a token.
+async fn listen(django: &Django, token: &str) -> Host {
+    let address = Address::websocket(&django.url()).unwrap();
+    let address = address.with_token(token).unwrap();
+    let module = reference::module().unwrap();
+    let topic = "private".parse().unwrap();
+    Host::start(module, &topic, address, HostOptions::default())
+        .await
+        .unwrap()
+}
+
+/// A client of the topic `private`; without a token, that of nobody in particular.
+async fn connect(django: &Django, token: Option<&str>) -> reference::Client {
+    let builder = reference::Client::builder()
+        .topic("private")
+        .websocket(&django.url());
+    match token {
+        Some(token) => builder.token(token).connect().await.unwrap(),
+        None => builder.connect().await.unwrap(),
+    }
+}
+
+/// One test, because it is one topic.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_is_for_those_who_may_use_it() {
+    let django = django().await;
+    let tokens = django.tokens();
+
+    // Who may not consume gets nothing, and is told nothing: the broker accepts the connection.
+    let nobody = listen(&django, &tokens.nobody).await;
+    let client = connect(&django, Some(&tokens.producer)).await;
+    let unanswered = client.add(1).timeout(Duration::from_secs(1)).await;
+    assert!(
+        matches!(unanswered, Err(CallError::Timeout { .. })),
+        "{unanswered:?}"
+    );
+    nobody.shutdown().await;
+
+    let host = listen(&django, &tokens.consumer).await;
+    assert_eq!(client.add(1).b(4).await.unwrap(), 5);
+
+    // Who may not publish is told so, in the broker's words.
+    for token in [None, Some(tokens.nobody.as_str()), Some("no such token")] {
+        let refused = connect(&django, token).await.add(1).await.unwrap_err();
+        match &refused {
+            CallError::Refused { topic, reason } => {
+                assert_eq!(topic.as_str(), "private");
+                assert_eq!(reason, "User is not allowed to publish to this topic");
+            }
+            other => panic!("{other}"),
+        }
+    }
+    host.shutdown().await;
+}

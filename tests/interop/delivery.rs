@@ -1,0 +1,147 @@
+//! Messages whose receiver, or whose broker, is away.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dasf::{Address, Host, HostOptions};
+use dasf_examples::reference;
+use serde_json::json;
+
+use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
+use crate::proxy::Proxy;
+use crate::support::{Peer, text};
+
+on_every_broker!(
+    what_came_while_the_module_was_away_is_answered,
+    more_than_a_hundred_messages_at_once_are_answered,
+    a_request_delivered_again_runs_once,
+);
+
+/// How long a call may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+async fn connect(url: &str, topic: &str) -> reference::Client {
+    let builder = reference::Client::builder().topic(topic).websocket(url);
+    builder.timeout(PATIENCE).connect().await.unwrap()
+}
+
+/// Publishes requests that nobody reads yet, and returns what the module answers once it listens.
+async fn answers_after_absence(broker: &TestBroker, name: &str, count: u64) -> Vec<(u64, String)> {
+    let topic = broker.topic(name).await;
+    // The broker makes the topic of the answers itself.
+    let responses = format!("{topic}_responses");
+    let mut peer = Peer::connect(&broker.url(), topic.as_str(), &responses).await;
+    let host = broker.serve(reference::module().unwrap(), &topic).await;
+    peer.request(1000, &json!({"func_name": "add", "a": 0}))
+        .await;
+    assert_eq!(peer.answer().await, ("success".to_owned(), "2".to_owned()));
+    host.shutdown().await;
+
+    for context in 0..count {
+        // The broker has each when it gives the receipt.
+        let request = json!({"func_name": "add", "a": context});
+        peer.request(context, &request).await;
+    }
+    let host = broker.serve(reference::module().unwrap(), &topic).await;
+    let mut answers = Vec::new();
+    for _ in 0..count {
+        let answer = peer.receive().await;
+        let context = answer["properties"]["requestContext"].as_str().unwrap();
+        answers.push((context.parse().unwrap(), text(&answer)));
+    }
+    host.shutdown().await;
+    answers.sort_unstable();
+    answers
+}
+
+async fn what_came_while_the_module_was_away_is_answered(broker: &TestBroker) {
+    let answers = answers_after_absence(broker, "away", 1).await;
+    assert_eq!(answers, [(0, "2".to_owned())]);
+}
+
+async fn more_than_a_hundred_messages_at_once_are_answered(broker: &TestBroker) {
+    let answers = answers_after_absence(broker, "crowd", 150).await;
+    let expected: Vec<_> = (0..150).map(|a| (a, (a + 2).to_string())).collect();
+    assert_eq!(answers, expected);
+}
+
+/// Counts how often it runs.
+#[dasf::module(main = false)]
+mod counting {
+    use super::{AtomicUsize, Ordering};
+
+    static EMBEDDED: AtomicUsize = AtomicUsize::new(0);
+    static DJANGO: AtomicUsize = AtomicUsize::new(0);
+
+    #[dasf::function]
+    fn count(is_embedded: bool) -> usize {
+        let count = if is_embedded { &EMBEDDED } else { &DJANGO };
+        count.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
+async fn a_request_delivered_again_runs_once(broker: &TestBroker) {
+    let is_embedded = matches!(broker, TestBroker::Embedded(_));
+    let topic = broker.topic("again").await;
+    // The module's acknowledgements are lost with the connection on which they are sent.
+    let proxy = Proxy::start(&broker.url(), topic.as_str()).await;
+    let address = Address::websocket(&proxy.url()).unwrap();
+    let module = counting::module().unwrap();
+    let host = Host::start(module, &topic, address, HostOptions::default())
+        .await
+        .unwrap();
+    let client = counting::Client::builder()
+        .topic(topic.as_str())
+        .websocket(&broker.url())
+        .timeout(PATIENCE)
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(client.count(is_embedded).await.unwrap(), 1);
+    proxy.hold_acknowledgements();
+    assert_eq!(client.count(is_embedded).await.unwrap(), 2);
+    // The broker delivers that request again; the next one comes after it.
+    proxy.cut().await;
+    assert_eq!(client.count(is_embedded).await.unwrap(), 3);
+    assert_eq!(proxy.requests(), 4, "one of three is delivered twice");
+    host.shutdown().await;
+}
+
+/// The Django broker ends and comes back, with a module that listens and a client that waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn module_and_client_survive_a_restart_of_django() {
+    let database = fresh_database("restarted");
+    let start = {
+        let database = database.clone();
+        move |port| {
+            let database = database.clone();
+            tokio::task::spawn_blocking(move || Django::start(&database, port))
+        }
+    };
+    let django = start(0).await.unwrap();
+    let (port, url) = (django.port(), django.url());
+    let django = tokio::task::spawn_blocking(move || {
+        django.make_topic("restarted");
+        django
+    });
+    let django = django.await.unwrap();
+    let topic = "restarted".parse().unwrap();
+    let address = Address::websocket(&url).unwrap();
+    let module = reference::module().unwrap();
+    let host = Host::start(module, &topic, address, HostOptions::default())
+        .await
+        .unwrap();
+    let client = connect(&url, "restarted").await;
+    assert_eq!(client.add(1).await.unwrap(), 3);
+
+    drop(django);
+    let waiting = {
+        let client = client.clone();
+        tokio::spawn(async move { client.add(2).await })
+    };
+    let django = start(port).await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap(), 4);
+    assert_eq!(client.add(3).await.unwrap(), 5);
+    host.shutdown().await;
+    drop(django);
+}

@@ -1,0 +1,130 @@
+//! A connection that is lost at the worst moment.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Passes on what a module and a broker send each other, and can lose the acknowledgements.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    /// Whether what the reader of the topic sends is passed on.
+    passes: watch::Sender<bool>,
+    /// The connections that there are.
+    current: watch::Sender<Connections>,
+    /// What the broker sent to the reader of the topic.
+    delivered: Arc<Mutex<Vec<u8>>>,
+}
+
+/// Connections that are cut together.
+#[derive(Clone, Default)]
+struct Connections {
+    cut: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Proxy {
+    /// Stands between a broker's base URL and the reader of a topic.
+    pub(crate) async fn start(broker_url: &str, topic: &str) -> Self {
+        let broker = broker_url.trim_start_matches("ws://").split('/').next();
+        let broker = broker.unwrap().to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (passes, passing) = watch::channel(true);
+        let (current, connections) = watch::channel(Connections::default());
+        // A reader's path is the topic's with the name of the subscription.
+        let reader = format!("GET /ws/{topic}/");
+        let delivered = Arc::<Mutex<Vec<u8>>>::default();
+        let record = Arc::clone(&delivered);
+        tokio::spawn(async move {
+            while let Ok((module, _)) = listener.accept().await {
+                let broker = TcpStream::connect(broker.clone()).await.unwrap();
+                let (reader, record) = (reader.clone(), Arc::clone(&record));
+                let connection = pass(module, broker, reader, passing.clone(), record);
+                let Connections { cut, tasks } = connections.borrow().clone();
+                tasks.spawn(async move { cut.run_until_cancelled(connection).await });
+            }
+        });
+        Self {
+            address,
+            passes,
+            current,
+            delivered,
+        }
+    }
+
+    /// How many requests the broker sent to the reader of the topic.
+    pub(crate) fn requests(&self) -> usize {
+        let delivered = self.delivered.lock().unwrap();
+        // Frames of a broker are not masked; brokers differ in the blank behind the colon.
+        let text = String::from_utf8_lossy(&delivered).replace(": ", ":");
+        text.matches(r#""messageType":"request""#).count()
+    }
+
+    /// The base URL for the module.
+    pub(crate) fn url(&self) -> String {
+        format!("ws://{}/ws", self.address)
+    }
+
+    /// Keeps what the reader of the topic sends from now on.
+    pub(crate) fn hold_acknowledgements(&self) {
+        self.passes.send_replace(false);
+    }
+
+    /// Cuts all connections, with what was kept. New ones pass everything on.
+    pub(crate) async fn cut(&self) {
+        let Connections { cut, tasks } = self.current.send_replace(Connections::default());
+        cut.cancel();
+        tasks.close();
+        tasks.wait().await;
+        self.passes.send_replace(true);
+    }
+}
+
+async fn pass(
+    mut module: TcpStream,
+    mut broker: TcpStream,
+    reader: String,
+    mut passing: watch::Receiver<bool>,
+    delivered: Arc<Mutex<Vec<u8>>>,
+) {
+    let (mut from_module, mut to_module) = module.split();
+    let (mut from_broker, mut to_broker) = broker.split();
+    let mut buffer = vec![0; 64 << 10];
+    let Ok(size) = from_module.read(&mut buffer).await else {
+        return;
+    };
+    let is_reader = buffer.starts_with(reader.as_bytes());
+    if to_broker.write_all(&buffer[..size]).await.is_err() {
+        return;
+    }
+    let upstream = async {
+        while let Ok(size @ 1..) = from_module.read(&mut buffer).await {
+            if is_reader && passing.wait_for(|passes| *passes).await.is_err() {
+                return;
+            }
+            if to_broker.write_all(&buffer[..size]).await.is_err() {
+                return;
+            }
+        }
+    };
+    let downstream = async {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(size @ 1..) = from_broker.read(&mut buffer).await {
+            if is_reader {
+                delivered.lock().unwrap().extend_from_slice(&buffer[..size]);
+            }
+            if to_module.write_all(&buffer[..size]).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = upstream => {}
+        () = downstream => {}
+    }
+}
