@@ -132,6 +132,8 @@ impl Django {
     /// listens.
     pub(crate) fn start(database: &Path, port: u16) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/django");
+        // The broker tells there of every connection to a topic that is not there any more.
+        let log = database.with_extension("log");
         let mut child = Command::new(python::interpreter())
             .arg("serve.py")
             .arg(database)
@@ -141,15 +143,15 @@ impl Django {
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
         let input = child.stdin.take().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
-        let ready = serde_json::from_str(&line).unwrap_or_else(|_| {
-            panic!("the Django broker did not start; its standard error says why")
-        });
+        let ready = serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("the Django broker did not start: see {}", log.display()));
         Self {
             child,
             lines: Mutex::new((input, output)),

@@ -6,6 +6,7 @@
 mod access;
 mod brokers;
 mod delivery;
+mod fixtures;
 mod proxy;
 mod python;
 mod rust;

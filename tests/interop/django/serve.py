@@ -15,22 +15,15 @@ DATABASE, PORT = sys.argv[1], sys.argv[2]
 os.environ["DASF_TEST_DATABASE"] = DATABASE
 os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
 
-import django  # noqa: E402
-
-django.setup()
-
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from asgi import application  # noqa: E402
 from daphne.server import Server  # noqa: E402
 from django.contrib.auth.models import Permission, User  # noqa: E402
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
-from django.core.asgi import get_asgi_application  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from guardian.shortcuts import get_anonymous_user  # noqa: E402
 from rest_framework.authtoken.models import Token  # noqa: E402
 
-import dasf_broker.routing  # noqa: E402
 from dasf_broker.models import BrokerTopic  # noqa: E402
-from dasf_broker.token_auth_middleware import TokenAuthMiddlewareStack  # noqa: E402
 
 # Who may do what with the topic `private`.
 USERS = {"producer": {"producer": "producer"}, "consumer": {"consumer": "consumer"}, "nobody": {}}
@@ -66,21 +59,13 @@ def obey():
 def main():
     tokens = prepare()
     threading.Thread(target=obey, daemon=True).start()
-    application = ProtocolTypeRouter(
-        {
-            "http": ASGIStaticFilesHandler(get_asgi_application()),
-            "websocket": TokenAuthMiddlewareStack(
-                URLRouter(dasf_broker.routing.websocket_urlpatterns)
-            ),
-        }
-    )
 
     def ready():
         port = server.listening_addresses[0][1]
         print(json.dumps({"port": port, "tokens": tokens}), flush=True)
 
     server = Server(
-        application=application,
+        application=ASGIStaticFilesHandler(application),
         endpoints=[f"tcp:port={PORT}:interface=127.0.0.1"],
         ready_callable=ready,
         signal_handlers=False,

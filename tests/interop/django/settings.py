@@ -33,12 +33,14 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ["DASF_TEST_DATABASE"],
+        "TEST": {"NAME": os.environ["DASF_TEST_DATABASE"] + ".test"},
         # Several threads write; they wait for each other instead of failing.
         "OPTIONS": {"timeout": 30, "transaction_mode": "IMMEDIATE"},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "urls"
+ASGI_APPLICATION = "asgi.application"
 STATIC_URL = "/static/"
 USE_TZ = True
 TEMPLATES = [

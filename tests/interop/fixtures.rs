@@ -1,0 +1,52 @@
+//! The fixtures of `dasf_broker.tests`, by which users of the Django broker test their modules.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::brokers::fresh_database;
+use crate::python;
+
+/// The program of the module `reference`, built if need be.
+fn reference() -> PathBuf {
+    let built = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--locked",
+            "--quiet",
+            "-p",
+            "dasf-examples",
+            "--bin",
+            "reference",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(built.success(), "cargo build: {built}");
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("debug/reference")
+}
+
+#[test]
+fn a_rust_module_passes_under_the_broker_s_own_fixtures() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/django");
+    let output = Command::new(python::interpreter())
+        .args([
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--ds=settings",
+        ])
+        .arg("test_fixtures.py")
+        .current_dir(folder)
+        .env("DASF_TEST_DATABASE", fresh_database("fixtures"))
+        .env("DASF_TEST_MODULE", reference())
+        .env("PYTHONPATH", ".")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}{errors}");
+    assert!(printed.contains("3 passed"), "{printed}");
+}
