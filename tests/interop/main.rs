@@ -6,6 +6,7 @@
 mod access;
 mod brokers;
 mod delivery;
+mod differential;
 mod fixtures;
 mod proxy;
 mod python;
