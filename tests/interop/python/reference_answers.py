@@ -1,7 +1,8 @@
 """Answer requests with the reference module, as it does when it listens.
 
-Each line of the standard input is the payload of a request, as a JSON text. For each a line is printed:
-the frame of the answer, without what reports the progress, or null where the module sends none.
+Each line of the standard input is the payload of a request, as a JSON text. For each a line is
+printed: the frame of the answer, without what reports the progress, or null where the module sends
+none.
 """
 
 import json
@@ -51,7 +52,9 @@ def answer(consumer, payload):
     except Exception as error:
         print(f"{type(error).__name__}: {error}"[:200], file=sys.stderr)
     producer = consumer.producers.pop("answers", Producer())
-    outcomes = [frame for frame in producer.frames if frame["properties"]["messageType"] == "response"]
+    outcomes = [
+        frame for frame in producer.frames if frame["properties"]["messageType"] == "response"
+    ]
     assert len(outcomes) <= 1, outcomes
     return outcomes[0] if outcomes else None
 
