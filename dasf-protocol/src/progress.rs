@@ -35,7 +35,7 @@ pub struct Report {
     /// What this step does, in words.
     pub step_message: String,
     /// How many steps there are below; never 0 at the root, by which the web page divides.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "steps")]
     pub steps: u64,
     /// The steps below.
     #[serde(default)]
@@ -43,6 +43,12 @@ pub struct Report {
     /// Selects the kind of report.
     #[serde(default)]
     pub report_type: ReportType,
+}
+
+/// A number of steps. A caller may send less than none: the schema, which is Python's, allows it.
+fn steps<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let steps = i64::deserialize(deserializer)?;
+    Ok(u64::try_from(steps).unwrap_or(0))
 }
 
 fn root_id() -> String {
@@ -242,6 +248,13 @@ mod tests {
         let report: Report =
             serde_json::from_str(r#"{"step_message": "working", "steps": 2}"#).unwrap();
         assert_eq!(report, Report::new("root", "working", 2));
+    }
+
+    #[test]
+    fn less_than_no_steps_are_none() {
+        let report: Report =
+            serde_json::from_str(r#"{"step_message": "working", "steps": -1}"#).unwrap();
+        assert_eq!(report.steps, 0);
     }
 
     #[test]

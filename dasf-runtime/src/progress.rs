@@ -207,9 +207,10 @@ impl Node {
         if self.folded > 0 {
             let scaled = u128::from(wire.steps) * u128::from(kept);
             let scaled = scaled.div_ceil(u128::from(kept + self.folded));
-            let scaled = u64::try_from(scaled).unwrap_or(u64::MAX);
-            wire.steps = scaled.max(children.len() as u64);
+            wire.steps = u64::try_from(scaled).unwrap_or(u64::MAX);
         }
+        // A reader divides what is over by what was announced: never more than a whole.
+        wire.steps = wire.steps.max(children.len() as u64);
         wire.children = children;
         wire
     }

@@ -232,7 +232,8 @@ fn return_schema<'a>(api: &'a Value, request: &Value) -> &'a Value {
         let mut members = list.as_array().unwrap().iter();
         members.find(|member| member["name"] == *name).unwrap()
     };
-    let function = match request.get("class_name") {
+    let is_method = request["function"].is_object();
+    let function = match request.get("class_name").filter(|_| is_method) {
         Some(class) => {
             let class = find(&api["classes"], class);
             find(&class["methods"], &request["function"]["func_name"])

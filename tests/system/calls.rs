@@ -8,6 +8,7 @@ use dasf::protocol::Status;
 use dasf::protocol::progress::Report;
 use dasf::{Address, CallError, FailureKind, Host, HostOptions};
 use dasf_examples::reference::{self, Lang, Point};
+use serde_json::json;
 
 use crate::support::{both_styles, broker};
 
@@ -194,4 +195,32 @@ fn a_blocking_client_calls_without_asynchronous_code() {
     let blocking = runtime.spawn_blocking(move || client.add(1).send());
     assert_eq!(runtime.block_on(blocking).unwrap().unwrap(), 3);
     runtime.block_on(host.shutdown());
+}
+
+/// The web page sends the report that the schema of reports gives as a default, with no steps.
+#[tokio::test]
+async fn a_report_without_steps_has_those_of_the_function() {
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let sink = {
+        let steps = Arc::clone(&steps);
+        dasf::ReportSink::new(10_000, move |_, json| {
+            let report: Report = serde_json::from_slice(&json).unwrap();
+            steps
+                .lock()
+                .unwrap()
+                .push((report.steps, report.children.len()));
+            true
+        })
+    };
+    let request =
+        json!({"func_name": "slow", "n": 4, "reporter": {"step_message": "x", "steps": 0}});
+    let module = reference::module().unwrap();
+    let outcome = module
+        .call_value(request, dasf::Context::local(), Some(sink))
+        .await;
+    assert_eq!(outcome.unwrap().as_json(), r#""done""#);
+    let steps = steps.lock().unwrap();
+    assert_eq!(steps.first(), Some(&(3, 0)));
+    // More steps than were announced are as many as there are.
+    assert_eq!(steps.last(), Some(&(4, 4)));
 }

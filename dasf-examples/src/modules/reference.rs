@@ -17,7 +17,7 @@ pub mod reference {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use chrono::{DateTime, FixedOffset, TimeDelta};
+    use chrono::{DateTime, Datelike, FixedOffset, TimeDelta};
     use dasf::ProgressReport;
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
@@ -143,7 +143,9 @@ pub mod reference {
     /// When there is no day after.
     #[dasf::function]
     pub fn when(t: DateTime<FixedOffset>) -> Result<DateTime<FixedOffset>, String> {
+        // A year of more than four digits has no text that callers read.
         t.checked_add_signed(TimeDelta::days(1))
+            .filter(|day| day.year() <= 9999)
             .ok_or_else(|| format!("there is no day after {t}"))
     }
 

@@ -92,11 +92,15 @@ impl Invocation {
     pub fn take_report(
         &mut self,
         name: &'static str,
-        default: impl FnOnce() -> ProgressReport,
+        default: impl Fn() -> ProgressReport,
     ) -> Result<ProgressReport, Failure> {
-        let report = self
+        let mut report = self
             .arguments
             .take_or(name, read::read, || default().to_wire())?;
+        if report.steps == 0 {
+            // The web page's form sends the schema's default of a report, not the argument's.
+            report.steps = default().to_wire().steps;
+        }
         Ok(match self.report.take() {
             Some(sink) => sink.open(report),
             None => ProgressReport::detached(report),
@@ -278,6 +282,11 @@ impl Module {
         self.find(decode_request(payload)?)
     }
 
+    fn has_class(&self, name: &Value) -> bool {
+        name.as_str()
+            .is_some_and(|name| self.classes.contains_key(name))
+    }
+
     /// Finds the function that a request names, and checks the request against its schema.
     fn find(&self, request: Value) -> Result<Target<'_>, Failure> {
         let Value::Object(mut request) = request else {
@@ -285,7 +294,14 @@ impl Module {
                 "a request is a JSON object with a func_name or a class_name",
             ));
         };
-        match (request.get("class_name"), request.get("func_name")) {
+        // A request that names a class and a function is what its form says: a method's call is an
+        // object under `function`. What the schema does not know beside that is ignored.
+        let is_function = request.get("func_name").is_some_and(Value::is_string);
+        let is_method = request.get("function").is_some_and(Value::is_object);
+        let class_name = request
+            .get("class_name")
+            .filter(|name| !is_function || (is_method && self.has_class(name)));
+        match (class_name, request.get("func_name")) {
             (Some(Value::String(name)), _) => {
                 let Some((&name, class)) = self.classes.get_key_value(name.as_str()) else {
                     return Err(unknown("class", name, self.classes.keys()));

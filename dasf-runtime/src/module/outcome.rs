@@ -78,10 +78,11 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.prefix())?;
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
+        match self.kind {
+            FailureKind::Overflow => Ok(()),
+            // Python writes the colon even where nothing follows.
+            _ => write!(f, ": {}", self.message),
         }
-        Ok(())
     }
 }
 

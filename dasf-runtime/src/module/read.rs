@@ -62,11 +62,13 @@ pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
 
 /// A number written with a fraction that is zero, as an integer.
 fn whole(value: &Value) -> Option<i64> {
-    /// Up to here every integer has a float of its own, so that nothing is rounded.
-    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    /// The first float that is too large for an `i64`. Its negative would fit, but is what an
+    /// integer below all of 64 bits was read as.
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     let number = value.as_f64().filter(|_| value.is_f64())?;
-    #[allow(clippy::cast_possible_truncation)] // whole, and within the limit
-    (number.fract() == 0.0 && number.abs() <= LIMIT).then_some(number as i64)
+    let fits = number.abs() < LIMIT;
+    #[allow(clippy::cast_possible_truncation)] // whole, and within the limits
+    (number.fract() == 0.0 && fits).then_some(number as i64)
 }
 
 fn holds_whole_float(value: &Value) -> bool {
