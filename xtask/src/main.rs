@@ -3,6 +3,7 @@
 //! It is compiled before anything else, so it uses the standard library only.
 
 mod bench;
+mod browser;
 mod build_times;
 mod output;
 mod python;
@@ -23,6 +24,7 @@ Commands:
   build-times [--runs N]
                        Measure how long a service takes to compile, beside one of jsonrpsee's; N changes [default: 5]
   python               Provide the Python environment of the tests against Python, in target/python
+  browser              Provide Chromium and what drives it for the tests of web pages, in target/web
 
 Options:
   -h, --help           Print this help";
@@ -35,6 +37,7 @@ enum Command {
     Bench { seconds: u32 },
     BuildTimes { runs: u32 },
     Python,
+    Browser,
 }
 
 impl Command {
@@ -44,6 +47,7 @@ impl Command {
             ["-h" | "--help" | "help"] | [_, "-h" | "--help"] => Ok(Self::Help),
             ["test"] => Ok(Self::Test),
             ["python"] => Ok(Self::Python),
+            ["browser"] => Ok(Self::Browser),
             ["bench"] => Ok(Self::Bench { seconds: 5 }),
             ["bench", "--seconds", seconds] => Ok(Self::Bench {
                 seconds: above_zero("--seconds", seconds)?,
@@ -52,7 +56,7 @@ impl Command {
             ["build-times", "--runs", runs] => Ok(Self::BuildTimes {
                 runs: above_zero("--runs", runs)?,
             }),
-            ["test" | "bench" | "build-times" | "python", ..] => {
+            ["test" | "bench" | "build-times" | "python" | "browser", ..] => {
                 Err(format!("`{}` is no usage", arguments.join(" ")))
             }
             [command, ..] => Err(format!("no command `{command}`")),
@@ -82,6 +86,10 @@ impl Command {
             }
             Self::Python => {
                 python::provide(&steps::root())?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Browser => {
+                browser::provide(&steps::root())?;
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -123,6 +131,7 @@ mod tests {
     fn commands_are_read() {
         assert_eq!(parse("test"), Ok(Command::Test));
         assert_eq!(parse("python"), Ok(Command::Python));
+        assert_eq!(parse("browser"), Ok(Command::Browser));
         assert_eq!(parse("bench"), Ok(Command::Bench { seconds: 5 }));
         assert_eq!(
             parse("bench --seconds 2"),

@@ -1,10 +1,11 @@
 //! The Python environment of the tests against Python peers.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use crate::steps;
 
 /// The packages, each with its version.
 const REQUIREMENTS: &str = "tests/interop/requirements.txt";
@@ -25,21 +26,16 @@ pub(crate) fn provide(root: &Path) -> io::Result<()> {
         fs::remove_dir_all(&environment)?;
     }
     can_make_environments("python3")?;
-    run(
-        "python3",
-        [OsStr::new("-m"), OsStr::new("venv"), environment.as_ref()],
+    steps::succeed(
+        Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(&environment),
     )?;
-    run(
-        environment.join("bin/python"),
-        [
-            OsStr::new("-m"),
-            OsStr::new("pip"),
-            OsStr::new("install"),
-            OsStr::new("--quiet"),
-            OsStr::new("--disable-pip-version-check"),
-            OsStr::new("--requirement"),
-            requirements.as_ref(),
-        ],
+    steps::succeed(
+        Command::new(environment.join("bin/python"))
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(["--disable-pip-version-check", "--requirement"])
+            .arg(&requirements),
     )?;
     // Last, so that an environment that is not complete is made again.
     fs::write(stamp, wanted)
@@ -61,19 +57,6 @@ fn can_make_environments(python: &str) -> io::Result<()> {
             "cannot start {python}: {error}; install the Debian packages `python3` and \
              `python3-venv`"
         ))),
-    }
-}
-
-fn run(
-    program: impl AsRef<OsStr>,
-    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
-) -> io::Result<()> {
-    let mut command = Command::new(program);
-    let status = command.args(arguments).stdin(Stdio::null()).status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!("{command:?}: {status}")))
     }
 }
 

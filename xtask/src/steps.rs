@@ -18,6 +18,16 @@ pub(crate) fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
+/// Runs a command that has nothing to read, and reports where it fails.
+pub(crate) fn succeed(command: &mut Command) -> io::Result<()> {
+    let status = command.stdin(Stdio::null()).status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("{command:?}: {status}")))
+    }
+}
+
 /// How a step adds to the sum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {

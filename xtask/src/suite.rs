@@ -5,6 +5,7 @@ use crate::steps::Step;
 /// The steps, in the order in which they run.
 pub(crate) const STEPS: &[Step] = &[
     Step::check("python", &["cargo", "xtask", "python"]),
+    Step::check("browser", &["cargo", "xtask", "browser"]),
     Step::check("fmt", &["cargo", "fmt", "--all", "--check"]),
     Step::check(
         "clippy",
