@@ -11,6 +11,7 @@ use dasf::protocol::Topic;
 use dasf::{Address, Host, HostOptions, Module};
 use dasf_broker::Broker;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::python;
 
@@ -173,12 +174,24 @@ impl Django {
 
     /// Makes a topic that everybody may use.
     pub(crate) fn make_topic(&self, name: &str) {
+        assert_eq!(self.ask("topic", name), Value::Null);
+    }
+
+    /// What the broker's database says of the module that listens to a topic.
+    pub(crate) fn api_info(&self, topic: &str) -> Value {
+        self.ask("api_info", topic)
+    }
+
+    /// Has `serve.py` obey a command.
+    fn ask(&self, command: &str, topic: &str) -> Value {
         let mut lines = self.lines.lock().unwrap();
         let (input, output) = &mut *lines;
-        writeln!(input, "{name}").unwrap();
+        writeln!(input, "{command} {topic}").unwrap();
         let mut answer = String::new();
         output.read_line(&mut answer).unwrap();
-        assert_eq!(answer.trim(), "made");
+        serde_json::from_str(&answer).unwrap_or_else(|_| {
+            panic!("the Django broker did not {command}; its standard error says why")
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! The project against peers that are not its own. `cargo xtask python` provides the Python ones.
+//! The project against peers that are not its own. `cargo xtask python` provides the Python ones,
+//! and `cargo xtask browser` the browser.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -15,4 +16,5 @@ mod rust;
 #[allow(dead_code)]
 #[path = "../system/support.rs"]
 mod support;
+mod web;
 mod xarray;

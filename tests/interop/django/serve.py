@@ -2,14 +2,17 @@
 
 The arguments are the file of the database, which is made when it is not there, and the port, 0 for
 a free one. When the broker listens, one line of JSON on the standard output says where, and which
-tokens it knows. Each line of the standard input makes a topic of that name which everybody may use,
-and is answered by a line.
+tokens it knows. Each line of the standard input is a command, and is answered by a line of JSON:
+
+topic NAME      make a topic of that name which everybody may use; null
+api_info NAME   what the broker knows of the module that listens to the topic; {} for nothing
 """
 
 import json
 import os
 import sys
 import threading
+import traceback
 
 DATABASE, PORT = sys.argv[1], sys.argv[2]
 os.environ["DASF_TEST_DATABASE"] = DATABASE
@@ -49,10 +52,26 @@ def prepare():
     return tokens
 
 
+def make_topic(name):
+    call_command("dasf_topic", name, new=True, anonymous=True)
+
+
+def api_info(name):
+    return BrokerTopic.objects.get(slug=name).api_info
+
+
+COMMANDS = {"topic": make_topic, "api_info": api_info}
+
+
 def obey():
-    for line in sys.stdin:
-        call_command("dasf_topic", line.strip(), new=True, anonymous=True)
-        print("made", flush=True)
+    try:
+        for line in sys.stdin:
+            command, name = line.split()
+            print(json.dumps(COMMANDS[command](name)), flush=True)
+    except Exception:
+        # Nobody would answer the next command.
+        traceback.print_exc()
+        os._exit(1)
     os._exit(0)
 
 
