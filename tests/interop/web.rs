@@ -95,6 +95,10 @@ async fn the_web_component(broker: &TestBroker) {
         invalid.starts_with("Error: error validating request: "),
         "{invalid}"
     );
+    assert_eq!(seen["hello"], output("Hallo Ada"));
+    assert_eq!(seen["when"], output("2028-02-29T12:30:00Z"));
+    assert_eq!(seen["area"], "\"root\":{2 items\n\"n\":int2\n\"s\":int1\n}");
+    assert_eq!(seen["greet_untouched"], output("Hi Ada"));
     assert_eq!(seen["greet"], output("Grüß Gott Ada"));
     assert_eq!(seen["slow"], output("done"));
     assert_eq!(seen["steps"], json!(["step 0", "step 1", "step 2"]));

@@ -62,8 +62,9 @@ export async function withBrowser(html, use) {
   }
   const server = await servePages(html);
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  const viewport = { width: 1200, height: 900 };
   try {
-    const page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+    const page = await browser.newPage({ viewport, timezoneId: 'UTC' });
     await use(page, `http://127.0.0.1:${server.address().port}/`);
   } finally {
     await browser.close();

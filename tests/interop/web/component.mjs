@@ -64,6 +64,15 @@ await withBrowser(html, async (page, ownPages) => {
     return { caption, value: JSON.parse(await output.innerText()) };
   }
 
+  /** Like `call`, for a result that is an object or an array; returns the text of its view. */
+  async function callForView(fields) {
+    await fill(fields);
+    await submit();
+    const view = component.locator('.react-json-view');
+    await view.waitFor();
+    return view.innerText();
+  }
+
   /** Keeps a picture of the page, with what still moves in its last place. */
   async function picture(name) {
     const path = `${wanted.screenshots}-${name}.png`;
@@ -113,6 +122,30 @@ await withBrowser(html, async (page, ownPages) => {
 
   await open('fail');
   say({ fail: await call({ msg: 'no such dataset' }) });
+  await back();
+
+  await open('hello');
+  await component.getByRole('combobox').click();
+  await page.getByRole('option', { name: 'de' }).click();
+  say({ hello: await call({ name: 'Ada' }) });
+  await back();
+
+  await open('when');
+  say({ when: await call({ t: '2028-02-28T12:30' }) });
+  await back();
+
+  await open('area');
+  for (const index of [0, 1]) {
+    await component.getByRole('button', { name: 'Add Item' }).click();
+    await fill({ [`points_${index}_x`]: '0.5' });
+  }
+  say({ area: await callForView({}) });
+  await back();
+
+  await open('Greeter');
+  await open('greet');
+  // With the constructor's form as it came.
+  say({ greet_untouched: await call({ name: 'Ada' }) });
   await back();
 
   await open('Greeter');
