@@ -12,7 +12,7 @@ const PACKAGES = join(TARGET, 'web/node_modules');
 const { chromium } = createRequire(join(TARGET, 'web/'))('playwright-core');
 
 /** How long a script may take, for what waits in a page without an end of its own. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 
 /** What the Rust test wants of this script. */
 export const wanted = JSON.parse(process.argv[2]);

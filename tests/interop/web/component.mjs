@@ -156,11 +156,11 @@ await withBrowser(html, async (page, ownPages) => {
 
   await open('slow');
   await watchProgress();
-  say({ slow: await call({ n: '3' }) });
+  say({ slow: await call({ n: '8' }) });
   say({ progress: await progress() });
   await component.getByRole('button', { name: 'Show details' }).click();
   const steps = component.locator('.MuiPaper-elevation3');
-  await steps.nth(2).waitFor();
+  await steps.nth(7).waitFor();
   say({ steps: await steps.allInnerTexts() });
   await picture('progress');
   await back();
