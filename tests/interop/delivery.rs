@@ -8,8 +8,8 @@ use dasf_examples::reference;
 use serde_json::json;
 
 use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
+use crate::by_hand::{Peer, text};
 use crate::proxy::Proxy;
-use crate::support::{Peer, text};
 
 on_every_broker!(
     what_came_while_the_module_was_away_is_answered,

@@ -15,6 +15,6 @@ mod rust;
 // What the tests of the whole system use besides is not used here.
 #[allow(dead_code)]
 #[path = "../system/support.rs"]
-mod support;
+mod by_hand;
 mod web;
 mod xarray;
