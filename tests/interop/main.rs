@@ -6,15 +6,18 @@
 
 mod access;
 mod brokers;
+// What the tests of the whole system use besides is not used here.
+#[allow(dead_code)]
+#[path = "../system/support.rs"]
+mod by_hand;
 mod delivery;
 mod differential;
 mod fixtures;
 mod proxy;
 mod python;
+mod python_caller;
+mod python_module;
 mod rust;
-// What the tests of the whole system use besides is not used here.
-#[allow(dead_code)]
-#[path = "../system/support.rs"]
-mod by_hand;
+mod support;
 mod web;
 mod xarray;

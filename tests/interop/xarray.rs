@@ -1,17 +1,17 @@
 //! Arrays and datasets, between Rust and xarray.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use dasf::netcdf::ndarray::{Array, Array2, array};
 use dasf::netcdf::{Attribute, DataArray, Dataset, NetcdfError, Values, Variable};
-use dasf::{Address, CallError, Caller, Host, HostOptions};
+use dasf::{Address, CallError, Host, HostOptions};
 use dasf_broker::Broker;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::python;
+use crate::support::until_it_listens;
 
 fn day(year: i32, month: u32, day: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(year, month, day).unwrap()
@@ -428,16 +428,4 @@ async fn a_rust_client_calls_a_python_module_with_arrays() {
         matches!(error, CallError::RequestTooLarge { .. }),
         "{error}"
     );
-}
-
-/// Python takes a while to start, and a module does not say when it listens.
-async fn until_it_listens(module: &mut python::Server, caller: &Caller) {
-    for _ in 0..60 {
-        module.check();
-        let ping = tokio::time::timeout(Duration::from_secs(1), caller.ping());
-        if let Ok(answer) = ping.await {
-            return answer.unwrap();
-        }
-    }
-    panic!("the module does not listen");
 }

@@ -1,0 +1,280 @@
+//! A Rust client and the Python reference module, as demessaging serves it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use dasf::protocol::progress::Report;
+use dasf::protocol::{Status, Topic, payload};
+use dasf::{CallError, FailureKind};
+use dasf_examples::reference::{self, Lang, Point};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::brokers::{TestBroker, on_every_broker};
+use crate::python;
+use crate::support::{connect, until_it_listens};
+
+on_every_broker!(
+    every_kind_of_call_is_answered,
+    errors_are_of_their_kind,
+    reports_arrive_as_they_change,
+    large_results_arrive_and_large_requests_are_not_sent,
+    what_the_queue_has_no_place_for_is_rejected,
+    a_blocking_client_calls,
+    the_module_describes_itself,
+);
+
+/// The module with a client of it; it ends when this is dropped.
+struct Served {
+    client: reference::Client,
+    topic: Topic,
+    _module: python::Server,
+}
+
+/// For tests that provoke errors, each of which Python would write to the log.
+const QUIET: &[&str] = &["--log-level", "50"];
+
+async fn serve(broker: &TestBroker, options: &[&str]) -> Served {
+    let topic = broker.topic("py-module").await;
+    let url = broker.url();
+    let arguments = ["-t", topic.as_str(), "--websocket-url", &url];
+    let arguments = [&arguments[..], options, &["listen"]].concat();
+    let mut module = python::serve("reference_module.py", &arguments);
+    let client = connect(broker, &topic).await;
+    until_it_listens(&mut module, client.caller()).await;
+    Served {
+        client,
+        topic,
+        _module: module,
+    }
+}
+
+async fn every_kind_of_call_is_answered(broker: &TestBroker) {
+    let Served { client, .. } = &serve(broker, &[]).await;
+    assert_eq!(client.add(3).await.unwrap(), 5);
+    assert_eq!(client.add(3).b(-4).await.unwrap(), -1);
+    assert_eq!(client.hello("Ada").await.unwrap(), "Hello Ada");
+    let hallo = client.hello("Ada").lang(Lang::De).await.unwrap();
+    assert_eq!(hallo, "Hallo Ada");
+    assert!((client.sqrt(2.25).await.unwrap() - 1.5).abs() < 1e-12);
+
+    let points = [Point { x: 1.0, y: 2.5 }, Point { x: -1.0, y: 0.0 }];
+    let area = |n: f64, s: f64| BTreeMap::from([("n".to_owned(), n), ("s".to_owned(), s)]);
+    assert_eq!(client.area(&points).await.unwrap(), area(2.0, 1.0));
+    let scaled = client.area(&points).scale(0.5).await.unwrap();
+    assert_eq!(scaled, area(2.0, 0.5));
+    let null = client.area(&[]).scale(None).await.unwrap();
+    assert_eq!(null, area(0.0, 1.0));
+
+    for text in [
+        "",
+        "Grüße, ä 世 🌍 \u{0} \"\\",
+        "\u{7f}\u{80}\u{2028}\u{10ffff}",
+    ] {
+        assert_eq!(client.echo(text).await.unwrap(), text);
+    }
+    let time = |text| DateTime::parse_from_rfc3339(text).unwrap();
+    for (before, after) in [
+        ("2020-02-28T12:30:00+02:00", "2020-02-29T12:30:00+02:00"),
+        ("2019-12-31T23:59:59.123456Z", "2020-01-01T23:59:59.123456Z"),
+    ] {
+        let next = client.when(time(before)).await.unwrap();
+        // With its offset, which the comparison of two times leaves out.
+        assert_eq!(next.to_rfc3339(), time(after).to_rfc3339());
+    }
+    client.none().await.unwrap();
+
+    let greeter = client.greeter().greeting("Yo");
+    assert_eq!(greeter.greet("世").await.unwrap(), "Yo 世");
+    assert_eq!(greeter.twice("Bob").await.unwrap(), ["Yo Bob", "Yo Bob"]);
+    assert_eq!(greeter.twice("Bob").times(1).await.unwrap(), ["Yo Bob"]);
+    assert_eq!(client.greeter().greet("Ada").await.unwrap(), "Hi Ada");
+
+    let calls = (0..50).map(|a| client.add(a).b(a).into_future());
+    let sums = futures_util::future::join_all(calls).await;
+    for (a, sum) in (0..50).zip(sums) {
+        assert_eq!(sum.unwrap(), 2 * a);
+    }
+}
+
+/// The kind and the message of a failure that the module answered.
+fn failure<T: std::fmt::Debug>(result: Result<T, CallError>) -> (FailureKind, String) {
+    match result {
+        Err(CallError::Module(failure)) => (failure.kind().unwrap(), failure.message().to_owned()),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn errors_are_of_their_kind(broker: &TestBroker) {
+    let Served { client, .. } = &serve(broker, QUIET).await;
+    for text in ["boom", "ä 世 🌍", ""] {
+        let failed = failure(client.fail(text).await);
+        assert_eq!(failed, (FailureKind::Execution, text.to_owned()));
+    }
+    // Python's years have four digits.
+    let (kind, _) = failure(client.when(DateTime::<Utc>::MAX_UTC.into()).await);
+    assert_eq!(kind, FailureKind::Validation);
+
+    // pydantic compares the request with every member, and tells why it is none of them.
+    let (kind, message) = failure(client.sqrt(-1.0).await);
+    assert_eq!(kind, FailureKind::Validation);
+    let title = "16 validation errors for __main__\n";
+    assert!(message.starts_with(title), "{message}");
+    let reason = "FuncSqrt.a\n  Input should be greater than 0 [type=greater_than, \
+                  input_value=-1.0, input_type=float]\n";
+    assert!(message.contains(reason), "{message}");
+
+    let stranger = client.caller().call(&json!({"func_name": "stranger"}));
+    let (kind, message) = failure(stranger.await);
+    assert_eq!(kind, FailureKind::Validation);
+    let reason = "FuncAdd.func_name\n  Input should be 'add'";
+    assert!(message.contains(reason), "{message}");
+    // Python serves on.
+    assert_eq!(client.add(1).await.unwrap(), 3);
+}
+
+/// A report as Python sends it.
+fn node(message: &str, status: Status, steps: u64, children: &[Report]) -> Report {
+    let mut report = Report::new("root", message, steps);
+    report.status = status;
+    report.children = children.to_vec();
+    report
+}
+
+async fn reports_arrive_as_they_change(broker: &TestBroker) {
+    let Served { client, .. } = &serve(broker, &[]).await;
+    let (running, success) = (Status::Running, Status::Success);
+    let step = |number, status| node(&format!("step {number}"), status, 0, &[]);
+    let root = |status, steps: &[Report]| node("working", status, 3, steps);
+    let expected = [
+        root(running, &[]),
+        root(running, &[step(0, running)]),
+        root(running, &[step(0, success)]),
+        root(running, &[step(0, success), step(1, running)]),
+        root(running, &[step(0, success), step(1, success)]),
+        root(success, &[step(0, success), step(1, success)]),
+    ];
+    // The second call begins anew, although Python's default is one object.
+    for _ in 0..2 {
+        let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
+        let seen = Arc::clone(&reports);
+        let slow = client
+            .slow()
+            .n(2)
+            .on_progress(move |report| seen.lock().unwrap().push(report.clone()));
+        assert_eq!(slow.await.unwrap(), "done");
+        assert_eq!(*reports.lock().unwrap(), expected);
+    }
+    // Without anybody to look at the reports.
+    assert_eq!(client.slow().await.unwrap(), "done");
+}
+
+async fn large_results_arrive_and_large_requests_are_not_sent(broker: &TestBroker) {
+    // Fragments of one size and of another.
+    for options in [&[][..], &["--max_payload_size", "700000"]] {
+        let Served { client, topic, .. } = &serve(broker, options).await;
+        let part = "0123456789".repeat(10_000);
+        let parts = client.greeter().greeting("Yo").twice(&part).times(50);
+        let parts = parts.await.unwrap();
+        assert_eq!(parts.len(), 50);
+        assert!(parts.iter().all(|found| *found == format!("Yo {part}")));
+        // In one frame, there and back.
+        let whole = "x".repeat(500_000);
+        assert!(client.echo(&*whole).await.unwrap() == whole);
+
+        let url = format!("{}/{topic}/witness", broker.url());
+        let (mut witness, _) = connect_async(url).await.unwrap();
+        let error = client.echo("x".repeat(800_000)).await.unwrap_err();
+        assert!(
+            matches!(error, CallError::RequestTooLarge { size: 800_030, .. }),
+            "{error:?}"
+        );
+        assert_eq!(client.add(1).await.unwrap(), 3);
+        // The large one is not among what anybody sees until the one after it.
+        let next = json!({"func_name": "add", "a": 1});
+        loop {
+            let frame = witness.next().await.unwrap().unwrap();
+            if let Message::Text(text) = frame
+                && let message = serde_json::from_str::<Value>(&text).unwrap()
+                && message["properties"]["messageType"] == "request"
+            {
+                let request = payload::decode(message["payload"].as_str().unwrap()).unwrap();
+                assert!(request.len() < 800_000);
+                if serde_json::from_slice::<Value>(&request).unwrap() == next {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn what_the_queue_has_no_place_for_is_rejected(broker: &TestBroker) {
+    let options = ["--max-workers", "1", "--queue_size", "1"];
+    let Served { client, .. } = &serve(broker, &options).await;
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let mut started = Some(started);
+    let slow = client.slow().n(40).on_progress(move |_| {
+        if let Some(started) = started.take() {
+            started.send(()).unwrap();
+        }
+    });
+    let slow = tokio::spawn(slow.into_future());
+    has_started.await.unwrap();
+    let rejected = failure(client.add(1).await);
+    assert_eq!(rejected, (FailureKind::Overflow, String::new()));
+    assert_eq!(slow.await.unwrap().unwrap(), "done");
+}
+
+async fn a_blocking_client_calls(broker: &TestBroker) {
+    let served = serve(broker, QUIET).await;
+    let (topic, address) = (served.topic.clone(), broker.address());
+    let calls = tokio::task::spawn_blocking(move || {
+        let client = reference::blocking::Client::builder()
+            .topic(topic.as_str())
+            .address(address)
+            .connect()
+            .unwrap();
+        client.caller().ping().unwrap();
+        assert_eq!(client.add(1).send().unwrap(), 3);
+        assert_eq!(client.echo("ä 世 🌍").send().unwrap(), "ä 世 🌍");
+        let greeter = client.greeter().greeting("Yo");
+        assert_eq!(greeter.greet("Ada").send().unwrap(), "Yo Ada");
+        let failed = failure(client.fail("boom").send());
+        assert_eq!(failed, (FailureKind::Execution, "boom".to_owned()));
+        let reports: Arc<Mutex<usize>> = Arc::default();
+        let seen = Arc::clone(&reports);
+        let slow = client.slow().n(1);
+        let slow = slow.on_progress(move |_| *seen.lock().unwrap() += 1);
+        assert_eq!(slow.send().unwrap(), "done");
+        assert_eq!(*reports.lock().unwrap(), 4);
+    });
+    calls.await.unwrap();
+}
+
+async fn the_module_describes_itself(broker: &TestBroker) {
+    let Served { client, topic, .. } = &serve(broker, &[]).await;
+    client.caller().ping().await.unwrap();
+    let info: Value = serde_json::from_str(&client.caller().info().await.unwrap()).unwrap();
+    // What the module prints, with the topic at which it listens here.
+    let mut schema: Value = serde_json::from_str(include_str!("../fixtures/schema.json")).unwrap();
+    schema["title"] = json!(topic.as_str());
+    assert_eq!(info, schema);
+
+    let api = client.caller().api_info().await.unwrap();
+    assert_eq!(api.rpc_schema, schema);
+    let functions: Vec<&str> = api.functions.iter().map(|f| f.name.as_str()).collect();
+    let expected = [
+        "add", "hello", "sqrt", "slow", "area", "fail", "echo", "when", "none",
+    ];
+    assert_eq!(functions, expected);
+    let [greeter] = &api.classes[..] else {
+        panic!("{:?}", api.classes)
+    };
+    let methods: Vec<&str> = greeter.methods.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(greeter.name, "Greeter");
+    assert_eq!(methods, ["greet", "twice"]);
+    assert!(api.x_dasf.is_none());
+}
