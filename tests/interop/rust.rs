@@ -1,13 +1,14 @@
 //! A Rust client and a Rust module.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dasf_examples::reference;
 
-use crate::brokers::{TestBroker, on_every_broker};
+use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
 use crate::support::connect;
 
-on_every_broker!(many_calls_at_once, large_requests_and_results);
+on_every_broker!(many_calls_at_once);
 
 async fn many_calls_at_once(broker: &TestBroker) {
     let topic = broker.topic("many-calls").await;
@@ -28,7 +29,7 @@ async fn many_calls_at_once(broker: &TestBroker) {
 /// once a hundred wait for one reader.
 const LARGE: usize = 50_000_000;
 
-async fn large_requests_and_results(broker: &TestBroker) {
+async fn large_request_and_result(broker: &TestBroker) {
     let topic = broker.topic("large-calls").await;
     let host = broker.serve(reference::module().unwrap(), &topic).await;
     let client = connect(broker, &topic).await;
@@ -37,4 +38,21 @@ async fn large_requests_and_results(broker: &TestBroker) {
     // Not with `assert_eq`, which would print both.
     assert!(echo.unwrap() == large);
     host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_and_result_go_over_the_embedded_broker() {
+    large_request_and_result(&TestBroker::embedded().await).await;
+}
+
+/// Over one of its own, whose database of some 40 MB is removed after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_and_result_go_over_the_django_broker() {
+    let database = fresh_database("large");
+    let file = database.clone();
+    let start = tokio::task::spawn_blocking(move || Django::start(&file, 0));
+    let broker = TestBroker::Django(Arc::new(start.await.unwrap()));
+    large_request_and_result(&broker).await;
+    drop(broker);
+    std::fs::remove_file(database).unwrap();
 }
