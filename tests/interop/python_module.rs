@@ -1,13 +1,12 @@
 //! A Rust client and the Python reference module, as demessaging serves it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use dasf::protocol::progress::Report;
 use dasf::protocol::{Status, Topic, payload};
 use dasf::{CallError, FailureKind};
-use dasf_examples::reference::{self, Lang, Point};
+use dasf_examples::reference;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
@@ -15,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::brokers::{TestBroker, on_every_broker};
 use crate::python;
-use crate::support::{connect, until_it_listens};
+use crate::support::{call_everything, connect, until_it_listens};
 
 on_every_broker!(
     every_kind_of_call_is_answered,
@@ -53,51 +52,8 @@ async fn serve(broker: &TestBroker, options: &[&str]) -> Served {
 }
 
 async fn every_kind_of_call_is_answered(broker: &TestBroker) {
-    let Served { client, .. } = &serve(broker, &[]).await;
-    assert_eq!(client.add(3).await.unwrap(), 5);
-    assert_eq!(client.add(3).b(-4).await.unwrap(), -1);
-    assert_eq!(client.hello("Ada").await.unwrap(), "Hello Ada");
-    let hallo = client.hello("Ada").lang(Lang::De).await.unwrap();
-    assert_eq!(hallo, "Hallo Ada");
-    assert!((client.sqrt(2.25).await.unwrap() - 1.5).abs() < 1e-12);
-
-    let points = [Point { x: 1.0, y: 2.5 }, Point { x: -1.0, y: 0.0 }];
-    let area = |n: f64, s: f64| BTreeMap::from([("n".to_owned(), n), ("s".to_owned(), s)]);
-    assert_eq!(client.area(&points).await.unwrap(), area(2.0, 1.0));
-    let scaled = client.area(&points).scale(0.5).await.unwrap();
-    assert_eq!(scaled, area(2.0, 0.5));
-    let null = client.area(&[]).scale(None).await.unwrap();
-    assert_eq!(null, area(0.0, 1.0));
-
-    for text in [
-        "",
-        "Grüße, ä 世 🌍 \u{0} \"\\",
-        "\u{7f}\u{80}\u{2028}\u{10ffff}",
-    ] {
-        assert_eq!(client.echo(text).await.unwrap(), text);
-    }
-    let time = |text| DateTime::parse_from_rfc3339(text).unwrap();
-    for (before, after) in [
-        ("2020-02-28T12:30:00+02:00", "2020-02-29T12:30:00+02:00"),
-        ("2019-12-31T23:59:59.123456Z", "2020-01-01T23:59:59.123456Z"),
-    ] {
-        let next = client.when(time(before)).await.unwrap();
-        // With its offset, which the comparison of two times leaves out.
-        assert_eq!(next.to_rfc3339(), time(after).to_rfc3339());
-    }
-    client.none().await.unwrap();
-
-    let greeter = client.greeter().greeting("Yo");
-    assert_eq!(greeter.greet("世").await.unwrap(), "Yo 世");
-    assert_eq!(greeter.twice("Bob").await.unwrap(), ["Yo Bob", "Yo Bob"]);
-    assert_eq!(greeter.twice("Bob").times(1).await.unwrap(), ["Yo Bob"]);
-    assert_eq!(client.greeter().greet("Ada").await.unwrap(), "Hi Ada");
-
-    let calls = (0..50).map(|a| client.add(a).b(a).into_future());
-    let sums = futures_util::future::join_all(calls).await;
-    for (a, sum) in (0..50).zip(sums) {
-        assert_eq!(sum.unwrap(), 2 * a);
-    }
+    let served = serve(broker, &[]).await;
+    call_everything(&served.client).await;
 }
 
 /// The kind and the message of a failure that the module answered.

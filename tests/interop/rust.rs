@@ -3,12 +3,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dasf::protocol::Status;
 use dasf_examples::reference;
 
 use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
-use crate::support::connect;
+use crate::support::{call_everything, connect};
 
-on_every_broker!(many_calls_at_once);
+on_every_broker!(every_kind_of_call_is_answered, many_calls_at_once);
+
+async fn every_kind_of_call_is_answered(broker: &TestBroker) {
+    let topic = broker.topic("rust-calls").await;
+    let host = broker.serve(reference::module().unwrap(), &topic).await;
+    let client = connect(broker, &topic).await;
+    call_everything(&client).await;
+    // A failure of each kind, and a report that ends with the call.
+    for (error, text) in [
+        (
+            client.fail("nö 世").await.unwrap_err(),
+            "error executing request: nö 世",
+        ),
+        (
+            client.sqrt(-1.0).await.unwrap_err(),
+            "error validating request: sqrt: a: -1.0 is less than or equal to the minimum of 0",
+        ),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+    let (sender, reports) = std::sync::mpsc::channel();
+    let slow = client.slow().n(3).on_progress(move |report| {
+        let _ = sender.send((report.status, report.children.len()));
+    });
+    assert_eq!(slow.await.unwrap(), "done");
+    assert_eq!(reports.try_iter().last(), Some((Status::Success, 3)));
+    host.shutdown().await;
+}
 
 async fn many_calls_at_once(broker: &TestBroker) {
     let topic = broker.topic("many-calls").await;

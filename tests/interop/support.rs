@@ -1,10 +1,13 @@
 //! What tests of several peers share.
 
+use std::collections::BTreeMap;
+use std::future::IntoFuture;
 use std::time::Duration;
 
+use chrono::DateTime;
 use dasf::Caller;
 use dasf::protocol::Topic;
-use dasf_examples::reference;
+use dasf_examples::reference::{self, Lang, Point};
 
 use crate::brokers::TestBroker;
 use crate::python;
@@ -17,6 +20,54 @@ pub(crate) async fn connect(broker: &TestBroker, topic: &Topic) -> reference::Cl
         .connect()
         .await
         .unwrap()
+}
+
+/// Calls every function and method, and checks what comes back.
+pub(crate) async fn call_everything(client: &reference::Client) {
+    assert_eq!(client.add(3).await.unwrap(), 5);
+    assert_eq!(client.add(3).b(-4).await.unwrap(), -1);
+    assert_eq!(client.hello("Ada").await.unwrap(), "Hello Ada");
+    let hallo = client.hello("Ada").lang(Lang::De).await.unwrap();
+    assert_eq!(hallo, "Hallo Ada");
+    assert!((client.sqrt(2.25).await.unwrap() - 1.5).abs() < 1e-12);
+
+    let points = [Point { x: 1.0, y: 2.5 }, Point { x: -1.0, y: 0.0 }];
+    let area = |n: f64, s: f64| BTreeMap::from([("n".to_owned(), n), ("s".to_owned(), s)]);
+    assert_eq!(client.area(&points).await.unwrap(), area(2.0, 1.0));
+    let scaled = client.area(&points).scale(0.5).await.unwrap();
+    assert_eq!(scaled, area(2.0, 0.5));
+    let null = client.area(&[]).scale(None).await.unwrap();
+    assert_eq!(null, area(0.0, 1.0));
+
+    for text in [
+        "",
+        "Grüße, ä 世 🌍 \u{0} \"\\",
+        "\u{7f}\u{80}\u{2028}\u{10ffff}",
+    ] {
+        assert_eq!(client.echo(text).await.unwrap(), text);
+    }
+    let time = |text| DateTime::parse_from_rfc3339(text).unwrap();
+    for (before, after) in [
+        ("2020-02-28T12:30:00+02:00", "2020-02-29T12:30:00+02:00"),
+        ("2019-12-31T23:59:59.123456Z", "2020-01-01T23:59:59.123456Z"),
+    ] {
+        let next = client.when(time(before)).await.unwrap();
+        // With its offset, which the comparison of two times leaves out.
+        assert_eq!(next.to_rfc3339(), time(after).to_rfc3339());
+    }
+    client.none().await.unwrap();
+
+    let greeter = client.greeter().greeting("Yo");
+    assert_eq!(greeter.greet("世").await.unwrap(), "Yo 世");
+    assert_eq!(greeter.twice("Bob").await.unwrap(), ["Yo Bob", "Yo Bob"]);
+    assert_eq!(greeter.twice("Bob").times(1).await.unwrap(), ["Yo Bob"]);
+    assert_eq!(client.greeter().greet("Ada").await.unwrap(), "Hi Ada");
+
+    let calls = (0..50).map(|a| client.add(a).b(a).into_future());
+    let sums = futures_util::future::join_all(calls).await;
+    for (a, sum) in (0..50).zip(sums) {
+        assert_eq!(sum.unwrap(), 2 * a);
+    }
 }
 
 /// Waits for a Python module, which takes a while to start and does not say when it listens.

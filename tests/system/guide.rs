@@ -27,13 +27,17 @@ fn named_tests(page: &str) -> Vec<(&str, &str)> {
 fn every_test_that_the_guide_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
-    for page in ["src/guide/modules.md", "src/guide/modules/types.md"] {
+    for page in [
+        "README.md",
+        "src/guide/modules.md",
+        "src/guide/modules/types.md",
+    ] {
         let text = fs::read_to_string(root.join(page)).unwrap();
         for (module, function) in named_tests(&text) {
             let folders = ["tests/system", "tests/interop"];
             let exists = folders.iter().any(|folder| {
                 let file = root.join(folder).join(module).with_extension("rs");
-                let definition = format!("fn {function}()");
+                let definition = format!("fn {function}(");
                 fs::read_to_string(file).is_ok_and(|source| source.contains(&definition))
             });
             assert!(exists, "{page} names {module}::{function}");
