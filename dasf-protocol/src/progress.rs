@@ -47,8 +47,8 @@ pub struct Report {
 
 /// A number of steps. A caller may send less than none: the schema, which is Python's, allows it.
 fn steps<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let steps = i64::deserialize(deserializer)?;
-    Ok(u64::try_from(steps).unwrap_or(0))
+    let steps = i128::deserialize(deserializer)?.max(0);
+    Ok(u64::try_from(steps).unwrap_or(u64::MAX))
 }
 
 fn root_id() -> String {
@@ -255,6 +255,14 @@ mod tests {
         let report: Report =
             serde_json::from_str(r#"{"step_message": "working", "steps": -1}"#).unwrap();
         assert_eq!(report.steps, 0);
+        // Every number that is written is read again, from a text and from a value.
+        let most = Report::new("root", "working", u64::MAX);
+        let json = serde_json::to_value(&most).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Report>(&json.to_string()).unwrap(),
+            most
+        );
+        assert_eq!(serde_json::from_value::<Report>(json).unwrap(), most);
     }
 
     #[test]
