@@ -28,24 +28,11 @@ impl<T: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Data for T {
 pub trait Fallible {
     /// The value in case of success.
     type Value;
-    /// What is told to the caller in case of failure.
-    type Error: Display;
-
-    /// The `Result` itself.
-    ///
-    /// # Errors
-    /// The function's own.
-    fn into_result(self) -> Result<Self::Value, Self::Error>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T, E: Display> Fallible for Result<T, E> {
     type Value = T;
-    type Error = E;
-
-    fn into_result(self) -> Result<T, E> {
-        self
-    }
 }
 
 /// An error that a program can tell from others, not only a person.

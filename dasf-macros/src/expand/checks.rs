@@ -16,6 +16,7 @@ use crate::types::ResultType;
 pub(super) fn expand(module: &Module) -> TokenStream {
     let krate = &module.krate;
     let checks = of(module);
+    // Lints are for code that somebody wrote.
     quote! {
         #[allow(deprecated, unused_imports, clippy::all, clippy::pedantic)]
         const _: () = {

@@ -675,12 +675,12 @@ mod tests {
         }
         #[derive(JsonSchema)]
         struct Plain {
-            #[allow(dead_code)]
+            #[allow(dead_code)] // only its schema is of interest
             pattern: (u8, i16, u64, i128, char, [f32; 3], Option<String>),
         }
         #[derive(JsonSchema)]
         struct Bound {
-            #[allow(dead_code)]
+            #[allow(dead_code)] // only its schema is of interest
             #[schemars(range(min = 1))]
             size: u8,
         }
