@@ -1,0 +1,304 @@
+//! The description of a module that all languages are written from: its members, and the types
+//! that their schemas tell of, without the many ways in which JSON Schema can say one thing.
+
+use serde_json::{Number, Value};
+
+/// A module, as its `api_info` describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// The topic, or whatever else the module gives as its title.
+    pub topic: String,
+    /// What the module does, in its own words; empty where it does not say.
+    pub documentation: String,
+    /// What can be called.
+    pub functions: Vec<Function>,
+    /// What can be made, and called on what was made.
+    pub classes: Vec<Class>,
+    /// The types that have a name, in the order in which they are met: what [`TypeId`] points to.
+    pub types: Vec<Declaration>,
+    /// The document itself.
+    pub api_info: Value,
+}
+
+/// A function, or a method of a class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    /// The `func_name` of a request.
+    pub name: String,
+    /// What it does; empty where the module does not say.
+    pub documentation: String,
+    /// The arguments that carry data, in the module's order.
+    pub arguments: Vec<Field>,
+    /// The name of the argument through which the function reports its progress, where it does.
+    pub reporter: Option<String>,
+    /// What it returns.
+    pub result: Schema,
+    /// Whether callers should use another.
+    pub is_deprecated: bool,
+}
+
+/// A class. It is made anew for every call of a method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Class {
+    /// The `class_name` of a request.
+    pub name: String,
+    /// What it is; empty where the module does not say.
+    pub documentation: String,
+    /// The arguments of the constructor, in the module's order.
+    pub arguments: Vec<Field>,
+    /// What can be called on it.
+    pub methods: Vec<Function>,
+    /// Whether callers should use another.
+    pub is_deprecated: bool,
+}
+
+/// An argument of a function, or a property of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Its name in JSON, which need not be an identifier.
+    pub name: String,
+    /// What stands there.
+    pub schema: Schema,
+    /// Whether it may be left out.
+    pub presence: Presence,
+}
+
+/// Whether a field may be left out, and what that means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Presence {
+    /// It must be given.
+    Required,
+    /// It may be left out, which means this value.
+    Default(Value),
+    /// It may be left out; the module does not say what that means.
+    Optional,
+}
+
+/// What may stand in one place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    /// The type.
+    pub ty: Type,
+    /// What it means here; empty where the module does not say.
+    pub documentation: String,
+    /// Which values of the type are accepted.
+    pub constraints: Constraints,
+}
+
+/// A type.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Type {
+    /// Only null.
+    Null,
+    /// True or false.
+    Boolean,
+    /// An integer; the width is given where a Rust module gave one.
+    Integer(Option<Width>),
+    /// A number that need not be an integer.
+    Number,
+    /// A text.
+    Text(Format),
+    /// One of these values: texts, integers, or truth values; at least one, none twice.
+    Literal(Vec<Value>),
+    /// The type or null. What is inside is neither null nor nullable.
+    Nullable(Box<Schema>),
+    /// A list.
+    List(Box<Schema>),
+    /// A list without a value twice.
+    Set(Box<Schema>),
+    /// A list of as many values as there are types.
+    Tuple(Vec<Schema>),
+    /// An object whose keys are data.
+    Map(Box<Schema>),
+    /// A type that has a name: the index in [`Description::types`].
+    Named(TypeId),
+    /// Any of at least two types, of which none is null, nullable or a union.
+    Union(Vec<Variant>),
+    /// Any JSON value.
+    Any(Openness),
+}
+
+/// One of the types of a union.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    /// What the module calls it: the title, the tag, the name of a type; empty where there is none.
+    pub name: String,
+    /// The type.
+    pub schema: Schema,
+}
+
+/// Why a type is any JSON value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Openness {
+    /// The module accepts anything, or does not say what.
+    Declared,
+    /// What the schema says cannot be said in this description, for this reason: a sentence without
+    /// a full stop.
+    Inexpressible(String),
+}
+
+/// The index of a type in [`Description::types`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TypeId(pub usize);
+
+/// The width of an integer: the `format` that `schemars` writes, such as `uint8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    /// `i8`
+    I8,
+    /// `i16`
+    I16,
+    /// `i32`
+    I32,
+    /// `i64`
+    I64,
+    /// `i128`
+    I128,
+    /// `isize`
+    Isize,
+    /// `u8`
+    U8,
+    /// `u16`
+    U16,
+    /// `u32`
+    U32,
+    /// `u64`
+    U64,
+    /// `u128`
+    U128,
+    /// `usize`
+    Usize,
+}
+
+/// What a text stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Format {
+    /// Itself.
+    Plain,
+    /// Bytes in the base64 of RFC 4648 §4.
+    Base64,
+    /// A NetCDF-3 file in base64: an array or a dataset of xarray, by the title.
+    NetCdf(NetCdf),
+    /// A date and a time, with or without an offset from UTC.
+    DateTime,
+    /// A date.
+    Date,
+    /// A time of the day.
+    Time,
+    /// A length of time, as in ISO 8601.
+    Duration,
+    /// A UUID.
+    Uuid,
+    /// What the schema's `format` says, and this description does not know.
+    Other(String),
+}
+
+/// What a NetCDF file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetCdf {
+    /// One variable.
+    DataArray,
+    /// Any number of variables.
+    Dataset,
+}
+
+/// A type that has a name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declaration {
+    /// Its name, which no other has; not yet an identifier of any language.
+    pub name: String,
+    /// What it is; empty where the module does not say.
+    pub documentation: String,
+    /// What it consists of.
+    pub definition: Definition,
+}
+
+/// What a type that has a name consists of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Definition {
+    /// An object with known properties.
+    Object {
+        /// The properties, in the module's order.
+        fields: Vec<Field>,
+        /// What its further properties are, where the module says that there may be some.
+        rest: Option<Box<Schema>>,
+    },
+    /// Another name for what a schema says. It never leads to itself except through a list, a map,
+    /// an object or a union.
+    Alias(Schema),
+}
+
+/// Which values of a type are accepted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Constraints {
+    /// The least number.
+    pub minimum: Option<Number>,
+    /// The greatest number.
+    pub maximum: Option<Number>,
+    /// Numbers are greater than this.
+    pub exclusive_minimum: Option<Number>,
+    /// Numbers are less than this.
+    pub exclusive_maximum: Option<Number>,
+    /// Numbers are a multiple of this.
+    pub multiple_of: Option<Number>,
+    /// The least number of characters.
+    pub min_length: Option<u64>,
+    /// The greatest number of characters.
+    pub max_length: Option<u64>,
+    /// The regular expression that a text matches.
+    pub pattern: Option<String>,
+    /// The least number of values in a list, or of keys in a map.
+    pub min_items: Option<u64>,
+    /// The greatest number of values in a list, or of keys in a map.
+    pub max_items: Option<u64>,
+}
+
+impl Description {
+    /// The type that a name stands for.
+    ///
+    /// # Panics
+    /// When `id` is of another description.
+    pub fn declaration(&self, id: TypeId) -> &Declaration {
+        &self.types[id.0]
+    }
+}
+
+impl Schema {
+    /// A schema that says nothing but the type.
+    pub fn of(ty: Type) -> Self {
+        Self {
+            ty,
+            documentation: String::new(),
+            constraints: Constraints::default(),
+        }
+    }
+}
+
+impl Field {
+    /// Whether it must be given.
+    pub fn is_required(&self) -> bool {
+        self.presence == Presence::Required
+    }
+}
+
+impl Constraints {
+    /// The constraints in words, such as `greater than 0`, each a phrase of its own.
+    pub fn phrases(&self) -> Vec<String> {
+        fn phrase<T: ToString>(text: &str, value: Option<&T>) -> Option<String> {
+            value.map(|value| text.replace("{}", &value.to_string()))
+        }
+        let phrases = [
+            phrase("at least {}", self.minimum.as_ref()),
+            phrase("greater than {}", self.exclusive_minimum.as_ref()),
+            phrase("at most {}", self.maximum.as_ref()),
+            phrase("less than {}", self.exclusive_maximum.as_ref()),
+            phrase("a multiple of {}", self.multiple_of.as_ref()),
+            phrase("at least {} characters long", self.min_length.as_ref()),
+            phrase("at most {} characters long", self.max_length.as_ref()),
+            phrase("matches the pattern `{}`", self.pattern.as_ref()),
+            phrase("at least {} items", self.min_items.as_ref()),
+            phrase("at most {} items", self.max_items.as_ref()),
+        ];
+        phrases.into_iter().flatten().collect()
+    }
+}

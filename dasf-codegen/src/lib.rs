@@ -1,0 +1,4 @@
+//! Typed clients in Rust, Python and TypeScript from the description that a DASF module gives of
+//! itself.
+
+pub mod description;
