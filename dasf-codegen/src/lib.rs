@@ -2,3 +2,4 @@
 //! itself.
 
 pub mod description;
+mod names;

@@ -1,0 +1,67 @@
+//! Names that a language accepts, and that no two things in one place share.
+
+use std::collections::HashSet;
+
+/// The names in one place, such as a file, a class, or the parameters of a function.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    taken: HashSet<String>,
+}
+
+impl Names {
+    /// A place in which these names cannot be had.
+    pub(crate) fn without<'a>(reserved: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            taken: reserved.into_iter().map(str::to_owned).collect(),
+        }
+    }
+
+    /// The wanted name, or that with the first number that makes it free.
+    pub(crate) fn claim(&mut self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        let mut count = 1;
+        while !self.taken.insert(name.clone()) {
+            count += 1;
+            name = format!("{wanted}{count}");
+        }
+        name
+    }
+}
+
+/// Makes an identifier of what a language's usual spelling of a name gave: `start` is put in front
+/// of what does not begin with a letter, and characters that no identifier has are left out.
+///
+/// What is left when nothing can be used is `start` alone.
+pub(crate) fn identifier(spelled: &str, start: &str) -> String {
+    let kept: String = spelled
+        .chars()
+        .filter(|character| character.is_ascii_alphanumeric() || *character == '_')
+        .collect();
+    if kept.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        kept
+    } else {
+        format!("{start}{kept}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_taken_gets_a_number() {
+        let mut names = Names::without(["Client"]);
+        assert_eq!(names.claim("Client"), "Client2");
+        assert_eq!(names.claim("Client"), "Client3");
+        assert_eq!(names.claim("Point"), "Point");
+    }
+
+    #[test]
+    fn an_identifier_has_ascii_letters_digits_and_underscores() {
+        assert_eq!(identifier("moving_mean", "x"), "moving_mean");
+        assert_eq!(identifier("2m_temperature", "x"), "x2m_temperature");
+        assert_eq!(identifier("größe", "x"), "gre");
+        assert_eq!(identifier("世", "x"), "x");
+        assert_eq!(identifier("_private", "x"), "x_private");
+    }
+}
