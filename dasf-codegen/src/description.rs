@@ -223,8 +223,8 @@ pub enum Definition {
         /// What its further properties are, where the module says that there may be some.
         rest: Option<Box<Schema>>,
     },
-    /// Another name for what a schema says. It never leads to itself except through a list, a map,
-    /// an object or a union.
+    /// Another name for what a schema says. It leads to itself through a list, a tuple, a map or an
+    /// object at most.
     Alias(Schema),
 }
 

@@ -1,29 +1,38 @@
 //! Names that a language accepts, and that no two things in one place share.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// The names in one place, such as a file, a class, or the parameters of a function.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
-    taken: HashSet<String>,
+    /// The names that are taken, with the number that is tried next.
+    taken: HashMap<String, usize>,
 }
 
 impl Names {
     /// A place in which these names cannot be had.
     pub(crate) fn without<'a>(reserved: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
-            taken: reserved.into_iter().map(str::to_owned).collect(),
+            taken: reserved
+                .into_iter()
+                .map(|name| (name.to_owned(), 2))
+                .collect(),
         }
     }
 
     /// The wanted name, or that with the first number that makes it free.
     pub(crate) fn claim(&mut self, wanted: &str) -> String {
-        let mut name = wanted.to_owned();
-        let mut count = 1;
-        while !self.taken.insert(name.clone()) {
-            count += 1;
-            name = format!("{wanted}{count}");
-        }
+        let Some(&number) = self.taken.get(wanted) else {
+            self.taken.insert(wanted.to_owned(), 2);
+            return wanted.to_owned();
+        };
+        let mut numbered = (number..).map(|number| (number, format!("{wanted}{number}")));
+        // Every number is tried, so one is free.
+        let free = numbered.find(|(_, name)| !self.taken.contains_key(name));
+        let (number, name) = free.unwrap_or_default();
+        self.taken
+            .insert(wanted.to_owned(), number.saturating_add(1));
+        self.taken.insert(name.clone(), 2);
         name
     }
 }

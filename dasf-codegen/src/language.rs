@@ -1,0 +1,77 @@
+//! The languages that clients are written in.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A language that clients are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Rust, for the crate `dasf`.
+    Rust,
+    /// Python, for the package `demessaging`.
+    Python,
+    /// TypeScript, for browsers and Node.
+    TypeScript,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::TypeScript];
+
+    /// The name, as [`FromStr`] reads it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Python => "python",
+            Self::TypeScript => "typescript",
+        }
+    }
+
+    /// The usual extension of a file, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Rust => "rs",
+            Self::Python => "py",
+            Self::TypeScript => "ts",
+        }
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The text is the name of no language that clients are written in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("clients are not written in {0:?}; there is rust, python and typescript")]
+pub struct UnknownLanguage(String);
+
+impl FromStr for Language {
+    type Err = UnknownLanguage;
+
+    fn from_str(name: &str) -> Result<Self, UnknownLanguage> {
+        let found = Self::ALL
+            .into_iter()
+            .find(|language| language.name() == name);
+        found.ok_or_else(|| UnknownLanguage(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_language_is_read_by_its_name() {
+        for language in Language::ALL {
+            assert_eq!(language.to_string().parse(), Ok(language));
+        }
+        let error = "cobol".parse::<Language>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "clients are not written in \"cobol\"; there is rust, python and typescript"
+        );
+    }
+}

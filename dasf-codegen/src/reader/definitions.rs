@@ -1,0 +1,195 @@
+//! What the references of a schema point to.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use serde_json::{Map, Value};
+
+/// The keywords under which definitions stand: today's, and that of draft 7.
+const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
+
+/// Tells a document from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RootId(usize);
+
+/// The document that a schema stands in, which its references refer to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Root<'a> {
+    own: &'a Map<String, Value>,
+    /// The schema of the whole module, for documents that do not bring their definitions.
+    module: &'a Map<String, Value>,
+}
+
+impl<'a> Root<'a> {
+    pub(super) fn new(own: &'a Map<String, Value>, module: &'a Map<String, Value>) -> Self {
+        Self { own, module }
+    }
+
+    /// Which document this is.
+    pub(super) fn id(&self) -> RootId {
+        // Documents stand at addresses of their own while they are read.
+        RootId(std::ptr::from_ref(self.own).addr())
+    }
+
+    /// The name and the definition that a `$ref` points to.
+    pub(super) fn resolve(&self, reference: &str) -> Option<(String, &'a Value)> {
+        DEFINITIONS.iter().find_map(|keyword| {
+            let name = reference.strip_prefix("#/")?.strip_prefix(keyword)?;
+            let name = unescape(name.strip_prefix('/')?);
+            let definitions = [self.own, self.module].into_iter();
+            let mut found = definitions.filter_map(|root| root.get(*keyword)?.get(&name));
+            let definition = found.next()?;
+            Some((name, definition))
+        })
+    }
+
+    /// The schema of a function or a class itself, which some modules only refer to.
+    pub(super) fn callable(&self, schema: &'a Map<String, Value>) -> &'a Map<String, Value> {
+        let target = schema.get("$ref").and_then(Value::as_str);
+        let target = target.and_then(|target| self.resolve(target)?.1.as_object());
+        target.unwrap_or(schema)
+    }
+
+    /// A text that two schemas share only if they say the same, with all that they refer to.
+    pub(super) fn fingerprint(&self, schema: &Map<String, Value>) -> String {
+        let mut text = String::new();
+        let mut seen = BTreeSet::new();
+        let mut waiting = VecDeque::new();
+        for (keyword, value) in schema {
+            if !is_annotation(keyword) && !DEFINITIONS.contains(&keyword.as_str()) {
+                text.push_str(keyword);
+                text.push_str(&value.to_string());
+                match value {
+                    Value::String(reference) if keyword == "$ref" => {
+                        waiting.push_back(reference.as_str())
+                    }
+                    value => references(value, &mut waiting),
+                }
+            }
+        }
+        while let Some(reference) = waiting.pop_front() {
+            if !seen.insert(reference) {
+                continue;
+            }
+            if let Some((_, definition)) = self.resolve(reference) {
+                text.push_str(reference);
+                text.push_str(&definition.to_string());
+                references(definition, &mut waiting);
+            }
+        }
+        text
+    }
+}
+
+/// Whether a keyword says nothing of which values are accepted.
+pub(super) fn is_annotation(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "title"
+            | "description"
+            | "default"
+            | "examples"
+            | "example"
+            | "deprecated"
+            | "readOnly"
+            | "writeOnly"
+            | "is_reporter"
+            | "discriminator"
+            | "uiSchema"
+            | "$comment"
+            | "$schema"
+            | "$id"
+    ) || keyword.starts_with("x_")
+        || keyword.starts_with("x-")
+}
+
+fn references<'a>(value: &'a Value, found: &mut VecDeque<&'a str>) {
+    let mut waiting = vec![value];
+    while let Some(value) = waiting.pop() {
+        match value {
+            Value::Array(values) => waiting.extend(values),
+            Value::Object(values) => {
+                if let Some(Value::String(reference)) = values.get("$ref") {
+                    found.push_back(reference);
+                }
+                waiting.extend(values.values());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A part of a JSON pointer in a URL: RFC 6901, §6.
+fn unescape(part: &str) -> String {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = hex.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match (first, escaped) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    text.replace("~1", "/").replace("~0", "~")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: &Value) -> &Map<String, Value> {
+        value.as_object().unwrap()
+    }
+
+    #[test]
+    fn references_are_found_in_the_document_and_in_that_of_the_module() {
+        let own = json!({"$defs": {"A/B": {"type": "null"}}});
+        let module = json!({"definitions": {"größe": true}, "$defs": {"A/B": false}});
+        let root = Root::new(object(&own), object(&module));
+        for reference in ["#/$defs/A~1B", "#/$defs/A%2FB", "#/$defs/A%7e1B"] {
+            let (name, definition) = root.resolve(reference).unwrap();
+            assert_eq!(
+                (name.as_str(), definition),
+                ("A/B", &json!({"type": "null"}))
+            );
+        }
+        assert_eq!(
+            root.resolve("#/definitions/gr%C3%B6%C3%9fe"),
+            Some(("größe".to_owned(), &json!(true)))
+        );
+        for reference in [
+            "#",
+            "#/$defs/",
+            "#/$defs/C",
+            "other.json#/$defs/A",
+            "#/$defs",
+        ] {
+            assert_eq!(root.resolve(reference), None, "{reference}");
+        }
+    }
+
+    #[test]
+    fn schemas_that_say_the_same_have_one_fingerprint() {
+        let own = json!({"$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}});
+        let other = json!({"$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"type": "null"}}});
+        let empty = Map::new();
+        let fingerprint = |document: &Value, schema: &Value| {
+            Root::new(object(document), &empty).fingerprint(object(schema))
+        };
+        let schema = json!({"$ref": "#/$defs/A"});
+        let titled = json!({"$ref": "#/$defs/A", "title": "A title"});
+        assert_eq!(fingerprint(&own, &schema), fingerprint(&own, &titled));
+        assert_ne!(fingerprint(&own, &schema), fingerprint(&other, &schema));
+    }
+}

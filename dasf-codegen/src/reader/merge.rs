@@ -1,0 +1,221 @@
+//! One schema that says what several say together: `allOf`, and keywords beside a `$ref` or a
+//! union.
+
+use serde_json::{Map, Value, json};
+
+use super::definitions::Root;
+
+/// How many references and `allOf` are followed one after the other. It ends those in a circle.
+const MAX_DEPTH: usize = 32;
+
+/// Replaces the `$ref` and the `allOf` at the root of a schema by what they say.
+///
+/// # Errors
+/// Why that cannot be done, as a sentence without a full stop.
+pub(super) fn expand(
+    root: &Root<'_>,
+    schema: &Map<String, Value>,
+    depth: usize,
+) -> Result<Map<String, Value>, String> {
+    if depth > MAX_DEPTH {
+        return Err("the schema refers to itself, or through too many others".to_owned());
+    }
+    let mut own = schema.clone();
+    let mut whole = Map::new();
+    if let Some(reference) = own.shift_remove("$ref") {
+        let target = reference.as_str().and_then(|target| root.resolve(target));
+        match target {
+            Some((_, Value::Object(target))) => whole = expand(root, target, depth + 1)?,
+            Some((_, Value::Bool(true))) => {}
+            _ => return Err(format!("{reference} refers to nothing in the document")),
+        }
+    }
+    if let Some(parts) = own.shift_remove("allOf") {
+        for part in parts.as_array().into_iter().flatten() {
+            match part {
+                Value::Object(part) => whole = merge(whole, expand(root, part, depth + 1)?)?,
+                Value::Bool(true) => {}
+                _ => return Err("no value is accepted".to_owned()),
+            }
+        }
+    }
+    merge(whole, own)
+}
+
+/// What both schemas say. Annotations are those of the second.
+///
+/// # Errors
+/// Why that cannot be said, as a sentence without a full stop.
+pub(super) fn merge(
+    mut whole: Map<String, Value>,
+    other: Map<String, Value>,
+) -> Result<Map<String, Value>, String> {
+    for (keyword, value) in other {
+        let both = match whole.get(&keyword) {
+            None => value,
+            Some(present) if *present == value => continue,
+            Some(present) => both(&keyword, present, value)?,
+        };
+        whole.insert(keyword, both);
+    }
+    Ok(whole)
+}
+
+/// What a keyword says with both of its values, which differ.
+fn both(keyword: &str, one: &Value, other: Value) -> Result<Value, String> {
+    let contradiction = || Err(format!("its parts contradict each other in `{keyword}`"));
+    match keyword {
+        "properties" | "patternProperties" | "$defs" | "definitions" => {
+            let (Some(one), Value::Object(other)) = (one.as_object(), other) else {
+                return contradiction();
+            };
+            let mut all = one.clone();
+            for (name, schema) in other {
+                let schema = match all.get(&name) {
+                    Some(present) if *present != schema => json!({"allOf": [present, schema]}),
+                    _ => schema,
+                };
+                all.insert(name, schema);
+            }
+            Ok(Value::Object(all))
+        }
+        "required" => {
+            let mut all = list(one);
+            for name in list(&other) {
+                if !all.contains(&name) {
+                    all.push(name);
+                }
+            }
+            Ok(all.into())
+        }
+        "type" => {
+            let other = list(&other);
+            let mut common = list(one);
+            // An integer is a number.
+            for name in &mut common {
+                if name == "number" && !other.contains(name) && other.contains(&json!("integer")) {
+                    *name = json!("integer");
+                }
+            }
+            common.retain(|name| {
+                other.contains(name) || (name == "integer" && other.contains(&json!("number")))
+            });
+            match common.as_slice() {
+                [] => contradiction(),
+                [name] => Ok(name.clone()),
+                _ => Ok(common.into()),
+            }
+        }
+        "enum" => {
+            let other = list(&other);
+            let mut common = list(one);
+            common.retain(|value| other.contains(value));
+            Ok(common.into())
+        }
+        "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" => {
+            Ok(if one.as_f64() > other.as_f64() {
+                one.clone()
+            } else {
+                other
+            })
+        }
+        "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties" => {
+            Ok(if one.as_f64() < other.as_f64() {
+                one.clone()
+            } else {
+                other
+            })
+        }
+        "items" | "additionalProperties" if one != &json!(false) && other != json!(false) => {
+            Ok(json!({"allOf": [one, other]}))
+        }
+        "items" | "additionalProperties" => Ok(json!(false)),
+        "const" | "anyOf" | "oneOf" | "prefixItems" => contradiction(),
+        _ => Ok(other),
+    }
+}
+
+/// The values of a list, or the one value that stands in its place.
+fn list(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Array(values) => values.clone(),
+        other => vec![other.clone()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(document: &Value) -> Result<Value, String> {
+        let document = document.as_object().unwrap();
+        let root = Root::new(document, document);
+        let mut schema = document.clone();
+        schema.shift_remove("$defs");
+        expand(&root, &schema, 0).map(Value::Object)
+    }
+
+    #[test]
+    fn parts_say_together_what_each_says() {
+        let schema = json!({
+            "$defs": {"Base": {
+                "type": "object", "title": "Base", "required": ["a"],
+                "properties": {"a": {"type": "number"}, "b": {"type": "string"}},
+            }},
+            "allOf": [
+                {"$ref": "#/$defs/Base"},
+                {"required": ["c", "a"], "properties": {"c": {"type": "null"}, "a": {"minimum": 0}}},
+                true,
+            ],
+            "title": "Derived",
+        });
+        assert_eq!(
+            expanded(&schema).unwrap(),
+            json!({
+                "type": "object", "title": "Derived", "required": ["a", "c"],
+                "properties": {
+                    "a": {"allOf": [{"type": "number"}, {"minimum": 0}]},
+                    "b": {"type": "string"},
+                    "c": {"type": "null"},
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn the_stricter_of_two_limits_counts() {
+        let schema = json!({"allOf": [
+            {"type": "number", "minimum": 1, "maximum": 8, "enum": [1, 2, 3], "items": {"minimum": 1}},
+            {"type": ["integer", "null"], "minimum": 0, "maximum": 9, "enum": [3, 2], "items": false},
+        ]});
+        assert_eq!(
+            expanded(&schema).unwrap(),
+            json!({"type": "integer", "minimum": 1, "maximum": 8, "enum": [2, 3], "items": false})
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_told() {
+        for (schema, reason) in [
+            (
+                json!({"allOf": [{"type": "string"}, {"type": "integer"}]}),
+                "its parts contradict each other in `type`",
+            ),
+            (
+                json!({"allOf": [{"anyOf": [{}]}, {"anyOf": [true]}]}),
+                "its parts contradict each other in `anyOf`",
+            ),
+            (json!({"allOf": [false]}), "no value is accepted"),
+            (
+                json!({"$ref": "#/$defs/Nothing"}),
+                "\"#/$defs/Nothing\" refers to nothing in the document",
+            ),
+            (
+                json!({"$ref": "#/$defs/A", "$defs": {"A": {"allOf": [{"$ref": "#/$defs/A"}]}}}),
+                "the schema refers to itself, or through too many others",
+            ),
+        ] {
+            assert_eq!(expanded(&schema).unwrap_err(), reason);
+        }
+    }
+}

@@ -1,0 +1,614 @@
+//! From a JSON schema to a type.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde_json::{Map, Number, Value};
+
+use super::definitions::{Root, RootId, is_annotation};
+use super::merge::{expand, merge};
+use super::{properties, read_field, text};
+use crate::description::{
+    Constraints, Declaration, Definition, Format, NetCdf, Openness, Schema, Type, TypeId, Variant,
+    Width,
+};
+use crate::names::Names;
+
+/// How deep schemas may stand inside each other: as deep as `serde_json` reads them.
+const MAX_DEPTH: usize = 128;
+/// What our own modules say of a result's type: its name, or `null`. The form that other programs
+/// expect has a place for neither.
+const TYPE_HINT: &str = "x_dasf_type";
+
+/// Reads schemas, and collects the types that have a name.
+#[derive(Debug, Default)]
+pub(super) struct Schemas<'a> {
+    types: Vec<Declaration>,
+    names: Names,
+    /// The types by name and fingerprint.
+    known: HashMap<(String, String), TypeId>,
+    /// What references of a document are known to point to.
+    references: HashMap<(RootId, String), TypeId>,
+    /// Definitions that were referred to, and are not read yet. They wait, because they may refer
+    /// to each other at any depth.
+    waiting: VecDeque<(TypeId, Root<'a>, &'a Map<String, Value>)>,
+    depth: usize,
+}
+
+/// What a schema turned out to be.
+enum Shape {
+    /// A type that needs no name.
+    Type(Type),
+    /// An object with known properties.
+    Object(Definition),
+}
+
+impl<'a> Schemas<'a> {
+    /// Reads the schema of one place; `context` are words that tell it from other places.
+    pub(super) fn read(&mut self, root: &Root<'a>, schema: &Value, context: &str) -> Schema {
+        match schema {
+            Value::Object(schema) => self.read_object(root, schema, context),
+            Value::Bool(true) => Schema::of(Type::Any(Openness::Declared)),
+            _ => Schema::of(inexpressible("no value is accepted")),
+        }
+    }
+
+    /// Reads the schema of a result, whose title is that of its function.
+    pub(super) fn read_result(
+        &mut self,
+        root: &Root<'a>,
+        schema: &Map<String, Value>,
+        context: &str,
+    ) -> Schema {
+        let mut schema = schema.clone();
+        schema.shift_remove("title");
+        match schema.shift_remove(TYPE_HINT) {
+            Some(Value::String(hint)) if hint == "null" => Schema {
+                documentation: text(&schema, "description"),
+                ..Schema::of(Type::Null)
+            },
+            Some(Value::String(name)) => self.read_object(root, &schema, &name),
+            _ => self.read_object(root, &schema, context),
+        }
+    }
+
+    /// All types that have a name.
+    pub(super) fn finish(mut self) -> Vec<Declaration> {
+        while let Some((id, root, schema)) = self.waiting.pop_front() {
+            let name = self.types[id.0].name.clone();
+            let definition = match self.shape(&root, schema, &name) {
+                Shape::Object(definition) => definition,
+                Shape::Type(ty) => Definition::Alias(Schema {
+                    constraints: constraints(schema),
+                    ..Schema::of(ty)
+                }),
+            };
+            self.types[id.0].documentation = text(schema, "description");
+            self.types[id.0].definition = definition;
+        }
+        end_circles(&mut self.types);
+        self.types
+    }
+
+    fn read_object(
+        &mut self,
+        root: &Root<'a>,
+        schema: &Map<String, Value>,
+        context: &str,
+    ) -> Schema {
+        let ty = match self.shape(root, schema, context) {
+            Shape::Type(ty) => ty,
+            Shape::Object(definition) => {
+                let title = text(schema, "title");
+                let name = if title.is_empty() { context } else { &title };
+                let (id, is_new) = self.reserve(root, schema, name);
+                if is_new {
+                    self.types[id.0].documentation = text(schema, "description");
+                    self.types[id.0].definition = definition;
+                }
+                Type::Named(id)
+            }
+        };
+        Schema {
+            ty,
+            documentation: text(schema, "description"),
+            constraints: constraints(schema),
+        }
+    }
+
+    /// The type of this name that says what the schema says, and whether it is new.
+    fn reserve(
+        &mut self,
+        root: &Root<'a>,
+        schema: &Map<String, Value>,
+        name: &str,
+    ) -> (TypeId, bool) {
+        let key = (name.to_owned(), root.fingerprint(schema));
+        if let Some(&id) = self.known.get(&key) {
+            return (id, false);
+        }
+        let id = TypeId(self.types.len());
+        self.types.push(Declaration {
+            name: self.names.claim(name),
+            documentation: String::new(),
+            // Until it is read.
+            definition: Definition::Alias(Schema::of(Type::Any(Openness::Declared))),
+        });
+        self.known.insert(key, id);
+        (id, true)
+    }
+
+    fn shape(&mut self, root: &Root<'a>, schema: &Map<String, Value>, context: &str) -> Shape {
+        if self.depth >= MAX_DEPTH {
+            return Shape::Type(inexpressible("the schema is nested too deeply"));
+        }
+        self.depth += 1;
+        let shape = self.shape_within(root, schema, context);
+        self.depth -= 1;
+        shape
+    }
+
+    fn shape_within(
+        &mut self,
+        root: &Root<'a>,
+        schema: &Map<String, Value>,
+        context: &str,
+    ) -> Shape {
+        if let Some(reference) = sole_reference(schema) {
+            return Shape::Type(self.reference(root, reference));
+        }
+        if schema.contains_key("$ref") || schema.contains_key("allOf") {
+            return match expand(root, schema, 0) {
+                Ok(schema) => self.shape(root, &schema, context),
+                Err(reason) => Shape::Type(Type::Any(Openness::Inexpressible(reason))),
+            };
+        }
+        if let Some(value) = schema.get("const") {
+            return Shape::Type(literal(std::slice::from_ref(value)));
+        }
+        if let Some(Value::Array(values)) = schema.get("enum") {
+            return Shape::Type(literal(values));
+        }
+        for keyword in ["anyOf", "oneOf"] {
+            if let Some(Value::Array(members)) = schema.get(keyword) {
+                let mut base = schema.clone();
+                base.shift_remove(keyword);
+                return Shape::Type(self.union(root, &base, members, context));
+            }
+        }
+        match schema.get("type") {
+            Some(Value::String(name)) => self.of_type(root, schema, name, context),
+            Some(Value::Array(names)) => {
+                let names = names.iter().filter_map(Value::as_str);
+                let members: Vec<Value> = names
+                    .map(|name| Value::Object(Map::from_iter([("type".to_owned(), name.into())])))
+                    .collect();
+                let mut base = schema.clone();
+                base.shift_remove("type");
+                Shape::Type(self.union(root, &base, &members, context))
+            }
+            _ if schema.contains_key("properties")
+                || schema.contains_key("additionalProperties")
+                || schema.contains_key("patternProperties") =>
+            {
+                self.object(root, schema, context)
+            }
+            _ if schema.contains_key("items") || schema.contains_key("prefixItems") => {
+                Shape::Type(self.array(root, schema, context))
+            }
+            _ => Shape::Type(
+                match ["not", "if"].iter().find(|key| schema.contains_key(**key)) {
+                    Some(keyword) => inexpressible(&format!("`{keyword}` makes no type")),
+                    None => Type::Any(Openness::Declared),
+                },
+            ),
+        }
+    }
+
+    fn reference(&mut self, root: &Root<'a>, reference: &str) -> Type {
+        let key = (root.id(), reference.to_owned());
+        if let Some(&id) = self.references.get(&key) {
+            return Type::Named(id);
+        }
+        match root.resolve(reference) {
+            None => inexpressible(&format!("`{reference}` refers to nothing in the document")),
+            Some((name, Value::Object(definition))) => {
+                let (id, is_new) = self.reserve(root, definition, &name);
+                if is_new {
+                    self.waiting.push_back((id, *root, definition));
+                }
+                self.references.insert(key, id);
+                Type::Named(id)
+            }
+            Some((name, definition)) => self.read(root, definition, &name).ty,
+        }
+    }
+
+    fn of_type(
+        &mut self,
+        root: &Root<'a>,
+        schema: &Map<String, Value>,
+        name: &str,
+        context: &str,
+    ) -> Shape {
+        Shape::Type(match name {
+            "null" => Type::Null,
+            "boolean" => Type::Boolean,
+            "integer" => Type::Integer(width(&text(schema, "format"))),
+            "number" => Type::Number,
+            "string" => Type::Text(format(schema)),
+            "array" => self.array(root, schema, context),
+            "object" => return self.object(root, schema, context),
+            other => inexpressible(&format!("there is no type `{other}` in JSON")),
+        })
+    }
+
+    fn object(&mut self, root: &Root<'a>, schema: &Map<String, Value>, context: &str) -> Shape {
+        let additional = schema.get("additionalProperties");
+        if properties(schema).next().is_some() {
+            let fields = properties(schema);
+            let fields = fields
+                .map(|(name, value)| read_field(self, root, schema, name, value, context))
+                .collect();
+            let rest = match additional {
+                None | Some(Value::Bool(false)) => None,
+                Some(schema) => Some(Box::new(self.read(
+                    root,
+                    schema,
+                    &format!("{context} value"),
+                ))),
+            };
+            return Shape::Object(Definition::Object { fields, rest });
+        }
+        let patterns = schema.get("patternProperties").and_then(Value::as_object);
+        let pattern = patterns.and_then(|patterns| match patterns.len() {
+            1 => patterns.values().next(),
+            _ => None,
+        });
+        match (additional, pattern) {
+            (Some(Value::Bool(false)), None) => Shape::Object(Definition::Object {
+                fields: Vec::new(),
+                rest: None,
+            }),
+            (Some(Value::Bool(_)) | None, Some(values)) | (Some(values), _) => {
+                let values = self.read(root, values, &format!("{context} value"));
+                Shape::Type(Type::Map(Box::new(values)))
+            }
+            (None, None) => Shape::Type(Type::Map(Box::new(Schema::of(Type::Any(
+                Openness::Declared,
+            ))))),
+        }
+    }
+
+    fn array(&mut self, root: &Root<'a>, schema: &Map<String, Value>, context: &str) -> Type {
+        let items = schema.get("items");
+        let first = schema
+            .get("prefixItems")
+            .or(items)
+            .and_then(Value::as_array);
+        if let Some(first) = first {
+            let count = Some(first.len() as u64);
+            let length = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
+            let is_closed = items == Some(&Value::Bool(false))
+                || schema.get("additionalItems") == Some(&Value::Bool(false));
+            if length("minItems") != count || !(is_closed || length("maxItems") == count) {
+                return inexpressible(
+                    "a list of any length whose first values have types of their own",
+                );
+            }
+            let items = first.iter().enumerate();
+            let items =
+                items.map(|(index, item)| self.read(root, item, &format!("{context} {index}")));
+            return Type::Tuple(items.collect());
+        }
+        let item = match items {
+            Some(items) => self.read(root, items, &format!("{context} item")),
+            None => Schema::of(Type::Any(Openness::Declared)),
+        };
+        match schema.get("uniqueItems") {
+            Some(Value::Bool(true)) => Type::Set(Box::new(item)),
+            _ => Type::List(Box::new(item)),
+        }
+    }
+
+    /// Any of the members, to each of which applies what stands beside them.
+    fn union(
+        &mut self,
+        root: &Root<'a>,
+        base: &Map<String, Value>,
+        members: &[Value],
+        context: &str,
+    ) -> Type {
+        let structure: Map<String, Value> = base
+            .iter()
+            .filter(|(keyword, _)| !is_annotation(keyword) && !is_definitions(keyword))
+            .map(|(keyword, value)| (keyword.clone(), value.clone()))
+            .collect();
+        let mut union = Union::default();
+        for member in members {
+            let merged = match member {
+                Value::Object(member) if says_more(&structure, member) => {
+                    let member = expand(root, member, 0);
+                    match member.and_then(|member| merge(structure.clone(), member)) {
+                        Ok(merged) => Value::Object(merged),
+                        Err(reason) => return Type::Any(Openness::Inexpressible(reason)),
+                    }
+                }
+                _ => member.clone(),
+            };
+            let name = variant_name(&merged);
+            let context = format!("{context} {name}");
+            let schema = self.read(root, &merged, context.trim_end());
+            let name = match (&schema.ty, name) {
+                (Type::Named(id), name) if name.is_empty() => self.types[id.0].name.clone(),
+                (_, name) => name,
+            };
+            if let Err(open) = union.add(Variant { name, schema }) {
+                return Type::Any(open);
+            }
+        }
+        union.into_type()
+    }
+}
+
+/// The members of a union, without nulls, unions, and anything twice.
+#[derive(Default)]
+struct Union {
+    is_nullable: bool,
+    literals: Vec<Value>,
+    variants: Vec<Variant>,
+}
+
+impl Union {
+    /// # Errors
+    /// When the union is anything with this member.
+    fn add(&mut self, variant: Variant) -> Result<(), Openness> {
+        match variant.schema.ty {
+            Type::Any(open) => return Err(open),
+            Type::Null => self.is_nullable = true,
+            Type::Nullable(inner) => {
+                self.is_nullable = true;
+                self.add(Variant {
+                    schema: *inner,
+                    name: variant.name,
+                })?;
+            }
+            Type::Union(variants) => {
+                for variant in variants {
+                    self.add(variant)?;
+                }
+            }
+            Type::Literal(values) => {
+                // All literals are one type, which stands where the first does.
+                if self.literals.is_empty() {
+                    self.variants.push(Variant {
+                        name: String::new(),
+                        schema: Schema::of(Type::Literal(Vec::new())),
+                    });
+                }
+                for value in values {
+                    if !self.literals.contains(&value) {
+                        self.literals.push(value);
+                    }
+                }
+            }
+            _ => {
+                let is_known = |known: &Variant| {
+                    known.schema.ty == variant.schema.ty
+                        && known.schema.constraints == variant.schema.constraints
+                };
+                if !self.variants.iter().any(is_known) {
+                    self.variants.push(variant);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn into_type(mut self) -> Type {
+        for variant in &mut self.variants {
+            if let Type::Literal(values) = &mut variant.schema.ty {
+                values.append(&mut self.literals);
+            }
+        }
+        let schema = match (self.variants.len(), self.variants.pop()) {
+            (1, Some(variant)) => variant.schema,
+            (_, Some(last)) => {
+                self.variants.push(last);
+                Schema::of(Type::Union(self.variants))
+            }
+            (_, None) if self.is_nullable => return Type::Null,
+            (_, None) => return inexpressible("no value is accepted"),
+        };
+        if self.is_nullable {
+            return Type::Nullable(Box::new(schema));
+        }
+        schema.ty
+    }
+}
+
+fn inexpressible(reason: &str) -> Type {
+    Type::Any(Openness::Inexpressible(reason.to_owned()))
+}
+
+fn is_definitions(keyword: &str) -> bool {
+    matches!(keyword, "$defs" | "definitions")
+}
+
+/// The reference of a schema that says nothing besides: a `$ref`, or the only part of an `allOf`.
+fn sole_reference(schema: &Map<String, Value>) -> Option<&str> {
+    let mut structure = schema
+        .iter()
+        .filter(|(keyword, _)| !is_annotation(keyword) && !is_definitions(keyword));
+    let (Some((keyword, value)), None) = (structure.next(), structure.next()) else {
+        return None;
+    };
+    match (keyword.as_str(), value) {
+        ("$ref", Value::String(reference)) => Some(reference),
+        ("allOf", Value::Array(parts)) => match parts.as_slice() {
+            [Value::Object(part)] => sole_reference(part),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether what stands beside a union adds anything to this member of it. A type alone does not,
+/// where the member has one: generators repeat it.
+fn says_more(structure: &Map<String, Value>, member: &Map<String, Value>) -> bool {
+    structure.iter().any(|(keyword, value)| {
+        keyword != "type" || !(member.contains_key("$ref") || member.get("type") == Some(value))
+    })
+}
+
+/// What a member of a union is called: its title, the only property of an object that is required,
+/// or the value of the property that tells it from the others.
+fn variant_name(schema: &Value) -> String {
+    let Value::Object(schema) = schema else {
+        return String::new();
+    };
+    let title = text(schema, "title");
+    if !title.is_empty() {
+        return title;
+    }
+    let mut tags = properties(schema).filter_map(|(_, value)| match value.get("const") {
+        Some(Value::String(tag)) => Some(tag.clone()),
+        _ => None,
+    });
+    if let Some(tag) = tags.next() {
+        return tag;
+    }
+    let mut names = properties(schema).map(|(name, _)| name.clone());
+    match (names.next(), names.next()) {
+        (Some(name), None) => name,
+        _ => String::new(),
+    }
+}
+
+/// One of these values.
+fn literal(values: &[Value]) -> Type {
+    let mut union = Union::default();
+    let mut literals = Vec::new();
+    for value in values {
+        match value {
+            Value::Null => union.is_nullable = true,
+            Value::Number(number) if number.is_f64() => {
+                return if values.iter().all(Value::is_number) {
+                    Type::Number
+                } else {
+                    inexpressible("one of fixed values, of which some have a fraction")
+                };
+            }
+            Value::Array(_) | Value::Object(_) => {
+                return inexpressible("one of fixed values, of which some are lists or objects");
+            }
+            value => literals.push(value.clone()),
+        }
+    }
+    if !literals.is_empty() {
+        let variant = Variant {
+            name: String::new(),
+            schema: Schema::of(Type::Literal(literals)),
+        };
+        if let Err(open) = union.add(variant) {
+            return Type::Any(open);
+        }
+    }
+    union.into_type()
+}
+
+fn width(format: &str) -> Option<Width> {
+    Some(match format {
+        "int8" => Width::I8,
+        "int16" => Width::I16,
+        "int32" => Width::I32,
+        "int64" => Width::I64,
+        "int128" => Width::I128,
+        "int" => Width::Isize,
+        "uint8" => Width::U8,
+        "uint16" => Width::U16,
+        "uint32" => Width::U32,
+        "uint64" => Width::U64,
+        "uint128" => Width::U128,
+        "uint" => Width::Usize,
+        _ => return None,
+    })
+}
+
+fn format(schema: &Map<String, Value>) -> Format {
+    let keyword = |keyword: &str| schema.get(keyword).and_then(Value::as_str);
+    if keyword("contentMediaType") == Some("application/x-netcdf") {
+        match keyword("title") {
+            Some("DataArray") => return Format::NetCdf(NetCdf::DataArray),
+            _ => return Format::NetCdf(NetCdf::Dataset),
+        }
+    }
+    match keyword("format") {
+        Some("base64") => Format::Base64,
+        _ if keyword("contentEncoding") == Some("base64") => Format::Base64,
+        Some("date-time") => Format::DateTime,
+        Some("date") => Format::Date,
+        Some("time") => Format::Time,
+        Some("duration") => Format::Duration,
+        Some("uuid") => Format::Uuid,
+        Some(other) => Format::Other(other.to_owned()),
+        None => Format::Plain,
+    }
+}
+
+fn constraints(schema: &Map<String, Value>) -> Constraints {
+    let number = |keyword: &str| -> Option<Number> { schema.get(keyword)?.as_number().cloned() };
+    let length = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
+    Constraints {
+        minimum: number("minimum"),
+        maximum: number("maximum"),
+        exclusive_minimum: number("exclusiveMinimum"),
+        exclusive_maximum: number("exclusiveMaximum"),
+        multiple_of: number("multipleOf"),
+        min_length: length("minLength"),
+        max_length: length("maxLength"),
+        pattern: schema
+            .get("pattern")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+        min_items: length("minItems").or_else(|| length("minProperties")),
+        max_items: length("maxItems").or_else(|| length("maxProperties")),
+    }
+}
+
+/// Makes aliases that lead to nothing but themselves a type that takes anything: no language has
+/// such a type.
+fn end_circles(types: &mut [Declaration]) {
+    for index in 0..types.len() {
+        if leads_to_itself(types, TypeId(index)) {
+            let reason = "the type refers to nothing but itself";
+            types[index].definition = Definition::Alias(Schema::of(inexpressible(reason)));
+        }
+    }
+}
+
+/// Whether an alias leads to itself by other aliases, unions and nulls alone.
+fn leads_to_itself(types: &[Declaration], start: TypeId) -> bool {
+    let mut seen = vec![false; types.len()];
+    let mut waiting = vec![start];
+    while let Some(id) = waiting.pop() {
+        let Definition::Alias(schema) = &types[id.0].definition else {
+            continue;
+        };
+        let mut next = vec![&schema.ty];
+        while let Some(ty) = next.pop() {
+            match ty {
+                Type::Named(id) if *id == start => return true,
+                Type::Named(id) if !seen[id.0] => {
+                    seen[id.0] = true;
+                    waiting.push(*id);
+                }
+                Type::Nullable(inner) => next.push(&inner.ty),
+                Type::Union(variants) => {
+                    next.extend(variants.iter().map(|variant| &variant.schema.ty));
+                }
+                _ => {}
+            }
+        }
+    }
+    false
+}

@@ -1,0 +1,433 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::description::{
+    Constraints, Declaration, Definition, Format, NetCdf, Openness, Schema, Type, TypeId, Variant,
+    Width,
+};
+
+/// The type of the one argument `value` of a function `f`, and the types that have a name.
+fn read_type(schema: Value, definitions: Value) -> (Schema, Vec<Declaration>) {
+    let description = read(&json!({
+        "functions": [{
+            "name": "f",
+            "rpc_schema": {"properties": {"value": schema}, "$defs": definitions},
+            "return_schema": {"title": "FuncF"},
+        }],
+        "classes": [],
+        "rpc_schema": {},
+    }));
+    let mut description = description.unwrap();
+    let argument = description.functions.remove(0).arguments.remove(0);
+    (argument.schema, description.types)
+}
+
+fn type_of(schema: Value) -> Type {
+    read_type(schema, json!({})).0.ty
+}
+
+fn list(item: Type) -> Type {
+    Type::List(Box::new(Schema::of(item)))
+}
+
+fn union<const N: usize>(variants: [(&str, Type); N]) -> Type {
+    let variants = variants.map(|(name, ty)| Variant {
+        name: name.to_owned(),
+        schema: Schema::of(ty),
+    });
+    Type::Union(variants.into())
+}
+
+fn literal<const N: usize>(values: [&str; N]) -> Type {
+    Type::Literal(values.map(Value::from).into())
+}
+
+const ANYTHING: Type = Type::Any(Openness::Declared);
+
+fn inexpressible(reason: &str) -> Type {
+    Type::Any(Openness::Inexpressible(reason.to_owned()))
+}
+
+#[test]
+fn the_reference_module_is_described() {
+    let api_info = include_str!("../../tests/schemas/reference.api.json");
+    let description = read(&serde_json::from_str(api_info).unwrap()).unwrap();
+    assert_eq!(description.topic, "test-topic");
+    let names: Vec<&str> = description
+        .functions
+        .iter()
+        .map(|function| function.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "add", "hello", "sqrt", "slow", "area", "fail", "echo", "when", "none"
+        ]
+    );
+    let slow = &description.functions[3];
+    assert_eq!(slow.reporter.as_deref(), Some("reporter"));
+    let [n] = slow.arguments.as_slice() else {
+        panic!("{:?}", slow.arguments)
+    };
+    assert_eq!(n.presence, Presence::Default(json!(3)));
+    let [point] = description.types.as_slice() else {
+        panic!("{:?}", description.types)
+    };
+    assert_eq!(point.name, "Point");
+    assert_eq!(point.documentation, "A point.");
+    let area = &description.functions[4];
+    assert_eq!(area.arguments[0].schema.ty, list(Type::Named(TypeId(0))));
+    assert_eq!(
+        area.result.ty,
+        Type::Map(Box::new(Schema::of(Type::Number)))
+    );
+    let [greeter] = description.classes.as_slice() else {
+        panic!("{:?}", description.classes)
+    };
+    assert_eq!(greeter.arguments[0].schema.documentation, "Which greeting");
+    assert_eq!(greeter.methods[1].name, "twice");
+}
+
+#[test]
+fn what_is_no_api_info_is_refused() {
+    for (document, message) in [
+        (json!([]), "api_info: expected an object, but found a list"),
+        (
+            json!({"rpc_schema": {}}),
+            "api_info.functions: expected a list, but found nothing",
+        ),
+        (
+            json!({"rpc_schema": {}, "functions": [{"name": 1}], "classes": []}),
+            "api_info.functions[0].name: expected a text, but found a number",
+        ),
+        (
+            json!({"rpc_schema": {}, "functions": [], "classes": [{"name": "A", "rpc_schema": true}]}),
+            "api_info.classes[0].rpc_schema: expected an object, but found a truth value",
+        ),
+    ] {
+        let error = read(&document).unwrap_err().to_string();
+        assert_eq!(error.split(';').next(), Some(message));
+    }
+}
+
+#[test]
+fn plain_types() {
+    for (schema, ty) in [
+        (json!({"type": "null"}), Type::Null),
+        (json!({"type": "boolean"}), Type::Boolean),
+        (json!({"type": "integer"}), Type::Integer(None)),
+        (
+            json!({"type": "integer", "format": "uint8"}),
+            Type::Integer(Some(Width::U8)),
+        ),
+        (json!({"type": "number", "format": "double"}), Type::Number),
+        (json!({"type": "string"}), Type::Text(Format::Plain)),
+        (
+            json!({"type": "string", "format": "date-time"}),
+            Type::Text(Format::DateTime),
+        ),
+        (
+            json!({"type": "string", "format": "uri"}),
+            Type::Text(Format::Other("uri".to_owned())),
+        ),
+        (
+            json!({"type": "string", "contentEncoding": "base64"}),
+            Type::Text(Format::Base64),
+        ),
+        (
+            json!({
+                "type": "string", "title": "DataArray", "format": "base64",
+                "contentMediaType": "application/x-netcdf",
+            }),
+            Type::Text(Format::NetCdf(NetCdf::DataArray)),
+        ),
+        (json!({}), ANYTHING),
+        (json!(true), ANYTHING),
+        (json!({"title": "Anything", "default": null}), ANYTHING),
+        (json!(false), inexpressible("no value is accepted")),
+        (json!({"not": {}}), inexpressible("`not` makes no type")),
+        (
+            json!({"type": "blob"}),
+            inexpressible("there is no type `blob` in JSON"),
+        ),
+        (
+            json!({"$ref": "#/$defs/A"}),
+            inexpressible("`#/$defs/A` refers to nothing in the document"),
+        ),
+    ] {
+        assert_eq!(type_of(schema.clone()), ty, "{schema}");
+    }
+}
+
+#[test]
+fn lists_and_maps() {
+    let number = || Box::new(Schema::of(Type::Number));
+    for (schema, ty) in [
+        (
+            json!({"type": "array", "items": {"type": "number"}}),
+            Type::List(number()),
+        ),
+        (
+            json!({"items": {"type": "number"}, "uniqueItems": true}),
+            Type::Set(number()),
+        ),
+        (json!({"type": "array"}), list(ANYTHING)),
+        (
+            json!({
+                "type": "array", "minItems": 2, "maxItems": 2,
+                "prefixItems": [{"type": "number"}, {"type": "null"}],
+            }),
+            Type::Tuple(vec![*number(), Schema::of(Type::Null)]),
+        ),
+        (
+            json!({"items": [{"type": "number"}], "minItems": 1, "additionalItems": false}),
+            Type::Tuple(vec![*number()]),
+        ),
+        (
+            json!({"type": "array", "prefixItems": [{"type": "number"}]}),
+            inexpressible("a list of any length whose first values have types of their own"),
+        ),
+        (
+            json!({"type": "object", "additionalProperties": {"type": "number"}}),
+            Type::Map(number()),
+        ),
+        (
+            json!({"type": "object", "patternProperties": {"^x": {"type": "number"}}}),
+            Type::Map(number()),
+        ),
+        (
+            json!({"type": "object"}),
+            Type::Map(Box::new(Schema::of(ANYTHING))),
+        ),
+        (
+            json!({"additionalProperties": true}),
+            Type::Map(Box::new(Schema::of(ANYTHING))),
+        ),
+    ] {
+        assert_eq!(type_of(schema.clone()), ty, "{schema}");
+    }
+}
+
+#[test]
+fn unions_and_literals() {
+    let nullable = |ty: Type| Type::Nullable(Box::new(Schema::of(ty)));
+    let (text, integer) = (json!({"type": "string"}), json!({"type": "integer"}));
+    for (schema, ty) in [
+        (
+            json!({"anyOf": [integer, {"type": "null"}]}),
+            nullable(Type::Integer(None)),
+        ),
+        (
+            json!({"type": ["integer", "null"]}),
+            nullable(Type::Integer(None)),
+        ),
+        (
+            json!({"oneOf": [integer, {"anyOf": [text, integer]}]}),
+            union([("", Type::Integer(None)), ("", Type::Text(Format::Plain))]),
+        ),
+        (json!({"anyOf": [integer, integer]}), Type::Integer(None)),
+        (json!({"anyOf": [integer, {}]}), ANYTHING),
+        (json!({"anyOf": []}), inexpressible("no value is accepted")),
+        (json!({"const": "a"}), literal(["a"])),
+        (json!({"enum": ["a", "b", "a"]}), literal(["a", "b"])),
+        (json!({"enum": ["a", null]}), nullable(literal(["a"]))),
+        (json!({"enum": [null]}), Type::Null),
+        (json!({"enum": [1.5, 2]}), Type::Number),
+        (json!({"enum": []}), inexpressible("no value is accepted")),
+        (
+            json!({"enum": [[]]}),
+            inexpressible("one of fixed values, of which some are lists or objects"),
+        ),
+        // What schemars writes for units with documentation.
+        (
+            json!({"oneOf": [{"const": "a"}, {"const": "b", "description": "B"}]}),
+            literal(["a", "b"]),
+        ),
+    ] {
+        assert_eq!(type_of(schema.clone()), ty, "{schema}");
+    }
+}
+
+#[test]
+fn what_stands_beside_a_union_is_said_of_each_member() {
+    let (schema, types) = read_type(
+        json!({
+            "type": "object",
+            "properties": {"id": {"type": "integer"}},
+            "required": ["id"],
+            "oneOf": [
+                {"type": "object", "properties": {"radius": {"type": "number"}}, "required": ["radius"]},
+                {"type": "object", "properties": {"side": {"type": "number"}}, "required": ["side"]},
+            ],
+        }),
+        json!({}),
+    );
+    assert_eq!(
+        schema.ty,
+        union([
+            ("f value", Type::Named(TypeId(0))),
+            ("f value2", Type::Named(TypeId(1)))
+        ])
+    );
+    let Definition::Object { fields, .. } = &types[1].definition else {
+        panic!("{types:?}")
+    };
+    let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+    assert_eq!(names, ["id", "side"]);
+}
+
+#[test]
+fn references_make_types_of_their_names() {
+    let point = json!({
+        "type": "object", "title": "Point", "description": "A point.",
+        "properties": {"x": {"type": "number"}, "next": {"$ref": "#/$defs/Point"}},
+        "required": ["x"],
+        "additionalProperties": {"type": "null"},
+    });
+    let (schema, types) = read_type(
+        json!({"allOf": [{"$ref": "#/$defs/Point"}], "description": "Where", "default": null}),
+        json!({"Point": point, "Unused": {}}),
+    );
+    assert_eq!(schema.ty, Type::Named(TypeId(0)));
+    assert_eq!(schema.documentation, "Where");
+    assert_eq!(types.len(), 1);
+    assert_eq!(
+        (types[0].name.as_str(), types[0].documentation.as_str()),
+        ("Point", "A point.")
+    );
+    let Definition::Object { fields, rest } = &types[0].definition else {
+        panic!("{types:?}")
+    };
+    assert!(fields[0].is_required());
+    assert_eq!(fields[1].presence, Presence::Optional);
+    assert_eq!(fields[1].schema.ty, Type::Named(TypeId(0)));
+    assert_eq!(rest.as_ref().unwrap().ty, Type::Null);
+}
+
+#[test]
+fn a_name_that_means_two_things_becomes_two_types() {
+    let function = |name: &str, definition: Value| {
+        json!({
+            "name": name,
+            "rpc_schema": {
+                "properties": {"value": {"$ref": "#/$defs/A"}},
+                "$defs": {"A": {"properties": {"b": {"$ref": "#/$defs/B"}}}, "B": definition},
+            },
+            "return_schema": {},
+        })
+    };
+    let description = read(&json!({
+        "functions": [
+            function("f", json!({"type": "null"})),
+            function("g", json!({"type": "null"})),
+            function("h", json!({"type": "boolean"})),
+        ],
+        "classes": [],
+        "rpc_schema": {},
+    }));
+    let description = description.unwrap();
+    let argument = |index: usize| &description.functions[index].arguments[0].schema.ty;
+    assert_eq!(argument(0), argument(1));
+    assert_ne!(argument(0), argument(2));
+    let names: Vec<&str> = description
+        .types
+        .iter()
+        .map(|ty| ty.name.as_str())
+        .collect();
+    assert_eq!(names, ["A", "A2", "B", "B2"]);
+}
+
+#[test]
+fn objects_without_a_name_get_one_of_their_place() {
+    let object = json!({"properties": {"x": {"properties": {"y": {}}}}});
+    let (_, types) = read_type(json!({"type": "array", "items": object}), json!({}));
+    let names: Vec<&str> = types.iter().map(|ty| ty.name.as_str()).collect();
+    assert_eq!(names, ["f value item x", "f value item"]);
+}
+
+#[test]
+fn circles_without_content_are_ended() {
+    let reason = "the type refers to nothing but itself";
+    let circle = json!({
+        "A": {"anyOf": [{"$ref": "#/$defs/B"}, {"type": "null"}]},
+        "B": {"$ref": "#/$defs/A"},
+        "Json": {"anyOf": [{"type": "integer"}, {"items": {"$ref": "#/$defs/Json"}}]},
+    });
+    let (_, types) = read_type(json!({"$ref": "#/$defs/A"}), circle.clone());
+    assert_eq!(
+        types[0].definition,
+        Definition::Alias(Schema::of(inexpressible(reason)))
+    );
+    let (_, types) = read_type(json!({"$ref": "#/$defs/Json"}), circle);
+    assert_eq!(
+        types[0].definition,
+        Definition::Alias(Schema::of(union([
+            ("", Type::Integer(None)),
+            ("", list(Type::Named(TypeId(0)))),
+        ])))
+    );
+}
+
+#[test]
+fn constraints_are_kept() {
+    let (schema, _) = read_type(
+        json!({"type": "number", "exclusiveMinimum": 0, "maximum": 2.5, "minLength": "no"}),
+        json!({}),
+    );
+    assert_eq!(
+        schema.constraints,
+        Constraints {
+            exclusive_minimum: Some(0.into()),
+            maximum: serde_json::Number::from_f64(2.5),
+            ..Constraints::default()
+        }
+    );
+    assert_eq!(
+        schema.constraints.phrases(),
+        ["greater than 0", "at most 2.5"]
+    );
+}
+
+#[test]
+fn deep_schemas_end() {
+    let mut schema = json!({"type": "null"});
+    for _ in 0..300 {
+        schema = json!({"items": schema});
+    }
+    let mut ty = type_of(schema);
+    let mut depth = 0;
+    while let Type::List(item) = ty {
+        ty = item.ty;
+        depth += 1;
+    }
+    assert_eq!(depth, 128);
+    assert_eq!(ty, inexpressible("the schema is nested too deeply"));
+}
+
+#[test]
+fn results_of_our_own_modules_have_their_names() {
+    let description = read(&json!({
+        "functions": [
+            {
+                "name": "f",
+                "rpc_schema": {
+                    "properties": {"value": {"$ref": "#/$defs/P"}},
+                    "$defs": {"P": {"title": "P", "properties": {"x": {}}}},
+                },
+                "return_schema": {
+                    "title": "FuncF", "default": null, "x_dasf_type": "P", "properties": {"x": {}},
+                },
+            },
+            {
+                "name": "g",
+                "rpc_schema": {},
+                "return_schema": {"title": "FuncG", "default": null, "x_dasf_type": "null"},
+            },
+        ],
+        "classes": [],
+        "rpc_schema": {},
+    }));
+    let [f, g] = description.unwrap().functions.try_into().unwrap();
+    assert_eq!(f.result.ty, f.arguments[0].schema.ty);
+    assert_eq!(g.result.ty, Type::Null);
+}
