@@ -6,6 +6,10 @@ use serde_json::Value;
 /// The version of our extensions that this crate speaks: see [`Extensions`].
 pub const EXTENSION_VERSION: u32 = 1;
 
+/// The key in a [`FunctionInfo::return_schema`] that says what the result's type is called, or
+/// `null` where nothing is returned. The form that other programs read has no place for either.
+pub const RESULT_TYPE: &str = "x_dasf_type";
+
 /// Everything that can be called in a module, with JSON schemas.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ApiInfo {

@@ -49,34 +49,78 @@ impl<'a> Root<'a> {
         target.unwrap_or(schema)
     }
 
-    /// A text that two schemas share only if they say the same, with all that they refer to.
+    /// A text that two schemas share only if they have the same structure, with all that they refer
+    /// to. What may be left out does not count: a type of a Rust module has other defaults as a
+    /// result than as an argument.
     pub(super) fn fingerprint(&self, schema: &Map<String, Value>) -> String {
         let mut text = String::new();
         let mut seen = BTreeSet::new();
         let mut waiting = VecDeque::new();
-        for (keyword, value) in schema {
-            if !is_annotation(keyword) && !DEFINITIONS.contains(&keyword.as_str()) {
-                text.push_str(keyword);
-                text.push_str(&value.to_string());
-                match value {
-                    Value::String(reference) if keyword == "$ref" => {
-                        waiting.push_back(reference.as_str())
-                    }
-                    value => references(value, &mut waiting),
-                }
-            }
-        }
+        write_structure(schema, &mut text, &mut waiting);
         while let Some(reference) = waiting.pop_front() {
             if !seen.insert(reference) {
                 continue;
             }
             if let Some((_, definition)) = self.resolve(reference) {
                 text.push_str(reference);
-                text.push_str(&definition.to_string());
-                references(definition, &mut waiting);
+                match definition {
+                    Value::Object(definition) => {
+                        write_structure(definition, &mut text, &mut waiting);
+                    }
+                    other => text.push_str(&other.to_string()),
+                }
             }
         }
         text
+    }
+}
+
+/// Writes what a schema says of the values it accepts, and collects what it refers to.
+fn write_structure<'s>(
+    schema: &'s Map<String, Value>,
+    text: &mut String,
+    references: &mut VecDeque<&'s str>,
+) {
+    text.push('{');
+    for (keyword, value) in schema {
+        if is_annotation(keyword)
+            || DEFINITIONS.contains(&keyword.as_str())
+            || keyword == "required"
+        {
+            continue;
+        }
+        text.push_str(keyword);
+        text.push(':');
+        match (keyword.as_str(), value) {
+            ("$ref", Value::String(reference)) => {
+                references.push_back(reference.as_str());
+                text.push_str(reference);
+            }
+            // Their keys are names, not keywords.
+            ("properties" | "patternProperties", Value::Object(schemas)) => {
+                for (name, schema) in schemas {
+                    text.push_str(&Value::from(name.as_str()).to_string());
+                    write_part(schema, text, references);
+                }
+            }
+            ("const" | "enum", value) => text.push_str(&value.to_string()),
+            (_, Value::Array(parts)) => {
+                for part in parts {
+                    write_part(part, text, references);
+                    text.push(',');
+                }
+            }
+            (_, value) => write_part(value, text, references),
+        }
+        text.push(';');
+    }
+    text.push('}');
+}
+
+fn write_part<'s>(part: &'s Value, text: &mut String, references: &mut VecDeque<&'s str>) {
+    match part {
+        Value::Object(schema) => write_structure(schema, text, references),
+        other => text.push_str(&other.to_string()),
     }
 }
 
@@ -100,22 +144,6 @@ pub(super) fn is_annotation(keyword: &str) -> bool {
             | "$id"
     ) || keyword.starts_with("x_")
         || keyword.starts_with("x-")
-}
-
-fn references<'a>(value: &'a Value, found: &mut VecDeque<&'a str>) {
-    let mut waiting = vec![value];
-    while let Some(value) = waiting.pop() {
-        match value {
-            Value::Array(values) => waiting.extend(values),
-            Value::Object(values) => {
-                if let Some(Value::String(reference)) = values.get("$ref") {
-                    found.push_back(reference);
-                }
-                waiting.extend(values.values());
-            }
-            _ => {}
-        }
-    }
 }
 
 /// A part of a JSON pointer in a URL: RFC 6901, §6.
@@ -189,6 +217,13 @@ mod tests {
         };
         let schema = json!({"$ref": "#/$defs/A"});
         let titled = json!({"$ref": "#/$defs/A", "title": "A title"});
+        let named =
+            json!({"properties": {"required": {"title": "A"}, "default": {"type": "null"}}});
+        let lenient =
+            json!({"properties": {"required": {}, "default": {"type": "null", "default": null}}});
+        let other_names = json!({"properties": {"required": {}}});
+        assert_eq!(fingerprint(&own, &named), fingerprint(&own, &lenient));
+        assert_ne!(fingerprint(&own, &named), fingerprint(&own, &other_names));
         assert_eq!(fingerprint(&own, &schema), fingerprint(&own, &titled));
         assert_ne!(fingerprint(&own, &schema), fingerprint(&other, &schema));
     }

@@ -2,22 +2,20 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use dasf_protocol::api_info::RESULT_TYPE;
 use serde_json::{Map, Number, Value};
 
 use super::definitions::{Root, RootId, is_annotation};
 use super::merge::{expand, merge};
-use super::{properties, read_field, text};
+use super::{presence, properties, read_field, text};
 use crate::description::{
-    Constraints, Declaration, Definition, Format, NetCdf, Openness, Schema, Type, TypeId, Variant,
-    Width,
+    Constraints, Declaration, Definition, Format, NetCdf, Openness, Presence, Schema, Type, TypeId,
+    Variant, Width,
 };
 use crate::names::Names;
 
 /// How deep schemas may stand inside each other: as deep as `serde_json` reads them.
 const MAX_DEPTH: usize = 128;
-/// What our own modules say of a result's type: its name, or `null`. The form that other programs
-/// expect has a place for neither.
-const TYPE_HINT: &str = "x_dasf_type";
 
 /// Reads schemas, and collects the types that have a name.
 #[derive(Debug, Default)]
@@ -28,6 +26,8 @@ pub(super) struct Schemas<'a> {
     known: HashMap<(String, String), TypeId>,
     /// What references of a document are known to point to.
     references: HashMap<(RootId, String), TypeId>,
+    /// What the same type says elsewhere of which fields may be left out.
+    elsewhere: Vec<(TypeId, String, Presence)>,
     /// Definitions that were referred to, and are not read yet. They wait, because they may refer
     /// to each other at any depth.
     waiting: VecDeque<(TypeId, Root<'a>, &'a Map<String, Value>)>,
@@ -61,7 +61,7 @@ impl<'a> Schemas<'a> {
     ) -> Schema {
         let mut schema = schema.clone();
         schema.shift_remove("title");
-        match schema.shift_remove(TYPE_HINT) {
+        match schema.shift_remove(RESULT_TYPE) {
             Some(Value::String(hint)) if hint == "null" => Schema {
                 documentation: text(&schema, "description"),
                 ..Schema::of(Type::Null)
@@ -84,6 +84,13 @@ impl<'a> Schemas<'a> {
             };
             self.types[id.0].documentation = text(schema, "description");
             self.types[id.0].definition = definition;
+        }
+        for (id, name, presence) in self.elsewhere {
+            if let Definition::Object { fields, .. } = &mut self.types[id.0].definition
+                && let Some(field) = fields.iter_mut().find(|field| field.name == name)
+            {
+                field.presence = more_lenient(&field.presence, presence);
+            }
         }
         end_circles(&mut self.types);
         self.types
@@ -124,6 +131,10 @@ impl<'a> Schemas<'a> {
     ) -> (TypeId, bool) {
         let key = (name.to_owned(), root.fingerprint(schema));
         if let Some(&id) = self.known.get(&key) {
+            let fields = properties(schema);
+            let fields =
+                fields.map(|(name, value)| (id, name.clone(), presence(schema, name, value)));
+            self.elsewhere.extend(fields);
             return (id, false);
         }
         let id = TypeId(self.types.len());
@@ -423,6 +434,15 @@ impl Union {
             return Type::Nullable(Box::new(schema));
         }
         schema.ty
+    }
+}
+
+/// What is true of a field both where it must be given, as in a result, and where it may be left
+/// out, as in an argument of the same type.
+fn more_lenient(one: &Presence, other: Presence) -> Presence {
+    match (one, &other) {
+        (Presence::Required, _) | (Presence::Default(_), Presence::Optional) => other,
+        _ => one.clone(),
     }
 }
 

@@ -412,10 +412,11 @@ fn results_of_our_own_modules_have_their_names() {
                 "name": "f",
                 "rpc_schema": {
                     "properties": {"value": {"$ref": "#/$defs/P"}},
-                    "$defs": {"P": {"title": "P", "properties": {"x": {}}}},
+                    "$defs": {"P": {"title": "P", "properties": {"x": {"default": 0}, "y": {}}, "required": ["y"]}},
                 },
                 "return_schema": {
-                    "title": "FuncF", "default": null, "x_dasf_type": "P", "properties": {"x": {}},
+                    "title": "FuncF", "default": null, "x_dasf_type": "P",
+                    "properties": {"x": {}, "y": {}}, "required": ["x"],
                 },
             },
             {
@@ -427,7 +428,17 @@ fn results_of_our_own_modules_have_their_names() {
         "classes": [],
         "rpc_schema": {},
     }));
-    let [f, g] = description.unwrap().functions.try_into().unwrap();
+    let description = description.unwrap();
+    let [point] = description.types.as_slice() else {
+        panic!("{:?}", description.types)
+    };
+    let Definition::Object { fields, .. } = &point.definition else {
+        panic!("{point:?}")
+    };
+    // Required in the one, and not in the other.
+    assert_eq!(fields[0].presence, Presence::Default(json!(0)));
+    assert_eq!(fields[1].presence, Presence::Optional);
+    let [f, g] = description.functions.try_into().unwrap();
     assert_eq!(f.result.ty, f.arguments[0].schema.ty);
     assert_eq!(g.result.ty, Type::Null);
 }

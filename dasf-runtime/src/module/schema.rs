@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use dasf_protocol::api_info::{ClassInfo, FunctionInfo};
+use dasf_protocol::api_info::{ClassInfo, FunctionInfo, RESULT_TYPE};
 use dasf_protocol::progress;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{ReplacePrefixItems, Transform, transform_subschemas};
@@ -201,6 +201,7 @@ impl SchemaBuilder {
         // Nothing is returned, and nothing promised: pydantic leaves such a schema open.
         if schema.get("type") == Some(&json!("null")) {
             schema = Schema::default();
+            schema.insert(RESULT_TYPE.to_owned(), "null".into());
         }
         add_keywords(&mut schema, function.returns.keywords);
         to_peer_form(&mut schema);
@@ -295,11 +296,13 @@ impl Documents {
     fn standalone_result(&self, result: &Schema) -> Value {
         let mut root = result.as_object().cloned().unwrap_or_default();
         if let Some(Value::String(reference)) = root.get("$ref") {
-            let target = reference.strip_prefix(REFERENCE_PREFIX).unwrap_or_default();
-            if let Some(Value::Object(target)) = self.result_definitions.get(target) {
+            let name = reference.strip_prefix(REFERENCE_PREFIX).unwrap_or_default();
+            let name = name.to_owned();
+            if let Some(Value::Object(target)) = self.result_definitions.get(&name) {
                 let mut whole = target.clone();
                 root.remove("$ref");
                 whole.extend(root);
+                whole.insert(RESULT_TYPE.to_owned(), name.into());
                 root = whole;
             }
         }
