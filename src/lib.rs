@@ -85,6 +85,7 @@ pub use dasf_protocol as protocol;
 pub use dasf_runtime::client::{
     Async, Blocking, Call, CallError, CallFuture, Caller, ClientBuilder, ClientError, ModuleFailure,
 };
+pub use dasf_runtime::generated;
 pub use dasf_runtime::module::{Outcome, Output};
 pub use dasf_runtime::{
     Address, AddressError, CancellationToken, ConnectError, Context, Data, Failure, FailureKind,

@@ -18,6 +18,7 @@ mod bars;
 pub mod cli;
 pub mod client;
 mod context;
+pub mod generated;
 mod host;
 pub mod module;
 mod probe;

@@ -5,8 +5,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dasf_protocol::api_info::ApiInfo;
 use dasf_protocol::{Topic, TopicError};
 
+use super::contract::Contract;
 use super::{Async, Blocking, Caller, ClientOptions, Shared};
 use crate::address::{Address, AddressError};
 use crate::transport::ConnectError;
@@ -49,6 +51,7 @@ pub struct ClientBuilder<C, M = Async> {
     token: Option<String>,
     headers: Vec<(String, String)>,
     options: ClientOptions,
+    contract: Contract,
     client: PhantomData<fn() -> (C, M)>,
 }
 
@@ -61,6 +64,7 @@ impl<C, M> ClientBuilder<C, M> {
             token: None,
             headers: Vec::new(),
             options: ClientOptions::default(),
+            contract: Contract::default(),
             client: PhantomData,
         }
     }
@@ -125,6 +129,26 @@ impl<C, M> ClientBuilder<C, M> {
         self
     }
 
+    /// Checks every request against this description of the module before it is sent. What breaks
+    /// it is a [`CallError::Invalid`](super::CallError::Invalid) at once, not an answer that is
+    /// waited for. Formats, such as that of a date, are left to the module.
+    ///
+    /// A client that was generated from a description does that by itself.
+    pub fn check_against(mut self, api_info: &ApiInfo) -> Self {
+        self.contract = Contract::new(api_info);
+        self
+    }
+
+    /// As [`check_against`](Self::check_against), with the text in a generated client.
+    #[doc(hidden)]
+    pub fn check_against_text(self, api_info: &str) -> Self {
+        match serde_json::from_str(api_info) {
+            Ok(api_info) => self.check_against(&api_info),
+            // The module has to judge.
+            Err(_) => self,
+        }
+    }
+
     async fn open(self) -> Result<Shared, ClientError> {
         let topic: Topic = self.topic.ok_or(ClientError::NoTopic)?.parse()?;
         let mut address = self.address?;
@@ -134,7 +158,8 @@ impl<C, M> ClientBuilder<C, M> {
         if let Some(token) = &self.token {
             address = address.with_token(token)?;
         }
-        Shared::connect(topic, &Websocket::new(address), self.options).await
+        let transport = Websocket::new(address);
+        Shared::connect(topic, &transport, self.options, self.contract).await
     }
 }
 

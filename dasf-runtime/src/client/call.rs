@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dasf_protocol::payload;
 use dasf_protocol::progress::Report;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -121,6 +122,13 @@ impl<M: Mode> Instance<M> {
         }
     }
 
+    /// This instance with an argument of the constructor; used by generated clients.
+    #[must_use]
+    pub fn with<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
+        self.set(name, payload::to_json(value));
+        self
+    }
+
     /// Sets an argument of the constructor to a JSON text; used by generated clients.
     pub fn set(&mut self, name: &'static str, json: serde_json::Result<Vec<u8>>) {
         if let Ok(fields) = &mut self.constructor
@@ -167,6 +175,12 @@ impl<R, M: Mode> Call<R, M> {
             reason: error.to_string(),
         });
         Self::new(caller, json.map(Request::Json))
+    }
+
+    /// This call with an argument; used by generated clients.
+    pub fn with<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
+        self.set(name, payload::to_json(value));
+        self
     }
 
     /// Sets an argument to a JSON text; used by generated clients.

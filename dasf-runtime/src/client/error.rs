@@ -54,6 +54,13 @@ pub enum CallError {
         /// Why not.
         reason: String,
     },
+    /// The request breaks the module's schema, and was not sent: see
+    /// [`check_against`](crate::client::ClientBuilder::check_against).
+    #[error("the request was not sent, because the module would refuse it: {problems}")]
+    Invalid {
+        /// The function, and what is wrong with each argument.
+        problems: String,
+    },
     /// An argument has no JSON.
     #[error("the argument {argument} cannot be written as JSON: {reason}")]
     Encode {

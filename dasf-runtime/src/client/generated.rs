@@ -4,11 +4,15 @@
 //! of arguments and results mean what the user wrote. So the fields are visible one module up. All
 //! names are paths from the root, because the module may have no prelude.
 
-/// Makes `Client`. What is given besides is the topic in the attribute, as an `Option`.
+/// Makes `Client`. What is given besides is the topic in the attribute, as an `Option`, and the text
+/// of the module's description where the client is made from that.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __client {
     ($(#[$meta:meta])* topic: $topic:expr) => {
+        $crate::__client! { $(#[$meta])* topic: $topic, api_info: "" }
+    };
+    ($(#[$meta:meta])* topic: $topic:expr, api_info: $api_info:expr) => {
         $(#[$meta])*
         ///
         /// Clones share the connections. Use it as [`super::Client`], or as
@@ -55,7 +59,7 @@ macro_rules! __client {
 
             /// Settles topic, address and limits before connecting.
             pub fn builder() -> $crate::__private::ClientBuilder<Self, $crate::__private::Async> {
-                $crate::__private::ClientBuilder::new($topic)
+                $crate::__private::ClientBuilder::new($topic).check_against_text($api_info)
             }
         }
 
@@ -72,7 +76,7 @@ macro_rules! __client {
 
             /// Settles topic, address and limits before connecting.
             pub fn builder() -> $crate::__private::ClientBuilder<Self, $crate::__private::Blocking> {
-                $crate::__private::ClientBuilder::new($topic)
+                $crate::__private::ClientBuilder::new($topic).check_against_text($api_info)
             }
         }
     };
@@ -138,7 +142,9 @@ macro_rules! __call {
             }
         }
 
-        impl<R: $crate::__private::Data> $name<R, $crate::__private::Blocking> {
+        impl<R: $crate::generated::serde::de::DeserializeOwned>
+            $name<R, $crate::__private::Blocking>
+        {
             /// Sends the call and waits for its result.
             ///
             /// # Errors
@@ -148,7 +154,7 @@ macro_rules! __call {
             }
         }
 
-        impl<R: $crate::__private::Data> ::core::future::IntoFuture
+        impl<R: $crate::generated::serde::de::DeserializeOwned + 'static> ::core::future::IntoFuture
             for $name<R, $crate::__private::Async>
         {
             type Output = ::core::result::Result<R, $crate::client::CallError>;

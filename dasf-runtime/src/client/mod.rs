@@ -2,6 +2,7 @@
 
 mod builder;
 mod call;
+mod contract;
 mod error;
 mod generated;
 mod in_flight;
@@ -28,6 +29,7 @@ use crate::transport::{
     ConnectionState, Durability, Outgoing, PublishError, Publisher, PublisherOptions, Subscriber,
     Transport,
 };
+use contract::Contract;
 use in_flight::{Answer, InFlight};
 
 /// What a progress handler is.
@@ -92,6 +94,8 @@ struct Shared {
     next_context: AtomicU64,
     permits: Semaphore,
     api_info: OnceCell<ApiInfo>,
+    /// What requests are checked against before they are sent.
+    contract: Contract,
     /// Where the connection to the response topic stands.
     reading: watch::Receiver<ConnectionState>,
     /// Ends the task that reads the answers.
@@ -112,6 +116,7 @@ impl Shared {
         topic: Topic,
         transport: &dyn Transport,
         options: ClientOptions,
+        contract: Contract,
     ) -> Result<Self, ClientError> {
         let session = fastrand::u32(..);
         #[allow(clippy::expect_used)] // the message proves that it cannot happen
@@ -143,6 +148,7 @@ impl Shared {
             next_context: AtomicU64::new(0),
             permits: Semaphore::new(options.max_in_flight.min(Semaphore::MAX_PERMITS)),
             api_info: OnceCell::new(),
+            contract,
             reading,
             _reading: stop.drop_guard(),
         })
@@ -150,6 +156,9 @@ impl Shared {
 
     /// Sends a request's JSON and returns the result's.
     async fn request(&self, json: &[u8], options: CallOptions) -> Result<Vec<u8>, CallError> {
+        self.contract
+            .check(json)
+            .map_err(|problems| CallError::Invalid { problems })?;
         let timeout = options.timeout.unwrap_or(self.options.timeout);
         let deadline = deadline(timeout);
         let call = async {

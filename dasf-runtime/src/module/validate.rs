@@ -15,11 +15,11 @@ const MAX_PROBLEMS: usize = 10;
 const MAX_QUOTED: usize = 80;
 
 /// A compiled schema.
-pub(super) struct Validator(jsonschema::Validator);
+pub(crate) struct Validator(jsonschema::Validator);
 
 /// One thing that is wrong: where, and what.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     path: String,
     message: String,
 }
@@ -48,8 +48,26 @@ impl Validator {
             })
     }
 
+    /// A validator of another module's schema; `None` where that is none.
+    ///
+    /// It does not check formats: pydantic takes a time without an offset, and much else, where its
+    /// schema has a format that demands more. Nor does it know the draft: pydantic writes 2020-12.
+    pub(crate) fn of_peer(schema: &Value) -> Option<Self> {
+        let draft = if has_tuple_by_items(schema) {
+            Draft::Draft201909
+        } else {
+            Draft::Draft202012
+        };
+        let options = jsonschema::options().with_draft(draft);
+        options
+            .should_validate_formats(false)
+            .build(schema)
+            .ok()
+            .map(Self)
+    }
+
     /// What is wrong with a value; paths begin with `prefix`.
-    pub(super) fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
+    pub(crate) fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
         if self.0.is_valid(value) {
             return Vec::new();
         }
@@ -76,8 +94,20 @@ impl Validator {
     }
 }
 
+/// Whether a tuple is written as before 2020-12: as a list in `items`.
+fn has_tuple_by_items(schema: &Value) -> bool {
+    match schema {
+        Value::Array(parts) => parts.iter().any(has_tuple_by_items),
+        Value::Object(parts) => {
+            parts.get("items").is_some_and(Value::is_array)
+                || parts.values().any(has_tuple_by_items)
+        }
+        _ => false,
+    }
+}
+
 /// `function: path: problem; path: problem`.
-pub(super) fn list_problems(function: &str, problems: &[Problem]) -> String {
+pub(crate) fn list_problems(function: &str, problems: &[Problem]) -> String {
     let mut text = function.to_owned();
     for (index, Problem { path, message }) in problems.iter().take(MAX_PROBLEMS).enumerate() {
         text.push_str(if index == 0 { ": " } else { "; " });

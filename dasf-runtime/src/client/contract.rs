@@ -1,0 +1,200 @@
+//! What a module's description says of requests, checked before they are sent.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use dasf_protocol::api_info::{ApiInfo, ClassInfo, FunctionInfo};
+use serde_json::Value;
+
+use crate::module::validate::{Validator, list_problems};
+
+/// The schemas of a module's requests, compiled when they are first needed.
+#[derive(Debug, Default)]
+pub(super) struct Contract {
+    functions: HashMap<String, Checked>,
+    classes: HashMap<String, (Checked, HashMap<String, Checked>)>,
+}
+
+/// A schema; its validator is `None` where it is not valid itself, and the module has to judge.
+struct Checked {
+    schema: Value,
+    validator: OnceLock<Option<Validator>>,
+}
+
+impl Contract {
+    pub(super) fn new(api_info: &ApiInfo) -> Self {
+        let named = |functions: &[FunctionInfo]| -> HashMap<String, Checked> {
+            let functions = functions.iter();
+            functions
+                .map(|function| (function.name.clone(), Checked::new(&function.rpc_schema)))
+                .collect()
+        };
+        let class = |class: &ClassInfo| {
+            let constructor = Checked::new(&class.rpc_schema);
+            (class.name.clone(), (constructor, named(&class.methods)))
+        };
+        Self {
+            functions: named(&api_info.functions),
+            classes: api_info.classes.iter().map(class).collect(),
+        }
+    }
+
+    /// Checks a request, where the description knows whom it is for.
+    ///
+    /// # Errors
+    /// What is wrong where, as a module says it.
+    pub(super) fn check(&self, request: &[u8]) -> Result<(), String> {
+        if self.functions.is_empty() && self.classes.is_empty() {
+            return Ok(());
+        }
+        // What is no JSON, or names nothing that is known, is the module's to answer.
+        let Ok(request) = serde_json::from_slice::<Value>(request) else {
+            return Ok(());
+        };
+        let name = |value: &Value, key: &str| -> String {
+            let name = value.get(key).and_then(Value::as_str);
+            name.unwrap_or_default().to_owned()
+        };
+        let class = name(&request, "class_name");
+        let (Some((constructor, methods)), Some(method)) =
+            (self.classes.get(&class), request.get("function"))
+        else {
+            let function = name(&request, "func_name");
+            return match self.functions.get(&function) {
+                Some(schema) => schema.check(&function, &request),
+                None => Ok(()),
+            };
+        };
+        constructor.check(&class, &request)?;
+        let function = name(method, "func_name");
+        match methods.get(&function) {
+            Some(schema) => schema.check(&function, method),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Checked {
+    fn new(schema: &Value) -> Self {
+        Self {
+            schema: schema.clone(),
+            validator: OnceLock::new(),
+        }
+    }
+
+    fn check(&self, member: &str, arguments: &Value) -> Result<(), String> {
+        let validator = self
+            .validator
+            .get_or_init(|| Validator::of_peer(&self.schema));
+        let problems = match validator {
+            Some(validator) => validator.problems(arguments, ""),
+            None => return Ok(()),
+        };
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(list_problems(member, &problems))
+        }
+    }
+}
+
+impl std::fmt::Debug for Checked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Checked")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn contract() -> Contract {
+        let api_info = json!({
+            "functions": [
+                {
+                    "name": "sqrt",
+                    "rpc_schema": {"properties": {"a": {"type": "number", "exclusiveMinimum": 0}}},
+                    "return_schema": {},
+                },
+                {"name": "odd", "rpc_schema": {"type": "nothing"}, "return_schema": {}},
+                {
+                    "name": "pairs",
+                    "rpc_schema": {"properties": {
+                        "of_pydantic": {"prefixItems": [{"type": "integer"}, {"type": "null"}]},
+                        "at": {"type": "string", "format": "date-time"},
+                    }},
+                    "return_schema": {},
+                },
+                {
+                    "name": "pair",
+                    "rpc_schema": {"properties": {"of_ours": {"items": [{"type": "integer"}]}}},
+                    "return_schema": {},
+                },
+            ],
+            "classes": [{
+                "name": "Greeter",
+                "rpc_schema": {"properties": {"greeting": {"minLength": 1}}},
+                "methods": [{
+                    "name": "greet",
+                    "rpc_schema": {"required": ["name"]},
+                    "return_schema": {},
+                }],
+            }],
+            "rpc_schema": {},
+        });
+        Contract::new(&serde_json::from_value(api_info).unwrap())
+    }
+
+    #[test]
+    fn what_breaks_the_schema_is_told_as_a_module_tells_it() {
+        let contract = contract();
+        for (request, problem) in [
+            (
+                json!({"func_name": "sqrt", "a": -1}),
+                "sqrt: a: -1 is less than or equal to the minimum of 0",
+            ),
+            (
+                json!({"func_name": "pairs", "of_pydantic": [1, 2]}),
+                "pairs: of_pydantic[1]: 2 is not of type \"null\"",
+            ),
+            (
+                json!({"func_name": "pair", "of_ours": [null]}),
+                "pair: of_ours[0]: null is not of type \"integer\"",
+            ),
+            (
+                json!({"class_name": "Greeter", "greeting": "", "function": {}}),
+                "Greeter: greeting: \"\" is shorter than 1 character",
+            ),
+            (
+                json!({"class_name": "Greeter", "function": {"func_name": "greet"}}),
+                "greet: name: is required",
+            ),
+        ] {
+            let checked = contract.check(request.to_string().as_bytes());
+            assert_eq!(checked.as_ref().err().map(String::as_str), Some(problem));
+        }
+    }
+
+    #[test]
+    fn what_the_description_does_not_know_is_the_module_s_to_judge() {
+        let contract = contract();
+        for request in [
+            json!({"func_name": "sqrt", "a": 2, "beside": 1}),
+            json!({"func_name": "odd", "a": 1}),
+            json!({"func_name": "unknown"}),
+            json!({"class_name": "Unknown", "function": {"func_name": "greet"}}),
+            json!({"class_name": "Greeter", "function": {"func_name": "unknown"}}),
+            json!({"func_name": "pairs", "at": "2026-11-22T10:00:00"}),
+            json!([]),
+        ] {
+            assert_eq!(
+                contract.check(request.to_string().as_bytes()),
+                Ok(()),
+                "{request}"
+            );
+        }
+        assert_eq!(contract.check(b"{"), Ok(()));
+    }
+}
