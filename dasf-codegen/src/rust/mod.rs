@@ -1,9 +1,111 @@
-//! The client in rust.
+//! The client in Rust: the surface of the client that `#[dasf::module]` generates, with types made
+//! from the schemas.
+//!
+//! The crate `typify` makes types from schemas, too, but not from any: it ends the process on some,
+//! and writes types that do not compile, or any JSON value, for more. The description has few forms,
+//! and each becomes one here.
+
+mod client;
+mod docs;
+mod graph;
+mod idents;
+mod types;
+
+use dasf_protocol::Topic;
+use proc_macro2::TokenStream;
+use quote::quote;
 
 use crate::description::Description;
+use client::Client;
+use types::Types;
 
 /// Writes the file.
-pub(crate) fn write(_description: &Description, header: &[String]) -> String {
-    let lines = header.iter().map(|line| format!("// {line}\n"));
-    lines.collect()
+pub(crate) fn write(description: &Description, header: &[String]) -> String {
+    let api_info = description.api_info.to_string();
+    let tokens = items(description, &quote!(dasf), &quote!(#api_info));
+    let comment: String = header
+        .iter()
+        .map(|line| format!("// {line}").trim_end().to_owned() + "\n")
+        .collect();
+    let code = match syn::parse2(tokens.clone()) {
+        Ok(file) => spaced(&prettyplease::unparse(&file)),
+        // It shows, and compiles or not as it would otherwise.
+        Err(_) => tokens.to_string(),
+    };
+    format!("{comment}\n{code}")
+}
+
+/// Puts a blank line before every item that follows another with a body.
+fn spaced(code: &str) -> String {
+    let mut spaced = String::with_capacity(code.len());
+    let mut before = "";
+    for line in code.lines() {
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let ends_item = before.ends_with('}') || before.ends_with(';');
+        let begins_item = ["///", "#[", "pub ", "impl", "fn ", "const "]
+            .iter()
+            .any(|start| line.trim_start().starts_with(start));
+        if ends_item && begins_item && indent(before) == indent(line) {
+            spaced.push('\n');
+        }
+        spaced.push_str(line);
+        spaced.push('\n');
+        before = line;
+    }
+    spaced
+}
+
+/// The items of a client, for a module of their own. `krate` is the path of the crate `dasf`,
+/// `api_info` an expression of the description's text.
+pub(crate) fn items(
+    description: &Description,
+    krate: &TokenStream,
+    api_info: &TokenStream,
+) -> TokenStream {
+    let topic = match description.topic.parse::<Topic>() {
+        Ok(topic) => {
+            let topic = topic.as_str();
+            quote!(Some(#topic))
+        }
+        Err(_) => quote!(None),
+    };
+    let mut types = Types::new(description, krate.clone());
+    let (builders, methods) = Client::new(krate.clone(), &mut types).write(description);
+    let definitions = types.definitions();
+    let doc = docs::attributes(&match description.documentation.as_str() {
+        "" => "A client of the module, for asynchronous code.".to_owned(),
+        documentation => format!(
+            "{}\n\nThis is a client of the module, for asynchronous code.",
+            docs::prose(documentation).trim()
+        ),
+    });
+    quote! {
+        #[allow(unused_imports)] // not every module needs all
+        use std::collections::BTreeMap;
+
+        #[allow(unused_imports)]
+        use #krate::generated::{Call, Deserialize, Instance, Mode, Serialize, Value};
+
+        #doc
+        pub type Client = client::Client<#krate::Async>;
+
+        /// A client of the module for code that is not asynchronous.
+        pub mod blocking {
+            /// A client of the module whose calls are sent with `send()`.
+            pub type Client = super::client::Client<#krate::Blocking>;
+        }
+
+        /// The client, and the calls that it makes.
+        pub mod client {
+            #krate::generated::client!(#topic, super::API_INFO);
+            #builders
+        }
+
+        #methods
+
+        #(#definitions)*
+
+        /// What the module said of itself; requests are checked against it before they are sent.
+        const API_INFO: &str = #api_info;
+    }
 }

@@ -12,6 +12,12 @@ macro_rules! __client {
     ($(#[$meta:meta])* topic: $topic:expr) => {
         $crate::__client! { $(#[$meta])* topic: $topic, api_info: "" }
     };
+    ($topic:expr, $api_info:expr) => {
+        $crate::__client! {
+            /// Calls the functions of the module over a message broker.
+            topic: $topic, api_info: $api_info
+        }
+    };
     ($(#[$meta:meta])* topic: $topic:expr, api_info: $api_info:expr) => {
         $(#[$meta])*
         ///
@@ -86,6 +92,14 @@ macro_rules! __client {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __instance {
+    ($name:ident, $class:literal) => {
+        $crate::__instance! {
+            #[doc = ::core::concat!(
+                "`", $class, "` with its constructor's arguments; the module makes it anew for every call."
+            )]
+            $name
+        }
+    };
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
         pub struct $name<M = $crate::__private::Async> {
@@ -112,6 +126,12 @@ macro_rules! __instance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __call {
+    ($name:ident, $function:literal) => {
+        $crate::__call! {
+            #[doc = ::core::concat!("A call of `", $function, "`, not sent yet.")]
+            $name
+        }
+    };
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
         #[must_use = "a call is sent when it is awaited, or with send() by a blocking client"]

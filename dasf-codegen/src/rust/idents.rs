@@ -1,0 +1,69 @@
+//! Names as Rust spells them.
+
+use heck::{ToSnakeCase, ToUpperCamelCase};
+use proc_macro2::{Ident, Span};
+
+use crate::names::{Names, identifier};
+
+/// Names in one place.
+#[derive(Debug, Default)]
+pub(super) struct Idents(Names);
+
+impl Idents {
+    /// A place in which these names cannot be had.
+    pub(super) fn without<'a>(reserved: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(Names::without(reserved))
+    }
+
+    /// A name for a type or a variant that is free here.
+    pub(super) fn type_name(&mut self, name: &str) -> Ident {
+        let spelled = identifier(&name.to_upper_camel_case(), "Value");
+        ident(&self.0.claim(&spelled))
+    }
+
+    /// A name for a function, a field or a variable that is free here.
+    pub(super) fn value_name(&mut self, name: &str) -> Ident {
+        let spelled = identifier(&name.to_snake_case(), "value");
+        ident(&self.0.claim(&spelled))
+    }
+}
+
+/// An identifier; raw where the name is a keyword, and with an underscore where that cannot be.
+fn ident(name: &str) -> Ident {
+    if syn::parse_str::<Ident>(name).is_ok() {
+        return Ident::new(name, Span::call_site());
+    }
+    match name {
+        "self" | "Self" | "super" | "crate" => Ident::new(&format!("{name}_"), Span::call_site()),
+        name => Ident::new_raw(name, Span::call_site()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_becomes_an_identifier() {
+        let mut idents = Idents::without(["Option"]);
+        for (name, expected) in [
+            ("type", "r#type"),
+            ("self", "self_"),
+            ("2m temperature", "value2m_temperature"),
+            ("größe", "gre"),
+            ("", "value"),
+            ("-", "value2"),
+        ] {
+            assert_eq!(idents.value_name(name).to_string(), expected, "{name}");
+        }
+        for (name, expected) in [
+            ("Option", "Option2"),
+            ("Box_int_", "BoxInt"),
+            ("Self", "Self_"),
+            ("1", "Value1"),
+            ("<", "Value"),
+        ] {
+            assert_eq!(idents.type_name(name).to_string(), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,629 @@
+//! Types: those that have a name in the description, and those that need one in Rust only.
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
+use serde_json::{Number, Value};
+use syn::ext::IdentExt;
+
+use super::docs;
+use super::graph::{self, Circles};
+use super::idents::Idents;
+use crate::description::{
+    Declaration, Definition, Description, Field, Format, NetCdf, Openness, Presence, Schema, Type,
+    TypeId, Variant, Width,
+};
+
+/// The names that the file uses for other things.
+const RESERVED: [&str; 25] = [
+    "BTreeMap",
+    "Box",
+    "Call",
+    "Client",
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "Deserialize",
+    "Eq",
+    "Err",
+    "From",
+    "Hash",
+    "Instance",
+    "Into",
+    "Mode",
+    "None",
+    "Ok",
+    "Option",
+    "Result",
+    "Serialize",
+    "Some",
+    "String",
+    "Value",
+    "Vec",
+];
+/// The longest tuple that has `Debug` and `PartialEq`.
+const MAX_TUPLE: usize = 12;
+
+/// Writes types, and collects the definitions that they need.
+pub(super) struct Types<'d> {
+    description: &'d Description,
+    /// The path of the crate `dasf`.
+    krate: TokenStream,
+    names: Idents,
+    /// The names of the types of the description.
+    idents: Vec<Ident>,
+    /// Circles that boxes must break: in all fields, and in what the boxes of fields leave.
+    of_fields: Circles,
+    of_others: Circles,
+    /// Circles of other names alone.
+    nameless: Circles,
+    definitions: Vec<TokenStream>,
+    /// What is to be said of the types of the current item.
+    notes: Vec<String>,
+}
+
+/// The type that a type stands in, where its size counts.
+#[derive(Debug, Clone, Copy)]
+enum Holder {
+    /// None, or one that holds it behind a pointer.
+    Nothing,
+    Field(TypeId),
+    Other(TypeId),
+}
+
+impl<'d> Types<'d> {
+    pub(super) fn new(description: &'d Description, krate: TokenStream) -> Self {
+        let mut names = Idents::without(RESERVED);
+        let types = description.types.iter();
+        let idents = types.map(|ty| names.type_name(&ty.name)).collect();
+        let (of_fields, of_others) = graph::infinite(description);
+        Self {
+            description,
+            krate,
+            names,
+            idents,
+            of_fields,
+            of_others,
+            nameless: graph::nameless(description, |id| {
+                is_named(&description.declaration(id).definition)
+            }),
+            definitions: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The definitions of all types of the description, and of those that were needed so far.
+    pub(super) fn definitions(mut self) -> Vec<TokenStream> {
+        let needed = std::mem::take(&mut self.definitions);
+        for (index, declaration) in self.description.types.iter().enumerate() {
+            // Those that its parts need come after it.
+            let before = self.definitions.len();
+            let definition = self.declaration(TypeId(index), declaration);
+            self.definitions.insert(before, definition);
+        }
+        self.definitions.extend(needed);
+        self.definitions
+    }
+
+    /// The type of a place; `name` are words that tell the place from others.
+    pub(super) fn of(&mut self, schema: &Schema, name: &str) -> TokenStream {
+        self.held_by(Holder::Nothing, schema, name)
+    }
+
+    /// What is to be said of the types that were written since this was asked last.
+    pub(super) fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    fn held_by(&mut self, holder: Holder, schema: &Schema, name: &str) -> TokenStream {
+        let krate = &self.krate;
+        match &schema.ty {
+            Type::Null => quote!(()),
+            Type::Boolean => quote!(bool),
+            Type::Integer(width) => integer(*width, schema),
+            Type::Number => quote!(f64),
+            Type::Text(Format::Base64) => quote!(#krate::Base64),
+            Type::Text(Format::NetCdf(NetCdf::DataArray)) => quote!(#krate::netcdf::DataArray),
+            Type::Text(Format::NetCdf(NetCdf::Dataset)) => quote!(#krate::netcdf::Dataset),
+            Type::Text(format) => {
+                self.notes.extend(text_note(format));
+                quote!(String)
+            }
+            Type::Literal(values) => self.literal(values, schema, name),
+            Type::Nullable(inner) => {
+                let inner = self.held_by(holder, inner, name);
+                quote!(Option<#inner>)
+            }
+            Type::List(item) | Type::Set(item) => {
+                let item = self.of(item, &format!("{name} item"));
+                quote!(Vec<#item>)
+            }
+            Type::Tuple(items) if (1..=MAX_TUPLE).contains(&items.len()) => {
+                let items: Vec<_> = items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| self.held_by(holder, item, &format!("{name} {index}")))
+                    .collect();
+                quote!((#(#items,)*))
+            }
+            Type::Tuple(items) => {
+                let count = items.len();
+                self.notes.push(format!(
+                    "A `Value`, because a tuple of {count} cannot be compared or printed; it is a list."
+                ));
+                quote!(Vec<Value>)
+            }
+            Type::Map(values) => {
+                let values = self.of(values, &format!("{name} value"));
+                quote!(BTreeMap<String, #values>)
+            }
+            Type::Named(id) => {
+                let ident = &self.idents[id.0];
+                let is_infinite = match holder {
+                    Holder::Nothing => false,
+                    Holder::Field(holder) => self.of_fields.closes(holder, *id),
+                    Holder::Other(holder) => self.of_others.closes(holder, *id),
+                };
+                if is_infinite {
+                    quote!(Box<#ident>)
+                } else {
+                    quote!(#ident)
+                }
+            }
+            Type::Union(variants) => {
+                let ident = self.names.type_name(name);
+                let doc = format!("One of the types of `{name}`.");
+                let definition = self.union(holder, &ident, variants, &doc);
+                self.definitions.push(definition);
+                quote!(#ident)
+            }
+            Type::Any(openness) => {
+                if let Openness::Inexpressible(reason) = openness {
+                    self.notes.push(format!("A `Value`, because {reason}."));
+                }
+                quote!(Value)
+            }
+        }
+    }
+
+    fn literal(&mut self, values: &[Value], schema: &Schema, name: &str) -> TokenStream {
+        if values.iter().all(Value::is_string) {
+            let ident = self.names.type_name(name);
+            let doc = format!("One of the texts of `{name}`.");
+            let definition = self.texts(&ident, values, &doc);
+            self.definitions.push(definition);
+            return quote!(#ident);
+        }
+        let list: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+        self.notes.push(format!("One of {}.", list.join(", ")));
+        if values.iter().all(Value::is_boolean) {
+            quote!(bool)
+        } else if values.iter().all(Value::is_number) {
+            integer(None, schema)
+        } else {
+            let krate = &self.krate;
+            quote!(Value)
+        }
+    }
+
+    fn declaration(&mut self, id: TypeId, declaration: &Declaration) -> TokenStream {
+        let ident = self.idents[id.0].clone();
+        let doc = match declaration.documentation.as_str() {
+            "" => format!("`{}` of the module.", declaration.name),
+            documentation => docs::prose(documentation),
+        };
+        match &declaration.definition {
+            Definition::Object { fields, rest } => {
+                self.structure(id, &ident, fields, rest.as_deref(), &doc)
+            }
+            Definition::Alias(Schema {
+                ty: Type::Union(variants),
+                ..
+            }) => self.union(Holder::Other(id), &ident, variants, &doc),
+            Definition::Alias(Schema {
+                ty: Type::Literal(values),
+                ..
+            }) if values.iter().all(Value::is_string) => self.texts(&ident, values, &doc),
+            Definition::Alias(schema) => {
+                let is_newtype = self.nameless.contains(id);
+                let holder = if is_newtype {
+                    Holder::Other(id)
+                } else {
+                    Holder::Nothing
+                };
+                let ty = self.held_by(holder, schema, &declaration.name);
+                let doc = self.documented(&doc, schema);
+                if is_newtype {
+                    let derives = self.derives(&quote!());
+                    quote!(#doc #derives #[serde(transparent)] pub struct #ident(pub #ty);)
+                } else {
+                    quote!(#doc pub type #ident = #ty;)
+                }
+            }
+        }
+    }
+
+    fn derives(&self, more: &TokenStream) -> TokenStream {
+        let krate = &self.krate;
+        let serde = format!("{}::generated::serde", krate.to_string().replace(' ', ""));
+        quote! {
+            #[derive(
+                Debug, Clone, #more PartialEq, Serialize,
+                Deserialize
+            )]
+            #[serde(crate = #serde)]
+        }
+    }
+
+    /// The attributes for a documentation, with what is to be said of the type in it.
+    fn documented(&mut self, text: &str, schema: &Schema) -> TokenStream {
+        let mut text = text.trim().to_owned();
+        let mut more = self.take_notes();
+        let phrases = schema.constraints.phrases();
+        if !phrases.is_empty() {
+            more.push(format!("Must be {}.", phrases.join(", ")));
+        }
+        for note in more {
+            text.push_str("\n\n");
+            text.push_str(&docs::prose(&note));
+        }
+        docs::attributes(&text)
+    }
+
+    fn structure(
+        &mut self,
+        id: TypeId,
+        ident: &Ident,
+        fields: &[Field],
+        rest: Option<&Schema>,
+        doc: &str,
+    ) -> TokenStream {
+        let mut names = Idents::default();
+        let mut members = Vec::new();
+        let mut parameters = Vec::new();
+        let mut values = Vec::new();
+        let mut defaults = Vec::new();
+        for field in fields {
+            let name = names.value_name(&field.name);
+            let place = format!("{ident} {}", field.name);
+            let ty = self.held_by(Holder::Field(id), &field.schema, &place);
+            let doc = self.field_doc(field);
+            let wire = &field.name;
+            let rename = (name.unraw() != *wire).then(|| quote!(#[serde(rename = #wire)]));
+            let (ty, attribute) = match self.absent(field) {
+                Absent::Never if ty.to_string() == "String" => {
+                    parameters.push(quote!(#name: impl Into<String>));
+                    values.push(quote!(#name: #name.into()));
+                    (ty, quote!())
+                }
+                Absent::Never => {
+                    parameters.push(quote!(#name: #ty));
+                    values.push(quote!(#name));
+                    (ty, quote!())
+                }
+                Absent::Value(value) => {
+                    let function = format_ident!("default_{}", name.unraw());
+                    let path = format!("{ident}::{function}");
+                    defaults.push(quote!(fn #function() -> #ty { #value }));
+                    values.push(quote!(#name: Self::#function()));
+                    (ty, quote!(#[serde(default = #path)]))
+                }
+                Absent::Null => {
+                    values.push(quote!(#name: None));
+                    (ty, quote!(#[serde(default)]))
+                }
+                Absent::Omitted => {
+                    values.push(quote!(#name: None));
+                    let ty = match field.schema.ty {
+                        Type::Nullable(_) => ty,
+                        _ => quote!(Option<#ty>),
+                    };
+                    let skip = quote!(#[serde(default, skip_serializing_if = "Option::is_none")]);
+                    (ty, skip)
+                }
+            };
+            members.push(quote!(#doc #rename #attribute pub #name: #ty,));
+        }
+        if let Some(rest) = rest {
+            let name = names.value_name("additional");
+            let ty = self.of(rest, &format!("{ident} additional"));
+            let doc = self.documented("All other properties.", rest);
+            members.push(quote! {
+                #doc
+                #[serde(flatten)]
+                pub #name: BTreeMap<String, #ty>,
+            });
+            values.push(quote!(#name: BTreeMap::new()));
+        }
+        let constructor = (parameters.len() < values.len()).then(|| {
+            let allow =
+                (parameters.len() > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]));
+            quote! {
+                impl #ident {
+                    /// One in which everything that may be left out has its default.
+                    #allow
+                    pub fn new(#(#parameters),*) -> Self {
+                        Self { #(#values),* }
+                    }
+
+                    #(#defaults)*
+                }
+            }
+        });
+        let doc = docs::attributes(doc);
+        let derives = self.derives(&quote!());
+        quote! {
+            #doc
+            #derives
+            pub struct #ident { #(#members)* }
+            #constructor
+        }
+    }
+
+    fn field_doc(&mut self, field: &Field) -> TokenStream {
+        let mut text = match field.schema.documentation.as_str() {
+            "" => format!("`{}` in JSON.", field.name),
+            documentation => docs::prose(documentation),
+        };
+        if let Presence::Default(value) = &field.presence {
+            text.push_str(&format!("\n\nDefault: `{value}`."));
+        }
+        self.documented(&text, &field.schema)
+    }
+
+    /// What a field is when it is not there.
+    fn absent(&self, field: &Field) -> Absent {
+        match &field.presence {
+            Presence::Required => Absent::Never,
+            Presence::Optional => Absent::Omitted,
+            Presence::Default(Value::Null) if matches!(field.schema.ty, Type::Nullable(_)) => {
+                Absent::Null
+            }
+            Presence::Default(value) => match self.value(&field.schema, value) {
+                Some(value) => Absent::Value(value),
+                None => Absent::Omitted,
+            },
+        }
+    }
+
+    /// A value of a type as Rust; `None` where that is not simple, or the value is not of the type.
+    fn value(&self, schema: &Schema, value: &Value) -> Option<TokenStream> {
+        match (&schema.ty, value) {
+            (Type::Nullable(_), Value::Null) => Some(quote!(None)),
+            (Type::Nullable(inner), value) => {
+                let value = self.value(inner, value)?;
+                Some(quote!(Some(#value)))
+            }
+            (Type::Boolean, Value::Bool(value)) => Some(quote!(#value)),
+            (Type::Integer(width), Value::Number(number)) => {
+                integer_value(integer_width(*width, schema), number)
+            }
+            (Type::Number, Value::Number(number)) => {
+                let number = number.as_f64().filter(|number| number.is_finite())?;
+                let literal = Literal::f64_unsuffixed(number.abs());
+                Some(if number.is_sign_negative() {
+                    quote!(-#literal)
+                } else {
+                    quote!(#literal)
+                })
+            }
+            (Type::Text(Format::Base64 | Format::NetCdf(_)), _) => None,
+            (Type::Text(_), Value::String(text)) => Some(quote!(#text.to_owned())),
+            (Type::List(_) | Type::Set(_), Value::Array(items)) if items.is_empty() => {
+                Some(quote!(Vec::new()))
+            }
+            (Type::Map(_), Value::Object(values)) if values.is_empty() => {
+                Some(quote!(BTreeMap::new()))
+            }
+            (Type::Named(id), value) => match &self.description.declaration(*id).definition {
+                Definition::Alias(schema) if !self.nameless.contains(*id) => {
+                    if let (Type::Literal(values), Value::String(_)) = (&schema.ty, value) {
+                        let position = values.iter().position(|other| other == value)?;
+                        let variant = literal_variants(values).into_iter().nth(position)?;
+                        let ident = &self.idents[id.0];
+                        return Some(quote!(#ident::#variant));
+                    }
+                    self.value(schema, value)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn union(
+        &mut self,
+        holder: Holder,
+        ident: &Ident,
+        variants: &[Variant],
+        doc: &str,
+    ) -> TokenStream {
+        let mut names = Idents::default();
+        let mut members = Vec::new();
+        let mut types: Vec<(Ident, TokenStream)> = Vec::new();
+        for variant in variants {
+            let wanted = match (variant.name.as_str(), &variant.schema.ty) {
+                ("", ty) => kind(ty),
+                (name, _) => name,
+            };
+            let name = names.type_name(wanted);
+            let place = format!("{ident} {name}");
+            let ty = self.held_by(holder, &variant.schema, &place);
+            let text = match variant.schema.documentation.as_str() {
+                "" => format!("{}.", kind(&variant.schema.ty)),
+                documentation => docs::prose(documentation),
+            };
+            let doc = self.documented(&text, &variant.schema);
+            members.push(quote!(#doc #name(#ty),));
+            types.push((name, ty));
+        }
+        let is_alone = |ty: &TokenStream| {
+            let ty = ty.to_string();
+            types
+                .iter()
+                .filter(|(_, other)| other.to_string() == ty)
+                .count()
+                == 1
+        };
+        let conversions = types
+            .iter()
+            .filter(|(_, ty)| is_alone(ty))
+            .map(|(name, ty)| {
+                quote! {
+                    impl From<#ty> for #ident {
+                        fn from(value: #ty) -> Self {
+                            Self::#name(value)
+                        }
+                    }
+                }
+            });
+        let doc = docs::attributes(doc);
+        let derives = self.derives(&quote!());
+        quote! {
+            #doc
+            #derives
+            #[serde(untagged)]
+            pub enum #ident { #(#members)* }
+            #(#conversions)*
+        }
+    }
+
+    fn texts(&mut self, ident: &Ident, values: &[Value], doc: &str) -> TokenStream {
+        let variants = values
+            .iter()
+            .zip(literal_variants(values))
+            .map(|(value, name)| {
+                let text = value.as_str().unwrap_or_default();
+                let doc = format!(" `{value}`");
+                let rename = (name != text).then(|| quote!(#[serde(rename = #text)]));
+                quote!(#[doc = #doc] #rename #name,)
+            });
+        let doc = docs::attributes(doc);
+        let derives = self.derives(&quote!(Copy, Eq, Hash,));
+        quote! {
+            #doc
+            #derives
+            pub enum #ident { #(#variants)* }
+        }
+    }
+}
+
+/// What a field is when it is not there.
+enum Absent {
+    /// It is always there.
+    Never,
+    /// Null.
+    Null,
+    /// This value.
+    Value(TokenStream),
+    /// Something that only the module knows, or that cannot be written here.
+    Omitted,
+}
+
+/// Whether a type has a definition of its own whatever it leads to.
+fn is_named(definition: &Definition) -> bool {
+    match definition {
+        Definition::Object { .. } => true,
+        Definition::Alias(schema) => match &schema.ty {
+            Type::Union(_) => true,
+            Type::Literal(values) => values.iter().all(Value::is_string),
+            _ => false,
+        },
+    }
+}
+
+/// The names of the variants for texts.
+fn literal_variants(values: &[Value]) -> Vec<Ident> {
+    let mut names = Idents::default();
+    let texts = values
+        .iter()
+        .map(|value| value.as_str().unwrap_or_default());
+    texts.map(|text| names.type_name(text)).collect()
+}
+
+/// What a variant is called that has no name.
+fn kind(ty: &Type) -> &'static str {
+    match ty {
+        Type::Null => "Null",
+        Type::Boolean => "Boolean",
+        Type::Integer(_) => "Integer",
+        Type::Number => "Number",
+        Type::Text(_) => "Text",
+        Type::Literal(_) => "Literal",
+        Type::List(_) | Type::Set(_) => "List",
+        Type::Tuple(_) => "Tuple",
+        Type::Map(_) => "Map",
+        Type::Named(_) => "Object",
+        Type::Nullable(_) | Type::Union(_) | Type::Any(_) => "Value",
+    }
+}
+
+/// What is to be said of a text.
+fn text_note(format: &Format) -> Option<String> {
+    let note = match format {
+        Format::DateTime => "A date and time, such as `2026-11-22T10:00:00Z`.",
+        Format::Date => "A date, such as `2026-11-22`.",
+        Format::Time => "A time of the day, such as `10:00:00`.",
+        Format::Duration => "A length of time as in ISO 8601, such as `PT1H30M`.",
+        Format::Uuid => "A UUID.",
+        Format::Other(format) => return Some(format!("A text of the format `{format}`.")),
+        Format::Plain | Format::Base64 | Format::NetCdf(_) => return None,
+    };
+    Some(note.to_owned())
+}
+
+/// The width of an integer: what the module says, or what its limits need.
+fn integer_width(width: Option<Width>, schema: &Schema) -> Width {
+    let is_beyond = |limit: &Option<Number>| {
+        limit
+            .as_ref()
+            .is_some_and(|limit| limit.is_u64() && !limit.is_i64())
+    };
+    match width {
+        Some(width) => width,
+        None if is_beyond(&schema.constraints.maximum) => Width::U64,
+        None => Width::I64,
+    }
+}
+
+fn integer(width: Option<Width>, schema: &Schema) -> TokenStream {
+    match integer_width(width, schema) {
+        Width::I8 => quote!(i8),
+        Width::I16 => quote!(i16),
+        Width::I32 => quote!(i32),
+        Width::I64 => quote!(i64),
+        Width::I128 => quote!(i128),
+        Width::Isize => quote!(isize),
+        Width::U8 => quote!(u8),
+        Width::U16 => quote!(u16),
+        Width::U32 => quote!(u32),
+        Width::U64 => quote!(u64),
+        Width::U128 => quote!(u128),
+        Width::Usize => quote!(usize),
+    }
+}
+
+/// An integer as Rust, where the type can hold it.
+fn integer_value(width: Width, number: &Number) -> Option<TokenStream> {
+    let value = number.as_i128()?;
+    let fits = match width {
+        Width::I8 => i8::try_from(value).is_ok(),
+        Width::I16 => i16::try_from(value).is_ok(),
+        Width::I32 => i32::try_from(value).is_ok(),
+        Width::I64 | Width::Isize => i64::try_from(value).is_ok(),
+        Width::I128 => true,
+        Width::U8 => u8::try_from(value).is_ok(),
+        Width::U16 => u16::try_from(value).is_ok(),
+        Width::U32 => u32::try_from(value).is_ok(),
+        Width::U64 | Width::Usize => u64::try_from(value).is_ok(),
+        Width::U128 => u128::try_from(value).is_ok(),
+    };
+    let literal = Literal::u128_unsuffixed(value.unsigned_abs());
+    fits.then(|| {
+        if value < 0 {
+            quote!(-#literal)
+        } else {
+            quote!(#literal)
+        }
+    })
+}

@@ -1,0 +1,45 @@
+//! Clients of three modules in three languages, compared with files that are compiled and checked
+//! elsewhere: `tests/generated` is a crate of the Rust ones, and `tests/interop` runs mypy and tsc.
+//!
+//! `UPDATE_GOLDENS=1 cargo test -p dasf-codegen --test goldens` writes them anew.
+
+// A test that fails panics.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::Path;
+
+use dasf_codegen::{Language, generate};
+
+/// Compares the clients of a module with the files of its name.
+fn check(name: &str) {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let file = format!("{name}.api.json");
+    let schema = std::fs::read_to_string(tests.join("schemas").join(&file)).unwrap();
+    let api_info = serde_json::from_str(&schema).unwrap();
+    for language in Language::ALL {
+        let source = generate(&api_info, language, &file).unwrap();
+        let golden = tests
+            .join("goldens")
+            .join(name)
+            .with_extension(language.extension());
+        if std::env::var_os("UPDATE_GOLDENS").is_some() {
+            std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
+            std::fs::write(&golden, &source).unwrap();
+        }
+        let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+        let mut lines = source.lines().zip(expected.lines()).enumerate();
+        if let Some((number, (line, golden_line))) = lines.find(|(_, (one, other))| one != other) {
+            panic!(
+                "{} differs in line {}:\n  golden: {golden_line}\n  now:    {line}",
+                golden.display(),
+                number + 1
+            );
+        }
+        assert_eq!(source.len(), expected.len(), "{}", golden.display());
+    }
+}
+
+#[test]
+fn the_reference_module_of_python() {
+    check("reference");
+}
