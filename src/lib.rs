@@ -55,6 +55,7 @@
 //!
 //! - `tls` (on by default): `wss://` addresses, with the certificates that the operating system
 //!   trusts.
+//! - `generate`: clients out of a module's description, at compile time: [`client!`].
 //! - `ndarray`: arrays of the crate `ndarray` as arguments and results, in `dasf::ndarray`.
 //! - `netcdf`: arrays and datasets that Python sees as `xarray` objects, in `dasf::netcdf`, and
 //!   their chapter of the guide.
@@ -71,6 +72,28 @@ pub use dasf_macros::IntoError;
 ///
 /// Options: `name`, `description`. See [the guide](guide::modules#classes).
 pub use dasf_macros::class;
+/// Makes the client of a module out of a file in which the module describes itself: what it answers
+/// to `api_info`, in whatever language it is written. `dasf api --json` and the command `api-info` of
+/// a module print it.
+///
+/// The path is relative to the crate's root. What is made has the surface of the client that
+/// [`module`](macro@module) generates; put it into a `mod` of its own. Requests are checked against
+/// the description before they are sent. See [the guide](guide::clients#without-the-modules-source).
+///
+/// ```
+/// mod types {
+///     dasf::client!("dasf-codegen/tests/schemas/types.api.json");
+/// }
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = types::Client::connect("ws://localhost:8080/ws").await?;
+/// let sum = client.floats(0.5, 1.0).b(0.25).await?;
+/// # Ok(()) }
+/// ```
+///
+/// Options: `crate`, where `dasf` has another name: `client!("…", crate = rpc)`.
+#[cfg(feature = "generate")]
+pub use dasf_macros::client;
 /// Makes a function in a [`module`](macro@module) callable from outside.
 ///
 /// Options: `name`, `description`, `returns(…)`, `schema_extra`, `inline`. See

@@ -284,20 +284,26 @@ impl Field {
 impl Constraints {
     /// The constraints in words, such as `greater than 0`, each a phrase of its own.
     pub fn phrases(&self) -> Vec<String> {
-        fn phrase<T: ToString>(text: &str, value: Option<&T>) -> Option<String> {
-            value.map(|value| text.replace("{}", &value.to_string()))
+        fn number(text: &str, value: Option<&Number>) -> Option<String> {
+            value.map(|value| format!("{text} {value}"))
+        }
+        fn count(text: &str, value: Option<u64>, unit: &str) -> Option<String> {
+            let plural = if value == Some(1) { "" } else { "s" };
+            value.map(|value| format!("{text} {value} {unit}{plural}"))
         }
         let phrases = [
-            phrase("at least {}", self.minimum.as_ref()),
-            phrase("greater than {}", self.exclusive_minimum.as_ref()),
-            phrase("at most {}", self.maximum.as_ref()),
-            phrase("less than {}", self.exclusive_maximum.as_ref()),
-            phrase("a multiple of {}", self.multiple_of.as_ref()),
-            phrase("at least {} characters long", self.min_length.as_ref()),
-            phrase("at most {} characters long", self.max_length.as_ref()),
-            phrase("matches the pattern `{}`", self.pattern.as_ref()),
-            phrase("at least {} items", self.min_items.as_ref()),
-            phrase("at most {} items", self.max_items.as_ref()),
+            number("at least", self.minimum.as_ref()),
+            number("greater than", self.exclusive_minimum.as_ref()),
+            number("at most", self.maximum.as_ref()),
+            number("less than", self.exclusive_maximum.as_ref()),
+            number("a multiple of", self.multiple_of.as_ref()),
+            count("at least", self.min_length, "character"),
+            count("at most", self.max_length, "character"),
+            self.pattern
+                .as_ref()
+                .map(|pattern| format!("the pattern `{pattern}`")),
+            count("at least", self.min_items, "item"),
+            count("at most", self.max_items, "item"),
         ];
         phrases.into_iter().flatten().collect()
     }

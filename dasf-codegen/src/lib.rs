@@ -18,6 +18,7 @@ mod reader;
 mod rust;
 mod typescript;
 
+use proc_macro2::TokenStream;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -56,6 +57,22 @@ pub fn generate(api_info: &Value, language: Language, origin: &str) -> Result<St
         Language::Python => python::write(&description, &header),
         Language::TypeScript => typescript::write(&description, &header),
     })
+}
+
+/// The items of a client in Rust, for a module of their own: what the macro `dasf::client!` expands
+/// to.
+///
+/// `krate` is the path of the crate `dasf`, `text` an expression of the text of the document.
+///
+/// # Errors
+/// When the document is no `api_info`.
+pub fn rust_items(
+    api_info: &Value,
+    krate: &TokenStream,
+    text: &TokenStream,
+) -> Result<TokenStream, ReadError> {
+    let description = read(api_info)?;
+    Ok(rust::items(&description, krate, text))
 }
 
 /// The lines on top of a file. None of them has a line break within.

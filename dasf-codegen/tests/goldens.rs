@@ -43,3 +43,13 @@ fn check(name: &str) {
 fn the_reference_module_of_python() {
     check("reference");
 }
+
+#[test]
+fn a_rust_module_with_every_type() {
+    check("types");
+}
+
+#[test]
+fn a_module_with_unusual_names_types_and_texts() {
+    check("unusual");
+}

@@ -6,6 +6,8 @@
 //! code (`expand`). Every mistake found is reported, each where it was made, and the user's own items
 //! are always kept, so that one mistake does not cause the next.
 
+#[cfg(feature = "generate")]
+mod client;
 mod constraints;
 mod docs;
 mod error_derive;
@@ -55,6 +57,16 @@ pub fn into_error(item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as DeriveInput);
     error_derive::expand(&item)
         .unwrap_or_else(darling::Error::write_errors)
+        .into()
+}
+
+/// Makes the client of a module out of its description: see the crate `dasf`.
+#[cfg(feature = "generate")]
+#[proc_macro]
+pub fn client(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as client::Input);
+    client::expand(&input)
+        .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }
 

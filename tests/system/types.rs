@@ -379,6 +379,21 @@ async fn problem(request: Value) -> String {
     problem.to_owned()
 }
 
+/// What `dasf-codegen` makes the clients of its tests from. `UPDATE_GOLDENS=1` writes it anew.
+#[test]
+fn the_description_is_what_clients_are_generated_from() {
+    let api_info = every_type::module().unwrap().api_info("types");
+    let text = serde_json::to_string_pretty(&api_info).unwrap() + "\n";
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/dasf-codegen/tests/schemas/types.api.json"
+    );
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), text);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn integers() {
     assert_eq!(

@@ -78,7 +78,7 @@ impl<'a> Schemas<'a> {
             let definition = match self.shape(&root, schema, &name) {
                 Shape::Object(definition) => definition,
                 Shape::Type(ty) => Definition::Alias(Schema {
-                    constraints: constraints(schema),
+                    constraints: constraints(schema, &ty),
                     ..Schema::of(ty)
                 }),
             };
@@ -116,9 +116,9 @@ impl<'a> Schemas<'a> {
             }
         };
         Schema {
+            constraints: constraints(schema, &ty),
             ty,
             documentation: text(schema, "description"),
-            constraints: constraints(schema),
         }
     }
 
@@ -575,7 +575,12 @@ fn format(schema: &Map<String, Value>) -> Format {
     }
 }
 
-fn constraints(schema: &Map<String, Value>) -> Constraints {
+/// What a schema says besides the type.
+fn constraints(schema: &Map<String, Value>, ty: &Type) -> Constraints {
+    // Those of a tuple are its type; those beside a union are said of its members.
+    if matches!(ty, Type::Tuple(_) | Type::Union(_)) {
+        return Constraints::default();
+    }
     let number = |keyword: &str| -> Option<Number> { schema.get(keyword)?.as_number().cloned() };
     let length = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
     Constraints {

@@ -7,7 +7,7 @@ use crate::description::{
 };
 
 /// The type of the one argument `value` of a function `f`, and the types that have a name.
-fn read_type(schema: Value, definitions: Value) -> (Schema, Vec<Declaration>) {
+fn read_type(schema: &Value, definitions: &Value) -> (Schema, Vec<Declaration>) {
     let description = read(&json!({
         "functions": [{
             "name": "f",
@@ -22,8 +22,8 @@ fn read_type(schema: Value, definitions: Value) -> (Schema, Vec<Declaration>) {
     (argument.schema, description.types)
 }
 
-fn type_of(schema: Value) -> Type {
-    read_type(schema, json!({})).0.ty
+fn type_of(schema: &Value) -> Type {
+    read_type(schema, &json!({})).0.ty
 }
 
 fn list(item: Type) -> Type {
@@ -155,7 +155,7 @@ fn plain_types() {
             inexpressible("`#/$defs/A` refers to nothing in the document"),
         ),
     ] {
-        assert_eq!(type_of(schema.clone()), ty, "{schema}");
+        assert_eq!(type_of(&schema), ty, "{schema}");
     }
 }
 
@@ -204,7 +204,7 @@ fn lists_and_maps() {
             Type::Map(Box::new(Schema::of(ANYTHING))),
         ),
     ] {
-        assert_eq!(type_of(schema.clone()), ty, "{schema}");
+        assert_eq!(type_of(&schema), ty, "{schema}");
     }
 }
 
@@ -244,14 +244,14 @@ fn unions_and_literals() {
             literal(["a", "b"]),
         ),
     ] {
-        assert_eq!(type_of(schema.clone()), ty, "{schema}");
+        assert_eq!(type_of(&schema), ty, "{schema}");
     }
 }
 
 #[test]
 fn what_stands_beside_a_union_is_said_of_each_member() {
     let (schema, types) = read_type(
-        json!({
+        &json!({
             "type": "object",
             "properties": {"id": {"type": "integer"}},
             "required": ["id"],
@@ -260,7 +260,7 @@ fn what_stands_beside_a_union_is_said_of_each_member() {
                 {"type": "object", "properties": {"side": {"type": "number"}}, "required": ["side"]},
             ],
         }),
-        json!({}),
+        &json!({}),
     );
     assert_eq!(
         schema.ty,
@@ -285,8 +285,8 @@ fn references_make_types_of_their_names() {
         "additionalProperties": {"type": "null"},
     });
     let (schema, types) = read_type(
-        json!({"allOf": [{"$ref": "#/$defs/Point"}], "description": "Where", "default": null}),
-        json!({"Point": point, "Unused": {}}),
+        &json!({"allOf": [{"$ref": "#/$defs/Point"}], "description": "Where", "default": null}),
+        &json!({"Point": point, "Unused": {}}),
     );
     assert_eq!(schema.ty, Type::Named(TypeId(0)));
     assert_eq!(schema.documentation, "Where");
@@ -340,7 +340,7 @@ fn a_name_that_means_two_things_becomes_two_types() {
 #[test]
 fn objects_without_a_name_get_one_of_their_place() {
     let object = json!({"properties": {"x": {"properties": {"y": {}}}}});
-    let (_, types) = read_type(json!({"type": "array", "items": object}), json!({}));
+    let (_, types) = read_type(&json!({"type": "array", "items": object}), &json!({}));
     let names: Vec<&str> = types.iter().map(|ty| ty.name.as_str()).collect();
     assert_eq!(names, ["f value item x", "f value item"]);
 }
@@ -353,12 +353,12 @@ fn circles_without_content_are_ended() {
         "B": {"$ref": "#/$defs/A"},
         "Json": {"anyOf": [{"type": "integer"}, {"items": {"$ref": "#/$defs/Json"}}]},
     });
-    let (_, types) = read_type(json!({"$ref": "#/$defs/A"}), circle.clone());
+    let (_, types) = read_type(&json!({"$ref": "#/$defs/A"}), &circle);
     assert_eq!(
         types[0].definition,
         Definition::Alias(Schema::of(inexpressible(reason)))
     );
-    let (_, types) = read_type(json!({"$ref": "#/$defs/Json"}), circle);
+    let (_, types) = read_type(&json!({"$ref": "#/$defs/Json"}), &circle);
     assert_eq!(
         types[0].definition,
         Definition::Alias(Schema::of(union([
@@ -371,8 +371,8 @@ fn circles_without_content_are_ended() {
 #[test]
 fn constraints_are_kept() {
     let (schema, _) = read_type(
-        json!({"type": "number", "exclusiveMinimum": 0, "maximum": 2.5, "minLength": "no"}),
-        json!({}),
+        &json!({"type": "number", "exclusiveMinimum": 0, "maximum": 2.5, "minLength": "no"}),
+        &json!({}),
     );
     assert_eq!(
         schema.constraints,
@@ -394,7 +394,7 @@ fn deep_schemas_end() {
     for _ in 0..300 {
         schema = json!({"items": schema});
     }
-    let mut ty = type_of(schema);
+    let mut ty = type_of(&schema);
     let mut depth = 0;
     while let Type::List(item) = ty {
         ty = item.ty;

@@ -49,10 +49,7 @@ impl<'t, 'd> Client<'t, 'd> {
             of_client.extend(self.class(class, &ident));
         }
         let Self {
-            krate,
-            builders,
-            methods,
-            ..
+            builders, methods, ..
         } = self;
         let methods = quote! {
             impl<M: Mode> client::Client<M> {
@@ -87,15 +84,18 @@ impl<'t, 'd> Client<'t, 'd> {
             None => quote!(Call::function(&self.caller, #name)),
             Some(_) => quote!(Call::method(&self.instance, #name)),
         };
-        let Parameters { list, settings, .. } = &parameters;
+        let Parameters {
+            lifetime,
+            list,
+            settings,
+            ..
+        } = &parameters;
         let call = quote!(#call #(#settings)*);
-        let allow = parameters.allowance();
         if optional.is_empty() {
             return quote! {
                 #doc
                 #deprecated
-                #allow
-                pub fn #ident(&self, #(#list),*) -> Call<#result, M> {
+                    pub fn #ident #lifetime(&self, #(#list),*) -> Call<#result, M> {
                     #call
                 }
             };
@@ -118,8 +118,7 @@ impl<'t, 'd> Client<'t, 'd> {
         quote! {
             #doc
             #deprecated
-            #allow
-            pub fn #ident(&self, #(#list),*) -> client::#builder<#result, M> {
+            pub fn #ident #lifetime(&self, #(#list),*) -> client::#builder<#result, M> {
                 client::#builder { call: #call }
             }
         }
@@ -149,20 +148,25 @@ impl<'t, 'd> Client<'t, 'd> {
         self.builders.extend(quote! {
             #krate::generated::instance!(#instance, #name);
         });
-        self.methods.extend(quote! {
-            impl<M: Mode> client::#instance<M> {
-                #(#setters)*
-                #(#methods)*
-            }
-        });
+        if !setters.is_empty() || !methods.is_empty() {
+            self.methods.extend(quote! {
+                impl<M: Mode> client::#instance<M> {
+                    #(#setters)*
+                    #(#methods)*
+                }
+            });
+        }
         let deprecated = class.is_deprecated.then(|| quote!(#[deprecated]));
-        let Parameters { list, settings, .. } = &parameters;
-        let allow = parameters.allowance();
+        let Parameters {
+            lifetime,
+            list,
+            settings,
+            ..
+        } = &parameters;
         quote! {
             #doc
             #deprecated
-            #allow
-            pub fn #ident(&self, #(#list),*) -> client::#instance<M> {
+            pub fn #ident #lifetime(&self, #(#list),*) -> client::#instance<M> {
                 client::#instance {
                     instance: Instance::new(&self.caller, #name) #(#settings)*
                 }
@@ -182,7 +186,11 @@ impl<'t, 'd> Client<'t, 'd> {
         arguments
             .map(|argument| {
                 let ident = names.value_name(&argument.name);
-                let (ty, value) = self.parameter(argument, &ident, place);
+                let Parameter {
+                    lifetime,
+                    ty,
+                    value,
+                } = self.parameter(argument, &ident, place);
                 let mut text = self.argument_doc(argument);
                 if text.is_empty() {
                     text = format!("Sets `{}`.", argument.name);
@@ -194,7 +202,7 @@ impl<'t, 'd> Client<'t, 'd> {
                 let name = &argument.name;
                 quote! {
                     #doc
-                    pub fn #ident(self, #ident: #ty) -> Self {
+                    pub fn #ident #lifetime(self, #ident: #ty) -> Self {
                         Self { #field: self.#field.with(#name, #value) }
                     }
                 }
@@ -203,23 +211,35 @@ impl<'t, 'd> Client<'t, 'd> {
     }
 
     /// How an argument is taken, and what is sent of it.
-    fn parameter(
-        &mut self,
-        argument: &Field,
-        ident: &Ident,
-        place: &str,
-    ) -> (TokenStream, TokenStream) {
+    fn parameter(&mut self, argument: &Field, ident: &Ident, place: &str) -> Parameter {
         let schema = &argument.schema;
         let place = format!("{place} {}", argument.name);
-        if let Type::Nullable(inner) = &schema.ty {
-            let (ty, is_reference) = self.passed(inner, &place);
-            let value = quote!(&#ident.into());
-            let ty = if is_reference { quote!(&#ty) } else { ty };
-            return (quote!(impl Into<Option<#ty>>), value);
-        }
-        match self.passed(schema, &place) {
-            (ty, true) => (quote!(&#ty), quote!(#ident)),
-            (ty, false) => (ty, quote!(&#ident)),
+        let lifetime = quote!(<'a>);
+        match &schema.ty {
+            Type::Nullable(inner) => match self.passed(inner, &place) {
+                (ty, true) => Parameter {
+                    lifetime: Some(lifetime),
+                    ty: quote!(impl Into<Option<&'a #ty>>),
+                    value: quote!(&#ident.into()),
+                },
+                (ty, false) => Parameter {
+                    lifetime: None,
+                    ty: quote!(impl Into<Option<#ty>>),
+                    value: quote!(&#ident.into()),
+                },
+            },
+            _ => match self.passed(schema, &place) {
+                (ty, true) => Parameter {
+                    lifetime: None,
+                    ty: quote!(&#ty),
+                    value: quote!(#ident),
+                },
+                (ty, false) => Parameter {
+                    lifetime: None,
+                    ty,
+                    value: quote!(&#ident),
+                },
+            },
         }
     }
 
@@ -236,10 +256,10 @@ impl<'t, 'd> Client<'t, 'd> {
                 let item = self.types.of(item, &format!("{place} item"));
                 (quote!([#item]), true)
             }
-            Type::Null | Type::Boolean | Type::Integer(_) | Type::Number | Type::Literal(_) => {
-                (self.types.of(schema, place), false)
+            _ => {
+                let is_small = self.types.is_small(schema);
+                (self.types.of(schema, place), !is_small)
             }
-            _ => (self.types.of(schema, place), true),
         }
     }
 
@@ -250,12 +270,7 @@ impl<'t, 'd> Client<'t, 'd> {
                 .trim()
                 .to_owned(),
         ];
-        let notes = self.types.take_notes();
-        sentences.extend(notes.iter().map(|note| docs::prose(note).trim().to_owned()));
-        let phrases = argument.schema.constraints.phrases();
-        if !phrases.is_empty() {
-            sentences.push(format!("Must be {}.", phrases.join(", ")));
-        }
+        sentences.extend(self.types.remarks(&argument.schema.constraints));
         sentences.retain(|sentence| !sentence.is_empty());
         sentences.join("; ").replace(".; ", ". ")
     }
@@ -268,7 +283,7 @@ impl<'t, 'd> Client<'t, 'd> {
         parameters: &Parameters,
         result: &Schema,
     ) -> TokenStream {
-        let notes = self.types.take_notes();
+        let remarks = self.types.remarks(&result.constraints);
         let mut text = match documentation {
             "" => format!("Calls `{name}`."),
             documentation => docs::prose(documentation).trim().to_owned(),
@@ -278,7 +293,7 @@ impl<'t, 'd> Client<'t, 'd> {
             text.push_str(&parameters.docs.join("\n"));
         }
         let mut returns = vec![docs::prose(&result.documentation).trim().to_owned()];
-        returns.extend(notes.iter().map(|note| docs::prose(note).trim().to_owned()));
+        returns.extend(remarks);
         returns.retain(|sentence| !sentence.is_empty());
         if !returns.is_empty() {
             text.push_str("\n\n# Returns\n");
@@ -288,10 +303,18 @@ impl<'t, 'd> Client<'t, 'd> {
     }
 }
 
+/// One parameter of a method: what is declared, and what is sent.
+struct Parameter {
+    lifetime: Option<TokenStream>,
+    ty: TokenStream,
+    value: TokenStream,
+}
+
 /// The parameters of a method.
 #[derive(Default)]
 struct Parameters {
     names: Idents,
+    lifetime: Option<TokenStream>,
     list: Vec<TokenStream>,
     settings: Vec<TokenStream>,
     docs: Vec<String>,
@@ -300,7 +323,12 @@ struct Parameters {
 impl Parameters {
     fn add(&mut self, client: &mut Client<'_, '_>, argument: &Field, place: &str) {
         let ident = self.names.value_name(&argument.name);
-        let (ty, value) = client.parameter(argument, &ident, place);
+        let Parameter {
+            lifetime,
+            ty,
+            value,
+        } = client.parameter(argument, &ident, place);
+        self.lifetime = self.lifetime.take().or(lifetime);
         let name = &argument.name;
         let doc = client.argument_doc(argument).replace('\n', "\n  ");
         if !doc.is_empty() {
@@ -308,11 +336,6 @@ impl Parameters {
         }
         self.list.push(quote!(#ident: #ty));
         self.settings.push(quote!(.with(#name, #value)));
-    }
-
-    fn allowance(&self) -> Option<TokenStream> {
-        // With `self`, the limit of the lint.
-        (self.list.len() > 6).then(|| quote!(#[allow(clippy::too_many_arguments)]))
     }
 }
 

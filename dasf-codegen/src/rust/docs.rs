@@ -3,13 +3,24 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// The attributes of a documentation: one for each line.
+/// The attributes of an item's documentation: one for each line.
 pub(super) fn attributes(text: &str) -> TokenStream {
-    let lines = text.trim().lines().map(|line| match line {
+    let lines = lines(text);
+    quote!(#(#[doc = #lines])*)
+}
+
+/// The attributes of the documentation of the file.
+pub(super) fn inner_attributes(text: &str) -> TokenStream {
+    let lines = lines(text);
+    quote!(#(#![doc = #lines])*)
+}
+
+/// The lines as they stand behind a comment's slashes.
+fn lines(text: &str) -> impl Iterator<Item = String> {
+    text.trim().lines().map(|line| match line {
         "" => String::new(),
         line => format!(" {line}"),
-    });
-    quote!(#(#[doc = #lines])*)
+    })
 }
 
 /// A text as Markdown that says the same and does no more: rustdoc would compile its code, and warn

@@ -22,7 +22,20 @@ use types::Types;
 /// Writes the file.
 pub(crate) fn write(description: &Description, header: &[String]) -> String {
     let api_info = description.api_info.to_string();
-    let tokens = items(description, &quote!(dasf), &quote!(#api_info));
+    let items = items(description, &quote!(dasf), &raw(&api_info));
+    let doc = docs::inner_attributes(&match description.documentation.as_str() {
+        "" => format!(
+            "A client of the module {}.",
+            docs::prose(&description.topic).trim()
+        ),
+        documentation => docs::prose(documentation),
+    });
+    let tokens = quote! {
+        #doc
+        #![allow(clippy::all, clippy::pedantic, dead_code)]
+        #![cfg_attr(rustfmt, rustfmt_skip)]
+        #items
+    };
     let comment: String = header
         .iter()
         .map(|line| format!("// {line}").trim_end().to_owned() + "\n")
@@ -35,17 +48,29 @@ pub(crate) fn write(description: &Description, header: &[String]) -> String {
     format!("{comment}\n{code}")
 }
 
+/// A text as a raw literal, in which JSON can be read.
+fn raw(text: &str) -> TokenStream {
+    let mut hashes = "#".to_owned();
+    while text.contains(&format!("\"{hashes}")) {
+        hashes.push('#');
+    }
+    // A raw literal may hold anything but a carriage return alone, which JSON escapes.
+    syn::parse_str(&format!("r{hashes}\"{text}\"{hashes}")).unwrap_or_else(|_| quote!(#text))
+}
+
 /// Puts a blank line before every item that follows another with a body.
 fn spaced(code: &str) -> String {
     let mut spaced = String::with_capacity(code.len());
     let mut before = "";
     for line in code.lines() {
         let indent = |line: &str| line.len() - line.trim_start().len();
-        let ends_item = before.ends_with('}') || before.ends_with(';');
-        let begins_item = ["///", "#[", "pub ", "impl", "fn ", "const "]
+        let is_comment = before.trim_start().starts_with("//");
+        let ends_item = !is_comment && before.ends_with(['}', ';']);
+        let begins_item = ["///", "#[", "pub ", "impl", "fn ", "const ", "use "]
             .iter()
             .any(|start| line.trim_start().starts_with(start));
-        if ends_item && begins_item && indent(before) == indent(line) {
+        let ends_inner = before.starts_with("#!") && !line.starts_with("#!");
+        if ends_inner || (ends_item && begins_item && indent(before) == indent(line)) {
             spaced.push('\n');
         }
         spaced.push_str(line);
@@ -72,21 +97,14 @@ pub(crate) fn items(
     let mut types = Types::new(description, krate.clone());
     let (builders, methods) = Client::new(krate.clone(), &mut types).write(description);
     let definitions = types.definitions();
-    let doc = docs::attributes(&match description.documentation.as_str() {
-        "" => "A client of the module, for asynchronous code.".to_owned(),
-        documentation => format!(
-            "{}\n\nThis is a client of the module, for asynchronous code.",
-            docs::prose(documentation).trim()
-        ),
-    });
     quote! {
-        #[allow(unused_imports)] // not every module needs all
+        #[allow(unused_imports)]
         use std::collections::BTreeMap;
 
         #[allow(unused_imports)]
         use #krate::generated::{Call, Deserialize, Instance, Mode, Serialize, Value};
 
-        #doc
+        /// A client of the module, for asynchronous code.
         pub type Client = client::Client<#krate::Async>;
 
         /// A client of the module for code that is not asynchronous.

@@ -9,8 +9,8 @@ use super::docs;
 use super::graph::{self, Circles};
 use super::idents::Idents;
 use crate::description::{
-    Declaration, Definition, Description, Field, Format, NetCdf, Openness, Presence, Schema, Type,
-    TypeId, Variant, Width,
+    Constraints, Declaration, Definition, Description, Field, Format, NetCdf, Openness, Presence,
+    Schema, Type, TypeId, Variant, Width,
 };
 
 /// The names that the file uses for other things.
@@ -110,9 +110,38 @@ impl<'d> Types<'d> {
         self.held_by(Holder::Nothing, schema, name)
     }
 
-    /// What is to be said of the types that were written since this was asked last.
-    pub(super) fn take_notes(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notes)
+    /// Whether a value of the type is copied as easily as referred to.
+    pub(super) fn is_small(&self, schema: &Schema) -> bool {
+        match &schema.ty {
+            Type::Null | Type::Boolean | Type::Integer(_) | Type::Number => true,
+            Type::Literal(values) => {
+                values.iter().all(Value::is_string)
+                    || values.iter().all(Value::is_number)
+                    || values.iter().all(Value::is_boolean)
+            }
+            Type::Named(id) if !self.nameless.contains(*id) => {
+                match &self.description.declaration(*id).definition {
+                    // It ends, because the type is in no circle of aliases.
+                    Definition::Alias(schema) => self.is_small(schema),
+                    Definition::Object { .. } => false,
+                }
+            }
+            _ => false,
+        }
+    }
+
+    /// What is to be said of the types that were written since this was asked last, and of these
+    /// constraints: sentences in Markdown.
+    pub(super) fn remarks(&mut self, constraints: &Constraints) -> Vec<String> {
+        let mut remarks = std::mem::take(&mut self.notes);
+        let phrases = constraints.phrases();
+        if !phrases.is_empty() {
+            remarks.push(format!("Limits: {}.", phrases.join(", ")));
+        }
+        for remark in &mut remarks {
+            *remark = docs::prose(remark).trim().to_owned();
+        }
+        remarks
     }
 
     fn held_by(&mut self, holder: Holder, schema: &Schema, name: &str) -> TokenStream {
@@ -201,7 +230,6 @@ impl<'d> Types<'d> {
         } else if values.iter().all(Value::is_number) {
             integer(None, schema)
         } else {
-            let krate = &self.krate;
             quote!(Value)
         }
     }
@@ -257,17 +285,9 @@ impl<'d> Types<'d> {
 
     /// The attributes for a documentation, with what is to be said of the type in it.
     fn documented(&mut self, text: &str, schema: &Schema) -> TokenStream {
-        let mut text = text.trim().to_owned();
-        let mut more = self.take_notes();
-        let phrases = schema.constraints.phrases();
-        if !phrases.is_empty() {
-            more.push(format!("Must be {}.", phrases.join(", ")));
-        }
-        for note in more {
-            text.push_str("\n\n");
-            text.push_str(&docs::prose(&note));
-        }
-        docs::attributes(&text)
+        let mut paragraphs = vec![text.trim().to_owned()];
+        paragraphs.extend(self.remarks(&schema.constraints));
+        docs::attributes(&paragraphs.join("\n\n"))
     }
 
     fn structure(
@@ -290,9 +310,14 @@ impl<'d> Types<'d> {
             let doc = self.field_doc(field);
             let wire = &field.name;
             let rename = (name.unraw() != *wire).then(|| quote!(#[serde(rename = #wire)]));
-            let (ty, attribute) = match self.absent(field) {
+            let (ty, attribute) = match self.absent(field, &ty) {
                 Absent::Never if ty.to_string() == "String" => {
                     parameters.push(quote!(#name: impl Into<String>));
+                    values.push(quote!(#name: #name.into()));
+                    (ty, quote!())
+                }
+                Absent::Never if ty.to_string().starts_with("Box ") => {
+                    parameters.push(quote!(#name: impl Into<#ty>));
                     values.push(quote!(#name: #name.into()));
                     (ty, quote!())
                 }
@@ -336,12 +361,9 @@ impl<'d> Types<'d> {
             values.push(quote!(#name: BTreeMap::new()));
         }
         let constructor = (parameters.len() < values.len()).then(|| {
-            let allow =
-                (parameters.len() > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]));
             quote! {
                 impl #ident {
                     /// One in which everything that may be left out has its default.
-                    #allow
                     pub fn new(#(#parameters),*) -> Self {
                         Self { #(#values),* }
                     }
@@ -371,8 +393,18 @@ impl<'d> Types<'d> {
         self.documented(&text, &field.schema)
     }
 
-    /// What a field is when it is not there.
-    fn absent(&self, field: &Field) -> Absent {
+    /// What a field is when it is not there; `ty` is how its type is written.
+    fn absent(&self, field: &Field, ty: &TokenStream) -> Absent {
+        if let Type::Literal(values) = &field.schema.ty {
+            let value = match (&field.presence, values.as_slice()) {
+                // Such as the tag of a variant: there is nothing to choose.
+                (Presence::Required, [value]) | (Presence::Default(value), _) => Some(value),
+                _ => None,
+            };
+            if let Some(variant) = value.and_then(|value| variant_of(values, value)) {
+                return Absent::Value(quote!(#ty::#variant));
+            }
+        }
         match &field.presence {
             Presence::Required => Absent::Never,
             Presence::Optional => Absent::Omitted,
@@ -417,13 +449,12 @@ impl<'d> Types<'d> {
             }
             (Type::Named(id), value) => match &self.description.declaration(*id).definition {
                 Definition::Alias(schema) if !self.nameless.contains(*id) => {
-                    if let (Type::Literal(values), Value::String(_)) = (&schema.ty, value) {
-                        let position = values.iter().position(|other| other == value)?;
-                        let variant = literal_variants(values).into_iter().nth(position)?;
-                        let ident = &self.idents[id.0];
-                        return Some(quote!(#ident::#variant));
-                    }
-                    self.value(schema, value)
+                    let Type::Literal(values) = &schema.ty else {
+                        return self.value(schema, value);
+                    };
+                    let variant = variant_of(values, value)?;
+                    let ident = &self.idents[id.0];
+                    Some(quote!(#ident::#variant))
                 }
                 _ => None,
             },
@@ -539,6 +570,15 @@ fn literal_variants(values: &[Value]) -> Vec<Ident> {
         .iter()
         .map(|value| value.as_str().unwrap_or_default());
     texts.map(|text| names.type_name(text)).collect()
+}
+
+/// The name of the variant for a text; `None` where the values are no texts, or this is none.
+fn variant_of(values: &[Value], value: &Value) -> Option<Ident> {
+    if !values.iter().all(Value::is_string) {
+        return None;
+    }
+    let position = values.iter().position(|other| other == value)?;
+    literal_variants(values).into_iter().nth(position)
 }
 
 /// What a variant is called that has no name.
