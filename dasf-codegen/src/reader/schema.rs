@@ -106,7 +106,9 @@ impl<'a> Schemas<'a> {
             Shape::Type(ty) => ty,
             Shape::Object(definition) => {
                 let title = text(schema, "title");
-                let name = if title.is_empty() { context } else { &title };
+                // Every property has its own name as its title, if it has no better one.
+                let is_of_place = context.to_lowercase().ends_with(&title.to_lowercase());
+                let name = if is_of_place { context } else { &title };
                 let (id, is_new) = self.reserve(root, schema, name);
                 if is_new {
                     self.types[id.0].documentation = text(schema, "description");

@@ -641,10 +641,10 @@ pub struct ExternalOne {
     pub one: f64,
 }
 
-/// `Named` of the module.
+/// `External Named Named` of the module.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "dasf::generated::serde")]
-pub struct Named {
+pub struct ExternalNamedNamed {
     /// `x` in JSON.
     pub x: i64,
 }
@@ -655,7 +655,7 @@ pub struct Named {
 pub struct ExternalNamed {
     /// `Named` in JSON.
     #[serde(rename = "Named")]
-    pub named: Named,
+    pub named: ExternalNamedNamed,
 }
 
 /// `Internal circle` of the module.
