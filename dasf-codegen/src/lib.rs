@@ -87,7 +87,7 @@ fn header(topic: &str, api_info: &Value, origin: &str) -> Vec<String> {
         format!("Source: {origin}"),
         format!("SHA-256 of its api_info: {digest}"),
     ];
-    lines.map(|line| line.replace(char::is_control, " ")).into()
+    lines.map(|line| line.replace(names::is_hidden, " ")).into()
 }
 
 #[cfg(test)]

@@ -53,6 +53,12 @@ pub(crate) fn identifier(spelled: &str, start: &str) -> String {
     }
 }
 
+/// Whether a character is not seen itself, but changes how others are: a control character, or one
+/// that turns the direction of writing, by which a comment could look like code.
+pub(crate) fn is_hidden(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

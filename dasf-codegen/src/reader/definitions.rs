@@ -1,6 +1,7 @@
 //! What the references of a schema point to.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value};
 
@@ -48,30 +49,77 @@ impl<'a> Root<'a> {
         let target = target.and_then(|target| self.resolve(target)?.1.as_object());
         target.unwrap_or(schema)
     }
+}
 
-    /// A text that two schemas share only if they have the same structure, with all that they refer
-    /// to. What may be left out does not count: a type of a Rust module has other defaults as a
-    /// result than as an argument.
-    pub(super) fn fingerprint(&self, schema: &Map<String, Value>) -> String {
+/// Tells schemas apart that have different structures, with all that they refer to.
+///
+/// What may be left out does not count: a type of a Rust module has other defaults as a result than
+/// as an argument.
+#[derive(Debug, Default)]
+pub(super) struct Fingerprints {
+    nodes: HashMap<(RootId, String), usize>,
+    definitions: Vec<Node>,
+}
+
+/// A definition of a document.
+#[derive(Debug)]
+struct Node {
+    /// Of the definition alone.
+    hash: u64,
+    references: Vec<String>,
+}
+
+impl Fingerprints {
+    /// A number that two schemas share only if they have the same structure.
+    pub(super) fn of(&mut self, root: &Root<'_>, schema: &Map<String, Value>) -> u64 {
+        let mut hasher = DefaultHasher::new();
         let mut text = String::new();
-        let mut seen = BTreeSet::new();
-        let mut waiting = VecDeque::new();
-        write_structure(schema, &mut text, &mut waiting);
-        while let Some(reference) = waiting.pop_front() {
-            if !seen.insert(reference) {
+        let mut references = Vec::new();
+        write_structure(schema, &mut text, &mut references);
+        text.hash(&mut hasher);
+        let references = references.into_iter();
+        let mut waiting: VecDeque<usize> = references
+            .map(|reference| self.node(root, reference))
+            .collect();
+        let mut is_seen = vec![false; self.definitions.len()];
+        while let Some(node) = waiting.pop_front() {
+            is_seen.resize(self.definitions.len(), false);
+            if std::mem::replace(&mut is_seen[node], true) {
                 continue;
             }
-            if let Some((_, definition)) = self.resolve(reference) {
-                text.push_str(reference);
-                match definition {
-                    Value::Object(definition) => {
-                        write_structure(definition, &mut text, &mut waiting);
-                    }
-                    other => text.push_str(&other.to_string()),
-                }
+            self.definitions[node].hash.hash(&mut hasher);
+            for index in 0..self.definitions[node].references.len() {
+                let reference = self.definitions[node].references[index].clone();
+                waiting.push_back(self.node(root, &reference));
             }
         }
-        text
+        hasher.finish()
+    }
+
+    /// The definition that a reference points to, whether there is one or not.
+    fn node(&mut self, root: &Root<'_>, reference: &str) -> usize {
+        let key = (root.id(), reference.to_owned());
+        if let Some(&node) = self.nodes.get(&key) {
+            return node;
+        }
+        let mut text = reference.to_owned();
+        let mut references = Vec::new();
+        match root.resolve(reference) {
+            Some((_, Value::Object(definition))) => {
+                write_structure(definition, &mut text, &mut references);
+            }
+            Some((_, other)) => text.push_str(&other.to_string()),
+            None => {}
+        }
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let node = self.definitions.len();
+        self.definitions.push(Node {
+            hash: hasher.finish(),
+            references: references.into_iter().map(str::to_owned).collect(),
+        });
+        self.nodes.insert(key, node);
+        node
     }
 }
 
@@ -79,7 +127,7 @@ impl<'a> Root<'a> {
 fn write_structure<'s>(
     schema: &'s Map<String, Value>,
     text: &mut String,
-    references: &mut VecDeque<&'s str>,
+    references: &mut Vec<&'s str>,
 ) {
     text.push('{');
     for (keyword, value) in schema {
@@ -93,7 +141,7 @@ fn write_structure<'s>(
         text.push(':');
         match (keyword.as_str(), value) {
             ("$ref", Value::String(reference)) => {
-                references.push_back(reference.as_str());
+                references.push(reference.as_str());
                 text.push_str(reference);
             }
             // Their keys are names, not keywords.
@@ -117,7 +165,7 @@ fn write_structure<'s>(
     text.push('}');
 }
 
-fn write_part<'s>(part: &'s Value, text: &mut String, references: &mut VecDeque<&'s str>) {
+fn write_part<'s>(part: &'s Value, text: &mut String, references: &mut Vec<&'s str>) {
     match part {
         Value::Object(schema) => write_structure(schema, text, references),
         other => text.push_str(&other.to_string()),
@@ -213,7 +261,7 @@ mod tests {
         let other = json!({"$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"type": "null"}}});
         let empty = Map::new();
         let fingerprint = |document: &Value, schema: &Value| {
-            Root::new(object(document), &empty).fingerprint(object(schema))
+            Fingerprints::default().of(&Root::new(object(document), &empty), object(schema))
         };
         let schema = json!({"$ref": "#/$defs/A"});
         let titled = json!({"$ref": "#/$defs/A", "title": "A title"});

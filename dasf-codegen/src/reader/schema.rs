@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use dasf_protocol::api_info::RESULT_TYPE;
 use serde_json::{Map, Number, Value};
 
-use super::definitions::{Root, RootId, is_annotation};
+use super::definitions::{Fingerprints, Root, RootId, is_annotation};
 use super::merge::{expand, merge};
 use super::{presence, properties, read_field, text};
 use crate::description::{
@@ -14,16 +14,18 @@ use crate::description::{
 };
 use crate::names::Names;
 
-/// How deep schemas may stand inside each other: as deep as `serde_json` reads them.
-const MAX_DEPTH: usize = 128;
+/// How deep schemas may stand inside each other without a name: deeper than anybody writes them, and
+/// not so deep that a compiler runs out of stack on the type.
+const MAX_DEPTH: usize = 32;
 
 /// Reads schemas, and collects the types that have a name.
 #[derive(Debug, Default)]
 pub(super) struct Schemas<'a> {
     types: Vec<Declaration>,
     names: Names,
+    fingerprints: Fingerprints,
     /// The types by name and fingerprint.
-    known: HashMap<(String, String), TypeId>,
+    known: HashMap<(String, u64), TypeId>,
     /// What references of a document are known to point to.
     references: HashMap<(RootId, String), TypeId>,
     /// What the same type says elsewhere of which fields may be left out.
@@ -131,7 +133,7 @@ impl<'a> Schemas<'a> {
         schema: &Map<String, Value>,
         name: &str,
     ) -> (TypeId, bool) {
-        let key = (name.to_owned(), root.fingerprint(schema));
+        let key = (name.to_owned(), self.fingerprints.of(root, schema));
         if let Some(&id) = self.known.get(&key) {
             let fields = properties(schema);
             let fields =

@@ -400,7 +400,7 @@ fn deep_schemas_end() {
         ty = item.ty;
         depth += 1;
     }
-    assert_eq!(depth, 128);
+    assert_eq!(depth, 32);
     assert_eq!(ty, inexpressible("the schema is nested too deeply"));
 }
 

@@ -3,6 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use crate::names::is_hidden;
+
 /// The attributes of an item's documentation: one for each line.
 pub(super) fn attributes(text: &str) -> TokenStream {
     let lines = lines(text);
@@ -19,7 +21,7 @@ pub(super) fn inner_attributes(text: &str) -> TokenStream {
 fn lines(text: &str) -> impl Iterator<Item = String> {
     text.trim().lines().map(|line| match line {
         "" => String::new(),
-        line => format!(" {line}"),
+        line => format!(" {}", line.replace(is_hidden, " ")),
     })
 }
 

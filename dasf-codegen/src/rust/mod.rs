@@ -16,6 +16,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::description::Description;
+use crate::names::is_hidden;
 use client::Client;
 use types::Types;
 
@@ -48,13 +49,20 @@ pub(crate) fn write(description: &Description, header: &[String]) -> String {
     format!("{comment}\n{code}")
 }
 
-/// A text as a raw literal, in which JSON can be read.
-fn raw(text: &str) -> TokenStream {
+/// A JSON text as a raw literal, in which it can be read.
+fn raw(json: &str) -> TokenStream {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_hidden(character) {
+            text.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            text.push(character);
+        }
+    }
     let mut hashes = "#".to_owned();
     while text.contains(&format!("\"{hashes}")) {
         hashes.push('#');
     }
-    // A raw literal may hold anything but a carriage return alone, which JSON escapes.
     syn::parse_str(&format!("r{hashes}\"{text}\"{hashes}")).unwrap_or_else(|_| quote!(#text))
 }
 
