@@ -66,7 +66,9 @@ pub(super) struct Fingerprints {
 struct Node {
     /// Of the definition alone.
     hash: u64,
-    references: Vec<String>,
+    /// What it refers to, before and after that is looked up.
+    unresolved: Vec<String>,
+    targets: Vec<usize>,
 }
 
 impl Fingerprints {
@@ -88,10 +90,12 @@ impl Fingerprints {
                 continue;
             }
             self.definitions[node].hash.hash(&mut hasher);
-            for index in 0..self.definitions[node].references.len() {
-                let reference = self.definitions[node].references[index].clone();
-                waiting.push_back(self.node(root, &reference));
+            let unresolved = std::mem::take(&mut self.definitions[node].unresolved);
+            for reference in unresolved {
+                let target = self.node(root, &reference);
+                self.definitions[node].targets.push(target);
             }
+            waiting.extend(&self.definitions[node].targets);
         }
         hasher.finish()
     }
@@ -116,7 +120,8 @@ impl Fingerprints {
         let node = self.definitions.len();
         self.definitions.push(Node {
             hash: hasher.finish(),
-            references: references.into_iter().map(str::to_owned).collect(),
+            unresolved: references.into_iter().map(str::to_owned).collect(),
+            targets: Vec::new(),
         });
         self.nodes.insert(key, node);
         node
