@@ -5,6 +5,7 @@
 mod bench;
 mod browser;
 mod build_times;
+mod fuzz;
 mod output;
 mod python;
 mod steps;
@@ -23,6 +24,7 @@ Commands:
   bench [--seconds N]  Measure the call rate through the project's own broker, N seconds per row [default: 5]
   build-times [--runs N]
                        Measure how long a service takes to compile, beside one of jsonrpsee's; N changes [default: 5]
+  fuzz [--seconds N]   Look for descriptions of modules that no client can be generated from [default: 60]
   python               Provide the Python environment of the tests against Python, in target/python
   browser              Provide Chromium and what drives it for the tests of web pages, in target/web
 
@@ -36,6 +38,7 @@ enum Command {
     Test,
     Bench { seconds: u32 },
     BuildTimes { runs: u32 },
+    Fuzz { seconds: u32 },
     Python,
     Browser,
 }
@@ -56,9 +59,14 @@ impl Command {
             ["build-times", "--runs", runs] => Ok(Self::BuildTimes {
                 runs: above_zero("--runs", runs)?,
             }),
-            ["test" | "bench" | "build-times" | "python" | "browser", ..] => {
-                Err(format!("`{}` is no usage", arguments.join(" ")))
-            }
+            ["fuzz"] => Ok(Self::Fuzz { seconds: 60 }),
+            ["fuzz", "--seconds", seconds] => Ok(Self::Fuzz {
+                seconds: above_zero("--seconds", seconds)?,
+            }),
+            [
+                "test" | "bench" | "build-times" | "fuzz" | "python" | "browser",
+                ..,
+            ] => Err(format!("`{}` is no usage", arguments.join(" "))),
             [command, ..] => Err(format!("no command `{command}`")),
             [] => Err("a command is missing".to_owned()),
         }
@@ -82,6 +90,10 @@ impl Command {
             }
             Self::BuildTimes { runs } => {
                 build_times::run(runs, &mut out)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Fuzz { seconds } => {
+                fuzz::run(seconds)?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Python => {
@@ -137,6 +149,7 @@ mod tests {
             parse("bench --seconds 2"),
             Ok(Command::Bench { seconds: 2 })
         );
+        assert_eq!(parse("fuzz --seconds 9"), Ok(Command::Fuzz { seconds: 9 }));
         for help in ["--help", "-h", "help", "test --help", "bench -h"] {
             assert_eq!(parse(help), Ok(Command::Help), "{help}");
         }
@@ -154,6 +167,7 @@ mod tests {
             "bench --seconds x",
             "build-times --runs 0",
             "build-times 3",
+            "fuzz --seconds 0",
         ] {
             let message = parse(line).unwrap_err();
             assert_eq!(message.lines().count(), 1, "{line}");

@@ -1,0 +1,53 @@
+//! Looking for inputs that a fuzz target does not bear: libFuzzer, on the stable compiler.
+
+use std::fs;
+use std::io;
+use std::process::{Command, Stdio};
+
+use crate::steps::{cargo, root, succeed};
+
+/// What makes the compiler count which code an input reaches, as `cargo fuzz` does it.
+const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
+    -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
+/// Where all of it is kept; what was found before is where the next run begins.
+const TARGET: &str = "target/fuzz";
+
+/// Runs the target `api_info` for so many seconds. An input that it does not bear is written below
+/// `target/fuzz`, and is a failure.
+pub(crate) fn run(seconds: u32) -> io::Result<()> {
+    let host = host()?;
+    let target = root().join(TARGET);
+    let corpus = target.join("corpus/api_info");
+    fs::create_dir_all(&corpus)?;
+    let mut build = Command::new(cargo());
+    build
+        .args(["build", "--release", "--locked", "--target", &host])
+        .arg("--target-dir")
+        .arg(&target)
+        .env("RUSTFLAGS", COVERAGE)
+        .current_dir(root().join("fuzz"));
+    succeed(&mut build)?;
+    let mut fuzz = Command::new(target.join(&host).join("release/api_info"));
+    fuzz.arg(&corpus)
+        .arg(format!("-max_total_time={seconds}"))
+        .arg("-max_len=8192")
+        .arg("-print_final_stats=1")
+        .arg(format!("-artifact_prefix={}/", target.display()));
+    succeed(&mut fuzz)
+}
+
+/// The machine's own target, which is named so that build scripts are not instrumented.
+fn host() -> io::Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .arg("-vV")
+        .stdin(Stdio::null())
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.ok_or_else(|| io::Error::other("rustc does not tell the host's target"))?;
+    Ok(host.to_owned())
+}
