@@ -49,7 +49,8 @@
 //! | serve it without its command line | [`Host`], with [`Address`] and [`HostOptions`] |
 //! | call a module | its generated `Client`, made by a [`ClientBuilder`] |
 //! | see how far a call got | [`show_progress`] |
-//! | call a module of which only the requests are known | [`Caller`] |
+//! | call a module of which only the requests are known | [`Caller`], and [`validate`] to check them |
+//! | write another program with the options of a module | [`cli`] |
 //!
 //! # Features
 //!
@@ -109,7 +110,7 @@ pub use dasf_runtime::client::{
     Async, Blocking, Call, CallError, CallFuture, Caller, ClientBuilder, ClientError, ModuleFailure,
 };
 pub use dasf_runtime::generated;
-pub use dasf_runtime::module::{Outcome, Output};
+pub use dasf_runtime::module::{Outcome, Output, validate};
 pub use dasf_runtime::{
     Address, AddressError, CancellationToken, ConnectError, Context, Data, Failure, FailureKind,
     Fallible, Host, HostOptions, IntoError, Module, ModuleError, OptionsError, ProgressReport,
@@ -125,6 +126,17 @@ pub use dasf_types::time;
 
 #[doc(hidden)]
 pub use dasf_runtime::__private;
+
+/// What the command line of every module is made of, for other programs: the same options for the
+/// connection and the log, the same output, the same exit codes.
+///
+/// [`dasf_runtime::cli`] has an example.
+pub mod cli {
+    pub use dasf_runtime::cli::{
+        Connection, Error, Indent, Logging, ProgressHandler, close, has_colours, parse,
+        print_error, print_result, printable, progress_handler, run_until_interrupted,
+    };
+}
 
 /// The guide, in chapters. There is no code in it.
 pub mod guide {

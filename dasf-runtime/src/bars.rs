@@ -86,8 +86,8 @@ pub(crate) fn can_be_drawn() -> bool {
     !SCREEN.bars.is_hidden()
 }
 
-/// A text as a terminal may show it: without the characters that would control it.
-pub(crate) fn printable(text: &str) -> String {
+/// A text as a terminal may show it: with blanks in place of the characters that would control it.
+pub fn printable(text: &str) -> String {
     let printable = |symbol: char| if symbol.is_control() { ' ' } else { symbol };
     text.chars().map(printable).collect()
 }

@@ -1,36 +1,68 @@
-//! The command line of every module.
+//! The command line of every module, and what other programs can have of it: the same options for
+//! the connection and the log, the same output, the same exit codes.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use clap::{CommandFactory, Parser};
+//! use dasf_runtime::cli::{self, Connection, Error, Indent};
+//!
+//! /// Asks a module for the sum of all measurements.
+//! #[derive(Parser)]
+//! struct Cli {
+//!     #[command(flatten)]
+//!     connection: Connection,
+//! }
+//!
+//! fn run() -> Result<(), Error> {
+//!     let Some(cli) = cli::parse::<Cli>(Cli::command(), std::env::args_os())? else {
+//!         return Ok(());
+//!     };
+//!     let sum = cli::run_until_interrupted(async {
+//!         let caller = cli.connection.connect(cli.connection.caller()?).await?;
+//!         let request = serde_json::json!({"func_name": "sum"});
+//!         let sum = caller.call(&request).on_progress(cli::progress_handler(false)).await;
+//!         cli::close(caller).await;
+//!         sum.map_err(Error::failed)
+//!     })?;
+//!     Indent::default().print(&sum)
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     match run() {
+//!         Ok(()) => ExitCode::SUCCESS,
+//!         Err(error) => error.report(),
+//!     }
+//! }
+//! ```
 
 mod commands;
+mod connection;
+mod error;
 mod logging;
 mod options;
+mod output;
+mod parse;
 mod request;
+mod work;
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::process::ExitCode;
+
+pub use connection::Connection;
+pub use error::Error;
+pub use logging::Logging;
+pub use output::{
+    Indent, ProgressHandler, has_colours, print_error, print_result, progress_handler,
+};
+pub use parse::parse;
+pub use work::{close, run_until_interrupted};
+
+pub use crate::bars::printable;
 
 use crate::module::Module;
 use crate::module::descriptor::ModuleDescriptor;
 use options::Cli;
-
-/// Why a command did not do what it should.
-#[derive(Debug)]
-enum CliError {
-    /// The command line is wrong: exit code 2.
-    Usage(String),
-    /// It is right, and what it asks for failed: exit code 1.
-    Failed(String),
-}
-
-impl CliError {
-    fn failed<E: Display>(error: E) -> Self {
-        Self::Failed(format!("{error}"))
-    }
-
-    fn usage<E: Display>(error: E) -> Self {
-        Self::Usage(format!("{error}"))
-    }
-}
 
 /// Runs the module as the process's command line says: what the generated `main()` does.
 pub fn run(descriptor: &'static ModuleDescriptor) -> ExitCode {
@@ -45,45 +77,23 @@ pub fn run_with(
     descriptor: &'static ModuleDescriptor,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> ExitCode {
-    let (code, message) = match try_run(descriptor, arguments) {
-        Ok(code) => return code,
-        Err(CliError::Usage(message)) => (2, message),
-        Err(CliError::Failed(message)) => (1, message),
-    };
-    print_error(&message);
-    ExitCode::from(code)
+    match try_run(descriptor, arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
 }
 
 fn try_run(
     descriptor: &'static ModuleDescriptor,
     arguments: impl IntoIterator<Item = OsString>,
-) -> Result<ExitCode, CliError> {
-    let cli = match Cli::parse_for(descriptor, arguments) {
-        Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return Err(CliError::Usage(options::one_line(&error))),
-        Err(help) => {
-            // A reader that stops reading the help does no harm.
-            let _ = help.print();
-            return Ok(ExitCode::SUCCESS);
-        }
+) -> Result<(), Error> {
+    let Some(cli) = Cli::parse_for(descriptor, arguments)? else {
+        return Ok(());
     };
-    logging::start(&cli.logging)?;
-    let mut module = Module::new(descriptor).map_err(CliError::failed)?;
+    cli.logging.start()?;
+    let mut module = Module::new(descriptor).map_err(Error::failed)?;
     if let Some(description) = &cli.description {
         module = module.with_description(description);
     }
     commands::run(&cli, module)
-}
-
-/// Writes a result. A reader that went away, as in `module schema | head`, is no failure.
-fn print_result(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-fn print_error(message: &str) {
-    use std::io::Write;
-    // One line, whatever a module's own error has.
-    let lines: Vec<&str> = message.lines().map(str::trim).collect();
-    let _ = writeln!(std::io::stderr(), "error: {}", lines.join("; "));
 }

@@ -5,27 +5,27 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::CliError;
+use super::Error;
 
 /// Reads a request that is JSON or YAML text, the path of a file that holds such a text, or `-` for
 /// standard input.
-pub(super) fn read(request: &str) -> Result<Value, CliError> {
+pub(super) fn read(request: &str) -> Result<Value, Error> {
     let path = Path::new(request);
     let (text, origin) = if request == "-" {
         let mut text = String::new();
         std::io::stdin()
             .read_to_string(&mut text)
-            .map_err(|error| CliError::Failed(format!("standard input cannot be read: {error}")))?;
+            .map_err(|error| Error::Failed(format!("standard input cannot be read: {error}")))?;
         (text, "standard input".to_owned())
     } else if path.is_file() {
         let text = std::fs::read_to_string(path)
-            .map_err(|error| CliError::Failed(format!("{request} cannot be read: {error}")))?;
+            .map_err(|error| Error::Failed(format!("{request} cannot be read: {error}")))?;
         (text, request.to_owned())
     } else {
         (request.to_owned(), "the request".to_owned())
     };
     parse(&text).map_err(|reason| {
-        CliError::Usage(format!(
+        Error::Usage(format!(
             "{origin} is neither a JSON or YAML object nor a file: {reason}; \
              expected something like {{\"func_name\": \"add\", \"a\": 1}}"
         ))
@@ -91,7 +91,7 @@ mod tests {
             "\"text\"",
         ] {
             let error = match read(text) {
-                Err(CliError::Usage(message)) => message,
+                Err(Error::Usage(message)) => message,
                 other => panic!("{text:?}: {other:?}"),
             };
             assert!(

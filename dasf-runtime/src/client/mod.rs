@@ -192,9 +192,13 @@ impl Shared {
             .to_owned())
     }
 
+    async fn api_info_text(&self) -> Result<String, CallError> {
+        self.ask(MessageType::ApiInfo, key::API_INFO).await
+    }
+
     async fn api_info(&self) -> Result<&ApiInfo, CallError> {
         let ask = || async {
-            let text = self.ask(MessageType::ApiInfo, key::API_INFO).await?;
+            let text = self.api_info_text().await?;
             serde_json::from_str(&text).map_err(|error| CallError::Decode {
                 path: "api_info".to_owned(),
                 reason: error.to_string(),
@@ -439,6 +443,15 @@ impl Caller<Async> {
     pub async fn api_info(&self) -> Result<ApiInfo, CallError> {
         self.shared.api_info().await.cloned()
     }
+
+    /// The module's description of itself, as the JSON text that it sent: with what [`ApiInfo`]
+    /// does not know. It is asked for each time.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn api_info_text(&self) -> Result<String, CallError> {
+        self.shared.api_info_text().await
+    }
 }
 
 impl Caller<Blocking> {
@@ -467,5 +480,13 @@ impl Caller<Blocking> {
     /// [`CallError`].
     pub fn api_info(&self) -> Result<ApiInfo, CallError> {
         self.mode.block_on(self.shared.api_info())?.cloned()
+    }
+
+    /// As [`Caller::api_info_text`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn api_info_text(&self) -> Result<String, CallError> {
+        self.mode.block_on(self.shared.api_info_text())?
     }
 }

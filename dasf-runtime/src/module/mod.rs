@@ -5,7 +5,7 @@ pub mod descriptor;
 mod outcome;
 pub mod read;
 mod schema;
-pub(crate) mod validate;
+pub mod validate;
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;

@@ -1,4 +1,15 @@
-//! Checking requests and results against the published schemas, and saying what is wrong where.
+//! Checking requests and results against the published schemas, and saying what is wrong where: by
+//! the module itself, and in the same words by a caller that wants to know before it sends.
+//!
+//! ```
+//! use dasf_runtime::module::validate::{Validator, list_problems};
+//! use serde_json::json;
+//!
+//! let schema = json!({"properties": {"a": {"type": "integer", "maximum": 9}}, "required": ["a"]});
+//! let validator = Validator::of_peer(&schema).expect("a schema");
+//! let problems = validator.problems(&json!({"a": 10}), "");
+//! assert_eq!(list_problems("add", &problems), "add: a: 10 is greater than the maximum of 9");
+//! ```
 
 use std::fmt::Write;
 
@@ -15,11 +26,12 @@ const MAX_PROBLEMS: usize = 10;
 const MAX_QUOTED: usize = 80;
 
 /// A compiled schema.
-pub(crate) struct Validator(jsonschema::Validator);
+#[derive(Debug)]
+pub struct Validator(jsonschema::Validator);
 
 /// One thing that is wrong: where, and what.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
     path: String,
     message: String,
 }
@@ -28,7 +40,7 @@ impl Problem {
     const MISSING: &str = "is required";
 
     /// Whether it is that a value is missing.
-    pub(super) fn is_missing(&self) -> bool {
+    pub fn is_missing(&self) -> bool {
         self.message == Self::MISSING
     }
 }
@@ -52,7 +64,7 @@ impl Validator {
     ///
     /// It does not check formats: pydantic takes a time without an offset, and much else, where its
     /// schema has a format that demands more. Nor does it know the draft: pydantic writes 2020-12.
-    pub(crate) fn of_peer(schema: &Value) -> Option<Self> {
+    pub fn of_peer(schema: &Value) -> Option<Self> {
         let draft = if has_tuple_by_items(schema) {
             Draft::Draft201909
         } else {
@@ -66,9 +78,14 @@ impl Validator {
             .map(Self)
     }
 
+    /// Whether nothing is wrong with a value.
+    pub fn accepts(&self, value: &Value) -> bool {
+        self.0.is_valid(value)
+    }
+
     /// What is wrong with a value; paths begin with `prefix`.
-    pub(crate) fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
-        if self.0.is_valid(value) {
+    pub fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
+        if self.accepts(value) {
             return Vec::new();
         }
         let mut problems = Vec::new();
@@ -106,8 +123,8 @@ fn has_tuple_by_items(schema: &Value) -> bool {
     }
 }
 
-/// `function: path: problem; path: problem`.
-pub(crate) fn list_problems(function: &str, problems: &[Problem]) -> String {
+/// What a module answers: `function: path: problem; path: problem`.
+pub fn list_problems(function: &str, problems: &[Problem]) -> String {
     let mut text = function.to_owned();
     for (index, Problem { path, message }) in problems.iter().take(MAX_PROBLEMS).enumerate() {
         text.push_str(if index == 0 { ": " } else { "; " });

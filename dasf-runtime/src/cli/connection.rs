@@ -1,0 +1,240 @@
+//! The options that say where a module is.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
+use dasf_protocol::Topic;
+
+use super::Error;
+use crate::address::{Address, Pulsar};
+use crate::client::{Caller, ClientBuilder, ClientError};
+use crate::transport::ConnectError;
+
+/// Where a module is: at which broker, on which topic, and how to get in. The same options for every
+/// program, each with its variable in the environment: `DE_BACKEND_` and the name in capitals.
+///
+/// All are global, so that they may stand before or after a command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// The topic on which the module listens
+    #[arg(short, long, global = true, env = "DE_BACKEND_TOPIC")]
+    topic: Option<String>,
+
+    /// The base URL of a DASF broker, such as `ws://localhost:8080/ws`; without it, a Pulsar is
+    /// used
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_WEBSOCKET_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    websocket_url: Option<String>,
+
+    /// Another base URL to send to
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_PRODUCER_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    producer_url: Option<String>,
+
+    /// Another base URL to read from
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_CONSUMER_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    consumer_url: Option<String>,
+
+    /// The host of the Pulsar
+    #[arg(
+        short = 'H',
+        long,
+        global = true,
+        env = "DE_BACKEND_HOST",
+        default_value = "localhost"
+    )]
+    host: String,
+
+    /// The HTTP port of the Pulsar
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "DE_BACKEND_PORT",
+        default_value_t = 8080
+    )]
+    port: u16,
+
+    /// Whether the Pulsar keeps messages on disk
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_PERSISTENT",
+        default_value = "non-persistent"
+    )]
+    persistent: Persistence,
+
+    /// The tenant in the Pulsar
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_TENANT",
+        default_value = "public"
+    )]
+    tenant: String,
+
+    /// The namespace in the Pulsar
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_NAMESPACE",
+        default_value = "default"
+    )]
+    namespace: String,
+
+    /// Headers to send when connecting, as a JSON object such as {"authorization": "Token …"}
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_HEADER",
+        hide_env_values = true,
+        value_name = "JSON"
+    )]
+    header: Option<String>,
+
+    /// The token to log in with
+    #[arg(long, global = true, env = "DE_BACKEND_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Persistence {
+    Persistent,
+    NonPersistent,
+}
+
+impl Connection {
+    /// The topic, for a command that can do without.
+    pub fn given_topic(&self) -> Option<&str> {
+        self.topic.as_deref()
+    }
+
+    /// The topic, which a command cannot do without.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when none is given, or it is no topic.
+    pub fn topic(&self) -> Result<Topic, Error> {
+        match &self.topic {
+            Some(topic) => topic.parse().map_err(Error::usage),
+            None => Err(Error::usage(
+                "a topic is needed; give one with --topic NAME, or set DE_BACKEND_TOPIC",
+            )),
+        }
+    }
+
+    /// A client of the module, ready to [`connect`](Connection::connect).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] as of [`topic`](Connection::topic) and [`address`](Connection::address).
+    pub fn caller(&self) -> Result<ClientBuilder<Caller>, Error> {
+        let topic = self.topic()?;
+        Ok(Caller::builder(topic.as_str()).address(self.address()?))
+    }
+
+    /// Connects a client of the module.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the builder was given what it cannot connect to, [`Error::Failed`]
+    /// when the broker cannot be reached or refuses, with what to do about it.
+    pub async fn connect(&self, builder: ClientBuilder<Caller>) -> Result<Caller, Error> {
+        builder.connect().await.map_err(|error| match error {
+            ClientError::Connect(error) => self.with_remedy(&error),
+            ClientError::Topic(_) | ClientError::NoTopic | ClientError::Address(_) => {
+                Error::usage(error)
+            }
+            error => Error::failed(error),
+        })
+    }
+
+    /// A failed connection, with what to do about it on this command line.
+    pub(super) fn with_remedy(&self, error: &ConnectError) -> Error {
+        let remedy = match error {
+            ConnectError::Refused {
+                status: 401 | 403, ..
+            } => "log in with --token TOKEN, or ask for the right to use this topic",
+            ConnectError::Refused { status: 409, .. } => "another consumer has this subscription",
+            ConnectError::Unreachable { .. } if !self.is_given() => {
+                "start one there with `dasf-broker`, or name another with --websocket-url, or --host and --port"
+            }
+            _ => "check the address, or start the broker there",
+        };
+        Error::Failed(format!("{error}; {remedy}"))
+    }
+
+    /// Whether the command line says where the broker is.
+    fn is_given(&self) -> bool {
+        let Pulsar { host, port, .. } = Pulsar::default();
+        let urls = [&self.websocket_url, &self.producer_url, &self.consumer_url];
+        urls.into_iter().any(Option::is_some) || self.host != host || self.port != port
+    }
+
+    /// The broker's address, with what to log in with.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when URL, token or headers are none.
+    pub fn address(&self) -> Result<Address, Error> {
+        let producer = self.producer_url.as_ref().or(self.websocket_url.as_ref());
+        let consumer = self.consumer_url.as_ref().or(self.websocket_url.as_ref());
+        let mut address = match (producer, consumer) {
+            (Some(producer), Some(consumer)) => {
+                Address::websocket_pair(producer, consumer).map_err(Error::usage)?
+            }
+            (None, None) => Address::from(self.pulsar()),
+            (Some(_), None) => {
+                return Err(Error::usage(
+                    "--producer-url needs --consumer-url, or --websocket-url, beside it",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(Error::usage(
+                    "--consumer-url needs --producer-url, or --websocket-url, beside it",
+                ));
+            }
+        };
+        if let Some(token) = &self.token {
+            address = address.with_token(token).map_err(Error::usage)?;
+        }
+        let headers: BTreeMap<String, String> = match &self.header {
+            None => BTreeMap::new(),
+            // The text is not shown: it may hold a secret.
+            Some(json) => serde_json::from_str(json).map_err(|_| {
+                Error::usage(r#"--header must be a JSON object of texts, such as {"authorization": "Token …"}"#)
+            })?,
+        };
+        for (name, value) in headers {
+            address = address.with_header(&name, &value).map_err(Error::usage)?;
+        }
+        Ok(address)
+    }
+
+    fn pulsar(&self) -> Pulsar {
+        let persistence = match self.persistent {
+            Persistence::Persistent => "persistent",
+            Persistence::NonPersistent => "non-persistent",
+        };
+        Pulsar {
+            host: self.host.clone(),
+            port: self.port,
+            persistence: persistence.to_owned(),
+            tenant: self.tenant.clone(),
+            namespace: self.namespace.clone(),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Running asynchronous work until it ends or the user ends it.
+
+use std::time::Duration;
+
+use super::Error;
+use crate::client::Caller;
+
+/// How long threads that still compute are waited for after everything else is closed.
+const THREAD_PATIENCE: Duration = Duration::from_millis(200);
+/// How many threads may block even in a module with few workers: tokio's own default.
+const MIN_BLOCKING_THREADS: usize = 512;
+/// How long saying goodbye to the broker may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Runs a command's work on a runtime of its own. Ctrl-C and SIGTERM stop it, after it has
+/// cleared away what it draws.
+///
+/// # Errors
+/// What the work fails with; [`Error::Interrupted`] when it was stopped.
+pub fn run_until_interrupted<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    on_runtime(MIN_BLOCKING_THREADS, async {
+        let mut signals = Signals::new()?;
+        tokio::select! {
+            result = work => result,
+            () = signals.next() => Err(Error::Interrupted),
+        }
+    })
+}
+
+/// Runs work that handles signals by itself. As many functions as the module may run can block a
+/// thread each.
+pub(super) fn on_runtime<T>(
+    max_workers: usize,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(max_workers.max(MIN_BLOCKING_THREADS))
+        .build()
+        .map_err(|error| Error::Failed(format!("threads cannot be started: {error}")))?;
+    let result = runtime.block_on(work);
+    // A thread that computes cannot be stopped; the process ends without it.
+    runtime.shutdown_timeout(THREAD_PATIENCE);
+    result
+}
+
+/// Says goodbye to the broker, if that does not take long.
+pub async fn close(caller: Caller) {
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, caller.close()).await;
+}
+
+/// The signals that ask a program to end.
+pub(super) struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    pub(super) fn new() -> Result<Self, Error> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let watch = |kind| {
+            signal(kind)
+                .map_err(|error| Error::Failed(format!("signals cannot be received: {error}")))
+        };
+        Ok(Self {
+            terminate: watch(SignalKind::terminate())?,
+            interrupt: watch(SignalKind::interrupt())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn new() -> Result<Self, Error> {
+        Ok(Self {})
+    }
+
+    /// Waits for Ctrl-C or SIGTERM.
+    #[cfg(unix)]
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Waits for Ctrl-C.
+    #[cfg(not(unix))]
+    pub(super) async fn next(&mut self) {
+        // Where it cannot be received, the program runs until it is killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
