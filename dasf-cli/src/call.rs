@@ -1,0 +1,536 @@
+//! `dasf call`.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use dasf::cli::{Connection, Error, print_result, printable, progress_handler};
+use dasf::protocol::api_info::{ApiInfo, FunctionInfo};
+use dasf::validate::{Problem, Validator, list_problems};
+use dasf::{Caller, Failure};
+use serde_json::{Map, Value, json};
+
+use crate::names::unknown;
+use crate::options::Call;
+use crate::values::{Given, Sources};
+use crate::{describe, unreadable, with_caller};
+
+/// How many steps a schema may take to say what type it means.
+const MAX_DEPTH: usize = 8;
+/// The keys of a request that are no arguments.
+const RESERVED: [&str; 3] = ["func_name", "class_name", "function"];
+
+pub(crate) fn run(connection: &Connection, options: &Call) -> Result<(), Error> {
+    let mut sources = Sources::default();
+    let constructor = Input::Texts(sources.arguments(&options.new)?);
+    let arguments = match &options.json {
+        Some(json) => Input::Object(sources.object(json)?),
+        None => Input::Texts(sources.arguments(&options.arguments)?),
+    };
+    let result = with_caller(connection, options.timeout, async |caller| {
+        let api = api_info(caller).await?;
+        let target = Target::find(&api, &options.function)?;
+        let request = target.request(constructor, arguments)?;
+        caller
+            .call(&request)
+            .timeout(Duration::from_secs(options.timeout))
+            .on_progress(progress_handler(options.no_progress))
+            .await
+            .map_err(Error::failed)
+    })?;
+    match result {
+        Value::String(text) if options.raw => print_result(&raw(text)),
+        result => options.indent.print(&result),
+    }
+}
+
+async fn api_info(caller: &Caller) -> Result<ApiInfo, Error> {
+    let document = describe(caller).await?;
+    serde_json::from_value(document).map_err(|error| unreadable(caller, error))
+}
+
+/// A text as it is; in a terminal, without what that would obey.
+fn raw(text: String) -> String {
+    if std::io::stdout().is_terminal() {
+        let lines: Vec<String> = text.split('\n').map(printable).collect();
+        lines.join("\n")
+    } else {
+        text
+    }
+}
+
+/// Arguments as the command line gives them.
+#[derive(Debug)]
+enum Input {
+    /// Texts, of which the schema says what they mean.
+    Texts(Vec<Given>),
+    /// Values.
+    Object(Map<String, Value>),
+}
+
+/// What is called.
+#[derive(Debug)]
+struct Target<'a> {
+    /// The name in messages: `add` or `Greeter.greet`.
+    name: &'a str,
+    /// Of a method: the constructor of its class.
+    constructor: Option<Parameters<'a>>,
+    function: Parameters<'a>,
+}
+
+/// The arguments that a function or a constructor takes.
+#[derive(Debug)]
+struct Parameters<'a> {
+    /// The name of the function or class.
+    name: &'a str,
+    schema: &'a Value,
+    /// `None` where the schema is none, so that the module alone can tell what is wrong.
+    validator: Option<Validator>,
+    /// The same without what is required.
+    each: Option<Validator>,
+}
+
+impl<'a> Target<'a> {
+    /// Finds a function by its name, or a method by that of its class and its own.
+    fn find(api: &'a ApiInfo, name: &'a str) -> Result<Self, Error> {
+        let named = |functions: &'a [FunctionInfo], name: &str| {
+            functions.iter().find(|function| function.name == name)
+        };
+        if let Some(function) = named(&api.functions, name) {
+            return Ok(Self {
+                name,
+                constructor: None,
+                function: Parameters::new(&function.name, &function.rpc_schema),
+            });
+        }
+        let (class_name, method_name) = name.split_once('.').unwrap_or((name, ""));
+        let class = api.classes.iter().find(|class| class.name == class_name);
+        if let Some(class) = class {
+            if let Some(method) = named(&class.methods, method_name) {
+                return Ok(Self {
+                    name,
+                    constructor: Some(Parameters::new(&class.name, &class.rpc_schema)),
+                    function: Parameters::new(&method.name, &method.rpc_schema),
+                });
+            }
+            let methods: Vec<String> = class.methods.iter().map(|it| it.name.clone()).collect();
+            return Err(if method_name.is_empty() {
+                let methods = methods.join(&format!(", {class_name}."));
+                Error::Usage(format!(
+                    "{class_name} is a class; call one of its methods: {class_name}.{methods}"
+                ))
+            } else {
+                unknown(&format!("method of {class_name}"), method_name, &methods)
+            });
+        }
+        let functions = api.functions.iter().map(|function| function.name.clone());
+        let methods = api.classes.iter().flat_map(|class| {
+            let methods = class.methods.iter();
+            methods.map(|method| format!("{}.{}", class.name, method.name))
+        });
+        let known: Vec<String> = functions.chain(methods).collect();
+        Err(unknown("function", name, &known))
+    }
+
+    /// The request, checked as the module will check it.
+    fn request(&self, constructor: Input, arguments: Input) -> Result<Value, Error> {
+        let constructor = match (&self.constructor, constructor) {
+            (Some(parameters), input) => Some(parameters.read(input, |name| {
+                let is_of_method = self.function.takes(name);
+                is_of_method.then(|| format!("it is one of {}: write it without --new", self.name))
+            })?),
+            (None, Input::Texts(given)) if given.is_empty() => None,
+            (None, _) => {
+                let name = self.name;
+                return Err(Error::Usage(format!(
+                    "{name} is a function; --new is for methods of classes"
+                )));
+            }
+        };
+        let mut arguments = self.function.read(arguments, |name| {
+            let class = self.constructor.as_ref()?;
+            let class_name = class.name;
+            class.takes(name).then(|| {
+                format!("it is one of the constructor of {class_name}: write it after --new")
+            })
+        })?;
+        arguments.insert("func_name".to_owned(), self.function.name.into());
+        let arguments = Value::Object(arguments);
+
+        let (Some(class), Some(mut request)) = (&self.constructor, constructor) else {
+            self.refuse(&self.function.problems(&arguments, ""))?;
+            return Ok(arguments);
+        };
+        request.insert("class_name".to_owned(), class.name.into());
+        let mut request = Value::Object(request);
+        let mut problems = class.problems(&request, "");
+        problems.extend(self.function.problems(&arguments, "function."));
+        self.refuse(&problems)?;
+        request["function"] = arguments;
+        Ok(request)
+    }
+
+    /// Fails as the module would, if there are problems.
+    fn refuse(&self, problems: &[Problem]) -> Result<(), Error> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let problems = list_problems(self.name, problems);
+        Err(Error::failed(Failure::validation(problems)))
+    }
+}
+
+impl<'a> Parameters<'a> {
+    fn new(name: &'a str, schema: &'a Value) -> Self {
+        let validator = Validator::of_peer(schema);
+        if validator.is_none() {
+            tracing::warn!(
+                of = name,
+                "the schema is none; the module alone checks the call"
+            );
+        }
+        let mut without_required = schema.clone();
+        if let Some(schema) = without_required.as_object_mut() {
+            schema.remove("required");
+        }
+        let each = Validator::of_peer(&without_required);
+        Self {
+            name,
+            schema,
+            validator,
+            each,
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let properties = self.schema["properties"].as_object();
+        let names = properties.into_iter().flat_map(Map::keys).cloned();
+        names
+            .filter(|name| !RESERVED.contains(&name.as_str()))
+            .collect()
+    }
+
+    fn takes(&self, name: &str) -> bool {
+        !RESERVED.contains(&name) && self.schema["properties"].get(name).is_some()
+    }
+
+    /// The values of arguments. `elsewhere` says where an argument belongs that is none here.
+    fn read(
+        &self,
+        input: Input,
+        elsewhere: impl Fn(&str) -> Option<String>,
+    ) -> Result<Map<String, Value>, Error> {
+        // Without a description of the arguments, any may be one.
+        let is_open = self.schema["properties"].as_object().is_none();
+        let check = |name: &str| {
+            if self.takes(name) || (is_open && !RESERVED.contains(&name)) {
+                return Ok(());
+            }
+            Err(match elsewhere(name) {
+                Some(hint) => {
+                    let kind = &self.name;
+                    Error::Usage(format!("{kind} takes no argument {name:?}; {hint}"))
+                }
+                None => unknown(&format!("argument of {}", self.name), name, &self.names()),
+            })
+        };
+        match input {
+            Input::Object(values) => {
+                for name in values.keys() {
+                    check(name)?;
+                }
+                Ok(values)
+            }
+            Input::Texts(texts) => {
+                let mut values = Map::new();
+                for Given { name, text } in texts {
+                    check(&name)?;
+                    let value = self.value(&name, text);
+                    values.insert(name, value);
+                }
+                Ok(values)
+            }
+        }
+    }
+
+    /// What a text means: JSON where the schema takes that, otherwise the text itself. Where it
+    /// takes neither, the one that makes the better error.
+    fn value(&self, name: &str, text: String) -> Value {
+        let json: Option<Value> = serde_json::from_str(&text).ok();
+        let text = Value::String(text);
+        let (Some(json), Some(each)) = (&json, &self.each) else {
+            return json.unwrap_or(text);
+        };
+        if each.accepts(&json!({name: json})) {
+            json.clone()
+        } else if each.accepts(&json!({name: text}))
+            || is_text(&self.schema["properties"][name], self.schema, MAX_DEPTH)
+        {
+            text
+        } else {
+            json.clone()
+        }
+    }
+
+    fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
+        let validator = self.validator.as_ref();
+        validator.map_or_else(Vec::new, |validator| validator.problems(value, prefix))
+    }
+}
+
+/// Whether a schema means texts, or texts and null.
+fn is_text(schema: &Value, document: &Value, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else {
+        return false;
+    };
+    if let Some(path) = schema["$ref"].as_str().and_then(|it| it.strip_prefix('#')) {
+        let target = document.pointer(path);
+        return target.is_some_and(|target| is_text(target, document, depth));
+    }
+    if let Some(branches) = schema["anyOf"].as_array() {
+        let mut branches = branches.iter().filter(|it| it["type"] != "null");
+        return branches.all(|branch| is_text(branch, document, depth));
+    }
+    match &schema["type"] {
+        Value::Array(types) => {
+            let mut types = types.iter().filter(|&it| it != "null");
+            types.all(|it| it == "string")
+        }
+        name => name == "string",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api() -> ApiInfo {
+        let text = json!({"type": "string"});
+        serde_json::from_value(json!({
+            "functions": [{
+                "name": "f",
+                "rpc_schema": {
+                    "$defs": {"Lang": {"type": "string", "enum": ["en", "de"]}},
+                    "type": "object",
+                    "properties": {
+                        "func_name": {"const": "f"},
+                        "text": {"type": "string", "maxLength": 5},
+                        "number": {"type": "number", "maximum": 9},
+                        "lang": {"$ref": "#/$defs/Lang"},
+                        "maybe": {"anyOf": [{"type": "string", "minLength": 2}, {"type": "null"}]},
+                        "list": {"type": "array", "items": {"type": "integer"}},
+                        "any": {},
+                    },
+                    "required": ["func_name", "number"],
+                },
+                "return_schema": {},
+            }],
+            "classes": [{
+                "name": "Greeter",
+                "rpc_schema": {
+                    "type": "object",
+                    "properties": {"class_name": {"const": "Greeter"}, "name": text, "greeting": text},
+                    "required": ["class_name", "name"],
+                },
+                "methods": [{
+                    "name": "greet",
+                    "rpc_schema": {
+                        "type": "object",
+                        "properties": {"func_name": {"const": "greet"}, "name": text, "times": {"type": "integer"}},
+                        "required": ["func_name", "name"],
+                    },
+                    "return_schema": {},
+                }],
+            }],
+            "rpc_schema": {},
+        }))
+        .unwrap()
+    }
+
+    fn given(words: &[&str]) -> Input {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        Input::Texts(Sources::default().arguments(&words).unwrap())
+    }
+
+    fn request(name: &str, constructor: &[&str], arguments: Input) -> Result<Value, Error> {
+        let api = api();
+        Target::find(&api, name)?.request(given(constructor), arguments)
+    }
+
+    #[test]
+    fn the_schema_says_what_a_text_means() {
+        for (argument, value) in [
+            ("text=Ada", json!("Ada")),
+            ("text=123", json!("123")),
+            ("text=null", json!("null")),
+            ("text=", json!("")),
+            ("text=\"@x\"", json!("@x")),
+            ("number=1", json!(1)),
+            ("number=-1.5e3", json!(-1500.0)),
+            ("lang=de", json!("de")),
+            ("maybe=null", json!(null)),
+            ("maybe=12", json!("12")),
+            ("list=[1, 2]", json!([1, 2])),
+            ("list=[1]\n", json!([1])),
+            ("any=1", json!(1)),
+            ("any=one", json!("one")),
+            ("any={\"a\": 1}", json!({"a": 1})),
+        ] {
+            let mut arguments = vec![argument];
+            if !argument.starts_with("number") {
+                arguments.push("number=1");
+            }
+            let request = request("f", &[], given(&arguments)).unwrap();
+            let name = argument.split('=').next().unwrap();
+            assert_eq!(request[name], value, "{argument}");
+            assert_eq!(request["func_name"], "f");
+        }
+    }
+
+    #[test]
+    fn what_the_schema_refuses_is_told_in_the_module_s_words() {
+        for (arguments, problem) in [
+            (&["text=x"][..], "number: is required"),
+            (
+                &["number=10"],
+                "number: 10 is greater than the maximum of 9",
+            ),
+            (&["number=x"], r#"number: "x" is not of type "number""#),
+            (
+                &["number=1", "text=123456"],
+                r#"text: "123456" is longer than 5 characters"#,
+            ),
+            (
+                &["number=1", "lang=5"],
+                r#"lang: "5" is not one of "en" or "de""#,
+            ),
+            (
+                &["number=1", "maybe=1"],
+                r#"maybe: "1" is shorter than 2 characters"#,
+            ),
+            (
+                &["number=1", "list=[1, \"a\"]"],
+                r#"list[1]: "a" is not of type "integer""#,
+            ),
+        ] {
+            let error = request("f", &[], given(arguments)).unwrap_err();
+            let text = format!("error validating request: f: {problem}");
+            assert_eq!(error, Error::Failed(text));
+        }
+    }
+
+    #[test]
+    fn constructor_and_method_have_their_own_arguments() {
+        let method = ["name=Ada"];
+        assert_eq!(
+            request("Greeter.greet", &["name=Bob"], given(&method)).unwrap(),
+            json!({
+                "name": "Bob",
+                "class_name": "Greeter",
+                "function": {"name": "Ada", "func_name": "greet"},
+            })
+        );
+        let error = request("Greeter.greet", &[], given(&["times=x"])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "error validating request: Greeter.greet: name: is required; function.name: is required; \
+             function.times: \"x\" is not of type \"integer\""
+        );
+        for (constructor, arguments, problem) in [
+            (
+                &[][..],
+                &["greeting=Yo"][..],
+                "greet takes no argument \"greeting\"; it is one of the constructor of Greeter: \
+                 write it after --new",
+            ),
+            (
+                &["times=1"],
+                &[],
+                "Greeter takes no argument \"times\"; it is one of Greeter.greet: write it without \
+                 --new",
+            ),
+            (
+                &["greting=Yo"],
+                &[],
+                "there is no argument of Greeter \"greting\"; did you mean \"greeting\"?",
+            ),
+        ] {
+            let error = request("Greeter.greet", constructor, given(arguments)).unwrap_err();
+            assert_eq!(error, Error::Usage(problem.to_owned()));
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_usage_mistakes() {
+        let object = |json: Value| Input::Object(json.as_object().unwrap().clone());
+        for (name, constructor, arguments, problem) in [
+            (
+                "Greter.greet",
+                &[][..],
+                given(&[]),
+                "there is no function \"Greter.greet\"; did you mean \"Greeter.greet\"?",
+            ),
+            (
+                "Greeter",
+                &[],
+                given(&[]),
+                "Greeter is a class; call one of its methods: Greeter.greet",
+            ),
+            (
+                "Greeter.great",
+                &[],
+                given(&[]),
+                "there is no method of Greeter \"great\"; did you mean \"greet\"?",
+            ),
+            (
+                "f",
+                &["x=1"],
+                given(&[]),
+                "f is a function; --new is for methods of classes",
+            ),
+            (
+                "f",
+                &[],
+                given(&["nubmer=1"]),
+                "there is no argument of f \"nubmer\"; did you mean \"number\"?",
+            ),
+            (
+                "f",
+                &[],
+                object(json!({"func_name": "g", "number": 1})),
+                "there is no argument of f \"func_name\"; there is text, number, lang, maybe, list, \
+                 any",
+            ),
+        ] {
+            let error = request(name, constructor, arguments).unwrap_err();
+            assert_eq!(error, Error::Usage(problem.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_schema_that_is_none_leaves_the_check_to_the_module() {
+        for schema in [
+            json!(null),
+            json!([]),
+            json!({"properties": {"a": {"pattern": "("}}}),
+            json!({"properties": {"a": {"$ref": "#/nowhere"}}}),
+            json!({"properties": 5}),
+        ] {
+            let parameters = Parameters::new("f", &schema);
+            let values = parameters.read(given(&["a=1"]), |_| None).unwrap();
+            assert_eq!(values["a"], 1, "{schema}");
+            let value = json!({"a": 1});
+            assert_eq!(parameters.problems(&value, "").len(), 0, "{schema}");
+        }
+    }
+
+    #[test]
+    fn a_schema_that_leads_to_itself_ends() {
+        let schema = json!({
+            "$defs": {"A": {"$ref": "#/$defs/A"}, "B": {"anyOf": [{"$ref": "#/$defs/B"}]}},
+            "properties": {"a": {"$ref": "#/$defs/A"}, "b": {"$ref": "#/$defs/B"}},
+        });
+        let parameters = Parameters::new("f", &schema);
+        let values = parameters.read(given(&["a=1", "b=2"]), |_| None).unwrap();
+        parameters.problems(&Value::Object(values), "");
+    }
+}

@@ -1,0 +1,122 @@
+//! Reading arguments from the command line.
+
+use std::io::Read;
+
+use dasf::cli::Error;
+use serde_json::{Map, Value};
+
+/// What `NAME=VALUE` gives: a text whose meaning the argument's schema settles.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Given {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+/// Where values come from that the command line does not hold itself.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// What was read from standard input, which there is once.
+    is_stdin_read: bool,
+}
+
+impl Sources {
+    /// Reads arguments of the form `NAME=VALUE`, `NAME=@FILE` and `NAME=@-`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no `=`, or a name comes twice; [`Error::Failed`] when a file
+    /// cannot be read.
+    pub(crate) fn arguments(&mut self, arguments: &[String]) -> Result<Vec<Given>, Error> {
+        let mut given: Vec<Given> = Vec::new();
+        for argument in arguments {
+            let Some((name, value)) = argument.split_once('=') else {
+                return Err(Error::Usage(format!(
+                    "an argument is written NAME=VALUE, unlike {argument:?}"
+                )));
+            };
+            if given.iter().any(|before| before.name == name) {
+                return Err(Error::Usage(format!(
+                    "the argument {name:?} is given twice"
+                )));
+            }
+            let text = match value.strip_prefix('@') {
+                Some(path) => self.read(path)?,
+                None => value.to_owned(),
+            };
+            let name = name.to_owned();
+            given.push(Given { name, text });
+        }
+        Ok(given)
+    }
+
+    /// Reads all arguments at once: a JSON object, `@FILE` or `-`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is no JSON object; [`Error::Failed`] when a file cannot be read.
+    pub(crate) fn object(&mut self, json: &str) -> Result<Map<String, Value>, Error> {
+        let text = match json.strip_prefix('@') {
+            Some(path) => self.read(path)?,
+            None if json == "-" => self.read("-")?,
+            None => json.to_owned(),
+        };
+        let object = serde_json::from_str(&text);
+        object.map_err(|error| Error::Usage(format!("--json takes a JSON object: {error}")))
+    }
+
+    fn read(&mut self, path: &str) -> Result<String, Error> {
+        if path != "-" {
+            let text = std::fs::read_to_string(path);
+            return text.map_err(|error| Error::Failed(format!("{path} cannot be read: {error}")));
+        }
+        if self.is_stdin_read {
+            let problem = "standard input can be one value only";
+            return Err(Error::usage(problem));
+        }
+        self.is_stdin_read = true;
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map_err(|error| Error::Failed(format!("standard input cannot be read: {error}")))?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(arguments: &[&str]) -> Result<Vec<Given>, String> {
+        let arguments: Vec<String> = arguments.iter().map(|&text| text.to_owned()).collect();
+        let read = Sources::default().arguments(&arguments);
+        read.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_first_sign_separates_name_and_value() {
+        let given = |name: &str, text: &str| Given {
+            name: name.to_owned(),
+            text: text.to_owned(),
+        };
+        assert_eq!(
+            arguments(&["a=1", "b=", "c=x=y"]).unwrap(),
+            [given("a", "1"), given("b", ""), given("c", "x=y")]
+        );
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (line, problem) in [
+            (
+                &["a"][..],
+                "an argument is written NAME=VALUE, unlike \"a\"",
+            ),
+            (&["a=1", "a=2"], "the argument \"a\" is given twice"),
+            (&["a=@/no/such/file"], "/no/such/file cannot be read"),
+        ] {
+            let error = arguments(line).unwrap_err();
+            assert!(error.starts_with(problem), "{error}");
+        }
+        for json in ["[1]", "5", "{\"a\":", ""] {
+            let error = Sources::default().object(json).unwrap_err().to_string();
+            assert!(error.starts_with("--json takes a JSON object: "), "{error}");
+        }
+    }
+}
