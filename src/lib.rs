@@ -56,7 +56,9 @@
 //!
 //! - `tls` (on by default): `wss://` addresses, with the certificates that the operating system
 //!   trusts.
-//! - `generate`: clients out of a module's description, at compile time: [`client!`].
+//! - `generate`: clients out of a module's description: at compile time with [`client!`], or as
+//!   source in Rust, Python and TypeScript with the command `generate` on every module's command
+//!   line.
 //! - `ndarray`: arrays of the crate `ndarray` as arguments and results, in `dasf::ndarray`.
 //! - `netcdf`: arrays and datasets that Python sees as `xarray` objects, in `dasf::netcdf`, and
 //!   their chapter of the guide.
@@ -132,6 +134,8 @@ pub use dasf_runtime::__private;
 ///
 /// [`dasf_runtime::cli`] has an example.
 pub mod cli {
+    #[cfg(feature = "generate")]
+    pub use dasf_runtime::cli::Generate;
     pub use dasf_runtime::cli::{
         Connection, Error, Indent, Logging, ProgressHandler, close, has_colours, parse,
         print_error, print_result, printable, progress_handler, run_until_interrupted,

@@ -22,6 +22,15 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
     match &cli.command {
         Command::Schema(indent) => indent.print(&module.schema(title)),
         Command::ApiInfo(indent) => indent.print(&module.api_info(title)),
+        #[cfg(feature = "generate")]
+        Command::Generate(options) => {
+            let api_info = serde_json::to_value(module.api_info(title)).map_err(Error::failed)?;
+            let origin = match cli.connection.given_topic() {
+                Some(topic) => format!("topic {topic}"),
+                None => format!("module {}", module.name()),
+            };
+            options.run(&api_info, &origin)
+        }
         Command::Compute(text) => {
             let request = request::read(&text.request)?;
             let on_progress = progress_handler(text.no_progress);

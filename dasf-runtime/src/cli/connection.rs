@@ -16,6 +16,7 @@ use crate::transport::ConnectError;
 /// All are global, so that they may stand before or after a command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connection")]
+#[group(skip)] // a group has the name of its struct, and a program may have one of that name
 pub struct Connection {
     /// The topic on which the module listens
     #[arg(short, long, global = true, env = "DE_BACKEND_TOPIC")]

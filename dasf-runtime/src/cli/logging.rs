@@ -21,6 +21,7 @@ const TALKATIVE: [&str; 2] = ["tungstenite", "tokio_tungstenite"];
 /// What is logged, and where.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logging")]
+#[group(skip)] // a group has the name of its struct, and a program may have one of that name
 pub struct Logging {
     /// Log everything that happens; the same as --log-level debug
     #[arg(long, global = true, env = "DE_BACKEND_DEBUG", value_parser = clap::builder::FalseyValueParser::new())]

@@ -39,6 +39,8 @@
 mod commands;
 mod connection;
 mod error;
+#[cfg(feature = "generate")]
+mod generate;
 mod logging;
 mod options;
 mod output;
@@ -51,6 +53,8 @@ use std::process::ExitCode;
 
 pub use connection::Connection;
 pub use error::Error;
+#[cfg(feature = "generate")]
+pub use generate::Generate;
 pub use logging::Logging;
 pub use output::{
     Indent, ProgressHandler, has_colours, print_error, print_result, progress_handler,

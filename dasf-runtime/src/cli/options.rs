@@ -57,6 +57,9 @@ pub(super) enum Command {
         #[arg(long, default_value_t = 60, value_name = "SECONDS")]
         timeout: u64,
     },
+    /// Write the source of a typed client of this module
+    #[cfg(feature = "generate")]
+    Generate(super::Generate),
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ use crate::bars::{self, printable};
 
 /// How a JSON text is laid out.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)] // a group has the name of its struct, and a program may have one of that name
 pub struct Indent {
     /// Indent the JSON by this many blanks
     #[arg(short, long, value_name = "BLANKS", value_parser = clap::value_parser!(u8).range(..=16))]
