@@ -1,10 +1,477 @@
-//! `dasf api`.
+//! `dasf api`: what can be called in a module, for people.
+
+use std::collections::BTreeSet;
+
+use clap::builder::styling::Style;
+use dasf::cli::{Connection, Error, has_colours, print_result, printable};
+use dasf_codegen::description::{
+    Class, Definition, Description, Field, Format, Function, NetCdf, Openness, Presence, Schema,
+    Type, TypeId,
+};
+use serde_json::Value;
+use textwrap::core::display_width;
+
+use crate::names::unknown;
 use crate::options::Api;
 use crate::{describe, with_caller};
-use dasf::cli::{Connection, Error};
+
+/// Wider lines are hard to read.
+const MAX_WIDTH: usize = 100;
+/// How much of a documentation is shown in brief, in characters.
+const MAX_BRIEF: usize = 200;
+/// A blank at which lines do not break.
+const NO_BREAK: char = '\u{a0}';
+/// How much of a value is shown, in characters.
+const MAX_VALUE: usize = 60;
+/// How many values or types to choose from are shown.
+const MAX_CHOICES: usize = 12;
+/// How many types may stand inside each other.
+const MAX_DEPTH: usize = 12;
+
 pub(crate) fn run(connection: &Connection, options: &Api) -> Result<(), Error> {
+    if options.indent.indent.is_some() && !options.json {
+        return Err(Error::usage("--indent goes with --json"));
+    }
+    let topic = connection.topic()?;
     let document = with_caller(connection, options.timeout, async |caller| {
         describe(caller).await
     })?;
-    options.indent.print(&document)
+    if options.json {
+        return options.indent.print(&document);
+    }
+    let description = dasf_codegen::read(&document).map_err(Error::failed)?;
+    let mut page = Page {
+        topic: topic.as_str(),
+        description: &description,
+        width: textwrap::termwidth().min(MAX_WIDTH),
+        has_colours: has_colours(&std::io::stdout()),
+        text: String::new(),
+    };
+    match &options.name {
+        None => page.overview(),
+        Some(name) => page.detail(name)?,
+    }
+    print_result(page.text.trim_end())
+}
+
+/// What is printed, in the making. Every text of the module's is made fit for a terminal.
+struct Page<'a> {
+    topic: &'a str,
+    description: &'a Description,
+    width: usize,
+    has_colours: bool,
+    text: String,
+}
+
+impl Page<'_> {
+    /// Everything that can be called, in brief.
+    fn overview(&mut self) {
+        let Description {
+            documentation,
+            functions,
+            classes,
+            ..
+        } = self.description;
+        self.heading(self.topic);
+        self.brief(2, documentation);
+        if functions.is_empty() && classes.is_empty() {
+            self.line("\nNothing can be called.");
+        }
+        if !functions.is_empty() {
+            self.text.push('\n');
+            self.heading("Functions");
+        }
+        for function in functions {
+            self.function(2, "", function);
+            self.brief(6, &function.documentation);
+        }
+        if !classes.is_empty() {
+            self.text.push('\n');
+            self.heading("Classes");
+        }
+        for class in classes {
+            self.class(class);
+        }
+        let example = functions.first().map(|function| &function.name);
+        if let Some(name) = example.or(classes.first().map(|class| &class.name)) {
+            let topic = self.topic;
+            self.line(&format!(
+                "\n`dasf api -t {topic} NAME` shows one in detail, such as {}.",
+                printable(name)
+            ));
+        }
+    }
+
+    /// One function, class or method, with the types that it speaks of.
+    fn detail(&mut self, name: &str) -> Result<(), Error> {
+        let Description {
+            functions, classes, ..
+        } = self.description;
+        if let Some(function) = functions.iter().find(|function| function.name == name) {
+            self.whole_function("", function, None);
+            return Ok(());
+        }
+        if let Some(class) = classes.iter().find(|class| class.name == name) {
+            self.class_heading(0, class);
+            self.documentation(&class.documentation);
+            self.fields("Arguments", &class.arguments);
+            self.text.push('\n');
+            self.heading("Methods");
+            for method in &class.methods {
+                self.function(2, ".", method);
+                self.brief(6, &method.documentation);
+            }
+            self.types(class.arguments.iter().map(|argument| &argument.schema));
+            return Ok(());
+        }
+        if let Some((class_name, method_name)) = name.split_once('.')
+            && let Some(class) = classes.iter().find(|class| class.name == class_name)
+            && let Some(method) = class.methods.iter().find(|it| it.name == method_name)
+        {
+            self.whole_function(&format!("{class_name}."), method, Some(class));
+            return Ok(());
+        }
+        let mut known: Vec<String> = functions.iter().map(|it| it.name.clone()).collect();
+        for class in classes {
+            known.push(class.name.clone());
+            let methods = class.methods.iter();
+            known.extend(methods.map(|method| format!("{}.{}", class.name, method.name)));
+        }
+        Err(unknown("function or class", name, &known))
+    }
+
+    fn whole_function(&mut self, prefix: &str, function: &Function, class: Option<&Class>) {
+        self.function(0, prefix, function);
+        self.documentation(&function.documentation);
+        if function.is_deprecated {
+            self.line("\nDeprecated: another function should be used.");
+        }
+        if function.reporter.is_some() {
+            self.line("\nReports its progress.");
+        }
+        self.fields("Arguments", &function.arguments);
+        self.text.push('\n');
+        self.heading("Result");
+        self.entry(2, &self.shown(&function.result), &function.result);
+        let schemas = function.arguments.iter().map(|argument| &argument.schema);
+        self.types(schemas.chain([&function.result]));
+
+        self.text.push('\n');
+        self.heading("Usage");
+        let mut usage = format!("dasf call -t {} {prefix}{}", self.topic, function.name);
+        let arguments = function.arguments.iter().map(|argument| ("", argument));
+        let constructor = class.into_iter().flat_map(|class| &class.arguments);
+        // What belongs together stays on one line.
+        let option = format!("--new{NO_BREAK}");
+        let constructor = constructor.map(|argument| (option.as_str(), argument));
+        for (option, argument) in arguments.chain(constructor) {
+            let (begin, end) = if argument.is_required() {
+                (" ", "")
+            } else {
+                (" [", "]")
+            };
+            usage = usage + begin + option + &argument.name + "=VALUE" + end;
+        }
+        self.paragraph(2, 6, &usage);
+    }
+
+    fn class(&mut self, class: &Class) {
+        self.class_heading(2, class);
+        self.brief(6, &class.documentation);
+        for method in &class.methods {
+            self.function(4, ".", method);
+            self.brief(8, &method.documentation);
+        }
+    }
+
+    fn class_heading(&mut self, indent: usize, class: &Class) {
+        self.signature(indent, &class.name, &class.arguments, "");
+    }
+
+    fn function(&mut self, indent: usize, prefix: &str, function: &Function) {
+        let name = format!("{prefix}{}", function.name);
+        let result = format!(" -> {}", self.shown(&function.result));
+        self.signature(indent, &name, &function.arguments, &result);
+    }
+
+    /// `name(a: integer, b: integer = 2) -> integer`, with a line for each argument where it would
+    /// not fit on one.
+    fn signature(&mut self, indent: usize, name: &str, arguments: &[Field], end: &str) {
+        let arguments: Vec<String> = arguments.iter().map(|it| self.argument(it)).collect();
+        let name = printable(name);
+        let line = format!("({}){end}", arguments.join(", "));
+        let length = indent + display_width(&name) + display_width(&line);
+        let blanks = " ".repeat(indent);
+        let name = self.bold(&name);
+        if length <= self.width || arguments.is_empty() {
+            self.line(&format!("{blanks}{name}{line}"));
+            return;
+        }
+        self.line(&format!("{blanks}{name}("));
+        for argument in arguments {
+            self.paragraph(indent + 4, indent + 8, &format!("{argument},"));
+        }
+        self.paragraph(indent, indent + 4, &format!("){end}"));
+    }
+
+    /// `b: integer = 2`
+    fn argument(&self, field: &Field) -> String {
+        let mut text = format!("{}: {}", field.name, self.shown(&field.schema));
+        match &field.presence {
+            Presence::Required => {}
+            Presence::Default(value) => text = text + " = " + &shown_value(value),
+            Presence::Optional => text.push_str(" (optional)"),
+        }
+        printable(&text)
+    }
+
+    fn fields(&mut self, heading: &str, fields: &[Field]) {
+        if fields.is_empty() {
+            return;
+        }
+        self.text.push('\n');
+        self.heading(heading);
+        for field in fields {
+            self.entry(2, &self.argument(field), &field.schema);
+        }
+    }
+
+    /// A line, and below it what a schema says beside its type.
+    fn entry(&mut self, indent: usize, line: &str, schema: &Schema) {
+        self.paragraph(indent, indent + 4, line);
+        let constraints = phrases(schema, 0).join(", ");
+        for text in [&schema.documentation, &constraints] {
+            for line in paragraphs(text) {
+                self.paragraph(indent + 4, indent + 4, &line);
+            }
+        }
+    }
+
+    /// All types with a name that these schemas lead to.
+    fn types<'s>(&mut self, schemas: impl Iterator<Item = &'s Schema>) {
+        let mut found = BTreeSet::new();
+        let mut next = Vec::new();
+        schemas.for_each(|schema| collect(schema, &mut next, 0));
+        while let Some(id) = next.pop() {
+            if !found.insert(id) {
+                continue;
+            }
+            match &self.description.declaration(id).definition {
+                Definition::Alias(schema) => collect(schema, &mut next, 0),
+                Definition::Object { fields, rest } => {
+                    let fields = fields.iter().map(|field| &field.schema);
+                    let all = fields.chain(rest.as_deref());
+                    all.for_each(|schema| collect(schema, &mut next, 0));
+                }
+            }
+        }
+        if found.is_empty() {
+            return;
+        }
+        self.text.push('\n');
+        self.heading("Types");
+        for id in found {
+            let declaration = self.description.declaration(id);
+            let name = &declaration.name;
+            match &declaration.definition {
+                Definition::Alias(schema) => {
+                    let line = format!("{name}: {}", self.shown(schema));
+                    self.entry(2, &line, schema);
+                }
+                Definition::Object { fields, rest } => {
+                    self.paragraph(2, 2, name);
+                    self.brief(6, &declaration.documentation);
+                    for field in fields {
+                        self.entry(4, &self.argument(field), &field.schema);
+                    }
+                    if let Some(rest) = rest {
+                        let line = format!("any other key: {}", self.shown(rest));
+                        self.entry(4, &line, rest);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first paragraph of a documentation.
+    fn brief(&mut self, indent: usize, documentation: &str) {
+        let lines = documentation.trim_start().lines();
+        let first: Vec<&str> = lines.take_while(|line| !line.trim().is_empty()).collect();
+        let text = cut(&first.join(" "), MAX_BRIEF);
+        if !text.is_empty() {
+            self.paragraph(indent, indent, &text);
+        }
+    }
+
+    /// A whole documentation.
+    fn documentation(&mut self, documentation: &str) {
+        if documentation.trim().is_empty() {
+            return;
+        }
+        self.text.push('\n');
+        for line in paragraphs(documentation.trim()) {
+            self.paragraph(0, 0, &line);
+        }
+    }
+
+    fn heading(&mut self, text: &str) {
+        let heading = self.bold(text);
+        self.line(&heading);
+    }
+
+    /// Lines that fit the width.
+    fn paragraph(&mut self, first_indent: usize, indent: usize, text: &str) {
+        let text = printable(text);
+        let (first_indent, indent) = (" ".repeat(first_indent), " ".repeat(indent));
+        let options = textwrap::Options::new(self.width)
+            .initial_indent(&first_indent)
+            .subsequent_indent(&indent);
+        let filled = textwrap::fill(text.trim_end(), options);
+        self.line(&filled.trim_end().replace(NO_BREAK, " "));
+    }
+
+    fn line(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
+    fn bold(&self, text: &str) -> String {
+        if self.has_colours {
+            let style = Style::new().bold();
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn shown(&self, schema: &Schema) -> String {
+        printable(&self.type_of(schema, 0))
+    }
+
+    /// A type as TypeScript writes it, because that is how JSON is written.
+    fn type_of(&self, schema: &Schema, depth: usize) -> String {
+        if depth > MAX_DEPTH {
+            return "…".to_owned();
+        }
+        let of = |schema: &Schema| self.type_of(schema, depth + 1);
+        match &schema.ty {
+            Type::Null => "null".to_owned(),
+            Type::Boolean => "boolean".to_owned(),
+            Type::Integer(_) => "integer".to_owned(),
+            Type::Number => "number".to_owned(),
+            Type::Text(format) => match format {
+                Format::Plain => "string".to_owned(),
+                Format::Base64 => "base64".to_owned(),
+                Format::NetCdf(NetCdf::DataArray) => "NetCDF array".to_owned(),
+                Format::NetCdf(NetCdf::Dataset) => "NetCDF dataset".to_owned(),
+                Format::DateTime => "date-time".to_owned(),
+                Format::Date => "date".to_owned(),
+                Format::Time => "time".to_owned(),
+                Format::Duration => "duration".to_owned(),
+                Format::Uuid => "uuid".to_owned(),
+                Format::Other(name) => format!("string ({})", cut(name, MAX_VALUE)),
+            },
+            Type::Literal(values) => choices(values.iter().map(shown_value)),
+            Type::Nullable(inner) => format!("{} | null", of(inner)),
+            Type::List(item) | Type::Set(item) => match &item.ty {
+                Type::Literal(_) | Type::Nullable(_) | Type::Union(_) => {
+                    format!("({})[]", of(item))
+                }
+                _ => format!("{}[]", of(item)),
+            },
+            Type::Tuple(items) => {
+                let items: Vec<String> = items.iter().map(of).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Type::Map(value) => format!("{{string: {}}}", of(value)),
+            Type::Named(id) => self.description.declaration(*id).name.clone(),
+            Type::Union(variants) => choices(variants.iter().map(|variant| of(&variant.schema))),
+            Type::Any(_) => "any".to_owned(),
+        }
+    }
+}
+
+/// What a schema demands beyond its type.
+fn phrases(schema: &Schema, depth: usize) -> Vec<String> {
+    let mut phrases = schema.constraints.phrases();
+    match &schema.ty {
+        _ if depth > MAX_DEPTH => {}
+        Type::Nullable(inner) => phrases.extend(self::phrases(inner, depth + 1)),
+        Type::List(item) | Type::Set(item) | Type::Map(item) => {
+            if matches!(schema.ty, Type::Set(_)) {
+                phrases.push("none twice".to_owned());
+            }
+            let each = self::phrases(item, depth + 1);
+            phrases.extend(each.into_iter().map(|phrase| format!("each {phrase}")));
+        }
+        Type::Any(Openness::Inexpressible(reason)) => phrases.push(reason.clone()),
+        _ => {}
+    }
+    phrases
+}
+
+/// The types with a name that a schema speaks of.
+fn collect(schema: &Schema, found: &mut Vec<TypeId>, depth: usize) {
+    if depth > MAX_DEPTH {
+        return;
+    }
+    let depth = depth + 1;
+    match &schema.ty {
+        Type::Named(id) => found.push(*id),
+        Type::Nullable(inner) | Type::List(inner) | Type::Set(inner) | Type::Map(inner) => {
+            collect(inner, found, depth);
+        }
+        Type::Tuple(items) => items.iter().for_each(|item| collect(item, found, depth)),
+        Type::Union(variants) => {
+            let schemas = variants.iter().map(|variant| &variant.schema);
+            schemas.for_each(|schema| collect(schema, found, depth));
+        }
+        _ => {}
+    }
+}
+
+/// `"en" | "de"`, without so many that nobody reads them.
+fn choices(choices: impl ExactSizeIterator<Item = String>) -> String {
+    let more = choices.len().saturating_sub(MAX_CHOICES);
+    let mut shown: Vec<String> = choices.take(MAX_CHOICES).collect();
+    if more > 0 {
+        shown.push(format!("… {more} more"));
+    }
+    shown.join(" | ")
+}
+
+fn shown_value(value: &Value) -> String {
+    cut(&value.to_string(), MAX_VALUE)
+}
+
+/// The paragraphs of a documentation, each on one line, with empty ones between them. Where lines
+/// mean something, as in lists and in code, they stay.
+fn paragraphs(documentation: &str) -> Vec<String> {
+    let mut paragraphs: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    let mut is_code = false;
+    for line in documentation.lines() {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        let stands_alone = is_code
+            || is_fence
+            || line.trim().is_empty()
+            || line.starts_with([' ', '\t', '-', '*', '#', '>', '|', '+'])
+            || line.starts_with(|first: char| first.is_ascii_digit());
+        match paragraphs.last_mut() {
+            Some(last) if goes_on && !stands_alone => *last = format!("{last} {line}"),
+            _ => paragraphs.push(line.to_owned()),
+        }
+        // What follows an item of a list goes on with it.
+        goes_on = !is_code && !is_fence && !line.trim().is_empty();
+    }
+    paragraphs
+}
+
+/// The beginning of a text that is too long.
+fn cut(text: &str, length: usize) -> String {
+    match text.char_indices().nth(length) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
 }

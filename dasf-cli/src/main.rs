@@ -3,6 +3,7 @@
 
 mod api;
 mod call;
+mod generate;
 mod names;
 mod options;
 mod ping;
@@ -35,6 +36,7 @@ fn run() -> Result<(), Error> {
         Command::Ping(options) => ping::run(connection, options),
         Command::Api(options) => api::run(connection, options),
         Command::Call(options) => call::run(connection, options),
+        Command::Generate(options) => generate::run(connection, options),
     }
 }
 

@@ -14,6 +14,7 @@ Examples:
   dasf ping -t arithmetic                   does a module listen?
   dasf api -t arithmetic                    what can be called?
   dasf call -t arithmetic add a=1 b=5       call it
+  dasf generate -t arithmetic --lang python -o arithmetic.py
 
 The options for connection and logging can also be set in the environment, as DE_BACKEND_ and \
 their name in capitals: DE_BACKEND_TOPIC, DE_BACKEND_WEBSOCKET_URL, DE_BACKEND_TOKEN …"
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Api(Api),
     /// Call a function, or a method of a class, and print the result
     Call(Call),
+    /// Write the source of a typed client in Rust, Python or TypeScript
+    Generate(Generate),
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +127,29 @@ pub(crate) struct Call {
     /// Do not show how far the call got
     #[arg(long)]
     pub(crate) no_progress: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dasf generate -t arithmetic --lang python -o arithmetic.py
+  dasf generate --api-info arithmetic.api.json --lang typescript -o arithmetic.ts
+  dasf generate -t arithmetic --lang rust -o src/arithmetic.rs --check
+
+`dasf api -t arithmetic --json` prints the description, to be kept in a file. With one, clients are \
+made without a broker, and the same ones every time.")]
+pub(crate) struct Generate {
+    /// The module's description as a JSON file, or - for standard input; without it, the module on
+    /// the topic is asked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_info: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) client: dasf::cli::Generate,
+
+    /// How many seconds to wait for the description
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) timeout: u64,
 }
 
 #[cfg(test)]

@@ -62,7 +62,12 @@ impl Sources {
         object.map_err(|error| Error::Usage(format!("--json takes a JSON object: {error}")))
     }
 
-    fn read(&mut self, path: &str) -> Result<String, Error> {
+    /// Reads a file, or standard input as `-`.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when it cannot be read or is no text, [`Error::Usage`] for standard input
+    /// the second time.
+    pub(crate) fn read(&mut self, path: &str) -> Result<String, Error> {
         if path != "-" {
             let text = std::fs::read_to_string(path);
             return text.map_err(|error| Error::Failed(format!("{path} cannot be read: {error}")));
