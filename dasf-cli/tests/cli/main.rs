@@ -1,0 +1,573 @@
+//! The command `dasf`, as a person or a script sees it: what is printed, and with which exit code.
+
+// A test that fails panics.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod odd_modules;
+mod support;
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+use std::time::Duration;
+
+use dasf_examples::{arithmetic, reference};
+use serde_json::{Value, json};
+
+use support::{Run, Stage};
+
+/// A port on which nothing listens: it is reserved, and no system hands it out.
+const DEAD_URL: &str = "ws://127.0.0.1:1/ws";
+
+/// A stage on which the two modules listen, each on a topic of its name.
+fn stage() -> Stage {
+    let stage = Stage::new(None);
+    stage.serve(arithmetic::module().unwrap(), "arithmetic");
+    stage.serve(reference::module().unwrap(), "reference");
+    stage
+}
+
+#[test]
+fn help_has_examples() {
+    let stage = Stage::new(None);
+    let help = stage.run(&["--help"]).succeeds();
+    for part in [
+        "ping",
+        "api",
+        "call",
+        "generate",
+        "DE_BACKEND_",
+        "-t, --topic",
+    ] {
+        assert!(help.contains(part), "{part} in {help}");
+    }
+    for command in ["ping", "api", "call", "generate"] {
+        let help = stage.run(&[command, "--help"]).succeeds();
+        let example = format!("Examples:\n  dasf {command} ");
+        assert!(help.contains(&example), "{help}");
+    }
+    let version = stage.run(&["--version"]).succeeds();
+    assert_eq!(version, format!("dasf {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn usage_mistakes_are_one_line_and_code_2() {
+    let stage = Stage::new(None);
+    for (arguments, expected) in [
+        (
+            &[][..],
+            "a command is needed, such as ping; --help lists them",
+        ),
+        (&["cal"][..], "unrecognized subcommand 'cal'"),
+        (
+            &["ping"][..],
+            "a topic is needed; give one with --topic NAME, or set DE_BACKEND_TOPIC",
+        ),
+        (&["api", "-t", "a b"][..], "the topic \"a b\" contains ' '"),
+        (
+            &["api", "-t", "a", "-i", "2"][..],
+            "--indent goes with --json",
+        ),
+        (
+            &["api", "-t", "a", "--json", "add"][..],
+            "cannot be used with",
+        ),
+        (&["call", "-t", "a"][..], "<FUNCTION>"),
+        (
+            &["call", "-t", "a", "add", "1"][..],
+            "an argument is written NAME=VALUE, unlike \"1\"",
+        ),
+        (
+            &["call", "-t", "a", "add", "--json", "[]"][..],
+            "--json takes a JSON object",
+        ),
+        (&["generate", "-t", "a"][..], "--lang <LANGUAGE>"),
+        (
+            &["generate", "-t", "a", "--lang", "cobol"][..],
+            "there is rust, python and typescript",
+        ),
+        (
+            &["generate", "-t", "a", "--lang", "rust", "--check"][..],
+            "--output <FILE>",
+        ),
+        (&["ping", "-t", "a", "-n", "0"][..], "invalid value '0'"),
+    ] {
+        let line = stage.run(arguments).fails(2);
+        assert!(line.contains(expected), "{arguments:?}: {line}");
+    }
+}
+
+#[test]
+fn without_a_broker_or_a_module_all_commands_fail() {
+    let stage = Stage::new(None);
+    for command in [
+        &["ping"][..],
+        &["api"],
+        &["api", "--json"],
+        &["call", "add"],
+        &["generate", "--lang", "rust"],
+    ] {
+        let to_dead = [command, &["-t", "nobody", "--websocket-url", DEAD_URL]].concat();
+        let line = stage.run(&to_dead).fails(1);
+        assert!(
+            line.starts_with("cannot reach a broker at ws://127.0.0.1:1/ws/nobody")
+                && line.ends_with("; check the address, or start the broker there"),
+            "{line}"
+        );
+        let to_nobody = [command, &["-t", "nobody", "--timeout", "1"]].concat();
+        assert_eq!(
+            stage.run(&to_nobody).fails(1),
+            "no answer from topic nobody within 1s; is a module listening there?"
+        );
+    }
+}
+
+#[test]
+fn ping_says_how_long_the_module_took() {
+    let stage = stage();
+    // The environment does as well as the options.
+    let mut command = stage.command(&["ping"]);
+    command.env("DE_BACKEND_TOPIC", "arithmetic");
+    let line = Run(command.output().unwrap()).succeeds();
+    assert_eq!(without_numbers(&line), "arithmetic answers in # ms\n");
+    let lines = stage
+        .run(&["ping", "-t", "arithmetic", "-n", "2"])
+        .succeeds();
+    assert_eq!(
+        without_numbers(&lines),
+        "arithmetic answers in # ms\narithmetic answers in # ms\n\
+         # of # answered: # ms at least, # ms on average, # ms at most\n"
+    );
+    let silence = stage.run(&["ping", "-t", "nobody", "-n", "2", "--timeout", "1"]);
+    let text = String::from_utf8(silence.0.stdout.clone()).unwrap();
+    assert_eq!(text, "nobody does not answer\nnobody does not answer\n");
+    assert_eq!(silence.0.status.code(), Some(1));
+}
+
+/// A text with `#` in place of each number.
+fn without_numbers(text: &str) -> String {
+    let mut result = String::new();
+    for symbol in text.chars() {
+        match symbol {
+            '0'..='9' | '.' if result.ends_with('#') => {}
+            '0'..='9' => result.push('#'),
+            symbol => result.push(symbol),
+        }
+    }
+    result
+}
+
+#[test]
+fn api_shows_everything_in_brief() {
+    assert_eq!(
+        stage().run(&["api", "-t", "arithmetic"]).succeeds(),
+        "\
+arithmetic
+  Simple arithmetic, served over a message broker.
+
+Functions
+  add(a: integer, b: integer = 2) -> integer
+      Add two numbers.
+  sqrt(a: number) -> number
+      The square root of a positive number.
+  count(n: integer) -> integer
+      Count slowly, telling how far it got.
+
+Classes
+  Greeter(greeting: string = \"Hi\")
+      Greets people.
+    .greet(name: string) -> string
+        Greet someone.
+
+`dasf api -t arithmetic NAME` shows one in detail, such as add.
+"
+    );
+}
+
+#[test]
+fn api_shows_one_in_detail() {
+    let stage = stage();
+    let detail = |topic: &str, name: &str| stage.run(&["api", "-t", topic, name]).succeeds();
+    assert_eq!(
+        detail("reference", "area"),
+        "\
+area(points: Point[], scale: number | null = null) -> {string: number}
+
+Area of points
+
+Arguments
+  points: Point[]
+  scale: number | null = null
+
+Result
+  {string: number}
+
+Types
+  Point
+      A point.
+    x: number
+    y: number = 0.0
+
+Usage
+  dasf call -t reference area points=VALUE [scale=VALUE]
+"
+    );
+    assert_eq!(
+        detail("arithmetic", "count"),
+        "\
+count(n: integer) -> integer
+
+Count slowly, telling how far it got.
+
+Reports its progress.
+
+Arguments
+  n: integer
+      The number to count to
+      at least 0
+
+Result
+  integer
+      The number reached
+      at least 0
+
+Usage
+  dasf call -t arithmetic count n=VALUE
+"
+    );
+    assert_eq!(
+        detail("arithmetic", "Greeter"),
+        "\
+Greeter(greeting: string = \"Hi\")
+
+Greets people.
+
+Arguments
+  greeting: string = \"Hi\"
+      How to greet
+
+Methods
+  .greet(name: string) -> string
+      Greet someone.
+"
+    );
+    assert_eq!(
+        detail("arithmetic", "Greeter.greet"),
+        "\
+Greeter.greet(name: string) -> string
+
+Greet someone.
+
+Arguments
+  name: string
+
+Result
+  string
+
+Usage
+  dasf call -t arithmetic Greeter.greet name=VALUE [--new greeting=VALUE]
+"
+    );
+    assert_eq!(
+        stage.run(&["api", "-t", "reference", "greter"]).fails(2),
+        "there is no function or class \"greter\"; did you mean \"Greeter\"?"
+    );
+}
+
+#[test]
+fn api_prints_the_document_itself() {
+    let stage = stage();
+    let module = reference::module().unwrap();
+    let document = serde_json::to_value(module.api_info("reference")).unwrap();
+    let printed = stage.run(&["api", "-t", "reference", "--json"]).succeeds();
+    assert_eq!(printed, document.to_string() + "\n");
+    let indented = stage.run(&["api", "-t", "reference", "--json", "-i", "1"]);
+    let indented = indented.succeeds();
+    assert!(indented.starts_with("{\n \"classes\": ["), "{indented}");
+    assert_eq!(serde_json::from_str::<Value>(&indented).unwrap(), document);
+}
+
+#[test]
+fn a_call_prints_its_result() {
+    let stage = stage();
+    for (arguments, result) in [
+        (&["add", "a=1"][..], "3"),
+        (&["add", "a=1", "b=-5"], "-4"),
+        (&["add", "--json", r#"{"a": 2}"#], "4"),
+        (&["hello", "name=Ada", "lang=de"], r#""Hallo Ada""#),
+        (&["hello", "name=Ada", "--raw"], "Hello Ada"),
+        (&["echo", "data=123"], r#""123""#),
+        (&["echo", "data=true", "-r"], "true"),
+        (&["echo", r#"data="@home""#, "-r"], "@home"),
+        (&["echo", "data=a=b \u{e4}"], "\"a=b \u{e4}\""),
+        (
+            &["area", r#"points=[{"x": 1}]"#, "scale=2"],
+            r#"{"n":1.0,"s":2.0}"#,
+        ),
+        (
+            &["area", "points=[]", "-i", "2"],
+            "{\n  \"n\": 0.0,\n  \"s\": 1.0\n}",
+        ),
+        (
+            &["when", "t=2020-02-28T12:00:00Z", "-r"],
+            "2020-02-29T12:00:00Z",
+        ),
+        (&["none"], "null"),
+        (&["none", "--raw"], "null"),
+        (&["Greeter.greet", "name=Ada"], r#""Hi Ada""#),
+        (
+            &["Greeter.greet", "name=Ada", "--new", "greeting=Yo"],
+            r#""Yo Ada""#,
+        ),
+        (
+            &["Greeter.twice", "--json", r#"{"name": "A", "times": 1}"#],
+            r#"["Hi A"]"#,
+        ),
+    ] {
+        let arguments = [&["call", "-t", "reference"], arguments].concat();
+        let printed = stage.run(&arguments).succeeds();
+        assert_eq!(printed, format!("{result}\n"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn values_come_from_files_and_standard_input() {
+    let stage = stage();
+    let file = stage.file("points.json", r#"[{"x": 1}, {"x": 2}]"#);
+    let points = format!("points=@{file}");
+    let area = stage.run(&["call", "-t", "reference", "area", &points]);
+    assert_eq!(area.succeeds(), "{\"n\":2.0,\"s\":1.0}\n");
+    let file = stage.file("arguments.json", r#"{"a": 40}"#);
+    let add = ["call", "-t", "reference", "add", "--json"];
+    let from_file = stage.run(&[&add[..], &[&format!("@{file}")]].concat());
+    assert_eq!(from_file.succeeds(), "42\n");
+
+    let from_stdin = stage.run_with_input(&[&add[..], &["-"]].concat(), r#"{"a": 1}"#);
+    assert_eq!(from_stdin.succeeds(), "3\n");
+    let echo = ["call", "-t", "reference", "echo", "data=@-"];
+    let text = stage.run_with_input(&echo, "two\nlines\n");
+    assert_eq!(text.succeeds(), "\"two\\nlines\\n\"\n");
+    let twice = [&echo[..], &["--new", "x=@-"]].concat();
+    assert_eq!(
+        stage.run_with_input(&twice, "").fails(2),
+        "standard input can be one value only"
+    );
+    let missing = stage.run(&["call", "-t", "reference", "echo", "data=@/no/such/file"]);
+    assert!(missing.fails(1).starts_with("/no/such/file cannot be read"));
+}
+
+#[test]
+fn what_the_module_refuses_is_told_in_its_words_before_it_is_sent() {
+    let stage = stage();
+    for (arguments, problem) in [
+        (&["add"][..], "add: a: is required"),
+        (
+            &["sqrt", "a=-1"],
+            "sqrt: a: -1 is less than or equal to the minimum of 0",
+        ),
+        (
+            &["add", "a=one"],
+            "add: a: \"one\" is not of type \"integer\"",
+        ),
+        (
+            &["area", r#"points=[{"x": "a"}, {"y": 3}]"#],
+            "area: points[0].x: \"a\" is not of type \"number\"; points[1].x: is required",
+        ),
+        (
+            &["Greeter.greet"],
+            "Greeter.greet: function.name: is required",
+        ),
+    ] {
+        let told = stage.run(&[&["call", "-t", "reference"], arguments].concat());
+        assert_eq!(
+            told.fails(1),
+            format!("error validating request: {problem}")
+        );
+    }
+    // What is no JSON of the schema's, but of its format, the module knows better.
+    let told = stage
+        .run(&["call", "-t", "reference", "when", "t=noon"])
+        .fails(1);
+    assert!(
+        told.starts_with("error validating request: when: t: "),
+        "{told}"
+    );
+    let told = stage.run(&["call", "-t", "reference", "fail", "msg=two\nlines"]);
+    assert_eq!(told.fails(1), "error executing request: two; lines");
+}
+
+#[test]
+fn names_that_nothing_has_are_usage_mistakes() {
+    let stage = stage();
+    for (arguments, problem) in [
+        (
+            &["ad"][..],
+            "there is no function \"ad\"; did you mean \"add\"?",
+        ),
+        (
+            &["Greeter"],
+            "Greeter is a class; call one of its methods: Greeter.greet, Greeter.twice",
+        ),
+        (
+            &["add", "c=1"],
+            "there is no argument of add \"c\"; there is a, b",
+        ),
+        (
+            &["Greeter.greet", "greeting=Yo"],
+            "greet takes no argument \"greeting\"; it is one of the constructor of Greeter: write it \
+             after --new",
+        ),
+    ] {
+        let told = stage.run(&[&["call", "-t", "reference"], arguments].concat());
+        assert_eq!(told.fails(2), problem);
+    }
+}
+
+#[test]
+fn progress_is_shown_on_standard_error() {
+    let stage = stage();
+    let count = ["call", "-t", "arithmetic", "count", "n=2"];
+    let Run(output) = stage.run(&count);
+    assert_eq!(output.stdout, b"2\n");
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert!(shown.contains(" 50 % count: at 2\n"), "{shown}");
+    assert!(shown.ends_with("100 % count\n"), "{shown}");
+    let silent = stage.run(&[&count[..], &["--no-progress"]].concat());
+    assert_eq!(silent.succeeds(), "2\n");
+}
+
+#[test]
+fn a_large_result_arrives_and_a_reader_may_go_away() {
+    let stage = stage();
+    let large = "0123456789".repeat(200_000);
+    let file = stage.file("large.txt", &large);
+    let data = format!("data=@{file}");
+    let echo = ["call", "-t", "reference", "echo", &data, "--raw"];
+    let printed = stage.run(&echo).succeeds();
+    // Not with `assert_eq`, which would print both.
+    assert!(printed.trim_end() == large);
+
+    let mut child = stage
+        .command(&echo)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let stage = stage();
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let mut command = stage.command(&["call", "-t", "reference", "add", "a=1"]);
+    let output = command.stdout(full.unwrap()).output().unwrap();
+    let line = Run(output).fails(1);
+    assert!(
+        line.starts_with("standard output cannot be written: "),
+        "{line}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_call() {
+    let stage = stage();
+    let mut child = stage
+        .command(&["call", "-t", "arithmetic", "count", "n=1000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut progress = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    progress.read_line(&mut line).unwrap();
+    assert!(line.contains("count"), "{line}");
+    let pid = child.id().to_string();
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &pid])
+        .status();
+    assert!(kill.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(output.stdout, b"");
+    let mut rest = String::new();
+    progress.read_to_string(&mut rest).unwrap();
+    assert!(!rest.contains("error"), "{rest}");
+}
+
+#[test]
+fn a_token_is_needed_where_the_broker_asks_for_one() {
+    let stage = Stage::new(Some("secret"));
+    let ping = ["ping", "-t", "nobody", "--timeout", "1"];
+    let line = stage.run(&ping).fails(1);
+    assert!(
+        line.contains("status 401") && line.contains("log in with --token TOKEN"),
+        "{line}"
+    );
+    let line = stage
+        .run(&[&ping[..], &["--token", "secret"]].concat())
+        .fails(1);
+    assert!(line.starts_with("no answer from topic nobody"), "{line}");
+}
+
+#[test]
+fn a_client_is_written_and_checked() {
+    let stage = stage();
+    let document = stage.run(&["api", "-t", "reference", "--json"]).succeeds();
+    let document = stage.file("reference.api.json", &document);
+    for (lang, begin) in [("rust", "//"), ("python", "#"), ("typescript", "//")] {
+        let generate = ["generate", "-t", "reference", "--lang", lang];
+        let source = stage.run(&generate).succeeds();
+        assert!(source.starts_with(begin), "{source}");
+        assert!(source.contains("Source: topic reference\n"), "{source}");
+        // The same from a file, but for the line that says so. Without a topic, too.
+        let from_file = stage.run(&["generate", "--api-info", &document, "--lang", lang]);
+        let from_file = from_file.succeeds();
+        assert_eq!(
+            from_file.replace("Source: reference.api.json", "Source: topic reference"),
+            source
+        );
+
+        let path = stage.path(&format!("client-{lang}"));
+        let to_file = [&generate[..], &["-o", &path]].concat();
+        let check = [&to_file[..], &["--check"]].concat();
+        assert_eq!(
+            stage.run(&check).fails(1),
+            format!("{path} does not exist; the same command without --check writes it")
+        );
+        assert_eq!(stage.run(&to_file).succeeds(), "");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), source);
+        assert_eq!(stage.run(&check).succeeds(), "");
+        std::fs::write(&path, source.replacen('\n', "\nmore\n", 1)).unwrap();
+        assert_eq!(
+            stage.run(&check).fails(1),
+            format!(
+                "{path} is not what the module says, first in line 2; the same command without \
+                 --check writes it"
+            )
+        );
+        // What is equal is not written again.
+        assert_eq!(stage.run(&to_file).succeeds(), "");
+        let before = std::fs::metadata(&path).unwrap().modified().unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(stage.run(&to_file).succeeds(), "");
+        let after = std::fs::metadata(&path).unwrap().modified().unwrap();
+        assert_eq!(before, after);
+    }
+    let no_json = stage.file("client.txt", "text");
+    let line = stage.run(&["generate", "--api-info", &no_json, "--lang", "rust"]);
+    assert!(line.fails(1).contains("client.txt is no JSON: "));
+    let other = stage.run_with_input(
+        &["generate", "--api-info", "-", "--lang", "rust"],
+        &json!({"functions": []}).to_string(),
+    );
+    let line = other.fails(1);
+    assert!(
+        line.ends_with("is this what a module answers to `api_info`?"),
+        "{line}"
+    );
+}

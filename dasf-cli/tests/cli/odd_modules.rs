@@ -1,0 +1,176 @@
+//! Modules that answer what no module should.
+
+use dasf::protocol::payload;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{Run, Stage};
+
+/// Answers to everything: with this description, and with this JSON text as the result of any call.
+fn serve(stage: &Stage, topic: &str, api_info: &str, result: &str) {
+    let url = stage.url();
+    let topic = topic.to_owned();
+    let (api_info, result) = (api_info.to_owned(), payload::encode(result.as_bytes()));
+    let (mut consumer, _) = stage
+        .runtime
+        .block_on(connect_async(format!("{url}/{topic}/module")))
+        .unwrap();
+    stage.runtime.spawn(async move {
+        while let Some(Ok(frame)) = consumer.next().await {
+            let Message::Text(text) = frame else { continue };
+            let question: Value = serde_json::from_str(&text).unwrap();
+            let acknowledgement = json!({"messageId": question["messageId"]});
+            let acknowledgement = Message::text(acknowledgement.to_string());
+            consumer.send(acknowledgement).await.unwrap();
+            let asked = &question["properties"];
+            let context = asked["requestContext"].as_str().unwrap();
+            let answer = json!({
+                "payload": if asked["messageType"] == "request" { &*result } else { "" },
+                "context": context,
+                "properties": {
+                    "messageType": "response",
+                    "requestContext": context,
+                    "source_topic": topic,
+                    "status": "success",
+                    "api_info": api_info,
+                },
+            });
+            let response_topic = asked["response_topic"].as_str().unwrap();
+            let (mut producer, _) = connect_async(format!("{url}/{response_topic}"))
+                .await
+                .unwrap();
+            producer
+                .send(Message::text(answer.to_string()))
+                .await
+                .unwrap();
+            // The broker's receipt: it has taken the answer.
+            producer.next().await.unwrap().unwrap();
+        }
+    });
+}
+
+fn function(name: &str, description: &str, properties: Value) -> Value {
+    json!({
+        "name": name,
+        "rpc_schema": {"type": "object", "description": description, "properties": properties},
+        "return_schema": {},
+    })
+}
+
+fn api_info(function: &Value) -> String {
+    let module = json!({
+        "functions": [function],
+        "classes": [],
+        "rpc_schema": {"title": "odd", "description": "An \u{1b}[31mod\u{9b}d\u{7} module."},
+    });
+    module.to_string()
+}
+
+#[test]
+fn a_description_that_is_none_is_told() {
+    let stage = Stage::new(None);
+    for (number, document) in [
+        "",
+        "no JSON",
+        "[]",
+        "{}",
+        "null",
+        r#"{"functions": 5, "classes": [], "rpc_schema": {}}"#,
+        r#"{"functions": [{"name": 5}], "classes": [], "rpc_schema": {}}"#,
+        &"[".repeat(10_000),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let topic = format!("odd-{number}");
+        serve(&stage, &topic, document, "null");
+        for command in [
+            &["api"][..],
+            &["call", "f"],
+            &["generate", "--lang", "python"],
+        ] {
+            let line = stage.run(&[command, &["-t", &topic]].concat()).fails(1);
+            assert!(
+                line.contains("cannot be read: ") || line.starts_with("api_info"),
+                "{document}: {line}"
+            );
+        }
+        stage.run(&["ping", "-t", &topic]).succeeds();
+    }
+}
+
+#[test]
+fn nothing_of_a_module_s_controls_the_terminal() {
+    let stage = Stage::new(None);
+    let evil = "a\u{1b}]0;title\u{7}\u{9b}2Jz";
+    let properties = json!({
+        "x": {"type": "string", "description": evil, "default": evil, "pattern": evil},
+        evil: {"type": "integer"},
+        "y": {"enum": [evil]},
+        "z": {"type": "string", "format": evil},
+    });
+    let f = function(
+        "f",
+        &format!("{evil}\nmore\n\nmuch more {evil}"),
+        properties,
+    );
+    serve(&stage, "odd", &api_info(&f), &json!(evil).to_string());
+    let g = function(evil, evil, json!({}));
+    serve(&stage, "evil", &api_info(&g), "null");
+
+    let is_quiet = |Run(output): Run| {
+        for text in [output.stdout, output.stderr] {
+            let text = String::from_utf8(text).unwrap();
+            let controls = |symbol: char| symbol.is_control() && symbol != '\n';
+            assert!(!text.contains(controls), "{text:?}");
+        }
+    };
+    for arguments in [
+        &["api", "-t", "odd"][..],
+        &["api", "-t", "odd", "f"],
+        &["api", "-t", "odd", "none"],
+        &["api", "-t", "odd", "--json"],
+        &["api", "-t", "evil"],
+        &["api", "-t", "evil", "none"],
+        &["call", "-t", "evil", "none"],
+        &["call", "-t", "odd", "f"],
+        &["call", "-t", "odd", "f", "none=1"],
+        &["call", "-t", "odd", "f", "x=1"],
+        &["call", "-t", "odd", "f", "y=1"],
+    ] {
+        is_quiet(stage.run(arguments));
+    }
+    // What is piped on is the text itself.
+    let raw = stage.run(&["call", "-t", "odd", "f", "--raw"]).succeeds();
+    assert_eq!(raw, format!("{evil}\n"));
+    let shown = stage.run(&["api", "-t", "odd"]).succeeds();
+    assert!(
+        shown.starts_with("odd\n  An  [31mod d  module.\n"),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn a_schema_that_is_none_leaves_the_check_to_the_module() {
+    let stage = Stage::new(None);
+    let mut f = function("f", "", json!({"x": {"type": "no type"}}));
+    serve(&stage, "no-type", &api_info(&f), "1");
+    f["rpc_schema"] = json!({
+        "$defs": {"A": {"$ref": "#/$defs/A"}},
+        "properties": {"x": {"$ref": "#/$defs/A"}},
+    });
+    serve(&stage, "circle", &api_info(&f), "1");
+    f["rpc_schema"] = json!({"properties": {"x": {"$ref": "https://example.invalid/schema.json"}}});
+    serve(&stage, "elsewhere", &api_info(&f), "1");
+    for (topic, is_checked) in [("no-type", false), ("circle", true), ("elsewhere", false)] {
+        let Run(output) = stage.run(&["call", "-t", topic, "f", "x=1"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.stdout, b"1\n", "{topic}: {told}");
+        let warning = "the schema is none; the module alone checks the call";
+        assert_eq!(told.contains(warning), !is_checked, "{topic}: {told}");
+        stage.run(&["api", "-t", topic]).succeeds();
+        stage.run(&["api", "-t", topic, "f"]).succeeds();
+    }
+}
