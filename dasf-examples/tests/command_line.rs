@@ -238,6 +238,58 @@ fn compute_runs_a_request_without_a_broker() {
 }
 
 #[test]
+fn a_client_is_written_and_checked() {
+    let generate = ["-t", "mine", "generate", "--lang"];
+    for (lang, comment) in [("rust", "//"), ("python", "#"), ("typescript", "//")] {
+        let source = stdout(&reference(&[&generate[..], &[lang]].concat()));
+        assert!(
+            source.starts_with(&format!("{comment} A client of the DASF module `mine`.")),
+            "{source}"
+        );
+        assert!(source.contains("Source: topic mine\n"), "{source}");
+        let name = format!("dasf-client-{}-{lang}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let file = path.to_str().unwrap();
+        let check = |topic: &str| {
+            let arguments = [
+                "-t", topic, "generate", "--lang", lang, "-o", file, "--check",
+            ];
+            reference(&arguments)
+        };
+        let line = error_line(&check("mine"), 1);
+        assert!(
+            line.starts_with(&format!("{file} does not exist; ")),
+            "{line}"
+        );
+        let written = reference(&[&generate[..], &[lang, "-o", file]].concat());
+        assert_eq!(stdout(&written), "");
+        let equal = check("mine");
+        let other = check("other");
+        let content = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(content.trim_end(), source);
+        assert_eq!(stdout(&equal), "");
+        let line = error_line(&other, 1);
+        assert!(
+            line.starts_with(&format!(
+                "{file} is not what the module says, first in line 1; "
+            )),
+            "{line}"
+        );
+    }
+    // Without a topic, the attribute's is the one.
+    let source = stdout(&reference(&["generate", "--lang", "python"]));
+    assert!(source.contains("Source: topic test-topic\n"), "{source}");
+    let climate = command(CLIMATE, &["generate", "--lang", "python"])
+        .output()
+        .unwrap();
+    assert!(
+        stdout(&climate).contains("Source: module climate\n"),
+        "{climate:?}"
+    );
+}
+
+#[test]
 fn a_failed_request_is_one_line_and_code_1() {
     let line = error_line(&reference(&["compute", "{func_name: fail, msg: boom}"]), 1);
     assert_eq!(line, "error executing request: boom");

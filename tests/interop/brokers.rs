@@ -132,7 +132,7 @@ impl Django {
     /// Starts the broker with a database, on this port or a free one for 0, and waits until it
     /// listens.
     pub(crate) fn start(database: &Path, port: u16) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/django");
+        let folder = python::root().join("tests/interop/django");
         // The broker tells there of every connection to a topic that is not there any more.
         let log = database.with_extension("log");
         let mut child = Command::new(python::interpreter())

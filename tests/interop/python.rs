@@ -4,9 +4,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+/// The root of the repository. This file serves the tests of more than one package.
+pub(crate) fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = package.ancestors();
+    let root = folders.find(|folder| folder.join("tests/interop/python").is_dir());
+    root.unwrap().to_owned()
+}
+
 /// The Python with what `requirements.txt` lists.
 pub(crate) fn interpreter() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let python = root.join("target/python/bin/python");
     // The file that `cargo xtask python` writes when everything is installed.
     let stamp = std::fs::read_to_string(root.join("target/python/requirements.txt"));
@@ -21,7 +29,7 @@ pub(crate) fn interpreter() -> PathBuf {
 
 /// A script of the folder `python`, to be started.
 fn command(script: &str, arguments: &[&str]) -> Command {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/python");
+    let folder = root().join("tests/interop/python");
     let mut command = Command::new(interpreter());
     command
         .arg(folder.join(script))

@@ -51,7 +51,7 @@ fn serve(stage: &Stage, topic: &str, api_info: &str, result: &str) {
     });
 }
 
-fn function(name: &str, description: &str, properties: Value) -> Value {
+fn function(name: &str, description: &str, properties: &Value) -> Value {
     json!({
         "name": name,
         "rpc_schema": {"type": "object", "description": description, "properties": properties},
@@ -114,10 +114,10 @@ fn nothing_of_a_module_s_controls_the_terminal() {
     let f = function(
         "f",
         &format!("{evil}\nmore\n\nmuch more {evil}"),
-        properties,
+        &properties,
     );
     serve(&stage, "odd", &api_info(&f), &json!(evil).to_string());
-    let g = function(evil, evil, json!({}));
+    let g = function(evil, evil, &json!({}));
     serve(&stage, "evil", &api_info(&g), "null");
 
     let is_quiet = |Run(output): Run| {
@@ -155,7 +155,7 @@ fn nothing_of_a_module_s_controls_the_terminal() {
 #[test]
 fn a_schema_that_is_none_leaves_the_check_to_the_module() {
     let stage = Stage::new(None);
-    let mut f = function("f", "", json!({"x": {"type": "no type"}}));
+    let mut f = function("f", "", &json!({"x": {"type": "no type"}}));
     serve(&stage, "no-type", &api_info(&f), "1");
     f["rpc_schema"] = json!({
         "$defs": {"A": {"$ref": "#/$defs/A"}},

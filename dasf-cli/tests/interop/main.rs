@@ -1,0 +1,183 @@
+//! The command `dasf` and the Python reference module, as demessaging serves it. `cargo xtask
+//! python` provides what that needs.
+
+// A test that fails panics.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+// What other tests use of these is not used here.
+#[allow(dead_code)]
+#[path = "../../../tests/interop/brokers.rs"]
+mod brokers;
+#[allow(dead_code)]
+#[path = "../../../tests/interop/python.rs"]
+mod python;
+
+use std::process::{Command, Output, Stdio};
+
+use brokers::{TestBroker, on_every_broker};
+
+on_every_broker!(a_python_module_is_shown_and_called);
+
+/// Runs the program while the test's own tasks go on.
+async fn dasf(url: &str, topic: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dasf"));
+    command.args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
+        command.env_remove(name);
+    }
+    command.args(["-t", topic, "--websocket-url", url]);
+    let run = tokio::task::spawn_blocking(move || command.output().unwrap());
+    run.await.unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+async fn a_python_module_is_shown_and_called(broker: &TestBroker) {
+    let topic = broker.topic("cli-module").await;
+    let (url, topic) = (broker.url(), topic.as_str());
+    let options = ["-t", topic, "--websocket-url", &url, "--log-level", "50"];
+    let mut module = python::serve("reference_module.py", &[&options[..], &["listen"]].concat());
+    // It takes a while to start, and does not say when it listens.
+    let mut tries = 0;
+    loop {
+        module.check();
+        let ping = dasf(&url, topic, &["ping", "--timeout", "1"]).await;
+        if ping.status.success() {
+            let line = text(&ping.stdout);
+            assert!(line.starts_with(&format!("{topic} answers in ")), "{line}");
+            break;
+        }
+        tries += 1;
+        assert!(tries < 60, "{ping:?}");
+    }
+
+    for (arguments, code, stdout, stderr) in [
+        (&["call", "add", "a=1"][..], 0, "3\n", ""),
+        (
+            &["call", "hello", "name=Ä", "lang=de", "-r"],
+            0,
+            "Hallo Ä\n",
+            "",
+        ),
+        (
+            &["call", "area", r#"points=[{"x": 1}]"#],
+            0,
+            "{\"n\":1.0,\"s\":1.0}\n",
+            "",
+        ),
+        (&["call", "echo", "data=123"], 0, "\"123\"\n", ""),
+        (
+            &[
+                "call",
+                "Greeter.twice",
+                "name=Ada",
+                "times=1",
+                "--new",
+                "greeting=Yo",
+            ],
+            0,
+            "[\"Yo Ada\"]\n",
+            "",
+        ),
+        (&["call", "none"], 0, "null\n", ""),
+        (
+            &["call", "slow", "n=1", "--no-progress", "-r"],
+            0,
+            "done\n",
+            "",
+        ),
+        (
+            &["call", "slow", "n=1", "-r"],
+            0,
+            "done\n",
+            "  0 % working\n  0 % working: step 0\n 33 % working\n100 % working\n",
+        ),
+        (
+            &["call", "fail", "msg=boom"],
+            1,
+            "",
+            "error: error executing request: boom\n",
+        ),
+        (
+            &["call", "sqrt", "a=-1"],
+            1,
+            "",
+            "error: error validating request: sqrt: a: -1 is less than or equal to the minimum of 0\n",
+        ),
+        (
+            &["call", "ad", "a=-1"],
+            2,
+            "",
+            "error: there is no function \"ad\"; did you mean \"add\"?\n",
+        ),
+        (
+            &["api", "Greeter.greet"],
+            0,
+            &format!(
+                "\
+Greeter.greet(name: string) -> string
+
+Greet someone.
+
+Arguments
+  name: string
+      Who
+
+Result
+  string
+
+Usage
+  dasf call -t {topic} Greeter.greet name=VALUE [--new greeting=VALUE]
+"
+            ),
+            "",
+        ),
+        (
+            &["api"],
+            0,
+            &format!(
+                "\
+{topic}
+  The member to call.
+
+Functions
+  add(a: integer, b: integer = 2) -> integer
+      Add two numbers.
+  hello(name: string, lang: \"en\" | \"de\" = \"en\") -> string
+      Say hello.
+  sqrt(a: number) -> number
+      Root.
+  slow(n: integer = 3) -> string
+      Slow.
+  area(points: Point[], scale: number | null = null) -> {{string: number}}
+      Area of points
+  fail(msg: string) -> any
+      Raises.
+  echo(data: string) -> string
+      Echo
+  when(t: date-time) -> date-time
+  none() -> any
+      Returns nothing.
+
+Classes
+  Greeter(greeting: string = \"Hi\")
+      A greeter.
+    .greet(name: string) -> string
+        Greet someone.
+    .twice(name: string, times: integer = 2) -> string[]
+        Twice
+
+`dasf api -t {topic} NAME` shows one in detail, such as add.
+"
+            ),
+            "",
+        ),
+    ] {
+        let output = dasf(&url, topic, arguments).await;
+        assert_eq!(text(&output.stderr), stderr, "{arguments:?}");
+        assert_eq!(text(&output.stdout), stdout, "{arguments:?}");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+    }
+}
