@@ -39,8 +39,8 @@
 //! `main()`, and `cargo run -- listen` serves it.
 //!
 //! The [guide] has a chapter for each side: [writing a module](guide::modules), [calling
-//! one](guide::clients), the [command line](guide::command_line), [brokers and
-//! addresses](guide::brokers), and [how it speaks with others](guide::protocol).
+//! one](guide::clients), the [command line](guide::command_line) of a module, the
+//! [command `dasf`](guide::cli) for all modules, [brokers and addresses](guide::brokers), and [how it speaks with others](guide::protocol).
 //!
 //! | to … | use |
 //! |---|---|
@@ -155,6 +155,9 @@ pub mod guide {
 
     #[doc = include_str!("guide/command_line.md")]
     pub mod command_line {}
+
+    #[doc = include_str!("guide/cli.md")]
+    pub mod cli {}
 
     #[doc = include_str!("guide/brokers.md")]
     pub mod brokers {}

@@ -475,3 +475,179 @@ fn cut(text: &str, length: usize) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn page(description: &Description, width: usize, has_colours: bool) -> Page<'_> {
+        Page {
+            topic: "odd",
+            description,
+            width,
+            has_colours,
+            text: String::new(),
+        }
+    }
+
+    fn description(properties: &Value) -> Description {
+        let document = json!({
+            "functions": [{
+                "name": "f",
+                "rpc_schema": {
+                    "$defs": {
+                        "Node": {
+                            "type": "object",
+                            "description": "One node.",
+                            "properties": {"next": {"$ref": "#/$defs/Node"}},
+                            "additionalProperties": {"type": "integer"},
+                        },
+                    },
+                    "type": "object",
+                    "properties": properties,
+                },
+                "return_schema": {},
+            }],
+            "classes": [],
+            "rpc_schema": {},
+        });
+        dasf_codegen::read(&document).unwrap()
+    }
+
+    #[test]
+    fn types_are_written_as_in_typescript() {
+        let many: Vec<usize> = (0..100).collect();
+        for (schema, expected) in [
+            (
+                json!({"type": "string", "format": "date-time"}),
+                "date-time",
+            ),
+            (
+                json!({"type": "string", "format": "email"}),
+                "string (email)",
+            ),
+            (json!({"enum": ["a", "b"]}), r#""a" | "b""#),
+            (
+                json!({"enum": many}),
+                "0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | … 88 more",
+            ),
+            (
+                json!({"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "null"}]}}),
+                "(number | null)[]",
+            ),
+            (
+                json!({"type": "array", "items": {"type": "array", "items": {"type": "integer"}}}),
+                "integer[][]",
+            ),
+            (
+                json!({
+                    "type": "array",
+                    "prefixItems": [{"type": "number"}, {"type": "string"}],
+                    "minItems": 2,
+                    "maxItems": 2,
+                }),
+                "[number, string]",
+            ),
+            (
+                json!({"type": "object", "additionalProperties": {"type": "boolean"}}),
+                "{string: boolean}",
+            ),
+            (
+                json!({"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+                "integer | string",
+            ),
+            (json!({"$ref": "#/$defs/Node"}), "Node"),
+            (json!({}), "any"),
+        ] {
+            let description = description(&json!({"x": schema}));
+            let field = &description.functions[0].arguments[0];
+            let shown = page(&description, 80, false).shown(&field.schema);
+            assert_eq!(shown, expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn a_type_that_holds_itself_is_shown_once() {
+        let description = description(&json!({
+            "node": {"$ref": "#/$defs/Node"},
+            "sizes": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2},
+        }));
+        let mut page = page(&description, 80, false);
+        page.detail("f").unwrap();
+        assert_eq!(
+            page.text,
+            "\
+f(node: Node (optional), sizes: integer[] (optional)) -> any
+
+Arguments
+  node: Node (optional)
+  sizes: integer[] (optional)
+      at least 2 items, each at least 1
+
+Result
+  any
+
+Types
+  Node
+      One node.
+    next: Node (optional)
+    any other key: integer
+
+Usage
+  dasf call -t odd f [node=VALUE] [sizes=VALUE]
+"
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_the_width_goes_on_below() {
+        let description = description(&json!({
+            "first": {"type": "string", "default": "a".repeat(100)},
+            "second": {"type": "integer"},
+        }));
+        let mut page = page(&description, 40, false);
+        page.function(2, "", &description.functions[0]);
+        page.brief(6, &"word ".repeat(100));
+        assert!(
+            page.text
+                .starts_with("  f(\n      first: string =\n          \"aaaa"),
+            "{}",
+            page.text
+        );
+        assert!(
+            page.text
+                .contains("…,\n      second: integer (optional),\n  ) -> any\n")
+        );
+        assert!(page.text.ends_with("word…\n") || page.text.ends_with("word …\n"));
+        assert!(page.text.lines().all(|line| display_width(line) <= 40));
+    }
+
+    #[test]
+    fn names_are_bold_in_a_terminal() {
+        let description = description(&json!({}));
+        let mut page = page(&description, 80, true);
+        page.function(0, "", &description.functions[0]);
+        assert_eq!(page.text, "\u{1b}[1mf\u{1b}[0m() -> any\n");
+    }
+
+    #[test]
+    fn lists_and_code_stay_as_they_are() {
+        let text = "One\nparagraph.\n\nAnother:\n- item\ngoes on\n* item\n```\na\nb\n```\nEnd.";
+        assert_eq!(
+            paragraphs(text),
+            [
+                "One paragraph.",
+                "",
+                "Another:",
+                "- item goes on",
+                "* item",
+                "```",
+                "a",
+                "b",
+                "```",
+                "End.",
+            ]
+        );
+    }
+}

@@ -6,10 +6,10 @@
 
 // What other tests use of these is not used here.
 #[allow(dead_code)]
-#[path = "../../../tests/interop/brokers.rs"]
+#[path = "../../tests/interop/brokers.rs"]
 mod brokers;
 #[allow(dead_code)]
-#[path = "../../../tests/interop/python.rs"]
+#[path = "../../tests/interop/python.rs"]
 mod python;
 
 use std::process::{Command, Output, Stdio};
