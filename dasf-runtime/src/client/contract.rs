@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use dasf_protocol::api_info::{ApiInfo, ClassInfo, FunctionInfo};
 use serde_json::Value;
 
-use crate::module::validate::{Validator, list_problems};
+use crate::module::validate::{Problem, Validator, list_problems};
 
 /// The schemas of a module's requests, compiled when they are first needed.
 #[derive(Debug, Default)]
@@ -61,16 +61,16 @@ impl Contract {
         else {
             let function = name(&request, "func_name");
             return match self.functions.get(&function) {
-                Some(schema) => schema.check(&function, &request),
+                Some(schema) => report(&function, &schema.problems(&request, "")),
                 None => Ok(()),
             };
         };
-        constructor.check(&class, &request)?;
+        let mut problems = constructor.problems(&request, "");
         let function = name(method, "func_name");
-        match methods.get(&function) {
-            Some(schema) => schema.check(&function, method),
-            None => Ok(()),
+        if let Some(schema) = methods.get(&function) {
+            problems.extend(schema.problems(method, "function"));
         }
+        report(&format!("{class}.{function}"), &problems)
     }
 }
 
@@ -82,19 +82,22 @@ impl Checked {
         }
     }
 
-    fn check(&self, member: &str, arguments: &Value) -> Result<(), String> {
+    fn problems(&self, arguments: &Value, prefix: &str) -> Vec<Problem> {
         let validator = self
             .validator
             .get_or_init(|| Validator::of_peer(&self.schema));
-        let problems = match validator {
-            Some(validator) => validator.problems(arguments, ""),
-            None => return Ok(()),
-        };
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(list_problems(member, &problems))
+        match validator {
+            Some(validator) => validator.problems(arguments, prefix),
+            None => Vec::new(),
         }
+    }
+}
+
+fn report(member: &str, problems: &[Problem]) -> Result<(), String> {
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(list_problems(member, problems))
     }
 }
 
@@ -164,12 +167,12 @@ mod tests {
                 "pair: of_ours[0]: null is not of type \"integer\"",
             ),
             (
-                json!({"class_name": "Greeter", "greeting": "", "function": {}}),
-                "Greeter: greeting: \"\" is shorter than 1 character",
+                json!({"class_name": "Greeter", "greeting": "", "function": {"func_name": "odd"}}),
+                "Greeter.odd: greeting: \"\" is shorter than 1 character",
             ),
             (
                 json!({"class_name": "Greeter", "function": {"func_name": "greet"}}),
-                "greet: name: is required",
+                "Greeter.greet: function.name: is required",
             ),
         ] {
             let checked = contract.check(request.to_string().as_bytes());
