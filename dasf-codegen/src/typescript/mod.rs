@@ -1,9 +1,358 @@
-//! The client in typescript.
+//! The client in TypeScript: one file without dependencies, for browsers and for Node.js.
+//!
+//! What stands in it, from above: the types that have a name, the arguments of each function as an
+//! interface, the class `Client` with a method for each function, and a class for each class of the
+//! module; then the [`RUNTIME`], which is the same in every file and does all the work; and last what
+//! it checks results by.
+//!
+//! Types and classes are in upper, methods in lower camel case, as TypeScript has them. The names of
+//! arguments and properties are those of the wire: they are data, and what a result has should be
+//! what an argument takes.
 
-use crate::description::Description;
+#[cfg(test)]
+mod tests;
+mod text;
+mod types;
 
-/// Writes the file.
-pub(crate) fn write(_description: &Description, header: &[String]) -> String {
-    let lines = header.iter().map(|line| format!("// {line}\n"));
-    lines.collect()
+use heck::ToLowerCamelCase;
+
+use crate::description::{Class, Description, Field, Function, Type};
+use crate::names::{Names, identifier};
+use text::{Comment, Expression, line_comment, literal, signature};
+use types::{Direction, Types, remarks, type_name};
+
+/// The fixed part of each file.
+const RUNTIME: &str = include_str!("runtime.ts");
+
+/// Names of types and values that a file has, or uses.
+const RESERVED: [&str; 55] = [
+    "Answer",
+    "Array",
+    "Boolean",
+    "CLOSE_LIMIT",
+    "CONNECT_LIMIT",
+    "Call",
+    "CallOptions",
+    "Caller",
+    "Client",
+    "ClientOptions",
+    "ConnectionError",
+    "DasfError",
+    "Date",
+    "Error",
+    "FAILURES",
+    "FailureKind",
+    "Frame",
+    "JSON",
+    "LONGEST",
+    "Link",
+    "MAX_LOSSES",
+    "Map",
+    "Math",
+    "ModuleError",
+    "NaN",
+    "Number",
+    "Object",
+    "Outgoing",
+    "Platform",
+    "ProgressReport",
+    "Promise",
+    "Properties",
+    "Property",
+    "PulsarAddress",
+    "Purpose",
+    "RECEIPT_LIMIT",
+    "Readonly",
+    "Record",
+    "RefusedError",
+    "RequestTooLargeError",
+    "ResultError",
+    "SHAPES",
+    "Shape",
+    "Shapes",
+    "Signal",
+    "SocketMaker",
+    "String",
+    "TextDecoder",
+    "TextEncoder",
+    "TimeoutError",
+    "UNRECEIPTED_LIMIT",
+    "Uint8Array",
+    "WebSocket",
+    "WebSocketConstructor",
+    "WebSocketLike",
+];
+
+/// Names that the methods of a class cannot have: its own, and those that every object has or that
+/// would make it something else, such as a promise.
+const RESERVED_METHODS: [&str; 9] = [
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "then",
+    "toJSON",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+];
+
+/// The methods of `Client` that are no functions of the module.
+const CLIENT_METHODS: [&str; 3] = ["apiInfo", "close", "ping"];
+
+/// Writes the client of a module; `header` is what it says on top of itself.
+pub(crate) fn write(description: &Description, header: &[String]) -> String {
+    let mut names = Names::without(RESERVED);
+    let types = Types::new(description, &mut names);
+    let mut writer = Writer {
+        types: &types,
+        names,
+        interfaces: String::new(),
+        classes: String::new(),
+    };
+    let methods = writer.methods(description);
+    let header: Vec<String> = header.iter().map(|line| line_comment(line)).collect();
+    let comment = Comment::of(&description.documentation).and(
+        "All calls share one pair of connections, which are made with the first call, and made again \
+         when they are lost. A call that fails rejects with a `DasfError`, whose class says why.",
+    );
+    format!(
+        "{header}\n\n{declarations}{interfaces}{comment}export class Client {{
+  readonly #caller: Caller;
+
+  /** Where no topic is given, it is that of the module's description. */
+  constructor(options: ClientOptions) {{
+    this.#caller = new Caller(options, {topic}, SHAPES);
+  }}
+
+{methods}  /** Asks whether the module listens. */
+  ping(options?: CallOptions): Promise<void> {{
+    return this.#caller.ping(options);
+  }}
+
+  /** The module's description of itself. */
+  apiInfo(options?: CallOptions): Promise<Record<string, unknown>> {{
+    return this.#caller.apiInfo(options);
+  }}
+
+  /** Rejects the calls that are on their way, and closes the connections. */
+  close(): Promise<void> {{
+    return this.#caller.close();
+  }}
+}}
+
+{classes}{RUNTIME}
+/** What results look like whose types have a name. */
+const SHAPES: Shapes = {shapes};\n",
+        header = header.join("\n"),
+        declarations = types.declare(),
+        interfaces = writer.interfaces,
+        comment = comment.write(""),
+        topic = literal(&description.topic),
+        classes = writer.classes,
+        shapes = types.shapes().write(0, "const SHAPES: Shapes = ;".len()),
+    )
+}
+
+struct Writer<'a> {
+    types: &'a Types<'a>,
+    /// The names in the file.
+    names: Names,
+    /// The interfaces of arguments, each followed by an empty line.
+    interfaces: String,
+    /// The classes, each followed by an empty line.
+    classes: String,
+}
+
+impl Writer<'_> {
+    /// The methods of `Client`, each followed by an empty line.
+    fn methods(&mut self, description: &Description) -> String {
+        let mut names = Names::without(RESERVED_METHODS.into_iter().chain(CLIENT_METHODS));
+        let mut written = String::new();
+        for function in &description.functions {
+            let name = names.claim(&method_name(&function.name));
+            let interface = type_name(&function.name);
+            let arguments = self.arguments(&interface, &function.name, &function.arguments);
+            let mut request = spread(arguments.as_ref(), "args");
+            request.push((
+                "func_name".to_owned(),
+                Expression::word(literal(&function.name)),
+            ));
+            written += &self.method(&name, function, arguments.as_ref(), request);
+        }
+        // On a class without methods nothing can be called.
+        let classes = description.classes.iter();
+        for class in classes.filter(|class| !class.methods.is_empty()) {
+            let name = names.claim(&method_name(&class.name));
+            written += &self.class(&name, class);
+        }
+        written
+    }
+
+    /// Writes a class; returns the method of `Client` that gives one.
+    fn class(&mut self, method: &str, class: &Class) -> String {
+        let name = self.names.claim(&type_name(&class.name));
+        let arguments = self.arguments(&name, &class.name, &class.arguments);
+        let mut names = Names::without(RESERVED_METHODS);
+        let mut methods = String::new();
+        for function in &class.methods {
+            let method = names.claim(&method_name(&function.name));
+            let interface = format!("{name}{}", type_name(&function.name));
+            let wire_name = format!("{}.{}", class.name, function.name);
+            let own = self.arguments(&interface, &wire_name, &function.arguments);
+            let mut call = spread(own.as_ref(), "args");
+            call.push((
+                "func_name".to_owned(),
+                Expression::word(literal(&function.name)),
+            ));
+            let mut request = spread(arguments.as_ref(), "this.#args");
+            request.push((
+                "class_name".to_owned(),
+                Expression::word(literal(&class.name)),
+            ));
+            request.push(("function".to_owned(), Expression::Object(call)));
+            methods += &self.method(&method, function, own.as_ref(), request);
+        }
+        let (field, parameter, assignment) = match &arguments {
+            None => (String::new(), String::new(), ""),
+            Some(arguments) => {
+                let interface = &arguments.interface;
+                let undefined = if arguments.may_be_left_out {
+                    " | undefined"
+                } else {
+                    ""
+                };
+                (
+                    format!("  readonly #args: {interface}{undefined};\n"),
+                    format!(", {}", arguments.parameter()),
+                    "    this.#args = args;\n",
+                )
+            }
+        };
+        let comment = Comment::of(&class.documentation)
+            .and("The module makes it anew for every call of a method.")
+            .deprecated(class.is_deprecated);
+        self.classes += &format!(
+            "{comment}export class {name} {{
+  readonly #caller: Caller;
+{field}
+  /** @internal */
+  constructor(caller: Caller{parameter}) {{
+    this.#caller = caller;
+{assignment}  }}
+
+{methods}}}
+
+",
+            comment = comment.write(""),
+            methods = methods.strip_suffix('\n').unwrap_or(&methods),
+        );
+        let comment = Comment::of(&class.documentation).deprecated(class.is_deprecated);
+        let given = if arguments.is_some() { ", args" } else { "" };
+        let parameters: Vec<String> = arguments.iter().map(Arguments::parameter).collect();
+        format!(
+            "{}{}    return new {name}(this.#caller{given});\n  }}\n\n",
+            comment.write("  "),
+            signature(method, &parameters, &name),
+        )
+    }
+
+    /// Writes the interface of arguments, where there are any.
+    fn arguments(&mut self, start: &str, of: &str, fields: &[Field]) -> Option<Arguments> {
+        if fields.is_empty() {
+            return None;
+        }
+        let interface = self.names.claim(&format!("{start}Arguments"));
+        let comment = Comment::of(&format!("The arguments of `{of}`."));
+        let direction = Direction::Argument;
+        let written = self
+            .types
+            .interface(&interface, fields, None, direction, &comment);
+        self.interfaces += &written;
+        Some(Arguments {
+            interface,
+            may_be_left_out: !fields.iter().any(Field::is_required),
+        })
+    }
+
+    /// A method, followed by an empty line.
+    fn method(
+        &self,
+        name: &str,
+        function: &Function,
+        arguments: Option<&Arguments>,
+        request: Vec<(String, Expression)>,
+    ) -> String {
+        let mut comment = Comment::of(&function.documentation);
+        if function.reporter.is_some() {
+            comment = comment.and("It tells `onProgress` how far it got.");
+        }
+        let result = &function.result;
+        let mut returns = result.documentation.trim().to_owned();
+        for remark in remarks(result) {
+            if !returns.is_empty() {
+                let is_sentence = returns.ends_with(['.', '!', '?', ':']);
+                returns.push_str(if is_sentence { " " } else { ". " });
+            }
+            returns.push_str(&remark);
+        }
+        if !returns.is_empty() {
+            comment = comment.tag("returns", &returns);
+        }
+        let comment = comment.deprecated(function.is_deprecated);
+        let ty = match &result.ty {
+            Type::Null => "void".to_owned(),
+            ty => self.types.ty(ty, Direction::Result),
+        };
+        let parameters = arguments.map(Arguments::parameter).into_iter();
+        let parameters: Vec<String> = parameters
+            .chain(["options?: CallOptions".to_owned()])
+            .collect();
+        let call = Expression::Call(
+            "this.#caller.call".to_owned(),
+            vec![
+                Expression::Object(request),
+                self.types.shape(&result.ty),
+                Expression::word("options"),
+            ],
+        );
+        format!(
+            "{}{}    return {};\n  }}\n\n",
+            comment.write("  "),
+            signature(name, &parameters, &format!("Promise<{ty}>")),
+            call.write(4, "return ;".len()),
+        )
+    }
+}
+
+/// The arguments of a function that has some.
+struct Arguments {
+    interface: String,
+    may_be_left_out: bool,
+}
+
+impl Arguments {
+    fn parameter(&self) -> String {
+        let mark = if self.may_be_left_out { "?" } else { "" };
+        format!("args{mark}: {}", self.interface)
+    }
+}
+
+/// What a request begins with: the arguments in the variable, where there are any.
+fn spread(arguments: Option<&Arguments>, variable: &str) -> Vec<(String, Expression)> {
+    let spread = |_| ("...".to_owned(), Expression::word(variable));
+    arguments.map(spread).into_iter().collect()
+}
+
+/// What a method is called: the function's own name where that is one in TypeScript.
+fn method_name(name: &str) -> String {
+    let is_usual = name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric());
+    if is_usual {
+        name.to_owned()
+    } else {
+        identifier(&name.to_lower_camel_case(), "call")
+    }
 }

@@ -1,0 +1,531 @@
+//! Types of arguments and results, as TypeScript says them and as the runtime checks them.
+//!
+//! A property with a default may be left out by a caller, but is always there in a result: where a
+//! module leaves it out, the runtime fills it in. So a type that has such a property, and is used in
+//! both directions, is written twice: `Point` is what results have, and `PointInput` what arguments
+//! take. A `Point` can be given where a `PointInput` is wanted. All other types are written once.
+
+use std::collections::HashSet;
+
+use heck::ToUpperCamelCase;
+use serde_json::Value;
+
+use super::text::{Comment, Expression, literal, property, union};
+use crate::description::{
+    Declaration, Definition, Description, Field, Format, Function, NetCdf, Openness, Presence,
+    Schema, Type, TypeId, Width,
+};
+use crate::names::{Names, identifier};
+
+/// Who writes a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Direction {
+    /// The caller.
+    Argument,
+    /// The module.
+    Result,
+}
+
+/// The types that have a name.
+pub(super) struct Types<'a> {
+    declarations: &'a [Declaration],
+    names: Vec<Name>,
+    uses: HashSet<(usize, Direction)>,
+}
+
+/// What a declared type is called.
+struct Name {
+    result: String,
+    argument: String,
+}
+
+impl<'a> Types<'a> {
+    /// Gives the types of a description their names.
+    pub(super) fn new(description: &'a Description, names: &mut Names) -> Self {
+        let declarations = &description.types[..];
+        let uses = uses(description);
+        let has_defaults = having_defaults(declarations);
+        let name = |(id, declaration): (usize, &Declaration)| {
+            let result = names.claim(&type_name(&declaration.name));
+            let is_double = has_defaults.contains(&id)
+                && uses.contains(&(id, Direction::Argument))
+                && uses.contains(&(id, Direction::Result));
+            let argument = if is_double {
+                names.claim(&format!("{result}Input"))
+            } else {
+                result.clone()
+            };
+            Name { result, argument }
+        };
+        Self {
+            declarations,
+            names: declarations.iter().enumerate().map(name).collect(),
+            uses,
+        }
+    }
+
+    /// The type, as it stands behind a colon.
+    pub(super) fn ty(&self, ty: &Type, direction: Direction) -> String {
+        self.members(ty, direction, false).join(" | ")
+    }
+
+    /// The types of which the type is a union: one where it is none.
+    fn members(&self, ty: &Type, direction: Direction, in_alias: bool) -> Vec<String> {
+        let inner = |ty: &Type| self.members(ty, direction, in_alias).join(" | ");
+        let one = match ty {
+            Type::Null => "null".to_owned(),
+            Type::Boolean => "boolean".to_owned(),
+            Type::Integer(_) | Type::Number => "number".to_owned(),
+            Type::Text(_) => "string".to_owned(),
+            Type::Any(_) => "unknown".to_owned(),
+            Type::Named(id) => self.name(*id, direction).to_owned(),
+            Type::List(items) | Type::Set(items) => {
+                let members = self.members(&items.ty, direction, in_alias);
+                match &members[..] {
+                    [item] => format!("{item}[]"),
+                    _ => format!("({})[]", members.join(" | ")),
+                }
+            }
+            Type::Tuple(items) => {
+                let items: Vec<String> = items.iter().map(|item| inner(&item.ty)).collect();
+                format!("[{}]", items.join(", "))
+            }
+            // An alias may lead to itself through an object, but not through a `Record`.
+            Type::Map(values) if in_alias => format!("{{ [key: string]: {} }}", inner(&values.ty)),
+            Type::Map(values) => format!("Record<string, {}>", inner(&values.ty)),
+            Type::Literal(values) => {
+                let values = values
+                    .iter()
+                    .map(|value| Expression::json(value).write(0, 0));
+                return or_never(without_repetition(values));
+            }
+            Type::Nullable(schema) => {
+                let members = self.members(&schema.ty, direction, in_alias).into_iter();
+                return without_repetition(members.chain(["null".to_owned()]));
+            }
+            Type::Union(variants) => {
+                let members = variants
+                    .iter()
+                    .flat_map(|variant| self.members(&variant.schema.ty, direction, in_alias));
+                return or_never(without_repetition(members));
+            }
+        };
+        vec![one]
+    }
+
+    fn name(&self, TypeId(id): TypeId, direction: Direction) -> &str {
+        match (self.names.get(id), direction) {
+            (Some(name), Direction::Argument) => &name.argument,
+            (Some(name), Direction::Result) => &name.result,
+            (None, _) => "unknown",
+        }
+    }
+
+    /// The declarations of all types, each followed by an empty line.
+    pub(super) fn declare(&self) -> String {
+        let mut written = String::new();
+        for (id, (declaration, name)) in self.declarations.iter().zip(&self.names).enumerate() {
+            let is_argument = self.uses.contains(&(id, Direction::Argument));
+            let direction = if is_argument && !self.uses.contains(&(id, Direction::Result)) {
+                Direction::Argument
+            } else {
+                Direction::Result
+            };
+            let mut comment = Comment::of(&declaration.documentation);
+            if name.argument != name.result {
+                let text = format!(
+                    "Arguments take `{}`, which may leave out more.",
+                    name.argument
+                );
+                written += &self.declaration(
+                    declaration,
+                    &name.argument,
+                    Direction::Argument,
+                    Comment::of(&declaration.documentation).and(&format!(
+                        "As an argument; in results it is `{}`.",
+                        name.result
+                    )),
+                );
+                comment = comment.and(&text);
+            }
+            written += &self.declaration(declaration, &name.result, direction, comment);
+        }
+        written
+    }
+
+    fn declaration(
+        &self,
+        declaration: &Declaration,
+        name: &str,
+        direction: Direction,
+        comment: Comment,
+    ) -> String {
+        match &declaration.definition {
+            Definition::Alias(schema) => {
+                let comment = comment
+                    .and(own_documentation(schema, &declaration.documentation))
+                    .and_sentences(&remarks(schema));
+                let members = self.members(&schema.ty, direction, true);
+                let written = union(&format!("export type {name} ="), &members, "");
+                format!("{}{written}\n", comment.write(""))
+            }
+            Definition::Object { fields, rest } if fields.is_empty() => {
+                let rest = rest.as_ref().map_or_else(
+                    || "unknown".to_owned(),
+                    |rest| self.members(&rest.ty, direction, true).join(" | "),
+                );
+                let comment = comment.write("");
+                format!("{comment}export type {name} = {{ [key: string]: {rest} }};\n\n")
+            }
+            Definition::Object { fields, rest } => {
+                self.interface(name, fields, rest.as_deref(), direction, &comment)
+            }
+        }
+    }
+
+    /// An interface, followed by an empty line.
+    pub(super) fn interface(
+        &self,
+        name: &str,
+        fields: &[Field],
+        rest: Option<&Schema>,
+        direction: Direction,
+        comment: &Comment,
+    ) -> String {
+        let mut written = format!("{}export interface {name} {{\n", comment.write(""));
+        for field in fields {
+            let Field {
+                name,
+                schema,
+                presence,
+            } = field;
+            let mut sentences = remarks(schema);
+            if let Presence::Default(value) = presence {
+                sentences.push(default(value));
+            }
+            let comment = Comment::of(&schema.documentation).and_sentences(&sentences);
+            written += &comment.write("  ");
+            let mark = if may_be_left_out(presence, direction) {
+                "?"
+            } else {
+                ""
+            };
+            let members = self.members(&schema.ty, direction, false);
+            written += &union(&format!("{}{mark}:", property(name)), &members, "  ");
+        }
+        if let Some(rest) = rest {
+            let ty = self.ty(&rest.ty, direction);
+            let mut comment = Comment::of(&rest.documentation).and_sentences(&remarks(rest));
+            // All properties must be of the type that further ones have, as TypeScript sees it.
+            let is_common = fields.iter().all(|field| {
+                !may_be_left_out(&field.presence, direction)
+                    && self.ty(&field.schema.ty, direction) == ty
+            });
+            let shown = if is_common { &ty } else { "unknown" };
+            if shown != ty {
+                comment = comment.and(&format!("Further properties are of the type `{ty}`."));
+            }
+            written += &comment.write("  ");
+            written += &format!("  [key: string]: {shown};\n");
+        }
+        written += "}\n\n";
+        written
+    }
+
+    /// What the runtime checks where this type is expected.
+    pub(super) fn shape(&self, ty: &Type) -> Expression {
+        let quoted = |name: &str| Expression::word(literal(name));
+        let of = |key: &str, schema: &Schema| Expression::pair(key, self.shape(&schema.ty));
+        match ty {
+            Type::Null => quoted("null"),
+            Type::Boolean => quoted("boolean"),
+            Type::Integer(_) => quoted("integer"),
+            Type::Number => quoted("number"),
+            Type::Text(_) => quoted("string"),
+            Type::Any(_) => quoted("any"),
+            Type::Literal(values) => {
+                let values = values.iter().map(Expression::json);
+                Expression::pair("literal", Expression::List(values.collect()))
+            }
+            Type::Nullable(schema) => of("nullable", schema),
+            Type::List(schema) | Type::Set(schema) => of("list", schema),
+            Type::Map(schema) => of("map", schema),
+            Type::Tuple(items) => {
+                let items = items.iter().map(|item| self.shape(&item.ty));
+                Expression::pair("tuple", Expression::List(items.collect()))
+            }
+            Type::Union(variants) => {
+                let variants = variants.iter();
+                let shapes = variants.map(|variant| self.shape(&variant.schema.ty));
+                Expression::pair("union", Expression::List(shapes.collect()))
+            }
+            Type::Named(TypeId(id)) if *id >= self.names.len() => quoted("any"),
+            Type::Named(id) => Expression::pair("named", quoted(self.name(*id, Direction::Result))),
+        }
+    }
+
+    /// What the runtime checks where the types that results have by name are expected.
+    pub(super) fn shapes(&self) -> Expression {
+        let used = |&(id, _): &(usize, _)| self.uses.contains(&(id, Direction::Result));
+        let declarations = self.declarations.iter().zip(&self.names).enumerate();
+        let shapes = declarations.filter(used).map(|(_, (declaration, name))| {
+            let shape = match &declaration.definition {
+                Definition::Alias(schema) => self.shape(&schema.ty),
+                Definition::Object { fields, rest } => {
+                    let fields = fields.iter().map(|field| self.property_shape(field));
+                    let fields = Expression::List(fields.collect());
+                    let mut shape = vec![("object".to_owned(), fields)];
+                    if let Some(rest) = rest {
+                        shape.push(("rest".to_owned(), self.shape(&rest.ty)));
+                    }
+                    Expression::Object(shape)
+                }
+            };
+            (name.result.clone(), shape)
+        });
+        Expression::Object(shapes.collect())
+    }
+
+    /// Of a property: with its name inside, because some names have a meaning as keys.
+    fn property_shape(&self, field: &Field) -> Expression {
+        let mut shape = vec![
+            ("name".to_owned(), Expression::word(literal(&field.name))),
+            ("shape".to_owned(), self.shape(&field.schema.ty)),
+        ];
+        match &field.presence {
+            Presence::Required => {}
+            Presence::Optional => shape.push(("optional".to_owned(), Expression::word("true"))),
+            Presence::Default(value) => {
+                shape.push(("default".to_owned(), Expression::json(value)));
+            }
+        }
+        Expression::Object(shape)
+    }
+}
+
+/// What a type is called: its own name where that is one in TypeScript.
+pub(super) fn type_name(name: &str) -> String {
+    let is_usual = name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric());
+    if is_usual {
+        name.to_owned()
+    } else {
+        identifier(&name.to_upper_camel_case(), "Type")
+    }
+}
+
+/// Whether a property need not be there.
+fn may_be_left_out(presence: &Presence, direction: Direction) -> bool {
+    match presence {
+        Presence::Required => false,
+        Presence::Optional => true,
+        Presence::Default(_) => direction == Direction::Argument,
+    }
+}
+
+fn without_repetition(types: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    types.filter(|ty| seen.insert(ty.clone())).collect()
+}
+
+fn or_never(types: Vec<String>) -> Vec<String> {
+    if types.is_empty() {
+        vec!["never".to_owned()]
+    } else {
+        types
+    }
+}
+
+/// What an alias says of itself, where its declaration does not say the same.
+fn own_documentation<'a>(schema: &'a Schema, documentation: &str) -> &'a str {
+    if schema.documentation == documentation {
+        ""
+    } else {
+        &schema.documentation
+    }
+}
+
+/// The sentence that says what it means to leave an argument out.
+fn default(value: &Value) -> String {
+    let json = value.to_string();
+    if json.contains('`') {
+        format!("Default: {json}.")
+    } else {
+        format!("Default: `{json}`.")
+    }
+}
+
+/// What the type does not say of a value, in sentences.
+pub(super) fn remarks(schema: &Schema) -> Vec<String> {
+    let mut sentences: Vec<String> = nature(&schema.ty).into_iter().collect();
+    let phrases = schema.constraints.phrases();
+    if !phrases.is_empty() {
+        sentences.push(sentence(&phrases.join(", ")));
+    }
+    let within = |what: &str, inner: &Schema| {
+        let remarks = remarks(inner).into_iter();
+        remarks
+            .map(move |remark| format!("{what}: {remark}"))
+            .collect::<Vec<_>>()
+    };
+    match &schema.ty {
+        Type::Nullable(inner) => sentences.extend(remarks(inner)),
+        Type::List(inner) | Type::Set(inner) => sentences.extend(within("Each item", inner)),
+        Type::Map(inner) => sentences.extend(within("Each value", inner)),
+        Type::Tuple(items) => {
+            for (index, item) in items.iter().enumerate() {
+                sentences.extend(within(&format!("Item {}", index + 1), item));
+            }
+        }
+        Type::Union(variants) => {
+            for variant in variants {
+                let what = if variant.name.is_empty() {
+                    "One of the types"
+                } else {
+                    &variant.name
+                };
+                sentences.extend(within(what, &variant.schema));
+            }
+        }
+        _ => {}
+    }
+    sentences
+}
+
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    format!("{}{}.", first.collect::<String>(), characters.as_str())
+}
+
+/// What a value of a type stands for, where the type in TypeScript does not say it.
+fn nature(ty: &Type) -> Option<String> {
+    let text = match ty {
+        Type::Integer(width) => match width {
+            Some(Width::I64 | Width::U64 | Width::Isize | Width::Usize) => {
+                "An integer of 64 bits; numbers are exact up to 2^53 - 1."
+            }
+            Some(Width::I128 | Width::U128) => {
+                "An integer of 128 bits; numbers are exact up to 2^53 - 1."
+            }
+            _ => "An integer.",
+        },
+        Type::Set(_) => "No value twice.",
+        Type::Any(Openness::Inexpressible(reason)) => {
+            return Some(format!("Of any type here, because {reason}."));
+        }
+        Type::Text(format) => match format {
+            Format::Plain => return None,
+            Format::Base64 => "Bytes in base64: see `toBase64` and `fromBase64`.",
+            Format::NetCdf(NetCdf::DataArray) => "A NetCDF-3 file of one variable, in base64.",
+            Format::NetCdf(NetCdf::Dataset) => "A NetCDF-3 file in base64.",
+            Format::DateTime => "A date and a time, such as `2028-02-29T12:30:00Z`.",
+            Format::Date => "A date, such as `2028-02-29`.",
+            Format::Time => "A time of the day, such as `12:30:00`.",
+            Format::Duration => "A length of time, such as `PT1H30M`.",
+            Format::Uuid => "A UUID.",
+            Format::Other(name) => return Some(format!("A text of the format {name}.")),
+        },
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// The schemas of which a type consists.
+fn parts(ty: &Type) -> Vec<&Schema> {
+    match ty {
+        Type::Nullable(inner) | Type::List(inner) | Type::Set(inner) | Type::Map(inner) => {
+            vec![&**inner]
+        }
+        Type::Tuple(items) => items.iter().collect(),
+        Type::Union(variants) => variants.iter().map(|variant| &variant.schema).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The schemas of which a declared type consists.
+fn declared_parts(declaration: &Declaration) -> Vec<&Schema> {
+    match &declaration.definition {
+        Definition::Alias(schema) => vec![schema],
+        Definition::Object { fields, rest } => {
+            let fields = fields.iter().map(|field| &field.schema);
+            fields.chain(rest.as_deref()).collect()
+        }
+    }
+}
+
+/// The declared types that a type names itself.
+fn named(schemas: Vec<&Schema>) -> Vec<usize> {
+    let mut open = schemas;
+    let mut found = Vec::new();
+    while let Some(schema) = open.pop() {
+        match &schema.ty {
+            Type::Named(TypeId(id)) => found.push(*id),
+            ty => open.extend(parts(ty)),
+        }
+    }
+    found
+}
+
+/// Which declared types are used in which direction.
+fn uses(description: &Description) -> HashSet<(usize, Direction)> {
+    let mut uses = HashSet::new();
+    let mut open: Vec<(usize, Direction)> = Vec::new();
+    let mut add = |schema, direction| {
+        let named = named(vec![schema]).into_iter();
+        open.extend(named.map(|id| (id, direction)));
+    };
+    let methods = description.classes.iter().flat_map(|class| &class.methods);
+    let functions: Vec<&Function> = description.functions.iter().chain(methods).collect();
+    let constructors = description.classes.iter().map(|class| &class.arguments);
+    let arguments = functions.iter().map(|function| &function.arguments);
+    for field in arguments.chain(constructors).flatten() {
+        add(&field.schema, Direction::Argument);
+    }
+    for function in functions {
+        add(&function.result, Direction::Result);
+    }
+    while let Some((id, direction)) = open.pop() {
+        let Some(declaration) = description.types.get(id) else {
+            continue;
+        };
+        if uses.insert((id, direction)) {
+            let named = named(declared_parts(declaration)).into_iter();
+            open.extend(named.map(|id| (id, direction)));
+        }
+    }
+    uses
+}
+
+/// The declared types in which something has a default, however deep.
+fn having_defaults(declarations: &[Declaration]) -> HashSet<usize> {
+    let has_default = |declaration: &Declaration| match &declaration.definition {
+        Definition::Alias(_) => false,
+        Definition::Object { fields, .. } => fields
+            .iter()
+            .any(|field| matches!(field.presence, Presence::Default(_))),
+    };
+    // Who names a type, so that each type is looked at once.
+    let mut users = vec![Vec::new(); declarations.len()];
+    for (id, declaration) in declarations.iter().enumerate() {
+        for part in named(declared_parts(declaration)) {
+            if let Some(users) = users.get_mut(part) {
+                users.push(id);
+            }
+        }
+    }
+    let declarations = declarations.iter().enumerate();
+    let mut open: Vec<usize> = declarations
+        .filter(|(_, declaration)| has_default(declaration))
+        .map(|(id, _)| id)
+        .collect();
+    let mut found = HashSet::new();
+    while let Some(id) = open.pop() {
+        if found.insert(id) {
+            open.extend(users.get(id).into_iter().flatten());
+        }
+    }
+    found
+}
