@@ -20,5 +20,6 @@ mod python_caller;
 mod python_module;
 mod rust;
 mod support;
+mod typescript;
 mod web;
 mod xarray;

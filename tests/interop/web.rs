@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -305,28 +305,37 @@ async fn get(django: &Django, path: &str) -> (u16, String) {
     (status.parse().unwrap(), body.to_owned())
 }
 
-/// Runs a script of the folder `web`, and returns all that it has seen.
-async fn node(script: &'static str, wanted: Value) -> Map<String, Value> {
-    // The web component comes with the Python packages.
-    python::interpreter();
+/// The folder with the packages of npm.
+pub(crate) fn packages() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = root.join("tests/interop/web");
+    let folder = root.join("target/web");
     // The file that `cargo xtask browser` writes when everything is installed.
-    let stamp = fs::read_to_string(root.join("target/web/installed.json"));
-    let lock = fs::read_to_string(folder.join("package-lock.json")).unwrap();
+    let stamp = fs::read_to_string(folder.join("installed.json"));
+    let lock = fs::read_to_string(root.join("tests/interop/web/package-lock.json")).unwrap();
     assert!(
         stamp.is_ok_and(|stamp| stamp == lock),
         "the packages of tests/interop/web are not installed; run `cargo xtask browser`, which \
          installs them"
     );
+    folder
+}
+
+/// Runs a script of the folder `web`, or one with a whole path, and returns all that it has seen.
+pub(crate) async fn node(script: impl AsRef<Path>, wanted: Value) -> Map<String, Value> {
+    // The web component comes with the Python packages.
+    python::interpreter();
+    packages();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/web");
+    let script = folder.join(script);
     let mut command = Command::new("node");
-    command.arg(folder.join(script)).arg(wanted.to_string());
+    command.arg(&script).arg(wanted.to_string());
     let output = tokio::task::spawn_blocking(move || command.stdin(Stdio::null()).output());
     let output = output.await.unwrap().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
         output.status.success(),
-        "{script}: {}\n{printed}{}",
+        "{}: {}\n{printed}{}",
+        script.display(),
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );

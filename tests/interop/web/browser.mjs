@@ -38,9 +38,9 @@ const FILES = {
 };
 
 /** Serves these scripts, and at any other path the page that `html` makes of it. */
-async function servePages(html) {
+async function servePages(html, files) {
   const server = createServer(async (request, response) => {
-    const file = FILES[request.url];
+    const file = files[request.url];
     const type = file ? 'text/javascript' : 'text/html';
     response.setHeader('content-type', `${type}; charset=utf-8`);
     response.end(file ? await readFile(file) : html(request.url.slice(1)));
@@ -49,8 +49,11 @@ async function servePages(html) {
   return server;
 }
 
-/** Opens Chromium and pages of our own, and closes them when `use(page, url)` is over. */
-export async function withBrowser(html, use) {
+/**
+ * Opens Chromium and pages of our own, and closes them when `use(page, url)` is over. `scripts` are
+ * the files of further paths.
+ */
+export async function withBrowser(html, use, scripts = {}) {
   const giveUp = setTimeout(() => {
     console.error(`not done after ${PATIENCE_MS} ms`);
     process.exit(1);
@@ -60,7 +63,7 @@ export async function withBrowser(html, use) {
   if (!executablePath) {
     throw new Error('there is no `chromium` on the PATH; run `cargo xtask browser`');
   }
-  const server = await servePages(html);
+  const server = await servePages(html, { ...FILES, ...scripts });
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
   const viewport = { width: 1200, height: 900 };
   try {

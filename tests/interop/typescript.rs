@@ -1,0 +1,592 @@
+//! Generated clients in TypeScript, as the compiler checks them, in Node.js and in Chromium.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+use dasf::{Address, Host, HostOptions};
+use dasf_broker::Broker;
+use dasf_codegen::{Language, generate};
+use dasf_examples::reference;
+use serde_json::{Map, Value, json};
+use tokio::task::{block_in_place, spawn_blocking};
+
+use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
+use crate::python;
+use crate::support::{connect, until_it_listens};
+use crate::web::{node, packages};
+
+on_every_broker!(
+    a_rust_module_is_called_from_node,
+    a_rust_module_is_called_from_a_page,
+    a_python_module_is_called_from_node,
+);
+
+/// What the reference module says of itself.
+fn reference_api() -> Value {
+    let api = reference::module().unwrap().api_info("test-topic");
+    serde_json::to_value(api).unwrap()
+}
+
+/// Has the compiler read a project, and panics with what it does not accept.
+fn compile(project: &Path) {
+    let compiler = packages().join("node_modules/typescript/lib/tsc.js");
+    let mut tsc = Command::new("node");
+    tsc.arg(compiler).arg("--project").arg(project);
+    let output = tsc.stdin(Stdio::null()).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}: {printed}", project.display());
+}
+
+/// A folder with what is compiled in it. It is in that of the packages, which are found so.
+fn fresh_folder(name: &str) -> PathBuf {
+    let folder = packages().join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/typescript");
+    for entry in fs::read_dir(source).unwrap() {
+        let file = entry.unwrap().path();
+        fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
+    }
+    fs::write(folder.join("package.json"), r#"{"type": "module"}"#).unwrap();
+    folder
+}
+
+/// A type that contains itself, with properties of all kinds.
+fn tree() -> Value {
+    json!({
+        "$ref": "#/$defs/Tree",
+        "$defs": {"Tree": {
+            "type": "object",
+            "properties": {
+                "x": {"anyOf": [{"type": "integer"}, {"type": "number"}, {"type": "boolean"}]},
+                "y": {
+                    "type": "array",
+                    "items": {"$ref": "#/$defs/Tree"},
+                    "default": [{"x": 7}],
+                },
+                "z": {"enum": ["a", "b"]},
+                "w": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            },
+            "required": ["x"],
+        }},
+    })
+}
+
+/// The folder of the scripts, compiled together with the client of the reference module, and with
+/// one that takes the results of `hello` and `area` for something else.
+async fn compiled() -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let compile = || {
+        let folder = fresh_folder("typescript");
+        let api = reference_api();
+        let mut odd = api.clone();
+        let functions = odd["functions"].as_array_mut().unwrap().iter_mut();
+        for function in functions {
+            match function["name"].as_str() {
+                Some("hello") => function["return_schema"] = json!({"type": "integer"}),
+                Some("area") => function["return_schema"] = tree(),
+                _ => {}
+            }
+        }
+        for (name, api) in [("reference", api), ("odd", odd)] {
+            let source = generate(&api, Language::TypeScript, name).unwrap();
+            fs::write(folder.join(name).with_extension("ts"), source).unwrap();
+        }
+        compile(&folder.join("tsconfig.json"));
+        folder
+    };
+    let folder = spawn_blocking(move || FOLDER.get_or_init(compile).clone());
+    folder.await.unwrap()
+}
+
+/// What a script that is compiled has seen.
+async fn run(script: &str, wanted: Value) -> Map<String, Value> {
+    node(compiled().await.join(script), wanted).await
+}
+
+/// What a script calls, with so many calls at once.
+fn wanted(broker: &TestBroker, topic: &str, calls: usize) -> Value {
+    json!({"url": broker.url(), "topic": topic, "calls": calls})
+}
+
+/// Checks what every module answers to `callEverything`.
+fn assert_seen(seen: &Map<String, Value>, calls: usize) {
+    for (name, expected) in [
+        ("add", json!([5, -1])),
+        ("hello", json!(["Hello Ada", "Hallo Ada"])),
+        ("sqrt", json!(1.5)),
+        (
+            "area",
+            json!([{"n": 2, "s": 1}, {"n": 2, "s": 0.5}, {"n": 0, "s": 1}]),
+        ),
+        ("echo", json!([true, true, true])),
+        ("when", json!("2020-02-29T12:30:00+02:00")),
+        ("greet", json!(["Yo 世", "Hi Ada"])),
+        ("twice", json!([["Yo Bob", "Yo Bob"], ["Yo Bob"]])),
+        ("at_once", json!(calls)),
+        ("large_result", json!(50)),
+        ("slow", json!("done")),
+        (
+            "reports",
+            json!([["success", ["success", "success"]], "working", "step 1"]),
+        ),
+        ("running", json!(true)),
+        ("fail", json!(["ModuleError", "execution", "nö 世"])),
+        (
+            "odd",
+            json!([
+                "ResultError",
+                "result is not what this client expects: a string, not integer"
+            ]),
+        ),
+        ("aborted", json!([["", "enough"], ["", "enough"]])),
+        ("handler", json!(["Error", "by the handler"])),
+        (
+            "closed",
+            json!([
+                ["ConnectionError", "the client is closed"],
+                ["ConnectionError", "the client is closed"]
+            ]),
+        ),
+    ] {
+        assert_eq!(seen[name], expected, "{name}");
+    }
+    for name in ["sqrt_of_negative", "never"] {
+        let [class, kind, _] = &seen[name].as_array().unwrap()[..] else {
+            panic!("{:?}", seen[name])
+        };
+        assert_eq!((class, kind), (&json!("ModuleError"), &json!("validation")));
+    }
+    let late = &seen["late"];
+    assert_eq!(late[0], "TimeoutError");
+    let text = late[1].as_str().unwrap();
+    assert!(text.ends_with("within 100 ms; is a module listening there?"));
+    let functions = seen["functions"].as_array().unwrap();
+    assert!(functions.contains(&json!("add")), "{functions:?}");
+}
+
+async fn a_rust_module_is_called_from_node(broker: &TestBroker) {
+    let topic = broker.topic("ts-node").await;
+    let host = broker.serve(reference::module().unwrap(), &topic).await;
+    let seen = run("node.js", wanted(broker, topic.as_str(), 200)).await;
+    assert_seen(&seen, 200);
+    assert_eq!(seen["large_request"], true);
+    assert_eq!(
+        seen["sqrt_of_negative"][2],
+        "sqrt: a: -1 is less than or equal to the minimum of 0"
+    );
+    assert_eq!(seen["nobody"][0], "ConnectionError");
+    let text = seen["nobody"][1].as_str().unwrap();
+    assert!(text.contains("ECONNREFUSED"), "{text}");
+    let text = seen["no_sockets"][1].as_str().unwrap();
+    assert!(text.starts_with("this platform has no WebSocket"), "{text}");
+    host.shutdown().await;
+}
+
+async fn a_rust_module_is_called_from_a_page(broker: &TestBroker) {
+    let topic = broker.topic("ts-page").await;
+    let host = broker.serve(reference::module().unwrap(), &topic).await;
+    let mut wanted = wanted(broker, topic.as_str(), 50);
+    wanted["compiled"] = json!(compiled().await);
+    let seen = node("generated.mjs", wanted).await;
+    assert_seen(&seen, 50);
+    assert_eq!(seen["large_request"], true);
+    host.shutdown().await;
+}
+
+async fn a_python_module_is_called_from_node(broker: &TestBroker) {
+    let topic = broker.topic("ts-python").await;
+    let url = broker.url();
+    let arguments = ["-t", topic.as_str(), "--websocket-url", &url];
+    let options = ["--log-level", "50", "listen"];
+    let mut module = python::serve("reference_module.py", &[&arguments[..], &options].concat());
+    let client = connect(broker, &topic).await;
+    until_it_listens(&mut module, client.caller()).await;
+    // More at once have no place in its queue.
+    let seen = run("node.js", wanted(broker, topic.as_str(), 50)).await;
+    assert_seen(&seen, 50);
+    assert_eq!(seen["large_request"], "RequestTooLargeError");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_shown_to_the_broker() {
+    let topic = "ts-token".parse().unwrap();
+    let builder = Broker::builder().bind(([127, 0, 0, 1], 0).into());
+    let broker = builder.token("a secret").start().await.unwrap();
+    let address = Address::websocket(&broker.url()).unwrap();
+    let address = address.with_token("a secret").unwrap();
+    let module = reference::module().unwrap();
+    let options = HostOptions::default();
+    let host = Host::start(module, &topic, address, options).await.unwrap();
+    let tokens = ["a secret", "another"];
+    let wanted = json!({"url": broker.url(), "topic": "ts-token", "tokens": tokens});
+    let seen = run("login.js", wanted).await;
+    assert_eq!(seen["seen"][0], 3);
+    assert_eq!(seen["seen"][1][0], "ConnectionError");
+    let text = seen["seen"][1][1].as_str().unwrap();
+    assert!(text.ends_with("Unexpected server response: 401"), "{text}");
+
+    // In the URL, because a page cannot set headers.
+    let compiled = compiled().await;
+    let wanted = json!({"url": broker.url(), "topic": "ts-token", "token": "a secret", "calls": 1,
+        "compiled": compiled});
+    assert_seen(&node("generated.mjs", wanted).await, 1);
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_has_the_words_of_the_broker() {
+    let TestBroker::Django(django) = TestBroker::django().await else {
+        unreachable!("it was made so")
+    };
+    let tokens = json!([null, django.tokens().nobody]);
+    let wanted = json!({"url": django.url(), "topic": "private", "tokens": tokens});
+    let seen = run("login.js", wanted).await;
+    let refused = json!([
+        "RefusedError",
+        "the broker refuses to publish to the topic private: User is not allowed to publish to \
+         this topic"
+    ]);
+    assert_eq!(seen["seen"], json!([refused, refused]));
+}
+
+/// A script that goes on in step with the test.
+struct Script {
+    child: Child,
+    input: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Script {
+    fn start(script: &Path, wanted: &Value) -> Self {
+        let mut child = Command::new("node")
+            .arg(script)
+            .arg(wanted.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            input: child.stdin.take().unwrap(),
+            lines: BufReader::new(child.stdout.take().unwrap()).lines(),
+            child,
+        }
+    }
+
+    fn line(&mut self) -> String {
+        block_in_place(|| self.lines.next().unwrap().unwrap())
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        // It fails where the script has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A module at a broker, and a script that has called it.
+async fn call_before(url: &str) -> (Host, Script) {
+    let topic = "ts-restarted".parse().unwrap();
+    let address = Address::websocket(url).unwrap();
+    let module = reference::module().unwrap();
+    let options = HostOptions::default();
+    let host = Host::start(module, &topic, address, options).await.unwrap();
+    let script = compiled().await.join("restart.js");
+    let mut script = Script::start(&script, &json!({"url": url, "topic": "ts-restarted"}));
+    assert_eq!(script.line(), "3");
+    (host, script)
+}
+
+/// Calls at a broker that is away.
+fn call_meanwhile(script: &mut Script) {
+    writeln!(script.input, "away").unwrap();
+    assert_eq!(script.line(), "waiting");
+}
+
+/// Expects what was called meanwhile to be answered, and another call after it.
+async fn call_after(host: Host, mut script: Script) {
+    assert_eq!(script.line(), "[4,5,6]");
+    assert_eq!(script.line(), "7");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_survive_a_restart_of_the_embedded_broker() {
+    let start = |port| {
+        Broker::builder()
+            .bind(([127, 0, 0, 1], port).into())
+            .start()
+    };
+    let broker = start(0).await.unwrap();
+    let port = broker.local_addr().port();
+    let (host, mut script) = call_before(&broker.url()).await;
+    broker.shutdown().await;
+    call_meanwhile(&mut script);
+    let broker = start(port).await.unwrap();
+    call_after(host, script).await;
+    broker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_survive_a_restart_of_django() {
+    let database = fresh_database("ts-restarted");
+    let start = |port| block_in_place(|| Django::start(&database, port));
+    let django = start(0);
+    block_in_place(|| django.make_topic("ts-restarted"));
+    let port = django.port();
+    let (host, mut script) = call_before(&django.url()).await;
+    drop(django);
+    call_meanwhile(&mut script);
+    let django = start(port);
+    call_after(host, script).await;
+    drop(django);
+}
+
+/// What a broker may do at the worst moment, by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_brokers_do_is_survived() {
+    let seen = run("by_hand.js", Value::Null).await;
+    for (name, expected) in [
+        ("session", json!(true)),
+        (
+            "urls",
+            json!(["ws://h/ws/t", "ws://h/ws/t_…/typescript-client-…"]),
+        ),
+        (
+            "request",
+            json!([r#"{"data":"ä 世","func_name":"echo"}"#, "string", true]),
+        ),
+        // The same request, and it says that it may have come before; what the broker confirmed is
+        // not sent again.
+        ("again", json!([true, true, null, "1"])),
+        ("next", json!(r#"{"a":2,"func_name":"add"}"#)),
+        ("echo", json!("ä 世 🌍")),
+        ("acknowledged", json!(true)),
+        ("add", json!(5)),
+        ("latin1", json!("Grüße")),
+        ("same_consumer", json!(true)),
+        ("waiting", json!(9)),
+        (
+            "failed",
+            json!([
+                "execution",
+                "gone",
+                "error executing request: gone",
+                "no_such_station",
+                {"name": "ä"}
+            ]),
+        ),
+        (
+            "refused",
+            json!([
+                [
+                    "RefusedError",
+                    "the broker refuses to publish to the topic t: User is not allowed to publish \
+                     to this topic"
+                ],
+                [
+                    "RefusedError",
+                    "the broker refuses to publish to the topic t: Failed to parse (send-error:3)"
+                ]
+            ]),
+        ),
+        (
+            "unreadable",
+            json!([
+                "ResultError",
+                [
+                    "ResultError",
+                    "the fragments of the answer have no proper numbers"
+                ]
+            ]),
+        ),
+        (
+            "fatal",
+            json!([
+                "ConnectionError",
+                "the request was not sent: the connection was lost each of the 4 times it was sent"
+            ]),
+        ),
+        (
+            "too_large",
+            json!([
+                "RequestTooLargeError",
+                "the request has 90 bytes, and a module of this kind takes 40 at most"
+            ]),
+        ),
+        ("pieces", json!([40, 40, 40])),
+        (
+            "joined",
+            json!({"func_name": "echo", "data": "0123456789".repeat(6)}),
+        ),
+        ("sent", json!("done")),
+        (
+            "pulsar",
+            json!([
+                "wss://localhost:8080/ws/v2/producer/non-persistent/a%20b/default/t",
+                "wss://localhost:8080/ws/v2/consumer/non-persistent/a%20b/default/t_…/…\
+                 ?subscriptionMode=NonDurable",
+                {"headers": {"authorization": "Bearer x+y"}}
+            ]),
+        ),
+        (
+            "dasf",
+            json!(["ws://h/ws/t?a=b", {"headers": {"cookie": "c", "authorization": "Token x"}}]),
+        ),
+        ("platform", json!(["ws://h/ws/t?token=x%2By", null])),
+        (
+            "options",
+            json!([
+                [
+                    "ConnectionError",
+                    "the platform's WebSocket sends no headers; hand in one that does, such as \
+                     that of the package ws"
+                ],
+                [
+                    "ConnectionError",
+                    "\"http://h\" is no URL of a WebSocket; it has the form ws://host:port/path \
+                     or wss://host/path"
+                ],
+                [
+                    "ConnectionError",
+                    "\"a b\" is no name of a topic; set one as `topic`"
+                ]
+            ]),
+        ),
+        (
+            "no_connection",
+            json!([
+                "ConnectionError",
+                "there is no connection to the broker: no way in"
+            ]),
+        ),
+        (
+            "read",
+            json!([
+                {"x": 1, "more": [], "y": [{"x": 7}]},
+                {"x": 1, "y": [], "z": "b", "w": null},
+                "result is not what this client expects: a list, not an object",
+                "result.x is not what this client expects: a string, not any of the declared types",
+                "result is not what this client expects: it has no \"x\"",
+                {"x": 1, "y": [{"x": 2.5, "y": [{"x": 7}]}]},
+                "result.z is not what this client expects: a string, not one of [\"a\",\"b\"]"
+            ]),
+        ),
+        ("connected_later", json!(3)),
+    ] {
+        assert_eq!(seen[name], expected, "{name}");
+    }
+}
+
+/// A module whose names mean something else in TypeScript, or nothing.
+fn awkward_api() -> Value {
+    let names = [
+        "add",
+        "Add",
+        "add_",
+        "close",
+        "ping",
+        "apiInfo",
+        "constructor",
+        "then",
+        "toString",
+        "__proto__",
+        "prototype",
+        "delete",
+        "class",
+        "await",
+        "caller",
+        "Client",
+        "größe",
+        "2m",
+        "",
+    ];
+    let types = [
+        "Client",
+        "Promise",
+        "Array",
+        "Record",
+        "Error",
+        "Caller",
+        "Shape",
+        "string",
+        "never",
+        "世",
+        "AddArguments",
+        "constructor",
+        "__proto__",
+    ];
+    let definitions: Map<String, Value> = types
+        .iter()
+        .map(|&name| {
+            let reference = json!({"$ref": format!("#/$defs/{name}")});
+            let properties: Map<String, Value> = names
+                .iter()
+                .map(|name| (name.to_string(), json!({"type": "number", "default": 1})))
+                .chain([
+                    (
+                        "tree".to_owned(),
+                        json!({"type": "array", "items": reference}),
+                    ),
+                    ("map".to_owned(), json!({"additionalProperties": reference})),
+                ])
+                .collect();
+            let schema = json!({"type": "object", "properties": properties, "required": ["delete"],
+                "additionalProperties": {"type": "string"},
+                "description": "Ends */ here.\u{2028}@param x {@link y}\n/ `${z}`"});
+            (name.to_owned(), schema)
+        })
+        .collect();
+    let properties: Map<String, Value> = types
+        .iter()
+        .map(|&name| (name.to_owned(), json!({"$ref": format!("#/$defs/{name}")})))
+        .collect();
+    let schema = json!({"type": "object", "properties": properties, "$defs": definitions});
+    let function = |name: &str| {
+        let result = json!({"$ref": "#/$defs/Promise", "$defs": definitions});
+        json!({"name": name, "rpc_schema": schema, "return_schema": result})
+    };
+    let functions: Vec<Value> = names.iter().map(|name| function(name)).collect();
+    let class = |name: &&str| json!({"name": name, "rpc_schema": schema, "methods": functions});
+    let classes: Vec<Value> = types.iter().map(class).collect();
+    json!({
+        "functions": functions,
+        "classes": classes,
+        "rpc_schema": {"title": "a\"\\`${b}\n\u{2028}", "description": "*/"},
+    })
+}
+
+/// The compiler needs the types of no platform for any of the clients that are kept, and for others.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_client_compiles_by_itself() {
+    spawn_blocking(|| {
+        let folder = fresh_folder("typescript-bare");
+        let clients = folder.join("clients");
+        fs::create_dir(&clients).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("dasf-codegen");
+        let mut count = 0;
+        for entry in fs::read_dir(root.join("tests/goldens")).unwrap() {
+            let file = entry.unwrap().path();
+            if file.extension().is_some_and(|extension| extension == "ts") {
+                fs::copy(&file, clients.join(file.file_name().unwrap())).unwrap();
+                count += 1;
+            }
+        }
+        assert!(count > 0, "no client is kept");
+        let empty = json!({"functions": [], "classes": [], "rpc_schema": {}});
+        for (name, api) in [("awkward.ts", awkward_api()), ("empty.ts", empty)] {
+            let source = generate(&api, Language::TypeScript, name).unwrap();
+            fs::write(clients.join(name), source).unwrap();
+        }
+        let runtime = root.join("src/typescript/runtime.ts");
+        fs::copy(runtime, clients.join("runtime.ts")).unwrap();
+        compile(&folder.join("tsconfig.bare.json"));
+    })
+    .await
+    .unwrap();
+}

@@ -1,0 +1,314 @@
+/** A broker made by hand, which does what real ones do at the worst moment. */
+
+import { failure } from './calls.js';
+import { Client as OddClient } from './odd.js';
+import { Client, ModuleError } from './reference.js';
+import type { ClientOptions, WebSocketLike } from './reference.js';
+
+/** Things that come one after the other, awaited or not. */
+class Queue<T> {
+  readonly #items: T[] = [];
+  readonly #waiting: ((item: T) => void)[] = [];
+
+  push(item: T): void {
+    const waiting = this.#waiting.shift();
+    if (waiting) waiting(item);
+    else this.#items.push(item);
+  }
+
+  next(): Promise<T> {
+    const item = this.#items.shift();
+    return item === undefined
+      ? new Promise((resolve) => this.#waiting.push(resolve))
+      : Promise.resolve(item);
+  }
+}
+
+interface Frame {
+  messageId?: string;
+  context?: string;
+  payload: string;
+  properties: Record<string, string | number>;
+}
+
+/** The sockets that are made, those of a producer and those of a consumer. */
+const sockets = { producer: new Queue<Socket>(), consumer: new Queue<Socket>() };
+let passes = true;
+
+class Socket implements WebSocketLike {
+  onopen: WebSocketLike['onopen'] = null;
+  onmessage: WebSocketLike['onmessage'] = null;
+  onerror: WebSocketLike['onerror'] = null;
+  onclose: WebSocketLike['onclose'] = null;
+  readonly sent = new Queue<Frame>();
+  readonly url: string;
+  readonly options: unknown;
+
+  constructor(url: string, _protocols?: string[], options?: unknown) {
+    this.url = url;
+    this.options = options;
+    const isConsumer = url.includes('typescript-client-');
+    sockets[isConsumer ? 'consumer' : 'producer'].push(this);
+    queueMicrotask(() => (passes ? this.onopen?.({}) : this.drop('no way in')));
+  }
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close(): void {
+    queueMicrotask(() => this.onclose?.({ code: 1000, reason: '' }));
+  }
+
+  drop(message: string): void {
+    this.onerror?.({ message });
+    this.onclose?.({ code: 1006, reason: '' });
+  }
+
+  /** Sends a frame to the client. */
+  frame(frame: object): void {
+    this.onmessage?.({ data: JSON.stringify(frame) });
+  }
+}
+
+/** A client with its two sockets. */
+async function connect(options: ClientOptions = {}) {
+  return connected(new Client({ url: 'ws://h/ws/', topic: 't', WebSocket: Socket, ...options }));
+}
+
+async function connected<C extends { ping(): Promise<void> }>(client: C) {
+  const call = failure(client.ping());
+  const [producer, consumer] = await Promise.all([
+    sockets.producer.next(),
+    sockets.consumer.next(),
+  ]);
+  const ping = await producer.sent.next();
+  producer.frame({ result: 'ok', context: ping.context, messageId: 'p' });
+  return { client, producer, consumer, ping, call };
+}
+
+/** What a request says. */
+function text({ payload }: Frame): string {
+  return Buffer.from(payload, 'base64').toString();
+}
+
+/** Answers a request. */
+function answer(
+  consumer: Socket,
+  { context }: Frame,
+  payload: string,
+  properties: object = {},
+): void {
+  const always = { messageType: 'response', requestContext: context, status: 'success' };
+  const messageId = `answer to ${context}`;
+  consumer.frame({ messageId, payload, properties: { ...always, ...properties } });
+}
+
+const base64 = (text: string, encoding: BufferEncoding = 'utf8') =>
+  Buffer.from(text, encoding).toString('base64');
+const seen: Record<string, unknown> = {};
+
+{
+  const { client, producer, consumer, ping } = await connect();
+  const session = String(ping.properties.response_topic).slice(2);
+  seen.session = /^[a-z]{8}$/.test(session);
+  const urls = [producer.url, consumer.url].map((url) => url.replaceAll(session, '…'));
+  seen.urls = urls;
+
+  // The connection is lost before the broker says whether it took the first request, but after it
+  // took the second.
+  const first = client.echo({ data: 'ä 世' });
+  const second = client.add({ a: 1 });
+  const before = [await producer.sent.next(), await producer.sent.next()] as const;
+  seen.request = [
+    text(before[0]),
+    typeof before[0].context,
+    before[0].context === before[0].properties.requestContext,
+  ];
+  const { context } = before[1];
+  producer.frame({ result: 'ok', context, messageId: '2' });
+  producer.drop('gone');
+  const producerAgain = await sockets.producer.next();
+  const again = await producerAgain.sent.next();
+  seen.again = [
+    again.context === before[0].context,
+    again.payload === before[0].payload,
+    before[0].properties.x_dasf_repeated ?? null,
+    again.properties.x_dasf_repeated,
+  ];
+  producerAgain.frame({ result: 'ok', context: again.context, messageId: '1' });
+  const third = client.add({ a: 2 });
+  const next = await producerAgain.sent.next();
+  seen.next = text(next);
+  answer(consumer, next, base64('4'));
+  await third;
+
+  // An answer in fragments, which come in any order and more than once.
+  const whole = base64(JSON.stringify('ä 世 🌍'));
+  const cuts = [whole.slice(0, 3), whole.slice(3, 8), whole.slice(8)];
+  const places = [2, 0, 0, 1, 1];
+  for (const fragment of places)
+    answer(consumer, again, cuts[fragment] ?? '', { fragment, num_fragments: '3' });
+  seen.echo = await first;
+  const acknowledged = [];
+  for (const _ of [next, ...places]) acknowledged.push((await consumer.sent.next()).messageId);
+  seen.acknowledged = acknowledged.slice(1).every((id) => id === `answer to ${again.context}`);
+
+  // A single fragment, and what is read as Latin-1.
+  answer(consumer, before[1], base64('5'), { fragment: 0, num_fragments: 1 });
+  seen.add = await second;
+  const greet = client.greeter().greet({ name: 'x' });
+  const request = await producerAgain.sent.next();
+  answer(consumer, request, base64('"Gr\xfc\xdfe"', 'latin1'));
+  seen.latin1 = await greet;
+
+  // While answers cannot be read, nothing is sent.
+  consumer.drop('gone');
+  const waiting = client.add({ a: 3 });
+  const consumerAgain = await sockets.consumer.next();
+  seen.same_consumer = consumerAgain.url === consumer.url;
+  const late = await producerAgain.sent.next();
+  answer(consumerAgain, late, base64('9'));
+  seen.waiting = await waiting;
+
+  // Errors.
+  const failing = client.fail({ msg: 'x' }).catch((error: unknown) => error);
+  const info = { code: 'no_such_station', details: { name: 'ä' } };
+  answer(consumerAgain, await producerAgain.sent.next(), base64('error executing request: gone'), {
+    status: 'error',
+    x_dasf_error: JSON.stringify(info),
+  });
+  const error = await failing;
+  if (error instanceof ModuleError) {
+    seen.failed = [error.kind, error.message, error.text, error.code, error.details];
+  }
+  const refuse = async (receipt: (frame: Frame) => object) => {
+    const call = failure(client.add({ a: 1 }));
+    producerAgain.frame(receipt(await producerAgain.sent.next()));
+    return call;
+  };
+  const sentence = 'User is not allowed to publish to this topic';
+  const pulsar = { result: 'send-error:3', errorMsg: 'Failed to parse' };
+  seen.refused = [
+    await refuse(({ context }) => ({ context, result: sentence })),
+    await refuse(({ context }) => ({ context, ...pulsar })),
+  ];
+  const unreadable = failure(client.echo({ data: 'x' }));
+  answer(consumerAgain, await producerAgain.sent.next(), base64('{'));
+  const broken = failure(client.echo({ data: 'x' }));
+  answer(consumerAgain, await producerAgain.sent.next(), base64('1'), {
+    fragment: 2,
+    num_fragments: 2,
+  });
+  seen.unreadable = [(await unreadable)[0], await broken];
+  await client.close();
+}
+
+{
+  // A request that takes the connection with it is not sent for ever.
+  const { client, producer } = await connect();
+  const fatal = failure(client.add({ a: 1 }));
+  let socket = producer;
+  let times = 0;
+  for (; times < 4; times++) {
+    await socket.sent.next();
+    socket.drop('gone');
+    socket = await sockets.producer.next();
+  }
+  seen.fatal = await fatal;
+  await client.close();
+}
+
+{
+  // A large request, for a module that takes fragments and for one that does not.
+  const data = '0123456789'.repeat(6);
+  const unable = await connect({ maxPayloadSize: 40 });
+  const refused = failure(unable.client.echo({ data }));
+  answer(unable.consumer, await unable.producer.sent.next(), '', { api_info: '{}' });
+  seen.too_large = await refused;
+  await unable.client.close();
+
+  const able = await connect({ maxPayloadSize: 40 });
+  const sent = able.client.echo({ data });
+  const question = await able.producer.sent.next();
+  const api_info = JSON.stringify({ x_dasf: { version: 1, speaks: ['request_fragments'] } });
+  answer(able.consumer, question, '', { api_info });
+  const pieces = [];
+  let last = question;
+  for (let left = Infinity; left > 0; left--) {
+    last = await able.producer.sent.next();
+    if (left === Infinity) left = Number(last.properties.num_fragments);
+    pieces.push(last.payload);
+  }
+  seen.pieces = pieces.map((piece) => piece.length);
+  seen.joined = JSON.parse(Buffer.from(pieces.join(''), 'base64').toString());
+  answer(able.consumer, last, base64('"done"'));
+  seen.sent = await sent;
+  await able.client.close();
+}
+
+{
+  // Addresses and logins.
+  const pulsar = await connect({
+    url: undefined,
+    pulsar: { tls: true, tenant: 'a b' },
+    token: 'x+y',
+  });
+  const { url, options } = pulsar.producer;
+  const consumer = pulsar.consumer.url.replace(/_[a-z]{8}\/typescript-client-[a-z]{8}/, '_…/…');
+  seen.pulsar = [url, consumer, options];
+  await pulsar.client.close();
+  const dasf = await connect({ url: 'ws://h/ws?a=b', token: 'x', headers: { cookie: 'c' } });
+  seen.dasf = [dasf.producer.url, dasf.producer.options];
+  await dasf.client.close();
+  Object.assign(globalThis, { WebSocket: Socket });
+  const platform = await connect({ WebSocket: undefined, token: 'x+y' });
+  seen.platform = [platform.producer.url, platform.producer.options ?? null];
+  await platform.client.close();
+  const refusals = [{ headers: { a: 'b' } }, { url: 'http://h' }, { topic: 'a b' }].map((options) =>
+    failure((async () => new Client({ url: 'ws://h', ...options }))()),
+  );
+  seen.options = await Promise.all(refusals);
+}
+
+{
+  // Results that leave out what has a default, or are not as declared.
+  const options = { url: 'ws://h/ws', topic: 't', WebSocket: Socket };
+  const { client, producer, consumer } = await connected(new OddClient(options));
+  const results = [
+    { x: 1, more: [] },
+    { x: 1, y: [], z: 'b', w: null },
+    [1],
+    { x: '1' },
+    { y: [] },
+    { x: 1, y: [{ x: 2.5 }] },
+    { x: 1, z: 'c' },
+  ];
+  const read = [];
+  for (const result of results) {
+    const call = client.area({ points: [] });
+    answer(consumer, await producer.sent.next(), base64(JSON.stringify(result)));
+    read.push(await call.catch((error: Error) => error.message));
+  }
+  seen.read = read;
+  await client.close();
+}
+
+{
+  // Where there never was a connection, a call does not wait for one.
+  passes = false;
+  const client = new Client({ url: 'ws://h/ws', topic: 't', WebSocket: Socket });
+  seen.no_connection = await failure(client.ping());
+  passes = true;
+  [sockets.producer, sockets.consumer] = [new Queue(), new Queue()];
+  const call = client.add({ a: 1 });
+  const [producer, consumer] = await Promise.all([
+    sockets.producer.next(),
+    sockets.consumer.next(),
+  ]);
+  answer(consumer, await producer.sent.next(), base64('3'));
+  seen.connected_later = await call;
+  await client.close();
+}
+
+console.log(JSON.stringify(seen));
