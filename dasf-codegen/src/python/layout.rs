@@ -1,0 +1,228 @@
+//! How Python is laid out: in the way of `black`, so that nobody's formatter changes it.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+/// How long a line may be.
+const WIDTH: usize = 88;
+
+/// An expression, of which it is not settled how many lines it takes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Expression {
+    /// What cannot be broken.
+    Text(String),
+    /// Expressions between brackets.
+    Brackets {
+        /// What stands before the items, with the opening bracket.
+        open: String,
+        items: Vec<Expression>,
+        /// The closing bracket.
+        close: &'static str,
+    },
+    /// Any of some types.
+    Union {
+        /// What stands before it.
+        before: String,
+        items: Vec<Expression>,
+    },
+}
+
+impl Expression {
+    pub(super) fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// `name[items]`
+    pub(super) fn index(name: &str, items: Vec<Self>) -> Self {
+        Self::Brackets {
+            open: format!("{name}["),
+            items,
+            close: "]",
+        }
+    }
+
+    /// `name(items)`
+    pub(super) fn call(name: &str, items: Vec<Self>) -> Self {
+        Self::Brackets {
+            open: format!("{name}("),
+            items,
+            close: ")",
+        }
+    }
+
+    /// `{items}`
+    pub(super) fn braces(items: Vec<Self>) -> Self {
+        Self::Brackets {
+            open: "{".to_owned(),
+            items,
+            close: "}",
+        }
+    }
+
+    /// The expression with something before it.
+    pub(super) fn after(self, text: &str) -> Self {
+        match self {
+            Self::Text(it) => Self::Text(format!("{text}{it}")),
+            Self::Brackets { open, items, close } => Self::Brackets {
+                open: format!("{text}{open}"),
+                items,
+                close,
+            },
+            Self::Union { before, items } => Self::Union {
+                before: format!("{text}{before}"),
+                items,
+            },
+        }
+    }
+
+    /// The expression on one line.
+    pub(super) fn flat(&self) -> String {
+        let join = |items: &[Self], separator| {
+            let items: Vec<String> = items.iter().map(Self::flat).collect();
+            items.join(separator)
+        };
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Brackets { open, items, close } => format!("{open}{}{close}", join(items, ", ")),
+            Self::Union { before, items } => format!("{before}{}", join(items, " | ")),
+        }
+    }
+
+    /// The lines, of which the first is not indented; `rest` columns must be left on the last.
+    pub(super) fn lines(&self, indent: usize, rest: usize) -> String {
+        let flat = self.flat();
+        if fits(&flat, indent, rest) {
+            return flat;
+        }
+        let (open, items, close) = match self {
+            Self::Text(_) => return flat,
+            Self::Brackets { open, items, close } => (open.clone(), items, *close),
+            Self::Union { before, items } => (format!("{before}Union["), items, "]"),
+        };
+        // A comma would make a tuple of the only type in an index.
+        let comma = if close == "]" && items.len() < 2 {
+            ""
+        } else {
+            ","
+        };
+        let mut lines = open;
+        for item in items {
+            let item = item.lines(indent + 4, comma.len());
+            let _ = write!(lines, "\n{:1$}{item}{comma}", "", indent + 4);
+        }
+        let _ = write!(lines, "\n{:1$}{close}", "", indent);
+        lines
+    }
+}
+
+/// Whether a line is short enough.
+pub(super) fn fits(line: &str, indent: usize, rest: usize) -> bool {
+    indent + line.chars().count() + rest <= WIDTH
+}
+
+/// Puts blanks in front of each line that is not empty.
+pub(super) fn indented(text: &str, indent: usize) -> String {
+    let lines = text.lines().map(|line| match line {
+        "" => "\n".to_owned(),
+        line => format!("{:indent$}{line}\n", ""),
+    });
+    lines.collect()
+}
+
+/// A text as a literal.
+pub(super) fn string(text: &str) -> String {
+    // As black does: the quotes that need fewer backslashes, double ones where both need as many.
+    let count = |quote| text.matches(quote).count();
+    let quote = if count('"') > count('\'') { '\'' } else { '"' };
+    let mut literal = String::from(quote);
+    for character in text.chars() {
+        match character {
+            '\n' => literal.push_str("\\n"),
+            '\r' => literal.push_str("\\r"),
+            '\t' => literal.push_str("\\t"),
+            '\\' => literal.push_str("\\\\"),
+            it if it == quote => literal.extend(['\\', it]),
+            it => push_visible(&mut literal, it),
+        }
+    }
+    literal.push(quote);
+    literal
+}
+
+/// Adds a character, or its number where it would not be seen or would change how a line reads.
+fn push_visible(text: &mut String, character: char) {
+    let number = u32::from(character);
+    let is_hidden = character.is_control()
+        || matches!(number, 0xAD | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFEFF);
+    let _ = match (is_hidden, number) {
+        (false, _) => {
+            text.push(character);
+            Ok(())
+        }
+        (true, ..=0xFF) => write!(text, "\\x{number:02x}"),
+        (true, _) => write!(text, "\\u{number:04x}"),
+    };
+}
+
+/// A JSON value as Python's literal for it.
+pub(super) fn literal(value: &Value) -> Expression {
+    match value {
+        Value::Null => Expression::text("None"),
+        Value::Bool(true) => Expression::text("True"),
+        Value::Bool(false) => Expression::text("False"),
+        Value::Number(number) => Expression::Text(self::number(&number.to_string())),
+        Value::String(text) => Expression::Text(string(text)),
+        Value::Array(items) => Expression::Brackets {
+            open: "[".to_owned(),
+            items: items.iter().map(literal).collect(),
+            close: "]",
+        },
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| {
+                literal(value).after(&format!("{}: ", string(name)))
+            };
+            Expression::braces(fields.iter().map(field).collect())
+        }
+    }
+}
+
+/// A number, of which Python must not make an infinity.
+fn number(text: &str) -> String {
+    let is_integer = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-');
+    match text.parse::<f64>() {
+        Ok(value) if is_integer || value.is_finite() => text.to_owned(),
+        _ => format!("float({})", string(text)),
+    }
+}
+
+/// A text between three quotes, its lines indented.
+pub(super) fn docstring(text: &str, indent: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.replace("\r\n", "\n").split(['\n', '\r']) {
+        let mut escaped = String::new();
+        for character in line.trim_end().chars() {
+            match character {
+                '\t' => escaped.push_str("    "),
+                '\\' => escaped.push_str("\\\\"),
+                it => push_visible(&mut escaped, it),
+            }
+        }
+        lines.push(escaped);
+    }
+    // Quotes that would end the text, or that black would keep apart from its ends.
+    let mut text = lines.join("\n").trim().replace("\"\"", "\\\"\\\"");
+    if text.starts_with('"') {
+        text.insert(0, '\\');
+    }
+    if text.ends_with('"') && !text.ends_with("\\\"") {
+        text.insert(text.len() - 1, '\\');
+    }
+    if !text.contains('\n') {
+        return format!("{:indent$}\"\"\"{text}\"\"\"\n", "");
+    }
+    let quoted = format!("\"\"\"{text}\n\"\"\"");
+    indented(&quoted, indent)
+}

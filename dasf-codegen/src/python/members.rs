@@ -1,0 +1,344 @@
+//! Functions and classes: what is called.
+
+use heck::{ToShoutySnakeCase, ToSnakeCase};
+
+use super::layout::{Expression, docstring, fits, indented, string};
+use super::types::{Detail, section};
+use super::{Block, File, IN_ANNOTATIONS, Import, code, member, topic_line};
+use crate::description::{Class, Field, Function, Type};
+use crate::names::Names;
+
+/// What every client has.
+const IN_CLIENTS: [&str; 4] = ["api_info", "close", "ping", "with_options"];
+
+/// Whether calls block or are awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Blocking,
+    Async,
+}
+
+/// A function or a constructor as it is written.
+struct Signature {
+    /// What it is called.
+    name: String,
+    /// The constant that holds what is known of it.
+    constant: String,
+    parameters: Vec<Parameter>,
+    /// The type of what it returns.
+    result: String,
+    documentation: String,
+    is_deprecated: bool,
+}
+
+struct Parameter {
+    /// What it is called in Python, and in JSON.
+    name: String,
+    wire: String,
+    ty: String,
+    is_required: bool,
+}
+
+/// A class as it is written.
+struct Object {
+    constructor: Signature,
+    documentation: String,
+    methods: Vec<Signature>,
+    /// The names of its class for clients that block, and for those that do not.
+    blocking: String,
+    asynchronous: String,
+}
+
+impl File<'_> {
+    /// Writes the clients, and what they are made of.
+    pub(super) fn write_members(&mut self) {
+        let mut names = Names::default();
+        let is_reserved = |name: &str| IN_CLIENTS.contains(&name) || IN_ANNOTATIONS.contains(&name);
+        let claim = |names: &mut Names, name: &str| names.claim(&member(name, is_reserved));
+        let mut functions = Vec::new();
+        for function in &self.description.functions {
+            let name = claim(&mut names, &function.name);
+            functions.push(self.function(function, name, ""));
+        }
+        let mut objects = Vec::new();
+        for class in &self.description.classes {
+            let name = claim(&mut names, &class.name.to_snake_case());
+            objects.push(self.object(class, name));
+        }
+        for mode in [Mode::Blocking, Mode::Async] {
+            for object in &objects {
+                self.blocks.push(Block::Class(object.write(mode)));
+            }
+        }
+        for mode in [Mode::Blocking, Mode::Async] {
+            let text = self.client(&functions, &objects, mode);
+            self.blocks.push(Block::Class(text));
+        }
+    }
+
+    /// Settles how a function is written, and writes what is known of it. `class` is the name of
+    /// the class of which it is a method.
+    fn function(&mut self, function: &Function, name: String, class: &str) -> Signature {
+        let constant = self.constant(&format!("{class} {}", function.name));
+        let parameters = self.parameters(&function.arguments, &format!("{class} {name}"));
+        let result = self.annotation(&function.result, Detail::Plain);
+        let checked = self.ty(&function.result);
+        let (result, checked) =
+            self.both(result, checked, &format!("{class} {name} result"), |ty| {
+                let table = format!("{constant}: _Function[{ty}] = _Function(");
+                fits(ty, 0, 30) && fits(&table, 0, 0)
+            });
+        let items = vec![
+            Expression::Text(string(&function.name)),
+            checked,
+            self.table(&function.arguments),
+        ];
+        let head = format!("{constant}: _Function[{result}] = ");
+        let table = Expression::call("_Function", items).after(&head);
+        self.blocks.push(Block::Statement(table.lines(0, 0) + "\n"));
+        let mut sections = vec![summary(&function.documentation, &function.name)];
+        self.describe(&parameters, &function.arguments, &mut sections);
+        let explained = self.explain(&function.result);
+        if function.result.ty != Type::Null || !explained.is_empty() {
+            sections.push(section("Returns", vec![(result.clone(), explained)]));
+        }
+        if function.reporter.is_some() {
+            let note = "Reports its progress: see ``with_options(on_progress=...)``.";
+            sections.insert(1, note.to_owned());
+        }
+        Signature {
+            name,
+            constant,
+            parameters,
+            result,
+            documentation: sections.join("\n\n"),
+            is_deprecated: self.note_deprecated(function.is_deprecated),
+        }
+    }
+
+    fn object(&mut self, class: &Class, name: String) -> Object {
+        let blocking = self.claim_type(&class.name);
+        let asynchronous = self.claim_type(&format!("Async{blocking}"));
+        let constant = self.constant(&class.name);
+        let parameters = self.parameters(&class.arguments, &class.name);
+        let items = vec![
+            Expression::Text(string(&class.name)),
+            self.table(&class.arguments),
+        ];
+        let table = Expression::call("_Arguments", items).after(&format!("{constant} = "));
+        self.blocks.push(Block::Statement(table.lines(0, 0) + "\n"));
+        let documentation = match class.documentation.trim() {
+            "" => format!("The class {} of the module.", code(&class.name)),
+            documentation => documentation.to_owned(),
+        };
+        let mut sections = vec![documentation.clone()];
+        self.describe(&parameters, &class.arguments, &mut sections);
+        let constructor = Signature {
+            name,
+            constant,
+            parameters,
+            result: String::new(),
+            documentation: sections.join("\n\n"),
+            is_deprecated: self.note_deprecated(class.is_deprecated),
+        };
+        let mut names = Names::default();
+        let mut methods = Vec::new();
+        for method in &class.methods {
+            let is_reserved = |name: &str| IN_ANNOTATIONS.contains(&name);
+            let name = names.claim(&member(&method.name, is_reserved));
+            methods.push(self.function(method, name, &class.name));
+        }
+        Object {
+            constructor,
+            documentation,
+            methods,
+            blocking,
+            asynchronous,
+        }
+    }
+
+    /// The name of a constant.
+    fn constant(&mut self, name: &str) -> String {
+        let spelled = name.to_shouty_snake_case();
+        let kept = spelled
+            .chars()
+            .filter(|it| it.is_ascii_alphanumeric() || *it == '_');
+        let kept: String = kept.take(40).collect();
+        self.names.claim(&format!("_{kept}"))
+    }
+
+    fn note_deprecated(&mut self, is_deprecated: bool) -> bool {
+        if is_deprecated {
+            self.imports.insert(Import::Extension("deprecated"));
+        }
+        is_deprecated
+    }
+
+    /// A type for people and the same for checks, under one name if they are long.
+    fn both(
+        &mut self,
+        plain: Expression,
+        checked: Expression,
+        name: &str,
+        is_short: impl Fn(&str) -> bool,
+    ) -> (String, Expression) {
+        if is_short(&plain.flat()) || matches!(plain, Expression::Text(_)) {
+            return (plain.flat(), checked);
+        }
+        let name = self.short(checked, name, |_| false);
+        (name.clone(), Expression::Text(name))
+    }
+
+    fn parameters(&mut self, arguments: &[Field], owner: &str) -> Vec<Parameter> {
+        let mut names = Names::without(["self"]);
+        let mut parameters = Vec::new();
+        for argument in arguments {
+            let name = names.claim(&member(&argument.name, |name| name == "self"));
+            let plain = self.annotation(&argument.schema, Detail::Plain);
+            let checked = self.ty(&argument.schema);
+            let (ty, _) = self.both(plain, checked, &format!("{owner} {name}"), |ty| {
+                fits(&format!("{name}: {ty} = _LEFT_OUT,"), 8, 0)
+            });
+            parameters.push(Parameter {
+                name,
+                wire: argument.name.clone(),
+                ty,
+                is_required: argument.is_required(),
+            });
+        }
+        parameters
+    }
+
+    /// The types of arguments by their names in JSON.
+    fn table(&mut self, arguments: &[Field]) -> Expression {
+        let mut items = Vec::new();
+        for argument in arguments {
+            let ty = self.ty(&argument.schema);
+            items.push(ty.after(&format!("{}: ", string(&argument.name))));
+        }
+        Expression::braces(items)
+    }
+
+    /// Adds what is known of the parameters.
+    fn describe(&mut self, parameters: &[Parameter], arguments: &[Field], to: &mut Vec<String>) {
+        let mut entries = Vec::new();
+        for (parameter, argument) in parameters.iter().zip(arguments) {
+            let head = format!("{} : {}", parameter.name, self.say_type(argument));
+            entries.push((head, self.explain(&argument.schema)));
+        }
+        if !entries.is_empty() {
+            to.push(section("Parameters", entries));
+        }
+    }
+
+    fn client(&self, functions: &[Signature], objects: &[Object], mode: Mode) -> String {
+        let (name, base, how) = match mode {
+            Mode::Blocking => ("Client", "_BlockingClient", "Calls of the module that wait"),
+            Mode::Async => (
+                "AsyncClient",
+                "_AsyncClient",
+                "Calls of the module that are awaited",
+            ),
+        };
+        let documentation = format!("{how}.\n\n{}", self.documentation());
+        let mut text = format!("class {name}({base}):\n");
+        text.push_str(&docstring(&documentation, 4));
+        text.push('\n');
+        text.push_str(&indented(&topic_line(&self.description.topic), 4));
+        for function in functions {
+            text.push('\n');
+            text.push_str(&function.call(mode));
+        }
+        for object in objects {
+            text.push('\n');
+            text.push_str(&object.make(mode));
+        }
+        text
+    }
+}
+
+impl Object {
+    /// The class on which methods are called.
+    fn write(&self, mode: Mode) -> String {
+        let (name, base) = match mode {
+            Mode::Blocking => (&self.blocking, "_BlockingObject"),
+            Mode::Async => (&self.asynchronous, "_AsyncObject"),
+        };
+        let mut text = format!("class {name}({base}):\n");
+        text.push_str(&docstring(&self.documentation, 4));
+        for method in &self.methods {
+            text.push('\n');
+            text.push_str(&method.call(mode));
+        }
+        text
+    }
+
+    /// The client's method that makes one.
+    fn make(&self, mode: Mode) -> String {
+        let name = match mode {
+            Mode::Blocking => &self.blocking,
+            Mode::Async => &self.asynchronous,
+        };
+        let items = vec![
+            Expression::text("self"),
+            Expression::text(&self.constructor.constant),
+            self.constructor.given(),
+        ];
+        let value = Expression::call(name, items).after("return ");
+        self.constructor.write("def", name, &value)
+    }
+}
+
+impl Signature {
+    /// The method that calls it.
+    fn call(&self, mode: Mode) -> String {
+        let (def, call) = match mode {
+            Mode::Blocking => ("def", "return self._call"),
+            Mode::Async => ("async def", "return await self._call"),
+        };
+        let items = vec![Expression::text(&self.constant), self.given()];
+        self.write(def, &self.result, &Expression::call(call, items))
+    }
+
+    /// The arguments by their names in JSON.
+    fn given(&self) -> Expression {
+        let item = |it: &Parameter| Expression::Text(format!("{}: {}", string(&it.wire), it.name));
+        Expression::braces(self.parameters.iter().map(item).collect())
+    }
+
+    fn write(&self, def: &str, result: &str, body: &Expression) -> String {
+        let mut parameters = vec!["self".to_owned()];
+        let (required, others): (Vec<_>, Vec<_>) =
+            self.parameters.iter().partition(|it| it.is_required);
+        parameters.extend(required.iter().map(|it| format!("{}: {}", it.name, it.ty)));
+        if !others.is_empty() {
+            parameters.push("*".to_owned());
+        }
+        let other = |it: &&Parameter| format!("{}: {} = _LEFT_OUT", it.name, it.ty);
+        parameters.extend(others.iter().map(other));
+        let mut text = String::new();
+        if self.is_deprecated {
+            text.push_str(
+                "    @deprecated(\"The module says that callers should use another.\")\n",
+            );
+        }
+        let parameters = parameters.into_iter().map(Expression::Text).collect();
+        let head = Expression::call(&format!("{def} {}", self.name), parameters);
+        let end = format!(") -> {result}:");
+        text.push_str("    ");
+        text.push_str(&head.lines(4, end.chars().count() - 1));
+        text.push_str(&end[1..]);
+        text.push('\n');
+        text.push_str(&docstring(&self.documentation, 8));
+        text.push_str(&format!("        {}\n", body.lines(8, 0)));
+        text
+    }
+}
+
+/// What a function does, in the module's words if there are any.
+fn summary(documentation: &str, name: &str) -> String {
+    match documentation.trim() {
+        "" => format!("Call {} of the module.", code(name)),
+        documentation => documentation.to_owned(),
+    }
+}

@@ -1,0 +1,919 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import copy
+import itertools
+import json
+import logging
+import queue
+import random
+import re
+import string
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    Union,
+)
+
+import websocket
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+from typing_extensions import Self
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+# Bytes of a request's JSON that go in one frame, and of base64 in a fragment: brokers refuse, or
+# lose, frames of more than about 1,000,000 bytes.
+_FRAME_LIMIT = 700 << 10
+# Bytes of base64 that the fragments of one answer may have.
+_ANSWER_LIMIT = 256 << 20
+# Reports that wait for a slow `on_progress`; each holds the whole state, so that one may be missed.
+_REPORT_LIMIT = 64
+# Seconds that a handshake may take: Pulsar answers it only when the topic is ready.
+_HANDSHAKE_TIMEOUT = 30.0
+# Seconds of silence after which a broker is asked for a sign of life, and then taken for dead.
+_SILENCE_LIMIT = 30.0
+# Seconds from the first to the longest wait before a lost connection is made again, and how long
+# one must last to start anew.
+_FIRST_WAIT, _LONGEST_WAIT, _LASTING = 0.1, 20.0, 5.0
+# How often the connection may be lost over one request, which itself may be what breaks it.
+_MAX_LOSSES = 4
+
+
+class _LeftOut:
+    def __repr__(self) -> str:
+        return "<left out>"
+
+
+# Stands for an argument that is left out of the request.
+_LEFT_OUT: Any = _LeftOut()
+
+_KINDS: dict[str, Literal["validation", "execution", "processing", "overflow"]] = {
+    "error validating request": "validation",
+    "error executing request": "execution",
+    "error processing request": "processing",
+    "request rejected due to queue overflow, try again later": "overflow",
+}
+
+
+class DasfError(Exception):
+    """Why a call did not yield its result."""
+
+
+class ModuleError(DasfError):
+    """The module answered that it failed.
+
+    Attributes
+    ----------
+    message : str
+        What went wrong, in the module's words.
+    kind : str or None
+        ``validation`` when the request is none of the module's, ``execution`` when the function
+        itself failed, ``processing`` when the module could not finish the call, ``overflow`` when
+        it has too much to do; None where it does not say.
+    code : str or None
+        What went wrong, in a word that stays the same, where the function has one.
+    details : Any
+        What belongs to the code.
+    """
+
+    def __init__(self, text: str, code: str | None = None, details: Any = None) -> None:
+        super().__init__(text)
+        kinds = (prefix for prefix in _KINDS if text.startswith(prefix))
+        prefix = next(kinds, "")
+        self.message = text[len(prefix) :].removeprefix(": ") if prefix else text
+        self.kind = _KINDS.get(prefix)
+        self.code = code
+        self.details = details
+
+
+class RefusedError(DasfError):
+    """The broker did not take the request; the text is the broker's."""
+
+
+class NoAnswerError(DasfError, TimeoutError):
+    """No answer came in time.
+
+    The module may be busy, or none listens. The call may still run.
+    """
+
+
+class NotConnectedError(DasfError, ConnectionError):
+    """There is no connection to the broker."""
+
+
+class ResultError(DasfError):
+    """The answer is not what the module declared; its cause says where."""
+
+
+class TooLargeError(DasfError):
+    """A request or an answer is larger than what can be sent or held."""
+
+
+@dataclass(frozen=True)
+class Pulsar:
+    """The address of an Apache Pulsar, with Pulsar's own defaults."""
+
+    host: str = "localhost"
+    port: int = 8080
+    persistence: Literal["persistent", "non-persistent"] = "non-persistent"
+    tenant: str = "public"
+    namespace: str = "default"
+    tls: bool = False
+
+    def _url(self, role: str, path: str) -> str:
+        scheme = "wss" if self.tls else "ws"
+        place = f"{self.persistence}/{self.tenant}/{self.namespace}"
+        return f"{scheme}://{self.host}:{self.port}/ws/v2/{role}/{place}/{path}"
+
+
+class Progress(BaseModel):
+    """What a running call reports: a step with the steps below it."""
+
+    report_id: str = "root"
+    status: Literal["running", "success", "error"] = "running"
+    step_message: str
+    steps: int = 0
+    children: list[Progress] = []
+
+    @property
+    def fraction(self) -> float:
+        """The part of the announced steps that is over, from 0 to 1."""
+        if self.status != "running":
+            return 1.0
+        done = sum(child.fraction for child in self.children)
+        return min(done / max(self.steps, len(self.children), 1), 1.0)
+
+    def __str__(self) -> str:
+        """One line: the share done, the message, and that of the step that runs."""
+        current = self
+        while running := [it for it in current.children if it.status == "running"]:
+            current = running[-1]
+        line = f"{self.fraction:4.0%} {self.step_message}"
+        return line if current is self else f"{line}: {current.step_message}"
+
+
+class _Model(BaseModel):
+    """An object with known properties. What was left out when it was made is not sent."""
+
+    model_config = ConfigDict(
+        populate_by_name=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+    def model_post_init(self, context: Any) -> None:
+        # A default that is changed in place must be sent.
+        for name, value in self:
+            if isinstance(value, (list, dict, set, BaseModel)):
+                self.__pydantic_fields_set__.add(name)
+
+
+def _from_base64(value: object) -> object:
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+def _to_base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+# Bytes that travel in base64.
+_Base64: TypeAlias = Annotated[
+    bytes,
+    BeforeValidator(_from_base64),
+    PlainSerializer(_to_base64, when_used="json"),
+]
+
+
+def _matches(pattern: str) -> AfterValidator:
+    """Check a text, unless the pattern is none of Python's: the module checks it as well."""
+    try:
+        search = re.compile(pattern).search
+    except re.error:
+        return AfterValidator(lambda text: text)
+
+    def check(text: str) -> str:
+        if search(text) is None:
+            raise ValueError(f"String should match pattern {pattern!r}")
+        return text
+
+    return AfterValidator(check)
+
+
+class _Arguments:
+    """The arguments of a function or of a constructor, by their names in JSON."""
+
+    def __init__(self, name: str, types: dict[str, Any]) -> None:
+        self.name = name
+        self._types = types
+        self._model: type[BaseModel] | None = None
+
+    def to_json(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Check arguments, and return them as JSON."""
+        if self._model is None:
+            # Fields are numbered, because arguments may have names that fields cannot have.
+            fields: dict[str, Any] = {
+                f"argument_{number}": (types, Field(default=None, alias=name))
+                for number, (name, types) in enumerate(self._types.items())
+            }
+            config = ConfigDict(allow_inf_nan=False)
+            self._model = create_model(self.name, __config__=config, **fields)
+        given = {name: it for name, it in given.items() if it is not _LEFT_OUT}
+        model = self._model.model_validate(given)
+        return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class _Function(_Arguments, Generic[_T]):
+    """A function or a method of the module."""
+
+    def __init__(self, name: str, result: Any, types: dict[str, Any]) -> None:
+        super().__init__(name, types)
+        self._result = result
+        self._adapter: TypeAdapter[_T] | None = None
+
+    def read(self, answer: _Answer) -> _T:
+        """Check a result."""
+        if self._adapter is None:
+            self._adapter = TypeAdapter(self._result)
+        try:
+            return self._adapter.validate_json(answer.text)
+        except ValidationError as error:
+            raise ResultError(
+                f"{self.name} returned something else: {error}"
+            ) from error
+
+
+@dataclass
+class _Answer:
+    """The answer to a call that did not fail."""
+
+    text: str
+    properties: dict[str, Any]
+
+
+# What comes to a call: reports, and then its answer or the reason why there is none.
+_Event: TypeAlias = Union[Progress, _Answer, Exception]
+
+
+@dataclass
+class _Call:
+    """A call that awaits its answer."""
+
+    context: str
+    deliver: Callable[[_Event], None]
+    wants_report: Callable[[], bool]
+    # What has no receipt yet, in the order of sending.
+    frames: list[dict[str, Any]]
+    # The number of the connection to which they were written last.
+    written_to: int = 0
+    losses: int = 0
+    pieces: dict[int, str] = field(default_factory=dict)
+
+
+class _Socket(threading.Thread):
+    """Keeps one WebSocket open, and hands on what comes."""
+
+    def __init__(
+        self,
+        url: str,
+        headers: dict[str, str],
+        on_open: Callable[[], None],
+        on_frame: Callable[[dict[str, Any]], None],
+    ) -> None:
+        super().__init__(name=f"dasf {url.split('?')[0]}", daemon=True)
+        self._url = url
+        self._headers = headers
+        self._on_open = on_open
+        self._on_frame = on_frame
+        self._socket: Any = None
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._tried = threading.Event()
+        # How many connections there have been.
+        self.number = 0
+        # Why there is no connection; None where there is one.
+        self.failure: str | None = "not connected yet"
+
+    def opened(self) -> str | None:
+        """Wait for the first attempt; return why it failed."""
+        self._tried.wait()
+        return self.failure
+
+    def send(self, frame: dict[str, Any]) -> bool:
+        """Send a frame, unless there is no connection."""
+        text = json.dumps(frame, separators=(",", ":"))
+        with self._lock:
+            connected = self._socket
+        if connected is None:
+            return False
+        try:
+            connected.send(text)
+        except (OSError, websocket.WebSocketException):
+            # Half a frame may be out. The thread notices, and connects again.
+            with contextlib.suppress(Exception):
+                connected.abort()
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the connection for good."""
+        self._closing.set()
+        with self._lock:
+            connected = self._socket
+        with contextlib.suppress(Exception):
+            connected.send_close()
+        self.join(3.0)
+        with contextlib.suppress(Exception):
+            connected.abort()
+
+    def run(self) -> None:
+        """Connect, read, and connect again, until it is closed."""
+        attempts = 0
+        while not self._closing.is_set():
+            begun = time.monotonic()
+            try:
+                self._serve()
+            except Exception as error:
+                self.failure = _reason(error)
+            with self._lock:
+                connected, self._socket = self._socket, None
+            with contextlib.suppress(Exception):
+                connected.shutdown()
+            self._tried.set()
+            if time.monotonic() - begun >= _LASTING:
+                attempts = 0
+            wait = min(_FIRST_WAIT * 2**attempts, _LONGEST_WAIT)
+            attempts = min(attempts + 1, 16)
+            # Programs that lost one broker should not all come back at the same instant.
+            self._closing.wait(wait * random.uniform(0.5, 1.0))
+
+    def _serve(self) -> None:
+        connected = websocket.create_connection(
+            self._url,
+            timeout=_HANDSHAKE_TIMEOUT,
+            header=self._headers,
+            enable_multithread=True,
+        )
+        connected.settimeout(_SILENCE_LIMIT)
+        with self._lock:
+            self._socket = connected
+            self.number += 1
+        self.failure = None
+        self._on_open()
+        self._tried.set()
+        is_silent = False
+        while not self._closing.is_set():
+            try:
+                code, data = connected.recv_data(control_frame=True)
+            except websocket.WebSocketTimeoutException:
+                if is_silent:
+                    raise
+                is_silent = True
+                connected.ping()
+                continue
+            is_silent = False
+            if code == websocket.ABNF.OPCODE_CLOSE:
+                raise ConnectionError("the broker closed the connection")
+            if code in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+                frame = json.loads(data)
+                if isinstance(frame, dict):
+                    self._on_frame(frame)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, websocket.WebSocketBadStatusException):
+        return f"the broker refuses the connection with status {error.status_code}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
+
+
+class _Connection:
+    """The connections to a module's topic and from the topic of its answers."""
+
+    def __init__(
+        self,
+        address: str | Pulsar,
+        topic: str,
+        token: str | None,
+        headers: dict[str, str] | None,
+    ) -> None:
+        self.topic = topic
+        name = "".join(random.choices(string.ascii_lowercase, k=8))
+        self._response_topic = f"{topic}_{name}"
+        path = f"{self._response_topic}/python-client-{name}"
+        if isinstance(address, Pulsar):
+            self._producer_url = address._url("producer", topic)
+            # Pulsar forgets a subscription that is not durable when its reader is gone.
+            path = f"{path}?subscriptionMode=NonDurable"
+            self._consumer_url = address._url("consumer", path)
+        else:
+            base, mark, query = address.partition("?")
+            if not base.startswith(("ws://", "wss://")):
+                raise ValueError("a broker's URL begins with ws:// or wss://")
+            base = base.rstrip("/")
+            self._producer_url = f"{base}/{topic}{mark}{query}"
+            self._consumer_url = f"{base}/{path}{mark}{query}"
+        self._headers = dict(headers or {})
+        if token is not None:
+            scheme = "Bearer" if isinstance(address, Pulsar) else "Token"
+            self._headers["authorization"] = f"{scheme} {token}"
+        if any(
+            c in text for it in self._headers.items() for text in it for c in "\r\n"
+        ):
+            raise ValueError("a header has one line")
+        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._is_closed = False
+        self._sockets: tuple[_Socket, _Socket] | None = None
+        self._writing = threading.Lock()
+        self._contexts = itertools.count()
+        self._calls: dict[str, _Call] = {}
+        # The module's api_info, when it was asked for.
+        self.api_info: dict[str, Any] | None = None
+
+    def open(self) -> None:
+        """Connect, unless that is done; an answer must not come before its reader."""
+        with self._opening:
+            if self._is_closed:
+                raise NotConnectedError("the client is closed")
+            if self._sockets is not None:
+                return
+            args = (self._consumer_url, self._headers, lambda: None, self._on_delivery)
+            consumer = _Socket(*args)
+            args = (self._producer_url, self._headers, self._resend, self._on_receipt)
+            producer = _Socket(*args)
+            self._sockets = (consumer, producer)
+            for socket in self._sockets:
+                socket.start()
+                if (failure := socket.opened()) is not None:
+                    self._close()
+                    raise NotConnectedError(f"cannot connect to the broker: {failure}")
+
+    def close(self) -> None:
+        """Close the connections. Calls that wait fail."""
+        with self._opening:
+            self._is_closed = True
+            self._close()
+
+    def _close(self) -> None:
+        sockets, self._sockets = self._sockets, None
+        for socket in sockets or ():
+            if socket.is_alive():
+                socket.close()
+        with self._lock:
+            calls, self._calls = self._calls, {}
+        for call in calls.values():
+            call.deliver(NotConnectedError("the client is closed"))
+
+    def no_answer(self, timeout: float) -> DasfError:
+        """Say why a call got no answer."""
+        text = f"no answer from topic {self.topic} within {timeout:g} s"
+        for socket in self._sockets or ():
+            if socket.failure is not None:
+                return NotConnectedError(f"{text}: {socket.failure}")
+        return NoAnswerError(f"{text}; is a module listening there?")
+
+    def register(
+        self,
+        message_type: str,
+        payload: bytes,
+        timeout: float,
+        deliver: Callable[[_Event], None],
+        wants_report: Callable[[], bool],
+    ) -> _Call:
+        """Make a call of what is asked, to be written and, whatever happens, to be ended."""
+        context = str(next(self._contexts))
+        properties = {
+            "messageType": message_type,
+            "requestContext": context,
+            "response_topic": self._response_topic,
+            "x_dasf_timeout_ms": int(timeout * 1000),
+        }
+        text = _to_base64(payload)
+        # What fits one frame is not cut: no peer expects a single fragment.
+        width = _FRAME_LIMIT if len(payload) > _FRAME_LIMIT else max(len(text), 1)
+        pieces = [text[at : at + width] for at in range(0, max(len(text), 1), width)]
+        frames: list[dict[str, Any]] = []
+        for index, piece in enumerate(pieces):
+            place = {"fragment": index, "num_fragments": len(pieces)}
+            position = place if len(pieces) > 1 else {}
+            frame = {"payload": piece, "context": context}
+            frames.append({**frame, "properties": {**properties, **position}})
+        call = _Call(context, deliver, wants_report, frames)
+        with self._lock:
+            self._calls[context] = call
+        return call
+
+    def end(self, call: _Call) -> None:
+        """Forget a call."""
+        with self._lock:
+            self._calls.pop(call.context, None)
+
+    def write(self, call: _Call) -> None:
+        """Send a call's frames, or leave them to the next connection."""
+        sockets = self._sockets
+        if sockets is None:
+            return
+        producer = sockets[1]
+        with self._writing:
+            if call.written_to == producer.number:
+                return
+            with self._lock:
+                frames = list(call.frames)
+            for frame in frames:
+                if call.written_to:
+                    # It may have reached the broker before: nobody should run it twice.
+                    frame["properties"]["x_dasf_repeated"] = "1"
+                if not producer.send(frame):
+                    break
+            else:
+                call.written_to = producer.number
+
+    def _resend(self) -> None:
+        """Send what may not have reached the broker before the connection was lost."""
+        with self._lock:
+            calls = [it for it in self._calls.values() if it.frames]
+        # Brokers read in order, so that a message that breaks the connection is the oldest.
+        for call in [it for it in calls if it.written_to][:1]:
+            call.losses += 1
+            if call.losses >= _MAX_LOSSES:
+                text = f"the connection was lost each of the {call.losses} times it was sent"
+                self._finish(call.context, NotConnectedError(text))
+                calls.remove(call)
+        for call in calls:
+            self.write(call)
+
+    def _finish(self, context: str, event: _Event) -> None:
+        with self._lock:
+            call = self._calls.pop(context, None)
+        if call is not None:
+            call.deliver(event)
+
+    def _on_receipt(self, frame: dict[str, Any]) -> None:
+        context = str(frame.get("context"))
+        result = frame.get("result")
+        if result == "ok":
+            with self._lock:
+                call = self._calls.get(context)
+                if call is not None and call.frames:
+                    call.frames.pop(0)
+        else:
+            reason = frame.get("errorMsg")
+            text = f"{reason} ({result})" if reason else str(result)
+            self._finish(context, RefusedError(text))
+
+    def _on_delivery(self, frame: dict[str, Any]) -> None:
+        sockets = self._sockets
+        if sockets is not None:
+            sockets[0].send({"messageId": frame.get("messageId")})
+        properties = frame.get("properties")
+        if not isinstance(properties, dict):
+            return
+        context = str(properties.get("requestContext"))
+        with self._lock:
+            call = self._calls.get(context)
+        if call is None:
+            # The call is over, or was answered before: brokers may deliver twice.
+            return
+        payload = str(frame.get("payload") or "")
+        message_type = properties.get("messageType")
+        try:
+            if message_type == "progress":
+                if call.wants_report():
+                    call.deliver(Progress.model_validate_json(_text(payload)))
+            elif message_type in ("response", "pong"):
+                whole = _put_together(call, properties, payload)
+                if whole is not None:
+                    self._finish(context, _answer(whole, properties))
+        except DasfError as error:
+            self._finish(context, error)
+        except ValueError as error:
+            if message_type == "progress":
+                _log.warning("a report of progress cannot be read: %s", error)
+            else:
+                self._finish(
+                    context, ResultError(f"the answer cannot be read: {error}")
+                )
+
+
+def _text(payload: str) -> str:
+    """Decode a payload: as UTF-8, or as Latin-1 where it is not UTF-8."""
+    data = base64.b64decode(payload, validate=True)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _put_together(call: _Call, properties: dict[str, Any], payload: str) -> str | None:
+    """Add a fragment, and return the whole base64 when it was the last one missing."""
+    index, count = properties.get("fragment"), properties.get("num_fragments")
+    if index is None and count is None:
+        return payload
+    index, count = int(str(index)), int(str(count))
+    if not 0 <= index < count:
+        raise ValueError(f"there is no fragment {index} of {count}")
+    call.pieces.setdefault(index, payload)
+    if sum(map(len, call.pieces.values())) > _ANSWER_LIMIT:
+        raise TooLargeError(f"the answer has more than {_ANSWER_LIMIT} bytes of base64")
+    if len(call.pieces) < count:
+        return None
+    return "".join(call.pieces[number] for number in range(count))
+
+
+def _answer(payload: str, properties: dict[str, Any]) -> _Event:
+    text = _text(payload)
+    if properties.get("status") != "error":
+        return _Answer(text, properties)
+    info = properties.get("x_dasf_error")
+    with contextlib.suppress(ValueError):
+        info = json.loads(info) if isinstance(info, str) else info
+    if not isinstance(info, dict):
+        info = {}
+    return ModuleError(text, info.get("code"), info.get("details"))
+
+
+class _Caller:
+    """What clients have in common, whether they block or not."""
+
+    # The topic where the module listens if it is not told otherwise.
+    _topic: ClassVar[str]
+
+    def __init__(
+        self,
+        address: str | Pulsar,
+        *,
+        topic: str | None = None,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = 60.0,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> None:
+        """Settle what to connect to; the first call connects, and so does ``with``.
+
+        Parameters
+        ----------
+        address : str or Pulsar
+            The base URL of a DASF broker, such as ``ws://localhost:8080/ws``, or a Pulsar.
+        topic : str, optional
+            Where the module listens; its own topic if it is left out.
+        token : str, optional
+            What the broker asks for at the door.
+        headers : dict, optional
+            Headers to send when connecting.
+        timeout : float, default: 60.0
+            How many seconds a call waits for its answer.
+        on_progress : callable, optional
+            What is called with each report of progress.
+        """
+        topic = self._topic if topic is None else topic
+        self._connection = _Connection(address, topic, token, headers)
+        self._timeout = timeout
+        self._on_progress = on_progress
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> Self:
+        """Make a client that shares the connection, and whose calls differ in this.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            How many seconds a call waits for its answer.
+        on_progress : callable, optional
+            What is called with each report of progress.
+        """
+        other = copy.copy(self)
+        if timeout is not None:
+            other._timeout = timeout
+        if on_progress is not None:
+            other._on_progress = on_progress
+        return other
+
+    def _report(self, event: _Event) -> _Answer | None:
+        """Return an answer, raise a failure, and show a report of progress."""
+        if isinstance(event, Exception):
+            raise event
+        if isinstance(event, _Answer):
+            return event
+        if self._on_progress is not None:
+            self._on_progress(event)
+        return None
+
+    def _check_size(self, request: bytes, api_info: dict[str, Any]) -> None:
+        speaks = (api_info.get("x_dasf") or {}).get("speaks") or []
+        if "request_fragments" not in speaks:
+            raise TooLargeError(
+                f"the request has {len(request)} bytes, and this module takes"
+                f" {_FRAME_LIMIT} bytes at most"
+            )
+
+    def _keep_api_info(self, answer: _Answer) -> dict[str, Any]:
+        try:
+            api_info = json.loads(answer.properties["api_info"])
+            self._connection.api_info = dict(api_info)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ResultError(
+                f"the module does not describe itself: {error}"
+            ) from error
+        return self._connection.api_info
+
+
+def _request(
+    function: _Function[_T],
+    arguments: dict[str, Any],
+    instance: dict[str, Any] | None,
+) -> bytes:
+    request = {"func_name": function.name, **function.to_json(arguments)}
+    if instance is not None:
+        request = {**instance, "function": request}
+    return json.dumps(request, allow_nan=False).encode()
+
+
+def _instance(constructor: _Arguments, given: dict[str, Any]) -> dict[str, Any]:
+    return {"class_name": constructor.name, **constructor.to_json(given)}
+
+
+class _BlockingClient(_Caller):
+    """Calls that wait for their results."""
+
+    def __enter__(self) -> Self:
+        self._connection.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, which clients made by :meth:`with_options` share."""
+        self._connection.close()
+
+    def ping(self) -> None:
+        """Ask whether the module listens."""
+        self._exchange("ping", b"", time.monotonic() + self._timeout)
+
+    def api_info(self) -> dict[str, Any]:
+        """Ask the module for its description of itself."""
+        return self._api_info(time.monotonic() + self._timeout)
+
+    def _api_info(self, deadline: float) -> dict[str, Any]:
+        return self._keep_api_info(self._exchange("api_info", b"", deadline))
+
+    def _call(
+        self,
+        function: _Function[_T],
+        arguments: dict[str, Any],
+        instance: dict[str, Any] | None = None,
+    ) -> _T:
+        deadline = time.monotonic() + self._timeout
+        request = _request(function, arguments, instance)
+        if len(request) > _FRAME_LIMIT:
+            api_info = self._connection.api_info
+            self._check_size(request, api_info or self._api_info(deadline))
+        return function.read(self._exchange("request", request, deadline))
+
+    def _exchange(self, message_type: str, payload: bytes, deadline: float) -> _Answer:
+        connection = self._connection
+        connection.open()
+        events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        is_shown = self._on_progress is not None
+        call = connection.register(
+            message_type,
+            payload,
+            max(deadline - time.monotonic(), 0.0),
+            events.put,
+            lambda: is_shown and events.qsize() < _REPORT_LIMIT,
+        )
+        try:
+            connection.write(call)
+            while True:
+                left = max(deadline - time.monotonic(), 0.0)
+                answer = self._report(events.get(timeout=left))
+                if answer is not None:
+                    return answer
+        except queue.Empty:
+            raise connection.no_answer(self._timeout) from None
+        finally:
+            connection.end(call)
+
+
+class _AsyncClient(_Caller):
+    """Calls that are awaited."""
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._connection.open)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection, which clients made by :meth:`with_options` share."""
+        await asyncio.to_thread(self._connection.close)
+
+    async def ping(self) -> None:
+        """Ask whether the module listens."""
+        await self._exchange("ping", b"", time.monotonic() + self._timeout)
+
+    async def api_info(self) -> dict[str, Any]:
+        """Ask the module for its description of itself."""
+        return await self._api_info(time.monotonic() + self._timeout)
+
+    async def _api_info(self, deadline: float) -> dict[str, Any]:
+        return self._keep_api_info(await self._exchange("api_info", b"", deadline))
+
+    async def _call(
+        self,
+        function: _Function[_T],
+        arguments: dict[str, Any],
+        instance: dict[str, Any] | None = None,
+    ) -> _T:
+        deadline = time.monotonic() + self._timeout
+        request = _request(function, arguments, instance)
+        if len(request) > _FRAME_LIMIT:
+            api_info = self._connection.api_info
+            self._check_size(request, api_info or await self._api_info(deadline))
+        return function.read(await self._exchange("request", request, deadline))
+
+    async def _exchange(
+        self, message_type: str, payload: bytes, deadline: float
+    ) -> _Answer:
+        connection = self._connection
+        await asyncio.to_thread(connection.open)
+        events: asyncio.Queue[_Event] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        is_shown = self._on_progress is not None
+
+        def deliver(event: _Event) -> None:
+            # The loop may be closed by now, and nobody waits.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(events.put_nowait, event)
+
+        call = connection.register(
+            message_type,
+            payload,
+            max(deadline - time.monotonic(), 0.0),
+            deliver,
+            lambda: is_shown and events.qsize() < _REPORT_LIMIT,
+        )
+        try:
+            await asyncio.to_thread(connection.write, call)
+            while True:
+                left = max(deadline - time.monotonic(), 0.0)
+                event = await asyncio.wait_for(events.get(), left)
+                answer = self._report(event)
+                if answer is not None:
+                    return answer
+        except asyncio.TimeoutError:
+            raise connection.no_answer(self._timeout) from None
+        finally:
+            connection.end(call)
+
+
+class _BlockingObject:
+    """A class of the module with the arguments of its constructor."""
+
+    def __init__(
+        self, client: _BlockingClient, constructor: _Arguments, given: dict[str, Any]
+    ) -> None:
+        self._client = client
+        self._instance = _instance(constructor, given)
+
+    def _call(self, method: _Function[_T], given: dict[str, Any]) -> _T:
+        return self._client._call(method, given, self._instance)
+
+
+class _AsyncObject:
+    """A class of the module with the arguments of its constructor."""
+
+    def __init__(
+        self, client: _AsyncClient, constructor: _Arguments, given: dict[str, Any]
+    ) -> None:
+        self._client = client
+        self._instance = _instance(constructor, given)
+
+    async def _call(self, method: _Function[_T], given: dict[str, Any]) -> _T:
+        return await self._client._call(method, given, self._instance)

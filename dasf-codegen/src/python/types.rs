@@ -1,0 +1,664 @@
+//! Types: what they are called in Python, and the models that stand for those with a name.
+
+use heck::ToUpperCamelCase;
+use serde_json::{Number, Value};
+
+use super::layout::{Expression, docstring, fits, indented, literal, string};
+use super::{Block, File, IN_ANNOTATIONS, Import, code, member};
+use crate::description::{
+    Constraints, Declaration, Definition, Field, Format, Openness, Presence, Schema, Type, TypeId,
+    Variant,
+};
+use crate::names::{Names, identifier};
+
+/// The attributes of every model, which a field would hide.
+const IN_MODELS: [&str; 31] = [
+    "construct",
+    "copy",
+    "dict",
+    "from_orm",
+    "json",
+    "model_computed_fields",
+    "model_config",
+    "model_construct",
+    "model_copy",
+    "model_dump",
+    "model_dump_json",
+    "model_extra",
+    "model_fields",
+    "model_fields_set",
+    "model_json_schema",
+    "model_parametrized_name",
+    "model_post_init",
+    "model_rebuild",
+    "model_validate",
+    "model_validate_json",
+    "model_validate_strings",
+    "parse_file",
+    "parse_obj",
+    "parse_raw",
+    "schema",
+    "schema_json",
+    "update_forward_refs",
+    "validate",
+    "self",
+    "register",
+    "mro",
+];
+
+/// What a type is called.
+#[derive(Debug)]
+pub(super) struct Named {
+    name: String,
+    /// What the fields of an object are called, in their order.
+    fields: Vec<String>,
+}
+
+/// Whether an annotation says which values of a type are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// It does: what arguments and results are checked against.
+    Full,
+    /// It does not: what a person reads.
+    Plain,
+}
+
+impl File<'_> {
+    /// The name of a class or of another type, which nothing in the file has yet.
+    pub(super) fn claim_type(&mut self, name: &str) -> String {
+        let is_usual = name.starts_with(|first: char| first.is_ascii_uppercase())
+            && name.chars().all(|it| it.is_ascii_alphanumeric());
+        let name = match is_usual {
+            true => name.to_owned(),
+            false => identifier(&name.to_upper_camel_case(), "X"),
+        };
+        self.names.claim(&name)
+    }
+
+    /// Writes the types that have a name.
+    pub(super) fn write_types(&mut self) {
+        for declaration in &self.description.types {
+            let name = self.claim_type(&declaration.name);
+            let fields = match &declaration.definition {
+                Definition::Object { fields, .. } => field_names(fields),
+                Definition::Alias(_) => Vec::new(),
+            };
+            self.types.push(Named { name, fields });
+        }
+        for id in self.order() {
+            let declaration = self.description.declaration(id);
+            match &declaration.definition {
+                Definition::Object { fields, rest } => {
+                    self.write_model(id, declaration, fields, rest.as_deref());
+                }
+                Definition::Alias(schema) => {
+                    let name = self.types[id.0].name.clone();
+                    self.write_alias(&name, &declaration.documentation, schema);
+                }
+            }
+            self.is_written[id.0] = true;
+        }
+    }
+
+    /// The types, each behind those that it is made of, as far as there is such an order.
+    fn order(&self) -> Vec<TypeId> {
+        let types = &self.description.types;
+        let parts = |id: TypeId| {
+            let mut parts = Vec::new();
+            match types.get(id.0).map(|it| &it.definition) {
+                Some(Definition::Object { fields, rest }) => {
+                    let fields = fields.iter().map(|field| &field.schema);
+                    fields
+                        .chain(rest.as_deref())
+                        .for_each(|schema| collect_names(schema, &mut parts));
+                }
+                Some(Definition::Alias(schema)) => collect_names(schema, &mut parts),
+                None => {}
+            }
+            parts
+        };
+        let mut is_met = vec![false; types.len()];
+        let mut order = Vec::new();
+        for start in (0..types.len()).map(TypeId) {
+            if std::mem::replace(&mut is_met[start.0], true) {
+                continue;
+            }
+            // By hand, because a chain of types may be longer than the stack is deep.
+            let mut path = vec![(start, parts(start).into_iter())];
+            while let Some((id, rest)) = path.last_mut() {
+                match rest.next() {
+                    Some(part) if std::mem::replace(&mut is_met[part.0], true) => {}
+                    Some(part) => path.push((part, parts(part).into_iter())),
+                    None => {
+                        order.push(*id);
+                        path.pop();
+                    }
+                }
+            }
+        }
+        order
+    }
+
+    fn write_model(
+        &mut self,
+        id: TypeId,
+        declaration: &Declaration,
+        fields: &[Field],
+        rest: Option<&Schema>,
+    ) {
+        let Named {
+            name,
+            fields: names,
+        } = &self.types[id.0];
+        let (name, names) = (name.clone(), names.clone());
+        let mut body = String::new();
+        if let Some(rest) = rest {
+            body.push_str("model_config = ConfigDict(extra=\"allow\")\n");
+            let known = "__pydantic_extra__";
+            let ty = Expression::index("dict", vec![Expression::text("str"), self.ty(rest)]);
+            let ty = self.short(ty, &format!("{name} rest"), |ty| {
+                fits(&format!("{known}: {ty} = Field("), 4, 0)
+            });
+            if ty != "dict[str, Any]" {
+                let line = Expression::text(format!("{known}: {ty} = Field(init=False)"));
+                body.push_str(&line.lines(4, 0));
+                body.push('\n');
+            }
+        }
+        for (field, attribute) in fields.iter().zip(&names) {
+            body.push_str(&self.field(&name, attribute, field));
+        }
+        let mut sections = Vec::new();
+        let described = fields.iter().zip(names).map(|(field, name)| {
+            let parts = self.explain(&field.schema);
+            (format!("{name} : {}", self.say_type(field)), parts)
+        });
+        let described: Vec<_> = described.collect();
+        if described.iter().any(|(_, parts)| !parts.is_empty()) {
+            sections.push(section("Attributes", described));
+        }
+        let summary = match declaration.documentation.trim() {
+            "" => format!("The type {}.", code(&declaration.name)),
+            documentation => documentation.to_owned(),
+        };
+        sections.insert(0, summary);
+        let mut class = format!("class {name}(_Model):\n");
+        class.push_str(&docstring(&sections.join("\n\n"), 4));
+        if !body.is_empty() {
+            class.push('\n');
+            class.push_str(&indented(&body, 4));
+        }
+        self.blocks.push(Block::Class(class));
+    }
+
+    /// The line of one field.
+    fn field(&mut self, model: &str, attribute: &str, field: &Field) -> String {
+        let mut ty = self.ty(&field.schema);
+        if field.presence == Presence::Optional && !is_nullable(&field.schema.ty) {
+            ty = union(vec![ty, Expression::text("None")]);
+        }
+        let default = match &field.presence {
+            Presence::Required => None,
+            Presence::Optional => Some((Value::Null, true)),
+            Presence::Default(value) => Some((value.clone(), is_of(value, &field.schema.ty))),
+        };
+        let mut arguments = Vec::new();
+        let renamed = attribute != field.name;
+        let mut simple = None;
+        match default {
+            Some((value, true)) if !renamed => simple = Some(literal(&value)),
+            Some((value, is_valid)) => {
+                arguments.push(literal(&value).after("default="));
+                if !is_valid {
+                    arguments.push(Expression::text("validate_default=True"));
+                }
+            }
+            None => {}
+        }
+        if renamed {
+            // In contrast to `alias`, these leave the attribute's name to whoever makes the model.
+            for kind in ["validation_alias", "serialization_alias"] {
+                let alias = format!("{kind}={}", string(&field.name));
+                arguments.push(Expression::Text(alias));
+            }
+        }
+        let value = match simple {
+            Some(value) => Some(value),
+            None if arguments.is_empty() => None,
+            None => Some(Expression::call("Field", arguments)),
+        };
+        let head = |ty: &str| format!("{attribute}: {ty}");
+        let ty = self.short(ty, &format!("{model} {attribute}"), |ty| {
+            fits(&head(ty), 4, if value.is_some() { 9 } else { 0 })
+        });
+        let comment = reason(&field.schema.ty).map(|reason| format!("# Any, because {reason}.\n"));
+        let line = match value {
+            Some(value) => value.after(&format!("{} = ", head(&ty))).lines(4, 0),
+            None => head(&ty),
+        };
+        // The lines of a value that is broken are indented for the class already.
+        let line = line.replace("\n    ", "\n");
+        format!("{}{line}\n", comment.unwrap_or_default())
+    }
+
+    /// Writes another name for a type.
+    fn write_alias(&mut self, name: &str, documentation: &str, schema: &Schema) {
+        let mut text = String::new();
+        for line in documentation.trim().lines() {
+            text.push_str(format!("# {}", line.replace(char::is_control, " ")).trim_end());
+            text.push('\n');
+        }
+        if let Some(reason) = reason(&schema.ty) {
+            text.push_str(&format!("# Any, because {reason}.\n"));
+        }
+        let ty = self.ty(schema);
+        let mut parts = Vec::new();
+        collect_names(schema, &mut parts);
+        let is_ready = parts.iter().all(|part| self.is_written[part.0]);
+        text.push_str(&self.alias(name, &ty, is_ready));
+        self.blocks.push(Block::Statement(text));
+    }
+
+    /// The statement that gives a type a name; one that is not made of types above is quoted.
+    fn alias(&mut self, name: &str, ty: &Expression, is_ready: bool) -> String {
+        let mut line = if is_ready {
+            ty.clone()
+                .after(&format!("{name}: TypeAlias = "))
+                .lines(0, 0)
+        } else {
+            self.imports.insert(Import::Extension("TypeAliasType"));
+            let parts = [string(name), string(&ty.flat())];
+            let call = Expression::call("TypeAliasType", parts.map(Expression::Text).into());
+            call.after(&format!("{name} = ")).lines(0, 0)
+        };
+        line.push('\n');
+        line
+    }
+
+    /// A type that is short enough: under a name of its own if need be.
+    pub(super) fn short(
+        &mut self,
+        ty: Expression,
+        name: &str,
+        is_short: impl Fn(&str) -> bool,
+    ) -> String {
+        let flat = ty.flat();
+        if is_short(&flat) || matches!(ty, Expression::Text(_)) {
+            return flat;
+        }
+        let name = self.claim_type(name);
+        // A model that is not above may be part of it.
+        let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        let words: Vec<&str> = flat.split(|it| !is_part(it)).collect();
+        let mut types = self.types.iter().zip(&self.is_written);
+        let is_ready = types.all(|(ty, &is_written)| is_written || !words.contains(&&*ty.name));
+        let text = self.alias(&name, &ty, is_ready);
+        self.blocks.push(Block::Statement(text));
+        name
+    }
+
+    /// The type with what is accepted of it.
+    pub(super) fn ty(&mut self, schema: &Schema) -> Expression {
+        self.annotation(schema, Detail::Full)
+    }
+
+    /// The type of a schema.
+    pub(super) fn annotation(&mut self, schema: &Schema, detail: Detail) -> Expression {
+        let ty = match &schema.ty {
+            Type::Null => Expression::text("None"),
+            Type::Boolean => Expression::text("bool"),
+            Type::Integer(_) => Expression::text("int"),
+            Type::Number => Expression::text("float"),
+            Type::Text(format) => Expression::text(self.text(format, detail)),
+            Type::Literal(values) => {
+                Expression::index("Literal", values.iter().map(literal).collect())
+            }
+            Type::Nullable(inner) => {
+                let inner = self.annotation(inner, detail);
+                union(vec![inner, Expression::text("None")])
+            }
+            Type::List(item) => Expression::index("list", vec![self.annotation(item, detail)]),
+            Type::Set(item) => {
+                let collection = if is_hashable(&item.ty) { "set" } else { "list" };
+                Expression::index(collection, vec![self.annotation(item, detail)])
+            }
+            Type::Tuple(items) if items.is_empty() => Expression::text("tuple[()]"),
+            Type::Tuple(items) => {
+                let items = items.iter().map(|item| self.annotation(item, detail));
+                Expression::index("tuple", items.collect())
+            }
+            Type::Map(value) => {
+                let value = self.annotation(value, detail);
+                Expression::index("dict", vec![Expression::text("str"), value])
+            }
+            Type::Named(id) => {
+                let name = self.types.get(id.0).map(|named| named.name.clone());
+                Expression::Text(name.unwrap_or_else(|| "Any".to_owned()))
+            }
+            Type::Union(variants) => self.union(variants, detail),
+            Type::Any(_) => Expression::text("Any"),
+        };
+        if detail == Detail::Plain {
+            return ty;
+        }
+        let checks = checks(schema);
+        if checks.is_empty() {
+            return ty;
+        }
+        let mut items = vec![ty];
+        items.extend(checks);
+        Expression::index("Annotated", items)
+    }
+
+    fn text(&mut self, format: &Format, detail: Detail) -> &'static str {
+        let (import, name) = match format {
+            Format::Plain | Format::Other(_) => return "str",
+            Format::Base64 | Format::NetCdf(_) if detail == Detail::Full => return "_Base64",
+            Format::Base64 | Format::NetCdf(_) => return "bytes",
+            Format::DateTime => ("datetime", "datetime.datetime"),
+            Format::Date => ("datetime", "datetime.date"),
+            Format::Time => ("datetime", "datetime.time"),
+            Format::Duration => ("datetime", "datetime.timedelta"),
+            Format::Uuid => ("uuid", "uuid.UUID"),
+        };
+        self.imports.insert(Import::Module(import));
+        name
+    }
+
+    fn union(&mut self, variants: &[Variant], detail: Detail) -> Expression {
+        let mut items = Vec::new();
+        for variant in variants {
+            items.push(self.annotation(&variant.schema, detail));
+        }
+        let union = union(items);
+        match self.discriminator(variants) {
+            Some(name) if detail == Detail::Full => {
+                let field = Expression::Text(format!("Field(discriminator={})", string(&name)));
+                Expression::index("Annotated", vec![union, field])
+            }
+            _ => union,
+        }
+    }
+
+    /// The attribute that tells the models of a union apart, where there is one.
+    fn discriminator(&self, variants: &[Variant]) -> Option<String> {
+        let mut models = Vec::new();
+        for variant in variants {
+            let Type::Named(id) = variant.schema.ty else {
+                return None;
+            };
+            let declaration = self.description.types.get(id.0)?;
+            let Definition::Object { fields, .. } = &declaration.definition else {
+                return None;
+            };
+            models.push((fields, &self.types.get(id.0)?.fields));
+        }
+        let (first, names) = models.first()?;
+        let tags = first.iter().zip(names.iter()).find(|(field, name)| {
+            let mut seen: Vec<&Value> = Vec::new();
+            models.iter().all(|(fields, names)| {
+                let same = fields.iter().zip(names.iter());
+                let mut same = same.filter(|(it, other)| it.name == field.name && other == name);
+                let Some((Type::Literal(values), true)) =
+                    same.next().map(|(it, _)| (&it.schema.ty, it.is_required()))
+                else {
+                    return false;
+                };
+                let is_new = |value: &&Value| value.is_string() && !seen.contains(value);
+                let all_new = values.iter().all(|value| is_new(&value));
+                seen.extend(values);
+                all_new
+            })
+        });
+        tags.map(|(_, name)| name.clone())
+    }
+
+    /// The type of a field, as documentation says it.
+    pub(super) fn say_type(&mut self, field: &Field) -> String {
+        let ty = self.annotation(&field.schema, Detail::Plain).flat();
+        match &field.presence {
+            Presence::Required => ty,
+            Presence::Optional => format!("{ty}, optional"),
+            Presence::Default(value) => {
+                let default = literal(value).flat();
+                if default.chars().count() > 60 {
+                    format!("{ty}, optional")
+                } else {
+                    format!("{ty}, default: {default}")
+                }
+            }
+        }
+    }
+
+    /// What a schema says of a value: lines of text.
+    pub(super) fn explain(&self, schema: &Schema) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        let documentation = schema.documentation.trim();
+        lines.extend(documentation.lines().map(str::to_owned));
+        let mut phrases = Vec::new();
+        say_constraints(schema, &mut phrases);
+        if !phrases.is_empty() {
+            let mut phrases = phrases.join(", ");
+            if let Some(first) = phrases.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            lines.push(format!("{phrases}."));
+        }
+        match inner(&schema.ty) {
+            Type::Any(Openness::Inexpressible(reason)) => {
+                lines.push(format!("Any JSON value, because {reason}."));
+            }
+            Type::Text(Format::NetCdf(_)) => {
+                lines.push("A NetCDF file, which xarray opens from ``io.BytesIO``.".to_owned());
+            }
+            Type::Set(item) if !is_hashable(&item.ty) => {
+                lines.push("No value twice.".to_owned());
+            }
+            _ => {}
+        }
+        lines
+    }
+}
+
+/// A section of a docstring, as numpy has them.
+pub(super) fn section(title: &str, entries: Vec<(String, Vec<String>)>) -> String {
+    let mut lines = vec![title.to_owned(), "-".repeat(title.len())];
+    for (head, parts) in entries {
+        lines.push(head);
+        lines.extend(parts.into_iter().map(|line| format!("    {line}")));
+    }
+    lines.join("\n")
+}
+
+/// What the fields of an object are called.
+fn field_names(fields: &[Field]) -> Vec<String> {
+    let mut names = Names::default();
+    let is_reserved = |name: &str| IN_MODELS.contains(&name) || IN_ANNOTATIONS.contains(&name);
+    let field = |field: &Field| names.claim(&member(&field.name, is_reserved));
+    fields.iter().map(field).collect()
+}
+
+/// The types with a name that a schema consists of.
+fn collect_names(schema: &Schema, names: &mut Vec<TypeId>) {
+    match &schema.ty {
+        Type::Named(id) => names.push(*id),
+        Type::Nullable(inner) | Type::List(inner) | Type::Set(inner) | Type::Map(inner) => {
+            collect_names(inner, names);
+        }
+        Type::Tuple(items) => items.iter().for_each(|item| collect_names(item, names)),
+        Type::Union(variants) => {
+            let variants = variants.iter();
+            variants.for_each(|variant| collect_names(&variant.schema, names));
+        }
+        Type::Null
+        | Type::Boolean
+        | Type::Integer(_)
+        | Type::Number
+        | Type::Text(_)
+        | Type::Literal(_)
+        | Type::Any(_) => {}
+    }
+}
+
+/// Any of some types, none of them twice.
+fn union(items: Vec<Expression>) -> Expression {
+    let mut found: Vec<Expression> = Vec::new();
+    let mut add = |item: Expression| {
+        if !found.contains(&item) {
+            found.push(item);
+        }
+    };
+    for item in items {
+        match item {
+            Expression::Union { before, items } if before.is_empty() => {
+                items.into_iter().for_each(&mut add);
+            }
+            item => add(item),
+        }
+    }
+    let any = Expression::text("Any");
+    if found.contains(&any) {
+        return any;
+    }
+    match found.len() {
+        1 => found.remove(0),
+        _ => Expression::Union {
+            before: String::new(),
+            items: found,
+        },
+    }
+}
+
+/// What is inside of a nullable type.
+fn inner(ty: &Type) -> &Type {
+    match ty {
+        Type::Nullable(schema) => &schema.ty,
+        ty => ty,
+    }
+}
+
+/// Why a type is any value, where it is so for want of words.
+fn reason(ty: &Type) -> Option<String> {
+    match inner(ty) {
+        Type::Any(Openness::Inexpressible(reason)) => Some(reason.replace(char::is_control, " ")),
+        _ => None,
+    }
+}
+
+fn is_nullable(ty: &Type) -> bool {
+    matches!(ty, Type::Null | Type::Nullable(_) | Type::Any(_))
+}
+
+/// Whether Python's sets can hold values of the type.
+fn is_hashable(ty: &Type) -> bool {
+    match ty {
+        Type::Boolean | Type::Integer(_) | Type::Number | Type::Text(_) | Type::Literal(_) => true,
+        Type::Tuple(items) => items.iter().all(|item| is_hashable(&item.ty)),
+        Type::Nullable(inner) => is_hashable(&inner.ty),
+        _ => false,
+    }
+}
+
+/// Whether a value is, as it is written in Python, one of the type.
+fn is_of(value: &Value, ty: &Type) -> bool {
+    match (value, ty) {
+        (Value::Null, Type::Null | Type::Nullable(_))
+        | (Value::Bool(_), Type::Boolean)
+        | (Value::Number(_), Type::Number)
+        | (Value::String(_), Type::Text(Format::Plain | Format::Other(_)))
+        | (_, Type::Any(_)) => true,
+        (Value::Number(number), Type::Integer(_)) => number.is_i64() || number.is_u64(),
+        (value, Type::Literal(values)) => values.contains(value),
+        (value, Type::Nullable(inner)) => is_of(value, &inner.ty),
+        (Value::Array(items), Type::List(item)) => items.iter().all(|it| is_of(it, &item.ty)),
+        (Value::Object(fields), Type::Map(item)) => fields.values().all(|it| is_of(it, &item.ty)),
+        _ => false,
+    }
+}
+
+/// What is checked of a value besides its type.
+fn checks(schema: &Schema) -> Vec<Expression> {
+    let Constraints {
+        minimum,
+        maximum,
+        exclusive_minimum,
+        exclusive_maximum,
+        multiple_of,
+        min_length,
+        max_length,
+        pattern,
+        min_items,
+        max_items,
+    } = &schema.constraints;
+    let mut arguments: Vec<String> = Vec::new();
+    let mut checks = Vec::new();
+    let mut lengths = |least: &Option<u64>, most: &Option<u64>| {
+        arguments.extend(least.map(|least| format!("min_length={least}")));
+        arguments.extend(most.map(|most| format!("max_length={most}")));
+    };
+    match &schema.ty {
+        Type::List(_) | Type::Set(_) | Type::Map(_) => lengths(min_items, max_items),
+        Type::Text(Format::Plain | Format::Other(_)) => {
+            lengths(min_length, max_length);
+            if let Some(pattern) = pattern {
+                checks.push(Expression::Text(format!("_matches({})", string(pattern))));
+            }
+        }
+        Type::Integer(_) | Type::Number => {
+            let is_integer = matches!(schema.ty, Type::Integer(_));
+            for (name, number) in [
+                ("ge", minimum),
+                ("gt", exclusive_minimum),
+                ("le", maximum),
+                ("lt", exclusive_maximum),
+                ("multiple_of", multiple_of),
+            ] {
+                let bound = number.as_ref();
+                let bound = bound.and_then(|number| bound_of(name, number, is_integer));
+                arguments.extend(bound);
+            }
+        }
+        _ => {}
+    }
+    if !arguments.is_empty() {
+        let arguments = arguments.into_iter().map(Expression::Text).collect();
+        checks.insert(0, Expression::call("Field", arguments));
+    }
+    checks
+}
+
+/// The argument of `Field` for a bound, which for an integer is an integer.
+fn bound_of(name: &str, number: &Number, is_integer: bool) -> Option<String> {
+    let text = if number.is_f64() {
+        let value = number.as_f64()?;
+        let whole = match name {
+            "ge" | "lt" => value.ceil(),
+            "gt" | "le" => value.floor(),
+            // Integers are a multiple of 0.5 anyhow; of what else cannot be said.
+            _ if value.fract() == 0.0 => value,
+            _ if is_integer => return None,
+            _ => value,
+        };
+        if name == "multiple_of" && value <= 0.0 {
+            return None;
+        }
+        if is_integer {
+            format!("{whole:.0}")
+        } else {
+            number.to_string()
+        }
+    } else if name == "multiple_of" && number.as_u64().unwrap_or(0) == 0 {
+        return None;
+    } else {
+        number.to_string()
+    };
+    Some(format!("{name}={text}"))
+}
+
+/// The constraints of a schema and of what is inside of a nullable one, in words.
+fn say_constraints(schema: &Schema, phrases: &mut Vec<String>) {
+    phrases.extend(schema.constraints.phrases());
+    if let Type::Nullable(inner) = &schema.ty {
+        say_constraints(inner, phrases);
+    }
+}
