@@ -188,12 +188,12 @@ pub(super) fn literal(value: &Value) -> Expression {
 }
 
 /// A number, of which Python must not make an infinity.
-fn number(text: &str) -> String {
+pub(super) fn number(text: &str) -> String {
     let is_integer = text
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'-');
     match text.parse::<f64>() {
-        Ok(value) if is_integer || value.is_finite() => text.to_owned(),
+        Ok(value) if is_integer || value.is_finite() => text.replace('+', ""),
         _ => format!("float({})", string(text)),
     }
 }
@@ -217,11 +217,9 @@ pub(super) fn docstring(text: &str, indent: usize) -> String {
     if text.starts_with('"') {
         text.insert(0, '\\');
     }
-    if text.ends_with('"') && !text.ends_with("\\\"") {
-        text.insert(text.len() - 1, '\\');
-    }
     if !text.contains('\n') {
-        return format!("{:indent$}\"\"\"{text}\"\"\"\n", "");
+        let space = if text.ends_with('"') { " " } else { "" };
+        return format!("{:indent$}\"\"\"{text}{space}\"\"\"\n", "");
     }
     let quoted = format!("\"\"\"{text}\n\"\"\"");
     indented(&quoted, indent)

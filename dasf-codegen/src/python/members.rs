@@ -93,7 +93,10 @@ impl File<'_> {
             checked,
             self.table(&function.arguments),
         ];
-        let head = format!("{constant}: _Function[{result}] = ");
+        let mut head = format!("{constant}: _Function[{result}] = ");
+        if !fits(&head, 0, "_Function(".len()) {
+            head = format!("{constant}: _Function[\n    {result}\n] = ");
+        }
         let table = Expression::call("_Function", items).after(&head);
         self.blocks.push(Block::Statement(table.lines(0, 0) + "\n"));
         let mut sections = vec![summary(&function.documentation, &function.name)];

@@ -136,6 +136,7 @@ pub(crate) fn write(description: &Description, header: &[String]) -> String {
                 .chain(BUILTINS)
                 .chain(IN_ANNOTATIONS)
                 .chain(IMPORTS.map(Import::name))
+                .chain(["Client", "AsyncClient"])
                 .chain(names_of_the_runtime()),
         ),
         types: Vec::new(),

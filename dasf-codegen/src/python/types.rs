@@ -3,7 +3,7 @@
 use heck::ToUpperCamelCase;
 use serde_json::{Number, Value};
 
-use super::layout::{Expression, docstring, fits, indented, literal, string};
+use super::layout::{self, Expression, docstring, fits, indented, literal, string};
 use super::{Block, File, IN_ANNOTATIONS, Import, code, member};
 use crate::description::{
     Constraints, Declaration, Definition, Field, Format, Openness, Presence, Schema, Type, TypeId,
@@ -46,6 +46,9 @@ const IN_MODELS: [&str; 31] = [
     "mro",
 ];
 
+/// How long the name of a type may be: there must be place for something else on its line.
+const MAX_NAME: usize = 60;
+
 /// What a type is called.
 #[derive(Debug)]
 pub(super) struct Named {
@@ -72,7 +75,8 @@ impl File<'_> {
             true => name.to_owned(),
             false => identifier(&name.to_upper_camel_case(), "X"),
         };
-        self.names.claim(&name)
+        // ASCII, so that no character is cut.
+        self.names.claim(name.get(..MAX_NAME).unwrap_or(&name))
     }
 
     /// Writes the types that have a name.
@@ -645,7 +649,7 @@ fn bound_of(name: &str, number: &Number, is_integer: bool) -> Option<String> {
         if is_integer {
             format!("{whole:.0}")
         } else {
-            number.to_string()
+            layout::number(&number.to_string())
         }
     } else if name == "multiple_of" && number.as_u64().unwrap_or(0) == 0 {
         return None;
