@@ -13,6 +13,7 @@ mod by_hand;
 mod delivery;
 mod differential;
 mod fixtures;
+mod generated_python;
 mod generated_rust;
 mod proxy;
 mod python;

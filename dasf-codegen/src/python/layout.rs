@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
 
 /// How long a line may be.
 const WIDTH: usize = 88;
@@ -118,7 +119,7 @@ impl Expression {
 
 /// Whether a line is short enough.
 pub(super) fn fits(line: &str, indent: usize, rest: usize) -> bool {
-    indent + line.chars().count() + rest <= WIDTH
+    indent + line.width() + rest <= WIDTH
 }
 
 /// Puts blanks in front of each line that is not empty.

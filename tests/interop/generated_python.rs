@@ -1,0 +1,282 @@
+//! The generated Python client against modules of both languages.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dasf::protocol::Topic;
+use dasf::{Address, Host, HostOptions};
+use dasf_broker::Broker;
+use dasf_codegen::{Language, generate};
+use dasf_examples::reference;
+use serde_json::Value;
+
+use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
+use crate::python;
+use crate::support::{connect, until_it_listens};
+
+on_every_broker!(
+    a_rust_module_is_called,
+    a_python_module_is_called,
+    a_functions_error_comes_with_its_code_and_details,
+);
+
+/// The folder of what is generated for one test.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("generated")
+        .join(name);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Writes the client of a module into a folder of its own, which is returned.
+fn save(name: &str, file: &str, api_info: &Value) -> String {
+    let folder = folder(name);
+    let source = generate(api_info, Language::Python, name).unwrap();
+    fs::write(folder.join(file), source).unwrap();
+    folder.to_str().unwrap().to_owned()
+}
+
+fn save_reference(name: &str) -> String {
+    let api_info = reference::module().unwrap().api_info("test-topic");
+    let api_info = serde_json::to_value(api_info).unwrap();
+    save(name, "generated_reference.py", &api_info)
+}
+
+/// A name for the folder of a test, which runs for each broker.
+fn name_for(broker: &TestBroker, topic: &Topic) -> String {
+    let port: String = broker.url().chars().filter(char::is_ascii_digit).collect();
+    format!("{topic}-{port}")
+}
+
+async fn a_rust_module_is_called(broker: &TestBroker) {
+    let topic = broker.topic("py-rust").await;
+    let host = broker.serve(reference::module().unwrap(), &topic).await;
+    let folder = save_reference(&name_for(broker, &topic));
+    let arguments = [&folder, &broker.url(), topic.as_str(), "rust"];
+    assert_eq!(
+        python::run_beside("generated_calls.py", &arguments).await,
+        ""
+    );
+    host.shutdown().await;
+}
+
+/// The client is made of what this module says of itself.
+async fn a_python_module_is_called(broker: &TestBroker) {
+    let topic = broker.topic("py-python").await;
+    let url = broker.url();
+    let arguments = [
+        "-t",
+        topic.as_str(),
+        "--websocket-url",
+        &url,
+        "--log-level",
+        "50",
+        "listen",
+    ];
+    let mut module = python::serve("reference_module.py", &arguments);
+    let client = connect(broker, &topic).await;
+    until_it_listens(&mut module, client.caller()).await;
+    let api_info = serde_json::to_value(client.caller().api_info().await.unwrap()).unwrap();
+    let folder = save(
+        &name_for(broker, &topic),
+        "generated_reference.py",
+        &api_info,
+    );
+    let arguments = [&folder, &url, topic.as_str(), "python"];
+    assert_eq!(
+        python::run_beside("generated_calls.py", &arguments).await,
+        ""
+    );
+}
+
+/// Errors that programs tell apart.
+#[dasf::module(topic = "stations", main = false)]
+mod stations {
+    #[derive(Debug, thiserror::Error, dasf::IntoError)]
+    pub(crate) enum StationError {
+        #[error("there is no station {name}")]
+        NoSuchStation { name: String },
+        #[error("nothing was measured")]
+        NothingMeasured,
+    }
+
+    /// Measure.
+    #[dasf::function]
+    pub(crate) fn measure(name: String) -> Result<f64, StationError> {
+        if name.is_empty() {
+            return Err(StationError::NothingMeasured);
+        }
+        Err(StationError::NoSuchStation { name })
+    }
+}
+
+async fn a_functions_error_comes_with_its_code_and_details(broker: &TestBroker) {
+    let topic = broker.topic("py-errors").await;
+    let host = broker.serve(stations::module().unwrap(), &topic).await;
+    let api_info = stations::module().unwrap().api_info(topic.as_str());
+    let api_info = serde_json::to_value(api_info).unwrap();
+    let folder = save(
+        &name_for(broker, &topic),
+        "generated_stations.py",
+        &api_info,
+    );
+    let arguments = [&folder, &broker.url(), topic.as_str()];
+    let said = python::run_beside("generated_errors.py", &arguments).await;
+    assert_eq!(
+        said,
+        "no_such_station {'name': 'ä 世'} execution there is no station ä 世\n\
+         nothing_measured None execution nothing was measured\n"
+    );
+    host.shutdown().await;
+}
+
+/// A script that calls, calls again while the broker is away, and goes on when it is back.
+async fn survive(folder: String, url: &str, restart: impl AsyncFnOnce(&mut python::Dialog)) {
+    let mut script = python::Dialog::start("generated_restart.py", &[&folder, url, "restarted"]);
+    assert_eq!(script.hear().await, "3");
+    restart(&mut script).await;
+    assert_eq!(script.hear().await, "4");
+    assert_eq!(script.hear().await, "[5, 6]");
+    script.end().await;
+}
+
+async fn serve_restarted(url: &str) -> Host {
+    let address = Address::websocket(url).unwrap();
+    let topic = "restarted".parse().unwrap();
+    let module = reference::module().unwrap();
+    Host::start(module, &topic, address, HostOptions::default())
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_survives_a_restart_of_the_embedded_broker() {
+    let broker = Broker::builder().bind(([127, 0, 0, 1], 0).into());
+    let broker = broker.start().await.unwrap();
+    let (url, address) = (broker.url(), broker.local_addr());
+    let host = serve_restarted(&url).await;
+    let folder = save_reference("restarted-embedded");
+    let mut again = None;
+    let restart = async |script: &mut python::Dialog| {
+        broker.shutdown().await;
+        script.say("call").await;
+        assert_eq!(script.hear().await, "calling");
+        again = Some(Broker::builder().bind(address).start().await.unwrap());
+    };
+    survive(folder, &url, restart).await;
+    host.shutdown().await;
+    drop(again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_survives_a_restart_of_the_django_broker() {
+    let database = fresh_database("restarted-python");
+    let start = |port| {
+        let database = database.clone();
+        tokio::task::spawn_blocking(move || {
+            let django = Django::start(&database, port);
+            if port == 0 {
+                django.make_topic("restarted");
+            }
+            django
+        })
+    };
+    let django = start(0).await.unwrap();
+    let (url, port) = (django.url(), django.port());
+    let host = serve_restarted(&url).await;
+    let folder = save_reference("restarted-django");
+    let mut again = None;
+    let restart = async |script: &mut python::Dialog| {
+        drop(django);
+        script.say("call").await;
+        assert_eq!(script.hear().await, "calling");
+        again = Some(start(port).await.unwrap());
+    };
+    survive(folder, &url, restart).await;
+    host.shutdown().await;
+    drop(again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_publish_is_told_so() {
+    let TestBroker::Django(django) = TestBroker::django().await else {
+        panic!("the Django broker is no other");
+    };
+    let folder = save_reference("refused");
+    let arguments = [&folder, &django.url(), "private", &django.tokens().nobody];
+    assert_eq!(
+        python::run_beside("generated_refused.py", &arguments).await,
+        "RefusedError User is not allowed to publish to this topic\n\
+         RefusedError User is not allowed to publish to this topic\n"
+    );
+}
+
+/// demessaging's own stub of this function cannot be imported, whatever the module: it names a type
+/// that it does not import.
+#[test]
+fn the_client_of_a_function_that_reports_is_imported_where_the_stub_of_demessaging_is_not() {
+    let arguments = ["--members", "slow", "--topic", "nowhere", "generate"];
+    let stub = python::run("reference_module.py", &arguments, "");
+    let stubs = folder("stub-of-slow");
+    fs::write(stubs.join("stub.py"), stub).unwrap();
+    let said = python::run("import_stub.py", &[stubs.to_str().unwrap()], "");
+    assert_eq!(said, "name 'deprogressapi' is not defined\n");
+
+    let api_info = include_str!("../../dasf-codegen/tests/schemas/reference.api.json");
+    let client = save(
+        "client-of-slow",
+        "stub.py",
+        &serde_json::from_str(api_info).unwrap(),
+    );
+    assert_eq!(python::run("import_stub.py", &[&client], ""), "");
+}
+
+/// A tool of the Python environment, which must have nothing to say of files.
+fn check(tool: &str, options: &[&str], files: &[PathBuf]) {
+    let output = Command::new(python::interpreter())
+        .args(["-m", tool])
+        .args(options)
+        .args(files)
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{tool}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn generated_clients_are_typed_tidy_and_can_be_imported() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let schemas = root.join("dasf-codegen/tests/schemas");
+    let mut files = Vec::new();
+    for entry in fs::read_dir(schemas).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let name = name.trim_end_matches(".api.json");
+        let api_info = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        // Python has modules called `types` and so on.
+        let file = format!("generated_{name}.py");
+        files.push(PathBuf::from(save("all", &file, &api_info)).join(file));
+    }
+    let folder = folder("all");
+    check("black", &["--check", "--quiet"], &files);
+    check("pyflakes", &[], &files);
+    for file in &files {
+        let file = file.to_str().unwrap();
+        assert_eq!(python::run("import_file.py", &[file], ""), "");
+    }
+    // The script that calls is typed as well, and uses the client as people would.
+    for script in ["generated_calls.py", "generated_restart.py"] {
+        let copy = folder.join(script);
+        fs::copy(root.join("tests/interop/python").join(script), &copy).unwrap();
+        files.push(copy);
+    }
+    files.push(root.join("dasf-codegen/src/python/runtime.py"));
+    check("mypy", &["--strict", "--cache-dir", "mypy"], &files);
+}
