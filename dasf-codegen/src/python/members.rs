@@ -6,10 +6,13 @@ use super::layout::{Expression, docstring, fits, indented, string};
 use super::types::{Detail, section};
 use super::{Block, File, IN_ANNOTATIONS, Import, code, member, topic_line};
 use crate::description::{Class, Field, Function, Type};
-use crate::names::Names;
+use crate::names::{Names, identifier};
 
 /// What every client has.
 const IN_CLIENTS: [&str; 4] = ["api_info", "close", "ping", "with_options"];
+
+/// How long the name of a constant may be.
+const MAX_CONSTANT: usize = 40;
 
 /// Whether calls block or are awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,11 +165,9 @@ impl File<'_> {
 
     /// The name of a constant.
     fn constant(&mut self, name: &str) -> String {
-        let spelled = name.to_shouty_snake_case();
-        let kept = spelled
-            .chars()
-            .filter(|it| it.is_ascii_alphanumeric() || *it == '_');
-        let kept: String = kept.take(40).collect();
+        let spelled = identifier(&name.to_shouty_snake_case(), "X");
+        // ASCII, so that no character is cut.
+        let kept = spelled.get(..MAX_CONSTANT).unwrap_or(&spelled);
         self.names.claim(&format!("_{kept}"))
     }
 

@@ -52,6 +52,8 @@ _ANSWER_LIMIT = 256 << 20
 _REPORT_LIMIT = 64
 # Seconds that a handshake may take: Pulsar answers it only when the topic is ready.
 _HANDSHAKE_TIMEOUT = 30.0
+# Seconds that closing a connection may take.
+_CLOSE_TIMEOUT = 3.0
 # Seconds of silence after which a broker is asked for a sign of life, and then taken for dead.
 _SILENCE_LIMIT = 30.0
 # Seconds from the first to the longest wait before a lost connection is made again, and how long
@@ -309,24 +311,25 @@ class _Socket(threading.Thread):
         self._closing = threading.Event()
         self._tried = threading.Event()
         # How many connections there have been.
-        self.number = 0
+        self._number = 0
         # Why there is no connection; None where there is one.
         self.failure: str | None = "not connected yet"
 
-    def opened(self) -> str | None:
+    def opened(self, timeout: float) -> str | None:
         """Wait for the first attempt; return why it failed."""
-        self._tried.wait()
+        self._tried.wait(timeout)
         return self.failure
 
-    def send(self, frame: dict[str, Any]) -> bool:
-        """Send a frame, unless there is no connection."""
-        text = json.dumps(frame, separators=(",", ":"))
+    def current(self) -> tuple[int, Any]:
+        """Return the connection with its number; None where there is none."""
         with self._lock:
-            connected = self._socket
-        if connected is None:
-            return False
+            return self._number, self._socket
+
+    @staticmethod
+    def send(connected: Any, frame: dict[str, Any]) -> bool:
+        """Send a frame on a connection; return whether that succeeded."""
         try:
-            connected.send(text)
+            connected.send(json.dumps(frame, separators=(",", ":")))
         except (OSError, websocket.WebSocketException):
             # Half a frame may be out. The thread notices, and connects again.
             with contextlib.suppress(Exception):
@@ -339,11 +342,12 @@ class _Socket(threading.Thread):
         self._closing.set()
         with self._lock:
             connected = self._socket
-        with contextlib.suppress(Exception):
-            connected.send_close()
-        self.join(3.0)
-        with contextlib.suppress(Exception):
-            connected.abort()
+        if connected is not None:
+            with contextlib.suppress(Exception):
+                connected.send_close()
+            self.join(_CLOSE_TIMEOUT)
+            with contextlib.suppress(Exception):
+                connected.abort()
 
     def run(self) -> None:
         """Connect, read, and connect again, until it is closed."""
@@ -356,8 +360,9 @@ class _Socket(threading.Thread):
                 self.failure = _reason(error)
             with self._lock:
                 connected, self._socket = self._socket, None
-            with contextlib.suppress(Exception):
-                connected.shutdown()
+            if connected is not None:
+                with contextlib.suppress(Exception):
+                    connected.shutdown()
             self._tried.set()
             if time.monotonic() - begun >= _LASTING:
                 attempts = 0
@@ -378,7 +383,7 @@ class _Socket(threading.Thread):
         connected.settimeout(_SILENCE_LIMIT)
         with self._lock:
             self._socket = connected
-            self.number += 1
+            self._number += 1
         self.failure = None
         self._on_open()
         self._tried.set()
@@ -396,7 +401,11 @@ class _Socket(threading.Thread):
             if code == websocket.ABNF.OPCODE_CLOSE:
                 raise ConnectionError("the broker closed the connection")
             if code in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
-                frame = json.loads(data)
+                try:
+                    frame = json.loads(data)
+                except ValueError as error:
+                    _log.warning("the broker sent something else than JSON: %s", error)
+                    continue
                 if isinstance(frame, dict):
                     self._on_frame(frame)
 
@@ -453,7 +462,7 @@ class _Connection:
         # The module's api_info, when it was asked for.
         self.api_info: dict[str, Any] | None = None
 
-    def open(self) -> None:
+    def open(self, timeout: float) -> None:
         """Connect, unless that is done; an answer must not come before its reader."""
         with self._opening:
             if self._is_closed:
@@ -467,7 +476,7 @@ class _Connection:
             self._sockets = (consumer, producer)
             for socket in self._sockets:
                 socket.start()
-                if (failure := socket.opened()) is not None:
+                if (failure := socket.opened(timeout)) is not None:
                     self._close()
                     raise NotConnectedError(f"cannot connect to the broker: {failure}")
 
@@ -534,22 +543,20 @@ class _Connection:
     def write(self, call: _Call) -> None:
         """Send a call's frames, or leave them to the next connection."""
         sockets = self._sockets
-        if sockets is None:
-            return
-        producer = sockets[1]
         with self._writing:
-            if call.written_to == producer.number:
+            number, connected = sockets[1].current() if sockets else (0, None)
+            if connected is None or call.written_to == number:
                 return
+            is_repeated = call.written_to > 0
+            call.written_to = number
             with self._lock:
                 frames = list(call.frames)
             for frame in frames:
-                if call.written_to:
+                if is_repeated:
                     # It may have reached the broker before: nobody should run it twice.
                     frame["properties"]["x_dasf_repeated"] = "1"
-                if not producer.send(frame):
-                    break
-            else:
-                call.written_to = producer.number
+                if not _Socket.send(connected, frame):
+                    return
 
     def _resend(self) -> None:
         """Send what may not have reached the broker before the connection was lost."""
@@ -587,7 +594,8 @@ class _Connection:
     def _on_delivery(self, frame: dict[str, Any]) -> None:
         sockets = self._sockets
         if sockets is not None:
-            sockets[0].send({"messageId": frame.get("messageId")})
+            _, connected = sockets[0].current()
+            _Socket.send(connected, {"messageId": frame.get("messageId")})
         properties = frame.get("properties")
         if not isinstance(properties, dict):
             return
@@ -653,6 +661,15 @@ def _answer(payload: str, properties: dict[str, Any]) -> _Event:
     if not isinstance(info, dict):
         info = {}
     return ModuleError(text, info.get("code"), info.get("details"))
+
+
+def _deadline(timeout: float) -> float:
+    # A clock holds no infinity; a year comes close.
+    return time.monotonic() + min(timeout, 365 * 24 * 3600.0)
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.0)
 
 
 class _Caller:
@@ -763,7 +780,7 @@ class _BlockingClient(_Caller):
     """Calls that wait for their results."""
 
     def __enter__(self) -> Self:
-        self._connection.open()
+        self._connection.open(self._timeout)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -775,11 +792,11 @@ class _BlockingClient(_Caller):
 
     def ping(self) -> None:
         """Ask whether the module listens."""
-        self._exchange("ping", b"", time.monotonic() + self._timeout)
+        self._exchange("ping", b"", _deadline(self._timeout))
 
     def api_info(self) -> dict[str, Any]:
         """Ask the module for its description of itself."""
-        return self._api_info(time.monotonic() + self._timeout)
+        return self._api_info(_deadline(self._timeout))
 
     def _api_info(self, deadline: float) -> dict[str, Any]:
         return self._keep_api_info(self._exchange("api_info", b"", deadline))
@@ -790,7 +807,7 @@ class _BlockingClient(_Caller):
         arguments: dict[str, Any],
         instance: dict[str, Any] | None = None,
     ) -> _T:
-        deadline = time.monotonic() + self._timeout
+        deadline = _deadline(self._timeout)
         request = _request(function, arguments, instance)
         if len(request) > _FRAME_LIMIT:
             api_info = self._connection.api_info
@@ -799,21 +816,20 @@ class _BlockingClient(_Caller):
 
     def _exchange(self, message_type: str, payload: bytes, deadline: float) -> _Answer:
         connection = self._connection
-        connection.open()
+        connection.open(_left(deadline))
         events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         is_shown = self._on_progress is not None
         call = connection.register(
             message_type,
             payload,
-            max(deadline - time.monotonic(), 0.0),
+            _left(deadline),
             events.put,
             lambda: is_shown and events.qsize() < _REPORT_LIMIT,
         )
         try:
             connection.write(call)
             while True:
-                left = max(deadline - time.monotonic(), 0.0)
-                answer = self._report(events.get(timeout=left))
+                answer = self._report(events.get(timeout=_left(deadline)))
                 if answer is not None:
                     return answer
         except queue.Empty:
@@ -826,7 +842,7 @@ class _AsyncClient(_Caller):
     """Calls that are awaited."""
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self._connection.open)
+        await asyncio.to_thread(self._connection.open, self._timeout)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -838,11 +854,11 @@ class _AsyncClient(_Caller):
 
     async def ping(self) -> None:
         """Ask whether the module listens."""
-        await self._exchange("ping", b"", time.monotonic() + self._timeout)
+        await self._exchange("ping", b"", _deadline(self._timeout))
 
     async def api_info(self) -> dict[str, Any]:
         """Ask the module for its description of itself."""
-        return await self._api_info(time.monotonic() + self._timeout)
+        return await self._api_info(_deadline(self._timeout))
 
     async def _api_info(self, deadline: float) -> dict[str, Any]:
         return self._keep_api_info(await self._exchange("api_info", b"", deadline))
@@ -853,7 +869,7 @@ class _AsyncClient(_Caller):
         arguments: dict[str, Any],
         instance: dict[str, Any] | None = None,
     ) -> _T:
-        deadline = time.monotonic() + self._timeout
+        deadline = _deadline(self._timeout)
         request = _request(function, arguments, instance)
         if len(request) > _FRAME_LIMIT:
             api_info = self._connection.api_info
@@ -864,7 +880,7 @@ class _AsyncClient(_Caller):
         self, message_type: str, payload: bytes, deadline: float
     ) -> _Answer:
         connection = self._connection
-        await asyncio.to_thread(connection.open)
+        await asyncio.to_thread(connection.open, _left(deadline))
         events: asyncio.Queue[_Event] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         is_shown = self._on_progress is not None
@@ -877,15 +893,14 @@ class _AsyncClient(_Caller):
         call = connection.register(
             message_type,
             payload,
-            max(deadline - time.monotonic(), 0.0),
+            _left(deadline),
             deliver,
             lambda: is_shown and events.qsize() < _REPORT_LIMIT,
         )
         try:
             await asyncio.to_thread(connection.write, call)
             while True:
-                left = max(deadline - time.monotonic(), 0.0)
-                event = await asyncio.wait_for(events.get(), left)
+                event = await asyncio.wait_for(events.get(), _left(deadline))
                 answer = self._report(event)
                 if answer is not None:
                     return answer
