@@ -233,6 +233,14 @@ fn the_client_of_a_function_that_reports_is_imported_where_the_stub_of_demessagi
     assert_eq!(python::run("import_stub.py", &[&client], ""), "");
 }
 
+#[test]
+fn arguments_and_results_are_checked_by_their_types() {
+    let api_info = include_str!("../../dasf-codegen/tests/schemas/awkward.api.json");
+    let api_info = serde_json::from_str(api_info).unwrap();
+    let folder = save("types", "generated_awkward.py", &api_info);
+    assert_eq!(python::run("generated_types.py", &[&folder], ""), "");
+}
+
 /// A tool of the Python environment, which must have nothing to say of files.
 fn check(tool: &str, options: &[&str], files: &[PathBuf]) {
     let output = Command::new(python::interpreter())

@@ -87,7 +87,7 @@ impl File<'_> {
         let result = self.annotation(&function.result, Detail::Plain);
         let checked = self.ty(&function.result);
         let (result, checked) =
-            self.both(result, checked, &format!("{class} {name} result"), |ty| {
+            self.both(&result, checked, &format!("{class} {name} result"), |ty| {
                 let table = format!("{constant}: _Function[{ty}] = _Function(");
                 fits(ty, 0, 30) && fits(&table, 0, 0)
             });
@@ -181,7 +181,7 @@ impl File<'_> {
     /// A type for people and the same for checks, under one name if they are long.
     fn both(
         &mut self,
-        plain: Expression,
+        plain: &Expression,
         checked: Expression,
         name: &str,
         is_short: impl Fn(&str) -> bool,
@@ -189,7 +189,7 @@ impl File<'_> {
         if is_short(&plain.flat()) || matches!(plain, Expression::Text(_)) {
             return (plain.flat(), checked);
         }
-        let name = self.short(checked, name, |_| false);
+        let name = self.short(&checked, name, |_| false);
         (name.clone(), Expression::Text(name))
     }
 
@@ -200,7 +200,7 @@ impl File<'_> {
             let name = names.claim(&member(&argument.name, |name| name == "self"));
             let plain = self.annotation(&argument.schema, Detail::Plain);
             let checked = self.ty(&argument.schema);
-            let (ty, _) = self.both(plain, checked, &format!("{owner} {name}"), |ty| {
+            let (ty, _) = self.both(&plain, checked, &format!("{owner} {name}"), |ty| {
                 fits(&format!("{name}: {ty} = _LEFT_OUT,"), 8, 0)
             });
             parameters.push(Parameter {

@@ -1,1 +1,395 @@
+use serde_json::{Value, json};
 
+use super::layout::{docstring, literal, string};
+use super::*;
+use crate::description::{
+    Class, Constraints, Declaration, Definition, Field, Format, Function, Openness, Presence,
+    Schema, Type, TypeId, Variant,
+};
+
+fn field(name: &str, ty: Type) -> Field {
+    Field {
+        name: name.to_owned(),
+        schema: Schema::of(ty),
+        presence: Presence::Required,
+    }
+}
+
+fn function(name: &str, arguments: Vec<Field>, result: Type) -> Function {
+    Function {
+        name: name.to_owned(),
+        documentation: String::new(),
+        arguments,
+        reporter: None,
+        result: Schema::of(result),
+        is_deprecated: false,
+    }
+}
+
+fn object(name: &str, fields: Vec<Field>) -> Declaration {
+    Declaration {
+        name: name.to_owned(),
+        documentation: String::new(),
+        definition: Definition::Object { fields, rest: None },
+    }
+}
+
+fn alias(name: &str, ty: Type) -> Declaration {
+    Declaration {
+        name: name.to_owned(),
+        documentation: String::new(),
+        definition: Definition::Alias(Schema::of(ty)),
+    }
+}
+
+fn boxed(ty: Type) -> Box<Schema> {
+    Box::new(Schema::of(ty))
+}
+
+fn description() -> Description {
+    Description {
+        topic: "demo".to_owned(),
+        documentation: String::new(),
+        functions: Vec::new(),
+        classes: Vec::new(),
+        types: Vec::new(),
+        api_info: Value::Null,
+    }
+}
+
+/// What is written besides the runtime.
+fn written(description: &Description) -> String {
+    let text = write(description, &[]);
+    let end = RUNTIME.lines().last().unwrap();
+    let (_, rest) = text.split_once(&format!("{end}\n")).unwrap();
+    // The last line of the runtime stands in it twice.
+    let rest = rest.split_once(&format!("{end}\n")).map_or(rest, |it| it.1);
+    rest.to_owned()
+}
+
+fn with_function(function: Function) -> String {
+    let mut description = description();
+    description.functions.push(function);
+    written(&description)
+}
+
+#[track_caller]
+fn contains(text: &str, part: &str) {
+    assert!(text.contains(part), "no {part:?} in\n{text}");
+}
+
+#[test]
+fn texts_are_literals_of_python() {
+    assert_eq!(string("it's"), r#""it's""#);
+    assert_eq!(string(r#"a "b""#), r#"'a "b"'"#);
+    assert_eq!(string(r#"it's "b""#), r#"'it\'s "b"'"#);
+    assert_eq!(
+        string("\\ \n\r\t\0\u{7f}\u{2028}ä🌍"),
+        r#""\\ \n\r\t\x00\x7f\u2028ä🌍""#
+    );
+}
+
+#[test]
+fn values_are_literals_of_python() {
+    let value = json!({"a": [true, false, null], "b": -1, "c": 1e300, "d": {}});
+    assert_eq!(
+        literal(&value).flat(),
+        r#"{"a": [True, False, None], "b": -1, "c": 1e300, "d": {}}"#
+    );
+    assert_eq!(layout::number("1e400"), "float(\"1e400\")");
+}
+
+#[test]
+fn nothing_ends_a_docstring_before_its_end() {
+    for (text, expected) in [
+        ("Text.", r#""""Text.""""#),
+        (r#"a "quote""#, r#""""a "quote" """"#),
+        (r#""quote""#, r#""""\"quote" """"#),
+        (r#"""""#, r#""""\"\"" """"#),
+        (r"C:\x", r#""""C:\\x""""#),
+        ("back\\", r#""""back\\""""#),
+        ("nul\0", r#""""nul\x00""""#),
+        ("a\tb \r\n\r\n  c\rd", "\"\"\"a    b\n\n  c\nd\n\"\"\""),
+    ] {
+        assert_eq!(docstring(text, 0), format!("{expected}\n"));
+    }
+    assert_eq!(docstring("a\n\nb", 4), "    \"\"\"a\n\n    b\n    \"\"\"\n");
+}
+
+#[test]
+fn a_function_is_a_method_of_both_clients() {
+    let mut b = field("b", Type::Number);
+    b.presence = Presence::Default(json!(2.5));
+    b.schema.documentation = "The second.".to_owned();
+    b.schema.constraints = Constraints {
+        exclusive_minimum: Some(0.into()),
+        ..Constraints::default()
+    };
+    let mut add = function(
+        "add",
+        vec![b, field("a", Type::Integer(None))],
+        Type::Number,
+    );
+    add.documentation = "Add.".to_owned();
+    add.reporter = Some("report".to_owned());
+    add.is_deprecated = true;
+    let text = with_function(add);
+    contains(
+        &text,
+        r#"_ADD: _Function[float] = _Function(
+    "add",
+    float,
+    {"b": Annotated[float, Field(gt=0)], "a": int},
+)
+"#,
+    );
+    contains(
+        &text,
+        r#"    @deprecated("The module says that callers should use another.")
+    async def add(self, a: int, *, b: float = _LEFT_OUT) -> float:
+        """Add.
+
+        Reports its progress: see ``with_options(on_progress=...)``.
+
+        Parameters
+        ----------
+        b : float, default: 2.5
+            The second.
+            Greater than 0.
+        a : int
+
+        Returns
+        -------
+        float
+        """
+        return await self._call(_ADD, {"b": b, "a": a})
+"#,
+    );
+    contains(
+        &text,
+        "        return self._call(_ADD, {\"b\": b, \"a\": a})\n",
+    );
+}
+
+#[test]
+fn a_class_is_made_by_both_clients() {
+    let mut description = description();
+    description.classes.push(Class {
+        name: "Client".to_owned(),
+        documentation: String::new(),
+        arguments: vec![field("self", Type::Boolean)],
+        methods: vec![function("list", Vec::new(), Type::Null)],
+        is_deprecated: false,
+    });
+    let text = written(&description);
+    contains(&text, "class Client2(_BlockingObject):\n");
+    contains(&text, "    async def list_(self) -> None:\n");
+    contains(
+        &text,
+        "    def client(self, self_: bool) -> AsyncClient2:\n",
+    );
+    contains(
+        &text,
+        "        return Client2(self, _CLIENT, {\"self\": self_})\n",
+    );
+}
+
+#[test]
+fn names_that_python_has_are_not_taken() {
+    let names: Vec<&str> = names_of_the_runtime().collect();
+    for name in [
+        "Any",
+        "Union",
+        "websocket",
+        "json",
+        "DasfError",
+        "_KINDS",
+        "_text",
+        "_T",
+    ] {
+        assert!(names.contains(&name), "{name}");
+    }
+    let mut description = description();
+    for name in [
+        "class",
+        "close",
+        "camelCase",
+        "camel_case",
+        "__init__",
+        "2nd",
+        "世",
+        "",
+        "print",
+    ] {
+        let function = function(name, vec![field(name, Type::Boolean)], Type::Null);
+        description.functions.push(function);
+    }
+    description.types.push(object("Any", Vec::new()));
+    description
+        .types
+        .push(object("list", vec![field("model_config", Type::Null)]));
+    description.types.push(alias("ValueError", Type::Boolean));
+    let text = written(&description);
+    for part in [
+        "def class_(self, class_: bool)",
+        "def close_(self, close: bool)",
+        "def camel_case(self, camel_case: bool)",
+        "def camel_case2(self, camel_case: bool)",
+        "def init(self, init: bool)",
+        "def x2nd(self, x2nd: bool)",
+        "def x(self, x: bool)",
+        "def x2(self, x: bool)",
+        "def print(self, print: bool)",
+        "class Any2(_Model):",
+        "class List(_Model):",
+        "ValueError2: TypeAlias = bool",
+        "\"camelCase\", None, {\"camelCase\": bool}",
+    ] {
+        contains(&text, part);
+    }
+    contains(
+        &text,
+        r#"    model_config_: None = Field(
+        validation_alias="model_config",
+        serialization_alias="model_config",
+    )
+"#,
+    );
+}
+
+#[test]
+fn types_stand_behind_what_they_are_made_of() {
+    let mut description = description();
+    description.types = vec![
+        alias("Forest", Type::List(boxed(Type::Named(TypeId(1))))),
+        object("Tree", vec![field("trees", Type::Named(TypeId(0)))]),
+        alias(
+            "Deep",
+            Type::Nullable(boxed(Type::List(boxed(Type::Named(TypeId(2)))))),
+        ),
+        alias("Woods", Type::Map(boxed(Type::Named(TypeId(0))))),
+    ];
+    let text = written(&description);
+    let place = |part| text.find(part).unwrap_or_else(|| panic!("{part}"));
+    assert!(place("class Tree(_Model):\n") < place("Forest: TypeAlias = list[Tree]\n"));
+    assert!(place("Forest: ") < place("Woods: TypeAlias = dict[str, Forest]\n"));
+    contains(
+        &text,
+        "Deep = TypeAliasType(\"Deep\", \"list[Deep] | None\")\n",
+    );
+    let whole = write(&description, &[]);
+    contains(
+        &whole,
+        "from typing_extensions import Self, TypeAliasType\n",
+    );
+}
+
+#[test]
+fn a_long_chain_of_types_has_an_order() {
+    let mut description = description();
+    let link = |next| object("Link", vec![field("next", Type::Named(TypeId(next)))]);
+    description.types = (1..20_000).map(link).collect();
+    description.types.push(object("End", Vec::new()));
+    assert!(written(&description).starts_with("\n\nclass End(_Model):"));
+}
+
+#[test]
+fn unions_are_told_apart_by_their_tag() {
+    let tag = |value: &str| field("kind", Type::Literal(vec![json!(value)]));
+    let variant = |id| Variant {
+        name: String::new(),
+        schema: Schema::of(Type::Named(TypeId(id))),
+    };
+    let mut description = description();
+    description.types = vec![
+        object("A", vec![tag("a")]),
+        object("B", vec![tag("b")]),
+        object("B2", vec![tag("b")]),
+        alias("Tagged", Type::Union(vec![variant(0), variant(1)])),
+        alias("Untagged", Type::Union(vec![variant(1), variant(2)])),
+    ];
+    let text = written(&description);
+    contains(
+        &text,
+        "Tagged: TypeAlias = Annotated[A | B, Field(discriminator=\"kind\")]\n\
+         Untagged: TypeAlias = B | B2\n",
+    );
+}
+
+#[test]
+fn what_cannot_be_said_is_any_value_and_says_why() {
+    let reason = Openness::Inexpressible("`not` makes no type".to_owned());
+    let text = with_function(function(
+        "f",
+        vec![field("a", Type::Any(reason))],
+        Type::Null,
+    ));
+    contains(
+        &text,
+        "_F: _Function[None] = _Function(\"f\", None, {\"a\": Any})\n",
+    );
+    contains(
+        &text,
+        "            Any JSON value, because `not` makes no type.\n",
+    );
+}
+
+#[test]
+fn sets_hold_what_python_can_hash() {
+    let set = |ty| Type::Set(boxed(ty));
+    let arguments = vec![
+        field("a", set(Type::Integer(None))),
+        field("b", set(Type::List(boxed(Type::Boolean)))),
+        field("c", set(Type::Text(Format::Base64))),
+    ];
+    let text = with_function(function("f", arguments, Type::Tuple(Vec::new())));
+    contains(
+        &text,
+        "self, a: set[int], b: list[list[bool]], c: set[bytes]",
+    );
+    contains(&text, "-> tuple[()]:\n");
+    contains(&text, "            No value twice.\n");
+}
+
+#[test]
+fn only_what_is_used_is_imported() {
+    let text = write(&description(), &["One".to_owned(), String::new()]);
+    assert!(
+        text.starts_with("# One\n#\n\"\"\"The client of the DASF module ``demo``.\"\"\"\n\nfrom")
+    );
+    assert!(!text.contains("import datetime") && !text.contains("import uuid"));
+    let arguments = vec![
+        field("a", Type::Text(Format::Uuid)),
+        field("b", Type::Text(Format::Duration)),
+    ];
+    let mut description = description();
+    description
+        .functions
+        .push(function("f", arguments, Type::Null));
+    let text = write(&description, &[]);
+    contains(&text, "import copy\nimport datetime\nimport itertools\n");
+    contains(&text, "import time\nimport uuid\n");
+}
+
+#[test]
+fn bounds_of_integers_are_integers() {
+    let mut argument = field("a", Type::Integer(None));
+    let number = |value: f64| serde_json::Number::from_f64(value);
+    argument.schema.constraints = Constraints {
+        minimum: number(0.5),
+        exclusive_maximum: number(2.5),
+        multiple_of: number(0.5),
+        min_length: Some(3),
+        ..Constraints::default()
+    };
+    let mut text = field("b", Type::Text(Format::Plain));
+    text.schema.constraints = Constraints {
+        pattern: Some("(?=\"x\")\\d".to_owned()),
+        max_length: Some(3),
+        minimum: number(1.0),
+        ..Constraints::default()
+    };
+    let written = with_function(function("f", vec![argument, text], Type::Null));
+    contains(&written, "\"a\": Annotated[int, Field(ge=1, lt=3)],\n");
+    contains(&written, "Field(max_length=3), _matches('(?=\"x\")\\\\d')]");
+}

@@ -160,7 +160,7 @@ impl File<'_> {
             body.push_str("model_config = ConfigDict(extra=\"allow\")\n");
             let known = "__pydantic_extra__";
             let ty = Expression::index("dict", vec![Expression::text("str"), self.ty(rest)]);
-            let ty = self.short(ty, &format!("{name} rest"), |ty| {
+            let ty = self.short(&ty, &format!("{name} rest"), |ty| {
                 fits(&format!("{known}: {ty} = Field("), 4, 0)
             });
             if ty != "dict[str, Any]" {
@@ -232,7 +232,7 @@ impl File<'_> {
             None => Some(Expression::call("Field", arguments)),
         };
         let head = |ty: &str| format!("{attribute}: {ty}");
-        let ty = self.short(ty, &format!("{model} {attribute}"), |ty| {
+        let ty = self.short(&ty, &format!("{model} {attribute}"), |ty| {
             fits(&head(ty), 4, if value.is_some() { 9 } else { 0 })
         });
         let comment = reason(&field.schema.ty).map(|reason| format!("# Any, because {reason}.\n"));
@@ -282,7 +282,7 @@ impl File<'_> {
     /// A type that is short enough: under a name of its own if need be.
     pub(super) fn short(
         &mut self,
-        ty: Expression,
+        ty: &Expression,
         name: &str,
         is_short: impl Fn(&str) -> bool,
     ) -> String {
@@ -296,7 +296,7 @@ impl File<'_> {
         let words: Vec<&str> = flat.split(|it| !is_part(it)).collect();
         let mut types = self.types.iter().zip(&self.is_written);
         let is_ready = types.all(|(ty, &is_written)| is_written || !words.contains(&&*ty.name));
-        let text = self.alias(&name, &ty, is_ready);
+        let text = self.alias(&name, ty, is_ready);
         self.blocks.push(Block::Statement(text));
         name
     }
