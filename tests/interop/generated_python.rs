@@ -241,6 +241,12 @@ fn arguments_and_results_are_checked_by_their_types() {
     assert_eq!(python::run("generated_types.py", &[&folder], ""), "");
 }
 
+#[test]
+fn frames_in_any_order_and_lost_connections_are_survived() {
+    let folder = save_reference("frames");
+    assert_eq!(python::run("generated_runtime.py", &[&folder], ""), "");
+}
+
 /// A tool of the Python environment, which must have nothing to say of files.
 fn check(tool: &str, options: &[&str], files: &[PathBuf]) {
     let output = Command::new(python::interpreter())
@@ -280,7 +286,11 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
         assert_eq!(python::run("import_file.py", &[file], ""), "");
     }
     // The script that calls is typed as well, and uses the client as people would.
-    for script in ["generated_calls.py", "generated_restart.py"] {
+    for script in [
+        "generated_calls.py",
+        "generated_restart.py",
+        "generated_runtime.py",
+    ] {
         let copy = folder.join(script);
         fs::copy(root.join("tests/interop/python").join(script), &copy).unwrap();
         files.push(copy);

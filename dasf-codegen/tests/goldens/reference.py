@@ -324,7 +324,7 @@ class _Socket(threading.Thread):
         # How many connections there have been.
         self._number = 0
         # Why there is no connection; None where there is one.
-        self.failure: str | None = "not connected yet"
+        self.failure: str | None = "it does not answer"
 
     def opened(self, timeout: float) -> str | None:
         """Wait for the first attempt; return why it failed."""
@@ -440,7 +440,9 @@ class _Connection:
         headers: dict[str, str] | None,
     ) -> None:
         self.topic = topic
-        name = "".join(random.choices(string.ascii_lowercase, k=8))
+        # Not from a sequence that programs may have started alike.
+        letters = random.SystemRandom().choices(string.ascii_lowercase, k=8)
+        name = "".join(letters)
         self._response_topic = f"{topic}_{name}"
         path = f"{self._response_topic}/python-client-{name}"
         if isinstance(address, Pulsar):

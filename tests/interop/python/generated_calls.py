@@ -18,6 +18,8 @@ sys.path.insert(0, sys.argv.pop(1))
 import generated_reference as reference  # noqa: E402
 from generated_reference import AsyncClient, Client, Point  # noqa: E402
 
+# Seconds that a call may take on a busy machine.
+PATIENCE = 120.0
 DAY = dt.datetime(2020, 2, 28, 12, 30, tzinfo=dt.timezone(dt.timedelta(hours=2)))
 TEXTS = ["", 'Grüße, ä 世 🌍 \0 "\\', "\x7f\x80\u2028\U0010ffff"]
 
@@ -135,7 +137,7 @@ def at_once(client: Client) -> None:
 
 
 async def asynchronous(url: str, topic: str, language: str) -> None:
-    async with AsyncClient(url, topic=topic) as client:
+    async with AsyncClient(url, topic=topic, timeout=PATIENCE) as client:
         await client.ping()
         assert (await client.api_info())["functions"]
         sums = await asyncio.gather(*(client.add(a, b=1) for a in range(100)))
@@ -176,7 +178,7 @@ async def asynchronous(url: str, topic: str, language: str) -> None:
 
 
 def main(url: str, topic: str, language: str) -> None:
-    with Client(url, topic=topic) as client:
+    with Client(url, topic=topic, timeout=PATIENCE) as client:
         blocking(client, language)
         at_once(client)
     error = fails(reference.NotConnectedError, lambda: client.add(1))

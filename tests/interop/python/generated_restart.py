@@ -18,9 +18,9 @@ def say(text: object) -> None:
 
 
 async def main(url: str, topic: str) -> None:
-    async with AsyncClient(url, topic=topic) as later:
+    async with AsyncClient(url, topic=topic, timeout=120) as later:
         assert await later.add(0) == 2
-        with Client(url, topic=topic) as client:
+        with Client(url, topic=topic, timeout=120) as client:
             say(client.add(1))
             input()
             call = threading.Thread(target=lambda: say(client.add(2)))

@@ -1,0 +1,225 @@
+"""Give the connection of a generated client frames by hand, and check what becomes of them.
+
+The argument is the folder of the client `generated_reference.py`. The script says nothing where
+everything is as it should be.
+"""
+
+import base64
+import json
+import sys
+from typing import Any
+
+sys.path.insert(0, sys.argv.pop(1))
+
+import generated_reference as client  # noqa: E402
+from generated_reference import Pulsar  # noqa: E402
+
+
+class Socket:
+    """A connection that keeps what is sent, or loses it."""
+
+    def __init__(self, is_lost: bool = False) -> None:
+        self.is_lost = is_lost
+        self.sent: list[dict[str, Any]] = []
+
+    def send(self, text: str) -> None:
+        if self.is_lost:
+            raise OSError("lost")
+        self.sent.append(json.loads(text))
+
+    def abort(self) -> None:
+        pass
+
+
+class Sockets:
+    """What stands for the thread that keeps a connection open."""
+
+    failure = None
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.socket: Any = None
+
+    def current(self) -> tuple[int, Any]:
+        return self.number, self.socket
+
+    def connect(self, is_lost: bool = False) -> Any:
+        self.number += 1
+        self.socket = Socket(is_lost)
+        return self.socket
+
+
+def connection() -> Any:
+    made: Any = client._Connection("ws://nowhere/ws", "demo", None, None)
+    made._sockets = (Sockets(), Sockets())
+    made._sockets[0].connect()
+    return made
+
+
+def begin(on: Any, payload: bytes = b"{}") -> tuple[Any, list[Any]]:
+    events: list[Any] = []
+    call = on.register("request", payload, 1.5, events.append, lambda: True)
+    on.write(call)
+    return call, events
+
+
+def deliver(on: Any, call: Any, payload: str, **properties: Any) -> None:
+    properties = {
+        "messageType": "response",
+        "requestContext": call.context,
+        **properties,
+    }
+    on._on_delivery({"messageId": "m", "payload": payload, "properties": properties})
+
+
+def in_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def addresses() -> None:
+    def urls(address: Any, **options: Any) -> tuple[str, str, dict[str, str]]:
+        made: Any = client._Connection(address, "demo", options.get("token"), None)
+        name = made._response_topic
+        assert name.startswith("demo_") and len(name) == 13
+        consumer = made._consumer_url.replace(name, "NAME").replace(name[5:], "ID")
+        return made._producer_url, consumer, made._headers
+
+    for base in ("ws://h:1/ws", "ws://h:1/ws/"):
+        producer, consumer, headers = urls(base)
+        assert producer == "ws://h:1/ws/demo"
+        assert consumer == "ws://h:1/ws/NAME/python-client-ID"
+        assert not headers
+    found = urls("wss://h/ws?token=x", token="secret")
+    assert found[0] == "wss://h/ws/demo?token=x"
+    assert found[1].endswith("/python-client-ID?token=x")
+    assert found[2] == {"authorization": "Token secret"}
+    found = urls(Pulsar("h", 80, tenant="t", namespace="n", tls=True), token="secret")
+    base = "wss://h:80/ws/v2"
+    assert found[0] == f"{base}/producer/non-persistent/t/n/demo"
+    path = "NAME/python-client-ID?subscriptionMode=NonDurable"
+    assert found[1] == f"{base}/consumer/non-persistent/t/n/{path}"
+    assert found[2] == {"authorization": "Bearer secret"}
+    for wrong in ("http://h", "localhost:8080", ""):
+        try:
+            urls(wrong)
+        except ValueError:
+            continue
+        raise AssertionError(wrong)
+
+
+def answers() -> None:
+    on = connection()
+    call, events = begin(on)
+    whole = in_base64('[1, "ä 世"]'.encode())
+    pieces = [whole[:3], whole[3:4], whole[4:]]
+    for index in (2, 0, 0, 1):
+        assert not events
+        deliver(on, call, pieces[index], fragment=index, num_fragments=3)
+    # Late, and twice.
+    deliver(on, call, pieces[1], fragment=1, num_fragments=3)
+    assert [it.text for it in events] == ['[1, "ä 世"]']
+    assert len(on._sockets[0].socket.sent) == 5, "each is acknowledged"
+    assert on._sockets[0].socket.sent[0] == {"messageId": "m"}
+
+    whole_answers: list[tuple[str, dict[str, Any], str]] = [
+        (whole, {"fragment": 0, "num_fragments": 1}, '[1, "ä 世"]'),
+        (whole, {"fragment": "0", "num_fragments": "1"}, '[1, "ä 世"]'),
+        (in_base64("ä".encode("latin-1")), {}, "ä"),
+        ("", {"messageType": "pong"}, ""),
+    ]
+    for payload, properties, expected in whole_answers:
+        call, events = begin(on)
+        deliver(on, call, payload, **properties)
+        assert [it.text for it in events] == [expected], events
+    broken_answers: list[tuple[str, dict[str, Any]]] = [
+        ("no base64", {}),
+        (whole, {"fragment": 0}),
+        (whole, {"fragment": 3, "num_fragments": 3}),
+        (whole, {"fragment": "x", "num_fragments": 3}),
+    ]
+    for payload, properties in broken_answers:
+        call, events = begin(on)
+        deliver(on, call, payload, **properties)
+        assert [type(it) for it in events] == [client.ResultError], events
+
+    call, events = begin(on)
+    deliver(on, call, in_base64(b"{}"), messageType="progress")
+    deliver(
+        on, call, in_base64(b'{"step_message": "x", "new": 1}'), messageType="progress"
+    )
+    deliver(on, call, "", messageType="log")
+    assert [it.step_message for it in events] == ["x"]
+    text = "request rejected due to queue overflow, try again later"
+    error = '{"code": "c", "details": [1]}'
+    deliver(on, call, in_base64(text.encode()), status="error", x_dasf_error=error)
+    failure = events[1]
+    assert (failure.kind, failure.message) == ("overflow", "")
+    assert (failure.code, failure.details) == ("c", [1])
+    assert str(failure) == text
+    assert not on._calls
+
+
+def requests() -> None:
+    on = connection()
+    producer = on._sockets[1]
+    # Before there is a connection, and over one that is lost.
+    call, events = begin(on, b'"x"')
+    producer.connect(is_lost=True)
+    on._resend()
+    socket = producer.connect()
+    on._resend()
+    on.write(call)
+    (frame,) = socket.sent
+    assert frame == {
+        "payload": in_base64(b'"x"'),
+        "context": "0",
+        "properties": {
+            "messageType": "request",
+            "requestContext": "0",
+            "response_topic": on._response_topic,
+            "x_dasf_timeout_ms": 1500,
+            "x_dasf_repeated": "1",
+        },
+    }
+    on._on_receipt({"messageId": "m", "context": "0", "result": "ok"})
+    socket = producer.connect()
+    on._resend()
+    assert not socket.sent and not events, "what the broker took is not sent again"
+
+    for frame, reason in [
+        ({"result": "no"}, "no"),
+        ({"result": "send-error:3", "errorMsg": "full"}, "full (send-error:3)"),
+    ]:
+        call, events = begin(on)
+        on._on_receipt({"context": call.context, **frame})
+        assert [(type(it), str(it)) for it in events] == [(client.RefusedError, reason)]
+
+    # One that breaks the connection is given up, and no other.
+    first, events = begin(on)
+    second, others = begin(on)
+    for _ in range(4):
+        producer.connect(is_lost=True)
+        on._resend()
+    assert [type(it) for it in events] == [client.NotConnectedError], events
+    assert not others
+    socket = producer.connect()
+    on._resend()
+    assert [it["context"] for it in socket.sent] == [second.context]
+
+    # Fragments, of which those without a receipt are sent again.
+    large = b"0" * (client._FRAME_LIMIT + 1)
+    call, events = begin(on, large)
+    sent = [it for it in socket.sent if it["context"] == call.context]
+    assert [it["properties"]["fragment"] for it in sent] == [0, 1]
+    assert {it["properties"]["num_fragments"] for it in sent} == {2}
+    assert base64.b64decode("".join(it["payload"] for it in sent)) == large
+    on._on_receipt({"context": call.context, "result": "ok"})
+    socket = producer.connect()
+    on._resend()
+    sent = [it for it in socket.sent if it["context"] == call.context]
+    assert [it["properties"]["fragment"] for it in sent] == [1]
+
+
+addresses()
+answers()
+requests()
