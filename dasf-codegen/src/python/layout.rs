@@ -213,6 +213,13 @@ pub(super) fn docstring(text: &str, indent: usize) -> String {
         }
         lines.push(escaped);
     }
+    // The lines below the first begin where it does, or further right.
+    let blanks = |line: &String| line.len() - line.trim_start_matches(' ').len();
+    let below = lines.iter().skip(1).filter(|line| !line.is_empty());
+    let margin = below.map(blanks).min().unwrap_or(0);
+    for line in lines.iter_mut().skip(1) {
+        *line = line.get(margin..).unwrap_or_default().to_owned();
+    }
     // Quotes that would end the text, or that black would keep apart from its ends.
     let mut text = lines.join("\n").trim().replace("\"\"", "\\\"\\\"");
     if text.starts_with('"') {

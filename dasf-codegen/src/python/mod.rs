@@ -225,7 +225,7 @@ impl File<'_> {
             documentation,
             ..
         } = self.description;
-        let summary = format!("The client of the DASF module ``{topic}``.");
+        let summary = format!("The client of the DASF module {}.", code(topic));
         match documentation.trim() {
             "" => summary,
             documentation => format!("{summary}\n\n{documentation}"),
@@ -269,7 +269,8 @@ fn member(name: &str, reserved: impl Fn(&str) -> bool) -> String {
 
 /// A name for code: between two backquotes each.
 fn code(name: &str) -> String {
-    format!("``{name}``")
+    let words: Vec<&str> = name.split_whitespace().collect();
+    format!("``{}``", words.join(" "))
 }
 
 /// The topic, for the class attribute.

@@ -110,6 +110,7 @@ fn nothing_ends_a_docstring_before_its_end() {
         ("back\\", r#""""back\\""""#),
         ("nul\0", r#""""nul\x00""""#),
         ("a\tb \r\n\r\n  c\rd", "\"\"\"a    b\n\n  c\nd\n\"\"\""),
+        ("a\n  b\n    c", "\"\"\"a\nb\n  c\n\"\"\""),
     ] {
         assert_eq!(docstring(text, 0), format!("{expected}\n"));
     }
@@ -331,6 +332,16 @@ fn what_cannot_be_said_is_any_value_and_says_why() {
     contains(
         &text,
         "            Any JSON value, because `not` makes no type.\n",
+    );
+}
+
+#[test]
+fn numbers_that_literal_does_not_take_are_integers() {
+    let values = vec![json!(1), json!("a"), json!(u64::MAX), json!(-1)];
+    let text = with_function(function("f", Vec::new(), Type::Literal(values)));
+    contains(
+        &text,
+        "_F: _Function[Literal[1, \"a\", -1] | int] = _Function(",
     );
 }
 

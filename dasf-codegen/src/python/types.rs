@@ -314,9 +314,7 @@ impl File<'_> {
             Type::Integer(_) => Expression::text("int"),
             Type::Number => Expression::text("float"),
             Type::Text(format) => Expression::text(self.text(format, detail)),
-            Type::Literal(values) => {
-                Expression::index("Literal", values.iter().map(literal).collect())
-            }
+            Type::Literal(values) => one_of(values),
             Type::Nullable(inner) => {
                 let inner = self.annotation(inner, detail);
                 union(vec![inner, Expression::text("None")])
@@ -531,6 +529,25 @@ fn union(items: Vec<Expression>) -> Expression {
             items: found,
         },
     }
+}
+
+/// One of some values. Those that `Literal` does not take are left to the module to check.
+fn one_of(values: &[Value]) -> Expression {
+    let (exact, others): (Vec<&Value>, Vec<&Value>) = values
+        .iter()
+        .partition(|value| value.is_string() || value.is_boolean() || value.is_i64());
+    let mut items = Vec::new();
+    if !exact.is_empty() {
+        let exact = exact.into_iter().map(literal);
+        items.push(Expression::index("Literal", exact.collect()));
+    }
+    items.extend(others.into_iter().map(|value| match value {
+        Value::Null => Expression::text("None"),
+        Value::Number(number) if number.is_u64() => Expression::text("int"),
+        Value::Number(_) => Expression::text("float"),
+        _ => Expression::text("Any"),
+    }));
+    union(items)
 }
 
 /// What is inside of a nullable type.
