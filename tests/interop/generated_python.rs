@@ -12,6 +12,7 @@ use dasf_examples::reference;
 use serde_json::Value;
 
 use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
+use crate::dialog::Dialog;
 use crate::python;
 use crate::support::{connect, until_it_listens};
 
@@ -133,8 +134,8 @@ async fn a_functions_error_comes_with_its_code_and_details(broker: &TestBroker) 
 }
 
 /// A script that calls, calls again while the broker is away, and goes on when it is back.
-async fn survive(folder: String, url: &str, restart: impl AsyncFnOnce(&mut python::Dialog)) {
-    let mut script = python::Dialog::start("generated_restart.py", &[&folder, url, "restarted"]);
+async fn survive(folder: String, url: &str, restart: impl AsyncFnOnce(&mut Dialog)) {
+    let mut script = Dialog::start("generated_restart.py", &[&folder, url, "restarted"]);
     assert_eq!(script.hear().await, "3");
     restart(&mut script).await;
     assert_eq!(script.hear().await, "4");
@@ -159,7 +160,7 @@ async fn a_client_survives_a_restart_of_the_embedded_broker() {
     let host = serve_restarted(&url).await;
     let folder = save_reference("restarted-embedded");
     let mut again = None;
-    let restart = async |script: &mut python::Dialog| {
+    let restart = async |script: &mut Dialog| {
         broker.shutdown().await;
         script.say("call").await;
         assert_eq!(script.hear().await, "calling");
@@ -188,7 +189,7 @@ async fn a_client_survives_a_restart_of_the_django_broker() {
     let host = serve_restarted(&url).await;
     let folder = save_reference("restarted-django");
     let mut again = None;
-    let restart = async |script: &mut python::Dialog| {
+    let restart = async |script: &mut Dialog| {
         drop(django);
         script.say("call").await;
         assert_eq!(script.hear().await, "calling");

@@ -11,16 +11,17 @@ mod brokers;
 #[path = "../system/support.rs"]
 mod by_hand;
 mod delivery;
+mod dialog;
 mod differential;
 mod fixtures;
 mod generated_python;
 mod generated_rust;
+mod generated_typescript;
 mod proxy;
 mod python;
 mod python_caller;
 mod python_module;
 mod rust;
 mod support;
-mod typescript;
 mod web;
 mod xarray;

@@ -4,8 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-
 /// The root of the repository. This file serves the tests of more than one package.
 pub(crate) fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -30,7 +28,7 @@ pub(crate) fn interpreter() -> PathBuf {
 }
 
 /// A script of the folder `python`, to be started.
-fn command(script: &str, arguments: &[&str]) -> Command {
+pub(crate) fn command(script: &str, arguments: &[&str]) -> Command {
     let folder = root().join("tests/interop/python");
     let mut command = Command::new(interpreter());
     command
@@ -71,47 +69,6 @@ pub(crate) async fn run_beside(script: &'static str, arguments: &[&str]) -> Stri
         run(script, &arguments, "")
     });
     script.await.unwrap()
-}
-
-/// A script with which a test talks, line by line.
-pub(crate) struct Dialog {
-    child: tokio::process::Child,
-    input: tokio::process::ChildStdin,
-    output: Lines<BufReader<tokio::process::ChildStdout>>,
-}
-
-impl Dialog {
-    pub(crate) fn start(script: &str, arguments: &[&str]) -> Self {
-        let mut child = tokio::process::Command::from(command(script, arguments))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self {
-            child,
-            input,
-            output,
-        }
-    }
-
-    /// The next line that the script prints. What made it end stands in its standard error.
-    pub(crate) async fn hear(&mut self) -> String {
-        let line = self.output.next_line().await.unwrap();
-        line.unwrap_or_else(|| panic!("the script has ended"))
-    }
-
-    pub(crate) async fn say(&mut self, line: &str) {
-        let line = format!("{line}\n");
-        self.input.write_all(line.as_bytes()).await.unwrap();
-    }
-
-    /// Waits until the script ends.
-    pub(crate) async fn end(mut self) {
-        assert!(self.child.wait().await.unwrap().success());
-    }
 }
 
 /// A script that runs until this is dropped.
