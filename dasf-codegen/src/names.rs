@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use unicode_ident::{is_xid_continue, is_xid_start};
+
 /// The names in one place, such as a file, a class, or the parameters of a function.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
@@ -42,11 +44,9 @@ impl Names {
 ///
 /// What is left when nothing can be used is `start` alone.
 pub(crate) fn identifier(spelled: &str, start: &str) -> String {
-    let kept: String = spelled
-        .chars()
-        .filter(|character| character.is_ascii_alphanumeric() || *character == '_')
-        .collect();
-    if kept.starts_with(|first: char| first.is_ascii_alphabetic()) {
+    let characters = spelled.chars();
+    let kept: String = characters.filter(|&it| is_xid_continue(it)).collect();
+    if kept.starts_with(is_xid_start) {
         kept
     } else {
         format!("{start}{kept}")
@@ -72,11 +72,12 @@ mod tests {
     }
 
     #[test]
-    fn an_identifier_has_ascii_letters_digits_and_underscores() {
+    fn an_identifier_has_letters_digits_and_underscores() {
         assert_eq!(identifier("moving_mean", "x"), "moving_mean");
         assert_eq!(identifier("2m_temperature", "x"), "x2m_temperature");
-        assert_eq!(identifier("größe", "x"), "gre");
-        assert_eq!(identifier("世", "x"), "x");
+        assert_eq!(identifier("größe", "x"), "größe");
+        assert_eq!(identifier("世-²", "x"), "世");
+        assert_eq!(identifier("<", "x"), "x");
         assert_eq!(identifier("_private", "x"), "x_private");
     }
 }

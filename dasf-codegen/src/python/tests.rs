@@ -239,7 +239,7 @@ fn names_that_python_has_are_not_taken() {
         "def init(self, init: bool)",
         "def x2nd(self, x2nd: bool)",
         "def x(self, x: bool)",
-        "def x2(self, x: bool)",
+        "def 世(self, 世: bool)",
         "def print(self, print: bool)",
         "class Any2(_Model):",
         "class List(_Model):",

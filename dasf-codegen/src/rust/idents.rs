@@ -50,7 +50,7 @@ mod tests {
             ("type", "r#type"),
             ("self", "self_"),
             ("2m temperature", "value2m_temperature"),
-            ("größe", "gre"),
+            ("größe", "größe"),
             ("", "value"),
             ("-", "value2"),
         ] {

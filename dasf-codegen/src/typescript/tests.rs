@@ -334,7 +334,7 @@ fn names_are_what_typescript_accepts() {
         ("getUser", "get_user"),
         ("getUser2", "getUser"),
         ("call2m", "2m"),
-        ("gre", "größe"),
+        ("größe", "größe"),
         ("proto", "__proto__"),
         ("call", ""),
     ] {
@@ -354,7 +354,7 @@ fn names_are_what_typescript_accepts() {
         "class Promise2",
         "interface Array2",
         "interface Point2",
-        "interface Type ",
+        "interface 世 ",
         "interface HTTPError",
         "interface GetUserArguments2",
         "interface GetUserArguments3",

@@ -1367,20 +1367,20 @@ class Client(_BlockingClient):
         """
         return self._call(_FOO_BAR, {"a-b": a_b, "a.b": a_b2, "a b": a_b3})
 
-    def foo_bar2(self, x2m: float, gre: float, *, x: float = _LEFT_OUT) -> float:
+    def foo_bar2(self, x2m: float, größe: float, *, 世: float = _LEFT_OUT) -> float:
         """Call ``foo_bar`` of the module.
 
         Parameters
         ----------
         x2m : float
-        gre : float
-        x : float, default: 1
+        größe : float
+        世 : float, default: 1
 
         Returns
         -------
         float
         """
-        return self._call(_FOO_BAR2, {"2m": x2m, "größe": gre, "世": x})
+        return self._call(_FOO_BAR2, {"2m": x2m, "größe": größe, "世": 世})
 
     def private(self, x: int, x2: int) -> int:
         """Call ``_private`` of the module.
@@ -1813,20 +1813,26 @@ class AsyncClient(_AsyncClient):
         """
         return await self._call(_FOO_BAR, {"a-b": a_b, "a.b": a_b2, "a b": a_b3})
 
-    async def foo_bar2(self, x2m: float, gre: float, *, x: float = _LEFT_OUT) -> float:
+    async def foo_bar2(
+        self,
+        x2m: float,
+        größe: float,
+        *,
+        世: float = _LEFT_OUT,
+    ) -> float:
         """Call ``foo_bar`` of the module.
 
         Parameters
         ----------
         x2m : float
-        gre : float
-        x : float, default: 1
+        größe : float
+        世 : float, default: 1
 
         Returns
         -------
         float
         """
-        return await self._call(_FOO_BAR2, {"2m": x2m, "größe": gre, "世": x})
+        return await self._call(_FOO_BAR2, {"2m": x2m, "größe": größe, "世": 世})
 
     async def private(self, x: int, x2: int) -> int:
         """Call ``_private`` of the module.

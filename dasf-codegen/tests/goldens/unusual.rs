@@ -94,11 +94,11 @@ impl<M: Mode> client::Client<M> {
     }
 
     /// Calls `foo_bar`.
-    pub fn foo_bar2(&self, value2m: f64, gre: f64) -> client::FooBarCall2<f64, M> {
+    pub fn foo_bar2(&self, value2m: f64, größe: f64) -> client::FooBarCall2<f64, M> {
         client::FooBarCall2 {
             call: Call::function(&self.caller, "foo_bar")
                 .with("2m", &value2m)
-                .with("größe", &gre),
+                .with("größe", &größe),
         }
     }
 
@@ -356,9 +356,9 @@ impl<M: Mode> client::FooBarCall2<f64, M> {
     /// Sets `世`.
     ///
     /// Default: `1`.
-    pub fn value(self, value: f64) -> Self {
+    pub fn 世(self, 世: f64) -> Self {
         Self {
-            call: self.call.with("世", &value),
+            call: self.call.with("世", &世),
         }
     }
 }
@@ -704,7 +704,7 @@ pub enum Option2 {
     None,
     /// `"é"`
     #[serde(rename = "é")]
-    Value5,
+    É,
 }
 
 /// `Box[int]` of the module.
