@@ -6,28 +6,14 @@
 
 mod arbitrary;
 
-use ::arbitrary::Unstructured;
 use dasf_codegen::{Language, generate};
 use serde_json::{Value, json};
-
-/// Bytes that look random and are always the same: a linear congruential generator.
-fn bytes(seed: u64, count: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    (0..count).map(|_| next()).collect()
-}
 
 #[test]
 fn any_json_is_an_error_or_code_that_parses() {
     let mut accepted = 0;
     for seed in 0..400 {
-        let bytes = bytes(seed, 4000);
-        let document = arbitrary::api_info(&mut Unstructured::new(&bytes)).unwrap();
+        let document = arbitrary::of_seed(seed);
         for language in Language::ALL {
             let Ok(source) = generate(&document, language, "a test") else {
                 continue;

@@ -11,6 +11,7 @@ mod brokers;
 #[path = "../system/support.rs"]
 mod by_hand;
 mod delivery;
+mod descriptions;
 mod dialog;
 mod differential;
 mod fixtures;

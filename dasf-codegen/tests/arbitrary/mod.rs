@@ -113,6 +113,22 @@ const FORMATS: &[&str] = &[
 /// How deep schemas are nested.
 const MAX_DEPTH: u32 = 5;
 
+/// A document that is the same whenever the number is: its bytes come from a linear congruential
+/// generator.
+#[allow(dead_code)] // fuzzing has bytes of its own
+pub(crate) fn of_seed(seed: u64) -> Value {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    let bytes: Vec<u8> = (0..4000).map(|_| next()).collect();
+    // When the bytes are used up, it is made of zeros.
+    api_info(&mut Unstructured::new(&bytes)).unwrap_or_default()
+}
+
 /// A document.
 pub(crate) fn api_info(bytes: &mut Unstructured<'_>) -> Result<Value> {
     if bytes.ratio(1, 20)? {

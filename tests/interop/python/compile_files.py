@@ -1,0 +1,11 @@
+"""Compile the files of a folder, which is the argument, and print how many they are."""
+
+import pathlib
+import sys
+import warnings
+
+warnings.simplefilter("error")
+files = sorted(pathlib.Path(sys.argv[1]).glob("*.py"))
+for file in files:
+    compile(file.read_text(encoding="utf-8"), file, "exec")
+print(len(files))
