@@ -40,7 +40,8 @@
 //!
 //! The [guide] has a chapter for each side: [writing a module](guide::modules), [calling
 //! one](guide::clients), the [command line](guide::command_line) of a module, the
-//! [command `dasf`](guide::cli) for all modules, [brokers and addresses](guide::brokers), and [how it speaks with others](guide::protocol).
+//! [command `dasf`](guide::cli) for all modules, [brokers and addresses](guide::brokers), and [how it
+//! speaks with others](guide::protocol).
 //!
 //! | to … | use |
 //! |---|---|
@@ -81,7 +82,7 @@ pub use dasf_macros::class;
 ///
 /// The path is relative to the crate's root. What is made has the surface of the client that
 /// [`module`](macro@module) generates; put it into a `mod` of its own. Requests are checked against
-/// the description before they are sent. See [the guide](guide::clients#without-the-modules-source).
+/// the description before they are sent. See [the guide](guide::generated).
 ///
 /// ```
 /// mod types {
@@ -152,6 +153,10 @@ pub mod guide {
 
     #[doc = include_str!("guide/clients.md")]
     pub mod clients {}
+
+    #[cfg(feature = "generate")]
+    #[doc = include_str!("guide/generated.md")]
+    pub mod generated {}
 
     #[doc = include_str!("guide/command_line.md")]
     pub mod command_line {}
