@@ -38,13 +38,15 @@ pub(crate) fn expand(input: &Input) -> syn::Result<TokenStream> {
     // As `include_str!` in the root would find it; cargo sets it for every crate.
     let root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
     let path = Path::new(&root).join(file.value());
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|reason| error(format!("{shown} cannot be read: {reason}")))?;
+    let text = std::fs::read_to_string(&path).map_err(|reason| {
+        error(format!(
+            "the file cannot be read: {reason}; its path is relative to the folder of Cargo.toml"
+        ))
+    })?;
     let api_info = serde_json::from_str(&text)
-        .map_err(|reason| error(format!("{shown} is no JSON: {reason}")))?;
+        .map_err(|reason| error(format!("what is in the file is no JSON: {reason}")))?;
+    let path = path.display().to_string();
     // So the compiler knows when to expand again.
-    let text = quote!(::core::include_str!(#shown));
-    dasf_codegen::rust_items(&api_info, krate, &text)
-        .map_err(|reason| error(format!("{shown}: {reason}")))
+    let text = quote!(::core::include_str!(#path));
+    dasf_codegen::rust_items(&api_info, krate, &text).map_err(|reason| error(reason.to_string()))
 }
