@@ -30,7 +30,8 @@ impl Idents {
 
 /// An identifier; raw where the name is a keyword, and with an underscore where that cannot be.
 fn ident(name: &str) -> Ident {
-    if syn::parse_str::<Ident>(name).is_ok() {
+    // A keyword since the edition 2024, which `syn` does not know of.
+    if name != "gen" && syn::parse_str::<Ident>(name).is_ok() {
         return Ident::new(name, Span::call_site());
     }
     match name {
@@ -48,6 +49,7 @@ mod tests {
         let mut idents = Idents::without(["Option"]);
         for (name, expected) in [
             ("type", "r#type"),
+            ("gen", "r#gen"),
             ("self", "self_"),
             ("2m temperature", "value2m_temperature"),
             ("größe", "größe"),
