@@ -426,6 +426,7 @@ impl<'d> Types<'d> {
                 let value = self.value(inner, value)?;
                 Some(quote!(Some(#value)))
             }
+            (Type::Null, Value::Null) => Some(quote!(())),
             (Type::Boolean, Value::Bool(value)) => Some(quote!(#value)),
             (Type::Integer(width), Value::Number(number)) => {
                 integer_value(integer_width(*width, schema), number)
