@@ -10,6 +10,7 @@ mod brokers;
 #[allow(dead_code)]
 #[path = "../system/support.rs"]
 mod by_hand;
+mod corpus;
 mod delivery;
 mod descriptions;
 mod dialog;
