@@ -9,15 +9,10 @@ use crate::python;
 /// The program of the module `reference`, built if need be.
 fn reference() -> PathBuf {
     let built = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--locked",
-            "--quiet",
-            "-p",
-            "dasf-examples",
-            "--bin",
-            "reference",
-        ])
+        .args(["build", "--locked", "--quiet"])
+        .args(["-p", "dasf-examples", "--bin", "reference"])
+        // As the program's own tests want it, which run the same file.
+        .args(["--features", "generate"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .unwrap();

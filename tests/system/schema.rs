@@ -30,8 +30,9 @@ fn compare(own: &Value, python: &Value, path: &str, differences: &mut Vec<String
                 }
             }
             for (key, value) in own {
-                // Our extension, and what numeric types know of their range.
-                let is_added = ADDED_BY_RUST.contains(&key.as_str()) || key == "x_dasf";
+                // Our extensions, and what numeric types know of their range.
+                let is_added = ADDED_BY_RUST.contains(&key.as_str())
+                    || ["x_dasf", "x_dasf_type"].contains(&key.as_str());
                 if !python.contains_key(key) && !is_added {
                     differences.push(format!("{path}/{key} is new: {value}"));
                 }
