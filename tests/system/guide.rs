@@ -17,7 +17,7 @@ fn named_tests(page: &str) -> Vec<(&str, &str)> {
         };
         is_of_tests |= matches!(cell, "test" | "tests");
         let codes = cell.split('`').skip(1).step_by(2);
-        let named = codes.filter_map(|code| code.split_once("::"));
+        let named = codes.filter_map(|code| code.rsplit_once("::"));
         tests.extend(named.filter(|_| is_of_tests));
     }
     tests
@@ -36,7 +36,10 @@ fn every_test_that_the_guide_names_exists() {
         for (module, function) in named_tests(&text) {
             let folders = ["tests/system", "tests/interop", "dasf-cli/tests"];
             let exists = folders.iter().any(|folder| {
-                let file = root.join(folder).join(module).with_extension("rs");
+                let file = root
+                    .join(folder)
+                    .join(module.replace("::", "/"))
+                    .with_extension("rs");
                 let definition = format!("fn {function}(");
                 fs::read_to_string(file).is_ok_and(|source| source.contains(&definition))
             });
