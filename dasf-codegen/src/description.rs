@@ -272,6 +272,20 @@ impl Schema {
             constraints: Constraints::default(),
         }
     }
+
+    /// The constraints in words, with those of what is inside a nullable or a list.
+    pub fn limits(&self) -> Vec<String> {
+        let mut limits = self.constraints.phrases();
+        match &self.ty {
+            Type::Nullable(inner) => limits.extend(inner.limits()),
+            Type::List(item) | Type::Set(item) => {
+                let items = item.limits().into_iter();
+                limits.extend(items.map(|limit| format!("each {limit}")));
+            }
+            _ => {}
+        }
+        limits
+    }
 }
 
 impl Field {

@@ -42,7 +42,8 @@ pub struct FunctionInfo {
     pub name: String,
     /// The schema of the arguments and `func_name`.
     pub rpc_schema: Value,
-    /// The schema of the result.
+    /// The schema of the result; null where the module does not say.
+    #[serde(default)]
     pub return_schema: Value,
 }
 

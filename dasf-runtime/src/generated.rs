@@ -8,5 +8,167 @@
 
 pub use crate::client::{Async, Blocking, Call, Instance, Mode};
 pub use crate::{__call as call, __client as client, __instance as instance};
-pub use serde::{self, Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+pub use serde::{self, Deserialize, Deserializer, Serialize};
 pub use serde_json::Value;
+
+/// Reads a value of a union: as the type that keeps the most of it, and the first of those that keep
+/// as much. The first that accepts it may do so by leaving out what it does not know.
+///
+/// # Errors
+/// When no type accepts the value.
+pub fn one_of<'de, D, T>(
+    deserializer: D,
+    readers: &[fn(Value) -> serde_json::Result<T>],
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Serialize,
+{
+    let value = Value::deserialize(deserializer)?;
+    let whole = size(&value);
+    let mut best: Option<(usize, T)> = None;
+    for read in readers {
+        let Ok(read) = read(value.clone()) else {
+            continue;
+        };
+        let kept = serde_json::to_value(&read).map_or(0, |read| kept(&value, &read));
+        if kept == whole {
+            return Ok(read);
+        }
+        if best.as_ref().is_none_or(|(most, _)| kept > *most) {
+            best = Some((kept, read));
+        }
+    }
+    let best = best.map(|(_, read)| read);
+    best.ok_or_else(|| D::Error::custom("the value is of none of the types allowed here"))
+}
+
+/// Reads a value as the type of a variant.
+///
+/// # Errors
+/// When it is not of the type.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> serde_json::Result<T> {
+    serde_json::from_value(value)
+}
+
+/// A default as the module describes it; `None` where it is not of its own type.
+pub fn from_json<T: DeserializeOwned>(json: &str) -> Option<T> {
+    serde_json::from_str(json).ok()
+}
+
+/// How much there is in a value: itself, and all that it holds.
+fn size(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(values) => values.iter().map(size).sum(),
+        Value::Object(values) => values.values().map(size).sum(),
+        _ => 0,
+    }
+}
+
+/// How much of a value is there in what it was read as.
+fn kept(value: &Value, read: &Value) -> usize {
+    match (value, read) {
+        (Value::Array(values), Value::Array(read)) => {
+            1 + values
+                .iter()
+                .zip(read)
+                .map(|(value, read)| kept(value, read))
+                .sum::<usize>()
+        }
+        (Value::Object(values), Value::Object(read)) => {
+            let kept = |(name, value): (&String, &Value)| Some(kept(value, read.get(name)?));
+            1 + values.iter().filter_map(kept).sum::<usize>()
+        }
+        (Value::Number(value), Value::Number(read)) => {
+            // `1` and `1.0` are one number in JSON.
+            let are_equal = value == read
+                || (value.is_f64() != read.is_f64()
+                    && value.as_f64() == read.as_f64()
+                    && value
+                        .as_f64()
+                        .is_some_and(|number| number.abs() < MAX_EXACT));
+            usize::from(are_equal)
+        }
+        (value, read) => usize::from(value == read),
+    }
+}
+
+/// Below this, every whole number is one of `f64`.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Base {
+        x: i64,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Derived {
+        x: i64,
+        #[serde(default)]
+        y: i64,
+    }
+
+    #[derive(Debug, PartialEq, Serialize)]
+    #[serde(untagged)]
+    enum Any {
+        Base(Base),
+        Derived(Derived),
+        Number(f64),
+        Integer(i64),
+        List(Vec<Option<bool>>),
+    }
+
+    impl<'de> Deserialize<'de> for Any {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            one_of(
+                deserializer,
+                &[
+                    |value| from_value(value).map(Self::Base),
+                    |value| from_value(value).map(Self::Derived),
+                    |value| from_value(value).map(Self::Number),
+                    |value| from_value(value).map(Self::Integer),
+                    |value| from_value(value).map(Self::List),
+                ],
+            )
+        }
+    }
+
+    #[test]
+    fn the_type_that_keeps_the_most_is_the_one() {
+        for (value, expected) in [
+            (json!({"x": 1}), Any::Base(Base { x: 1 })),
+            (
+                json!({"x": 1, "y": 2}),
+                Any::Derived(Derived { x: 1, y: 2 }),
+            ),
+            (json!({"x": 1, "z": 2}), Any::Base(Base { x: 1 })),
+            (json!(1), Any::Number(1.0)),
+            (json!(0.5), Any::Number(0.5)),
+            (
+                json!(9_007_199_254_740_993_i64),
+                Any::Integer(9_007_199_254_740_993),
+            ),
+            (json!([true, null]), Any::List(vec![Some(true), None])),
+        ] {
+            assert_eq!(serde_json::from_value::<Any>(value).unwrap(), expected);
+        }
+        let error = serde_json::from_value::<Any>(json!("text")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the value is of none of the types allowed here"
+        );
+    }
+
+    #[test]
+    fn a_default_that_is_none_is_null() {
+        assert_eq!(from_json::<Vec<i64>>("[1]"), Some(vec![1]));
+        assert_eq!(from_json::<Vec<i64>>("1"), None);
+    }
+}

@@ -7,6 +7,18 @@ use super::definitions::Root;
 
 /// How many references and `allOf` are followed one after the other. It ends those in a circle.
 const MAX_DEPTH: usize = 32;
+/// How many are followed in one document. It ends those that branch at every step.
+const MAX_STEPS: usize = 10_000;
+
+/// What is left of the steps that one document may take.
+#[derive(Debug)]
+pub(super) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(MAX_STEPS)
+    }
+}
 
 /// Replaces the `$ref` and the `allOf` at the root of a schema by what they say.
 ///
@@ -15,17 +27,27 @@ const MAX_DEPTH: usize = 32;
 pub(super) fn expand(
     root: &Root<'_>,
     schema: &Map<String, Value>,
+    budget: &mut Budget,
+) -> Result<Map<String, Value>, String> {
+    expand_at(root, schema, budget, 0)
+}
+
+fn expand_at(
+    root: &Root<'_>,
+    schema: &Map<String, Value>,
+    budget: &mut Budget,
     depth: usize,
 ) -> Result<Map<String, Value>, String> {
-    if depth > MAX_DEPTH {
+    if depth > MAX_DEPTH || budget.0 == 0 {
         return Err("the schema refers to itself, or through too many others".to_owned());
     }
+    budget.0 -= 1;
     let mut own = schema.clone();
     let mut whole = Map::new();
     if let Some(reference) = own.shift_remove("$ref") {
         let target = reference.as_str().and_then(|target| root.resolve(target));
         match target {
-            Some((_, Value::Object(target))) => whole = expand(root, target, depth + 1)?,
+            Some((_, Value::Object(target))) => whole = expand_at(root, target, budget, depth + 1)?,
             Some((_, Value::Bool(true))) => {}
             _ => return Err(format!("{reference} refers to nothing in the document")),
         }
@@ -33,7 +55,9 @@ pub(super) fn expand(
     if let Some(parts) = own.shift_remove("allOf") {
         for part in parts.as_array().into_iter().flatten() {
             match part {
-                Value::Object(part) => whole = merge(whole, expand(root, part, depth + 1)?)?,
+                Value::Object(part) => {
+                    whole = merge(whole, expand_at(root, part, budget, depth + 1)?)?;
+                }
                 Value::Bool(true) => {}
                 _ => return Err("no value is accepted".to_owned()),
             }
@@ -152,7 +176,7 @@ mod tests {
         let root = Root::new(document, document);
         let mut schema = document.clone();
         schema.shift_remove("$defs");
-        expand(&root, &schema, 0).map(Value::Object)
+        expand(&root, &schema, &mut Budget::default()).map(Value::Object)
     }
 
     #[test]

@@ -127,11 +127,8 @@ fn read_class<'a>(
     let root = Root::new(schema, module);
     let schema = root.callable(schema);
     let arguments = properties(schema)
-        // Some modules put the methods into this schema, too.
-        .filter(|(argument, value)| {
-            argument.as_str() != "class_name"
-                && !(argument.as_str() == "function" && value.get("anyOf").is_some())
-        })
+        // In a request, these are the class and the call of a method.
+        .filter(|(argument, _)| !matches!(argument.as_str(), "class_name" | "function"))
         .map(|(argument, value)| read_field(schemas, &root, schema, argument, value, name))
         .collect();
     let mut methods = Vec::new();

@@ -1,12 +1,12 @@
 //! From a JSON schema to a type.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use dasf_protocol::api_info::RESULT_TYPE;
 use serde_json::{Map, Number, Value};
 
 use super::definitions::{Fingerprints, Root, RootId, is_annotation};
-use super::merge::{expand, merge};
+use super::merge::{Budget, expand, merge};
 use super::{presence, properties, read_field, text};
 use crate::description::{
     Constraints, Declaration, Definition, Format, NetCdf, Openness, Presence, Schema, Type, TypeId,
@@ -34,6 +34,7 @@ pub(super) struct Schemas<'a> {
     /// to each other at any depth.
     waiting: VecDeque<(TypeId, Root<'a>, &'a Map<String, Value>)>,
     depth: usize,
+    budget: Budget,
 }
 
 /// What a schema turned out to be.
@@ -68,7 +69,16 @@ impl<'a> Schemas<'a> {
                 documentation: text(&schema, "description"),
                 ..Schema::of(Type::Null)
             },
-            Some(Value::String(name)) => self.read_object(root, &schema, &name),
+            Some(Value::String(name)) => {
+                let (id, is_new) = self.reserve(root, &schema, &name);
+                if is_new {
+                    self.define(id, root, &schema);
+                }
+                Schema {
+                    documentation: text(&schema, "description"),
+                    ..Schema::of(Type::Named(id))
+                }
+            }
             _ => self.read_object(root, &schema, context),
         }
     }
@@ -76,16 +86,7 @@ impl<'a> Schemas<'a> {
     /// All types that have a name.
     pub(super) fn finish(mut self) -> Vec<Declaration> {
         while let Some((id, root, schema)) = self.waiting.pop_front() {
-            let name = self.types[id.0].name.clone();
-            let definition = match self.shape(&root, schema, &name) {
-                Shape::Object(definition) => definition,
-                Shape::Type(ty) => Definition::Alias(Schema {
-                    constraints: constraints(schema, &ty),
-                    ..Schema::of(ty)
-                }),
-            };
-            self.types[id.0].documentation = text(schema, "description");
-            self.types[id.0].definition = definition;
+            self.define(id, &root, schema);
         }
         for (id, name, presence) in self.elsewhere {
             if let Definition::Object { fields, .. } = &mut self.types[id.0].definition
@@ -96,6 +97,20 @@ impl<'a> Schemas<'a> {
         }
         end_circles(&mut self.types);
         self.types
+    }
+
+    /// Reads what a type that has a name consists of.
+    fn define(&mut self, id: TypeId, root: &Root<'a>, schema: &Map<String, Value>) {
+        let name = self.types[id.0].name.clone();
+        let definition = match self.shape(root, schema, &name) {
+            Shape::Object(definition) => definition,
+            Shape::Type(ty) => Definition::Alias(Schema {
+                constraints: constraints(schema, &ty),
+                ..Schema::of(ty)
+            }),
+        };
+        self.types[id.0].documentation = text(schema, "description");
+        self.types[id.0].definition = definition;
     }
 
     fn read_object(
@@ -172,7 +187,7 @@ impl<'a> Schemas<'a> {
             return Shape::Type(self.reference(root, reference));
         }
         if schema.contains_key("$ref") || schema.contains_key("allOf") {
-            return match expand(root, schema, 0) {
+            return match expand(root, schema, &mut self.budget) {
                 Ok(schema) => self.shape(root, &schema, context),
                 Err(reason) => Shape::Type(Type::Any(Openness::Inexpressible(reason))),
             };
@@ -259,6 +274,7 @@ impl<'a> Schemas<'a> {
 
     fn object(&mut self, root: &Root<'a>, schema: &Map<String, Value>, context: &str) -> Shape {
         let additional = schema.get("additionalProperties");
+        let additional = additional.or_else(|| schema.get("unevaluatedProperties"));
         if properties(schema).next().is_some() {
             let fields = properties(schema);
             let fields = fields
@@ -284,6 +300,9 @@ impl<'a> Schemas<'a> {
                 fields: Vec::new(),
                 rest: None,
             }),
+            (Some(Value::Object(_)), Some(_)) => Shape::Type(inexpressible(
+                "an object in which the name of a property says what its value is",
+            )),
             (Some(Value::Bool(_)) | None, Some(values)) | (Some(values), _) => {
                 let values = self.read(root, values, &format!("{context} value"));
                 Shape::Type(Type::Map(Box::new(values)))
@@ -342,7 +361,7 @@ impl<'a> Schemas<'a> {
         for member in members {
             let merged = match member {
                 Value::Object(member) if says_more(&structure, member) => {
-                    let member = expand(root, member, 0);
+                    let member = expand(root, member, &mut self.budget);
                     match member.and_then(|member| merge(structure.clone(), member)) {
                         Ok(merged) => Value::Object(merged),
                         Err(reason) => return Type::Any(Openness::Inexpressible(reason)),
@@ -370,6 +389,8 @@ impl<'a> Schemas<'a> {
 struct Union {
     is_nullable: bool,
     literals: Vec<Value>,
+    /// The literals as texts, to find them in.
+    known_literals: HashSet<String>,
     variants: Vec<Variant>,
 }
 
@@ -401,7 +422,7 @@ impl Union {
                     });
                 }
                 for value in values {
-                    if !self.literals.contains(&value) {
+                    if self.known_literals.insert(value.to_string()) {
                         self.literals.push(value);
                     }
                 }

@@ -442,3 +442,61 @@ fn results_of_our_own_modules_have_their_names() {
     assert_eq!(f.result.ty, f.arguments[0].schema.ty);
     assert_eq!(g.result.ty, Type::Null);
 }
+
+#[test]
+fn results_of_our_own_modules_that_are_no_objects_have_their_names_too() {
+    let color = json!({"type": "string", "enum": ["red", "green"]});
+    let mut result = color.clone();
+    result["x_dasf_type"] = "Color".into();
+    let description = read(&json!({
+        "functions": [{
+            "name": "f",
+            "rpc_schema": {
+                "properties": {"value": {"$ref": "#/$defs/Color"}},
+                "$defs": {"Color": color},
+            },
+            "return_schema": result,
+        }],
+        "classes": [],
+        "rpc_schema": {},
+    }));
+    let description = description.unwrap();
+    let function = &description.functions[0];
+    assert_eq!(function.result.ty, function.arguments[0].schema.ty);
+    assert_eq!(description.types.len(), 1);
+    assert_eq!(
+        description.types[0].definition,
+        Definition::Alias(Schema::of(literal(["red", "green"])))
+    );
+}
+
+#[test]
+fn schemas_that_branch_at_every_step_end() {
+    let definitions = json!({
+        "B": {"properties": {"left": {"$ref": "#/$defs/B"}, "right": {"$ref": "#/$defs/B"}}},
+        "A": {
+            "allOf": [{"$ref": "#/$defs/B"}],
+            "properties": {"left": {"$ref": "#/$defs/A"}, "right": {"$ref": "#/$defs/A"}},
+        },
+    });
+    let (_, types) = read_type(&json!({"$ref": "#/$defs/A"}), &definitions);
+    assert!(types.len() < 20_000, "{}", types.len());
+}
+
+#[test]
+fn what_properties_besides_may_be_is_read() {
+    let (_, types) = read_type(
+        &json!({"properties": {"x": {}}, "unevaluatedProperties": {"type": "integer"}}),
+        &json!({}),
+    );
+    let Definition::Object { rest, .. } = &types[0].definition else {
+        panic!("{types:?}")
+    };
+    assert_eq!(rest.as_ref().unwrap().ty, Type::Integer(None));
+    let patterns =
+        json!({"patternProperties": {"^x": {}}, "additionalProperties": {"type": "null"}});
+    assert_eq!(
+        type_of(&patterns),
+        inexpressible("an object in which the name of a property says what its value is")
+    );
+}

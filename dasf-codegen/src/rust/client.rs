@@ -196,7 +196,10 @@ impl<'t, 'd> Client<'t, 'd> {
                     text = format!("Sets `{}`.", argument.name);
                 }
                 if let Presence::Default(default) = &argument.presence {
-                    text.push_str(&format!("\n\nDefault: `{default}`."));
+                    text.push_str(&format!(
+                        "\n\nDefault: {}.",
+                        docs::code(&default.to_string())
+                    ));
                 }
                 let doc = docs::attributes(&text);
                 let name = &argument.name;
@@ -270,7 +273,7 @@ impl<'t, 'd> Client<'t, 'd> {
                 .trim()
                 .to_owned(),
         ];
-        sentences.extend(self.types.remarks(&argument.schema.constraints));
+        sentences.extend(self.types.remarks(&argument.schema));
         sentences.retain(|sentence| !sentence.is_empty());
         sentences.join("; ").replace(".; ", ". ")
     }
@@ -283,7 +286,7 @@ impl<'t, 'd> Client<'t, 'd> {
         parameters: &Parameters,
         result: &Schema,
     ) -> TokenStream {
-        let remarks = self.types.remarks(&result.constraints);
+        let remarks = self.types.remarks(result);
         let mut text = match documentation {
             "" => format!("Calls `{name}`."),
             documentation => docs::prose(documentation).trim().to_owned(),

@@ -38,10 +38,11 @@ pub(super) fn prose(text: &str) -> String {
             prose.push_str(if is_code { "```" } else { "```text" });
             is_code = !is_code;
         } else {
-            prose.push_str(&"   "[..blanks.min(3)]);
             if is_code {
+                prose.push_str(&" ".repeat(blanks));
                 prose.push_str(line);
             } else {
+                prose.push_str(&"   "[..blanks.min(3)]);
                 escape(line, &mut prose);
             }
         }
@@ -53,8 +54,27 @@ pub(super) fn prose(text: &str) -> String {
     prose
 }
 
+/// A text as code, whatever it has.
+pub(super) fn code(text: &str) -> String {
+    if text.contains('`') {
+        format!("`` {text} ``")
+    } else {
+        format!("`{text}`")
+    }
+}
+
 /// Escapes what begins a link or a tag, except in code.
 fn escape(line: &str, prose: &mut String) {
+    if line.matches('`').count() % 2 == 1 {
+        // Where code begins and ends is not known.
+        for character in line.chars() {
+            if matches!(character, '[' | '<' | '`') {
+                prose.push('\\');
+            }
+            prose.push(character);
+        }
+        return;
+    }
     for (index, part) in line.split('`').enumerate() {
         if index > 0 {
             prose.push('`');
@@ -74,10 +94,11 @@ mod tests {
 
     #[test]
     fn code_is_not_compiled_and_brackets_are_no_links() {
-        let text = "Adds [a] and Vec<b>, see `[c]`.\n\n    >>> add(1)\n```python\nadd[1]\n";
+        let text =
+            "Adds [a] and Vec<b>, see `[c]`; don`t [d].\n\n    >>> add(1)\n```python\n    add[1]\n";
         assert_eq!(
             prose(text),
-            "Adds \\[a] and Vec\\<b>, see `[c]`.\n\n   >>> add(1)\n```text\nadd[1]\n```\n"
+            "Adds \\[a] and Vec\\<b>, see \\`\\[c]\\`; don\\`t \\[d].\n\n   >>> add(1)\n```text\n    add[1]\n```\n"
         );
     }
 }

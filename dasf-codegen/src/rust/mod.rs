@@ -110,7 +110,7 @@ pub(crate) fn items(
         use std::collections::BTreeMap;
 
         #[allow(unused_imports)]
-        use #krate::generated::{Call, Deserialize, Instance, Mode, Serialize, Value};
+        use #krate::generated::{Call, Deserialize, Deserializer, Instance, Mode, Serialize, Value};
 
         /// A client of the module, for asynchronous code.
         pub type Client = client::Client<#krate::Async>;

@@ -1,7 +1,9 @@
 //! Types: those that have a name in the description, and those that need one in Rust only.
 
+use std::collections::HashMap;
+
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use serde_json::{Number, Value};
 use syn::ext::IdentExt;
 
@@ -9,12 +11,12 @@ use super::docs;
 use super::graph::{self, Circles};
 use super::idents::Idents;
 use crate::description::{
-    Constraints, Declaration, Definition, Description, Field, Format, NetCdf, Openness, Presence,
-    Schema, Type, TypeId, Variant, Width,
+    Declaration, Definition, Description, Field, Format, NetCdf, Openness, Presence, Schema, Type,
+    TypeId, Variant, Width,
 };
 
 /// The names that the file uses for other things.
-const RESERVED: [&str; 25] = [
+const RESERVED: [&str; 27] = [
     "BTreeMap",
     "Box",
     "Call",
@@ -24,12 +26,14 @@ const RESERVED: [&str; 25] = [
     "Debug",
     "Default",
     "Deserialize",
+    "Deserializer",
     "Eq",
     "Err",
     "From",
     "Hash",
     "Instance",
     "Into",
+    "M",
     "Mode",
     "None",
     "Ok",
@@ -130,11 +134,11 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// What is to be said of the types that were written since this was asked last, and of these
-    /// constraints: sentences in Markdown.
-    pub(super) fn remarks(&mut self, constraints: &Constraints) -> Vec<String> {
+    /// What is to be said of the types that were written since this was asked last, and of the
+    /// limits of this one: sentences in Markdown.
+    pub(super) fn remarks(&mut self, schema: &Schema) -> Vec<String> {
         let mut remarks = std::mem::take(&mut self.notes);
-        let phrases = constraints.phrases();
+        let phrases = schema.limits();
         if !phrases.is_empty() {
             remarks.push(format!("Limits: {}.", phrases.join(", ")));
         }
@@ -271,9 +275,16 @@ impl<'d> Types<'d> {
         }
     }
 
+    /// The path of the crate `serde`, as its derive macros take it.
+    fn serde(&self) -> String {
+        format!(
+            "{}::generated::serde",
+            self.krate.to_string().replace(' ', "")
+        )
+    }
+
     fn derives(&self, more: &TokenStream) -> TokenStream {
-        let krate = &self.krate;
-        let serde = format!("{}::generated::serde", krate.to_string().replace(' ', ""));
+        let serde = self.serde();
         quote! {
             #[derive(
                 Debug, Clone, #more PartialEq, Serialize,
@@ -286,7 +297,7 @@ impl<'d> Types<'d> {
     /// The attributes for a documentation, with what is to be said of the type in it.
     fn documented(&mut self, text: &str, schema: &Schema) -> TokenStream {
         let mut paragraphs = vec![text.trim().to_owned()];
-        paragraphs.extend(self.remarks(&schema.constraints));
+        paragraphs.extend(self.remarks(schema));
         docs::attributes(&paragraphs.join("\n\n"))
     }
 
@@ -316,7 +327,7 @@ impl<'d> Types<'d> {
                     values.push(quote!(#name: #name.into()));
                     (ty, quote!())
                 }
-                Absent::Never if ty.to_string().starts_with("Box ") => {
+                Absent::Never if is_boxed(&ty) => {
                     parameters.push(quote!(#name: impl Into<#ty>));
                     values.push(quote!(#name: #name.into()));
                     (ty, quote!())
@@ -329,6 +340,11 @@ impl<'d> Types<'d> {
                 Absent::Value(value) => {
                     let function = format_ident!("default_{}", name.unraw());
                     let path = format!("{ident}::{function}");
+                    let value = if is_boxed(&ty) {
+                        quote!(Box::new(#value))
+                    } else {
+                        value
+                    };
                     defaults.push(quote!(fn #function() -> #ty { #value }));
                     values.push(quote!(#name: Self::#function()));
                     (ty, quote!(#[serde(default = #path)]))
@@ -388,7 +404,7 @@ impl<'d> Types<'d> {
             documentation => docs::prose(documentation),
         };
         if let Presence::Default(value) = &field.presence {
-            text.push_str(&format!("\n\nDefault: `{value}`."));
+            text.push_str(&format!("\n\nDefault: {}.", docs::code(&value.to_string())));
         }
         self.documented(&text, &field.schema)
     }
@@ -413,6 +429,12 @@ impl<'d> Types<'d> {
             }
             Presence::Default(value) => match self.value(&field.schema, value) {
                 Some(value) => Absent::Value(value),
+                // Left out would not be the null that it can be, too.
+                None if matches!(field.schema.ty, Type::Nullable(_)) => {
+                    let krate = &self.krate;
+                    let json = value.to_string();
+                    Absent::Value(quote!(#krate::generated::from_json(#json)))
+                }
                 None => Absent::Omitted,
             },
         }
@@ -489,34 +511,76 @@ impl<'d> Types<'d> {
             members.push(quote!(#doc #name(#ty),));
             types.push((name, ty));
         }
-        let is_alone = |ty: &TokenStream| {
-            let ty = ty.to_string();
-            types
-                .iter()
-                .filter(|(_, other)| other.to_string() == ty)
-                .count()
-                == 1
-        };
+        let spelled: Vec<String> = variants
+            .iter()
+            .zip(&types)
+            .map(|(variant, (_, ty))| self.behind_aliases(&variant.schema, ty))
+            .collect();
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for ty in &spelled {
+            *counts.entry(ty).or_default() += 1;
+        }
         let conversions = types
             .iter()
-            .filter(|(_, ty)| is_alone(ty))
-            .map(|(name, ty)| {
-                quote! {
-                    impl From<#ty> for #ident {
-                        fn from(value: #ty) -> Self {
-                            Self::#name(value)
-                        }
+            .zip(&spelled)
+            .filter(|(_, spelled)| counts[spelled.as_str()] == 1);
+        let conversions = conversions.map(|((name, ty), _)| {
+            quote! {
+                impl From<#ty> for #ident {
+                    fn from(value: #ty) -> Self {
+                        Self::#name(value)
                     }
                 }
-            });
+            }
+        });
+        let krate = &self.krate;
+        let serde = self.serde();
+        let readers = types
+            .iter()
+            .map(|(name, _)| quote!(|value| #krate::generated::from_value(value).map(Self::#name)));
         let doc = docs::attributes(doc);
-        let derives = self.derives(&quote!());
         quote! {
             #doc
-            #derives
-            #[serde(untagged)]
+            #[derive(Debug, Clone, PartialEq, Serialize)]
+            #[serde(crate = #serde, untagged)]
             pub enum #ident { #(#members)* }
+
+            impl<'de> Deserialize<'de> for #ident {
+                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    #krate::generated::one_of(deserializer, &[#(#readers),*])
+                }
+            }
+
             #(#conversions)*
+        }
+    }
+
+    /// How a type is written where no alias stands in its place.
+    fn behind_aliases(&self, schema: &Schema, written: &TokenStream) -> String {
+        match &schema.ty {
+            Type::Named(id) if !self.nameless.contains(*id) => {
+                match &self.description.declaration(*id).definition {
+                    // It ends, because the type is in no circle of aliases.
+                    Definition::Alias(schema)
+                        if !is_named(&self.description.declaration(*id).definition) =>
+                    {
+                        match &schema.ty {
+                            Type::Boolean => "bool".to_owned(),
+                            Type::Integer(width) => integer(*width, schema).to_string(),
+                            Type::Number => "f64".to_owned(),
+                            Type::Text(Format::Base64 | Format::NetCdf(_)) => written.to_string(),
+                            Type::Text(_) => "String".to_owned(),
+                            Type::Named(id) => {
+                                self.behind_aliases(schema, &self.idents[id.0].to_token_stream())
+                            }
+                            // Whatever it is: no conversion is better than two of one type.
+                            _ => String::new(),
+                        }
+                    }
+                    _ => written.to_string(),
+                }
+            }
+            _ => written.to_string(),
         }
     }
 
@@ -550,6 +614,10 @@ enum Absent {
     Value(TokenStream),
     /// Something that only the module knows, or that cannot be written here.
     Omitted,
+}
+
+fn is_boxed(ty: &TokenStream) -> bool {
+    ty.to_string().starts_with("Box ")
 }
 
 /// Whether a type has a definition of its own whatever it leads to.
@@ -613,17 +681,32 @@ fn text_note(format: &Format) -> Option<String> {
     Some(note.to_owned())
 }
 
-/// The width of an integer: what the module says, or what its limits need.
+/// The width of an integer: what the module says, or what its limits and values need.
 fn integer_width(width: Option<Width>, schema: &Schema) -> Width {
-    let is_beyond = |limit: &Option<Number>| {
-        limit
-            .as_ref()
-            .is_some_and(|limit| limit.is_u64() && !limit.is_i64())
+    let limits = &schema.constraints;
+    let values = match &schema.ty {
+        Type::Literal(values) => values.as_slice(),
+        _ => &[],
     };
-    match width {
-        Some(width) => width,
-        None if is_beyond(&schema.constraints.maximum) => Width::U64,
-        None => Width::I64,
+    let greatest = [&limits.maximum, &limits.exclusive_maximum];
+    let greatest = greatest
+        .into_iter()
+        .flatten()
+        .chain(values.iter().filter_map(Value::as_number));
+    let is_long = greatest
+        .filter_map(Number::as_f64)
+        .any(|limit| limit > i64::MAX as f64);
+    let least = [&limits.minimum, &limits.exclusive_minimum];
+    let least = least
+        .into_iter()
+        .flatten()
+        .chain(values.iter().filter_map(Value::as_number));
+    let is_signed = least.filter_map(Number::as_f64).any(|limit| limit < 0.0);
+    match (width, is_long, is_signed) {
+        (Some(width), ..) => width,
+        (None, true, true) => Width::I128,
+        (None, true, false) => Width::U64,
+        (None, false, _) => Width::I64,
     }
 }
 

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 #[allow(unused_imports)]
-use dasf::generated::{Call, Deserialize, Instance, Mode, Serialize, Value};
+use dasf::generated::{Call, Deserialize, Deserializer, Instance, Mode, Serialize, Value};
 
 /// A client of the module, for asynchronous code.
 pub type Client = client::Client<dasf::Async>;

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 #[allow(unused_imports)]
-use dasf::generated::{Call, Deserialize, Instance, Mode, Serialize, Value};
+use dasf::generated::{Call, Deserialize, Deserializer, Instance, Mode, Serialize, Value};
 
 /// A client of the module, for asynchronous code.
 pub type Client = client::Client<dasf::Async>;
@@ -131,7 +131,8 @@ impl<M: Mode> client::Client<M> {
     /// Calls `lists`.
     ///
     /// # Arguments
-    /// * `fixed` - Limits: at least 3 items, at most 3 items.
+    /// * `fixed` - Limits: at least 3 items, at most 3 items, each at least 0, each at most 255.
+    /// * `set` - Limits: each at least 1 character, each at most 1 character.
     pub fn lists(
         &self,
         owned: &[f64],
@@ -176,6 +177,9 @@ impl<M: Mode> client::Client<M> {
     }
 
     /// Calls `wrapped`.
+    ///
+    /// # Arguments
+    /// * `slice` - Limits: each at least 0, each at most 255.
     pub fn wrapped(
         &self,
         boxed: f64,
@@ -430,28 +434,6 @@ impl Position {
     }
 }
 
-/// A place on the ground.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "dasf::generated::serde")]
-pub struct Place {
-    /// `latitude` in JSON.
-    ///
-    /// Limits: at least -90, at most 90.
-    pub latitude: f64,
-    /// `name` in JSON.
-    ///
-    /// Default: `null`.
-    #[serde(default)]
-    pub name: Option<String>,
-}
-
-impl Place {
-    /// One in which everything that may be left out has its default.
-    pub fn new(latitude: f64) -> Self {
-        Self { latitude, name: None }
-    }
-}
-
 /// `Kind` of the module.
 #[derive(Debug, Clone, Copy, Eq, Hash, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "dasf::generated::serde")]
@@ -465,9 +447,8 @@ pub enum Kind {
 }
 
 /// Named by its key.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "dasf::generated::serde")]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(crate = "dasf::generated::serde", untagged)]
 pub enum External {
     /// Literal.
     Literal(ExternalLiteral),
@@ -475,6 +456,19 @@ pub enum External {
     One(ExternalOne),
     /// Object.
     Named(ExternalNamed),
+}
+
+impl<'de> Deserialize<'de> for External {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        dasf::generated::one_of(
+            deserializer,
+            &[
+                |value| dasf::generated::from_value(value).map(Self::Literal),
+                |value| dasf::generated::from_value(value).map(Self::One),
+                |value| dasf::generated::from_value(value).map(Self::Named),
+            ],
+        )
+    }
 }
 
 impl From<ExternalLiteral> for External {
@@ -504,14 +498,25 @@ pub enum ExternalLiteral {
 }
 
 /// Named by a field.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "dasf::generated::serde")]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(crate = "dasf::generated::serde", untagged)]
 pub enum Internal {
     /// Object.
     Circle(InternalCircle),
     /// Object.
     Square(InternalSquare),
+}
+
+impl<'de> Deserialize<'de> for Internal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        dasf::generated::one_of(
+            deserializer,
+            &[
+                |value| dasf::generated::from_value(value).map(Self::Circle),
+                |value| dasf::generated::from_value(value).map(Self::Square),
+            ],
+        )
+    }
 }
 
 impl From<InternalCircle> for Internal {
@@ -527,14 +532,25 @@ impl From<InternalSquare> for Internal {
 }
 
 /// Named by a field beside its content.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "dasf::generated::serde")]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(crate = "dasf::generated::serde", untagged)]
 pub enum Adjacent {
     /// Object.
     Number(AdjacentNumber),
     /// Object.
     Text(AdjacentText),
+}
+
+impl<'de> Deserialize<'de> for Adjacent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        dasf::generated::one_of(
+            deserializer,
+            &[
+                |value| dasf::generated::from_value(value).map(Self::Number),
+                |value| dasf::generated::from_value(value).map(Self::Text),
+            ],
+        )
+    }
 }
 
 impl From<AdjacentNumber> for Adjacent {
@@ -550,9 +566,8 @@ impl From<AdjacentText> for Adjacent {
 }
 
 /// Known by its form.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "dasf::generated::serde")]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(crate = "dasf::generated::serde", untagged)]
 pub enum Untagged {
     /// Number.
     Number(f64),
@@ -560,6 +575,19 @@ pub enum Untagged {
     Text(String),
     /// List.
     List(Vec<f64>),
+}
+
+impl<'de> Deserialize<'de> for Untagged {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        dasf::generated::one_of(
+            deserializer,
+            &[
+                |value| dasf::generated::from_value(value).map(Self::Number),
+                |value| dasf::generated::from_value(value).map(Self::Text),
+                |value| dasf::generated::from_value(value).map(Self::List),
+            ],
+        )
+    }
 }
 
 impl From<f64> for Untagged {
@@ -601,6 +629,28 @@ impl Folder {
             folders,
             parent: None,
         }
+    }
+}
+
+/// A place on the ground.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "dasf::generated::serde")]
+pub struct Place {
+    /// `latitude` in JSON.
+    ///
+    /// Limits: at least -90, at most 90.
+    pub latitude: f64,
+    /// `name` in JSON.
+    ///
+    /// Default: `null`.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+impl Place {
+    /// One in which everything that may be left out has its default.
+    pub fn new(latitude: f64) -> Self {
+        Self { latitude, name: None }
     }
 }
 

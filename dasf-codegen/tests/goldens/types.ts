@@ -25,6 +25,27 @@ export interface Position {
   accuracy: number;
 }
 
+export type Kind = "on_land" | "at_sea";
+
+/** Named by its key. */
+export type External = "Nothing" | ExternalOne | ExternalNamed;
+
+/** Named by a field. */
+export type Internal = InternalCircle | InternalSquare;
+
+/** Named by a field beside its content. */
+export type Adjacent = AdjacentNumber | AdjacentText;
+
+/** Known by its form. */
+export type Untagged = number | string | number[];
+
+/** A folder of folders. */
+export interface Folder {
+  name: string;
+  folders: Folder[];
+  parent?: Folder | null;
+}
+
 /**
  * A place on the ground.
  *
@@ -47,27 +68,6 @@ export interface Place {
   latitude: number;
   /** Default: `null`. */
   name: string | null;
-}
-
-export type Kind = "on_land" | "at_sea";
-
-/** Named by its key. */
-export type External = "Nothing" | ExternalOne | ExternalNamed;
-
-/** Named by a field. */
-export type Internal = InternalCircle | InternalSquare;
-
-/** Named by a field beside its content. */
-export type Adjacent = AdjacentNumber | AdjacentText;
-
-/** Known by its form. */
-export type Untagged = number | string | number[];
-
-/** A folder of folders. */
-export interface Folder {
-  name: string;
-  folders: Folder[];
-  parent?: Folder | null;
 }
 
 /** Two of a kind. */
@@ -647,12 +647,6 @@ const SHAPES: Shapes = {
       { name: "accuracy", shape: "integer", default: 10 },
     ],
   },
-  Place: {
-    object: [
-      { name: "latitude", shape: "number" },
-      { name: "name", shape: { nullable: "string" }, default: null },
-    ],
-  },
   Kind: { literal: ["on_land", "at_sea"] },
   External: {
     union: [{ literal: ["Nothing"] }, { named: "ExternalOne" }, { named: "ExternalNamed" }],
@@ -665,6 +659,12 @@ const SHAPES: Shapes = {
       { name: "name", shape: "string" },
       { name: "folders", shape: { list: { named: "Folder" } } },
       { name: "parent", shape: { nullable: { named: "Folder" } }, optional: true },
+    ],
+  },
+  Place: {
+    object: [
+      { name: "latitude", shape: "number" },
+      { name: "name", shape: { nullable: "string" }, default: null },
     ],
   },
   Pair: {

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 #[allow(unused_imports)]
-use dasf::generated::{Call, Deserialize, Instance, Mode, Serialize, Value};
+use dasf::generated::{Call, Deserialize, Deserializer, Instance, Mode, Serialize, Value};
 
 /// A client of the module, for asynchronous code.
 pub type Client = client::Client<dasf::Async>;
@@ -184,7 +184,7 @@ impl<M: Mode> client::Client<M> {
     /// # Arguments
     /// * `a` - Limits: greater than 0, a multiple of 0.5.
     /// * `b` - Limits: at least 1 character, at most 3 characters, the pattern `^[a-z"\\]+$`.
-    /// * `c` - Limits: at least 1 item, at most 3 items.
+    /// * `c` - Limits: at least 1 item, at most 3 items, each at least 0.
     pub fn limits(&self, a: f64, b: &str, c: &[i64]) -> client::LimitsCall<f64, M> {
         client::LimitsCall {
             call: Call::function(&self.caller, "limits")
@@ -373,7 +373,7 @@ impl<M: Mode> client::NodesCall<Node, M> {
 }
 
 impl<M: Mode> client::MixedCall<Option<i64>, M> {
-    /// Limits: at least 1.
+    /// Limits: at least 1, at least 1.
     pub fn c(self, c: impl Into<Option<i64>>) -> Self {
         Self {
             call: self.call.with("c", &c.into()),
@@ -513,9 +513,8 @@ impl<M: Mode> client::MatchInstance<M> {
 }
 
 /// An expression.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "dasf::generated::serde")]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(crate = "dasf::generated::serde", untagged)]
 pub enum Expr {
     /// Number.
     Number(f64),
@@ -523,6 +522,19 @@ pub enum Expr {
     Sum(Sum),
     /// Object.
     Negation(Negation),
+}
+
+impl<'de> Deserialize<'de> for Expr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        dasf::generated::one_of(
+            deserializer,
+            &[
+                |value| dasf::generated::from_value(value).map(Self::Number),
+                |value| dasf::generated::from_value(value).map(Self::Sum),
+                |value| dasf::generated::from_value(value).map(Self::Negation),
+            ],
+        )
+    }
 }
 
 impl From<f64> for Expr {
@@ -550,9 +562,8 @@ impl From<Negation> for Expr {
 pub struct Json(pub Option<Json2>);
 
 /// One of the types of `Json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "dasf::generated::serde")]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(crate = "dasf::generated::serde", untagged)]
 pub enum Json2 {
     /// Boolean.
     Boolean(bool),
@@ -564,6 +575,21 @@ pub enum Json2 {
     List(Vec<Json>),
     /// Map.
     Map(BTreeMap<String, Json>),
+}
+
+impl<'de> Deserialize<'de> for Json2 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        dasf::generated::one_of(
+            deserializer,
+            &[
+                |value| dasf::generated::from_value(value).map(Self::Boolean),
+                |value| dasf::generated::from_value(value).map(Self::Number),
+                |value| dasf::generated::from_value(value).map(Self::Text),
+                |value| dasf::generated::from_value(value).map(Self::List),
+                |value| dasf::generated::from_value(value).map(Self::Map),
+            ],
+        )
+    }
 }
 
 impl From<bool> for Json2 {
@@ -840,9 +866,8 @@ pub enum NegationKind {
 }
 
 /// One of the types of `mixed b`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "dasf::generated::serde")]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(crate = "dasf::generated::serde", untagged)]
 pub enum MixedB {
     /// Text.
     ///
@@ -852,6 +877,19 @@ pub enum MixedB {
     Integer(i64),
     /// List.
     List(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for MixedB {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        dasf::generated::one_of(
+            deserializer,
+            &[
+                |value| dasf::generated::from_value(value).map(Self::Text),
+                |value| dasf::generated::from_value(value).map(Self::Integer),
+                |value| dasf::generated::from_value(value).map(Self::List),
+            ],
+        )
+    }
 }
 
 impl From<String> for MixedB {
