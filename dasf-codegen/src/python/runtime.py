@@ -24,6 +24,7 @@ from typing import (
     TypeAlias,
     TypeVar,
     Union,
+    get_origin,
 )
 
 import websocket
@@ -184,9 +185,11 @@ class _Model(BaseModel):
     )
 
     def model_post_init(self, context: Any) -> None:
-        # A default that is changed in place must be sent.
+        # A default that is changed in place must be sent, and so must one that tells types apart.
+        fields = type(self).model_fields
         for name, value in self:
-            if isinstance(value, (list, dict, set, BaseModel)):
+            is_tag = name in fields and get_origin(fields[name].annotation) is Literal
+            if is_tag or isinstance(value, (list, dict, set, BaseModel)):
                 self.__pydantic_fields_set__.add(name)
 
 

@@ -99,6 +99,20 @@ fn values_are_literals_of_python() {
     assert_eq!(layout::number("1e400"), "float(\"1e400\")");
 }
 
+/// Models are made by attribute as well as by the name in JSON.
+#[test]
+fn no_attribute_is_the_name_of_another_field() {
+    let mut description = description();
+    let names = ["Name", "name", "Age", "age2", "age"];
+    let fields = names.map(|name| field(name, Type::Boolean)).into();
+    description.types.push(object("Person", fields));
+    let text = written(&description);
+    contains(&text, "name2: bool = Field(");
+    contains(&text, "    name: bool\n");
+    contains(&text, "age3: bool = Field(");
+    contains(&text, "    age2: bool\n    age: bool\n");
+}
+
 #[test]
 fn nothing_ends_a_docstring_before_its_end() {
     for (text, expected) in [

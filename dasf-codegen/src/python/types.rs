@@ -474,10 +474,14 @@ pub(super) fn section(title: &str, entries: Vec<(String, Vec<String>)>) -> Strin
 
 /// What the fields of an object are called.
 fn field_names(fields: &[Field]) -> Vec<String> {
-    let mut names = Names::default();
+    // Models take attributes as well as names in JSON, so that no attribute may be another's name.
+    let mut names = Names::without(fields.iter().map(|field| &*field.name));
     let is_reserved = |name: &str| IN_MODELS.contains(&name) || IN_ANNOTATIONS.contains(&name);
-    let field = |field: &Field| names.claim(&member(&field.name, is_reserved));
-    fields.iter().map(field).collect()
+    let mut attribute = |field: &Field| match member(&field.name, is_reserved) {
+        name if name == field.name => name,
+        name => names.claim(&name),
+    };
+    fields.iter().map(&mut attribute).collect()
 }
 
 /// The types with a name that a schema consists of.

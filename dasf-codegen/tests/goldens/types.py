@@ -33,6 +33,7 @@ from typing import (
     TypeAlias,
     TypeVar,
     Union,
+    get_origin,
 )
 
 import websocket

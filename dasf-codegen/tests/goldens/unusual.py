@@ -35,6 +35,7 @@ from typing import (
     TypeAlias,
     TypeVar,
     Union,
+    get_origin,
 )
 
 import websocket

@@ -8,6 +8,7 @@ import datetime as dt
 import math
 import sys
 import uuid
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -61,6 +62,18 @@ assert sent(awkward._RECURSIVE, b={"a": [1, "x", {"b": []}]}, c=[[], [[]]]) == {
 }
 refuses(awkward._RECURSIVE, c=[1])
 assert read(awkward._RECURSIVE, '{"a": [true, {}]}') == {"a": [True, {}]}
+
+# A tag is sent even where it has a default, because unions are told apart by it.
+class Dog(awkward._Model):
+    kind: Literal["dog"] = "dog"
+    size: Literal["small", "large"] = "small"
+    name: str = ""
+
+
+dog = {"kind": "dog", "size": "small"}
+assert Dog().model_dump(exclude_unset=True) == dog
+assert Dog(name="x").model_dump(exclude_unset=True) == {**dog, "name": "x"}
+assert Dog.model_validate({}).model_dump(exclude_unset=True) == dog
 
 # Unions, by their tag where they have one.
 circle = awkward.Circle(kind="circle", radius=1)
