@@ -7,12 +7,15 @@ import copy
 import itertools
 import json
 import logging
+import os
 import queue
 import random
 import re
 import string
 import threading
 import time
+import urllib.parse
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import (
@@ -105,7 +108,9 @@ class ModuleError(DasfError):
         super().__init__(text)
         kinds = (prefix for prefix in _KINDS if text.startswith(prefix))
         prefix = next(kinds, "")
-        self.message = text[len(prefix) :].removeprefix(": ") if prefix else text
+        rest = text[len(prefix) :].removeprefix(": ") if prefix else text
+        # An overflow has no other words than these.
+        self.message = rest or text
         self.kind = _KINDS.get(prefix)
         self.code = code
         self.details = details
@@ -147,7 +152,8 @@ class Pulsar:
 
     def _url(self, role: str, path: str) -> str:
         scheme = "wss" if self.tls else "ws"
-        place = f"{self.persistence}/{self.tenant}/{self.namespace}"
+        parts = (self.persistence, self.tenant, self.namespace)
+        place = "/".join(urllib.parse.quote(part, safe="") for part in parts)
         return f"{scheme}://{self.host}:{self.port}/ws/v2/{role}/{place}/{path}"
 
 
@@ -212,8 +218,11 @@ _Base64: TypeAlias = Annotated[
 def _matches(pattern: str) -> AfterValidator:
     """Check a text, unless the pattern is none of Python's: the module checks it as well."""
     try:
-        search = re.compile(pattern).search
-    except re.error:
+        with warnings.catch_warnings():
+            # What Python warns of, such as [[:alpha:]], means something else elsewhere.
+            warnings.simplefilter("error")
+            search = re.compile(pattern).search
+    except (re.error, OverflowError, Warning):
         return AfterValidator(lambda text: text)
 
     def check(text: str) -> str:
@@ -284,6 +293,7 @@ class _Call:
     """A call that awaits its answer."""
 
     context: str
+    deadline: float
     deliver: Callable[[_Event], None]
     wants_report: Callable[[], bool]
     # What has no receipt yet, in the order of sending.
@@ -299,12 +309,13 @@ class _Socket(threading.Thread):
 
     def __init__(
         self,
+        name: str,
         url: str,
         headers: dict[str, str],
         on_open: Callable[[], None],
         on_frame: Callable[[dict[str, Any]], None],
     ) -> None:
-        super().__init__(name=f"dasf {url.split('?')[0]}", daemon=True)
+        super().__init__(name=name, daemon=True)
         self._url = url
         self._headers = headers
         self._on_open = on_open
@@ -380,9 +391,14 @@ class _Socket(threading.Thread):
             timeout=_HANDSHAKE_TIMEOUT,
             header=self._headers,
             enable_multithread=True,
+            # Another host should not get the headers.
+            redirect_limit=0,
             # Done by the JSON decoder, faster.
             skip_utf8_validation=True,
         )
+        if (status := connected.getstatus()) != 101:
+            connected.shutdown()
+            raise ConnectionError(f"the broker redirects with status {status}")
         connected.settimeout(_SILENCE_LIMIT)
         with self._lock:
             self._socket = connected
@@ -431,6 +447,8 @@ class _Connection:
         token: str | None,
         headers: dict[str, str] | None,
     ) -> None:
+        if re.fullmatch(r"[-\w]+", topic, re.ASCII) is None:
+            raise ValueError(f"a topic has letters, digits, - and _ only: {topic!r}")
         self.topic = topic
         # Not from a sequence that programs may have started alike.
         letters = random.SystemRandom().choices(string.ascii_lowercase, k=8)
@@ -449,6 +467,9 @@ class _Connection:
             base = base.rstrip("/")
             self._producer_url = f"{base}/{topic}{mark}{query}"
             self._consumer_url = f"{base}/{path}{mark}{query}"
+        if "@" in self._producer_url.partition("?")[0]:
+            # The address is not shown, because it may hold a password.
+            raise ValueError("a broker's address has no user name: use a token")
         self._headers = dict(headers or {})
         if token is not None:
             scheme = "Bearer" if isinstance(address, Pulsar) else "Token"
@@ -460,35 +481,58 @@ class _Connection:
         self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._is_closed = False
+        self._pid = os.getpid()
         self._sockets: tuple[_Socket, _Socket] | None = None
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
         self._contexts = itertools.count()
         self._calls: dict[str, _Call] = {}
         # The module's api_info, when it was asked for.
         self.api_info: dict[str, Any] | None = None
 
-    def open(self, timeout: float) -> None:
+    def open(self, deadline: float) -> None:
         """Connect, unless that is done; an answer must not come before its reader."""
-        with self._opening:
+        if self._pid != os.getpid():
+            raise NotConnectedError(
+                "the client belongs to the parent process; make a new one in the child"
+            )
+        if not self._opening.acquire(timeout=_left(deadline)):
+            raise NotConnectedError("cannot connect to the broker in time")
+        try:
             if self._is_closed:
                 raise NotConnectedError("the client is closed")
             if self._sockets is not None:
                 return
-            args = (self._consumer_url, self._headers, lambda: None, self._on_delivery)
-            consumer = _Socket(*args)
-            args = (self._producer_url, self._headers, self._resend, self._on_receipt)
-            producer = _Socket(*args)
+            consumer = _Socket(
+                f"dasf consumer of {self._response_topic}",
+                self._consumer_url,
+                self._headers,
+                self._resend,
+                self._on_delivery,
+            )
+            producer = _Socket(
+                f"dasf producer to {self.topic}",
+                self._producer_url,
+                self._headers,
+                self._resend,
+                self._on_receipt,
+            )
             self._sockets = (consumer, producer)
             for socket in self._sockets:
                 socket.start()
-                if (failure := socket.opened(timeout)) is not None:
+                if (failure := socket.opened(_left(deadline))) is not None:
                     self._close()
                     raise NotConnectedError(f"cannot connect to the broker: {failure}")
+        finally:
+            self._opening.release()
 
     def close(self) -> None:
         """Close the connections. Calls that wait fail."""
-        with self._opening:
+        if self._pid != os.getpid():
+            # The parent still uses them.
+            return
+        with self._lock:
             self._is_closed = True
+        with self._opening:
             self._close()
 
     def _close(self) -> None:
@@ -513,7 +557,7 @@ class _Connection:
         self,
         message_type: str,
         payload: bytes,
-        timeout: float,
+        deadline: float,
         deliver: Callable[[_Event], None],
         wants_report: Callable[[], bool],
     ) -> _Call:
@@ -523,7 +567,6 @@ class _Connection:
             "messageType": message_type,
             "requestContext": context,
             "response_topic": self._response_topic,
-            "x_dasf_timeout_ms": int(timeout * 1000),
         }
         text = _to_base64(payload)
         # What fits one frame is not cut: no peer expects a single fragment.
@@ -535,8 +578,11 @@ class _Connection:
             position = place if len(pieces) > 1 else {}
             frame = {"payload": piece, "context": context}
             frames.append({**frame, "properties": {**properties, **position}})
-        call = _Call(context, deliver, wants_report, frames)
+        call = _Call(context, deadline, deliver, wants_report, frames)
         with self._lock:
+            # Nobody would end it.
+            if self._is_closed:
+                raise NotConnectedError("the client is closed")
             self._calls[context] = call
         return call
 
@@ -545,11 +591,17 @@ class _Connection:
         with self._lock:
             self._calls.pop(call.context, None)
 
+    def _writable(self) -> tuple[int, Any]:
+        """Return the connection for requests, if answers can be read as well."""
+        sockets = self._sockets
+        if sockets is None or sockets[0].current()[1] is None:
+            return 0, None
+        return sockets[1].current()
+
     def write(self, call: _Call) -> None:
         """Send a call's frames, or leave them to the next connection."""
-        sockets = self._sockets
         with self._writing:
-            number, connected = sockets[1].current() if sockets else (0, None)
+            number, connected = self._writable()
             if connected is None or call.written_to == number:
                 return
             is_repeated = call.written_to > 0
@@ -557,25 +609,33 @@ class _Connection:
             with self._lock:
                 frames = list(call.frames)
             for frame in frames:
+                properties = frame["properties"]
+                properties["x_dasf_timeout_ms"] = int(_left(call.deadline) * 1000)
                 if is_repeated:
                     # It may have reached the broker before: nobody should run it twice.
-                    frame["properties"]["x_dasf_repeated"] = "1"
+                    properties["x_dasf_repeated"] = "1"
                 if not _Socket.send(connected, frame):
                     return
 
     def _resend(self) -> None:
         """Send what may not have reached the broker before the connection was lost."""
-        with self._lock:
-            calls = [it for it in self._calls.values() if it.frames]
-        # Brokers read in order, so that a message that breaks the connection is the oldest.
-        for call in [it for it in calls if it.written_to][:1]:
-            call.losses += 1
-            if call.losses >= _MAX_LOSSES:
-                text = f"the connection was lost each of the {call.losses} times it was sent"
-                self._finish(call.context, NotConnectedError(text))
-                calls.remove(call)
-        for call in calls:
-            self.write(call)
+        # Both connections may be back at once.
+        with self._writing:
+            number, connected = self._writable()
+            if connected is None:
+                return
+            with self._lock:
+                calls = [it for it in self._calls.values() if it.frames]
+            calls = [it for it in calls if it.written_to != number]
+            # Brokers read in order, so that a message that breaks the connection is the oldest.
+            for call in [it for it in calls if it.written_to][:1]:
+                call.losses += 1
+                if call.losses >= _MAX_LOSSES:
+                    text = f"the connection was lost each of the {call.losses} times it was sent"
+                    self._finish(call.context, NotConnectedError(text))
+                    calls.remove(call)
+            for call in calls:
+                self.write(call)
 
     def _finish(self, context: str, event: _Event) -> None:
         with self._lock:
@@ -584,17 +644,25 @@ class _Connection:
             call.deliver(event)
 
     def _on_receipt(self, frame: dict[str, Any]) -> None:
-        context = str(frame.get("context"))
         result = frame.get("result")
-        if result == "ok":
-            with self._lock:
-                call = self._calls.get(context)
-                if call is not None and call.frames:
-                    call.frames.pop(0)
-        else:
+        if not isinstance(result, str):
+            return
+        named = frame.get("context")
+        context = None if named is None else str(named)
+        with self._lock:
+            # Brokers answer in order, and may leave out the context of what they cannot read.
+            waiting = (
+                it
+                for it in self._calls.values()
+                if it.written_to and it.frames and context in (None, it.context)
+            )
+            call = next(waiting, None)
+            if call is not None and result == "ok":
+                call.frames.pop(0)
+        if call is not None and result != "ok":
             reason = frame.get("errorMsg")
-            text = f"{reason} ({result})" if reason else str(result)
-            self._finish(context, RefusedError(text))
+            text = f"{reason} ({result})" if reason else result
+            self._finish(call.context, RefusedError(text))
 
     def _on_delivery(self, frame: dict[str, Any]) -> None:
         sockets = self._sockets
@@ -669,8 +737,8 @@ def _answer(payload: str, properties: dict[str, Any]) -> _Event:
 
 
 def _deadline(timeout: float) -> float:
-    # A clock holds no infinity; a year comes close.
-    return time.monotonic() + min(timeout, 365 * 24 * 3600.0)
+    # A clock holds no infinity, and locks may hold no more than 49 days.
+    return time.monotonic() + min(timeout, 30 * 24 * 3600.0)
 
 
 def _left(deadline: float) -> float:
@@ -785,7 +853,7 @@ class _BlockingClient(_Caller):
     """Calls that wait for their results."""
 
     def __enter__(self) -> Self:
-        self._connection.open(self._timeout)
+        self._connection.open(_deadline(self._timeout))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -821,24 +889,26 @@ class _BlockingClient(_Caller):
 
     def _exchange(self, message_type: str, payload: bytes, deadline: float) -> _Answer:
         connection = self._connection
-        connection.open(_left(deadline))
+        connection.open(deadline)
         events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         is_shown = self._on_progress is not None
         call = connection.register(
             message_type,
             payload,
-            _left(deadline),
+            deadline,
             events.put,
             lambda: is_shown and events.qsize() < _REPORT_LIMIT,
         )
         try:
             connection.write(call)
             while True:
-                answer = self._report(events.get(timeout=_left(deadline)))
+                try:
+                    event = events.get(timeout=_left(deadline))
+                except queue.Empty:
+                    raise connection.no_answer(self._timeout) from None
+                answer = self._report(event)
                 if answer is not None:
                     return answer
-        except queue.Empty:
-            raise connection.no_answer(self._timeout) from None
         finally:
             connection.end(call)
 
@@ -847,7 +917,7 @@ class _AsyncClient(_Caller):
     """Calls that are awaited."""
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self._connection.open, self._timeout)
+        await asyncio.to_thread(self._connection.open, _deadline(self._timeout))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -885,7 +955,7 @@ class _AsyncClient(_Caller):
         self, message_type: str, payload: bytes, deadline: float
     ) -> _Answer:
         connection = self._connection
-        await asyncio.to_thread(connection.open, _left(deadline))
+        await asyncio.to_thread(connection.open, deadline)
         events: asyncio.Queue[_Event] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         is_shown = self._on_progress is not None
@@ -898,19 +968,20 @@ class _AsyncClient(_Caller):
         call = connection.register(
             message_type,
             payload,
-            _left(deadline),
+            deadline,
             deliver,
             lambda: is_shown and events.qsize() < _REPORT_LIMIT,
         )
         try:
             await asyncio.to_thread(connection.write, call)
             while True:
-                event = await asyncio.wait_for(events.get(), _left(deadline))
+                try:
+                    event = await asyncio.wait_for(events.get(), _left(deadline))
+                except asyncio.TimeoutError:
+                    raise connection.no_answer(self._timeout) from None
                 answer = self._report(event)
                 if answer is not None:
                     return answer
-        except asyncio.TimeoutError:
-            raise connection.no_answer(self._timeout) from None
         finally:
             connection.end(call)
 

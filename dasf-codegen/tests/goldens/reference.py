@@ -18,12 +18,15 @@ import datetime
 import itertools
 import json
 import logging
+import os
 import queue
 import random
 import re
 import string
 import threading
 import time
+import urllib.parse
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import (

@@ -15,6 +15,7 @@ import datetime
 import itertools
 import json
 import logging
+import os
 import queue
 import random
 import re
@@ -22,6 +23,8 @@ import string
 import threading
 import time
 import uuid
+import urllib.parse
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import (

@@ -4,10 +4,17 @@ The argument is the folder of the client `generated_reference.py`. The script sa
 everything is as it should be.
 """
 
+import asyncio
 import base64
 import json
+import math
+import socket
 import sys
-from typing import Any
+import threading
+import time
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter
 
 sys.path.insert(0, sys.argv.pop(1))
 
@@ -58,7 +65,9 @@ def connection() -> Any:
 
 def begin(on: Any, payload: bytes = b"{}") -> tuple[Any, list[Any]]:
     events: list[Any] = []
-    call = on.register("request", payload, 1.5, events.append, lambda: True)
+    call = on.register(
+        "request", payload, client._deadline(1.5), events.append, lambda: True
+    )
     on.write(call)
     return call, events
 
@@ -99,12 +108,22 @@ def addresses() -> None:
     path = "NAME/python-client-ID?subscriptionMode=NonDurable"
     assert found[1] == f"{base}/consumer/non-persistent/t/n/{path}"
     assert found[2] == {"authorization": "Bearer secret"}
-    for wrong in ("http://h", "localhost:8080", ""):
+    found = urls(Pulsar("h", 80, tenant="a/b", namespace="c?d"))
+    assert found[0] == "ws://h:80/ws/v2/producer/non-persistent/a%2Fb/c%3Fd/demo"
+    wrong: tuple[Any, ...] = ("http://h", "localhost:8080", "", "ws://me:secret@h/ws")
+    for address in (*wrong, Pulsar("me:secret@h")):
         try:
-            urls(wrong)
+            urls(address)
+        except ValueError as error:
+            assert "secret" not in str(error)
+            continue
+        raise AssertionError(address)
+    for topic in ("", "a/b", "a?b", "ä", "a\n"):
+        try:
+            client._Connection("ws://h", topic, None, None)
         except ValueError:
             continue
-        raise AssertionError(wrong)
+        raise AssertionError(topic)
 
 
 def answers() -> None:
@@ -153,7 +172,7 @@ def answers() -> None:
     error = '{"code": "c", "details": [1]}'
     deliver(on, call, in_base64(text.encode()), status="error", x_dasf_error=error)
     failure = events[1]
-    assert (failure.kind, failure.message) == ("overflow", "")
+    assert (failure.kind, failure.message) == ("overflow", text)
     assert (failure.code, failure.details) == ("c", [1])
     assert str(failure) == text
     assert not on._calls
@@ -166,10 +185,11 @@ def requests() -> None:
     call, events = begin(on, b'"x"')
     producer.connect(is_lost=True)
     on._resend()
-    socket = producer.connect()
+    wire = producer.connect()
     on._resend()
     on.write(call)
-    (frame,) = socket.sent
+    (frame,) = wire.sent
+    assert 0 < frame["properties"].pop("x_dasf_timeout_ms") <= 1500
     assert frame == {
         "payload": in_base64(b'"x"'),
         "context": "0",
@@ -177,14 +197,13 @@ def requests() -> None:
             "messageType": "request",
             "requestContext": "0",
             "response_topic": on._response_topic,
-            "x_dasf_timeout_ms": 1500,
             "x_dasf_repeated": "1",
         },
     }
     on._on_receipt({"messageId": "m", "context": "0", "result": "ok"})
-    socket = producer.connect()
+    wire = producer.connect()
     on._resend()
-    assert not socket.sent and not events, "what the broker took is not sent again"
+    assert not wire.sent and not events, "what the broker took is not sent again"
 
     for frame, reason in [
         ({"result": "no"}, "no"),
@@ -202,24 +221,163 @@ def requests() -> None:
         on._resend()
     assert [type(it) for it in events] == [client.NotConnectedError], events
     assert not others
-    socket = producer.connect()
+    wire = producer.connect()
     on._resend()
-    assert [it["context"] for it in socket.sent] == [second.context]
+    assert [it["context"] for it in wire.sent] == [second.context]
 
     # Fragments, of which those without a receipt are sent again.
     large = b"0" * (client._FRAME_LIMIT + 1)
     call, events = begin(on, large)
-    sent = [it for it in socket.sent if it["context"] == call.context]
+    sent = [it for it in wire.sent if it["context"] == call.context]
     assert [it["properties"]["fragment"] for it in sent] == [0, 1]
     assert {it["properties"]["num_fragments"] for it in sent} == {2}
     assert base64.b64decode("".join(it["payload"] for it in sent)) == large
     on._on_receipt({"context": call.context, "result": "ok"})
-    socket = producer.connect()
+    wire = producer.connect()
     on._resend()
-    sent = [it for it in socket.sent if it["context"] == call.context]
+    sent = [it for it in wire.sent if it["context"] == call.context]
     assert [it["properties"]["fragment"] for it in sent] == [1]
+
+    # What is sent again says how long there is still to wait.
+    on = connection()
+    call, events = begin(on)
+    call.deadline -= 1
+    wire = on._sockets[1].connect()
+    on._resend()
+    assert wire.sent[0]["properties"]["x_dasf_timeout_ms"] <= 500
+
+
+def refusals() -> None:
+    on = connection()
+    on._sockets[1].connect()
+    _, events = begin(on)
+    _, others = begin(on)
+    on._on_receipt({})
+    on._on_receipt({"context": "0", "result": None})
+    on._on_receipt({"context": "unknown", "result": "no"})
+    assert not events and not others
+    # Without a context it is about the oldest that has no receipt.
+    on._on_receipt({"context": 0, "result": "ok"})
+    on._on_receipt({"result": "send-error", "errorMsg": "bad JSON"})
+    assert not events
+    assert [str(it) for it in others] == ["bad JSON (send-error)"]
+
+
+def readers() -> None:
+    # Nothing is sent while nobody could read the answer.
+    on = connection()
+    consumer, producer = on._sockets
+    consumer.socket = None
+    wire = producer.connect()
+    call, events = begin(on)
+    on._resend()
+    assert not wire.sent
+    consumer.connect()
+    on._resend()
+    assert len(wire.sent) == 1
+    # The same where both are lost, and the producer is back first, however often it is.
+    consumer.socket = None
+    for _ in range(5):
+        wire = producer.connect()
+        on._resend()
+    assert not wire.sent
+    consumer.connect()
+    on._resend()
+    on._resend()
+    assert len(wire.sent) == 1
+    assert not events and call.losses == 1
+
+
+def not_connected(attempt: Any) -> str:
+    try:
+        attempt()
+    except client.NotConnectedError as error:
+        return str(error)
+    raise AssertionError("no error")
+
+
+def ends() -> None:
+    on = connection()
+    on._sockets = None
+    on.close()
+    assert "closed" in not_connected(lambda: begin(on))
+    assert not on._calls
+
+    # The process that was forked shares the connections with its parent.
+    on = connection()
+    on._pid = -1
+    on.close()
+    assert on._sockets is not None
+    assert "child" in not_connected(lambda: on.open(client._deadline(1)))
+
+    # Others that connect take none of a call's time beyond its limit.
+    on = connection()
+    with on._opening:
+        begun = time.monotonic()
+        not_connected(lambda: on.open(client._deadline(0.1)))
+        assert time.monotonic() - begun < 5
+
+    # Nobody listens there, for however long one waits.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    on = client._Connection(f"ws://127.0.0.1:{port}", "demo", None, None)
+    not_connected(lambda: on.open(client._deadline(math.inf)))
+
+
+def redirects() -> None:
+    requests: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def redirect() -> None:
+            for _ in range(2):
+                try:
+                    accepted, _ = server.accept()
+                except OSError:
+                    return
+                requests.append(accepted.recv(10_000))
+                location = f"Location: ws://127.0.0.1:{port}/other"
+                accepted.sendall(f"HTTP/1.1 302 Found\r\n{location}\r\n\r\n".encode())
+                accepted.close()
+
+        server.settimeout(1)
+        threading.Thread(target=redirect, daemon=True).start()
+        on = client._Connection(f"ws://127.0.0.1:{port}", "demo", "secret", None)
+        assert "302" in not_connected(lambda: on.open(client._deadline(10)))
+    assert all(b"/other" not in it for it in requests), requests
+
+
+def reports() -> None:
+    # What `on_progress` raises is not a limit that has passed.
+    def fail(_: Any) -> None:
+        raise asyncio.TimeoutError("from on_progress")
+
+    on = connection()
+    text = in_base64(b'{"step_message": "x"}')
+    on.write = lambda call: deliver(on, call, text, messageType="progress")
+    caller = client._AsyncClient("ws://nowhere", topic="demo", on_progress=fail)
+    caller._connection = on
+    try:
+        asyncio.run(caller.ping())
+    except asyncio.TimeoutError as error:
+        assert str(error) == "from on_progress"
+    assert not on._calls
+
+
+def patterns() -> None:
+    # Python warns of this one, and takes it for something else.
+    texts: TypeAdapter[str] = TypeAdapter(
+        Annotated[str, client._matches("^[[:alpha:]]$")]
+    )
+    assert texts.validate_python("b") == "b"
 
 
 addresses()
 answers()
 requests()
+refusals()
+readers()
+ends()
+redirects()
+reports()
+patterns()
