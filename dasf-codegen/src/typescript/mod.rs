@@ -269,9 +269,10 @@ impl Writer<'_> {
             .types
             .interface(&interface, fields, None, direction, &comment);
         self.interfaces += &written;
+        let may_be_left_out = |field| self.types.may_be_left_out(field, direction);
         Some(Arguments {
             interface,
-            may_be_left_out: !fields.iter().any(Field::is_required),
+            may_be_left_out: fields.iter().all(may_be_left_out),
         })
     }
 

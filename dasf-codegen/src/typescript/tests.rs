@@ -224,6 +224,43 @@ fn every_type_has_its_own_in_typescript_and_a_shape() {
 }
 
 #[test]
+fn a_tag_must_be_given_although_it_has_a_default() {
+    let tag = |ty, default| field("kind", ty, Presence::Default(default));
+    let literal =
+        |values: &[&str]| Type::Literal(values.iter().map(|&value| value.into()).collect());
+    let types = vec![
+        object("Dog", vec![tag(literal(&["dog"]), json!("dog"))], None),
+        alias("CatKind", literal(&["cat"])),
+        object("Cat", vec![tag(Type::Named(TypeId(1)), json!("cat"))], None),
+        object("Pet", vec![tag(literal(&["a", "b"]), json!("a"))], None),
+        object("Stray", vec![tag(literal(&["a"]), json!(null))], None),
+        alias("Circle", Type::Named(TypeId(5))),
+        object("Round", vec![tag(Type::Named(TypeId(5)), json!("a"))], None),
+    ];
+    let arguments = (0..types.len()).map(|id| required("of", Type::Named(TypeId(id))));
+    let mut functions = vec![function(
+        "call",
+        arguments.collect(),
+        Type::Named(TypeId(0)),
+    )];
+    let tagged = tag(literal(&["dog"]), json!("dog"));
+    functions.push(function("bark", vec![tagged], TEXT));
+    let [before, after] = written(functions, vec![], types);
+    assert_has(&before, "export interface Dog {\n  kind: \"dog\";\n}\n");
+    assert!(!before.contains("DogInput"), "{before}");
+    assert_has(&before, "export interface Cat {\n  kind: CatKind;\n}\n");
+    assert_has(&before, "  kind?: \"a\" | \"b\";\n");
+    assert_has(&before, "  kind?: \"a\";\n");
+    assert_has(&before, "  kind?: Circle;\n");
+    assert_has(&before, "bark(args: BarkArguments,");
+    // A module may leave it out.
+    assert_has(
+        &after,
+        "{ name: \"kind\", shape: { literal: [\"dog\"] }, default: \"dog\" }",
+    );
+}
+
+#[test]
 fn a_type_with_defaults_is_written_for_either_direction() {
     let types = || {
         let y = field("y", Type::Number, Presence::Default(json!(0.5)));

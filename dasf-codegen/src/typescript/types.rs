@@ -4,6 +4,9 @@
 //! module leaves it out, the runtime fills it in. So a type that has such a property, and is used in
 //! both directions, is written twice: `Point` is what results have, and `PointInput` what arguments
 //! take. A `Point` can be given where a `PointInput` is wanted. All other types are written once.
+//!
+//! A tag, which has one value and that as its default, must be there in arguments as well: without it
+//! the module, and the compiler, may take an object for another variant of a union.
 
 use std::collections::HashSet;
 
@@ -200,16 +203,15 @@ impl<'a> Types<'a> {
                 presence,
             } = field;
             let mut sentences = remarks(schema);
-            if let Presence::Default(value) = presence {
+            let may_be_left_out = self.may_be_left_out(field, direction);
+            if let Presence::Default(value) = presence
+                && !is_tag(field, self.declarations)
+            {
                 sentences.push(default(value));
             }
             let comment = Comment::of(&schema.documentation).and_sentences(&sentences);
             written += &comment.write("  ");
-            let mark = if may_be_left_out(presence, direction) {
-                "?"
-            } else {
-                ""
-            };
+            let mark = if may_be_left_out { "?" } else { "" };
             let members = self.members(&schema.ty, direction, false);
             written += &union(&format!("{}{mark}:", property(name)), &members, "  ");
         }
@@ -218,7 +220,7 @@ impl<'a> Types<'a> {
             let mut comment = Comment::of(&rest.documentation).and_sentences(&remarks(rest));
             // All properties must be of the type that further ones have, as TypeScript sees it.
             let is_common = fields.iter().all(|field| {
-                !may_be_left_out(&field.presence, direction)
+                !self.may_be_left_out(field, direction)
                     && self.ty(&field.schema.ty, direction) == ty
             });
             let shown = if is_common { &ty } else { "unknown" };
@@ -230,6 +232,17 @@ impl<'a> Types<'a> {
         }
         written += "}\n\n";
         written
+    }
+
+    /// Whether a property need not be there.
+    pub(super) fn may_be_left_out(&self, field: &Field, direction: Direction) -> bool {
+        match field.presence {
+            Presence::Required => false,
+            Presence::Optional => true,
+            Presence::Default(_) => {
+                direction == Direction::Argument && !is_tag(field, self.declarations)
+            }
+        }
     }
 
     /// What the runtime checks where this type is expected.
@@ -316,13 +329,24 @@ pub(super) fn type_name(name: &str) -> String {
     }
 }
 
-/// Whether a property need not be there.
-fn may_be_left_out(presence: &Presence, direction: Direction) -> bool {
-    match presence {
-        Presence::Required => false,
-        Presence::Optional => true,
-        Presence::Default(_) => direction == Direction::Argument,
+/// Whether a property has one value, which is its default: it tells objects from others.
+fn is_tag(field: &Field, declarations: &[Declaration]) -> bool {
+    let Presence::Default(default) = &field.presence else {
+        return false;
+    };
+    let mut ty = &field.schema.ty;
+    // No further than there are aliases, because they may go round in a circle.
+    for _ in 0..=declarations.len() {
+        match ty {
+            Type::Literal(values) => return values[..] == [default.clone()],
+            Type::Named(TypeId(id)) => match declarations.get(*id).map(|named| &named.definition) {
+                Some(Definition::Alias(schema)) => ty = &schema.ty,
+                _ => return false,
+            },
+            _ => return false,
+        }
     }
+    false
 }
 
 fn without_repetition(types: impl Iterator<Item = String>) -> Vec<String> {
@@ -499,13 +523,13 @@ fn uses(description: &Description) -> HashSet<(usize, Direction)> {
     uses
 }
 
-/// The declared types in which something has a default, however deep.
+/// The declared types in which a caller may leave out what has a default, however deep.
 fn having_defaults(declarations: &[Declaration]) -> HashSet<usize> {
     let has_default = |declaration: &Declaration| match &declaration.definition {
         Definition::Alias(_) => false,
-        Definition::Object { fields, .. } => fields
-            .iter()
-            .any(|field| matches!(field.presence, Presence::Default(_))),
+        Definition::Object { fields, .. } => fields.iter().any(|field| {
+            matches!(field.presence, Presence::Default(_)) && !is_tag(field, declarations)
+        }),
     };
     // Who names a type, so that each type is looked at once.
     let mut users = vec![Vec::new(); declarations.len()];

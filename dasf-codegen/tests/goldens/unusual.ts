@@ -4,18 +4,7 @@
 // Source: unusual.api.json
 // SHA-256 of its api_info: ddb6708bb4a843f53019224aa52f1565d94e0e2f4d9d3f2a5f65a4af52a0d544
 
-/**
- * An expression.
- *
- * As an argument; in results it is `Expr`.
- */
-export type ExprInput = number | SumInput | NegationInput;
-
-/**
- * An expression.
- *
- * Arguments take `ExprInput`, which may leave out more.
- */
+/** An expression. */
 export type Expr = number | Sum | Negation;
 
 export type Json = boolean | number | string | Json[] | { [key: string]: Json } | null;
@@ -81,30 +70,13 @@ export interface Base {
 /** Of any type here, because the type refers to nothing but itself. */
 export type Circle = unknown;
 
-/** As an argument; in results it is `Sum`. */
-export interface SumInput {
-  kind: "sum";
-  left: ExprInput;
-  right: ExprInput;
-}
-
-/** Arguments take `SumInput`, which may leave out more. */
 export interface Sum {
   kind: "sum";
   left: Expr;
   right: Expr;
 }
 
-/** As an argument; in results it is `Negation`. */
-export interface NegationInput {
-  /** Default: `"negation"`. */
-  kind?: "negation";
-  of: ExprInput;
-}
-
-/** Arguments take `NegationInput`, which may leave out more. */
 export interface Negation {
-  /** Default: `"negation"`. */
   kind: "negation";
   of: Expr;
 }
@@ -174,7 +146,7 @@ export interface DocsArguments {
 
 /** The arguments of `evaluate`. */
 export interface EvaluateArguments {
-  expression: ExprInput;
+  expression: Expr;
 }
 
 /** The arguments of `json`. */
