@@ -433,6 +433,8 @@ interface Outgoing {
   readonly properties: Properties;
   /** How often the connection was lost while this one was the first without a receipt. */
   losses: number;
+  /** When it was written to the socket last. */
+  sentAt: number;
 }
 
 /** An answer, whole. */
@@ -585,7 +587,7 @@ export class Caller {
         const place = pieces.length > 1 ? { fragment, num_fragments: pieces.length } : {};
         const response_topic = this.#responseTopic;
         const properties = { messageType, requestContext: context, response_topic, ...place };
-        this.#queue.push({ call, payload, properties, losses: 0 });
+        this.#queue.push({ call, payload, properties, losses: 0, sentAt: 0 });
       });
       this.#connect();
       this.#publish();
@@ -626,6 +628,7 @@ export class Caller {
 
   /** Puts what has no receipt back into the queue: whether the broker took it is not known. */
   #sendAgain(): void {
+    platform.clearTimeout(this.#receiptTimer);
     // Brokers read in order, so that a message which itself makes them drop the connection comes to
     // be the first.
     const [first] = this.#unreceipted;
@@ -650,17 +653,20 @@ export class Caller {
       // Nobody waits for the answer any more.
       if (!this.#calls.has(call.context)) continue;
       properties.x_dasf_timeout_ms = Math.max(0, call.deadline - Date.now());
+      message.sentAt = Date.now();
       this.#unreceipted.push(message);
       this.#producer.send({ payload, context: call.context, properties });
     }
     platform.clearTimeout(this.#receiptTimer);
-    if (this.#unreceipted.length > 0) {
+    // The oldest one counts: else calls that follow one another would put the end off for ever.
+    const [oldest] = this.#unreceipted;
+    if (oldest) {
       this.#receiptTimer = platform.setTimeout(() => {
         // The broker does not answer, and so the other connection is as good as lost as well.
         const reason = `no receipt within ${RECEIPT_LIMIT} ms`;
         this.#producer?.lose(reason);
         this.#consumer?.lose(reason);
-      }, RECEIPT_LIMIT);
+      }, oldest.sentAt + RECEIPT_LIMIT - Date.now());
     }
   }
 
