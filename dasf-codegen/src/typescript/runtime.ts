@@ -190,7 +190,11 @@ export function toBase64(bytes: Uint8Array): string {
 
 /** Reads bytes from base64, as results of that kind have them. */
 export function fromBase64(base64: string): Uint8Array {
-  return Uint8Array.from(platform.atob(base64), (character) => character.charCodeAt(0));
+  const binary = platform.atob(base64);
+  // `Uint8Array.from` would make a list of all characters first.
+  const bytes = new Uint8Array(binary.length);
+  for (let index = 0; index < bytes.length; index++) bytes[index] = binary.charCodeAt(index);
+  return bytes;
 }
 
 /** The text in a payload: UTF-8, or Latin-1 where it is none. */
