@@ -478,6 +478,7 @@ async fn what_brokers_do_is_survived() {
             ]),
         ),
         ("connected_later", json!(3)),
+        ("held", json!([false, false])),
     ] {
         assert_eq!(seen[name], expected, "{name}");
     }

@@ -25,7 +25,7 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// Names of types and values that a file has, or uses.
-const RESERVED: [&str; 55] = [
+const RESERVED: [&str; 56] = [
     "Answer",
     "Array",
     "Boolean",
@@ -68,6 +68,7 @@ const RESERVED: [&str; 55] = [
     "RequestTooLargeError",
     "ResultError",
     "SHAPES",
+    "Set",
     "Shape",
     "Shapes",
     "Signal",

@@ -472,7 +472,8 @@ export class Caller {
   #closing: Promise<void> | undefined;
   readonly #calls = new Map<string, Call>();
   #contexts = 0;
-  #queue: Outgoing[] = [];
+  /** What is to be sent, in this order; a set, because calls that end are taken out of it. */
+  #queue = new Set<Outgoing>();
   #unreceipted: Outgoing[] = [];
   #receiptTimer: unknown;
   #apiInfo: Promise<Record<string, unknown>> | undefined;
@@ -571,8 +572,10 @@ export class Caller {
         () => call.reject(this.#lateness(this.#timeout(options))),
         deadline - Date.now(),
       );
+      let messages: Outgoing[] = [];
       const settle = () => {
         this.#calls.delete(context);
+        for (const message of messages) this.#queue.delete(message);
         platform.clearTimeout(timer);
         signal?.removeEventListener("abort", abort);
       };
@@ -587,12 +590,13 @@ export class Caller {
       };
       signal?.addEventListener("abort", abort);
       this.#calls.set(context, call);
-      pieces.forEach((payload, fragment) => {
+      messages = pieces.map((payload, fragment) => {
         const place = pieces.length > 1 ? { fragment, num_fragments: pieces.length } : {};
         const response_topic = this.#responseTopic;
         const properties = { messageType, requestContext: context, response_topic, ...place };
-        this.#queue.push({ call, payload, properties, losses: 0, sentAt: 0 });
+        return { call, payload, properties, losses: 0, sentAt: 0 };
       });
+      for (const message of messages) this.#queue.add(message);
       this.#connect();
       this.#publish();
     });
@@ -640,8 +644,10 @@ export class Caller {
       const text = `the connection was lost each of the ${MAX_LOSSES} times it was sent`;
       first.call.reject(new ConnectionError(`the request was not sent: ${text}`));
     }
-    for (const { properties } of this.#unreceipted) properties.x_dasf_repeated = "1";
-    this.#queue = [...this.#unreceipted, ...this.#queue];
+    // Where the call has ended, nobody waits for the answer any more.
+    const again = this.#unreceipted.filter(({ call }) => this.#calls.has(call.context));
+    for (const { properties } of again) properties.x_dasf_repeated = "1";
+    this.#queue = new Set([...again, ...this.#queue]);
     this.#unreceipted = [];
   }
 
@@ -650,12 +656,10 @@ export class Caller {
     const failure = this.#consumer?.failure ?? this.#producer?.failure;
     if (!this.#producer || failure !== undefined) return;
     this.#wasConnected = true;
-    while (this.#unreceipted.length < UNRECEIPTED_LIMIT) {
-      const message = this.#queue.shift();
-      if (!message) break;
+    for (const message of this.#queue) {
+      if (this.#unreceipted.length >= UNRECEIPTED_LIMIT) break;
+      this.#queue.delete(message);
       const { call, payload, properties } = message;
-      // Nobody waits for the answer any more.
-      if (!this.#calls.has(call.context)) continue;
       properties.x_dasf_timeout_ms = Math.max(0, call.deadline - Date.now());
       message.sentAt = Date.now();
       this.#unreceipted.push(message);
@@ -749,7 +753,7 @@ export class Caller {
     platform.clearTimeout(this.#receiptTimer);
     const links = [this.#producer, this.#consumer];
     this.#producer = this.#consumer = undefined;
-    this.#queue = [];
+    this.#queue.clear();
     this.#unreceipted = [];
     await Promise.all(links.map((link) => link?.stop()));
   }

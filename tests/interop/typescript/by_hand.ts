@@ -1,5 +1,8 @@
 /** A broker made by hand, which does what real ones do at the worst moment. */
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { failure } from './calls.js';
 import { Client as OddClient } from './odd.js';
 import { Client, ModuleError } from './reference.js';
@@ -292,6 +295,29 @@ const seen: Record<string, unknown> = {};
   }
   seen.read = read;
   await client.close();
+}
+
+{
+  // Calls that end before they are sent leave nothing behind.
+  const { client, consumer } = await connect();
+  passes = false;
+  consumer.drop('gone');
+  const aborter = new AbortController();
+  const call = (options: object) => {
+    const onProgress = () => {};
+    const ended = failure(client.add({ a: 1 }, { ...options, onProgress }));
+    return { ended, held: new WeakRef(onProgress) };
+  };
+  const calls = [call({ timeout: 10 }), call({ signal: aborter.signal })];
+  aborter.abort('enough');
+  for (const { ended } of calls) await ended;
+  await new Promise((resolve) => setTimeout(resolve));
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  seen.held = calls.map(({ held }) => held.deref() !== undefined);
+  await client.close();
+  passes = true;
+  [sockets.producer, sockets.consumer] = [new Queue(), new Queue()];
 }
 
 {
