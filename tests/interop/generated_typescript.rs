@@ -406,6 +406,14 @@ async fn what_brokers_do_is_survived() {
             ]),
         ),
         (
+            "no_base64",
+            json!([
+                "after the report",
+                ["ResultError", "the result cannot be read: it is no base64"],
+                ["ResultError", "the result cannot be read: it is no base64"]
+            ]),
+        ),
+        (
             "fatal",
             json!([
                 "ConnectionError",

@@ -197,11 +197,17 @@ export function fromBase64(base64: string): Uint8Array {
   return bytes;
 }
 
-/** The text in a payload: UTF-8, or Latin-1 where it is none. */
+/** The text in a payload: UTF-8, or Latin-1 where it is none. Throws where it is no base64. */
 function payloadText(payload: string): string {
+  let bytes: Uint8Array;
+  try {
+    bytes = fromBase64(payload);
+  } catch {
+    throw new ResultError("the result cannot be read: it is no base64");
+  }
   try {
     const decoder = new platform.TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-    return decoder.decode(fromBase64(payload));
+    return decoder.decode(bytes);
   } catch {
     return platform.atob(payload);
   }
@@ -509,9 +515,10 @@ export class Caller {
       pieces.push(base64.slice(start, start + limit));
     }
     const answer = await this.#exchange("request", pieces, deadline, options);
+    const text = payloadText(answer.payload);
     let value: unknown;
     try {
-      value = JSON.parse(payloadText(answer.payload));
+      value = JSON.parse(text);
     } catch (error) {
       throw new ResultError(`the result cannot be read: ${String(error)}`);
     }
@@ -710,7 +717,12 @@ export class Caller {
 
   #answer(call: Call, piece: string, properties: Properties): void {
     if (properties.messageType === "progress") {
-      const report = parse(payloadText(piece));
+      let report: unknown;
+      try {
+        report = parse(payloadText(piece));
+      } catch {
+        // The answer does not depend on it.
+      }
       if (isObject(report)) call.onProgress?.(report as unknown as ProgressReport);
       return;
     }

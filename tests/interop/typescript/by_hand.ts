@@ -204,6 +204,19 @@ const seen: Record<string, unknown> = {};
     num_fragments: 2,
   });
   seen.unreadable = [(await unreadable)[0], await broken];
+
+  // What is no base64.
+  const reported = client.echo({ data: 'x' });
+  const asked = await producerAgain.sent.next();
+  answer(consumerAgain, asked, '%', { messageType: 'progress' });
+  answer(consumerAgain, asked, base64('"after the report"'));
+  const answers = [];
+  for (const status of ['success', 'error']) {
+    const call = failure(client.echo({ data: 'x' }));
+    answer(consumerAgain, await producerAgain.sent.next(), '%', { status });
+    answers.push(await call);
+  }
+  seen.no_base64 = [await reported, ...answers];
   await client.close();
 }
 
