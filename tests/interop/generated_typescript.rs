@@ -467,6 +467,26 @@ async fn what_brokers_do_is_survived() {
             ]),
         ),
         (
+            "queries",
+            json!([
+                [
+                    "ConnectionError",
+                    "there is no connection to the broker: no socket can be made for \
+                     ws://h/ws/t_…/…"
+                ],
+                [
+                    "ConnectionError",
+                    "there is no connection to the broker: no socket can be made for \
+                     ws://h/ws/t_…/…: SyntaxError: Invalid URL: ws://h/ws/t_…/…"
+                ],
+                [
+                    "ConnectionError",
+                    "\"ws://h:99999/ws\" is no URL of a WebSocket; it has the form \
+                     ws://host:port/path or wss://host/path"
+                ]
+            ]),
+        ),
+        (
             "no_connection",
             json!([
                 "ConnectionError",

@@ -25,7 +25,7 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// Names of types and values that a file has, or uses.
-const RESERVED: [&str; 56] = [
+const RESERVED: [&str; 57] = [
     "Answer",
     "Array",
     "Boolean",
@@ -78,6 +78,7 @@ const RESERVED: [&str; 56] = [
     "TextEncoder",
     "TimeoutError",
     "UNRECEIPTED_LIMIT",
+    "URL",
     "Uint8Array",
     "WebSocket",
     "WebSocketConstructor",

@@ -167,6 +167,7 @@ export class ResultError extends DasfError {
 /** What the platform has, so that this file needs the types of neither the DOM nor Node.js. */
 interface Platform {
   WebSocket?: WebSocketConstructor;
+  URL?: new (url: string) => unknown;
   TextEncoder: new () => { encode(text: string): Uint8Array };
   TextDecoder: new (
     label: string,
@@ -376,7 +377,8 @@ class Link {
     try {
       socket = this.#socket = this.#purpose.open();
     } catch (error) {
-      this.#timer = platform.setTimeout(() => this.lose(String(error)), 0);
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#timer = platform.setTimeout(() => this.lose(reason), 0);
       return;
     }
     this.#timer = platform.setTimeout(
@@ -791,7 +793,7 @@ function socketMaker(options: ClientOptions): SocketMaker {
       "the platform's WebSocket sends no headers; hand in one that does, such as that of the package ws",
     );
   }
-  if (!pulsar && !/^wss?:\/\/[^/?#@]+([/?]|$)/.test(url ?? "")) {
+  if (!pulsar && !isAddress(url ?? "")) {
     const shown = JSON.stringify(url?.split("?")[0] ?? "");
     throw new ConnectionError(
       `${shown} is no URL of a WebSocket; it has the form ws://host:port/path or wss://host/path`,
@@ -811,10 +813,26 @@ function socketMaker(options: ClientOptions): SocketMaker {
     }
     const path = [base.replace(/\/+$/, ""), topic, ...(subscription ? [subscription] : [])];
     const address = path.join("/") + (parameters.length > 0 ? `?${parameters.join("&")}` : "");
-    return Object.keys(handshake).length > 0
-      ? new WebSocket(address, [], { headers: handshake })
-      : new WebSocket(address);
+    try {
+      return Object.keys(handshake).length > 0
+        ? new WebSocket(address, [], { headers: handshake })
+        : new WebSocket(address);
+    } catch (error) {
+      // The reason may show the whole address, and there may be a token in its query.
+      const reason = parameters.length > 0 ? "" : `: ${String(error)}`;
+      throw new ConnectionError(`no socket can be made for ${path.join("/")}${reason}`);
+    }
   };
+}
+
+function isAddress(url: string): boolean {
+  if (!/^wss?:\/\/[^/?#@]+([/?]|$)/.test(url)) return false;
+  try {
+    if (platform.URL) new platform.URL(url);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function pulsarBase(address: PulsarAddress, role: string): string {

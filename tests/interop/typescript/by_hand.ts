@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm';
 import { failure } from './calls.js';
 import { Client as OddClient } from './odd.js';
 import { Client, ModuleError } from './reference.js';
-import type { ClientOptions, WebSocketLike } from './reference.js';
+import type { ClientOptions, WebSocketConstructor, WebSocketLike } from './reference.js';
 
 /** Things that come one after the other, awaited or not. */
 class Queue<T> {
@@ -285,6 +285,22 @@ const seen: Record<string, unknown> = {};
     failure((async () => new Client({ url: 'ws://h', ...options }))()),
   );
   seen.options = await Promise.all(refusals);
+
+  // No error shows the query of an address.
+  const refuse = function (url: string) {
+    throw new SyntaxError(`Invalid URL: ${url}`);
+  } as unknown as WebSocketConstructor;
+  const refused = async (url: string) => {
+    const [name, text] = await failure(
+      (async () => new Client({ url, topic: 't', WebSocket: refuse }).ping())(),
+    );
+    return [name, String(text).replace(/_[a-z]{8}\/typescript-client-[a-z]{8}/g, '_…/…')];
+  };
+  seen.queries = [
+    await refused('ws://h/ws?token=x'),
+    await refused('ws://h/ws'),
+    await refused('ws://h:99999/ws?token=x'),
+  ];
 }
 
 {
