@@ -269,12 +269,11 @@ impl Writer<'_> {
         let direction = Direction::Argument;
         let written = self
             .types
-            .interface(&interface, fields, None, direction, &comment);
+            .interface(&interface, fields, None, direction, false, &comment);
         self.interfaces += &written;
-        let may_be_left_out = |field| self.types.may_be_left_out(field, direction);
         Some(Arguments {
             interface,
-            may_be_left_out: fields.iter().all(may_be_left_out),
+            may_be_left_out: !fields.iter().any(Field::is_required),
         })
     }
 

@@ -5,8 +5,8 @@
 //! both directions, is written twice: `Point` is what results have, and `PointInput` what arguments
 //! take. A `Point` can be given where a `PointInput` is wanted. All other types are written once.
 //!
-//! A tag, which has one value and that as its default, must be there in arguments as well: without it
-//! the module, and the compiler, may take an object for another variant of a union.
+//! A tag, which has one value and that as its default, must be given in an object as well: without it
+//! the module, and the compiler, may take the object for another variant of a union.
 
 use std::collections::HashSet;
 
@@ -181,20 +181,28 @@ impl<'a> Types<'a> {
                 format!("{comment}export type {name} = {{ [key: string]: {rest} }};\n\n")
             }
             Definition::Object { fields, rest } => {
-                self.interface(name, fields, rest.as_deref(), direction, &comment)
+                self.interface(name, fields, rest.as_deref(), direction, true, &comment)
             }
         }
     }
 
-    /// An interface, followed by an empty line.
+    /// An interface, followed by an empty line. An object may have a tag; the arguments of a function
+    /// have none, because they are no variant of a union.
     pub(super) fn interface(
         &self,
         name: &str,
         fields: &[Field],
         rest: Option<&Schema>,
         direction: Direction,
+        may_have_tag: bool,
         comment: &Comment,
     ) -> String {
+        let is_tag = |field: &Field| may_have_tag && is_tag(field, self.declarations);
+        let may_be_left_out = |field: &Field| match field.presence {
+            Presence::Required => false,
+            Presence::Optional => true,
+            Presence::Default(_) => direction == Direction::Argument && !is_tag(field),
+        };
         let mut written = format!("{}export interface {name} {{\n", comment.write(""));
         for field in fields {
             let Field {
@@ -203,15 +211,14 @@ impl<'a> Types<'a> {
                 presence,
             } = field;
             let mut sentences = remarks(schema);
-            let may_be_left_out = self.may_be_left_out(field, direction);
             if let Presence::Default(value) = presence
-                && !is_tag(field, self.declarations)
+                && !is_tag(field)
             {
                 sentences.push(default(value));
             }
             let comment = Comment::of(&schema.documentation).and_sentences(&sentences);
             written += &comment.write("  ");
-            let mark = if may_be_left_out { "?" } else { "" };
+            let mark = if may_be_left_out(field) { "?" } else { "" };
             let members = self.members(&schema.ty, direction, false);
             written += &union(&format!("{}{mark}:", property(name)), &members, "  ");
         }
@@ -219,10 +226,9 @@ impl<'a> Types<'a> {
             let ty = self.ty(&rest.ty, direction);
             let mut comment = Comment::of(&rest.documentation).and_sentences(&remarks(rest));
             // All properties must be of the type that further ones have, as TypeScript sees it.
-            let is_common = fields.iter().all(|field| {
-                !self.may_be_left_out(field, direction)
-                    && self.ty(&field.schema.ty, direction) == ty
-            });
+            let is_common = fields
+                .iter()
+                .all(|field| !may_be_left_out(field) && self.ty(&field.schema.ty, direction) == ty);
             let shown = if is_common { &ty } else { "unknown" };
             if shown != ty {
                 comment = comment.and(&format!("Further properties are of the type `{ty}`."));
@@ -232,17 +238,6 @@ impl<'a> Types<'a> {
         }
         written += "}\n\n";
         written
-    }
-
-    /// Whether a property need not be there.
-    pub(super) fn may_be_left_out(&self, field: &Field, direction: Direction) -> bool {
-        match field.presence {
-            Presence::Required => false,
-            Presence::Optional => true,
-            Presence::Default(_) => {
-                direction == Direction::Argument && !is_tag(field, self.declarations)
-            }
-        }
     }
 
     /// What the runtime checks where this type is expected.
