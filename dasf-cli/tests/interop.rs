@@ -8,7 +8,7 @@
 #[allow(dead_code)]
 #[path = "../../tests/interop/brokers.rs"]
 mod brokers;
-#[allow(dead_code)]
+#[allow(dead_code)] // as above
 #[path = "../../tests/interop/python.rs"]
 mod python;
 

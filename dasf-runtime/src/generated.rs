@@ -12,6 +12,9 @@ use serde::de::{DeserializeOwned, Error as _};
 pub use serde::{self, Deserialize, Deserializer, Serialize};
 pub use serde_json::Value;
 
+/// Below this, every whole number is one of `f64`.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Reads a value of a union: as the type that keeps the most of it, and the first of those that keep
 /// as much. The first that accepts it may do so by leaving out what it does not know.
 ///
@@ -93,9 +96,6 @@ fn kept(value: &Value, read: &Value) -> usize {
         (value, read) => usize::from(value == read),
     }
 }
-
-/// Below this, every whole number is one of `f64`.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 #[cfg(test)]
 mod tests {

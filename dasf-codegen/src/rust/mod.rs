@@ -105,6 +105,7 @@ pub(crate) fn items(
     let mut types = Types::new(description, krate.clone());
     let (builders, methods) = Client::new(krate.clone(), &mut types).write(description);
     let definitions = types.definitions();
+    // Not every module needs all that is imported.
     quote! {
         #[allow(unused_imports)]
         use std::collections::BTreeMap;

@@ -4,8 +4,8 @@ mod builder;
 mod call;
 mod contract;
 mod error;
-mod generated;
 mod in_flight;
+mod macros;
 mod mode;
 
 use std::sync::Arc;
