@@ -1,13 +1,12 @@
 //! The browser of the tests of web pages, and the packages of npm that drive it.
 
 use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use crate::steps;
+use crate::{debian, steps};
 
 /// The packages, each with its version and its checksum.
 const MANIFEST: &str = "tests/interop/web/package.json";
@@ -20,7 +19,8 @@ const STAMP: &str = "installed.json";
 /// already.
 pub(crate) fn provide(root: &Path) -> io::Result<()> {
     install_packages(root)?;
-    install_chromium(&env::var_os("PATH").unwrap_or_default())
+    let path = env::var_os("PATH").unwrap_or_default();
+    debian::provide(&path, "chromium", "chromium")
 }
 
 fn install_packages(root: &Path) -> io::Result<()> {
@@ -43,48 +43,13 @@ fn install_packages(root: &Path) -> io::Result<()> {
     fs::write(stamp, wanted)
 }
 
-fn install_chromium(path: &OsStr) -> io::Result<()> {
-    if find(path, "chromium").is_some() {
-        return Ok(());
-    }
-    if find(path, "apt-get").is_none() || !is_root() {
-        return Err(io::Error::other(
-            "there is no `chromium` on the PATH; install the Debian package `chromium`",
-        ));
-    }
-    let install: [&[&str]; 2] = [&["update"], &["install", "--yes", "chromium"]];
-    for arguments in install {
-        let mut apt = Command::new("apt-get");
-        apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        steps::succeed(&mut apt)?;
-    }
-    Ok(())
-}
-
-/// The program of this name in the first folder of `path` that has one.
-fn find(path: &OsStr, program: &str) -> Option<PathBuf> {
-    env::split_paths(path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
-}
-
-fn is_root() -> bool {
-    let mut id = Command::new("id");
-    let output = id.arg("-u").stdin(Stdio::null()).output();
-    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn folder(name: &str) -> PathBuf {
-        env::temp_dir().join(format!("dasf-xtask-{name}-{}", std::process::id()))
-    }
-
     #[test]
     fn packages_of_the_same_lock_file_are_left_alone() {
-        let root = folder("packages");
+        let root = env::temp_dir().join(format!("dasf-xtask-packages-{}", std::process::id()));
         fs::create_dir_all(root.join(FOLDER)).unwrap();
         fs::create_dir_all(root.join("tests/interop/web")).unwrap();
         fs::write(root.join(LOCK), "{}").unwrap();
@@ -92,16 +57,5 @@ mod tests {
         // npm would miss the manifest.
         install_packages(&root).unwrap();
         fs::remove_dir_all(root).unwrap();
-    }
-
-    #[test]
-    fn a_browser_that_is_there_is_used_and_one_that_is_missing_is_named() {
-        let folder = folder("chromium");
-        fs::create_dir_all(&folder).unwrap();
-        let error = install_chromium(folder.as_os_str()).unwrap_err();
-        assert!(error.to_string().contains("the Debian package `chromium`"));
-        fs::write(folder.join("chromium"), "").unwrap();
-        install_chromium(folder.as_os_str()).unwrap();
-        fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -5,8 +5,10 @@
 mod bench;
 mod browser;
 mod build_times;
+mod debian;
 mod fuzz;
 mod output;
+mod pulsar;
 mod python;
 mod steps;
 mod suite;
@@ -27,6 +29,7 @@ Commands:
   fuzz [--seconds N]   Look for descriptions of modules that no client can be generated from [default: 60]
   python               Provide the Python environment of the tests against Python, in target/python
   browser              Provide Chromium and what drives it for the tests of web pages, in target/web
+  pulsar               Provide the Apache Pulsar of the tests against one, in target/pulsar
 
 Options:
   -h, --help           Print this help";
@@ -41,6 +44,7 @@ enum Command {
     Fuzz { seconds: u32 },
     Python,
     Browser,
+    Pulsar,
 }
 
 impl Command {
@@ -51,6 +55,7 @@ impl Command {
             ["test"] => Ok(Self::Test),
             ["python"] => Ok(Self::Python),
             ["browser"] => Ok(Self::Browser),
+            ["pulsar"] => Ok(Self::Pulsar),
             ["bench"] => Ok(Self::Bench { seconds: 5 }),
             ["bench", "--seconds", seconds] => Ok(Self::Bench {
                 seconds: above_zero("--seconds", seconds)?,
@@ -64,7 +69,7 @@ impl Command {
                 seconds: above_zero("--seconds", seconds)?,
             }),
             [
-                "test" | "bench" | "build-times" | "fuzz" | "python" | "browser",
+                "test" | "bench" | "build-times" | "fuzz" | "python" | "browser" | "pulsar",
                 ..,
             ] => Err(format!("`{}` is no usage", arguments.join(" "))),
             [command, ..] => Err(format!("no command `{command}`")),
@@ -102,6 +107,10 @@ impl Command {
             }
             Self::Browser => {
                 browser::provide(&steps::root())?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Pulsar => {
+                pulsar::provide(&steps::root())?;
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -144,6 +153,7 @@ mod tests {
         assert_eq!(parse("test"), Ok(Command::Test));
         assert_eq!(parse("python"), Ok(Command::Python));
         assert_eq!(parse("browser"), Ok(Command::Browser));
+        assert_eq!(parse("pulsar"), Ok(Command::Pulsar));
         assert_eq!(parse("bench"), Ok(Command::Bench { seconds: 5 }));
         assert_eq!(
             parse("bench --seconds 2"),

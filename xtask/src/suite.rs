@@ -6,6 +6,7 @@ use crate::steps::Step;
 pub(crate) const STEPS: &[Step] = &[
     Step::check("python", &["cargo", "xtask", "python"]),
     Step::check("browser", &["cargo", "xtask", "browser"]),
+    Step::check("pulsar", &["cargo", "xtask", "pulsar"]),
     Step::check("fmt", &["cargo", "fmt", "--all", "--check"]),
     Step::check(
         "clippy",
