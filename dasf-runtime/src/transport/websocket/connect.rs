@@ -103,12 +103,15 @@ fn io_reason(error: &std::io::Error) -> String {
     }
 }
 
-/// What the broker wrote below its status, where that is a short text and no page; else the status
-/// in words.
+/// What the broker wrote below its status, where that is a short text or a page of Pulsar's; else
+/// the status in words.
 fn refusal(response: &Response<Option<Vec<u8>>>) -> String {
     let body = response.body().as_deref().unwrap_or_default();
     let body = String::from_utf8_lossy(body);
     let body = body.trim();
+    if let Some(message) = pulsar_message(body) {
+        return message;
+    }
     if body.is_empty() || body.len() > MAX_REASON_LENGTH || body.starts_with('<') {
         response
             .status()
@@ -117,5 +120,59 @@ fn refusal(response: &Response<Option<Vec<u8>>>) -> String {
             .to_owned()
     } else {
         body.lines().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The message on a page of Pulsar's web server: its title, without what only machines read.
+fn pulsar_message(page: &str) -> Option<String> {
+    let (_, title) = page.split_once("<title>Error ")?;
+    let (title, _) = title.split_once("</title>")?;
+    let (_, message) = title.split_once(' ')?;
+    let message = message.replace("&quot;", "\"");
+    let message = match message.split_once("\"errorMsg\":\"") {
+        Some((_, reason)) => reason.split('"').next().unwrap_or_default(),
+        None => message.as_str(),
+    };
+    let is_short = !message.is_empty() && message.len() <= MAX_REASON_LENGTH;
+    is_short.then(|| message.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an Apache Pulsar 4.0 answers, shortened behind the title.
+    fn page(title: &str) -> Vec<u8> {
+        let head = "<meta http-equiv=\"Content-Type\" content=\"text/html;charset=ISO-8859-1\"/>";
+        format!("<html>\n<head>\n{head}\n<title>{title}</title>\n</head>\n</html>\n").into_bytes()
+    }
+
+    fn reason(status: u16, body: Vec<u8>) -> String {
+        let response = Response::builder().status(status).body(Some(body));
+        refusal(&response.unwrap())
+    }
+
+    #[test]
+    fn the_message_of_a_page_of_pulsar_is_the_reason() {
+        let taken = "Error 409 Failed to create producer/consumer: {&quot;errorMsg&quot;:&quot;Exclusive \
+                     consumer is already connected&quot;,&quot;reqId&quot;:24, &quot;remote&quot;:&quot;\
+                     127.0.0.1/127.0.0.1:6650&quot;}";
+        let exclusive = "Exclusive consumer is already connected";
+        assert_eq!(reason(409, page(taken)), exclusive);
+        let forbidden = page("Error 403 Not authorized");
+        assert_eq!(reason(403, forbidden), "Not authorized");
+        let parameters = "Invalid query params: Invalid subscriptionType x";
+        let refused = page(&format!("Error 400 {parameters}"));
+        assert_eq!(reason(400, refused), parameters);
+    }
+
+    #[test]
+    fn a_text_is_the_reason_and_any_other_page_is_not() {
+        assert_eq!(reason(401, b"log\nin\n".to_vec()), "log in");
+        assert_eq!(reason(404, page("nginx")), "Not Found");
+        assert_eq!(reason(404, page("Error 404")), "Not Found");
+        let long = format!("Error 500 {}", "x".repeat(1000));
+        assert_eq!(reason(500, page(&long)), "Internal Server Error");
+        assert_eq!(reason(404, Vec::new()), "Not Found");
     }
 }
