@@ -11,6 +11,9 @@ mod brokers;
 #[allow(dead_code)] // as above
 #[path = "../../tests/interop/python.rs"]
 mod python;
+#[allow(dead_code)]
+#[path = "../../tests/interop/standalone.rs"]
+mod standalone;
 
 use std::process::{Command, Output, Stdio};
 
@@ -19,13 +22,13 @@ use brokers::{TestBroker, on_every_broker};
 on_every_broker!(a_python_module_is_shown_and_called);
 
 /// Runs the program while the test's own tasks go on.
-async fn dasf(url: &str, topic: &str, arguments: &[&str]) -> Output {
+async fn dasf(broker: &TestBroker, topic: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dasf"));
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
         command.env_remove(name);
     }
-    command.args(["-t", topic, "--websocket-url", url]);
+    command.args(["-t", topic]).args(broker.options());
     let run = tokio::task::spawn_blocking(move || command.output().unwrap());
     run.await.unwrap()
 }
@@ -36,14 +39,16 @@ fn text(bytes: &[u8]) -> &str {
 
 async fn a_python_module_is_shown_and_called(broker: &TestBroker) {
     let topic = broker.topic("cli-module").await;
-    let (url, topic) = (broker.url(), topic.as_str());
-    let options = ["-t", topic, "--websocket-url", &url, "--log-level", "50"];
+    let topic = topic.as_str();
+    let place = broker.options();
+    let place: Vec<&str> = place.iter().map(String::as_str).collect();
+    let options = [&["-t", topic, "--log-level", "50"], &place[..]].concat();
     let mut module = python::serve("reference_module.py", &[&options[..], &["listen"]].concat());
     // It takes a while to start, and does not say when it listens.
     let mut tries = 0;
     loop {
         module.check();
-        let ping = dasf(&url, topic, &["ping", "--timeout", "1"]).await;
+        let ping = dasf(broker, topic, &["ping", "--timeout", "1"]).await;
         if ping.status.success() {
             let line = text(&ping.stdout);
             assert!(line.starts_with(&format!("{topic} answers in ")), "{line}");
@@ -175,7 +180,7 @@ Classes
             "",
         ),
     ] {
-        let output = dasf(&url, topic, arguments).await;
+        let output = dasf(broker, topic, arguments).await;
         assert_eq!(text(&output.stderr), stderr, "{arguments:?}");
         assert_eq!(text(&output.stdout), stdout, "{arguments:?}");
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");

@@ -11,7 +11,7 @@ use crate::brokers::{Django, TestBroker};
 async fn django() -> Arc<Django> {
     match TestBroker::django().await {
         TestBroker::Django(django) => django,
-        TestBroker::Embedded(_) => panic!("the Django broker is no other"),
+        TestBroker::Embedded(_) | TestBroker::Pulsar(_) => panic!("the Django broker is no other"),
     }
 }
 

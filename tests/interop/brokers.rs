@@ -14,15 +14,34 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::python;
+use crate::standalone::Pulsar;
 
 /// A broker that runs.
 pub(crate) enum TestBroker {
     Embedded(Broker),
     Django(Arc<Django>),
+    Pulsar(Arc<Pulsar>),
 }
 
 /// Makes a test of each function for each broker.
 macro_rules! on_every_broker {
+    ($($test:ident),+ $(,)?) => {
+        crate::brokers::on_dasf_brokers!($($test),+);
+
+        mod pulsar {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $test() {
+                    super::$test(&crate::brokers::TestBroker::pulsar().await).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_every_broker;
+
+/// Makes a test of each function for each broker but Pulsar.
+macro_rules! on_dasf_brokers {
     ($($test:ident),+ $(,)?) => {
         mod embedded {
             $(
@@ -43,7 +62,7 @@ macro_rules! on_every_broker {
         }
     };
 }
-pub(crate) use on_every_broker;
+pub(crate) use on_dasf_brokers;
 
 impl TestBroker {
     /// The project's own, for this test alone.
@@ -60,16 +79,48 @@ impl TestBroker {
         Self::Django(shared.await.unwrap())
     }
 
-    /// The base URL of its WebSockets.
-    pub(crate) fn url(&self) -> String {
+    /// The Apache Pulsar, which all tests of this process share.
+    pub(crate) async fn pulsar() -> Self {
+        static SHARED: OnceLock<Arc<Pulsar>> = OnceLock::new();
+        // What nobody uses is collected sooner than after a minute.
+        let settings = [("brokerDeleteInactiveTopicsFrequencySeconds", "1")];
+        let start = move || Arc::new(Pulsar::start("shared", &settings));
+        let shared = tokio::task::spawn_blocking(move || SHARED.get_or_init(start).clone());
+        Self::Pulsar(shared.await.unwrap())
+    }
+
+    /// Where it is, as the scripts of the tests read it: a URL, or for Pulsar a host with a port.
+    pub(crate) fn place(&self) -> String {
         match self {
             Self::Embedded(broker) => broker.url(),
             Self::Django(django) => django.url(),
+            Self::Pulsar(pulsar) => format!("127.0.0.1:{}", pulsar.port()),
         }
     }
 
+    /// Where it is, as options of a command line.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let options = match self {
+            Self::Embedded(_) | Self::Django(_) => format!("--websocket-url {}", self.place()),
+            Self::Pulsar(pulsar) => format!("--host 127.0.0.1 --port {}", pulsar.port()),
+        };
+        options.split(' ').map(str::to_owned).collect()
+    }
+
     pub(crate) fn address(&self) -> Address {
-        Address::websocket(&self.url()).unwrap()
+        match self {
+            Self::Embedded(_) | Self::Django(_) => Address::websocket(&self.place()).unwrap(),
+            Self::Pulsar(pulsar) => Address::pulsar("127.0.0.1", pulsar.port()),
+        }
+    }
+
+    /// Where messages of a topic are read.
+    pub(crate) fn consumer_url(&self, topic: &str, subscription: &str) -> String {
+        let path = format!("{topic}/{subscription}");
+        match self {
+            Self::Embedded(_) | Self::Django(_) => format!("{}/{path}", self.place()),
+            Self::Pulsar(pulsar) => pulsar.url("consumer", "non-persistent", &path),
+        }
     }
 
     /// A topic that no other test uses, and everybody may.

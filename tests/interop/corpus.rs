@@ -145,7 +145,7 @@ async fn succeed(mut command: Command) -> String {
 /// Serves all modules to a program that calls them, and prints a list of what went wrong.
 async fn call_everything(program: impl FnOnce(&str) -> Command) {
     let broker = TestBroker::embedded().await;
-    let url = broker.url();
+    let url = broker.place();
     let arguments = ["serve", "--websocket-url", &url];
     let mut modules = Dialog::start("corpus.py", &arguments);
     assert_eq!(modules.hear().await, "all modules listen");

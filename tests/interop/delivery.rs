@@ -7,11 +7,13 @@ use dasf::{Address, Host, HostOptions};
 use dasf_examples::reference;
 use serde_json::json;
 
-use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
+use crate::brokers::{Django, TestBroker, fresh_database, on_dasf_brokers};
 use crate::by_hand::{Peer, text};
 use crate::proxy::Proxy;
 
-on_every_broker!(
+// Pulsar drops what nobody reads on a topic that is not persistent, and hands a message with one id
+// to every reader; `pulsar` tests its persistent ones.
+on_dasf_brokers!(
     what_came_while_the_module_was_away_is_answered,
     more_than_a_hundred_messages_at_once_are_answered,
     a_request_delivered_again_runs_once,
@@ -30,7 +32,7 @@ async fn answers_after_absence(broker: &TestBroker, name: &str, count: u64) -> V
     let topic = broker.topic(name).await;
     // The broker makes the topic of the answers itself.
     let responses = format!("{topic}_responses");
-    let mut peer = Peer::connect(&broker.url(), topic.as_str(), &responses).await;
+    let mut peer = Peer::connect(&broker.place(), topic.as_str(), &responses).await;
     let host = broker.serve(reference::module().unwrap(), &topic).await;
     peer.request(1000, &json!({"func_name": "add", "a": 0}))
         .await;
@@ -84,7 +86,7 @@ async fn a_request_delivered_again_runs_once(broker: &TestBroker) {
     let is_embedded = matches!(broker, TestBroker::Embedded(_));
     let topic = broker.topic("again").await;
     // The module's acknowledgements are lost with the connection on which they are sent.
-    let proxy = Proxy::start(&broker.url(), topic.as_str()).await;
+    let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
     let address = Address::websocket(&proxy.url()).unwrap();
     let module = counting::module().unwrap();
     let host = Host::start(module, &topic, address, HostOptions::default())
@@ -92,7 +94,7 @@ async fn a_request_delivered_again_runs_once(broker: &TestBroker) {
         .unwrap();
     let client = counting::Client::builder()
         .topic(topic.as_str())
-        .websocket(&broker.url())
+        .websocket(&broker.place())
         .timeout(PATIENCE)
         .connect()
         .await

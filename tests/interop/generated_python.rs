@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
 use crate::dialog::Dialog;
 use crate::python;
-use crate::support::{connect, until_it_listens};
+use crate::support::{connect, reference_module, until_it_listens};
 
 on_every_broker!(
     a_rust_module_is_called,
@@ -47,7 +47,11 @@ fn save_reference(name: &str) -> String {
 
 /// A name for the folder of a test, which runs for each broker.
 fn name_for(broker: &TestBroker, topic: &Topic) -> String {
-    let port: String = broker.url().chars().filter(char::is_ascii_digit).collect();
+    let port: String = broker
+        .place()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
     format!("{topic}-{port}")
 }
 
@@ -55,7 +59,7 @@ async fn a_rust_module_is_called(broker: &TestBroker) {
     let topic = broker.topic("py-rust").await;
     let host = broker.serve(reference::module().unwrap(), &topic).await;
     let folder = save_reference(&name_for(broker, &topic));
-    let arguments = [&folder, &broker.url(), topic.as_str(), "rust"];
+    let arguments = [&folder, &broker.place(), topic.as_str(), "rust"];
     assert_eq!(
         python::run_beside("generated_calls.py", &arguments).await,
         ""
@@ -66,17 +70,7 @@ async fn a_rust_module_is_called(broker: &TestBroker) {
 /// The client is made of what this module says of itself.
 async fn a_python_module_is_called(broker: &TestBroker) {
     let topic = broker.topic("py-python").await;
-    let url = broker.url();
-    let arguments = [
-        "-t",
-        topic.as_str(),
-        "--websocket-url",
-        &url,
-        "--log-level",
-        "50",
-        "listen",
-    ];
-    let mut module = python::serve("reference_module.py", &arguments);
+    let mut module = reference_module(broker, &topic, &["--log-level", "50"]);
     let client = connect(broker, &topic).await;
     until_it_listens(&mut module, client.caller()).await;
     let api_info = serde_json::to_value(client.caller().api_info().await.unwrap()).unwrap();
@@ -85,7 +79,7 @@ async fn a_python_module_is_called(broker: &TestBroker) {
         "generated_reference.py",
         &api_info,
     );
-    let arguments = [&folder, &url, topic.as_str(), "python"];
+    let arguments = [&folder, &broker.place(), topic.as_str(), "python"];
     assert_eq!(
         python::run_beside("generated_calls.py", &arguments).await,
         ""
@@ -123,7 +117,7 @@ async fn a_functions_error_comes_with_its_code_and_details(broker: &TestBroker) 
         "generated_stations.py",
         &api_info,
     );
-    let arguments = [&folder, &broker.url(), topic.as_str()];
+    let arguments = [&folder, &broker.place(), topic.as_str()];
     let said = python::run_beside("generated_errors.py", &arguments).await;
     assert_eq!(
         said,

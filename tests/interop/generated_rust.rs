@@ -10,16 +10,13 @@ use dasf_test_generated::reference::{Client, HelloLang, Point};
 use serde_json::Value;
 
 use crate::brokers::{TestBroker, on_every_broker};
-use crate::python;
-use crate::support::until_it_listens;
+use crate::support::{reference_module, until_it_listens};
 
 on_every_broker!(every_kind_of_call_is_answered);
 
 async fn every_kind_of_call_is_answered(broker: &TestBroker) {
     let topic = broker.topic("generated-rust").await;
-    let url = broker.url();
-    let arguments = ["-t", topic.as_str(), "--websocket-url", &url, "listen"];
-    let mut module = python::serve("reference_module.py", &arguments);
+    let mut module = reference_module(broker, &topic, &[]);
     let client = Client::builder()
         .topic(topic.as_str())
         .address(broker.address())

@@ -14,8 +14,7 @@ use serde_json::{Map, Value, json};
 use tokio::task::{block_in_place, spawn_blocking};
 
 use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
-use crate::python;
-use crate::support::{connect, until_it_listens};
+use crate::support::{connect, reference_module, until_it_listens};
 use crate::web::{node, packages};
 
 on_every_broker!(
@@ -109,7 +108,15 @@ async fn run(script: &str, wanted: Value) -> Map<String, Value> {
 
 /// What a script calls, with so many calls at once.
 fn wanted(broker: &TestBroker, topic: &str, calls: usize) -> Value {
-    json!({"url": broker.url(), "topic": topic, "calls": calls})
+    match broker {
+        TestBroker::Embedded(_) | TestBroker::Django(_) => {
+            json!({"url": broker.place(), "topic": topic, "calls": calls})
+        }
+        TestBroker::Pulsar(pulsar) => {
+            let pulsar = json!({"host": "127.0.0.1", "port": pulsar.port()});
+            json!({"pulsar": pulsar, "topic": topic, "calls": calls})
+        }
+    }
 }
 
 /// Checks what every module answers to `callEverything`.
@@ -199,10 +206,7 @@ async fn a_rust_module_is_called_from_a_page(broker: &TestBroker) {
 
 async fn a_python_module_is_called_from_node(broker: &TestBroker) {
     let topic = broker.topic("ts-python").await;
-    let url = broker.url();
-    let arguments = ["-t", topic.as_str(), "--websocket-url", &url];
-    let options = ["--log-level", "50", "listen"];
-    let mut module = python::serve("reference_module.py", &[&arguments[..], &options].concat());
+    let mut module = reference_module(broker, &topic, &["--log-level", "50"]);
     let client = connect(broker, &topic).await;
     until_it_listens(&mut module, client.caller()).await;
     // More at once have no place in its queue.

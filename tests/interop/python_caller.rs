@@ -20,7 +20,7 @@ on_every_broker!(
 async fn the_model_of_a_module_calls_it(broker: &TestBroker) {
     let topic = broker.topic("py-model").await;
     let host = broker.serve(reference::module().unwrap(), &topic).await;
-    let said = python::run_beside("reference_client.py", &[&broker.url(), topic.as_str()]).await;
+    let said = python::run_beside("reference_client.py", &[&broker.place(), topic.as_str()]).await;
     let mut said = Said::parse(&said);
     said.check_calls();
     said.check_requests(topic.as_str());
@@ -30,18 +30,13 @@ async fn the_model_of_a_module_calls_it(broker: &TestBroker) {
 
 async fn the_generated_stub_of_a_module_calls_it(broker: &TestBroker) {
     let topic = broker.topic("py-stub").await;
-    let url = broker.url();
-    let arguments = [
-        "--topic",
-        topic.as_str(),
-        "--websocket-url",
-        &url,
-        "generate",
-    ];
+    let place = broker.options();
+    let place: Vec<&str> = place.iter().map(String::as_str).collect();
+    let arguments = [&["--topic", topic.as_str()], &place[..], &["generate"]].concat();
     let stub = python::run_beside("reference_stub.py", &arguments).await;
-    let folder = save_stub(topic.as_str(), &url, &stub);
+    let folder = save_stub(topic.as_str(), &broker.place(), &stub);
     let host = broker.serve(reference::module().unwrap(), &topic).await;
-    let arguments = [url.as_str(), topic.as_str(), folder.to_str().unwrap()];
+    let arguments = [&broker.place(), topic.as_str(), folder.to_str().unwrap()];
     let said = python::run_beside("reference_client.py", &arguments).await;
     let mut said = Said::parse(&said);
     said.check_calls();
@@ -50,9 +45,9 @@ async fn the_generated_stub_of_a_module_calls_it(broker: &TestBroker) {
 }
 
 /// Writes a stub into a folder of its own, as `stub.py`.
-fn save_stub(topic: &str, url: &str, stub: &str) -> PathBuf {
-    // A topic has its name from this process, a URL its port from the system.
-    let port: String = url.chars().filter(char::is_ascii_digit).collect();
+fn save_stub(topic: &str, place: &str, stub: &str) -> PathBuf {
+    // A topic has its name from this process, a broker its port from the system.
+    let port: String = place.chars().filter(char::is_ascii_digit).collect();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stubs/{topic}-{port}"));
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("stub.py"), stub).unwrap();

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::brokers::{TestBroker, on_every_broker};
 use crate::python;
-use crate::support::{call_everything, connect, until_it_listens};
+use crate::support::{call_everything, connect, reference_module, until_it_listens};
 
 on_every_broker!(
     every_kind_of_call_is_answered,
@@ -38,10 +38,7 @@ const QUIET: &[&str] = &["--log-level", "50"];
 
 async fn serve(broker: &TestBroker, options: &[&str]) -> Served {
     let topic = broker.topic("py-module").await;
-    let url = broker.url();
-    let arguments = ["-t", topic.as_str(), "--websocket-url", &url];
-    let arguments = [&arguments[..], options, &["listen"]].concat();
-    let mut module = python::serve("reference_module.py", &arguments);
+    let mut module = reference_module(broker, &topic, options);
     let client = connect(broker, &topic).await;
     until_it_listens(&mut module, client.caller()).await;
     Served {
@@ -141,7 +138,7 @@ async fn large_results_arrive_and_large_requests_are_not_sent(broker: &TestBroke
         let whole = "x".repeat(500_000);
         assert!(client.echo(&*whole).await.unwrap() == whole);
 
-        let url = format!("{}/{topic}/witness", broker.url());
+        let url = broker.consumer_url(topic.as_str(), "witness");
         let (mut witness, _) = connect_async(url).await.unwrap();
         let error = client.echo("x".repeat(800_000)).await.unwrap_err();
         assert!(

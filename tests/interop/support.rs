@@ -70,6 +70,18 @@ pub(crate) async fn call_everything(client: &reference::Client) {
     }
 }
 
+/// The Python reference module, which listens on a topic until this is dropped.
+pub(crate) fn reference_module(
+    broker: &TestBroker,
+    topic: &Topic,
+    options: &[&str],
+) -> python::Server {
+    let place = broker.options();
+    let place: Vec<&str> = place.iter().map(String::as_str).collect();
+    let arguments = [&["-t", topic.as_str()], &place[..], options, &["listen"]].concat();
+    python::serve("reference_module.py", &arguments)
+}
+
 /// Waits for a Python module, which takes a while to start and does not say when it listens.
 pub(crate) async fn until_it_listens(module: &mut python::Server, caller: &Caller) {
     for _ in 0..60 {

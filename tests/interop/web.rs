@@ -12,7 +12,7 @@ use dasf::{Host, HostOptions};
 use dasf_examples::reference;
 use serde_json::{Map, Value, json};
 
-use crate::brokers::{Django, TestBroker, on_every_broker};
+use crate::brokers::{Django, TestBroker, on_dasf_brokers};
 use crate::python;
 
 /// How long a peer may take to notice something.
@@ -38,7 +38,8 @@ mod words {
     }
 }
 
-on_every_broker!(the_web_component, the_typescript_client);
+// Both take the URL of a DASF broker, and make the paths below it of the topics.
+on_dasf_brokers!(the_web_component, the_typescript_client);
 
 async fn the_web_component(broker: &TestBroker) {
     let reference_topic = broker.topic("web-component").await;
@@ -57,12 +58,13 @@ async fn the_web_component(broker: &TestBroker) {
             let pages = format!("http://127.0.0.1:{}/page/", django.port());
             ("django", Some(pages))
         }
+        TestBroker::Pulsar(_) => panic!("the component takes the URL of a DASF broker"),
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop");
     fs::create_dir_all(&folder).unwrap();
     let screenshots = folder.join(format!("web-component-{name}"));
     let wanted = json!({
-        "websocket": broker.url(),
+        "websocket": broker.place(),
         "pages": pages,
         "reference": reference_topic.as_str(),
         "words": words_topic.as_str(),
@@ -152,7 +154,7 @@ async fn the_typescript_client(broker: &TestBroker) {
         .await
         .unwrap();
     let long = "ä1".repeat(1000);
-    let wanted = json!({"websocket": broker.url(), "topic": topic.as_str(), "long": long});
+    let wanted = json!({"websocket": broker.place(), "topic": topic.as_str(), "long": long});
     let seen = node("client.mjs", wanted).await;
 
     assert_eq!(seen["pong"]["messageType"], "pong");

@@ -85,13 +85,19 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Connects to a broker by its base URL.
-    pub(crate) async fn connect(url: &str, topic: &str, response_topic: &str) -> Self {
+    /// Connects to a broker by the URLs of the topic and of the reader of the answers.
+    pub(crate) async fn connect_to(topic: &str, answers: &str, response_topic: &str) -> Self {
         Self {
-            consumer: Socket::open(&format!("{url}/{response_topic}/python-backend")).await,
-            producer: Socket::open(&format!("{url}/{topic}")).await,
+            consumer: Socket::open(answers).await,
+            producer: Socket::open(topic).await,
             response_topic: response_topic.to_owned(),
         }
+    }
+
+    /// Connects to a broker by its base URL.
+    pub(crate) async fn connect(url: &str, topic: &str, response_topic: &str) -> Self {
+        let answers = format!("{url}/{response_topic}/python-backend");
+        Self::connect_to(&format!("{url}/{topic}"), &answers, response_topic).await
     }
 
     /// Sends a message of a type, and checks that the broker takes it.

@@ -1,7 +1,7 @@
 """Call the reference module through its generated client, and check what comes back.
 
-The arguments are the folder of the client `generated_reference.py`, the URL of the broker, the topic,
-and the language of the module. The script says nothing where everything is as it should be.
+The arguments are the folder of the client `generated_reference.py`, the URL of the broker (or the host
+and port of a Pulsar, as in `localhost:8080`), the topic, and the language of the module. The script says nothing where everything is as it should be.
 """
 
 import asyncio
@@ -16,12 +16,20 @@ from pydantic import ValidationError
 sys.path.insert(0, sys.argv.pop(1))
 
 import generated_reference as reference  # noqa: E402
-from generated_reference import AsyncClient, Client, Point  # noqa: E402
+from generated_reference import AsyncClient, Client, Point, Pulsar  # noqa: E402
 
 # Seconds that a call may take on a busy machine.
 PATIENCE = 120.0
 DAY = dt.datetime(2020, 2, 28, 12, 30, tzinfo=dt.timezone(dt.timedelta(hours=2)))
 TEXTS = ["", 'Grüße, ä 世 🌍 \0 "\\', "\x7f\x80\u2028\U0010ffff"]
+
+
+def address(place: str) -> str | Pulsar:
+    """Where the broker is."""
+    if "://" in place:
+        return place
+    host, port = place.split(":")
+    return Pulsar(host, int(port))
 
 
 def fails(kind: type[Exception], call: Callable[[], object]) -> Any:
@@ -136,8 +144,8 @@ def at_once(client: Client) -> None:
     assert sums == {a: a + 1 for a in range(20)}
 
 
-async def asynchronous(url: str, topic: str, language: str) -> None:
-    async with AsyncClient(url, topic=topic, timeout=PATIENCE) as client:
+async def asynchronous(place: str, topic: str, language: str) -> None:
+    async with AsyncClient(address(place), topic=topic, timeout=PATIENCE) as client:
         await client.ping()
         assert (await client.api_info())["functions"]
         sums = await asyncio.gather(*(client.add(a, b=1) for a in range(100)))
@@ -177,13 +185,13 @@ async def asynchronous(url: str, topic: str, language: str) -> None:
     await fails_later(reference.NotConnectedError, client.add(1))
 
 
-def main(url: str, topic: str, language: str) -> None:
-    with Client(url, topic=topic, timeout=PATIENCE) as client:
+def main(place: str, topic: str, language: str) -> None:
+    with Client(address(place), topic=topic, timeout=PATIENCE) as client:
         blocking(client, language)
         at_once(client)
     error = fails(reference.NotConnectedError, lambda: client.add(1))
     assert str(error) == "the client is closed"
-    asyncio.run(asynchronous(url, topic, language))
+    asyncio.run(asynchronous(place, topic, language))
 
 
 main(*sys.argv[1:])

@@ -1,17 +1,22 @@
 """Call functions that fail through the generated client, and print what is raised.
 
-The arguments are the folder of the client `generated_stations.py`, the URL of the broker, and the
-topic.
+The arguments are the folder of the client `generated_stations.py`, the URL of the broker (or the
+host and port of a Pulsar, as in `localhost:8080`), and the topic.
 """
 
 import sys
 
 sys.path.insert(0, sys.argv.pop(1))
 
-from generated_stations import Client, ModuleError  # noqa: E402
+from generated_stations import Client, ModuleError, Pulsar  # noqa: E402
 
-url, topic = sys.argv[1:]
-with Client(url, topic=topic) as client:
+place, topic = sys.argv[1:]
+if "://" in place:
+    address = place
+else:
+    host, port = place.split(":")
+    address = Pulsar(host, int(port))
+with Client(address, topic=topic) as client:
     for name in ("ä 世", ""):
         try:
             client.measure(name)

@@ -1,7 +1,7 @@
 """Call the reference module by the means of demessaging alone, and print what comes back.
 
-The arguments are the URL of the broker, the topic, and where there is one the folder of the
-generated stub `stub.py`; without it the calls go through the model that demessaging makes of the
+The arguments are the URL of the broker (or the host and port of a Pulsar, as in `localhost:8080`),
+the topic, and where there is one the folder of the generated stub `stub.py`; without it the calls go through the model that demessaging makes of the
 reference module. Each line of the output is a JSON object: the case, and either the value or the
 error that it yields.
 """
@@ -27,13 +27,21 @@ from deprogressapi.tree import ProgressReport  # noqa: E402
 ProgressReport.show_curses = ProgressReport.show_print
 
 
+def broker(place):
+    """The settings that name a broker."""
+    if "://" in place:
+        return {"websocket_url": place}
+    host, port = place.split(":")
+    return {"host": host, "port": port}
+
+
 class Members:
     """The members of the reference module, as calls of its model."""
 
-    def __init__(self, url, topic):
+    def __init__(self, place, topic):
         self.BackendModule = BackendModule.create_model(
             "reference_module",
-            messaging_config={"topic": topic, "websocket_url": url},
+            messaging_config={"topic": topic, **broker(place)},
         )
 
     def send(self, request):
@@ -168,11 +176,11 @@ def names(api_info):
     return [member["name"] for kind in ("functions", "classes") for member in api_info[kind]]
 
 
-def main(url, topic, folder=None):
+def main(place, topic, folder=None):
     # demessaging writes its log to the standard output.
     logging.disable()
     if folder is None:
-        members = Members(url, topic)
+        members = Members(place, topic)
     else:
         sys.path.insert(0, folder)
         import stub as members

@@ -2,11 +2,12 @@
 
 import { Client as OddClient } from './odd.js';
 import { Client, ModuleError } from './reference.js';
-import type { ClientOptions, Point, ProgressReport } from './reference.js';
+import type { ClientOptions, Point, ProgressReport, PulsarAddress } from './reference.js';
 
 /** What a run is to do. */
 export interface Wanted {
-  url: string;
+  url?: string;
+  pulsar?: PulsarAddress;
   topic: string;
   /** How many calls are made at once. */
   calls: number;
@@ -25,11 +26,11 @@ export async function failure(call: Promise<unknown>): Promise<unknown[]> {
 
 /** Calls everything; returns what came back, by name. */
 export async function callEverything(
-  { url, topic, calls }: Wanted,
+  { url, pulsar, topic, calls }: Wanted,
   options: ClientOptions = {},
 ): Promise<Record<string, unknown>> {
-  const client = new Client({ url, topic, ...options });
-  const odd = new OddClient({ url, topic, ...options });
+  const client = new Client({ url, pulsar, topic, ...options });
+  const odd = new OddClient({ url, pulsar, topic, ...options });
   const seen: Record<string, unknown> = {};
 
   await client.ping();

@@ -11,5 +11,5 @@ const seen = await callEverything(wanted, { WebSocket });
 // Nobody listens at this port, and the platform may have no sockets of its own.
 seen.nobody = await failure(new Client({ url: 'ws://127.0.0.1:1/ws', WebSocket }).add({ a: 1 }));
 Reflect.deleteProperty(globalThis, 'WebSocket');
-seen.no_sockets = await failure((async () => new Client({ url: wanted.url }))());
+seen.no_sockets = await failure((async () => new Client({ url: wanted.url, pulsar: wanted.pulsar }))());
 console.log(JSON.stringify(seen));

@@ -1,0 +1,240 @@
+//! What an Apache Pulsar does otherwise than the brokers of DASF.
+
+use std::collections::BTreeSet;
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dasf::protocol::Topic;
+use dasf::{Address, ClientError, ConnectError, Host, HostOptions, StartError};
+use dasf_examples::reference;
+use serde_json::{Value, json};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Error;
+
+use crate::brokers::TestBroker;
+use crate::by_hand::{Peer, Socket};
+use crate::standalone::Pulsar;
+use crate::support::call_everything;
+
+/// How long Pulsar may take to collect what nobody uses, and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_millis(100);
+
+async fn pulsar() -> Arc<Pulsar> {
+    match TestBroker::pulsar().await {
+        TestBroker::Pulsar(pulsar) => pulsar,
+        TestBroker::Embedded(_) | TestBroker::Django(_) => panic!("it is no Pulsar"),
+    }
+}
+
+/// Its address with these kind of topics.
+fn address(pulsar: &Pulsar, persistence: &str) -> Address {
+    Address::from(dasf::Pulsar {
+        host: "127.0.0.1".to_owned(),
+        port: pulsar.port(),
+        persistence: persistence.to_owned(),
+        ..dasf::Pulsar::default()
+    })
+}
+
+async fn serve(topic: &Topic, address: Address) -> Result<Host, StartError> {
+    let module = reference::module().unwrap();
+    Host::start(module, topic, address, HostOptions::default()).await
+}
+
+async fn connect(topic: &Topic, address: Address) -> Result<reference::Client, ClientError> {
+    let builder = reference::Client::builder().topic(topic.as_str());
+    builder.address(address).connect().await
+}
+
+/// Asks the interface of administration until the answer is as expected.
+async fn until(pulsar: &Arc<Pulsar>, path: &str, expected: impl Fn(&Value) -> bool) -> Value {
+    let started = Instant::now();
+    loop {
+        let (pulsar, asked) = (Arc::clone(pulsar), path.to_owned());
+        let answer = tokio::task::spawn_blocking(move || pulsar.get(&asked));
+        let answer = answer.await.unwrap();
+        if expected(&answer) {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "{path}: {answer}");
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// The topic in a list whose name goes on after this.
+fn find<'a>(topics: &'a Value, start: &str) -> Option<&'a str> {
+    let topics = topics.as_array().unwrap().iter();
+    let mut names = topics.map(|topic| topic.as_str().unwrap().rsplit('/').next().unwrap());
+    names.find(|name| name.starts_with(start))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_the_answers_on_topics_of_either_kind() {
+    let pulsar = pulsar().await;
+    for persistence in ["persistent", "non-persistent"] {
+        let name = format!("left-{persistence}");
+        let topic = name.parse().unwrap();
+        let host = serve(&topic, address(&pulsar, persistence)).await.unwrap();
+        let client = connect(&topic, address(&pulsar, persistence)).await;
+        let client = client.unwrap();
+        call_everything(&client).await;
+        let topics = format!("{persistence}/public/default");
+        let answers = format!("{name}_");
+        let found = until(&pulsar, &topics, |topics| find(topics, &answers).is_some()).await;
+        let answers = find(&found, &answers).unwrap();
+        let subscriptions = format!("{topics}/{answers}/subscriptions");
+        until(&pulsar, &subscriptions, |names| *names != json!([])).await;
+        drop(client);
+        until(&pulsar, &subscriptions, |names| *names == json!([])).await;
+        // Pulsar collects what has neither subscriptions nor producers.
+        host.shutdown().await;
+        until(&pulsar, &topics, |topics| find(topics, answers).is_none()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_one_id_are_no_duplicates() {
+    let pulsar = pulsar().await;
+    let topic: Topic = "one-id".parse().unwrap();
+    let address = address(&pulsar, "non-persistent");
+    let url = pulsar.url("consumer", "non-persistent", "one-id/witness");
+    let mut witness = Socket::open(&url).await;
+    let host = serve(&topic, address.clone()).await.unwrap();
+    let client = connect(&topic, address).await.unwrap();
+    let calls = (0..50).map(|a| client.add(a).b(a).into_future());
+    let sums = futures_util::future::join_all(calls).await;
+    for (a, sum) in (0..50).zip(sums) {
+        assert_eq!(sum.unwrap(), 2 * a);
+    }
+    let mut ids = BTreeSet::new();
+    for _ in 0..50 {
+        let message = witness.receive().await;
+        ids.insert(message["messageId"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_and_booleans_arrive_as_texts() {
+    let pulsar = pulsar().await;
+    let topic = "texts".parse().unwrap();
+    let url = pulsar.url("consumer", "non-persistent", "texts/witness");
+    let mut witness = Socket::open(&url).await;
+    let host = serve(&topic, address(&pulsar, "non-persistent")).await;
+    let host = host.unwrap();
+    let producer = pulsar.url("producer", "non-persistent", "texts");
+    let consumer = pulsar.url("consumer", "non-persistent", "texts_answers/reader");
+    let mut peer = Peer::connect_to(&producer, &consumer, "texts_answers").await;
+    // The second half of a request, whose properties are numbers, before the first.
+    let request = dasf::protocol::payload::encode(br#"{"func_name":"add","a":40}"#);
+    let (first, second) = request.split_at(12);
+    for (fragment, payload) in [(1, second), (0, first)] {
+        let more = json!({"fragment": fragment, "num_fragments": 2, "odd": true});
+        peer.send("request", 7, payload, more).await;
+        let properties = witness.receive().await["properties"].take();
+        assert_eq!(properties["requestContext"], "7");
+        assert_eq!(properties["fragment"], fragment.to_string());
+        assert_eq!(properties["num_fragments"], "2");
+        assert_eq!(properties["odd"], "true");
+    }
+    let answer = peer.receive().await;
+    assert_eq!(answer["properties"]["requestContext"], "7");
+    assert_eq!(crate::by_hand::text(&answer), "42");
+    host.shutdown().await;
+}
+
+/// The status and the reason of a refusal.
+fn refusal(error: &ConnectError) -> (u16, &str) {
+    match error {
+        ConnectError::Refused { status, reason, .. } => (*status, reason),
+        other => panic!("{other}"),
+    }
+}
+
+/// What a module and a client are told that are refused.
+async fn refused(topic: &str, address: Address, status: u16, reason: &str) {
+    let topic = topic.parse().unwrap();
+    match connect(&topic, address.clone()).await {
+        Err(ClientError::Connect(error)) => assert_eq!(refusal(&error), (status, reason)),
+        other => panic!("{:?}", other.map(drop)),
+    }
+    match serve(&topic, address).await {
+        Err(StartError::Connect(error)) => assert_eq!(refusal(&error), (status, reason)),
+        other => panic!("{:?}", other.map(drop)),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_not_there_is_named_as_the_reason() {
+    let pulsar = pulsar().await;
+    let nowhere = Address::from(dasf::Pulsar {
+        host: "127.0.0.1".to_owned(),
+        port: pulsar.port(),
+        namespace: "nowhere".to_owned(),
+        ..dasf::Pulsar::default()
+    });
+    refused("anything", nowhere, 404, "Namespace not found").await;
+}
+
+/// Why modules and clients have subscriptions of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_has_one_reader() {
+    let pulsar = pulsar().await;
+    let url = pulsar.url("consumer", "non-persistent", "readers/reader");
+    let reader = Socket::open(&url).await;
+    match connect_async(url).await {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 409),
+        other => panic!("{:?}", other.map(drop)),
+    }
+    drop(reader);
+}
+
+/// The key of the tokens below, in base64, and the tokens: JWTs with HS256 of `{"sub":"member"}` and
+/// `{"sub":"nobody"}`.
+const KEY: &str = "data:;base64,YSBzZWNyZXQgb2YgYSB0ZXN0LCAzMiBieXRlcyBsb25n";
+const MEMBER: &str =
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZW1iZXIifQ.KSlEzU5Njh0GSU2wT2IUC3jXpAJOmFNub42VoFSj030";
+const NOBODY: &str =
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.2BpdWveOOlw72eWukPhpl4cY-jLlvWcS7LJHQKnoukY";
+
+/// A Pulsar that asks everybody for a token, itself included.
+fn with_tokens() -> Pulsar {
+    let parameters = format!("token:{MEMBER}");
+    let settings = [
+        ("authenticationEnabled", "true"),
+        (
+            "authenticationProviders",
+            "org.apache.pulsar.broker.authentication.AuthenticationProviderToken",
+        ),
+        ("tokenSecretKey", KEY),
+        ("authorizationEnabled", "true"),
+        ("superUserRoles", "member"),
+        (
+            "brokerClientAuthenticationPlugin",
+            "org.apache.pulsar.client.impl.auth.AuthenticationToken",
+        ),
+        ("brokerClientAuthenticationParameters", &parameters),
+    ];
+    Pulsar::start_with_token("tokens", &settings, Some(MEMBER))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_what_is_refused_without() {
+    let pulsar = tokio::task::spawn_blocking(with_tokens).await.unwrap();
+    let open = address(&pulsar, "non-persistent");
+    let with = |token: &str| open.clone().with_token(token).unwrap();
+    let topic = "guarded".parse().unwrap();
+    let host = serve(&topic, with(MEMBER)).await.unwrap();
+    let client = connect(&topic, with(MEMBER)).await.unwrap();
+    assert_eq!(client.add(1).await.unwrap(), 3);
+    refused("guarded", open.clone(), 401, "Authentication required").await;
+    refused("guarded", with("rubbish"), 401, "Authentication required").await;
+    refused("guarded", with(NOBODY), 403, "Not authorized").await;
+    host.shutdown().await;
+    tokio::task::spawn_blocking(move || drop(pulsar))
+        .await
+        .unwrap();
+}

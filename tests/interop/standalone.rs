@@ -1,0 +1,187 @@
+//! An Apache Pulsar in a process of its own. `cargo xtask pulsar` provides it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::python::root;
+
+/// How long Pulsar may take to start on a busy machine. It does not say when it is ready, so it is
+/// asked this often.
+const PATIENCE: Duration = Duration::from_secs(180);
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Runs the command that follows until the standard input ends, which it does with the process that
+/// holds its other end, however that ends; then removes the folder.
+const UNTIL_INPUT_ENDS: &str = r#"
+folder=$1
+shift
+"$@" &
+pulsar=$!
+read -r _
+kill -KILL $pulsar
+wait $pulsar
+rm -rf "$folder"
+"#;
+
+/// A Pulsar that runs until this is dropped or the test's process ends.
+pub(crate) struct Pulsar {
+    shell: Child,
+    port: u16,
+    authorization: String,
+}
+
+/// The folder of the version of Pulsar that the tests are for.
+fn distribution() -> PathBuf {
+    let root = root();
+    let wanted = fs::read_to_string(root.join("tests/interop/pulsar-version.txt")).unwrap();
+    // The file that `cargo xtask pulsar` writes when everything is unpacked.
+    let stamp = fs::read_to_string(root.join("target/pulsar/version.txt"));
+    assert!(
+        stamp.is_ok_and(|stamp| stamp == wanted),
+        "there is no Apache Pulsar {}; run `cargo xtask pulsar`, which provides it",
+        wanted.trim()
+    );
+    let name = format!("apache-pulsar-{}", wanted.trim());
+    root.join("target/pulsar").join(name)
+}
+
+/// Two ports that were free a moment ago.
+fn free_ports() -> [u16; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+impl Pulsar {
+    /// Starts a Pulsar with these settings besides the usual ones, and waits until it is ready.
+    pub(crate) fn start(name: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_with_token(name, settings, None)
+    }
+
+    /// Starts a Pulsar of which only those with a token may ask anything.
+    pub(crate) fn start_with_token(
+        name: &str,
+        settings: &[(&str, &str)],
+        token: Option<&str>,
+    ) -> Self {
+        let distribution = distribution();
+        let process = std::process::id();
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pulsar-{name}-{process}"));
+        // A process of before may have had the same number.
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let [port, broker_port] = free_ports();
+
+        let usual = [
+            ("bindAddress", "127.0.0.1"),
+            ("listeningInterface", "lo"),
+            ("webServicePort", &port.to_string()),
+            ("brokerServicePort", &broker_port.to_string()),
+        ];
+        let file = distribution.join("conf/standalone.conf");
+        let mut configuration = fs::read_to_string(file).unwrap();
+        for (name, value) in usual.iter().chain(settings) {
+            // The last of several counts.
+            write!(configuration, "\n{name}={value}").unwrap();
+        }
+        let file = folder.join("standalone.conf");
+        fs::write(&file, configuration + "\n").unwrap();
+
+        let log = folder.with_extension("log");
+        let output = fs::File::create(&log).unwrap();
+        let shell = Command::new("sh")
+            .args(["-c", UNTIL_INPUT_ENDS, "sh"])
+            .arg(&folder)
+            .arg(distribution.join("bin/pulsar"))
+            .args(["standalone", "--no-functions-worker", "--no-stream-storage"])
+            .args(["--advertised-address", "127.0.0.1"])
+            .arg("--metadata-dir")
+            .arg(folder.join("metadata"))
+            .arg("--bookkeeper-dir")
+            .arg(folder.join("bookkeeper"))
+            .env("PULSAR_STANDALONE_CONF", file)
+            .env("PULSAR_LOG_DIR", folder.join("logs"))
+            .env("PULSAR_MEM", "-Xms256m -Xmx1g -XX:MaxDirectMemorySize=1g")
+            // What starts soon on a machine with few processors.
+            .env("PULSAR_GC", "-XX:+UseSerialGC")
+            .env("PULSAR_EXTRA_OPTS", "-XX:TieredStopAtLevel=1")
+            .stdin(Stdio::piped())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n"));
+        let pulsar = Self {
+            shell,
+            port,
+            authorization: authorization.unwrap_or_default(),
+        };
+        let started = Instant::now();
+        while !pulsar.is_ready() {
+            assert!(
+                started.elapsed() < PATIENCE,
+                "Pulsar did not start: see {}",
+                log.display()
+            );
+            thread::sleep(INTERVAL);
+        }
+        pulsar
+    }
+
+    /// Whether there is the namespace that everybody uses.
+    fn is_ready(&self) -> bool {
+        let namespaces = self.ask("namespaces/public");
+        namespaces.is_ok_and(|(_, names)| names.contains("\"public/default\""))
+    }
+
+    /// The port of HTTP.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of a WebSocket: what follows is a topic, or a topic with a subscription.
+    pub(crate) fn url(&self, role: &str, persistence: &str, path: &str) -> String {
+        let port = self.port;
+        format!("ws://127.0.0.1:{port}/ws/v2/{role}/{persistence}/public/default/{path}")
+    }
+
+    /// Asks the interface of administration: the status and the text of the answer.
+    fn ask(&self, path: &str) -> std::io::Result<(String, String)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        // HTTP/1.0, so that the answer is neither cut into chunks nor followed by another.
+        write!(
+            stream,
+            "GET /admin/v2/{path} HTTP/1.0\r\nhost: 127.0.0.1\r\n{}\r\n",
+            self.authorization
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let status = head.split(' ').nth(1).unwrap_or_default();
+        Ok((status.to_owned(), body.to_owned()))
+    }
+
+    /// What the interface of administration says.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let (status, text) = self.ask(path).unwrap();
+        assert_eq!(status, "200", "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+impl Drop for Pulsar {
+    fn drop(&mut self) {
+        // The shell ends Pulsar, and then itself.
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
