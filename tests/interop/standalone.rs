@@ -95,7 +95,7 @@ impl Pulsar {
         let file = folder.join("standalone.conf");
         fs::write(&file, configuration + "\n").unwrap();
 
-        let log = folder.with_extension("log");
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pulsar-{name}.log"));
         let output = fs::File::create(&log).unwrap();
         let shell = Command::new("sh")
             .args(["-c", UNTIL_INPUT_ENDS, "sh"])
