@@ -224,6 +224,7 @@ impl Address {
         };
         Endpoint {
             url,
+            farewell: None,
             headers: self.headers.clone(),
         }
     }
@@ -244,8 +245,15 @@ impl Address {
                 pulsar.join("consumer", path)
             }
         };
+        // No reader has the same name again, and Pulsar would keep what comes for it.
+        let is_kept = match &self.style {
+            Style::Pulsar(pulsar) => pulsar.persistence == "persistent",
+            Style::Websocket { .. } => false,
+        };
+        let unsubscribes = is_kept && durability == Durability::Durable;
         Endpoint {
             url,
+            farewell: unsubscribes.then_some(r#"{"type":"unsubscribe"}"#),
             headers: self.headers.clone(),
         }
     }
@@ -303,6 +311,8 @@ impl fmt::Display for Address {
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) url: String,
+    /// What is sent last, before the connection is closed for good.
+    pub(crate) farewell: Option<&'static str>,
     pub(crate) headers: HeaderMap,
 }
 
@@ -384,6 +394,30 @@ mod tests {
         let endpoint = address.consumer(&topic(), &subscription(), Durability::Transient);
         let query = "demo/reader-1?subscriptionMode=NonDurable";
         assert!(endpoint.url.ends_with(query), "{}", endpoint.url);
+    }
+
+    #[test]
+    fn a_durable_subscription_of_a_pulsar_is_given_up_at_the_end() {
+        let pulsar = |persistence: &str| {
+            Address::from(Pulsar {
+                persistence: persistence.into(),
+                ..Pulsar::default()
+            })
+        };
+        let farewell = |address: Address, durability| {
+            let endpoint = address.consumer(&topic(), &subscription(), durability);
+            endpoint.farewell
+        };
+        let given_up = farewell(pulsar("persistent"), Durability::Durable);
+        assert_eq!(given_up, Some(r#"{"type":"unsubscribe"}"#));
+        for (address, durability) in [
+            (pulsar("persistent"), Durability::Transient),
+            (pulsar("non-persistent"), Durability::Durable),
+            // A broker that hands on to the next module what came in between.
+            (Address::websocket("ws://h").unwrap(), Durability::Durable),
+        ] {
+            assert_eq!(farewell(address, durability), None);
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn find<'a>(topics: &'a Value, start: &str) -> Option<&'a str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_left_of_the_answers_on_topics_of_either_kind() {
+async fn nothing_is_left_of_topics_of_either_kind() {
     let pulsar = pulsar().await;
     for persistence in ["persistent", "non-persistent"] {
         let name = format!("left-{persistence}");
@@ -90,7 +90,7 @@ async fn nothing_is_left_of_the_answers_on_topics_of_either_kind() {
         until(&pulsar, &subscriptions, |names| *names == json!([])).await;
         // Pulsar collects what has neither subscriptions nor producers.
         host.shutdown().await;
-        until(&pulsar, &topics, |topics| find(topics, answers).is_none()).await;
+        until(&pulsar, &topics, |topics| find(topics, &name).is_none()).await;
     }
 }
 

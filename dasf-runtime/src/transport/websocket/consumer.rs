@@ -45,7 +45,12 @@ pub(super) async fn run(endpoint: Endpoint, topic: Topic, ends: SubscriberEnds) 
                 tracing::debug!(%endpoint, "consumer connected");
                 state.send_replace(ConnectionState::Connected);
                 let connected_at = Instant::now();
-                let end = serve(sink, stream, &topic, &deliveries, &mut acknowledgements).await;
+                let writer = Writer {
+                    sink,
+                    acknowledgements: &mut acknowledgements,
+                    farewell: endpoint.farewell,
+                };
+                let end = serve(writer, stream, &topic, &deliveries).await;
                 let End::Lost(reason) = end else { return };
                 backoff.is_reset_by(connected_at.elapsed());
                 let url = endpoint.to_string();
@@ -68,12 +73,19 @@ pub(super) async fn run(endpoint: Endpoint, topic: Topic, ends: SubscriberEnds) 
     }
 }
 
-async fn serve(
+/// The writing half of one connection.
+struct Writer<'a> {
     sink: Sink,
+    acknowledgements: &'a mut mpsc::Receiver<String>,
+    /// What is written last, once the handle is dropped.
+    farewell: Option<&'static str>,
+}
+
+async fn serve(
+    writer: Writer<'_>,
     stream: Stream,
     topic: &Topic,
     deliveries: &mpsc::Sender<Delivery>,
-    acknowledgements: &mut mpsc::Receiver<String>,
 ) -> End {
     let liveness = Liveness::new();
     // What the reading half itself acknowledges: frames that nobody can read.
@@ -81,7 +93,7 @@ async fn serve(
     // Both halves run at once, so that acknowledgements go out while a slow reader holds up the
     // deliveries; and a broker that neither sends nor reads is noticed.
     tokio::select! {
-        written = write(sink, acknowledgements, &mut passed_over) => match written {
+        written = write(writer, &mut passed_over) => match written {
             Ok(()) => End::Finished,
             Err(error) => End::Lost(error.to_string()),
         },
@@ -136,11 +148,12 @@ async fn read(
 }
 
 /// Writes acknowledgements and pings until the handle is dropped (`Ok`) or the connection fails.
-async fn write(
-    mut sink: Sink,
-    acknowledgements: &mut mpsc::Receiver<String>,
-    passed_over: &mut mpsc::Receiver<String>,
-) -> Result<(), Error> {
+async fn write(writer: Writer<'_>, passed_over: &mut mpsc::Receiver<String>) -> Result<(), Error> {
+    let Writer {
+        mut sink,
+        acknowledgements,
+        farewell,
+    } = writer;
     let mut ping = tokio::time::interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Vec::with_capacity(BATCH);
@@ -148,7 +161,13 @@ async fn write(
         tokio::select! {
             count = acknowledgements.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
-                    let closed = tokio::time::timeout(CLOSE_TIMEOUT, sink.close()).await;
+                    let close = async {
+                        if let Some(farewell) = farewell {
+                            sink.send(Message::text(farewell)).await?;
+                        }
+                        sink.close().await
+                    };
+                    let closed = tokio::time::timeout(CLOSE_TIMEOUT, close).await;
                     return closed.unwrap_or(Ok(()));
                 }
             }
