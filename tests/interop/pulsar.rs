@@ -238,3 +238,22 @@ async fn a_token_opens_what_is_refused_without() {
         .await
         .unwrap();
 }
+
+/// Bytes of a request, and of its result: seventy fragments each.
+const LARGE: usize = 50_000_000;
+
+/// Pulsar drops messages on other topics where they come faster than the reader's connection takes
+/// them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_and_result_go_over_persistent_topics() {
+    let pulsar = pulsar().await;
+    let topic = "large-calls".parse().unwrap();
+    let address = address(&pulsar, "persistent");
+    let host = serve(&topic, address.clone()).await.unwrap();
+    let client = connect(&topic, address).await.unwrap();
+    let large = "0123456789".repeat(LARGE / 10);
+    let echo = client.echo(&*large).timeout(Duration::from_secs(90)).await;
+    // Not with `assert_eq`, which would print both.
+    assert!(echo.unwrap() == large);
+    host.shutdown().await;
+}
