@@ -22,6 +22,9 @@ pub enum AddressError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A user's name or password is longer than MQTT can carry, or holds U+0000.
+    #[error("a user or a password for MQTT has at most 65535 bytes, none of them zero")]
+    Login,
     /// A header has a name or a value that HTTP does not allow.
     #[error("the header {name:?} cannot be sent: {reason}")]
     Header {
@@ -34,14 +37,16 @@ pub enum AddressError {
 
 /// Where a broker is, how its topics become URLs, and what a connection presents at its door.
 ///
-/// There are two styles of URL. DASF brokers have one base URL, below which every topic has a path;
-/// Apache Pulsar has an address of host, port, tenant and namespace:
+/// There are three styles. DASF brokers have one base URL, below which every topic has a path; Apache
+/// Pulsar has an address of host, port, tenant and namespace; MQTT brokers have one URL, and topics
+/// in their messages:
 ///
 /// ```
 /// use dasf_runtime::Address;
 ///
 /// let dasf = Address::websocket("ws://broker.example.org/ws")?.with_token("secret")?;
 /// let pulsar = Address::pulsar("localhost", 8080);
+/// let mqtt = Address::mqtt("ws://localhost:9001/mqtt")?;
 /// # Ok::<(), dasf_runtime::AddressError>(())
 /// ```
 #[derive(Clone)]
@@ -57,6 +62,32 @@ enum Style {
         consumer: BaseUrl,
     },
     Pulsar(Pulsar),
+    Mqtt {
+        url: BaseUrl,
+        login: Login,
+    },
+}
+
+/// How a broker is spoken to.
+pub(crate) enum Protocol {
+    /// With JSON texts, on one WebSocket for each topic.
+    Json,
+    /// With MQTT 5.
+    Mqtt(Login),
+}
+
+/// What an MQTT connection presents.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Login {
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+}
+
+impl fmt::Debug for Login {
+    /// Leaves the password out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.user.fmt(f)
+    }
 }
 
 /// The parts of an Apache Pulsar address, with Pulsar's own defaults.
@@ -142,6 +173,18 @@ impl BaseUrl {
     fn join(&self, path: fmt::Arguments<'_>) -> String {
         format!("{}/{path}{}", self.base, self.query)
     }
+
+    fn whole(&self) -> String {
+        format!("{}{}", self.base, self.query)
+    }
+}
+
+/// Checks the length of a user's name or password.
+fn check_login(text: &str) -> Result<(), AddressError> {
+    if text.len() > usize::from(u16::MAX) || text.contains('\0') {
+        return Err(AddressError::Login);
+    }
+    Ok(())
 }
 
 impl Address {
@@ -177,15 +220,54 @@ impl Address {
         })
     }
 
-    /// Presents a token when connecting: as `authorization: Bearer …` to Pulsar, else
-    /// `authorization: Token …`.
+    /// An MQTT 5 broker that is reached by WebSocket, which most offer at the path `/mqtt`.
     ///
     /// # Errors
-    /// [`AddressError::Header`] when the token holds characters that no header may have.
-    pub fn with_token(self, token: &str) -> Result<Self, AddressError> {
-        let scheme = match self.style {
+    /// As [`Address::websocket`].
+    pub fn mqtt(url: &str) -> Result<Self, AddressError> {
+        Self::mqtt_with_login(url, None, None)
+    }
+
+    /// An MQTT 5 broker to which a user logs in. [`with_token`](Self::with_token) sets the password
+    /// as well.
+    ///
+    /// # Errors
+    /// As [`Address::websocket`], and [`AddressError::Login`] when the name or the password exceeds
+    /// the 65,535 bytes that MQTT has for it.
+    pub fn mqtt_with_login(
+        url: &str,
+        user: Option<&str>,
+        password: Option<&str>,
+    ) -> Result<Self, AddressError> {
+        for text in [user, password].into_iter().flatten() {
+            check_login(text)?;
+        }
+        let login = Login {
+            user: user.map(str::to_owned),
+            password: password.map(str::to_owned),
+        };
+        let url = BaseUrl::parse(url)?;
+        Ok(Self {
+            style: Style::Mqtt { url, login },
+            headers: HeaderMap::new(),
+        })
+    }
+
+    /// Presents a token when connecting: as the password to an MQTT broker, as `authorization:
+    /// Bearer …` to Pulsar, else `authorization: Token …`.
+    ///
+    /// # Errors
+    /// [`AddressError::Header`] when the token holds characters that no header may have, or
+    /// [`AddressError::Login`] when it is too long.
+    pub fn with_token(mut self, token: &str) -> Result<Self, AddressError> {
+        let scheme = match &mut self.style {
             Style::Pulsar(_) => "Bearer",
             Style::Websocket { .. } => "Token",
+            Style::Mqtt { login, .. } => {
+                check_login(token)?;
+                login.password = Some(token.to_owned());
+                return Ok(self);
+            }
         };
         self.with_header(AUTHORIZATION.as_str(), &format!("{scheme} {token}"))
     }
@@ -213,6 +295,15 @@ impl Address {
             Style::Pulsar(pulsar) => pulsar.persistence != "non-persistent",
             // A Pulsar's address may be spelled out as well.
             Style::Websocket { consumer, .. } => !consumer.base.contains("/non-persistent/"),
+            Style::Mqtt { .. } => true,
+        }
+    }
+
+    /// How the broker is spoken to.
+    pub(crate) fn protocol(&self) -> Protocol {
+        match &self.style {
+            Style::Websocket { .. } | Style::Pulsar(_) => Protocol::Json,
+            Style::Mqtt { login, .. } => Protocol::Mqtt(login.clone()),
         }
     }
 
@@ -221,6 +312,7 @@ impl Address {
         let url = match &self.style {
             Style::Websocket { producer, .. } => producer.join(format_args!("{topic}")),
             Style::Pulsar(pulsar) => pulsar.join("producer", format_args!("{topic}")),
+            Style::Mqtt { url, .. } => url.whole(),
         };
         Endpoint {
             url,
@@ -239,6 +331,7 @@ impl Address {
         let path = format_args!("{topic}/{subscription}");
         let url = match (&self.style, durability) {
             (Style::Websocket { consumer, .. }, _) => consumer.join(path),
+            (Style::Mqtt { url, .. }, _) => url.whole(),
             (Style::Pulsar(pulsar), Durability::Durable) => pulsar.join("consumer", path),
             (Style::Pulsar(pulsar), Durability::Transient) => {
                 let path = format_args!("{path}?subscriptionMode=NonDurable");
@@ -248,7 +341,7 @@ impl Address {
         // No reader has the same name again, and Pulsar would keep what comes for it.
         let is_kept = match &self.style {
             Style::Pulsar(pulsar) => pulsar.persistence == "persistent",
-            Style::Websocket { .. } => false,
+            Style::Websocket { .. } | Style::Mqtt { .. } => false,
         };
         let unsubscribes = is_kept && durability == Durability::Durable;
         Endpoint {
@@ -303,6 +396,7 @@ impl fmt::Display for Address {
                 write!(f, "{} and {}", producer.base, consumer.base)
             }
             Style::Pulsar(pulsar) => write!(f, "ws://{}:{}", pulsar.host, pulsar.port),
+            Style::Mqtt { url, .. } => f.write_str(&url.base),
         }
     }
 }

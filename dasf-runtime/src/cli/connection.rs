@@ -53,6 +53,20 @@ pub struct Connection {
     )]
     consumer_url: Option<String>,
 
+    /// The URL of an MQTT 5 broker's WebSockets, such as `ws://localhost:9001/mqtt`
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_MQTT_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    mqtt_url: Option<String>,
+
+    /// The user to log in as at an MQTT broker; the password is given with --token
+    #[arg(long, global = true, env = "DE_BACKEND_MQTT_USER", value_name = "NAME")]
+    mqtt_user: Option<String>,
+
     /// The host of the Pulsar
     #[arg(
         short = 'H',
@@ -167,9 +181,9 @@ impl Connection {
     /// A failed connection, with what to do about it on this command line.
     pub(super) fn with_remedy(&self, error: &ConnectError) -> Error {
         let remedy = match error {
-            ConnectError::Refused {
-                status: 401 | 403, ..
-            } => "log in with --token TOKEN, or ask for the right to use this topic",
+            error if error.is_about_login() => {
+                "log in with --token TOKEN, or ask for the right to use this topic"
+            }
             ConnectError::Refused { status: 409, .. } => "another consumer has this subscription",
             ConnectError::Unreachable { .. } if !self.is_given() => {
                 "start one there with `dasf-broker`, or name another with --websocket-url, or --host and --port"
@@ -182,7 +196,12 @@ impl Connection {
     /// Whether the command line says where the broker is.
     fn is_given(&self) -> bool {
         let Pulsar { host, port, .. } = Pulsar::default();
-        let urls = [&self.websocket_url, &self.producer_url, &self.consumer_url];
+        let urls = [
+            &self.websocket_url,
+            &self.producer_url,
+            &self.consumer_url,
+            &self.mqtt_url,
+        ];
         urls.into_iter().any(Option::is_some) || self.host != host || self.port != port
     }
 
@@ -193,17 +212,27 @@ impl Connection {
     pub fn address(&self) -> Result<Address, Error> {
         let producer = self.producer_url.as_ref().or(self.websocket_url.as_ref());
         let consumer = self.consumer_url.as_ref().or(self.websocket_url.as_ref());
-        let mut address = match (producer, consumer) {
-            (Some(producer), Some(consumer)) => {
+        let mqtt = self.mqtt_url.as_ref();
+        let mut address = match (producer, consumer, mqtt) {
+            (None, None, Some(url)) => {
+                Address::mqtt_with_login(url, self.mqtt_user.as_deref(), None)
+                    .map_err(Error::usage)?
+            }
+            (_, _, Some(_)) => {
+                return Err(Error::usage(
+                    "--mqtt-url names one broker, and the other URLs another",
+                ));
+            }
+            (Some(producer), Some(consumer), None) => {
                 Address::websocket_pair(producer, consumer).map_err(Error::usage)?
             }
-            (None, None) => Address::from(self.pulsar()),
-            (Some(_), None) => {
+            (None, None, None) => Address::from(self.pulsar()),
+            (Some(_), None, None) => {
                 return Err(Error::usage(
                     "--producer-url needs --consumer-url, or --websocket-url, beside it",
                 ));
             }
-            (None, Some(_)) => {
+            (None, Some(_), None) => {
                 return Err(Error::usage(
                     "--consumer-url needs --producer-url, or --websocket-url, beside it",
                 ));

@@ -11,8 +11,7 @@ use dasf_protocol::{Topic, TopicError};
 use super::contract::Contract;
 use super::{Async, Blocking, Caller, ClientOptions, Shared};
 use crate::address::{Address, AddressError};
-use crate::transport::ConnectError;
-use crate::transport::websocket::Websocket;
+use crate::transport::{self, ConnectError};
 
 /// Why a client did not connect.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +86,12 @@ impl<C, M> ClientBuilder<C, M> {
         self
     }
 
+    /// Connects to an MQTT 5 broker, by the URL of its WebSockets.
+    pub fn mqtt(mut self, url: &str) -> Self {
+        self.address = Address::mqtt(url);
+        self
+    }
+
     /// Connects to an address of any kind.
     pub fn address(mut self, address: Address) -> Self {
         self.address = Ok(address);
@@ -158,8 +163,8 @@ impl<C, M> ClientBuilder<C, M> {
         if let Some(token) = &self.token {
             address = address.with_token(token)?;
         }
-        let transport = Websocket::new(address);
-        Shared::connect(topic, &transport, self.options, self.contract).await
+        let transport = transport::open(address);
+        Shared::connect(topic, &*transport, self.options, self.contract).await
     }
 }
 

@@ -38,6 +38,13 @@ pub enum CallError {
     /// The module answered that it failed.
     #[error(transparent)]
     Module(#[from] ModuleFailure),
+    /// The broker knows that no module listens. MQTT brokers may tell; others let a call wait for
+    /// its [`Timeout`](Self::Timeout).
+    #[error("no module listens on topic {topic}")]
+    NobodyListens {
+        /// The module's topic.
+        topic: Topic,
+    },
     /// The broker did not take the request.
     #[error("the broker refuses to publish to topic {topic}: {reason}")]
     Refused {

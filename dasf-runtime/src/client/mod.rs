@@ -331,6 +331,7 @@ impl Shared {
         let topic = self.topic.clone();
         match error {
             PublishError::Refused(reason) => CallError::Refused { topic, reason },
+            PublishError::NobodyListens => CallError::NobodyListens { topic },
             PublishError::Closed => CallError::Closed,
             error => CallError::NotSent {
                 topic,

@@ -21,8 +21,7 @@ use crate::address::Address;
 use crate::context::Context;
 use crate::module::{Failure, Module, Outcome};
 use crate::progress::ReportSink;
-use crate::transport::websocket::Websocket;
-use crate::transport::{ConnectError, Durability, Subscriber, Transport};
+use crate::transport::{self, ConnectError, Durability, Subscriber};
 use duplicates::RecentRequests;
 use replies::{Replies, Reply};
 
@@ -87,7 +86,7 @@ impl Host {
     ) -> Result<Self, StartError> {
         let options = options.checked()?;
         let unique_message_ids = address.has_unique_message_ids();
-        let transport: Arc<dyn Transport> = Arc::new(Websocket::new(address));
+        let transport = transport::open(address);
         let mut subscriber = transport.subscribe(topic, &subscription_name(), Durability::Durable);
         subscriber.connected().await?;
 

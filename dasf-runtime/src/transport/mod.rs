@@ -4,15 +4,20 @@
 //! one connection, keeps it alive, and makes it anew for as long as the handle lives. Everything
 //! above this module is the same for every broker.
 
+mod mqtt;
 mod publisher;
+mod socket;
 mod subscriber;
-pub(crate) mod websocket;
+mod websocket;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dasf_protocol::{Subscription, Topic};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+
+use crate::address::{Address, Protocol};
 
 pub(crate) use publisher::{Outgoing, PublishError, Publisher, Queued};
 pub(crate) use subscriber::{Subscriber, SubscriberEnds};
@@ -32,6 +37,14 @@ pub(crate) trait Transport: Send + Sync {
         subscription: &Subscription,
         durability: Durability,
     ) -> Subscriber;
+}
+
+/// The transport to the broker at an address; its connections live on the current runtime.
+pub(crate) fn open(address: Address) -> Arc<dyn Transport> {
+    match address.protocol() {
+        Protocol::Json => Arc::new(websocket::Websocket::new(address)),
+        Protocol::Mqtt(login) => Arc::new(mqtt::Mqtt::new(address, login)),
+    }
 }
 
 /// What a broker that keeps messages does with a subscription that nobody reads.
@@ -76,6 +89,16 @@ pub enum ConnectError {
         /// The broker's explanation, or the status in words.
         reason: String,
     },
+    /// An MQTT broker answers there, and refuses the login or the subscription.
+    #[error("the broker refuses {url} with reason code {code:#04x}: {reason}")]
+    Rejected {
+        /// The URL, without its query.
+        url: String,
+        /// MQTT's reason code: 0x86 for a login that is wrong, 0x87 for one that is not enough.
+        code: u8,
+        /// The broker's explanation, or the code in words.
+        reason: String,
+    },
     /// Something answers there, and does not speak WebSocket.
     #[error("{url} does not answer as a WebSocket broker: {reason}")]
     Protocol {
@@ -95,6 +118,18 @@ pub enum ConnectError {
     /// The task that makes the connection ended, as it does when its runtime ends.
     #[error("the connection's task ended before there was a connection")]
     Ended,
+}
+
+impl ConnectError {
+    /// Whether another login could help.
+    pub(crate) fn is_about_login(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => matches!(status, 401 | 403),
+            // Bad user name or password, not authorized, bad authentication method.
+            Self::Rejected { code, .. } => matches!(code, 0x86 | 0x87 | 0x8c),
+            _ => false,
+        }
+    }
 }
 
 /// Where the connection of a handle stands.

@@ -1,6 +1,6 @@
 //! The handle that sends messages to one topic.
 
-use dasf_protocol::{Properties, Publish, Topic, properties::key};
+use dasf_protocol::{Properties, Topic, properties::key};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -16,6 +16,9 @@ pub(crate) enum PublishError {
     /// The broker answered that it does not take the message.
     #[error("{0}")]
     Refused(String),
+    /// The broker says that nobody reads the topic.
+    #[error("nobody listens to the topic")]
+    NobodyListens,
     /// The connection was lost over it, too often to try again.
     #[error("the connection was lost each of the {0} times it was sent")]
     Lost(u32),
@@ -44,6 +47,8 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 pub(crate) struct Queued {
     pub(crate) message: Outgoing,
+    /// A number that no other message has, however often this one is written.
+    pub(crate) id: u128,
     /// When it was last written to a connection.
     written_at: Option<Instant>,
     /// How often the connection was lost while it was the oldest without a receipt.
@@ -59,26 +64,22 @@ impl Queued {
     fn new(message: Outgoing) -> Self {
         Self {
             message,
+            id: fastrand::u128(..),
             written_at: None,
             losses: 0,
             receipt: None,
         }
     }
 
-    /// The frame to write now. A message that may have reached the broker before says so, because a
-    /// receiver should not run it twice.
-    pub(crate) fn next_frame(&mut self) -> String {
+    /// The message, which is written now. One that may have reached the broker before says so,
+    /// because a receiver should not run it twice.
+    pub(crate) fn written(&mut self) -> &Outgoing {
         if self.written_at.is_some() && self.message.properties.get(key::REPEATED).is_none() {
             let properties = std::mem::take(&mut self.message.properties);
             self.message.properties = properties.with(key::REPEATED, "1");
         }
         self.written_at = Some(Instant::now());
-        let publish = Publish {
-            payload: self.message.payload.as_str().into(),
-            context: self.message.context.as_str().into(),
-            properties: std::borrow::Cow::Borrowed(&self.message.properties),
-        };
-        publish.to_json()
+        &self.message
     }
 
     /// When it was last written to a connection.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// How often a ping is sent: Pulsar closes what is idle for 300 s, and proxies in between often
 /// after 60 s.
-pub(super) const PING_INTERVAL: Duration = Duration::from_secs(30);
+pub(in crate::transport) const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// After this long without any frame, not even a pong, the connection counts as dead.
 const SILENCE_LIMIT: Duration = Duration::from_secs(75);
 

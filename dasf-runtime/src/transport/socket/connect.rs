@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::UrlError;
@@ -16,20 +16,22 @@ use crate::address::Endpoint;
 use crate::transport::ConnectError;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-pub(super) type Sink = SplitSink<Socket, Message>;
-pub(super) type Stream = SplitStream<Socket>;
+pub(in crate::transport) type Sink = SplitSink<Socket, Message>;
+pub(in crate::transport) type Stream = SplitStream<Socket>;
 
 /// How long a handshake may take: Pulsar answers it only when the topic is ready, which takes its
 /// time.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest frame taken from a broker: brokers hand on frames of about 1 MB, some are set
 /// higher.
-const MAX_FRAME_SIZE: usize = 16 << 20;
+pub(in crate::transport) const MAX_FRAME_SIZE: usize = 16 << 20;
 /// How much of a broker's explanation is kept.
 const MAX_REASON_LENGTH: usize = 300;
 
 /// Connects, and returns the two halves of the socket.
-pub(super) async fn connect(endpoint: &Endpoint) -> Result<(Sink, Stream), ConnectError> {
+pub(in crate::transport) async fn connect(
+    endpoint: &Endpoint,
+) -> Result<(Sink, Stream), ConnectError> {
     let failed = |error: Error| explain(endpoint, error);
     let mut request = endpoint
         .url
@@ -62,6 +64,14 @@ pub(super) async fn connect(endpoint: &Endpoint) -> Result<(Sink, Stream), Conne
             after: HANDSHAKE_TIMEOUT,
         }),
     }
+}
+
+/// Says goodbye, and closes the socket.
+pub(super) async fn close(mut sink: Sink, goodbye: Option<Message>) -> Result<(), Error> {
+    if let Some(goodbye) = goodbye {
+        sink.send(goodbye).await?;
+    }
+    sink.close().await
 }
 
 fn explain(endpoint: &Endpoint, error: Error) -> ConnectError {

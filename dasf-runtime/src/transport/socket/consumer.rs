@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use dasf_protocol::{Acknowledgement, Delivery, Topic};
+use dasf_protocol::{Delivery, Topic};
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::connect::{Sink, Stream, connect};
-use super::liveness::{Liveness, PING_INTERVAL};
+use super::connect::{Sink, Stream, close};
+use super::liveness::Liveness;
+use super::{ConsumerDialect, Incoming, KeepAlive, Link, ReadDeliveries, WriteAcknowledgements};
 use crate::address::Endpoint;
 use crate::backoff::Backoff;
 use crate::transport::{ConnectError, ConnectionState, SubscriberEnds};
@@ -28,7 +29,12 @@ enum End {
 }
 
 /// Runs until the handle is dropped; connects again, under the same name, as often as needed.
-pub(super) async fn run(endpoint: Endpoint, topic: Topic, ends: SubscriberEnds) {
+pub(super) async fn run<D: ConsumerDialect>(
+    dialect: D,
+    endpoint: Endpoint,
+    topic: Topic,
+    ends: SubscriberEnds,
+) {
     let SubscriberEnds {
         deliveries,
         mut acknowledgements,
@@ -37,20 +43,15 @@ pub(super) async fn run(endpoint: Endpoint, topic: Topic, ends: SubscriberEnds) 
     let mut backoff = Backoff::default();
     loop {
         let connection = tokio::select! {
-            connection = connect(&endpoint) => connection,
+            connection = dialect.connect(&endpoint) => connection,
             () = deliveries.closed() => return,
         };
         let failure = match connection {
-            Ok((sink, stream)) => {
+            Ok(link) => {
                 tracing::debug!(%endpoint, "consumer connected");
                 state.send_replace(ConnectionState::Connected);
                 let connected_at = Instant::now();
-                let writer = Writer {
-                    sink,
-                    acknowledgements: &mut acknowledgements,
-                    farewell: endpoint.farewell,
-                };
-                let end = serve(writer, stream, &topic, &deliveries).await;
+                let end = serve(link, &topic, &deliveries, &mut acknowledgements).await;
                 let End::Lost(reason) = end else { return };
                 backoff.is_reset_by(connected_at.elapsed());
                 let url = endpoint.to_string();
@@ -73,31 +74,32 @@ pub(super) async fn run(endpoint: Endpoint, topic: Topic, ends: SubscriberEnds) 
     }
 }
 
-/// The writing half of one connection.
-struct Writer<'a> {
-    sink: Sink,
-    acknowledgements: &'a mut mpsc::Receiver<String>,
-    /// What is written last, once the handle is dropped.
-    farewell: Option<&'static str>,
-}
-
-async fn serve(
-    writer: Writer<'_>,
-    stream: Stream,
+async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
+    link: Link<W, R>,
     topic: &Topic,
     deliveries: &mpsc::Sender<Delivery>,
+    acknowledgements: &mut mpsc::Receiver<String>,
 ) -> End {
+    let Link {
+        sink,
+        stream,
+        writer,
+        reader,
+        keep_alive,
+        goodbye,
+        ..
+    } = link;
     let liveness = Liveness::new();
     // What the reading half itself acknowledges: frames that nobody can read.
     let (unreadable, mut passed_over) = mpsc::channel(BATCH);
     // Both halves run at once, so that acknowledgements go out while a slow reader holds up the
     // deliveries; and a broker that neither sends nor reads is noticed.
     tokio::select! {
-        written = write(writer, &mut passed_over) => match written {
+        written = write(sink, writer, keep_alive, goodbye, acknowledgements, &mut passed_over) => match written {
             Ok(()) => End::Finished,
             Err(error) => End::Lost(error.to_string()),
         },
-        reason = read(stream, topic, deliveries, &unreadable, &liveness) => End::Lost(reason),
+        reason = read(stream, reader, topic, deliveries, &unreadable, &liveness) => End::Lost(reason),
         reason = liveness.death() => End::Lost(reason),
     }
 }
@@ -106,80 +108,77 @@ async fn serve(
 /// reads them.
 async fn read(
     mut stream: Stream,
+    mut reader: impl ReadDeliveries,
     topic: &Topic,
     deliveries: &mpsc::Sender<Delivery>,
     unreadable: &mpsc::Sender<String>,
     liveness: &Liveness,
 ) -> String {
     loop {
+        // Messages may have come with the broker's answer to the subscription, before any frame.
+        liveness.pause();
+        loop {
+            match reader.next() {
+                Ok(Some(Incoming::Delivery(delivery))) => {
+                    // Where nobody reads any more, the loop comes to rest below.
+                    let _ = deliveries.send(delivery).await;
+                }
+                Ok(Some(Incoming::Unreadable(message_id))) => {
+                    tracing::warn!(%topic, message_id, "message passed over");
+                    if let Some(message_id) = message_id {
+                        let _ = unreadable.send(message_id).await;
+                    }
+                }
+                Ok(None) => break,
+                Err(reason) => return reason,
+            }
+        }
+        liveness.heard();
         let frame = tokio::select! {
             frame = stream.next() => frame,
             // The last acknowledgements are still to be written, so this must not end the
             // connection.
             () = deliveries.closed() => std::future::pending().await,
         };
-        let text = match frame {
-            Some(Ok(Message::Text(text))) => text,
+        match frame {
             Some(Ok(Message::Close(Some(close)))) => {
                 return format!("closed by the broker ({}): {}", close.code, close.reason);
             }
-            Some(Ok(_)) => {
-                liveness.heard();
-                continue;
-            }
+            Some(Ok(frame)) => reader.accept(frame),
             Some(Err(error)) => return error.to_string(),
             None => return "closed by the broker".to_owned(),
-        };
-        liveness.pause();
-        match Delivery::from_json(text.as_str()) {
-            Ok(delivery) => {
-                // Where nobody reads any more, the loop comes to rest above.
-                let _ = deliveries.send(delivery).await;
-            }
-            Err(error) => {
-                tracing::warn!(%topic, %error, "message passed over");
-                if let Some(message_id) = error.message_id() {
-                    let _ = unreadable.send(message_id.to_owned()).await;
-                }
-            }
         }
-        liveness.heard();
     }
 }
 
 /// Writes acknowledgements and pings until the handle is dropped (`Ok`) or the connection fails.
-async fn write(writer: Writer<'_>, passed_over: &mut mpsc::Receiver<String>) -> Result<(), Error> {
-    let Writer {
-        mut sink,
-        acknowledgements,
-        farewell,
-    } = writer;
-    let mut ping = tokio::time::interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+async fn write(
+    mut sink: Sink,
+    mut writer: impl WriteAcknowledgements,
+    keep_alive: KeepAlive,
+    goodbye: Option<Message>,
+    acknowledgements: &mut mpsc::Receiver<String>,
+    passed_over: &mut mpsc::Receiver<String>,
+) -> Result<(), Error> {
+    let KeepAlive { every, ping: frame } = keep_alive;
+    let mut ping = tokio::time::interval_at(Instant::now() + every, every);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
             count = acknowledgements.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
-                    let close = async {
-                        if let Some(farewell) = farewell {
-                            sink.send(Message::text(farewell)).await?;
-                        }
-                        sink.close().await
-                    };
-                    let closed = tokio::time::timeout(CLOSE_TIMEOUT, close).await;
+                    let closed = tokio::time::timeout(CLOSE_TIMEOUT, close(sink, goodbye)).await;
                     return closed.unwrap_or(Ok(()));
                 }
             }
             Some(message_id) = passed_over.recv() => batch.push(message_id),
-            _ = ping.tick() => sink.send(Message::Ping(Default::default())).await?,
+            _ = ping.tick() => sink.send(frame.clone()).await?,
         }
         for message_id in batch.drain(..) {
-            let frame = Acknowledgement {
-                message_id: message_id.into(),
+            if let Some(frame) = writer.frame(message_id) {
+                sink.feed(frame).await?;
             }
-            .to_json();
-            sink.feed(Message::text(frame)).await?;
         }
         sink.flush().await?;
     }

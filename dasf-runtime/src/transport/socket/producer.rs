@@ -5,14 +5,15 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use dasf_protocol::{Receipt, Topic};
+use dasf_protocol::Topic;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::connect::{Sink, Stream, connect};
-use super::liveness::{Liveness, PING_INTERVAL};
+use super::connect::{Sink, Stream, close};
+use super::liveness::Liveness;
+use super::{KeepAlive, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages};
 use crate::address::Endpoint;
 use crate::backoff::Backoff;
 use crate::transport::publisher::PublisherEnds;
@@ -33,7 +34,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs until every handle is dropped and everything queued is sent, or the publisher gives up as
 /// its options say.
-pub(super) async fn run(
+pub(super) async fn run<D: ProducerDialect>(
+    dialect: D,
     endpoint: Endpoint,
     topic: Topic,
     options: PublisherOptions,
@@ -44,6 +46,7 @@ pub(super) async fn run(
         topic,
         options,
         queue,
+        unwritten: VecDeque::new(),
         unreceipted: Unreceipted::default(),
         last_message: Instant::now(),
     };
@@ -51,15 +54,15 @@ pub(super) async fn run(
     let mut disconnected_since = Instant::now();
     loop {
         let connection = tokio::select! {
-            connection = connect(&endpoint) => connection,
+            connection = dialect.connect(&endpoint) => connection,
             () = producer.unwanted() => break,
         };
         let failure = match connection {
-            Ok((sink, stream)) => {
+            Ok(link) => {
                 tracing::debug!(%endpoint, "producer connected");
                 state.send_replace(ConnectionState::Connected);
                 let connected_at = Instant::now();
-                let ControlFlow::Continue(reason) = producer.serve(sink, stream).await else {
+                let ControlFlow::Continue(reason) = producer.serve(link).await else {
                     return;
                 };
                 if backoff.is_reset_by(connected_at.elapsed()) {
@@ -94,6 +97,8 @@ struct Producer {
     topic: Topic,
     options: PublisherOptions,
     queue: mpsc::Receiver<Queued>,
+    /// What was taken from the queue, or lost with a connection, and is to be written.
+    unwritten: VecDeque<Queued>,
     unreceipted: Unreceipted,
     /// When a message was last written, on this connection or one before.
     last_message: Instant,
@@ -102,13 +107,19 @@ struct Producer {
 /// The messages that were written and have no receipt yet, in the order of writing.
 #[derive(Default)]
 struct Unreceipted {
-    messages: Mutex<VecDeque<Queued>>,
+    messages: Mutex<VecDeque<Written>>,
     /// Wakes the writing half when a receipt made room.
     received: Notify,
 }
 
+/// A message on its way, and by what its receipt will be known.
+struct Written {
+    key: String,
+    queued: Queued,
+}
+
 impl Unreceipted {
-    fn with<T>(&self, access: impl FnOnce(&mut VecDeque<Queued>) -> T) -> T {
+    fn with<T>(&self, access: impl FnOnce(&mut VecDeque<Written>) -> T) -> T {
         access(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -116,42 +127,31 @@ impl Unreceipted {
         self.with(|messages| messages.len())
     }
 
-    /// Takes the oldest message with this context. Brokers answer in order, so it is nearly always
-    /// the first.
-    fn take(&self, context: &str) -> Option<Queued> {
+    /// Takes the oldest message with this key, or the oldest of all. Brokers answer in order, so it
+    /// is nearly always the first.
+    fn take(&self, key: Option<&str>) -> Option<Queued> {
         let message = self.with(|messages| {
-            let index = messages
-                .iter()
-                .position(|it| it.message.context == context)?;
+            let index = match key {
+                Some(key) => messages.iter().position(|it| it.key == key)?,
+                None => 0,
+            };
             messages.remove(index)
         });
         self.received.notify_one();
-        message
+        message.map(|written| written.queued)
     }
 
-    /// Takes the oldest message.
-    fn take_oldest(&self) -> Option<Queued> {
-        let message = self.with(VecDeque::pop_front);
-        self.received.notify_one();
-        message
-    }
-
-    /// Notes messages as written, and returns their frames.
-    fn add(&self, written: impl IntoIterator<Item = Queued>) -> Vec<Message> {
-        self.with(|messages| {
-            let frame = |mut queued: Queued| {
-                let frame = Message::text(queued.next_frame());
-                messages.push_back(queued);
-                frame
-            };
-            written.into_iter().map(frame).collect()
-        })
+    /// Takes all, the oldest first.
+    fn take_all(&self) -> impl DoubleEndedIterator<Item = Queued> {
+        let messages = self.with(std::mem::take);
+        messages.into_iter().map(|written| written.queued)
     }
 
     /// Waits until the oldest message has been without a receipt for too long.
     async fn overdue(&self) -> String {
         loop {
-            let oldest = self.with(|messages| messages.front().and_then(Queued::written_at));
+            let oldest =
+                self.with(|messages| messages.front().and_then(|it| it.queued.written_at()));
             match oldest {
                 Some(at) if at.elapsed() >= RECEIPT_TIMEOUT => {
                     return format!("no receipt for {} s", RECEIPT_TIMEOUT.as_secs());
@@ -166,11 +166,32 @@ impl Unreceipted {
 impl Producer {
     /// Serves one connection. Breaks when the publisher's work is over; continues, with the reason,
     /// when the connection is lost.
-    async fn serve(&mut self, sink: Sink, stream: Stream) -> ControlFlow<(), String> {
+    async fn serve<W: WriteMessages, R: ReadReceipts>(
+        &mut self,
+        link: Link<W, R>,
+    ) -> ControlFlow<(), String> {
+        let Link {
+            sink,
+            stream,
+            writer,
+            reader,
+            window,
+            keep_alive,
+            goodbye,
+        } = link;
         let liveness = Liveness::new();
+        // What the last connection took with it goes before everything else.
+        for queued in self.unreceipted.take_all().rev() {
+            self.unwritten.push_front(queued);
+        }
         let writer = Writer {
+            frames: writer,
+            window: window.clamp(1, UNRECEIPTED_LIMIT),
+            ping: keep_alive,
+            goodbye,
             topic: &self.topic,
             keep_alive: self.options.keep_alive,
+            unwritten: &mut self.unwritten,
             queue: &mut self.queue,
             unreceipted: &self.unreceipted,
             last_message: &mut self.last_message,
@@ -182,7 +203,7 @@ impl Producer {
                 Ok(()) => return ControlFlow::Break(()),
                 Err(error) => error.to_string(),
             },
-            reason = read(stream, &self.topic, &self.unreceipted, &liveness) => reason,
+            reason = read(stream, reader, &self.topic, &self.unreceipted, &liveness) => reason,
             reason = liveness.death() => reason,
             reason = self.unreceipted.overdue() => reason,
         };
@@ -190,7 +211,7 @@ impl Producer {
         // comes to be the oldest; those behind it are not to blame.
         self.unreceipted.with(|messages| {
             if let Some(oldest) = messages.front_mut() {
-                oldest.count_loss();
+                oldest.queued.count_loss();
             }
         });
         if self.options.keep_alive.is_some() && self.has_nothing_to_send() {
@@ -205,7 +226,7 @@ impl Producer {
     }
 
     fn has_nothing_to_send(&self) -> bool {
-        self.queue.is_empty() && self.unreceipted.len() == 0
+        self.queue.is_empty() && self.unwritten.is_empty() && self.unreceipted.len() == 0
     }
 
     fn should_give_up(&self, disconnected_for: Duration) -> bool {
@@ -231,9 +252,10 @@ impl Producer {
     /// Drops what is left, telling whoever waits for it.
     fn abandon(&mut self) {
         self.queue.close();
-        let mut left = self.unreceipted.with(std::mem::take);
+        let mut left: Vec<_> = self.unreceipted.take_all().collect();
+        left.extend(self.unwritten.drain(..));
         while let Ok(queued) = self.queue.try_recv() {
-            left.push_back(queued);
+            left.push(queued);
         }
         if !left.is_empty() {
             let (topic, count) = (&self.topic, left.len());
@@ -248,6 +270,7 @@ impl Producer {
 /// Reads receipts until the connection ends; returns why it did.
 async fn read(
     mut stream: Stream,
+    mut reader: impl ReadReceipts,
     topic: &Topic,
     unreceipted: &Unreceipted,
     liveness: &Liveness,
@@ -255,95 +278,121 @@ async fn read(
     while let Some(frame) = stream.next().await {
         liveness.heard();
         match frame {
-            Ok(Message::Text(text)) => settle(text.as_str(), topic, unreceipted),
             Ok(Message::Close(Some(close))) => {
                 return format!("closed by the broker ({}): {}", close.code, close.reason);
             }
-            Ok(_) => {}
+            Ok(frame) => reader.accept(frame),
             Err(error) => return error.to_string(),
+        }
+        loop {
+            match reader.next() {
+                Ok(Some(settlement)) => settle(settlement, topic, unreceipted),
+                Ok(None) => break,
+                Err(reason) => return reason,
+            }
         }
     }
     "closed by the broker".to_owned()
 }
 
 /// Matches one receipt with its message.
-fn settle(text: &str, topic: &Topic, unreceipted: &Unreceipted) {
-    let receipt = match Receipt::from_json(text) {
-        Ok(receipt) => receipt,
-        Err(error) => {
-            tracing::warn!(%topic, %error, "receipt passed over");
-            return;
-        }
-    };
-    let outcome = match receipt.refusal() {
-        None => Ok(()),
-        Some(reason) => Err(PublishError::Refused(reason)),
-    };
-    let queued = match receipt.context_text() {
-        Some(context) => unreceipted.take(&context),
-        // A refusal without a context (Pulsar's answer to bad JSON) is about the oldest message.
-        None => unreceipted.take_oldest(),
-    };
-    match queued {
+fn settle(settlement: Settlement, topic: &Topic, unreceipted: &Unreceipted) {
+    let Settlement { key, outcome } = settlement;
+    match unreceipted.take(key.as_deref()) {
         Some(queued) => queued.settle(topic, outcome),
-        None => tracing::debug!(%topic, text, "receipt for no message"),
+        None => tracing::debug!(%topic, key, "receipt for no message"),
     }
 }
 
 /// The writing half of one connection.
-struct Writer<'a> {
+struct Writer<'a, W> {
+    frames: W,
+    /// How many messages may be without a receipt before no more are written.
+    window: usize,
+    ping: KeepAlive,
+    goodbye: Option<Message>,
     topic: &'a Topic,
     keep_alive: Option<Duration>,
     queue: &'a mut mpsc::Receiver<Queued>,
+    /// Outlives the connection, because the future that writes may be dropped in the middle.
+    unwritten: &'a mut VecDeque<Queued>,
     unreceipted: &'a Unreceipted,
     last_message: &'a mut Instant,
 }
 
-impl Writer<'_> {
+impl<W: WriteMessages> Writer<'_, W> {
     /// Writes messages and pings until the work is over (`Ok`) or the connection fails.
-    async fn write(self, mut sink: Sink) -> Result<(), Error> {
-        let Self {
-            topic,
-            keep_alive,
-            queue,
-            unreceipted,
-            last_message,
-        } = self;
-        let mut ping = tokio::time::interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+    async fn write(mut self, mut sink: Sink) -> Result<(), Error> {
+        let every = self.ping.every;
+        let mut ping = tokio::time::interval_at(Instant::now() + every, every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut batch: Vec<Queued> = unreceipted.with(std::mem::take).into();
+        let mut batch = Vec::with_capacity(BATCH);
         let mut open = true;
         loop {
-            if !batch.is_empty() {
-                *last_message = Instant::now();
-                batch = settle_obstructed(batch, topic, *last_message);
-                // Noted as written before they are, because this future may be dropped in the
-                // middle.
-                let frames = unreceipted.add(batch.drain(..));
+            while let Some(frames) = self.next_frames() {
                 for frame in frames {
                     sink.feed(frame).await?;
                 }
                 sink.flush().await?;
             }
-            let waiting = unreceipted.len();
-            if !open && waiting == 0 {
-                let closed = tokio::time::timeout(CLOSE_TIMEOUT, sink.close()).await;
+            let waiting = self.unreceipted.len();
+            let is_idle = waiting == 0 && self.unwritten.is_empty();
+            if !open && is_idle {
+                let closed = tokio::time::timeout(CLOSE_TIMEOUT, close(sink, self.goodbye)).await;
                 return closed.unwrap_or(Ok(()));
             }
-            let room = UNRECEIPTED_LIMIT.saturating_sub(waiting).min(BATCH);
+            let room = if self.unwritten.is_empty() {
+                self.window.saturating_sub(waiting).min(BATCH)
+            } else {
+                0
+            };
             // A keep-alive beyond what a clock can hold has no end.
-            let idle = keep_alive.and_then(|keep_alive| last_message.checked_add(keep_alive));
+            let idle = self
+                .keep_alive
+                .and_then(|keep_alive| self.last_message.checked_add(keep_alive));
             tokio::select! {
-                count = queue.recv_many(&mut batch, room), if open && room > 0 => open = count > 0,
-                () = unreceipted.received.notified(), if waiting > 0 => {}
-                () = sleep_until(idle), if open && waiting == 0 => {
-                    tracing::debug!(%topic, "producer closed after its keep-alive");
-                    // What senders put in before they see it closed is still received above.
-                    queue.close();
+                count = self.queue.recv_many(&mut batch, room), if open && room > 0 => {
+                    open = count > 0;
+                    self.unwritten.extend(batch.drain(..));
                 }
-                _ = ping.tick() => sink.send(Message::Ping(Default::default())).await?,
+                () = self.unreceipted.received.notified(), if waiting > 0 => {}
+                () = sleep_until(idle), if open && is_idle => {
+                    tracing::debug!(topic = %self.topic, "producer closed after its keep-alive");
+                    // What senders put in before they see it closed is still received above.
+                    self.queue.close();
+                }
+                _ = ping.tick() => sink.send(self.ping.ping.clone()).await?,
             }
         }
+    }
+
+    /// The frames of the messages that may be written now, which are noted as written; `None` when
+    /// there are no such messages. Those that must not be written are told why.
+    fn next_frames(&mut self) -> Option<Vec<Message>> {
+        let room = self.window.saturating_sub(self.unreceipted.len());
+        let count = self.unwritten.len().min(room).min(BATCH);
+        if count == 0 {
+            return None;
+        }
+        let now = Instant::now();
+        *self.last_message = now;
+        let mut frames = Vec::with_capacity(count);
+        for mut queued in self.unwritten.drain(..count) {
+            let framed = match queued.obstacle(now) {
+                None => self.frames.frame(&mut queued),
+                Some(error) => Err(error),
+            };
+            match framed {
+                Ok((frame, key)) => {
+                    frames.push(frame);
+                    let written = Written { key, queued };
+                    self.unreceipted
+                        .with(|messages| messages.push_back(written));
+                }
+                Err(error) => queued.settle(self.topic, Err(error)),
+            }
+        }
+        Some(frames)
     }
 }
 
@@ -352,16 +401,4 @@ async fn sleep_until(instant: Option<Instant>) {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
     }
-}
-
-/// Keeps what may be written, and tells the others why not.
-fn settle_obstructed(batch: Vec<Queued>, topic: &Topic, now: Instant) -> Vec<Queued> {
-    let mut kept = Vec::with_capacity(batch.len());
-    for queued in batch {
-        match queued.obstacle(now) {
-            None => kept.push(queued),
-            Some(error) => queued.settle(topic, Err(error)),
-        }
-    }
-    kept
 }

@@ -1,0 +1,198 @@
+//! A message of the protocol as an MQTT message, and back.
+//!
+//! | of the protocol | of MQTT |
+//! |---|---|
+//! | topic | `dasf/` and the topic |
+//! | payload, base64 | payload, the bytes themselves |
+//! | `response_topic` | Response Topic, `dasf/` and the topic |
+//! | `requestContext` | Correlation Data |
+//! | when it expires | Message Expiry Interval |
+//! | message id | the User Property `messageId`, a UUID |
+//! | any other property | a User Property, as a text |
+//!
+//! A property longer than a User Property can be is sent as several of one name, in order. A payload
+//! that is no base64 by itself, as a piece of one may be, is sent as it is, with the Content Type
+//! [`BASE64`].
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dasf_protocol::properties::key;
+use dasf_protocol::{Delivery, Properties, Status, payload};
+use mqtt_proto::v5::{Publish, UserProperty};
+use mqtt_proto::{Pid, QosPid, TopicName};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::transport::{Outgoing, PublishError};
+
+/// What MQTT topics of the protocol begin with.
+pub(super) const PREFIX: &str = "dasf/";
+/// The User Property that holds a message's id.
+const MESSAGE_ID: &str = "messageId";
+/// The longest text in a packet.
+const MAX_TEXT: usize = u16::MAX as usize;
+
+/// The Content Type of a payload that is the whole JSON.
+const JSON: &str = "application/json";
+/// The Content Type of the text of an error.
+const TEXT: &str = "text/plain;charset=utf-8";
+/// The Content Type of a piece of a payload.
+const PIECE: &str = "application/octet-stream";
+/// The Content Type of base64 that could not be decoded.
+const BASE64: &str = "application/base64";
+
+/// The MQTT message of a message.
+///
+/// # Errors
+/// [`PublishError::Refused`] when it holds what MQTT cannot carry.
+pub(super) fn publish(
+    message: &Outgoing,
+    id: u128,
+    topic: TopicName,
+    pid: Pid,
+) -> Result<Publish, PublishError> {
+    let (bytes, content_type) = match payload::decode(&message.payload) {
+        Ok(bytes) => (bytes, content_type(&message.properties)),
+        Err(_) => (message.payload.clone().into_bytes(), BASE64),
+    };
+    let mut publish = Publish::new(QosPid::Level1(pid), topic, Bytes::from(bytes));
+    let properties = &mut publish.properties;
+    if !message.payload.is_empty() {
+        properties.content_type = Some(content_type.into());
+    }
+    properties.message_expiry_interval = message
+        .expires
+        .map(|expires| whole_seconds(expires.saturating_duration_since(Instant::now())));
+    add(&mut properties.user_properties, MESSAGE_ID, &uuid(id))?;
+    for (name, value) in message.properties.iter() {
+        let Some(value) = text(value) else { continue };
+        match name {
+            key::RESPONSE_TOPIC => {
+                let topic = TopicName::try_from(format!("{PREFIX}{value}").as_str());
+                let topic = topic.map_err(|error| PublishError::Refused(error.to_string()))?;
+                properties.response_topic = Some(topic);
+            }
+            key::REQUEST_CONTEXT if value.len() <= MAX_TEXT => {
+                properties.correlation_data = Some(Bytes::from(value.into_bytes()));
+            }
+            name => add(&mut properties.user_properties, name, &value)?,
+        }
+    }
+    Ok(publish)
+}
+
+/// The message of an MQTT message; `Err` holds the id of one that nobody can read.
+pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
+    let Publish {
+        payload: bytes,
+        properties: received,
+        ..
+    } = publish;
+    let mut texts: Map<String, Value> = Map::new();
+    for UserProperty { name, value } in received.user_properties {
+        let text = texts.entry(&*name).or_insert_with(|| "".into());
+        if let Value::String(text) = text {
+            text.push_str(&value);
+        }
+    }
+    let message_id = match texts.remove(MESSAGE_ID) {
+        Some(Value::String(id)) => id,
+        // Not every peer gives one.
+        _ => uuid(fastrand::u128(..)),
+    };
+    if let Some(topic) = received.response_topic {
+        let topic = topic.strip_prefix(PREFIX).unwrap_or(&topic).to_owned();
+        texts.insert(key::RESPONSE_TOPIC.to_owned(), topic.into());
+    }
+    if let Some(context) = received.correlation_data {
+        let context = payload::to_text(&context).into_owned();
+        texts.insert(key::REQUEST_CONTEXT.to_owned(), context.into());
+    }
+    let payload = if received.content_type.as_deref() == Some(BASE64) {
+        match String::from_utf8(bytes.into()) {
+            Ok(payload) => payload,
+            Err(_) => return Err(message_id),
+        }
+    } else {
+        payload::encode(&bytes)
+    };
+    let properties = texts
+        .into_iter()
+        .fold(Properties::new(), |properties, (name, value)| {
+            properties.with(&name, value)
+        });
+    Ok(Delivery {
+        message_id,
+        payload,
+        properties,
+    })
+}
+
+fn content_type(properties: &Properties) -> &'static str {
+    if properties.get(key::FRAGMENT).is_some() {
+        PIECE
+    } else if properties.status() == Some(Status::Error) {
+        TEXT
+    } else {
+        JSON
+    }
+}
+
+/// A property as a text; `None` for one without a value.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Adds a User Property, in pieces if need be.
+fn add(properties: &mut Vec<UserProperty>, name: &str, value: &str) -> Result<(), PublishError> {
+    if name.len() > MAX_TEXT {
+        let reason = format!("the name of a property has {} bytes", name.len());
+        return Err(PublishError::Refused(reason));
+    }
+    if name.contains('\0') || value.contains('\0') {
+        let reason = format!("the property {name:?} holds U+0000, which MQTT does not carry");
+        return Err(PublishError::Refused(reason));
+    }
+    let mut rest = value;
+    loop {
+        let mut end = rest.len().min(MAX_TEXT);
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        let (piece, after) = rest.split_at(end);
+        properties.push(UserProperty {
+            name: name.into(),
+            value: piece.into(),
+        });
+        if after.is_empty() {
+            return Ok(());
+        }
+        rest = after;
+    }
+}
+
+/// A time in seconds, rounded up: a message must not expire before its call does.
+fn whole_seconds(time: Duration) -> u32 {
+    let seconds = time.as_secs().saturating_add(1);
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
+/// A number as a UUID of version 4.
+fn uuid(number: u128) -> String {
+    let version = (number & !(0xf << 76)) | (4 << 76);
+    let variant = (version & !(0b11 << 62)) | (0b10 << 62);
+    let hex = format!("{variant:032x}");
+    let mut uuid = String::with_capacity(36);
+    for (index, digit) in hex.chars().enumerate() {
+        if matches!(index, 8 | 12 | 16 | 20) {
+            uuid.push('-');
+        }
+        uuid.push(digit);
+    }
+    uuid
+}

@@ -1,0 +1,157 @@
+//! What all brokers that speak over WebSockets have in common: connections that are kept alive and
+//! made anew, messages that await a receipt, acknowledgements.
+//!
+//! A [`ProducerDialect`] and a [`ConsumerDialect`] say what one broker's frames look like.
+
+mod connect;
+mod consumer;
+mod liveness;
+mod producer;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::time::Duration;
+
+use dasf_protocol::Delivery;
+use tokio_tungstenite::tungstenite::Message;
+
+pub(super) use connect::{MAX_FRAME_SIZE, Sink, Stream, connect};
+pub(super) use liveness::PING_INTERVAL;
+
+use super::{
+    ConnectError, PublishError, Publisher, PublisherOptions, Queued, Subscriber, SubscriberEnds,
+};
+use crate::address::Endpoint;
+use crate::transport::publisher::PublisherEnds;
+use dasf_protocol::Topic;
+use tokio::runtime::Handle;
+
+/// An open connection: its socket, and what writes and reads the broker's frames on it.
+pub(super) struct Link<W, R> {
+    pub(super) sink: Sink,
+    pub(super) stream: Stream,
+    pub(super) writer: W,
+    pub(super) reader: R,
+    /// How many messages may be without a receipt, as far as the broker has a say in that.
+    pub(super) window: usize,
+    pub(super) keep_alive: KeepAlive,
+    /// What is written before the socket is closed.
+    pub(super) goodbye: Option<Message>,
+}
+
+/// How a connection without traffic is kept open.
+pub(super) struct KeepAlive {
+    pub(super) every: Duration,
+    pub(super) ping: Message,
+}
+
+/// How one broker takes messages.
+pub(super) trait ProducerDialect: Send + Sync + 'static {
+    type Writer: WriteMessages;
+    type Reader: ReadReceipts;
+
+    /// Opens a connection on which messages to the topic are sent.
+    fn connect(
+        &self,
+        endpoint: &Endpoint,
+    ) -> impl Future<Output = Result<Link<Self::Writer, Self::Reader>, ConnectError>> + Send;
+}
+
+/// How one broker hands out messages.
+pub(super) trait ConsumerDialect: Send + Sync + 'static {
+    type Writer: WriteAcknowledgements;
+    type Reader: ReadDeliveries;
+
+    /// Opens a connection on which messages of the topic come.
+    fn connect(
+        &self,
+        endpoint: &Endpoint,
+    ) -> impl Future<Output = Result<Link<Self::Writer, Self::Reader>, ConnectError>> + Send;
+}
+
+/// Writes messages to one connection.
+pub(super) trait WriteMessages: Send {
+    /// The frame of a message, and by what its receipt will be known.
+    ///
+    /// # Errors
+    /// Why this broker can never take it.
+    fn frame(&mut self, queued: &mut Queued) -> Result<(Message, String), PublishError>;
+}
+
+/// What the broker says of a message.
+pub(super) struct Settlement {
+    /// By what the message is known; `None` where the broker does not say, which it does of the
+    /// oldest.
+    pub(super) key: Option<String>,
+    pub(super) outcome: Result<(), PublishError>,
+}
+
+/// Reads receipts from one connection.
+pub(super) trait ReadReceipts: Send {
+    /// Takes a frame, which [`next`](Self::next) then reads. It is called when that has read
+    /// everything before.
+    fn accept(&mut self, frame: Message);
+
+    /// The next receipt in the frames taken.
+    ///
+    /// # Errors
+    /// Why the connection must be given up.
+    fn next(&mut self) -> Result<Option<Settlement>, String>;
+}
+
+/// Writes acknowledgements to one connection.
+pub(super) trait WriteAcknowledgements: Send {
+    /// The frame that acknowledges a message; `None` where this connection owes it none.
+    fn frame(&mut self, message_id: String) -> Option<Message>;
+}
+
+/// What comes to a reader.
+pub(super) enum Incoming {
+    Delivery(Delivery),
+    /// A message that nobody can read, with its id where there is one.
+    Unreadable(Option<String>),
+}
+
+/// Reads messages from one connection.
+pub(super) trait ReadDeliveries: Send {
+    /// Takes a frame, which [`next`](Self::next) then reads. It is called when that has read
+    /// everything before.
+    fn accept(&mut self, frame: Message);
+
+    /// The next message in the frames taken.
+    ///
+    /// # Errors
+    /// Why the connection must be given up.
+    fn next(&mut self) -> Result<Option<Incoming>, String>;
+}
+
+/// A publisher whose connections run on this runtime.
+pub(super) fn publisher<D: ProducerDialect>(
+    runtime: &Handle,
+    dialect: D,
+    endpoint: Endpoint,
+    topic: &Topic,
+    options: PublisherOptions,
+) -> Publisher {
+    let (handle, ends): (Publisher, PublisherEnds) = Publisher::new();
+    runtime.spawn(producer::run(
+        dialect,
+        endpoint,
+        topic.clone(),
+        options,
+        ends,
+    ));
+    handle
+}
+
+/// A subscriber whose connections run on this runtime.
+pub(super) fn subscriber<D: ConsumerDialect>(
+    runtime: &Handle,
+    dialect: D,
+    endpoint: Endpoint,
+    topic: &Topic,
+) -> Subscriber {
+    let (handle, ends): (Subscriber, SubscriberEnds) = Subscriber::new();
+    runtime.spawn(consumer::run(dialect, endpoint, topic.clone(), ends));
+    handle
+}

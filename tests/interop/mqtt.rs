@@ -1,0 +1,210 @@
+//! Rust modules and clients over Mosquitto, which `cargo xtask mosquitto` provides.
+
+use std::fs;
+use std::future::IntoFuture;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use dasf::protocol::{Status, Topic};
+use dasf::{Address, CallError, ClientError, ConnectError, Host, HostOptions};
+use dasf_examples::reference;
+
+use crate::support::call_everything;
+
+/// A Mosquitto in a process of its own, until this is dropped.
+struct Mosquitto {
+    child: Child,
+    port: u16,
+}
+
+impl Mosquitto {
+    /// Starts one on a free port to which everybody may connect.
+    async fn open() -> Self {
+        let port = free_port();
+        Self::start(port, "allow_anonymous true\n".to_owned()).await
+    }
+
+    /// Starts one, and waits until it listens.
+    async fn start(port: u16, login: String) -> Self {
+        let start = tokio::task::spawn_blocking(move || Self::spawn(port, &login));
+        start.await.unwrap()
+    }
+
+    fn spawn(port: u16, login: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mosquitto");
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(format!("{port}.conf"));
+        // Version 2.0.11, Debian's, does not start with listeners for WebSockets alone.
+        let socket = folder.join(format!("{port}.socket"));
+        let other = format!("listener 0 {}\n", socket.display());
+        let listener = format!("listener {port} 127.0.0.1\nprotocol websockets\n");
+        // As the user who runs the tests, who can read what the tests write.
+        fs::write(&file, format!("user root\n{other}{listener}{login}")).unwrap();
+        let mut child = Command::new("mosquitto")
+            .arg("-c")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("mosquitto: {error}; `cargo xtask mosquitto` provides it")
+            });
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let is_ready = |line: std::io::Result<String>| line.unwrap().ends_with(" running");
+        assert!(lines.by_ref().any(is_ready), "mosquitto did not start");
+        // Read on, so that it never waits for a reader of its log.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, port }
+    }
+
+    fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}/mqtt", self.port)
+    }
+
+    fn address(&self) -> Address {
+        Address::mqtt(&self.url()).unwrap()
+    }
+
+    /// Serves the reference module here.
+    async fn serve(&self, topic: &str) -> Host {
+        let topic: Topic = topic.parse().unwrap();
+        let module = reference::module().unwrap();
+        let options = HostOptions::default();
+        Host::start(module, &topic, self.address(), options)
+            .await
+            .unwrap()
+    }
+
+    /// A client of the reference module.
+    async fn connect(&self, topic: &str) -> reference::Client {
+        let builder = reference::Client::builder().topic(topic);
+        builder.mqtt(&self.url()).connect().await.unwrap()
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        // It fails where the process has ended, which a test has noticed then.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_call_is_answered() {
+    let broker = Mosquitto::open().await;
+    let host = broker.serve("calls").await;
+    let client = broker.connect("calls").await;
+    call_everything(&client).await;
+    for (error, text) in [
+        (
+            client.fail("nö 世").await.unwrap_err(),
+            "error executing request: nö 世",
+        ),
+        (
+            client.sqrt(-1.0).await.unwrap_err(),
+            "error validating request: sqrt: a: -1.0 is less than or equal to the minimum of 0",
+        ),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+    let (sender, reports) = std::sync::mpsc::channel();
+    let slow = client.slow().n(3).on_progress(move |report| {
+        let _ = sender.send((report.status, report.children.len()));
+    });
+    assert_eq!(slow.await.unwrap(), "done");
+    assert_eq!(reports.try_iter().last(), Some((Status::Success, 3)));
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_calls_at_once_are_answered() {
+    let broker = Mosquitto::open().await;
+    let host = broker.serve("many").await;
+    let client = broker.connect("many").await;
+    let calls = (0..200).map(|a| client.add(a).b(1).into_future());
+    let sums = futures_util::future::join_all(calls).await;
+    for (a, sum) in (0..200).zip(sums) {
+        assert_eq!(sum.unwrap(), a + 1);
+    }
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_nobody_listens_to_fails_at_once() {
+    let broker = Mosquitto::open().await;
+    let client = broker.connect("nobody").await;
+    let error = client.add(1).await.unwrap_err();
+    assert!(
+        matches!(&error, CallError::NobodyListens { topic } if topic.as_str() == "nobody"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_go_on_after_the_broker_was_restarted() {
+    let anyone = || "allow_anonymous true\n".to_owned();
+    let broker = Mosquitto::open().await;
+    let host = broker.serve("restart").await;
+    let client = broker.connect("restart").await;
+    assert_eq!(client.add(1).await.unwrap(), 3);
+    let port = broker.port;
+    drop(broker);
+    let broker = Mosquitto::start(port, anyone()).await;
+    let answered = async {
+        // The broker answers at once, until the module is back.
+        loop {
+            match client.add(1).timeout(Duration::from_secs(2)).await {
+                Ok(sum) => return sum,
+                Err(CallError::NobodyListens { .. } | CallError::Timeout { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let sum = tokio::time::timeout(Duration::from_secs(60), answered).await;
+    assert_eq!(sum.unwrap(), 3);
+    host.shutdown().await;
+    drop(broker);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_checked_and_its_refusal_is_typed() {
+    let port = free_port();
+    let passwords = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mosquitto-{port}"));
+    let made = Command::new("mosquitto_passwd")
+        .args(["-b", "-c"])
+        .arg(&passwords)
+        .args(["ada", "secret"])
+        .status();
+    assert!(made.unwrap().success());
+    let file = passwords.display();
+    let login = format!("allow_anonymous false\npassword_file {file}\n");
+    let broker = Mosquitto::start(port, login).await;
+    let connect = async |user, password| {
+        let address = Address::mqtt_with_login(&broker.url(), user, password).unwrap();
+        let builder = reference::Client::builder().topic("login").address(address);
+        builder.connect().await
+    };
+    connect(Some("ada"), Some("secret")).await.unwrap();
+    for (user, password) in [
+        (None, None),
+        (Some("ada"), Some("wrong")),
+        (Some("ada"), None),
+    ] {
+        let error = connect(user, password).await.unwrap_err();
+        let ClientError::Connect(ConnectError::Rejected { code, reason, .. }) = &error else {
+            panic!("{error}");
+        };
+        assert_eq!((*code, &**reason), (0x87, "not authorized"), "{error}");
+        assert!(!error.to_string().contains("wrong"));
+    }
+}
