@@ -1,5 +1,5 @@
 //! The project against peers that are not its own. `cargo xtask python` provides the Python ones,
-//! and `cargo xtask browser` the browser.
+//! `cargo xtask browser` the browser, and `cargo xtask mosquitto` the MQTT broker.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]

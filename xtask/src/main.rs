@@ -30,6 +30,7 @@ Commands:
   python               Provide the Python environment of the tests against Python, in target/python
   browser              Provide Chromium and what drives it for the tests of web pages, in target/web
   pulsar               Provide the Apache Pulsar of the tests against one, in target/pulsar
+  mosquitto            Provide the MQTT broker of the tests
 
 Options:
   -h, --help           Print this help";
@@ -45,6 +46,7 @@ enum Command {
     Python,
     Browser,
     Pulsar,
+    Mosquitto,
 }
 
 impl Command {
@@ -56,6 +58,7 @@ impl Command {
             ["python"] => Ok(Self::Python),
             ["browser"] => Ok(Self::Browser),
             ["pulsar"] => Ok(Self::Pulsar),
+            ["mosquitto"] => Ok(Self::Mosquitto),
             ["bench"] => Ok(Self::Bench { seconds: 5 }),
             ["bench", "--seconds", seconds] => Ok(Self::Bench {
                 seconds: above_zero("--seconds", seconds)?,
@@ -69,7 +72,8 @@ impl Command {
                 seconds: above_zero("--seconds", seconds)?,
             }),
             [
-                "test" | "bench" | "build-times" | "fuzz" | "python" | "browser" | "pulsar",
+                "test" | "bench" | "build-times" | "fuzz" | "python" | "browser" | "pulsar"
+                | "mosquitto",
                 ..,
             ] => Err(format!("`{}` is no usage", arguments.join(" "))),
             [command, ..] => Err(format!("no command `{command}`")),
@@ -113,6 +117,11 @@ impl Command {
                 pulsar::provide(&steps::root())?;
                 Ok(ExitCode::SUCCESS)
             }
+            Self::Mosquitto => {
+                let path = std::env::var_os("PATH").unwrap_or_default();
+                debian::provide(&path, "mosquitto", "mosquitto")?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }
@@ -154,6 +163,7 @@ mod tests {
         assert_eq!(parse("python"), Ok(Command::Python));
         assert_eq!(parse("browser"), Ok(Command::Browser));
         assert_eq!(parse("pulsar"), Ok(Command::Pulsar));
+        assert_eq!(parse("mosquitto"), Ok(Command::Mosquitto));
         assert_eq!(parse("bench"), Ok(Command::Bench { seconds: 5 }));
         assert_eq!(
             parse("bench --seconds 2"),

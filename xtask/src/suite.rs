@@ -7,6 +7,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step::check("python", &["cargo", "xtask", "python"]),
     Step::check("browser", &["cargo", "xtask", "browser"]),
     Step::check("pulsar", &["cargo", "xtask", "pulsar"]),
+    Step::check("mosquitto", &["cargo", "xtask", "mosquitto"]),
     Step::check("fmt", &["cargo", "fmt", "--all", "--check"]),
     Step::check(
         "clippy",
