@@ -71,9 +71,12 @@ impl Mosquitto {
 
     /// Serves the reference module here.
     async fn serve(&self, topic: &str) -> Host {
+        self.serve_with(topic, HostOptions::default()).await
+    }
+
+    async fn serve_with(&self, topic: &str, options: HostOptions) -> Host {
         let topic: Topic = topic.parse().unwrap();
         let module = reference::module().unwrap();
-        let options = HostOptions::default();
         Host::start(module, &topic, self.address(), options)
             .await
             .unwrap()
@@ -148,6 +151,38 @@ async fn a_call_that_nobody_listens_to_fails_at_once() {
         matches!(&error, CallError::NobodyListens { topic } if topic.as_str() == "nobody"),
         "{error}"
     );
+}
+
+/// Mosquitto hands out what is larger than 4 KiB slowly, in parts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_and_result_come_in_pieces() {
+    let broker = Mosquitto::open().await;
+    let options = HostOptions {
+        max_payload_size: 2800,
+        ..HostOptions::default()
+    };
+    let host = broker.serve_with("large", options).await;
+    let builder = reference::Client::builder().topic("large");
+    // Pieces of a length that is no multiple of four are no base64 by themselves.
+    let builder = builder.mqtt(&broker.url()).max_payload_size(2801);
+    let client = builder.connect().await.unwrap();
+    let large = "0123456789".repeat(100_000);
+    let echo = client.echo(&*large).await.unwrap();
+    // Not with `assert_eq`, which would print both.
+    assert!(echo == large);
+    host.shutdown().await;
+}
+
+/// Slowly, but as a whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_larger_than_the_brokers_buffer_comes_through() {
+    let broker = Mosquitto::open().await;
+    let host = broker.serve("whole").await;
+    let client = broker.connect("whole").await;
+    let large = "0123456789".repeat(5_000);
+    let echo = client.echo(&*large).await.unwrap();
+    assert!(echo == large);
+    host.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -196,3 +196,120 @@ fn uuid(number: u128) -> String {
     }
     uuid
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn outgoing(payload: &str, properties: Value) -> Outgoing {
+        Outgoing {
+            payload: payload.to_owned(),
+            context: "7".to_owned(),
+            properties: serde_json::from_value(properties).unwrap(),
+            expires: None,
+        }
+    }
+
+    fn published(message: &Outgoing) -> Result<Publish, PublishError> {
+        let topic = TopicName::try_from("dasf/demo").unwrap();
+        publish(message, 5, topic, Pid::default())
+    }
+
+    #[test]
+    fn the_envelope_has_its_place_in_mqtt() {
+        let mut message = outgoing(
+            "WzFd",
+            json!({"messageType": "request", "requestContext": "7", "response_topic": "demo_1", "x_dasf_timeout_ms": 60, "none": null}),
+        );
+        message.expires = Some(Instant::now() + Duration::from_millis(1500));
+        let publish = published(&message).unwrap();
+        assert_eq!(&publish.payload[..], b"[1]");
+        let properties = &publish.properties;
+        assert_eq!(properties.message_expiry_interval, Some(2));
+        assert_eq!(properties.content_type.as_deref(), Some("application/json"));
+        assert_eq!(properties.response_topic.as_deref(), Some("dasf/demo_1"));
+        assert_eq!(properties.correlation_data.as_deref(), Some(&b"7"[..]));
+        let texts = properties.user_properties.iter();
+        let texts: Vec<_> = texts.map(|it| (&*it.name, &*it.value)).collect();
+        let id = "00000000-0000-4000-8000-000000000005";
+        assert_eq!(
+            texts,
+            [
+                ("messageId", id),
+                ("messageType", "request"),
+                ("x_dasf_timeout_ms", "60")
+            ]
+        );
+
+        let delivery = delivery(publish).unwrap();
+        assert_eq!((&*delivery.message_id, &*delivery.payload), (id, "WzFd"));
+        let properties = &delivery.properties;
+        assert_eq!(properties.request_context().as_deref(), Some("7"));
+        assert_eq!(properties.response_topic().unwrap().as_str(), "demo_1");
+        assert_eq!(properties.integer(key::TIMEOUT_MS), Some(60));
+    }
+
+    #[test]
+    fn a_message_of_another_kind_of_peer_is_read() {
+        let topic = TopicName::try_from("dasf/demo").unwrap();
+        let mut publish = Publish::new(QosPid::Level0, topic, Bytes::from_static(b"\xff"));
+        publish.properties.response_topic = TopicName::try_from("elsewhere").ok();
+        publish.properties.correlation_data = Some(Bytes::from_static(b"\xfc"));
+        let first = delivery(publish.clone()).unwrap();
+        assert_eq!(first.payload, "/w==");
+        assert_eq!(
+            first.properties.response_topic().unwrap().as_str(),
+            "elsewhere"
+        );
+        assert_eq!(first.properties.request_context().as_deref(), Some("ü"));
+        // Without an id of its own, it is like no other.
+        assert_ne!(
+            first.message_id,
+            delivery(publish.clone()).unwrap().message_id
+        );
+
+        publish.properties.content_type = Some(BASE64.into());
+        assert!(delivery(publish).is_err());
+    }
+
+    #[test]
+    fn what_mqtt_cannot_carry_is_refused() {
+        let refused = |properties| {
+            let error = published(&outgoing("", properties)).unwrap_err();
+            assert!(matches!(error, PublishError::Refused(_)), "{error}");
+        };
+        refused(json!({"a": "\u{0}"}));
+        refused(json!({"\u{0}": "a"}));
+        refused(json!({"a".repeat(MAX_TEXT + 1): "a"}));
+        refused(json!({"response_topic": "a/#"}));
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_reads_back(
+            payload in "[A-Za-z0-9+/=]{0,40}",
+            name in "[a-z]{1,8}",
+            value in "[^\\x00]{0,40}",
+            times in 0_usize..4000,
+        ) {
+            let value = value.repeat(times);
+            let message = outgoing(&payload, json!({"requestContext": "7", &*name: value}));
+            let delivery = delivery(published(&message).unwrap()).unwrap();
+            prop_assert_eq!(delivery.payload, payload);
+            prop_assert_eq!(delivery.properties.text(&name), Some(&*value));
+            prop_assert_eq!(delivery.properties.text("requestContext"), Some("7"));
+        }
+
+        #[test]
+        fn an_id_is_a_uuid(number in any::<u128>()) {
+            let uuid = uuid(number);
+            prop_assert_eq!(uuid.len(), 36);
+            let version = uuid.as_bytes()[14];
+            let variant = uuid.as_bytes()[19];
+            prop_assert!(version == b'4' && b"89ab".contains(&variant), "{}", uuid);
+        }
+    }
+}

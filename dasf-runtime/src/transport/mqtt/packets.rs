@@ -114,3 +114,101 @@ pub(super) fn size(publish: &Publish) -> usize {
     // A body of more bytes than a length can express is larger than any limit.
     mqtt_proto::total_len(body).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use mqtt_proto::{Pid, QosPid, TopicName};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(payload: Vec<u8>) -> Publish {
+        let topic = TopicName::try_from("dasf/demo").unwrap();
+        Publish::new(QosPid::Level1(Pid::default()), topic, Bytes::from(payload))
+    }
+
+    fn encoded(publish: &Publish) -> Vec<u8> {
+        let frame = frame(&Packet::Publish(publish.clone())).unwrap();
+        frame.into_data().to_vec()
+    }
+
+    #[test]
+    fn a_packet_that_announces_too_much_is_refused_before_it_comes() {
+        let mut packets = Packets::default();
+        packets.accept(Message::binary(vec![0x30, 0xff, 0xff, 0xff, 0x7f]));
+        let error = packets.next().unwrap_err();
+        assert!(error.contains("268435460 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_length_that_does_not_end_is_refused() {
+        let mut packets = Packets::default();
+        packets.accept(Message::binary(vec![0x30, 0xff, 0xff, 0xff]));
+        assert_eq!(packets.next(), Ok(None));
+        packets.accept(Message::binary(vec![0xff]));
+        assert!(packets.next().is_err());
+    }
+
+    #[test]
+    fn frames_of_text_hold_no_packets() {
+        let mut packets = Packets::default();
+        packets.accept(Message::text("0123456789"));
+        assert_eq!(packets.next(), Ok(None));
+    }
+
+    proptest! {
+        #[test]
+        fn packets_come_out_however_the_bytes_are_cut(
+            payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..5),
+            width in 1_usize..400,
+        ) {
+            let sent: Vec<_> = payloads.into_iter().map(message).collect();
+            let bytes: Vec<u8> = sent.iter().flat_map(encoded).collect();
+            let mut packets = Packets::default();
+            let mut received = Vec::new();
+            for piece in bytes.chunks(width) {
+                packets.accept(Message::binary(piece.to_vec()));
+                while let Some(packet) = packets.next().unwrap() {
+                    received.push(packet);
+                }
+            }
+            let sent: Vec<_> = sent.into_iter().map(Received::Publish).collect();
+            prop_assert_eq!(received, sent);
+        }
+
+        #[test]
+        fn the_size_is_that_of_the_packet(length in 0_usize..20_000) {
+            let publish = message(vec![0; length]);
+            prop_assert_eq!(size(&publish), encoded(&publish).len());
+        }
+
+        #[test]
+        fn no_bytes_from_the_wire_panic(
+            first in any::<u8>(),
+            body in prop::collection::vec(any::<u8>(), 0..127),
+        ) {
+            let length = u8::try_from(body.len()).unwrap();
+            let mut packets = Packets::default();
+            packets.accept(Message::binary([&[first, length][..], &body].concat()));
+            let _ = packets.next();
+        }
+
+        #[test]
+        fn a_packet_with_one_wrong_byte_does_not_panic(
+            payload in prop::collection::vec(any::<u8>(), 0..40),
+            index in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let mut publish = message(payload);
+            publish.properties.content_type = Some("text".into());
+            publish.properties.correlation_data = Some(Bytes::from_static(b"1"));
+            let mut bytes = encoded(&publish);
+            let index = index.index(bytes.len());
+            bytes[index] = byte;
+            let mut packets = Packets::default();
+            packets.accept(Message::binary(bytes));
+            while let Ok(Some(_)) = packets.next() {}
+        }
+    }
+}
