@@ -26,7 +26,7 @@ use super::{
 };
 use crate::address::{Address, Endpoint, Login};
 use packets::{Packets, Received};
-use session::{RECEIVE_MAXIMUM, Session};
+use session::{Session, UNACKNOWLEDGED_LIMIT};
 
 /// Connects to the MQTT broker at an [`Address`].
 #[derive(Debug, Clone)]
@@ -246,8 +246,8 @@ fn settlement(puback: &Puback) -> Settlement {
     }
 }
 
-/// The messages of one connection that are not acknowledged, by their ids. As many as the broker
-/// may send, at most.
+/// The messages of one connection that are not acknowledged, by their ids; at most
+/// [`UNACKNOWLEDGED_LIMIT`].
 #[derive(Default)]
 struct Unacknowledged(Mutex<VecDeque<(String, Pid)>>);
 
@@ -283,7 +283,7 @@ impl DeliveryReader {
         if let Some(pid) = pid {
             let is_allowed = self.unacknowledged.with(|messages| {
                 messages.push_back((message_id.clone(), pid));
-                messages.len() <= usize::from(RECEIVE_MAXIMUM)
+                messages.len() <= UNACKNOWLEDGED_LIMIT
             });
             if !is_allowed {
                 return Err("the broker sends more messages than it was told to".to_owned());

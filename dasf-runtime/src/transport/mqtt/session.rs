@@ -18,7 +18,10 @@ use crate::transport::ConnectError;
 use crate::transport::socket::{self, KeepAlive, PING_INTERVAL, Sink, Stream};
 
 /// How many messages a broker may send before it sees acknowledgements of them.
-pub(super) const RECEIVE_MAXIMUM: u16 = 64;
+const RECEIVE_MAXIMUM: u16 = 64;
+/// How many it may send before the connection is given up. Mosquitto 2.0.11 was seen to send more
+/// than it is told to; what is not read yet holds it up all the same.
+pub(super) const UNACKNOWLEDGED_LIMIT: usize = 4096;
 /// After how long without a packet a broker gives a connection up, if it does not say otherwise:
 /// twice the interval of pings.
 const KEEP_ALIVE: Duration = PING_INTERVAL.saturating_mul(2);
@@ -94,7 +97,7 @@ impl Session {
             loop {
                 match self.packets.next()? {
                     Some(Received::Publish(publish)) => {
-                        if self.early.len() >= usize::from(RECEIVE_MAXIMUM) {
+                        if self.early.len() >= UNACKNOWLEDGED_LIMIT {
                             return Err("it sends more messages than it was told to".to_owned());
                         }
                         self.early.push_back(publish);
