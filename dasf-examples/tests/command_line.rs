@@ -136,6 +136,16 @@ fn usage_mistakes_are_one_line_and_code_2() {
             &["--producer-url", DEAD_URL, "listen"][..],
             "--producer-url needs --consumer-url",
         ),
+        (
+            &[
+                "--mqtt-url",
+                DEAD_URL,
+                "--websocket-url",
+                DEAD_URL,
+                "listen",
+            ][..],
+            "--mqtt-url names one broker",
+        ),
         (&["--log-level", "loud", "listen"][..], "no log level"),
         (&["compute"][..], "<REQUEST>"),
         (

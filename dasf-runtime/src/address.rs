@@ -555,6 +555,37 @@ mod tests {
     }
 
     #[test]
+    fn all_topics_of_an_mqtt_broker_have_one_url() {
+        let address = Address::mqtt("wss://h:9001/mqtt?a=secret");
+        if cfg!(not(feature = "tls")) {
+            assert!(address.is_err());
+            return;
+        }
+        let address = address.unwrap();
+        let consumer = address.consumer(&topic(), &subscription(), Durability::Durable);
+        for endpoint in [address.producer(&topic()), consumer] {
+            assert_eq!(endpoint.url, "wss://h:9001/mqtt?a=secret");
+        }
+        assert_eq!(address.to_string(), "wss://h:9001/mqtt");
+    }
+
+    #[test]
+    fn a_token_is_the_password_of_an_mqtt_user_and_is_not_shown() {
+        let address = Address::mqtt_with_login("ws://h", Some("ada"), None).unwrap();
+        let address = address.with_token("secret").unwrap();
+        assert!(!format!("{address:?} {address}").contains("secret"));
+        let Protocol::Mqtt(login) = address.protocol() else {
+            panic!("no MQTT")
+        };
+        assert_eq!(login.user.as_deref(), Some("ada"));
+        assert_eq!(login.password.as_deref(), Some("secret"));
+        for bad in ["a\0", &"a".repeat(65_536)] {
+            let error = Address::mqtt_with_login("ws://h", None, Some(bad)).unwrap_err();
+            assert_eq!(error, AddressError::Login);
+        }
+    }
+
+    #[test]
     fn a_header_must_be_one() {
         let address = Address::websocket("ws://h/ws").unwrap();
         let error = address.with_header("x y", "1").unwrap_err();
