@@ -128,8 +128,7 @@ impl ProducerDialect for OnTopic {
             sink,
             stream,
             packets,
-            max_packet_size,
-            window,
+            limits,
             ..
         } = session;
         Ok(Link {
@@ -138,10 +137,10 @@ impl ProducerDialect for OnTopic {
             writer: MessageWriter {
                 topic,
                 next: Pid::default(),
-                max_packet_size,
+                max_packet_size: limits.max_packet_size,
             },
             reader: ReceiptReader { packets },
-            window,
+            window: limits.window,
             keep_alive,
             goodbye: session::goodbye(),
         })

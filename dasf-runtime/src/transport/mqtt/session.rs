@@ -33,13 +33,64 @@ pub(super) struct Session {
     pub(super) sink: Sink,
     pub(super) stream: Stream,
     pub(super) packets: Packets,
-    /// The largest packet that the broker takes.
+    pub(super) limits: Limits,
+    /// Messages that came before the answer to the subscription.
+    pub(super) early: VecDeque<Publish>,
+}
+
+/// What a broker says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// The largest packet that it takes.
     pub(super) max_packet_size: usize,
     /// How many messages it takes without having acknowledged them.
     pub(super) window: usize,
     ping_every: Duration,
-    /// Messages that came before the answer to the subscription.
-    pub(super) early: VecDeque<Publish>,
+}
+
+impl Default for Limits {
+    /// Those of a broker that says nothing.
+    fn default() -> Self {
+        Self {
+            max_packet_size: MAX_PACKET_SIZE,
+            window: usize::from(u16::MAX),
+            ping_every: PING_INTERVAL,
+        }
+    }
+}
+
+impl Limits {
+    /// Reads the answer to a login, which may be that the broker refuses, or cannot do what is
+    /// needed.
+    fn of(endpoint: &Endpoint, connack: &Connack) -> Result<Self, ConnectError> {
+        let url = endpoint.to_string();
+        let properties = &connack.properties;
+        if connack.reason_code != ConnectReasonCode::Success {
+            return Err(ConnectError::Rejected {
+                url,
+                code: connack.reason_code as u8,
+                reason: reason(properties.reason_string.as_deref(), connack.reason_code),
+            });
+        }
+        if properties.max_qos == Some(QoS::Level0) {
+            let reason = "it does not acknowledge messages (its Maximum QoS is 0)".to_owned();
+            return Err(ConnectError::Protocol { url, reason });
+        }
+        let mut limits = Self::default();
+        if let Some(limit) = properties.max_packet_size {
+            limits.max_packet_size = usize::try_from(limit).unwrap_or(usize::MAX);
+        }
+        if let Some(limit) = properties.receive_max {
+            limits.window = usize::from(limit);
+        }
+        if let Some(seconds @ 1..) = properties.server_keep_alive {
+            let half = Duration::from_secs(seconds.into()) / 2;
+            limits.ping_every = half.min(PING_INTERVAL);
+        }
+        let client_id = properties.assigned_client_id.as_deref();
+        tracing::debug!(%endpoint, assigned_client_id = client_id, ?limits, "MQTT session opened");
+        Ok(limits)
+    }
 }
 
 /// Connects and logs in, with a session that ends with the connection.
@@ -49,9 +100,7 @@ pub(super) async fn open(endpoint: &Endpoint, login: &Login) -> Result<Session, 
         sink,
         stream,
         packets: Packets::default(),
-        max_packet_size: MAX_PACKET_SIZE,
-        window: usize::from(u16::MAX),
-        ping_every: PING_INTERVAL,
+        limits: Limits::default(),
         early: VecDeque::new(),
     };
     let client_id = format!("dasf{:016x}", fastrand::u64(..));
@@ -74,7 +123,7 @@ pub(super) async fn open(endpoint: &Endpoint, login: &Login) -> Result<Session, 
             },
         )
         .await?;
-    session.heed(endpoint, &connack)?;
+    session.limits = Limits::of(endpoint, &connack)?;
     Ok(session)
 }
 
@@ -127,42 +176,6 @@ impl Session {
         }
     }
 
-    /// Keeps what the broker says of itself, unless it refuses, or cannot do what is needed.
-    fn heed(&mut self, endpoint: &Endpoint, connack: &Connack) -> Result<(), ConnectError> {
-        let url = endpoint.to_string();
-        let properties = &connack.properties;
-        if connack.reason_code != ConnectReasonCode::Success {
-            return Err(ConnectError::Rejected {
-                url,
-                code: connack.reason_code as u8,
-                reason: reason(properties.reason_string.as_deref(), connack.reason_code),
-            });
-        }
-        if properties.max_qos == Some(QoS::Level0) {
-            let reason = "it does not acknowledge messages (its Maximum QoS is 0)".to_owned();
-            return Err(ConnectError::Protocol { url, reason });
-        }
-        if let Some(limit) = properties.max_packet_size {
-            self.max_packet_size = usize::try_from(limit).unwrap_or(usize::MAX);
-        }
-        if let Some(limit) = properties.receive_max {
-            self.window = usize::from(limit);
-        }
-        if let Some(seconds @ 1..) = properties.server_keep_alive {
-            let half = Duration::from_secs(seconds.into()) / 2;
-            self.ping_every = half.min(PING_INTERVAL);
-        }
-        tracing::debug!(
-            %endpoint,
-            assigned_client_id = properties.assigned_client_id.as_deref(),
-            max_packet_size = self.max_packet_size,
-            window = self.window,
-            ping_every = ?self.ping_every,
-            "MQTT session opened"
-        );
-        Ok(())
-    }
-
     /// Subscribes to a topic, without what the broker retained of it.
     pub(super) async fn subscribe(
         &mut self,
@@ -199,7 +212,7 @@ impl Session {
     /// How this connection is kept open.
     pub(super) fn keep_alive(&self) -> Result<KeepAlive, String> {
         Ok(KeepAlive {
-            every: self.ping_every,
+            every: self.limits.ping_every,
             ping: packets::frame(&Packet::Pingreq)?,
         })
     }
@@ -236,4 +249,65 @@ fn in_words(name: &str) -> String {
         words.push(character.to_ascii_lowercase());
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use mqtt_proto::v5::ConnackProperties;
+    use tokio_tungstenite::tungstenite::http::HeaderMap;
+
+    use super::*;
+
+    fn limits(code: ConnectReasonCode, said: ConnackProperties) -> Result<Limits, ConnectError> {
+        let endpoint = Endpoint {
+            url: "ws://h/mqtt".to_owned(),
+            headers: HeaderMap::new(),
+        };
+        let mut connack = Connack::new(false, code);
+        connack.properties = said;
+        Limits::of(&endpoint, &connack)
+    }
+
+    #[test]
+    fn what_a_broker_says_of_itself_is_heeded() {
+        let silent = limits(ConnectReasonCode::Success, ConnackProperties::default());
+        assert_eq!(silent, Ok(Limits::default()));
+        let strict = ConnackProperties {
+            max_packet_size: Some(5000),
+            receive_max: Some(20),
+            server_keep_alive: Some(10),
+            ..ConnackProperties::default()
+        };
+        let expected = Limits {
+            max_packet_size: 5000,
+            window: 20,
+            ping_every: Duration::from_secs(5),
+        };
+        let strict = limits(ConnectReasonCode::Success, strict);
+        assert_eq!(strict, Ok(expected));
+    }
+
+    #[test]
+    fn a_broker_that_refuses_or_cannot_acknowledge_is_no_use() {
+        let refusal = ConnackProperties {
+            reason_string: Some("go away".into()),
+            ..ConnackProperties::default()
+        };
+        let error = limits(ConnectReasonCode::BadUserNameOrPassword, refusal).unwrap_err();
+        assert!(error.is_about_login());
+        assert_eq!(
+            error.to_string(),
+            "the broker refuses ws://h/mqtt with reason code 0x86: go away"
+        );
+        let error = limits(ConnectReasonCode::ServerBusy, ConnackProperties::default());
+        let error = error.unwrap_err();
+        assert!(!error.is_about_login());
+        assert!(error.to_string().ends_with("0x89: server busy"), "{error}");
+        let unsure = ConnackProperties {
+            max_qos: Some(QoS::Level0),
+            ..ConnackProperties::default()
+        };
+        let error = limits(ConnectReasonCode::Success, unsure).unwrap_err();
+        assert!(matches!(error, ConnectError::Protocol { .. }), "{error}");
+    }
 }
