@@ -45,6 +45,10 @@
 //! for another path, 409 for a subscription that is taken, 503 where a limit is reached; the body
 //! says what to do. Once it is answered with 101, the consumer misses nothing that is published.
 //!
+//! The answer 101 carries the header `dasf-features`: a list, separated by commas, of what this
+//! broker can and another one behind the same addresses may not. It is `shared-subscriptions`:
+//! consumers of one subscription divide its messages, where a Django broker gives each of them all.
+//!
 //! # Messages
 //!
 //! A producer sends JSON objects. The broker reads their `context`, adds `messageId` (a UUID) and

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,13 @@ use crate::route::{Query, Route};
 /// What a socket sets aside for reading: enough for many small frames, little enough for thousands
 /// of sockets.
 const READ_BUFFER_SIZE: usize = 16 * 1024;
+
+/// The header in which the answer to a handshake tells what this broker can and others may not: a
+/// list separated by commas. The crate documentation says what each word means.
+const FEATURES: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("dasf-features"),
+    HeaderValue::from_static("shared-subscriptions"),
+);
 
 /// What all handshakes share.
 #[derive(Debug)]
@@ -157,9 +164,10 @@ impl Server {
         visitor.upgraded();
         let task = self.tasks.token();
         let address = visitor.address;
-        upgrade
+        let response = upgrade
             .on_failed_upgrade(move |error| debug!(%address, "the handshake broke off: {error}"))
-            .on_upgrade(move |socket| self.run(socket, role, place, visitor, task))
+            .on_upgrade(move |socket| self.run(socket, role, place, visitor, task));
+        ([FEATURES], response).into_response()
     }
 
     async fn run(

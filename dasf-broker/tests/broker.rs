@@ -262,6 +262,22 @@ async fn a_bad_address_is_told() {
     assert_eq!(broker.statistics().topics, 0);
 }
 
+#[tokio::test]
+async fn the_handshake_says_what_the_broker_can() {
+    let broker = start().await;
+    for path in [
+        "/ws/demo",
+        "/ws/demo/s",
+        "/ws/v2/producer/persistent/public/default/demo",
+        "/ws/v2/consumer/persistent/public/default/demo/t",
+    ] {
+        let url = format!("ws://{}{path}", broker.local_addr());
+        let (_, response) = connect_async(url).await.unwrap();
+        assert_eq!(response.status(), 101);
+        assert_eq!(response.headers()["dasf-features"], "shared-subscriptions");
+    }
+}
+
 async fn http(broker: &Broker, request: &str) -> String {
     let mut stream = TcpStream::connect(broker.local_addr()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
