@@ -74,9 +74,10 @@
 //! A consumer acknowledges with `{"messageId": …}` what it is done with. It has
 //! [`receiver_queue_size`](Builder::receiver_queue_size) unacknowledged messages at most; the rest
 //! waits. What it did not acknowledge when its socket closes, or gives back with `{"type":
-//! "negativeAcknowledge", "messageId": …}`, is delivered again, before all younger messages and
-//! with the same `messageId` (but without Pulsar's `redeliveryCount`: all consumers share one
-//! text). `{"type": "unsubscribe"}` gives the subscription up with what it holds.
+//! "negativeAcknowledge", "messageId": …}`, is delivered again: before all younger messages, with
+//! the same `messageId`, and with `"redeliveryCount": N`, which tells how often it was delivered in
+//! vain (there is none in a first delivery). `{"type": "unsubscribe"}` gives the subscription up
+//! with what it holds.
 //!
 //! A subscription outlives its consumers by [`Builder::subscription_retention`], unless it is
 //! `NonDurable`, and a consumer of the same name finds in it what came meanwhile. A topic without

@@ -38,6 +38,13 @@ struct Envelope<'a> {
     message_id: Option<&'a RawValue>,
     #[serde(rename = "publishTime", borrow, default, deserialize_with = "present")]
     publish_time: Option<&'a RawValue>,
+    #[serde(
+        rename = "redeliveryCount",
+        borrow,
+        default,
+        deserialize_with = "present"
+    )]
+    redelivery_count: Option<&'a RawValue>,
 }
 
 /// Keeps a `null` apart from a key that is not there.
@@ -81,6 +88,8 @@ impl<'a> Frame<'a> {
             Err(FrameError::Reserved("messageId"))
         } else if envelope.publish_time.is_some() {
             Err(FrameError::Reserved("publishTime"))
+        } else if envelope.redelivery_count.is_some() {
+            Err(FrameError::Reserved("redeliveryCount"))
         } else if envelope
             .properties
             .is_some_and(|it| !it.get().starts_with('{'))
@@ -138,15 +147,21 @@ const ID_KEY: &str = "{\"messageId\":\"";
 const TIME_KEY: &str = "\",\"publishTime\":\"";
 const TIME_EXAMPLE: &str = "2026-11-22T10:52:08.353669+00:00";
 
-/// A message as its consumers get it. All clones share one text.
+/// Where the id starts in the text of a message.
+const ID_START: usize = ID_KEY.len();
+const ID_END: usize = ID_START + uuid::fmt::Hyphenated::LENGTH;
+/// Where what the broker adds to a message ends, up to the quotation mark behind the time.
+const HEAD_END: usize = ID_END + TIME_KEY.len() + TIME_EXAMPLE.len() + 1;
+
+/// A message as its consumers get it. All clones share one text, and so do all first deliveries.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     /// Its place among all messages of the broker.
     pub(crate) sequence: u64,
     /// When it was accepted.
     pub(crate) published: Instant,
-    /// The whole delivery: the producer's object with `messageId` and `publishTime` in front.
-    pub(crate) text: Utf8Bytes,
+    /// The whole first delivery: the producer's object with `messageId` and `publishTime` in front.
+    text: Utf8Bytes,
 }
 
 impl Message {
@@ -154,19 +169,18 @@ impl Message {
     pub(crate) fn new(ids: &MessageIds, published: Instant, members: &str) -> Self {
         let sequence = ids.next();
         let separator = if members.trim_ascii_start().starts_with('}') {
-            "\""
+            ""
         } else {
-            "\","
+            ","
         };
-        let head =
-            ID_KEY.len() + uuid::fmt::Hyphenated::LENGTH + TIME_KEY.len() + TIME_EXAMPLE.len();
         // The exact size, so that turning the text into shared bytes does not copy it again.
-        let mut text = String::with_capacity(head + separator.len() + members.len());
+        let mut text = String::with_capacity(HEAD_END + separator.len() + members.len());
         text.push_str(ID_KEY);
         let mut id = Uuid::encode_buffer();
         text.push_str(ids.uuid(sequence).hyphenated().encode_lower(&mut id));
         text.push_str(TIME_KEY);
         push_time(&mut text, SystemTime::now());
+        text.push('"');
         text.push_str(separator);
         text.push_str(members);
         Self {
@@ -178,7 +192,24 @@ impl Message {
 
     /// The id as its consumers read it.
     pub(crate) fn id(&self) -> &str {
-        &self.text[ID_KEY.len()..ID_KEY.len() + uuid::fmt::Hyphenated::LENGTH]
+        &self.text[ID_START..ID_END]
+    }
+
+    /// The text for a socket, where the message was delivered in vain so many times before. Only
+    /// the first delivery needs no copy.
+    pub(crate) fn delivery(&self, redeliveries: u32) -> Utf8Bytes {
+        if redeliveries == 0 {
+            return self.text.clone();
+        }
+        let (head, tail) = self.text.split_at(HEAD_END);
+        [
+            head,
+            ",\"redeliveryCount\":",
+            &redeliveries.to_string(),
+            tail,
+        ]
+        .concat()
+        .into()
     }
 
     /// The bytes that it takes.
@@ -311,6 +342,29 @@ mod tests {
     }
 
     #[test]
+    fn a_delivery_tells_how_often_it_came_before() {
+        for (frame, members) in [
+            (r#"{ "payload": "NQ==" }"#, json!({"payload": "NQ=="})),
+            ("{ }", json!({})),
+        ] {
+            let message = message(frame);
+            let first = message.delivery(0);
+            assert_eq!(first.as_ptr(), message.text.as_ptr(), "no copy");
+            let first: Value = serde_json::from_str(&first).unwrap();
+            for count in [1, 17, u32::MAX] {
+                let mut again: Value = serde_json::from_str(&message.delivery(count)).unwrap();
+                let told = again.as_object_mut().unwrap().remove("redeliveryCount");
+                assert_eq!(told, Some(json!(count)));
+                assert_eq!(again, first);
+            }
+            let mut rest = first;
+            rest.as_object_mut().unwrap().remove("messageId").unwrap();
+            rest.as_object_mut().unwrap().remove("publishTime").unwrap();
+            assert_eq!(rest, members);
+        }
+    }
+
+    #[test]
     fn the_context_comes_back_as_it_was_written() {
         for context in ["3", "\"3\"", "1.50", "null", r#"{"a": [1, "\u00e4"]}"#] {
             let text = format!(r#"{{"context": {context} , "payload": ""}}"#);
@@ -333,6 +387,11 @@ mod tests {
                 r#"{"context":7,"publishTime":"now"}"#,
                 "7",
                 "\"publishTime\"",
+            ),
+            (
+                r#"{"context":7,"redeliveryCount":1}"#,
+                "7",
+                "\"redeliveryCount\"",
             ),
             (r#"{"context":7,"properties":null}"#, "7", "properties"),
             (r#"{"context":7,"properties":[]}"#, "7", "properties"),

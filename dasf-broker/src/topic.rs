@@ -1,7 +1,8 @@
 //! One topic: its subscriptions, their consumers, and the messages on the way. No I/O happens here,
 //! and time comes in as an argument.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -19,6 +20,10 @@ use crate::statistics::Counters;
 /// Collects the tasks that have something to do after a change. The caller wakes them when it holds
 /// no lock.
 pub(crate) type Wakers = Vec<Waker>;
+
+/// Bytes that [`Topic::take`] copies before it lets others have the topic. Deliveries again have
+/// texts of their own, as they tell how often the message came before.
+const MAX_COPIED: usize = 256 * 1024;
 
 /// A consumer within its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +55,8 @@ struct Backlog {
 #[derive(Debug)]
 struct Entry {
     message: Message,
-    /// Whether a socket got it before.
-    delivered: bool,
+    /// How often a socket got it in vain.
+    redeliveries: u32,
 }
 
 /// A subscription.
@@ -78,8 +83,8 @@ struct Consumer {
     permits: usize,
     /// Assigned to it and not acknowledged.
     in_flight: BTreeMap<u64, Entry>,
-    /// Those of `in_flight` that its socket did not take yet.
-    outbox: VecDeque<u64>,
+    /// Those of `in_flight` that its socket did not take yet. The oldest is taken first.
+    outbox: BTreeSet<u64>,
     /// Its task, when that waits for the outbox to fill.
     waker: Option<Waker>,
     /// The turn of its last assignment.
@@ -88,10 +93,16 @@ struct Consumer {
 
 impl Backlog {
     fn insert(&mut self, entry: Entry) {
-        let size = entry.message.size();
-        // The same message comes from several subscriptions when a new one inherits them.
-        if self.entries.insert(entry.message.sequence, entry).is_none() {
-            self.bytes += size;
+        match self.entries.entry(entry.message.sequence) {
+            Slot::Vacant(slot) => {
+                self.bytes += entry.message.size();
+                slot.insert(entry);
+            }
+            // The same message comes from several subscriptions when a new one inherits them.
+            Slot::Occupied(mut slot) => {
+                let known = slot.get_mut();
+                known.redeliveries = known.redeliveries.max(entry.redeliveries);
+            }
         }
     }
 
@@ -115,12 +126,26 @@ impl Backlog {
     }
 }
 
+impl Entry {
+    fn new(message: Message) -> Self {
+        Self {
+            message,
+            redeliveries: 0,
+        }
+    }
+
+    /// Counts a delivery that was in vain.
+    fn came_back(&mut self) {
+        self.redeliveries = self.redeliveries.saturating_add(1);
+    }
+}
+
 impl Consumer {
     fn assign(&mut self, entry: Entry, turn: u64, wakers: &mut Wakers) {
         let sequence = entry.message.sequence;
         self.turn = turn;
         self.in_flight.insert(sequence, entry);
-        self.outbox.push_back(sequence);
+        self.outbox.insert(sequence);
         wakers.extend(self.waker.take());
     }
 }
@@ -170,10 +195,7 @@ impl State {
     fn push(&mut self, message: Message, wakers: &mut Wakers) {
         self.messages += 1;
         self.bytes += message.size();
-        let entry = Entry {
-            message,
-            delivered: false,
-        };
+        let entry = Entry::new(message);
         self.turn += 1;
         let turn = self.turn;
         match self.next_consumer() {
@@ -247,10 +269,7 @@ impl Topic {
         self.check_room(&message)?;
         self.counters.published.add(1);
         if self.subscriptions.is_empty() {
-            self.backlog.insert(Entry {
-                message,
-                delivered: false,
-            });
+            self.backlog.insert(Entry::new(message));
             return Ok(());
         }
         for (name, state) in &mut self.subscriptions {
@@ -330,7 +349,7 @@ impl Topic {
             id,
             permits: self.limits.permits(options.receiver_queue_size),
             in_flight: BTreeMap::new(),
-            outbox: VecDeque::new(),
+            outbox: BTreeSet::new(),
             waker: None,
             turn: 0,
         });
@@ -416,7 +435,13 @@ impl Topic {
         else {
             return;
         };
-        for entry in state.consumers.swap_remove(index).in_flight.into_values() {
+        let Consumer {
+            in_flight, outbox, ..
+        } = state.consumers.swap_remove(index);
+        for (sequence, mut entry) in in_flight {
+            if !outbox.contains(&sequence) {
+                entry.came_back();
+            }
             state.ready.insert(entry);
         }
         if state.is_attached() {
@@ -482,19 +507,21 @@ impl Topic {
         else {
             return;
         };
-        let (mut delivered, mut redelivered) = (0, 0);
-        while delivered < max {
-            let Some(sequence) = consumer.outbox.pop_front() else {
+        let (mut delivered, mut redelivered, mut copied) = (0, 0, 0);
+        while delivered < max && copied < MAX_COPIED {
+            let Some(sequence) = consumer.outbox.pop_first() else {
                 break;
             };
-            // One that came back from another socket may have been acknowledged meanwhile.
-            let Some(entry) = consumer.in_flight.get_mut(&sequence) else {
+            let Some(entry) = consumer.in_flight.get(&sequence) else {
                 continue;
             };
+            let text = entry.message.delivery(entry.redeliveries);
             delivered += 1;
-            redelivered += usize::from(entry.delivered);
-            entry.delivered = true;
-            deliver(entry.message.text.clone());
+            if entry.redeliveries > 0 {
+                redelivered += 1;
+                copied += text.len();
+            }
+            deliver(text);
         }
         if delivered == 0 {
             match &mut consumer.waker {
@@ -532,9 +559,22 @@ impl Topic {
         sequence: u64,
         wakers: &mut Wakers,
     ) -> bool {
-        let Some((state, entry)) = self.take_back(name, id, sequence) else {
+        let Some(consumer) = self
+            .subscriptions
+            .get_mut(name)
+            .and_then(|it| it.consumer(id))
+        else {
             return false;
         };
+        if consumer.outbox.contains(&sequence) {
+            // An earlier socket got it, and its peer speaks of that delivery here. The message is
+            // on its way again already.
+            return true;
+        }
+        let Some((state, mut entry)) = self.take_back(name, id, sequence) else {
+            return false;
+        };
+        entry.came_back();
         state.ready.insert(entry);
         state.dispatch(wakers);
         true
@@ -547,7 +587,10 @@ impl Topic {
         sequence: u64,
     ) -> Option<(&mut State, Entry)> {
         let state = self.subscriptions.get_mut(name)?;
-        let entry = state.consumer(id)?.in_flight.remove(&sequence)?;
+        let consumer = state.consumer(id)?;
+        let entry = consumer.in_flight.remove(&sequence)?;
+        // It is there when an earlier socket got the message and its peer answers here.
+        consumer.outbox.remove(&sequence);
         Some((state, entry))
     }
 
@@ -596,7 +639,6 @@ impl Topic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
@@ -658,15 +700,25 @@ mod tests {
                 .detach(&name(subscription), id, self.now, &mut self.wakers);
         }
 
-        fn take(&mut self, subscription: &str, id: ConsumerId) -> Vec<u64> {
+        /// Takes a batch, with how often each message came in vain before.
+        fn take_counted(&mut self, subscription: &str, id: ConsumerId) -> Vec<(u64, u32)> {
             let mut taken = Vec::new();
             let ids = &self.ids;
             self.topic
                 .take(&name(subscription), id, 3, Waker::noop(), |text| {
                     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-                    taken.push(ids.sequence(json["messageId"].as_str().unwrap()).unwrap());
+                    let sequence = ids.sequence(json["messageId"].as_str().unwrap()).unwrap();
+                    let count = json
+                        .get("redeliveryCount")
+                        .map_or(0, |it| it.as_u64().unwrap());
+                    taken.push((sequence, count.try_into().unwrap()));
                 });
             taken
+        }
+
+        fn take(&mut self, subscription: &str, id: ConsumerId) -> Vec<u64> {
+            let taken = self.take_counted(subscription, id);
+            taken.into_iter().map(|(sequence, _)| sequence).collect()
         }
 
         fn acknowledge(&mut self, subscription: &str, id: ConsumerId, sequence: u64) -> bool {
@@ -720,6 +772,57 @@ mod tests {
         assert!(!bench.acknowledge("s", first, sequence));
         assert!(bench.acknowledge("s", second, sequence));
         assert!(bench.take("s", second).is_empty());
+    }
+
+    #[test]
+    fn only_what_a_socket_got_counts_as_delivered_in_vain() {
+        let mut bench = Bench::new(Limits::default());
+        let id = bench.attach("s", &shared(9));
+        let sent: Vec<_> = (0..4).map(|_| bench.publish().unwrap()).collect();
+        assert_eq!(bench.take("s", id), sent[..3]);
+        assert!(bench.refuse("s", id, sent[0]));
+        bench.detach("s", id);
+        let id = bench.attach("s", &shared(9));
+        let taken = bench.take_counted("s", id);
+        assert_eq!(taken, [(sent[0], 1), (sent[1], 1), (sent[2], 1)]);
+        assert_eq!(bench.take_counted("s", id), [(sent[3], 0)]);
+        bench.detach("s", id);
+        // A new name inherits the counts.
+        let id = bench.attach("t", &shared(9));
+        let taken = bench.take_counted("t", id);
+        assert_eq!(taken, [(sent[0], 2), (sent[1], 2), (sent[2], 2)]);
+    }
+
+    #[test]
+    fn what_is_on_its_way_again_cannot_be_sent_back() {
+        let mut bench = Bench::new(Limits::default());
+        let first = bench.attach("s", &shared(9));
+        let sequence = bench.publish().unwrap();
+        assert_eq!(bench.take("s", first), [sequence]);
+        bench.detach("s", first);
+        let second = bench.attach("s", &shared(9));
+        for _ in 0..3 {
+            assert!(bench.refuse("s", second, sequence));
+        }
+        assert_eq!(bench.take_counted("s", second), [(sequence, 1)]);
+        assert!(bench.take("s", second).is_empty());
+    }
+
+    #[test]
+    fn copies_are_made_in_portions() {
+        let mut bench = Bench::new(Limits::default());
+        let id = bench.attach("s", &shared(9));
+        let members = format!(r#""payload":"{}"}}"#, "x".repeat(MAX_COPIED));
+        for _ in 0..2 {
+            let message = Message::new(&bench.ids, bench.now, &members);
+            bench.topic.publish(message, &mut bench.wakers).unwrap();
+        }
+        assert_eq!(bench.take("s", id).len(), 2, "all share one text");
+        bench.detach("s", id);
+        let id = bench.attach("s", &shared(9));
+        for expected in [1, 1, 0] {
+            assert_eq!(bench.take("s", id).len(), expected);
+        }
     }
 
     #[test]
@@ -868,22 +971,26 @@ mod tests {
         #[test]
         fn each_subscription_gets_what_it_is_owed(steps in prop::collection::vec(step(), 0..80)) {
             let mut bench = Bench::new(Limits::default());
-            let mut owed: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-            let mut unclaimed = BTreeSet::new();
+            // With how often each came in vain.
+            let mut owed: BTreeMap<&str, BTreeMap<u64, u32>> = BTreeMap::new();
+            let mut unclaimed = BTreeMap::new();
             let mut peers: Vec<Peer> = Vec::new();
             for step in steps {
                 match step {
                     Step::Publish => {
                         let sequence = bench.publish().unwrap();
                         if owed.is_empty() {
-                            unclaimed.insert(sequence);
+                            unclaimed.insert(sequence, 0);
                         }
-                        owed.values_mut().for_each(|owed| { owed.insert(sequence); });
+                        owed.values_mut().for_each(|owed| { owed.insert(sequence, 0); });
                     }
                     Step::Attach { name, permits } => {
                         let name = NAMES[name];
                         if !owed.contains_key(name) && peers.is_empty() {
-                            unclaimed.extend(std::mem::take(&mut owed).into_values().flatten());
+                            for (sequence, count) in std::mem::take(&mut owed).into_values().flatten() {
+                                let most = unclaimed.entry(sequence).or_default();
+                                *most = count.max(*most);
+                            }
                             owed.insert(name, std::mem::take(&mut unclaimed));
                         }
                         owed.entry(name).or_default();
@@ -893,6 +1000,10 @@ mod tests {
                     Step::Detach { consumer } if !peers.is_empty() => {
                         let peer = peers.swap_remove(consumer.index(peers.len()));
                         bench.detach(peer.name, peer.id);
+                        let counts = owed.get_mut(peer.name).unwrap();
+                        for sequence in peer.got {
+                            *counts.get_mut(&sequence).unwrap() += 1;
+                        }
                         let last = peers.iter().all(|other| other.name != peer.name);
                         if last && owed.len() == 1 && owed[peer.name].is_empty() {
                             owed.clear();
@@ -901,8 +1012,8 @@ mod tests {
                     Step::Take { consumer } if !peers.is_empty() => {
                         let index = consumer.index(peers.len());
                         let (name, id) = (peers[index].name, peers[index].id);
-                        for sequence in bench.take(name, id) {
-                            prop_assert!(owed[name].contains(&sequence), "acknowledged before");
+                        for (sequence, count) in bench.take_counted(name, id) {
+                            prop_assert_eq!(Some(&count), owed[name].get(&sequence));
                             let mut others = peers.iter().filter(|peer| peer.name == name);
                             prop_assert!(others.all(|it| !it.got.contains(&sequence)), "in flight");
                             peers[index].got.push(sequence);
@@ -925,6 +1036,7 @@ mod tests {
                         if !peer.got.is_empty() {
                             let sequence = peer.got.remove(message.index(peer.got.len()));
                             prop_assert!(bench.refuse(peer.name, peer.id, sequence));
+                            *owed.get_mut(peer.name).unwrap().get_mut(&sequence).unwrap() += 1;
                         }
                     }
                     _ => {}
@@ -941,16 +1053,20 @@ mod tests {
                 owed.keys().map(|&name| (name, bench.attach(name, &shared(1000)))).collect();
             for peer in peers {
                 bench.detach(peer.name, peer.id);
+                let counts = owed.get_mut(peer.name).unwrap();
+                for sequence in peer.got {
+                    *counts.get_mut(&sequence).unwrap() += 1;
+                }
             }
             for (name, id) in readers {
-                let mut got = BTreeSet::new();
+                let mut got = BTreeMap::new();
                 loop {
-                    let taken = bench.take(name, id);
+                    let taken = bench.take_counted(name, id);
                     if taken.is_empty() {
                         break;
                     }
-                    for sequence in taken {
-                        prop_assert!(got.insert(sequence), "twice");
+                    for (sequence, count) in taken {
+                        prop_assert!(got.insert(sequence, count).is_none(), "twice");
                         prop_assert!(bench.acknowledge(name, id, sequence));
                     }
                 }

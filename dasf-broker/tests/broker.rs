@@ -369,6 +369,37 @@ async fn sharers_divide_the_work_and_a_busy_one_gets_no_more() {
     assert_eq!((statistics.delivered, statistics.redelivered), (22, 2));
 }
 
+/// The work of one that dies is done by the others: all of it, once.
+#[tokio::test]
+async fn a_sharer_that_dies_leaves_its_work_to_the_other() {
+    const COUNT: usize = 20;
+    let broker = start().await;
+    let mut dying = connect(&broker, "/ws/demo/s").await;
+    let mut living = connect(&broker, "/ws/demo/s").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let mut ids = HashSet::new();
+    for number in 0..COUNT {
+        ids.insert(producer.publish(&number.to_string()).await);
+    }
+    let mut lost = HashSet::new();
+    for _ in 0..COUNT / 2 {
+        let delivery = dying.receive().await;
+        assert_eq!(delivery.get("redeliveryCount"), None);
+        lost.insert(delivery["messageId"].as_str().unwrap().to_owned());
+    }
+    drop(dying);
+    for _ in 0..COUNT {
+        let delivery = living.receive().await;
+        let id = delivery["messageId"].as_str().unwrap();
+        assert!(ids.remove(id), "{id} came twice");
+        let again = lost.contains(id).then(|| json!(1));
+        assert_eq!(delivery.get("redeliveryCount"), again.as_ref());
+        living.acknowledge(id).await;
+    }
+    let statistics = until(&broker, |it| it.acknowledged == COUNT as u64).await;
+    assert_eq!(statistics.redelivered, COUNT as u64 / 2);
+}
+
 #[tokio::test]
 async fn what_was_not_acknowledged_comes_again_in_order() {
     let broker = start().await;
@@ -401,7 +432,12 @@ async fn a_message_can_be_sent_back() {
     consumer
         .send(json!({"type": "negativeAcknowledge", "messageId": id}))
         .await;
-    assert_eq!(consumer.read("a").await, id);
+    let delivery = consumer.receive().await;
+    assert_eq!(
+        (&delivery["payload"], &delivery["redeliveryCount"]),
+        (&json!("a"), &json!(1))
+    );
+    consumer.acknowledge(&id).await;
     let statistics = until(&broker, |it| it.acknowledged == 1).await;
     assert_eq!((statistics.delivered, statistics.redelivered), (2, 1));
 }
