@@ -11,7 +11,9 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use serde::Deserialize;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{
+    Instant, Interval, MissedTickBehavior, Sleep, interval_at, sleep_until, timeout,
+};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -56,8 +58,8 @@ pub(crate) trait Role {
     /// Takes a frame of the peer; may close the socket.
     fn receive(&mut self, text: &str, outgoing: &mut Outgoing) -> Option<CloseFrame>;
 
-    /// Is called after some frames were taken.
-    fn settle(&mut self);
+    /// Is called after some frames were taken, and when the task was woken.
+    fn settle(&mut self, cx: &mut Context<'_>);
 
     /// Adds what is to be sent, or sees to it that the task is woken when there is something.
     fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>);
@@ -194,7 +196,7 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
                 Ok(more) => more,
                 Err(end) => return Poll::Ready(end),
             };
-            self.role.settle();
+            self.role.settle(cx);
             if self.outgoing.messages.is_empty() {
                 self.role.fill(&mut self.outgoing, cx);
             }
@@ -310,7 +312,7 @@ impl Role for Publishing {
         None
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self, _: &mut Context<'_>) {
         self.producer.wake();
     }
 
@@ -321,7 +323,18 @@ impl Role for Publishing {
 
 /// A socket that consumes.
 pub(crate) struct Consuming {
-    pub(crate) consumer: Consumer,
+    consumer: Consumer,
+    /// Wakes the task for what the peer gave back, once it has given something back.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Consuming {
+    pub(crate) fn new(consumer: Consumer) -> Self {
+        Self {
+            consumer,
+            timer: None,
+        }
+    }
 }
 
 /// What a consumer sends. Without a type, it is an acknowledgement.
@@ -372,7 +385,18 @@ impl Role for Consuming {
         None
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self, cx: &mut Context<'_>) {
+        // Here and not in `fill`, which has to wait while the peer does not read.
+        while let Some(due) = self.consumer.due().map(Instant::from_std) {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            if timer.deadline() != due {
+                timer.as_mut().reset(due);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                break;
+            }
+            self.consumer.release_due();
+        }
         self.consumer.wake();
     }
 
@@ -385,7 +409,14 @@ impl Role for Consuming {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use std::task::Waker;
+
+    use crate::hub::Hub;
+    use crate::limits::Limits;
+    use crate::route::{ConsumerOptions, SubscriptionType, TopicName};
+    use dasf_protocol::Topic;
+    use serde_json::json;
 
     /// A peer that sends without end, and reads `reads` messages.
     struct Flood {
@@ -440,7 +471,7 @@ mod tests {
             None
         }
 
-        fn settle(&mut self) {}
+        fn settle(&mut self, _: &mut Context<'_>) {}
 
         fn fill(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {}
     }
@@ -469,6 +500,95 @@ mod tests {
         let long = "r".repeat(MAX_PENDING_BYTES / 8);
         assert_eq!(frames_read(&long, 0), 8);
         assert_eq!(frames_read(&long, 5), 8 + 5);
+    }
+
+    /// A peer that says what it is told to, and reads `reads` messages.
+    struct Deaf {
+        says: VecDeque<Message>,
+        reads: usize,
+    }
+
+    impl Stream for Deaf {
+        type Item = Result<Message, axum::Error>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            match self.says.pop_front() {
+                Some(message) => Poll::Ready(Some(Ok(message))),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    impl Sink<Message> for Deaf {
+        type Error = axum::Error;
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+            if self.reads > 0 {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            }
+        }
+
+        fn start_send(mut self: Pin<&mut Self>, _: Message) -> Result<(), axum::Error> {
+            self.reads -= 1;
+            Ok(())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_delayed_does_not_wait_for_a_peer_that_does_not_read() {
+        let hub = Arc::new(Hub::new(Limits::default()));
+        let topic: TopicName = "demo".parse::<Topic>().unwrap().into();
+        let options = ConsumerOptions {
+            kind: SubscriptionType::Shared,
+            durable: true,
+            receiver_queue_size: None,
+            redelivery_delay: Duration::from_secs(5),
+        };
+        let attach = || hub.consumer(topic.clone(), "s".parse().unwrap(), &options);
+        let consumer = attach().unwrap();
+        let mut producer = hub.producer(topic.clone()).unwrap();
+        let (message, _) = producer.publish("}");
+        let mut socket = Deaf {
+            says: VecDeque::new(),
+            reads: 1,
+        };
+        let never = Duration::from_secs(3600);
+        let mut driver = Driver::new(&mut socket, Consuming::new(consumer), never, 1024);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(driver.poll(&mut cx).is_pending());
+        let refusal = json!({"type": "negativeAcknowledge", "messageId": message.id()});
+        driver
+            .socket
+            .says
+            .push_back(Message::text(refusal.to_string()));
+        // Something that the socket does not take is on its way meanwhile.
+        producer.publish("}").1.unwrap();
+        let started = Instant::now();
+        assert!(driver.poll(&mut cx).is_pending());
+        assert_eq!(driver.outgoing.messages.len(), 1);
+
+        let mut other = attach().unwrap();
+        let again = poll_fn(|cx| {
+            let mut taken = None;
+            other.take(1, cx.waker(), |text| taken = Some(text));
+            taken.map_or(Poll::Pending, Poll::Ready)
+        });
+        let again = tokio::select! {
+            end = poll_fn(|cx| driver.poll(cx)) => panic!("{end:?}"),
+            again = again => again,
+        };
+        assert_eq!(again, message.delivery(1));
+        assert_eq!(started.elapsed(), options.redelivery_delay);
     }
 
     /// A peer that takes everything and says nothing.

@@ -72,6 +72,10 @@ pub(crate) enum RouteError {
     SubscriptionMode { value: String },
     #[error("receiverQueueSize is {value:?}; use a whole number from 1 on")]
     ReceiverQueueSize { value: String },
+    #[error(
+        "negativeAckRedeliveryDelay is {value:?}; use a whole number of milliseconds, 0 for none"
+    )]
+    RedeliveryDelay { value: String },
 }
 
 impl RouteError {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use dasf_protocol::Subscription;
@@ -121,6 +121,8 @@ impl Hub {
             subscription,
             topic,
             id,
+            redelivery_delay: options.redelivery_delay,
+            due: None,
             wakers,
         })
     }
@@ -196,6 +198,9 @@ pub(crate) struct Consumer {
     subscription: Subscription,
     topic: Arc<Mutex<Topic>>,
     id: ConsumerId,
+    redelivery_delay: Duration,
+    /// When something that it gave back is due again, at the earliest.
+    due: Option<Instant>,
     wakers: Wakers,
 }
 
@@ -222,9 +227,27 @@ impl Consumer {
 
     /// Gives a message back to the subscription. Answers whether its id was known.
     pub(crate) fn refuse(&mut self, id: &str) -> bool {
-        self.hub.ids.sequence(id).is_some_and(|sequence| {
-            lock(&self.topic).refuse(&self.subscription, self.id, sequence, &mut self.wakers)
-        })
+        let Some(sequence) = self.hub.ids.sequence(id) else {
+            return false;
+        };
+        let now = now();
+        let (name, wakers) = (&self.subscription, &mut self.wakers);
+        let known = lock(&self.topic).refuse(name, self.id, sequence, now, wakers);
+        if known && !self.redelivery_delay.is_zero() {
+            self.due.get_or_insert(now + self.redelivery_delay);
+        }
+        known
+    }
+
+    /// When [`release_due`](Self::release_due) has something to do.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// See [`Topic::release_due`].
+    pub(crate) fn release_due(&mut self) {
+        let (name, wakers) = (&self.subscription, &mut self.wakers);
+        self.due = lock(&self.topic).release_due(name, self.id, now(), wakers);
     }
 
     /// See [`Topic::unsubscribe`].
@@ -255,7 +278,6 @@ impl Drop for Consumer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     use crate::route::SubscriptionType;
     use dasf_protocol::Topic;
@@ -264,6 +286,7 @@ mod tests {
         kind: SubscriptionType::Shared,
         durable: true,
         receiver_queue_size: None,
+        redelivery_delay: Duration::ZERO,
     };
 
     fn name(text: &str) -> TopicName {

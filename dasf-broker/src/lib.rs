@@ -37,9 +37,17 @@
 //! `non-persistent` name the same topic. Empty segments do not count, so that a base URL may end in
 //! a slash. `GET /health` answers `ok`.
 //!
-//! A consumer may add `?subscriptionType=Exclusive` or `Shared`, `?subscriptionMode=NonDurable`,
-//! and `?receiverQueueSize=N`. Other parameters of Pulsar are ignored. With [`Builder::token`],
-//! every handshake needs the header `authorization: Token …` or `Bearer …`, or `?token=…`.
+//! A consumer may add these parameters of Pulsar to its address; others are ignored:
+//!
+//! | parameter | default | |
+//! |---|---|---|
+//! | `subscriptionType` | by the style | `Exclusive` or `Shared` |
+//! | `subscriptionMode` | `Durable` | or `NonDurable` |
+//! | `receiverQueueSize` | [`receiver_queue_size`](Builder::receiver_queue_size) | how many unacknowledged messages it has at most |
+//! | `negativeAckRedeliveryDelay` | 0 | for how many milliseconds a message waits that it gives back, an hour at most |
+//!
+//! With [`Builder::token`], every handshake needs the header `authorization: Token …` or
+//! `Bearer …`, or `?token=…`.
 //!
 //! A handshake is answered with 400 for a bad name or value, 401 for a missing or wrong token, 404
 //! for another path, 409 for a subscription that is taken, 503 where a limit is reached; the body
@@ -51,8 +59,9 @@
 //!
 //! # Messages
 //!
-//! A producer sends JSON objects. The broker reads their `context`, adds `messageId` (a UUID) and
-//! `publishTime`, and hands everything else on byte for byte. Each frame gets a receipt,
+//! A producer sends JSON objects. The broker reads their `context`, adds `messageId` (a UUID),
+//! `publishTime` and, where it delivers again, `redeliveryCount` (a frame must not have these
+//! itself), and hands everything else on byte for byte. Each frame gets a receipt,
 //! `{"messageId", "context", "result": "ok"}`; a frame that is not taken gets one whose `result` is
 //! the reason (in Pulsar's style `send-error:3` or `send-error:8` with the reason in `errorMsg`),
 //! and the connection goes on. A binary frame closes it with code 1003, one above
@@ -78,6 +87,11 @@
 //! the same `messageId`, and with `"redeliveryCount": N`, which tells how often it was delivered in
 //! vain (there is none in a first delivery). `{"type": "unsubscribe"}` gives the subscription up
 //! with what it holds.
+//!
+//! A message that is given back goes to another consumer if one has room, else to the same one. With
+//! `negativeAckRedeliveryDelay` it waits that long before, unless the socket closes earlier.
+//! Meanwhile it still belongs to the subscription and its limits, but no longer to what the consumer
+//! has unacknowledged: younger messages may overtake it.
 //!
 //! A subscription outlives its consumers by [`Builder::subscription_retention`], unless it is
 //! `NonDurable`, and a consumer of the same name finds in it what came meanwhile. A topic without

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use dasf_protocol::{Subscription, Topic};
 
@@ -67,7 +68,13 @@ pub(crate) struct ConsumerOptions {
     /// Whether the subscription outlives its last consumer.
     pub(crate) durable: bool,
     pub(crate) receiver_queue_size: Option<usize>,
+    /// How long a message waits that the consumer gives back.
+    pub(crate) redelivery_delay: Duration,
 }
+
+/// The longest time for which a consumer may have a message wait that it gives back: it stays in
+/// the backlog meanwhile.
+pub(crate) const MAX_REDELIVERY_DELAY: Duration = Duration::from_secs(3600);
 
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,7 +192,7 @@ impl<'a> Query<'a> {
     }
 
     /// What a consumer asks for. Parameters that are not offered are ignored, as they ask for
-    /// nothing that could be missed: delays, names and the like.
+    /// nothing that could be missed: names and the like.
     pub(crate) fn consumer_options(&self, style: Style) -> Result<ConsumerOptions, RouteError> {
         let kind = match self.get("subscriptionType")?.as_deref() {
             Some("Exclusive") => SubscriptionType::Exclusive,
@@ -222,10 +229,22 @@ impl<'a> Query<'a> {
                 }
             },
         };
+        let redelivery_delay = match self.get("negativeAckRedeliveryDelay")? {
+            None => Duration::ZERO,
+            Some(value) => match value.parse() {
+                Ok(delay) => Duration::from_millis(delay).min(MAX_REDELIVERY_DELAY),
+                Err(_) => {
+                    return Err(RouteError::RedeliveryDelay {
+                        value: value.into_owned(),
+                    });
+                }
+            },
+        };
         Ok(ConsumerOptions {
             kind,
             durable,
             receiver_queue_size,
+            redelivery_delay,
         })
     }
 }
@@ -362,7 +381,8 @@ mod tests {
             Ok(ConsumerOptions {
                 kind: SubscriptionType::Shared,
                 durable: true,
-                receiver_queue_size: None
+                receiver_queue_size: None,
+                redelivery_delay: Duration::ZERO
             })
         );
         assert_eq!(
@@ -372,20 +392,31 @@ mod tests {
         assert_eq!(
             options(
                 Some(
-                    "token=a&subscriptionType=Shared&receiverQueueSize=4&subscriptionMode=NonDurable"
+                    "token=a&subscriptionType=Shared&receiverQueueSize=4&subscriptionMode=NonDurable\
+                     &negativeAckRedeliveryDelay=2500"
                 ),
                 Style::Pulsar
             ),
             Ok(ConsumerOptions {
                 kind: SubscriptionType::Shared,
                 durable: false,
-                receiver_queue_size: Some(4)
+                receiver_queue_size: Some(4),
+                redelivery_delay: Duration::from_millis(2500)
             })
+        );
+        let longest = format!("negativeAckRedeliveryDelay={}", u64::MAX);
+        assert_eq!(
+            options(Some(&longest), Style::Pulsar).map(|options| options.redelivery_delay),
+            Ok(MAX_REDELIVERY_DELAY)
         );
         for bad in [
             "subscriptionType=Failover",
             "subscriptionMode=x",
             "receiverQueueSize=-1",
+            "negativeAckRedeliveryDelay=",
+            "negativeAckRedeliveryDelay=-1",
+            "negativeAckRedeliveryDelay=1.5",
+            "negativeAckRedeliveryDelay=1m",
         ] {
             assert!(options(Some(bad), Style::Dasf).is_err(), "{bad}");
         }

@@ -149,7 +149,7 @@ impl Server {
             } => {
                 let options = query.consumer_options(style)?;
                 let consumer = self.hub.consumer(topic, subscription, &options)?;
-                Ok(self.upgrade(upgrade, Consuming { consumer }, place, visitor))
+                Ok(self.upgrade(upgrade, Consuming::new(consumer), place, visitor))
             }
         }
     }

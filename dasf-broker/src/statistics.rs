@@ -15,7 +15,7 @@ pub struct Statistics {
     pub delivered: u64,
     /// Messages that a consumer acknowledged.
     pub acknowledged: u64,
-    /// Those of `delivered` that had been handed to a consumer before.
+    /// Those of `delivered` that had been handed to a consumer in vain before.
     pub redelivered: u64,
     /// Frames of producers that were refused, with a reason in the receipt.
     pub refused: u64,

@@ -2,7 +2,7 @@
 //! and time comes in as an argument.
 
 use std::collections::btree_map::Entry as Slot;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -67,7 +67,7 @@ struct State {
     /// Waiting for a consumer with a permit; empty while there is one.
     ready: Backlog,
     consumers: Vec<Consumer>,
-    /// All that is held, ready or in flight.
+    /// All that is held: ready, in flight or delayed.
     messages: usize,
     bytes: usize,
     /// Since when there is no consumer.
@@ -85,6 +85,10 @@ struct Consumer {
     in_flight: BTreeMap<u64, Entry>,
     /// Those of `in_flight` that its socket did not take yet. The oldest is taken first.
     outbox: BTreeSet<u64>,
+    /// How long a message waits that it gives back.
+    redelivery_delay: Duration,
+    /// What it gave back and when that is due, in this order, as the delay is always the same.
+    delayed: VecDeque<(Instant, Entry)>,
     /// Its task, when that waits for the outbox to fill.
     waker: Option<Waker>,
     /// The turn of its last assignment.
@@ -183,12 +187,16 @@ impl State {
     }
 
     /// The consumer that gets the next message: of those with a permit the one with the least to
-    /// do, and of equals the one that waited longest.
-    fn next_consumer(&mut self) -> Option<&mut Consumer> {
+    /// do, and of equals the one that waited longest. The one that gave the message back comes last
+    /// of all.
+    fn next_consumer(&mut self, giver: Option<ConsumerId>) -> Option<&mut Consumer> {
         self.consumers
             .iter_mut()
             .filter(|consumer| consumer.in_flight.len() < consumer.permits)
-            .min_by_key(|consumer| (consumer.in_flight.len(), consumer.turn))
+            .min_by_key(|consumer| {
+                let gave = giver == Some(consumer.id);
+                (gave, consumer.in_flight.len(), consumer.turn)
+            })
     }
 
     /// Takes in a message that is new to the subscription.
@@ -198,18 +206,19 @@ impl State {
         let entry = Entry::new(message);
         self.turn += 1;
         let turn = self.turn;
-        match self.next_consumer() {
+        match self.next_consumer(None) {
             Some(consumer) => consumer.assign(entry, turn, wakers),
             None => self.ready.insert(entry),
         }
     }
 
-    /// Gives ready messages to consumers while these have permits.
-    fn dispatch(&mut self, wakers: &mut Wakers) {
+    /// Gives ready messages to consumers while these have permits. Where `giver` gave some of them
+    /// back, they are for others first.
+    fn dispatch(&mut self, giver: Option<ConsumerId>, wakers: &mut Wakers) {
         while let Some(entry) = self.ready.pop_first() {
             self.turn += 1;
             let turn = self.turn;
-            let Some(consumer) = self.next_consumer() else {
+            let Some(consumer) = self.next_consumer(giver) else {
                 self.ready.insert(entry);
                 break;
             };
@@ -350,10 +359,12 @@ impl Topic {
             permits: self.limits.permits(options.receiver_queue_size),
             in_flight: BTreeMap::new(),
             outbox: BTreeSet::new(),
+            redelivery_delay: options.redelivery_delay,
+            delayed: VecDeque::new(),
             waker: None,
             turn: 0,
         });
-        state.dispatch(wakers);
+        state.dispatch(None, wakers);
         Ok(id)
     }
 
@@ -436,8 +447,14 @@ impl Topic {
             return;
         };
         let Consumer {
-            in_flight, outbox, ..
+            in_flight,
+            outbox,
+            delayed,
+            ..
         } = state.consumers.swap_remove(index);
+        for (_, entry) in delayed {
+            state.ready.insert(entry);
+        }
         for (sequence, mut entry) in in_flight {
             if !outbox.contains(&sequence) {
                 entry.came_back();
@@ -445,7 +462,7 @@ impl Topic {
             state.ready.insert(entry);
         }
         if state.is_attached() {
-            state.dispatch(wakers);
+            state.dispatch(None, wakers);
             return;
         }
         state.detached = Some(now);
@@ -479,12 +496,16 @@ impl Topic {
             self.subscriptions.insert(name.clone(), state);
             return false;
         }
-        for entry in state
-            .consumers
-            .drain(..)
-            .flat_map(|it| it.in_flight.into_values())
+        for Consumer {
+            in_flight, delayed, ..
+        } in state.consumers.drain(..)
         {
-            state.ready.insert(entry);
+            for entry in in_flight.into_values() {
+                state.ready.insert(entry);
+            }
+            for (_, entry) in delayed {
+                state.ready.insert(entry);
+            }
         }
         self.drop_all(name, state, "its subscription was given up");
         true
@@ -541,29 +562,37 @@ impl Topic {
         sequence: u64,
         wakers: &mut Wakers,
     ) -> bool {
-        let Some((state, entry)) = self.take_back(name, id, sequence) else {
+        let Some(state) = self.subscriptions.get_mut(name) else {
             return false;
         };
+        let Some(consumer) = state.consumer(id) else {
+            return false;
+        };
+        let Some(entry) = consumer.in_flight.remove(&sequence) else {
+            return false;
+        };
+        // It is there when an earlier socket got the message and its peer answers here.
+        consumer.outbox.remove(&sequence);
         state.release(&entry);
-        state.dispatch(wakers);
+        state.dispatch(None, wakers);
         self.counters.acknowledged.add(1);
         true
     }
 
-    /// Gives a message that its consumer did not want to the subscription again. Answers whether it
-    /// was in flight there.
+    /// Gives a message that its consumer did not want to the subscription again, at once or after
+    /// the consumer's delay. Answers whether it was in flight there.
     pub(crate) fn refuse(
         &mut self,
         name: &Subscription,
         id: ConsumerId,
         sequence: u64,
+        now: Instant,
         wakers: &mut Wakers,
     ) -> bool {
-        let Some(consumer) = self
-            .subscriptions
-            .get_mut(name)
-            .and_then(|it| it.consumer(id))
-        else {
+        let Some(state) = self.subscriptions.get_mut(name) else {
+            return false;
+        };
+        let Some(consumer) = state.consumer(id) else {
             return false;
         };
         if consumer.outbox.contains(&sequence) {
@@ -571,27 +600,41 @@ impl Topic {
             // on its way again already.
             return true;
         }
-        let Some((state, mut entry)) = self.take_back(name, id, sequence) else {
+        let Some(mut entry) = consumer.in_flight.remove(&sequence) else {
             return false;
         };
         entry.came_back();
-        state.ready.insert(entry);
-        state.dispatch(wakers);
+        if consumer.redelivery_delay.is_zero() {
+            state.ready.insert(entry);
+            state.dispatch(Some(id), wakers);
+        } else {
+            let due = now + consumer.redelivery_delay;
+            consumer.delayed.push_back((due, entry));
+            // It has room for another one meanwhile.
+            state.dispatch(None, wakers);
+        }
         true
     }
 
-    fn take_back(
+    /// Gives what a consumer gave back to the subscription again, where the delay is over. Answers
+    /// when the next of it is due.
+    pub(crate) fn release_due(
         &mut self,
         name: &Subscription,
         id: ConsumerId,
-        sequence: u64,
-    ) -> Option<(&mut State, Entry)> {
+        now: Instant,
+        wakers: &mut Wakers,
+    ) -> Option<Instant> {
         let state = self.subscriptions.get_mut(name)?;
         let consumer = state.consumer(id)?;
-        let entry = consumer.in_flight.remove(&sequence)?;
-        // It is there when an earlier socket got the message and its peer answers here.
-        consumer.outbox.remove(&sequence);
-        Some((state, entry))
+        let count = consumer.delayed.partition_point(|(due, _)| *due <= now);
+        let due: Vec<_> = consumer.delayed.drain(..count).collect();
+        let next = consumer.delayed.front().map(|(due, _)| *due);
+        for (_, entry) in due {
+            state.ready.insert(entry);
+        }
+        state.dispatch(Some(id), wakers);
+        next
     }
 
     /// Gives up what nobody read for longer than the retention.
@@ -663,6 +706,16 @@ mod tests {
             kind,
             durable: true,
             receiver_queue_size: Some(permits),
+            redelivery_delay: Duration::ZERO,
+        }
+    }
+
+    const DELAY: Duration = Duration::from_secs(5);
+
+    fn delaying(permits: usize) -> ConsumerOptions {
+        ConsumerOptions {
+            redelivery_delay: DELAY,
+            ..shared(permits)
         }
     }
 
@@ -727,8 +780,20 @@ mod tests {
         }
 
         fn refuse(&mut self, subscription: &str, id: ConsumerId, sequence: u64) -> bool {
+            self.topic.refuse(
+                &name(subscription),
+                id,
+                sequence,
+                self.now,
+                &mut self.wakers,
+            )
+        }
+
+        /// Answers after which time the next message is due.
+        fn release_due(&mut self, subscription: &str, id: ConsumerId) -> Option<Duration> {
             self.topic
-                .refuse(&name(subscription), id, sequence, &mut self.wakers)
+                .release_due(&name(subscription), id, self.now, &mut self.wakers)
+                .map(|due| due - self.now)
         }
     }
 
@@ -842,6 +907,93 @@ mod tests {
     }
 
     #[test]
+    fn who_sends_back_gets_it_again_only_where_nobody_else_has_room() {
+        let mut bench = Bench::new(Limits::default());
+        let a = bench.attach("s", &shared(9));
+        let b = bench.attach("s", &shared(2));
+        let sent: Vec<_> = (0..4).map(|_| bench.publish().unwrap()).collect();
+        assert_eq!(bench.take("s", a), [sent[0], sent[2]]);
+        assert_eq!(bench.take("s", b), [sent[1], sent[3]]);
+        assert!(bench.acknowledge("s", a, sent[2]));
+        assert!(bench.acknowledge("s", b, sent[3]));
+        // The one who sends it back would have less to do.
+        assert!(bench.refuse("s", a, sent[0]));
+        assert!(bench.take("s", a).is_empty());
+        assert_eq!(bench.take("s", b), [sent[0]]);
+        assert!(bench.refuse("s", b, sent[0]));
+        assert_eq!(bench.take("s", a), [sent[0]]);
+        let more = bench.publish().unwrap();
+        assert_eq!(bench.take("s", a), [] as [u64; 0]);
+        assert_eq!(bench.take("s", b), [more]);
+        assert!(bench.refuse("s", a, sent[0]));
+        assert_eq!(bench.take_counted("s", a), [(sent[0], 3)]);
+    }
+
+    #[test]
+    fn what_is_delayed_leaves_room_and_comes_before_the_younger() {
+        let mut bench = Bench::new(Limits::default());
+        let id = bench.attach("s", &delaying(2));
+        let sent: Vec<_> = (0..6).map(|_| bench.publish().unwrap()).collect();
+        assert_eq!(bench.take("s", id), sent[..2]);
+        assert!(bench.refuse("s", id, sent[1]));
+        assert!(!bench.refuse("s", id, sent[1]), "no longer in flight");
+        assert!(!bench.acknowledge("s", id, sent[1]));
+        bench.now += DELAY / 2;
+        assert!(bench.refuse("s", id, sent[0]));
+        assert_eq!(bench.take("s", id), sent[2..4]);
+        assert_eq!(bench.topic.subscriptions[&name("s")].messages, 6);
+
+        assert_eq!(bench.release_due("s", id), Some(DELAY / 2));
+        bench.now += DELAY / 2;
+        assert_eq!(bench.release_due("s", id), Some(DELAY / 2));
+        assert!(bench.acknowledge("s", id, sent[2]));
+        bench.now += DELAY;
+        assert_eq!(bench.release_due("s", id), None);
+        assert!(bench.acknowledge("s", id, sent[3]));
+        assert_eq!(bench.take_counted("s", id), [(sent[0], 1), (sent[1], 1)]);
+        assert!(bench.acknowledge("s", id, sent[0]));
+        assert!(bench.acknowledge("s", id, sent[1]));
+        assert_eq!(bench.take("s", id), sent[4..]);
+    }
+
+    #[test]
+    fn what_is_delayed_is_for_others_first_and_does_not_outwait_its_consumer() {
+        let mut bench = Bench::new(Limits::default());
+        let a = bench.attach("s", &delaying(9));
+        let first = bench.publish().unwrap();
+        let second = bench.publish().unwrap();
+        assert_eq!(bench.take("s", a), [first, second]);
+        assert!(bench.refuse("s", a, first));
+        let b = bench.attach("s", &shared(9));
+        bench.now += DELAY;
+        assert_eq!(bench.release_due("s", a), None);
+        assert_eq!(bench.take_counted("s", b), [(first, 1)]);
+        assert!(bench.refuse("s", a, second));
+        assert!(bench.take("s", b).is_empty());
+        bench.detach("s", a);
+        assert_eq!(bench.take_counted("s", b), [(second, 1)]);
+    }
+
+    #[test]
+    fn what_is_delayed_counts_against_the_limit_and_goes_with_its_subscription() {
+        let mut bench = Bench::new(Limits {
+            max_backlog_messages: 1,
+            ..Limits::default()
+        });
+        let id = bench.attach("s", &delaying(9));
+        let sequence = bench.publish().unwrap();
+        assert_eq!(bench.take("s", id), [sequence]);
+        assert!(bench.refuse("s", id, sequence));
+        assert!(matches!(
+            bench.publish(),
+            Err(PublishError::SubscriptionFull { .. })
+        ));
+        assert!(bench.topic.unsubscribe(&name("s"), id));
+        assert_eq!(bench.topic.counters.read(0, 0).dropped, 1);
+        assert!(bench.topic.is_idle());
+    }
+
+    #[test]
     fn a_subscription_changes_its_type_only_without_consumers() {
         let mut bench = Bench::new(Limits::default());
         let exclusive = options(SubscriptionType::Exclusive, 1);
@@ -924,7 +1076,9 @@ mod tests {
         Attach {
             name: usize,
             permits: usize,
+            delays: bool,
         },
+        Wait,
         Detach {
             consumer: prop::sample::Index,
         },
@@ -945,8 +1099,9 @@ mod tests {
         use prop::sample::Index;
         prop_oneof![
             4 => Just(Step::Publish),
-            2 => (0..NAMES.len(), 1..4_usize)
-                .prop_map(|(name, permits)| Step::Attach { name, permits }),
+            2 => (0..NAMES.len(), 1..4_usize, any::<bool>())
+                .prop_map(|(name, permits, delays)| Step::Attach { name, permits, delays }),
+            1 => Just(Step::Wait),
             1 => any::<Index>().prop_map(|consumer| Step::Detach { consumer }),
             4 => any::<Index>().prop_map(|consumer| Step::Take { consumer }),
             3 => any::<(Index, Index)>()
@@ -984,7 +1139,13 @@ mod tests {
                         }
                         owed.values_mut().for_each(|owed| { owed.insert(sequence, 0); });
                     }
-                    Step::Attach { name, permits } => {
+                    Step::Wait => {
+                        bench.now += DELAY / 2;
+                        for peer in &peers {
+                            bench.release_due(peer.name, peer.id);
+                        }
+                    }
+                    Step::Attach { name, permits, delays } => {
                         let name = NAMES[name];
                         if !owed.contains_key(name) && peers.is_empty() {
                             for (sequence, count) in std::mem::take(&mut owed).into_values().flatten() {
@@ -994,7 +1155,11 @@ mod tests {
                             owed.insert(name, std::mem::take(&mut unclaimed));
                         }
                         owed.entry(name).or_default();
-                        let id = bench.attach(name, &shared(permits));
+                        let id = if delays {
+                            bench.attach(name, &delaying(permits))
+                        } else {
+                            bench.attach(name, &shared(permits))
+                        };
                         peers.push(Peer { name, id, permits, got: Vec::new() });
                     }
                     Step::Detach { consumer } if !peers.is_empty() => {

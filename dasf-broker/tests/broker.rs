@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dasf_broker::{Broker, Builder, StartError, Statistics};
 use futures_util::{SinkExt, StreamExt};
@@ -110,6 +110,19 @@ impl Peer {
 
     async fn acknowledge(&mut self, id: &str) {
         self.send(json!({"messageId": id})).await;
+    }
+
+    /// Receives a delivery, checks its payload and how often it came in vain; returns its id.
+    async fn expect_again(&mut self, payload: &str, count: u32) -> String {
+        let delivery = self.receive().await;
+        assert_eq!(delivery["payload"], payload);
+        assert_eq!(delivery["redeliveryCount"], count);
+        delivery["messageId"].as_str().unwrap().to_owned()
+    }
+
+    async fn give_back(&mut self, id: &str) {
+        self.send(json!({"type": "negativeAcknowledge", "messageId": id}))
+            .await;
     }
 
     async fn read(&mut self, payload: &str) -> String {
@@ -248,6 +261,12 @@ async fn a_bad_address_is_told() {
     assert_eq!(status, 400);
     assert!(
         text.contains("Failover") && text.contains("Exclusive or Shared"),
+        "{text}"
+    );
+    let (status, text) = refusal(&broker, "/ws/demo/s?negativeAckRedeliveryDelay=1s").await;
+    assert_eq!(status, 400);
+    assert!(
+        text.contains("\"1s\"") && text.contains("milliseconds"),
         "{text}"
     );
     let (status, text) = refusal(&broker, "/ws/v2/producer/volatile/public/default/demo").await;
@@ -429,17 +448,72 @@ async fn a_message_can_be_sent_back() {
     let mut producer = connect(&broker, "/ws/demo").await;
     let id = producer.publish("a").await;
     assert_eq!(consumer.expect("a").await, id);
-    consumer
-        .send(json!({"type": "negativeAcknowledge", "messageId": id}))
-        .await;
-    let delivery = consumer.receive().await;
-    assert_eq!(
-        (&delivery["payload"], &delivery["redeliveryCount"]),
-        (&json!("a"), &json!(1))
-    );
+    consumer.give_back(&id).await;
+    assert_eq!(consumer.expect_again("a", 1).await, id);
     consumer.acknowledge(&id).await;
     let statistics = until(&broker, |it| it.acknowledged == 1).await;
     assert_eq!((statistics.delivered, statistics.redelivered), (2, 1));
+}
+
+#[tokio::test]
+async fn a_message_that_is_sent_back_goes_to_another_first() {
+    let broker = start().await;
+    let mut a = connect(&broker, "/ws/demo/s?receiverQueueSize=2").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let ids = [producer.publish("a").await, producer.publish("b").await];
+    assert_eq!([a.expect("a").await, a.expect("b").await], ids);
+    let mut b = connect(&broker, "/ws/demo/s?receiverQueueSize=1").await;
+    a.give_back(&ids[0]).await;
+    assert_eq!(b.expect_again("a", 1).await, ids[0]);
+    // The other has no room for this one.
+    a.give_back(&ids[1]).await;
+    assert_eq!(a.expect_again("b", 1).await, ids[1]);
+    b.give_back(&ids[0]).await;
+    assert_eq!(a.expect_again("a", 2).await, ids[0]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_sent_back_can_wait() {
+    let broker = start().await;
+    let delay = Duration::from_millis(50);
+    let path = "/ws/demo/s?receiverQueueSize=1&negativeAckRedeliveryDelay=50";
+    let mut a = connect(&broker, path).await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let id = producer.publish("a").await;
+    a.expect("a").await;
+    let mut b = connect(&broker, path).await;
+    let started = Instant::now();
+    a.give_back(&id).await;
+    assert_eq!(b.expect_again("a", 1).await, id);
+    assert!(started.elapsed() >= delay);
+    b.leave().await;
+    a.expect_again("a", 2).await;
+    let started = Instant::now();
+    a.give_back(&id).await;
+    a.expect_again("a", 3).await;
+    assert!(
+        started.elapsed() >= delay,
+        "the same where there is no other"
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_waits_leaves_room_and_does_not_outwait_the_socket() {
+    let broker = start().await;
+    let path = "/ws/demo/s?receiverQueueSize=1&negativeAckRedeliveryDelay=999999999";
+    let mut a = connect(&broker, path).await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let id = producer.publish("a").await;
+    producer.publish("b").await;
+    producer.publish("c").await;
+    a.expect("a").await;
+    a.give_back(&id).await;
+    a.read("b").await;
+    a.expect("c").await;
+    let mut b = connect(&broker, "/ws/demo/s").await;
+    drop(a);
+    assert_eq!(b.expect_again("a", 1).await, id);
+    b.expect_again("c", 1).await;
 }
 
 #[tokio::test]
