@@ -313,7 +313,7 @@ impl Role for Publishing {
     }
 
     fn settle(&mut self, _: &mut Context<'_>) {
-        self.producer.wake();
+        self.producer.settle();
     }
 
     fn fill(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {
@@ -397,7 +397,7 @@ impl Role for Consuming {
             }
             self.consumer.release_due();
         }
-        self.consumer.wake();
+        self.consumer.settle();
     }
 
     fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
@@ -553,6 +553,7 @@ mod tests {
             durable: true,
             receiver_queue_size: None,
             redelivery_delay: Duration::from_secs(5),
+            dead_letters: None,
         };
         let attach = || hub.consumer(topic.clone(), "s".parse().unwrap(), &options);
         let consumer = attach().unwrap();

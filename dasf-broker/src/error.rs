@@ -76,6 +76,23 @@ pub(crate) enum RouteError {
         "negativeAckRedeliveryDelay is {value:?}; use a whole number of milliseconds, 0 for none"
     )]
     RedeliveryDelay { value: String },
+    #[error("maxRedeliverCount is {value:?}; use a whole number from 1 on, or leave it out")]
+    MaxRedeliverCount { value: String },
+    #[error(
+        "deadLetterTopic comes without maxRedeliverCount; add it, as in maxRedeliverCount=3, or \
+         leave both out"
+    )]
+    DeadLetterTopicAlone,
+    #[error(
+        "no dead letter topic: {0}; name one of the consumer's own tenant and namespace with \
+         deadLetterTopic=NAME"
+    )]
+    DeadLetterTopic(#[source] TopicError),
+    #[error(
+        "deadLetterTopic is {value:?}, the consumer's own topic: what it does not want would come \
+         to it again; name another one"
+    )]
+    DeadLetterCircle { value: String },
 }
 
 impl RouteError {
@@ -149,4 +166,13 @@ pub(crate) enum PublishError {
         limit.name, limit.value
     )]
     TopicFull { topic: TopicName, limit: FullLimit },
+}
+
+/// Why a dead letter topic does not take a message.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DeadLetterError {
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
 }

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use dasf_protocol::Subscription;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
-use crate::error::{AttachError, PublishError};
+use crate::error::{AttachError, DeadLetterError, PublishError};
 use crate::limits::Limits;
 use crate::message::{Message, MessageIds};
 use crate::route::{ConsumerOptions, TopicName};
 use crate::statistics::Counters;
-use crate::topic::{ConsumerId, Topic, Wakers};
+use crate::topic::{ConsumerId, DeadLetter, Effects, Topic};
 
 /// The topics of a broker.
 ///
@@ -38,12 +38,6 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-fn wake(wakers: &mut Wakers) {
-    for waker in wakers.drain(..) {
-        waker.wake();
-    }
-}
-
 impl Hub {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
@@ -59,11 +53,11 @@ impl Hub {
     }
 
     /// Takes part in a topic, which is made where there is none of the name.
-    fn enter<T>(
+    fn enter<T, E: From<AttachError>>(
         &self,
         name: &TopicName,
-        enter: impl FnOnce(&mut Topic) -> Result<T, AttachError>,
-    ) -> Result<(Arc<Mutex<Topic>>, T), AttachError> {
+        enter: impl FnOnce(&mut Topic) -> Result<T, E>,
+    ) -> Result<(Arc<Mutex<Topic>>, T), E> {
         let mut topics = lock(&self.topics);
         let max = self.limits.max_topics;
         let count = topics.len();
@@ -73,7 +67,7 @@ impl Hub {
                 let entered = enter(&mut lock(found.get()))?;
                 Ok((found.get().clone(), entered))
             }
-            Entry::Vacant(_) if count >= max => Err(AttachError::TooManyTopics { max }),
+            Entry::Vacant(_) if count >= max => Err(AttachError::TooManyTopics { max }.into()),
             Entry::Vacant(vacant) => {
                 let mut topic =
                     Topic::new(name.clone(), self.limits.clone(), self.counters.clone());
@@ -95,13 +89,13 @@ impl Hub {
     pub(crate) fn producer(self: &Arc<Self>, name: TopicName) -> Result<Producer, AttachError> {
         let (topic, ()) = self.enter(&name, |topic| {
             topic.attach_producer();
-            Ok(())
+            Ok::<_, AttachError>(())
         })?;
         Ok(Producer {
             hub: self.clone(),
             name,
             topic,
-            wakers: Wakers::new(),
+            effects: Effects::default(),
         })
     }
 
@@ -111,10 +105,10 @@ impl Hub {
         subscription: Subscription,
         options: &ConsumerOptions,
     ) -> Result<Consumer, AttachError> {
-        let mut wakers = Wakers::new();
-        let attach = |topic: &mut Topic| topic.attach(&subscription, options, &mut wakers);
+        let mut effects = Effects::default();
+        let attach = |topic: &mut Topic| topic.attach(&subscription, options, &mut effects);
         let (topic, id) = self.enter(&name, attach)?;
-        wake(&mut wakers);
+        self.carry_out(&name, &mut effects);
         Ok(Consumer {
             hub: self.clone(),
             name,
@@ -123,8 +117,53 @@ impl Hub {
             id,
             redelivery_delay: options.redelivery_delay,
             due: None,
-            wakers,
+            effects,
         })
+    }
+
+    /// Sees to what follows from a change of the topic `name`. The caller holds no lock.
+    fn carry_out(&self, name: &TopicName, effects: &mut Effects) {
+        for DeadLetter { message, topic } in std::mem::take(&mut effects.dead_letters) {
+            self.dead_letter(name, &message, &topic, effects);
+        }
+        for waker in effects.wakers.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// Publishes a message of the topic `name` again, in the topic of its dead letters. As a message
+    /// of its own: it may come there from several subscriptions, and it is kept there for its own
+    /// time.
+    fn dead_letter(
+        &self,
+        name: &TopicName,
+        message: &Message,
+        to: &TopicName,
+        effects: &mut Effects,
+    ) {
+        let copy = Message::new(&self.ids, now(), message.members());
+        let copy_id = copy.id().to_owned();
+        let published = self.enter(to, |topic| -> Result<(), DeadLetterError> {
+            topic.insert(copy, effects)?;
+            // Before anybody can get it.
+            self.counters.dead_lettered.add(1);
+            Ok(())
+        });
+        match published {
+            Ok(_) => {
+                warn!(
+                    topic = %name, message = message.id(), to = %to, as_message = copy_id,
+                    "moved to the dead letters: delivered again as often as its consumer allows"
+                );
+            }
+            Err(error) => {
+                self.counters.dropped.add(1);
+                warn!(
+                    topic = %name, message = message.id(), to = %to,
+                    "dropped, as the topic of the dead letters does not take it: {error}"
+                );
+            }
+        }
     }
 
     /// Gives up what nobody read in time, in all topics.
@@ -152,21 +191,21 @@ pub(crate) struct Producer {
     hub: Arc<Hub>,
     name: TopicName,
     topic: Arc<Mutex<Topic>>,
-    wakers: Wakers,
+    effects: Effects,
 }
 
 impl Producer {
     /// Publishes the members of a frame, as the message that is returned. The consumers learn of it
-    /// by [`wake`](Self::wake).
+    /// by [`settle`](Self::settle).
     pub(crate) fn publish(&mut self, members: &str) -> (Message, Result<(), PublishError>) {
         let message = Message::new(&self.hub.ids, now(), members);
-        let published = lock(&self.topic).publish(message.clone(), &mut self.wakers);
+        let published = lock(&self.topic).publish(message.clone(), &mut self.effects);
         (message, published)
     }
 
     /// Tells the consumers that there is something for them.
-    pub(crate) fn wake(&mut self) {
-        wake(&mut self.wakers);
+    pub(crate) fn settle(&mut self) {
+        self.hub.carry_out(&self.name, &mut self.effects);
     }
 
     /// Counts and logs a frame that was not taken.
@@ -178,7 +217,7 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.wake();
+        self.settle();
         let idle = {
             let mut topic = lock(&self.topic);
             topic.detach_producer();
@@ -201,7 +240,7 @@ pub(crate) struct Consumer {
     redelivery_delay: Duration,
     /// When something that it gave back is due again, at the earliest.
     due: Option<Instant>,
-    wakers: Wakers,
+    effects: Effects,
 }
 
 impl Consumer {
@@ -221,7 +260,7 @@ impl Consumer {
     /// Acknowledges a message. Answers whether its id was known.
     pub(crate) fn acknowledge(&mut self, id: &str) -> bool {
         self.hub.ids.sequence(id).is_some_and(|sequence| {
-            lock(&self.topic).acknowledge(&self.subscription, self.id, sequence, &mut self.wakers)
+            lock(&self.topic).acknowledge(&self.subscription, self.id, sequence, &mut self.effects)
         })
     }
 
@@ -231,8 +270,8 @@ impl Consumer {
             return false;
         };
         let now = now();
-        let (name, wakers) = (&self.subscription, &mut self.wakers);
-        let known = lock(&self.topic).refuse(name, self.id, sequence, now, wakers);
+        let (name, effects) = (&self.subscription, &mut self.effects);
+        let known = lock(&self.topic).refuse(name, self.id, sequence, now, effects);
         if known && !self.redelivery_delay.is_zero() {
             self.due.get_or_insert(now + self.redelivery_delay);
         }
@@ -246,8 +285,8 @@ impl Consumer {
 
     /// See [`Topic::release_due`].
     pub(crate) fn release_due(&mut self) {
-        let (name, wakers) = (&self.subscription, &mut self.wakers);
-        self.due = lock(&self.topic).release_due(name, self.id, now(), wakers);
+        let (name, effects) = (&self.subscription, &mut self.effects);
+        self.due = lock(&self.topic).release_due(name, self.id, now(), effects);
     }
 
     /// See [`Topic::unsubscribe`].
@@ -255,9 +294,10 @@ impl Consumer {
         lock(&self.topic).unsubscribe(&self.subscription, self.id)
     }
 
-    /// Tells the other consumers of the subscription that there is something for them.
-    pub(crate) fn wake(&mut self) {
-        wake(&mut self.wakers);
+    /// Tells the other consumers of the subscription that there is something for them, and moves the
+    /// dead letters to their topic.
+    pub(crate) fn settle(&mut self) {
+        self.hub.carry_out(&self.name, &mut self.effects);
     }
 }
 
@@ -265,10 +305,10 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         let idle = {
             let mut topic = lock(&self.topic);
-            topic.detach(&self.subscription, self.id, now(), &mut self.wakers);
+            topic.detach(&self.subscription, self.id, now(), &mut self.effects);
             topic.is_idle()
         };
-        self.wake();
+        self.settle();
         if idle {
             self.hub.leave(&self.name);
         }
@@ -287,6 +327,7 @@ mod tests {
         durable: true,
         receiver_queue_size: None,
         redelivery_delay: Duration::ZERO,
+        dead_letters: None,
     };
 
     fn name(text: &str) -> TopicName {

@@ -45,6 +45,8 @@
 //! | `subscriptionMode` | `Durable` | or `NonDurable` |
 //! | `receiverQueueSize` | [`receiver_queue_size`](Builder::receiver_queue_size) | how many unacknowledged messages it has at most |
 //! | `negativeAckRedeliveryDelay` | 0 | for how many milliseconds a message waits that it gives back, an hour at most |
+//! | `maxRedeliverCount` | no bound | how often a message is delivered to it again, from 1 on |
+//! | `deadLetterTopic` | `{topic}-{subscription}-DLQ` | where messages go that reach this bound; in a subscription, `.` and `:` become `-` |
 //!
 //! With [`Builder::token`], every handshake needs the header `authorization: Token …` or
 //! `Bearer …`, or `?token=…`.
@@ -93,6 +95,14 @@
 //! Meanwhile it still belongs to the subscription and its limits, but no longer to what the consumer
 //! has unacknowledged: younger messages may overtake it.
 //!
+//! With `maxRedeliverCount=N`, a message that comes back from this consumer after N redeliveries is
+//! not delivered again. Its subscription holds it no more, and it is published in the dead letter
+//! topic of the same tenant and namespace: as a message of its own, with a new `messageId` and
+//! without `redeliveryCount`, and everything else as the producer sent it. It waits there for a
+//! consumer as other messages do; where a limit keeps it out, it is dropped. The number counts what
+//! the socket of any consumer took, worked on or not, so a consumer that may die should keep
+//! `receiverQueueSize` near to what it works on at a time.
+//!
 //! A subscription outlives its consumers by [`Builder::subscription_retention`], unless it is
 //! `NonDurable`, and a consumer of the same name finds in it what came meanwhile. A topic without
 //! subscriptions keeps its messages for the same time. (An empty subscription that is the only one
@@ -116,8 +126,8 @@
 //! consumes a topic, its subscriptions without a consumer do not stop the publishing; a full one
 //! drops its oldest message.
 //!
-//! Whatever is refused, dropped or expired is logged with its topic and message id, and counted in
-//! [`Broker::statistics`].
+//! Whatever is refused, dropped, expired or moved to a dead letter topic is logged with its topic and
+//! message id, and counted in [`Broker::statistics`].
 //!
 //! # Connections
 //!

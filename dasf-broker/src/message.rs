@@ -212,6 +212,12 @@ impl Message {
         .into()
     }
 
+    /// What [`new`](Self::new) made the message of.
+    pub(crate) fn members(&self) -> &str {
+        let tail = &self.text[HEAD_END..];
+        tail.strip_prefix(',').unwrap_or(tail)
+    }
+
     /// The bytes that it takes.
     pub(crate) fn size(&self) -> usize {
         self.text.len()
@@ -413,6 +419,7 @@ mod tests {
         fn no_frame_panics_and_what_is_taken_stays_json(text in "[{}\\[\\]\",:a1 \\\\]{0,24}|\\PC*") {
             if let Ok(members) = Frame::parse(&text).members {
                 let message = Message::new(&MessageIds::new(), Instant::now(), members);
+                prop_assert_eq!(message.members(), members);
                 prop_assert!(serde_json::from_str::<IgnoredAny>(&message.text).is_ok());
                 prop_assert_eq!(message.text.len(), message.size());
             }

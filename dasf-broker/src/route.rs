@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use dasf_protocol::{Subscription, Topic};
@@ -37,6 +38,16 @@ impl From<Topic> for TopicName {
     }
 }
 
+impl TopicName {
+    /// A topic of the same tenant and namespace.
+    fn sibling(&self, topic: Topic) -> Self {
+        Self {
+            topic,
+            ..self.clone()
+        }
+    }
+}
+
 impl fmt::Display for TopicName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -62,7 +73,7 @@ pub(crate) enum SubscriptionType {
 }
 
 /// What the query of a consumer asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConsumerOptions {
     pub(crate) kind: SubscriptionType,
     /// Whether the subscription outlives its last consumer.
@@ -70,6 +81,15 @@ pub(crate) struct ConsumerOptions {
     pub(crate) receiver_queue_size: Option<usize>,
     /// How long a message waits that the consumer gives back.
     pub(crate) redelivery_delay: Duration,
+    pub(crate) dead_letters: Option<DeadLetterPolicy>,
+}
+
+/// When a consumer has a message delivered no more, and where it goes then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeadLetterPolicy {
+    /// How often it may be delivered again.
+    pub(crate) max_redeliveries: u32,
+    pub(crate) topic: TopicName,
 }
 
 /// The longest time for which a consumer may have a message wait that it gives back: it stays in
@@ -193,7 +213,12 @@ impl<'a> Query<'a> {
 
     /// What a consumer asks for. Parameters that are not offered are ignored, as they ask for
     /// nothing that could be missed: names and the like.
-    pub(crate) fn consumer_options(&self, style: Style) -> Result<ConsumerOptions, RouteError> {
+    pub(crate) fn consumer_options(
+        &self,
+        style: Style,
+        topic: &TopicName,
+        subscription: &Subscription,
+    ) -> Result<ConsumerOptions, RouteError> {
         let kind = match self.get("subscriptionType")?.as_deref() {
             Some("Exclusive") => SubscriptionType::Exclusive,
             Some("Shared") => SubscriptionType::Shared,
@@ -245,7 +270,47 @@ impl<'a> Query<'a> {
             durable,
             receiver_queue_size,
             redelivery_delay,
+            dead_letters: self.dead_letters(topic, subscription)?,
         })
+    }
+
+    fn dead_letters(
+        &self,
+        topic: &TopicName,
+        subscription: &Subscription,
+    ) -> Result<Option<DeadLetterPolicy>, RouteError> {
+        let name = self.get("deadLetterTopic")?;
+        let Some(max) = self.get("maxRedeliverCount")? else {
+            return match name {
+                None => Ok(None),
+                Some(_) => Err(RouteError::DeadLetterTopicAlone),
+            };
+        };
+        let max_redeliveries = match max.parse::<NonZeroU32>() {
+            Ok(max) => max.get(),
+            Err(_) => {
+                return Err(RouteError::MaxRedeliverCount {
+                    value: max.into_owned(),
+                });
+            }
+        };
+        let name = match name {
+            Some(name) => name,
+            // The default of Pulsar, without the characters that only a subscription may have.
+            None => format!("{}-{subscription}-DLQ", topic.topic)
+                .replace(['.', ':'], "-")
+                .into(),
+        };
+        let dead_letter_topic = topic.sibling(name.parse().map_err(RouteError::DeadLetterTopic)?);
+        if dead_letter_topic == *topic {
+            return Err(RouteError::DeadLetterCircle {
+                value: name.into_owned(),
+            });
+        }
+        Ok(Some(DeadLetterPolicy {
+            max_redeliveries,
+            topic: dead_letter_topic,
+        }))
     }
 }
 
@@ -373,16 +438,81 @@ mod tests {
         );
     }
 
+    fn consumer_options(
+        query: Option<&str>,
+        style: Style,
+        topic: &str,
+        subscription: &str,
+    ) -> Result<ConsumerOptions, RouteError> {
+        let topic = topic.parse::<Topic>().unwrap().into();
+        Query::new(query).consumer_options(style, &topic, &subscription.parse().unwrap())
+    }
+
+    #[test]
+    fn dead_letters_have_a_topic() {
+        let policy = |query: &str, subscription: &str| {
+            consumer_options(Some(query), Style::Dasf, "demo", subscription)
+                .map(|options| options.dead_letters)
+        };
+        let found = |max_redeliveries, topic: &str| {
+            let topic = topic.parse::<Topic>().unwrap().into();
+            Ok(Some(DeadLetterPolicy {
+                max_redeliveries,
+                topic,
+            }))
+        };
+        assert_eq!(policy("maxRedeliverCount=3", "s"), found(3, "demo-s-DLQ"));
+        assert_eq!(
+            policy("maxRedeliverCount=1", "a:b.c_d"),
+            found(1, "demo-a-b-c_d-DLQ")
+        );
+        assert_eq!(
+            policy("deadLetterTopic=lost&maxRedeliverCount=1", "s"),
+            found(1, "lost")
+        );
+        let told =
+            |query: &str, subscription: &str| policy(query, subscription).unwrap_err().to_string();
+        let long = told("maxRedeliverCount=1", &"s".repeat(250));
+        assert!(long.contains("259 characters") && long.contains("deadLetterTopic"));
+        assert!(told("deadLetterTopic=x", "s").contains("maxRedeliverCount"));
+        assert!(
+            told(
+                "maxRedeliverCount=1&deadLetterTopic=persistent://public/default/x",
+                "s"
+            )
+            .contains("':'")
+        );
+
+        // It is where its topic is.
+        let route = Route::parse("/ws/v2/consumer/persistent/lab/x.y/demo/s").unwrap();
+        let Route::Consumer {
+            style,
+            topic,
+            subscription,
+        } = route
+        else {
+            panic!("a good path")
+        };
+        let options = Query::new(Some("maxRedeliverCount=1"))
+            .consumer_options(style, &topic, &subscription)
+            .unwrap();
+        assert_eq!(
+            options.dead_letters.unwrap().topic.to_string(),
+            "lab/x.y/demo-s-DLQ"
+        );
+    }
+
     #[test]
     fn a_consumer_says_how_it_reads() {
-        let options = |query, style| Query::new(query).consumer_options(style);
+        let options = |query, style| consumer_options(query, style, "demo", "s");
         assert_eq!(
             options(None, Style::Dasf),
             Ok(ConsumerOptions {
                 kind: SubscriptionType::Shared,
                 durable: true,
                 receiver_queue_size: None,
-                redelivery_delay: Duration::ZERO
+                redelivery_delay: Duration::ZERO,
+                dead_letters: None
             })
         );
         assert_eq!(
@@ -401,7 +531,8 @@ mod tests {
                 kind: SubscriptionType::Shared,
                 durable: false,
                 receiver_queue_size: Some(4),
-                redelivery_delay: Duration::from_millis(2500)
+                redelivery_delay: Duration::from_millis(2500),
+                dead_letters: None
             })
         );
         let longest = format!("negativeAckRedeliveryDelay={}", u64::MAX);
@@ -417,6 +548,14 @@ mod tests {
             "negativeAckRedeliveryDelay=-1",
             "negativeAckRedeliveryDelay=1.5",
             "negativeAckRedeliveryDelay=1m",
+            "maxRedeliverCount=",
+            "maxRedeliverCount=0",
+            "maxRedeliverCount=-1",
+            "maxRedeliverCount=4294967296",
+            "deadLetterTopic=x",
+            "maxRedeliverCount=1&deadLetterTopic=",
+            "maxRedeliverCount=1&deadLetterTopic=a.b",
+            "maxRedeliverCount=1&deadLetterTopic=demo",
         ] {
             assert!(options(Some(bad), Style::Dasf).is_err(), "{bad}");
         }
@@ -434,7 +573,7 @@ mod tests {
         #[test]
         fn no_path_panics(path in ".*", query in ".*") {
             let _ = Route::parse(&path);
-            let _ = Query::new(Some(&query)).consumer_options(Style::Dasf);
+            let _ = consumer_options(Some(&query), Style::Dasf, "demo", "s");
         }
 
         #[test]

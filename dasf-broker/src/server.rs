@@ -147,7 +147,7 @@ impl Server {
                 topic,
                 subscription,
             } => {
-                let options = query.consumer_options(style)?;
+                let options = query.consumer_options(style, &topic, &subscription)?;
                 let consumer = self.hub.consumer(topic, subscription, &options)?;
                 Ok(self.upgrade(upgrade, Consuming::new(consumer), place, visitor))
             }

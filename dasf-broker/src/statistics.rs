@@ -19,8 +19,12 @@ pub struct Statistics {
     pub redelivered: u64,
     /// Frames of producers that were refused, with a reason in the receipt.
     pub refused: u64,
+    /// Messages moved to a dead letter topic, as they had been delivered again as often as their
+    /// consumer allows. They count neither as acknowledged nor as published once more.
+    pub dead_lettered: u64,
     /// Messages given up without an acknowledgement: the oldest of a full subscription without a
-    /// consumer, and what was left in a subscription that was not durable, or was unsubscribed.
+    /// consumer, what was left in a subscription that was not durable, or was unsubscribed, and
+    /// what a dead letter topic could not take.
     pub dropped: u64,
     /// Messages given up because nobody read them within the retention.
     pub expired: u64,
@@ -53,6 +57,7 @@ pub(crate) struct Counters {
     pub(crate) acknowledged: Counter,
     pub(crate) redelivered: Counter,
     pub(crate) refused: Counter,
+    pub(crate) dead_lettered: Counter,
     pub(crate) dropped: Counter,
     pub(crate) expired: Counter,
 }
@@ -65,6 +70,7 @@ impl Counters {
             acknowledged: self.acknowledged.get(),
             redelivered: self.redelivered.get(),
             refused: self.refused.get(),
+            dead_lettered: self.dead_lettered.get(),
             dropped: self.dropped.get(),
             expired: self.expired.get(),
             topics: topics as u64,

@@ -14,12 +14,26 @@ use tracing::{debug, info, warn};
 use crate::error::{AttachError, PublishError};
 use crate::limits::{FullLimit, Limits};
 use crate::message::Message;
-use crate::route::{ConsumerOptions, SubscriptionType, TopicName};
+use crate::route::{ConsumerOptions, DeadLetterPolicy, SubscriptionType, TopicName};
 use crate::statistics::Counters;
 
-/// Collects the tasks that have something to do after a change. The caller wakes them when it holds
-/// no lock.
-pub(crate) type Wakers = Vec<Waker>;
+/// Collects what follows from a change. The caller sees to it when it holds no lock.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Tasks that have something to do.
+    pub(crate) wakers: Vec<Waker>,
+    /// Messages that another topic is to have.
+    pub(crate) dead_letters: Vec<DeadLetter>,
+}
+
+/// A message that was delivered again as often as its consumer allows. Its subscription holds it no
+/// more.
+#[derive(Debug)]
+pub(crate) struct DeadLetter {
+    pub(crate) message: Message,
+    /// The topic that is to have it.
+    pub(crate) topic: TopicName,
+}
 
 /// Bytes that [`Topic::take`] copies before it lets others have the topic. Deliveries again have
 /// texts of their own, as they tell how often the message came before.
@@ -89,6 +103,7 @@ struct Consumer {
     redelivery_delay: Duration,
     /// What it gave back and when that is due, in this order, as the delay is always the same.
     delayed: VecDeque<(Instant, Entry)>,
+    dead_letters: Option<DeadLetterPolicy>,
     /// Its task, when that waits for the outbox to fill.
     waker: Option<Waker>,
     /// The turn of its last assignment.
@@ -138,19 +153,23 @@ impl Entry {
         }
     }
 
-    /// Counts a delivery that was in vain.
-    fn came_back(&mut self) {
+    /// Counts a delivery that was in vain. Answers the topic which is to have the message then, if
+    /// the consumer does not allow another one.
+    fn came_back(&mut self, policy: Option<&DeadLetterPolicy>) -> Option<TopicName> {
         self.redeliveries = self.redeliveries.saturating_add(1);
+        policy
+            .filter(|policy| self.redeliveries > policy.max_redeliveries)
+            .map(|policy| policy.topic.clone())
     }
 }
 
 impl Consumer {
-    fn assign(&mut self, entry: Entry, turn: u64, wakers: &mut Wakers) {
+    fn assign(&mut self, entry: Entry, turn: u64, effects: &mut Effects) {
         let sequence = entry.message.sequence;
         self.turn = turn;
         self.in_flight.insert(sequence, entry);
         self.outbox.insert(sequence);
-        wakers.extend(self.waker.take());
+        effects.wakers.extend(self.waker.take());
     }
 }
 
@@ -200,21 +219,21 @@ impl State {
     }
 
     /// Takes in a message that is new to the subscription.
-    fn push(&mut self, message: Message, wakers: &mut Wakers) {
+    fn push(&mut self, message: Message, effects: &mut Effects) {
         self.messages += 1;
         self.bytes += message.size();
         let entry = Entry::new(message);
         self.turn += 1;
         let turn = self.turn;
         match self.next_consumer(None) {
-            Some(consumer) => consumer.assign(entry, turn, wakers),
+            Some(consumer) => consumer.assign(entry, turn, effects),
             None => self.ready.insert(entry),
         }
     }
 
     /// Gives ready messages to consumers while these have permits. Where `giver` gave some of them
     /// back, they are for others first.
-    fn dispatch(&mut self, giver: Option<ConsumerId>, wakers: &mut Wakers) {
+    fn dispatch(&mut self, giver: Option<ConsumerId>, effects: &mut Effects) {
         while let Some(entry) = self.ready.pop_first() {
             self.turn += 1;
             let turn = self.turn;
@@ -222,7 +241,7 @@ impl State {
                 self.ready.insert(entry);
                 break;
             };
-            consumer.assign(entry, turn, wakers);
+            consumer.assign(entry, turn, effects);
         }
     }
 
@@ -230,6 +249,13 @@ impl State {
     fn release(&mut self, entry: &Entry) {
         self.messages -= 1;
         self.bytes -= entry.message.size();
+    }
+
+    /// Leaves a message to another topic.
+    fn dead_letter(&mut self, entry: Entry, topic: TopicName, effects: &mut Effects) {
+        self.release(&entry);
+        let Entry { message, .. } = entry;
+        effects.dead_letters.push(DeadLetter { message, topic });
     }
 
     fn consumer(&mut self, id: ConsumerId) -> Option<&mut Consumer> {
@@ -269,14 +295,24 @@ impl Topic {
         self.producers -= 1;
     }
 
-    /// Adds a message to each subscription, or to the topic's backlog where there is none.
+    /// Takes a message of a producer.
     pub(crate) fn publish(
         &mut self,
         message: Message,
-        wakers: &mut Wakers,
+        effects: &mut Effects,
+    ) -> Result<(), PublishError> {
+        self.insert(message, effects)?;
+        self.counters.published.add(1);
+        Ok(())
+    }
+
+    /// Adds a message to each subscription, or to the topic's backlog where there is none.
+    pub(crate) fn insert(
+        &mut self,
+        message: Message,
+        effects: &mut Effects,
     ) -> Result<(), PublishError> {
         self.check_room(&message)?;
-        self.counters.published.add(1);
         if self.subscriptions.is_empty() {
             self.backlog.insert(Entry::new(message));
             return Ok(());
@@ -295,7 +331,7 @@ impl Topic {
                     "dropped the oldest message of a full subscription that has no consumer"
                 );
             }
-            state.push(message.clone(), wakers);
+            state.push(message.clone(), effects);
         }
         Ok(())
     }
@@ -332,7 +368,7 @@ impl Topic {
         &mut self,
         name: &Subscription,
         options: &ConsumerOptions,
-        wakers: &mut Wakers,
+        effects: &mut Effects,
     ) -> Result<ConsumerId, AttachError> {
         if let Some(state) = self.subscriptions.get(name) {
             if state.is_attached() {
@@ -361,10 +397,11 @@ impl Topic {
             outbox: BTreeSet::new(),
             redelivery_delay: options.redelivery_delay,
             delayed: VecDeque::new(),
+            dead_letters: options.dead_letters.clone(),
             waker: None,
             turn: 0,
         });
-        state.dispatch(None, wakers);
+        state.dispatch(None, effects);
         Ok(id)
     }
 
@@ -433,7 +470,7 @@ impl Topic {
         name: &Subscription,
         id: ConsumerId,
         now: Instant,
-        wakers: &mut Wakers,
+        effects: &mut Effects,
     ) {
         let alone = self.subscriptions.len() == 1;
         let Some(state) = self.subscriptions.get_mut(name) else {
@@ -450,19 +487,23 @@ impl Topic {
             in_flight,
             outbox,
             delayed,
+            dead_letters,
             ..
         } = state.consumers.swap_remove(index);
         for (_, entry) in delayed {
             state.ready.insert(entry);
         }
         for (sequence, mut entry) in in_flight {
-            if !outbox.contains(&sequence) {
-                entry.came_back();
+            if !outbox.contains(&sequence)
+                && let Some(topic) = entry.came_back(dead_letters.as_ref())
+            {
+                state.dead_letter(entry, topic, effects);
+            } else {
+                state.ready.insert(entry);
             }
-            state.ready.insert(entry);
         }
         if state.is_attached() {
-            state.dispatch(None, wakers);
+            state.dispatch(None, effects);
             return;
         }
         state.detached = Some(now);
@@ -560,7 +601,7 @@ impl Topic {
         name: &Subscription,
         id: ConsumerId,
         sequence: u64,
-        wakers: &mut Wakers,
+        effects: &mut Effects,
     ) -> bool {
         let Some(state) = self.subscriptions.get_mut(name) else {
             return false;
@@ -574,20 +615,20 @@ impl Topic {
         // It is there when an earlier socket got the message and its peer answers here.
         consumer.outbox.remove(&sequence);
         state.release(&entry);
-        state.dispatch(None, wakers);
+        state.dispatch(None, effects);
         self.counters.acknowledged.add(1);
         true
     }
 
     /// Gives a message that its consumer did not want to the subscription again, at once or after
-    /// the consumer's delay. Answers whether it was in flight there.
+    /// the consumer's delay, unless it is a dead letter now. Answers whether it was in flight there.
     pub(crate) fn refuse(
         &mut self,
         name: &Subscription,
         id: ConsumerId,
         sequence: u64,
         now: Instant,
-        wakers: &mut Wakers,
+        effects: &mut Effects,
     ) -> bool {
         let Some(state) = self.subscriptions.get_mut(name) else {
             return false;
@@ -603,15 +644,17 @@ impl Topic {
         let Some(mut entry) = consumer.in_flight.remove(&sequence) else {
             return false;
         };
-        entry.came_back();
-        if consumer.redelivery_delay.is_zero() {
+        if let Some(topic) = entry.came_back(consumer.dead_letters.as_ref()) {
+            state.dead_letter(entry, topic, effects);
+            state.dispatch(None, effects);
+        } else if consumer.redelivery_delay.is_zero() {
             state.ready.insert(entry);
-            state.dispatch(Some(id), wakers);
+            state.dispatch(Some(id), effects);
         } else {
             let due = now + consumer.redelivery_delay;
             consumer.delayed.push_back((due, entry));
             // It has room for another one meanwhile.
-            state.dispatch(None, wakers);
+            state.dispatch(None, effects);
         }
         true
     }
@@ -623,7 +666,7 @@ impl Topic {
         name: &Subscription,
         id: ConsumerId,
         now: Instant,
-        wakers: &mut Wakers,
+        effects: &mut Effects,
     ) -> Option<Instant> {
         let state = self.subscriptions.get_mut(name)?;
         let consumer = state.consumer(id)?;
@@ -633,7 +676,7 @@ impl Topic {
         for (_, entry) in due {
             state.ready.insert(entry);
         }
-        state.dispatch(Some(id), wakers);
+        state.dispatch(Some(id), effects);
         next
     }
 
@@ -693,7 +736,7 @@ mod tests {
     struct Bench {
         topic: Topic,
         ids: MessageIds,
-        wakers: Wakers,
+        effects: Effects,
         now: Instant,
     }
 
@@ -707,6 +750,7 @@ mod tests {
             durable: true,
             receiver_queue_size: Some(permits),
             redelivery_delay: Duration::ZERO,
+            dead_letters: None,
         }
     }
 
@@ -715,6 +759,18 @@ mod tests {
     fn delaying(permits: usize) -> ConsumerOptions {
         ConsumerOptions {
             redelivery_delay: DELAY,
+            ..shared(permits)
+        }
+    }
+
+    /// Options with which a message is delivered again so many times.
+    fn dead_lettering(permits: usize, max_redeliveries: u32) -> ConsumerOptions {
+        let topic = "lost".parse::<Name>().unwrap().into();
+        ConsumerOptions {
+            dead_letters: Some(DeadLetterPolicy {
+                max_redeliveries,
+                topic,
+            }),
             ..shared(permits)
         }
     }
@@ -729,7 +785,7 @@ mod tests {
             Self {
                 topic: Topic::new(name, Arc::new(limits), Arc::default()),
                 ids: MessageIds::new(),
-                wakers: Wakers::new(),
+                effects: Effects::default(),
                 now: Instant::now(),
             }
         }
@@ -738,19 +794,19 @@ mod tests {
             let message = Message::new(&self.ids, self.now, "}");
             let sequence = message.sequence;
             self.topic
-                .publish(message, &mut self.wakers)
+                .publish(message, &mut self.effects)
                 .map(|()| sequence)
         }
 
         fn attach(&mut self, subscription: &str, options: &ConsumerOptions) -> ConsumerId {
             self.topic
-                .attach(&name(subscription), options, &mut self.wakers)
+                .attach(&name(subscription), options, &mut self.effects)
                 .unwrap()
         }
 
         fn detach(&mut self, subscription: &str, id: ConsumerId) {
             self.topic
-                .detach(&name(subscription), id, self.now, &mut self.wakers);
+                .detach(&name(subscription), id, self.now, &mut self.effects);
         }
 
         /// Takes a batch, with how often each message came in vain before.
@@ -776,7 +832,7 @@ mod tests {
 
         fn acknowledge(&mut self, subscription: &str, id: ConsumerId, sequence: u64) -> bool {
             self.topic
-                .acknowledge(&name(subscription), id, sequence, &mut self.wakers)
+                .acknowledge(&name(subscription), id, sequence, &mut self.effects)
         }
 
         fn refuse(&mut self, subscription: &str, id: ConsumerId, sequence: u64) -> bool {
@@ -785,14 +841,26 @@ mod tests {
                 id,
                 sequence,
                 self.now,
-                &mut self.wakers,
+                &mut self.effects,
             )
+        }
+
+        /// What was left to another topic since the last call.
+        fn dead_letters(&mut self) -> Vec<u64> {
+            self.effects
+                .dead_letters
+                .drain(..)
+                .map(|letter| {
+                    assert_eq!(letter.topic.to_string(), "lost");
+                    letter.message.sequence
+                })
+                .collect()
         }
 
         /// Answers after which time the next message is due.
         fn release_due(&mut self, subscription: &str, id: ConsumerId) -> Option<Duration> {
             self.topic
-                .release_due(&name(subscription), id, self.now, &mut self.wakers)
+                .release_due(&name(subscription), id, self.now, &mut self.effects)
                 .map(|due| due - self.now)
         }
     }
@@ -813,7 +881,10 @@ mod tests {
         let count = Arc::new(Count::default());
         let waker = Waker::from(count.clone());
         bench.publish().unwrap();
-        assert!(bench.wakers.is_empty(), "it has not said that it waits");
+        assert!(
+            bench.effects.wakers.is_empty(),
+            "it has not said that it waits"
+        );
         for expected in [1, 0] {
             let mut taken = 0;
             bench.topic.take(&name("s"), id, 9, &waker, |_| taken += 1);
@@ -821,8 +892,8 @@ mod tests {
         }
         bench.publish().unwrap();
         bench.publish().unwrap();
-        assert_eq!(bench.wakers.len(), 1);
-        bench.wakers.drain(..).for_each(Waker::wake);
+        assert_eq!(bench.effects.wakers.len(), 1);
+        bench.effects.wakers.drain(..).for_each(Waker::wake);
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
     }
 
@@ -880,7 +951,7 @@ mod tests {
         let members = format!(r#""payload":"{}"}}"#, "x".repeat(MAX_COPIED));
         for _ in 0..2 {
             let message = Message::new(&bench.ids, bench.now, &members);
-            bench.topic.publish(message, &mut bench.wakers).unwrap();
+            bench.topic.publish(message, &mut bench.effects).unwrap();
         }
         assert_eq!(bench.take("s", id).len(), 2, "all share one text");
         bench.detach("s", id);
@@ -994,12 +1065,69 @@ mod tests {
     }
 
     #[test]
+    fn what_was_delivered_in_vain_too_often_is_left_to_another_topic() {
+        let mut bench = Bench::new(Limits {
+            max_backlog_messages: 2,
+            ..Limits::default()
+        });
+        let first = bench.publish().unwrap();
+        let second = bench.publish().unwrap();
+        for count in 0..=2 {
+            let id = bench.attach("s", &dead_lettering(1, 2));
+            assert!(bench.dead_letters().is_empty());
+            assert_eq!(bench.take_counted("s", id), [(first, count)]);
+            bench.detach("s", id);
+        }
+        assert_eq!(bench.dead_letters(), [first]);
+        // It no longer counts against the limit.
+        let third = bench.publish().unwrap();
+
+        let id = bench.attach("s", &dead_lettering(1, 1));
+        assert_eq!(bench.take_counted("s", id), [(second, 0)]);
+        assert!(bench.refuse("s", id, second));
+        assert_eq!(bench.take_counted("s", id), [(second, 1)]);
+        assert!(bench.refuse("s", id, second));
+        assert_eq!(bench.dead_letters(), [second]);
+        assert!(!bench.acknowledge("s", id, second));
+        assert_eq!(bench.take_counted("s", id), [(third, 0)]);
+        assert!(bench.acknowledge("s", id, third));
+        let state = &bench.topic.subscriptions[&name("s")];
+        assert_eq!((state.messages, state.bytes), (0, 0));
+        assert_eq!(bench.topic.counters.read(0, 0).acknowledged, 1);
+    }
+
+    #[test]
+    fn the_consumer_that_has_a_message_decides_how_often_it_comes() {
+        let mut bench = Bench::new(Limits::default());
+        let sequence = bench.publish().unwrap();
+        for count in 0..5 {
+            let id = bench.attach("s", &shared(1));
+            assert_eq!(bench.take_counted("s", id), [(sequence, count)]);
+            bench.detach("s", id);
+        }
+        // One that is not taken is not decided about.
+        let id = bench.attach("s", &dead_lettering(1, 3));
+        bench.detach("s", id);
+        assert!(bench.dead_letters().is_empty());
+        let options = ConsumerOptions {
+            redelivery_delay: DELAY,
+            ..dead_lettering(1, 3)
+        };
+        let id = bench.attach("s", &options);
+        assert_eq!(bench.take_counted("s", id), [(sequence, 5)]);
+        assert!(bench.refuse("s", id, sequence));
+        assert_eq!(bench.dead_letters(), [sequence], "it does not wait");
+        bench.detach("s", id);
+        assert!(bench.topic.is_idle());
+    }
+
+    #[test]
     fn a_subscription_changes_its_type_only_without_consumers() {
         let mut bench = Bench::new(Limits::default());
         let exclusive = options(SubscriptionType::Exclusive, 1);
         let id = bench.attach("s", &exclusive);
         bench.publish().unwrap();
-        let mut attach = |options| bench.topic.attach(&name("s"), options, &mut bench.wakers);
+        let mut attach = |options| bench.topic.attach(&name("s"), options, &mut bench.effects);
         assert!(matches!(attach(&exclusive), Err(AttachError::Taken { .. })));
         assert!(matches!(
             attach(&shared(1)),
@@ -1012,7 +1140,7 @@ mod tests {
             durable: false,
             ..shared(1)
         };
-        let refused = bench.topic.attach(&name("s"), &brief, &mut bench.wakers);
+        let refused = bench.topic.attach(&name("s"), &brief, &mut bench.effects);
         assert!(matches!(refused, Err(AttachError::Conflict { .. })));
     }
 
@@ -1077,6 +1205,7 @@ mod tests {
             name: usize,
             permits: usize,
             delays: bool,
+            max_redeliveries: Option<u32>,
         },
         Wait,
         Detach {
@@ -1099,8 +1228,8 @@ mod tests {
         use prop::sample::Index;
         prop_oneof![
             4 => Just(Step::Publish),
-            2 => (0..NAMES.len(), 1..4_usize, any::<bool>())
-                .prop_map(|(name, permits, delays)| Step::Attach { name, permits, delays }),
+            2 => (0..NAMES.len(), 1..4_usize, any::<bool>(), prop::option::of(1..3_u32))
+                .prop_map(|(name, permits, delays, max_redeliveries)| Step::Attach { name, permits, delays, max_redeliveries }),
             1 => Just(Step::Wait),
             1 => any::<Index>().prop_map(|consumer| Step::Detach { consumer }),
             4 => any::<Index>().prop_map(|consumer| Step::Take { consumer }),
@@ -1116,8 +1245,22 @@ mod tests {
         name: &'static str,
         id: ConsumerId,
         permits: usize,
+        max_redeliveries: Option<u32>,
         /// What it got and has not answered.
         got: Vec<u64>,
+    }
+
+    impl Peer {
+        /// Counts what came in vain. Answers whether that makes it a dead letter.
+        fn returns(&self, owed: &mut BTreeMap<u64, u32>, sequence: u64) -> bool {
+            let count = owed.get_mut(&sequence).unwrap();
+            *count += 1;
+            let dead = self.max_redeliveries.is_some_and(|max| *count > max);
+            if dead {
+                owed.remove(&sequence);
+            }
+            dead
+        }
     }
 
     proptest! {
@@ -1145,7 +1288,7 @@ mod tests {
                             bench.release_due(peer.name, peer.id);
                         }
                     }
-                    Step::Attach { name, permits, delays } => {
+                    Step::Attach { name, permits, delays, max_redeliveries } => {
                         let name = NAMES[name];
                         if !owed.contains_key(name) && peers.is_empty() {
                             for (sequence, count) in std::mem::take(&mut owed).into_values().flatten() {
@@ -1155,20 +1298,22 @@ mod tests {
                             owed.insert(name, std::mem::take(&mut unclaimed));
                         }
                         owed.entry(name).or_default();
-                        let id = if delays {
-                            bench.attach(name, &delaying(permits))
-                        } else {
-                            bench.attach(name, &shared(permits))
+                        let options = ConsumerOptions {
+                            redelivery_delay: if delays { DELAY } else { Duration::ZERO },
+                            dead_letters: max_redeliveries.and_then(|it| dead_lettering(1, it).dead_letters),
+                            ..shared(permits)
                         };
-                        peers.push(Peer { name, id, permits, got: Vec::new() });
+                        let id = bench.attach(name, &options);
+                        peers.push(Peer { name, id, permits, max_redeliveries, got: Vec::new() });
                     }
                     Step::Detach { consumer } if !peers.is_empty() => {
                         let peer = peers.swap_remove(consumer.index(peers.len()));
                         bench.detach(peer.name, peer.id);
                         let counts = owed.get_mut(peer.name).unwrap();
-                        for sequence in peer.got {
-                            *counts.get_mut(&sequence).unwrap() += 1;
-                        }
+                        let mut dead = peer.got.clone();
+                        dead.retain(|&sequence| peer.returns(counts, sequence));
+                        dead.sort_unstable();
+                        prop_assert_eq!(bench.dead_letters(), dead);
                         let last = peers.iter().all(|other| other.name != peer.name);
                         if last && owed.len() == 1 && owed[peer.name].is_empty() {
                             owed.clear();
@@ -1201,7 +1346,8 @@ mod tests {
                         if !peer.got.is_empty() {
                             let sequence = peer.got.remove(message.index(peer.got.len()));
                             prop_assert!(bench.refuse(peer.name, peer.id, sequence));
-                            *owed.get_mut(peer.name).unwrap().get_mut(&sequence).unwrap() += 1;
+                            let dead = peer.returns(owed.get_mut(peer.name).unwrap(), sequence);
+                            prop_assert_eq!(bench.dead_letters().len(), usize::from(dead));
                         }
                     }
                     _ => {}
@@ -1219,8 +1365,8 @@ mod tests {
             for peer in peers {
                 bench.detach(peer.name, peer.id);
                 let counts = owed.get_mut(peer.name).unwrap();
-                for sequence in peer.got {
-                    *counts.get_mut(&sequence).unwrap() += 1;
+                for &sequence in &peer.got {
+                    peer.returns(counts, sequence);
                 }
             }
             for (name, id) in readers {

@@ -269,6 +269,29 @@ async fn a_bad_address_is_told() {
         text.contains("\"1s\"") && text.contains("milliseconds"),
         "{text}"
     );
+    for (query, reasons) in [
+        ("maxRedeliverCount=0", ["\"0\"", "from 1 on"]),
+        ("maxRedeliverCount=many", ["\"many\"", "from 1 on"]),
+        (
+            "deadLetterTopic=lost",
+            ["maxRedeliverCount", "leave both out"],
+        ),
+        (
+            "maxRedeliverCount=1&deadLetterTopic=a.b",
+            ["'.'", "deadLetterTopic=NAME"],
+        ),
+        (
+            "maxRedeliverCount=1&deadLetterTopic=demo",
+            ["own topic", "another"],
+        ),
+    ] {
+        let (status, text) = refusal(&broker, &format!("/ws/demo/s?{query}")).await;
+        assert_eq!(status, 400);
+        assert!(
+            reasons.iter().all(|reason| text.contains(reason)),
+            "{query}: {text}"
+        );
+    }
     let (status, text) = refusal(&broker, "/ws/v2/producer/volatile/public/default/demo").await;
     assert_eq!(status, 400);
     assert!(text.contains("volatile"), "{text}");
@@ -514,6 +537,96 @@ async fn a_message_that_waits_leaves_room_and_does_not_outwait_the_socket() {
     drop(a);
     assert_eq!(b.expect_again("a", 1).await, id);
     b.expect_again("c", 1).await;
+}
+
+/// Checks that a dead letter is the frame of its producer, as a message of its own.
+fn check_dead_letter(mut letter: Value, frame: &Value, id: &str) {
+    let letter = letter.as_object_mut().unwrap();
+    let own_id = letter.remove("messageId").unwrap();
+    assert_ne!(own_id, id);
+    assert_eq!(own_id.as_str().map(str::len), Some(36));
+    letter.remove("publishTime").unwrap();
+    assert_eq!(&Value::Object(letter.clone()), frame);
+}
+
+#[tokio::test]
+async fn a_message_that_kills_its_consumers_becomes_a_dead_letter() {
+    let broker = start().await;
+    let path = "/ws/demo/group.one:s?receiverQueueSize=1&maxRedeliverCount=2";
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let frame = json!({
+        "payload": "cG9pc29u", "context": 17, "properties": {"requestContext": "17"}, "key": "k"
+    });
+    producer.send(&frame).await;
+    let receipt = producer.receive().await;
+    let id = receipt["messageId"].as_str().unwrap();
+    producer.publish("b").await;
+    let mut first = connect(&broker, path).await;
+    assert_eq!(first.expect("cG9pc29u").await, id);
+    drop(first);
+    for count in [1, 2] {
+        // Only the producer is left.
+        until(&broker, |it| it.connections == 1).await;
+        let mut next = connect(&broker, path).await;
+        assert_eq!(next.expect_again("cG9pc29u", count).await, id);
+        assert_eq!(broker.statistics().dead_lettered, 0);
+        drop(next);
+    }
+    until(&broker, |it| it.dead_lettered == 1).await;
+    let mut survivor = connect(&broker, path).await;
+    survivor.read("b").await;
+
+    let mut dead_letters = connect(&broker, "/ws/demo-group-one-s-DLQ/s").await;
+    check_dead_letter(dead_letters.receive().await, &frame, id);
+    let statistics = until(&broker, |it| it.acknowledged == 1).await;
+    assert_eq!((statistics.published, statistics.dropped), (2, 0));
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_wants_becomes_a_dead_letter() {
+    let broker = start().await;
+    let path = "/ws/v2/consumer/persistent/lab/default/demo/s?subscriptionType=Shared\
+                &maxRedeliverCount=1&deadLetterTopic=lost&negativeAckRedeliveryDelay=1";
+    let mut dead_letters = connect(&broker, "/ws/v2/consumer/persistent/lab/default/lost/s").await;
+    let mut a = connect(&broker, path).await;
+    let mut producer = connect(&broker, "/ws/v2/producer/persistent/lab/default/demo").await;
+    let frame = json!({"payload": "YQ==", "properties": {"messageType": "request"}});
+    producer.send(&frame).await;
+    let id = a.expect("YQ==").await;
+    let mut b = connect(&broker, path).await;
+    a.give_back(&id).await;
+    assert_eq!(b.expect_again("YQ==", 1).await, id);
+    b.give_back(&id).await;
+    check_dead_letter(dead_letters.receive().await, &frame, &id);
+    assert_eq!(broker.statistics().dead_lettered, 1);
+}
+
+#[tokio::test]
+async fn a_dead_letter_without_a_place_is_dropped() {
+    let broker = builder().max_topics(1).start().await.unwrap();
+    let mut consumer = connect(&broker, "/ws/demo/s?maxRedeliverCount=1").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let id = producer.publish("a").await;
+    consumer.expect("a").await;
+    consumer.give_back(&id).await;
+    consumer.expect_again("a", 1).await;
+    consumer.give_back(&id).await;
+    let statistics = until(&broker, |it| it.dropped == 1).await;
+    assert_eq!((statistics.dead_lettered, statistics.topics), (0, 1));
+    producer.publish("b").await;
+    consumer.read("b").await;
+
+    let broker = builder().max_backlog_messages(1).start().await.unwrap();
+    let mut others = connect(&broker, "/ws/demo-s-DLQ").await;
+    others.publish("full").await;
+    let mut consumer = connect(&broker, "/ws/demo/s?maxRedeliverCount=1").await;
+    let id = connect(&broker, "/ws/demo").await.publish("a").await;
+    consumer.expect("a").await;
+    consumer.give_back(&id).await;
+    consumer.expect_again("a", 1).await;
+    drop(consumer);
+    let statistics = until(&broker, |it| it.dropped == 1).await;
+    assert_eq!(statistics.dead_lettered, 0);
 }
 
 #[tokio::test]
