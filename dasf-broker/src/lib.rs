@@ -45,8 +45,8 @@
 //! | `subscriptionMode` | `Durable` | or `NonDurable` |
 //! | `receiverQueueSize` | [`receiver_queue_size`](Builder::receiver_queue_size) | how many unacknowledged messages it has at most |
 //! | `negativeAckRedeliveryDelay` | 0 | for how many milliseconds a message waits that it gives back, an hour at most |
-//! | `maxRedeliverCount` | no bound | how often a message is delivered to it again, from 1 on |
-//! | `deadLetterTopic` | `{topic}-{subscription}-DLQ` | where messages go that reach this bound; in a subscription, `.` and `:` become `-` |
+//! | `maxRedeliverCount` | none | after how many redeliveries a message that it gives back or leaves behind is a dead letter, from 1 on |
+//! | `deadLetterTopic` | `{topic}-{subscription}-DLQ` (`.` and `:` become `-`) | where its dead letters go |
 //!
 //! With [`Builder::token`], every handshake needs the header `authorization: Token …` or
 //! `Bearer …`, or `?token=…`.
