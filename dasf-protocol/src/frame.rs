@@ -175,6 +175,26 @@ impl Acknowledgement<'_> {
     }
 }
 
+/// Gives a message back, so that the broker delivers it again, where possible to another consumer.
+///
+/// Apache Pulsar and the embedded broker know this frame. The Django broker would take it for an
+/// acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "negativeAcknowledge")]
+pub struct NegativeAcknowledgement<'a> {
+    /// The id from the [`Delivery`].
+    #[serde(rename = "messageId", borrow)]
+    pub message_id: Cow<'a, str>,
+}
+
+impl NegativeAcknowledgement<'_> {
+    /// The frame as JSON text.
+    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message proves that it cannot happen
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("one string always serializes")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +246,15 @@ mod tests {
         }
         .to_json();
         assert_eq!(text, r#"{"messageId":"m1"}"#);
+    }
+
+    #[test]
+    fn a_message_is_given_back_by_its_id() {
+        let text = NegativeAcknowledgement {
+            message_id: "m1".into(),
+        }
+        .to_json();
+        assert_eq!(text, r#"{"type":"negativeAcknowledge","messageId":"m1"}"#);
     }
 
     proptest! {

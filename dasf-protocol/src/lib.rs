@@ -28,6 +28,6 @@ pub mod properties;
 pub mod topic;
 
 pub use error_info::ErrorInfo;
-pub use frame::{Acknowledgement, Delivery, FrameError, Publish, Receipt};
+pub use frame::{Acknowledgement, Delivery, FrameError, NegativeAcknowledgement, Publish, Receipt};
 pub use properties::{MessageType, Properties, Status};
 pub use topic::{Subscription, Topic, TopicError};

@@ -1,12 +1,16 @@
 //! Where a broker is, and how its topics become URLs.
 
 use std::fmt;
+use std::sync::Arc;
 
-use dasf_protocol::{Subscription, Topic};
+use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, Uri};
 
-use crate::transport::Durability;
+use crate::transport::Transport;
+use crate::transport::dasf::Dasf;
+use crate::transport::mqtt::Mqtt;
+use crate::transport::pulsar;
 
 /// Why a text is no address of a broker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,26 +59,29 @@ pub struct Address {
     headers: HeaderMap,
 }
 
+/// The kinds of brokers: each has a transport of its own, which [`Address::open`] opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Style {
-    Websocket {
+    Dasf {
         producer: BaseUrl,
         consumer: BaseUrl,
     },
-    Pulsar(Pulsar),
+    Pulsar {
+        producer: BaseUrl,
+        consumer: BaseUrl,
+        /// Whether its topics keep messages.
+        is_persistent: bool,
+    },
     Mqtt {
         url: BaseUrl,
         login: Login,
     },
 }
 
-/// How a broker is spoken to.
-pub(crate) enum Protocol {
-    /// With JSON texts, on one WebSocket for each topic.
-    Json,
-    /// With MQTT 5.
-    Mqtt(Login),
-}
+/// What paths of Pulsar's WebSocket API begin with.
+const PULSAR_PATH: &str = "/ws/v2/";
+/// The persistence of topics that keep messages.
+const PERSISTENT: &str = "persistent";
 
 /// What an MQTT connection presents.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -119,7 +126,7 @@ impl Default for Pulsar {
 
 /// A base URL, cut so that a topic fits in between.
 #[derive(Clone, PartialEq, Eq)]
-struct BaseUrl {
+pub(crate) struct BaseUrl {
     /// Scheme, host and path, without a slash at the end.
     base: String,
     /// What follows a `?`, with it; empty where there is none.
@@ -134,7 +141,7 @@ impl fmt::Debug for BaseUrl {
 }
 
 impl BaseUrl {
-    fn parse(url: &str) -> Result<Self, AddressError> {
+    pub(crate) fn parse(url: &str) -> Result<Self, AddressError> {
         // Neither a query nor what stands before an @ is shown: they may hold secrets.
         let shown = url.split(['?', '@']).next().unwrap_or_default();
         let refuse = |reason: String| AddressError::Url {
@@ -170,12 +177,36 @@ impl BaseUrl {
         })
     }
 
-    fn join(&self, path: fmt::Arguments<'_>) -> String {
-        format!("{}/{path}{}", self.base, self.query)
+    /// The URL of a path below the base, with parameters behind those that it has.
+    pub(crate) fn join(&self, path: &str, parameters: &[(&str, String)]) -> String {
+        let Self { base, query } = self;
+        let mut url = format!("{base}/{path}{query}");
+        for (name, value) in parameters {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            url.push(separator);
+            url.push_str(name);
+            url.push('=');
+            url.push_str(value);
+        }
+        url
     }
 
-    fn whole(&self) -> String {
+    pub(crate) fn whole(&self) -> String {
         format!("{}{}", self.base, self.query)
+    }
+
+    /// Whether the topics at a Pulsar's URL keep messages; `None` for a URL of another broker.
+    fn pulsar_persistence(&self) -> Option<bool> {
+        let (_, path) = self.base.rsplit_once(PULSAR_PATH)?;
+        let mut segments = path.split('/').skip(1);
+        let persistence = segments.next()?;
+        (segments.count() == 2).then_some(persistence == PERSISTENT)
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.base)
     }
 }
 
@@ -205,8 +236,17 @@ impl Address {
     pub fn websocket_pair(producer_url: &str, consumer_url: &str) -> Result<Self, AddressError> {
         let producer = BaseUrl::parse(producer_url)?;
         let consumer = BaseUrl::parse(consumer_url)?;
+        let style = match consumer.pulsar_persistence() {
+            // A Pulsar's address that is spelled out.
+            Some(is_persistent) => Style::Pulsar {
+                producer,
+                consumer,
+                is_persistent,
+            },
+            None => Style::Dasf { producer, consumer },
+        };
         Ok(Self {
-            style: Style::Websocket { producer, consumer },
+            style,
             headers: HeaderMap::new(),
         })
     }
@@ -261,8 +301,8 @@ impl Address {
     /// [`AddressError::Login`] when it is too long.
     pub fn with_token(mut self, token: &str) -> Result<Self, AddressError> {
         let scheme = match &mut self.style {
-            Style::Pulsar(_) => "Bearer",
-            Style::Websocket { .. } => "Token",
+            Style::Pulsar { .. } => "Bearer",
+            Style::Dasf { .. } => "Token",
             Style::Mqtt { login, .. } => {
                 check_login(token)?;
                 login.password = Some(token.to_owned());
@@ -288,87 +328,62 @@ impl Address {
         Ok(self)
     }
 
-    /// Whether a message id names one message only. Pulsar gives all messages of a non-persistent
-    /// topic the same.
-    pub(crate) fn has_unique_message_ids(&self) -> bool {
-        match &self.style {
-            Style::Pulsar(pulsar) => pulsar.persistence != "non-persistent",
-            // A Pulsar's address may be spelled out as well.
-            Style::Websocket { consumer, .. } => !consumer.base.contains("/non-persistent/"),
-            Style::Mqtt { .. } => true,
+    /// The transport to this broker; its connections live on the current runtime.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    pub(crate) fn open(self) -> Arc<dyn Transport> {
+        let Self { style, headers } = self;
+        let runtime = Handle::current();
+        match style {
+            Style::Dasf { producer, consumer } => Arc::new(Dasf {
+                producer,
+                consumer,
+                headers,
+                runtime,
+            }),
+            Style::Pulsar {
+                producer,
+                consumer,
+                is_persistent,
+            } => Arc::new(pulsar::Pulsar {
+                producer,
+                consumer,
+                is_persistent,
+                headers,
+                runtime,
+            }),
+            Style::Mqtt { url, login } => Arc::new(Mqtt {
+                url,
+                login,
+                headers,
+                runtime,
+            }),
         }
-    }
-
-    /// How the broker is spoken to.
-    pub(crate) fn protocol(&self) -> Protocol {
-        match &self.style {
-            Style::Websocket { .. } | Style::Pulsar(_) => Protocol::Json,
-            Style::Mqtt { login, .. } => Protocol::Mqtt(login.clone()),
-        }
-    }
-
-    /// Where to send messages to a topic.
-    pub(crate) fn producer(&self, topic: &Topic) -> Endpoint {
-        let url = match &self.style {
-            Style::Websocket { producer, .. } => producer.join(format_args!("{topic}")),
-            Style::Pulsar(pulsar) => pulsar.join("producer", format_args!("{topic}")),
-            Style::Mqtt { url, .. } => url.whole(),
-        };
-        Endpoint {
-            url,
-            farewell: None,
-            headers: self.headers.clone(),
-        }
-    }
-
-    /// Where to read messages from a topic.
-    pub(crate) fn consumer(
-        &self,
-        topic: &Topic,
-        subscription: &Subscription,
-        durability: Durability,
-    ) -> Endpoint {
-        let path = format_args!("{topic}/{subscription}");
-        let url = match (&self.style, durability) {
-            (Style::Websocket { consumer, .. }, _) => consumer.join(path),
-            (Style::Mqtt { url, .. }, _) => url.whole(),
-            (Style::Pulsar(pulsar), Durability::Durable) => pulsar.join("consumer", path),
-            (Style::Pulsar(pulsar), Durability::Transient) => {
-                let path = format_args!("{path}?subscriptionMode=NonDurable");
-                pulsar.join("consumer", path)
-            }
-        };
-        // No reader has the same name again, and Pulsar would keep what comes for it.
-        let is_kept = match &self.style {
-            Style::Pulsar(pulsar) => pulsar.persistence == "persistent",
-            Style::Websocket { .. } | Style::Mqtt { .. } => false,
-        };
-        let unsubscribes = is_kept && durability == Durability::Durable;
-        Endpoint {
-            url,
-            farewell: unsubscribes.then_some(r#"{"type":"unsubscribe"}"#),
-            headers: self.headers.clone(),
-        }
-    }
-}
-
-impl Pulsar {
-    fn join(&self, role: &str, path: fmt::Arguments<'_>) -> String {
-        let Self {
-            host,
-            port,
-            persistence,
-            tenant,
-            namespace,
-        } = self;
-        format!("ws://{host}:{port}/ws/v2/{role}/{persistence}/{tenant}/{namespace}/{path}")
     }
 }
 
 impl From<Pulsar> for Address {
     fn from(pulsar: Pulsar) -> Self {
+        let Pulsar {
+            host,
+            port,
+            persistence,
+            tenant,
+            namespace,
+        } = pulsar;
+        let url = |role: &str| BaseUrl {
+            base: format!(
+                "ws://{host}:{port}{PULSAR_PATH}{role}/{persistence}/{tenant}/{namespace}"
+            ),
+            query: String::new(),
+        };
         Self {
-            style: Style::Pulsar(pulsar),
+            style: Style::Pulsar {
+                producer: url("producer"),
+                consumer: url("consumer"),
+                is_persistent: persistence == PERSISTENT,
+            },
             headers: HeaderMap::new(),
         }
     }
@@ -389,31 +404,18 @@ impl fmt::Display for Address {
     /// The base of the URLs, without a query, which may hold a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.style {
-            Style::Websocket { producer, consumer } if producer.base == consumer.base => {
+            Style::Dasf { producer, consumer } if producer.base == consumer.base => {
                 f.write_str(&producer.base)
             }
-            Style::Websocket { producer, consumer } => {
+            Style::Dasf { producer, consumer } => {
                 write!(f, "{} and {}", producer.base, consumer.base)
             }
-            Style::Pulsar(pulsar) => write!(f, "ws://{}:{}", pulsar.host, pulsar.port),
+            Style::Pulsar { consumer, .. } => {
+                let base = &consumer.base;
+                f.write_str(base.split(PULSAR_PATH).next().unwrap_or(base))
+            }
             Style::Mqtt { url, .. } => f.write_str(&url.base),
         }
-    }
-}
-
-/// One URL to connect to, and what to present there.
-#[derive(Clone)]
-pub(crate) struct Endpoint {
-    pub(crate) url: String,
-    /// What is sent last, before the connection is closed for good.
-    pub(crate) farewell: Option<&'static str>,
-    pub(crate) headers: HeaderMap,
-}
-
-impl fmt::Display for Endpoint {
-    /// The URL without its query, which may hold a secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.url.split('?').next().unwrap_or_default())
     }
 }
 
@@ -421,96 +423,32 @@ impl fmt::Display for Endpoint {
 mod tests {
     use super::*;
 
-    fn topic() -> Topic {
-        "demo".parse().unwrap()
-    }
-
-    fn subscription() -> Subscription {
-        "reader-1".parse().unwrap()
+    fn presented(address: &Address) -> &HeaderValue {
+        &address.headers[AUTHORIZATION]
     }
 
     #[test]
-    fn a_dasf_topic_is_a_path_below_the_base() {
-        for base in ["ws://localhost:8080/ws", "ws://localhost:8080/ws/"] {
-            let address = Address::websocket(base).unwrap();
-            assert_eq!(
-                address.producer(&topic()).url,
-                "ws://localhost:8080/ws/demo"
-            );
-            let consumer = address.consumer(&topic(), &subscription(), Durability::Durable);
-            assert_eq!(consumer.url, "ws://localhost:8080/ws/demo/reader-1");
-        }
-    }
-
-    #[test]
-    fn a_query_stays_at_the_end_and_out_of_sight() {
-        let address = Address::websocket("ws://h/ws?token=secret").unwrap();
-        let endpoint = address.producer(&topic());
-        assert_eq!(endpoint.url, "ws://h/ws/demo?token=secret");
-        assert_eq!(endpoint.to_string(), "ws://h/ws/demo");
-        assert_eq!(address.to_string(), "ws://h/ws");
-    }
-
-    #[test]
-    fn each_direction_may_have_its_own_base() {
-        let address = Address::websocket_pair("ws://out/ws", "ws://in/ws").unwrap();
-        assert_eq!(address.producer(&topic()).url, "ws://out/ws/demo");
-        assert_eq!(
-            address
-                .consumer(&topic(), &subscription(), Durability::Durable)
-                .url,
-            "ws://in/ws/demo/reader-1"
-        );
-    }
-
-    #[test]
-    fn a_pulsar_topic_has_tenant_and_namespace() {
-        let address = Address::pulsar("h", 80);
-        assert_eq!(
-            address.producer(&topic()).url,
-            "ws://h:80/ws/v2/producer/non-persistent/public/default/demo"
-        );
-        let pulsar = Pulsar {
-            persistence: "persistent".into(),
-            ..Pulsar::default()
-        };
-        assert_eq!(
-            Address::from(pulsar)
-                .consumer(&topic(), &subscription(), Durability::Durable)
-                .url,
-            "ws://localhost:8080/ws/v2/consumer/persistent/public/default/demo/reader-1"
-        );
-    }
-
-    #[test]
-    fn a_pulsar_forgets_a_transient_subscription() {
-        let address = Address::pulsar("h", 80);
-        let endpoint = address.consumer(&topic(), &subscription(), Durability::Transient);
-        let query = "demo/reader-1?subscriptionMode=NonDurable";
-        assert!(endpoint.url.ends_with(query), "{}", endpoint.url);
-    }
-
-    #[test]
-    fn a_durable_subscription_of_a_pulsar_is_given_up_at_the_end() {
-        let pulsar = |persistence: &str| {
-            Address::from(Pulsar {
-                persistence: persistence.into(),
-                ..Pulsar::default()
-            })
-        };
-        let farewell = |address: Address, durability| {
-            let endpoint = address.consumer(&topic(), &subscription(), durability);
-            endpoint.farewell
-        };
-        let given_up = farewell(pulsar("persistent"), Durability::Durable);
-        assert_eq!(given_up, Some(r#"{"type":"unsubscribe"}"#));
-        for (address, durability) in [
-            (pulsar("persistent"), Durability::Transient),
-            (pulsar("non-persistent"), Durability::Durable),
-            // A broker that hands on to the next module what came in between.
-            (Address::websocket("ws://h").unwrap(), Durability::Durable),
+    fn paths_of_a_pulsar_that_are_spelled_out_are_those_of_one() {
+        let spelled = Address::websocket_pair(
+            "ws://h/prefix/ws/v2/producer/persistent/t/n?token=secret",
+            "ws://h/prefix/ws/v2/consumer/persistent/t/n?token=secret",
+        )
+        .unwrap();
+        assert!(matches!(
+            spelled.style,
+            Style::Pulsar {
+                is_persistent: true,
+                ..
+            }
+        ));
+        assert_eq!(spelled.to_string(), "ws://h/prefix");
+        for other in [
+            "ws://h/ws",
+            "ws://h/ws/v2/consumer",
+            "ws://h/ws/v2/a/b/c/d/e",
         ] {
-            assert_eq!(farewell(address, durability), None);
+            let address = Address::websocket(other).unwrap();
+            assert!(matches!(address.style, Style::Dasf { .. }), "{other}");
         }
     }
 
@@ -537,15 +475,9 @@ mod tests {
             .unwrap()
             .with_token("secret")
             .unwrap();
-        assert_eq!(
-            dasf.producer(&topic()).headers[AUTHORIZATION],
-            "Token secret"
-        );
+        assert_eq!(presented(&dasf), "Token secret");
         let pulsar = Address::pulsar("h", 80).with_token("secret").unwrap();
-        assert_eq!(
-            pulsar.producer(&topic()).headers[AUTHORIZATION],
-            "Bearer secret"
-        );
+        assert_eq!(presented(&pulsar), "Bearer secret");
         let query = Address::websocket("ws://h/ws?token=secret").unwrap();
         assert!(!format!("{dasf:?} {dasf} {query:?} {query}").contains("secret"));
         for bad in ["http://h/ws?token=secret", "ws://user:secret@h/ws"] {
@@ -555,26 +487,11 @@ mod tests {
     }
 
     #[test]
-    fn all_topics_of_an_mqtt_broker_have_one_url() {
-        let address = Address::mqtt("wss://h:9001/mqtt?a=secret");
-        if cfg!(not(feature = "tls")) {
-            assert!(address.is_err());
-            return;
-        }
-        let address = address.unwrap();
-        let consumer = address.consumer(&topic(), &subscription(), Durability::Durable);
-        for endpoint in [address.producer(&topic()), consumer] {
-            assert_eq!(endpoint.url, "wss://h:9001/mqtt?a=secret");
-        }
-        assert_eq!(address.to_string(), "wss://h:9001/mqtt");
-    }
-
-    #[test]
     fn a_token_is_the_password_of_an_mqtt_user_and_is_not_shown() {
         let address = Address::mqtt_with_login("ws://h", Some("ada"), None).unwrap();
         let address = address.with_token("secret").unwrap();
         assert!(!format!("{address:?} {address}").contains("secret"));
-        let Protocol::Mqtt(login) = address.protocol() else {
+        let Style::Mqtt { login, .. } = address.style else {
             panic!("no MQTT")
         };
         assert_eq!(login.user.as_deref(), Some("ada"));

@@ -29,7 +29,7 @@ mod types;
 pub use address::{Address, AddressError, Pulsar};
 pub use bars::show_progress;
 pub use context::Context;
-pub use host::{Host, HostOptions, OptionsError, StartError};
+pub use host::{Acknowledge, Host, HostOptions, OptionsError, StartError};
 pub use module::{Failure, FailureKind, Module, ModuleError};
 pub use progress::{ProgressReport, ReportSink};
 pub use tokio_util::sync::CancellationToken;

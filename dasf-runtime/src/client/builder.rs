@@ -11,7 +11,7 @@ use dasf_protocol::{Topic, TopicError};
 use super::contract::Contract;
 use super::{Async, Blocking, Caller, ClientOptions, Shared};
 use crate::address::{Address, AddressError};
-use crate::transport::{self, ConnectError};
+use crate::transport::ConnectError;
 
 /// Why a client did not connect.
 #[derive(Debug, thiserror::Error)]
@@ -163,7 +163,7 @@ impl<C, M> ClientBuilder<C, M> {
         if let Some(token) = &self.token {
             address = address.with_token(token)?;
         }
-        let transport = transport::open(address);
+        let transport = address.open();
         Shared::connect(topic, &*transport, self.options, self.contract).await
     }
 }

@@ -26,8 +26,8 @@ pub use error::{CallError, ModuleFailure};
 pub use mode::{Async, Blocking, Mode};
 
 use crate::transport::{
-    ConnectionState, Durability, Outgoing, PublishError, Publisher, PublisherOptions, Subscriber,
-    Transport,
+    ConnectionState, Outgoing, PublishError, Publisher, PublisherOptions, Reader, Reading,
+    Subscriber, Transport,
 };
 use contract::Contract;
 use in_flight::{Answer, InFlight};
@@ -125,8 +125,14 @@ impl Shared {
             .expect("letters, dashes and digits make a subscription");
         let suffix = format!("{session:08x}");
         let response_topic = topic.response_topic(&suffix)?;
-        let mut subscriber =
-            transport.subscribe(&response_topic, &subscription, Durability::Transient);
+        let reading = Reading {
+            reader: Reader::Caller,
+            subscription,
+            prefetch: None,
+            at_least_once: false,
+            max_redeliveries: None,
+        };
+        let mut subscriber = transport.subscribe(&response_topic, &reading);
         let mut publisher = transport.publisher(&topic, PublisherOptions::default());
         let (subscribed, connected) = tokio::join!(subscriber.connected(), publisher.connected());
         subscribed.and(connected)?;

@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use dasf_protocol::fragment::{FragmentError, Position, Reassembler};
 use dasf_protocol::properties::key;
-use dasf_protocol::{Delivery, MessageType, Properties, Status, Subscription, Topic};
+use dasf_protocol::{Delivery, MessageType, Properties, Status, Topic};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use options::{HostOptions, OptionsError};
+pub use options::{Acknowledge, HostOptions, OptionsError};
 
 use crate::address::Address;
 use crate::context::Context;
 use crate::module::{Failure, Module, Outcome};
 use crate::progress::ReportSink;
-use crate::transport::{self, ConnectError, Durability, Subscriber};
+use crate::transport::{ConnectError, Subscriber};
 use duplicates::RecentRequests;
 use replies::{Replies, Reply};
 
@@ -85,9 +85,9 @@ impl Host {
         options: HostOptions,
     ) -> Result<Self, StartError> {
         let options = options.checked()?;
-        let unique_message_ids = address.has_unique_message_ids();
-        let transport = transport::open(address);
-        let mut subscriber = transport.subscribe(topic, &subscription_name(), Durability::Durable);
+        let transport = address.open();
+        let unique_message_ids = transport.has_unique_message_ids();
+        let mut subscriber = transport.subscribe(topic, &options.reading());
         subscriber.connected().await?;
 
         let stop = CancellationToken::new();
@@ -140,14 +140,6 @@ impl Drop for Host {
     fn drop(&mut self) {
         self.stop.cancel();
     }
-}
-
-/// A name that no other process has.
-fn subscription_name() -> Subscription {
-    let name = format!("backend-module-{:016x}", fastrand::u64(..));
-    #[allow(clippy::expect_used)] // the message proves that it cannot happen
-    name.parse()
-        .expect("letters, dashes and digits make a subscription")
 }
 
 /// The texts that answer `info` and `api_info`, made once.

@@ -2,17 +2,55 @@
 
 use std::time::Duration;
 
-/// How much a host takes on, and how long it waits.
+use dasf_protocol::Subscription;
+
+use crate::transport::{Reader, Reading};
+
+/// When a module tells the broker that a request need not come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Acknowledge {
+    /// Before it is run, as Python modules do: a request is run at most once, and lost with the
+    /// module that dies over it.
+    #[default]
+    Received,
+    /// When the broker has taken the answer: what a module that dies had not finished goes to
+    /// another, so that a request is run at least once.
+    Completed,
+}
+
+/// How much a host takes on, with whom it shares the work, and how long it waits.
 ///
 /// ```
-/// use dasf_runtime::HostOptions;
+/// use dasf_runtime::{Acknowledge, HostOptions};
 ///
-/// let options = HostOptions { max_workers: 4, queue_size: 100, ..HostOptions::default() };
+/// let options = HostOptions {
+///     max_workers: 4,
+///     queue_size: 100,
+///     group: Some("workers".parse()?),
+///     acknowledge: Acknowledge::Completed,
+///     ..HostOptions::default()
+/// };
+/// # Ok::<(), dasf_protocol::TopicError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostOptions {
     /// How many calls run at a time; default five times the number of processors.
     pub max_workers: usize,
+    /// The name of a group: the modules that listen to a topic under one name share its requests.
+    /// `None`, the default, is a module that gets every request, whoever else listens.
+    ///
+    /// A broker must be able to share: with `dasf-broker-django` the host does not start.
+    pub group: Option<Subscription>,
+    /// When the broker is told that a request need not come again; default
+    /// [`Acknowledge::Received`].
+    pub acknowledge: Acknowledge,
+    /// How many requests the broker hands to a module of a group before it sees acknowledgements of
+    /// them; default [`max_workers`](Self::max_workers). More let one module hoard what another
+    /// could run already. Without a group, the broker decides.
+    pub receiver_queue_size: Option<usize>,
+    /// How often a request that a group did not finish is tried again, before the broker puts it
+    /// aside, on the topic `{topic}-{group}-DLQ`; `None`, the default, is for ever.
+    pub max_redeliveries: Option<u32>,
     /// How many calls are accepted at a time, those that run included; default 1024. What comes on
     /// top is answered with `request rejected due to queue overflow, try again later`.
     pub queue_size: usize,
@@ -51,6 +89,9 @@ pub enum OptionsError {
         /// The most that it may be.
         limit: usize,
     },
+    /// Only a group can do this.
+    #[error("{0} needs a group")]
+    NeedsGroup(&'static str),
     /// Workers could never be busy.
     #[error(
         "queue_size ({queue_size}) must be at least max_workers ({max_workers}): it counts running calls too"
@@ -76,6 +117,24 @@ impl HostOptions {
     /// one process answers, and within what a semaphore counts.
     const MAX_QUEUE_SIZE: usize = 1 << 20;
 
+    /// How a module reads its topic.
+    pub(super) fn reading(&self) -> Reading {
+        let (reader, subscription, prefetch) = match &self.group {
+            Some(group) => {
+                let prefetch = self.receiver_queue_size.unwrap_or(self.max_workers);
+                (Reader::Group, group.clone(), Some(prefetch))
+            }
+            None => (Reader::Alone, own_name(), None),
+        };
+        Reading {
+            reader,
+            subscription,
+            prefetch,
+            at_least_once: self.acknowledge == Acknowledge::Completed,
+            max_redeliveries: self.max_redeliveries,
+        }
+    }
+
     pub(super) fn checked(self) -> Result<Self, OptionsError> {
         let limits = [
             ("max_workers", self.max_workers),
@@ -85,6 +144,20 @@ impl HostOptions {
         ];
         if let Some((name, _)) = limits.into_iter().find(|&(_, limit)| limit == 0) {
             return Err(OptionsError::Zero(name));
+        }
+        if self.receiver_queue_size == Some(0) {
+            return Err(OptionsError::Zero("receiver_queue_size"));
+        }
+        if self.max_redeliveries == Some(0) {
+            return Err(OptionsError::Zero("max_redeliveries"));
+        }
+        if self.group.is_none() {
+            if self.receiver_queue_size.is_some() {
+                return Err(OptionsError::NeedsGroup("receiver_queue_size"));
+            }
+            if self.max_redeliveries.is_some() {
+                return Err(OptionsError::NeedsGroup("max_redeliveries"));
+            }
         }
         let Self {
             queue_size,
@@ -105,11 +178,23 @@ impl HostOptions {
     }
 }
 
+/// A name that no other process has.
+fn own_name() -> Subscription {
+    let name = format!("backend-module-{:016x}", fastrand::u64(..));
+    #[allow(clippy::expect_used)] // the message proves that it cannot happen
+    name.parse()
+        .expect("letters, dashes and digits make a subscription")
+}
+
 impl Default for HostOptions {
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             max_workers: processors * 5,
+            group: None,
+            acknowledge: Acknowledge::default(),
+            receiver_queue_size: None,
+            max_redeliveries: None,
             queue_size: Self::DEFAULT_QUEUE_SIZE.max(processors * 5),
             max_payload_size: Self::DEFAULT_MAX_PAYLOAD_SIZE,
             max_request_size: 256 << 20,
@@ -156,5 +241,26 @@ mod tests {
             Err(OptionsError::TooLarge { .. })
         ));
         assert!(HostOptions::default().checked().is_ok());
+    }
+
+    #[test]
+    fn what_only_a_group_can_do_needs_one() {
+        let options = HostOptions {
+            max_redeliveries: Some(3),
+            ..HostOptions::default()
+        };
+        let missing = OptionsError::NeedsGroup("max_redeliveries");
+        assert_eq!(options.clone().checked(), Err(missing));
+        let grouped = HostOptions {
+            group: Some("workers".parse().unwrap()),
+            max_workers: 3,
+            ..options
+        };
+        let reading = grouped.checked().unwrap().reading();
+        assert_eq!(reading.reader, Reader::Group);
+        assert_eq!(reading.subscription.as_str(), "workers");
+        assert_eq!(reading.prefetch, Some(3));
+        let alone = HostOptions::default().reading();
+        assert_eq!((alone.reader, alone.prefetch), (Reader::Alone, None));
     }
 }

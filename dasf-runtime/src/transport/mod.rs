@@ -4,56 +4,116 @@
 //! one connection, keeps it alive, and makes it anew for as long as the handle lives. Everything
 //! above this module is the same for every broker.
 
-mod mqtt;
+pub(crate) mod dasf;
+mod json;
+pub(crate) mod mqtt;
 mod publisher;
+pub(crate) mod pulsar;
 mod socket;
 mod subscriber;
-mod websocket;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use dasf_protocol::{Subscription, Topic};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::address::{Address, Protocol};
-
 pub(crate) use publisher::{Outgoing, PublishError, Publisher, Queued};
-pub(crate) use subscriber::{Subscriber, SubscriberEnds};
+pub(crate) use subscriber::{Subscriber, SubscriberEnds, Verdict};
 
 /// Opens connections to one broker.
 pub(crate) trait Transport: Send + Sync {
     /// A handle that sends messages to a topic. The connection is made in the background.
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher;
 
+    /// A handle that reads a topic. The connection is made in the background.
+    fn subscribe(&self, topic: &Topic, reading: &Reading) -> Subscriber;
+
     /// Where the connections' tasks run.
     fn runtime(&self) -> &Handle;
 
-    /// A handle that reads a topic. The connection is made in the background.
-    fn subscribe(
-        &self,
-        topic: &Topic,
-        subscription: &Subscription,
-        durability: Durability,
-    ) -> Subscriber;
-}
-
-/// The transport to the broker at an address; its connections live on the current runtime.
-pub(crate) fn open(address: Address) -> Arc<dyn Transport> {
-    match address.protocol() {
-        Protocol::Json => Arc::new(websocket::Websocket::new(address)),
-        Protocol::Mqtt(login) => Arc::new(mqtt::Mqtt::new(address, login)),
+    /// Whether the id of a message names that message only.
+    fn has_unique_message_ids(&self) -> bool {
+        true
     }
 }
 
-/// What a broker that keeps messages does with a subscription that nobody reads.
+/// Who reads a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// It keeps what comes for it.
-    Durable,
-    /// It forgets it: right for a topic that only one process ever reads.
-    Transient,
+pub(crate) enum Reader {
+    /// A caller, on a topic that only it ever reads: what comes when it is gone is of no use.
+    Caller,
+    /// A module that gets every message, whoever else listens.
+    Alone,
+    /// One of the modules that share the messages of a subscription.
+    Group,
+}
+
+/// How a topic is read.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    pub(crate) reader: Reader,
+    /// The name of the reader, or of its group.
+    pub(crate) subscription: Subscription,
+    /// How many messages the broker hands out before it sees acknowledgements of them; `None`
+    /// leaves that to the broker.
+    pub(crate) prefetch: Option<usize>,
+    /// Whether messages that are not acknowledged when the reader dies must come again.
+    pub(crate) at_least_once: bool,
+    /// How often a message comes again before it is put aside; `None` is for ever.
+    pub(crate) max_redeliveries: Option<u32>,
+}
+
+/// After how many milliseconds a message that was given back goes to another reader. Brokers offer
+/// it to the one that gave it back as well, which should be gone by then.
+const REDELIVERY_DELAY: &str = "1000";
+
+impl Reading {
+    /// Whether the broker must be able to deliver messages again.
+    fn redelivers(&self) -> bool {
+        self.at_least_once || self.max_redeliveries.is_some()
+    }
+
+    /// The parameters of a shared subscription, as Pulsar named them and the embedded broker knows
+    /// them.
+    fn shared_parameters(&self) -> Vec<(&'static str, String)> {
+        let mut parameters = vec![
+            ("subscriptionType", "Shared".to_owned()),
+            ("negativeAckRedeliveryDelay", REDELIVERY_DELAY.to_owned()),
+        ];
+        if let Some(prefetch) = self.prefetch {
+            parameters.push(("receiverQueueSize", prefetch.to_string()));
+        }
+        if let Some(max_redeliveries) = self.max_redeliveries {
+            parameters.push(("maxRedeliverCount", max_redeliveries.to_string()));
+        }
+        parameters
+    }
+}
+
+#[cfg(test)]
+impl Reading {
+    fn by(reader: Reader, subscription: &str) -> Self {
+        Self {
+            reader,
+            subscription: subscription.parse().unwrap(),
+            prefetch: None,
+            at_least_once: false,
+            max_redeliveries: None,
+        }
+    }
+
+    fn caller(subscription: &str) -> Self {
+        Self::by(Reader::Caller, subscription)
+    }
+
+    fn alone(subscription: &str) -> Self {
+        Self::by(Reader::Alone, subscription)
+    }
+
+    fn group(subscription: &str) -> Self {
+        Self::by(Reader::Group, subscription)
+    }
 }
 
 /// How long a publisher lives without success or without work.
@@ -97,6 +157,16 @@ pub enum ConnectError {
         /// MQTT's reason code: 0x86 for a login that is wrong, 0x87 for one that is not enough.
         code: u8,
         /// The broker's explanation, or the code in words.
+        reason: String,
+    },
+    /// The broker cannot do what the options ask for.
+    #[error("the broker at {url} does not offer {feature}: {reason}")]
+    Unsupported {
+        /// The URL, without its query.
+        url: String,
+        /// What it does not offer, such as `a group`.
+        feature: &'static str,
+        /// Why that is needed, and what to do.
         reason: String,
     },
     /// Something answers there, and does not speak WebSocket.

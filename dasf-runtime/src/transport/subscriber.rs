@@ -7,22 +7,32 @@ use super::{ConnectError, ConnectionState, first_attempt};
 
 /// How many messages wait to be read before the connection is not read any more.
 const DELIVERY_CAPACITY: usize = 64;
-/// How many acknowledgements wait to be written before readers have to wait.
-const ACKNOWLEDGEMENT_CAPACITY: usize = 1024;
+/// How many verdicts wait to be written before readers have to wait.
+const VERDICT_CAPACITY: usize = 1024;
 
-/// Reads one topic. When it is dropped, the acknowledgements given are still sent, then the
-/// connection is closed.
+/// What a reader tells the broker of a message, by its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It need not come again.
+    Done(String),
+    /// Another reader should have it, where the broker can see to that. Otherwise it comes again
+    /// when the connection is closed.
+    GivenBack(String),
+}
+
+/// Reads one topic. When it is dropped, and all that was cloned of its [`Verdicts`], the verdicts
+/// given are still sent, then the connection is closed.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     deliveries: mpsc::Receiver<Delivery>,
-    acknowledgements: mpsc::Sender<String>,
+    verdicts: Verdicts,
     state: watch::Receiver<ConnectionState>,
 }
 
 /// What a connection's task holds of a subscriber.
 pub(crate) struct SubscriberEnds {
     pub(crate) deliveries: mpsc::Sender<Delivery>,
-    pub(crate) acknowledgements: mpsc::Receiver<String>,
+    pub(crate) verdicts: mpsc::Receiver<Verdict>,
     pub(crate) state: watch::Sender<ConnectionState>,
 }
 
@@ -30,19 +40,27 @@ impl Subscriber {
     /// A handle, and what the task behind it needs.
     pub(crate) fn new() -> (Self, SubscriberEnds) {
         let (delivered, deliveries) = mpsc::channel(DELIVERY_CAPACITY);
-        let (acknowledgements, acknowledged) = mpsc::channel(ACKNOWLEDGEMENT_CAPACITY);
+        let (verdicts, given) = mpsc::channel(VERDICT_CAPACITY);
         let (state, watched) = watch::channel(ConnectionState::Connecting);
         let handle = Self {
             deliveries,
-            acknowledgements,
+            verdicts: Verdicts(verdicts),
             state: watched,
         };
         let ends = SubscriberEnds {
             deliveries: delivered,
-            acknowledgements: acknowledged,
+            verdicts: given,
             state,
         };
         (handle, ends)
+    }
+
+    /// A handle whose connection is never made.
+    pub(crate) fn refused(error: ConnectError) -> Self {
+        let (handle, ends) = Self::new();
+        ends.state
+            .send_replace(ConnectionState::Disconnected(error));
+        handle
     }
 
     /// Where the connection stands.
@@ -65,20 +83,36 @@ impl Subscriber {
 
     /// Tells the broker that a message need not come again.
     pub(crate) async fn acknowledge(&self, message_id: String) {
-        // On a connection closed for good nothing can be acknowledged; the broker will deliver it
-        // again.
-        let _ = self.acknowledgements.send(message_id).await;
+        self.verdicts.give(Verdict::Done(message_id)).await;
     }
 
-    /// Stops reading, and waits until the acknowledgements given are sent and the connection is
-    /// closed.
+    /// By which others tell the broker of messages that were read here.
+    pub(crate) fn verdicts(&self) -> Verdicts {
+        self.verdicts.clone()
+    }
+
+    /// Stops reading, and waits until the verdicts given are sent and the connection is closed,
+    /// provided that nobody else can give one.
     pub(crate) async fn finish(self) {
         let Self {
             deliveries,
-            acknowledgements,
+            verdicts,
             mut state,
         } = self;
-        drop((deliveries, acknowledgements));
+        drop((deliveries, verdicts));
         while state.changed().await.is_ok() {}
+    }
+}
+
+/// Tells the broker of messages that a [`Subscriber`] read. Clones share the connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Verdicts(mpsc::Sender<Verdict>);
+
+impl Verdicts {
+    /// Waits only while too many are to be written.
+    pub(crate) async fn give(&self, verdict: Verdict) {
+        // On a connection closed for good nothing can be said; the broker will deliver the message
+        // again.
+        let _ = self.0.send(verdict).await;
     }
 }

@@ -9,82 +9,68 @@ mod session;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dasf_protocol::{Subscription, Topic};
+use dasf_protocol::Topic;
 use mqtt_proto::v5::{Packet, Puback, PubackReasonCode, Publish};
 use mqtt_proto::{Pid, TopicFilter, TopicName};
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::http::HeaderMap;
 use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 
 use super::socket::{
-    self, ConsumerDialect, Incoming, Link, ProducerDialect, ReadDeliveries, ReadReceipts,
+    self, ConsumerDialect, Endpoint, Incoming, Link, ProducerDialect, ReadDeliveries, ReadReceipts,
     Settlement, WriteAcknowledgements, WriteMessages,
 };
 use super::{
-    ConnectError, Durability, PublishError, Publisher, PublisherOptions, Queued, Subscriber,
-    Transport,
+    ConnectError, PublishError, Publisher, PublisherOptions, Queued, Reading, Subscriber,
+    Transport, Verdict,
 };
-use crate::address::{Address, Endpoint, Login};
+use crate::address::{BaseUrl, Login};
 use packets::{Packets, Received};
 use session::{Session, UNACKNOWLEDGED_LIMIT};
 
-/// Connects to the MQTT broker at an [`Address`].
+/// Topics of one MQTT broker.
 #[derive(Debug, Clone)]
 pub(crate) struct Mqtt {
-    address: Address,
-    login: Login,
-    /// Where the connections' tasks run, whichever thread asks for one.
-    runtime: Handle,
+    pub(crate) url: BaseUrl,
+    pub(crate) login: Login,
+    pub(crate) headers: HeaderMap,
+    pub(crate) runtime: Handle,
 }
 
 impl Mqtt {
-    /// A transport whose connections live on the current runtime.
-    pub(crate) fn new(address: Address, login: Login) -> Self {
-        let runtime = Handle::current();
-        Self {
-            address,
-            login,
-            runtime,
-        }
-    }
-
     fn session_on(&self, topic: &Topic) -> OnTopic {
         OnTopic {
             login: self.login.clone(),
             topic: format!("{}{topic}", envelope::PREFIX),
         }
     }
-}
 
-/// An endpoint that speaks MQTT.
-fn speaking_mqtt(mut endpoint: Endpoint) -> Endpoint {
-    let mqtt = HeaderValue::from_static("mqtt");
-    endpoint.headers.insert(SEC_WEBSOCKET_PROTOCOL, mqtt);
-    endpoint
+    fn endpoint(&self) -> Endpoint {
+        let mut headers = self.headers.clone();
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("mqtt"));
+        Endpoint {
+            url: self.url.whole(),
+            headers,
+        }
+    }
 }
 
 impl Transport for Mqtt {
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
-        let endpoint = speaking_mqtt(self.address.producer(topic));
         let dialect = self.session_on(topic);
-        socket::publisher(&self.runtime, dialect, endpoint, topic, options)
-    }
-
-    fn runtime(&self) -> &Handle {
-        &self.runtime
+        socket::publisher(&self.runtime, dialect, self.endpoint(), topic, options)
     }
 
     /// MQTT has no names for the readers of a topic: every one gets every message. A session that
     /// ends with its connection keeps nothing.
-    fn subscribe(
-        &self,
-        topic: &Topic,
-        subscription: &Subscription,
-        durability: Durability,
-    ) -> Subscriber {
-        let endpoint = self.address.consumer(topic, subscription, durability);
+    fn subscribe(&self, topic: &Topic, _reading: &Reading) -> Subscriber {
         let dialect = self.session_on(topic);
-        socket::subscriber(&self.runtime, dialect, speaking_mqtt(endpoint), topic)
+        socket::subscriber(&self.runtime, dialect, self.endpoint(), topic)
+    }
+
+    fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 }
 
@@ -259,7 +245,10 @@ impl Unacknowledged {
 struct AcknowledgementWriter(Arc<Unacknowledged>);
 
 impl WriteAcknowledgements for AcknowledgementWriter {
-    fn frame(&mut self, message_id: String) -> Option<Message> {
+    fn frame(&mut self, verdict: Verdict) -> Option<Message> {
+        let Verdict::Done(message_id) = verdict else {
+            return None;
+        };
         let pid = self.0.with(|messages| {
             let index = messages.iter().position(|(id, _)| *id == message_id)?;
             messages.remove(index).map(|(_, pid)| pid)

@@ -13,9 +13,9 @@ use mqtt_proto::{Pid, QoS, TopicFilter};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::packets::{self, MAX_PACKET_SIZE, Packets, Received};
-use crate::address::{Endpoint, Login};
+use crate::address::Login;
 use crate::transport::ConnectError;
-use crate::transport::socket::{self, KeepAlive, PING_INTERVAL, Sink, Stream};
+use crate::transport::socket::{self, Endpoint, KeepAlive, PING_INTERVAL, Sink, Stream};
 
 /// How many messages a broker may send before it sees acknowledgements of them.
 const RECEIVE_MAXIMUM: u16 = 64;
@@ -95,10 +95,10 @@ impl Limits {
 
 /// Connects and logs in, with a session that ends with the connection.
 pub(super) async fn open(endpoint: &Endpoint, login: &Login) -> Result<Session, ConnectError> {
-    let (sink, stream) = socket::connect(endpoint).await?;
+    let opened = socket::connect(endpoint).await?;
     let mut session = Session {
-        sink,
-        stream,
+        sink: opened.sink,
+        stream: opened.stream,
         packets: Packets::default(),
         limits: Limits::default(),
         early: VecDeque::new(),

@@ -7,12 +7,12 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::UrlError;
-use tokio_tungstenite::tungstenite::http::Response;
+use tokio_tungstenite::tungstenite::http::{HeaderMap, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::address::Endpoint;
+use super::Endpoint;
 use crate::transport::ConnectError;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -28,10 +28,16 @@ pub(in crate::transport) const MAX_FRAME_SIZE: usize = 16 << 20;
 /// How much of a broker's explanation is kept.
 const MAX_REASON_LENGTH: usize = 300;
 
-/// Connects, and returns the two halves of the socket.
-pub(in crate::transport) async fn connect(
-    endpoint: &Endpoint,
-) -> Result<(Sink, Stream), ConnectError> {
+/// A connection that the broker has accepted.
+pub(in crate::transport) struct Opened {
+    pub(in crate::transport) sink: Sink,
+    pub(in crate::transport) stream: Stream,
+    /// Those with which the broker accepted it.
+    pub(in crate::transport) headers: HeaderMap,
+}
+
+/// Connects.
+pub(in crate::transport) async fn connect(endpoint: &Endpoint) -> Result<Opened, ConnectError> {
     let failed = |error: Error| explain(endpoint, error);
     let mut request = endpoint
         .url
@@ -57,7 +63,14 @@ pub(in crate::transport) async fn connect(
     #[cfg(not(feature = "tls"))]
     let handshake = tokio_tungstenite::connect_async_with_config(request, Some(config), no_delay);
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
-        Ok(Ok((socket, _))) => Ok(socket.split()),
+        Ok(Ok((socket, response))) => {
+            let (sink, stream) = socket.split();
+            Ok(Opened {
+                sink,
+                stream,
+                headers: response.into_parts().0.headers,
+            })
+        }
         Ok(Err(error)) => Err(failed(error)),
         Err(_) => Err(ConnectError::Timeout {
             url: endpoint.to_string(),

@@ -10,14 +10,16 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::connect::{Sink, Stream, close};
 use super::liveness::Liveness;
-use super::{ConsumerDialect, Incoming, KeepAlive, Link, ReadDeliveries, WriteAcknowledgements};
-use crate::address::Endpoint;
+use super::{
+    ConsumerDialect, Endpoint, Incoming, KeepAlive, Link, ReadDeliveries, WriteAcknowledgements,
+};
 use crate::backoff::Backoff;
+use crate::transport::subscriber::Verdict;
 use crate::transport::{ConnectError, ConnectionState, SubscriberEnds};
 
-/// How many acknowledgements are written at most before they are flushed.
+/// How many verdicts are written at most before they are flushed.
 const BATCH: usize = 64;
-/// How long writing the last acknowledgements and closing may take.
+/// How long writing the last verdicts and closing may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why one connection ended.
@@ -37,7 +39,7 @@ pub(super) async fn run<D: ConsumerDialect>(
 ) {
     let SubscriberEnds {
         deliveries,
-        mut acknowledgements,
+        mut verdicts,
         state,
     } = ends;
     let mut backoff = Backoff::default();
@@ -51,7 +53,7 @@ pub(super) async fn run<D: ConsumerDialect>(
                 tracing::debug!(%endpoint, "consumer connected");
                 state.send_replace(ConnectionState::Connected);
                 let connected_at = Instant::now();
-                let end = serve(link, &topic, &deliveries, &mut acknowledgements).await;
+                let end = serve(link, &topic, &deliveries, &mut verdicts).await;
                 let End::Lost(reason) = end else { return };
                 backoff.is_reset_by(connected_at.elapsed());
                 let url = endpoint.to_string();
@@ -78,7 +80,7 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
     link: Link<W, R>,
     topic: &Topic,
     deliveries: &mpsc::Sender<Delivery>,
-    acknowledgements: &mut mpsc::Receiver<String>,
+    verdicts: &mut mpsc::Receiver<Verdict>,
 ) -> End {
     let Link {
         sink,
@@ -92,10 +94,10 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
     let liveness = Liveness::new();
     // What the reading half itself acknowledges: frames that nobody can read.
     let (unreadable, mut passed_over) = mpsc::channel(BATCH);
-    // Both halves run at once, so that acknowledgements go out while a slow reader holds up the
+    // Both halves run at once, so that verdicts go out while a slow reader holds up the
     // deliveries; and a broker that neither sends nor reads is noticed.
     tokio::select! {
-        written = write(sink, writer, keep_alive, goodbye, acknowledgements, &mut passed_over) => match written {
+        written = write(sink, writer, keep_alive, goodbye, verdicts, &mut passed_over) => match written {
             Ok(()) => End::Finished,
             Err(error) => End::Lost(error.to_string()),
         },
@@ -136,7 +138,7 @@ async fn read(
         liveness.heard();
         let frame = tokio::select! {
             frame = stream.next() => frame,
-            // The last acknowledgements are still to be written, so this must not end the
+            // The last verdicts are still to be written, so this must not end the
             // connection.
             () = deliveries.closed() => std::future::pending().await,
         };
@@ -151,13 +153,13 @@ async fn read(
     }
 }
 
-/// Writes acknowledgements and pings until the handle is dropped (`Ok`) or the connection fails.
+/// Writes verdicts and pings until the handle is dropped (`Ok`) or the connection fails.
 async fn write(
     mut sink: Sink,
     mut writer: impl WriteAcknowledgements,
     keep_alive: KeepAlive,
     goodbye: Option<Message>,
-    acknowledgements: &mut mpsc::Receiver<String>,
+    verdicts: &mut mpsc::Receiver<Verdict>,
     passed_over: &mut mpsc::Receiver<String>,
 ) -> Result<(), Error> {
     let KeepAlive { every, ping: frame } = keep_alive;
@@ -166,17 +168,17 @@ async fn write(
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
-            count = acknowledgements.recv_many(&mut batch, BATCH) => {
+            count = verdicts.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
                     let closed = tokio::time::timeout(CLOSE_TIMEOUT, close(sink, goodbye)).await;
                     return closed.unwrap_or(Ok(()));
                 }
             }
-            Some(message_id) = passed_over.recv() => batch.push(message_id),
+            Some(message_id) = passed_over.recv() => batch.push(Verdict::Done(message_id)),
             _ = ping.tick() => sink.send(frame.clone()).await?,
         }
-        for message_id in batch.drain(..) {
-            if let Some(frame) = writer.frame(message_id) {
+        for verdict in batch.drain(..) {
+            if let Some(frame) = writer.frame(verdict) {
                 sink.feed(frame).await?;
             }
         }

@@ -10,21 +10,36 @@ mod producer;
 #[cfg(feature = "tls")]
 mod tls;
 
+use std::fmt;
 use std::time::Duration;
 
-use dasf_protocol::Delivery;
+use dasf_protocol::{Delivery, Topic};
+use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 pub(super) use connect::{MAX_FRAME_SIZE, Sink, Stream, connect};
 pub(super) use liveness::PING_INTERVAL;
 
+use super::publisher::PublisherEnds;
+use super::subscriber::Verdict;
 use super::{
     ConnectError, PublishError, Publisher, PublisherOptions, Queued, Subscriber, SubscriberEnds,
 };
-use crate::address::Endpoint;
-use crate::transport::publisher::PublisherEnds;
-use dasf_protocol::Topic;
-use tokio::runtime::Handle;
+
+/// One URL to connect to, and what to present there.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    pub(super) url: String,
+    pub(super) headers: HeaderMap,
+}
+
+impl fmt::Display for Endpoint {
+    /// The URL without its query, which may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.url.split('?').next().unwrap_or_default())
+    }
+}
 
 /// An open connection: its socket, and what writes and reads the broker's frames on it.
 pub(super) struct Link<W, R> {
@@ -101,8 +116,9 @@ pub(super) trait ReadReceipts: Send {
 
 /// Writes acknowledgements to one connection.
 pub(super) trait WriteAcknowledgements: Send {
-    /// The frame that acknowledges a message; `None` where this connection owes it none.
-    fn frame(&mut self, message_id: String) -> Option<Message>;
+    /// The frame that tells the broker of a message; `None` where there is nothing to tell it on
+    /// this connection.
+    fn frame(&mut self, verdict: Verdict) -> Option<Message>;
 }
 
 /// What comes to a reader.

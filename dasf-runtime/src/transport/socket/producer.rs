@@ -13,8 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::connect::{Sink, Stream, close};
 use super::liveness::Liveness;
-use super::{KeepAlive, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages};
-use crate::address::Endpoint;
+use super::{Endpoint, KeepAlive, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages};
 use crate::backoff::Backoff;
 use crate::transport::publisher::PublisherEnds;
 use crate::transport::{ConnectError, ConnectionState, PublishError, PublisherOptions, Queued};

@@ -1,67 +1,42 @@
-//! Messages as JSON texts on WebSockets: DASF brokers and Apache Pulsar.
+//! Messages as JSON texts, as DASF brokers and Apache Pulsar take and give them.
 //!
 //! One socket is one producer on one topic, or one consumer of one subscription.
 
 use std::borrow::Cow;
 
-use dasf_protocol::{Acknowledgement, Delivery, Publish, Receipt, Subscription, Topic};
-use tokio::runtime::Handle;
+use dasf_protocol::{Acknowledgement, Delivery, NegativeAcknowledgement, Publish, Receipt};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use super::socket::{
-    self, ConsumerDialect, Incoming, KeepAlive, Link, ProducerDialect, ReadDeliveries,
+    self, ConsumerDialect, Endpoint, Incoming, KeepAlive, Link, ProducerDialect, ReadDeliveries,
     ReadReceipts, Settlement, WriteAcknowledgements, WriteMessages,
 };
-use super::{
-    ConnectError, Durability, PublishError, Publisher, PublisherOptions, Queued, Subscriber,
-    Transport,
-};
-use crate::address::{Address, Endpoint};
-
-/// Connects to the broker at an [`Address`].
-#[derive(Debug, Clone)]
-pub(crate) struct Websocket {
-    address: Address,
-    /// Where the connections' tasks run, whichever thread asks for one.
-    runtime: Handle,
-}
-
-impl Websocket {
-    /// A transport whose connections live on the current runtime.
-    pub(crate) fn new(address: Address) -> Self {
-        let runtime = Handle::current();
-        Self { address, runtime }
-    }
-}
-
-impl Transport for Websocket {
-    fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
-        let endpoint = self.address.producer(topic);
-        socket::publisher(&self.runtime, Json, endpoint, topic, options)
-    }
-
-    fn runtime(&self) -> &Handle {
-        &self.runtime
-    }
-
-    fn subscribe(
-        &self,
-        topic: &Topic,
-        subscription: &Subscription,
-        durability: Durability,
-    ) -> Subscriber {
-        let endpoint = self.address.consumer(topic, subscription, durability);
-        socket::subscriber(&self.runtime, Json, endpoint, topic)
-    }
-}
+use super::subscriber::Verdict;
+use super::{ConnectError, PublishError, Queued};
 
 /// Frames of one JSON object each. What was sent last is what is read: a frame is never more than
 /// one message.
-struct Json;
+#[derive(Clone, Copy, Default)]
+pub(super) struct Json {
+    /// What a consumer sends last, before its connection is closed for good.
+    pub(super) farewell: Option<&'static str>,
+    /// Whether a message can be given back. Brokers that know no more than acknowledgements would
+    /// take it for one.
+    pub(super) gives_back: bool,
+    /// Looks at the headers with which the broker accepts a connection, and says what it lacks.
+    pub(super) lacks: Option<fn(&HeaderMap) -> Option<Lack>>,
+}
+
+/// What a broker cannot do, and why that is needed.
+pub(super) struct Lack {
+    pub(super) feature: &'static str,
+    pub(super) reason: &'static str,
+}
 
 /// The frame that was taken, until it is read.
 #[derive(Default)]
-struct Frame(Option<Message>);
+pub(super) struct Frame(Option<Message>);
 
 impl Frame {
     /// The text in the frame; other frames, such as pongs, say nothing.
@@ -70,20 +45,30 @@ impl Frame {
     }
 }
 
-async fn open<W, R>(endpoint: &Endpoint, writer: W, reader: R) -> Result<Link<W, R>, ConnectError> {
-    let (sink, stream) = socket::connect(endpoint).await?;
-    Ok(Link {
-        sink,
-        stream,
-        writer,
-        reader,
-        window: usize::MAX,
-        keep_alive: KeepAlive {
-            every: socket::PING_INTERVAL,
-            ping: Message::Ping(Default::default()),
-        },
-        goodbye: endpoint.farewell.map(Message::text),
-    })
+impl Json {
+    async fn open(self, endpoint: &Endpoint) -> Result<Link<Self, Frame>, ConnectError> {
+        let opened = socket::connect(endpoint).await?;
+        if let Some(Lack { feature, reason }) = self.lacks.and_then(|lacks| lacks(&opened.headers))
+        {
+            return Err(ConnectError::Unsupported {
+                url: endpoint.to_string(),
+                feature,
+                reason: reason.to_owned(),
+            });
+        }
+        Ok(Link {
+            sink: opened.sink,
+            stream: opened.stream,
+            writer: self,
+            reader: Frame::default(),
+            window: usize::MAX,
+            keep_alive: KeepAlive {
+                every: socket::PING_INTERVAL,
+                ping: Message::Ping(Default::default()),
+            },
+            goodbye: self.farewell.map(Message::text),
+        })
+    }
 }
 
 impl ProducerDialect for Json {
@@ -91,7 +76,7 @@ impl ProducerDialect for Json {
     type Reader = Frame;
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Link<Self, Frame>, ConnectError> {
-        open(endpoint, Self, Frame::default()).await
+        self.open(endpoint).await
     }
 }
 
@@ -100,7 +85,7 @@ impl ConsumerDialect for Json {
     type Reader = Frame;
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Link<Self, Frame>, ConnectError> {
-        open(endpoint, Self, Frame::default()).await
+        self.open(endpoint).await
     }
 }
 
@@ -144,11 +129,20 @@ impl ReadReceipts for Frame {
 }
 
 impl WriteAcknowledgements for Json {
-    fn frame(&mut self, message_id: String) -> Option<Message> {
-        let acknowledgement = Acknowledgement {
-            message_id: message_id.into(),
+    fn frame(&mut self, verdict: Verdict) -> Option<Message> {
+        let text = match verdict {
+            Verdict::Done(message_id) => Acknowledgement {
+                message_id: message_id.into(),
+            }
+            .to_json(),
+            Verdict::GivenBack(message_id) if self.gives_back => NegativeAcknowledgement {
+                message_id: message_id.into(),
+            }
+            .to_json(),
+            // It comes again when the connection is closed.
+            Verdict::GivenBack(_) => return None,
         };
-        Some(Message::text(acknowledgement.to_json()))
+        Some(Message::text(text))
     }
 }
 

@@ -1,0 +1,183 @@
+//! Apache Pulsar, over its WebSocket API.
+//!
+//! Facts of the API are those of Pulsar 4.0:
+//! <https://pulsar.apache.org/docs/4.0.x/client-libraries-websocket/>.
+
+use dasf_protocol::Topic;
+use tokio::runtime::Handle;
+use tokio_tungstenite::tungstenite::http::HeaderMap;
+
+use super::json::Json;
+use super::socket::{self, Endpoint};
+use super::{ConnectError, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport};
+use crate::address::BaseUrl;
+
+/// What gives a subscription up.
+const UNSUBSCRIBE: &str = r#"{"type":"unsubscribe"}"#;
+
+/// Topics as paths below a tenant and a namespace.
+#[derive(Debug, Clone)]
+pub(crate) struct Pulsar {
+    pub(crate) producer: BaseUrl,
+    pub(crate) consumer: BaseUrl,
+    /// Whether topics keep what nobody has acknowledged.
+    pub(crate) is_persistent: bool,
+    pub(crate) headers: HeaderMap,
+    pub(crate) runtime: Handle,
+}
+
+impl Pulsar {
+    fn consumer(&self, topic: &Topic, reading: &Reading) -> Endpoint {
+        let path = format!("{topic}/{}", reading.subscription);
+        let parameters = match reading.reader {
+            Reader::Caller => vec![("subscriptionMode", "NonDurable".to_owned())],
+            Reader::Alone => Vec::new(),
+            Reader::Group if self.is_persistent => reading.shared_parameters(),
+            // What a consumer has no room for is dropped there, so there must be plenty.
+            Reader::Group => Reading {
+                prefetch: None,
+                ..reading.clone()
+            }
+            .shared_parameters(),
+        };
+        Endpoint {
+            url: self.consumer.join(&path, &parameters),
+            headers: self.headers.clone(),
+        }
+    }
+
+    /// What the topics, or the subscription, of a reading cannot give it.
+    fn refusal(&self, reading: &Reading) -> Option<ConnectError> {
+        let refuse = |feature, reason: &str| {
+            Some(ConnectError::Unsupported {
+                url: self.consumer.to_string(),
+                feature,
+                reason: reason.to_owned(),
+            })
+        };
+        match (reading.reader, self.is_persistent) {
+            (Reader::Caller, _) => None,
+            (_, false) if reading.redelivers() => refuse(
+                "delivery again of what a module did not finish",
+                "non-persistent topics keep nothing; use --persistent persistent",
+            ),
+            (Reader::Alone, true) if reading.at_least_once => refuse(
+                "delivery to another module without a group",
+                "a Pulsar keeps messages for a subscription, whose name all modules must know; give it with --group NAME",
+            ),
+            _ => None,
+        }
+    }
+}
+
+impl Transport for Pulsar {
+    fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
+        let endpoint = Endpoint {
+            url: self.producer.join(topic.as_str(), &[]),
+            headers: self.headers.clone(),
+        };
+        socket::publisher(&self.runtime, Json::default(), endpoint, topic, options)
+    }
+
+    fn subscribe(&self, topic: &Topic, reading: &Reading) -> Subscriber {
+        if let Some(refusal) = self.refusal(reading) {
+            return Subscriber::refused(refusal);
+        }
+        let dialect = Json {
+            // No reader has the same name again, and Pulsar would keep what comes for it. That of a
+            // group is there for the next one.
+            farewell: (reading.reader == Reader::Alone && self.is_persistent)
+                .then_some(UNSUBSCRIBE),
+            gives_back: true,
+            lacks: None,
+        };
+        socket::subscriber(&self.runtime, dialect, self.consumer(topic, reading), topic)
+    }
+
+    fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// All messages of a non-persistent topic have the same.
+    fn has_unique_message_ids(&self) -> bool {
+        self.is_persistent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pulsar(persistence: &str) -> Pulsar {
+        let url = |role: &str| {
+            BaseUrl::parse(&format!(
+                "ws://h:80/ws/v2/{role}/{persistence}/public/default"
+            ))
+            .unwrap()
+        };
+        Pulsar {
+            producer: url("producer"),
+            consumer: url("consumer"),
+            is_persistent: persistence == "persistent",
+            headers: HeaderMap::new(),
+            runtime: Handle::current(),
+        }
+    }
+
+    fn url(pulsar: &Pulsar, reading: &Reading) -> String {
+        let topic = "demo".parse().unwrap();
+        pulsar.consumer(&topic, reading).url
+    }
+
+    #[tokio::test]
+    async fn a_topic_has_tenant_and_namespace() {
+        assert_eq!(
+            url(&pulsar("persistent"), &Reading::alone("reader-1")),
+            "ws://h:80/ws/v2/consumer/persistent/public/default/demo/reader-1"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_caller_s_subscription_is_forgotten() {
+        let url = url(&pulsar("persistent"), &Reading::caller("reader-1"));
+        let query = "demo/reader-1?subscriptionMode=NonDurable";
+        assert!(url.ends_with(query), "{url}");
+    }
+
+    #[tokio::test]
+    async fn a_group_shares_a_subscription_and_takes_what_it_can_work_on() {
+        let reading = Reading {
+            prefetch: Some(4),
+            max_redeliveries: Some(3),
+            ..Reading::group("workers")
+        };
+        let shared = "?subscriptionType=Shared&negativeAckRedeliveryDelay=1000&receiverQueueSize=4&maxRedeliverCount=3";
+        assert!(url(&pulsar("persistent"), &reading).ends_with(&format!("demo/workers{shared}")));
+        let volatile = Reading {
+            max_redeliveries: None,
+            ..reading
+        };
+        let url = url(&pulsar("non-persistent"), &volatile);
+        assert!(
+            url.ends_with("?subscriptionType=Shared&negativeAckRedeliveryDelay=1000"),
+            "{url}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_cannot_come_again_is_refused() {
+        let again = |reading| Reading {
+            at_least_once: true,
+            ..reading
+        };
+        let volatile = pulsar("non-persistent");
+        let error = volatile.refusal(&again(Reading::group("workers"))).unwrap();
+        let remedy = "--persistent persistent";
+        assert!(error.to_string().contains(remedy), "{error}");
+        assert_eq!(volatile.refusal(&Reading::group("workers")), None);
+        let persistent = pulsar("persistent");
+        let error = persistent.refusal(&again(Reading::alone("r"))).unwrap();
+        assert!(error.to_string().contains("--group NAME"), "{error}");
+        assert_eq!(persistent.refusal(&again(Reading::group("workers"))), None);
+    }
+}
