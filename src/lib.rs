@@ -106,7 +106,7 @@ pub use dasf_macros::function;
 /// Makes a `mod` a module: what is marked in it with [`function`](macro@function) and
 /// [`class`](macro@class) can be called over a broker.
 ///
-/// Options: `topic`, `main`, `description`, `version`, `crate`. See [the guide](guide::modules).
+/// Options: `topic`, `group`, `main`, `description`, `version`, `crate`. See [the guide](guide::modules).
 pub use dasf_macros::module;
 pub use dasf_protocol as protocol;
 pub use dasf_runtime::client::{
@@ -115,9 +115,9 @@ pub use dasf_runtime::client::{
 pub use dasf_runtime::generated;
 pub use dasf_runtime::module::{Outcome, Output, validate};
 pub use dasf_runtime::{
-    Address, AddressError, CancellationToken, ConnectError, Context, Data, Failure, FailureKind,
-    Fallible, Host, HostOptions, IntoError, Module, ModuleError, OptionsError, ProgressReport,
-    Pulsar, ReportSink, StartError, show_progress,
+    Acknowledge, Address, AddressError, CancellationToken, ConnectError, Context, Data, Failure,
+    FailureKind, Fallible, Host, HostOptions, IntoError, Module, ModuleError, OptionsError,
+    ProgressReport, Pulsar, ReportSink, StartError, show_progress,
 };
 pub use dasf_types::Base64;
 #[cfg(feature = "ndarray")]

@@ -14,6 +14,7 @@ pub(crate) struct Module {
     pub(crate) name: Ident,
     pub(crate) krate: Path,
     pub(crate) topic: Option<String>,
+    pub(crate) group: Option<String>,
     pub(crate) description: String,
     /// Whether the attribute gives the description.
     pub(crate) has_own_description: bool,

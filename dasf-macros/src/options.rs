@@ -66,6 +66,7 @@ impl Place {
             Self::Module => (
                 &[
                     ("topic", Takes::Text),
+                    ("group", Takes::Text),
                     ("main", Takes::Truth),
                     ("description", Takes::Text),
                     ("version", Takes::Text),
@@ -260,6 +261,7 @@ impl Options for ReturnOptions {
 #[darling(default)]
 pub(crate) struct ModuleOptions {
     pub(crate) topic: Option<LitStr>,
+    pub(crate) group: Option<LitStr>,
     pub(crate) main: Option<bool>,
     pub(crate) description: Option<String>,
     pub(crate) version: Option<String>,

@@ -57,6 +57,12 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
         let error = "a topic is made of letters, digits, '-' and '_'";
         errors.push(Error::custom(error).with_span(topic));
     }
+    if let Some(group) = &options.group
+        && !is_subscription(&group.value())
+    {
+        let error = "a group's name is made of letters, digits, '-', '_', '.' and ':'";
+        errors.push(Error::custom(error).with_span(group));
+    }
     let mut members: Vec<(Member, bool)> = Vec::new();
     match &mut item.content {
         None => errors.push(
@@ -100,6 +106,7 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
         name: item.ident.clone(),
         krate,
         topic: options.topic.map(|topic| topic.value()),
+        group: options.group.map(|group| group.value()),
         has_own_description: options.description.is_some(),
         description: options.description.or(docs.summary).unwrap_or_default(),
         version: options.version,
@@ -114,6 +121,11 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
 
 fn is_topic(text: &str) -> bool {
     let accepts = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !text.is_empty() && text.chars().all(accepts)
+}
+
+fn is_subscription(text: &str) -> bool {
+    let accepts = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
     !text.is_empty() && text.chars().all(accepts)
 }
 

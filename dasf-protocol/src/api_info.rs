@@ -64,6 +64,9 @@ pub struct Extensions {
 pub mod extension {
     /// Requests may come in fragments.
     pub const REQUEST_FRAGMENTS: &str = "request_fragments";
+    /// A request may come without its payload, which the module asks for when it begins: see
+    /// [`ON_DEMAND`](crate::properties::key::ON_DEMAND).
+    pub const REQUESTS_ON_DEMAND: &str = "requests_on_demand";
     /// The property `x_dasf_timeout_ms` is honoured.
     pub const TIMEOUT: &str = "timeout";
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::properties::Properties;
@@ -146,6 +146,19 @@ pub struct Delivery {
     pub payload: String,
     /// The routing data.
     pub properties: Properties,
+    /// How often it was delivered before, as far as the broker counts that.
+    #[serde(
+        rename = "redeliveryCount",
+        default,
+        deserialize_with = "redelivery_count"
+    )]
+    pub redelivery_count: u32,
+}
+
+/// A count that is none does not make a message unreadable.
+fn redelivery_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let count = Value::deserialize(deserializer)?.as_u64().unwrap_or(0);
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 impl Delivery {
@@ -237,6 +250,19 @@ mod tests {
         let ping = Delivery::from_json(r#"{"messageId":"m2","properties":{},"publishTime":"now"}"#)
             .unwrap();
         assert_eq!(ping.payload, "");
+    }
+
+    #[test]
+    fn a_count_of_deliveries_is_read_where_there_is_one() {
+        for (count, expected) in [
+            ("", 0),
+            (r#","redeliveryCount":2"#, 2),
+            (r#","redeliveryCount":"x""#, 0),
+        ] {
+            let text = format!(r#"{{"messageId":"a","properties":{{}}{count}}}"#);
+            let delivery = Delivery::from_json(&text).unwrap();
+            assert_eq!(delivery.redelivery_count, expected, "{text}");
+        }
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub mod key {
     /// Extension: set to `1` by a caller that publishes a request again because it does not know
     /// whether the broker took it the first time.
     pub const REPEATED: &str = "x_dasf_repeated";
+    /// Extension: set to `1` by a caller that sends a request without its payload, because the
+    /// fragments of a large one would go to different modules of a group. The module asks for it
+    /// with [`Fetch`](super::MessageType::Fetch).
+    pub const ON_DEMAND: &str = "x_dasf_on_demand";
     /// Extension: the code and the details of a function's error, as a JSON text: see
     /// [`ErrorInfo`](crate::ErrorInfo).
     pub const ERROR: &str = "x_dasf_error";
@@ -61,6 +65,10 @@ pub enum MessageType {
     Progress,
     /// A line of a module's log.
     Log,
+    /// Asks for the payload of a request that came without, in fragments to the
+    /// [`response_topic`](Properties::response_topic) of this message, with the properties of the
+    /// request.
+    Fetch,
     /// A type that this version does not know.
     Other(String),
 }
@@ -77,6 +85,7 @@ impl MessageType {
             Self::Response => "response",
             Self::Progress => "progress",
             Self::Log => "log",
+            Self::Fetch => "fetch",
             Self::Other(name) => name,
         }
     }
@@ -93,6 +102,7 @@ impl From<&str> for MessageType {
             "response" => Self::Response,
             "progress" => Self::Progress,
             "log" => Self::Log,
+            "fetch" => Self::Fetch,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -275,7 +285,7 @@ mod tests {
     #[test]
     fn every_known_type_and_status_reads_back() {
         for name in [
-            "ping", "pong", "info", "api_info", "request", "response", "progress", "log",
+            "ping", "pong", "info", "api_info", "request", "response", "progress", "log", "fetch",
         ] {
             let known = MessageType::from(name);
             assert!(!matches!(known, MessageType::Other(_)), "{name}");

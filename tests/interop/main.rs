@@ -19,6 +19,7 @@ mod fixtures;
 mod generated_python;
 mod generated_rust;
 mod generated_typescript;
+mod groups;
 mod mqtt;
 mod proxy;
 mod pulsar;

@@ -407,6 +407,7 @@ async fn a_request_published_again_runs_once() {
     assert_eq!(peer.answer().await.1, "1");
     peer.send("request", 1, &request, json!({"x_dasf_repeated": "1"}))
         .await;
+    assert_eq!(peer.answer().await.1, "1", "the answer from memory");
     // A caller that starts anew with the same numbers does not say so, and is served.
     peer.send("request", 1, &request, json!({})).await;
     assert_eq!(peer.answer().await.1, "2");

@@ -24,6 +24,10 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         Some(topic) => quote!(::core::option::Option::Some(#topic)),
         None => quote!(::core::option::Option::None),
     };
+    let group = match &module.group {
+        Some(group) => quote!(::core::option::Option::Some(#group)),
+        None => quote!(::core::option::Option::None),
+    };
     let version = match &module.version {
         Some(version) => quote!(#version),
         None => quote!(::core::env!("CARGO_PKG_VERSION")),
@@ -79,6 +83,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
             __p::ModuleDescriptor {
                 name: #name,
                 topic: #topic,
+                group: #group,
                 description: #description,
                 has_own_description: #has_own_description,
                 version: #version,

@@ -18,7 +18,7 @@ use crate::progress::ReportSink;
 
 pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
     let title = cli.title(module.name());
-    let workers = cli.limits.host_options().max_workers;
+    let workers = cli.max_workers();
     match &cli.command {
         Command::Schema(indent) => indent.print(&module.schema(title)),
         Command::ApiInfo(indent) => indent.print(&module.api_info(title)),
@@ -115,11 +115,12 @@ async fn send_request(
 async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
     let topic = cli.connection.topic()?;
     let address = cli.connection.address()?;
+    let options = cli.host_options()?;
     let shown = address.to_string();
     let mut signals = Signals::new()?;
     let name = module.name();
     let host = tokio::select! {
-        host = Host::start(module, &topic, address, cli.limits.host_options()) => host,
+        host = Host::start(module, &topic, address, options) => host,
         () = signals.next() => return Ok(()),
     };
     let mut host = host.map_err(|error| match error {

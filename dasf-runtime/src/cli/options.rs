@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::builder::Resettable;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::{Connection, Error, Indent, Logging, parse};
-use crate::host::HostOptions;
+use crate::host::{Acknowledge, HostOptions};
 use crate::module::descriptor::ModuleDescriptor;
 
 /// The whole command line.
@@ -28,6 +28,9 @@ pub(super) struct Cli {
 
     #[command(flatten)]
     pub(super) connection: Connection,
+
+    #[command(flatten)]
+    pub(super) sharing: Sharing,
 
     #[command(flatten)]
     pub(super) limits: Limits,
@@ -70,6 +73,47 @@ pub(super) struct Request {
     /// Do not show how far the call got
     #[arg(long)]
     pub(super) no_progress: bool,
+}
+
+/// With whom the module shares the work.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sharing")]
+pub(super) struct Sharing {
+    /// The name of a group: modules that listen to the topic under one name share its requests
+    #[arg(long, global = true, env = "DE_BACKEND_GROUP", value_name = "NAME")]
+    group: Option<String>,
+
+    /// When the broker hears that a request need not come again: as soon as it is received, or when
+    /// its answer is out, so that another module runs what this one does not finish
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_ACK",
+        value_name = "WHEN",
+        default_value = "received"
+    )]
+    ack: Ack,
+
+    /// How many requests wait in this module of a group [default: --max-workers]
+    #[arg(
+        long, global = true, env = "DE_BACKEND_RECEIVER_QUEUE_SIZE",
+        value_name = "CALLS", value_parser = at_least_one
+    )]
+    receiver_queue_size: Option<usize>,
+
+    /// How often a request that a group did not finish is tried again, before the broker puts it
+    /// aside [default: for ever]
+    #[arg(
+        long, global = true, env = "DE_BACKEND_MAX_REDELIVERIES",
+        value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    max_redeliveries: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Ack {
+    Received,
+    Completed,
 }
 
 /// How much the module takes on.
@@ -152,6 +196,11 @@ impl Cli {
                 arg.env(Resettable::Reset).default_value(topic)
             });
         }
+        if let Some(group) = descriptor.group {
+            command = command.mut_arg("group", |arg| {
+                arg.env(Resettable::Reset).default_value(group)
+            });
+        }
         parse(command, arguments)
     }
 
@@ -161,8 +210,36 @@ impl Cli {
     }
 }
 
+impl Cli {
+    /// How many calls run at a time.
+    pub(super) fn max_workers(&self) -> usize {
+        self.limits.host_options().max_workers
+    }
+
+    /// How the module is served.
+    pub(super) fn host_options(&self) -> Result<HostOptions, Error> {
+        let Sharing {
+            group,
+            ack,
+            receiver_queue_size,
+            max_redeliveries,
+        } = &self.sharing;
+        let group = group.as_deref().map(str::parse).transpose();
+        Ok(HostOptions {
+            group: group.map_err(Error::usage)?,
+            acknowledge: match ack {
+                Ack::Received => Acknowledge::Received,
+                Ack::Completed => Acknowledge::Completed,
+            },
+            receiver_queue_size: *receiver_queue_size,
+            max_redeliveries: *max_redeliveries,
+            ..self.limits.host_options()
+        })
+    }
+}
+
 impl Limits {
-    pub(super) fn host_options(&self) -> HostOptions {
+    fn host_options(&self) -> HostOptions {
         let defaults = HostOptions::default();
         let max_workers = self.max_workers.unwrap_or(defaults.max_workers);
         HostOptions {
@@ -194,6 +271,7 @@ mod tests {
     static WITH_TOPIC: ModuleDescriptor = ModuleDescriptor {
         name: "test",
         topic: Some("from-attribute"),
+        group: Some("of-attribute"),
         description: "A test.",
         has_own_description: false,
         version: "1.2.3",
@@ -202,6 +280,7 @@ mod tests {
     static WITHOUT_TOPIC: ModuleDescriptor = ModuleDescriptor {
         name: "test",
         topic: None,
+        group: None,
         description: "A test.",
         has_own_description: false,
         version: "1.2.3",
@@ -271,9 +350,30 @@ mod tests {
     }
 
     #[test]
+    fn a_module_shares_its_work_as_it_is_told() {
+        let options = |descriptor, line: &str| read(descriptor, line).unwrap().host_options();
+        let alone = options(&WITHOUT_TOPIC, "listen").unwrap();
+        assert_eq!(
+            (alone.group, alone.acknowledge),
+            (None, Acknowledge::Received)
+        );
+        let shared =
+            "--group team --ack completed --receiver-queue-size 2 --max-redeliveries 3 listen";
+        let shared = options(&WITH_TOPIC, shared).unwrap();
+        assert_eq!(shared.group.unwrap().as_str(), "team");
+        assert_eq!(shared.acknowledge, Acknowledge::Completed);
+        assert_eq!(shared.receiver_queue_size, Some(2));
+        assert_eq!(shared.max_redeliveries, Some(3));
+        let attribute = options(&WITH_TOPIC, "listen").unwrap();
+        assert_eq!(attribute.group.unwrap().as_str(), "of-attribute");
+        let error = options(&WITH_TOPIC, "--group a/b listen").unwrap_err();
+        assert!(matches!(error, Error::Usage(_)), "{error}");
+    }
+
+    #[test]
     fn python_s_spellings_are_understood() {
         let cli = read(&WITH_TOPIC, "--queue_size 7 --max_payload_size 60 listen").unwrap();
-        let options = cli.limits.host_options();
+        let options = cli.host_options().unwrap();
         assert_eq!((options.queue_size, options.max_payload_size), (7, 60));
         assert!(options.max_workers <= 7);
     }

@@ -164,7 +164,7 @@ impl<C, M> ClientBuilder<C, M> {
             address = address.with_token(token)?;
         }
         let transport = address.open();
-        Shared::connect(topic, &*transport, self.options, self.contract).await
+        Shared::connect(topic, transport, self.options, self.contract).await
     }
 }
 

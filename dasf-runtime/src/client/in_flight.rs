@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use dasf_protocol::fragment::{Position, Reassembler};
 use dasf_protocol::progress::Report;
-use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, payload};
+use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, Topic, payload};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{CallError, ModuleFailure};
@@ -33,10 +33,14 @@ struct State {
     fragments: Reassembler<u64>,
 }
 
+/// Where the messages to one call go.
 #[derive(Debug)]
-struct Waiting {
-    answer: oneshot::Sender<Result<Answer, CallError>>,
-    reports: Option<mpsc::Sender<Report>>,
+pub(super) struct Waiting {
+    pub(super) answer: oneshot::Sender<Result<Answer, CallError>>,
+    /// Reports of a call that its caller wants to see.
+    pub(super) reports: Option<mpsc::Sender<Report>>,
+    /// Topics on which modules ask for a payload that was not sent with the request.
+    pub(super) fetches: Option<mpsc::Sender<Topic>>,
 }
 
 /// Owns the entry of one call: with it, everything that the call left behind is gone.
@@ -71,15 +75,8 @@ impl InFlight {
         self.lock().calls.len()
     }
 
-    pub(super) fn register(
-        self: &Arc<Self>,
-        context: u64,
-        answer: oneshot::Sender<Result<Answer, CallError>>,
-        reports: Option<mpsc::Sender<Report>>,
-    ) -> CallGuard {
-        self.lock()
-            .calls
-            .insert(context, Waiting { answer, reports });
+    pub(super) fn register(self: &Arc<Self>, context: u64, waiting: Waiting) -> CallGuard {
+        self.lock().calls.insert(context, waiting);
         CallGuard {
             in_flight: Arc::clone(self),
             context,
@@ -92,6 +89,7 @@ impl InFlight {
             message_id,
             payload,
             properties,
+            ..
         } = delivery;
         let context = properties
             .request_context()
@@ -120,6 +118,13 @@ impl InFlight {
                         Some(report) => drop(reports.try_send(report)),
                         None => tracing::warn!(message_id, context, "progress report passed over"),
                     }
+                }
+                return;
+            }
+            MessageType::Fetch => {
+                match (&waiting.fetches, properties.response_topic()) {
+                    (Some(fetches), Some(topic)) => drop(fetches.try_send(topic)),
+                    _ => tracing::warn!(message_id, context, "payload asked for in vain"),
                 }
                 return;
             }
@@ -178,14 +183,20 @@ mod tests {
             message_id: "m".into(),
             payload: payload.into(),
             properties: serde_json::from_value(properties).unwrap(),
+            redelivery_count: 0,
         }
     }
 
     fn waiting(
         in_flight: &Arc<InFlight>,
     ) -> (CallGuard, oneshot::Receiver<Result<Answer, CallError>>) {
-        let (sender, receiver) = oneshot::channel();
-        (in_flight.register(7, sender, None), receiver)
+        let (answer, receiver) = oneshot::channel();
+        let waiting = Waiting {
+            answer,
+            reports: None,
+            fetches: None,
+        };
+        (in_flight.register(7, waiting), receiver)
     }
 
     #[test]

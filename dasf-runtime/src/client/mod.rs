@@ -16,6 +16,7 @@ use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties, Topic, fragment, payload};
+use futures_util::future::{MaybeDone, maybe_done};
 use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -30,7 +31,7 @@ use crate::transport::{
     Subscriber, Transport,
 };
 use contract::Contract;
-use in_flight::{Answer, InFlight};
+use in_flight::{Answer, InFlight, Waiting};
 
 /// What a progress handler is.
 type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
@@ -88,6 +89,7 @@ pub struct Caller<M = Async> {
 struct Shared {
     topic: Topic,
     response_topic: Topic,
+    transport: Arc<dyn Transport>,
     options: ClientOptions,
     publisher: Publisher,
     in_flight: Arc<InFlight>,
@@ -102,6 +104,35 @@ struct Shared {
     _reading: DropGuard,
 }
 
+/// What resolves to the broker's answers to messages.
+type Receipts = Vec<oneshot::Receiver<Result<(), PublishError>>>;
+
+/// A message to the module, before it is on its way.
+struct Message<'a> {
+    properties: Properties,
+    json: &'a [u8],
+    way: Way,
+    deadline: Instant,
+}
+
+/// How a message's payload reaches the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In one frame.
+    Whole,
+    /// Cut into several.
+    Fragments,
+    /// When the module asks for it: one of a group, each of which would get some fragments only.
+    OnDemand,
+}
+
+/// Where one call's messages wait to be sent.
+struct Queue<'a> {
+    publisher: &'a Publisher,
+    context: u64,
+    deadline: Instant,
+}
+
 /// How one call differs from the client's defaults.
 #[derive(Default)]
 pub(crate) struct CallOptions {
@@ -114,7 +145,7 @@ impl Shared {
     /// reader.
     async fn connect(
         topic: Topic,
-        transport: &dyn Transport,
+        transport: Arc<dyn Transport>,
         options: ClientOptions,
         contract: Contract,
     ) -> Result<Self, ClientError> {
@@ -148,6 +179,7 @@ impl Shared {
         Ok(Self {
             topic,
             response_topic,
+            transport,
             options,
             publisher,
             in_flight,
@@ -169,16 +201,28 @@ impl Shared {
         let deadline = deadline(timeout);
         let call = async {
             let limit = self.options.max_payload_size.max(1);
-            if json.len() > limit && !self.api_info().await?.speaks(extension::REQUEST_FRAGMENTS) {
-                return Err(CallError::RequestTooLarge {
-                    size: json.len(),
-                    limit,
-                });
-            }
-            let properties = Properties::new().with_message_type(MessageType::Request);
-            let answer = self
-                .exchange(properties, json, deadline, options.on_progress)
-                .await?;
+            let way = if json.len() <= limit {
+                Way::Whole
+            } else {
+                let module = self.api_info().await?;
+                if module.speaks(extension::REQUEST_FRAGMENTS) {
+                    Way::Fragments
+                } else if module.speaks(extension::REQUESTS_ON_DEMAND) {
+                    Way::OnDemand
+                } else {
+                    return Err(CallError::RequestTooLarge {
+                        size: json.len(),
+                        limit,
+                    });
+                }
+            };
+            let message = Message {
+                properties: Properties::new().with_message_type(MessageType::Request),
+                json,
+                way,
+                deadline,
+            };
+            let answer = self.exchange(message, options.on_progress).await?;
             Ok(payload::decode(&answer.payload)?)
         };
         self.in_time(deadline, timeout, call).await
@@ -188,8 +232,13 @@ impl Shared {
     async fn ask(&self, message_type: MessageType, property: &str) -> Result<String, CallError> {
         let timeout = self.options.timeout;
         let deadline = deadline(timeout);
-        let properties = Properties::new().with_message_type(message_type);
-        let exchange = self.exchange(properties, b"", deadline, None);
+        let message = Message {
+            properties: Properties::new().with_message_type(message_type),
+            json: b"",
+            way: Way::Whole,
+            deadline,
+        };
+        let exchange = self.exchange(message, None);
         let answer = self.in_time(deadline, timeout, exchange).await?;
         Ok(answer
             .properties
@@ -242,9 +291,7 @@ impl Shared {
     /// Everything that the call leaves behind is owned by this future: dropped, it is gone.
     async fn exchange(
         &self,
-        properties: Properties,
-        json: &[u8],
-        deadline: Instant,
+        message: Message<'_>,
         mut on_progress: Option<ProgressHandler>,
     ) -> Result<Answer, CallError> {
         let Ok(_permit) = self.permits.acquire().await else {
@@ -252,16 +299,22 @@ impl Shared {
         };
         let context = self.next_context.fetch_add(1, Ordering::Relaxed);
         let (report_sender, mut reports) = mpsc::channel(in_flight::REPORT_CAPACITY);
+        let (fetch_sender, mut fetches) = mpsc::channel(1);
         let (answer_sender, mut answer) = oneshot::channel();
-        let report_sender = on_progress.is_some().then_some(report_sender);
-        let _guard = self
-            .in_flight
-            .register(context, answer_sender, report_sender);
+        let waiting = Waiting {
+            answer: answer_sender,
+            reports: on_progress.is_some().then_some(report_sender),
+            fetches: (message.way == Way::OnDemand).then_some(fetch_sender),
+        };
+        let _guard = self.in_flight.register(context, waiting);
 
-        let receipts = self.publish(context, properties, json, deadline).await?;
-        let receipts = all_taken(receipts);
+        let receipts = self.publish(context, &message).await?;
+        let receipts = self.all_taken(receipts);
         tokio::pin!(receipts);
         let mut is_taken = false;
+        // The payload of a request on demand, on its way to the module that asked last.
+        let sending = MaybeDone::Gone;
+        tokio::pin!(sending);
         loop {
             tokio::select! {
                 // Reports first: they were sent before the answer.
@@ -273,55 +326,99 @@ impl Shared {
                 }
                 answer = &mut answer => return answer.unwrap_or(Err(CallError::Closed)),
                 taken = &mut receipts, if !is_taken => {
-                    taken.map_err(|error| self.not_published(error))?;
+                    taken?;
                     is_taken = true;
+                }
+                Some(topic) = fetches.recv() => {
+                    sending.set(maybe_done(self.send_payload(context, &message, topic)));
+                }
+                () = &mut sending, if matches!(*sending, MaybeDone::Future(_)) => {
+                    if let Some(Err(error)) = sending.as_mut().take_output() {
+                        // The module may have died meanwhile; another one asks then.
+                        tracing::warn!(context, %error, "payload not sent to the module that asked for it");
+                    }
                 }
             }
         }
     }
 
-    async fn publish(
+    /// Sends a request, or as much of it as is sent without being asked for.
+    async fn publish(&self, context: u64, message: &Message<'_>) -> Result<Receipts, CallError> {
+        let properties = self.routing(context, message);
+        let (properties, payload) = match message.way {
+            Way::OnDemand => (properties.with(key::ON_DEMAND, "1"), String::new()),
+            Way::Whole | Way::Fragments => (properties, payload::encode(message.json)),
+        };
+        let is_cut = message.way == Way::Fragments;
+        let queue = Queue {
+            publisher: &self.publisher,
+            context,
+            deadline: message.deadline,
+        };
+        self.put(queue, properties, &payload, is_cut).await
+    }
+
+    /// Sends the payload of a request to the module that asks for it.
+    async fn send_payload(
         &self,
         context: u64,
-        properties: Properties,
-        json: &[u8],
-        deadline: Instant,
-    ) -> Result<Vec<oneshot::Receiver<Result<(), PublishError>>>, CallError> {
-        let whole = payload::encode(json);
-        let time_left = deadline
+        message: &Message<'_>,
+        topic: Topic,
+    ) -> Result<(), CallError> {
+        tracing::debug!(%topic, context, size = message.json.len(), "payload asked for");
+        let publisher = self
+            .transport
+            .publisher(&topic, PublisherOptions::default());
+        let queue = Queue {
+            publisher: &publisher,
+            context,
+            deadline: message.deadline,
+        };
+        let properties = self.routing(context, message);
+        let payload = payload::encode(message.json);
+        let receipts = self.put(queue, properties, &payload, true).await?;
+        self.all_taken(receipts).await
+    }
+
+    fn routing(&self, context: u64, message: &Message<'_>) -> Properties {
+        let time_left = message
+            .deadline
             .saturating_duration_since(Instant::now())
             .as_millis();
-        let properties = properties
+        message
+            .properties
+            .clone()
             .with(key::REQUEST_CONTEXT, context.to_string())
             .with(key::RESPONSE_TOPIC, self.response_topic.as_str())
             .with(
                 key::TIMEOUT_MS,
                 u64::try_from(time_left).unwrap_or(u64::MAX),
-            );
-        let limit = self.options.max_payload_size.max(1);
-        // What fits one frame is not cut: no peer expects a single fragment.
-        let width = if json.len() <= limit {
-            whole.len().max(1)
-        } else {
-            limit
-        };
-        let pieces = fragment::split(&whole, width);
-        let count = pieces.len();
-        let mut receipts = Vec::with_capacity(count.max(1));
+            )
+    }
+
+    /// Puts a payload into the queue of a connection.
+    async fn put(
+        &self,
+        queue: Queue<'_>,
+        properties: Properties,
+        payload: &str,
+        is_cut: bool,
+    ) -> Result<Receipts, CallError> {
+        let mut receipts = Vec::new();
         let mut send = async |properties: Properties, piece: &str| {
             let message = Outgoing {
                 payload: piece.to_owned(),
-                context: context.to_string(),
+                context: queue.context.to_string(),
                 properties,
-                expires: Some(deadline),
+                expires: Some(queue.deadline),
             };
-            let published = self.publisher.publish(message).await;
+            let published = queue.publisher.publish(message).await;
             receipts.push(published.map_err(|error| self.not_published(error))?);
             Ok::<(), CallError>(())
         };
-        if count <= 1 {
-            send(properties, &whole).await?;
-        } else {
+        if is_cut {
+            let pieces = fragment::split(payload, self.options.max_payload_size.max(1));
+            let count = pieces.len();
             for (index, piece) in pieces.enumerate() {
                 let position = properties
                     .clone()
@@ -329,8 +426,19 @@ impl Shared {
                     .with(key::NUM_FRAGMENTS, count);
                 send(position, piece).await?;
             }
+        } else {
+            send(properties, payload).await?;
         }
         Ok(receipts)
+    }
+
+    /// Resolves when the broker took every message, or to the first refusal.
+    async fn all_taken(&self, receipts: Receipts) -> Result<(), CallError> {
+        for receipt in receipts {
+            let taken = receipt.await.unwrap_or(Err(PublishError::Closed));
+            taken.map_err(|error| self.not_published(error))?;
+        }
+        Ok(())
     }
 
     fn not_published(&self, error: PublishError) -> CallError {
@@ -353,16 +461,6 @@ fn deadline(timeout: Duration) -> Instant {
     // A timeout beyond what a clock can hold is a wish to wait for ever; a year comes close.
     now.checked_add(timeout)
         .unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
-}
-
-/// Resolves when the broker took every message, or to the first refusal.
-async fn all_taken(
-    receipts: Vec<oneshot::Receiver<Result<(), PublishError>>>,
-) -> Result<(), PublishError> {
-    for receipt in receipts {
-        receipt.await.unwrap_or(Err(PublishError::Closed))?;
-    }
-    Ok(())
 }
 
 /// Hands every answer to its call, until the client is dropped.

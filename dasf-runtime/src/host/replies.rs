@@ -6,20 +6,67 @@ use std::time::Duration;
 
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties, Status, Topic, fragment, payload};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{HostOptions, response};
+use super::HostOptions;
 use crate::module::{Failure, Outcome};
-use crate::transport::{Outgoing, Publisher, PublisherOptions, Transport};
+use crate::transport::{Outgoing, PublishError, Publisher, PublisherOptions, Transport};
 
 /// Where the answer to one call goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Reply {
     pub(super) response_topic: Topic,
     pub(super) context: String,
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub(super) struct Answer {
+    properties: Properties,
+    /// In base64.
+    payload: String,
+    /// The length of the payload before base64.
+    length: usize,
+}
+
+impl Answer {
+    fn new(properties: Properties, payload: &[u8]) -> Self {
+        Self {
+            properties,
+            payload: payload::encode(payload),
+            length: payload.len(),
+        }
+    }
+
+    pub(super) fn success(payload: &[u8]) -> Self {
+        Self::new(response().with_status(Status::Success), payload)
+    }
+
+    pub(super) fn failure(failure: &Failure) -> Self {
+        let properties = response().with_status(Status::Error);
+        let properties = match failure.info() {
+            Some(info) => info.add_to(properties),
+            None => properties,
+        };
+        Self::new(properties, failure.to_string().as_bytes())
+    }
+
+    /// How many bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        self.payload.len()
+    }
+}
+
+impl From<Outcome> for Answer {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Ok(output) => Self::success(&output.0),
+            Err(failure) => Self::failure(&failure),
+        }
+    }
 }
 
 /// How many answers of the dispatcher wait while the queues of their topics are full: more than any
@@ -101,26 +148,54 @@ impl Replies {
     }
 
     /// Sends the answer to a request, in fragments if need be.
-    pub(super) async fn send_outcome(&self, reply: &Reply, outcome: Outcome) {
-        let (properties, bytes) = match outcome {
-            Ok(output) => (response().with_status(Status::Success), output.0),
-            Err(failure) => (failed(&failure), failure.to_string().into_bytes()),
-        };
-        let whole = payload::encode(&bytes);
-        if bytes.len() <= self.max_payload_size {
-            self.send(reply, properties, whole).await;
-            return;
+    pub(super) async fn send_answer(&self, reply: &Reply, answer: &Answer) {
+        for (properties, piece) in self.pieces(answer) {
+            self.send(reply, properties, piece).await;
         }
-        drop(bytes);
-        let pieces = fragment::split(&whole, self.max_payload_size);
+    }
+
+    /// Sends the answer to a request, in fragments if need be, and waits until the broker has taken
+    /// all of it.
+    pub(super) async fn deliver_answer(
+        &self,
+        reply: &Reply,
+        answer: &Answer,
+    ) -> Result<(), PublishError> {
+        let mut receipts = Vec::new();
+        for (properties, piece) in self.pieces(answer) {
+            receipts.push(self.publish(reply, properties, piece).await?);
+        }
+        for receipt in receipts {
+            receipt.await.unwrap_or(Err(PublishError::Closed))?;
+        }
+        Ok(())
+    }
+
+    /// The properties and the payloads of an answer's messages.
+    fn pieces<'a>(&self, answer: &'a Answer) -> impl Iterator<Item = (Properties, String)> + 'a {
+        let Answer {
+            properties,
+            payload,
+            length,
+        } = answer;
+        // What fits one frame is not cut: no peer expects a single fragment.
+        let is_cut = *length > self.max_payload_size;
+        let width = if is_cut {
+            self.max_payload_size
+        } else {
+            payload.len().max(1)
+        };
+        let pieces = fragment::split(payload, width);
         let count = pieces.len();
-        for (index, piece) in pieces.enumerate() {
+        let whole = (!is_cut).then(|| (properties.clone(), payload.clone()));
+        let cut = pieces.enumerate().filter(move |_| is_cut);
+        whole.into_iter().chain(cut.map(move |(index, piece)| {
             let properties = properties
                 .clone()
                 .with(key::FRAGMENT, index)
                 .with(key::NUM_FRAGMENTS, count);
-            self.send(reply, properties, piece.to_owned()).await;
-        }
+            (properties, piece.to_owned())
+        }))
     }
 
     /// Sends the last report of a call.
@@ -144,8 +219,12 @@ impl Replies {
 
     /// Sends a refusal if that is possible now.
     pub(super) fn try_send_failure(&self, reply: &Reply, failure: &Failure) {
-        let payload = payload::encode(failure.to_string().as_bytes());
-        self.try_send_payload(reply, failed(failure), payload);
+        let Answer {
+            properties,
+            payload,
+            ..
+        } = Answer::failure(failure);
+        self.try_send_payload(reply, properties, payload);
     }
 
     fn try_send_payload(&self, reply: &Reply, properties: Properties, payload: String) {
@@ -192,6 +271,28 @@ impl Replies {
             %response_topic, context, max_response_topics = self.capacity,
             "answer dropped: no connection to its topic, or too many to others"
         );
+    }
+
+    /// Hands a message to the connection to its topic; what is returned resolves to the broker's
+    /// answer.
+    async fn publish(
+        &self,
+        reply: &Reply,
+        properties: Properties,
+        payload: String,
+    ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
+        // A connection may end its keep-alive just now; the next one is new.
+        for _ in 0..2 {
+            let Some(publisher) = self.publisher(&reply.response_topic) else {
+                break;
+            };
+            let message = self.message(reply, properties.clone(), payload.clone());
+            match publisher.publish(message).await {
+                Err(PublishError::Closed) => {}
+                receipt => return receipt,
+            }
+        }
+        Err(PublishError::Closed)
     }
 
     fn message(&self, reply: &Reply, properties: Properties, payload: String) -> Outgoing {
@@ -271,13 +372,8 @@ impl Replies {
     }
 }
 
-/// The properties of the answer to a call that failed.
-fn failed(failure: &Failure) -> Properties {
-    let properties = response().with_status(Status::Error);
-    match failure.info() {
-        Some(info) => info.add_to(properties),
-        None => properties,
-    }
+pub(super) fn response() -> Properties {
+    Properties::new().with_message_type(MessageType::Response)
 }
 
 fn progress(status: Status) -> Properties {

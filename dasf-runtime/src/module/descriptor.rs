@@ -15,6 +15,8 @@ pub struct ModuleDescriptor {
     pub name: &'static str,
     /// The topic given in the attribute.
     pub topic: Option<&'static str>,
+    /// The group given in the attribute.
+    pub group: Option<&'static str>,
     /// What the module does, in words.
     pub description: &'static str,
     /// Whether the attribute gives the description, in place of the documentation.

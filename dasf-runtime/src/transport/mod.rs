@@ -12,6 +12,7 @@ pub(crate) mod pulsar;
 mod socket;
 mod subscriber;
 
+use std::fmt;
 use std::time::Duration;
 
 use dasf_protocol::{Subscription, Topic};
@@ -19,10 +20,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub(crate) use publisher::{Outgoing, PublishError, Publisher, Queued};
-pub(crate) use subscriber::{Subscriber, SubscriberEnds, Verdict};
+pub(crate) use subscriber::{Subscriber, SubscriberEnds, Verdict, Verdicts};
 
 /// Opens connections to one broker.
-pub(crate) trait Transport: Send + Sync {
+pub(crate) trait Transport: fmt::Debug + Send + Sync {
     /// A handle that sends messages to a topic. The connection is made in the background.
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher;
 
@@ -64,9 +65,9 @@ pub(crate) struct Reading {
     pub(crate) max_redeliveries: Option<u32>,
 }
 
-/// After how many milliseconds a message that was given back goes to another reader. Brokers offer
-/// it to the one that gave it back as well, which should be gone by then.
-const REDELIVERY_DELAY: &str = "1000";
+/// After how long a message that was given back goes to another reader. Brokers offer it to the one
+/// that gave it back as well, which may be gone by then.
+const REDELIVERY_DELAY: Duration = Duration::from_secs(1);
 
 impl Reading {
     /// Whether the broker must be able to deliver messages again.
@@ -79,7 +80,10 @@ impl Reading {
     fn shared_parameters(&self) -> Vec<(&'static str, String)> {
         let mut parameters = vec![
             ("subscriptionType", "Shared".to_owned()),
-            ("negativeAckRedeliveryDelay", REDELIVERY_DELAY.to_owned()),
+            (
+                "negativeAckRedeliveryDelay",
+                REDELIVERY_DELAY.as_millis().to_string(),
+            ),
         ];
         if let Some(prefetch) = self.prefetch {
             parameters.push(("receiverQueueSize", prefetch.to_string()));

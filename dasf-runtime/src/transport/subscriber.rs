@@ -1,7 +1,7 @@
 //! The handle that reads one topic.
 
 use dasf_protocol::Delivery;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{ConnectError, ConnectionState, first_attempt};
 
@@ -32,7 +32,7 @@ pub(crate) struct Subscriber {
 /// What a connection's task holds of a subscriber.
 pub(crate) struct SubscriberEnds {
     pub(crate) deliveries: mpsc::Sender<Delivery>,
-    pub(crate) verdicts: mpsc::Receiver<Verdict>,
+    pub(crate) verdicts: mpsc::Receiver<Given>,
     pub(crate) state: watch::Sender<ConnectionState>,
 }
 
@@ -106,13 +106,33 @@ impl Subscriber {
 
 /// Tells the broker of messages that a [`Subscriber`] read. Clones share the connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Verdicts(mpsc::Sender<Verdict>);
+pub(crate) struct Verdicts(mpsc::Sender<Given>);
+
+/// A verdict on its way to the broker.
+pub(crate) struct Given {
+    pub(crate) verdict: Verdict,
+    /// Hears when it is written.
+    pub(crate) written: Option<oneshot::Sender<()>>,
+}
 
 impl Verdicts {
     /// Waits only while too many are to be written.
     pub(crate) async fn give(&self, verdict: Verdict) {
+        let written = None;
         // On a connection closed for good nothing can be said; the broker will deliver the message
         // again.
-        let _ = self.0.send(verdict).await;
+        let _ = self.0.send(Given { verdict, written }).await;
+    }
+
+    /// Waits until it is written, for which there must be a connection.
+    pub(crate) async fn give_and_write(&self, verdict: Verdict) {
+        let (sender, written) = oneshot::channel();
+        let given = Given {
+            verdict,
+            written: Some(sender),
+        };
+        if self.0.send(given).await.is_ok() {
+            let _ = written.await;
+        }
     }
 }

@@ -126,6 +126,7 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
         message_id,
         payload,
         properties,
+        redelivery_count: 0,
     })
 }
 

@@ -14,7 +14,7 @@ use super::{
     ConsumerDialect, Endpoint, Incoming, KeepAlive, Link, ReadDeliveries, WriteAcknowledgements,
 };
 use crate::backoff::Backoff;
-use crate::transport::subscriber::Verdict;
+use crate::transport::subscriber::{Given, Verdict};
 use crate::transport::{ConnectError, ConnectionState, SubscriberEnds};
 
 /// How many verdicts are written at most before they are flushed.
@@ -80,7 +80,7 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
     link: Link<W, R>,
     topic: &Topic,
     deliveries: &mpsc::Sender<Delivery>,
-    verdicts: &mut mpsc::Receiver<Verdict>,
+    verdicts: &mut mpsc::Receiver<Given>,
 ) -> End {
     let Link {
         sink,
@@ -159,13 +159,14 @@ async fn write(
     mut writer: impl WriteAcknowledgements,
     keep_alive: KeepAlive,
     goodbye: Option<Message>,
-    verdicts: &mut mpsc::Receiver<Verdict>,
+    verdicts: &mut mpsc::Receiver<Given>,
     passed_over: &mut mpsc::Receiver<String>,
 ) -> Result<(), Error> {
     let KeepAlive { every, ping: frame } = keep_alive;
     let mut ping = tokio::time::interval_at(Instant::now() + every, every);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Vec::with_capacity(BATCH);
+    let mut waiting = Vec::new();
     loop {
         tokio::select! {
             count = verdicts.recv_many(&mut batch, BATCH) => {
@@ -174,14 +175,22 @@ async fn write(
                     return closed.unwrap_or(Ok(()));
                 }
             }
-            Some(message_id) = passed_over.recv() => batch.push(Verdict::Done(message_id)),
+            Some(message_id) = passed_over.recv() => batch.push(Given {
+                verdict: Verdict::Done(message_id),
+                written: None,
+            }),
             _ = ping.tick() => sink.send(frame.clone()).await?,
         }
-        for verdict in batch.drain(..) {
+        for Given { verdict, written } in batch.drain(..) {
             if let Some(frame) = writer.frame(verdict) {
                 sink.feed(frame).await?;
             }
+            waiting.extend(written);
         }
         sink.flush().await?;
+        for written in waiting.drain(..) {
+            // Whoever waited may have left.
+            let _ = written.send(());
+        }
     }
 }

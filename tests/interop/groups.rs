@@ -1,0 +1,446 @@
+//! Modules that share a topic's work, and what becomes of it when one of them dies.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use dasf::protocol::{Topic, payload};
+use dasf::{Acknowledge, Address, CallError, ConnectError, Host, HostOptions, Pulsar, StartError};
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Semaphore, watch};
+
+use crate::brokers::TestBroker;
+use crate::by_hand::{Socket, soon};
+use workers::Client;
+
+/// Makes a test of each function for each broker that can share a topic's work.
+macro_rules! on_sharing_brokers {
+    ($($test:ident),+ $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $test() {
+                    super::$test(&crate::brokers::TestBroker::embedded().await).await;
+                }
+            )+
+        }
+
+        mod pulsar {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $test() {
+                    super::$test(&crate::brokers::TestBroker::pulsar().await).await;
+                }
+            )+
+        }
+    };
+}
+
+on_sharing_brokers!(
+    the_work_of_a_topic_is_shared,
+    what_a_killed_module_did_not_finish_is_run_by_another,
+    what_a_module_had_acknowledged_dies_with_it,
+    a_module_that_stops_gives_back_what_it_did_not_begin,
+    a_large_request_is_sent_to_the_module_that_asks_for_it,
+);
+
+/// How long a call may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+const GROUP: &str = "workers";
+
+/// Where calls of [`workers::hold`] wait, by the names that the tests give them.
+static GATES: LazyLock<Mutex<HashMap<String, Arc<Gate>>>> = LazyLock::new(Mutex::default);
+
+struct Gate {
+    /// The workers that came here, in this order.
+    arrived: watch::Sender<Vec<String>>,
+    /// Closed when they may go on.
+    barrier: Semaphore,
+}
+
+impl Gate {
+    fn of(name: &str) -> Arc<Self> {
+        let mut gates = GATES.lock().unwrap();
+        let gate = gates.entry(name.to_owned()).or_insert_with(|| {
+            Arc::new(Self {
+                arrived: watch::Sender::default(),
+                barrier: Semaphore::new(0),
+            })
+        });
+        Arc::clone(gate)
+    }
+
+    fn open(&self) {
+        self.barrier.close();
+    }
+
+    /// Waits until so many workers came, and returns them.
+    async fn arrivals(&self, count: usize) -> Vec<String> {
+        let mut arrived = self.arrived.subscribe();
+        let come = arrived.wait_for(|workers| workers.len() >= count);
+        soon("a worker", come).await.unwrap().clone()
+    }
+}
+
+#[dasf::module(main = false)]
+mod workers {
+    use super::Gate;
+
+    /// Returns who runs this, when the gate is open.
+    #[dasf::function]
+    pub(super) async fn hold(gate: String) -> String {
+        let gate = Gate::of(&gate);
+        let name = std::thread::current().name().unwrap().to_owned();
+        gate.arrived
+            .send_modify(|workers| workers.push(name.clone()));
+        let _ = gate.barrier.acquire().await;
+        name
+    }
+
+    /// The number of bytes in a text, when the gate is open.
+    #[dasf::function]
+    pub(super) async fn measure(gate: String, text: String) -> u64 {
+        super::workers::hold(gate).await;
+        text.len() as u64
+    }
+}
+
+/// A module with a runtime of its own, whose threads have its name.
+struct Worker {
+    runtime: Runtime,
+    host: Host,
+}
+
+impl Worker {
+    async fn start(name: &str, address: &Address, topic: &Topic, options: HostOptions) -> Self {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name(name)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (address, topic) = (address.clone(), topic.clone());
+        let start =
+            async move { Host::start(workers::module().unwrap(), &topic, address, options).await };
+        let host = runtime.spawn(start).await.unwrap().unwrap();
+        Self { runtime, host }
+    }
+
+    /// Ends it in the middle of everything, as the end of its process does: nobody says goodbye to
+    /// the broker.
+    fn kill(self) {
+        self.runtime.shutdown_background();
+    }
+
+    async fn stop(self) {
+        self.host.shutdown().await;
+        self.runtime.shutdown_background();
+    }
+}
+
+fn options(acknowledge: Acknowledge) -> HostOptions {
+    HostOptions {
+        group: Some(GROUP.parse().unwrap()),
+        acknowledge,
+        max_workers: 2,
+        ..HostOptions::default()
+    }
+}
+
+/// Where a broker keeps what it has for a group.
+fn address(broker: &TestBroker) -> Address {
+    match broker {
+        TestBroker::Pulsar(pulsar) => Address::from(Pulsar {
+            host: "127.0.0.1".to_owned(),
+            port: pulsar.port(),
+            persistence: "persistent".to_owned(),
+            ..Pulsar::default()
+        }),
+        _ => broker.address(),
+    }
+}
+
+async fn connect(address: &Address, topic: &Topic) -> Client {
+    let builder = Client::builder().topic(topic.as_str()).timeout(PATIENCE);
+    builder.address(address.clone()).connect().await.unwrap()
+}
+
+async fn the_work_of_a_topic_is_shared(broker: &TestBroker) {
+    const CALLS: usize = 60;
+    let (address, topic) = (address(broker), broker.topic("shared").await);
+    let mut team = Vec::new();
+    for name in ["ada", "bob", "cyd"] {
+        let options = options(Acknowledge::Received);
+        team.push(Worker::start(name, &address, &topic, options).await);
+    }
+    let client = connect(&address, &topic).await;
+    let gate = Gate::of(topic.as_str());
+    let open = async {
+        // Two of each are at work, so that the rest has to be divided.
+        gate.arrivals(6).await;
+        gate.open();
+    };
+    let calls = join_all((0..CALLS).map(|_| client.hold(topic.as_str()).into_future()));
+    let (answers, ()) = tokio::join!(calls, open);
+    let mut shares: BTreeMap<String, usize> = BTreeMap::new();
+    for answer in answers {
+        *shares.entry(answer.unwrap()).or_default() += 1;
+    }
+    assert_eq!(shares.len(), 3, "{shares:?}");
+    let fair = CALLS / 3;
+    assert!(
+        shares.values().all(|&share| share >= fair / 2),
+        "{shares:?}"
+    );
+    assert_eq!(gate.arrived.borrow().len(), CALLS, "each ran once");
+    for worker in team {
+        worker.stop().await;
+    }
+}
+
+async fn what_a_killed_module_did_not_finish_is_run_by_another(broker: &TestBroker) {
+    let (address, topic) = (address(broker), broker.topic("killed").await);
+    let options = options(Acknowledge::Completed);
+    let ada = Worker::start("ada", &address, &topic, options.clone()).await;
+    let client = connect(&address, &topic).await;
+    let gate = Gate::of(topic.as_str());
+    let call = client.hold(topic.as_str()).into_future();
+    let rescue = async {
+        assert_eq!(gate.arrivals(1).await, ["ada"]);
+        ada.kill();
+        let bob = Worker::start("bob", &address, &topic, options).await;
+        assert_eq!(gate.arrivals(2).await, ["ada", "bob"]);
+        gate.open();
+        bob
+    };
+    let (answer, bob) = tokio::join!(call, rescue);
+    assert_eq!(answer.unwrap(), "bob");
+    bob.stop().await;
+}
+
+async fn what_a_module_had_acknowledged_dies_with_it(broker: &TestBroker) {
+    let (address, topic) = (address(broker), broker.topic("lost").await);
+    let options = options(Acknowledge::Received);
+    let ada = Worker::start("ada", &address, &topic, options.clone()).await;
+    let client = connect(&address, &topic).await;
+    let gate = Gate::of(topic.as_str());
+    let call = client.hold(topic.as_str());
+    let lost = call.timeout(Duration::from_secs(3)).into_future();
+    let succession = async {
+        gate.arrivals(1).await;
+        ada.kill();
+        gate.open();
+        Worker::start("bob", &address, &topic, options).await
+    };
+    let (answer, bob) = tokio::join!(lost, succession);
+    let error = answer.unwrap_err();
+    assert!(matches!(error, CallError::Timeout { .. }), "{error}");
+    assert_eq!(*gate.arrived.borrow(), ["ada"]);
+    let next = client.hold(topic.as_str()).await;
+    assert_eq!(next.unwrap(), "bob");
+    bob.stop().await;
+}
+
+async fn a_module_that_stops_gives_back_what_it_did_not_begin(broker: &TestBroker) {
+    let (address, topic) = (address(broker), broker.topic("stops").await);
+    let hoarding = HostOptions {
+        max_workers: 1,
+        receiver_queue_size: Some(10),
+        ..options(Acknowledge::Completed)
+    };
+    let ada = Worker::start("ada", &address, &topic, hoarding).await;
+    let client = connect(&address, &topic).await;
+    let begun = Gate::of(&format!("{topic}-begun"));
+    let waiting = Gate::of(&format!("{topic}-waiting"));
+    waiting.open();
+    let first = client.hold(format!("{topic}-begun")).into_future();
+    let others = async {
+        begun.arrivals(1).await;
+        join_all((0..5).map(|_| client.hold(format!("{topic}-waiting")).into_future())).await
+    };
+    let stop = async {
+        begun.arrivals(1).await;
+        let bob = Worker::start("bob", &address, &topic, options(Acknowledge::Completed)).await;
+        let stopping = tokio::spawn(ada.stop());
+        assert_eq!(waiting.arrivals(5).await, ["bob"; 5]);
+        begun.open();
+        soon("the end of the first", stopping).await.unwrap();
+        bob
+    };
+    let (first, others, bob) = tokio::join!(first, others, stop);
+    assert_eq!(first.unwrap(), "ada");
+    for other in others {
+        assert_eq!(other.unwrap(), "bob");
+    }
+    assert_eq!(*begun.arrived.borrow(), ["ada"], "each ran once");
+    assert_eq!(waiting.arrived.borrow().len(), 5, "each ran once");
+    bob.stop().await;
+}
+
+async fn a_large_request_is_sent_to_the_module_that_asks_for_it(broker: &TestBroker) {
+    let (address, topic) = (address(broker), broker.topic("large").await);
+    let options = options(Acknowledge::Completed);
+    let ada = Worker::start("ada", &address, &topic, options.clone()).await;
+    let client = Client::builder().topic(topic.as_str()).timeout(PATIENCE);
+    let client = client.max_payload_size(10_000).address(address.clone());
+    let client = client.connect().await.unwrap();
+    let gate = Gate::of(topic.as_str());
+    let text = "x".repeat(1_000_000);
+    let call = client.measure(topic.as_str(), text.as_str()).into_future();
+    let rescue = async {
+        gate.arrivals(1).await;
+        // The next one has to ask for it again.
+        ada.kill();
+        let bob = Worker::start("bob", &address, &topic, options).await;
+        assert_eq!(gate.arrivals(2).await, ["ada", "bob"]);
+        gate.open();
+        bob
+    };
+    let (answer, bob) = tokio::join!(call, rescue);
+    assert_eq!(answer.unwrap(), 1_000_000);
+    let mut others = Vec::new();
+    for name in ["cyd", "dan"] {
+        let options = self::options(Acknowledge::Received);
+        others.push(Worker::start(name, &address, &topic, options).await);
+    }
+    let measure = |length: usize| {
+        let call = client.measure(topic.as_str(), "x".repeat(length));
+        async move { call.await.unwrap() }
+    };
+    let lengths = [100_000, 9_000, 200_000, 50_000, 10_001, 300_000];
+    let measured = join_all(lengths.map(measure)).await;
+    assert_eq!(measured, lengths.map(|length| length as u64));
+    for worker in others.into_iter().chain([bob]) {
+        worker.stop().await;
+    }
+}
+
+/// What of a request is put aside for a group.
+async fn put_aside(aside: &mut Socket) -> (serde_json::Value, serde_json::Value) {
+    let letter = aside.receive().await;
+    let request = payload::decode(letter["payload"].as_str().unwrap()).unwrap();
+    let request = serde_json::from_slice(&request).unwrap();
+    (request, letter["properties"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_over_which_modules_die_is_put_aside_by_the_embedded_broker() {
+    let broker = TestBroker::embedded().await;
+    let (address, topic) = (address(&broker), broker.topic("aside").await);
+    let options = HostOptions {
+        max_redeliveries: Some(1),
+        ..options(Acknowledge::Completed)
+    };
+    let aside = broker.consumer_url(&format!("{topic}-{GROUP}-DLQ"), "reader");
+    let mut aside = Socket::open(&aside).await;
+    let client = connect(&address, &topic).await;
+    let gate = Gate::of(topic.as_str());
+    let call = client.hold(topic.as_str()).into_future();
+    let call = tokio::spawn(call);
+    for (count, name) in ["ada", "bob"].into_iter().enumerate() {
+        let worker = Worker::start(name, &address, &topic, options.clone()).await;
+        gate.arrivals(count + 1).await;
+        worker.kill();
+    }
+    let cyd = Worker::start("cyd", &address, &topic, options).await;
+    let (request, properties) = put_aside(&mut aside).await;
+    assert_eq!(request["func_name"], "hold");
+    assert_eq!(properties["messageType"], "request");
+    assert_eq!(*gate.arrived.borrow(), ["ada", "bob"]);
+    call.abort();
+    cyd.stop().await;
+}
+
+/// A Pulsar counts what is given back, not what a module had that died.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
+    let broker = TestBroker::pulsar().await;
+    let (address, topic) = (address(&broker), broker.topic("aside").await);
+    let TestBroker::Pulsar(pulsar) = &broker else {
+        panic!("no Pulsar")
+    };
+    let options = HostOptions {
+        max_redeliveries: Some(1),
+        producer_connection_timeout: Duration::ZERO,
+        ..options(Acknowledge::Completed)
+    };
+    let aside = format!("{topic}-{GROUP}-DLQ/reader");
+    let aside = pulsar.url("consumer", "persistent", &aside);
+    let mut aside = Socket::open(&aside).await;
+    let ada = Worker::start("ada", &address, &topic, options).await;
+    // Nobody can send to a topic that is terminated.
+    let closed = format!("{topic}_closed");
+    let admin = format!("persistent/public/default/{closed}");
+    pulsar.administrate("PUT", &admin);
+    pulsar.administrate("POST", &format!("{admin}/terminate"));
+    let gate = Gate::of(topic.as_str());
+    gate.open();
+    let call = format!(r#"{{"func_name": "hold", "gate": "{topic}"}}"#);
+    let request = json!({
+        "payload": payload::encode(call.as_bytes()),
+        "context": "1",
+        "properties": {"messageType": "request", "requestContext": "1", "response_topic": closed},
+    });
+    let producer = pulsar.url("producer", "persistent", topic.as_str());
+    let mut producer = Socket::open(&producer).await;
+    producer.send(&request).await;
+    assert_eq!(producer.receive().await["result"], "ok");
+    let (request, properties) = put_aside(&mut aside).await;
+    assert_eq!(request["func_name"], "hold");
+    assert_eq!(properties["requestContext"], "1");
+    assert_eq!(gate.arrived.borrow().len(), 1, "the answer was remembered");
+    ada.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_django_broker_shares_nothing() {
+    let broker = TestBroker::django().await;
+    let topic = broker.topic("refused").await;
+    let options = options(Acknowledge::Received);
+    let module = workers::module().unwrap();
+    let error = Host::start(module, &topic, broker.address(), options).await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StartError::Connect(ConnectError::Unsupported {
+                feature: "a group",
+                ..
+            })
+        ),
+        "{error:?}"
+    );
+    let reason = "it sends every message to every module that listens";
+    assert!(error.to_string().contains(reason), "{error}");
+}
+
+/// Without a group, the next module that listens takes over.
+async fn the_next_module_runs_what_the_last_one_did_not_finish(broker: &TestBroker) {
+    let (address, topic) = (broker.address(), broker.topic("next").await);
+    let options = HostOptions {
+        group: None,
+        ..options(Acknowledge::Completed)
+    };
+    let ada = Worker::start("ada", &address, &topic, options.clone()).await;
+    let client = connect(&address, &topic).await;
+    let gate = Gate::of(topic.as_str());
+    let call = client.hold(topic.as_str()).into_future();
+    let rescue = async {
+        gate.arrivals(1).await;
+        ada.kill();
+        let bob = Worker::start("bob", &address, &topic, options).await;
+        assert_eq!(gate.arrivals(2).await, ["ada", "bob"]);
+        gate.open();
+        bob
+    };
+    let (answer, bob) = tokio::join!(call, rescue);
+    assert_eq!(answer.unwrap(), "bob");
+    bob.stop().await;
+}
+
+mod without_a_group {
+    crate::brokers::on_dasf_brokers!(the_next_module_runs_what_the_last_one_did_not_finish);
+    use super::the_next_module_runs_what_the_last_one_did_not_finish;
+}
