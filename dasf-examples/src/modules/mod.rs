@@ -3,4 +3,5 @@
 
 pub(crate) mod arithmetic;
 pub(crate) mod climate;
+pub(crate) mod monte_carlo;
 pub(crate) mod reference;

@@ -1,0 +1,254 @@
+//! Several processes of one module on an Apache Pulsar: they share the work, take over from each
+//! other, and do more the more there are. `cargo xtask pulsar` provides what it needs.
+//!
+//! What was measured is written to `target/interop/group-rate.txt`; with `--release` those are the
+//! figures of the guide.
+
+// A test that fails panics.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[allow(dead_code)] // what other tests use of it is not used here
+#[path = "../../tests/interop/python.rs"]
+mod python;
+#[allow(dead_code)] // as above
+#[path = "../../tests/interop/standalone.rs"]
+mod standalone;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use dasf::{Address, Pulsar};
+use dasf_broker::Broker;
+use dasf_examples::monte_carlo::Client;
+use futures_util::future::join_all;
+use tokio::sync::{Mutex, MutexGuard, OnceCell, watch};
+
+/// How long a call may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+const CLIENTS: usize = 20;
+const MODULES: usize = 3;
+
+/// The Pulsar that the tests of this file share.
+async fn pulsar() -> Arc<standalone::Pulsar> {
+    static SHARED: OnceCell<Arc<standalone::Pulsar>> = OnceCell::const_new();
+    let start = || async {
+        let start = || Arc::new(standalone::Pulsar::start("cluster", &[]));
+        tokio::task::spawn_blocking(start).await.unwrap()
+    };
+    SHARED.get_or_init(start).await.clone()
+}
+
+/// Keeps the other tests of this file waiting, which would disturb what is measured.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    ALONE.lock().await
+}
+
+/// The process of a module, until this is dropped.
+struct Module(Child);
+
+impl Module {
+    /// Starts one, and waits until it listens.
+    async fn start(topic: &str, options: &[String]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_monte-carlo"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
+            command.env_remove(name);
+        }
+        command
+            .args(["-t", topic])
+            .args(options)
+            .arg("listen")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped());
+        let start = move || {
+            let mut child = command.spawn().unwrap();
+            let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+            let listens = |line: std::io::Result<String>| line.unwrap().contains("listening");
+            assert!(lines.by_ref().any(listens), "the module ended");
+            // Read on, so that it never waits for a reader of its log.
+            std::thread::spawn(move || lines.for_each(drop));
+            Self(child)
+        };
+        tokio::task::spawn_blocking(start).await.unwrap()
+    }
+
+    fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        // It fails where the process has ended, as one that a test killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One of a group on a Pulsar, which runs one call at a time.
+fn grouped(pulsar: &standalone::Pulsar) -> Vec<String> {
+    let port = pulsar.port();
+    let options = format!(
+        "--host 127.0.0.1 --port {port} --persistent persistent --group estimators --ack completed --max-workers 1"
+    );
+    options.split(' ').map(str::to_owned).collect()
+}
+
+async fn team(topic: &str, options: &[String], size: usize) -> Vec<Module> {
+    join_all((0..size).map(|_| Module::start(topic, options))).await
+}
+
+/// Connects clients, as if each were in a program of its own.
+async fn clients(pulsar: &standalone::Pulsar, topic: &str) -> Vec<Client> {
+    let address = Address::from(Pulsar {
+        host: "127.0.0.1".to_owned(),
+        port: pulsar.port(),
+        persistence: "persistent".to_owned(),
+        ..Pulsar::default()
+    });
+    let connect = || async {
+        let builder = Client::builder().topic(topic).timeout(PATIENCE);
+        builder.address(address.clone()).connect().await.unwrap()
+    };
+    join_all((0..CLIENTS).map(|_| connect())).await
+}
+
+/// Has each client make calls, one after the other; returns how many each process ran, and how
+/// many calls a second that was.
+async fn work<'a, F: Future<Output = u32>>(
+    clients: &'a [Client],
+    calls: usize,
+    call: impl Fn(&'a Client, usize) -> F,
+) -> (BTreeMap<u32, usize>, f64) {
+    let started = Instant::now();
+    let call = &call;
+    let ran = clients
+        .iter()
+        .enumerate()
+        .map(|(number, client)| async move {
+            let mut ran = Vec::with_capacity(calls);
+            for index in 0..calls {
+                ran.push(call(client, number * calls + index).await);
+            }
+            ran
+        });
+    let ran = join_all(ran).await.into_iter().flatten();
+    let mut shares = BTreeMap::new();
+    for process in ran {
+        *shares.entry(process).or_default() += 1;
+    }
+    let rate = (clients.len() * calls) as f64 / started.elapsed().as_secs_f64();
+    (shares, rate)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_modules_share_the_work_of_twenty_clients_and_one_that_dies_is_replaced() {
+    const CALLS: usize = 30;
+    let _alone = alone().await;
+    let pulsar = pulsar().await;
+    let topic = "shared-work";
+    let mut team = team(topic, &grouped(&pulsar), MODULES).await;
+    let clients = clients(&pulsar, topic).await;
+    let wait = async |client: &Client| client.wait(5).await.unwrap();
+    let (shares, _) = work(&clients, CALLS, |client, _| wait(client)).await;
+    let processes: Vec<u32> = team.iter().map(Module::id).collect();
+    let fair = CLIENTS * CALLS / MODULES;
+    for process in &processes {
+        let share = shares.get(process).copied().unwrap_or_default();
+        assert!(share >= fair / 2, "{share} of {shares:?}, fair is {fair}");
+    }
+
+    // Killed in the middle of its work, while requests wait in it.
+    let dead = team.remove(0);
+    let answered = AtomicUsize::new(0);
+    let (progress, mut made) = watch::channel(0);
+    let count = async |client: &Client| {
+        let process = wait(client).await;
+        progress.send_replace(answered.fetch_add(1, Ordering::Relaxed) + 1);
+        process
+    };
+    let kill = async {
+        let third = CLIENTS * CALLS / 3;
+        made.wait_for(|&made| made >= third).await.unwrap();
+        let id = dead.id();
+        drop(dead);
+        id
+    };
+    let calls = work(&clients, CALLS, |client, _| count(client));
+    let ((shares, _), dead) = tokio::join!(calls, kill);
+    let total: usize = shares.values().sum();
+    assert_eq!(total, CLIENTS * CALLS, "every call is answered");
+    let lost = shares.get(&dead).copied().unwrap_or_default();
+    for process in team.iter().map(Module::id) {
+        assert!(shares[&process] > lost, "{shares:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_modules_do_more() {
+    /// About 20 ms of one processor, when optimized.
+    const SAMPLES: u32 = if cfg!(debug_assertions) {
+        200_000
+    } else {
+        4_000_000
+    };
+    let _alone = alone().await;
+    let pulsar = pulsar().await;
+    let mut figures = format!(
+        "{CLIENTS} clients, calls a second\n\n{:>8} {:>14} {:>14}\n",
+        "modules", "20 ms waiting", "20 ms working"
+    );
+    let mut waited = Vec::new();
+    for size in 1..=MODULES {
+        let topic = format!("rate-{size}");
+        let team = team(&topic, &grouped(&pulsar), size).await;
+        let clients = clients(&pulsar, &topic).await;
+        let wait = async |client: &Client| client.wait(20).await.unwrap();
+        let compute = async |client: &Client, seed: usize| {
+            let estimate = client.pi(SAMPLES).seed(seed as u64).await.unwrap();
+            assert!((estimate.value - std::f64::consts::PI).abs() < 0.1);
+            estimate.process
+        };
+        // The first calls make connections for the answers.
+        work(&clients, 1, |client, _| wait(client)).await;
+        let (_, waiting) = work(&clients, 5 * size, |client, _| wait(client)).await;
+        let (_, working) = work(&clients, 5 * size, |client, seed| compute(client, seed)).await;
+        writeln!(figures, "{size:>8} {waiting:>14.1} {working:>14.1}").unwrap();
+        waited.push(waiting);
+        drop(team);
+    }
+    let folder = python::root().join("target/interop");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("group-rate.txt"), &figures).unwrap();
+    // What waits needs no processor, so this holds on a busy machine as well.
+    assert!(waited[2] > 1.8 * waited[0], "{figures}");
+}
+
+/// What the chapter on clusters shows: the same program, moved by its options alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_program_moves_from_a_laptop_to_a_cluster_by_its_options() {
+    let _alone = alone().await;
+    let broker = Broker::builder().bind(([127, 0, 0, 1], 0).into());
+    let broker = broker.start().await.unwrap();
+    let laptop = ["--websocket-url".to_owned(), broker.url()];
+    let topic = "moving";
+    let module = Module::start(topic, &laptop).await;
+    let client = Client::builder().topic(topic).websocket(&broker.url());
+    let client = client.connect().await.unwrap();
+    let on_laptop = client.pi(10_000).seed(7).await.unwrap();
+    assert_eq!(on_laptop.process, module.id());
+
+    let pulsar = pulsar().await;
+    let team = team(topic, &grouped(&pulsar), 2).await;
+    let clients = clients(&pulsar, topic).await;
+    let in_cluster = clients[0].pi(10_000).seed(7).await.unwrap();
+    assert_eq!(in_cluster.value.to_bits(), on_laptop.value.to_bits());
+    assert!(team.iter().any(|module| module.id() == in_cluster.process));
+    broker.shutdown().await;
+}
