@@ -167,6 +167,9 @@ pub mod guide {
     #[doc = include_str!("guide/brokers.md")]
     pub mod brokers {}
 
+    #[doc = include_str!("guide/cluster.md")]
+    pub mod cluster {}
+
     #[doc = include_str!("guide/protocol.md")]
     pub mod protocol {}
 

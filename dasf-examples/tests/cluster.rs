@@ -218,7 +218,7 @@ async fn more_modules_do_more() {
         // The first calls make connections for the answers.
         work(&clients, 1, |client, _| wait(client)).await;
         let (_, waiting) = work(&clients, 5 * size, |client, _| wait(client)).await;
-        let (_, working) = work(&clients, 5 * size, |client, seed| compute(client, seed)).await;
+        let (_, working) = work(&clients, 5 * size, compute).await;
         writeln!(figures, "{size:>8} {waiting:>14.1} {working:>14.1}").unwrap();
         waited.push(waiting);
         drop(team);

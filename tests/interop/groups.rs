@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::brokers::TestBroker;
 use crate::by_hand::{Socket, soon};
+use crate::proxy::Proxy;
 use workers::Client;
 
 /// Makes a test of each function for each broker that can share a topic's work.
@@ -370,11 +371,12 @@ async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
     let aside = pulsar.url("consumer", "persistent", &aside);
     let mut aside = Socket::open(&aside).await;
     let ada = Worker::start("ada", &address, &topic, options).await;
-    // Nobody can send to a topic that is terminated.
+    // Nobody can send to a topic that is terminated. With a reader it is not collected.
     let closed = format!("{topic}_closed");
+    let reader = pulsar.url("consumer", "persistent", &format!("{closed}/reader"));
+    let _reader = Socket::open(&reader).await;
     let admin = format!("persistent/public/default/{closed}");
-    pulsar.administrate("PUT", &admin);
-    pulsar.administrate("POST", &format!("{admin}/terminate"));
+    pulsar.administrate("POST", &format!("{admin}/terminate"), "");
     let gate = Gate::of(topic.as_str());
     gate.open();
     let call = format!(r#"{{"func_name": "hold", "gate": "{topic}"}}"#);
@@ -392,6 +394,87 @@ async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
     assert_eq!(properties["requestContext"], "1");
     assert_eq!(gate.arrived.borrow().len(), 1, "the answer was remembered");
     ada.stop().await;
+}
+
+/// A Pulsar's own client, in its WebSocket proxy, holds as much again as was asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_waits_in_a_busy_module_while_another_is_idle() {
+    let broker = TestBroker::embedded().await;
+    let (address, topic) = (address(&broker), broker.topic("idle").await);
+    let options = options(Acknowledge::Completed);
+    let ada = Worker::start("ada", &address, &topic, options.clone()).await;
+    let client = connect(&address, &topic).await;
+    let (held, open) = (format!("{topic}-held"), format!("{topic}-open"));
+    Gate::of(&open).open();
+    let gate = Gate::of(&held);
+    let busy = join_all((0..2).map(|_| client.hold(held.as_str()).into_future()));
+    let others = async {
+        gate.arrivals(2).await;
+        let bob = Worker::start("bob", &address, &topic, options).await;
+        let calls = (0..6).map(|_| client.hold(open.as_str()).into_future());
+        for answer in join_all(calls).await {
+            assert_eq!(answer.unwrap(), "bob");
+        }
+        gate.open();
+        bob
+    };
+    let (answers, bob) = tokio::join!(busy, others);
+    for answer in answers {
+        assert_eq!(answer.unwrap(), "ada");
+    }
+    ada.stop().await;
+    bob.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_reads_a_topic_of_several_partitions_of_a_pulsar() {
+    let broker = TestBroker::pulsar().await;
+    let (address, topic) = (address(&broker), broker.topic("parts").await);
+    let TestBroker::Pulsar(pulsar) = &broker else {
+        panic!("no Pulsar")
+    };
+    let admin = format!("persistent/public/default/{topic}/partitions");
+    pulsar.administrate("PUT", &admin, "3");
+    let ada = Worker::start("ada", &address, &topic, options(Acknowledge::Completed)).await;
+    let client = connect(&address, &topic).await;
+    Gate::of(topic.as_str()).open();
+    for answer in join_all((0..6).map(|_| client.hold(topic.as_str()).into_future())).await {
+        assert_eq!(answer.unwrap(), "ada");
+    }
+    ada.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_comes_again_while_it_runs_runs_once() {
+    let broker = TestBroker::embedded().await;
+    let topic = broker.topic("again").await;
+    let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
+    let through_proxy = Address::websocket(&proxy.url()).unwrap();
+    let options = options(Acknowledge::Completed);
+    let ada = Worker::start("ada", &through_proxy, &topic, options.clone()).await;
+    let client = connect(&broker.address(), &topic).await;
+    let gate = Gate::of(topic.as_str());
+    let call = client.hold(topic.as_str()).into_future();
+    let cut = async {
+        gate.arrivals(1).await;
+        proxy.cut().await;
+        // It is younger, so the first one came again before it.
+        let other = format!("{topic}-other");
+        Gate::of(&other).open();
+        assert_eq!(client.hold(other).await.unwrap(), "ada");
+        assert_eq!(proxy.requests(), 3);
+        gate.open();
+    };
+    let (answer, ()) = tokio::join!(call, cut);
+    assert_eq!(answer.unwrap(), "ada");
+    ada.stop().await;
+    // Nothing is left for the next one.
+    let bob = Worker::start("bob", &broker.address(), &topic, options).await;
+    let next = format!("{topic}-next");
+    Gate::of(&next).open();
+    assert_eq!(client.hold(next).await.unwrap(), "bob");
+    assert_eq!(*gate.arrived.borrow(), ["ada"]);
+    bob.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -138,7 +138,7 @@ impl Pulsar {
 
     /// Whether there is the namespace that everybody uses.
     fn is_ready(&self) -> bool {
-        let namespaces = self.ask("GET", "namespaces/public");
+        let namespaces = self.ask("GET", "namespaces/public", "");
         namespaces.is_ok_and(|(_, names)| names.contains("\"public/default\""))
     }
 
@@ -154,13 +154,15 @@ impl Pulsar {
     }
 
     /// Asks the interface of administration: the status and the text of the answer.
-    fn ask(&self, method: &str, path: &str) -> std::io::Result<(String, String)> {
+    fn ask(&self, method: &str, path: &str, body: &str) -> std::io::Result<(String, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         // HTTP/1.0, so that the answer is neither cut into chunks nor followed by another.
         write!(
             stream,
-            "{method} /admin/v2/{path} HTTP/1.0\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n{}\r\n",
+            "{method} /admin/v2/{path} HTTP/1.0\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n{}\r\n{body}",
+            body.len(),
             self.authorization
         )?;
         let mut answer = String::new();
@@ -172,14 +174,14 @@ impl Pulsar {
 
     /// What the interface of administration says.
     pub(crate) fn get(&self, path: &str) -> Value {
-        let (status, text) = self.ask("GET", path).unwrap();
+        let (status, text) = self.ask("GET", path, "").unwrap();
         assert_eq!(status, "200", "{path}: {text}");
         serde_json::from_str(&text).unwrap()
     }
 
     /// Has the interface of administration do something.
-    pub(crate) fn administrate(&self, method: &str, path: &str) {
-        let (status, text) = self.ask(method, path).unwrap();
+    pub(crate) fn administrate(&self, method: &str, path: &str, body: &str) {
+        let (status, text) = self.ask(method, path, body).unwrap();
         assert!(status.starts_with('2'), "{path}: {status} {text}");
     }
 }

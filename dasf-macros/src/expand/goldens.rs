@@ -139,3 +139,16 @@ fn a_large_module_stays_small() {
         "{added} lines for {FUNCTIONS} functions, {bound} allowed"
     );
 }
+
+#[test]
+fn the_group_of_the_attribute_is_in_the_table() {
+    let module: ItemMod = syn::parse_quote! {
+        pub mod service {
+            #[dasf::function]
+            pub fn add(a: i64) -> i64 { a }
+        }
+    };
+    let expansion = pretty(super::module(quote!(group = "team.1"), module));
+    let group = "group: ::core::option::Option::Some(\"team.1\"),";
+    assert!(expansion.contains(group), "{expansion}");
+}
