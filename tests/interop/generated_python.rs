@@ -283,6 +283,7 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
     // The script that calls is typed as well, and uses the client as people would.
     for script in [
         "generated_calls.py",
+        "generated_group.py",
         "generated_restart.py",
         "generated_runtime.py",
     ] {
@@ -292,4 +293,116 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
     }
     files.push(root.join("dasf-codegen/src/python/runtime.py"));
     check("mypy", &["--strict", "--cache-dir", "mypy"], &files);
+}
+
+/// How a module takes part in a group, and takes a request for done when it is answered.
+pub(crate) fn in_a_group() -> HostOptions {
+    HostOptions {
+        group: Some("workers".parse().unwrap()),
+        acknowledge: dasf::Acknowledge::Completed,
+        max_workers: 2,
+        ..HostOptions::default()
+    }
+}
+
+/// Two reference modules that share the work of a topic.
+pub(crate) async fn serve_in_a_group(url: &str, topic: &str) -> [Host; 2] {
+    let (address, topic) = (Address::websocket(url).unwrap(), topic.parse().unwrap());
+    let start = || {
+        let module = reference::module().unwrap();
+        Host::start(module, &topic, address.clone(), in_a_group())
+    };
+    [start().await.unwrap(), start().await.unwrap()]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_requests_are_sent_to_the_modules_of_a_group_that_ask_for_them() {
+    let broker = Broker::builder().bind(([127, 0, 0, 1], 0).into());
+    let broker = broker.start().await.unwrap();
+    let team = serve_in_a_group(&broker.url(), "py-group").await;
+    let folder = save_reference("group");
+    let arguments = [&folder, &broker.url(), "py-group"];
+    assert_eq!(
+        python::run_beside("generated_group.py", &arguments).await,
+        ""
+    );
+    for host in team {
+        host.shutdown().await;
+    }
+}
+
+/// The modules of this name that have begun to measure.
+static BEGUN: std::sync::LazyLock<tokio::sync::watch::Sender<Vec<String>>> =
+    std::sync::LazyLock::new(Default::default);
+
+#[dasf::module(topic = "readers", main = false)]
+mod readers {
+    /// The number of bytes in a text. Some modules never come to an end.
+    #[dasf::function]
+    pub(super) async fn measure(text: String) -> u64 {
+        let name = std::thread::current().name().unwrap().to_owned();
+        let is_endless = name.starts_with("endless");
+        super::BEGUN.send_modify(|names| names.push(name));
+        if is_endless {
+            std::future::pending::<()>().await;
+        }
+        text.len() as u64
+    }
+}
+
+/// Has a module die while it works on a large request, which another one then has to ask for.
+async fn take_over(way: &str) {
+    let broker = Broker::builder().bind(([127, 0, 0, 1], 0).into());
+    let broker = broker.start().await.unwrap();
+    let url = broker.url();
+    let start = async |name: &str| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name(name)
+            .enable_all()
+            .build()
+            .unwrap();
+        let address = Address::websocket(&url).unwrap();
+        let host = runtime.spawn(async {
+            let topic = "readers".parse().unwrap();
+            Host::start(readers::module().unwrap(), &topic, address, in_a_group()).await
+        });
+        let host = host.await.unwrap().unwrap();
+        (runtime, host)
+    };
+    let api_info = readers::module().unwrap().api_info("readers");
+    let api_info = serde_json::to_value(api_info).unwrap();
+    let folder = save(
+        &format!("taken-over-{way}"),
+        "generated_readers.py",
+        &api_info,
+    );
+    let endless = format!("endless {way}");
+    let (first, _host) = start(&endless).await;
+    let arguments = [&folder, &url, "readers", way];
+    let call = python::run_beside("generated_takeover.py", &arguments);
+    let rescue = async {
+        let mut begun = BEGUN.subscribe();
+        begun
+            .wait_for(|names| names.contains(&endless))
+            .await
+            .unwrap();
+        // It says goodbye to nobody, as a process that is killed.
+        first.shutdown_background();
+        start("heir").await
+    };
+    let (said, (second, host)) = tokio::join!(call, rescue);
+    assert_eq!(said, "100000\n");
+    host.shutdown().await;
+    second.shutdown_background();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_is_sent_again_to_the_module_that_takes_over() {
+    take_over("blocking").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_that_is_awaited_is_sent_again_as_well() {
+    take_over("awaited").await;
 }

@@ -18,6 +18,7 @@ import urllib.parse
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from socket import SHUT_RDWR
 from typing import (
     Annotated,
     Any,
@@ -302,6 +303,9 @@ class _Call:
     written_to: int = 0
     losses: int = 0
     pieces: dict[int, str] = field(default_factory=dict)
+    # What is sent only to a module that asks for it, and what sends it to the one that asked last.
+    held: list[dict[str, Any]] = field(default_factory=list)
+    sender: _Sender | None = None
 
 
 class _Socket(threading.Thread):
@@ -321,6 +325,8 @@ class _Socket(threading.Thread):
         self._on_open = on_open
         self._on_frame = on_frame
         self._socket: Any = None
+        # The same, but there before the broker has answered the handshake.
+        self._attempt: Any = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._tried = threading.Event()
@@ -363,6 +369,15 @@ class _Socket(threading.Thread):
             with contextlib.suppress(Exception):
                 connected.abort()
 
+    def stop(self) -> None:
+        """Give the connection up at once, without a word to the broker."""
+        self._closing.set()
+        with self._lock:
+            attempt = self._attempt
+        # Its own `abort` does nothing during the handshake.
+        with contextlib.suppress(Exception):
+            attempt.sock.shutdown(SHUT_RDWR)
+
     def run(self) -> None:
         """Connect, read, and connect again, until it is closed."""
         attempts = 0
@@ -386,15 +401,19 @@ class _Socket(threading.Thread):
             self._closing.wait(wait * random.uniform(0.5, 1.0))
 
     def _serve(self) -> None:
-        connected = websocket.create_connection(
+        connected: Any = websocket.WebSocket(
+            enable_multithread=True,
+            # Done by the JSON decoder, faster.
+            skip_utf8_validation=True,
+        )
+        with self._lock:
+            self._attempt = connected
+        connected.connect(
             self._url,
             timeout=_HANDSHAKE_TIMEOUT,
             header=self._headers,
-            enable_multithread=True,
             # Another host should not get the headers.
             redirect_limit=0,
-            # Done by the JSON decoder, faster.
-            skip_utf8_validation=True,
         )
         if (status := connected.getstatus()) != 101:
             connected.shutdown()
@@ -403,6 +422,8 @@ class _Socket(threading.Thread):
         with self._lock:
             self._socket = connected
             self._number += 1
+        if self._closing.is_set():
+            return
         self.failure = None
         self._on_open()
         self._tried.set()
@@ -429,6 +450,53 @@ class _Socket(threading.Thread):
                     self._on_frame(frame)
 
 
+class _Sender(_Socket):
+    """Sends what a call holds to the module that asked for it, over a connection of its own."""
+
+    def __init__(
+        self, topic: str, url: str, headers: dict[str, str], call: _Call
+    ) -> None:
+        name = f"dasf producer to {topic}"
+        super().__init__(name, url, headers, self._write, self._on_receipt)
+        self._topic = topic
+        self._deadline = call.deadline
+        # What has no receipt yet.
+        self._frames = list(call.held)
+
+    def _write(self) -> None:
+        number, connected = self.current()
+        if number > _MAX_LOSSES:
+            self._end(f"the connection was lost each of the {_MAX_LOSSES} times")
+            return
+        for frame in self._frames:
+            # The frames are those of the call, which another one may send later.
+            left = int(_left(self._deadline) * 1000)
+            properties = {**frame["properties"], "x_dasf_timeout_ms": left}
+            if not self.send(connected, {**frame, "properties": properties}):
+                return
+
+    def _on_receipt(self, frame: dict[str, Any]) -> None:
+        result = frame.get("result")
+        if not isinstance(result, str):
+            return
+        if result != "ok":
+            self._end(str(frame.get("errorMsg") or result))
+            return
+        # Brokers answer in order.
+        self._frames.pop(0)
+        if not self._frames:
+            self._end()
+
+    def _end(self, failure: str | None = None) -> None:
+        if failure is not None:
+            # No failure of the call: the module may have died, and another one asks then.
+            text = "the payload for which topic %s asks is not sent: %s"
+            _log.warning(text, self._topic, failure)
+        self._closing.set()
+        with contextlib.suppress(Exception):
+            self.current()[1].send_close()
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, websocket.WebSocketBadStatusException):
         return f"the broker refuses the connection with status {error.status_code}"
@@ -450,23 +518,19 @@ class _Connection:
         if re.fullmatch(r"[-\w]+", topic, re.ASCII) is None:
             raise ValueError(f"a topic has letters, digits, - and _ only: {topic!r}")
         self.topic = topic
+        self._address = address
         # Not from a sequence that programs may have started alike.
         letters = random.SystemRandom().choices(string.ascii_lowercase, k=8)
         name = "".join(letters)
         self._response_topic = f"{topic}_{name}"
         path = f"{self._response_topic}/python-client-{name}"
         if isinstance(address, Pulsar):
-            self._producer_url = address._url("producer", topic)
             # Pulsar forgets a subscription that is not durable when its reader is gone.
             path = f"{path}?subscriptionMode=NonDurable"
-            self._consumer_url = address._url("consumer", path)
-        else:
-            base, mark, query = address.partition("?")
-            if not base.startswith(("ws://", "wss://")):
-                raise ValueError("a broker's URL begins with ws:// or wss://")
-            base = base.rstrip("/")
-            self._producer_url = f"{base}/{topic}{mark}{query}"
-            self._consumer_url = f"{base}/{path}{mark}{query}"
+        elif not address.startswith(("ws://", "wss://")):
+            raise ValueError("a broker's URL begins with ws:// or wss://")
+        self._producer_url = self._url("producer", topic)
+        self._consumer_url = self._url("consumer", path)
         if "@" in self._producer_url.partition("?")[0]:
             # The address is not shown, because it may hold a password.
             raise ValueError("a broker's address has no user name: use a token")
@@ -486,8 +550,17 @@ class _Connection:
         self._writing = threading.RLock()
         self._contexts = itertools.count()
         self._calls: dict[str, _Call] = {}
+        # Those of the calls, and others that end by themselves.
+        self._senders: list[_Sender] = []
         # The module's api_info, when it was asked for.
         self.api_info: dict[str, Any] | None = None
+
+    def _url(self, role: str, path: str) -> str:
+        address = self._address
+        if isinstance(address, Pulsar):
+            return address._url(role, path)
+        base, mark, query = address.partition("?")
+        return f"{base.rstrip('/')}/{path}{mark}{query}"
 
     def open(self, deadline: float) -> None:
         """Connect, unless that is done; an answer must not come before its reader."""
@@ -542,8 +615,14 @@ class _Connection:
                 socket.close()
         with self._lock:
             calls, self._calls = self._calls, {}
+            senders, self._senders = self._senders, []
+        for sender in senders:
+            sender.stop()
         for call in calls.values():
             call.deliver(NotConnectedError("the client is closed"))
+        deadline = _deadline(_CLOSE_TIMEOUT)
+        for sender in senders:
+            sender.join(_left(deadline))
 
     def no_answer(self, timeout: float) -> DasfError:
         """Say why a call got no answer."""
@@ -560,6 +639,7 @@ class _Connection:
         deadline: float,
         deliver: Callable[[_Event], None],
         wants_report: Callable[[], bool],
+        is_on_demand: bool = False,
     ) -> _Call:
         """Make a call of what is asked, to be written and, whatever happens, to be ended."""
         context = str(next(self._contexts))
@@ -571,14 +651,12 @@ class _Connection:
         text = _to_base64(payload)
         # What fits one frame is not cut: no peer expects a single fragment.
         width = _FRAME_LIMIT if len(payload) > _FRAME_LIMIT else max(len(text), 1)
-        pieces = [text[at : at + width] for at in range(0, max(len(text), 1), width)]
-        frames: list[dict[str, Any]] = []
-        for index, piece in enumerate(pieces):
-            place = {"fragment": index, "num_fragments": len(pieces)}
-            position = place if len(pieces) > 1 else {}
-            frame = {"payload": piece, "context": context}
-            frames.append({**frame, "properties": {**properties, **position}})
-        call = _Call(context, deadline, deliver, wants_report, frames)
+        frames = _frames(properties, text, width)
+        held: list[dict[str, Any]] = []
+        if is_on_demand:
+            held = frames
+            frames = _frames({**properties, "x_dasf_on_demand": "1"}, "", 1)
+        call = _Call(context, deadline, deliver, wants_report, frames, held=held)
         with self._lock:
             # Nobody would end it.
             if self._is_closed:
@@ -587,9 +665,16 @@ class _Connection:
         return call
 
     def end(self, call: _Call) -> None:
-        """Forget a call."""
+        """Forget a call, and end what it left behind."""
+        self._forget(call.context)
+
+    def _forget(self, context: str) -> _Call | None:
         with self._lock:
-            self._calls.pop(call.context, None)
+            call = self._calls.pop(context, None)
+        # Nothing gets a sender that is not among the calls.
+        if call is not None and call.sender is not None:
+            call.sender.stop()
+        return call
 
     def _writable(self) -> tuple[int, Any]:
         """Return the connection for requests, if answers can be read as well."""
@@ -638,8 +723,7 @@ class _Connection:
                 self.write(call)
 
     def _finish(self, context: str, event: _Event) -> None:
-        with self._lock:
-            call = self._calls.pop(context, None)
+        call = self._forget(context)
         if call is not None:
             call.deliver(event)
 
@@ -684,6 +768,8 @@ class _Connection:
             if message_type == "progress":
                 if call.wants_report():
                     call.deliver(Progress.model_validate_json(_text(payload)))
+            elif message_type == "fetch":
+                self._send_held(call, properties.get("response_topic"))
             elif message_type in ("response", "pong"):
                 whole = _put_together(call, properties, payload)
                 if whole is not None:
@@ -697,6 +783,40 @@ class _Connection:
                 self._finish(
                     context, ResultError(f"the answer cannot be read: {error}")
                 )
+
+    def _send_held(self, call: _Call, topic: object) -> None:
+        """Send what a call holds to the module that asks for it on this topic."""
+        name = topic if isinstance(topic, str) else ""
+        # It becomes a part of a URL.
+        if re.fullmatch(r"[-\w]{1,255}", name, re.ASCII) is None or not call.held:
+            _log.warning("the topic %r asks for a payload in vain", topic)
+            return
+        sender = _Sender(name, self._url("producer", name), self._headers, call)
+        with self._lock:
+            if self._calls.get(call.context) is not call:
+                return
+            # Before others can wait for its end.
+            sender.start()
+            before, call.sender = call.sender, sender
+            self._senders = [it for it in self._senders if it.is_alive()] + [sender]
+        # The module that asked before is gone.
+        if before is not None:
+            before.stop()
+
+
+def _frames(
+    properties: dict[str, Any], payload: str, width: int
+) -> list[dict[str, Any]]:
+    """Cut a payload into frames; what fits one does not get a number."""
+    context = properties["requestContext"]
+    starts = range(0, max(len(payload), 1), width)
+    frames: list[dict[str, Any]] = []
+    for index, start in enumerate(starts):
+        place = {"fragment": index, "num_fragments": len(starts)}
+        position = place if len(starts) > 1 else {}
+        frame = {"payload": payload[start : start + width], "context": context}
+        frames.append({**frame, "properties": {**properties, **position}})
+    return frames
 
 
 def _text(payload: str) -> str:
@@ -815,13 +935,18 @@ class _Caller:
             self._on_progress(event)
         return None
 
-    def _check_size(self, request: bytes, api_info: dict[str, Any]) -> None:
+    def _is_on_demand(self, request: bytes, api_info: dict[str, Any]) -> bool:
+        """Tell whether a large request is sent when the module asks for it."""
         speaks = (api_info.get("x_dasf") or {}).get("speaks") or []
-        if "request_fragments" not in speaks:
-            raise TooLargeError(
-                f"the request has {len(request)} bytes, and this module takes"
-                f" {_FRAME_LIMIT} bytes at most"
-            )
+        if "request_fragments" in speaks:
+            return False
+        # The module is one of a group, each of which would get some of the fragments only.
+        if "requests_on_demand" in speaks:
+            return True
+        raise TooLargeError(
+            f"the request has {len(request)} bytes, and this module takes"
+            f" {_FRAME_LIMIT} bytes at most"
+        )
 
     def _keep_api_info(self, answer: _Answer) -> dict[str, Any]:
         try:
@@ -882,12 +1007,20 @@ class _BlockingClient(_Caller):
     ) -> _T:
         deadline = _deadline(self._timeout)
         request = _request(function, arguments, instance)
+        is_on_demand = False
         if len(request) > _FRAME_LIMIT:
-            api_info = self._connection.api_info
-            self._check_size(request, api_info or self._api_info(deadline))
-        return function.read(self._exchange("request", request, deadline))
+            api_info = self._connection.api_info or self._api_info(deadline)
+            is_on_demand = self._is_on_demand(request, api_info)
+        answer = self._exchange("request", request, deadline, is_on_demand)
+        return function.read(answer)
 
-    def _exchange(self, message_type: str, payload: bytes, deadline: float) -> _Answer:
+    def _exchange(
+        self,
+        message_type: str,
+        payload: bytes,
+        deadline: float,
+        is_on_demand: bool = False,
+    ) -> _Answer:
         connection = self._connection
         connection.open(deadline)
         events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
@@ -898,6 +1031,7 @@ class _BlockingClient(_Caller):
             deadline,
             events.put,
             lambda: is_shown and events.qsize() < _REPORT_LIMIT,
+            is_on_demand,
         )
         try:
             connection.write(call)
@@ -946,13 +1080,19 @@ class _AsyncClient(_Caller):
     ) -> _T:
         deadline = _deadline(self._timeout)
         request = _request(function, arguments, instance)
+        is_on_demand = False
         if len(request) > _FRAME_LIMIT:
-            api_info = self._connection.api_info
-            self._check_size(request, api_info or await self._api_info(deadline))
-        return function.read(await self._exchange("request", request, deadline))
+            api_info = self._connection.api_info or await self._api_info(deadline)
+            is_on_demand = self._is_on_demand(request, api_info)
+        answer = await self._exchange("request", request, deadline, is_on_demand)
+        return function.read(answer)
 
     async def _exchange(
-        self, message_type: str, payload: bytes, deadline: float
+        self,
+        message_type: str,
+        payload: bytes,
+        deadline: float,
+        is_on_demand: bool = False,
     ) -> _Answer:
         connection = self._connection
         await asyncio.to_thread(connection.open, deadline)
@@ -971,6 +1111,7 @@ class _AsyncClient(_Caller):
             deadline,
             deliver,
             lambda: is_shown and events.qsize() < _REPORT_LIMIT,
+            is_on_demand,
         )
         try:
             await asyncio.to_thread(connection.write, call)

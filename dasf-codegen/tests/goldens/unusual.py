@@ -29,6 +29,7 @@ import urllib.parse
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from socket import SHUT_RDWR
 from typing import (
     Annotated,
     Any,

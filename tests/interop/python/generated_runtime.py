@@ -63,10 +63,17 @@ def connection() -> Any:
     return made
 
 
-def begin(on: Any, payload: bytes = b"{}") -> tuple[Any, list[Any]]:
+def begin(
+    on: Any, payload: bytes = b"{}", is_on_demand: bool = False
+) -> tuple[Any, list[Any]]:
     events: list[Any] = []
     call = on.register(
-        "request", payload, client._deadline(1.5), events.append, lambda: True
+        "request",
+        payload,
+        client._deadline(1.5),
+        events.append,
+        lambda: True,
+        is_on_demand,
     )
     on.write(call)
     return call, events
@@ -364,6 +371,133 @@ def reports() -> None:
     assert not on._calls
 
 
+def on_demand() -> None:
+    on = connection()
+    on._sockets[1].connect()
+    begun: list[Any] = []
+
+    class Sender(client._Sender):
+        """One whose connections are made by hand."""
+
+        def start(self) -> None:
+            begun.append(self)
+
+        def connect(self) -> Socket:
+            self._socket, self._number = Socket(), self._number + 1
+            self._on_open()
+            found: Socket = self._socket
+            return found
+
+        def stop(self) -> None:
+            self._closing.set()
+
+        def is_alive(self) -> bool:
+            return not self._closing.is_set()
+
+    def ask(call: Any, topic: object) -> None:
+        deliver(on, call, "", messageType="fetch", response_topic=topic)
+
+    original, client._Sender = client._Sender, Sender  # type: ignore[misc]
+    limit, client._FRAME_LIMIT = client._FRAME_LIMIT, 40
+    try:
+        data = b"0123456789" * 6
+        call, events = begin(on, data, is_on_demand=True)
+        (frame,) = on._sockets[1].socket.sent
+        assert frame["payload"] == ""
+        assert frame["properties"].pop("x_dasf_on_demand") == "1"
+        routing = frame["properties"]
+        assert routing["messageType"] == "request"
+        assert not begun, "nobody has asked yet"
+
+        # What is no topic does not become a part of a URL.
+        for topic in ("", "a/b", "a?b", "ä", "a\n", "a" * 256, 7, None):
+            ask(call, topic)
+        other, _ = begin(on)
+        ask(other, "ada")
+        assert not begun
+
+        ask(call, "ada")
+        (ada,) = begun
+        assert ada._url == "ws://nowhere/ws/ada"
+        wire = ada.connect()
+        assert [it["properties"]["fragment"] for it in wire.sent] == [0, 1]
+        for it in wire.sent:
+            assert 0 < it["properties"].pop("x_dasf_timeout_ms") <= 1500
+            del it["properties"]["fragment"]
+            assert it["properties"].pop("num_fragments") == 2
+            routing.pop("x_dasf_timeout_ms", None)
+            assert it["properties"] == routing
+        pieces = [it["payload"] for it in wire.sent]
+        assert [len(it) for it in pieces] == [40, 40]
+        assert base64.b64decode("".join(pieces)) == data
+
+        # What the broker took is not sent again when the connection is lost.
+        ada._on_frame({"result": "ok"})
+        wire = ada.connect()
+        assert [it["payload"] for it in wire.sent] == pieces[1:]
+        assert ada.is_alive()
+
+        # Another module takes over, and gets all of it.
+        ask(call, "bob")
+        bob = begun[1]
+        assert not ada.is_alive() and bob.is_alive()
+        wire = bob.connect()
+        assert [it["payload"] for it in wire.sent] == pieces
+        for _ in pieces:
+            assert bob.is_alive()
+            bob._on_frame({"messageId": "m", "result": "ok"})
+        assert not bob.is_alive()
+
+        # That it cannot be sent is no failure of the call.
+        ask(call, "cyd")
+        begun[2].connect()
+        begun[2]._on_frame({"result": "send-error:3", "errorMsg": "full"})
+        assert not begun[2].is_alive()
+        ask(call, "dan")
+        for _ in range(5):
+            assert begun[3].is_alive()
+            begun[3].connect()
+        assert not begun[3].is_alive()
+        assert not events
+
+        # Nobody needs the payload of a call that is over.
+        ask(call, "eve")
+        deliver(on, call, in_base64(b"1"))
+        assert [it.text for it in events] == ["1"]
+        assert not begun[4].is_alive()
+        ask(call, "fay")
+        for end in (on.end, lambda _: on.close()):
+            call, events = begin(on, data, is_on_demand=True)
+            ask(call, "gil")
+            assert begun[-1].is_alive()
+            on._sockets = None
+            begun[-1].join = lambda timeout: None
+            end(call)
+            assert not begun[-1].is_alive()
+        assert len(begun) == 7
+    finally:
+        client._Sender = original  # type: ignore[misc]
+        client._FRAME_LIMIT = limit
+
+
+def handshakes() -> None:
+    # A module asks, but the broker does not answer the handshake of what sends the payload.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        on = connection()
+        on._address = f"ws://127.0.0.1:{server.getsockname()[1]}"
+        for end in (on.end, lambda _: on.close()):
+            call, _ = begin(on, is_on_demand=True)
+            deliver(on, call, "", messageType="fetch", response_topic="ada")
+            accepted, _ = server.accept()
+            with accepted:
+                assert accepted.recv(10_000).startswith(b"GET /ada HTTP/1.1")
+                (sender,) = on._senders
+                on._sockets = None
+                end(call)
+                sender.join(10)
+                assert not sender.is_alive()
+
+
 def patterns() -> None:
     # Python warns of this one, and takes it for something else.
     texts: TypeAdapter[str] = TypeAdapter(
@@ -380,4 +514,6 @@ readers()
 ends()
 redirects()
 reports()
+on_demand()
+handshakes()
 patterns()

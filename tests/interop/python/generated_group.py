@@ -1,0 +1,46 @@
+"""Send large requests to modules that share a topic's work.
+
+The arguments are the folder of the client `generated_reference.py`, the URL of the broker, and the
+topic. The script says nothing where everything is as it should be.
+"""
+
+import asyncio
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+sys.path.insert(0, sys.argv.pop(1))
+
+import generated_reference as reference  # noqa: E402
+from generated_reference import AsyncClient, Client  # noqa: E402
+
+# Seconds that a call may take on a busy machine.
+PATIENCE = 120.0
+TEXTS = [letter * 100_000 for letter in "abcdef"]
+
+
+def blocking(url: str, topic: str) -> None:
+    with Client(url, topic=topic, timeout=PATIENCE) as client:
+        with ThreadPoolExecutor(len(TEXTS)) as pool:
+            assert list(pool.map(client.echo, TEXTS)) == TEXTS
+        assert client.echo("small") == "small"
+
+
+async def awaited(url: str, topic: str) -> None:
+    async with AsyncClient(url, topic=topic, timeout=PATIENCE) as client:
+        assert await asyncio.gather(*map(client.echo, TEXTS)) == TEXTS
+        assert await client.echo("small") == "small"
+
+
+def nothing_is_left() -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith("dasf "):
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), thread
+
+
+reference._FRAME_LIMIT = 1000
+blocking(*sys.argv[1:])
+nothing_is_left()
+asyncio.run(awaited(*sys.argv[1:]))
+nothing_is_left()
