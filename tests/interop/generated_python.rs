@@ -306,22 +306,29 @@ pub(crate) fn in_a_group() -> HostOptions {
 }
 
 /// Two reference modules that share the work of a topic.
-pub(crate) async fn serve_in_a_group(url: &str, topic: &str) -> [Host; 2] {
-    let (address, topic) = (Address::websocket(url).unwrap(), topic.parse().unwrap());
+pub(crate) async fn serve_in_a_group(broker: &TestBroker, topic: &Topic) -> [Host; 2] {
+    let address = match broker {
+        // What it keeps for a group is persistent.
+        TestBroker::Pulsar(pulsar) => Address::from(dasf::Pulsar {
+            host: "127.0.0.1".to_owned(),
+            port: pulsar.port(),
+            persistence: "persistent".to_owned(),
+            ..dasf::Pulsar::default()
+        }),
+        _ => broker.address(),
+    };
     let start = || {
         let module = reference::module().unwrap();
-        Host::start(module, &topic, address.clone(), in_a_group())
+        Host::start(module, topic, address.clone(), in_a_group())
     };
     [start().await.unwrap(), start().await.unwrap()]
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn large_requests_are_sent_to_the_modules_of_a_group_that_ask_for_them() {
-    let broker = Broker::builder().bind(([127, 0, 0, 1], 0).into());
-    let broker = broker.start().await.unwrap();
-    let team = serve_in_a_group(&broker.url(), "py-group").await;
-    let folder = save_reference("group");
-    let arguments = [&folder, &broker.url(), "py-group"];
+async fn call_a_group(broker: &TestBroker) {
+    let topic = broker.topic("py-group").await;
+    let team = serve_in_a_group(broker, &topic).await;
+    let folder = save_reference(&name_for(broker, &topic));
+    let arguments = [&folder, &broker.place(), topic.as_str()];
     assert_eq!(
         python::run_beside("generated_group.py", &arguments).await,
         ""
@@ -329,6 +336,16 @@ async fn large_requests_are_sent_to_the_modules_of_a_group_that_ask_for_them() {
     for host in team {
         host.shutdown().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_modules_of_a_group_ask_for_large_requests_at_the_embedded_broker() {
+    call_a_group(&TestBroker::embedded().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_modules_of_a_group_ask_for_large_requests_at_a_pulsar() {
+    call_a_group(&TestBroker::pulsar().await).await;
 }
 
 /// The modules of this name that have begun to measure.
@@ -350,8 +367,15 @@ mod readers {
     }
 }
 
-/// Has a module die while it works on a large request, which another one then has to ask for.
-async fn take_over(way: &str) {
+/// What the modules of which some never come to an end say of themselves.
+pub(crate) fn readers_api() -> Value {
+    let api_info = readers::module().unwrap().api_info("readers");
+    serde_json::to_value(api_info).unwrap()
+}
+
+/// Has a module die while it works on a large request, which another one then has to ask for. The
+/// call is that of a client at the URL.
+pub(crate) async fn take_over(client: &str, call: impl AsyncFnOnce(String)) {
     let broker = Broker::builder().bind(([127, 0, 0, 1], 0).into());
     let broker = broker.start().await.unwrap();
     let url = broker.url();
@@ -370,39 +394,42 @@ async fn take_over(way: &str) {
         let host = host.await.unwrap().unwrap();
         (runtime, host)
     };
-    let api_info = readers::module().unwrap().api_info("readers");
-    let api_info = serde_json::to_value(api_info).unwrap();
-    let folder = save(
-        &format!("taken-over-{way}"),
-        "generated_readers.py",
-        &api_info,
-    );
-    let endless = format!("endless {way}");
+    let endless = format!("endless for {client}");
     let (first, _host) = start(&endless).await;
-    let arguments = [&folder, &url, "readers", way];
-    let call = python::run_beside("generated_takeover.py", &arguments);
     let rescue = async {
         let mut begun = BEGUN.subscribe();
-        begun
-            .wait_for(|names| names.contains(&endless))
-            .await
-            .unwrap();
+        let has_begun = begun.wait_for(|names| names.contains(&endless));
+        drop(has_begun.await.unwrap());
         // It says goodbye to nobody, as a process that is killed.
         first.shutdown_background();
         start("heir").await
     };
-    let (said, (second, host)) = tokio::join!(call, rescue);
-    assert_eq!(said, "100000\n");
+    let ((), (second, host)) = tokio::join!(call(url.clone()), rescue);
     host.shutdown().await;
     second.shutdown_background();
 }
 
+/// A call of a client in Python, which is `blocking` or `awaited`.
+async fn is_taken_over(way: &str) {
+    let folder = save(
+        &format!("taken-over-{way}"),
+        "generated_readers.py",
+        &readers_api(),
+    );
+    let call = async |url: String| {
+        let arguments = [&folder, &url, "readers", way];
+        let said = python::run_beside("generated_takeover.py", &arguments).await;
+        assert_eq!(said, "100000\n");
+    };
+    take_over(way, call).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_is_sent_again_to_the_module_that_takes_over() {
-    take_over("blocking").await;
+    is_taken_over("blocking").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_that_is_awaited_is_sent_again_as_well() {
-    take_over("awaited").await;
+    is_taken_over("awaited").await;
 }

@@ -74,8 +74,8 @@ fn tree() -> Value {
     })
 }
 
-/// The folder of the scripts, compiled together with the client of the reference module, and with
-/// one that takes the results of `hello` and `area` for something else.
+/// The folder of the scripts, compiled together with the client of the reference module, with one
+/// that takes the results of `hello` and `area` for something else, and with that of readers.
 async fn compiled() -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let compile = || {
@@ -90,7 +90,8 @@ async fn compiled() -> PathBuf {
                 _ => {}
             }
         }
-        for (name, api) in [("reference", api), ("odd", odd)] {
+        let readers = crate::generated_python::readers_api();
+        for (name, api) in [("reference", api), ("odd", odd), ("readers", readers)] {
             let source = generate(&api, Language::TypeScript, name).unwrap();
             fs::write(folder.join(name).with_extension("ts"), source).unwrap();
         }
@@ -438,6 +439,38 @@ async fn what_brokers_do_is_survived() {
         ),
         ("sent", json!("done")),
         (
+            "asked",
+            json!([
+                ["", "1", "ws://h/ws/ada"],
+                true,
+                [[0, 3], [1, 3], [2, 3]],
+                {"func_name": "echo", "data": "0123456789".repeat(6)}
+            ]),
+        ),
+        ("asked_again", json!(["ws://h/ws/ada", [1, 2]])),
+        (
+            "taken_over",
+            json!([
+                "ws://h/ws/ada",
+                "ws://h/ws/bob",
+                {"func_name": "echo", "data": "0123456789".repeat(6)}
+            ]),
+        ),
+        (
+            "asked_in_vain",
+            json!([
+                "done",
+                "ConnectionError",
+                [
+                    "ws://h/ws/bob",
+                    "ws://h/ws/cyd",
+                    "ws://h/ws/dan",
+                    "ws://h/ws/eve",
+                    "ws://h/ws/fay"
+                ]
+            ]),
+        ),
+        (
             "pulsar",
             json!([
                 "wss://localhost:8080/ws/v2/producer/non-persistent/a%20b/default/t",
@@ -624,4 +657,36 @@ async fn every_client_compiles_by_itself() {
     })
     .await
     .unwrap();
+}
+
+async fn call_a_group(broker: &TestBroker) {
+    let topic = broker.topic("ts-group").await;
+    let team = crate::generated_python::serve_in_a_group(broker, &topic).await;
+    let seen = run("group.js", wanted(broker, topic.as_str(), 6)).await;
+    assert_eq!(
+        Value::from(seen),
+        json!({"same": true, "small": "small", "left": []})
+    );
+    for host in team {
+        host.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_modules_of_a_group_ask_for_large_requests_at_the_embedded_broker() {
+    call_a_group(&TestBroker::embedded().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_modules_of_a_group_ask_for_large_requests_at_a_pulsar() {
+    call_a_group(&TestBroker::pulsar().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_is_sent_again_to_the_module_that_takes_over() {
+    let call = async |url: String| {
+        let seen = run("takeover.js", json!({"url": url, "topic": "readers"})).await;
+        assert_eq!(Value::from(seen), json!({"measured": 100_000}));
+    };
+    crate::generated_python::take_over("node", call).await;
 }

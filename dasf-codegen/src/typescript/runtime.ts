@@ -24,7 +24,8 @@ export interface ClientOptions {
   timeout?: number | undefined;
   /**
    * The largest request that is sent in one frame, in bytes; default 700 KiB. Larger ones are sent
-   * in fragments, if the module can put them together.
+   * in fragments, if the module can put them together: at once, or where several modules share the
+   * work, when one of them asks for it.
    */
   maxPayloadSize?: number | undefined;
   /** The largest answer in fragments, in bytes of base64; default 256 MiB. */
@@ -248,6 +249,7 @@ interface Properties {
   api_info?: unknown;
   x_dasf_timeout_ms?: unknown;
   x_dasf_repeated?: unknown;
+  x_dasf_on_demand?: unknown;
   x_dasf_error?: unknown;
 }
 
@@ -462,6 +464,10 @@ interface Call {
   readonly onProgress: ((report: ProgressReport) => void) | undefined;
   readonly fragments: Map<number, string>;
   size: number;
+  /** What is sent only to a module that asks for it. */
+  readonly held: readonly string[];
+  /** What sends it to the module that asked last. */
+  sender: Link | undefined;
   resolve(answer: Answer): void;
   reject(error: unknown): void;
 }
@@ -485,6 +491,8 @@ export class Caller {
   #unreceipted: Outgoing[] = [];
   #receiptTimer: unknown;
   #apiInfo: Promise<Record<string, unknown>> | undefined;
+  /** The ends of what sent something to a module that asked for it. */
+  readonly #endings = new Set<Promise<void>>();
 
   constructor(options: ClientOptions, topic: string, shapes: Shapes) {
     const letters = Array.from({ length: 8 }, () => 97 + Math.floor(Math.random() * 26));
@@ -507,16 +515,21 @@ export class Caller {
     const json = new platform.TextEncoder().encode(JSON.stringify(request));
     const limit = this.#options.maxPayloadSize ?? 700 << 10;
     const deadline = this.#deadline(options);
-    if (json.length > limit && !(await this.#takesFragments(deadline, options))) {
+    const isLarge = json.length > limit;
+    const speaks = isLarge ? await this.#speaks(deadline, options) : [];
+    const isCut = speaks.includes("request_fragments");
+    // The module is one of a group, each of which would get some of the fragments only.
+    const isOnDemand = !isCut && speaks.includes("requests_on_demand");
+    if (isLarge && !isCut && !isOnDemand) {
       const most = `a module of this kind takes ${limit} at most`;
       throw new RequestTooLargeError(`the request has ${json.length} bytes, and ${most}`);
     }
     const base64 = toBase64(json);
-    const pieces = json.length > limit ? [] : [base64];
-    for (let start = 0; json.length > limit && start < base64.length; start += limit) {
+    const pieces = isLarge ? [] : [base64];
+    for (let start = 0; isLarge && start < base64.length; start += limit) {
       pieces.push(base64.slice(start, start + limit));
     }
-    const answer = await this.#exchange("request", pieces, deadline, options);
+    const answer = await this.#exchange("request", pieces, deadline, options, isOnDemand);
     const text = payloadText(answer.payload);
     let value: unknown;
     try {
@@ -554,21 +567,26 @@ export class Caller {
     return Date.now() + Math.min(this.#timeout(options), LONGEST);
   }
 
-  async #takesFragments(deadline: number, { signal }: CallOptions): Promise<boolean> {
+  /** What the module understands beyond the protocol. */
+  async #speaks(deadline: number, { signal }: CallOptions): Promise<unknown[]> {
     const timeout = deadline - Date.now();
     const info = await (this.#apiInfo ?? this.apiInfo({ timeout, signal }));
     this.#apiInfo = Promise.resolve(info);
     const { x_dasf }: { x_dasf?: unknown } = info;
     const { speaks }: { speaks?: unknown } = isObject(x_dasf) ? x_dasf : {};
-    return Array.isArray(speaks) && speaks.includes("request_fragments");
+    return Array.isArray(speaks) ? speaks : [];
   }
 
-  /** Publishes one message, in as many frames as there are pieces, and waits for its answer. */
+  /**
+   * Publishes one message, in as many frames as there are pieces, and waits for its answer. On
+   * demand, the pieces are not sent before the module asks for them.
+   */
   #exchange(
     messageType: string,
     pieces: string[],
     deadline: number,
     options: CallOptions,
+    isOnDemand = false,
   ): Promise<Answer> {
     const { signal, onProgress } = options;
     return new Promise((resolve, reject) => {
@@ -585,6 +603,7 @@ export class Caller {
       const settle = () => {
         this.#calls.delete(context);
         for (const message of messages) this.#queue.delete(message);
+        this.#endSender(call);
         platform.clearTimeout(timer);
         signal?.removeEventListener("abort", abort);
       };
@@ -594,16 +613,20 @@ export class Caller {
         onProgress,
         fragments: new Map(),
         size: 0,
+        held: isOnDemand ? pieces : [],
+        sender: undefined,
         resolve: (answer) => (settle(), resolve(answer)),
         reject: (error) => (settle(), reject(error)),
       };
       signal?.addEventListener("abort", abort);
       this.#calls.set(context, call);
-      messages = pieces.map((payload, fragment) => {
-        const place = pieces.length > 1 ? { fragment, num_fragments: pieces.length } : {};
+      const sent = isOnDemand ? [""] : pieces;
+      messages = sent.map((payload, fragment) => {
+        const place = sent.length > 1 ? { fragment, num_fragments: sent.length } : {};
+        const mark = isOnDemand ? { x_dasf_on_demand: "1" } : {};
         const response_topic = this.#responseTopic;
-        const properties = { messageType, requestContext: context, response_topic, ...place };
-        return { call, payload, properties, losses: 0, sentAt: 0 };
+        const routing = { messageType, requestContext: context, response_topic };
+        return { call, payload, properties: { ...routing, ...place, ...mark }, losses: 0, sentAt: 0 };
       });
       for (const message of messages) this.#queue.add(message);
       this.#connect();
@@ -728,6 +751,7 @@ export class Caller {
       if (isObject(report)) call.onProgress?.(report as unknown as ProgressReport);
       return;
     }
+    if (properties.messageType === "fetch") return this.#sendHeld(call, properties.response_topic);
     if (properties.messageType !== "response" && properties.messageType !== "pong") return;
     const payload = this.#whole(call, piece, properties);
     if (payload === undefined) return;
@@ -738,6 +762,53 @@ export class Caller {
     } else {
       call.resolve({ payload, properties });
     }
+  }
+
+  /**
+   * Sends what a call holds to the module that asks for it on this topic. The call does not fail
+   * where that does: the module may have died, and another one asks then.
+   */
+  #sendHeld(call: Call, topic: unknown): void {
+    const { context: requestContext, held } = call;
+    // It becomes a part of a URL.
+    if (typeof topic !== "string" || !/^[-\w]{1,255}$/.test(topic) || held.length === 0) return;
+    const response_topic = this.#responseTopic;
+    const routing = { messageType: "request", requestContext, response_topic };
+    const count = { num_fragments: held.length };
+    let [connections, sent, taken] = [0, 0, 0];
+    const publish = () => {
+      for (; sent < held.length && sent - taken < UNRECEIPTED_LIMIT; sent++) {
+        const x_dasf_timeout_ms = Math.max(0, call.deadline - Date.now());
+        const properties: Properties = { ...routing, fragment: sent, ...count, x_dasf_timeout_ms };
+        sender.send({ payload: held[sent], context: requestContext, properties });
+      }
+    };
+    // The module that asked before is gone.
+    this.#endSender(call);
+    const sender = (call.sender = new Link({
+      open: () => this.#socket("producer", topic),
+      opened: () => {
+        if (++connections > MAX_LOSSES) return this.#endSender(call);
+        sent = taken;
+        publish();
+      },
+      heard: ({ result }) => {
+        if (typeof result !== "string") return;
+        // Brokers answer in order.
+        if (result !== "ok" || ++taken === held.length) return this.#endSender(call);
+        publish();
+      },
+      lost: () => {},
+    }));
+  }
+
+  /** Closes the connection on which the call sends what it holds, if there is one. */
+  #endSender(call: Call): void {
+    const ending = call.sender?.stop();
+    call.sender = undefined;
+    if (!ending) return;
+    this.#endings.add(ending);
+    void ending.then(() => this.#endings.delete(ending));
   }
 
   /** The whole payload, once all of its fragments are there. */
@@ -769,7 +840,7 @@ export class Caller {
     this.#producer = this.#consumer = undefined;
     this.#queue.clear();
     this.#unreceipted = [];
-    await Promise.all(links.map((link) => link?.stop()));
+    await Promise.all([...links.map((link) => link?.stop()), ...this.#endings]);
   }
 }
 

@@ -1,7 +1,7 @@
 """Send large requests to modules that share a topic's work.
 
-The arguments are the folder of the client `generated_reference.py`, the URL of the broker, and the
-topic. The script says nothing where everything is as it should be.
+The arguments are the folder of the client `generated_reference.py`, the URL of the broker (or the
+host and port of a Pulsar, as in `localhost:8080`), and the topic. The script says nothing where everything is as it should be.
 """
 
 import asyncio
@@ -12,22 +12,31 @@ from concurrent.futures import ThreadPoolExecutor
 sys.path.insert(0, sys.argv.pop(1))
 
 import generated_reference as reference  # noqa: E402
-from generated_reference import AsyncClient, Client  # noqa: E402
+from generated_reference import AsyncClient, Client, Pulsar  # noqa: E402
 
 # Seconds that a call may take on a busy machine.
 PATIENCE = 120.0
 TEXTS = [letter * 100_000 for letter in "abcdef"]
 
 
-def blocking(url: str, topic: str) -> None:
-    with Client(url, topic=topic, timeout=PATIENCE) as client:
+def address(place: str) -> str | Pulsar:
+    """Where the broker is."""
+    if "://" in place:
+        return place
+    host, port = place.split(":")
+    # What it keeps for a group is persistent.
+    return Pulsar(host, int(port), persistence="persistent")
+
+
+def blocking(place: str, topic: str) -> None:
+    with Client(address(place), topic=topic, timeout=PATIENCE) as client:
         with ThreadPoolExecutor(len(TEXTS)) as pool:
             assert list(pool.map(client.echo, TEXTS)) == TEXTS
         assert client.echo("small") == "small"
 
 
-async def awaited(url: str, topic: str) -> None:
-    async with AsyncClient(url, topic=topic, timeout=PATIENCE) as client:
+async def awaited(place: str, topic: str) -> None:
+    async with AsyncClient(address(place), topic=topic, timeout=PATIENCE) as client:
         assert await asyncio.gather(*map(client.echo, TEXTS)) == TEXTS
         assert await client.echo("small") == "small"
 

@@ -1,5 +1,6 @@
 /** A broker made by hand, which does what real ones do at the worst moment. */
 
+import { isDeepStrictEqual } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -44,6 +45,7 @@ class Socket implements WebSocketLike {
   onerror: WebSocketLike['onerror'] = null;
   onclose: WebSocketLike['onclose'] = null;
   readonly sent = new Queue<Frame>();
+  readonly closed = new Queue<string>();
   readonly url: string;
   readonly options: unknown;
 
@@ -60,6 +62,7 @@ class Socket implements WebSocketLike {
   }
 
   close(): void {
+    this.closed.push(this.url);
     queueMicrotask(() => this.onclose?.({ code: 1000, reason: '' }));
   }
 
@@ -261,6 +264,84 @@ const seen: Record<string, unknown> = {};
   answer(able.consumer, last, base64('"done"'));
   seen.sent = await sent;
   await able.client.close();
+}
+
+{
+  // A large request, for a module that shares its work with others, and asks for it.
+  const data = '0123456789'.repeat(6);
+  const { client, producer, consumer } = await connect({ maxPayloadSize: 40 });
+  const call = client.echo({ data });
+  const api_info = JSON.stringify({ x_dasf: { version: 1, speaks: ['requests_on_demand'] } });
+  answer(consumer, await producer.sent.next(), '', { api_info });
+  const request = await producer.sent.next();
+  const { x_dasf_on_demand, x_dasf_timeout_ms: _, ...routing } = request.properties;
+  const ask = (response_topic: unknown) =>
+    answer(consumer, request, '', { messageType: 'fetch', response_topic });
+  const frames = async (socket: Socket, count: number) => {
+    const sent = [];
+    for (let left = count; left > 0; left--) sent.push(await socket.sent.next());
+    return sent;
+  };
+  const whole = (sent: Frame[]) => {
+    const payload = sent.map(({ payload }) => payload).join('');
+    return JSON.parse(text({ ...request, payload }));
+  };
+
+  // Of these, none becomes a part of a URL.
+  for (const topic of ['', 'a/b', 'a?b', 'ä', 'a\n', 'a'.repeat(256), 7, null]) ask(topic);
+  ask('ada');
+  const ada = await sockets.producer.next();
+  const first = await frames(ada, 3);
+  const places = first.map(({ properties: { x_dasf_timeout_ms: _, ...properties } }) => properties);
+  seen.asked = [
+    [request.payload, x_dasf_on_demand, ada.url],
+    places.every(({ fragment: _, num_fragments: __, ...properties }) =>
+      isDeepStrictEqual(properties, routing),
+    ),
+    places.map(({ fragment, num_fragments }) => [fragment, num_fragments]),
+    whole(first),
+  ];
+
+  // What the broker took is not sent again when the connection is lost.
+  ada.frame({ result: 'ok', context: request.context });
+  ada.drop('gone');
+  const adaAgain = await sockets.producer.next();
+  const rest = await frames(adaAgain, 2);
+  seen.asked_again = [adaAgain.url, rest.map(({ properties }) => properties.fragment)];
+
+  // Another module takes over, and gets all of it.
+  ask('bob');
+  const bob = await sockets.producer.next();
+  seen.taken_over = [await adaAgain.closed.next(), bob.url, whole(await frames(bob, 3))];
+  for (let left = 3; left > 0; left--) bob.frame({ result: 'ok', context: request.context });
+  const closed = [await bob.closed.next()];
+
+  // That it cannot be sent is no failure of the call.
+  ask('cyd');
+  const cyd = await sockets.producer.next();
+  cyd.frame({ result: 'send-error:3', errorMsg: 'full' });
+  closed.push(await cyd.closed.next());
+  ask('dan');
+  let dan = await sockets.producer.next();
+  for (let times = 0; times < 4; times++) {
+    await frames(dan, 3);
+    dan.drop('gone');
+    dan = await sockets.producer.next();
+  }
+  closed.push(await dan.closed.next());
+
+  // Nothing is sent when the call is over.
+  ask('eve');
+  const eve = await sockets.producer.next();
+  answer(consumer, request, base64('"done"'));
+  closed.push(await eve.closed.next());
+  const stopped = failure(client.echo({ data }));
+  const last = await producer.sent.next();
+  answer(consumer, last, '', { messageType: 'fetch', response_topic: 'fay' });
+  const fay = await sockets.producer.next();
+  await client.close();
+  closed.push(await fay.closed.next());
+  seen.asked_in_vain = [await call, (await stopped)[0], closed];
 }
 
 {
