@@ -5,21 +5,18 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 // What other tests use of these is not used here.
-#[allow(dead_code)]
-#[path = "../../tests/interop/brokers.rs"]
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../../tests/interop/brokers/mod.rs"]
 mod brokers;
 #[allow(dead_code)] // as above
 #[path = "../../tests/interop/python.rs"]
 mod python;
-#[allow(dead_code)]
-#[path = "../../tests/interop/standalone.rs"]
-mod standalone;
 
 use std::process::{Command, Output, Stdio};
 
-use brokers::{TestBroker, on_every_broker};
+use brokers::{TestBroker, on_json_brokers};
 
-on_every_broker!(a_python_module_is_shown_and_called);
+on_json_brokers!(a_python_module_is_shown_and_called);
 
 /// Runs the program while the test's own tasks go on.
 async fn dasf(broker: &TestBroker, topic: &str, arguments: &[&str]) -> Output {

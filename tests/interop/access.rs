@@ -1,19 +1,12 @@
 //! Who may use a topic of the Django broker, and what those are told who may not.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use dasf::{Address, CallError, Host, HostOptions};
 use dasf_examples::reference;
 
-use crate::brokers::{Django, TestBroker};
-
-async fn django() -> Arc<Django> {
-    match TestBroker::django().await {
-        TestBroker::Django(django) => django,
-        TestBroker::Embedded(_) | TestBroker::Pulsar(_) => panic!("the Django broker is no other"),
-    }
-}
+use crate::brokers::Process;
+use crate::brokers::django::Django;
 
 /// The module `reference` on the topic `private`, with a token.
 async fn listen(django: &Django, token: &str) -> Host {
@@ -40,7 +33,7 @@ async fn connect(django: &Django, token: Option<&str>) -> reference::Client {
 /// One test, because it is one topic.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_is_for_those_who_may_use_it() {
-    let django = django().await;
+    let django = Django::for_test().await;
     let tokens = django.tokens();
 
     // Who may not consume gets nothing, and is told nothing: the broker accepts the connection.

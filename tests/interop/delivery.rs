@@ -7,12 +7,14 @@ use dasf::{Address, Host, HostOptions};
 use dasf_examples::reference;
 use serde_json::json;
 
-use crate::brokers::{Django, TestBroker, fresh_database, on_dasf_brokers};
+use crate::brokers::django::{Django, fresh_database};
+use crate::brokers::{TestBroker, on_dasf_brokers};
 use crate::by_hand::{Peer, text};
 use crate::proxy::Proxy;
 
 // Pulsar drops what nobody reads on a topic that is not persistent, and hands a message with one id
-// to every reader; `pulsar` tests its persistent ones.
+// to every reader; `pulsar` tests its persistent ones. An MQTT broker keeps nothing for a module that
+// is away, and the peer by hand writes no MQTT.
 on_dasf_brokers!(
     what_came_while_the_module_was_away_is_answered,
     more_than_a_hundred_messages_at_once_are_answered,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::brokers::fresh_database;
+use crate::brokers::django::fresh_database;
 use crate::python;
 
 /// The program of the module `reference`, built if need be.

@@ -11,12 +11,13 @@ use dasf_codegen::{Language, generate};
 use dasf_examples::reference;
 use serde_json::Value;
 
-use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
+use crate::brokers::django::{Django, fresh_database};
+use crate::brokers::{Process, TestBroker, on_json_brokers};
 use crate::dialog::Dialog;
 use crate::python;
 use crate::support::{connect, reference_module, until_it_listens};
 
-on_every_broker!(
+on_json_brokers!(
     a_rust_module_is_called,
     a_python_module_is_called,
     a_functions_error_comes_with_its_code_and_details,
@@ -196,9 +197,7 @@ async fn a_client_survives_a_restart_of_the_django_broker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_publish_is_told_so() {
-    let TestBroker::Django(django) = TestBroker::django().await else {
-        panic!("the Django broker is no other");
-    };
+    let django = Django::for_test().await;
     let folder = save_reference("refused");
     let arguments = [&folder, &django.url(), "private", &django.tokens().nobody];
     assert_eq!(

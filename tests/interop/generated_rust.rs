@@ -9,10 +9,10 @@ use dasf::{CallError, FailureKind};
 use dasf_test_generated::reference::{Client, HelloLang, Point};
 use serde_json::Value;
 
-use crate::brokers::{TestBroker, on_every_broker};
+use crate::brokers::{TestBroker, on_json_brokers};
 use crate::support::{reference_module, until_it_listens};
 
-on_every_broker!(every_kind_of_call_is_answered);
+on_json_brokers!(every_kind_of_call_is_answered);
 
 async fn every_kind_of_call_is_answered(broker: &TestBroker) {
     let topic = broker.topic("generated-rust").await;

@@ -13,11 +13,12 @@ use dasf_examples::reference;
 use serde_json::{Map, Value, json};
 use tokio::task::{block_in_place, spawn_blocking};
 
-use crate::brokers::{Django, TestBroker, fresh_database, on_every_broker};
+use crate::brokers::django::{Django, fresh_database};
+use crate::brokers::{Process, TestBroker, on_json_brokers};
 use crate::support::{connect, reference_module, until_it_listens};
 use crate::web::{node, packages};
 
-on_every_broker!(
+on_json_brokers!(
     a_rust_module_is_called_from_node,
     a_rust_module_is_called_from_a_page,
     a_python_module_is_called_from_node,
@@ -110,13 +111,11 @@ async fn run(script: &str, wanted: Value) -> Map<String, Value> {
 /// What a script calls, with so many calls at once.
 fn wanted(broker: &TestBroker, topic: &str, calls: usize) -> Value {
     match broker {
-        TestBroker::Embedded(_) | TestBroker::Django(_) => {
-            json!({"url": broker.place(), "topic": topic, "calls": calls})
-        }
         TestBroker::Pulsar(pulsar) => {
             let pulsar = json!({"host": "127.0.0.1", "port": pulsar.port()});
             json!({"pulsar": pulsar, "topic": topic, "calls": calls})
         }
+        _ => json!({"url": broker.place(), "topic": topic, "calls": calls}),
     }
 }
 
@@ -244,9 +243,7 @@ async fn a_token_is_shown_to_the_broker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_has_the_words_of_the_broker() {
-    let TestBroker::Django(django) = TestBroker::django().await else {
-        unreachable!("it was made so")
-    };
+    let django = Django::for_test().await;
     let tokens = json!([null, django.tokens().nobody]);
     let wanted = json!({"url": django.url(), "topic": "private", "tokens": tokens});
     let seen = run("login.js", wanted).await;

@@ -27,7 +27,6 @@ mod python;
 mod python_caller;
 mod python_module;
 mod rust;
-mod standalone;
 mod support;
 mod web;
 mod xarray;

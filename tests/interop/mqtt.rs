@@ -1,106 +1,16 @@
 //! Rust modules and clients over Mosquitto, which `cargo xtask mosquitto` provides.
 
-use std::fs;
 use std::future::IntoFuture;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use dasf::protocol::{Status, Topic};
-use dasf::{Address, CallError, ClientError, ConnectError, Host, HostOptions};
+use dasf::protocol::Status;
+use dasf::{Address, CallError, ClientError, ConnectError, HostOptions};
 use dasf_examples::reference;
 
+use crate::brokers::mosquitto::{Mosquitto, free_port};
 use crate::support::call_everything;
-
-/// A Mosquitto in a process of its own, until this is dropped.
-struct Mosquitto {
-    child: Child,
-    port: u16,
-}
-
-impl Mosquitto {
-    /// Starts one on a free port to which everybody may connect.
-    async fn open() -> Self {
-        let port = free_port();
-        Self::start(port, "allow_anonymous true\n".to_owned()).await
-    }
-
-    /// Starts one, and waits until it listens.
-    async fn start(port: u16, login: String) -> Self {
-        let start = tokio::task::spawn_blocking(move || Self::spawn(port, &login));
-        start.await.unwrap()
-    }
-
-    fn spawn(port: u16, login: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mosquitto");
-        fs::create_dir_all(&folder).unwrap();
-        let file = folder.join(format!("{port}.conf"));
-        // Version 2.0.11, Debian's, does not start with listeners for WebSockets alone.
-        let socket = folder.join(format!("{port}.socket"));
-        let other = format!("listener 0 {}\n", socket.display());
-        let listener = format!("listener {port} 127.0.0.1\nprotocol websockets\n");
-        // As the user who runs the tests, who can read what the tests write.
-        fs::write(&file, format!("user root\n{other}{listener}{login}")).unwrap();
-        let mut child = Command::new("mosquitto")
-            .arg("-c")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("mosquitto: {error}; `cargo xtask mosquitto` provides it")
-            });
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let is_ready = |line: std::io::Result<String>| line.unwrap().ends_with(" running");
-        assert!(lines.by_ref().any(is_ready), "mosquitto did not start");
-        // Read on, so that it never waits for a reader of its log.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, port }
-    }
-
-    fn url(&self) -> String {
-        format!("ws://127.0.0.1:{}/mqtt", self.port)
-    }
-
-    fn address(&self) -> Address {
-        Address::mqtt(&self.url()).unwrap()
-    }
-
-    /// Serves the reference module here.
-    async fn serve(&self, topic: &str) -> Host {
-        self.serve_with(topic, HostOptions::default()).await
-    }
-
-    async fn serve_with(&self, topic: &str, options: HostOptions) -> Host {
-        let topic: Topic = topic.parse().unwrap();
-        let module = reference::module().unwrap();
-        Host::start(module, &topic, self.address(), options)
-            .await
-            .unwrap()
-    }
-
-    /// A client of the reference module.
-    async fn connect(&self, topic: &str) -> reference::Client {
-        let builder = reference::Client::builder().topic(topic);
-        builder.mqtt(&self.url()).connect().await.unwrap()
-    }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        // It fails where the process has ended, which a test has noticed then.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_call_is_answered() {
@@ -192,7 +102,7 @@ async fn calls_go_on_after_the_broker_was_restarted() {
     let host = broker.serve("restart").await;
     let client = broker.connect("restart").await;
     assert_eq!(client.add(1).await.unwrap(), 3);
-    let port = broker.port;
+    let port = broker.port();
     drop(broker);
     let broker = Mosquitto::start(port, anyone()).await;
     let answered = async {

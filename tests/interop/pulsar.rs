@@ -12,21 +12,14 @@ use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
 
-use crate::brokers::TestBroker;
+use crate::brokers::Process;
+use crate::brokers::pulsar::Pulsar;
 use crate::by_hand::{Peer, Socket};
-use crate::standalone::Pulsar;
 use crate::support::call_everything;
 
 /// How long Pulsar may take to collect what nobody uses, and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(100);
-
-async fn pulsar() -> Arc<Pulsar> {
-    match TestBroker::pulsar().await {
-        TestBroker::Pulsar(pulsar) => pulsar,
-        TestBroker::Embedded(_) | TestBroker::Django(_) => panic!("it is no Pulsar"),
-    }
-}
 
 /// Its address with these kind of topics.
 fn address(pulsar: &Pulsar, persistence: &str) -> Address {
@@ -72,7 +65,7 @@ fn find<'a>(topics: &'a Value, start: &str) -> Option<&'a str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_of_topics_of_either_kind() {
-    let pulsar = pulsar().await;
+    let pulsar = Pulsar::for_test().await;
     for persistence in ["persistent", "non-persistent"] {
         let name = format!("left-{persistence}");
         let topic = name.parse().unwrap();
@@ -96,7 +89,7 @@ async fn nothing_is_left_of_topics_of_either_kind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_one_id_are_no_duplicates() {
-    let pulsar = pulsar().await;
+    let pulsar = Pulsar::for_test().await;
     let topic: Topic = "one-id".parse().unwrap();
     let address = address(&pulsar, "non-persistent");
     let url = pulsar.url("consumer", "non-persistent", "one-id/witness");
@@ -119,7 +112,7 @@ async fn messages_of_one_id_are_no_duplicates() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_and_booleans_arrive_as_texts() {
-    let pulsar = pulsar().await;
+    let pulsar = Pulsar::for_test().await;
     let topic = "texts".parse().unwrap();
     let url = pulsar.url("consumer", "non-persistent", "texts/witness");
     let mut witness = Socket::open(&url).await;
@@ -169,7 +162,7 @@ async fn refused(topic: &str, address: Address, status: u16, reason: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_is_not_there_is_named_as_the_reason() {
-    let pulsar = pulsar().await;
+    let pulsar = Pulsar::for_test().await;
     let nowhere = Address::from(dasf::Pulsar {
         host: "127.0.0.1".to_owned(),
         port: pulsar.port(),
@@ -182,7 +175,7 @@ async fn a_namespace_that_is_not_there_is_named_as_the_reason() {
 /// Why modules and clients have subscriptions of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_has_one_reader() {
-    let pulsar = pulsar().await;
+    let pulsar = Pulsar::for_test().await;
     let url = pulsar.url("consumer", "non-persistent", "readers/reader");
     let reader = Socket::open(&url).await;
     match connect_async(url).await {
@@ -246,7 +239,7 @@ const LARGE: usize = 50_000_000;
 /// them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_and_result_go_over_persistent_topics() {
-    let pulsar = pulsar().await;
+    let pulsar = Pulsar::for_test().await;
     let topic = "large-calls".parse().unwrap();
     let address = address(&pulsar, "persistent");
     let host = serve(&topic, address.clone()).await.unwrap();

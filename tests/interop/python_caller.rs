@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use dasf_examples::reference;
 use serde_json::{Value, json};
 
-use crate::brokers::{TestBroker, on_every_broker};
+use crate::brokers::{TestBroker, on_json_brokers};
 use crate::python;
 
-on_every_broker!(
+on_json_brokers!(
     the_model_of_a_module_calls_it,
     the_generated_stub_of_a_module_calls_it,
 );

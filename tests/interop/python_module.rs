@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::brokers::{TestBroker, on_every_broker};
+use crate::brokers::{TestBroker, on_json_brokers};
 use crate::python;
 use crate::support::{call_everything, connect, reference_module, until_it_listens};
 
-on_every_broker!(
+on_json_brokers!(
     every_kind_of_call_is_answered,
     errors_are_of_their_kind,
     reports_arrive_as_they_change,

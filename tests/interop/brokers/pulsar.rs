@@ -3,14 +3,17 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dasf::Address;
 use serde_json::Value;
 
+use super::process::{Guarded, free_ports};
+use super::{Process, shared};
 use crate::python::root;
 
 /// How long Pulsar may take to start on a busy machine. It does not say when it is ready, so it is
@@ -18,22 +21,9 @@ use crate::python::root;
 const PATIENCE: Duration = Duration::from_secs(180);
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Runs the command that follows until the standard input ends, which it does with the process that
-/// holds its other end, however that ends; then removes the folder.
-const UNTIL_INPUT_ENDS: &str = r#"
-folder=$1
-shift
-"$@" &
-pulsar=$!
-read -r _
-kill -KILL $pulsar
-wait $pulsar
-rm -rf "$folder"
-"#;
-
 /// A Pulsar that runs until this is dropped or the test's process ends.
 pub(crate) struct Pulsar {
-    shell: Child,
+    _process: Guarded,
     port: u16,
     authorization: String,
 }
@@ -51,12 +41,6 @@ fn distribution() -> PathBuf {
     );
     let name = format!("apache-pulsar-{}", wanted.trim());
     root.join("target/pulsar").join(name)
-}
-
-/// Two ports that were free a moment ago.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 impl Pulsar {
@@ -97,10 +81,7 @@ impl Pulsar {
 
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pulsar-{name}.log"));
         let output = fs::File::create(&log).unwrap();
-        let shell = Command::new("sh")
-            .args(["-c", UNTIL_INPUT_ENDS, "sh"])
-            .arg(&folder)
-            .arg(distribution.join("bin/pulsar"))
+        let shell = Guarded::command(&folder, distribution.join("bin/pulsar"))
             .args(["standalone", "--no-functions-worker", "--no-stream-storage"])
             .args(["--advertised-address", "127.0.0.1"])
             .arg("--metadata-dir")
@@ -113,14 +94,13 @@ impl Pulsar {
             // What starts soon on a machine with few processors.
             .env("PULSAR_GC", "-XX:+UseSerialGC")
             .env("PULSAR_EXTRA_OPTS", "-XX:TieredStopAtLevel=1")
-            .stdin(Stdio::piped())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .spawn()
             .unwrap();
         let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n"));
         let pulsar = Self {
-            shell,
+            _process: Guarded::new(shell),
             port,
             authorization: authorization.unwrap_or_default(),
         };
@@ -186,10 +166,31 @@ impl Pulsar {
     }
 }
 
-impl Drop for Pulsar {
-    fn drop(&mut self) {
-        // The shell ends Pulsar, and then itself.
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
+impl Process for Pulsar {
+    async fn for_test() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<Pulsar>> = OnceLock::new();
+        // What nobody uses is collected sooner than after a minute.
+        const SETTINGS: &[(&str, &str)] = &[("brokerDeleteInactiveTopicsFrequencySeconds", "1")];
+        shared(&SHARED, || Self::start("shared", SETTINGS)).await
+    }
+
+    fn place(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    fn options(&self) -> String {
+        format!("--host 127.0.0.1 --port {}", self.port)
+    }
+
+    fn address(&self) -> Address {
+        Address::pulsar("127.0.0.1", self.port)
+    }
+
+    fn consumer_url(&self, topic: &str, subscription: &str) -> String {
+        self.url(
+            "consumer",
+            "non-persistent",
+            &format!("{topic}/{subscription}"),
+        )
     }
 }
