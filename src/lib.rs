@@ -117,7 +117,7 @@ pub use dasf_runtime::module::{Outcome, Output, validate};
 pub use dasf_runtime::{
     Acknowledge, Address, AddressError, CancellationToken, ConnectError, Context, Data, Failure,
     FailureKind, Fallible, Host, HostOptions, IntoError, Module, ModuleError, OptionsError,
-    ProgressReport, Pulsar, ReportSink, StartError, show_progress,
+    ProgressReport, Pulsar, ReportSink, StartError, TlsFault, show_progress,
 };
 pub use dasf_types::Base64;
 #[cfg(feature = "ndarray")]

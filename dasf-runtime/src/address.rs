@@ -1,16 +1,17 @@
 //! Where a broker is, and how its topics become URLs.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, Uri};
 
-use crate::transport::Transport;
 use crate::transport::dasf::Dasf;
 use crate::transport::mqtt::Mqtt;
 use crate::transport::pulsar;
+use crate::transport::{Transport, Trust};
 
 /// Why a text is no address of a broker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +30,16 @@ pub enum AddressError {
     /// A user's name or password is longer than MQTT can carry, or holds U+0000.
     #[error("a user or a password for MQTT has at most 65535 bytes, none of them zero")]
     Login,
+    /// The certificates of a private authority cannot be had.
+    #[error(
+        "{file:?} gives no certificates to trust: {reason}; it must hold those of the broker's authority, in PEM"
+    )]
+    Certificates {
+        /// The file, or what else they are from.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A header has a name or a value that HTTP does not allow.
     #[error("the header {name:?} cannot be sent: {reason}")]
     Header {
@@ -57,6 +68,7 @@ pub enum AddressError {
 pub struct Address {
     style: Style,
     headers: HeaderMap,
+    trust: Trust,
 }
 
 /// The kinds of brokers: each has a transport of its own, which [`Address::open`] opens.
@@ -102,8 +114,11 @@ impl fmt::Debug for Login {
 pub struct Pulsar {
     /// The host; default `localhost`.
     pub host: String,
-    /// The HTTP port; default 8080.
+    /// The HTTP port; default 8080. That of TLS is another one, usually 8443.
     pub port: u16,
+    /// Whether it is reached by TLS, as `wss://`; default no. Without the feature `tls`, connecting
+    /// fails then.
+    pub tls: bool,
     /// `persistent` or `non-persistent`, the default.
     pub persistence: String,
     /// The tenant; default `public`.
@@ -117,6 +132,7 @@ impl Default for Pulsar {
         Self {
             host: "localhost".to_owned(),
             port: 8080,
+            tls: false,
             persistence: "non-persistent".to_owned(),
             tenant: "public".to_owned(),
             namespace: "default".to_owned(),
@@ -248,6 +264,7 @@ impl Address {
         Ok(Self {
             style,
             headers: HeaderMap::new(),
+            trust: Trust::default(),
         })
     }
 
@@ -290,6 +307,7 @@ impl Address {
         Ok(Self {
             style: Style::Mqtt { url, login },
             headers: HeaderMap::new(),
+            trust: Trust::default(),
         })
     }
 
@@ -328,18 +346,65 @@ impl Address {
         Ok(self)
     }
 
+    /// Trusts the authorities whose certificates are in a file, in the form PEM, besides those that
+    /// the operating system trusts. It matters to a `wss://` broker only.
+    ///
+    /// ```no_run
+    /// use dasf_runtime::Address;
+    ///
+    /// let address = Address::websocket("wss://broker.intranet/ws")?.with_ca_file("ca.pem")?;
+    /// # Ok::<(), dasf_runtime::AddressError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AddressError::Certificates`] when the file cannot be read or holds no certificate, or the
+    /// feature `tls` is off.
+    pub fn with_ca_file(self, file: impl AsRef<Path>) -> Result<Self, AddressError> {
+        let file = file.as_ref();
+        let shown = file.display().to_string();
+        match std::fs::read(file) {
+            Ok(pem) => self.trusting(&pem, shown),
+            Err(error) => Err(AddressError::Certificates {
+                file: shown,
+                reason: format!("it cannot be read ({error})"),
+            }),
+        }
+    }
+
+    /// Trusts the authorities whose certificates are in a text of the form PEM, as
+    /// [`with_ca_file`](Self::with_ca_file) does.
+    ///
+    /// # Errors
+    /// [`AddressError::Certificates`] when the text holds no certificate, or the feature `tls` is
+    /// off.
+    pub fn with_ca_certificates(self, pem: &[u8]) -> Result<Self, AddressError> {
+        self.trusting(pem, "the text".to_owned())
+    }
+
+    /// Trusts more authorities; `file` says where they are from.
+    fn trusting(mut self, pem: &[u8], file: String) -> Result<Self, AddressError> {
+        let added = self.trust.add(pem);
+        added.map_err(|reason| AddressError::Certificates { file, reason })?;
+        Ok(self)
+    }
+
     /// The transport to this broker; its connections live on the current runtime.
     ///
     /// # Panics
     /// Outside a runtime.
     pub(crate) fn open(self) -> Arc<dyn Transport> {
-        let Self { style, headers } = self;
+        let Self {
+            style,
+            headers,
+            trust,
+        } = self;
         let runtime = Handle::current();
         match style {
             Style::Dasf { producer, consumer } => Arc::new(Dasf {
                 producer,
                 consumer,
                 headers,
+                trust,
                 runtime,
             }),
             Style::Pulsar {
@@ -351,12 +416,14 @@ impl Address {
                 consumer,
                 is_persistent,
                 headers,
+                trust,
                 runtime,
             }),
             Style::Mqtt { url, login } => Arc::new(Mqtt {
                 url,
                 login,
                 headers,
+                trust,
                 runtime,
             }),
         }
@@ -368,13 +435,15 @@ impl From<Pulsar> for Address {
         let Pulsar {
             host,
             port,
+            tls,
             persistence,
             tenant,
             namespace,
         } = pulsar;
+        let scheme = if tls { "wss" } else { "ws" };
         let url = |role: &str| BaseUrl {
             base: format!(
-                "ws://{host}:{port}{PULSAR_PATH}{role}/{persistence}/{tenant}/{namespace}"
+                "{scheme}://{host}:{port}{PULSAR_PATH}{role}/{persistence}/{tenant}/{namespace}"
             ),
             query: String::new(),
         };
@@ -385,6 +454,7 @@ impl From<Pulsar> for Address {
                 is_persistent: persistence == PERSISTENT,
             },
             headers: HeaderMap::new(),
+            trust: Trust::default(),
         }
     }
 }
@@ -500,6 +570,30 @@ mod tests {
             let error = Address::mqtt_with_login("ws://h", None, Some(bad)).unwrap_err();
             assert_eq!(error, AddressError::Login);
         }
+    }
+
+    #[test]
+    fn a_pulsar_is_reached_by_tls_where_asked() {
+        let secure = Address::from(Pulsar {
+            port: 8443,
+            tls: true,
+            ..Pulsar::default()
+        });
+        assert_eq!(secure.to_string(), "wss://localhost:8443");
+        assert_eq!(Address::pulsar("h", 1).to_string(), "ws://h:1");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused() {
+        let address = Address::pulsar("h", 1);
+        let absent = address.clone().with_ca_file("no such file").unwrap_err();
+        let AddressError::Certificates { file, reason } = &absent else {
+            panic!("{absent}")
+        };
+        assert_eq!(file, "no such file");
+        assert!(reason.starts_with("it cannot be read"), "{absent}");
+        let empty = address.with_ca_certificates(b"").unwrap_err();
+        assert!(empty.to_string().contains("in PEM"), "{empty}");
     }
 
     #[test]

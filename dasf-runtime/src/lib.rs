@@ -33,7 +33,7 @@ pub use host::{Acknowledge, Host, HostOptions, OptionsError, StartError};
 pub use module::{Failure, FailureKind, Module, ModuleError};
 pub use progress::{ProgressReport, ReportSink};
 pub use tokio_util::sync::CancellationToken;
-pub use transport::ConnectError;
+pub use transport::{ConnectError, TlsFault};
 pub use types::{Data, Fallible, IntoError};
 
 #[doc(hidden)]

@@ -1,6 +1,7 @@
 //! The options that say where a module is.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use dasf_protocol::Topic;
@@ -77,15 +78,24 @@ pub struct Connection {
     )]
     host: String,
 
-    /// The HTTP port of the Pulsar
+    /// The HTTP port of the Pulsar; with --tls, 8443 if none is given
     #[arg(
         short,
         long,
         global = true,
         env = "DE_BACKEND_PORT",
-        default_value_t = 8080
+        default_value_t = 8080,
+        default_value_if("tls", "true", "8443")
     )]
     port: u16,
+
+    /// Reach the Pulsar by TLS; DASF and MQTT brokers have a URL with wss:// for that
+    #[arg(long, global = true, env = "DE_BACKEND_TLS", value_parser = clap::builder::FalseyValueParser::new())]
+    tls: bool,
+
+    /// The certificates of a private authority to trust when connecting by TLS, as a PEM file
+    #[arg(long, global = true, env = "DE_BACKEND_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 
     /// Whether the Pulsar keeps messages on disk
     #[arg(
@@ -180,17 +190,19 @@ impl Connection {
 
     /// A failed connection, with what to do about it on this command line.
     pub(super) fn with_remedy(&self, error: &ConnectError) -> Error {
-        let remedy = match error {
-            error if error.is_about_login() => {
-                "log in with --token TOKEN, or ask for the right to use this topic"
+        let advice = match error {
+            ConnectError::Unreachable { .. } if self.is_given() => {
+                Some("check the address, or start the broker there")
             }
-            ConnectError::Refused { status: 409, .. } => "another consumer has this subscription",
-            ConnectError::Unreachable { .. } if !self.is_given() => {
-                "start one there with `dasf-broker`, or name another with --websocket-url, or --host and --port"
-            }
-            _ => "check the address, or start the broker there",
+            ConnectError::Unreachable { .. } => Some(
+                "start one there with `dasf-broker`, or name another with --websocket-url, or --host and --port",
+            ),
+            error => error.advice(),
         };
-        Error::Failed(format!("{error}; {remedy}"))
+        match advice {
+            Some(advice) => Error::Failed(format!("{error}; {advice}")),
+            None => Error::failed(error),
+        }
     }
 
     /// Whether the command line says where the broker is.
@@ -202,7 +214,8 @@ impl Connection {
             &self.consumer_url,
             &self.mqtt_url,
         ];
-        urls.into_iter().any(Option::is_some) || self.host != host || self.port != port
+        let is_url = urls.into_iter().any(Option::is_some);
+        is_url || self.tls || self.host != host || self.port != port
     }
 
     /// The broker's address, with what to log in with.
@@ -238,6 +251,12 @@ impl Connection {
                 ));
             }
         };
+        if self.tls {
+            self.check_tls()?;
+        }
+        if let Some(file) = &self.ca_file {
+            address = address.with_ca_file(file).map_err(Error::usage)?;
+        }
         if let Some(token) = &self.token {
             address = address.with_token(token).map_err(Error::usage)?;
         }
@@ -254,6 +273,30 @@ impl Connection {
         Ok(address)
     }
 
+    /// Refuses --tls where it would promise what is not done.
+    fn check_tls(&self) -> Result<(), Error> {
+        if !cfg!(feature = "tls") {
+            return Err(Error::usage(
+                "--tls cannot be used: this program is built without the feature \"tls\"",
+            ));
+        }
+        let urls = [
+            ("--websocket-url", &self.websocket_url),
+            ("--producer-url", &self.producer_url),
+            ("--consumer-url", &self.consumer_url),
+            ("--mqtt-url", &self.mqtt_url),
+        ];
+        for (option, url) in urls {
+            if url.as_ref().is_some_and(|url| url.starts_with("ws://")) {
+                return Err(Error::usage(format!(
+                    "--tls is for a Pulsar given by --host and --port; let the URL of {option} begin with wss:// \
+                     instead"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn pulsar(&self) -> Pulsar {
         let persistence = match self.persistent {
             Persistence::Persistent => "persistent",
@@ -262,9 +305,81 @@ impl Connection {
         Pulsar {
             host: self.host.clone(),
             port: self.port,
+            tls: self.tls,
             persistence: persistence.to_owned(),
             tenant: self.tenant.clone(),
             namespace: self.namespace.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        connection: Connection,
+    }
+
+    fn address(line: &str) -> Result<String, Error> {
+        let arguments = std::iter::once("test").chain(line.split_whitespace());
+        let cli = Cli::try_parse_from(arguments).map_err(Error::usage)?;
+        cli.connection.address().map(|address| address.to_string())
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn tls_has_a_port_of_its_own() {
+        assert_eq!(address("--tls").unwrap(), "wss://localhost:8443");
+        let given = address("--tls -H h -p 443").unwrap();
+        assert_eq!(given, "wss://h:443");
+        assert_eq!(address("-p 8443").unwrap(), "ws://localhost:8443");
+        let url = address("--tls --websocket-url wss://h/ws").unwrap();
+        assert_eq!(url, "wss://h/ws");
+    }
+
+    #[test]
+    fn tls_is_not_promised_where_there_is_none() {
+        for line in ["--websocket-url ws://h/ws", "--mqtt-url ws://h"] {
+            let error = address(&format!("--tls {line}")).unwrap_err();
+            assert!(matches!(error, Error::Usage(_)), "{error}");
+        }
+        #[cfg(not(feature = "tls"))]
+        assert!(matches!(address("--tls"), Err(Error::Usage(_))));
+    }
+
+    #[test]
+    fn a_ca_file_must_hold_certificates() {
+        let error = address("--ca-file no-such-file").unwrap_err();
+        assert!(matches!(error, Error::Usage(_)), "{error}");
+        assert!(error.to_string().contains("no-such-file"), "{error}");
+    }
+
+    #[test]
+    fn a_failed_connection_is_told_with_what_to_do() {
+        let told = |line: &str, error: ConnectError| {
+            let arguments = std::iter::once("test").chain(line.split_whitespace());
+            let cli = Cli::try_parse_from(arguments).unwrap();
+            cli.connection.with_remedy(&error).to_string()
+        };
+        let unreachable = || ConnectError::Unreachable {
+            url: "ws://h".to_owned(),
+            reason: "connection refused".to_owned(),
+        };
+        assert!(told("", unreachable()).contains("; start one there with `dasf-broker`"));
+        assert!(
+            told("-H h", unreachable()).ends_with("; check the address, or start the broker there")
+        );
+        let refused = ConnectError::Refused {
+            url: "ws://h".to_owned(),
+            status: 503,
+            reason: "Service Unavailable".to_owned(),
+        };
+        assert!(told("", refused).ends_with("try again in a moment"));
+        assert!(!told("", ConnectError::Ended).contains(';'));
     }
 }

@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use super::json::{Json, Lack};
 use super::socket::{self, Endpoint};
-use super::{Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport};
+use super::{Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust};
 use crate::address::BaseUrl;
 
 /// The header in which a broker names what it can do beyond the protocol.
@@ -20,6 +20,7 @@ pub(crate) struct Dasf {
     pub(crate) producer: BaseUrl,
     pub(crate) consumer: BaseUrl,
     pub(crate) headers: HeaderMap,
+    pub(crate) trust: Trust,
     pub(crate) runtime: Handle,
 }
 
@@ -28,6 +29,7 @@ impl Dasf {
         Endpoint {
             url: self.producer.join(topic.as_str(), &[]),
             headers: self.headers.clone(),
+            trust: self.trust.clone(),
         }
     }
 
@@ -41,6 +43,7 @@ impl Dasf {
         Endpoint {
             url: self.consumer.join(&path, &parameters),
             headers: self.headers.clone(),
+            trust: self.trust.clone(),
         }
     }
 }
@@ -95,6 +98,7 @@ mod tests {
             producer: url.clone(),
             consumer: url,
             headers: HeaderMap::new(),
+            trust: Trust::default(),
             runtime: Handle::current(),
         }
     }

@@ -19,6 +19,8 @@ use dasf_protocol::{Subscription, Topic};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+pub(crate) use socket::Trust;
+
 pub(crate) use publisher::{Outgoing, PublishError, Publisher, Queued};
 pub(crate) use subscriber::{Subscriber, SubscriberEnds, Verdict, Verdicts};
 
@@ -142,13 +144,24 @@ pub enum ConnectError {
         /// What the operating system, or TLS, said.
         reason: String,
     },
+    /// Something answers there, and TLS with it fails.
+    #[error("no TLS with {url}: {reason}")]
+    Tls {
+        /// The URL, without its query.
+        url: String,
+        /// What is wrong.
+        fault: TlsFault,
+        /// The same in words.
+        reason: String,
+    },
     /// Something answers there, and refuses the connection.
     #[error("the broker refuses {url} with status {status}: {reason}")]
     Refused {
         /// The URL, without its query.
         url: String,
         /// The HTTP status: 401 or 403 for a login that is missing or not enough, 404 for an
-        /// unknown topic or path, 409 for a subscription that another consumer has.
+        /// unknown topic or path, 409 for a subscription that another consumer has. [The
+        /// guide](https://docs.rs/dasf/latest/dasf/guide/brokers) has a table of them.
         status: u16,
         /// The broker's explanation, or the status in words.
         reason: String,
@@ -195,15 +208,94 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether another login could help.
-    pub(crate) fn is_about_login(&self) -> bool {
-        match self {
-            Self::Refused { status, .. } => matches!(status, 401 | 403),
-            // Bad user name or password, not authorized, bad authentication method.
-            Self::Rejected { code, .. } => matches!(code, 0x86 | 0x87 | 0x8c),
-            _ => false,
-        }
+    /// What to do about it, in words for the end of a sentence; `None` where the error itself says
+    /// so, or nothing helps. Options are named as every command line of DASF has them; in code they
+    /// are methods of [`Address`](crate::Address) and fields of [`HostOptions`](crate::HostOptions).
+    pub fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Refused { status, .. } => return status_advice(*status),
+            Self::Rejected { code, .. } => return reason_code_advice(*code),
+            Self::Tls { fault, .. } => match fault {
+                TlsFault::UnknownAuthority => {
+                    "give the certificate of the authority with --ca-file FILE"
+                }
+                TlsFault::OtherName => "use the host's name that is in the certificate",
+                TlsFault::Outdated => {
+                    "have the broker's certificate renewed, or set the clock of this machine"
+                }
+                TlsFault::NotTls => {
+                    "use the port on which the broker speaks TLS, or do without it (ws://, no --tls)"
+                }
+                TlsFault::Other => "ask whoever runs the broker which TLS it offers",
+            },
+            Self::Protocol { .. } => {
+                "check the address; where the broker speaks TLS, use wss://, or --tls for a Pulsar"
+            }
+            Self::Timeout { .. } => {
+                "see whether the broker is overloaded, or what answers there is none"
+            }
+            Self::Unreachable { .. } | Self::Unsupported { .. } | Self::Ended => return None,
+        })
     }
+}
+
+/// What to do where a broker refuses with an HTTP status.
+fn status_advice(status: u16) -> Option<&'static str> {
+    Some(match status {
+        300..=399 => "use the address to which it redirects, such as one with wss://",
+        400 => {
+            "the broker does not take a part of the address or an option: check the topic, tenant, namespace and limits"
+        }
+        401 => "log in with --token TOKEN, which the broker must be able to verify",
+        403 => {
+            "ask for the right to use this topic; at a Pulsar, have the token's role granted produce and consume in \
+             the namespace"
+        }
+        404 => "check the URL; at a Pulsar, check tenant and namespace, or create them",
+        409 => {
+            "another consumer has this subscription; modules that are to share one need the same --group NAME"
+        }
+        429 => "open fewer connections, or try again later",
+        500 => "the log of the broker says what went wrong there",
+        502 | 504 => {
+            "the broker behind the proxy does not answer: see whether it runs, and try again"
+        }
+        503 => {
+            "the broker is starting, has all the connections that it takes, or moves the topic: try again in a moment"
+        }
+        _ => return None,
+    })
+}
+
+/// What to do where an MQTT broker refuses with a reason code.
+fn reason_code_advice(code: u8) -> Option<&'static str> {
+    Some(match code {
+        0x84 => "use a broker that speaks MQTT 5",
+        0x86 | 0x8c => "log in with --mqtt-user NAME and --token PASSWORD",
+        0x87 => {
+            "log in with --mqtt-user NAME and --token PASSWORD, or ask for the right to publish and subscribe below dasf/"
+        }
+        0x88 | 0x89 => "try again in a moment",
+        0x97 | 0x9f => "open fewer connections, or try again later",
+        0x9c | 0x9d => "use the address of the broker's other server",
+        _ => return None,
+    })
+}
+
+/// What is wrong with TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsFault {
+    /// The broker's certificate is from an authority that is not trusted here.
+    UnknownAuthority,
+    /// The certificate is for a host of another name.
+    OtherName,
+    /// The certificate is not valid any more, or not yet.
+    Outdated,
+    /// What answers does not speak TLS.
+    NotTls,
+    /// Anything else.
+    Other,
 }
 
 /// Where the connection of a handle stands.

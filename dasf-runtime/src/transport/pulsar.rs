@@ -9,7 +9,9 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use super::json::Json;
 use super::socket::{self, Endpoint};
-use super::{ConnectError, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport};
+use super::{
+    ConnectError, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
+};
 use crate::address::BaseUrl;
 
 /// What gives a subscription up.
@@ -23,6 +25,7 @@ pub(crate) struct Pulsar {
     /// Whether topics keep what nobody has acknowledged.
     pub(crate) is_persistent: bool,
     pub(crate) headers: HeaderMap,
+    pub(crate) trust: Trust,
     pub(crate) runtime: Handle,
 }
 
@@ -43,6 +46,7 @@ impl Pulsar {
         Endpoint {
             url: self.consumer.join(&path, &parameters),
             headers: self.headers.clone(),
+            trust: self.trust.clone(),
         }
     }
 
@@ -75,6 +79,7 @@ impl Transport for Pulsar {
         let endpoint = Endpoint {
             url: self.producer.join(topic.as_str(), &[]),
             headers: self.headers.clone(),
+            trust: self.trust.clone(),
         };
         socket::publisher(&self.runtime, Json::default(), endpoint, topic, options)
     }
@@ -120,6 +125,7 @@ mod tests {
             consumer: url("consumer"),
             is_persistent: persistence == "persistent",
             headers: HeaderMap::new(),
+            trust: Trust::default(),
             runtime: Handle::current(),
         }
     }

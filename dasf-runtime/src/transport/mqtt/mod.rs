@@ -35,6 +35,7 @@ pub(crate) struct Mqtt {
     pub(crate) url: BaseUrl,
     pub(crate) login: Login,
     pub(crate) headers: HeaderMap,
+    pub(crate) trust: super::Trust,
     pub(crate) runtime: Handle,
 }
 
@@ -52,6 +53,7 @@ impl Mqtt {
         Endpoint {
             url: self.url.whole(),
             headers,
+            trust: self.trust.clone(),
         }
     }
 }

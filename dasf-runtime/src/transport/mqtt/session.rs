@@ -262,6 +262,7 @@ mod tests {
         let endpoint = Endpoint {
             url: "ws://h/mqtt".to_owned(),
             headers: HeaderMap::new(),
+            trust: Default::default(),
         };
         let mut connack = Connack::new(false, code);
         connack.properties = said;
@@ -294,14 +295,14 @@ mod tests {
             ..ConnackProperties::default()
         };
         let error = limits(ConnectReasonCode::BadUserNameOrPassword, refusal).unwrap_err();
-        assert!(error.is_about_login());
+        assert!(error.advice().unwrap().contains("--token PASSWORD"));
         assert_eq!(
             error.to_string(),
             "the broker refuses ws://h/mqtt with reason code 0x86: go away"
         );
         let error = limits(ConnectReasonCode::ServerBusy, ConnackProperties::default());
         let error = error.unwrap_err();
-        assert!(!error.is_about_login());
+        assert_eq!(error.advice(), Some("try again in a moment"));
         assert!(error.to_string().ends_with("0x89: server busy"), "{error}");
         let unsure = ConnackProperties {
             max_qos: Some(QoS::Level0),

@@ -8,11 +8,11 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::UrlError;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, Response};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use super::Endpoint;
+use super::{Endpoint, tls};
 use crate::transport::ConnectError;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -50,18 +50,7 @@ pub(in crate::transport) async fn connect(endpoint: &Endpoint) -> Result<Opened,
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_FRAME_SIZE))
         .max_frame_size(Some(MAX_FRAME_SIZE));
-    let no_delay = true;
-    #[cfg(feature = "tls")]
-    let handshake = {
-        let connector = super::tls::connector().map_err(|reason| {
-            let url = endpoint.to_string();
-            ConnectError::Unreachable { url, reason }
-        })?;
-        let connector = Some(connector);
-        tokio_tungstenite::connect_async_tls_with_config(request, Some(config), no_delay, connector)
-    };
-    #[cfg(not(feature = "tls"))]
-    let handshake = tokio_tungstenite::connect_async_with_config(request, Some(config), no_delay);
+    let handshake = tls::handshake(request, config, &endpoint.trust);
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
         Ok(Ok((socket, response))) => {
             let (sink, stream) = socket.split();
@@ -87,6 +76,43 @@ pub(super) async fn close(mut sink: Sink, goodbye: Option<Message>) -> Result<()
     sink.close().await
 }
 
+/// Why the broker closed a connection: its code, what that means and what to do, and the broker's own
+/// words.
+pub(super) fn closed(frame: Option<&CloseFrame>) -> String {
+    let Some(CloseFrame { code, reason }) = frame else {
+        return "closed by the broker".to_owned();
+    };
+    let code = u16::from(*code);
+    let mut text = match close_code(code) {
+        Some(meaning) => format!("closed by the broker with code {code}, {meaning}"),
+        None => format!("closed by the broker with code {code}"),
+    };
+    if !reason.is_empty() {
+        text.push_str(": ");
+        text.push_str(reason);
+    }
+    text
+}
+
+/// What a WebSocket's close code means, and what to do.
+fn close_code(code: u16) -> Option<&'static str> {
+    Some(match code {
+        1000 => "nothing is wrong",
+        1001 => "it stops, or the connection was idle for too long",
+        1002 | 1007 => "it takes this connection for no proper WebSocket",
+        1003 => "it does not take frames of this kind",
+        1008 => "its rules forbid this",
+        1009 => {
+            "the message is larger than it takes (lower --max-payload-size, or raise its limit; \
+             webSocketMaxTextFrameSize at a Pulsar)"
+        }
+        1011 => "it could not read a message, or failed itself (its log says which)",
+        1012 => "it restarts",
+        1013 => "it is overloaded",
+        _ => return None,
+    })
+}
+
 fn explain(endpoint: &Endpoint, error: Error) -> ConnectError {
     let url = endpoint.to_string();
     match error {
@@ -98,9 +124,16 @@ fn explain(endpoint: &Endpoint, error: Error) -> ConnectError {
                 reason: refusal(&response),
             }
         }
-        Error::Io(error) => ConnectError::Unreachable {
+        Error::Io(error) => match tls::fault(&error) {
+            Some((fault, reason)) => ConnectError::Tls { url, fault, reason },
+            None => ConnectError::Unreachable {
+                url,
+                reason: io_reason(&error),
+            },
+        },
+        Error::Url(UrlError::TlsFeatureNotEnabled) => ConnectError::Unreachable {
             url,
-            reason: io_reason(&error),
+            reason: "this program is built without the feature \"tls\"".to_owned(),
         },
         Error::Url(UrlError::UnableToConnect(_)) => ConnectError::Unreachable {
             url,
@@ -162,7 +195,88 @@ fn pulsar_message(page: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::transport::Trust;
+
+    /// What a client is told that meets this answer.
+    async fn told(answer: String) -> ConnectError {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let endpoint = Endpoint {
+            url: format!("ws://127.0.0.1:{port}/ws?token=secret"),
+            headers: HeaderMap::new(),
+            trust: Trust::default(),
+        };
+        let error = connect(&endpoint).await.map(drop).unwrap_err();
+        server.await.unwrap();
+        error
+    }
+
+    #[tokio::test]
+    async fn every_refusal_says_what_to_do() {
+        for (status, words, advice) in [
+            (301, "Moved Permanently", "to which it redirects"),
+            (400, "Bad Request", "check the topic, tenant, namespace"),
+            (401, "Unauthorized", "log in with --token"),
+            (403, "Forbidden", "produce and consume"),
+            (404, "Not Found", "check tenant and namespace"),
+            (409, "Conflict", "--group NAME"),
+            (429, "Too Many Requests", "fewer connections"),
+            (500, "Internal Server Error", "the log of the broker"),
+            (502, "Bad Gateway", "behind the proxy"),
+            (503, "Service Unavailable", "try again in a moment"),
+            (504, "Gateway Timeout", "behind the proxy"),
+        ] {
+            let answer = format!("HTTP/1.1 {status} {words}\r\ncontent-length: 0\r\n\r\n");
+            let error = told(answer).await;
+            assert!(
+                matches!(&error, ConnectError::Refused { status: told, reason, .. }
+                    if *told == status && reason == words),
+                "{error}"
+            );
+            assert!(!error.to_string().contains("secret"), "{error}");
+            let given = error.advice().unwrap();
+            assert!(given.contains(advice), "{status}: {given}");
+        }
+        let error = told("HTTP/1.1 418 I'm a teapot\r\ncontent-length: 0\r\n\r\n".to_owned()).await;
+        assert_eq!(error.advice(), None, "{error}");
+        let error = told("SSH-2.0-OpenSSH_9.2\r\n".to_owned()).await;
+        assert!(matches!(error, ConnectError::Protocol { .. }), "{error}");
+        assert!(error.advice().unwrap().contains("check the address"));
+    }
+
+    #[test]
+    fn a_close_code_is_told_in_words() {
+        let frame = |code: u16, reason: &str| CloseFrame {
+            code: code.into(),
+            reason: reason.into(),
+        };
+        assert_eq!(closed(None), "closed by the broker");
+        let large = closed(Some(&frame(1009, "Text message too large: 1048577")));
+        assert!(
+            large.contains("code 1009, the message is larger"),
+            "{large}"
+        );
+        assert!(large.contains("--max-payload-size"), "{large}");
+        assert!(large.ends_with(": Text message too large: 1048577"));
+        let idle = closed(Some(&frame(1001, "Connection Idle Timeout")));
+        assert!(idle.contains("idle for too long"), "{idle}");
+        let failed = closed(Some(&frame(1011, "")));
+        assert!(failed.ends_with("(its log says which)"), "{failed}");
+        assert_eq!(
+            closed(Some(&frame(4000, "why not"))),
+            "closed by the broker with code 4000: why not"
+        );
+    }
 
     /// What an Apache Pulsar 4.0 answers, shortened behind the title.
     fn page(title: &str) -> Vec<u8> {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::connect::{Sink, Stream, close};
+use super::connect::{Sink, Stream, close, closed};
 use super::liveness::Liveness;
 use super::{
     ConsumerDialect, Endpoint, Incoming, KeepAlive, Link, ReadDeliveries, WriteAcknowledgements,
@@ -66,7 +66,8 @@ pub(super) async fn run<D: ConsumerDialect>(
             // Whoever made the handle learns of this one, and decides whether it goes on.
             tracing::debug!(%failure, "consumer not connected");
         } else {
-            tracing::warn!(%failure, retry_in = ?wait, "consumer disconnected");
+            let advice = failure.advice();
+            tracing::warn!(%failure, advice, retry_in = ?wait, "consumer disconnected");
         }
         state.send_replace(ConnectionState::Disconnected(failure));
         tokio::select! {
@@ -143,12 +144,10 @@ async fn read(
             () = deliveries.closed() => std::future::pending().await,
         };
         match frame {
-            Some(Ok(Message::Close(Some(close)))) => {
-                return format!("closed by the broker ({}): {}", close.code, close.reason);
-            }
+            Some(Ok(Message::Close(close))) => return closed(close.as_ref()),
             Some(Ok(frame)) => reader.accept(frame),
             Some(Err(error)) => return error.to_string(),
-            None => return "closed by the broker".to_owned(),
+            None => return closed(None),
         }
     }
 }

@@ -9,6 +9,9 @@ mod liveness;
 mod producer;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 
 use std::fmt;
 use std::time::Duration;
@@ -20,6 +23,7 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 pub(super) use connect::{MAX_FRAME_SIZE, Sink, Stream, connect};
 pub(super) use liveness::PING_INTERVAL;
+pub(crate) use tls::Trust;
 
 use super::publisher::PublisherEnds;
 use super::subscriber::Verdict;
@@ -32,6 +36,7 @@ use super::{
 pub(super) struct Endpoint {
     pub(super) url: String,
     pub(super) headers: HeaderMap,
+    pub(super) trust: Trust,
 }
 
 impl fmt::Display for Endpoint {

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::connect::{Sink, Stream, close};
+use super::connect::{Sink, Stream, close, closed};
 use super::liveness::Liveness;
 use super::{Endpoint, KeepAlive, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages};
 use crate::backoff::Backoff;
@@ -77,7 +77,8 @@ pub(super) async fn run<D: ProducerDialect>(
             // Whoever made the handle learns of this one, and decides whether it goes on.
             tracing::debug!(%failure, "producer not connected");
         } else {
-            tracing::warn!(%failure, retry_in = ?wait, "producer disconnected");
+            let advice = failure.advice();
+            tracing::warn!(%failure, advice, retry_in = ?wait, "producer disconnected");
         }
         state.send_replace(ConnectionState::Disconnected(failure));
         if producer.should_give_up(disconnected_since.elapsed()) {
@@ -277,9 +278,7 @@ async fn read(
     while let Some(frame) = stream.next().await {
         liveness.heard();
         match frame {
-            Ok(Message::Close(Some(close))) => {
-                return format!("closed by the broker ({}): {}", close.code, close.reason);
-            }
+            Ok(Message::Close(close)) => return closed(close.as_ref()),
             Ok(frame) => reader.accept(frame),
             Err(error) => return error.to_string(),
         }
@@ -291,7 +290,7 @@ async fn read(
             }
         }
     }
-    "closed by the broker".to_owned()
+    closed(None)
 }
 
 /// Matches one receipt with its message.

@@ -1,0 +1,36 @@
+//! What stands for TLS where the feature `tls` is off.
+
+use std::io;
+
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use crate::transport::TlsFault;
+
+/// Nobody is trusted, because nobody is asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trust(());
+
+impl Trust {
+    /// Refuses.
+    pub(crate) fn add(&mut self, _pem: &[u8]) -> Result<(), String> {
+        Err("this program is built without the feature \"tls\"".to_owned())
+    }
+}
+
+/// Connects.
+pub(super) async fn handshake(
+    request: Request,
+    config: WebSocketConfig,
+    _trust: &Trust,
+) -> Result<(WebSocketStream<MaybeTlsStream<TcpStream>>, Response), Error> {
+    connect_async_with_config(request, Some(config), true).await
+}
+
+/// Nothing of TLS can fail.
+pub(super) fn fault(_error: &io::Error) -> Option<(TlsFault, String)> {
+    None
+}
