@@ -1,24 +1,11 @@
 //! The fixtures of `dasf_broker.tests`, by which users of the Django broker test their modules.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::brokers::django::fresh_database;
 use crate::python;
-
-/// The program of the module `reference`, built if need be.
-fn reference() -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--quiet"])
-        .args(["-p", "dasf-examples", "--bin", "reference"])
-        // As the program's own tests want it, which run the same file.
-        .args(["--features", "generate"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(built.success(), "cargo build: {built}");
-    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("debug/reference")
-}
+use crate::support::reference_program;
 
 #[test]
 fn a_rust_module_passes_under_the_broker_s_own_fixtures() {
@@ -35,7 +22,7 @@ fn a_rust_module_passes_under_the_broker_s_own_fixtures() {
         .arg("test_fixtures.py")
         .current_dir(folder)
         .env("DASF_TEST_DATABASE", fresh_database("fixtures"))
-        .env("DASF_TEST_MODULE", reference())
+        .env("DASF_TEST_MODULE", reference_program())
         .env("PYTHONPATH", ".")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()

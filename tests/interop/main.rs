@@ -20,6 +20,7 @@ mod generated_python;
 mod generated_rust;
 mod generated_typescript;
 mod groups;
+mod guarded;
 mod mqtt;
 mod proxy;
 mod pulsar;

@@ -185,53 +185,6 @@ async fn a_subscription_has_one_reader() {
     drop(reader);
 }
 
-/// The key of the tokens below, in base64, and the tokens: JWTs with HS256 of `{"sub":"member"}` and
-/// `{"sub":"nobody"}`.
-const KEY: &str = "data:;base64,YSBzZWNyZXQgb2YgYSB0ZXN0LCAzMiBieXRlcyBsb25n";
-const MEMBER: &str =
-    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZW1iZXIifQ.KSlEzU5Njh0GSU2wT2IUC3jXpAJOmFNub42VoFSj030";
-const NOBODY: &str =
-    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.2BpdWveOOlw72eWukPhpl4cY-jLlvWcS7LJHQKnoukY";
-
-/// A Pulsar that asks everybody for a token, itself included.
-fn with_tokens() -> Pulsar {
-    let parameters = format!("token:{MEMBER}");
-    let settings = [
-        ("authenticationEnabled", "true"),
-        (
-            "authenticationProviders",
-            "org.apache.pulsar.broker.authentication.AuthenticationProviderToken",
-        ),
-        ("tokenSecretKey", KEY),
-        ("authorizationEnabled", "true"),
-        ("superUserRoles", "member"),
-        (
-            "brokerClientAuthenticationPlugin",
-            "org.apache.pulsar.client.impl.auth.AuthenticationToken",
-        ),
-        ("brokerClientAuthenticationParameters", &parameters),
-    ];
-    Pulsar::start_with_token("tokens", &settings, Some(MEMBER))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_opens_what_is_refused_without() {
-    let pulsar = tokio::task::spawn_blocking(with_tokens).await.unwrap();
-    let open = address(&pulsar, "non-persistent");
-    let with = |token: &str| open.clone().with_token(token).unwrap();
-    let topic = "guarded".parse().unwrap();
-    let host = serve(&topic, with(MEMBER)).await.unwrap();
-    let client = connect(&topic, with(MEMBER)).await.unwrap();
-    assert_eq!(client.add(1).await.unwrap(), 3);
-    refused("guarded", open.clone(), 401, "Authentication required").await;
-    refused("guarded", with("rubbish"), 401, "Authentication required").await;
-    refused("guarded", with(NOBODY), 403, "Not authorized").await;
-    host.shutdown().await;
-    tokio::task::spawn_blocking(move || drop(pulsar))
-        .await
-        .unwrap();
-}
-
 /// Bytes of a request, and of its result: seventy fragments each.
 const LARGE: usize = 50_000_000;
 

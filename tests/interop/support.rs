@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -92,4 +94,18 @@ pub(crate) async fn until_it_listens(module: &mut python::Server, caller: &Calle
         }
     }
     panic!("the module does not listen");
+}
+
+/// The program of the module `reference`, built if need be.
+pub(crate) fn reference_program() -> PathBuf {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--quiet"])
+        .args(["-p", "dasf-examples", "--bin", "reference"])
+        // As the program's own tests want it, which run the same file.
+        .args(["--features", "generate"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(built.success(), "cargo build: {built}");
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("debug/reference")
 }

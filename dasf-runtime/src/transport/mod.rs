@@ -244,7 +244,7 @@ fn status_advice(status: u16) -> Option<&'static str> {
     Some(match status {
         300..=399 => "use the address to which it redirects, such as one with wss://",
         400 => {
-            "the broker does not take a part of the address or an option: check the topic, tenant, namespace and limits"
+            "the broker does not take a part of the URL or an option: check the topic, tenant, namespace and limits"
         }
         401 => "log in with --token TOKEN, which the broker must be able to verify",
         403 => {
@@ -253,15 +253,19 @@ fn status_advice(status: u16) -> Option<&'static str> {
         }
         404 => "check the URL; at a Pulsar, check tenant and namespace, or create them",
         409 => {
-            "another consumer has this subscription; modules that are to share one need the same --group NAME"
+            "another consumer has this subscription (modules share one with --group NAME), or the topic has all the \
+             producers and consumers that it may have"
         }
-        429 => "open fewer connections, or try again later",
-        500 => "the log of the broker says what went wrong there",
+        429 => "start fewer programs at a time, or try again later",
+        500 => {
+            "the log of the broker says more; while it starts or moves the topic, trying again helps"
+        }
         502 | 504 => {
-            "the broker behind the proxy does not answer: see whether it runs, and try again"
+            "the broker behind the proxy, or what keeps its topics, does not answer: see whether it runs, and try again"
         }
         503 => {
-            "the broker is starting, has all the connections that it takes, or moves the topic: try again in a moment"
+            "the broker is full or starting: try again later; at a Pulsar, see the backlog quota of the namespace, and \
+             whether the topic was terminated"
         }
         _ => return None,
     })
@@ -276,7 +280,7 @@ fn reason_code_advice(code: u8) -> Option<&'static str> {
             "log in with --mqtt-user NAME and --token PASSWORD, or ask for the right to publish and subscribe below dasf/"
         }
         0x88 | 0x89 => "try again in a moment",
-        0x97 | 0x9f => "open fewer connections, or try again later",
+        0x97 | 0x9f => "start fewer programs at a time, or try again later",
         0x9c | 0x9d => "use the address of the broker's other server",
         _ => return None,
     })

@@ -6,6 +6,8 @@ pub(crate) mod mosquitto;
 mod process;
 pub(crate) mod pulsar;
 
+pub(crate) use process::free_ports;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 

@@ -25,7 +25,19 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub(crate) struct Pulsar {
     _process: Guarded,
     port: u16,
+    folder: PathBuf,
     authorization: String,
+}
+
+/// What a Pulsar is started with besides the usual.
+#[derive(Default)]
+pub(crate) struct Setup<'a> {
+    /// Settings; `{folder}` in a value is the Pulsar's own folder.
+    pub(crate) settings: &'a [(&'a str, &'a str)],
+    /// Files in that folder.
+    pub(crate) files: &'a [(&'a str, &'a str)],
+    /// The token with which the tests ask its interface of administration.
+    pub(crate) token: Option<&'a str>,
 }
 
 /// The folder of the version of Pulsar that the tests are for.
@@ -44,17 +56,13 @@ fn distribution() -> PathBuf {
 }
 
 impl Pulsar {
-    /// Starts a Pulsar with these settings besides the usual ones, and waits until it is ready.
-    pub(crate) fn start(name: &str, settings: &[(&str, &str)]) -> Self {
-        Self::start_with_token(name, settings, None)
-    }
-
-    /// Starts a Pulsar of which only those with a token may ask anything.
-    pub(crate) fn start_with_token(
-        name: &str,
-        settings: &[(&str, &str)],
-        token: Option<&str>,
-    ) -> Self {
+    /// Starts a Pulsar, and waits until it is ready.
+    pub(crate) fn start(name: &str, setup: &Setup<'_>) -> Self {
+        let Setup {
+            settings,
+            files,
+            token,
+        } = setup;
         let distribution = distribution();
         let process = std::process::id();
         let folder =
@@ -72,9 +80,13 @@ impl Pulsar {
         ];
         let file = distribution.join("conf/standalone.conf");
         let mut configuration = fs::read_to_string(file).unwrap();
-        for (name, value) in usual.iter().chain(settings) {
+        for (name, value) in usual.iter().chain(*settings) {
+            let value = value.replace("{folder}", folder.to_str().unwrap());
             // The last of several counts.
             write!(configuration, "\n{name}={value}").unwrap();
+        }
+        for (name, text) in *files {
+            fs::write(folder.join(name), text).unwrap();
         }
         let file = folder.join("standalone.conf");
         fs::write(&file, configuration + "\n").unwrap();
@@ -102,6 +114,7 @@ impl Pulsar {
         let pulsar = Self {
             _process: Guarded::new(shell),
             port,
+            folder,
             authorization: authorization.unwrap_or_default(),
         };
         let started = Instant::now();
@@ -127,6 +140,11 @@ impl Pulsar {
         self.port
     }
 
+    /// The folder that goes with it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The URL of a WebSocket: what follows is a topic, or a topic with a subscription.
     pub(crate) fn url(&self, role: &str, persistence: &str, path: &str) -> String {
         let port = self.port;
@@ -140,10 +158,10 @@ impl Pulsar {
         // HTTP/1.0, so that the answer is neither cut into chunks nor followed by another.
         write!(
             stream,
-            "{method} /admin/v2/{path} HTTP/1.0\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n{}\r\n{body}",
-            body.len(),
-            self.authorization
+            "{method} /admin/v2/{path} HTTP/1.0\r\nhost: 127.0.0.1\r\n{}content-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.authorization,
+            body.len()
         )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
@@ -160,7 +178,12 @@ impl Pulsar {
     }
 
     /// Has the interface of administration do something.
-    pub(crate) fn administrate(&self, method: &str, path: &str, body: &str) {
+    pub(crate) fn administrate(&self, method: &str, path: &str) {
+        self.administrate_with(method, path, "");
+    }
+
+    /// Has it do something with what the body says.
+    pub(crate) fn administrate_with(&self, method: &str, path: &str, body: &str) {
         let (status, text) = self.ask(method, path, body).unwrap();
         assert!(status.starts_with('2'), "{path}: {status} {text}");
     }
@@ -170,8 +193,14 @@ impl Process for Pulsar {
     async fn for_test() -> Arc<Self> {
         static SHARED: OnceLock<Arc<Pulsar>> = OnceLock::new();
         // What nobody uses is collected sooner than after a minute.
-        const SETTINGS: &[(&str, &str)] = &[("brokerDeleteInactiveTopicsFrequencySeconds", "1")];
-        shared(&SHARED, || Self::start("shared", SETTINGS)).await
+        let start = || {
+            let setup = Setup {
+                settings: &[("brokerDeleteInactiveTopicsFrequencySeconds", "1")],
+                ..Setup::default()
+            };
+            Self::start("shared", &setup)
+        };
+        shared(&SHARED, start).await
     }
 
     fn place(&self) -> String {

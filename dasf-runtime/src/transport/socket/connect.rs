@@ -19,9 +19,9 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(in crate::transport) type Sink = SplitSink<Socket, Message>;
 pub(in crate::transport) type Stream = SplitStream<Socket>;
 
-/// How long a handshake may take: Pulsar answers it only when the topic is ready, which takes its
-/// time.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a handshake may take: Pulsar answers it only when the topic is ready, and says after 30 s
+/// why it is not.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
 /// The largest frame taken from a broker: brokers hand on frames of about 1 MB, some are set
 /// higher.
 pub(in crate::transport) const MAX_FRAME_SIZE: usize = 16 << 20;
@@ -184,13 +184,37 @@ fn pulsar_message(page: &str) -> Option<String> {
     let (_, title) = page.split_once("<title>Error ")?;
     let (title, _) = title.split_once("</title>")?;
     let (_, message) = title.split_once(' ')?;
-    let message = message.replace("&quot;", "\"");
+    let message = unescaped(message);
     let message = match message.split_once("\"errorMsg\":\"") {
         Some((_, reason)) => reason.split('"').next().unwrap_or_default(),
         None => message.as_str(),
     };
+    let message = message
+        .strip_prefix("Failed to create producer/consumer: ")
+        .unwrap_or(message);
+    // Which request it was, and on which connection.
+    let message = message.split(" {'").next().unwrap_or_default();
+    // The class of the exception.
+    let message = match message.split_once(": ") {
+        Some((class, reason)) if class.contains('.') && !class.contains(' ') => reason,
+        _ => message,
+    };
     let is_short = !message.is_empty() && message.len() <= MAX_REASON_LENGTH;
     is_short.then(|| message.to_owned())
+}
+
+/// A text of a page, without its entities.
+fn unescaped(text: &str) -> String {
+    let entities = [
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        // Last, because what it makes may look like another.
+        ("&amp;", "&"),
+    ];
+    let replace = |text: String, (entity, character): (&str, &str)| text.replace(entity, character);
+    entities.into_iter().fold(text.to_owned(), replace)
 }
 
 #[cfg(test)]
@@ -230,10 +254,10 @@ mod tests {
             (403, "Forbidden", "produce and consume"),
             (404, "Not Found", "check tenant and namespace"),
             (409, "Conflict", "--group NAME"),
-            (429, "Too Many Requests", "fewer connections"),
+            (429, "Too Many Requests", "fewer programs"),
             (500, "Internal Server Error", "the log of the broker"),
             (502, "Bad Gateway", "behind the proxy"),
-            (503, "Service Unavailable", "try again in a moment"),
+            (503, "Service Unavailable", "try again later"),
             (504, "Gateway Timeout", "behind the proxy"),
         ] {
             let answer = format!("HTTP/1.1 {status} {words}\r\ncontent-length: 0\r\n\r\n");
@@ -296,6 +320,19 @@ mod tests {
                      127.0.0.1/127.0.0.1:6650&quot;}";
         let exclusive = "Exclusive consumer is already connected";
         assert_eq!(reason(409, page(taken)), exclusive);
+        let terminated = "Error 503 Failed to create producer/consumer: {&quot;errorMsg&quot;:&quot;org.apache.\
+                          pulsar.broker.service.BrokerServiceException$TopicTerminatedException: Topic was already \
+                          terminated&quot;,&quot;reqId&quot;:2}";
+        let words = "Topic was already terminated";
+        assert_eq!(reason(503, page(terminated)), words);
+        let late = "Error 504 Failed to create producer/consumer: request timeout {&apos;durationMs&apos;: \
+                    &apos;30000&apos;, &apos;reqId&apos;:&apos;3&apos;}";
+        assert_eq!(reason(504, page(late)), "request timeout");
+        let invalid = "Error 500 java.lang.IllegalArgumentException: Invalid named entity: a b";
+        assert_eq!(reason(500, page(invalid)), "Invalid named entity: a b");
+        let negative = "Error 400 Invalid query params: receiverQueueSize needs to be &gt;= 0";
+        let words = "Invalid query params: receiverQueueSize needs to be >= 0";
+        assert_eq!(reason(400, page(negative)), words);
         let forbidden = page("Error 403 Not authorized");
         assert_eq!(reason(403, forbidden), "Not authorized");
         let parameters = "Invalid query params: Invalid subscriptionType x";

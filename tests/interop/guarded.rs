@@ -1,0 +1,371 @@
+//! An Apache Pulsar that is reached by TLS, and lets in who has a token and a right.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use dasf::protocol::Topic;
+use dasf::{Address, ClientError, ConnectError, Host, HostOptions, StartError, TlsFault};
+use dasf_examples::reference;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::task::block_in_place;
+
+use crate::brokers::free_ports;
+use crate::brokers::pulsar::{Pulsar, Setup};
+use crate::support::{call_everything, reference_program};
+
+/// The key of the tokens below, in base64, and the tokens: JWTs with HS256 of `{"sub":"admin"}`,
+/// `{"sub":"member"}` and `{"sub":"nobody"}`.
+const KEY: &str = "data:;base64,YSBzZWNyZXQgb2YgYSB0ZXN0LCAzMiBieXRlcyBsb25n";
+const ADMIN: &str =
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZG1pbiJ9.6J3JjoN2C-7VxbXAML1AdNy0TpqhEYcxXMlfi5YiVHg";
+const MEMBER: &str =
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZW1iZXIifQ.KSlEzU5Njh0GSU2wT2IUC3jXpAJOmFNub42VoFSj030";
+const NOBODY: &str =
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.2BpdWveOOlw72eWukPhpl4cY-jLlvWcS7LJHQKnoukY";
+
+/// The rights of a role that may send and read.
+const RIGHTS: &str = r#"["produce","consume"]"#;
+
+struct Guarded {
+    pulsar: Pulsar,
+    tls_port: u16,
+    /// The certificate of its authority, in PEM.
+    authority: String,
+}
+
+/// The Pulsar, for one test at a time, because some of them change its settings.
+async fn guarded() -> MutexGuard<'static, Guarded> {
+    static SHARED: OnceCell<Mutex<Guarded>> = OnceCell::const_new();
+    let start = || async {
+        let start = tokio::task::spawn_blocking(Guarded::start);
+        Mutex::new(start.await.unwrap())
+    };
+    SHARED.get_or_init(start).await.lock().await
+}
+
+impl Guarded {
+    fn start() -> Self {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let name = &mut authority.distinguished_name;
+        name.push(DnType::CommonName, "the authority of a test");
+        let key = KeyPair::generate().unwrap();
+        let authority = CertifiedIssuer::self_signed(authority, key).unwrap();
+        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let certificate = CertificateParams::new(names).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = certificate.signed_by(&key, &authority).unwrap();
+
+        let [tls_port] = free_ports();
+        let setup = Setup {
+            settings: &[
+                ("webServicePortTls", &tls_port.to_string()),
+                ("tlsCertificateFilePath", "{folder}/certificate.pem"),
+                ("tlsKeyFilePath", "{folder}/key.pem"),
+                ("authenticationEnabled", "true"),
+                (
+                    "authenticationProviders",
+                    "org.apache.pulsar.broker.authentication.AuthenticationProviderToken",
+                ),
+                ("tokenSecretKey", KEY),
+                ("authorizationEnabled", "true"),
+                ("superUserRoles", "admin"),
+                // Its WebSockets come to it as a client.
+                (
+                    "brokerClientAuthenticationPlugin",
+                    "org.apache.pulsar.client.impl.auth.AuthenticationToken",
+                ),
+                (
+                    "brokerClientAuthenticationParameters",
+                    &format!("token:{ADMIN}"),
+                ),
+                // How long that client tries before there is a refusal; half a minute otherwise.
+                ("brokerClient_lookupTimeoutMs", "3000"),
+                ("brokerClient_operationTimeoutMs", "3000"),
+            ],
+            files: &[
+                ("authority.pem", &authority.pem()),
+                ("certificate.pem", &certificate.pem()),
+                ("key.pem", &key.serialize_pem()),
+            ],
+            token: Some(ADMIN),
+        };
+        let guarded = Self {
+            pulsar: Pulsar::start("guarded", &setup),
+            tls_port,
+            authority: authority.pem(),
+        };
+        guarded.administrate(
+            "POST",
+            "namespaces/public/default/permissions/member",
+            RIGHTS,
+        );
+        guarded
+    }
+
+    fn administrate(&self, method: &str, path: &str, body: &str) {
+        block_in_place(|| self.pulsar.administrate_with(method, path, body));
+    }
+
+    /// Sets what it goes by until it is set otherwise.
+    fn set(&self, setting: &str, value: &str) {
+        let path = format!("brokers/configuration/{setting}/{value}");
+        self.administrate("POST", &path, "");
+    }
+
+    fn authority_file(&self) -> PathBuf {
+        self.pulsar.folder().join("authority.pem")
+    }
+
+    /// Its persistent topics in a namespace, for whoever trusts its authority.
+    fn namespace(&self, namespace: &str) -> Address {
+        let address = Address::from(dasf::Pulsar {
+            host: "localhost".to_owned(),
+            port: self.tls_port,
+            tls: true,
+            persistence: "persistent".to_owned(),
+            namespace: namespace.to_owned(),
+            ..dasf::Pulsar::default()
+        });
+        let authority = self.authority.as_bytes();
+        address.with_ca_certificates(authority).unwrap()
+    }
+
+    fn address(&self, token: &str) -> Address {
+        self.namespace("default").with_token(token).unwrap()
+    }
+}
+
+async fn serve(topic: &str, address: Address) -> Result<Host, ConnectError> {
+    let topic: Topic = topic.parse().unwrap();
+    let module = reference::module().unwrap();
+    let host = Host::start(module, &topic, address, HostOptions::default()).await;
+    host.map_err(|error| match error {
+        StartError::Connect(error) => error,
+        other => panic!("{other}"),
+    })
+}
+
+async fn connect(topic: &str, address: Address) -> Result<reference::Client, ConnectError> {
+    let builder = reference::Client::builder().topic(topic).address(address);
+    builder.connect().await.map_err(|error| match error {
+        ClientError::Connect(error) => error,
+        other => panic!("{other}"),
+    })
+}
+
+/// What a module and a client are told that are refused, with what to do about it.
+async fn refused(topic: &str, address: Address, status: u16, reason: &str, advice: &str) {
+    let client = connect(topic, address.clone()).await.map(drop);
+    let host = serve(topic, address).await.map(drop);
+    for error in [client.unwrap_err(), host.unwrap_err()] {
+        assert_refusal(&error, status, reason, advice);
+    }
+}
+
+fn assert_refusal(error: &ConnectError, status: u16, reason: &str, advice: &str) {
+    match error {
+        ConnectError::Refused {
+            status: told,
+            reason: words,
+            ..
+        } => assert_eq!((*told, words.as_str()), (status, reason)),
+        other => panic!("{other}"),
+    }
+    let given = error.advice().unwrap();
+    assert!(given.contains(advice), "{status}: {given}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn module_and_client_meet_by_tls_with_tokens() {
+    let guarded = guarded().await;
+    let host = serve("meeting", guarded.address(MEMBER)).await.unwrap();
+    let client = connect("meeting", guarded.address(MEMBER)).await.unwrap();
+    call_everything(&client).await;
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_is_not_trusted_is_the_reason() {
+    let guarded = guarded().await;
+    let untrusting = |tls, port| {
+        let pulsar = dasf::Pulsar {
+            host: "127.0.0.1".to_owned(),
+            port,
+            tls,
+            ..dasf::Pulsar::default()
+        };
+        Address::from(pulsar).with_token(MEMBER).unwrap()
+    };
+    let by_tls = untrusting(true, guarded.tls_port);
+    let client = connect("untrusted", by_tls.clone()).await.map(drop);
+    let host = serve("untrusted", by_tls).await.map(drop);
+    for error in [client.unwrap_err(), host.unwrap_err()] {
+        match &error {
+            ConnectError::Tls { fault, .. } => assert_eq!(*fault, TlsFault::UnknownAuthority),
+            other => panic!("{other}"),
+        }
+        assert!(error.advice().unwrap().contains("--ca-file"));
+    }
+
+    // And the ports are taken for each other.
+    let no_tls = connect("untrusted", untrusting(true, guarded.pulsar.port())).await;
+    match no_tls.map(drop).unwrap_err() {
+        ConnectError::Tls { fault, .. } => assert_eq!(fault, TlsFault::NotTls),
+        other => panic!("{other}"),
+    }
+    let tls = connect("untrusted", untrusting(false, guarded.tls_port)).await;
+    let tls = tls.map(drop).unwrap_err();
+    assert!(matches!(tls, ConnectError::Protocol { .. }), "{tls}");
+    assert!(tls.advice().unwrap().contains("--tls"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_what_is_refused_without() {
+    let guarded = guarded().await;
+    let anonymous = guarded.namespace("default");
+    let required = "Authentication required";
+    refused("guarded", anonymous, 401, required, "--token").await;
+    let rubbish = guarded.address("rubbish");
+    refused("guarded", rubbish, 401, required, "--token").await;
+    let nobody = guarded.address(NOBODY);
+    let not_authorized = "Not authorized";
+    refused(
+        "guarded",
+        nobody.clone(),
+        403,
+        not_authorized,
+        "produce and consume",
+    )
+    .await;
+
+    // It is done as advised.
+    let rights = "namespaces/public/default/permissions/nobody";
+    guarded.administrate("POST", rights, RIGHTS);
+    let host = serve("guarded", nobody.clone()).await.unwrap();
+    let client = connect("guarded", nobody).await.unwrap();
+    assert_eq!(client.add(1).await.unwrap(), 3);
+    host.shutdown().await;
+    guarded.administrate("DELETE", rights, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_says_what_to_do() {
+    let guarded = guarded().await;
+    let address = || guarded.address(MEMBER);
+
+    let url = |role: &str| {
+        let port = guarded.tls_port;
+        format!("wss://localhost:{port}/ws/v2/{role}/persistent/public/default")
+    };
+    let consumer = url("consumer") + "?receiverQueueSize=-1";
+    let spelled = Address::websocket_pair(&url("producer"), &consumer).unwrap();
+    let spelled = spelled.with_token(MEMBER).unwrap();
+    let spelled = spelled.with_ca_certificates(guarded.authority.as_bytes());
+    let reason = "Invalid query params: receiverQueueSize needs to be >= 0";
+    refused("anything", spelled.unwrap(), 400, reason, "check the topic").await;
+
+    // A role without rights learns nothing of what is there.
+    let nowhere = guarded.namespace("nowhere").with_token(ADMIN).unwrap();
+    refused(
+        "anything",
+        nowhere,
+        404,
+        "Namespace not found",
+        "create them",
+    )
+    .await;
+
+    let limited = "namespaces/public/limited";
+    guarded.administrate("PUT", limited, "");
+    guarded.administrate("POST", &format!("{limited}/permissions/member"), RIGHTS);
+    guarded.administrate("POST", &format!("{limited}/maxConsumersPerTopic"), "1");
+    let address_there = || guarded.namespace("limited").with_token(MEMBER).unwrap();
+    let first = serve("limited", address_there()).await.unwrap();
+    let second = serve("limited", address_there()).await.map(drop);
+    let reason = "Topic reached max consumers limit";
+    assert_refusal(
+        &second.unwrap_err(),
+        409,
+        reason,
+        "all the producers and consumers",
+    );
+    guarded.administrate("POST", &format!("{limited}/maxTopicsPerNamespace"), "1");
+    let more = serve("another", address_there()).await.map(drop);
+    let reason = "Exceed maximum number of topics in namespace.";
+    assert_refusal(&more.unwrap_err(), 500, reason, "the log of the broker");
+    first.shutdown().await;
+
+    let host = serve("terminated", address()).await.unwrap();
+    guarded.administrate("POST", "persistent/public/default/terminated/terminate", "");
+    let client = connect("terminated", address()).await.map(drop);
+    let reason = "Topic was already terminated";
+    assert_refusal(&client.unwrap_err(), 503, reason, "terminated");
+    host.shutdown().await;
+
+    guarded.set("maxConcurrentLookupRequest", "0");
+    let error = serve("looked-up", address()).await.map(drop).unwrap_err();
+    guarded.set("maxConcurrentLookupRequest", "50000");
+    let reason = "Failed due to too many pending lookup requests";
+    assert_refusal(&error, 429, reason, "try again later");
+
+    guarded.set("maxConcurrentTopicLoadRequest", "0");
+    let error = serve("loaded", address()).await.map(drop).unwrap_err();
+    guarded.set("maxConcurrentTopicLoadRequest", "5000");
+    assert_refusal(&error, 504, "request timeout", "try again");
+}
+
+/// Runs the program of the module `reference` with a command of it.
+fn run(guarded: &Guarded, options: &[&str], command: &[&str]) -> Output {
+    let mut program = Command::new(reference_program());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
+        program.env_remove(name);
+    }
+    let port = guarded.tls_port.to_string();
+    program.args(["-t", "by-command-line", "--persistent", "persistent"]);
+    program
+        .args(["--tls", "--port", &port])
+        .args(options)
+        .args(command);
+    program.stdin(Stdio::null()).output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_reaches_it_by_tls() {
+    let guarded = guarded().await;
+    let host = serve("by-command-line", guarded.address(MEMBER))
+        .await
+        .unwrap();
+    let file = guarded.authority_file();
+    let trusted: &[&str] = &["--ca-file", file.to_str().unwrap()];
+    let with = |token| [trusted, &["--token", token]].concat();
+    let add = &["send-request", "{func_name: add, a: 1}"];
+    let answered = block_in_place(|| run(&guarded, &with(MEMBER), add));
+    assert_eq!(answered.stdout, b"3\n", "{answered:?}");
+    assert!(answered.status.success());
+    for (options, end) in [
+        (
+            with("rubbish"),
+            "with status 401: Authentication required; log in with --token TOKEN, which the broker must be able to \
+             verify\n",
+        ),
+        (
+            with(NOBODY),
+            "with status 403: Not authorized; ask for the right to use this topic; at a Pulsar, have the token's role \
+             granted produce and consume in the namespace\n",
+        ),
+        (
+            vec!["--token", MEMBER],
+            "its certificate is from an authority that is not trusted here; give the certificate of the authority \
+             with --ca-file FILE\n",
+        ),
+    ] {
+        let refused = block_in_place(|| run(&guarded, &options, &["test-connect"]));
+        let line = String::from_utf8(refused.stderr).unwrap();
+        assert!(line.starts_with("error: "), "{line}");
+        assert!(line.ends_with(end), "{line}");
+        assert_eq!(refused.status.code(), Some(1));
+    }
+    host.shutdown().await;
+}
