@@ -1,6 +1,6 @@
 //! An Apache Pulsar that is reached by TLS, and lets in who has a token and a right.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use dasf::protocol::Topic;
@@ -316,9 +316,9 @@ async fn every_refusal_says_what_to_do() {
     assert_refusal(&error, 504, "request timeout", "try again");
 }
 
-/// Runs the program of the module `reference` with a command of it.
-fn run(guarded: &Guarded, options: &[&str], command: &[&str]) -> Output {
-    let mut program = Command::new(reference_program());
+/// Runs the program of a module with a command of it.
+fn run(program: &Path, guarded: &Guarded, options: &[&str], command: &[&str]) -> Output {
+    let mut program = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
         program.env_remove(name);
     }
@@ -333,6 +333,8 @@ fn run(guarded: &Guarded, options: &[&str], command: &[&str]) -> Output {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_reaches_it_by_tls() {
+    // Before anybody waits for the Pulsar.
+    let program = block_in_place(reference_program);
     let guarded = guarded().await;
     let host = serve("by-command-line", guarded.address(MEMBER))
         .await
@@ -341,7 +343,7 @@ async fn the_command_line_reaches_it_by_tls() {
     let trusted: &[&str] = &["--ca-file", file.to_str().unwrap()];
     let with = |token| [trusted, &["--token", token]].concat();
     let add = &["send-request", "{func_name: add, a: 1}"];
-    let answered = block_in_place(|| run(&guarded, &with(MEMBER), add));
+    let answered = block_in_place(|| run(&program, &guarded, &with(MEMBER), add));
     assert_eq!(answered.stdout, b"3\n", "{answered:?}");
     assert!(answered.status.success());
     for (options, end) in [
@@ -361,7 +363,7 @@ async fn the_command_line_reaches_it_by_tls() {
              with --ca-file FILE\n",
         ),
     ] {
-        let refused = block_in_place(|| run(&guarded, &options, &["test-connect"]));
+        let refused = block_in_place(|| run(&program, &guarded, &options, &["test-connect"]));
         let line = String::from_utf8(refused.stderr).unwrap();
         assert!(line.starts_with("error: "), "{line}");
         assert!(line.ends_with(end), "{line}");

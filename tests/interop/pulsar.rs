@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dasf::protocol::Topic;
-use dasf::{Address, ClientError, ConnectError, Host, HostOptions, StartError};
+use dasf::{Address, CallError, ClientError, ConnectError, Host, HostOptions, StartError};
 use dasf_examples::reference;
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
@@ -202,4 +202,23 @@ async fn a_large_request_and_result_go_over_persistent_topics() {
     // Not with `assert_eq`, which would print both.
     assert!(echo.unwrap() == large);
     host.shutdown().await;
+}
+
+/// Bytes of a request that Pulsar does not take in one message, and closes the connection over.
+const TOO_LARGE: usize = 1_100_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_too_large_is_the_reason_of_a_lost_connection() {
+    let pulsar = Pulsar::for_test().await;
+    let builder = reference::Client::builder().topic("too-large");
+    let builder = builder.address(address(&pulsar, "non-persistent"));
+    let client = builder
+        .max_payload_size(2 * TOO_LARGE)
+        .connect()
+        .await
+        .unwrap();
+    let error = client.echo("0".repeat(TOO_LARGE)).await.unwrap_err();
+    assert!(matches!(error, CallError::NotSent { .. }), "{error}");
+    let told = "code 1009, the message is larger than it takes (lower --max-payload-size";
+    assert!(error.to_string().contains(told), "{error}");
 }

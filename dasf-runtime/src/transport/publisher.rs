@@ -20,8 +20,10 @@ pub(crate) enum PublishError {
     #[error("nobody listens to the topic")]
     NobodyListens,
     /// The connection was lost over it, too often to try again.
-    #[error("the connection was lost each of the {0} times it was sent")]
-    Lost(u32),
+    #[error(
+        "the connection was lost each of the {times} times it was sent, the last time with: {reason}"
+    )]
+    Lost { times: u32, reason: String },
     /// It was not sent before its time was over.
     #[error("it could not be sent in time")]
     Expired,
@@ -53,6 +55,8 @@ pub(crate) struct Queued {
     written_at: Option<Instant>,
     /// How often the connection was lost while it was the oldest without a receipt.
     losses: u32,
+    /// Why it was lost the last time.
+    last_loss: String,
     receipt: Option<oneshot::Sender<Result<(), PublishError>>>,
 }
 
@@ -67,6 +71,7 @@ impl Queued {
             id: fastrand::u128(..),
             written_at: None,
             losses: 0,
+            last_loss: String::new(),
             receipt: None,
         }
     }
@@ -87,9 +92,11 @@ impl Queued {
         self.written_at
     }
 
-    /// Notes that the connection was lost while this was the oldest message without a receipt.
-    pub(crate) fn count_loss(&mut self) {
+    /// Notes that the connection was lost while this was the oldest message without a receipt, and
+    /// why.
+    pub(crate) fn count_loss(&mut self, reason: &str) {
         self.losses += 1;
+        reason.clone_into(&mut self.last_loss);
     }
 
     /// Why it must not be written (again), if so.
@@ -97,7 +104,10 @@ impl Queued {
         if self.message.expires.is_some_and(|expires| expires <= now) {
             Some(PublishError::Expired)
         } else if self.losses >= MAX_LOSSES {
-            Some(PublishError::Lost(self.losses))
+            Some(PublishError::Lost {
+                times: self.losses,
+                reason: self.last_loss.clone(),
+            })
         } else {
             None
         }

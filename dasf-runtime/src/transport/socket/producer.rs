@@ -211,7 +211,7 @@ impl Producer {
         // comes to be the oldest; those behind it are not to blame.
         self.unreceipted.with(|messages| {
             if let Some(oldest) = messages.front_mut() {
-                oldest.queued.count_loss();
+                oldest.queued.count_loss(&reason);
             }
         });
         if self.options.keep_alive.is_some() && self.has_nothing_to_send() {
