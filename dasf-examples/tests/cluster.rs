@@ -7,12 +7,13 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#[allow(dead_code)] // what other tests use of it is not used here
+// What other tests use of these is not used here.
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../../tests/interop/brokers/mod.rs"]
+mod brokers;
+#[allow(dead_code)] // as above
 #[path = "../../tests/interop/python.rs"]
 mod python;
-#[allow(dead_code)] // as above
-#[path = "../../tests/interop/standalone.rs"]
-mod standalone;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use brokers::pulsar::{self as standalone, Setup};
 use dasf::{Address, Pulsar};
 use dasf_broker::Broker;
 use dasf_examples::monte_carlo::Client;
@@ -38,7 +40,7 @@ const MODULES: usize = 3;
 async fn pulsar() -> Arc<standalone::Pulsar> {
     static SHARED: OnceCell<Arc<standalone::Pulsar>> = OnceCell::const_new();
     let start = || async {
-        let start = || Arc::new(standalone::Pulsar::start("cluster", &[]));
+        let start = || Arc::new(standalone::Pulsar::start("cluster", &Setup::default()));
         tokio::task::spawn_blocking(start).await.unwrap()
     };
     SHARED.get_or_init(start).await.clone()
