@@ -382,4 +382,23 @@ mod tests {
         assert!(told("", refused).contains("; the broker is full or starting"));
         assert!(!told("", ConnectError::Ended).contains(';'));
     }
+
+    #[test]
+    fn the_guide_says_what_every_option_is_at_a_pulsar() {
+        let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/guide/brokers.md");
+        let guide = std::fs::read_to_string(guide).unwrap();
+        let (_, table) = guide
+            .split_once("#### What the options are at a Pulsar")
+            .unwrap();
+        let (table, _) = table.split_once("\n#").unwrap();
+        // Those of other brokers, and of what does not concern a broker.
+        let others = ["description", "websocket-url", "mqtt-url", "mqtt-user"];
+        let log = ["debug", "log-level", "log-file"];
+        let command = <crate::cli::options::Cli as clap::CommandFactory>::command();
+        for option in command.get_opts().filter_map(clap::Arg::get_long) {
+            let is_other = others.contains(&option) || log.contains(&option);
+            let row = format!("`--{option}");
+            assert!(is_other || table.contains(&row), "--{option}");
+        }
+    }
 }
