@@ -105,7 +105,7 @@ impl Guarded {
     }
 
     fn administrate(&self, method: &str, path: &str, body: &str) {
-        block_in_place(|| self.pulsar.administrate_with(method, path, body));
+        block_in_place(|| self.pulsar.administrate(method, path, body));
     }
 
     /// Sets what it goes by until it is set otherwise.

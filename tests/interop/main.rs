@@ -31,3 +31,5 @@ mod rust;
 mod support;
 mod web;
 mod xarray;
+
+use brokers::mosquitto;

@@ -5,12 +5,33 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use dasf::protocol::Status;
-use dasf::{Address, CallError, ClientError, ConnectError, HostOptions};
+use dasf::protocol::{Status, Topic};
+use dasf::{Address, CallError, ClientError, ConnectError, Host, HostOptions};
 use dasf_examples::reference;
 
-use crate::brokers::mosquitto::{Mosquitto, free_port};
+use crate::mosquitto::{Mosquitto, free_port};
 use crate::support::call_everything;
+
+impl Mosquitto {
+    /// Serves the reference module here.
+    async fn serve(&self, topic: &str) -> Host {
+        self.serve_with(topic, HostOptions::default()).await
+    }
+
+    async fn serve_with(&self, topic: &str, options: HostOptions) -> Host {
+        let topic: Topic = topic.parse().unwrap();
+        let module = reference::module().unwrap();
+        Host::start(module, &topic, self.address(), options)
+            .await
+            .unwrap()
+    }
+
+    /// A client of the reference module.
+    async fn connect(&self, topic: &str) -> reference::Client {
+        let builder = reference::Client::builder().topic(topic);
+        builder.mqtt(&self.url()).connect().await.unwrap()
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_call_is_answered() {
@@ -102,7 +123,7 @@ async fn calls_go_on_after_the_broker_was_restarted() {
     let host = broker.serve("restart").await;
     let client = broker.connect("restart").await;
     assert_eq!(client.add(1).await.unwrap(), 3);
-    let port = broker.port();
+    let port = broker.port;
     drop(broker);
     let broker = Mosquitto::start(port, anyone()).await;
     let answered = async {

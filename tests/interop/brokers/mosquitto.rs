@@ -6,9 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, OnceLock};
 
-use dasf::protocol::Topic;
-use dasf::{Address, Host, HostOptions};
-use dasf_examples::reference;
+use dasf::Address;
 
 use super::process::{Guarded, free_ports};
 use super::{Process, shared};
@@ -16,7 +14,7 @@ use super::{Process, shared};
 /// A Mosquitto that runs until this is dropped or the test's process ends.
 pub(crate) struct Mosquitto {
     _process: Guarded,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Mosquitto {
@@ -26,13 +24,13 @@ impl Mosquitto {
         Self::start(port, "allow_anonymous true\n".to_owned()).await
     }
 
-    /// Starts one, and waits until it listens.
-    pub(crate) async fn start(port: u16, login: String) -> Self {
-        let start = tokio::task::spawn_blocking(move || Self::spawn(port, &login));
+    /// Starts one with these lines about its listener for WebSockets, and waits until it listens.
+    pub(crate) async fn start(port: u16, lines: String) -> Self {
+        let start = tokio::task::spawn_blocking(move || Self::spawn(port, &lines));
         start.await.unwrap()
     }
 
-    fn spawn(port: u16, login: &str) -> Self {
+    fn spawn(port: u16, lines: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join("mosquitto")
             .join(port.to_string());
@@ -45,7 +43,7 @@ impl Mosquitto {
         let other = format!("listener 0 {}\n", socket.display());
         let listener = format!("listener {port} 127.0.0.1\nprotocol websockets\n");
         // As the user who runs the tests, who can read what the tests write.
-        fs::write(&file, format!("user root\n{other}{listener}{login}")).unwrap();
+        fs::write(&file, format!("user root\n{other}{listener}{lines}")).unwrap();
         let mut shell = Guarded::command(&folder, "mosquitto")
             .arg("-c")
             .arg(&file)
@@ -53,11 +51,11 @@ impl Mosquitto {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(shell.stderr.take().unwrap()).lines();
+        let mut log = BufReader::new(shell.stderr.take().unwrap()).lines();
         let process = Guarded::new(shell);
         let mut said = Vec::new();
         loop {
-            match lines.next() {
+            match log.next() {
                 Some(line) => said.push(line.unwrap()),
                 None => panic!("{said:?}; `cargo xtask mosquitto` provides what starts"),
             }
@@ -66,15 +64,11 @@ impl Mosquitto {
             }
         }
         // Read on, so that it never waits for a reader of its log.
-        std::thread::spawn(move || lines.for_each(drop));
+        std::thread::spawn(move || log.for_each(drop));
         Self {
             _process: process,
             port,
         }
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
     }
 
     pub(crate) fn url(&self) -> String {
@@ -83,25 +77,6 @@ impl Mosquitto {
 
     pub(crate) fn address(&self) -> Address {
         Address::mqtt(&self.url()).unwrap()
-    }
-
-    /// Serves the reference module here.
-    pub(crate) async fn serve(&self, topic: &str) -> Host {
-        self.serve_with(topic, HostOptions::default()).await
-    }
-
-    pub(crate) async fn serve_with(&self, topic: &str, options: HostOptions) -> Host {
-        let topic: Topic = topic.parse().unwrap();
-        let module = reference::module().unwrap();
-        Host::start(module, &topic, self.address(), options)
-            .await
-            .unwrap()
-    }
-
-    /// A client of the reference module.
-    pub(crate) async fn connect(&self, topic: &str) -> reference::Client {
-        let builder = reference::Client::builder().topic(topic);
-        builder.mqtt(&self.url()).connect().await.unwrap()
     }
 }
 

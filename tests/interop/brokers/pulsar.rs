@@ -178,12 +178,7 @@ impl Pulsar {
     }
 
     /// Has the interface of administration do something.
-    pub(crate) fn administrate(&self, method: &str, path: &str) {
-        self.administrate_with(method, path, "");
-    }
-
-    /// Has it do something with what the body says.
-    pub(crate) fn administrate_with(&self, method: &str, path: &str, body: &str) {
+    pub(crate) fn administrate(&self, method: &str, path: &str, body: &str) {
         let (status, text) = self.ask(method, path, body).unwrap();
         assert!(status.starts_with('2'), "{path}: {status} {text}");
     }
