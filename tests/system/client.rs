@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dasf::protocol::payload;
-use dasf::{Address, CallError, Caller, ClientError, ConnectError, HostOptions};
+use dasf::{Address, CallError, Caller, ClientError, ConnectError, HostOptions, TlsFault};
 use dasf_broker::Broker;
 use dasf_examples::{arithmetic, reference};
 use serde_json::json;
@@ -80,11 +80,12 @@ async fn a_dead_or_refusing_address_is_an_error_at_once() {
     let plain = crate::support::broker().await;
     let tls_url = plain.url().replace("ws://", "wss://");
     let no_tls = arithmetic::Client::connect(&tls_url).await;
-    let is_refused = matches!(
-        no_tls,
-        Err(ClientError::Connect(ConnectError::Unreachable { .. }))
-    );
-    assert!(is_refused, "{no_tls:?}");
+    match no_tls {
+        Err(ClientError::Connect(ConnectError::Tls { fault, .. })) => {
+            assert_eq!(fault, TlsFault::NotTls);
+        }
+        other => panic!("{other:?}"),
+    }
     let no_url = arithmetic::Client::connect("http://localhost").await;
     assert!(matches!(no_url, Err(ClientError::Address(_))), "{no_url:?}");
     let no_topic = Caller::builder("a b").connect().await;
