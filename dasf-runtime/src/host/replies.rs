@@ -78,7 +78,10 @@ pub(super) struct Replies {
     transport: Arc<dyn Transport>,
     /// The module's own topic, which every answer names.
     source_topic: Topic,
+    /// The largest report, which cannot be cut.
     max_payload_size: usize,
+    /// The largest piece of an answer.
+    piece_size: usize,
     capacity: usize,
     publisher_options: PublisherOptions,
     publishers: Mutex<HashMap<Topic, Pooled>>,
@@ -110,10 +113,13 @@ impl Replies {
         options: &HostOptions,
     ) -> Arc<Self> {
         let (deferred, mut waiting) = mpsc::channel::<Deferred>(DEFERRED_CAPACITY);
+        let max_payload_size = options.max_payload_size;
+        let piece_size = transport.max_payload_size().unwrap_or(usize::MAX);
         let replies = Arc::new(Self {
             transport,
             source_topic,
-            max_payload_size: options.max_payload_size,
+            max_payload_size,
+            piece_size: max_payload_size.min(piece_size),
             capacity: options.max_response_topics,
             publisher_options: PublisherOptions {
                 keep_alive: Some(options.producer_keep_alive.max(Duration::from_millis(1))),
@@ -179,9 +185,9 @@ impl Replies {
             length,
         } = answer;
         // What fits one frame is not cut: no peer expects a single fragment.
-        let is_cut = *length > self.max_payload_size;
+        let is_cut = *length > self.piece_size;
         let width = if is_cut {
-            self.max_payload_size
+            self.piece_size
         } else {
             payload.len().max(1)
         };

@@ -39,6 +39,12 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     fn has_unique_message_ids(&self) -> bool {
         true
     }
+
+    /// The largest payload, in bytes before base64, that this broker hands on as fast as it can;
+    /// `None` where that makes no difference. What is larger is better cut.
+    fn max_payload_size(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Who reads a topic.
