@@ -49,6 +49,7 @@
 //! | pass bytes, arrays or dates | [`Base64`], and the [features](#features) `ndarray` and `time` |
 //! | serve it without its command line | [`Host`], with [`Address`] and [`HostOptions`] |
 //! | call a module | its generated `Client`, made by a [`ClientBuilder`] |
+//! | see which modules listen | [`list_modules`] |
 //! | see how far a call got | [`show_progress`] |
 //! | call a module of which only the requests are known | [`Caller`], and [`validate`] to check them |
 //! | write another program with the options of a module | [`cli`] |
@@ -116,8 +117,9 @@ pub use dasf_runtime::generated;
 pub use dasf_runtime::module::{Outcome, Output, validate};
 pub use dasf_runtime::{
     Acknowledge, Address, AddressError, CancellationToken, ConnectError, Context, Data, Failure,
-    FailureKind, Fallible, Host, HostOptions, IntoError, Module, ModuleError, OptionsError,
-    ProgressReport, Pulsar, ReportSink, StartError, TlsFault, show_progress,
+    FailureKind, Fallible, Host, HostOptions, IntoError, ListedModule, Module, ModuleError,
+    OptionsError, ProgressReport, Pulsar, ReportSink, StartError, TlsFault, list_modules,
+    show_progress,
 };
 pub use dasf_types::Base64;
 #[cfg(feature = "ndarray")]

@@ -7,6 +7,7 @@
 //! | serve a module | [`Host`], with [`HostOptions`] |
 //! | call a module whose functions are known | the `Client` that its attribute generates, made by [`client::ClientBuilder`] |
 //! | call any module | [`client::Caller`] |
+//! | see which modules listen | [`list_modules`] |
 //! | draw the progress of a call | [`show_progress`] |
 //! | run a module's command line | [`cli::run`] |
 //!
@@ -18,6 +19,7 @@ mod bars;
 pub mod cli;
 pub mod client;
 mod context;
+mod directory;
 pub mod generated;
 mod host;
 pub mod module;
@@ -29,6 +31,7 @@ mod types;
 pub use address::{Address, AddressError, Pulsar};
 pub use bars::show_progress;
 pub use context::Context;
+pub use directory::{ListedModule, list_modules};
 pub use host::{Acknowledge, Host, HostOptions, OptionsError, StartError};
 pub use module::{Failure, FailureKind, Module, ModuleError};
 pub use progress::{ProgressReport, ReportSink};

@@ -162,6 +162,7 @@ impl Shared {
             prefetch: None,
             at_least_once: false,
             max_redeliveries: None,
+            announcement: None,
         };
         let mut subscriber = transport.subscribe(&response_topic, &reading);
         let mut publisher = transport.publisher(&topic, PublisherOptions::default());

@@ -143,6 +143,7 @@ impl Inbox {
             prefetch: None,
             at_least_once: false,
             max_redeliveries: None,
+            announcement: None,
         };
         let mut subscriber = self.transport.subscribe(&topic, &reading);
         let connected = subscriber.connected().await;

@@ -11,9 +11,9 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dasf_protocol::Topic;
 use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::fragment::FragmentError;
+use dasf_protocol::{Subscription, Topic};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 pub use options::{Acknowledge, HostOptions, OptionsError};
 
 use crate::address::Address;
+use crate::directory::ListedModule;
 use crate::module::{Failure, Module};
-use crate::transport::ConnectError;
+use crate::transport::{ConnectError, Reading};
 use dispatcher::Dispatcher;
 use duplicates::RecentRequests;
 use inbox::Inbox;
@@ -92,7 +93,12 @@ impl Host {
         let options = options.checked()?;
         let transport = address.open();
         let unique_message_ids = transport.has_unique_message_ids();
-        let mut subscriber = transport.subscribe(topic, &options.reading());
+        let group = options.group.as_ref().map(Subscription::as_str);
+        let reading = Reading {
+            announcement: ListedModule::new(&module, topic.as_str(), group).announcement(),
+            ..options.reading()
+        };
+        let mut subscriber = transport.subscribe(topic, &reading);
         subscriber.connected().await?;
 
         let stop = CancellationToken::new();

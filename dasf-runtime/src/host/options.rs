@@ -132,6 +132,7 @@ impl HostOptions {
             prefetch,
             at_least_once: self.acknowledge == Acknowledge::Completed,
             max_redeliveries: self.max_redeliveries,
+            announcement: None,
         }
     }
 

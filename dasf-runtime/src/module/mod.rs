@@ -214,6 +214,14 @@ impl Module {
         &self.description
     }
 
+    /// The names of the functions and classes.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &'static str> {
+        self.descriptor.members.iter().map(|member| match member {
+            Member::Function(function) => function.name,
+            Member::Class(class) => class.name,
+        })
+    }
+
     /// The schema of a request to this module when it listens on `topic`: the answer to `info`.
     pub fn schema(&self, topic: &str) -> Value {
         let mut schema = self.api.schema.clone();

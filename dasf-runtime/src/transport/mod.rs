@@ -16,6 +16,7 @@ use std::fmt;
 use std::time::Duration;
 
 use dasf_protocol::{Subscription, Topic};
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -45,6 +46,20 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     fn max_payload_size(&self) -> Option<usize> {
         None
     }
+
+    /// What the modules that listen say of themselves; `None` where a broker keeps no such list.
+    fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<Announcement>, ConnectError>>> {
+        None
+    }
+}
+
+/// What a module says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Announcement {
+    /// Where it listens.
+    pub(crate) topic: Topic,
+    /// A JSON text.
+    pub(crate) text: String,
 }
 
 /// Who reads a topic.
@@ -71,6 +86,8 @@ pub(crate) struct Reading {
     pub(crate) at_least_once: bool,
     /// How often a message comes again before it is put aside; `None` is for ever.
     pub(crate) max_redeliveries: Option<u32>,
+    /// The JSON text in which a module presents itself to those who look for modules.
+    pub(crate) announcement: Option<String>,
 }
 
 /// After how long a message that was given back goes to another reader. Brokers offer it to the one
@@ -112,6 +129,7 @@ impl Reading {
             prefetch: None,
             at_least_once: false,
             max_redeliveries: None,
+            announcement: None,
         }
     }
 

@@ -24,10 +24,9 @@ use mqtt_proto::{Pid, QosPid, TopicName};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::names;
 use crate::transport::{Outgoing, PublishError};
 
-/// What MQTT topics of the protocol begin with.
-pub(super) const PREFIX: &str = "dasf/";
 /// The User Property that holds a message's id.
 const MESSAGE_ID: &str = "messageId";
 /// The longest text in a packet.
@@ -69,7 +68,7 @@ pub(super) fn publish(
         let Some(value) = text(value) else { continue };
         match name {
             key::RESPONSE_TOPIC => {
-                let topic = TopicName::try_from(format!("{PREFIX}{value}").as_str());
+                let topic = TopicName::try_from(names::topic(&value).as_str());
                 let topic = topic.map_err(|error| PublishError::Refused(error.to_string()))?;
                 properties.response_topic = Some(topic);
             }
@@ -102,7 +101,7 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
         _ => uuid(fastrand::u128(..)),
     };
     if let Some(topic) = received.response_topic {
-        let topic = topic.strip_prefix(PREFIX).unwrap_or(&topic).to_owned();
+        let topic = names::without_prefix(&topic).to_owned();
         texts.insert(key::RESPONSE_TOPIC.to_owned(), topic.into());
     }
     if let Some(context) = received.correlation_data {

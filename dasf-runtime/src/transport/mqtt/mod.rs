@@ -1,17 +1,28 @@
 //! MQTT 5 over WebSockets.
 //!
 //! Every publisher and every subscriber has a session of its own, which ends with its connection.
+//! Only that of a module which must not lose a request is kept by the broker for a while, so that
+//! the module, or another of its group, finds there what was not acknowledged.
 
+mod directory;
 mod envelope;
+mod names;
+mod notice;
 mod packets;
+mod presence;
 mod session;
+mod takeover;
+mod unacknowledged;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use dasf_protocol::Topic;
-use mqtt_proto::v5::{Packet, Puback, PubackReasonCode, Publish};
-use mqtt_proto::{Pid, TopicFilter, TopicName};
+use dasf_protocol::{Subscription, Topic};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use mqtt_proto::v5::{Packet, Puback, PubackReasonCode, Publish, RetainHandling};
+use mqtt_proto::{Pid, QoS, TopicName};
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
@@ -19,15 +30,18 @@ use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PR
 
 use super::socket::{
     self, ConsumerDialect, Endpoint, Incoming, Link, ProducerDialect, ReadDeliveries, ReadReceipts,
-    Settlement, WriteAcknowledgements, WriteMessages,
+    Settlement, WriteMessages,
 };
 use super::{
-    ConnectError, PublishError, Publisher, PublisherOptions, Queued, Reading, Subscriber,
-    Transport, Verdict,
+    Announcement, ConnectError, PublishError, Publisher, PublisherOptions, Queued, Reader, Reading,
+    Subscriber, Transport,
 };
 use crate::address::{BaseUrl, Login};
 use packets::{Packets, Received};
-use session::{Session, UNACKNOWLEDGED_LIMIT};
+use presence::Presence;
+use session::{Opening, RECEIVE_MAXIMUM, Session, UNACKNOWLEDGED_LIMIT};
+use takeover::{Group, SESSION_EXPIRY};
+use unacknowledged::{AcknowledgementWriter, Held, Unacknowledged};
 
 /// The largest payload, in bytes, that goes in one message if it can be cut: Mosquitto 2.0 sends a
 /// WebSocket about 40 kB per second of what is larger, with its envelope, than 4 KiB.
@@ -44,13 +58,6 @@ pub(crate) struct Mqtt {
 }
 
 impl Mqtt {
-    fn session_on(&self, topic: &Topic) -> OnTopic {
-        OnTopic {
-            login: self.login.clone(),
-            topic: format!("{}{topic}", envelope::PREFIX),
-        }
-    }
-
     fn endpoint(&self) -> Endpoint {
         let mut headers = self.headers.clone();
         headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("mqtt"));
@@ -62,16 +69,76 @@ impl Mqtt {
     }
 }
 
+impl Mqtt {
+    /// What MQTT cannot give a reading.
+    fn refusal(&self, reading: &Reading) -> Option<ConnectError> {
+        let refuse = |feature, reason: &str| {
+            Some(ConnectError::Unsupported {
+                url: self.url.to_string(),
+                feature,
+                reason: reason.to_owned(),
+            })
+        };
+        match reading.reader {
+            Reader::Caller => None,
+            _ if reading.max_redeliveries.is_some() => refuse(
+                "a limit of redeliveries",
+                "MQTT does not count how often a message comes; leave --max-redeliveries out",
+            ),
+            Reader::Alone if reading.at_least_once => refuse(
+                "delivery to another module without a group",
+                "without one every module gets every request, and what one of them leaves is no other's; name a group with --group NAME",
+            ),
+            _ => None,
+        }
+    }
+}
+
 impl Transport for Mqtt {
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
-        let dialect = self.session_on(topic);
+        let dialect = Sending {
+            login: self.login.clone(),
+            topic: names::topic(topic.as_str()),
+        };
         socket::publisher(&self.runtime, dialect, self.endpoint(), topic, options)
     }
 
-    /// MQTT has no names for the readers of a topic: every one gets every message. A session that
-    /// ends with its connection keeps nothing.
-    fn subscribe(&self, topic: &Topic, _reading: &Reading) -> Subscriber {
-        let dialect = self.session_on(topic);
+    fn subscribe(&self, topic: &Topic, reading: &Reading) -> Subscriber {
+        if let Some(refusal) = self.refusal(reading) {
+            return Subscriber::refused(refusal);
+        }
+        let group = (reading.reader == Reader::Group).then(|| reading.subscription.clone());
+        let client_id = session::client_id();
+        let heirs = group.clone().map(|name| Group {
+            endpoint: self.endpoint(),
+            login: self.login.clone(),
+            topic: topic.clone(),
+            name,
+        });
+        let announcement = reading.announcement.clone();
+        // Others of a group must learn of a module's death, even if it presents itself with nothing.
+        let announcement = announcement.or_else(|| group.is_some().then(|| "{}".to_owned()));
+        let presence = announcement.map(|announcement| {
+            let module = presence::Module {
+                endpoint: self.endpoint(),
+                login: self.login.clone(),
+                topic: topic.clone(),
+                client_id: client_id.clone(),
+                announcement,
+                heirs,
+            };
+            Presence::start(&self.runtime, module)
+        });
+        let dialect = Receiving {
+            login: self.login.clone(),
+            topic: topic.clone(),
+            group,
+            receive_maximum: reading.prefetch.map_or(RECEIVE_MAXIMUM, receive_maximum),
+            client_id,
+            at_least_once: reading.at_least_once,
+            was_kept: AtomicBool::new(false),
+            presence,
+        };
         socket::subscriber(&self.runtime, dialect, self.endpoint(), topic)
     }
 
@@ -82,22 +149,16 @@ impl Transport for Mqtt {
     fn max_payload_size(&self) -> Option<usize> {
         Some(PIECE_SIZE)
     }
-}
 
-/// A session for one topic of MQTT.
-struct OnTopic {
-    login: Login,
-    topic: String,
-}
-
-impl OnTopic {
-    /// What MQTT makes of the topic's name, which has no character that means anything to it.
-    fn name<'a, T: TryFrom<&'a str, Error = mqtt_proto::Error>>(
-        &'a self,
-        endpoint: &Endpoint,
-    ) -> Result<T, ConnectError> {
-        T::try_from(&self.topic).map_err(|error| protocol_error(endpoint, error.to_string()))
+    fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<Announcement>, ConnectError>>> {
+        let read = async { directory::read(&self.endpoint(), &self.login).await };
+        Some(read.boxed())
     }
+}
+
+/// What a broker is told of how many messages it may send without acknowledgements.
+fn receive_maximum(prefetch: usize) -> u16 {
+    u16::try_from(prefetch.max(1)).unwrap_or(u16::MAX)
 }
 
 fn protocol_error(endpoint: &Endpoint, reason: String) -> ConnectError {
@@ -107,7 +168,13 @@ fn protocol_error(endpoint: &Endpoint, reason: String) -> ConnectError {
     }
 }
 
-impl ProducerDialect for OnTopic {
+/// How messages are sent to a topic.
+struct Sending {
+    login: Login,
+    topic: String,
+}
+
+impl ProducerDialect for Sending {
     type Writer = MessageWriter;
     type Reader = ReceiptReader;
 
@@ -115,8 +182,9 @@ impl ProducerDialect for OnTopic {
         &self,
         endpoint: &Endpoint,
     ) -> Result<Link<MessageWriter, ReceiptReader>, ConnectError> {
-        let topic = self.name(endpoint)?;
-        let session = session::open(endpoint, &self.login).await?;
+        let topic = TopicName::try_from(self.topic.as_str());
+        let topic = topic.map_err(|error| protocol_error(endpoint, error.to_string()))?;
+        let session = session::open(endpoint, &self.login, Opening::fresh()).await?;
         let keep_alive = session
             .keep_alive()
             .map_err(|reason| protocol_error(endpoint, reason))?;
@@ -143,7 +211,68 @@ impl ProducerDialect for OnTopic {
     }
 }
 
-impl ConsumerDialect for OnTopic {
+/// How a topic is read.
+struct Receiving {
+    login: Login,
+    topic: Topic,
+    /// With whom it is shared.
+    group: Option<Subscription>,
+    receive_maximum: u16,
+    client_id: String,
+    at_least_once: bool,
+    /// Whether the broker may have kept the session.
+    was_kept: AtomicBool,
+    presence: Option<Presence>,
+}
+
+impl Receiving {
+    /// Whether the broker is to keep the session when its connection is lost. In a group others
+    /// return then what is in it, provided that they learn of it; otherwise it would only gather
+    /// requests that nobody runs.
+    async fn is_kept(&self) -> Result<bool, ConnectError> {
+        let Some(presence) = &self.presence else {
+            return Ok(false);
+        };
+        // No request comes before others would notice that this module died over it.
+        match presence.announced().await {
+            Ok(()) => Ok(self.group.is_some()),
+            Err(_) if self.group.is_none() => Ok(false),
+            // There is no use in waiting for the right to it.
+            Err(ConnectError::Rejected { .. } | ConnectError::Unsupported { .. })
+                if !self.at_least_once =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn open(&self, endpoint: &Endpoint) -> Result<Session, ConnectError> {
+        let is_kept = self.is_kept().await?;
+        let opening = Opening {
+            client_id: self.client_id.clone(),
+            clean_start: !self.was_kept.load(Ordering::Relaxed),
+            session_expiry: if is_kept { SESSION_EXPIRY } else { 0 },
+            receive_maximum: self.receive_maximum,
+            will: None,
+        };
+        let session = session::open(endpoint, &self.login, opening).await?;
+        if self.group.is_some() && !session.limits.shares {
+            let reason = "it has no shared subscriptions, so that each request would be run by all of the group; \
+                          switch them on there, or start one module without a group";
+            return Err(session.lacks("a group", reason));
+        }
+        if self.at_least_once && !session.limits.keeps_sessions {
+            let reason = "it keeps no session of a client that is gone, where such requests would wait; allow a \
+                          Session Expiry Interval there, or start the modules without --ack completed";
+            return Err(session.lacks("delivery again of what a module did not finish", reason));
+        }
+        self.was_kept.store(is_kept, Ordering::Relaxed);
+        Ok(session)
+    }
+}
+
+impl ConsumerDialect for Receiving {
     type Writer = AcknowledgementWriter;
     type Reader = DeliveryReader;
 
@@ -151,9 +280,18 @@ impl ConsumerDialect for OnTopic {
         &self,
         endpoint: &Endpoint,
     ) -> Result<Link<AcknowledgementWriter, DeliveryReader>, ConnectError> {
-        let filter: TopicFilter = self.name(endpoint)?;
-        let mut session = session::open(endpoint, &self.login).await?;
-        session.subscribe(endpoint, filter).await?;
+        let (names, returned) = match &self.group {
+            None => (vec![names::topic(self.topic.as_str())], None),
+            Some(group) => {
+                let returned = TopicName::try_from(names::returned(&self.topic, group).as_str());
+                let returned =
+                    returned.map_err(|error| protocol_error(endpoint, error.to_string()))?;
+                (names::shared(&self.topic, group).to_vec(), Some(returned))
+            }
+        };
+        let mut session = self.open(endpoint).await?;
+        let options = session::options(QoS::Level1, RetainHandling::DoNotSend);
+        session.subscribe(&names, options).await?;
         let keep_alive = session
             .keep_alive()
             .map_err(|reason| protocol_error(endpoint, reason))?;
@@ -162,22 +300,35 @@ impl ConsumerDialect for OnTopic {
             stream,
             packets,
             early,
+            limits,
             ..
         } = session;
         let unacknowledged = Arc::new(Unacknowledged::default());
         Ok(Link {
             sink,
             stream,
-            writer: AcknowledgementWriter(Arc::clone(&unacknowledged)),
+            writer: AcknowledgementWriter::new(
+                Arc::clone(&unacknowledged),
+                returned,
+                limits.max_packet_size,
+            ),
             reader: DeliveryReader {
                 early,
                 packets,
                 unacknowledged,
+                gives_back: self.group.is_some(),
+                limit: UNACKNOWLEDGED_LIMIT.max(self.receive_maximum.into()),
             },
             window: usize::MAX,
             keep_alive,
             goodbye: session::goodbye(),
         })
+    }
+
+    async fn leave(self) {
+        if let Some(presence) = self.presence {
+            presence.end().await;
+        }
     }
 }
 
@@ -241,49 +392,29 @@ fn settlement(puback: &Puback) -> Settlement {
     }
 }
 
-/// The messages of one connection that are not acknowledged, by their ids; at most
-/// [`UNACKNOWLEDGED_LIMIT`].
-#[derive(Default)]
-struct Unacknowledged(Mutex<VecDeque<(String, Pid)>>);
-
-impl Unacknowledged {
-    fn with<T>(&self, access: impl FnOnce(&mut VecDeque<(String, Pid)>) -> T) -> T {
-        access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-struct AcknowledgementWriter(Arc<Unacknowledged>);
-
-impl WriteAcknowledgements for AcknowledgementWriter {
-    fn frame(&mut self, verdict: Verdict) -> Option<Message> {
-        let Verdict::Done(message_id) = verdict else {
-            return None;
-        };
-        let pid = self.0.with(|messages| {
-            let index = messages.iter().position(|(id, _)| *id == message_id)?;
-            messages.remove(index).map(|(_, pid)| pid)
-        })?;
-        packets::frame(&Packet::Puback(Puback::new_success(pid))).ok()
-    }
-}
-
 struct DeliveryReader {
     early: VecDeque<Publish>,
     packets: Packets,
     unacknowledged: Arc<Unacknowledged>,
+    /// Whether messages can be given back.
+    gives_back: bool,
+    /// How many messages may be unacknowledged before the connection is given up.
+    limit: usize,
 }
 
 impl DeliveryReader {
     fn incoming(&self, publish: Publish) -> Result<Incoming, String> {
         let pid = publish.qos_pid.pid();
+        let kept = self.gives_back.then(|| publish.clone());
         let read = envelope::delivery(publish);
         let (Ok(message_id) | Err(message_id)) = read.as_ref().map(|delivery| &delivery.message_id);
         if let Some(pid) = pid {
-            let is_allowed = self.unacknowledged.with(|messages| {
-                messages.push_back((message_id.clone(), pid));
-                messages.len() <= UNACKNOWLEDGED_LIMIT
-            });
-            if !is_allowed {
+            let held = Held {
+                message_id: message_id.clone(),
+                pid,
+                publish: kept,
+            };
+            if self.unacknowledged.add(held) > self.limit {
                 return Err("the broker sends more messages than it was told to".to_owned());
             }
         }

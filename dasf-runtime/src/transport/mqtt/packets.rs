@@ -19,8 +19,9 @@ pub(super) enum Received {
     Publish(Publish),
     Puback(Puback),
     Suback(Suback),
+    Unsuback,
+    Pingresp,
     Disconnect(Disconnect),
-    /// Such as the answer to a ping.
     Other,
 }
 
@@ -91,6 +92,8 @@ fn decode(packet: &[u8], start: usize) -> Result<Received, ErrorV5> {
         PacketType::Publish => Received::Publish(Publish::decode(packet, at, header)?),
         PacketType::Puback => Received::Puback(Puback::decode(packet, at, header)?),
         PacketType::Suback => Received::Suback(Suback::decode(packet, at, header)?),
+        PacketType::Unsuback => Received::Unsuback,
+        PacketType::Pingresp => Received::Pingresp,
         PacketType::Disconnect => Received::Disconnect(Disconnect::decode(packet, at, header)?),
         _ => Received::Other,
     })
@@ -106,6 +109,19 @@ pub(super) fn frame(packet: &Packet) -> Result<Message, String> {
         VarBytes::Dynamic(bytes) => Message::binary(bytes),
         short => Message::binary(short.as_ref().to_vec()),
     })
+}
+
+/// One frame of several packets.
+///
+/// # Errors
+/// As [`frame`].
+pub(super) fn frame_of(packets: &[Packet]) -> Result<Message, String> {
+    let mut frame = Vec::new();
+    for packet in packets {
+        let bytes = packet.encode().map_err(|error| error.to_string())?;
+        frame.extend_from_slice(bytes.as_ref());
+    }
+    Ok(Message::binary(frame))
 }
 
 /// How many bytes a message makes as a packet.

@@ -6,19 +6,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use mqtt_proto::v5::{
-    Connack, Connect, ConnectReasonCode, Disconnect, DisconnectReasonCode, Packet, Publish,
-    RetainHandling, Suback, Subscribe, SubscriptionOptions,
+    Connack, Connect, ConnectReasonCode, Disconnect, DisconnectReasonCode, LastWill, Packet,
+    Puback, PubackReasonCode, Publish, RetainHandling, Suback, Subscribe, SubscriptionOptions,
+    Unsubscribe,
 };
-use mqtt_proto::{Pid, QoS, TopicFilter};
-use tokio_tungstenite::tungstenite::Message;
+use mqtt_proto::{Pid, QoS, QosPid, TopicFilter};
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::packets::{self, MAX_PACKET_SIZE, Packets, Received};
 use crate::address::Login;
 use crate::transport::ConnectError;
 use crate::transport::socket::{self, Endpoint, KeepAlive, PING_INTERVAL, Sink, Stream};
 
-/// How many messages a broker may send before it sees acknowledgements of them.
-const RECEIVE_MAXIMUM: u16 = 64;
+/// How many messages a broker may send before it sees acknowledgements of them, if nobody says
+/// otherwise.
+pub(super) const RECEIVE_MAXIMUM: u16 = 64;
 /// How many it may send before the connection is given up. Mosquitto 2.0.11 was seen to send more
 /// than it is told to; what is not read yet holds it up all the same.
 pub(super) const UNACKNOWLEDGED_LIMIT: usize = 4096;
@@ -28,13 +30,56 @@ const KEEP_ALIVE: Duration = PING_INTERVAL.saturating_mul(2);
 /// How long the answer to a login, or a subscription, may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How a session is opened.
+pub(super) struct Opening {
+    pub(super) client_id: String,
+    /// Whether what the broker kept of the session before is forgotten.
+    pub(super) clean_start: bool,
+    /// For how many seconds the broker keeps the session when its connection is lost.
+    pub(super) session_expiry: u32,
+    pub(super) receive_maximum: u16,
+    /// What the broker publishes when the session is lost.
+    pub(super) will: Option<LastWill>,
+}
+
+impl Opening {
+    /// A session of a new client, which ends with its connection.
+    pub(super) fn fresh() -> Self {
+        Self {
+            client_id: client_id(),
+            clean_start: true,
+            session_expiry: 0,
+            receive_maximum: RECEIVE_MAXIMUM,
+            will: None,
+        }
+    }
+}
+
+/// What all client ids begin with.
+const CLIENT: &str = "dasf";
+
+/// The name of a client that no other has: letters and digits, of which every broker takes 23.
+pub(super) fn client_id() -> String {
+    format!("{CLIENT}{:016x}", fastrand::u64(..))
+}
+
+/// Whether a text is a name that [`client_id`] gives.
+pub(super) fn is_client_id(text: &str) -> bool {
+    let number = text.strip_prefix(CLIENT).unwrap_or_default();
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    number.len() == 16 && number.bytes().all(is_digit)
+}
+
 /// A connection that the broker has accepted.
 pub(super) struct Session {
+    endpoint: Endpoint,
     pub(super) sink: Sink,
     pub(super) stream: Stream,
     pub(super) packets: Packets,
     pub(super) limits: Limits,
-    /// Messages that came before the answer to the subscription.
+    /// Whether the broker kept the session from an earlier connection.
+    pub(super) is_present: bool,
+    /// Messages that came before the answer to something else.
     pub(super) early: VecDeque<Publish>,
 }
 
@@ -45,7 +90,13 @@ pub(super) struct Limits {
     pub(super) max_packet_size: usize,
     /// How many messages it takes without having acknowledged them.
     pub(super) window: usize,
-    ping_every: Duration,
+    /// Whether several clients can share a subscription.
+    pub(super) shares: bool,
+    /// Whether it retains messages for those who subscribe later.
+    pub(super) retains: bool,
+    /// Whether it keeps a session whose connection is lost, as far as it is asked to.
+    pub(super) keeps_sessions: bool,
+    pub(super) ping_every: Duration,
 }
 
 impl Default for Limits {
@@ -54,6 +105,9 @@ impl Default for Limits {
         Self {
             max_packet_size: MAX_PACKET_SIZE,
             window: usize::from(u16::MAX),
+            shares: true,
+            retains: true,
+            keeps_sessions: true,
             ping_every: PING_INTERVAL,
         }
     }
@@ -83,6 +137,9 @@ impl Limits {
         if let Some(limit) = properties.receive_max {
             limits.window = usize::from(limit);
         }
+        limits.shares = properties.shared_subscription_available != Some(false);
+        limits.retains = properties.retain_available != Some(false);
+        limits.keeps_sessions = properties.session_expiry_interval != Some(0);
         if let Some(seconds @ 1..) = properties.server_keep_alive {
             let half = Duration::from_secs(seconds.into()) / 2;
             limits.ping_every = half.min(PING_INTERVAL);
@@ -93,20 +150,28 @@ impl Limits {
     }
 }
 
-/// Connects and logs in, with a session that ends with the connection.
-pub(super) async fn open(endpoint: &Endpoint, login: &Login) -> Result<Session, ConnectError> {
+/// Connects and logs in.
+pub(super) async fn open(
+    endpoint: &Endpoint,
+    login: &Login,
+    opening: Opening,
+) -> Result<Session, ConnectError> {
     let opened = socket::connect(endpoint).await?;
     let mut session = Session {
+        endpoint: endpoint.clone(),
         sink: opened.sink,
         stream: opened.stream,
         packets: Packets::default(),
         limits: Limits::default(),
+        is_present: false,
         early: VecDeque::new(),
     };
-    let client_id = format!("dasf{:016x}", fastrand::u64(..));
     let keep_alive = u16::try_from(KEEP_ALIVE.as_secs()).unwrap_or(u16::MAX);
-    let mut connect = Connect::new(client_id.into(), keep_alive);
-    connect.properties.receive_max = Some(RECEIVE_MAXIMUM);
+    let mut connect = Connect::new(opening.client_id.into(), keep_alive);
+    connect.clean_start = opening.clean_start;
+    connect.last_will = opening.will;
+    connect.properties.session_expiry_interval = Some(opening.session_expiry);
+    connect.properties.receive_max = Some(opening.receive_maximum);
     connect.properties.max_packet_size = u32::try_from(MAX_PACKET_SIZE).ok();
     connect.username = login.user.as_deref().map(Into::into);
     connect.password = login
@@ -114,97 +179,278 @@ pub(super) async fn open(endpoint: &Endpoint, login: &Login) -> Result<Session, 
         .as_ref()
         .map(|password| Bytes::copy_from_slice(password.as_bytes()));
     let connack = session
-        .ask(
-            endpoint,
-            &Packet::Connect(connect),
-            |received| match received {
-                Received::Connack(connack) => Some(connack),
-                _ => None,
-            },
-        )
+        .ask(&Packet::Connect(connect), |received| match received {
+            Received::Connack(connack) => Some(connack),
+            _ => None,
+        })
         .await?;
     session.limits = Limits::of(endpoint, &connack)?;
+    session.is_present = connack.session_present;
     Ok(session)
 }
 
+/// How a topic is subscribed to.
+pub(super) fn options(qos: QoS, retain_handling: RetainHandling) -> SubscriptionOptions {
+    SubscriptionOptions {
+        retain_handling,
+        ..SubscriptionOptions::new(qos)
+    }
+}
+
+fn suback(received: Received) -> Option<Suback> {
+    match received {
+        Received::Suback(suback) => Some(suback),
+        _ => None,
+    }
+}
+
 impl Session {
-    /// Sends a packet, and waits for its answer.
+    /// Sends a packet, and waits for its answer. Messages that come before it are put by.
     async fn ask<T>(
         &mut self,
-        endpoint: &Endpoint,
         packet: &Packet,
         is_answer: impl Fn(Received) -> Option<T>,
     ) -> Result<T, ConnectError> {
-        let protocol = |reason| ConnectError::Protocol {
-            url: endpoint.to_string(),
-            reason,
-        };
-        let frame = packets::frame(packet).map_err(protocol)?;
+        let mut early = std::mem::take(&mut self.early);
+        let answer = self.ask_besides(packet, is_answer, |publish| {
+            if early.len() >= UNACKNOWLEDGED_LIMIT {
+                return Err("it sends more messages than it was told to".to_owned());
+            }
+            early.push_back(publish);
+            Ok(())
+        });
+        let answer = answer.await;
+        self.early = early;
+        answer
+    }
+
+    /// Sends a packet, and waits for its answer. Messages that come before it go elsewhere.
+    async fn ask_besides<T>(
+        &mut self,
+        packet: &Packet,
+        is_answer: impl Fn(Received) -> Option<T>,
+        mut take: impl FnMut(Publish) -> Result<(), String>,
+    ) -> Result<T, ConnectError> {
+        let frame = packets::frame(packet).map_err(|reason| self.protocol_error(reason))?;
         let exchange = async {
             let sent = self.sink.send(frame).await;
             sent.map_err(|error| error.to_string())?;
             loop {
-                match self.packets.next()? {
-                    Some(Received::Publish(publish)) => {
-                        if self.early.len() >= UNACKNOWLEDGED_LIMIT {
-                            return Err("it sends more messages than it was told to".to_owned());
-                        }
-                        self.early.push_back(publish);
-                    }
-                    Some(Received::Disconnect(disconnect)) => return Err(farewell(&disconnect)),
-                    Some(received) => {
+                match self.read().await? {
+                    Received::Publish(publish) => take(publish)?,
+                    received => {
                         if let Some(answer) = is_answer(received) {
                             return Ok(answer);
                         }
                     }
-                    None => match self.stream.next().await {
-                        Some(Ok(Message::Close(_))) | None => {
-                            return Err("it closes the connection".to_owned());
-                        }
-                        Some(Ok(frame)) => self.packets.accept(frame),
-                        Some(Err(error)) => return Err(error.to_string()),
-                    },
                 }
             }
         };
         match tokio::time::timeout(ANSWER_TIMEOUT, exchange).await {
-            Ok(answer) => answer.map_err(protocol),
+            Ok(answer) => answer.map_err(|reason| self.protocol_error(reason)),
             Err(_) => Err(ConnectError::Timeout {
-                url: endpoint.to_string(),
+                url: self.endpoint.to_string(),
                 after: ANSWER_TIMEOUT,
             }),
         }
     }
 
-    /// Subscribes to a topic, without what the broker retained of it.
+    /// The next packet.
+    ///
+    /// # Errors
+    /// Why there is none any more.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: nothing is lost.
+    async fn read(&mut self) -> Result<Received, String> {
+        loop {
+            match self.packets.next()? {
+                Some(Received::Disconnect(disconnect)) => return Err(farewell(&disconnect)),
+                Some(received) => return Ok(received),
+                None => match self.stream.next().await {
+                    Some(Ok(Message::Close(_))) | None => {
+                        return Err("it closes the connection".to_owned());
+                    }
+                    Some(Ok(frame)) => self.packets.accept(frame),
+                    Some(Err(error)) => return Err(error.to_string()),
+                },
+            }
+        }
+    }
+
+    /// The next message.
+    ///
+    /// # Errors
+    /// Why there is none any more.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no message is lost.
+    pub(super) async fn message(&mut self) -> Result<Publish, ConnectError> {
+        if let Some(publish) = self.early.pop_front() {
+            return Ok(publish);
+        }
+        loop {
+            match self.read().await {
+                Ok(Received::Publish(publish)) => return Ok(publish),
+                Ok(_) => {}
+                Err(reason) => return Err(self.protocol_error(reason)),
+            }
+        }
+    }
+
+    /// What the broker says that is no answer.
+    pub(super) fn protocol_error(&self, reason: String) -> ConnectError {
+        ConnectError::Protocol {
+            url: self.endpoint.to_string(),
+            reason,
+        }
+    }
+
+    fn rejected<C: Copy + std::fmt::Debug>(
+        &self,
+        text: Option<&str>,
+        code: C,
+        number: u8,
+    ) -> ConnectError {
+        ConnectError::Rejected {
+            url: self.endpoint.to_string(),
+            code: number,
+            reason: reason(text, code),
+        }
+    }
+
+    /// What the broker cannot do.
+    pub(super) fn lacks(&self, feature: &'static str, reason: &str) -> ConnectError {
+        ConnectError::Unsupported {
+            url: self.endpoint.to_string(),
+            feature,
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// What MQTT makes of the names of topic filters.
+    fn filters(&self, names: &[String]) -> Result<Vec<TopicFilter>, ConnectError> {
+        let filters = names
+            .iter()
+            .map(|name| TopicFilter::try_from(name.as_str()));
+        let filters: Result<_, _> = filters.collect();
+        filters.map_err(|error| self.protocol_error(error.to_string()))
+    }
+
+    fn subscription(
+        &self,
+        names: &[String],
+        options: SubscriptionOptions,
+    ) -> Result<Packet, ConnectError> {
+        let filters = self.filters(names)?.into_iter();
+        let topics = filters.map(|filter| (filter, options)).collect();
+        Ok(Packet::Subscribe(Subscribe::new(Pid::default(), topics)))
+    }
+
+    /// Subscribes.
     pub(super) async fn subscribe(
         &mut self,
-        endpoint: &Endpoint,
-        filter: TopicFilter,
+        names: &[String],
+        options: SubscriptionOptions,
     ) -> Result<(), ConnectError> {
-        let mut options = SubscriptionOptions::new(QoS::Level1);
-        options.retain_handling = RetainHandling::DoNotSend;
-        let subscribe = Subscribe::new(Pid::default(), vec![(filter, options)]);
-        let suback: Suback = self
-            .ask(
-                endpoint,
-                &Packet::Subscribe(subscribe),
-                |received| match received {
-                    Received::Suback(suback) => Some(suback),
-                    _ => None,
-                },
-            )
+        let subscribe = self.subscription(names, options)?;
+        let suback = self.ask(&subscribe, suback).await?;
+        self.subscribed(&suback)
+    }
+
+    /// Subscribes, and reads what the broker retained.
+    pub(super) async fn read_retained(
+        &mut self,
+        names: &[String],
+        options: SubscriptionOptions,
+        mut take: impl FnMut(Publish) -> Result<(), String>,
+    ) -> Result<(), ConnectError> {
+        let subscribe = self.subscription(names, options)?;
+        let suback = self.ask_besides(&subscribe, suback, &mut take).await?;
+        self.subscribed(&suback)?;
+        // Brokers send it before their answer to the subscription or after.
+        let is_answer = |received| matches!(received, Received::Pingresp).then_some(());
+        self.ask_besides(&Packet::Pingreq, is_answer, take).await
+    }
+
+    fn subscribed(&self, suback: &Suback) -> Result<(), ConnectError> {
+        if suback.topics.is_empty() {
+            let reason = "its answer to a subscription says nothing".to_owned();
+            return Err(self.protocol_error(reason));
+        }
+        match suback.topics.iter().find(|&&code| code as u8 >= 0x80) {
+            None => Ok(()),
+            Some(&code) => {
+                let text = suback.properties.reason_string.as_deref();
+                Err(self.rejected(text, code, code as u8))
+            }
+        }
+    }
+
+    /// Takes subscriptions back. That the broker knows none of them is as good.
+    pub(super) async fn unsubscribe(&mut self, names: &[String]) -> Result<(), ConnectError> {
+        let unsubscribe = Unsubscribe::new(Pid::default(), self.filters(names)?);
+        let is_answer = |received| matches!(received, Received::Unsuback).then_some(());
+        self.ask(&Packet::Unsubscribe(unsubscribe), is_answer).await
+    }
+
+    /// Publishes a message, and waits until the broker has it.
+    ///
+    /// # Errors
+    /// Beside those of the connection [`ConnectError::Rejected`], as well where nobody subscribes
+    /// and the message is not retained.
+    pub(super) async fn publish(&mut self, mut publish: Publish) -> Result<(), ConnectError> {
+        publish.qos_pid = QosPid::Level1(Pid::default());
+        let is_retained = publish.retain;
+        let puback: Puback = self
+            .ask(&Packet::Publish(publish), |received| match received {
+                Received::Puback(puback) => Some(puback),
+                _ => None,
+            })
             .await?;
-        match suback.topics.first() {
-            Some(&code) if (code as u8) < 0x80 => Ok(()),
-            Some(&code) => Err(ConnectError::Rejected {
-                url: endpoint.to_string(),
-                code: code as u8,
-                reason: reason(suback.properties.reason_string.as_deref(), code),
-            }),
-            None => Err(ConnectError::Protocol {
-                url: endpoint.to_string(),
-                reason: "its answer to a subscription says nothing".to_owned(),
+        match puback.reason_code {
+            PubackReasonCode::Success => Ok(()),
+            PubackReasonCode::NoMatchingSubscribers if is_retained => Ok(()),
+            code => {
+                let text = puback.properties.reason_string.as_deref();
+                Err(self.rejected(text, code, code as u8))
+            }
+        }
+    }
+
+    /// Tells the broker that it need not keep a message.
+    pub(super) async fn acknowledge(&mut self, pid: Pid) -> Result<(), ConnectError> {
+        let frame = packets::frame(&Packet::Puback(Puback::new_success(pid)));
+        let frame = frame.map_err(|reason| self.protocol_error(reason))?;
+        let sent = self.sink.send(frame).await;
+        sent.map_err(|error| self.protocol_error(error.to_string()))
+    }
+
+    /// Waits until the broker has sent all that it had to send before.
+    pub(super) async fn ping(&mut self) -> Result<(), ConnectError> {
+        let is_answer = |received| matches!(received, Received::Pingresp).then_some(());
+        self.ask(&Packet::Pingreq, is_answer).await
+    }
+
+    /// Ends the connection in order, and keeps or ends the session.
+    pub(super) async fn disconnect(mut self, session_expiry: u32) -> Result<(), ConnectError> {
+        let mut disconnect = Disconnect::new(DisconnectReasonCode::NormalDisconnect);
+        disconnect.properties.session_expiry_interval = Some(session_expiry);
+        let frame = packets::frame(&Packet::Disconnect(disconnect));
+        let frame = frame.map_err(|reason| self.protocol_error(reason))?;
+        let closed = async {
+            self.sink.send(frame).await?;
+            self.sink.close().await?;
+            // The broker has done what it was told when it closes the connection.
+            while let Some(Ok(_)) = self.stream.next().await {}
+            Ok::<(), tungstenite::Error>(())
+        };
+        match tokio::time::timeout(ANSWER_TIMEOUT, closed).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.protocol_error(error.to_string())),
+            Err(_) => Err(ConnectError::Timeout {
+                url: self.endpoint.to_string(),
+                after: ANSWER_TIMEOUT,
             }),
         }
     }
@@ -277,15 +523,35 @@ mod tests {
             max_packet_size: Some(5000),
             receive_max: Some(20),
             server_keep_alive: Some(10),
+            shared_subscription_available: Some(false),
+            retain_available: Some(false),
+            session_expiry_interval: Some(0),
             ..ConnackProperties::default()
         };
         let expected = Limits {
             max_packet_size: 5000,
             window: 20,
+            shares: false,
+            retains: false,
+            keeps_sessions: false,
             ping_every: Duration::from_secs(5),
         };
         let strict = limits(ConnectReasonCode::Success, strict);
         assert_eq!(strict, Ok(expected));
+    }
+
+    #[test]
+    fn a_client_id_is_told_from_other_names() {
+        assert!(is_client_id(&client_id()));
+        for other in [
+            "",
+            "dasf",
+            "dasf000000000000000g",
+            "x0000000000000000",
+            "dasf00000000000000001",
+        ] {
+            assert!(!is_client_id(other), "{other}");
+        }
     }
 
     #[test]

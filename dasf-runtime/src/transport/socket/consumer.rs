@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dasf_protocol::{Delivery, Topic};
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -42,10 +42,30 @@ pub(super) async fn run<D: ConsumerDialect>(
         mut verdicts,
         state,
     } = ends;
+    keep_connected(
+        &dialect,
+        &endpoint,
+        &topic,
+        &deliveries,
+        &mut verdicts,
+        &state,
+    )
+    .await;
+    dialect.leave().await;
+}
+
+async fn keep_connected<D: ConsumerDialect>(
+    dialect: &D,
+    endpoint: &Endpoint,
+    topic: &Topic,
+    deliveries: &mpsc::Sender<Delivery>,
+    verdicts: &mut mpsc::Receiver<Given>,
+    state: &watch::Sender<ConnectionState>,
+) {
     let mut backoff = Backoff::default();
     loop {
         let connection = tokio::select! {
-            connection = dialect.connect(&endpoint) => connection,
+            connection = dialect.connect(endpoint) => connection,
             () = deliveries.closed() => return,
         };
         let failure = match connection {
@@ -53,7 +73,7 @@ pub(super) async fn run<D: ConsumerDialect>(
                 tracing::debug!(%endpoint, "consumer connected");
                 state.send_replace(ConnectionState::Connected);
                 let connected_at = Instant::now();
-                let end = serve(link, &topic, &deliveries, &mut verdicts).await;
+                let end = serve(link, topic, deliveries, verdicts).await;
                 let End::Lost(reason) = end else { return };
                 backoff.is_reset_by(connected_at.elapsed());
                 let url = endpoint.to_string();

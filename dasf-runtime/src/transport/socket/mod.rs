@@ -87,6 +87,14 @@ pub(super) trait ConsumerDialect: Send + Sync + 'static {
         &self,
         endpoint: &Endpoint,
     ) -> impl Future<Output = Result<Link<Self::Writer, Self::Reader>, ConnectError>> + Send;
+
+    /// Does what is left to do when there will be no further connection.
+    fn leave(self) -> impl Future<Output = ()> + Send
+    where
+        Self: Sized,
+    {
+        async {}
+    }
 }
 
 /// Writes messages to one connection.

@@ -1,0 +1,126 @@
+//! The list of modules that a broker keeps.
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::module::Module;
+use crate::transport::ConnectError;
+
+/// How many characters of a module's description are announced.
+const MAX_DESCRIPTION: usize = 2000;
+/// How many bytes the names of its functions have together.
+const MAX_NAMES: usize = 32 << 10;
+
+/// A module that listens, as it presents itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ListedModule {
+    /// Where it listens.
+    pub topic: String,
+    /// The name of its `mod`.
+    pub name: String,
+    /// Its version.
+    #[serde(default)]
+    pub version: String,
+    /// The beginning of what it says of itself, in words.
+    #[serde(default)]
+    pub description: String,
+    /// With whom it shares its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What can be called, as far as it fits: functions and classes.
+    #[serde(default)]
+    pub functions: Vec<String>,
+}
+
+impl ListedModule {
+    /// What a module says of itself when it listens on `topic`.
+    pub(crate) fn new(module: &Module, topic: &str, group: Option<&str>) -> Self {
+        let mut bytes = 0;
+        let names = module.members().take_while(|name| {
+            bytes += name.len();
+            bytes <= MAX_NAMES
+        });
+        Self {
+            topic: topic.to_owned(),
+            name: module.name().to_owned(),
+            version: module.version().to_owned(),
+            description: module.description().chars().take(MAX_DESCRIPTION).collect(),
+            group: group.map(str::to_owned),
+            functions: names.map(str::to_owned).collect(),
+        }
+    }
+
+    /// The JSON in which a module presents itself; `None` where it has none.
+    pub(crate) fn announcement(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
+    }
+}
+
+/// The modules that listen, on whatever topic, sorted by topic.
+///
+/// Only an MQTT broker knows: a module leaves word there when it begins to listen, and the broker
+/// takes it back when the module ends or dies.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use dasf_runtime::{Address, list_modules};
+///
+/// for module in list_modules(Address::mqtt("ws://localhost:9001/mqtt")?).await? {
+///     println!("{}: {}", module.topic, module.functions.join(", "));
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// [`ConnectError`] when the broker cannot be reached or refuses;
+/// [`Unsupported`](ConnectError::Unsupported) when it is of another kind.
+pub async fn list_modules(address: Address) -> Result<Vec<ListedModule>, ConnectError> {
+    let url = address.to_string();
+    let transport = address.open();
+    let Some(announcements) = transport.announcements() else {
+        let reason = "only MQTT brokers keep one; ask for a module on its topic with `ping`";
+        return Err(ConnectError::Unsupported {
+            url,
+            feature: "a list of modules",
+            reason: reason.to_owned(),
+        });
+    };
+    let mut modules: Vec<_> = announcements
+        .await?
+        .into_iter()
+        .filter_map(|announcement| {
+            let mut module: ListedModule = serde_json::from_str(&announcement.text).ok()?;
+            // What it says there counts less than where it says it.
+            module.topic = announcement.topic.as_str().to_owned();
+            Some(module)
+        })
+        .collect();
+    modules.sort();
+    Ok(modules)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_of_another_version_may_say_less() {
+        let module: ListedModule =
+            serde_json::from_str(r#"{"topic":"t","name":"n","more":1}"#).unwrap();
+        let text = module.announcement().unwrap();
+        assert_eq!(
+            text,
+            r#"{"topic":"t","name":"n","version":"","description":"","functions":[]}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn a_broker_without_a_list_says_so() {
+        let address = Address::websocket("ws://h/ws?token=secret").unwrap();
+        let error = list_modules(address).await.unwrap_err();
+        let expected = "the broker at ws://h/ws does not offer a list of modules: only MQTT brokers keep one; \
+                        ask for a module on its topic with `ping`";
+        assert_eq!(error.to_string(), expected);
+    }
+}

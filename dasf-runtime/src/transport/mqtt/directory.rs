@@ -1,0 +1,50 @@
+//! The modules that a broker's retained messages tell of.
+
+use mqtt_proto::QoS;
+use mqtt_proto::v5::RetainHandling;
+
+use super::names;
+use super::notice::Notice;
+use super::session::{self, Opening};
+use crate::address::Login;
+use crate::transport::socket::Endpoint;
+use crate::transport::{Announcement, ConnectError};
+
+/// How many modules are listed.
+const MAX_MODULES: usize = 10_000;
+/// How many bytes their announcements may have together.
+const MAX_BYTES: usize = 64 << 20;
+
+/// Reads what all modules say of themselves.
+pub(super) async fn read(
+    endpoint: &Endpoint,
+    login: &Login,
+) -> Result<Vec<Announcement>, ConnectError> {
+    let mut session = session::open(endpoint, login, Opening::fresh()).await?;
+    // Without acknowledgements a broker sends as many as there are; with them Mosquitto drops those
+    // beyond its queue.
+    let options = session::options(QoS::Level0, RetainHandling::SendAtSubscribe);
+    let mut announcements = Vec::new();
+    let mut bytes = 0;
+    let names = [names::ALL_NOTICES.to_owned()];
+    session
+        .read_retained(&names, options, |publish| {
+            let notice = Notice::read(&publish.payload);
+            let (Some((topic, _)), Some(Notice::Announced(text))) =
+                (names::module(&publish.topic_name), notice)
+            else {
+                return Ok(());
+            };
+            bytes += text.len();
+            if announcements.len() >= MAX_MODULES || bytes > MAX_BYTES {
+                return Err(format!(
+                    "it tells of more than {MAX_MODULES} modules, or in more than {MAX_BYTES} bytes"
+                ));
+            }
+            announcements.push(Announcement { topic, text });
+            Ok(())
+        })
+        .await?;
+    session.disconnect(0).await?;
+    Ok(announcements)
+}

@@ -1,0 +1,148 @@
+//! What a module says of itself, and others say of it, in a message that the broker retains.
+
+use bytes::Bytes;
+use dasf_protocol::{Subscription, Topic};
+use mqtt_proto::v5::{LastWill, Publish, WillProperties};
+use mqtt_proto::{QoS, QosPid, TopicName};
+use serde::{Deserialize, Serialize};
+
+use super::names;
+use super::takeover::SESSION_EXPIRY;
+
+/// The largest notice, in bytes: one cannot fill the memory of those who read it.
+pub(super) const MAX_LENGTH: usize = 64 << 10;
+/// After how many seconds without its connection a module counts as lost. A short loss does not
+/// make it one.
+const WILL_DELAY: u32 = 1;
+
+/// What is said of a module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// It listens; the JSON in which it presents itself.
+    Announced(String),
+    /// It has died, and its session may hold messages that are to be returned to its group.
+    Lost(Subscription),
+    /// Another module of the group is about to return them.
+    Claimed(Subscription),
+    /// It is gone, and left nothing.
+    Withdrawn,
+}
+
+/// The JSON of a notice that is no announcement.
+#[derive(Serialize, Deserialize)]
+struct Fate {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lost: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claimed: Option<String>,
+}
+
+impl Notice {
+    /// Reads a notice; `None` for what is none.
+    pub(super) fn read(payload: &[u8]) -> Option<Self> {
+        if payload.is_empty() {
+            return Some(Self::Withdrawn);
+        }
+        if payload.len() > MAX_LENGTH {
+            return None;
+        }
+        let text = std::str::from_utf8(payload).ok()?;
+        if !text.starts_with('{') {
+            // Fields could be read out of a list as well.
+            return None;
+        }
+        let fate: Fate = serde_json::from_str(text).ok()?;
+        Some(match (fate.lost, fate.claimed) {
+            (Some(group), _) => Self::Lost(group.parse().ok()?),
+            (None, Some(group)) => Self::Claimed(group.parse().ok()?),
+            (None, None) => Self::Announced(text.to_owned()),
+        })
+    }
+
+    fn payload(&self) -> Bytes {
+        let (lost, claimed) = match self {
+            Self::Announced(text) => return Bytes::copy_from_slice(text.as_bytes()),
+            Self::Withdrawn => return Bytes::new(),
+            Self::Lost(group) => (Some(group.to_string()), None),
+            Self::Claimed(group) => (None, Some(group.to_string())),
+        };
+        serde_json::to_vec(&Fate { lost, claimed })
+            .unwrap_or_default()
+            .into()
+    }
+
+    /// For how many seconds it is of use.
+    fn expiry(&self) -> Option<u32> {
+        matches!(self, Self::Lost(_)).then_some(SESSION_EXPIRY)
+    }
+
+    /// The message that says this of a module. A claim is not retained: it must not outlive the one
+    /// who makes it.
+    pub(super) fn publish(
+        &self,
+        topic: &Topic,
+        client_id: &str,
+    ) -> Result<Publish, mqtt_proto::Error> {
+        let name = TopicName::try_from(names::notice(topic, client_id).as_str())?;
+        let mut publish = Publish::new(QosPid::Level0, name, self.payload());
+        publish.retain = !matches!(self, Self::Claimed(_));
+        publish.properties.message_expiry_interval = self.expiry();
+        Ok(publish)
+    }
+
+    /// What the broker says in place of the module when that is lost.
+    pub(super) fn will(
+        &self,
+        topic: &Topic,
+        client_id: &str,
+    ) -> Result<LastWill, mqtt_proto::Error> {
+        let name = TopicName::try_from(names::notice(topic, client_id).as_str())?;
+        Ok(LastWill {
+            retain: true,
+            properties: WillProperties {
+                delay_interval: Some(WILL_DELAY),
+                message_expiry_interval: self.expiry(),
+                ..WillProperties::default()
+            },
+            ..LastWill::new(QoS::Level1, name, self.payload())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_notice_reads_back() {
+        let group: Subscription = "workers".parse().unwrap();
+        for notice in [
+            Notice::Announced(r#"{"name":"demo"}"#.to_owned()),
+            Notice::Lost(group.clone()),
+            Notice::Claimed(group),
+            Notice::Withdrawn,
+        ] {
+            assert_eq!(Notice::read(&notice.payload()), Some(notice));
+        }
+        let lost = Notice::Lost("workers".parse().unwrap());
+        assert_eq!(&lost.payload()[..], br#"{"lost":"workers"}"#);
+    }
+
+    #[test]
+    fn what_is_no_notice_is_none() {
+        let long = format!("{{\"name\":\"{}\"}}", "a".repeat(MAX_LENGTH));
+        for other in ["[]", "1", "{", r#"{"lost":"a/b"}"#, r#"{"lost":1}"#, &long] {
+            assert_eq!(Notice::read(other.as_bytes()), None);
+        }
+        assert_eq!(Notice::read(b"\xff"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(payload in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = Notice::read(&payload);
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! A module's word to others that it is there, for as long as it is.
+//!
+//! It has a session beside the one that reads the topic, whose Will tells others when the module
+//! dies. The sessions of modules of a group that must not lose requests also take over what others
+//! of the group leave behind.
+
+use std::sync::Arc;
+
+use dasf_protocol::Topic;
+use mqtt_proto::QoS;
+use mqtt_proto::v5::{Publish, RetainHandling};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::names;
+use super::notice::Notice;
+use super::session::{self, Opening, RECEIVE_MAXIMUM, Session};
+use super::takeover::{Group, LostSessions};
+use crate::address::Login;
+use crate::backoff::Backoff;
+use crate::transport::socket::Endpoint;
+use crate::transport::{ConnectError, ConnectionState, first_attempt};
+
+/// For how many seconds the broker keeps the session that a module announces itself in: longer than
+/// the delay of its Will.
+const SESSION_EXPIRY: u32 = 60;
+/// How long a module may take to say that it goes.
+const FAREWELL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(8);
+
+/// What a module says of itself, and where.
+pub(super) struct Module {
+    pub(super) endpoint: Endpoint,
+    pub(super) login: Login,
+    pub(super) topic: Topic,
+    /// That of the session which reads the topic.
+    pub(super) client_id: String,
+    /// The JSON in which it presents itself.
+    pub(super) announcement: String,
+    /// The group to which its requests are returned, if they must not be lost.
+    pub(super) heirs: Option<Group>,
+}
+
+/// Keeps a module announced until this is dropped.
+pub(super) struct Presence {
+    state: watch::Receiver<ConnectionState>,
+    end: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl Presence {
+    /// Announces a module, in the background.
+    pub(super) fn start(runtime: &Handle, module: Module) -> Self {
+        let (state, watched) = watch::channel(ConnectionState::Connecting);
+        let end = CancellationToken::new();
+        let task = runtime.spawn(module.run(state, end.clone()));
+        Self {
+            state: watched,
+            end: end.drop_guard(),
+            task,
+        }
+    }
+
+    /// Waits until the module is announced.
+    ///
+    /// # Errors
+    /// Why it is not, or not any more.
+    pub(super) async fn announced(&self) -> Result<(), ConnectError> {
+        first_attempt(&mut self.state.clone()).await
+    }
+
+    /// Withdraws the announcement, and waits until that is done.
+    pub(super) async fn end(self) {
+        let Self { end, task, .. } = self;
+        drop(end);
+        // It fails only where the runtime ends, and the broker tells others then.
+        let _ = task.await;
+    }
+}
+
+impl Module {
+    async fn run(self, state: watch::Sender<ConnectionState>, end: CancellationToken) {
+        let module = Arc::new(self);
+        let mut backoff = Backoff::default();
+        let mut lost = LostSessions::default();
+        let mut is_first = true;
+        let mut was_refused = false;
+        loop {
+            let opened = tokio::select! {
+                opened = module.open(is_first) => opened,
+                () = end.cancelled() => return,
+            };
+            let failure = match opened {
+                Ok(mut session) => {
+                    is_first = false;
+                    let opened_at = Instant::now();
+                    match module.keep(&mut session, &mut lost, &state, &end).await {
+                        Ok(()) => {
+                            let farewell = module.withdraw(session);
+                            let farewell = tokio::time::timeout(FAREWELL_TIMEOUT, farewell);
+                            if !matches!(farewell.await, Ok(Ok(()))) {
+                                tracing::debug!("the broker has to say that this module is gone");
+                            }
+                            return;
+                        }
+                        Err(failure) => {
+                            let is_refused = matches!(
+                                failure,
+                                ConnectError::Rejected { .. } | ConnectError::Unsupported { .. }
+                            );
+                            if is_refused && !was_refused {
+                                tracing::warn!(%failure, "the broker takes no announcement of this module: it is not listed");
+                            }
+                            was_refused = is_refused;
+                            backoff.is_reset_by(opened_at.elapsed());
+                            failure
+                        }
+                    }
+                }
+                Err(failure) => failure,
+            };
+            tracing::debug!(%failure, "announcement interrupted");
+            state.send_replace(ConnectionState::Disconnected(failure));
+            tokio::select! {
+                () = tokio::time::sleep(backoff.next()) => {}
+                () = end.cancelled() => return,
+            }
+        }
+    }
+
+    /// Opens the session whose Will says that the module is lost.
+    async fn open(&self, clean_start: bool) -> Result<Session, ConnectError> {
+        let last = match &self.heirs {
+            Some(group) => Notice::Lost(group.name.clone()),
+            None => Notice::Withdrawn,
+        };
+        let will = last.will(&self.topic, &self.client_id);
+        let will = will.map_err(|error| ConnectError::Protocol {
+            url: self.endpoint.to_string(),
+            reason: error.to_string(),
+        })?;
+        let opening = Opening {
+            client_id: format!("{}p", self.client_id),
+            // Otherwise the session before would end, and its Will be published.
+            clean_start,
+            session_expiry: SESSION_EXPIRY,
+            receive_maximum: RECEIVE_MAXIMUM,
+            will: Some(will),
+        };
+        session::open(&self.endpoint, &self.login, opening).await
+    }
+
+    /// Announces the module and keeps the connection, until it is told to end.
+    async fn keep(
+        self: &Arc<Self>,
+        session: &mut Session,
+        lost: &mut LostSessions,
+        state: &watch::Sender<ConnectionState>,
+        end: &CancellationToken,
+    ) -> Result<(), ConnectError> {
+        if !session.limits.retains {
+            return Err(session.lacks(
+                "retained messages",
+                "modules say with them who is there, and who died",
+            ));
+        }
+        self.say(session, &self.client_id, &self.announced())
+            .await?;
+        if self.heirs.is_some() {
+            let mut options = session::options(QoS::Level0, RetainHandling::SendAtSubscribe);
+            options.no_local = true;
+            session
+                .subscribe(&[names::notices(&self.topic)], options)
+                .await?;
+        }
+        state.send_replace(ConnectionState::Connected);
+
+        let every = session.limits.ping_every;
+        let mut ping = tokio::time::interval_at(Instant::now() + every, every);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut takeover: Option<Takeover> = None;
+        loop {
+            let next = lost.next().filter(|_| takeover.is_none());
+            let next = next.map(|(client_id, due)| (client_id.to_owned(), due));
+            tokio::select! {
+                () = end.cancelled() => {
+                    if let (Some(takeover), Some(group)) = (takeover, &self.heirs) {
+                        // Others wait for this one, which does not go on.
+                        let notice = Notice::Lost(group.name.clone());
+                        self.say(session, &takeover.client_id, &notice).await?;
+                    }
+                    return Ok(());
+                }
+                message = session.message() => self.heed(session, message?, lost).await?,
+                _ = ping.tick() => session.ping().await?,
+                Some(client_id) = due(next) => {
+                    takeover = self.claim(session, client_id, lost).await?;
+                }
+                (client_id, taken) = finished(&mut takeover) => {
+                    takeover = None;
+                    self.conclude(session, &client_id, taken, lost).await?;
+                }
+            }
+        }
+    }
+
+    fn announced(&self) -> Notice {
+        Notice::Announced(self.announcement.clone())
+    }
+
+    /// Says something of a module on this topic.
+    async fn say(
+        &self,
+        session: &mut Session,
+        client_id: &str,
+        notice: &Notice,
+    ) -> Result<(), ConnectError> {
+        let publish = notice.publish(&self.topic, client_id);
+        let publish = publish.map_err(|error| session.protocol_error(error.to_string()))?;
+        match session.publish(publish).await {
+            // A claim that nobody else hears.
+            Err(ConnectError::Rejected { code: 0x10, .. }) => Ok(()),
+            said => said,
+        }
+    }
+
+    /// Takes note of what is said of another module.
+    async fn heed(
+        &self,
+        session: &mut Session,
+        publish: Publish,
+        lost: &mut LostSessions,
+    ) -> Result<(), ConnectError> {
+        let Some(group) = &self.heirs else {
+            return Ok(());
+        };
+        let notice = Notice::read(&publish.payload);
+        let (Some((topic, client_id)), Some(notice)) = (names::module(&publish.topic_name), notice)
+        else {
+            return Ok(());
+        };
+        if topic != self.topic {
+            return Ok(());
+        }
+        if client_id == self.client_id {
+            let announced = self.announced();
+            if notice != announced {
+                // The broker took a lost connection for the end.
+                self.say(session, client_id, &announced).await?;
+            }
+            return Ok(());
+        }
+        match notice {
+            Notice::Lost(name) if name == group.name => lost.add(client_id),
+            Notice::Claimed(name) if name == group.name => lost.defer(client_id),
+            Notice::Announced(_) | Notice::Withdrawn => {
+                lost.remove(client_id);
+            }
+            Notice::Lost(_) | Notice::Claimed(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Tells the group that this module takes over a lost session, and begins.
+    async fn claim(
+        &self,
+        session: &mut Session,
+        client_id: String,
+        lost: &mut LostSessions,
+    ) -> Result<Option<Takeover>, ConnectError> {
+        let Some(group) = &self.heirs else {
+            return Ok(None);
+        };
+        let claim = Notice::Claimed(group.name.clone());
+        self.say(session, &client_id, &claim).await?;
+        lost.defer(&client_id);
+        let group = group.clone();
+        let id = client_id.clone();
+        let work = Box::pin(async move { group.take_over(&id).await });
+        Ok(Some(Takeover { client_id, work }))
+    }
+
+    /// Clears the notice of a session that was taken over.
+    async fn conclude(
+        &self,
+        session: &mut Session,
+        client_id: &str,
+        taken: Result<usize, ConnectError>,
+        lost: &mut LostSessions,
+    ) -> Result<(), ConnectError> {
+        match taken {
+            Ok(messages) => {
+                tracing::info!(topic = %self.topic, messages, "requests of a lost module returned to its group");
+                // Unless it came back meanwhile.
+                if lost.remove(client_id) {
+                    self.say(session, client_id, &Notice::Withdrawn).await?;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(topic = %self.topic, %error, "requests of a lost module not returned yet");
+                lost.defer(client_id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that the module is gone, or that it left something to its group.
+    async fn withdraw(&self, mut session: Session) -> Result<(), ConnectError> {
+        let notice = match &self.heirs {
+            Some(group) if !group.end_if_empty(&self.client_id).await.unwrap_or(false) => {
+                Notice::Lost(group.name.clone())
+            }
+            _ => Notice::Withdrawn,
+        };
+        self.say(&mut session, &self.client_id, &notice).await?;
+        session.disconnect(0).await
+    }
+}
+
+/// A session that is being taken over.
+struct Takeover {
+    client_id: String,
+    work: std::pin::Pin<Box<dyn Future<Output = Result<usize, ConnectError>> + Send>>,
+}
+
+/// Waits until a session is due; never returns without one.
+async fn due(next: Option<(String, Instant)>) -> Option<String> {
+    match next {
+        Some((client_id, due)) => {
+            tokio::time::sleep_until(due).await;
+            Some(client_id)
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until a session is taken over, or could not be; never returns without one.
+async fn finished(takeover: &mut Option<Takeover>) -> (String, Result<usize, ConnectError>) {
+    match takeover {
+        Some(takeover) => {
+            let taken = (&mut takeover.work).await;
+            (takeover.client_id.clone(), taken)
+        }
+        None => std::future::pending().await,
+    }
+}
