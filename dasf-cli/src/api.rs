@@ -43,7 +43,7 @@ pub(crate) fn run(connection: &Connection, options: &Api) -> Result<(), Error> {
     let mut page = Page {
         topic: topic.as_str(),
         description: &description,
-        width: textwrap::termwidth().min(MAX_WIDTH),
+        width: page_width(),
         has_colours: has_colours(&std::io::stdout()),
         text: String::new(),
     };
@@ -295,9 +295,7 @@ impl Page<'_> {
 
     /// The first paragraph of a documentation.
     fn brief(&mut self, indent: usize, documentation: &str) {
-        let lines = documentation.trim_start().lines();
-        let first: Vec<&str> = lines.take_while(|line| !line.trim().is_empty()).collect();
-        let text = cut(&first.join(" "), MAX_BRIEF);
+        let text = brief(documentation);
         if !text.is_empty() {
             self.paragraph(indent, indent, &text);
         }
@@ -466,6 +464,18 @@ fn paragraphs(documentation: &str) -> Vec<String> {
         goes_on = !is_code && !is_fence && !line.trim().is_empty();
     }
     paragraphs
+}
+
+/// The first paragraph of a documentation, or its beginning, on one line.
+pub(crate) fn brief(documentation: &str) -> String {
+    let lines = documentation.trim_start().lines();
+    let first: Vec<&str> = lines.take_while(|line| !line.trim().is_empty()).collect();
+    cut(&first.join(" "), MAX_BRIEF)
+}
+
+/// How wide lines may be.
+pub(crate) fn page_width() -> usize {
+    textwrap::termwidth().min(MAX_WIDTH)
 }
 
 /// The beginning of a text that is too long.

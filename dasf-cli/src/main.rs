@@ -4,6 +4,7 @@
 mod api;
 mod call;
 mod generate;
+mod list;
 mod names;
 mod options;
 mod ping;
@@ -34,6 +35,7 @@ fn run() -> Result<(), Error> {
     let connection = &cli.connection;
     match &cli.command {
         Command::Ping(options) => ping::run(connection, options),
+        Command::List(options) => list::run(connection, options),
         Command::Api(options) => api::run(connection, options),
         Command::Call(options) => call::run(connection, options),
         Command::Generate(options) => generate::run(connection, options),

@@ -12,6 +12,7 @@ use dasf::cli::{Connection, Indent, Logging};
     after_help = "\
 Examples:
   dasf ping -t arithmetic                   does a module listen?
+  dasf list --mqtt-url ws://localhost:9001  which modules listen?
   dasf api -t arithmetic                    what can be called?
   dasf call -t arithmetic add a=1 b=5       call it
   dasf generate -t arithmetic --lang python -o arithmetic.py
@@ -35,6 +36,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Ask whether a module listens, and how long it takes to answer
     Ping(Ping),
+    /// List the modules that listen on an MQTT broker
+    List(List),
     /// Show what can be called, with arguments, types and documentation
     Api(Api),
     /// Call a function, or a method of a class, and print the result
@@ -58,6 +61,22 @@ pub(crate) struct Ping {
     /// How many seconds to wait for each answer
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub(crate) timeout: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dasf list --mqtt-url ws://localhost:9001/mqtt
+  dasf list --mqtt-url wss://broker.example.org/mqtt --mqtt-user ada --json
+
+Modules leave word at an MQTT broker that they listen. Other brokers keep no such list.")]
+pub(crate) struct List {
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) indent: Indent,
 }
 
 #[derive(Debug, Args)]

@@ -31,6 +31,7 @@ fn help_has_examples() {
     let help = stage.run(&["--help"]).succeeds();
     for part in [
         "ping",
+        "list",
         "api",
         "call",
         "generate",
@@ -39,7 +40,7 @@ fn help_has_examples() {
     ] {
         assert!(help.contains(part), "{part} in {help}");
     }
-    for command in ["ping", "api", "call", "generate"] {
+    for command in ["ping", "list", "api", "call", "generate"] {
         let help = stage.run(&[command, "--help"]).succeeds();
         let example = format!("Examples:\n  dasf {command} ");
         assert!(help.contains(&example), "{help}");
@@ -66,6 +67,7 @@ fn usage_mistakes_are_one_line_and_code_2() {
             &["api", "-t", "a", "-i", "2"][..],
             "--indent goes with --json",
         ),
+        (&["list", "-i", "2"][..], "--indent goes with --json"),
         (
             &["api", "-t", "a", "--json", "add"][..],
             "cannot be used with",
@@ -118,6 +120,17 @@ fn without_a_broker_or_a_module_all_commands_fail() {
             "no answer from topic nobody within 1s; is a module listening there?"
         );
     }
+}
+
+#[test]
+fn only_mqtt_brokers_list_modules() {
+    let stage = Stage::new(None);
+    let url = stage.url();
+    let expected = format!(
+        "the broker at {url} does not offer a list of modules: only MQTT brokers keep one; \
+         ask for a module on its topic with `ping`"
+    );
+    assert_eq!(stage.run(&["list"]).fails(1), expected);
 }
 
 #[test]
