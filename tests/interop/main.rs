@@ -22,6 +22,7 @@ mod generated_typescript;
 mod groups;
 mod guarded;
 mod mqtt;
+mod mqtt_groups;
 mod proxy;
 mod pulsar;
 mod python;

@@ -84,15 +84,11 @@ async fn a_call_that_nobody_listens_to_fails_at_once() {
     );
 }
 
-/// Mosquitto hands out what is larger than 4 KiB slowly, in parts.
+/// Mosquitto hands out what is larger than 4 KiB slowly, in parts. Answers are cut by themselves.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_and_result_come_in_pieces() {
     let broker = Mosquitto::open().await;
-    let options = HostOptions {
-        max_payload_size: 2800,
-        ..HostOptions::default()
-    };
-    let host = broker.serve_with("large", options).await;
+    let host = broker.serve("large").await;
     let builder = reference::Client::builder().topic("large");
     // Pieces of a length that is no multiple of four are no base64 by themselves.
     let builder = builder.mqtt(&broker.url()).max_payload_size(2801);
@@ -106,13 +102,31 @@ async fn a_large_request_and_result_come_in_pieces() {
 
 /// Slowly, but as a whole.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_larger_than_the_brokers_buffer_comes_through() {
+async fn a_request_larger_than_the_brokers_buffer_comes_through() {
     let broker = Mosquitto::open().await;
     let host = broker.serve("whole").await;
     let client = broker.connect("whole").await;
     let large = "0123456789".repeat(5_000);
     let echo = client.echo(&*large).await.unwrap();
     assert!(echo == large);
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_exceeds_the_brokers_packets_is_cut_or_refused() {
+    let lines = "allow_anonymous true\nmax_packet_size 50000\n".to_owned();
+    let broker = Mosquitto::start(free_port(), lines).await;
+    let host = broker.serve("narrow").await;
+    let client = broker.connect("narrow").await;
+    let large = "0123456789".repeat(10_000);
+    let error = client.echo(&*large).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("the broker takes 50000 at most"), "{text}");
+    assert!(text.ends_with("set max_payload_size below that"), "{text}");
+    let builder = reference::Client::builder().topic("narrow");
+    let builder = builder.mqtt(&broker.url()).max_payload_size(10_000);
+    let client = builder.connect().await.unwrap();
+    assert!(client.echo(&*large).await.unwrap() == large);
     host.shutdown().await;
 }
 

@@ -1,0 +1,455 @@
+//! Modules that share a topic of a Mosquitto, what becomes of the requests of one that dies, and
+//! the list of those that live.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use dasf::{
+    Acknowledge, Address, CallError, ConnectError, Host, HostOptions, ListedModule, StartError,
+    list_modules,
+};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::mosquitto::{Mosquitto, free_port};
+
+/// How long what a test waits for may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The calls that were begun: their keys, and who runs them.
+static BEGUN: LazyLock<watch::Sender<Vec<(String, String)>>> =
+    LazyLock::new(|| watch::Sender::new(Vec::new()));
+
+/// The keys of the calls of [`work::hold`] that may end.
+static RELEASED: LazyLock<watch::Sender<Vec<String>>> =
+    LazyLock::new(|| watch::Sender::new(Vec::new()));
+
+/// Notes that a call begins, and says by whom, and how often it was begun before.
+fn begin(key: String) -> (String, usize) {
+    let thread = std::thread::current();
+    let worker = thread.name().unwrap_or_default().to_owned();
+    let mut before = 0;
+    BEGUN.send_modify(|begun| {
+        before = begun.iter().filter(|(other, _)| *other == key).count();
+        begun.push((key, worker.clone()));
+    });
+    (worker, before)
+}
+
+/// Work that tells who does it.
+#[dasf::module(topic = "work", main = false)]
+pub(crate) mod work {
+    /// The name of the one that runs it.
+    #[dasf::function]
+    pub(crate) async fn run(key: String) -> String {
+        super::begin(key).0
+    }
+
+    /// The name of the one that runs it, when the test says so.
+    #[dasf::function]
+    pub(crate) async fn hold(key: String) -> String {
+        let (worker, _) = super::begin(key.clone());
+        let mut released = super::RELEASED.subscribe();
+        let _ = released.wait_for(|released| released.contains(&key)).await;
+        worker
+    }
+
+    /// Never ends the first time; then the name of the one that runs it.
+    #[dasf::function]
+    pub(crate) async fn hang_once(key: String) -> String {
+        let (worker, before) = super::begin(key);
+        if before == 0 {
+            std::future::pending::<()>().await;
+        }
+        worker
+    }
+}
+
+/// A module on a runtime of its own, so that it can die as its process would.
+struct Worker {
+    runtime: Option<Runtime>,
+    host: Option<Host>,
+}
+
+impl Worker {
+    async fn start(name: &str, broker: &Mosquitto, topic: &str, options: HostOptions) -> Self {
+        let started = Self::try_start(name, broker.address(), topic, options);
+        started.await.unwrap()
+    }
+
+    async fn try_start(
+        name: &str,
+        address: Address,
+        topic: &str,
+        options: HostOptions,
+    ) -> Result<Self, StartError> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let builder = builder.worker_threads(1).thread_name(name).enable_all();
+        let runtime = builder.build().unwrap();
+        let topic = topic.parse().unwrap();
+        let module = work::module().unwrap();
+        let host =
+            runtime.spawn(async move { Host::start(module, &topic, address, options).await });
+        let host = host.await.unwrap();
+        let worker = |host| Self {
+            runtime: Some(runtime),
+            host,
+        };
+        match host {
+            Ok(host) => Ok(worker(Some(host))),
+            Err(error) => {
+                drop(worker(None));
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends it as `SIGKILL` does: its connections break, and nothing is said.
+    fn kill(self) {
+        drop(self);
+    }
+
+    async fn end(mut self) {
+        if let Some(host) = self.host.take() {
+            host.shutdown().await;
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn in_group(acknowledge: Acknowledge) -> HostOptions {
+    HostOptions {
+        group: Some("workers".parse().unwrap()),
+        acknowledge,
+        ..HostOptions::default()
+    }
+}
+
+async fn client(broker: &Mosquitto, topic: &str) -> work::Client {
+    let builder = work::Client::builder().topic(topic);
+    builder.mqtt(&broker.url()).connect().await.unwrap()
+}
+
+/// Waits until a call has begun, and says who runs it.
+async fn begun(key: &str) -> String {
+    let mut begun = BEGUN.subscribe();
+    let found = begun.wait_for(|begun| begun.iter().any(|(other, _)| other == key));
+    let begun = tokio::time::timeout(PATIENCE, found)
+        .await
+        .unwrap()
+        .unwrap();
+    let (_, worker) = begun.iter().find(|(other, _)| other == key).unwrap();
+    worker.clone()
+}
+
+/// Waits until the modules that are listed are those.
+async fn listed(broker: &Mosquitto, topics: &[&str]) -> Vec<ListedModule> {
+    let listed = async {
+        loop {
+            let modules = list_modules(broker.address()).await.unwrap();
+            if modules
+                .iter()
+                .map(|module| &*module.topic)
+                .eq(topics.iter().copied())
+            {
+                return modules;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, listed).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn modules_of_a_group_share_the_calls() {
+    let broker = Mosquitto::open().await;
+    for (topic, acknowledge) in [
+        ("received", Acknowledge::Received),
+        ("completed", Acknowledge::Completed),
+    ] {
+        let mut workers = Vec::new();
+        for name in ["first", "second", "third"] {
+            workers.push(Worker::start(name, &broker, topic, in_group(acknowledge)).await);
+        }
+        let client = client(&broker, topic).await;
+        let keys: Vec<String> = (0..60).map(|number| format!("{topic}-{number}")).collect();
+        let calls = keys
+            .iter()
+            .map(|key| async { client.run(key.as_str()).await.unwrap() });
+        let mut shares: HashMap<String, usize> = HashMap::new();
+        for worker in futures_util::future::join_all(calls).await {
+            *shares.entry(worker).or_default() += 1;
+        }
+        assert_eq!(shares.len(), 3, "{shares:?}");
+        let begun = BEGUN.borrow().clone();
+        for key in &keys {
+            let times = begun.iter().filter(|(other, _)| other == key).count();
+            assert_eq!(times, 1, "{key}");
+        }
+        for worker in workers {
+            worker.end().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_module_did_not_finish_is_run_by_another() {
+    let broker = Mosquitto::open().await;
+    let options = || in_group(Acknowledge::Completed);
+    let mut workers = HashMap::new();
+    for name in ["a", "b", "c"] {
+        let worker = Worker::start(name, &broker, "death", options()).await;
+        workers.insert(name.to_owned(), worker);
+    }
+    let client = client(&broker, "death").await;
+    let call = tokio::spawn(async move { client.hang_once("death").await });
+    let dead = begun("death").await;
+    workers.remove(&dead).unwrap().kill();
+    let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
+    assert!(workers.contains_key(&heir.unwrap()));
+    for worker in workers.into_values() {
+        worker.end().await;
+    }
+    // Nothing is left of the dead, nor of those that ended.
+    listed(&broker, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_module_takes_what_the_last_one_left() {
+    let broker = Mosquitto::open().await;
+    let options = || in_group(Acknowledge::Completed);
+    let worker = Worker::start("early", &broker, "later", options()).await;
+    let client = client(&broker, "later").await;
+    let call = tokio::spawn(async move { client.hang_once("later").await });
+    assert_eq!(begun("later").await, "early");
+    worker.kill();
+    // The broker has noticed.
+    listed(&broker, &[]).await;
+    let worker = Worker::start("late", &broker, "later", options()).await;
+    let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
+    assert_eq!(heir.unwrap(), "late");
+    worker.end().await;
+}
+
+/// Passes on what comes to a port, until it is told to cut the connections.
+struct Line {
+    port: u16,
+    cut: watch::Sender<()>,
+}
+
+impl Line {
+    async fn to(broker: &Mosquitto) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let cut = watch::Sender::new(());
+        let (signal, target) = (cut.clone(), broker.port);
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let mut cut = signal.subscribe();
+                tokio::spawn(async move {
+                    let mut far = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut near, &mut far) => {}
+                        _ = cut.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { port, cut }
+    }
+
+    /// How many connections there are.
+    fn connections(&self) -> usize {
+        self.cut.receiver_count()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_comes_back_soon_keeps_its_session() {
+    let broker = Mosquitto::open().await;
+    let options = || in_group(Acknowledge::Completed);
+    let line = Line::to(&broker).await;
+    let address = Address::mqtt(&format!("ws://127.0.0.1:{}", line.port)).unwrap();
+    let far = Worker::try_start("far", address, "back", options())
+        .await
+        .unwrap();
+    let client = client(&broker, "back").await;
+    let call = tokio::spawn(async move { client.hold("back").await });
+    assert_eq!(begun("back").await, "far");
+    let near = Worker::start("near", &broker, "back", options()).await;
+    let connections = line.connections();
+    line.cut.send_replace(());
+    let back = async {
+        while line.connections() < connections {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, back).await.unwrap();
+    RELEASED.send_modify(|released| released.push("back".to_owned()));
+    let worker = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
+    assert_eq!(worker.unwrap(), "far");
+    far.end().await;
+    near.end().await;
+    // The request was acknowledged, though the broker delivered it twice, so nobody ran it again.
+    let begun = BEGUN.borrow().clone();
+    assert_eq!(begun.iter().filter(|(key, _)| key == "back").count(), 1);
+    listed(&broker, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_module_that_ends_goes_to_another() {
+    let broker = Mosquitto::open().await;
+    let options = || HostOptions {
+        max_workers: 1,
+        receiver_queue_size: Some(1),
+        drain_timeout: Duration::from_millis(100),
+        ..in_group(Acknowledge::Completed)
+    };
+    let busy = Worker::start("busy", &broker, "end", options()).await;
+    let client = client(&broker, "end").await;
+    let hanging = client.clone();
+    let hanging = tokio::spawn(async move { hanging.hang_once("end").await });
+    assert_eq!(begun("end").await, "busy");
+    let idle = Worker::start("idle", &broker, "end", options()).await;
+    let waiting: Vec<_> = (0..6)
+        .map(|number| {
+            let client = client.clone();
+            tokio::spawn(async move { client.run(format!("end-{number}")).await })
+        })
+        .collect();
+    // The broker gives each module every other one.
+    let mut begun = BEGUN.subscribe();
+    let half = begun.wait_for(|begun| {
+        let run = begun.iter().filter(|(key, _)| key.starts_with("end-"));
+        run.count() >= 3
+    });
+    drop(tokio::time::timeout(PATIENCE, half).await.unwrap());
+    busy.end().await;
+    for call in waiting {
+        let worker = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
+        assert_eq!(worker.unwrap(), "idle");
+    }
+    hanging.abort();
+    idle.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_live_are_listed() {
+    let broker = Mosquitto::open().await;
+    assert_eq!(list_modules(broker.address()).await.unwrap(), []);
+    let alone = Worker::start("alone", &broker, "b-alone", HostOptions::default()).await;
+    let grouped = in_group(Acknowledge::Received);
+    let grouped = Worker::start("grouped", &broker, "a-group", grouped).await;
+    let completed = in_group(Acknowledge::Completed);
+    let completed = Worker::start("completed", &broker, "c-completed", completed).await;
+    let modules = listed(&broker, &["a-group", "b-alone", "c-completed"]).await;
+    for (module, group) in modules.iter().zip([Some("workers"), None, Some("workers")]) {
+        assert_eq!(module.name, "work");
+        assert_eq!(module.description, "Work that tells who does it.");
+        assert_eq!(module.functions, ["run", "hold", "hang_once"]);
+        assert_eq!(module.group.as_deref(), group);
+    }
+    alone.end().await;
+    let modules = list_modules(broker.address()).await.unwrap();
+    assert_eq!(modules.len(), 2, "{modules:?}");
+    grouped.kill();
+    listed(&broker, &["c-completed"]).await;
+    completed.kill();
+    listed(&broker, &[]).await;
+}
+
+/// What the guide's table of rights leaves out for modules that are not listed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_may_not_announce_itself_works_if_it_can() {
+    let port = free_port();
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let rules = folder.join(format!("mosquitto-{port}.acl"));
+    // One level, so that there are no notices.
+    std::fs::write(
+        &rules,
+        "topic readwrite dasf/+\ntopic readwrite dasf/+/groups/+\n",
+    )
+    .unwrap();
+    let lines = format!("allow_anonymous true\nacl_file {}\n", rules.display());
+    let broker = Mosquitto::start(port, lines).await;
+    let client = client(&broker, "rules").await;
+    let received = in_group(Acknowledge::Received);
+    for (name, options) in [("alone", HostOptions::default()), ("grouped", received)] {
+        let worker = Worker::start(name, &broker, "rules", options).await;
+        assert_eq!(client.run("rules").await.unwrap(), name);
+        worker.end().await;
+    }
+    let completed = in_group(Acknowledge::Completed);
+    let refused = Worker::try_start("refused", broker.address(), "rules", completed).await;
+    let Err(StartError::Connect(ConnectError::Rejected { code, .. })) = refused else {
+        panic!("it started")
+    };
+    assert_eq!(code, 0x87);
+    assert_eq!(list_modules(broker.address()).await.unwrap(), []);
+}
+
+/// A Mosquitto that is restarted has forgotten its sessions, and what it retained.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_works_on_after_the_broker_was_restarted() {
+    let broker = Mosquitto::open().await;
+    let options = in_group(Acknowledge::Completed);
+    let worker = Worker::start("worker", &broker, "restart", options).await;
+    let client = client(&broker, "restart").await;
+    assert_eq!(client.run("restart").await.unwrap(), "worker");
+    let port = broker.port;
+    drop(broker);
+    let broker = Mosquitto::start(port, "allow_anonymous true\n".to_owned()).await;
+    listed(&broker, &["restart"]).await;
+    let answered = async {
+        // The broker answers at once, until the module has subscribed.
+        loop {
+            let call = client.run("restart").timeout(Duration::from_secs(2));
+            match call.await {
+                Ok(worker) => return worker,
+                Err(CallError::NobodyListens { .. } | CallError::Timeout { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let answered = tokio::time::timeout(PATIENCE, answered).await.unwrap();
+    assert_eq!(answered, "worker");
+    worker.end().await;
+    drop(broker);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_mqtt_cannot_do_is_refused() {
+    let address = Address::mqtt("ws://127.0.0.1:1").unwrap();
+    for (options, remedy) in [
+        (
+            HostOptions {
+                group: None,
+                ..in_group(Acknowledge::Completed)
+            },
+            "--group NAME",
+        ),
+        (
+            HostOptions {
+                max_redeliveries: Some(3),
+                ..in_group(Acknowledge::Completed)
+            },
+            "leave --max-redeliveries out",
+        ),
+    ] {
+        let refused = Worker::try_start("refused", address.clone(), "refused", options).await;
+        let Err(StartError::Connect(error)) = refused else {
+            panic!("it started")
+        };
+        assert!(matches!(error, ConnectError::Unsupported { .. }), "{error}");
+        assert!(error.to_string().ends_with(remedy), "{error}");
+    }
+}
