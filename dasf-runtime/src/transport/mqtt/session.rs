@@ -27,8 +27,11 @@ pub(super) const UNACKNOWLEDGED_LIMIT: usize = 4096;
 /// After how long without a packet a broker gives a connection up, if it does not say otherwise:
 /// twice the interval of pings.
 const KEEP_ALIVE: Duration = PING_INTERVAL.saturating_mul(2);
-/// How long the answer to a login, or a subscription, may take.
+/// How long the answer to a login may take, or closing a connection.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the next packet may take when an answer is awaited: a message may come before it, and
+/// Mosquitto takes 18 s for one of 700 KiB.
+const PACKET_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How a session is opened.
 pub(super) struct Opening {
@@ -232,27 +235,33 @@ impl Session {
         mut take: impl FnMut(Publish) -> Result<(), String>,
     ) -> Result<T, ConnectError> {
         let frame = packets::frame(packet).map_err(|reason| self.protocol_error(reason))?;
-        let exchange = async {
-            let sent = self.sink.send(frame).await;
-            sent.map_err(|error| error.to_string())?;
-            loop {
-                match self.read().await? {
-                    Received::Publish(publish) => take(publish)?,
-                    received => {
-                        if let Some(answer) = is_answer(received) {
-                            return Ok(answer);
-                        }
+        let patience = match packet {
+            Packet::Connect(_) => ANSWER_TIMEOUT,
+            _ => PACKET_TIMEOUT,
+        };
+        let sent = tokio::time::timeout(patience, self.sink.send(frame)).await;
+        let sent = sent.map_err(|_| self.silence(patience))?;
+        sent.map_err(|error| self.protocol_error(error.to_string()))?;
+        loop {
+            let received = tokio::time::timeout(patience, self.read()).await;
+            let received = received.map_err(|_| self.silence(patience))?;
+            let received = received.map_err(|reason| self.protocol_error(reason))?;
+            match received {
+                Received::Publish(publish) => {
+                    take(publish).map_err(|reason| self.protocol_error(reason))?;
+                }
+                received => {
+                    if let Some(answer) = is_answer(received) {
+                        return Ok(answer);
                     }
                 }
             }
-        };
-        match tokio::time::timeout(ANSWER_TIMEOUT, exchange).await {
-            Ok(answer) => answer.map_err(|reason| self.protocol_error(reason)),
-            Err(_) => Err(ConnectError::Timeout {
-                url: self.endpoint.to_string(),
-                after: ANSWER_TIMEOUT,
-            }),
         }
+    }
+
+    fn silence(&self, after: Duration) -> ConnectError {
+        let url = self.endpoint.to_string();
+        ConnectError::Timeout { url, after }
     }
 
     /// The next packet.
@@ -448,10 +457,7 @@ impl Session {
         match tokio::time::timeout(ANSWER_TIMEOUT, closed).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.protocol_error(error.to_string())),
-            Err(_) => Err(ConnectError::Timeout {
-                url: self.endpoint.to_string(),
-                after: ANSWER_TIMEOUT,
-            }),
+            Err(_) => Err(self.silence(ANSWER_TIMEOUT)),
         }
     }
 
