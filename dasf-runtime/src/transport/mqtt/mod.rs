@@ -39,7 +39,7 @@ use super::{
 use crate::address::{BaseUrl, Login};
 use packets::{Packets, Received};
 use presence::Presence;
-use session::{Opening, RECEIVE_MAXIMUM, Session, UNACKNOWLEDGED_LIMIT};
+use session::{KEEP_ALIVE, Opening, RECEIVE_MAXIMUM, Session, UNACKNOWLEDGED_LIMIT};
 use takeover::{Group, SESSION_EXPIRY};
 use unacknowledged::{AcknowledgementWriter, Held, Unacknowledged};
 
@@ -254,6 +254,7 @@ impl Receiving {
             clean_start: !self.was_kept.load(Ordering::Relaxed),
             session_expiry: if is_kept { SESSION_EXPIRY } else { 0 },
             receive_maximum: self.receive_maximum,
+            keep_alive: KEEP_ALIVE,
             will: None,
         };
         let session = session::open(endpoint, &self.login, opening).await?;

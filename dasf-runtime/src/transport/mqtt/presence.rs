@@ -17,7 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::names;
 use super::notice::Notice;
-use super::session::{self, Opening, RECEIVE_MAXIMUM, Session};
+use super::session::{self, KEEP_ALIVE, Opening, RECEIVE_MAXIMUM, Session};
 use super::takeover::{Group, LostSessions};
 use crate::address::Login;
 use crate::backoff::Backoff;
@@ -147,6 +147,7 @@ impl Module {
             clean_start,
             session_expiry: SESSION_EXPIRY,
             receive_maximum: RECEIVE_MAXIMUM,
+            keep_alive: KEEP_ALIVE,
             will: Some(will),
         };
         session::open(&self.endpoint, &self.login, opening).await
@@ -194,7 +195,14 @@ impl Module {
                     return Ok(());
                 }
                 message = session.message() => self.heed(session, message?, lost).await?,
-                _ = ping.tick() => session.ping().await?,
+                _ = ping.tick() => {
+                    session.ping().await?;
+                    if let (Some(takeover), Some(group)) = (&takeover, &self.heirs) {
+                        // It goes on, so that nobody else begins.
+                        let claim = Notice::Claimed(group.name.clone());
+                        self.say(session, &takeover.client_id, &claim).await?;
+                    }
+                }
                 Some(client_id) = due(next) => {
                     takeover = self.claim(session, client_id, lost).await?;
                 }

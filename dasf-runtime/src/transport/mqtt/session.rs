@@ -26,7 +26,7 @@ pub(super) const RECEIVE_MAXIMUM: u16 = 64;
 pub(super) const UNACKNOWLEDGED_LIMIT: usize = 4096;
 /// After how long without a packet a broker gives a connection up, if it does not say otherwise:
 /// twice the interval of pings.
-const KEEP_ALIVE: Duration = PING_INTERVAL.saturating_mul(2);
+pub(super) const KEEP_ALIVE: Duration = PING_INTERVAL.saturating_mul(2);
 /// How long the answer to a login may take, or closing a connection.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the next packet may take when an answer is awaited: a message may come before it, and
@@ -41,6 +41,8 @@ pub(super) struct Opening {
     /// For how many seconds the broker keeps the session when its connection is lost.
     pub(super) session_expiry: u32,
     pub(super) receive_maximum: u16,
+    /// After how long without a packet the broker gives the connection up.
+    pub(super) keep_alive: Duration,
     /// What the broker publishes when the session is lost.
     pub(super) will: Option<LastWill>,
 }
@@ -53,6 +55,7 @@ impl Opening {
             clean_start: true,
             session_expiry: 0,
             receive_maximum: RECEIVE_MAXIMUM,
+            keep_alive: KEEP_ALIVE,
             will: None,
         }
     }
@@ -169,7 +172,7 @@ pub(super) async fn open(
         is_present: false,
         early: VecDeque::new(),
     };
-    let keep_alive = u16::try_from(KEEP_ALIVE.as_secs()).unwrap_or(u16::MAX);
+    let keep_alive = u16::try_from(opening.keep_alive.as_secs()).unwrap_or(u16::MAX);
     let mut connect = Connect::new(opening.client_id.into(), keep_alive);
     connect.clean_start = opening.clean_start;
     connect.last_will = opening.will;

@@ -21,11 +21,15 @@ use crate::transport::socket::Endpoint;
 
 /// For how many seconds a broker keeps the session of a module that died.
 pub(super) const SESSION_EXPIRY: u32 = 3600;
+/// How long the broker may be sending before an heir sends something: all large messages of a
+/// session come before the answer to a ping.
+const KEEP_ALIVE: Duration = Duration::from_secs(1800);
 /// How long an heir waits at most, at random, before it claims what it could return: one should be
 /// before the others.
 const CLAIM_DELAY: Duration = Duration::from_millis(500);
-/// After how long it is looked again whether a session that was claimed is still there.
-const RETRY: Duration = Duration::from_secs(30);
+/// After how long it is looked again whether a session that was claimed is still there. An heir at
+/// work repeats its claim with each ping, which is sooner.
+const RETRY: Duration = Duration::from_secs(90);
 /// How many lost sessions are remembered. The notices of others stay with the broker, for the next
 /// module that subscribes.
 const MAX_LOST: usize = 1024;
@@ -84,6 +88,7 @@ impl Group {
             clean_start: false,
             session_expiry: SESSION_EXPIRY,
             receive_maximum: RECEIVE_MAXIMUM,
+            keep_alive: KEEP_ALIVE,
             will: None,
         };
         session::open(&self.endpoint, &self.login, opening).await
