@@ -8,8 +8,6 @@
 #[allow(dead_code, unused_imports, unused_macros)]
 #[path = "../../tests/interop/brokers/mod.rs"]
 mod brokers;
-#[path = "../../tests/interop/mosquitto.rs"]
-mod mosquitto;
 #[path = "interop/mqtt.rs"]
 mod mqtt;
 #[allow(dead_code)] // as above

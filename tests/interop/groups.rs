@@ -11,33 +11,10 @@ use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
 
-use crate::brokers::TestBroker;
+use crate::brokers::{TestBroker, on_sharing_brokers};
 use crate::by_hand::{Socket, soon};
 use crate::proxy::Proxy;
 use workers::Client;
-
-/// Makes a test of each function for each broker that can share a topic's work.
-macro_rules! on_sharing_brokers {
-    ($($test:ident),+ $(,)?) => {
-        mod embedded {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $test() {
-                    super::$test(&crate::brokers::TestBroker::embedded().await).await;
-                }
-            )+
-        }
-
-        mod pulsar {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $test() {
-                    super::$test(&crate::brokers::TestBroker::pulsar().await).await;
-                }
-            )+
-        }
-    };
-}
 
 on_sharing_brokers!(
     the_work_of_a_topic_is_shared,

@@ -45,11 +45,12 @@ pub(crate) trait Process: Send + Sync {
 
 /// The tests of one broker, if their peers can speak with it.
 macro_rules! tests_where_spoken {
-    // What the tests speak, what the broker speaks, and its names; the tests.
-    (dasf, pulsar, $names:tt $tests:tt) => {};
-    (dasf, mqtt, $names:tt $tests:tt) => {};
-    (json, mqtt, $names:tt $tests:tt) => {};
-    ($tested:ident, $spoken:ident, ($broker:ident) ($($test:ident)+)) => {
+    // What the tests need, what the broker speaks, whether it shares, and its name; the tests.
+    (dasf, pulsar, $shares:ident, $names:tt $tests:tt) => {};
+    (dasf, mqtt, $shares:ident, $names:tt $tests:tt) => {};
+    (json, mqtt, $shares:ident, $names:tt $tests:tt) => {};
+    (groups, $spoken:ident, copies, $names:tt $tests:tt) => {};
+    ($tested:ident, $spoken:ident, $shares:ident, ($broker:ident) ($($test:ident)+)) => {
         mod $broker {
             $(
                 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +65,7 @@ pub(crate) use tests_where_spoken;
 
 /// Makes the tests and the types of a table of brokers.
 macro_rules! brokers {
-    ($dollar:tt $($broker:ident: $process:ident speaks $spoken:ident,)+) => {
+    ($dollar:tt $($broker:ident: $process:ident speaks $spoken:ident and $shares:ident,)+) => {
         /// A broker that runs.
         pub(crate) enum TestBroker {
             $($process(Arc<$process>),)+
@@ -88,7 +89,7 @@ macro_rules! brokers {
             ($dollar tested:ident: $dollar tests:tt) => {
                 $(
                     crate::brokers::tests_where_spoken!(
-                        $dollar tested, $spoken, ($broker) $dollar tests
+                        $dollar tested, $spoken, $shares, ($broker) $dollar tests
                     );
                 )+
             };
@@ -98,12 +99,13 @@ macro_rules! brokers {
 }
 
 // Each broker, by the name of its tests, with what it speaks: `dasf` is JSON with topics below one
-// URL, `pulsar` the same JSON with topics elsewhere, and `mqtt` no JSON.
+// URL, `pulsar` the same JSON with topics elsewhere, and `mqtt` no JSON. It either `shares` the
+// messages of a topic between modules of a group, or `copies` them for each.
 brokers! { $
-    embedded: Embedded speaks dasf,
-    django: Django speaks dasf,
-    pulsar: Pulsar speaks pulsar,
-    mosquitto: Mosquitto speaks mqtt,
+    embedded: Embedded speaks dasf and shares,
+    django: Django speaks dasf and copies,
+    pulsar: Pulsar speaks pulsar and shares,
+    mosquitto: Mosquitto speaks mqtt and shares,
 }
 
 /// Makes a test of each function for each broker. All peers must be in Rust.
@@ -124,6 +126,12 @@ macro_rules! on_dasf_brokers {
     ($($test:ident),+ $(,)?) => { crate::brokers::tests_on_brokers!(dasf: ($($test)+)); };
 }
 pub(crate) use on_dasf_brokers;
+
+/// Makes a test of each function for each broker that shares a topic's messages in a group.
+macro_rules! on_sharing_brokers {
+    ($($test:ident),+ $(,)?) => { crate::brokers::tests_on_brokers!(groups: ($($test)+)); };
+}
+pub(crate) use on_sharing_brokers;
 
 /// The broker that all tests of this process share, which the first of them starts.
 pub(crate) async fn shared<T: Send + Sync>(

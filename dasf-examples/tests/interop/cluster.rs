@@ -1,19 +1,8 @@
 //! Several processes of one module on an Apache Pulsar: they share the work, take over from each
-//! other, and do more the more there are. `cargo xtask pulsar` provides what it needs.
+//! other, and do more the more there are.
 //!
 //! What was measured is written to `target/interop/group-rate.txt`; with `--release` those are the
 //! figures of the guide.
-
-// A test that fails panics.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-// What other tests use of these is not used here.
-#[allow(dead_code, unused_imports, unused_macros)]
-#[path = "../../tests/interop/brokers/mod.rs"]
-mod brokers;
-#[allow(dead_code)] // as above
-#[path = "../../tests/interop/python.rs"]
-mod python;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -24,12 +13,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use brokers::pulsar::{self as standalone, Setup};
 use dasf::{Address, Pulsar};
 use dasf_broker::Broker;
 use dasf_examples::monte_carlo::Client;
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, MutexGuard, OnceCell, watch};
+
+use crate::brokers::pulsar::{self as standalone, Setup};
+use crate::python;
 
 /// How long a call may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,12 +1,5 @@
-//! The command line of a module over a Mosquitto, which `cargo xtask mosquitto` provides: logging
-//! in, and processes of a group that are killed.
-
-// A test that fails panics.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-#[allow(dead_code)] // what other tests use of it is not used here
-#[path = "../../tests/interop/mosquitto.rs"]
-mod mosquitto;
+//! The command line of a module over a Mosquitto: logging in, and processes of a group that are
+//! killed.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -15,8 +8,9 @@ use std::time::Duration;
 
 use dasf::{Address, list_modules};
 use dasf_examples::reference::Client;
-use mosquitto::{Mosquitto, free_port};
 use tokio::sync::mpsc;
+
+use crate::brokers::mosquitto::{Mosquitto, free_port};
 
 /// How long a call may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
