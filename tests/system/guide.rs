@@ -34,7 +34,13 @@ fn every_test_that_the_guide_names_exists() {
     ] {
         let text = fs::read_to_string(root.join(page)).unwrap();
         for (module, function) in named_tests(&text) {
-            let folders = ["tests/system", "tests/interop", "dasf-cli/tests"];
+            let folders = [
+                "tests/system",
+                "tests/interop",
+                "dasf-cli/tests",
+                "dasf-cli/tests/interop",
+                "dasf-examples/tests/interop",
+            ];
             let exists = folders.iter().any(|folder| {
                 let file = root
                     .join(folder)
