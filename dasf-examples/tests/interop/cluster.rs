@@ -189,7 +189,7 @@ async fn more_modules_do_more() {
     const SAMPLES: u32 = if cfg!(debug_assertions) {
         200_000
     } else {
-        4_000_000
+        10_000_000
     };
     let _alone = alone().await;
     let pulsar = pulsar().await;
