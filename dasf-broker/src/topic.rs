@@ -213,7 +213,8 @@ impl State {
             .iter_mut()
             .filter(|consumer| consumer.in_flight.len() < consumer.permits)
             .min_by_key(|consumer| {
-                let gave = giver == Some(consumer.id);
+                // One that gave messages back, which come again later, is about to leave.
+                let gave = giver == Some(consumer.id) || !consumer.delayed.is_empty();
                 (gave, consumer.in_flight.len(), consumer.turn)
             })
     }
