@@ -37,6 +37,9 @@ pub mod key {
     /// fragments of a large one would go to different modules of a group. The module asks for it
     /// with [`Fetch`](super::MessageType::Fetch).
     pub const ON_DEMAND: &str = "x_dasf_on_demand";
+    /// Extension: a text that the fragments of one answer have in common. A request may be answered
+    /// twice, when the module that answered it first died over that.
+    pub const ANSWER: &str = "x_dasf_answer";
     /// Extension: the code and the details of a function's error, as a JSON text: see
     /// [`ErrorInfo`](crate::ErrorInfo).
     pub const ERROR: &str = "x_dasf_error";

@@ -250,6 +250,7 @@ interface Properties {
   x_dasf_timeout_ms?: unknown;
   x_dasf_repeated?: unknown;
   x_dasf_on_demand?: unknown;
+  x_dasf_answer?: unknown;
   x_dasf_error?: unknown;
 }
 
@@ -463,6 +464,8 @@ interface Call {
   readonly deadline: number;
   readonly onProgress: ((report: ProgressReport) => void) | undefined;
   readonly fragments: Map<number, string>;
+  /** What these fragments have in common. */
+  answer: unknown;
   size: number;
   /** What is sent only to a module that asks for it. */
   readonly held: readonly string[];
@@ -612,6 +615,7 @@ export class Caller {
         deadline,
         onProgress,
         fragments: new Map(),
+        answer: undefined,
         size: 0,
         held: isOnDemand ? pieces : [],
         sender: undefined,
@@ -821,6 +825,12 @@ export class Caller {
       throw new ResultError("the fragments of the answer have no proper numbers");
     }
     const { fragments } = call;
+    // Where another module answers as well, because the first one died over that.
+    if (call.answer !== properties.x_dasf_answer) {
+      call.answer = properties.x_dasf_answer;
+      call.size = 0;
+      fragments.clear();
+    }
     if (!fragments.has(index)) {
       fragments.set(index, piece);
       call.size += piece.length;

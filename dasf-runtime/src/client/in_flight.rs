@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use dasf_protocol::fragment::{Position, Reassembler};
 use dasf_protocol::progress::Report;
+use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, Topic, payload};
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +15,9 @@ use super::{CallError, ModuleFailure};
 /// How many reports wait for a caller's handler. Each holds the whole state, so a slow handler
 /// misses none that matters when some are left out.
 pub(super) const REPORT_CAPACITY: usize = 64;
+
+/// How many modules may have asked for the payload of one call before the first was heard.
+pub(super) const FETCH_CAPACITY: usize = 8;
 
 /// What came back from a module.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub(super) struct InFlight(Mutex<State>);
 struct State {
     calls: HashMap<u64, Waiting>,
     fragments: Reassembler<u64>,
+    /// What the fragments of an answer have in common, by the call.
+    fragmented: HashMap<u64, String>,
 }
 
 /// Where the messages to one call go.
@@ -55,6 +61,7 @@ impl Drop for CallGuard {
         let mut state = self.in_flight.lock();
         state.calls.remove(&self.context);
         state.fragments.forget(&self.context);
+        state.fragmented.remove(&self.context);
     }
 }
 
@@ -63,6 +70,7 @@ impl InFlight {
         let state = State {
             calls: HashMap::new(),
             fragments: Reassembler::new(max_response_size),
+            fragmented: HashMap::new(),
         };
         Self(Mutex::new(state))
     }
@@ -102,7 +110,11 @@ impl InFlight {
             return;
         };
         let mut state = self.lock();
-        let State { calls, fragments } = &mut *state;
+        let State {
+            calls,
+            fragments,
+            fragmented,
+        } = &mut *state;
         let Some(waiting) = calls.get(&context) else {
             tracing::debug!(
                 message_id,
@@ -136,7 +148,18 @@ impl InFlight {
         }
         let whole = match Position::of(&properties) {
             Ok(None) => Ok(Some(payload)),
-            Ok(Some(position)) => fragments.insert(context, position, &payload, Instant::now()),
+            Ok(Some(position)) => {
+                // Another module runs the request again, whose answer may be another.
+                let answer = properties.text(key::ANSWER).unwrap_or_default();
+                if fragmented
+                    .get(&context)
+                    .is_none_or(|before| before != answer)
+                {
+                    fragments.forget(&context);
+                    fragmented.insert(context, answer.to_owned());
+                }
+                fragments.insert(context, position, &payload, Instant::now())
+            }
             Err(error) => Err(error),
         };
         let answer = match whole {
@@ -250,6 +273,28 @@ mod tests {
         drop(guard);
         assert_eq!(in_flight.lock().fragments.held_bytes(), 0);
         assert_eq!(in_flight.len(), 0);
+    }
+
+    #[test]
+    fn fragments_of_two_answers_are_not_mixed() {
+        let in_flight = Arc::new(InFlight::new(10_000));
+        let (guard, mut answer) = waiting(&in_flight);
+        let mut piece = |id: &str, index: usize, text: &str| {
+            in_flight.deliver(delivery(
+                text,
+                json!({
+                    "messageType": "response", "requestContext": "7", "fragment": index,
+                    "num_fragments": 2, "x_dasf_answer": id,
+                }),
+            ));
+            answer.try_recv().ok()
+        };
+        assert!(piece("first", 0, "QUFB").is_none());
+        assert!(piece("second", 0, "QkJC").is_none());
+        let whole = piece("second", 1, "Q0ND").unwrap().unwrap();
+        assert_eq!(whole.payload, "QkJCQ0ND");
+        drop(guard);
+        assert!(in_flight.lock().fragmented.is_empty());
     }
 
     #[test]

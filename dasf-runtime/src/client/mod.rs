@@ -27,8 +27,8 @@ pub use error::{CallError, ModuleFailure};
 pub use mode::{Async, Blocking, Mode};
 
 use crate::transport::{
-    ConnectionState, Outgoing, PublishError, Publisher, PublisherOptions, Reader, Reading,
-    Subscriber, Transport,
+    ConnectionState, Outgoing, PublishError, Publisher, PublisherOptions, Reading, Subscriber,
+    Transport,
 };
 use contract::Contract;
 use in_flight::{Answer, InFlight, Waiting};
@@ -156,14 +156,7 @@ impl Shared {
             .expect("letters, dashes and digits make a subscription");
         let suffix = format!("{session:08x}");
         let response_topic = topic.response_topic(&suffix)?;
-        let reading = Reading {
-            reader: Reader::Caller,
-            subscription,
-            prefetch: None,
-            at_least_once: false,
-            max_redeliveries: None,
-            announcement: None,
-        };
+        let reading = Reading::caller(subscription);
         let mut subscriber = transport.subscribe(&response_topic, &reading);
         let mut publisher = transport.publisher(&topic, PublisherOptions::default());
         let (subscribed, connected) = tokio::join!(subscriber.connected(), publisher.connected());
@@ -300,7 +293,7 @@ impl Shared {
         };
         let context = self.next_context.fetch_add(1, Ordering::Relaxed);
         let (report_sender, mut reports) = mpsc::channel(in_flight::REPORT_CAPACITY);
-        let (fetch_sender, mut fetches) = mpsc::channel(1);
+        let (fetch_sender, mut fetches) = mpsc::channel(in_flight::FETCH_CAPACITY);
         let (answer_sender, mut answer) = oneshot::channel();
         let waiting = Waiting {
             answer: answer_sender,
