@@ -159,9 +159,14 @@ impl fmt::Debug for BaseUrl {
 impl BaseUrl {
     pub(crate) fn parse(url: &str) -> Result<Self, AddressError> {
         // Neither a query nor what stands before an @ is shown: they may hold secrets.
-        let shown = url.split(['?', '@']).next().unwrap_or_default();
+        let shown = if url.contains('@') {
+            let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+            format!("{scheme}://…@")
+        } else {
+            url.split('?').next().unwrap_or_default().to_owned()
+        };
         let refuse = |reason: String| AddressError::Url {
-            url: shown.to_owned(),
+            url: shown.clone(),
             reason,
         };
         let uri: Uri = url.parse().map_err(|error| refuse(format!("{error}")))?;
@@ -178,10 +183,7 @@ impl BaseUrl {
             .is_some_and(|authority| authority.as_str().contains('@'))
         {
             let shown = "a user in it, which WebSocket does not know".to_owned();
-            return Err(AddressError::Url {
-                url: format!("{scheme}://…@"),
-                reason: shown,
-            });
+            return Err(refuse(shown));
         }
         if uri.host().unwrap_or_default().is_empty() {
             return Err(refuse("it has no host".to_owned()));
@@ -550,7 +552,14 @@ mod tests {
         assert_eq!(presented(&pulsar), "Bearer secret");
         let query = Address::websocket("ws://h/ws?token=secret").unwrap();
         assert!(!format!("{dasf:?} {dasf} {query:?} {query}").contains("secret"));
-        for bad in ["http://h/ws?token=secret", "ws://user:secret@h/ws"] {
+        for bad in [
+            "http://h/ws?token=secret",
+            "ws://user:secret@h/ws",
+            "mqtt://user:secret@h",
+            "user:secret@h",
+            "ws://user:sec ret@h",
+            "http://user:sec?secret@h",
+        ] {
             let error = Address::websocket(bad).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
         }

@@ -5,7 +5,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use dasf::protocol::{Topic, payload};
-use dasf::{Acknowledge, Address, CallError, ConnectError, Host, HostOptions, Pulsar, StartError};
+use dasf::{
+    Acknowledge, Address, CallError, Caller, ConnectError, Host, HostOptions, Pulsar, StartError,
+};
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
@@ -451,6 +453,55 @@ async fn a_request_that_comes_again_while_it_runs_runs_once() {
     Gate::of(&next).open();
     assert_eq!(client.hold(next).await.unwrap(), "bob");
     assert_eq!(*gate.arrived.borrow(), ["ada"]);
+    bob.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_a_module_goes_to_another_after_a_lost_connection_too() {
+    let broker = TestBroker::embedded().await;
+    let topic = broker.topic("waits").await;
+    let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
+    let through_proxy = Address::websocket(&proxy.url()).unwrap();
+    let busy = HostOptions {
+        max_workers: 1,
+        receiver_queue_size: Some(10),
+        ..options(Acknowledge::Received)
+    };
+    let ada = Worker::start("ada", &through_proxy, &topic, busy).await;
+    let client = connect(&broker.address(), &topic).await;
+    let caller = Caller::builder(topic.as_str()).address(broker.address());
+    let caller = caller.connect().await.unwrap();
+    let (held, open) = (format!("{topic}-held"), format!("{topic}-open"));
+    Gate::of(&open).open();
+    let gate = Gate::of(&held);
+    let first = client.hold(held.as_str()).into_future();
+    let second = async {
+        gate.arrivals(1).await;
+        client.hold(open.as_str()).await
+    };
+    let cut = async {
+        gate.arrivals(1).await;
+        // Messages come in order: what is answered came after what waits.
+        while proxy.requests() < 2 {
+            caller.ping().await.unwrap();
+        }
+        proxy.cut().await;
+        caller.ping().await.unwrap();
+        assert_eq!(proxy.requests(), 3, "what waits came again");
+        let bob = options(Acknowledge::Received);
+        let bob = Worker::start("bob", &broker.address(), &topic, bob).await;
+        let stopping = tokio::spawn(ada.stop());
+        assert_eq!(Gate::of(&open).arrivals(1).await, ["bob"]);
+        gate.open();
+        soon("the end of the first", stopping).await.unwrap();
+        bob
+    };
+    let (first, second, bob) = tokio::join!(first, second, cut);
+    assert_eq!(
+        (first.unwrap(), second.unwrap()),
+        ("ada".to_owned(), "bob".to_owned())
+    );
+    assert_eq!(gate.arrived.borrow().len(), 1);
     bob.stop().await;
 }
 

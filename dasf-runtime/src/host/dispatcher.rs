@@ -40,11 +40,16 @@ impl Dispatcher {
     }
 
     pub(super) async fn run(mut self, mut subscriber: Subscriber, stop: CancellationToken) {
+        let mut sweep = tokio::time::interval(FRAGMENT_PATIENCE / 2);
         loop {
             let delivery = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 delivery = subscriber.receive() => delivery,
+                _ = sweep.tick() => {
+                    self.forget_fragments().await;
+                    continue;
+                }
             };
             let Some(delivery) = delivery else { break };
             let verdicts = subscriber.verdicts();
@@ -67,7 +72,7 @@ impl Dispatcher {
             message_id,
             payload,
             properties,
-            ..
+            redelivery_count,
         } = delivery;
         let routing = (
             properties.message_type(),
@@ -116,6 +121,7 @@ impl Dispatcher {
                     payload,
                     properties,
                     reply,
+                    redelivery_count,
                     message,
                 };
                 self.request(request).await;
@@ -132,30 +138,43 @@ impl Dispatcher {
             payload,
             properties,
             reply,
+            redelivery_count,
             message,
         } = incoming;
-        let (payload, mut message) = match self.reassemble(payload, &properties, &reply, message) {
+        let (payload, message) = match self.reassemble(payload, &properties, &reply, message) {
             Ok(whole) => whole,
-            Err(Incomplete::Awaited) => return,
+            Err(Incomplete::Awaited(None)) => return,
+            Err(Incomplete::Awaited(Some(mut superfluous))) => {
+                return superfluous.acknowledge().await;
+            }
             Err(Incomplete::Refused(failure, mut message)) => {
                 tracing::warn!(message_id, %failure, "request refused");
                 self.worker.replies.try_send_failure(&reply, &failure);
                 return message.acknowledge().await;
             }
         };
-        let ticket = match self.worker.recent.arrive(&reply, &message_id, &properties) {
-            Arrival::New(ticket) => ticket,
-            Arrival::Running { is_noted } => {
+        let recent = &self.worker.recent;
+        let (ticket, mut message) = match recent.arrive(&reply, &message_id, &properties, message) {
+            Arrival::New(ticket, message) => (ticket, message),
+            Arrival::Open(surplus) => {
                 tracing::info!(message_id, "request passed over: it came before, and runs");
-                // Otherwise it is acknowledged together with the first one.
-                if self.worker.moment != Moment::Answered || !is_noted {
-                    message.acknowledge().await;
+                if let Some(mut surplus) = surplus {
+                    surplus.acknowledge().await;
                 }
                 return;
             }
-            Arrival::Answered(answer) => return self.answer_again(reply, answer, message).await,
+            Arrival::Answered(answer, message) => {
+                return self.answer_again(reply, answer, message).await;
+            }
         };
-        let Ok(admitted) = Arc::clone(&self.admission).try_acquire_owned() else {
+        let admission = Arc::clone(&self.admission);
+        let admitted = if self.options.group.is_some() {
+            // Others of the group may have room; what is not read goes to them.
+            admission.acquire_owned().await.ok()
+        } else {
+            admission.try_acquire_owned().ok()
+        };
+        let Some(admitted) = admitted else {
             tracing::warn!(
                 message_id,
                 queue_size = self.options.queue_size,
@@ -163,7 +182,7 @@ impl Dispatcher {
             );
             let failure = Failure::overflow();
             let answer = Arc::new(Answer::failure(&failure));
-            message.add(self.worker.recent.answered(&ticket, &answer));
+            message.join(self.worker.recent.answered(&ticket, &answer));
             self.worker.replies.try_send_failure(&reply, &failure);
             return message.acknowledge().await;
         };
@@ -174,6 +193,7 @@ impl Dispatcher {
             properties,
             reply,
             ticket,
+            redelivery_count,
             message,
         };
         tokio::spawn(async move {
@@ -199,12 +219,16 @@ impl Dispatcher {
         };
         tracing::info!(%response_topic, context, "request answered from memory: it came before");
         let Ok(admitted) = Arc::clone(&self.admission).try_acquire_owned() else {
-            // There is too much to do already; who needs the answer asks again.
-            return message.acknowledge().await;
+            // There is too much to do already.
+            return match self.worker.moment {
+                Moment::Answered => message.give_back().await,
+                // It came twice because of the broker; the caller was told.
+                Moment::Read | Moment::Begun => message.acknowledge().await,
+            };
         };
         let worker = Arc::clone(&self.worker);
         tokio::spawn(async move {
-            worker.answer(&reply, &answer, message).await;
+            worker.answer_again(&reply, &answer, message).await;
             drop(admitted);
         });
     }
@@ -230,28 +254,43 @@ impl Dispatcher {
             return Err(Incomplete::Refused(failure, message));
         }
         let now = std::time::Instant::now();
+        let call = (reply.response_topic.clone(), reply.context.clone());
+        let mut messages = self.unfinished.remove(&call).unwrap_or_default();
+        let is_superfluous = messages.len() > 2 * position.count;
+        let inserted = self.fragments.insert(call.clone(), position, &payload, now);
+        match inserted {
+            Ok(Some(whole)) => {
+                messages.join(message);
+                Ok((whole, messages))
+            }
+            // The same fragments come again and again.
+            Ok(None) if is_superfluous => {
+                self.unfinished.insert(call, messages);
+                Err(Incomplete::Awaited(Some(message)))
+            }
+            Ok(None) => {
+                messages.join(message);
+                if messages.len() > 0 {
+                    self.unfinished.insert(call, messages);
+                }
+                Err(Incomplete::Awaited(None))
+            }
+            Err(error) => {
+                messages.join(message);
+                Err(Incomplete::Refused(refused_fragments(error), messages))
+            }
+        }
+    }
+
+    /// Drops the fragments of requests whose others do not come.
+    async fn forget_fragments(&mut self) {
+        let now = std::time::Instant::now();
         for call in self.fragments.forget_older_than(FRAGMENT_PATIENCE, now) {
             let (topic, context) = &call;
             tracing::warn!(%topic, context, "request dropped: its other fragments did not come");
-            self.unfinished.remove(&call);
-        }
-        let call = (reply.response_topic.clone(), reply.context.clone());
-        let messages = match self.unfinished.remove(&call) {
-            Some(mut before) => {
-                before.join(message);
-                before
+            if let Some(mut messages) = self.unfinished.remove(&call) {
+                messages.acknowledge().await;
             }
-            None => message,
-        };
-        match self.fragments.insert(call.clone(), position, &payload, now) {
-            Ok(Some(whole)) => Ok((whole, messages)),
-            Ok(None) => {
-                if !messages.is_empty() {
-                    self.unfinished.insert(call, messages);
-                }
-                Err(Incomplete::Awaited)
-            }
-            Err(error) => Err(Incomplete::Refused(refused_fragments(error), messages)),
         }
     }
 
@@ -285,10 +324,9 @@ impl Dispatcher {
     /// Gives the messages back that come while the accepted calls finish, for ever.
     async fn give_back_what_comes(&self, subscriber: &mut Subscriber) {
         while let Some(delivery) = subscriber.receive().await {
-            // Where there is no other module, it would come again and again. What is kept goes to
-            // the next one when the connection is closed.
-            let limit = self.options.max_redeliveries;
-            if limit.is_none_or(|limit| delivery.redelivery_count < limit) {
+            // Where there is no other module, it would come again and again, and be put aside. What
+            // is kept goes to the next one when the connection is closed.
+            if self.worker.may_give_back(delivery.redelivery_count) {
                 let message_id = delivery.message_id;
                 let verdicts = subscriber.verdicts();
                 verdicts.give(Verdict::GivenBack(message_id)).await;
@@ -329,13 +367,14 @@ struct Incoming {
     payload: String,
     properties: Properties,
     reply: Reply,
+    redelivery_count: u32,
     message: Unacknowledged,
 }
 
 /// Why there is no payload to work on.
 enum Incomplete {
-    /// Other fragments of it are awaited.
-    Awaited,
+    /// Other fragments of it are awaited. This message is none of those that are needed.
+    Awaited(Option<Unacknowledged>),
     /// It will never be complete; these are its messages.
     Refused(Failure, Unacknowledged),
 }

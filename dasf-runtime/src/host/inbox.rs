@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::replies::{Replies, Reply};
 use crate::module::Failure;
-use crate::transport::{Reader, Reading, Subscriber, Transport};
+use crate::transport::{PublishError, Reading, Subscriber, Transport};
 
 /// For how long the next fragment of a payload is awaited.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -114,9 +114,27 @@ impl Inbox {
         let question = Properties::new()
             .with_message_type(MessageType::Fetch)
             .with(key::RESPONSE_TOPIC, opened.topic.as_str());
-        replies.try_send(call, question);
+        let unreachable = |error: PublishError| {
+            Failure::processing(format!(
+                "the caller could not be asked for the payload of its request: {error}"
+            ))
+        };
+        let mut asked = replies.ask(call, question).await.map_err(unreachable)?;
+        let mut is_asked = false;
         loop {
-            match tokio::time::timeout(PATIENCE, progress.recv()).await {
+            let progress = async {
+                tokio::select! {
+                    taken = &mut asked, if !is_asked => {
+                        is_asked = true;
+                        Some(match taken.unwrap_or(Err(PublishError::Closed)) {
+                            Ok(()) => Progress::Part,
+                            Err(error) => Progress::Refused(unreachable(error)),
+                        })
+                    }
+                    progress = progress.recv() => progress,
+                }
+            };
+            match tokio::time::timeout(PATIENCE, progress).await {
                 Ok(Some(Progress::Part)) => {}
                 Ok(Some(Progress::Whole(payload))) => return Ok(payload),
                 Ok(Some(Progress::Refused(failure))) => return Err(failure),
@@ -137,14 +155,7 @@ impl Inbox {
         let topic = self.topic.response_topic(&format!("{session:08x}"));
         let topic = topic.map_err(|error| refused(&error))?;
         let subscription = format!("rust-inbox-{session:08x}").parse();
-        let reading = Reading {
-            reader: Reader::Caller,
-            subscription: subscription.map_err(|error| refused(&error))?,
-            prefetch: None,
-            at_least_once: false,
-            max_redeliveries: None,
-            announcement: None,
-        };
+        let reading = Reading::caller(subscription.map_err(|error| refused(&error))?);
         let mut subscriber = self.transport.subscribe(&topic, &reading);
         let connected = subscriber.connected().await;
         connected.map_err(|error| refused(&error))?;

@@ -115,6 +115,7 @@ impl Host {
             replies: Replies::new(transport, topic.clone(), &options),
             recent: RecentRequests::new(unique_message_ids),
             moment: Moment::of(&options),
+            max_redeliveries: options.max_redeliveries,
             workers: Semaphore::new(options.max_workers),
             returning: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -126,7 +127,9 @@ impl Host {
     }
 
     /// Stops reading, lets the calls that were accepted finish (for at most the options' drain
-    /// timeout), sends their answers and closes the connections.
+    /// timeout), sends their answers and closes the connections. In a group, only what has begun
+    /// is finished; the rest goes to another module. With [`Acknowledge::Completed`], so does what
+    /// takes too long; otherwise its caller is told.
     ///
     /// # Cancel safety
     /// When dropped, stopping goes on in the background.

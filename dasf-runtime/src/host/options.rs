@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dasf_protocol::Subscription;
 
-use crate::transport::{Reader, Reading};
+use crate::transport::Reading;
 
 /// When a module tells the broker that a request need not come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -119,20 +119,17 @@ impl HostOptions {
 
     /// How a module reads its topic.
     pub(super) fn reading(&self) -> Reading {
-        let (reader, subscription, prefetch) = match &self.group {
-            Some(group) => {
-                let prefetch = self.receiver_queue_size.unwrap_or(self.max_workers);
-                (Reader::Group, group.clone(), Some(prefetch))
-            }
-            None => (Reader::Alone, own_name(), None),
+        let reading = match &self.group {
+            Some(group) => Reading {
+                prefetch: Some(self.receiver_queue_size.unwrap_or(self.max_workers)),
+                ..Reading::group(group.clone())
+            },
+            None => Reading::alone(own_name()),
         };
         Reading {
-            reader,
-            subscription,
-            prefetch,
             at_least_once: self.acknowledge == Acknowledge::Completed,
             max_redeliveries: self.max_redeliveries,
-            announcement: None,
+            ..reading
         }
     }
 
@@ -210,6 +207,7 @@ impl Default for HostOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::Reader;
 
     #[test]
     fn a_queue_holds_its_workers() {

@@ -28,32 +28,22 @@ impl Moment {
 /// connection is closed; then they come again.
 ///
 /// The connection is kept open for as long as there is something to tell.
-#[derive(Debug)]
-pub(super) struct Unacknowledged(Option<(Verdicts, Vec<String>)>);
+#[derive(Debug, Default)]
+pub(super) struct Unacknowledged(Vec<(Verdicts, String)>);
 
 impl Unacknowledged {
     pub(super) fn new(verdicts: Verdicts, message_id: String) -> Self {
-        Self(Some((verdicts, vec![message_id])))
+        Self(vec![(verdicts, message_id)])
     }
 
-    /// Adds messages of the same request, unless it is acknowledged.
-    pub(super) fn add(&mut self, message_ids: impl IntoIterator<Item = String>) {
-        if let Some((_, ours)) = &mut self.0 {
-            ours.extend(message_ids);
-        }
+    /// Adds other messages of the same request.
+    pub(super) fn join(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
     }
 
-    /// Adds the messages of another fragment of the same request.
-    pub(super) fn join(&mut self, other: Self) {
-        match &mut self.0 {
-            Some(_) => self.add(other.0.into_iter().flat_map(|(_, ids)| ids)),
-            None => *self = other,
-        }
-    }
-
-    /// Whether the broker waits for nothing any more.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_none()
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Tells the broker that the request need not come again.
@@ -62,13 +52,17 @@ impl Unacknowledged {
     }
 
     /// Tells the broker that the request need not come again, and waits until that is written: it
-    /// is not to run twice if the module dies over it.
-    pub(super) async fn acknowledge_first(&mut self) {
-        if let Some((verdicts, message_ids)) = self.0.take() {
-            for message_id in message_ids {
-                verdicts.give_and_write(Verdict::Done(message_id)).await;
-            }
+    /// is not to run twice if the module dies over it. Returns whether it was: a message whose
+    /// connection was lost comes again, perhaps to another module.
+    ///
+    /// # Cancel safety
+    /// When dropped, the broker may or may not be told.
+    pub(super) async fn acknowledge_first(&mut self) -> bool {
+        let mut is_written = false;
+        for (verdicts, message_id) in self.0.drain(..) {
+            is_written |= verdicts.give_and_write(Verdict::Done(message_id)).await;
         }
+        is_written
     }
 
     /// Has the broker deliver the request again, to another module if there is one.
@@ -77,10 +71,8 @@ impl Unacknowledged {
     }
 
     async fn tell(&mut self, verdict: fn(String) -> Verdict) {
-        if let Some((verdicts, message_ids)) = self.0.take() {
-            for message_id in message_ids {
-                verdicts.give(verdict(message_id)).await;
-            }
+        for (verdicts, message_id) in self.0.drain(..) {
+            verdicts.give(verdict(message_id)).await;
         }
     }
 }

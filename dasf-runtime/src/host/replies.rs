@@ -30,6 +30,9 @@ pub(super) struct Answer {
     payload: String,
     /// The length of the payload before base64.
     length: usize,
+    /// What tells the fragments of this answer from those of another to the same request, which a
+    /// module that died may have sent.
+    id: u64,
 }
 
 impl Answer {
@@ -38,6 +41,7 @@ impl Answer {
             properties,
             payload: payload::encode(payload),
             length: payload.len(),
+            id: fastrand::u64(..),
         }
     }
 
@@ -52,6 +56,14 @@ impl Answer {
             None => properties,
         };
         Self::new(properties, failure.to_string().as_bytes())
+    }
+
+    /// The largest answer that is remembered, in base64.
+    const SMALL: usize = 1 << 20;
+
+    /// Whether it is remembered for when its request comes again.
+    pub(super) fn is_small(&self) -> bool {
+        self.size() <= Self::SMALL
     }
 
     /// How many bytes it takes.
@@ -183,6 +195,7 @@ impl Replies {
             properties,
             payload,
             length,
+            id,
         } = answer;
         // What fits one frame is not cut: no peer expects a single fragment.
         let is_cut = *length > self.piece_size;
@@ -199,7 +212,8 @@ impl Replies {
             let properties = properties
                 .clone()
                 .with(key::FRAGMENT, index)
-                .with(key::NUM_FRAGMENTS, count);
+                .with(key::NUM_FRAGMENTS, count)
+                .with(key::ANSWER, format!("{id:016x}"));
             (properties, piece.to_owned())
         }))
     }
@@ -277,6 +291,15 @@ impl Replies {
             %response_topic, context, max_response_topics = self.capacity,
             "answer dropped: no connection to its topic, or too many to others"
         );
+    }
+
+    /// Asks a caller something; what is returned resolves to the broker's answer.
+    pub(super) async fn ask(
+        &self,
+        reply: &Reply,
+        properties: Properties,
+    ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
+        self.publish(reply, properties, String::new()).await
     }
 
     /// Hands a message to the connection to its topic; what is returned resolves to the broker's

@@ -19,6 +19,8 @@ use crate::module::{Failure, Module, Outcome};
 use crate::progress::ReportSink;
 use crate::transport::PublishError;
 
+const CALLER_S_TIME_OVER: &str = "the caller's time was over before the call could begin";
+
 /// What the calls of one host share.
 pub(super) struct Worker {
     pub(super) module: Module,
@@ -29,6 +31,8 @@ pub(super) struct Worker {
     pub(super) recent: RecentRequests,
     /// When requests are acknowledged.
     pub(super) moment: Moment,
+    /// How often a request may come again.
+    pub(super) max_redeliveries: Option<u32>,
     /// One permit for each call that may run at a time.
     pub(super) workers: Semaphore,
     /// Gives back what waits for a worker.
@@ -44,6 +48,7 @@ pub(super) struct Request {
     pub(super) properties: Properties,
     pub(super) reply: Reply,
     pub(super) ticket: Ticket,
+    pub(super) redelivery_count: u32,
     pub(super) message: Unacknowledged,
 }
 
@@ -55,6 +60,7 @@ impl Worker {
             properties,
             reply,
             ticket,
+            redelivery_count,
             mut message,
         } = request;
         let timeout = properties
@@ -81,18 +87,30 @@ impl Worker {
             span,
         );
 
+        let may_give_back = self.may_give_back(redelivery_count);
+        let begun = async {
+            let working = self.workers.acquire().await;
+            let is_ours = self.moment != Moment::Begun || self.begin(&ticket, &mut message).await;
+            (working, is_ours)
+        };
         let working = tokio::select! {
             biased;
-            () = self.returning.cancelled() => return message.give_back().await,
-            working = self.workers.acquire() => working,
-            () = self.abort.cancelled() => return self.cut_off(&reply, &ticket, message).await,
+            () = self.abort.cancelled() => None,
+            () = self.returning.cancelled(), if may_give_back => None,
+            (working, is_ours) = begun => {
+                if !is_ours {
+                    tracing::info!(message_id, "request left to whom the broker delivers it now");
+                    return;
+                }
+                Some(working)
+            }
         };
-        if self.moment == Moment::Begun {
-            message.acknowledge_first().await;
-        }
+        let Some(working) = working else {
+            return self.leave(&reply, &ticket, message).await;
+        };
         let work = async {
             let payload = if is_on_demand {
-                &self.inbox.fetch(&reply, &self.replies).await?
+                &self.fetch(&reply, deadline).await?
             } else {
                 &payload
             };
@@ -102,7 +120,7 @@ impl Worker {
         let outcome = tokio::select! {
             biased;
             outcome = work => outcome,
-            () = self.abort.cancelled() => return self.cut_off(&reply, &ticket, message).await,
+            () = self.abort.cancelled() => return self.leave(&reply, &ticket, message).await,
         };
         drop(working);
         let status = if outcome.is_ok() {
@@ -117,43 +135,120 @@ impl Worker {
             self.replies.send_progress(&reply, status, &json).await;
         }
         let answer = Arc::new(Answer::from(outcome));
-        message.add(self.recent.answered(&ticket, &answer));
-        self.answer(&reply, &answer, message).await;
+        self.answer(&reply, &ticket, &answer, message).await;
+    }
+
+    /// Whether a request may be given back that was delivered this often before, without that it
+    /// is put aside.
+    pub(super) fn may_give_back(&self, redelivery_count: u32) -> bool {
+        let next = redelivery_count.saturating_add(1);
+        self.max_redeliveries.is_none_or(|limit| next < limit)
+    }
+
+    /// Acknowledges a request before it is run. Returns whether that could be: otherwise the broker
+    /// delivers it again, perhaps to another module.
+    async fn begin(&self, ticket: &Ticket, message: &mut Unacknowledged) -> bool {
+        // It may have come again already, on another connection.
+        message.join(self.recent.take_noted(ticket));
+        while !message.acknowledge_first().await {
+            match self.recent.forget_unless_noted(ticket) {
+                Some(noted) => *message = noted,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Asks for the payload of a request, while its caller waits.
+    async fn fetch(&self, reply: &Reply, deadline: Option<Instant>) -> Result<String, Failure> {
+        let fetched = self.inbox.fetch(reply, &self.replies);
+        let Some(deadline) = deadline else {
+            return fetched.await;
+        };
+        tokio::time::timeout_at(deadline, fetched)
+            .await
+            .unwrap_or_else(|_| Err(Failure::processing(CALLER_S_TIME_OVER)))
     }
 
     /// Sends an answer, and acknowledges its request.
-    pub(super) async fn answer(&self, reply: &Reply, answer: &Answer, mut message: Unacknowledged) {
+    async fn answer(
+        &self,
+        reply: &Reply,
+        ticket: &Ticket,
+        answer: &Arc<Answer>,
+        mut message: Unacknowledged,
+    ) {
         if self.moment != Moment::Answered {
+            message.join(self.recent.answered(ticket, answer));
             self.replies.send_answer(reply, answer).await;
             return message.acknowledge().await;
         }
-        let Err(error) = self.replies.deliver_answer(reply, answer).await else {
+        if self.deliver(reply, answer).await {
+            message.join(self.recent.answered(ticket, answer));
             return message.acknowledge().await;
+        }
+        // Another module may reach the topic, or this one later, which runs it again unless it
+        // remembers the answer.
+        message.join(if answer.is_small() {
+            self.recent.answered(ticket, answer)
+        } else {
+            self.recent.forget(ticket)
+        });
+        message.give_back().await;
+    }
+
+    /// Sends the answer to a request that came again.
+    pub(super) async fn answer_again(
+        &self,
+        reply: &Reply,
+        answer: &Answer,
+        mut message: Unacknowledged,
+    ) {
+        if self.moment != Moment::Answered {
+            self.replies.send_answer(reply, answer).await;
+            message.acknowledge().await;
+        } else if self.deliver(reply, answer).await {
+            message.acknowledge().await;
+        } else {
+            message.give_back().await;
+        }
+    }
+
+    /// Sends an answer, and waits until the broker has taken it. Returns whether the caller has
+    /// what it can have: not so when there is no connection to its topic.
+    async fn deliver(&self, reply: &Reply, answer: &Answer) -> bool {
+        let Err(error) = self.replies.deliver_answer(reply, answer).await else {
+            return true;
         };
         let Reply {
             response_topic,
             context,
         } = reply;
-        if error == PublishError::Closed {
-            tracing::error!(%response_topic, context, "answer not delivered: no connection to its topic");
-            // Another module may reach the topic, or this one later.
-            message.give_back().await;
-        } else {
-            tracing::error!(%response_topic, context, %error, "answer not delivered");
-            message.acknowledge().await;
+        tracing::error!(%response_topic, context, %error, "answer not delivered");
+        match error {
+            PublishError::Closed => false,
+            PublishError::NobodyListens => true,
+            error => {
+                let reason = format!("the broker did not take the answer: {error}");
+                let failure = Failure::processing(reason);
+                self.replies.try_send_failure(reply, &failure);
+                true
+            }
         }
     }
 
-    /// Ends a call that outlasts the drain timeout: another module runs it, if the request is not
+    /// Leaves a request that waits or runs when the module stops: to another module, if it is not
     /// acknowledged; otherwise its caller is told.
-    async fn cut_off(&self, reply: &Reply, ticket: &Ticket, mut message: Unacknowledged) {
-        if self.moment == Moment::Answered {
-            return message.give_back().await;
+    async fn leave(&self, reply: &Reply, ticket: &Ticket, mut message: Unacknowledged) {
+        message.join(self.recent.forget(ticket));
+        let is_acknowledged = message.len() == 0;
+        message.give_back().await;
+        if is_acknowledged {
+            let failure = Failure::processing("the module is shutting down");
+            self.replies
+                .send_answer(reply, &Answer::failure(&failure))
+                .await;
         }
-        let failure = Failure::processing("the module is shutting down");
-        let answer = Arc::new(Answer::failure(&failure));
-        message.add(self.recent.answered(ticket, &answer));
-        self.answer(reply, &answer, message).await;
     }
 
     async fn run(
@@ -171,9 +266,7 @@ impl Worker {
                 .await;
         };
         if deadline <= Instant::now() {
-            return Err(Failure::processing(
-                "the caller's time was over before the call could begin",
-            ));
+            return Err(Failure::processing(CALLER_S_TIME_OVER));
         }
         let call = self.module.call_in_task(payload, context, Some(report));
         tokio::pin!(call);

@@ -109,7 +109,8 @@ mod tests {
             let topic = "demo".parse().unwrap();
             let endpoint = dasf(base).producer(&topic);
             assert_eq!(endpoint.url, "ws://localhost:8080/ws/demo");
-            let endpoint = dasf(base).consumer(&topic, &Reading::alone("reader-1"));
+            let endpoint =
+                dasf(base).consumer(&topic, &Reading::alone("reader-1".parse().unwrap()));
             assert_eq!(endpoint.url, "ws://localhost:8080/ws/demo/reader-1");
         }
     }
@@ -118,10 +119,10 @@ mod tests {
     async fn a_query_stays_behind_the_path_and_out_of_sight() {
         let topic = "demo".parse().unwrap();
         let broker = dasf("ws://h/ws?token=secret");
-        let endpoint = broker.consumer(&topic, &Reading::alone("r"));
+        let endpoint = broker.consumer(&topic, &Reading::alone("r".parse().unwrap()));
         assert_eq!(endpoint.url, "ws://h/ws/demo/r?token=secret");
         assert_eq!(endpoint.to_string(), "ws://h/ws/demo/r");
-        let endpoint = broker.consumer(&topic, &Reading::group("workers"));
+        let endpoint = broker.consumer(&topic, &Reading::group("workers".parse().unwrap()));
         let shared = "subscriptionType=Shared&negativeAckRedeliveryDelay=1000";
         let expected = format!("ws://h/ws/demo/workers?token=secret&{shared}");
         assert_eq!(endpoint.url, expected);

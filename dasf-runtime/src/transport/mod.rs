@@ -120,12 +120,11 @@ impl Reading {
     }
 }
 
-#[cfg(test)]
 impl Reading {
-    fn by(reader: Reader, subscription: &str) -> Self {
+    fn by(reader: Reader, subscription: Subscription) -> Self {
         Self {
             reader,
-            subscription: subscription.parse().unwrap(),
+            subscription,
             prefetch: None,
             at_least_once: false,
             max_redeliveries: None,
@@ -133,15 +132,18 @@ impl Reading {
         }
     }
 
-    fn caller(subscription: &str) -> Self {
+    /// As a caller reads its answers.
+    pub(crate) fn caller(subscription: Subscription) -> Self {
         Self::by(Reader::Caller, subscription)
     }
 
-    fn alone(subscription: &str) -> Self {
+    /// As a module alone reads its requests.
+    pub(crate) fn alone(subscription: Subscription) -> Self {
         Self::by(Reader::Alone, subscription)
     }
 
-    fn group(subscription: &str) -> Self {
+    /// As a module reads the requests of its group.
+    pub(crate) fn group(subscription: Subscription) -> Self {
         Self::by(Reader::Group, subscription)
     }
 }
@@ -232,6 +234,18 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether the broker has said that it will not have this connection, whatever comes.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            // Too many requests, and too slow ones, are for another time.
+            Self::Refused { status, .. } => {
+                (400..500).contains(status) && !matches!(status, 408 | 409 | 429)
+            }
+            Self::Rejected { .. } | Self::Unsupported { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What to do about it, in words for the end of a sentence; `None` where the error itself says
     /// so, or nothing helps. Options are named as every command line of DASF has them; in code they
     /// are methods of [`Address`](crate::Address) and fields of [`HostOptions`](crate::HostOptions).

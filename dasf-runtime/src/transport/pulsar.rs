@@ -138,14 +138,20 @@ mod tests {
     #[tokio::test]
     async fn a_topic_has_tenant_and_namespace() {
         assert_eq!(
-            url(&pulsar("persistent"), &Reading::alone("reader-1")),
+            url(
+                &pulsar("persistent"),
+                &Reading::alone("reader-1".parse().unwrap())
+            ),
             "ws://h:80/ws/v2/consumer/persistent/public/default/demo/reader-1"
         );
     }
 
     #[tokio::test]
     async fn a_caller_s_subscription_is_forgotten() {
-        let url = url(&pulsar("persistent"), &Reading::caller("reader-1"));
+        let url = url(
+            &pulsar("persistent"),
+            &Reading::caller("reader-1".parse().unwrap()),
+        );
         let query = "demo/reader-1?subscriptionMode=NonDurable";
         assert!(url.ends_with(query), "{url}");
     }
@@ -155,7 +161,7 @@ mod tests {
         let reading = Reading {
             prefetch: Some(4),
             max_redeliveries: Some(3),
-            ..Reading::group("workers")
+            ..Reading::group("workers".parse().unwrap())
         };
         let shared = "?subscriptionType=Shared&negativeAckRedeliveryDelay=1000&receiverQueueSize=4&maxRedeliverCount=3";
         assert!(url(&pulsar("persistent"), &reading).ends_with(&format!("demo/workers{shared}")));
@@ -177,13 +183,23 @@ mod tests {
             ..reading
         };
         let volatile = pulsar("non-persistent");
-        let error = volatile.refusal(&again(Reading::group("workers"))).unwrap();
+        let error = volatile
+            .refusal(&again(Reading::group("workers".parse().unwrap())))
+            .unwrap();
         let remedy = "--persistent persistent";
         assert!(error.to_string().contains(remedy), "{error}");
-        assert_eq!(volatile.refusal(&Reading::group("workers")), None);
+        assert_eq!(
+            volatile.refusal(&Reading::group("workers".parse().unwrap())),
+            None
+        );
         let persistent = pulsar("persistent");
-        let error = persistent.refusal(&again(Reading::alone("r"))).unwrap();
+        let error = persistent
+            .refusal(&again(Reading::alone("r".parse().unwrap())))
+            .unwrap();
         assert!(error.to_string().contains("--group NAME"), "{error}");
-        assert_eq!(persistent.refusal(&again(Reading::group("workers"))), None);
+        assert_eq!(
+            persistent.refusal(&again(Reading::group("workers".parse().unwrap()))),
+            None
+        );
     }
 }

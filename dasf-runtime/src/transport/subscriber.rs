@@ -20,18 +20,24 @@ pub(crate) enum Verdict {
     GivenBack(String),
 }
 
+/// A message, and the number of the connection on which it came.
+pub(crate) struct Received {
+    pub(crate) delivery: Delivery,
+    pub(crate) connection: u64,
+}
+
 /// Reads one topic. When it is dropped, and all that was cloned of its [`Verdicts`], the verdicts
 /// given are still sent, then the connection is closed.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
-    deliveries: mpsc::Receiver<Delivery>,
+    deliveries: mpsc::Receiver<Received>,
     verdicts: Verdicts,
     state: watch::Receiver<ConnectionState>,
 }
 
 /// What a connection's task holds of a subscriber.
 pub(crate) struct SubscriberEnds {
-    pub(crate) deliveries: mpsc::Sender<Delivery>,
+    pub(crate) deliveries: mpsc::Sender<Received>,
     pub(crate) verdicts: mpsc::Receiver<Given>,
     pub(crate) state: watch::Sender<ConnectionState>,
 }
@@ -44,7 +50,10 @@ impl Subscriber {
         let (state, watched) = watch::channel(ConnectionState::Connecting);
         let handle = Self {
             deliveries,
-            verdicts: Verdicts(verdicts),
+            verdicts: Verdicts {
+                queue: verdicts,
+                connection: 0,
+            },
             state: watched,
         };
         let ends = SubscriberEnds {
@@ -78,15 +87,20 @@ impl Subscriber {
     /// # Cancel safety
     /// Cancel safe: no message is lost.
     pub(crate) async fn receive(&mut self) -> Option<Delivery> {
-        self.deliveries.recv().await
+        let Received {
+            delivery,
+            connection,
+        } = self.deliveries.recv().await?;
+        self.verdicts.connection = connection;
+        Some(delivery)
     }
 
-    /// Tells the broker that a message need not come again.
+    /// Tells the broker that the message received last need not come again.
     pub(crate) async fn acknowledge(&self, message_id: String) {
         self.verdicts.give(Verdict::Done(message_id)).await;
     }
 
-    /// By which others tell the broker of messages that were read here.
+    /// By which others tell the broker of the message received last.
     pub(crate) fn verdicts(&self) -> Verdicts {
         self.verdicts.clone()
     }
@@ -104,13 +118,19 @@ impl Subscriber {
     }
 }
 
-/// Tells the broker of messages that a [`Subscriber`] read. Clones share the connection.
+/// Tells the broker of messages that a [`Subscriber`] read on one connection. When that is lost, the
+/// messages come again, perhaps to another reader, so that there is nothing to tell any more.
 #[derive(Debug, Clone)]
-pub(crate) struct Verdicts(mpsc::Sender<Given>);
+pub(crate) struct Verdicts {
+    queue: mpsc::Sender<Given>,
+    connection: u64,
+}
 
 /// A verdict on its way to the broker.
 pub(crate) struct Given {
     pub(crate) verdict: Verdict,
+    /// The connection on which its message came, and on which alone it is written.
+    pub(crate) connection: u64,
     /// Hears when it is written.
     pub(crate) written: Option<oneshot::Sender<()>>,
 }
@@ -118,21 +138,24 @@ pub(crate) struct Given {
 impl Verdicts {
     /// Waits only while too many are to be written.
     pub(crate) async fn give(&self, verdict: Verdict) {
-        let written = None;
+        let given = Given {
+            verdict,
+            connection: self.connection,
+            written: None,
+        };
         // On a connection closed for good nothing can be said; the broker will deliver the message
         // again.
-        let _ = self.0.send(Given { verdict, written }).await;
+        let _ = self.queue.send(given).await;
     }
 
-    /// Waits until it is written, for which there must be a connection.
-    pub(crate) async fn give_and_write(&self, verdict: Verdict) {
+    /// Waits until it is written, or cannot be written any more: then this is false.
+    pub(crate) async fn give_and_write(&self, verdict: Verdict) -> bool {
         let (sender, written) = oneshot::channel();
         let given = Given {
             verdict,
+            connection: self.connection,
             written: Some(sender),
         };
-        if self.0.send(given).await.is_ok() {
-            let _ = written.await;
-        }
+        self.queue.send(given).await.is_ok() && written.await.is_ok()
     }
 }

@@ -14,7 +14,7 @@ use super::{
     ConsumerDialect, Endpoint, Incoming, KeepAlive, Link, ReadDeliveries, WriteAcknowledgements,
 };
 use crate::backoff::Backoff;
-use crate::transport::subscriber::{Given, Verdict};
+use crate::transport::subscriber::{Given, Received, Verdict};
 use crate::transport::{ConnectError, ConnectionState, SubscriberEnds};
 
 /// How many verdicts are written at most before they are flushed.
@@ -58,22 +58,26 @@ async fn keep_connected<D: ConsumerDialect>(
     dialect: &D,
     endpoint: &Endpoint,
     topic: &Topic,
-    deliveries: &mpsc::Sender<Delivery>,
+    deliveries: &mpsc::Sender<Received>,
     verdicts: &mut mpsc::Receiver<Given>,
     state: &watch::Sender<ConnectionState>,
 ) {
     let mut backoff = Backoff::default();
-    loop {
-        let connection = tokio::select! {
-            connection = dialect.connect(endpoint) => connection,
+    for connection in 1.. {
+        let link = tokio::select! {
+            link = dialect.connect(endpoint) => link,
             () = deliveries.closed() => return,
         };
-        let failure = match connection {
+        let failure = match link {
             Ok(link) => {
                 tracing::debug!(%endpoint, "consumer connected");
                 state.send_replace(ConnectionState::Connected);
                 let connected_at = Instant::now();
-                let end = serve(link, topic, deliveries, verdicts).await;
+                let deliveries = Deliveries {
+                    queue: deliveries,
+                    connection,
+                };
+                let end = serve(link, topic, &deliveries, verdicts).await;
                 let End::Lost(reason) = end else { return };
                 backoff.is_reset_by(connected_at.elapsed());
                 let url = endpoint.to_string();
@@ -97,12 +101,31 @@ async fn keep_connected<D: ConsumerDialect>(
     }
 }
 
+/// Where the messages of one connection go.
+struct Deliveries<'a> {
+    queue: &'a mpsc::Sender<Received>,
+    connection: u64,
+}
+
+impl Deliveries<'_> {
+    async fn send(&self, delivery: Delivery) {
+        let connection = self.connection;
+        let received = Received {
+            delivery,
+            connection,
+        };
+        // Where nobody reads any more, the loop of the one who sends comes to rest.
+        let _ = self.queue.send(received).await;
+    }
+}
+
 async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
     link: Link<W, R>,
     topic: &Topic,
-    deliveries: &mpsc::Sender<Delivery>,
+    deliveries: &Deliveries<'_>,
     verdicts: &mut mpsc::Receiver<Given>,
 ) -> End {
+    let connection = deliveries.connection;
     let Link {
         sink,
         stream,
@@ -118,7 +141,7 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
     // Both halves run at once, so that verdicts go out while a slow reader holds up the
     // deliveries; and a broker that neither sends nor reads is noticed.
     tokio::select! {
-        written = write(sink, writer, keep_alive, goodbye, verdicts, &mut passed_over) => match written {
+        written = write(sink, writer, keep_alive, goodbye, connection, verdicts, &mut passed_over) => match written {
             Ok(()) => End::Finished,
             Err(error) => End::Lost(error.to_string()),
         },
@@ -133,7 +156,7 @@ async fn read(
     mut stream: Stream,
     mut reader: impl ReadDeliveries,
     topic: &Topic,
-    deliveries: &mpsc::Sender<Delivery>,
+    deliveries: &Deliveries<'_>,
     unreadable: &mpsc::Sender<String>,
     liveness: &Liveness,
 ) -> String {
@@ -143,8 +166,7 @@ async fn read(
         loop {
             match reader.next() {
                 Ok(Some(Incoming::Delivery(delivery))) => {
-                    // Where nobody reads any more, the loop comes to rest below.
-                    let _ = deliveries.send(delivery).await;
+                    deliveries.send(delivery).await;
                 }
                 Ok(Some(Incoming::Unreadable(message_id))) => {
                     tracing::warn!(%topic, message_id, "message passed over");
@@ -161,7 +183,7 @@ async fn read(
             frame = stream.next() => frame,
             // The last verdicts are still to be written, so this must not end the
             // connection.
-            () = deliveries.closed() => std::future::pending().await,
+            () = deliveries.queue.closed() => std::future::pending().await,
         };
         match frame {
             Some(Ok(Message::Close(close))) => return closed(close.as_ref()),
@@ -178,6 +200,7 @@ async fn write(
     mut writer: impl WriteAcknowledgements,
     keep_alive: KeepAlive,
     goodbye: Option<Message>,
+    connection: u64,
     verdicts: &mut mpsc::Receiver<Given>,
     passed_over: &mut mpsc::Receiver<String>,
 ) -> Result<(), Error> {
@@ -196,15 +219,22 @@ async fn write(
             }
             Some(message_id) = passed_over.recv() => batch.push(Given {
                 verdict: Verdict::Done(message_id),
+                connection,
                 written: None,
             }),
             _ = ping.tick() => sink.send(frame.clone()).await?,
         }
-        for Given { verdict, written } in batch.drain(..) {
+        let current = batch
+            .drain(..)
+            .filter(|given| given.connection == connection);
+        for Given {
+            verdict, written, ..
+        } in current
+        {
             if let Some(frame) = writer.frame(verdict) {
                 sink.feed(frame).await?;
+                waiting.extend(written);
             }
-            waiting.extend(written);
         }
         sink.flush().await?;
         for written in waiting.drain(..) {

@@ -89,7 +89,8 @@ pub(super) async fn run<D: ProducerDialect>(
             () = producer.unwanted() => break,
         }
     }
-    producer.abandon();
+    let failure = state.borrow().failure().cloned();
+    producer.abandon(failure.as_ref());
 }
 
 /// What outlives a single connection.
@@ -250,7 +251,11 @@ impl Producer {
     }
 
     /// Drops what is left, telling whoever waits for it.
-    fn abandon(&mut self) {
+    fn abandon(&mut self, failure: Option<&ConnectError>) {
+        let error = match failure {
+            Some(failure) if failure.is_refusal() => PublishError::Refused(failure.to_string()),
+            _ => PublishError::Closed,
+        };
         self.queue.close();
         let mut left: Vec<_> = self.unreceipted.take_all().collect();
         left.extend(self.unwritten.drain(..));
@@ -262,7 +267,7 @@ impl Producer {
             tracing::error!(%topic, count, "no connection; giving up and dropping messages");
         }
         for queued in left {
-            queued.settle(&self.topic, Err(PublishError::Closed));
+            queued.settle(&self.topic, Err(error.clone()));
         }
     }
 }
