@@ -192,12 +192,13 @@ pub enum ConnectError {
         /// The broker's explanation, or the status in words.
         reason: String,
     },
-    /// An MQTT broker answers there, and refuses the login or the subscription.
+    /// An MQTT broker answers there, and refuses the login, the subscription or a publication.
     #[error("the broker refuses {url} with reason code {code:#04x}: {reason}")]
     Rejected {
         /// The URL, without its query.
         url: String,
-        /// MQTT's reason code: 0x86 for a login that is wrong, 0x87 for one that is not enough.
+        /// MQTT's reason code: 0x86 for a login that is wrong, 0x87 for one that is not enough,
+        /// also to publish or to subscribe there.
         code: u8,
         /// The broker's explanation, or the code in words.
         reason: String,
@@ -212,12 +213,14 @@ pub enum ConnectError {
         /// Why that is needed, and what to do.
         reason: String,
     },
-    /// Something answers there, and does not speak WebSocket.
+    /// Something answers there, and not as such a broker does: it does not speak WebSocket; or it
+    /// is to be an MQTT broker, and closes the connection before it has answered, sends what is no
+    /// MQTT, or does not acknowledge messages.
     #[error("{url} does not answer as a WebSocket broker: {reason}")]
     Protocol {
         /// The URL, without its query.
         url: String,
-        /// What was wrong with the answer.
+        /// What was wrong with the answer, or the connection.
         reason: String,
     },
     /// No answer came in time.
