@@ -185,7 +185,7 @@ async fn a_subscription_has_one_reader() {
     drop(reader);
 }
 
-/// Bytes of a request, and of its result: seventy fragments each.
+/// Bytes of a request, and of its result: 94 fragments each.
 const LARGE: usize = 50_000_000;
 
 /// Pulsar drops messages on other topics where they come faster than the reader's connection takes

@@ -54,7 +54,7 @@ async fn many_calls_at_once(broker: &TestBroker) {
     host.shutdown().await;
 }
 
-/// Bytes of a request, and of its result: seventy fragments each. The Django broker drops messages
+/// Bytes of a request, and of its result: 94 fragments each. The Django broker drops messages
 /// once a hundred wait for one reader. Mosquitto hands out such fragments at 40 kB per second, and
 /// Pulsar drops them on topics that are not persistent; `mqtt` and `pulsar` have tests of their own.
 const LARGE: usize = 50_000_000;

@@ -9,8 +9,8 @@ use crate::transport::Reading;
 /// When a module tells the broker that a request need not come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledge {
-    /// Before it is run, as Python modules do: a request is run at most once, and lost with the
-    /// module that dies over it.
+    /// Before it is run, as Python modules do: what the broker delivers is run at most once, and lost
+    /// with the module that dies over it.
     #[default]
     Received,
     /// When the broker has taken the answer: what a module that dies had not finished goes to
@@ -49,7 +49,8 @@ pub struct HostOptions {
     /// could run already. Without a group, the broker decides.
     pub receiver_queue_size: Option<usize>,
     /// How often a request that a group did not finish is tried again, before the broker puts it
-    /// aside, on the topic `{topic}-{group}-DLQ`; `None`, the default, is for ever.
+    /// aside, on the topic `{topic}-{group}-DLQ`; `None`, the default, is for ever. The embedded
+    /// broker writes `-` for a `.` or `:` of the group. MQTT brokers do not count, and refuse it.
     pub max_redeliveries: Option<u32>,
     /// How many calls are accepted at a time, those that run included; default 1024. What comes on
     /// top is answered with `request rejected due to queue overflow, try again later`.
