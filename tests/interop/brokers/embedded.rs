@@ -1,6 +1,7 @@
 //! The project's own broker, in the test's process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dasf::Address;
 use dasf_broker::Broker;
@@ -9,6 +10,16 @@ use super::Process;
 
 /// A broker for one test alone.
 pub(crate) struct Embedded(Broker);
+
+impl Embedded {
+    /// Waits until there are no more than this many connections, of which nothing tells when it
+    /// changes.
+    pub(crate) async fn has_at_most(&self, connections: u64) {
+        while self.0.statistics().connections > connections {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
 
 impl Process for Embedded {
     async fn for_test() -> Arc<Self> {
