@@ -9,10 +9,14 @@ use dasf::{
     Acknowledge, Address, CallError, ConnectError, Host, HostOptions, ListedModule, StartError,
     list_modules,
 };
+use futures_util::{SinkExt, StreamExt};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 
 use crate::mosquitto::{Mosquitto, free_port};
 
@@ -235,6 +239,68 @@ async fn a_later_module_takes_what_the_last_one_left() {
     // The broker has noticed.
     listed(&broker, &[]).await;
     let worker = Worker::start("late", &broker, "later", options()).await;
+    let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
+    assert_eq!(heir.unwrap(), "late");
+    worker.end().await;
+}
+
+/// Publishes messages that are given as packets, numbered 1 and more, and waits until the broker
+/// has them.
+async fn publish_packets(broker: &Mosquitto, packets: &[Vec<u8>]) {
+    let mut request = broker.url().into_client_request().unwrap();
+    let protocol = HeaderValue::from_static("mqtt");
+    request
+        .headers_mut()
+        .insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    let connect = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01x";
+    socket
+        .send(Message::binary(connect.to_vec()))
+        .await
+        .unwrap();
+    for packet in packets {
+        socket.send(Message::binary(packet.clone())).await.unwrap();
+    }
+    let mut answers = Vec::new();
+    let last = u8::try_from(packets.len()).unwrap();
+    while !answers.ends_with(&[0x40, 2, 0, last]) {
+        let frame = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
+        answers.extend_from_slice(&frame.unwrap().unwrap().into_data());
+    }
+}
+
+/// Packets that Mosquitto takes and hands on, though what they say is wrong: a payload that is no
+/// UTF-8 as it should be, and a Response Topic that matches several.
+fn unreadable_packets(topic: &str) -> [Vec<u8>; 2] {
+    let topic = format!("dasf/{topic}");
+    let properties = [&b"\x02\x01\x01\xff"[..], &b"\x06\x08\x00\x03a/#"[..]];
+    [1, 2].map(|number: u8| {
+        let length = u8::try_from(topic.len()).unwrap();
+        let mut body = vec![0, length];
+        body.extend_from_slice(topic.as_bytes());
+        body.extend_from_slice(&[0, number]);
+        body.extend_from_slice(properties[usize::from(number) - 1]);
+        let mut packet = vec![0x32, u8::try_from(body.len()).unwrap()];
+        packet.extend_from_slice(&body);
+        packet
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_nobody_can_read_does_not_disturb() {
+    let broker = Mosquitto::open().await;
+    let options = || in_group(Acknowledge::Completed);
+    let worker = Worker::start("early", &broker, "unreadable", options()).await;
+    let client = client(&broker, "unreadable").await;
+    publish_packets(&broker, &unreadable_packets("unreadable")).await;
+    assert_eq!(client.run("unreadable").await.unwrap(), "early");
+    // In a session that is taken over.
+    let call = tokio::spawn(async move { client.hang_once("unreadable-left").await });
+    assert_eq!(begun("unreadable-left").await, "early");
+    worker.kill();
+    listed(&broker, &[]).await;
+    publish_packets(&broker, &unreadable_packets("unreadable")).await;
+    let worker = Worker::start("late", &broker, "unreadable", options()).await;
     let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
     assert_eq!(heir.unwrap(), "late");
     worker.end().await;

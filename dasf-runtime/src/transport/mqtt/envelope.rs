@@ -98,7 +98,7 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
     let message_id = match texts.remove(MESSAGE_ID) {
         Some(Value::String(id)) => id,
         // Not every peer gives one.
-        _ => uuid(fastrand::u128(..)),
+        _ => any_id(),
     };
     if let Some(topic) = received.response_topic {
         let topic = names::without_prefix(&topic).to_owned();
@@ -127,6 +127,11 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
         properties,
         redelivery_count: 0,
     })
+}
+
+/// The id of a message that brings none.
+pub(super) fn any_id() -> String {
+    uuid(fastrand::u128(..))
 }
 
 fn content_type(properties: &Properties) -> &'static str {

@@ -37,7 +37,7 @@ use super::{
     Subscriber, Transport,
 };
 use crate::address::{BaseUrl, Login};
-use packets::{Packets, Received};
+use packets::{Packets, Received, Unreadable};
 use presence::Presence;
 use session::{KEEP_ALIVE, Opening, RECEIVE_MAXIMUM, Session, UNACKNOWLEDGED_LIMIT};
 use takeover::{Group, SESSION_EXPIRY};
@@ -394,7 +394,7 @@ fn settlement(puback: &Puback) -> Settlement {
 }
 
 struct DeliveryReader {
-    early: VecDeque<Publish>,
+    early: VecDeque<Result<Publish, Unreadable>>,
     packets: Packets,
     unacknowledged: Arc<Unacknowledged>,
     /// Whether messages can be given back.
@@ -404,10 +404,15 @@ struct DeliveryReader {
 }
 
 impl DeliveryReader {
-    fn incoming(&self, publish: Publish) -> Result<Incoming, String> {
-        let pid = publish.qos_pid.pid();
-        let kept = self.gives_back.then(|| publish.clone());
-        let read = envelope::delivery(publish);
+    fn incoming(&self, publish: Result<Publish, Unreadable>) -> Result<Incoming, String> {
+        let (pid, kept, read) = match publish {
+            Ok(publish) => {
+                let pid = publish.qos_pid.pid();
+                let kept = self.gives_back.then(|| publish.clone());
+                (pid, kept, envelope::delivery(publish))
+            }
+            Err(Unreadable { pid }) => (pid, None, Err(envelope::any_id())),
+        };
         let (Ok(message_id) | Err(message_id)) = read.as_ref().map(|delivery| &delivery.message_id);
         if let Some(pid) = pid {
             let held = Held {
@@ -443,5 +448,32 @@ impl ReadDeliveries for DeliveryReader {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Verdict;
+    use crate::transport::socket::WriteAcknowledgements;
+
+    #[test]
+    fn a_message_that_nobody_can_read_is_passed_over_and_acknowledged() {
+        let unacknowledged = Arc::new(Unacknowledged::default());
+        let mut reader = DeliveryReader {
+            early: VecDeque::new(),
+            packets: Packets::default(),
+            unacknowledged: Arc::clone(&unacknowledged),
+            gives_back: true,
+            limit: 10,
+        };
+        let packet = b"\x32\x0d\x00\x02ab\x00\x07\x06\x08\x00\x03a/#";
+        reader.accept(Message::binary(packet.to_vec()));
+        let Ok(Some(Incoming::Unreadable(Some(message_id)))) = reader.next() else {
+            panic!("it was read");
+        };
+        let mut writer = AcknowledgementWriter::new(unacknowledged, None, 1000);
+        let frame = writer.frame(Verdict::Done(message_id));
+        assert_eq!(&frame.unwrap().into_data()[..], b"\x40\x02\x00\x07");
     }
 }

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use mqtt_proto::v5::{
     Connack, Disconnect, ErrorV5, Header, Packet, PacketType, Puback, Publish, Suback,
 };
-use mqtt_proto::{Encodable, VarBytes};
+use mqtt_proto::{Encodable, Pid, QoS, VarBytes};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::transport::socket::MAX_FRAME_SIZE;
@@ -16,13 +16,21 @@ pub(super) const MAX_PACKET_SIZE: usize = MAX_FRAME_SIZE;
 #[derive(Debug, PartialEq)]
 pub(super) enum Received {
     Connack(Connack),
-    Publish(Publish),
+    Publish(Result<Publish, Unreadable>),
     Puback(Puback),
     Suback(Suback),
     Unsuback,
     Pingresp,
     Disconnect(Disconnect),
     Other,
+}
+
+/// A message that nobody can read. Brokers hand on what its sender wrote, and end no connection over
+/// it, so that it would come again on every one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    /// By what it is acknowledged, if it is to be.
+    pub(super) pid: Option<Pid>,
 }
 
 /// Cuts packets out of the frames that come. A frame may hold several packets, or a part of one.
@@ -89,7 +97,10 @@ fn decode(packet: &[u8], start: usize) -> Result<Received, ErrorV5> {
     let at = &mut offset;
     Ok(match header.typ {
         PacketType::Connack => Received::Connack(Connack::decode(packet, at, header)?),
-        PacketType::Publish => Received::Publish(Publish::decode(packet, at, header)?),
+        PacketType::Publish => Received::Publish(match Publish::decode(packet, at, header) {
+            Ok(publish) => Ok(publish),
+            Err(error) => Err(unreadable(packet, start, header.qos).ok_or(error)?),
+        }),
         PacketType::Puback => Received::Puback(Puback::decode(packet, at, header)?),
         PacketType::Suback => Received::Suback(Suback::decode(packet, at, header)?),
         PacketType::Unsuback => Received::Unsuback,
@@ -97,6 +108,20 @@ fn decode(packet: &[u8], start: usize) -> Result<Received, ErrorV5> {
         PacketType::Disconnect => Received::Disconnect(Disconnect::decode(packet, at, header)?),
         _ => Received::Other,
     })
+}
+
+/// What is known of a message that cannot be decoded; `None` where that ends before its number.
+fn unreadable(packet: &[u8], start: usize, qos: QoS) -> Option<Unreadable> {
+    let number = |at: usize| {
+        let bytes = packet.get(at..at.checked_add(2)?)?;
+        bytes.try_into().ok().map(u16::from_be_bytes)
+    };
+    let topic_length = usize::from(number(start)?);
+    let pid = match qos {
+        QoS::Level0 => None,
+        QoS::Level1 | QoS::Level2 => Some(Pid::try_from(number(start + 2 + topic_length)?).ok()?),
+    };
+    Some(Unreadable { pid })
 }
 
 /// The frame of a packet.
@@ -173,6 +198,34 @@ mod tests {
         assert_eq!(packets.next(), Ok(None));
     }
 
+    #[test]
+    fn a_message_that_nobody_can_read_is_known_by_its_number() {
+        // What it says is UTF-8, and is none.
+        let wrong_payload = b"\x32\x0a\x00\x02ab\x00\x07\x02\x01\x01\xff";
+        // Its Response Topic matches several.
+        let wrong_topic = b"\x32\x0d\x00\x02ab\x00\x07\x06\x08\x00\x03a/#";
+        for packet in [&wrong_payload[..], &wrong_topic[..]] {
+            let mut packets = Packets::default();
+            packets.accept(Message::binary(packet.to_vec()));
+            packets.accept(Message::binary(vec![0xd0, 0]));
+            let unreadable = Unreadable {
+                pid: Pid::try_from(7).ok(),
+            };
+            let received = packets.next().unwrap();
+            assert_eq!(received, Some(Received::Publish(Err(unreadable))));
+            assert_eq!(packets.next(), Ok(Some(Received::Pingresp)));
+        }
+        // Without an acknowledgement it has no number.
+        let mut packets = Packets::default();
+        packets.accept(Message::binary(&b"\x30\x08\x00\x02ab\x02\x01\x01\xff"[..]));
+        let received = packets.next().unwrap();
+        let unreadable = Unreadable { pid: None };
+        assert_eq!(received, Some(Received::Publish(Err(unreadable))));
+        let mut packets = Packets::default();
+        packets.accept(Message::binary(&b"\x32\x05\x00\x02ab\x00"[..]));
+        assert!(packets.next().is_err());
+    }
+
     proptest! {
         #[test]
         fn packets_come_out_however_the_bytes_are_cut(
@@ -189,7 +242,7 @@ mod tests {
                     received.push(packet);
                 }
             }
-            let sent: Vec<_> = sent.into_iter().map(Received::Publish).collect();
+            let sent: Vec<_> = sent.into_iter().map(Ok).map(Received::Publish).collect();
             prop_assert_eq!(received, sent);
         }
 

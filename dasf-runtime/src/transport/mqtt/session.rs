@@ -13,7 +13,7 @@ use mqtt_proto::v5::{
 use mqtt_proto::{Pid, QoS, QosPid, TopicFilter};
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::packets::{self, MAX_PACKET_SIZE, Packets, Received};
+use super::packets::{self, MAX_PACKET_SIZE, Packets, Received, Unreadable};
 use crate::address::Login;
 use crate::transport::ConnectError;
 use crate::transport::socket::{self, Endpoint, KeepAlive, PING_INTERVAL, Sink, Stream};
@@ -86,7 +86,7 @@ pub(super) struct Session {
     /// Whether the broker kept the session from an earlier connection.
     pub(super) is_present: bool,
     /// Messages that came before the answer to something else.
-    pub(super) early: VecDeque<Publish>,
+    pub(super) early: VecDeque<Result<Publish, Unreadable>>,
 }
 
 /// What a broker says of itself.
@@ -235,7 +235,7 @@ impl Session {
         &mut self,
         packet: &Packet,
         is_answer: impl Fn(Received) -> Option<T>,
-        mut take: impl FnMut(Publish) -> Result<(), String>,
+        mut take: impl FnMut(Result<Publish, Unreadable>) -> Result<(), String>,
     ) -> Result<T, ConnectError> {
         let frame = packets::frame(packet).map_err(|reason| self.protocol_error(reason))?;
         let patience = match packet {
@@ -290,7 +290,7 @@ impl Session {
         }
     }
 
-    /// The next message.
+    /// The next message that can be read; for sessions in which none is to be acknowledged.
     ///
     /// # Errors
     /// Why there is none any more.
@@ -298,12 +298,14 @@ impl Session {
     /// # Cancel safety
     /// Cancel safe: no message is lost.
     pub(super) async fn message(&mut self) -> Result<Publish, ConnectError> {
-        if let Some(publish) = self.early.pop_front() {
-            return Ok(publish);
+        while let Some(publish) = self.early.pop_front() {
+            if let Ok(publish) = publish {
+                return Ok(publish);
+            }
         }
         loop {
             match self.read().await {
-                Ok(Received::Publish(publish)) => return Ok(publish),
+                Ok(Received::Publish(Ok(publish))) => return Ok(publish),
                 Ok(_) => {}
                 Err(reason) => return Err(self.protocol_error(reason)),
             }
@@ -377,6 +379,7 @@ impl Session {
         options: SubscriptionOptions,
         mut take: impl FnMut(Publish) -> Result<(), String>,
     ) -> Result<(), ConnectError> {
+        let mut take = |publish: Result<Publish, Unreadable>| publish.map_or(Ok(()), &mut take);
         let subscribe = self.subscription(names, options)?;
         let suback = self.ask_besides(&subscribe, suback, &mut take).await?;
         self.subscribed(&suback)?;

@@ -14,6 +14,7 @@ use mqtt_proto::v5::Publish;
 use tokio::time::Instant;
 
 use super::names;
+use super::packets::Unreadable;
 use super::session::{self, Opening, RECEIVE_MAXIMUM, Session};
 use crate::address::Login;
 use crate::transport::ConnectError;
@@ -111,12 +112,21 @@ impl Group {
         let mut count = 0;
         loop {
             while let Some(publish) = session.early.pop_front() {
-                let pid = publish.qos_pid.pid();
-                session.publish(returned(publish, name.clone())).await?;
+                let pid = match publish {
+                    Ok(publish) => {
+                        let pid = publish.qos_pid.pid();
+                        session.publish(returned(publish, name.clone())).await?;
+                        count += 1;
+                        pid
+                    }
+                    Err(Unreadable { pid }) => {
+                        tracing::warn!(topic = %self.topic, "message passed over");
+                        pid
+                    }
+                };
                 if let Some(pid) = pid {
                     session.acknowledge(pid).await?;
                 }
-                count += 1;
             }
             if until.is_some_and(|until| until <= Instant::now()) {
                 return Ok(count);

@@ -167,7 +167,7 @@ mod tests {
     fn what_is_given_back_is_published_before_it_is_acknowledged() {
         let mut writer = writer(true);
         let packets = written(&mut writer, Verdict::GivenBack("m".to_owned()));
-        let [Received::Publish(publish), Received::Puback(puback)] = &packets[..] else {
+        let [Received::Publish(Ok(publish)), Received::Puback(puback)] = &packets[..] else {
             panic!("{packets:?}")
         };
         assert_eq!(&*publish.topic_name, "dasf/demo/groups/g");
