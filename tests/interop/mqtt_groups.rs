@@ -2,6 +2,9 @@
 //! the list of those that live.
 
 use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -154,6 +157,21 @@ async fn begun(key: &str) -> String {
         .unwrap();
     let (_, worker) = begun.iter().find(|(other, _)| other == key).unwrap();
     worker.clone()
+}
+
+/// Calls again and again until somebody answers, and says who.
+async fn answered(client: &work::Client, key: &str) -> String {
+    let answered = async {
+        // The broker answers at once, until a module has subscribed.
+        loop {
+            match client.run(key).timeout(Duration::from_secs(2)).await {
+                Ok(worker) => return worker,
+                Err(CallError::NobodyListens { .. } | CallError::Timeout { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, answered).await.unwrap()
 }
 
 /// Waits until the modules that are listed are those.
@@ -437,10 +455,10 @@ async fn those_that_live_are_listed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_may_not_announce_itself_works_if_it_can() {
     let port = free_port();
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let rules = folder.join(format!("mosquitto-{port}.acl"));
     // One level, so that there are no notices.
-    std::fs::write(
+    fs::write(
         &rules,
         "topic readwrite dasf/+\ntopic readwrite dasf/+/groups/+\n",
     )
@@ -475,21 +493,123 @@ async fn a_group_works_on_after_the_broker_was_restarted() {
     drop(broker);
     let broker = Mosquitto::start(port, "allow_anonymous true\n".to_owned()).await;
     listed(&broker, &["restart"]).await;
-    let answered = async {
-        // The broker answers at once, until the module has subscribed.
-        loop {
-            let call = client.run("restart").timeout(Duration::from_secs(2));
-            match call.await {
-                Ok(worker) => return worker,
-                Err(CallError::NobodyListens { .. } | CallError::Timeout { .. }) => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-    };
-    let answered = tokio::time::timeout(PATIENCE, answered).await.unwrap();
-    assert_eq!(answered, "worker");
+    assert_eq!(answered(&client, "restart").await, "worker");
     worker.end().await;
     drop(broker);
+}
+
+/// A Mosquitto that writes down what it has when it is told to end.
+struct Persistent {
+    folder: PathBuf,
+    port: u16,
+    broker: Option<Mosquitto>,
+}
+
+impl Persistent {
+    async fn open() -> Self {
+        let port = free_port();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("persistent-{port}"));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let mut persistent = Self {
+            folder,
+            port,
+            broker: None,
+        };
+        persistent.start().await;
+        persistent
+    }
+
+    async fn start(&mut self) {
+        let folder = self.folder.display();
+        let lines = format!(
+            "allow_anonymous true\npid_file {folder}/pid\npersistence true\npersistence_location {folder}/\n"
+        );
+        self.broker = Some(Mosquitto::start(self.port, lines).await);
+    }
+
+    /// Stops it in order, and starts it again.
+    async fn restart(&mut self) {
+        let pid = fs::read_to_string(self.folder.join("pid")).unwrap();
+        let pid = pid.trim();
+        let stop = Command::new("kill").arg(pid).status();
+        assert!(stop.unwrap().success());
+        let stopped = async {
+            // What has ended has no command line any more, though nobody waited for it yet.
+            let line = format!("/proc/{pid}/cmdline");
+            while fs::read(&line).is_ok_and(|line| !line.is_empty()) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, stopped).await.unwrap();
+        self.broker = None;
+        self.start().await;
+    }
+
+    fn broker(&self) -> &Mosquitto {
+        self.broker.as_ref().unwrap()
+    }
+}
+
+impl Drop for Persistent {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broker_wrote_down_is_run_after_its_restart() {
+    let mut persistent = Persistent::open().await;
+    let options = || in_group(Acknowledge::Completed);
+    let worker = Worker::start("early", persistent.broker(), "written", options()).await;
+    let client = client(persistent.broker(), "written").await;
+    let caller = client.clone();
+    let call = tokio::spawn(async move { caller.hang_once("written").await });
+    assert_eq!(begun("written").await, "early");
+    worker.kill();
+    listed(persistent.broker(), &[]).await;
+    persistent.restart().await;
+    // The caller is back, for the answer.
+    let alone = HostOptions::default();
+    let alone = Worker::start("alone", persistent.broker(), "written", alone).await;
+    assert_eq!(answered(&client, "written-alone").await, "alone");
+    let worker = Worker::start("late", persistent.broker(), "written", options()).await;
+    let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
+    assert_eq!(heir.unwrap(), "late");
+    alone.end().await;
+    worker.end().await;
+}
+
+/// Mosquitto says of all modules that they are lost when it is stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn modules_that_come_back_after_a_restart_keep_their_sessions() {
+    let mut persistent = Persistent::open().await;
+    let options = || in_group(Acknowledge::Completed);
+    let mut workers = Vec::new();
+    for name in ["first", "second", "third"] {
+        workers.push(Worker::start(name, persistent.broker(), "alive", options()).await);
+    }
+    let client = client(persistent.broker(), "alive").await;
+    let keys = ["alive-1", "alive-2", "alive-3"];
+    let mut calls = Vec::new();
+    for key in keys {
+        let caller = client.clone();
+        let call = tokio::spawn(async move { caller.hold(key).await });
+        calls.push((key, begun(key).await, call));
+    }
+    persistent.restart().await;
+    listed(persistent.broker(), &["alive"; 3]).await;
+    answered(&client, "alive-back").await;
+    RELEASED.send_modify(|released| released.extend(keys.map(str::to_owned)));
+    for (key, worker, call) in calls {
+        let answer = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
+        assert_eq!(answer.unwrap(), worker);
+        let begun = BEGUN.borrow().clone();
+        assert_eq!(begun.iter().filter(|(other, _)| other == key).count(), 1);
+    }
+    for worker in workers {
+        worker.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

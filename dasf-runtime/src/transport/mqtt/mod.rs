@@ -251,7 +251,8 @@ impl Receiving {
         let is_kept = self.is_kept().await?;
         let opening = Opening {
             client_id: self.client_id.clone(),
-            clean_start: !self.was_kept.load(Ordering::Relaxed),
+            // Mosquitto saves only sessions that were opened without it, even if they are new.
+            clean_start: !is_kept && !self.was_kept.load(Ordering::Relaxed),
             session_expiry: if is_kept { SESSION_EXPIRY } else { 0 },
             receive_maximum: self.receive_maximum,
             keep_alive: KEEP_ALIVE,

@@ -85,16 +85,19 @@ impl Module {
         let module = Arc::new(self);
         let mut backoff = Backoff::default();
         let mut lost = LostSessions::default();
-        let mut is_first = true;
+        let mut has_listened = false;
         let mut was_refused = false;
         loop {
             let opened = tokio::select! {
-                opened = module.open(is_first) => opened,
+                opened = module.open(!has_listened) => opened,
                 () = end.cancelled() => return,
             };
             let failure = match opened {
                 Ok(mut session) => {
-                    is_first = false;
+                    if has_listened {
+                        lost.are_given_time();
+                    }
+                    has_listened = true;
                     let opened_at = Instant::now();
                     match module.keep(&mut session, &mut lost, &state, &end).await {
                         Ok(()) => {
@@ -261,7 +264,7 @@ impl Module {
             return Ok(());
         }
         match notice {
-            Notice::Lost(name) if name == group.name => lost.add(client_id),
+            Notice::Lost(name) if name == group.name => lost.add(client_id, publish.retain),
             Notice::Claimed(name) if name == group.name => lost.defer(client_id),
             Notice::Announced(_) | Notice::Withdrawn => {
                 lost.remove(client_id);

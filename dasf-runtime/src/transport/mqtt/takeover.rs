@@ -17,6 +17,7 @@ use super::names;
 use super::packets::Unreadable;
 use super::session::{self, Opening, RECEIVE_MAXIMUM, Session};
 use crate::address::Login;
+use crate::backoff::Backoff;
 use crate::transport::ConnectError;
 use crate::transport::socket::Endpoint;
 
@@ -31,6 +32,10 @@ const CLAIM_DELAY: Duration = Duration::from_millis(500);
 /// After how long it is looked again whether a session that was claimed is still there. An heir at
 /// work repeats its claim with each ping, which is sooner.
 const RETRY: Duration = Duration::from_secs(90);
+/// How long an heir whose own connection was lost waits before it claims what the broker retained
+/// meanwhile: a broker that is stopped says of all modules that they are lost, and each of them
+/// clears that when it is back.
+const RETURN_PATIENCE: Duration = Backoff::LONGEST.saturating_add(Duration::from_secs(5));
 /// How many lost sessions are remembered. The notices of others stay with the broker, for the next
 /// module that subscribes.
 const MAX_LOST: usize = 1024;
@@ -155,33 +160,49 @@ pub(super) fn returned(received: Publish, topic_name: TopicName) -> Publish {
 
 /// The sessions that this module may have to take over, and when.
 #[derive(Debug, Default)]
-pub(super) struct LostSessions(BTreeMap<String, Instant>);
+pub(super) struct LostSessions {
+    due: BTreeMap<String, Instant>,
+    /// Until when those whose notices were retained may come back themselves.
+    patience: Option<Instant>,
+}
 
 impl LostSessions {
-    /// A session was lost. Who claims it first shows by chance.
-    pub(super) fn add(&mut self, client_id: &str) {
-        if self.0.len() < MAX_LOST && !self.0.contains_key(client_id) {
-            let due = Instant::now() + CLAIM_DELAY.mul_f64(fastrand::f64());
-            self.0.insert(client_id.to_owned(), due);
+    /// A session was lost; whether its notice was there before this module was. Who claims it first
+    /// shows by chance.
+    pub(super) fn add(&mut self, client_id: &str, was_retained: bool) {
+        if self.due.len() < MAX_LOST && !self.due.contains_key(client_id) {
+            let now = Instant::now();
+            let from = self.patience.filter(|_| was_retained).unwrap_or(now);
+            let due = from.max(now) + CLAIM_DELAY.mul_f64(fastrand::f64());
+            self.due.insert(client_id.to_owned(), due);
+        }
+    }
+
+    /// This module is back after its own connection was lost; others may be about to come back.
+    pub(super) fn are_given_time(&mut self) {
+        let patience = Instant::now() + RETURN_PATIENCE;
+        self.patience = Some(patience);
+        for due in self.due.values_mut() {
+            *due = patience.max(*due);
         }
     }
 
     /// A session is being taken over, or could not be: whether it is still there is looked at
     /// later.
     pub(super) fn defer(&mut self, client_id: &str) {
-        if let Some(due) = self.0.get_mut(client_id) {
+        if let Some(due) = self.due.get_mut(client_id) {
             *due = Instant::now() + RETRY + CLAIM_DELAY.mul_f64(fastrand::f64());
         }
     }
 
     /// There is nothing to take over.
     pub(super) fn remove(&mut self, client_id: &str) -> bool {
-        self.0.remove(client_id).is_some()
+        self.due.remove(client_id).is_some()
     }
 
     /// The session that comes next, and when.
     pub(super) fn next(&self) -> Option<(&str, Instant)> {
-        let next = self.0.iter().min_by_key(|(_, due)| **due);
+        let next = self.due.iter().min_by_key(|(_, due)| **due);
         next.map(|(client_id, due)| (client_id.as_str(), *due))
     }
 }
@@ -196,16 +217,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_another_claims_is_left_to_it_for_a_while() {
         let mut lost = LostSessions::default();
-        lost.add("a");
+        lost.add("a", false);
         let (client_id, due) = lost.next().unwrap();
         assert_eq!(client_id, "a");
         assert!(due <= Instant::now() + CLAIM_DELAY);
         lost.defer("a");
         assert!(lost.next().unwrap().1 >= Instant::now() + RETRY);
         // Said again, it is not taken from the one who has it.
-        lost.add("a");
+        lost.add("a", false);
         assert!(lost.next().unwrap().1 >= Instant::now() + RETRY);
-        lost.add("b");
+        lost.add("b", false);
         assert_eq!(lost.next().unwrap().0, "b");
         assert!(lost.remove("a") && lost.remove("b"));
         assert_eq!(lost.next(), None);
@@ -214,12 +235,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_was_lost_with_the_broker_may_come_back() {
+        let mut lost = LostSessions::default();
+        let due = |lost: &LostSessions| lost.next().unwrap().1;
+        lost.add("a", true);
+        assert!(due(&lost) <= Instant::now() + CLAIM_DELAY);
+        lost.are_given_time();
+        let back = Instant::now() + Backoff::LONGEST;
+        assert!(due(&lost) > back);
+        lost.remove("a");
+        lost.add("b", true);
+        assert!(due(&lost) > back);
+        // Who is lost now is known to be.
+        lost.add("c", false);
+        assert!(due(&lost) <= Instant::now() + CLAIM_DELAY);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn lost_sessions_are_bounded() {
         let mut lost = LostSessions::default();
         for number in 0..2 * MAX_LOST {
-            lost.add(&number.to_string());
+            lost.add(&number.to_string(), true);
         }
-        assert_eq!(lost.0.len(), MAX_LOST);
+        assert_eq!(lost.due.len(), MAX_LOST);
     }
 
     #[test]
