@@ -1,5 +1,7 @@
 //! What a module says of itself, and others say of it, in a message that the broker retains.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use dasf_protocol::{Subscription, Topic};
 use mqtt_proto::v5::{LastWill, Publish, WillProperties};
@@ -14,6 +16,12 @@ pub(super) const MAX_LENGTH: usize = 64 << 10;
 /// After how many seconds without its connection a module counts as lost. A short loss does not
 /// make it one.
 const WILL_DELAY: u32 = 1;
+
+/// For how many seconds an announcement is of use: where the broker itself dies, nobody says that
+/// the module is gone.
+const ANNOUNCEMENT_EXPIRY: u32 = 3600;
+/// After how long a module announces itself again.
+pub(super) const ANNOUNCE_EVERY: Duration = Duration::from_secs(ANNOUNCEMENT_EXPIRY as u64 / 4);
 
 /// What is said of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +81,11 @@ impl Notice {
 
     /// For how many seconds it is of use.
     fn expiry(&self) -> Option<u32> {
-        matches!(self, Self::Lost(_)).then_some(SESSION_EXPIRY)
+        match self {
+            Self::Announced(_) => Some(ANNOUNCEMENT_EXPIRY),
+            Self::Lost(_) => Some(SESSION_EXPIRY),
+            Self::Claimed(_) | Self::Withdrawn => None,
+        }
     }
 
     /// The message that says this of a module. A claim is not retained: it must not outlive the one
@@ -128,6 +140,17 @@ mod tests {
         }
         let lost = Notice::Lost("workers".parse().unwrap());
         assert_eq!(&lost.payload()[..], br#"{"lost":"workers"}"#);
+    }
+
+    #[test]
+    fn what_is_retained_does_not_stay_for_ever() {
+        let group: Subscription = "workers".parse().unwrap();
+        for notice in [Notice::Announced("{}".to_owned()), Notice::Lost(group)] {
+            let topic = "demo".parse().unwrap();
+            let publish = notice.publish(&topic, "dasf").unwrap();
+            let expiry = publish.properties.message_expiry_interval;
+            assert!(publish.retain && expiry == Some(3600), "{publish:?}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::names;
-use super::notice::Notice;
+use super::notice::{ANNOUNCE_EVERY, Notice};
 use super::session::{self, KEEP_ALIVE, Opening, RECEIVE_MAXIMUM, Session};
 use super::takeover::{Group, LostSessions};
 use crate::address::Login;
@@ -184,6 +184,9 @@ impl Module {
         let every = session.limits.ping_every;
         let mut ping = tokio::time::interval_at(Instant::now() + every, every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut announce =
+            tokio::time::interval_at(Instant::now() + ANNOUNCE_EVERY, ANNOUNCE_EVERY);
+        announce.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut takeover: Option<Takeover> = None;
         loop {
             let next = lost.next().filter(|_| takeover.is_none());
@@ -198,6 +201,9 @@ impl Module {
                     return Ok(());
                 }
                 message = session.message() => self.heed(session, message?, lost).await?,
+                _ = announce.tick() => {
+                    self.say(session, &self.client_id, &self.announced()).await?;
+                }
                 _ = ping.tick() => {
                     session.ping().await?;
                     if let (Some(takeover), Some(group)) = (&takeover, &self.heirs) {
