@@ -108,7 +108,7 @@ impl Transport for Mqtt {
             return Subscriber::refused(refusal);
         }
         let group = (reading.reader == Reader::Group).then(|| reading.subscription.clone());
-        let client_id = session::client_id();
+        let client_id = names::module_id(topic, group.as_ref());
         let heirs = group.clone().map(|name| Group {
             endpoint: self.endpoint(),
             login: self.login.clone(),

@@ -11,12 +11,17 @@
 
 use dasf_protocol::{Subscription, Topic};
 
-use super::session;
-
 /// What MQTT topics of the protocol begin with.
 const PREFIX: &str = "dasf/";
 /// The level under which modules say something of themselves.
 const MODULES: &str = "/modules/";
+
+/// What all client ids begin with.
+const CLIENT: &str = "dasf";
+/// How many digits of a module's client id no other has.
+const OWN_DIGITS: usize = 12;
+/// How many digits tell of its topic and its group.
+const MARK_DIGITS: usize = 6;
 
 /// What matches the notices of all modules on all topics.
 pub(super) const ALL_NOTICES: &str = "dasf/+/modules/+";
@@ -58,7 +63,43 @@ pub(super) fn notices(topic: &Topic) -> String {
 pub(super) fn module(name: &str) -> Option<(Topic, &str)> {
     let (topic, client_id) = name.strip_prefix(PREFIX)?.split_once(MODULES)?;
     let topic = topic.parse().ok()?;
-    session::is_client_id(client_id).then_some((topic, client_id))
+    is_module_id(client_id).then_some((topic, client_id))
+}
+
+/// The name of a client that no other has: letters and digits, of which every broker takes 23.
+pub(super) fn client_id() -> String {
+    format!("{CLIENT}{:016x}", fastrand::u64(..))
+}
+
+/// The name of a client that reads a topic, and tells by it which one, and for whom. A letter can be
+/// added to it.
+pub(super) fn module_id(topic: &Topic, group: Option<&Subscription>) -> String {
+    let own = fastrand::u64(..1 << (4 * OWN_DIGITS));
+    format!("{CLIENT}{own:0OWN_DIGITS$x}{}", mark(topic, group))
+}
+
+/// Whether a text is a name that [`module_id`] gives.
+fn is_module_id(text: &str) -> bool {
+    let number = text.strip_prefix(CLIENT).unwrap_or_default();
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    number.len() == OWN_DIGITS + MARK_DIGITS && number.bytes().all(is_digit)
+}
+
+/// Whether a client is a module of this group on this topic. Whoever may say something of modules
+/// on one topic must not have others end the session of a client that has nothing to do with it.
+pub(super) fn is_of_group(client_id: &str, topic: &Topic, group: &Subscription) -> bool {
+    is_module_id(client_id) && client_id.ends_with(&mark(topic, Some(group)))
+}
+
+/// A few digits for a topic and a group: a hash (FNV-1a), the same in every version of a program.
+fn mark(topic: &Topic, group: Option<&Subscription>) -> String {
+    let group = group.map(Subscription::as_str).unwrap_or_default();
+    // Neither has a slash.
+    let name = format!("{topic}/{group}");
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{:0MARK_DIGITS$x}", hash >> (64 - 4 * MARK_DIGITS))
 }
 
 #[cfg(test)]
@@ -68,7 +109,7 @@ mod tests {
     #[test]
     fn a_module_is_known_by_where_it_says_something() {
         let topic: Topic = "demo".parse().unwrap();
-        let id = session::client_id();
+        let id = module_id(&topic, None);
         let name = notice(&topic, &id);
         assert_eq!(module(&name), Some((topic.clone(), &*id)));
         for other in [
@@ -80,6 +121,37 @@ mod tests {
         ] {
             assert_eq!(module(&other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_client_id_is_told_from_other_names() {
+        assert!(!is_module_id(&client_id()));
+        for other in [
+            "",
+            "dasf",
+            "dasf00000000000000000g",
+            "x000000000000000000",
+            "dasf0000000000000000001",
+        ] {
+            assert!(!is_module_id(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_client_id_tells_of_its_group() {
+        let topic: Topic = "demo".parse().unwrap();
+        let group: Subscription = "workers".parse().unwrap();
+        let id = module_id(&topic, Some(&group));
+        // As many letters and digits as every broker takes, with one more.
+        assert_eq!(id.len(), 22);
+        assert!(is_of_group(&id, &topic, &group));
+        assert_ne!(id, module_id(&topic, Some(&group)));
+        assert!(!is_of_group(&id, &"other".parse().unwrap(), &group));
+        assert!(!is_of_group(&id, &topic, &"others".parse().unwrap()));
+        let alone = module_id(&topic, None);
+        assert!(is_module_id(&alone) && !is_of_group(&alone, &topic, &group));
+        let ending = &id[id.len() - MARK_DIGITS..];
+        assert!(!is_of_group(ending, &topic, &group));
     }
 
     #[test]

@@ -270,7 +270,11 @@ impl Module {
             return Ok(());
         }
         match notice {
-            Notice::Lost(name) if name == group.name => lost.add(client_id, publish.retain),
+            Notice::Lost(name) if name == group.name => {
+                if names::is_of_group(client_id, &topic, &name) {
+                    lost.add(client_id, publish.retain);
+                }
+            }
             Notice::Claimed(name) if name == group.name => lost.defer(client_id),
             Notice::Announced(_) | Notice::Withdrawn => {
                 lost.remove(client_id);

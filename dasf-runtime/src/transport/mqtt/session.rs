@@ -13,6 +13,7 @@ use mqtt_proto::v5::{
 use mqtt_proto::{Pid, QoS, QosPid, TopicFilter};
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use super::names;
 use super::packets::{self, MAX_PACKET_SIZE, Packets, Received, Unreadable};
 use crate::address::Login;
 use crate::transport::ConnectError;
@@ -51,7 +52,7 @@ impl Opening {
     /// A session of a new client, which ends with its connection.
     pub(super) fn fresh() -> Self {
         Self {
-            client_id: client_id(),
+            client_id: names::client_id(),
             clean_start: true,
             session_expiry: 0,
             receive_maximum: RECEIVE_MAXIMUM,
@@ -59,21 +60,6 @@ impl Opening {
             will: None,
         }
     }
-}
-
-/// What all client ids begin with.
-const CLIENT: &str = "dasf";
-
-/// The name of a client that no other has: letters and digits, of which every broker takes 23.
-pub(super) fn client_id() -> String {
-    format!("{CLIENT}{:016x}", fastrand::u64(..))
-}
-
-/// Whether a text is a name that [`client_id`] gives.
-pub(super) fn is_client_id(text: &str) -> bool {
-    let number = text.strip_prefix(CLIENT).unwrap_or_default();
-    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    number.len() == 16 && number.bytes().all(is_digit)
 }
 
 /// A connection that the broker has accepted.
@@ -550,20 +536,6 @@ mod tests {
         };
         let strict = limits(ConnectReasonCode::Success, strict);
         assert_eq!(strict, Ok(expected));
-    }
-
-    #[test]
-    fn a_client_id_is_told_from_other_names() {
-        assert!(is_client_id(&client_id()));
-        for other in [
-            "",
-            "dasf",
-            "dasf000000000000000g",
-            "x0000000000000000",
-            "dasf00000000000000001",
-        ] {
-            assert!(!is_client_id(other), "{other}");
-        }
     }
 
     #[test]
