@@ -14,7 +14,7 @@ use mqtt_proto::v5::Publish;
 use tokio::time::Instant;
 
 use super::names;
-use super::packets::Unreadable;
+use super::packets::{self, Unreadable};
 use super::session::{self, Opening, RECEIVE_MAXIMUM, Session};
 use crate::address::Login;
 use crate::backoff::Backoff;
@@ -120,8 +120,16 @@ impl Group {
                 let pid = match publish {
                     Ok(publish) => {
                         let pid = publish.qos_pid.pid();
-                        session.publish(returned(publish, name.clone())).await?;
-                        count += 1;
+                        let publish = returned(publish, name.clone());
+                        let size = packets::size(&publish);
+                        if size > session.limits.max_packet_size {
+                            // The name of its topic is longer than before. It is acknowledged all
+                            // the same: nobody can return it, and those behind it would not come.
+                            tracing::warn!(topic = %self.topic, size, "message too large to be returned passed over");
+                        } else {
+                            session.publish(publish).await?;
+                            count += 1;
+                        }
                         pid
                     }
                     Err(Unreadable { pid }) => {
