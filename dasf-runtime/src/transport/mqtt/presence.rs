@@ -320,8 +320,11 @@ impl Module {
                 }
             }
             Err(error) => {
-                tracing::warn!(topic = %self.topic, %error, "requests of a lost module not returned yet");
-                lost.defer(client_id);
+                if lost.retry(client_id) {
+                    tracing::warn!(topic = %self.topic, %error, "requests of a lost module not returned yet");
+                } else {
+                    tracing::warn!(topic = %self.topic, %error, "requests of a lost module given up");
+                }
             }
         }
         Ok(())

@@ -169,20 +169,29 @@ pub(super) fn returned(received: Publish, topic_name: TopicName) -> Publish {
 /// The sessions that this module may have to take over, and when.
 #[derive(Debug, Default)]
 pub(super) struct LostSessions {
-    due: BTreeMap<String, Instant>,
+    sessions: BTreeMap<String, Lost>,
     /// Until when those whose notices were retained may come back themselves.
     patience: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Lost {
+    /// Since when it is known to be lost.
+    since: Instant,
+    /// When it is to be claimed.
+    due: Instant,
 }
 
 impl LostSessions {
     /// A session was lost; whether its notice was there before this module was. Who claims it first
     /// shows by chance.
     pub(super) fn add(&mut self, client_id: &str, was_retained: bool) {
-        if self.due.len() < MAX_LOST && !self.due.contains_key(client_id) {
+        if self.sessions.len() < MAX_LOST && !self.sessions.contains_key(client_id) {
             let now = Instant::now();
             let from = self.patience.filter(|_| was_retained).unwrap_or(now);
             let due = from.max(now) + CLAIM_DELAY.mul_f64(fastrand::f64());
-            self.due.insert(client_id.to_owned(), due);
+            let lost = Lost { since: now, due };
+            self.sessions.insert(client_id.to_owned(), lost);
         }
     }
 
@@ -190,28 +199,43 @@ impl LostSessions {
     pub(super) fn are_given_time(&mut self) {
         let patience = Instant::now() + RETURN_PATIENCE;
         self.patience = Some(patience);
-        for due in self.due.values_mut() {
-            *due = patience.max(*due);
+        for lost in self.sessions.values_mut() {
+            lost.due = patience.max(lost.due);
         }
     }
 
-    /// A session is being taken over, or could not be: whether it is still there is looked at
-    /// later.
+    /// A session is being taken over: whether it is still there is looked at later.
     pub(super) fn defer(&mut self, client_id: &str) {
-        if let Some(due) = self.due.get_mut(client_id) {
-            *due = Instant::now() + RETRY + CLAIM_DELAY.mul_f64(fastrand::f64());
+        if let Some(lost) = self.sessions.get_mut(client_id) {
+            lost.due = Instant::now() + RETRY + CLAIM_DELAY.mul_f64(fastrand::f64());
         }
+    }
+
+    /// A session could not be taken over. It is tried again, and `false` is returned where the
+    /// broker does not keep it any longer.
+    pub(super) fn retry(&mut self, client_id: &str) -> bool {
+        let lifetime = Duration::from_secs(SESSION_EXPIRY.into());
+        let Some(lost) = self.sessions.get(client_id) else {
+            // It came back meanwhile, or another took it over.
+            return true;
+        };
+        if lost.since.elapsed() >= lifetime {
+            self.remove(client_id);
+            return false;
+        }
+        self.defer(client_id);
+        true
     }
 
     /// There is nothing to take over.
     pub(super) fn remove(&mut self, client_id: &str) -> bool {
-        self.due.remove(client_id).is_some()
+        self.sessions.remove(client_id).is_some()
     }
 
     /// The session that comes next, and when.
     pub(super) fn next(&self) -> Option<(&str, Instant)> {
-        let next = self.due.iter().min_by_key(|(_, due)| **due);
-        next.map(|(client_id, due)| (client_id.as_str(), *due))
+        let next = self.sessions.iter().min_by_key(|(_, lost)| lost.due);
+        next.map(|(client_id, lost)| (client_id.as_str(), lost.due))
     }
 }
 
@@ -260,12 +284,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_takeover_that_never_succeeds_is_given_up() {
+        let mut lost = LostSessions::default();
+        lost.add("a", false);
+        assert!(lost.retry("a"));
+        assert!(lost.next().unwrap().1 >= Instant::now() + RETRY);
+        tokio::time::advance(Duration::from_secs(SESSION_EXPIRY.into())).await;
+        assert!(!lost.retry("a"));
+        assert_eq!(lost.next(), None);
+        assert!(lost.retry("a"));
+        assert_eq!(lost.next(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn lost_sessions_are_bounded() {
         let mut lost = LostSessions::default();
         for number in 0..2 * MAX_LOST {
             lost.add(&number.to_string(), true);
         }
-        assert_eq!(lost.due.len(), MAX_LOST);
+        assert_eq!(lost.sessions.len(), MAX_LOST);
     }
 
     #[test]
