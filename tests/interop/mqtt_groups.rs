@@ -290,18 +290,49 @@ async fn publish_packets(broker: &Mosquitto, packets: &[Vec<u8>]) {
 /// Packets that Mosquitto takes and hands on, though what they say is wrong: a payload that is no
 /// UTF-8 as it should be, and a Response Topic that matches several.
 fn unreadable_packets(topic: &str) -> [Vec<u8>; 2] {
-    let topic = format!("dasf/{topic}");
     let properties = [&b"\x02\x01\x01\xff"[..], &b"\x06\x08\x00\x03a/#"[..]];
     [1, 2].map(|number: u8| {
-        let length = u8::try_from(topic.len()).unwrap();
-        let mut body = vec![0, length];
-        body.extend_from_slice(topic.as_bytes());
-        body.extend_from_slice(&[0, number]);
-        body.extend_from_slice(properties[usize::from(number) - 1]);
-        let mut packet = vec![0x32, u8::try_from(body.len()).unwrap()];
-        packet.extend_from_slice(&body);
-        packet
+        let rest = properties[usize::from(number) - 1];
+        publish_packet(topic, number, rest)
     })
+}
+
+/// A packet that publishes what is given as properties and payload.
+fn publish_packet(topic: &str, number: u8, rest: &[u8]) -> Vec<u8> {
+    let topic = format!("dasf/{topic}");
+    let mut body = vec![0, u8::try_from(topic.len()).unwrap()];
+    body.extend_from_slice(topic.as_bytes());
+    body.extend_from_slice(&[0, number]);
+    body.extend_from_slice(rest);
+    let [high, low] = [body.len() >> 7, body.len() & 0x7f].map(|part| u8::try_from(part).unwrap());
+    let mut packet = match high {
+        0 => vec![0x32, low],
+        high => vec![0x32, 0x80 | low, high],
+    };
+    packet.extend_from_slice(&body);
+    packet
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_to_be_returned_does_not_hold_up_the_rest() {
+    let lines = "allow_anonymous true\nmax_packet_size 2000\n".to_owned();
+    let broker = Mosquitto::start(free_port(), lines).await;
+    let options = || in_group(Acknowledge::Completed);
+    let worker = Worker::start("early", &broker, "full", options()).await;
+    let client = client(&broker, "full").await;
+    let call = tokio::spawn(async move { client.hang_once("full").await });
+    assert_eq!(begun("full").await, "early");
+    worker.kill();
+    listed(&broker, &[]).await;
+    let overhead = publish_packet("full", 1, &[]).len();
+    let large = publish_packet("full", 1, &vec![0; 1999 - overhead]);
+    publish_packets(&broker, &[large]).await;
+    let worker = Worker::start("late", &broker, "full", options()).await;
+    let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
+    assert_eq!(heir.unwrap(), "late");
+    worker.end().await;
+    // Nothing is left to take over.
+    listed(&broker, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

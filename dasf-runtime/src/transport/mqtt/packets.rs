@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use mqtt_proto::v5::{
-    Connack, Disconnect, ErrorV5, Header, Packet, PacketType, Puback, Publish, Suback,
+    Connack, Disconnect, ErrorV5, Header, Packet, PacketType, Puback, Publish, Suback, Unsuback,
 };
 use mqtt_proto::{Encodable, Pid, QoS, VarBytes};
 use tokio_tungstenite::tungstenite::Message;
@@ -19,7 +19,7 @@ pub(super) enum Received {
     Publish(Result<Publish, Unreadable>),
     Puback(Puback),
     Suback(Suback),
-    Unsuback,
+    Unsuback(Unsuback),
     Pingresp,
     Disconnect(Disconnect),
     Other,
@@ -103,7 +103,7 @@ fn decode(packet: &[u8], start: usize) -> Result<Received, ErrorV5> {
         }),
         PacketType::Puback => Received::Puback(Puback::decode(packet, at, header)?),
         PacketType::Suback => Received::Suback(Suback::decode(packet, at, header)?),
-        PacketType::Unsuback => Received::Unsuback,
+        PacketType::Unsuback => Received::Unsuback(Unsuback::decode(packet, at, header)?),
         PacketType::Pingresp => Received::Pingresp,
         PacketType::Disconnect => Received::Disconnect(Disconnect::decode(packet, at, header)?),
         _ => Received::Other,

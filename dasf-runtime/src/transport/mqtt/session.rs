@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use mqtt_proto::v5::{
     Connack, Connect, ConnectReasonCode, Disconnect, DisconnectReasonCode, LastWill, Packet,
     Puback, PubackReasonCode, Publish, RetainHandling, Suback, Subscribe, SubscriptionOptions,
-    Unsubscribe,
+    Unsuback, Unsubscribe,
 };
 use mqtt_proto::{Pid, QoS, QosPid, TopicFilter};
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -119,8 +119,11 @@ impl Limits {
             });
         }
         if properties.max_qos == Some(QoS::Level0) {
-            let reason = "it does not acknowledge messages (its Maximum QoS is 0)".to_owned();
-            return Err(ConnectError::Protocol { url, reason });
+            return Err(ConnectError::Unsupported {
+                url,
+                feature: "acknowledgement of messages",
+                reason: "its Maximum QoS is 0; allow QoS 1 there".to_owned(),
+            });
         }
         let mut limits = Self::default();
         if let Some(limit) = properties.max_packet_size {
@@ -355,7 +358,7 @@ impl Session {
     ) -> Result<(), ConnectError> {
         let subscribe = self.subscription(names, options)?;
         let suback = self.ask(&subscribe, suback).await?;
-        self.subscribed(&suback)
+        self.subscribed(&suback, options.max_qos)
     }
 
     /// Subscribes, and reads what the broker retained.
@@ -368,18 +371,23 @@ impl Session {
         let mut take = |publish: Result<Publish, Unreadable>| publish.map_or(Ok(()), &mut take);
         let subscribe = self.subscription(names, options)?;
         let suback = self.ask_besides(&subscribe, suback, &mut take).await?;
-        self.subscribed(&suback)?;
+        self.subscribed(&suback, options.max_qos)?;
         // Brokers send it before their answer to the subscription or after.
         let is_answer = |received| matches!(received, Received::Pingresp).then_some(());
         self.ask_besides(&Packet::Pingreq, is_answer, take).await
     }
 
-    fn subscribed(&self, suback: &Suback) -> Result<(), ConnectError> {
+    fn subscribed(&self, suback: &Suback, asked: QoS) -> Result<(), ConnectError> {
         if suback.topics.is_empty() {
             let reason = "its answer to a subscription says nothing".to_owned();
             return Err(self.protocol_error(reason));
         }
         match suback.topics.iter().find(|&&code| code as u8 >= 0x80) {
+            // Messages that need no acknowledgement are lost with the connection.
+            None if suback.topics.iter().any(|&code| (code as u8) < asked as u8) => {
+                let reason = "it grants a subscription only with QoS 0; allow QoS 1 there";
+                Err(self.lacks("acknowledgement of messages", reason))
+            }
             None => Ok(()),
             Some(&code) => {
                 let text = suback.properties.reason_string.as_deref();
@@ -391,8 +399,22 @@ impl Session {
     /// Takes subscriptions back. That the broker knows none of them is as good.
     pub(super) async fn unsubscribe(&mut self, names: &[String]) -> Result<(), ConnectError> {
         let unsubscribe = Unsubscribe::new(Pid::default(), self.filters(names)?);
-        let is_answer = |received| matches!(received, Received::Unsuback).then_some(());
-        self.ask(&Packet::Unsubscribe(unsubscribe), is_answer).await
+        let unsuback: Unsuback = self
+            .ask(
+                &Packet::Unsubscribe(unsubscribe),
+                |received| match received {
+                    Received::Unsuback(unsuback) => Some(unsuback),
+                    _ => None,
+                },
+            )
+            .await?;
+        match unsuback.topics.iter().find(|&&code| code as u8 >= 0x80) {
+            None => Ok(()),
+            Some(&code) => {
+                let text = unsuback.properties.reason_string.as_deref();
+                Err(self.rejected(text, code, code as u8))
+            }
+        }
     }
 
     /// Publishes a message, and waits until the broker has it.
@@ -559,6 +581,6 @@ mod tests {
             ..ConnackProperties::default()
         };
         let error = limits(ConnectReasonCode::Success, unsure).unwrap_err();
-        assert!(matches!(error, ConnectError::Protocol { .. }), "{error}");
+        assert!(matches!(error, ConnectError::Unsupported { .. }), "{error}");
     }
 }
