@@ -4,7 +4,7 @@ use mqtt_proto::QoS;
 use mqtt_proto::v5::RetainHandling;
 
 use super::names;
-use super::notice::Notice;
+use super::notice::{self, Notice};
 use super::session::{self, Opening};
 use crate::address::Login;
 use crate::transport::socket::Endpoint;
@@ -20,12 +20,17 @@ pub(super) async fn read(
     endpoint: &Endpoint,
     login: &Login,
 ) -> Result<Vec<Announcement>, ConnectError> {
-    let mut session = session::open(endpoint, login, Opening::fresh()).await?;
+    let opening = Opening {
+        max_packet_size: notice::MAX_PACKET_SIZE,
+        ..Opening::fresh()
+    };
+    let mut session = session::open(endpoint, login, opening).await?;
     // Without acknowledgements a broker sends as many as there are; with them Mosquitto drops those
     // beyond its queue.
     let options = session::options(QoS::Level0, RetainHandling::SendAtSubscribe);
     let mut announcements = Vec::new();
     let mut bytes = 0;
+    let mut left_out = 0_usize;
     let names = [names::ALL_NOTICES.to_owned()];
     session
         .read_retained(&names, options, |publish| {
@@ -35,16 +40,21 @@ pub(super) async fn read(
             else {
                 return Ok(());
             };
-            bytes += text.len();
-            if announcements.len() >= MAX_MODULES || bytes > MAX_BYTES {
-                return Err(format!(
-                    "it tells of more than {MAX_MODULES} modules, or in more than {MAX_BYTES} bytes"
-                ));
+            if announcements.len() >= MAX_MODULES || bytes + text.len() > MAX_BYTES {
+                left_out += 1;
+                return Ok(());
             }
+            bytes += text.len();
             announcements.push(Announcement { topic, text });
             Ok(())
         })
         .await?;
-    session.disconnect(0).await?;
+    if left_out > 0 {
+        tracing::warn!(%endpoint, left_out, "there are more modules than are listed");
+    }
+    // The list is complete, however the connection ends.
+    if let Err(error) = session.disconnect(0).await {
+        tracing::debug!(%error, "not disconnected in order");
+    }
     Ok(announcements)
 }

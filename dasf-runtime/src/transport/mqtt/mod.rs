@@ -255,6 +255,7 @@ impl Receiving {
             clean_start: !is_kept && !self.was_kept.load(Ordering::Relaxed),
             session_expiry: if is_kept { SESSION_EXPIRY } else { 0 },
             receive_maximum: self.receive_maximum,
+            max_packet_size: packets::MAX_PACKET_SIZE,
             keep_alive: KEEP_ALIVE,
             will: None,
         };

@@ -13,6 +13,8 @@ use super::takeover::SESSION_EXPIRY;
 
 /// The largest notice, in bytes: one cannot fill the memory of those who read it.
 pub(super) const MAX_LENGTH: usize = 64 << 10;
+/// The largest packet taken where only notices come.
+pub(super) const MAX_PACKET_SIZE: usize = 2 * MAX_LENGTH;
 /// After how many seconds without its connection a module counts as lost. A short loss does not
 /// make it one.
 const WILL_DELAY: u32 = 1;

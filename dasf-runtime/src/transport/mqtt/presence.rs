@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::names;
-use super::notice::{ANNOUNCE_EVERY, Notice};
+use super::notice::{self, ANNOUNCE_EVERY, Notice};
 use super::session::{self, KEEP_ALIVE, Opening, RECEIVE_MAXIMUM, Session};
 use super::takeover::{Group, LostSessions};
 use crate::address::Login;
@@ -150,6 +150,7 @@ impl Module {
             clean_start,
             session_expiry: SESSION_EXPIRY,
             receive_maximum: RECEIVE_MAXIMUM,
+            max_packet_size: notice::MAX_PACKET_SIZE,
             keep_alive: KEEP_ALIVE,
             will: Some(will),
         };

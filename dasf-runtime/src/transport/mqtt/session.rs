@@ -11,6 +11,7 @@ use mqtt_proto::v5::{
     Unsuback, Unsubscribe,
 };
 use mqtt_proto::{Pid, QoS, QosPid, TopicFilter};
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::names;
@@ -42,6 +43,8 @@ pub(super) struct Opening {
     /// For how many seconds the broker keeps the session when its connection is lost.
     pub(super) session_expiry: u32,
     pub(super) receive_maximum: u16,
+    /// The largest packet that the broker may send, in bytes.
+    pub(super) max_packet_size: usize,
     /// After how long without a packet the broker gives the connection up.
     pub(super) keep_alive: Duration,
     /// What the broker publishes when the session is lost.
@@ -56,6 +59,7 @@ impl Opening {
             clean_start: true,
             session_expiry: 0,
             receive_maximum: RECEIVE_MAXIMUM,
+            max_packet_size: MAX_PACKET_SIZE,
             keep_alive: KEEP_ALIVE,
             will: None,
         }
@@ -73,6 +77,8 @@ pub(super) struct Session {
     pub(super) is_present: bool,
     /// Messages that came before the answer to something else.
     pub(super) early: VecDeque<Result<Publish, Unreadable>>,
+    /// How many pings the broker has not answered.
+    unanswered: usize,
 }
 
 /// What a broker says of itself.
@@ -160,6 +166,7 @@ pub(super) async fn open(
         limits: Limits::default(),
         is_present: false,
         early: VecDeque::new(),
+        unanswered: 0,
     };
     let keep_alive = u16::try_from(opening.keep_alive.as_secs()).unwrap_or(u16::MAX);
     let mut connect = Connect::new(opening.client_id.into(), keep_alive);
@@ -167,7 +174,7 @@ pub(super) async fn open(
     connect.last_will = opening.will;
     connect.properties.session_expiry_interval = Some(opening.session_expiry);
     connect.properties.receive_max = Some(opening.receive_maximum);
-    connect.properties.max_packet_size = u32::try_from(MAX_PACKET_SIZE).ok();
+    connect.properties.max_packet_size = u32::try_from(opening.max_packet_size).ok();
     connect.username = login.user.as_deref().map(Into::into);
     connect.password = login
         .password
@@ -231,14 +238,34 @@ impl Session {
             Packet::Connect(_) => ANSWER_TIMEOUT,
             _ => PACKET_TIMEOUT,
         };
-        let sent = tokio::time::timeout(patience, self.sink.send(frame)).await;
-        let sent = sent.map_err(|_| self.silence(patience))?;
-        sent.map_err(|error| self.protocol_error(error.to_string()))?;
+        self.send(frame, patience).await?;
+        // Answers to pings come in order.
+        let mut others = 0;
+        if matches!(packet, Packet::Pingreq) {
+            others = self.unanswered;
+            self.unanswered += 1;
+        }
+        let every = self.limits.ping_every;
+        let mut ping = tokio::time::interval_at(Instant::now() + every, every);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut deadline = Instant::now() + patience;
         loop {
-            let received = tokio::time::timeout(patience, self.read()).await;
-            let received = received.map_err(|_| self.silence(patience))?;
+            let received = tokio::select! {
+                received = self.read() => received,
+                // Much may come before the answer, while the broker must hear of this client.
+                _ = ping.tick() => {
+                    let frame = packets::frame(&Packet::Pingreq);
+                    let frame = frame.map_err(|reason| self.protocol_error(reason))?;
+                    self.send(frame, patience).await?;
+                    self.unanswered += 1;
+                    continue;
+                }
+                () = tokio::time::sleep_until(deadline) => return Err(self.silence(patience)),
+            };
             let received = received.map_err(|reason| self.protocol_error(reason))?;
+            deadline = Instant::now() + patience;
             match received {
+                Received::Pingresp if others > 0 => others -= 1,
                 Received::Publish(publish) => {
                     take(publish).map_err(|reason| self.protocol_error(reason))?;
                 }
@@ -249,6 +276,12 @@ impl Session {
                 }
             }
         }
+    }
+
+    async fn send(&mut self, frame: Message, patience: Duration) -> Result<(), ConnectError> {
+        let sent = tokio::time::timeout(patience, self.sink.send(frame)).await;
+        let sent = sent.map_err(|_| self.silence(patience))?;
+        sent.map_err(|error| self.protocol_error(error.to_string()))
     }
 
     fn silence(&self, after: Duration) -> ConnectError {
@@ -267,7 +300,12 @@ impl Session {
         loop {
             match self.packets.next()? {
                 Some(Received::Disconnect(disconnect)) => return Err(farewell(&disconnect)),
-                Some(received) => return Ok(received),
+                Some(received) => {
+                    if received == Received::Pingresp {
+                        self.unanswered = self.unanswered.saturating_sub(1);
+                    }
+                    return Ok(received);
+                }
                 None => match self.stream.next().await {
                     Some(Ok(Message::Close(_))) | None => {
                         return Err("it closes the connection".to_owned());
@@ -520,6 +558,8 @@ fn in_words(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use mqtt_proto::v5::ConnackProperties;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::http::HeaderMap;
 
     use super::*;
@@ -558,6 +598,57 @@ mod tests {
         };
         let strict = limits(ConnectReasonCode::Success, strict);
         assert_eq!(strict, Ok(expected));
+    }
+
+    /// A session at a broker that wants to hear of its client every second, and is played by the
+    /// test.
+    async fn session() -> (Session, WebSocketStream<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Endpoint {
+            url: format!("ws://{}/mqtt", listener.local_addr().unwrap()),
+            headers: HeaderMap::new(),
+            trust: Default::default(),
+        };
+        let broker = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut broker = tokio_tungstenite::accept_async(stream).await.unwrap();
+            assert!(broker.next().await.unwrap().unwrap().is_binary());
+            let mut connack = Connack::new(false, ConnectReasonCode::Success);
+            connack.properties.server_keep_alive = Some(1);
+            let frame = packets::frame(&Packet::Connack(connack)).unwrap();
+            broker.send(frame).await.unwrap();
+            broker
+        };
+        let login = Login::default();
+        let (session, broker) = tokio::join!(open(&endpoint, &login, Opening::fresh()), broker);
+        (session.unwrap(), broker)
+    }
+
+    #[tokio::test]
+    async fn a_broker_hears_of_a_client_that_waits_for_it() {
+        let (mut session, mut broker) = session().await;
+        let message = b"\x30\x05\x00\x02ab\x00";
+        let answer = b"\xd0\x00";
+        let playing = async {
+            for _ in 0..3 {
+                let frame = broker.next().await.unwrap().unwrap();
+                assert_eq!(&frame.into_data()[..], b"\xc0\x00");
+            }
+            let answers = [&message[..], answer, answer, answer].concat();
+            broker.send(Message::binary(answers)).await.unwrap();
+            let frame = broker.next().await.unwrap().unwrap();
+            assert_eq!(&frame.into_data()[..], b"\xc0\x00");
+            let answers = [&message[..], answer].concat();
+            broker.send(Message::binary(answers)).await.unwrap();
+        };
+        let waiting = async {
+            session.ping().await.unwrap();
+            assert_eq!(session.early.len(), 1);
+            // The answers to the other pings are none to this one.
+            session.ping().await.unwrap();
+            assert_eq!(session.early.len(), 2);
+        };
+        tokio::join!(playing, waiting);
     }
 
     #[test]

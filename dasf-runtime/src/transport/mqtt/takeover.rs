@@ -94,6 +94,7 @@ impl Group {
             clean_start: false,
             session_expiry: SESSION_EXPIRY,
             receive_maximum: RECEIVE_MAXIMUM,
+            max_packet_size: packets::MAX_PACKET_SIZE,
             keep_alive: KEEP_ALIVE,
             will: None,
         };
