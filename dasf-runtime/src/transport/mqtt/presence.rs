@@ -30,6 +30,11 @@ const SESSION_EXPIRY: u32 = 60;
 /// How long a module may take to say that it goes.
 const FAREWELL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(8);
 
+/// With what a broker refuses a login whose Will it would have to retain, or to send with more than
+/// its Maximum QoS.
+const RETAIN_NOT_SUPPORTED: u8 = 0x9a;
+const QOS_NOT_SUPPORTED: u8 = 0x9b;
+
 /// What a module says of itself, and where.
 pub(super) struct Module {
     pub(super) endpoint: Endpoint,
@@ -113,16 +118,28 @@ impl Module {
                                 failure,
                                 ConnectError::Rejected { .. } | ConnectError::Unsupported { .. }
                             );
-                            if is_refused && !was_refused {
-                                tracing::warn!(%failure, "the broker takes no announcement of this module: it is not listed");
+                            if is_refused {
+                                // Otherwise its Will would call this module lost, each time.
+                                let farewell = session.disconnect(0);
+                                let _ = tokio::time::timeout(FAREWELL_TIMEOUT, farewell).await;
                             }
-                            was_refused = is_refused;
+                            was_refused = warn_once(is_refused, was_refused, &failure);
                             backoff.is_reset_by(opened_at.elapsed());
                             failure
                         }
                     }
                 }
-                Err(failure) => failure,
+                Err(failure) => {
+                    let is_refused = matches!(
+                        failure,
+                        ConnectError::Rejected {
+                            code: RETAIN_NOT_SUPPORTED | QOS_NOT_SUPPORTED,
+                            ..
+                        }
+                    );
+                    was_refused = warn_once(is_refused, was_refused, &failure);
+                    failure
+                }
             };
             tracing::debug!(%failure, "announcement interrupted");
             state.send_replace(ConnectionState::Disconnected(failure));
@@ -171,8 +188,7 @@ impl Module {
                 "modules say with them who is there, and who died",
             ));
         }
-        self.say(session, &self.client_id, &self.announced())
-            .await?;
+        // Before it is announced, for which it must be able to hear of others.
         if self.heirs.is_some() {
             let mut options = session::options(QoS::Level0, RetainHandling::SendAtSubscribe);
             options.no_local = true;
@@ -180,6 +196,8 @@ impl Module {
                 .subscribe(&[names::notices(&self.topic)], options)
                 .await?;
         }
+        self.say(session, &self.client_id, &self.announced())
+            .await?;
         state.send_replace(ConnectionState::Connected);
 
         let every = session.limits.ping_every;
@@ -344,6 +362,14 @@ impl Module {
     }
 }
 
+/// Warns of a refusal unless that before was one as well; returns whether this is one.
+fn warn_once(is_refused: bool, was_refused: bool, failure: &ConnectError) -> bool {
+    if is_refused && !was_refused {
+        tracing::warn!(%failure, "the broker takes no announcement of this module: it is not listed");
+    }
+    is_refused
+}
+
 /// A session that is being taken over.
 struct Takeover {
     client_id: String,
@@ -369,5 +395,59 @@ async fn finished(takeover: &mut Option<Takeover>) -> (String, Result<usize, Con
             (takeover.client_id.clone(), taken)
         }
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{SinkExt, StreamExt};
+    use tokio::net::TcpListener;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::http::HeaderMap;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_may_not_hear_of_others_is_not_called_lost() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Endpoint {
+            url: format!("ws://{}/mqtt", listener.local_addr().unwrap()),
+            headers: HeaderMap::new(),
+            trust: Default::default(),
+        };
+        let topic: Topic = "demo".parse().unwrap();
+        let group = Group {
+            endpoint: endpoint.clone(),
+            login: Login::default(),
+            topic: topic.clone(),
+            name: "workers".parse().unwrap(),
+        };
+        let module = Module {
+            endpoint,
+            login: Login::default(),
+            client_id: names::module_id(&topic, Some(&group.name)),
+            topic,
+            announcement: "{}".to_owned(),
+            heirs: Some(group),
+        };
+        let presence = Presence::start(&Handle::current(), module);
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut broker = tokio_tungstenite::accept_async(stream).await.unwrap();
+        // A login; a subscription, which is refused; nothing but the end.
+        for (packet, answer) in [
+            (0x10, &b"\x20\x03\x00\x00\x00"[..]),
+            (0x82, &b"\x90\x04\x00\x01\x00\x87"[..]),
+        ] {
+            let frame = broker.next().await.unwrap().unwrap().into_data();
+            assert_eq!(frame.first(), Some(&packet));
+            broker.send(Message::binary(answer)).await.unwrap();
+        }
+        let frame = broker.next().await.unwrap().unwrap().into_data();
+        // Its reason is 0: the Will is dropped.
+        assert_eq!((frame[0], frame[2]), (0xe0, 0), "{frame:?}");
+        drop(broker);
+        let error = presence.announced().await.unwrap_err();
+        let is_refused = matches!(error, ConnectError::Rejected { code: 0x87, .. });
+        assert!(is_refused, "{error}");
     }
 }
