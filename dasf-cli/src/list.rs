@@ -1,7 +1,7 @@
 //! `dasf list`: which modules listen.
 
 use dasf::cli::{self, Connection, Error, print_result, printable};
-use dasf::{ListedModule, list_modules};
+use dasf::{ConnectError, ListedModule, list_modules};
 
 use crate::api::{brief, page_width};
 use crate::options::List;
@@ -15,7 +15,7 @@ pub(crate) fn run(connection: &Connection, options: &List) -> Result<(), Error> 
     }
     let address = connection.address()?;
     let modules =
-        cli::run_until_interrupted(async { list_modules(address).await.map_err(Error::failed) })?;
+        cli::run_until_interrupted(async { list_modules(address).await.map_err(failed) })?;
     if options.json {
         return options.indent.print(&modules);
     }
@@ -23,6 +23,19 @@ pub(crate) fn run(connection: &Connection, options: &List) -> Result<(), Error> 
         return print_result("No module listens.");
     }
     print_result(page(&modules, page_width()).trim_end())
+}
+
+/// A failed connection, with what to do about it.
+fn failed(error: ConnectError) -> Error {
+    let advice = match &error {
+        // Brokers without a list, as that which is the default, are not asked for one.
+        ConnectError::Unreachable { .. } => Some("check the address, or start the broker there"),
+        error => error.advice(),
+    };
+    match advice {
+        Some(advice) => Error::failed(format!("{error}; {advice}")),
+        None => Error::failed(error),
+    }
 }
 
 /// A heading for each topic and group, what the module says of itself, and what can be called.
@@ -65,6 +78,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn who_cannot_connect_is_told_what_to_do() {
+        let url = || "ws://h/mqtt".to_owned();
+        let reason = || "no".to_owned();
+        let rejected = ConnectError::Rejected {
+            url: url(),
+            code: 0x86,
+            reason: reason(),
+        };
+        let text = failed(rejected).to_string();
+        assert!(text.contains("0x86: no; "), "{text}");
+        assert!(text.contains("--token PASSWORD"), "{text}");
+        let (url, reason) = (url(), reason());
+        let text = failed(ConnectError::Unreachable { url, reason }).to_string();
+        assert!(
+            text.ends_with("no; check the address, or start the broker there"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn equal_modules_are_counted() {
