@@ -445,6 +445,11 @@ impl ReadDeliveries for DeliveryReader {
         while let Some(received) = self.packets.next()? {
             match received {
                 Received::Publish(publish) => return self.incoming(publish).map(Some),
+                Received::Puback(puback) if puback.reason_code != PubackReasonCode::Success => {
+                    let text = puback.properties.reason_string.as_deref();
+                    let reason = session::reason(text, puback.reason_code);
+                    tracing::error!(reason, "a request that was to go back to its group is lost");
+                }
                 Received::Disconnect(disconnect) => return Err(session::farewell(&disconnect)),
                 _ => {}
             }

@@ -30,8 +30,7 @@ const SESSION_EXPIRY: u32 = 60;
 /// How long a module may take to say that it goes.
 const FAREWELL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(8);
 
-/// With what a broker refuses a login whose Will it would have to retain, or to send with more than
-/// its Maximum QoS.
+/// With what a broker refuses a login whose Will it cannot retain, or cannot acknowledge.
 const RETAIN_NOT_SUPPORTED: u8 = 0x9a;
 const QOS_NOT_SUPPORTED: u8 = 0x9b;
 
