@@ -651,6 +651,40 @@ mod tests {
         tokio::join!(playing, waiting);
     }
 
+    #[tokio::test]
+    async fn what_a_broker_answers_to_subscriptions_is_heeded() {
+        let (mut session, mut broker) = session().await;
+        let playing = async {
+            for answer in [
+                // QoS 1, QoS 0, and not authorized.
+                &b"\x90\x04\x00\x01\x00\x01"[..],
+                b"\x90\x04\x00\x01\x00\x00",
+                b"\x90\x04\x00\x01\x00\x87",
+                // No subscription existed, and not authorized.
+                b"\xb0\x04\x00\x01\x00\x11",
+                b"\xb0\x04\x00\x01\x00\x87",
+            ] {
+                broker.next().await.unwrap().unwrap();
+                broker.send(Message::binary(answer)).await.unwrap();
+            }
+        };
+        let asking = async {
+            let names = ["dasf/demo".to_owned()];
+            let options = options(QoS::Level1, RetainHandling::DoNotSend);
+            session.subscribe(&names, options).await.unwrap();
+            let less = session.subscribe(&names, options).await.unwrap_err();
+            assert!(matches!(less, ConnectError::Unsupported { .. }), "{less}");
+            let refused = session.subscribe(&names, options).await.unwrap_err();
+            session.unsubscribe(&names).await.unwrap();
+            let kept = session.unsubscribe(&names).await.unwrap_err();
+            for error in [refused, kept] {
+                let is_rejected = matches!(error, ConnectError::Rejected { code: 0x87, .. });
+                assert!(is_rejected, "{error}");
+            }
+        };
+        tokio::join!(playing, asking);
+    }
+
     #[test]
     fn a_broker_that_refuses_or_cannot_acknowledge_is_no_use() {
         let refusal = ConnackProperties {
