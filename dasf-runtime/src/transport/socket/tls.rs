@@ -156,7 +156,7 @@ fn in_words(error: &TlsError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{self, Read, Write};
     use std::net::TcpListener;
     use std::thread;
 
@@ -204,14 +204,27 @@ mod tests {
             let (mut socket, _) = listener.accept().unwrap();
             let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
             // It fails where the client does not trust the certificate.
-            let _ = Stream::new(&mut connection, &mut socket)
-                .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+            let _ = answer(&mut Stream::new(&mut connection, &mut socket));
         });
         let error = connect_to(port, trust).await;
         tokio::task::spawn_blocking(|| server.join().unwrap())
             .await
             .unwrap();
         error
+    }
+
+    /// Reads a request and refuses it. Nothing is left to be read, for that would reset the
+    /// connection and take the answer with it.
+    fn answer(client: &mut (impl Read + Write)) -> io::Result<()> {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte)?;
+            request.push(byte[0]);
+        }
+        client.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")?;
+        client.flush()?;
+        client.read_to_end(&mut request).map(drop)
     }
 
     async fn connect_to(port: u16, trust: Trust) -> ConnectError {
@@ -281,6 +294,8 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let server = thread::spawn(move || {
             let (mut socket, _) = listener.accept().unwrap();
+            let mut greeting = [0; 4096];
+            assert!(socket.read(&mut greeting).unwrap() > 0);
             socket
                 .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
                 .unwrap();
