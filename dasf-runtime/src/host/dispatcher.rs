@@ -9,8 +9,8 @@ use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::acknowledgement::{Moment, Unacknowledged};
 use super::duplicates::Arrival;
-use super::receipts::{Moment, Unacknowledged};
 use super::replies::{Answer, Reply, response};
 use super::worker::{Request, Worker};
 use super::{FLUSH_TIMEOUT, FRAGMENT_PATIENCE, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};

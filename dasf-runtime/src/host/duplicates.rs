@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dasf_protocol::Properties;
 use dasf_protocol::properties::key;
 
-use super::receipts::Unacknowledged;
+use super::acknowledgement::Unacknowledged;
 use super::replies::{Answer, Reply};
 
 /// How many requests are remembered.

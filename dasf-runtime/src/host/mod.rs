@@ -1,10 +1,10 @@
 //! The module host: reads a topic, runs what is requested, answers.
 
+mod acknowledgement;
 mod dispatcher;
 mod duplicates;
 mod inbox;
 mod options;
-mod receipts;
 mod replies;
 mod worker;
 
@@ -24,10 +24,10 @@ use crate::address::Address;
 use crate::directory::ListedModule;
 use crate::module::{Failure, Module};
 use crate::transport::{ConnectError, Reading};
+use acknowledgement::Moment;
 use dispatcher::Dispatcher;
 use duplicates::RecentRequests;
 use inbox::Inbox;
-use receipts::Moment;
 use replies::Replies;
 use worker::Worker;
 

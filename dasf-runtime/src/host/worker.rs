@@ -9,9 +9,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::acknowledgement::{Moment, Unacknowledged};
 use super::duplicates::{RecentRequests, Ticket};
 use super::inbox::Inbox;
-use super::receipts::{Moment, Unacknowledged};
 use super::replies::{Answer, Replies, Reply};
 use super::{Documents, LONGEST_TIMEOUT};
 use crate::context::Context;
@@ -87,27 +87,30 @@ impl Worker {
             span,
         );
 
-        let may_give_back = self.may_give_back(redelivery_count);
-        let begun = async {
-            let working = self.workers.acquire().await;
-            let is_ours = self.moment != Moment::Begun || self.begin(&ticket, &mut message).await;
-            (working, is_ours)
-        };
         let working = tokio::select! {
             biased;
             () = self.abort.cancelled() => None,
-            () = self.returning.cancelled(), if may_give_back => None,
-            (working, is_ours) = begun => {
-                if !is_ours {
-                    tracing::info!(message_id, "request left to whom the broker delivers it now");
-                    return;
-                }
-                Some(working)
-            }
+            () = self.returning.cancelled(), if self.may_give_back(redelivery_count) => None,
+            working = self.workers.acquire() => Some(working),
         };
         let Some(working) = working else {
             return self.leave(&reply, &ticket, message).await;
         };
+        if self.moment == Moment::Begun {
+            let is_ours = tokio::select! {
+                biased;
+                is_ours = self.begin(&ticket, &mut message) => is_ours,
+                // It waits for a connection.
+                () = self.abort.cancelled() => false,
+            };
+            if !is_ours {
+                tracing::info!(
+                    message_id,
+                    "request left to whom the broker delivers it now"
+                );
+                return;
+            }
+        }
         let work = async {
             let payload = if is_on_demand {
                 &self.fetch(&reply, deadline).await?
