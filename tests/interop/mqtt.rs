@@ -1,16 +1,14 @@
 //! Rust modules and clients over Mosquitto, which `cargo xtask mosquitto` provides.
 
-use std::future::IntoFuture;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use dasf::protocol::{Status, Topic};
+use dasf::protocol::Topic;
 use dasf::{Address, CallError, ClientError, ConnectError, Host, HostOptions};
 use dasf_examples::reference;
 
 use crate::mosquitto::{Mosquitto, free_port};
-use crate::support::call_everything;
 
 impl Mosquitto {
     /// Serves the reference module here.
@@ -31,46 +29,6 @@ impl Mosquitto {
         let builder = reference::Client::builder().topic(topic);
         builder.mqtt(&self.url()).connect().await.unwrap()
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_kind_of_call_is_answered() {
-    let broker = Mosquitto::open().await;
-    let host = broker.serve("calls").await;
-    let client = broker.connect("calls").await;
-    call_everything(&client).await;
-    for (error, text) in [
-        (
-            client.fail("nö 世").await.unwrap_err(),
-            "error executing request: nö 世",
-        ),
-        (
-            client.sqrt(-1.0).await.unwrap_err(),
-            "error validating request: sqrt: a: -1.0 is less than or equal to the minimum of 0",
-        ),
-    ] {
-        assert_eq!(error.to_string(), text);
-    }
-    let (sender, reports) = std::sync::mpsc::channel();
-    let slow = client.slow().n(3).on_progress(move |report| {
-        let _ = sender.send((report.status, report.children.len()));
-    });
-    assert_eq!(slow.await.unwrap(), "done");
-    assert_eq!(reports.try_iter().last(), Some((Status::Success, 3)));
-    host.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn many_calls_at_once_are_answered() {
-    let broker = Mosquitto::open().await;
-    let host = broker.serve("many").await;
-    let client = broker.connect("many").await;
-    let calls = (0..200).map(|a| client.add(a).b(1).into_future());
-    let sums = futures_util::future::join_all(calls).await;
-    for (a, sum) in (0..200).zip(sums) {
-        assert_eq!(sum.unwrap(), a + 1);
-    }
-    host.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
