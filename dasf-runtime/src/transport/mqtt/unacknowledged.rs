@@ -102,7 +102,8 @@ impl AcknowledgementWriter {
 
 impl WriteAcknowledgements for AcknowledgementWriter {
     /// A message that is given back is published again to its group before it is acknowledged, so
-    /// that the broker always has it. What cannot be is left unacknowledged, for an heir.
+    /// that the broker has it, unless it refuses the copy. What cannot be published is left
+    /// unacknowledged, for an heir.
     fn frame(&mut self, verdict: Verdict) -> Option<Message> {
         let (message_id, is_done) = match verdict {
             Verdict::Done(message_id) => (message_id, true),
