@@ -12,6 +12,7 @@ use dasf::{
     Acknowledge, Address, CallError, ConnectError, Host, HostOptions, ListedModule, StartError,
     list_modules,
 };
+use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -455,6 +456,52 @@ async fn what_waits_for_a_module_that_ends_goes_to_another() {
     }
     hanging.abort();
     idle.end().await;
+}
+
+/// Where the broker does not let a module give its requests back, they stay in its session.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_does_not_take_back_is_not_lost() {
+    let port = free_port();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let rules = folder.join(format!("mosquitto-{port}.acl"));
+    let both = "topic readwrite dasf/+\ntopic readwrite dasf/+/modules/+\n";
+    let limited = format!("user limited\n{both}topic read dasf/+/groups/+\n");
+    let full = format!("user full\n{both}topic readwrite dasf/+/groups/+\n");
+    fs::write(&rules, format!("{both}{limited}{full}")).unwrap();
+    let lines = format!("allow_anonymous true\nacl_file {}\n", rules.display());
+    let broker = Mosquitto::start(port, lines).await;
+    let start = async |user: &'static str| {
+        let address = Address::mqtt_with_login(&broker.url(), Some(user), None).unwrap();
+        let options = HostOptions {
+            max_workers: 1,
+            receiver_queue_size: Some(4),
+            drain_timeout: Duration::from_millis(100),
+            ..in_group(Acknowledge::Completed)
+        };
+        let started = Worker::try_start(user, address, "refused", options).await;
+        started.unwrap()
+    };
+    let limited = start("limited").await;
+    let client = client(&broker, "refused").await;
+    let hanging = client.clone();
+    let hanging = tokio::spawn(async move { hanging.hang_once("refused").await });
+    assert_eq!(begun("refused").await, "limited");
+    let waiting = ["refused-1", "refused-2"].map(|key| client.run(key).into_future());
+    let waiting = join_all(waiting);
+    tokio::pin!(waiting);
+    // What was sent before the ping is there when it is answered.
+    tokio::select! {
+        biased;
+        _ = &mut waiting => panic!("the only worker is busy"),
+        answered = client.caller().ping() => answered.unwrap(),
+    }
+    limited.end().await;
+    let full = start("full").await;
+    for worker in tokio::time::timeout(PATIENCE, waiting).await.unwrap() {
+        assert_eq!(worker.unwrap(), "full");
+    }
+    hanging.abort();
+    full.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

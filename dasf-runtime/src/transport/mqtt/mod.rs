@@ -310,11 +310,7 @@ impl ConsumerDialect for Receiving {
         Ok(Link {
             sink,
             stream,
-            writer: AcknowledgementWriter::new(
-                Arc::clone(&unacknowledged),
-                returned,
-                limits.max_packet_size,
-            ),
+            writer: AcknowledgementWriter::new(Arc::clone(&unacknowledged), returned, &limits),
             reader: DeliveryReader {
                 early,
                 packets,
@@ -433,6 +429,24 @@ impl DeliveryReader {
     }
 }
 
+impl DeliveryReader {
+    /// Whether the broker says this of a message that was given back.
+    fn is_settled_by(&self, puback: &Puback) -> bool {
+        let code = puback.reason_code;
+        let is_taken = code == PubackReasonCode::Success;
+        let is_settled = self.unacknowledged.settle(puback.pid, is_taken);
+        if is_settled && !is_taken {
+            let text = puback.properties.reason_string.as_deref();
+            let reason = session::reason(text, code);
+            tracing::error!(
+                reason,
+                "the broker does not take a request back for its group; it waits until this module has ended"
+            );
+        }
+        is_settled
+    }
+}
+
 impl ReadDeliveries for DeliveryReader {
     fn accept(&mut self, frame: Message) {
         self.packets.accept(frame);
@@ -445,10 +459,8 @@ impl ReadDeliveries for DeliveryReader {
         while let Some(received) = self.packets.next()? {
             match received {
                 Received::Publish(publish) => return self.incoming(publish).map(Some),
-                Received::Puback(puback) if puback.reason_code != PubackReasonCode::Success => {
-                    let text = puback.properties.reason_string.as_deref();
-                    let reason = session::reason(text, puback.reason_code);
-                    tracing::error!(reason, "a request that was to go back to its group is lost");
+                Received::Puback(puback) if self.is_settled_by(&puback) => {
+                    return Ok(Some(Incoming::Settled));
                 }
                 Received::Disconnect(disconnect) => return Err(session::farewell(&disconnect)),
                 _ => {}
@@ -462,6 +474,7 @@ impl ReadDeliveries for DeliveryReader {
 mod tests {
     use super::*;
     use crate::transport::Verdict;
+    use crate::transport::mqtt::session::Limits;
     use crate::transport::socket::WriteAcknowledgements;
 
     #[test]
@@ -479,7 +492,7 @@ mod tests {
         let Ok(Some(Incoming::Unreadable(Some(message_id)))) = reader.next() else {
             panic!("it was read");
         };
-        let mut writer = AcknowledgementWriter::new(unacknowledged, None, 1000);
+        let mut writer = AcknowledgementWriter::new(unacknowledged, None, &Limits::default());
         let frame = writer.frame(Verdict::Done(message_id));
         assert_eq!(&frame.unwrap().into_data()[..], b"\x40\x02\x00\x07");
     }

@@ -1,13 +1,14 @@
 //! The messages of one connection that are not acknowledged, and what is said of them.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mqtt_proto::v5::{Packet, Puback, Publish};
 use mqtt_proto::{Pid, QosPid, TopicName};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::packets;
+use super::session::Limits;
 use super::takeover;
 use crate::transport::Verdict;
 use crate::transport::socket::WriteAcknowledgements;
@@ -15,12 +16,27 @@ use crate::transport::socket::WriteAcknowledgements;
 /// How often a message is given back to a group: the broker may hand it to the same module again,
 /// again and again where there is no other. Then it stays until the module has ended.
 const MAX_RETURNS: usize = 8;
+/// How many copies are on their way at a time, if the broker takes so many.
+const MAX_RETURNING: usize = 16;
 /// How many of the messages given back are remembered.
 const MAX_REMEMBERED: usize = 4096;
 
-/// Messages that are not acknowledged, by their ids.
+/// Messages that are not acknowledged. One half of the connection notes what comes, the other what
+/// is said of it.
 #[derive(Default)]
-pub(super) struct Unacknowledged(Mutex<VecDeque<Held>>);
+pub(super) struct Unacknowledged(Mutex<Messages>);
+
+#[derive(Default)]
+struct Messages {
+    /// Those of which nothing is said yet.
+    held: VecDeque<Held>,
+    /// Those that are to be given back, in this order.
+    to_return: VecDeque<Returning>,
+    /// Those whose copies are on their way, by the numbers of the copies.
+    returning: BTreeMap<u16, Held>,
+    /// The numbers of those whose copies the broker has.
+    returned: Vec<Pid>,
+}
 
 /// A message that is not acknowledged.
 pub(super) struct Held {
@@ -30,26 +46,45 @@ pub(super) struct Held {
     pub(super) publish: Option<Publish>,
 }
 
+/// A message that is to be given back, and its copy.
+struct Returning {
+    held: Held,
+    copy: Publish,
+}
+
+impl Messages {
+    fn remove(&mut self, message_id: &str) -> Option<Held> {
+        let mut messages = self.held.iter();
+        let index = messages.position(|held| held.message_id == message_id)?;
+        self.held.remove(index)
+    }
+}
+
 impl Unacknowledged {
-    fn with<T>(&self, access: impl FnOnce(&mut VecDeque<Held>) -> T) -> T {
-        access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn lock(&self) -> MutexGuard<'_, Messages> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a message, and says how many there are.
     pub(super) fn add(&self, held: Held) -> usize {
-        self.with(|messages| {
-            messages.push_back(held);
-            messages.len()
-        })
+        let mut messages = self.lock();
+        messages.held.push_back(held);
+        messages.held.len() + messages.to_return.len() + messages.returning.len()
     }
 
-    fn remove(&self, message_id: &str) -> Option<Held> {
-        self.with(|messages| {
-            let index = messages
-                .iter()
-                .position(|held| held.message_id == message_id)?;
-            messages.remove(index)
-        })
+    /// Notes what the broker says of the copy with this number, and whether that is news for the
+    /// half that writes. A message whose copy is refused stays, for an heir.
+    pub(super) fn settle(&self, copy: Pid, is_taken: bool) -> bool {
+        let mut messages = self.lock();
+        let Some(held) = messages.returning.remove(&copy.value()) else {
+            return false;
+        };
+        if is_taken {
+            messages.returned.push(held.pid);
+        } else {
+            messages.held.push_back(held);
+        }
+        true
     }
 }
 
@@ -58,7 +93,10 @@ pub(super) struct AcknowledgementWriter {
     pub(super) unacknowledged: Arc<Unacknowledged>,
     /// Where a group gets its messages back.
     pub(super) returned: Option<TopicName>,
+    /// The largest packet that the broker takes.
     pub(super) max_packet_size: usize,
+    /// How many copies may be on their way.
+    pub(super) window: usize,
     next: Pid,
     /// The messages that were given back, in this order.
     given_back: VecDeque<String>,
@@ -68,60 +106,89 @@ impl AcknowledgementWriter {
     pub(super) fn new(
         unacknowledged: Arc<Unacknowledged>,
         returned: Option<TopicName>,
-        max_packet_size: usize,
+        limits: &Limits,
     ) -> Self {
         Self {
             unacknowledged,
             returned,
-            max_packet_size,
+            max_packet_size: limits.max_packet_size,
+            window: limits.window.clamp(1, MAX_RETURNING),
             next: Pid::default(),
             given_back: VecDeque::new(),
         }
     }
 
-    /// The packet that publishes a message again to its group; `None` where it must stay.
-    fn returning(&mut self, held: &Held) -> Option<Packet> {
+    /// The copy of a message that is published again to its group; `None` where it must stay.
+    fn copy(&mut self, held: &Held) -> Option<Publish> {
         let (Some(publish), Some(name)) = (&held.publish, &self.returned) else {
             return None;
         };
         let returns = self.given_back.iter();
         let returns = returns.filter(|id| **id == held.message_id).count();
-        let mut publish = takeover::returned(publish.clone(), name.clone());
-        publish.qos_pid = QosPid::Level1(self.next);
-        if returns >= MAX_RETURNS || packets::size(&publish) > self.max_packet_size {
+        let copy = takeover::returned(publish.clone(), name.clone());
+        if returns >= MAX_RETURNS || packets::size(&copy) > self.max_packet_size {
             return None;
         }
-        self.next += 1;
         if self.given_back.len() >= MAX_REMEMBERED {
             self.given_back.pop_front();
         }
         self.given_back.push_back(held.message_id.clone());
-        Some(Packet::Publish(publish))
+        Some(copy)
     }
 }
 
 impl WriteAcknowledgements for AcknowledgementWriter {
-    /// A message that is given back is published again to its group before it is acknowledged, so
-    /// that the broker has it, unless it refuses the copy. What cannot be published is left
-    /// unacknowledged, for an heir.
+    /// A message that is given back is published again to its group, and acknowledged when the
+    /// broker has the copy. What cannot be published is left unacknowledged, for an heir.
     fn frame(&mut self, verdict: Verdict) -> Option<Message> {
-        let (message_id, is_done) = match verdict {
-            Verdict::Done(message_id) => (message_id, true),
-            Verdict::GivenBack(message_id) => (message_id, false),
-        };
-        let held = self.unacknowledged.remove(&message_id)?;
-        let mut written = Vec::new();
-        if !is_done {
-            match self.returning(&held) {
-                Some(packet) => written.push(packet),
-                None => {
-                    self.unacknowledged.add(held);
-                    return None;
+        let unacknowledged = Arc::clone(&self.unacknowledged);
+        let mut messages = unacknowledged.lock();
+        match verdict {
+            Verdict::Done(message_id) => {
+                let held = messages.remove(&message_id)?;
+                packets::frame(&Packet::Puback(Puback::new_success(held.pid))).ok()
+            }
+            Verdict::GivenBack(message_id) => {
+                let held = messages.remove(&message_id)?;
+                match self.copy(&held) {
+                    Some(copy) => messages.to_return.push_back(Returning { held, copy }),
+                    None => messages.held.push_back(held),
                 }
+                drop(messages);
+                self.go_on()
             }
         }
-        written.push(Packet::Puback(Puback::new_success(held.pid)));
+    }
+
+    fn go_on(&mut self) -> Option<Message> {
+        let mut messages = self.unacknowledged.lock();
+        let returned = std::mem::take(&mut messages.returned).into_iter();
+        let acknowledgements = returned.map(|pid| Packet::Puback(Puback::new_success(pid)));
+        let mut written: Vec<_> = acknowledgements.collect();
+        while messages.returning.len() < self.window {
+            let Some(Returning { held, mut copy }) = messages.to_return.pop_front() else {
+                break;
+            };
+            // Only a few are in use.
+            while messages.returning.contains_key(&self.next.value()) {
+                self.next += 1;
+            }
+            copy.qos_pid = QosPid::Level1(self.next);
+            messages.returning.insert(self.next.value(), held);
+            self.next += 1;
+            written.push(Packet::Publish(copy));
+        }
+        if written.is_empty() {
+            return None;
+        }
         packets::frame_of(&written).ok()
+    }
+
+    fn is_waiting(&self) -> bool {
+        let messages = self.unacknowledged.lock();
+        !(messages.to_return.is_empty()
+            && messages.returning.is_empty()
+            && messages.returned.is_empty())
     }
 }
 
@@ -132,66 +199,120 @@ mod tests {
     use super::*;
     use crate::transport::mqtt::packets::{Packets, Received};
 
-    fn writer(publish: bool) -> AcknowledgementWriter {
+    fn writer(count: u16, publish: bool) -> AcknowledgementWriter {
         let name = |name| TopicName::try_from(name).unwrap();
-        let pid = Pid::try_from(7).unwrap();
-        let message = Publish::new(QosPid::Level1(pid), name("dasf/demo"), Bytes::new());
         let unacknowledged = Arc::new(Unacknowledged::default());
-        unacknowledged.add(Held {
-            message_id: "m".to_owned(),
-            pid,
-            publish: publish.then_some(message),
-        });
+        for number in 1..=count {
+            let pid = Pid::try_from(number).unwrap();
+            let message = Publish::new(QosPid::Level1(pid), name("dasf/demo"), Bytes::new());
+            unacknowledged.add(Held {
+                message_id: number.to_string(),
+                pid,
+                publish: publish.then_some(message),
+            });
+        }
         let returned = Some(name("dasf/demo/groups/g"));
-        AcknowledgementWriter::new(unacknowledged, returned, 1000)
+        AcknowledgementWriter::new(unacknowledged, returned, &Limits::default())
     }
 
-    fn written(writer: &mut AcknowledgementWriter, verdict: Verdict) -> Vec<Received> {
+    /// What a frame holds: where copies go and their numbers, and the numbers acknowledged.
+    #[derive(Debug, PartialEq)]
+    enum Written {
+        Copy(String, u16),
+        Acknowledgement(u16),
+    }
+
+    fn written(frame: Option<Message>) -> Vec<Written> {
         let mut packets = Packets::default();
-        let Some(frame) = writer.frame(verdict) else {
-            return Vec::new();
+        packets.accept(frame.unwrap_or_else(|| Message::binary(Vec::new())));
+        let packets = std::iter::from_fn(|| packets.next().unwrap());
+        let read = |packet| match packet {
+            Received::Publish(Ok(publish)) => Written::Copy(
+                publish.topic_name.to_string(),
+                publish.qos_pid.pid().unwrap().value(),
+            ),
+            Received::Puback(puback) => Written::Acknowledgement(puback.pid.value()),
+            other => panic!("{other:?}"),
         };
-        packets.accept(frame);
-        std::iter::from_fn(|| packets.next().unwrap()).collect()
+        packets.map(read).collect()
+    }
+
+    fn done(writer: &mut AcknowledgementWriter, number: u16) -> Vec<Written> {
+        written(writer.frame(Verdict::Done(number.to_string())))
+    }
+
+    fn given_back(writer: &mut AcknowledgementWriter, number: u16) -> Vec<Written> {
+        written(writer.frame(Verdict::GivenBack(number.to_string())))
+    }
+
+    fn copy(number: u16) -> Written {
+        Written::Copy("dasf/demo/groups/g".to_owned(), number)
+    }
+
+    fn settle(writer: &AcknowledgementWriter, copy: u16, is_taken: bool) -> bool {
+        let copy = Pid::try_from(copy).unwrap();
+        writer.unacknowledged.settle(copy, is_taken)
     }
 
     #[test]
     fn what_is_done_is_acknowledged_once() {
-        let mut writer = writer(true);
-        let done = || Verdict::Done("m".to_owned());
-        let packets = written(&mut writer, done());
-        assert!(matches!(&packets[..], [Received::Puback(puback)] if puback.pid.value() == 7));
-        assert!(written(&mut writer, done()).is_empty());
+        let mut writer = writer(7, true);
+        assert_eq!(done(&mut writer, 7), [Written::Acknowledgement(7)]);
+        assert_eq!(done(&mut writer, 7), []);
     }
 
     #[test]
-    fn what_is_given_back_is_published_before_it_is_acknowledged() {
-        let mut writer = writer(true);
-        let packets = written(&mut writer, Verdict::GivenBack("m".to_owned()));
-        let [Received::Publish(Ok(publish)), Received::Puback(puback)] = &packets[..] else {
-            panic!("{packets:?}")
-        };
-        assert_eq!(&*publish.topic_name, "dasf/demo/groups/g");
-        assert_eq!(puback.pid.value(), 7);
+    fn what_is_given_back_is_acknowledged_when_the_broker_has_its_copy() {
+        let mut writer = writer(7, true);
+        assert_eq!(given_back(&mut writer, 7), [copy(1)]);
+        assert!(writer.is_waiting());
+        assert!(!settle(&writer, 2, true), "of a copy that was never sent");
+        assert_eq!(written(writer.go_on()), []);
+        assert!(settle(&writer, 1, true));
+        assert_eq!(written(writer.go_on()), [Written::Acknowledgement(7)]);
+        assert!(!writer.is_waiting());
+    }
+
+    #[test]
+    fn what_the_broker_does_not_take_back_stays() {
+        let mut writer = writer(7, true);
+        assert_eq!(given_back(&mut writer, 7), [copy(1)]);
+        assert!(settle(&writer, 1, false));
+        assert_eq!(written(writer.go_on()), []);
+        assert!(!writer.is_waiting());
+        assert_eq!(done(&mut writer, 7), [Written::Acknowledgement(7)]);
+    }
+
+    #[test]
+    fn the_broker_gets_no_more_copies_than_it_takes() {
+        let mut writer = writer(3, true);
+        writer.window = 2;
+        assert_eq!(given_back(&mut writer, 1), [copy(1)]);
+        assert_eq!(given_back(&mut writer, 2), [copy(2)]);
+        assert_eq!(given_back(&mut writer, 3), []);
+        assert!(settle(&writer, 2, true));
+        let next = [Written::Acknowledgement(2), copy(3)];
+        assert_eq!(written(writer.go_on()), next);
+        assert!(writer.is_waiting());
     }
 
     #[test]
     fn what_comes_back_again_and_again_stays() {
-        let mut writer = writer(true);
+        let mut writer = writer(7, true);
+        let held = writer.unacknowledged.lock().remove("7").unwrap();
         for _ in 0..MAX_RETURNS {
-            let held = writer.unacknowledged.remove("m").unwrap();
-            assert!(writer.returning(&held).is_some());
-            writer.unacknowledged.add(held);
+            assert!(writer.copy(&held).is_some());
         }
-        assert!(written(&mut writer, Verdict::GivenBack("m".to_owned())).is_empty());
-        assert!(writer.unacknowledged.remove("m").is_some());
+        writer.unacknowledged.add(held);
+        assert_eq!(given_back(&mut writer, 7), []);
+        assert_eq!(done(&mut writer, 7), [Written::Acknowledgement(7)]);
     }
 
     #[test]
     fn without_a_group_nothing_is_given_back() {
-        let mut writer = writer(false);
-        assert!(written(&mut writer, Verdict::GivenBack("m".to_owned())).is_empty());
-        let packets = written(&mut writer, Verdict::Done("m".to_owned()));
-        assert_eq!(packets.len(), 1);
+        let mut writer = writer(7, false);
+        assert_eq!(given_back(&mut writer, 7), []);
+        assert!(!writer.is_waiting());
+        assert_eq!(done(&mut writer, 7), [Written::Acknowledgement(7)]);
     }
 }

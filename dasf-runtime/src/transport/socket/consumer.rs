@@ -1,10 +1,11 @@
 //! The task that owns one consumer socket.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dasf_protocol::{Delivery, Topic};
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -12,6 +13,7 @@ use super::connect::{Sink, Stream, close, closed};
 use super::liveness::Liveness;
 use super::{
     ConsumerDialect, Endpoint, Incoming, KeepAlive, Link, ReadDeliveries, WriteAcknowledgements,
+    sleep_until,
 };
 use crate::backoff::Backoff;
 use crate::transport::subscriber::{Given, Received, Verdict};
@@ -19,7 +21,7 @@ use crate::transport::{ConnectError, ConnectionState, SubscriberEnds};
 
 /// How many verdicts are written at most before they are flushed.
 const BATCH: usize = 64;
-/// How long writing the last verdicts and closing may take.
+/// How long the broker may take to settle what the last verdicts wait for, and closing as well.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why one connection ended.
@@ -114,7 +116,7 @@ impl Deliveries<'_> {
             delivery,
             connection,
         };
-        // Where nobody reads any more, the loop of the one who sends comes to rest.
+        // What nobody reads any more is left to the broker.
         let _ = self.queue.send(received).await;
     }
 }
@@ -125,7 +127,6 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
     deliveries: &Deliveries<'_>,
     verdicts: &mut mpsc::Receiver<Given>,
 ) -> End {
-    let connection = deliveries.connection;
     let Link {
         sink,
         stream,
@@ -136,28 +137,62 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
         ..
     } = link;
     let liveness = Liveness::new();
-    // What the reading half itself acknowledges: frames that nobody can read.
-    let (unreadable, mut passed_over) = mpsc::channel(BATCH);
+    let (asides, heard) = Asides::new();
     // Both halves run at once, so that verdicts go out while a slow reader holds up the
     // deliveries; and a broker that neither sends nor reads is noticed.
-    tokio::select! {
-        written = write(sink, writer, keep_alive, goodbye, connection, verdicts, &mut passed_over) => match written {
-            Ok(()) => End::Finished,
-            Err(error) => End::Lost(error.to_string()),
-        },
-        reason = read(stream, reader, topic, deliveries, &unreadable, &liveness) => End::Lost(reason),
-        reason = liveness.death() => End::Lost(reason),
+    let written = tokio::select! {
+        written = write(sink, writer, keep_alive, verdicts, deliveries.connection, heard) => written,
+        reason = read(stream, reader, topic, deliveries, &asides, &liveness) => return End::Lost(reason),
+        reason = liveness.death() => return End::Lost(reason),
+    };
+    match written {
+        Ok(sink) => {
+            // Whatever goes wrong with it now, the handle is gone.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, close(sink, goodbye)).await;
+            End::Finished
+        }
+        Err(error) => End::Lost(error.to_string()),
     }
 }
 
-/// Reads deliveries until the connection ends, and returns why it did; never returns once nobody
-/// reads them.
+/// What the half that reads has the other one write.
+struct Asides {
+    /// The ids of messages that nobody can read, which are acknowledged.
+    unreadable: mpsc::Sender<String>,
+    /// That [`WriteAcknowledgements::go_on`] may have something to write.
+    settled: Arc<Notify>,
+}
+
+/// The writing half's ends of [`Asides`].
+struct Heard {
+    unreadable: mpsc::Receiver<String>,
+    settled: Arc<Notify>,
+}
+
+impl Asides {
+    fn new() -> (Self, Heard) {
+        let (sender, receiver) = mpsc::channel(BATCH);
+        let settled = Arc::new(Notify::new());
+        let asides = Self {
+            unreadable: sender,
+            settled: Arc::clone(&settled),
+        };
+        let heard = Heard {
+            unreadable: receiver,
+            settled,
+        };
+        (asides, heard)
+    }
+}
+
+/// Reads deliveries until the connection ends, and returns why it did. Those that nobody reads any
+/// more are left to the broker.
 async fn read(
     mut stream: Stream,
     mut reader: impl ReadDeliveries,
     topic: &Topic,
     deliveries: &Deliveries<'_>,
-    unreadable: &mpsc::Sender<String>,
+    asides: &Asides,
     liveness: &Liveness,
 ) -> String {
     loop {
@@ -171,21 +206,16 @@ async fn read(
                 Ok(Some(Incoming::Unreadable(message_id))) => {
                     tracing::warn!(%topic, message_id, "message passed over");
                     if let Some(message_id) = message_id {
-                        let _ = unreadable.send(message_id).await;
+                        let _ = asides.unreadable.send(message_id).await;
                     }
                 }
+                Ok(Some(Incoming::Settled)) => asides.settled.notify_one(),
                 Ok(None) => break,
                 Err(reason) => return reason,
             }
         }
         liveness.heard();
-        let frame = tokio::select! {
-            frame = stream.next() => frame,
-            // The last verdicts are still to be written, so this must not end the
-            // connection.
-            () = deliveries.queue.closed() => std::future::pending().await,
-        };
-        match frame {
+        match stream.next().await {
             Some(Ok(Message::Close(close))) => return closed(close.as_ref()),
             Some(Ok(frame)) => reader.accept(frame),
             Some(Err(error)) => return error.to_string(),
@@ -194,35 +224,42 @@ async fn read(
     }
 }
 
-/// Writes verdicts and pings until the handle is dropped (`Ok`) or the connection fails.
+/// Writes verdicts and pings until the handle is dropped and nothing waits for the broker any more,
+/// and returns the socket; or until the connection fails.
 async fn write(
     mut sink: Sink,
     mut writer: impl WriteAcknowledgements,
     keep_alive: KeepAlive,
-    goodbye: Option<Message>,
-    connection: u64,
     verdicts: &mut mpsc::Receiver<Given>,
-    passed_over: &mut mpsc::Receiver<String>,
-) -> Result<(), Error> {
+    connection: u64,
+    mut heard: Heard,
+) -> Result<Sink, Error> {
     let KeepAlive { every, ping: frame } = keep_alive;
     let mut ping = tokio::time::interval_at(Instant::now() + every, every);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Vec::with_capacity(BATCH);
     let mut waiting = Vec::new();
+    // When the broker has had enough time to settle the last verdicts.
+    let mut patience = None;
     loop {
         tokio::select! {
-            count = verdicts.recv_many(&mut batch, BATCH) => {
+            count = verdicts.recv_many(&mut batch, BATCH), if patience.is_none() => {
                 if count == 0 {
-                    let closed = tokio::time::timeout(CLOSE_TIMEOUT, close(sink, goodbye)).await;
-                    return closed.unwrap_or(Ok(()));
+                    patience = Some(Instant::now() + CLOSE_TIMEOUT);
                 }
             }
-            Some(message_id) = passed_over.recv() => batch.push(Given {
+            Some(message_id) = heard.unreadable.recv() => batch.push(Given {
                 verdict: Verdict::Done(message_id),
                 connection,
                 written: None,
             }),
+            () = heard.settled.notified() => {
+                if let Some(frame) = writer.go_on() {
+                    sink.feed(frame).await?;
+                }
+            }
             _ = ping.tick() => sink.send(frame.clone()).await?,
+            () = sleep_until(patience) => return Ok(sink),
         }
         let current = batch
             .drain(..)
@@ -240,6 +277,9 @@ async fn write(
         for written in waiting.drain(..) {
             // Whoever waited may have left.
             let _ = written.send(());
+        }
+        if patience.is_some() && !writer.is_waiting() {
+            return Ok(sink);
         }
     }
 }

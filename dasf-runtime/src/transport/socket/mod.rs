@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use dasf_protocol::{Delivery, Topic};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
@@ -130,15 +131,27 @@ pub(super) trait ReadReceipts: Send {
 /// Writes acknowledgements to one connection.
 pub(super) trait WriteAcknowledgements: Send {
     /// The frame that tells the broker of a message; `None` where there is nothing to tell it on
-    /// this connection.
+    /// this connection, or not yet.
     fn frame(&mut self, verdict: Verdict) -> Option<Message>;
+
+    /// What is to be written after [`Incoming::Settled`].
+    fn go_on(&mut self) -> Option<Message> {
+        None
+    }
+
+    /// Whether something is to be written that waits for the broker.
+    fn is_waiting(&self) -> bool {
+        false
+    }
 }
 
-/// What comes to a reader.
+/// What comes on a connection that reads.
 pub(super) enum Incoming {
     Delivery(Delivery),
     /// A message that nobody can read, with its id where there is one.
     Unreadable(Option<String>),
+    /// The broker says something for which the half that writes may have waited.
+    Settled,
 }
 
 /// Reads messages from one connection.
@@ -183,4 +196,12 @@ pub(super) fn subscriber<D: ConsumerDialect>(
     let (handle, ends): (Subscriber, SubscriberEnds) = Subscriber::new();
     runtime.spawn(consumer::run(dialect, endpoint, topic.clone(), ends));
     handle
+}
+
+/// Waits for a time that may never come.
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
 }

@@ -13,7 +13,10 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::connect::{Sink, Stream, close, closed};
 use super::liveness::Liveness;
-use super::{Endpoint, KeepAlive, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages};
+use super::{
+    Endpoint, KeepAlive, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages,
+    sleep_until,
+};
 use crate::backoff::Backoff;
 use crate::transport::publisher::PublisherEnds;
 use crate::transport::{ConnectError, ConnectionState, PublishError, PublisherOptions, Queued};
@@ -396,12 +399,5 @@ impl<W: WriteMessages> Writer<'_, W> {
             }
         }
         Some(frames)
-    }
-}
-
-async fn sleep_until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant).await,
-        None => std::future::pending().await,
     }
 }
