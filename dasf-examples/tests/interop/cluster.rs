@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,6 +18,7 @@ use futures_util::future::join_all;
 use tokio::sync::{Mutex, MutexGuard, OnceCell, watch};
 
 use crate::brokers::pulsar::{self as standalone, Setup};
+use crate::module::{self, Module};
 use crate::python;
 
 /// How long a call may take on a busy machine.
@@ -43,45 +42,11 @@ async fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().await
 }
 
-/// The process of a module, until this is dropped.
-struct Module(Child);
-
-impl Module {
-    /// Starts one, and waits until it listens.
-    async fn start(topic: &str, options: &[String]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_monte-carlo"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
-            command.env_remove(name);
-        }
-        command
-            .args(["-t", topic])
-            .args(options)
-            .arg("listen")
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped());
-        let start = move || {
-            let mut child = command.spawn().unwrap();
-            let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-            let listens = |line: std::io::Result<String>| line.unwrap().contains("listening");
-            assert!(lines.by_ref().any(listens), "the module ended");
-            // Read on, so that it never waits for a reader of its log.
-            std::thread::spawn(move || lines.for_each(drop));
-            Self(child)
-        };
-        tokio::task::spawn_blocking(start).await.unwrap()
-    }
-
-    fn id(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Module {
-    fn drop(&mut self) {
-        // It fails where the process has ended, as one that a test killed.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Starts a module with these options.
+async fn start(topic: &str, options: &[String]) -> Module {
+    let mut command = module::command(env!("CARGO_BIN_EXE_monte-carlo"));
+    command.args(["-t", topic]).args(options);
+    Module::start(command).await
 }
 
 /// One of a group on a Pulsar, which runs one call at a time.
@@ -94,7 +59,7 @@ fn grouped(pulsar: &standalone::Pulsar) -> Vec<String> {
 }
 
 async fn team(topic: &str, options: &[String], size: usize) -> Vec<Module> {
-    join_all((0..size).map(|_| Module::start(topic, options))).await
+    join_all((0..size).map(|_| start(topic, options))).await
 }
 
 /// Connects clients, as if each were in a program of its own.
@@ -231,7 +196,7 @@ async fn the_same_program_moves_from_a_laptop_to_a_cluster_by_its_options() {
     let broker = broker.start().await.unwrap();
     let laptop = ["--websocket-url".to_owned(), broker.url()];
     let topic = "moving";
-    let module = Module::start(topic, &laptop).await;
+    let module = start(topic, &laptop).await;
     let client = Client::builder().topic(topic).websocket(&broker.url());
     let client = client.connect().await.unwrap();
     let on_laptop = client.pi(10_000).seed(7).await.unwrap();

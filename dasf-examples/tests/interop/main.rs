@@ -9,6 +9,7 @@
 #[path = "../../../tests/interop/brokers/mod.rs"]
 mod brokers;
 mod cluster;
+mod module;
 mod mqtt;
 #[allow(dead_code)] // as above
 #[path = "../../../tests/interop/python.rs"]
