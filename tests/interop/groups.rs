@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use dasf::protocol::{Topic, payload};
 use dasf::{
-    Acknowledge, Address, CallError, Caller, ConnectError, Host, HostOptions, Pulsar, StartError,
+    Acknowledge, Address, CallError, Caller, ClientBuilder, ConnectError, Host, HostOptions,
+    Pulsar, StartError,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -129,6 +130,15 @@ fn options(acknowledge: Acknowledge) -> HostOptions {
     }
 }
 
+/// Options of a worker that takes more requests than it begins.
+fn hoarding(acknowledge: Acknowledge) -> HostOptions {
+    HostOptions {
+        max_workers: 1,
+        receiver_queue_size: Some(10),
+        ..options(acknowledge)
+    }
+}
+
 /// Where a broker keeps what it has for a group.
 fn address(broker: &TestBroker) -> Address {
     match broker {
@@ -142,27 +152,64 @@ fn address(broker: &TestBroker) -> Address {
     }
 }
 
-async fn connect(address: &Address, topic: &Topic) -> Client {
-    let builder = Client::builder().topic(topic.as_str()).timeout(PATIENCE);
-    builder.address(address.clone()).connect().await.unwrap()
+/// Workers of one topic that start alike, and the gate with the topic's name.
+struct Team {
+    address: Address,
+    topic: Topic,
+    options: HostOptions,
+    gate: Arc<Gate>,
+}
+
+impl Team {
+    /// Chooses a topic; nobody works there yet.
+    async fn new(broker: &TestBroker, name: &str, options: HostOptions) -> Self {
+        let topic = broker.topic(name).await;
+        Self {
+            address: address(broker),
+            gate: Gate::of(topic.as_str()),
+            topic,
+            options,
+        }
+    }
+
+    async fn start(&self, name: &str) -> Worker {
+        Worker::start(name, &self.address, &self.topic, self.options.clone()).await
+    }
+
+    /// Starts bob, who has to begin again what ada began, and lets him finish it.
+    async fn start_successor(&self) -> Worker {
+        let bob = self.start("bob").await;
+        assert_eq!(self.gate.arrivals(2).await, ["ada", "bob"]);
+        self.gate.open();
+        bob
+    }
+
+    /// A client that is to be connected.
+    fn client(&self) -> ClientBuilder<Client> {
+        let builder = Client::builder().topic(self.topic.as_str());
+        builder.timeout(PATIENCE).address(self.address.clone())
+    }
+
+    async fn connect(&self) -> Client {
+        self.client().connect().await.unwrap()
+    }
 }
 
 async fn the_work_of_a_topic_is_shared(broker: &TestBroker) {
     const CALLS: usize = 60;
-    let (address, topic) = (address(broker), broker.topic("shared").await);
-    let mut team = Vec::new();
+    let team = Team::new(broker, "shared", options(Acknowledge::Received)).await;
+    let mut workers = Vec::new();
     for name in ["ada", "bob", "cyd"] {
-        let options = options(Acknowledge::Received);
-        team.push(Worker::start(name, &address, &topic, options).await);
+        workers.push(team.start(name).await);
     }
-    let client = connect(&address, &topic).await;
-    let gate = Gate::of(topic.as_str());
+    let client = team.connect().await;
     let open = async {
         // Two of each are at work, so that the rest has to be divided.
-        gate.arrivals(6).await;
-        gate.open();
+        team.gate.arrivals(6).await;
+        team.gate.open();
     };
-    let calls = join_all((0..CALLS).map(|_| client.hold(topic.as_str()).into_future()));
+    let topic = team.topic.as_str();
+    let calls = join_all((0..CALLS).map(|_| client.hold(topic).into_future()));
     let (answers, ()) = tokio::join!(calls, open);
     let mut shares: BTreeMap<String, usize> = BTreeMap::new();
     for answer in answers {
@@ -174,26 +221,22 @@ async fn the_work_of_a_topic_is_shared(broker: &TestBroker) {
         shares.values().all(|&share| share >= fair / 2),
         "{shares:?}"
     );
-    assert_eq!(gate.arrived.borrow().len(), CALLS, "each ran once");
-    for worker in team {
+    let arrived = team.gate.arrived.borrow().len();
+    assert_eq!(arrived, CALLS, "each ran once");
+    for worker in workers {
         worker.stop().await;
     }
 }
 
 async fn what_a_killed_module_did_not_finish_is_run_by_another(broker: &TestBroker) {
-    let (address, topic) = (address(broker), broker.topic("killed").await);
-    let options = options(Acknowledge::Completed);
-    let ada = Worker::start("ada", &address, &topic, options.clone()).await;
-    let client = connect(&address, &topic).await;
-    let gate = Gate::of(topic.as_str());
-    let call = client.hold(topic.as_str()).into_future();
+    let team = Team::new(broker, "killed", options(Acknowledge::Completed)).await;
+    let ada = team.start("ada").await;
+    let client = team.connect().await;
+    let call = client.hold(team.topic.as_str()).into_future();
     let rescue = async {
-        assert_eq!(gate.arrivals(1).await, ["ada"]);
+        assert_eq!(team.gate.arrivals(1).await, ["ada"]);
         ada.kill();
-        let bob = Worker::start("bob", &address, &topic, options).await;
-        assert_eq!(gate.arrivals(2).await, ["ada", "bob"]);
-        gate.open();
-        bob
+        team.start_successor().await
     };
     let (answer, bob) = tokio::join!(call, rescue);
     assert_eq!(answer.unwrap(), "bob");
@@ -201,37 +244,32 @@ async fn what_a_killed_module_did_not_finish_is_run_by_another(broker: &TestBrok
 }
 
 async fn what_a_module_had_acknowledged_dies_with_it(broker: &TestBroker) {
-    let (address, topic) = (address(broker), broker.topic("lost").await);
-    let options = options(Acknowledge::Received);
-    let ada = Worker::start("ada", &address, &topic, options.clone()).await;
-    let client = connect(&address, &topic).await;
-    let gate = Gate::of(topic.as_str());
-    let call = client.hold(topic.as_str());
+    let team = Team::new(broker, "lost", options(Acknowledge::Received)).await;
+    let ada = team.start("ada").await;
+    let client = team.connect().await;
+    let call = client.hold(team.topic.as_str());
     let lost = call.timeout(Duration::from_secs(3)).into_future();
     let succession = async {
-        gate.arrivals(1).await;
+        team.gate.arrivals(1).await;
         ada.kill();
-        gate.open();
-        Worker::start("bob", &address, &topic, options).await
+        team.gate.open();
+        team.start("bob").await
     };
     let (answer, bob) = tokio::join!(lost, succession);
     let error = answer.unwrap_err();
     assert!(matches!(error, CallError::Timeout { .. }), "{error}");
-    assert_eq!(*gate.arrived.borrow(), ["ada"]);
-    let next = client.hold(topic.as_str()).await;
+    assert_eq!(*team.gate.arrived.borrow(), ["ada"]);
+    let next = client.hold(team.topic.as_str()).await;
     assert_eq!(next.unwrap(), "bob");
     bob.stop().await;
 }
 
 async fn a_module_that_stops_gives_back_what_it_did_not_begin(broker: &TestBroker) {
-    let (address, topic) = (address(broker), broker.topic("stops").await);
-    let hoarding = HostOptions {
-        max_workers: 1,
-        receiver_queue_size: Some(10),
-        ..options(Acknowledge::Completed)
-    };
-    let ada = Worker::start("ada", &address, &topic, hoarding).await;
-    let client = connect(&address, &topic).await;
+    let team = Team::new(broker, "stops", options(Acknowledge::Completed)).await;
+    let topic = &team.topic;
+    let hoarding = hoarding(Acknowledge::Completed);
+    let ada = Worker::start("ada", &team.address, topic, hoarding).await;
+    let client = team.connect().await;
     let begun = Gate::of(&format!("{topic}-begun"));
     let waiting = Gate::of(&format!("{topic}-waiting"));
     waiting.open();
@@ -242,7 +280,7 @@ async fn a_module_that_stops_gives_back_what_it_did_not_begin(broker: &TestBroke
     };
     let stop = async {
         begun.arrivals(1).await;
-        let bob = Worker::start("bob", &address, &topic, options(Acknowledge::Completed)).await;
+        let bob = team.start("bob").await;
         let stopping = tokio::spawn(ada.stop());
         assert_eq!(waiting.arrivals(5).await, ["bob"; 5]);
         begun.open();
@@ -260,33 +298,28 @@ async fn a_module_that_stops_gives_back_what_it_did_not_begin(broker: &TestBroke
 }
 
 async fn a_large_request_is_sent_to_the_module_that_asks_for_it(broker: &TestBroker) {
-    let (address, topic) = (address(broker), broker.topic("large").await);
-    let options = options(Acknowledge::Completed);
-    let ada = Worker::start("ada", &address, &topic, options.clone()).await;
-    let client = Client::builder().topic(topic.as_str()).timeout(PATIENCE);
-    let client = client.max_payload_size(10_000).address(address.clone());
+    let team = Team::new(broker, "large", options(Acknowledge::Completed)).await;
+    let ada = team.start("ada").await;
+    let client = team.client().max_payload_size(10_000);
     let client = client.connect().await.unwrap();
-    let gate = Gate::of(topic.as_str());
+    let topic = team.topic.as_str();
     let text = "x".repeat(1_000_000);
-    let call = client.measure(topic.as_str(), text.as_str()).into_future();
+    let call = client.measure(topic, text.as_str()).into_future();
     let rescue = async {
-        gate.arrivals(1).await;
+        team.gate.arrivals(1).await;
         // The next one has to ask for it again.
         ada.kill();
-        let bob = Worker::start("bob", &address, &topic, options).await;
-        assert_eq!(gate.arrivals(2).await, ["ada", "bob"]);
-        gate.open();
-        bob
+        team.start_successor().await
     };
     let (answer, bob) = tokio::join!(call, rescue);
     assert_eq!(answer.unwrap(), 1_000_000);
     let mut others = Vec::new();
     for name in ["cyd", "dan"] {
-        let options = self::options(Acknowledge::Received);
-        others.push(Worker::start(name, &address, &topic, options).await);
+        let options = options(Acknowledge::Received);
+        others.push(Worker::start(name, &team.address, &team.topic, options).await);
     }
     let measure = |length: usize| {
-        let call = client.measure(topic.as_str(), "x".repeat(length));
+        let call = client.measure(topic, "x".repeat(length));
         async move { call.await.unwrap() }
     };
     let lengths = [100_000, 9_000, 200_000, 50_000, 10_001, 300_000];
@@ -308,27 +341,26 @@ async fn put_aside(aside: &mut Socket) -> (serde_json::Value, serde_json::Value)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_over_which_modules_die_is_put_aside_by_the_embedded_broker() {
     let broker = TestBroker::embedded().await;
-    let (address, topic) = (address(&broker), broker.topic("aside").await);
     let options = HostOptions {
         max_redeliveries: Some(1),
         ..options(Acknowledge::Completed)
     };
-    let aside = broker.consumer_url(&format!("{topic}-{GROUP}-DLQ"), "reader");
+    let team = Team::new(&broker, "aside", options).await;
+    let aside = broker.consumer_url(&format!("{}-{GROUP}-DLQ", team.topic), "reader");
     let mut aside = Socket::open(&aside).await;
-    let client = connect(&address, &topic).await;
-    let gate = Gate::of(topic.as_str());
-    let call = client.hold(topic.as_str()).into_future();
+    let client = team.connect().await;
+    let call = client.hold(team.topic.as_str()).into_future();
     let call = tokio::spawn(call);
     for (count, name) in ["ada", "bob"].into_iter().enumerate() {
-        let worker = Worker::start(name, &address, &topic, options.clone()).await;
-        gate.arrivals(count + 1).await;
+        let worker = team.start(name).await;
+        team.gate.arrivals(count + 1).await;
         worker.kill();
     }
-    let cyd = Worker::start("cyd", &address, &topic, options).await;
+    let cyd = team.start("cyd").await;
     let (request, properties) = put_aside(&mut aside).await;
     assert_eq!(request["func_name"], "hold");
     assert_eq!(properties["messageType"], "request");
-    assert_eq!(*gate.arrived.borrow(), ["ada", "bob"]);
+    assert_eq!(*team.gate.arrived.borrow(), ["ada", "bob"]);
     call.abort();
     cyd.stop().await;
 }
@@ -337,7 +369,6 @@ async fn a_request_over_which_modules_die_is_put_aside_by_the_embedded_broker() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
     let broker = TestBroker::pulsar().await;
-    let (address, topic) = (address(&broker), broker.topic("aside").await);
     let TestBroker::Pulsar(pulsar) = &broker else {
         panic!("no Pulsar")
     };
@@ -346,18 +377,19 @@ async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
         producer_connection_timeout: Duration::ZERO,
         ..options(Acknowledge::Completed)
     };
+    let team = Team::new(&broker, "aside", options).await;
+    let topic = &team.topic;
     let aside = format!("{topic}-{GROUP}-DLQ/reader");
     let aside = pulsar.url("consumer", "persistent", &aside);
     let mut aside = Socket::open(&aside).await;
-    let ada = Worker::start("ada", &address, &topic, options).await;
+    let ada = team.start("ada").await;
     // Nobody can send to a topic that is terminated. With a reader it is not collected.
     let closed = format!("{topic}_closed");
     let reader = pulsar.url("consumer", "persistent", &format!("{closed}/reader"));
     let _reader = Socket::open(&reader).await;
     let admin = format!("persistent/public/default/{closed}");
     pulsar.administrate("POST", &format!("{admin}/terminate"), "");
-    let gate = Gate::of(topic.as_str());
-    gate.open();
+    team.gate.open();
     let call = format!(r#"{{"func_name": "hold", "gate": "{topic}"}}"#);
     let request = json!({
         "payload": payload::encode(call.as_bytes()),
@@ -371,7 +403,8 @@ async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
     let (request, properties) = put_aside(&mut aside).await;
     assert_eq!(request["func_name"], "hold");
     assert_eq!(properties["requestContext"], "1");
-    assert_eq!(gate.arrived.borrow().len(), 1, "the answer was remembered");
+    let arrived = team.gate.arrived.borrow().len();
+    assert_eq!(arrived, 1, "the answer was remembered");
     ada.stop().await;
 }
 
@@ -379,22 +412,20 @@ async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_waits_in_a_busy_module_while_another_is_idle() {
     let broker = TestBroker::embedded().await;
-    let (address, topic) = (address(&broker), broker.topic("idle").await);
-    let options = options(Acknowledge::Completed);
-    let ada = Worker::start("ada", &address, &topic, options.clone()).await;
-    let client = connect(&address, &topic).await;
-    let (held, open) = (format!("{topic}-held"), format!("{topic}-open"));
+    let team = Team::new(&broker, "idle", options(Acknowledge::Completed)).await;
+    let ada = team.start("ada").await;
+    let client = team.connect().await;
+    let (held, open) = (team.topic.as_str(), format!("{}-open", team.topic));
     Gate::of(&open).open();
-    let gate = Gate::of(&held);
-    let busy = join_all((0..2).map(|_| client.hold(held.as_str()).into_future()));
+    let busy = join_all((0..2).map(|_| client.hold(held).into_future()));
     let others = async {
-        gate.arrivals(2).await;
-        let bob = Worker::start("bob", &address, &topic, options).await;
+        team.gate.arrivals(2).await;
+        let bob = team.start("bob").await;
         let calls = (0..6).map(|_| client.hold(open.as_str()).into_future());
         for answer in join_all(calls).await {
             assert_eq!(answer.unwrap(), "bob");
         }
-        gate.open();
+        team.gate.open();
         bob
     };
     let (answers, bob) = tokio::join!(busy, others);
@@ -408,16 +439,17 @@ async fn nothing_waits_in_a_busy_module_while_another_is_idle() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_reads_a_topic_of_several_partitions_of_a_pulsar() {
     let broker = TestBroker::pulsar().await;
-    let (address, topic) = (address(&broker), broker.topic("parts").await);
+    let team = Team::new(&broker, "parts", options(Acknowledge::Completed)).await;
+    let topic = team.topic.as_str();
     let TestBroker::Pulsar(pulsar) = &broker else {
         panic!("no Pulsar")
     };
     let admin = format!("persistent/public/default/{topic}/partitions");
     pulsar.administrate("PUT", &admin, "3");
-    let ada = Worker::start("ada", &address, &topic, options(Acknowledge::Completed)).await;
-    let client = connect(&address, &topic).await;
-    Gate::of(topic.as_str()).open();
-    for answer in join_all((0..6).map(|_| client.hold(topic.as_str()).into_future())).await {
+    let ada = team.start("ada").await;
+    let client = team.connect().await;
+    team.gate.open();
+    for answer in join_all((0..6).map(|_| client.hold(topic).into_future())).await {
         assert_eq!(answer.unwrap(), "ada");
     }
     ada.stop().await;
@@ -426,61 +458,56 @@ async fn a_group_reads_a_topic_of_several_partitions_of_a_pulsar() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_comes_again_while_it_runs_runs_once() {
     let broker = TestBroker::embedded().await;
-    let topic = broker.topic("again").await;
+    let team = Team::new(&broker, "again", options(Acknowledge::Completed)).await;
+    let topic = &team.topic;
     let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
     let through_proxy = Address::websocket(&proxy.url()).unwrap();
-    let options = options(Acknowledge::Completed);
-    let ada = Worker::start("ada", &through_proxy, &topic, options.clone()).await;
-    let client = connect(&broker.address(), &topic).await;
-    let gate = Gate::of(topic.as_str());
+    let ada = Worker::start("ada", &through_proxy, topic, team.options.clone()).await;
+    let client = team.connect().await;
     let call = client.hold(topic.as_str()).into_future();
     let cut = async {
-        gate.arrivals(1).await;
+        team.gate.arrivals(1).await;
         proxy.cut().await;
         // It is younger, so the first one came again before it.
         let other = format!("{topic}-other");
         Gate::of(&other).open();
         assert_eq!(client.hold(other).await.unwrap(), "ada");
         assert_eq!(proxy.requests(), 3);
-        gate.open();
+        team.gate.open();
     };
     let (answer, ()) = tokio::join!(call, cut);
     assert_eq!(answer.unwrap(), "ada");
     ada.stop().await;
     // Nothing is left for the next one.
-    let bob = Worker::start("bob", &broker.address(), &topic, options).await;
+    let bob = team.start("bob").await;
     let next = format!("{topic}-next");
     Gate::of(&next).open();
     assert_eq!(client.hold(next).await.unwrap(), "bob");
-    assert_eq!(*gate.arrived.borrow(), ["ada"]);
+    assert_eq!(*team.gate.arrived.borrow(), ["ada"]);
     bob.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_in_a_module_goes_to_another_after_a_lost_connection_too() {
     let broker = TestBroker::embedded().await;
-    let topic = broker.topic("waits").await;
+    let team = Team::new(&broker, "waits", options(Acknowledge::Received)).await;
+    let topic = &team.topic;
     let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
     let through_proxy = Address::websocket(&proxy.url()).unwrap();
-    let busy = HostOptions {
-        max_workers: 1,
-        receiver_queue_size: Some(10),
-        ..options(Acknowledge::Received)
-    };
-    let ada = Worker::start("ada", &through_proxy, &topic, busy).await;
-    let client = connect(&broker.address(), &topic).await;
+    let hoarding = hoarding(Acknowledge::Received);
+    let ada = Worker::start("ada", &through_proxy, topic, hoarding).await;
+    let client = team.connect().await;
     let caller = Caller::builder(topic.as_str()).address(broker.address());
     let caller = caller.connect().await.unwrap();
-    let (held, open) = (format!("{topic}-held"), format!("{topic}-open"));
+    let open = format!("{topic}-open");
     Gate::of(&open).open();
-    let gate = Gate::of(&held);
-    let first = client.hold(held.as_str()).into_future();
+    let first = client.hold(topic.as_str()).into_future();
     let second = async {
-        gate.arrivals(1).await;
+        team.gate.arrivals(1).await;
         client.hold(open.as_str()).await
     };
     let cut = async {
-        gate.arrivals(1).await;
+        team.gate.arrivals(1).await;
         // Messages come in order: what is answered came after what waits.
         while proxy.requests() < 2 {
             caller.ping().await.unwrap();
@@ -488,11 +515,10 @@ async fn what_waits_in_a_module_goes_to_another_after_a_lost_connection_too() {
         proxy.cut().await;
         caller.ping().await.unwrap();
         assert_eq!(proxy.requests(), 3, "what waits came again");
-        let bob = options(Acknowledge::Received);
-        let bob = Worker::start("bob", &broker.address(), &topic, bob).await;
+        let bob = team.start("bob").await;
         let stopping = tokio::spawn(ada.stop());
         assert_eq!(Gate::of(&open).arrivals(1).await, ["bob"]);
-        gate.open();
+        team.gate.open();
         soon("the end of the first", stopping).await.unwrap();
         bob
     };
@@ -501,7 +527,7 @@ async fn what_waits_in_a_module_goes_to_another_after_a_lost_connection_too() {
         (first.unwrap(), second.unwrap()),
         ("ada".to_owned(), "bob".to_owned())
     );
-    assert_eq!(gate.arrived.borrow().len(), 1);
+    assert_eq!(team.gate.arrived.borrow().len(), 1);
     bob.stop().await;
 }
 
@@ -529,26 +555,22 @@ async fn the_django_broker_shares_nothing() {
 
 /// Without a group, the next module that listens takes over.
 async fn the_next_module_runs_what_the_last_one_did_not_finish(broker: &TestBroker) {
-    let (address, topic) = (broker.address(), broker.topic("next").await);
     let options = HostOptions {
         group: None,
         ..options(Acknowledge::Completed)
     };
-    let ada = Worker::start("ada", &address, &topic, options.clone()).await;
-    let client = connect(&address, &topic).await;
-    let gate = Gate::of(topic.as_str());
-    let call = client.hold(topic.as_str()).into_future();
+    let team = Team::new(broker, "next", options).await;
+    let ada = team.start("ada").await;
+    let client = team.connect().await;
+    let call = client.hold(team.topic.as_str()).into_future();
     let rescue = async {
-        gate.arrivals(1).await;
+        team.gate.arrivals(1).await;
         ada.kill();
         if let TestBroker::Embedded(embedded) = broker {
             // While the broker believes that ada listens, bob would be one more module.
             soon("the end of ada", embedded.has_at_most(2)).await;
         }
-        let bob = Worker::start("bob", &address, &topic, options).await;
-        assert_eq!(gate.arrivals(2).await, ["ada", "bob"]);
-        gate.open();
-        bob
+        team.start_successor().await
     };
     let (answer, bob) = tokio::join!(call, rescue);
     assert_eq!(answer.unwrap(), "bob");
