@@ -409,6 +409,7 @@ impl Role for Consuming {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::iter;
     use std::sync::Arc;
     use std::task::Waker;
 
@@ -418,32 +419,53 @@ mod tests {
     use dasf_protocol::Topic;
     use serde_json::json;
 
-    /// A peer that sends without end, and reads `reads` messages.
-    struct Flood {
+    /// A peer that says what it is told to, and reads `reads` messages.
+    struct Peer {
+        says: Box<dyn Iterator<Item = Message>>,
         reads: usize,
+        taken: Vec<Message>,
     }
 
-    impl Stream for Flood {
-        type Item = Result<Message, axum::Error>;
+    impl Peer {
+        fn new(says: impl Iterator<Item = Message> + 'static, reads: usize) -> Self {
+            Self {
+                says: Box::new(says),
+                reads,
+                taken: Vec::new(),
+            }
+        }
 
-        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-            Poll::Ready(Some(Ok(Message::text("frame"))))
+        /// One that says nothing.
+        fn silent(reads: usize) -> Self {
+            Self::new(iter::empty(), reads)
         }
     }
 
-    impl Sink<Message> for Flood {
+    impl Stream for Peer {
+        type Item = Result<Message, axum::Error>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            match self.says.next() {
+                Some(message) => Poll::Ready(Some(Ok(message))),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    impl Sink<Message> for Peer {
         type Error = axum::Error;
 
         fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
-            if self.reads > 0 {
+            if self.taken.len() < self.reads {
                 Poll::Ready(Ok(()))
             } else {
                 Poll::Pending
             }
         }
 
-        fn start_send(mut self: Pin<&mut Self>, _: Message) -> Result<(), axum::Error> {
-            self.reads -= 1;
+        fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), axum::Error> {
+            assert!(self.taken.len() < self.reads, "it was not ready");
+            self.taken.push(message);
             Ok(())
         }
 
@@ -476,9 +498,9 @@ mod tests {
         fn fill(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {}
     }
 
-    /// How many frames are read of a peer that reads `reads` receipts of a length.
+    /// How many frames are read of a peer that sends without end, and reads `reads` receipts.
     fn frames_read(receipt: &str, reads: usize) -> usize {
-        let mut socket = Flood { reads };
+        let mut socket = Peer::new(iter::repeat(Message::text("frame")), reads);
         let role = Echo {
             receipt: receipt.to_owned(),
             received: 0,
@@ -502,48 +524,6 @@ mod tests {
         assert_eq!(frames_read(&long, 5), 8 + 5);
     }
 
-    /// A peer that says what it is told to, and reads `reads` messages.
-    struct Deaf {
-        says: VecDeque<Message>,
-        reads: usize,
-    }
-
-    impl Stream for Deaf {
-        type Item = Result<Message, axum::Error>;
-
-        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-            match self.says.pop_front() {
-                Some(message) => Poll::Ready(Some(Ok(message))),
-                None => Poll::Pending,
-            }
-        }
-    }
-
-    impl Sink<Message> for Deaf {
-        type Error = axum::Error;
-
-        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
-            if self.reads > 0 {
-                Poll::Ready(Ok(()))
-            } else {
-                Poll::Pending
-            }
-        }
-
-        fn start_send(mut self: Pin<&mut Self>, _: Message) -> Result<(), axum::Error> {
-            self.reads -= 1;
-            Ok(())
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn what_is_delayed_does_not_wait_for_a_peer_that_does_not_read() {
         let hub = Arc::new(Hub::new(Limits::default()));
@@ -559,19 +539,14 @@ mod tests {
         let consumer = attach().unwrap();
         let mut producer = hub.producer(topic.clone()).unwrap();
         let (message, _) = producer.publish("}");
-        let mut socket = Deaf {
-            says: VecDeque::new(),
-            reads: 1,
-        };
+        let mut socket = Peer::silent(1);
         let never = Duration::from_secs(3600);
         let mut driver = Driver::new(&mut socket, Consuming::new(consumer), never, 1024);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(driver.poll(&mut cx).is_pending());
         let refusal = json!({"type": "negativeAcknowledge", "messageId": message.id()});
-        driver
-            .socket
-            .says
-            .push_back(Message::text(refusal.to_string()));
+        let refusal = Message::text(refusal.to_string());
+        driver.socket.says = Box::new(iter::once(refusal));
         // Something that the socket does not take is on its way meanwhile.
         producer.publish("}").1.unwrap();
         let started = Instant::now();
@@ -592,46 +567,11 @@ mod tests {
         assert_eq!(started.elapsed(), options.redelivery_delay);
     }
 
-    /// A peer that takes everything and says nothing.
-    #[derive(Default)]
-    struct Silence {
-        taken: Vec<Message>,
-    }
-
-    impl Stream for Silence {
-        type Item = Result<Message, axum::Error>;
-
-        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-            Poll::Pending
-        }
-    }
-
-    impl Sink<Message> for Silence {
-        type Error = axum::Error;
-
-        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), axum::Error> {
-            self.taken.push(message);
-            Ok(())
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_peer_is_lost_after_two_pings() {
         let started = Instant::now();
         let interval = Duration::from_secs(30);
-        let mut socket = Silence::default();
+        let mut socket = Peer::silent(usize::MAX);
         let role = Echo {
             receipt: String::new(),
             received: 0,
@@ -647,7 +587,7 @@ mod tests {
         let shutdown = CancellationToken::new();
         shutdown.cancel();
         let started = Instant::now();
-        let mut socket = Silence::default();
+        let mut socket = Peer::silent(usize::MAX);
         let role = Echo {
             receipt: String::new(),
             received: 0,
