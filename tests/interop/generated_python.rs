@@ -306,19 +306,9 @@ pub(crate) fn in_a_group() -> HostOptions {
 
 /// Two reference modules that share the work of a topic.
 pub(crate) async fn serve_in_a_group(broker: &TestBroker, topic: &Topic) -> [Host; 2] {
-    let address = match broker {
-        // What it keeps for a group is persistent.
-        TestBroker::Pulsar(pulsar) => Address::from(dasf::Pulsar {
-            host: "127.0.0.1".to_owned(),
-            port: pulsar.port(),
-            persistence: "persistent".to_owned(),
-            ..dasf::Pulsar::default()
-        }),
-        _ => broker.address(),
-    };
     let start = || {
         let module = reference::module().unwrap();
-        Host::start(module, topic, address.clone(), in_a_group())
+        Host::start(module, topic, broker.group_address(), in_a_group())
     };
     [start().await.unwrap(), start().await.unwrap()]
 }

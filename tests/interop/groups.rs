@@ -7,7 +7,7 @@ use std::time::Duration;
 use dasf::protocol::{Topic, payload};
 use dasf::{
     Acknowledge, Address, CallError, Caller, ClientBuilder, ConnectError, Host, HostOptions,
-    Pulsar, StartError,
+    StartError,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -139,19 +139,6 @@ fn hoarding(acknowledge: Acknowledge) -> HostOptions {
     }
 }
 
-/// Where a broker keeps what it has for a group.
-fn address(broker: &TestBroker) -> Address {
-    match broker {
-        TestBroker::Pulsar(pulsar) => Address::from(Pulsar {
-            host: "127.0.0.1".to_owned(),
-            port: pulsar.port(),
-            persistence: "persistent".to_owned(),
-            ..Pulsar::default()
-        }),
-        _ => broker.address(),
-    }
-}
-
 /// Workers of one topic that start alike, and the gate with the topic's name.
 struct Team {
     address: Address,
@@ -165,7 +152,7 @@ impl Team {
     async fn new(broker: &TestBroker, name: &str, options: HostOptions) -> Self {
         let topic = broker.topic(name).await;
         Self {
-            address: address(broker),
+            address: broker.group_address(),
             gate: Gate::of(topic.as_str()),
             topic,
             options,

@@ -11,13 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use dasf::{Address, Pulsar};
 use dasf_broker::Broker;
 use dasf_examples::monte_carlo::Client;
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, MutexGuard, OnceCell, watch};
 
-use crate::brokers::pulsar::{self as standalone, Setup};
+use crate::brokers::pulsar::{Pulsar, Setup};
 use crate::module::{self, Module};
 use crate::python;
 
@@ -27,10 +26,10 @@ const CLIENTS: usize = 20;
 const MODULES: usize = 3;
 
 /// The Pulsar that the tests of this file share.
-async fn pulsar() -> Arc<standalone::Pulsar> {
-    static SHARED: OnceCell<Arc<standalone::Pulsar>> = OnceCell::const_new();
+async fn pulsar() -> Arc<Pulsar> {
+    static SHARED: OnceCell<Arc<Pulsar>> = OnceCell::const_new();
     let start = || async {
-        let start = || Arc::new(standalone::Pulsar::start("cluster", &Setup::default()));
+        let start = || Arc::new(Pulsar::start("cluster", &Setup::default()));
         tokio::task::spawn_blocking(start).await.unwrap()
     };
     SHARED.get_or_init(start).await.clone()
@@ -50,7 +49,7 @@ async fn start(topic: &str, options: &[String]) -> Module {
 }
 
 /// One of a group on a Pulsar, which runs one call at a time.
-fn grouped(pulsar: &standalone::Pulsar) -> Vec<String> {
+fn grouped(pulsar: &Pulsar) -> Vec<String> {
     let port = pulsar.port();
     let options = format!(
         "--host 127.0.0.1 --port {port} --persistent persistent --group estimators --ack completed --max-workers 1"
@@ -63,16 +62,11 @@ async fn team(topic: &str, options: &[String], size: usize) -> Vec<Module> {
 }
 
 /// Connects clients, as if each were in a program of its own.
-async fn clients(pulsar: &standalone::Pulsar, topic: &str) -> Vec<Client> {
-    let address = Address::from(Pulsar {
-        host: "127.0.0.1".to_owned(),
-        port: pulsar.port(),
-        persistence: "persistent".to_owned(),
-        ..Pulsar::default()
-    });
+async fn clients(pulsar: &Pulsar, topic: &str) -> Vec<Client> {
     let connect = || async {
         let builder = Client::builder().topic(topic).timeout(PATIENCE);
-        builder.address(address.clone()).connect().await.unwrap()
+        let builder = builder.address(pulsar.persistent_address());
+        builder.connect().await.unwrap()
     };
     join_all((0..CLIENTS).map(|_| connect())).await
 }

@@ -158,6 +158,15 @@ impl TestBroker {
         self.process().address()
     }
 
+    /// Where it keeps what it has for a group.
+    pub(crate) fn group_address(&self) -> Address {
+        match self {
+            // What it keeps is persistent.
+            Self::Pulsar(pulsar) => pulsar.persistent_address(),
+            _ => self.address(),
+        }
+    }
+
     /// Where messages of a topic are read.
     pub(crate) fn consumer_url(&self, topic: &str, subscription: &str) -> String {
         self.process().consumer_url(topic, subscription)

@@ -140,6 +140,16 @@ impl Pulsar {
         self.port
     }
 
+    /// Where its persistent topics are.
+    pub(crate) fn persistent_address(&self) -> Address {
+        Address::from(dasf::Pulsar {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            persistence: "persistent".to_owned(),
+            ..dasf::Pulsar::default()
+        })
+    }
+
     /// The folder that goes with it.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
