@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderName, He
 use tokio_tungstenite::tungstenite::http::{HeaderMap, Uri};
 
 use crate::transport::dasf::Dasf;
-use crate::transport::mqtt::Mqtt;
+use crate::transport::mqtt::{MaxPacketSize, Mqtt};
 use crate::transport::pulsar;
 use crate::transport::{Transport, Trust};
 
@@ -427,6 +427,7 @@ impl Address {
                 headers,
                 trust,
                 runtime,
+                max_packet_size: MaxPacketSize::default(),
             }),
         }
     }

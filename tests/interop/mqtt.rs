@@ -42,49 +42,95 @@ async fn a_call_that_nobody_listens_to_fails_at_once() {
     );
 }
 
-/// Mosquitto hands out what is larger than 4 KiB slowly, in parts. Answers are cut by themselves.
+/// Mosquitto hands out what is larger than 4 KiB slowly, in parts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_and_result_come_in_pieces() {
     let broker = Mosquitto::open().await;
     let host = broker.serve("large").await;
-    let builder = reference::Client::builder().topic("large");
-    // Pieces of a length that is no multiple of four are no base64 by themselves.
-    let builder = builder.mqtt(&broker.url()).max_payload_size(2801);
-    let client = builder.connect().await.unwrap();
-    let large = "0123456789".repeat(100_000);
+    let client = broker.connect("large").await;
+    // As a whole, each of them would take eight minutes.
+    let large = "0123456789".repeat(2_000_000);
     let echo = client.echo(&*large).await.unwrap();
     // Not with `assert_eq`, which would print both.
     assert!(echo == large);
+    let builder = reference::Client::builder().topic("large");
+    // Pieces of a length that is no multiple of four are no base64 by themselves.
+    let builder = builder.mqtt(&broker.url()).max_payload_size(2799);
+    let client = builder.connect().await.unwrap();
+    let large = "0123456789".repeat(10_000);
+    assert!(client.echo(&*large).await.unwrap() == large);
     host.shutdown().await;
 }
 
-/// Slowly, but as a whole.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_larger_than_the_brokers_buffer_comes_through() {
+async fn a_message_larger_than_the_brokers_buffer_comes_through() {
     let broker = Mosquitto::open().await;
     let host = broker.serve("whole").await;
     let client = broker.connect("whole").await;
-    let large = "0123456789".repeat(5_000);
-    let echo = client.echo(&*large).await.unwrap();
-    assert!(echo == large);
+    // A description cannot be cut.
+    let description = client.caller().api_info_text().await.unwrap();
+    assert!(description.len() > 5_000, "{}", description.len());
+    assert_eq!(client.caller().api_info().await.unwrap().functions.len(), 9);
     host.shutdown().await;
 }
 
+/// What has a short description.
+#[dasf::module(topic = "copying", main = false)]
+mod copying {
+    /// The text twice.
+    #[dasf::function]
+    pub(crate) fn twice(text: String) -> String {
+        let copy = text.clone();
+        text + &copy
+    }
+}
+
+/// Pieces with their envelopes are made to fit, on the way there and back.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_exceeds_the_brokers_packets_is_cut_or_refused() {
-    let lines = "allow_anonymous true\nmax_packet_size 50000\n".to_owned();
+async fn messages_are_cut_to_what_the_broker_takes() {
+    let lines = "allow_anonymous true\nmax_packet_size 3000\n".to_owned();
+    let broker = Mosquitto::start(free_port(), lines).await;
+    let shared = HostOptions {
+        group: Some("copiers".parse().unwrap()),
+        ..HostOptions::default()
+    };
+    for (topic, options) in [("alone", HostOptions::default()), ("shared", shared)] {
+        let module = copying::module().unwrap();
+        let name = topic.parse().unwrap();
+        let host = Host::start(module, &name, broker.address(), options).await;
+        let host = host.unwrap();
+        let builder = copying::Client::builder().topic(topic);
+        let client = builder.mqtt(&broker.url()).connect().await.unwrap();
+        for length in [1, 1500, 2000, 2999, 100_000] {
+            let text = "a".repeat(length);
+            let copies = client.twice(&text).await.unwrap();
+            assert!(copies == text.repeat(2), "{topic}, {length}");
+        }
+        host.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_cut_is_refused() {
+    let lines = "allow_anonymous true\nmax_packet_size 10000\n".to_owned();
     let broker = Mosquitto::start(free_port(), lines).await;
     let host = broker.serve("narrow").await;
     let client = broker.connect("narrow").await;
-    let large = "0123456789".repeat(10_000);
+    let error = client.caller().api_info().await.unwrap_err();
+    let CallError::Module(failure) = &error else {
+        panic!("{error}")
+    };
+    let text = failure.to_string();
+    assert!(
+        text.contains("the broker takes 8800 in one message"),
+        "{text}"
+    );
+    // Without knowing whether the module puts pieces together.
+    let small = "0123456789".repeat(800);
+    assert!(client.echo(&*small).await.unwrap() == small);
+    let large = "0123456789".repeat(900);
     let error = client.echo(&*large).await.unwrap_err();
-    let text = error.to_string();
-    assert!(text.contains("the broker takes 50000 at most"), "{text}");
-    assert!(text.ends_with("set max_payload_size below that"), "{text}");
-    let builder = reference::Client::builder().topic("narrow");
-    let builder = builder.mqtt(&broker.url()).max_payload_size(10_000);
-    let client = builder.connect().await.unwrap();
-    assert!(client.echo(&*large).await.unwrap() == large);
+    assert!(error.to_string().contains("Maximum Packet Size"), "{error}");
     host.shutdown().await;
 }
 

@@ -102,12 +102,13 @@ pub enum CallError {
     },
     /// The request needs fragments, which this module does not understand.
     #[error(
-        "the request has {size} bytes, and a module of this kind takes max_payload_size, {limit} bytes, at most"
+        "the request has {size} bytes, more than the {limit} that go in one message, and the module does not put pieces together; raise max_payload_size, or the broker's own limit"
     )]
     RequestTooLarge {
         /// The request's size in bytes.
         size: usize,
-        /// The largest size that goes in one frame.
+        /// The largest size that goes in one frame: `max_payload_size`, or less where the broker
+        /// takes less.
         limit: usize,
     },
     /// The client is closed.

@@ -46,7 +46,8 @@ pub struct ClientOptions {
     pub max_in_flight: usize,
     /// The largest request, in bytes before base64, that is sent in one frame; default 700 KiB, as
     /// [`HostOptions::max_payload_size`](crate::HostOptions::max_payload_size). Larger ones are cut
-    /// into fragments, if the module can put them together: every Rust module can.
+    /// into fragments, if the module can put them together: every Rust module can. Over MQTT those
+    /// of more than 2800 bytes are cut, and the broker's Maximum Packet Size is a limit as well.
     pub max_payload_size: usize,
     /// How many bytes of fragmented answers, counted in base64, are held while their rest is
     /// awaited; default 256 MiB over all calls together.
@@ -194,32 +195,51 @@ impl Shared {
         let timeout = options.timeout.unwrap_or(self.options.timeout);
         let deadline = deadline(timeout);
         let call = async {
-            let limit = self.options.max_payload_size.max(1);
-            let way = if json.len() <= limit {
-                Way::Whole
-            } else {
-                let module = self.api_info().await?;
-                if module.speaks(extension::REQUEST_FRAGMENTS) {
-                    Way::Fragments
-                } else if module.speaks(extension::REQUESTS_ON_DEMAND) {
-                    Way::OnDemand
-                } else {
-                    return Err(CallError::RequestTooLarge {
-                        size: json.len(),
-                        limit,
-                    });
-                }
-            };
             let message = Message {
                 properties: Properties::new().with_message_type(MessageType::Request),
                 json,
-                way,
+                way: self.way(json.len()).await?,
                 deadline,
             };
             let answer = self.exchange(message, options.on_progress).await?;
             Ok(payload::decode(&answer.payload)?)
         };
         self.in_time(deadline, timeout, call).await
+    }
+
+    /// How a request of so many bytes reaches the module.
+    async fn way(&self, size: usize) -> Result<Way, CallError> {
+        if size <= self.piece_size() {
+            return Ok(Way::Whole);
+        }
+        let limit = self.max_payload_size();
+        let is_taken_whole = size <= limit;
+        let module = match self.api_info().await {
+            Ok(module) => module,
+            Err(CallError::Module(_)) if is_taken_whole => return Ok(Way::Whole),
+            Err(error) => return Err(error),
+        };
+        if module.speaks(extension::REQUEST_FRAGMENTS) {
+            Ok(Way::Fragments)
+        } else if module.speaks(extension::REQUESTS_ON_DEMAND) {
+            Ok(Way::OnDemand)
+        } else if is_taken_whole {
+            Ok(Way::Whole)
+        } else {
+            Err(CallError::RequestTooLarge { size, limit })
+        }
+    }
+
+    /// The largest request, in bytes before base64, that goes in one frame.
+    fn max_payload_size(&self) -> usize {
+        let of_broker = self.transport.max_payload_size().unwrap_or(usize::MAX);
+        self.options.max_payload_size.clamp(1, of_broker)
+    }
+
+    /// The largest piece of a request.
+    fn piece_size(&self) -> usize {
+        let best = self.transport.best_payload_size().unwrap_or(usize::MAX);
+        self.max_payload_size().min(best)
     }
 
     /// Sends a message without payload, and returns what the named property of the answer holds.
@@ -411,7 +431,7 @@ impl Shared {
             Ok::<(), CallError>(())
         };
         if is_cut {
-            let pieces = fragment::split(payload, self.options.max_payload_size.max(1));
+            let pieces = fragment::split(payload, self.piece_size());
             let count = pieces.len();
             for (index, piece) in pieces.enumerate() {
                 let position = properties

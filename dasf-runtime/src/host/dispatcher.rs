@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acknowledgement::{Moment, Unacknowledged};
 use super::duplicates::Arrival;
-use super::replies::{Answer, Reply, response};
+use super::replies::{Answer, Reply};
 use super::worker::{Request, Worker};
 use super::{FLUSH_TIMEOUT, FRAGMENT_PATIENCE, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};
 use crate::module::Failure;
@@ -108,12 +108,10 @@ impl Dispatcher {
                 );
             }
             MessageType::Info => {
-                let info = documents.info.as_str();
-                replies.try_send(&reply, response().with(key::INFO, info));
+                replies.try_send_document(&reply, key::INFO, &documents.info);
             }
             MessageType::ApiInfo => {
-                let api_info = documents.api_info.as_str();
-                replies.try_send(&reply, response().with(key::API_INFO, api_info));
+                replies.try_send_document(&reply, key::API_INFO, &documents.api_info);
             }
             MessageType::Request => {
                 let request = Incoming {

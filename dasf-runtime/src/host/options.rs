@@ -57,7 +57,8 @@ pub struct HostOptions {
     pub queue_size: usize,
     /// The largest payload, in bytes before base64, that is sent in one frame; default
     /// [`DEFAULT_MAX_PAYLOAD_SIZE`](Self::DEFAULT_MAX_PAYLOAD_SIZE). Larger ones are cut into
-    /// fragments whose base64 text has at most this length.
+    /// fragments whose base64 text has at most this length. Over MQTT those of more than 2800 bytes
+    /// are cut, and the broker's Maximum Packet Size is a limit as well.
     pub max_payload_size: usize,
     /// How many bytes of fragmented requests, counted in base64, are held while their rest is
     /// awaited; default 256 MiB over all callers together.

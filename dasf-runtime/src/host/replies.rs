@@ -90,10 +90,7 @@ pub(super) struct Replies {
     transport: Arc<dyn Transport>,
     /// The module's own topic, which every answer names.
     source_topic: Topic,
-    /// The largest report, which cannot be cut.
     max_payload_size: usize,
-    /// The largest piece of an answer.
-    piece_size: usize,
     capacity: usize,
     publisher_options: PublisherOptions,
     publishers: Mutex<HashMap<Topic, Pooled>>,
@@ -125,13 +122,10 @@ impl Replies {
         options: &HostOptions,
     ) -> Arc<Self> {
         let (deferred, mut waiting) = mpsc::channel::<Deferred>(DEFERRED_CAPACITY);
-        let max_payload_size = options.max_payload_size;
-        let piece_size = transport.max_payload_size().unwrap_or(usize::MAX);
         let replies = Arc::new(Self {
             transport,
             source_topic,
-            max_payload_size,
-            piece_size: max_payload_size.min(piece_size),
+            max_payload_size: options.max_payload_size,
             capacity: options.max_response_topics,
             publisher_options: PublisherOptions {
                 keep_alive: Some(options.producer_keep_alive.max(Duration::from_millis(1))),
@@ -161,8 +155,16 @@ impl Replies {
         replies
     }
 
+    /// The largest payload of a message, which is the largest report: those cannot be cut.
     pub(super) fn max_payload_size(&self) -> usize {
-        self.max_payload_size
+        let of_broker = self.transport.max_payload_size().unwrap_or(usize::MAX);
+        self.max_payload_size.min(of_broker)
+    }
+
+    /// The largest piece of an answer.
+    fn piece_size(&self) -> usize {
+        let best = self.transport.best_payload_size().unwrap_or(usize::MAX);
+        self.max_payload_size().min(best)
     }
 
     /// Sends the answer to a request, in fragments if need be.
@@ -198,9 +200,10 @@ impl Replies {
             id,
         } = answer;
         // What fits one frame is not cut: no peer expects a single fragment.
-        let is_cut = *length > self.piece_size;
+        let piece_size = self.piece_size();
+        let is_cut = *length > piece_size;
         let width = if is_cut {
-            self.piece_size
+            piece_size
         } else {
             payload.len().max(1)
         };
@@ -235,6 +238,21 @@ impl Replies {
     /// not wait for a single slow caller.
     pub(super) fn try_send(&self, reply: &Reply, properties: Properties) {
         self.try_send_payload(reply, properties, String::new());
+    }
+
+    /// Sends a document of the module if that is possible now. It is a property, which cannot be cut.
+    pub(super) fn try_send_document(&self, reply: &Reply, key: &str, document: &str) {
+        match self.transport.max_payload_size() {
+            Some(limit) if document.len() > limit => {
+                let size = document.len();
+                let failure = Failure::processing(format!(
+                    "{key} has {size} bytes and cannot be cut, and the broker takes {limit} in one message; raise its \
+                     Maximum Packet Size"
+                ));
+                self.try_send_failure(reply, &failure);
+            }
+            _ => self.try_send(reply, response().with(key, document)),
+        }
     }
 
     /// Sends a refusal if that is possible now.

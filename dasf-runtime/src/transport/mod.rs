@@ -41,9 +41,15 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
         true
     }
 
+    /// The largest payload, in bytes before base64, that this broker takes in one message; `None` as
+    /// long as it has not said.
+    fn max_payload_size(&self) -> Option<usize> {
+        None
+    }
+
     /// The largest payload, in bytes before base64, that this broker hands on as fast as it can;
     /// `None` where that makes no difference. What is larger is better cut.
-    fn max_payload_size(&self) -> Option<usize> {
+    fn best_payload_size(&self) -> Option<usize> {
         None
     }
 

@@ -31,6 +31,9 @@ use crate::transport::{Outgoing, PublishError};
 const MESSAGE_ID: &str = "messageId";
 /// The longest text in a packet.
 const MAX_TEXT: usize = u16::MAX as usize;
+/// How many bytes a packet has at most beside its payload, if the request's context is short: three
+/// names of topics, and a few small properties.
+pub(super) const MAX_SIZE: usize = 1200;
 
 /// The Content Type of a payload that is the whole JSON.
 const JSON: &str = "application/json";
@@ -204,10 +207,12 @@ fn uuid(number: u128) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dasf_protocol::topic::MAX_TOPIC_LENGTH;
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::transport::mqtt::packets;
 
     fn outgoing(payload: &str, properties: Value) -> Outgoing {
         Outgoing {
@@ -255,6 +260,25 @@ mod tests {
         assert_eq!(properties.request_context().as_deref(), Some("7"));
         assert_eq!(properties.response_topic().unwrap().as_str(), "demo_1");
         assert_eq!(properties.integer(key::TIMEOUT_MS), Some(60));
+    }
+
+    #[test]
+    fn the_envelope_is_not_larger_than_is_counted_on() {
+        let topic = "t".repeat(MAX_TOPIC_LENGTH);
+        let mut message = outgoing(
+            "WzFd",
+            json!({
+                key::MESSAGE_TYPE: "response", key::REQUEST_CONTEXT: u64::MAX.to_string(),
+                key::RESPONSE_TOPIC: topic, key::SOURCE_TOPIC: topic, key::STATUS: "success",
+                key::TIMEOUT_MS: u64::MAX, key::REPEATED: "1", key::ON_DEMAND: "1",
+                key::FRAGMENT: u32::MAX, key::NUM_FRAGMENTS: u32::MAX, key::ANSWER: "0".repeat(16),
+            }),
+        );
+        message.expires = Some(Instant::now() + Duration::from_secs(60));
+        let topic = TopicName::try_from(names::topic(&topic).as_str()).unwrap();
+        let publish = publish(&message, 5, topic, Pid::default()).unwrap();
+        let size = packets::size(&publish) - publish.payload.len();
+        assert!((MAX_SIZE - 100..MAX_SIZE).contains(&size), "{size}");
     }
 
     #[test]

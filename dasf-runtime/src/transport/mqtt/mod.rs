@@ -16,7 +16,7 @@ mod unacknowledged;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dasf_protocol::{Subscription, Topic};
 use futures_util::FutureExt;
@@ -30,7 +30,7 @@ use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PR
 
 use super::socket::{
     self, ConsumerDialect, Endpoint, Incoming, Link, ProducerDialect, ReadDeliveries, ReadReceipts,
-    Settlement, WriteMessages,
+    Settlement, Window, WriteMessages,
 };
 use super::{
     Announcement, ConnectError, PublishError, Publisher, PublisherOptions, Queued, Reader, Reading,
@@ -39,13 +39,23 @@ use super::{
 use crate::address::{BaseUrl, Login};
 use packets::{Packets, Received, Unreadable};
 use presence::Presence;
-use session::{KEEP_ALIVE, Opening, RECEIVE_MAXIMUM, Session, UNACKNOWLEDGED_LIMIT};
+use session::{KEEP_ALIVE, Limits, Opening, Session, UNACKNOWLEDGED_LIMIT};
 use takeover::{Group, SESSION_EXPIRY};
 use unacknowledged::{AcknowledgementWriter, Held, Unacknowledged};
 
 /// The largest payload, in bytes, that goes in one message if it can be cut: Mosquitto 2.0 sends a
 /// WebSocket about 40 kB per second of what is larger, with its envelope, than 4 KiB.
 const PIECE_SIZE: usize = 2800;
+/// How many bytes of payloads in base64 are on their way to a broker at a time: readers must not fall
+/// behind by more messages than a broker keeps for them.
+const WINDOW_BYTES: usize = 8 * PIECE_SIZE;
+/// How many messages a broker may send to a reader without seeing acknowledgements, if nothing else
+/// follows from its work. Mosquitto keeps 1000 more, and drops the next; of those that it is
+/// sending, it keeps no more than 1000.
+const READ_AHEAD: u16 = 768;
+/// The smallest payload for which a message is cut: a broker that does not take even that with its
+/// envelope takes none.
+const MIN_PIECE_SIZE: usize = 256;
 
 /// Topics of one MQTT broker.
 #[derive(Debug, Clone)]
@@ -55,6 +65,25 @@ pub(crate) struct Mqtt {
     pub(crate) headers: HeaderMap,
     pub(crate) trust: super::Trust,
     pub(crate) runtime: Handle,
+    pub(crate) max_packet_size: MaxPacketSize,
+}
+
+/// The largest packet that the broker takes, as it said on the connection opened last; 0 before.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MaxPacketSize(Arc<AtomicUsize>);
+
+impl MaxPacketSize {
+    fn learn(&self, limits: &Limits) {
+        self.0.store(limits.max_packet_size, Ordering::Relaxed);
+    }
+
+    /// How large a payload can be.
+    fn payload(&self) -> Option<usize> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            size => Some(size.saturating_sub(envelope::MAX_SIZE).max(MIN_PIECE_SIZE)),
+        }
+    }
 }
 
 impl Mqtt {
@@ -99,6 +128,7 @@ impl Transport for Mqtt {
         let dialect = Sending {
             login: self.login.clone(),
             topic: names::topic(topic.as_str()),
+            max_packet_size: self.max_packet_size.clone(),
         };
         socket::publisher(&self.runtime, dialect, self.endpoint(), topic, options)
     }
@@ -133,10 +163,11 @@ impl Transport for Mqtt {
             login: self.login.clone(),
             topic: topic.clone(),
             group,
-            receive_maximum: reading.prefetch.map_or(RECEIVE_MAXIMUM, receive_maximum),
+            receive_maximum: reading.prefetch.map_or(READ_AHEAD, receive_maximum),
             client_id,
             at_least_once: reading.at_least_once,
             was_kept: AtomicBool::new(false),
+            max_packet_size: self.max_packet_size.clone(),
             presence,
         };
         socket::subscriber(&self.runtime, dialect, self.endpoint(), topic)
@@ -147,6 +178,10 @@ impl Transport for Mqtt {
     }
 
     fn max_payload_size(&self) -> Option<usize> {
+        self.max_packet_size.payload()
+    }
+
+    fn best_payload_size(&self) -> Option<usize> {
         Some(PIECE_SIZE)
     }
 
@@ -172,6 +207,7 @@ fn protocol_error(endpoint: &Endpoint, reason: String) -> ConnectError {
 struct Sending {
     login: Login,
     topic: String,
+    max_packet_size: MaxPacketSize,
 }
 
 impl ProducerDialect for Sending {
@@ -185,6 +221,7 @@ impl ProducerDialect for Sending {
         let topic = TopicName::try_from(self.topic.as_str());
         let topic = topic.map_err(|error| protocol_error(endpoint, error.to_string()))?;
         let session = session::open(endpoint, &self.login, Opening::fresh()).await?;
+        self.max_packet_size.learn(&session.limits);
         let keep_alive = session
             .keep_alive()
             .map_err(|reason| protocol_error(endpoint, reason))?;
@@ -204,7 +241,10 @@ impl ProducerDialect for Sending {
                 max_packet_size: limits.max_packet_size,
             },
             reader: ReceiptReader { packets },
-            window: limits.window,
+            window: Window {
+                messages: limits.window,
+                bytes: WINDOW_BYTES,
+            },
             keep_alive,
             goodbye: session::goodbye(),
         })
@@ -222,6 +262,7 @@ struct Receiving {
     at_least_once: bool,
     /// Whether the broker may have kept the session.
     was_kept: AtomicBool,
+    max_packet_size: MaxPacketSize,
     presence: Option<Presence>,
 }
 
@@ -260,6 +301,7 @@ impl Receiving {
             will: None,
         };
         let session = session::open(endpoint, &self.login, opening).await?;
+        self.max_packet_size.learn(&session.limits);
         if self.group.is_some() && !session.limits.shares {
             let reason = "it has no shared subscriptions, so that each request would be run by all of the group; \
                           switch them on there, or start one module without a group";
@@ -318,7 +360,7 @@ impl ConsumerDialect for Receiving {
                 gives_back: self.group.is_some(),
                 limit: UNACKNOWLEDGED_LIMIT.max(self.receive_maximum.into()),
             },
-            window: usize::MAX,
+            window: Window::OPEN,
             keep_alive,
             goodbye: session::goodbye(),
         })
@@ -347,7 +389,7 @@ impl WriteMessages for MessageWriter {
         if size > self.max_packet_size {
             let limit = self.max_packet_size;
             return Err(PublishError::Refused(format!(
-                "the message has {size} bytes, and the broker takes {limit} at most; set max_payload_size below that"
+                "the message has {size} bytes, and the broker takes {limit} at most"
             )));
         }
         let frame = packets::frame(&Packet::Publish(publish)).map_err(PublishError::Refused)?;
@@ -474,7 +516,6 @@ impl ReadDeliveries for DeliveryReader {
 mod tests {
     use super::*;
     use crate::transport::Verdict;
-    use crate::transport::mqtt::session::Limits;
     use crate::transport::socket::WriteAcknowledgements;
 
     #[test]
