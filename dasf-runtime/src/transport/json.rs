@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use super::socket::{
     self, ConsumerDialect, Endpoint, Incoming, KeepAlive, Link, ProducerDialect, ReadDeliveries,
-    ReadReceipts, Settlement, Window, WriteAcknowledgements, WriteMessages,
+    ReadReceipts, Settlement, WriteAcknowledgements, WriteMessages,
 };
 use super::subscriber::Verdict;
 use super::{ConnectError, PublishError, Queued};
@@ -61,7 +61,7 @@ impl Json {
             stream: opened.stream,
             writer: self,
             reader: Frame::default(),
-            window: Window::OPEN,
+            window: usize::MAX,
             keep_alive: KeepAlive {
                 every: socket::PING_INTERVAL,
                 ping: Message::Ping(Default::default()),

@@ -87,11 +87,6 @@ impl Queued {
         &self.message
     }
 
-    /// How many bytes its payload has in base64.
-    pub(crate) fn size(&self) -> usize {
-        self.message.payload.len()
-    }
-
     /// When it was last written to a connection.
     pub(crate) fn written_at(&self) -> Option<Instant> {
         self.written_at

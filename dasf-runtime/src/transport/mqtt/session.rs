@@ -18,7 +18,7 @@ use super::names;
 use super::packets::{self, MAX_PACKET_SIZE, Packets, Received, Unreadable};
 use crate::address::Login;
 use crate::transport::ConnectError;
-use crate::transport::socket::{self, Endpoint, KeepAlive, PING_INTERVAL, Sink, Stream};
+use crate::transport::socket::{self, Endpoint, KeepAlive, Link, PING_INTERVAL, Sink, Stream};
 
 /// How many messages a broker may send before it sees acknowledgements of them, if nobody says
 /// otherwise.
@@ -69,9 +69,9 @@ impl Opening {
 /// A connection that the broker has accepted.
 pub(super) struct Session {
     endpoint: Endpoint,
-    pub(super) sink: Sink,
-    pub(super) stream: Stream,
-    pub(super) packets: Packets,
+    sink: Sink,
+    stream: Stream,
+    packets: Packets,
     pub(super) limits: Limits,
     /// Whether the broker kept the session from an earlier connection.
     pub(super) is_present: bool,
@@ -341,10 +341,7 @@ impl Session {
 
     /// What the broker says that is no answer.
     pub(super) fn protocol_error(&self, reason: String) -> ConnectError {
-        ConnectError::Protocol {
-            url: self.endpoint.to_string(),
-            reason,
-        }
+        protocol_error(&self.endpoint, reason)
     }
 
     fn rejected<C: Copy + std::fmt::Debug>(
@@ -513,19 +510,37 @@ impl Session {
         }
     }
 
-    /// How this connection is kept open.
-    pub(super) fn keep_alive(&self) -> Result<KeepAlive, String> {
-        Ok(KeepAlive {
-            every: self.limits.ping_every,
-            ping: packets::frame(&Packet::Pingreq)?,
+    /// This session as a connection, with what writes and reads on it.
+    pub(super) fn into_link<W, R>(
+        self,
+        window: usize,
+        halves: impl FnOnce(Limits, Packets, VecDeque<Result<Publish, Unreadable>>) -> (W, R),
+    ) -> Result<Link<W, R>, ConnectError> {
+        let ping = packets::frame(&Packet::Pingreq);
+        let ping = ping.map_err(|reason| self.protocol_error(reason))?;
+        let goodbye = Disconnect::new(DisconnectReasonCode::NormalDisconnect);
+        let (writer, reader) = halves(self.limits, self.packets, self.early);
+        Ok(Link {
+            sink: self.sink,
+            stream: self.stream,
+            writer,
+            reader,
+            window,
+            keep_alive: KeepAlive {
+                every: self.limits.ping_every,
+                ping,
+            },
+            goodbye: packets::frame(&Packet::Disconnect(goodbye)).ok(),
         })
     }
 }
 
-/// What ends a session in order.
-pub(super) fn goodbye() -> Option<Message> {
-    let disconnect = Disconnect::new(DisconnectReasonCode::NormalDisconnect);
-    packets::frame(&Packet::Disconnect(disconnect)).ok()
+/// What a broker says that is no answer.
+pub(super) fn protocol_error(endpoint: &Endpoint, reason: String) -> ConnectError {
+    ConnectError::Protocol {
+        url: endpoint.to_string(),
+        reason,
+    }
 }
 
 /// Why the broker ends a session.

@@ -53,27 +53,11 @@ pub(super) struct Link<W, R> {
     pub(super) stream: Stream,
     pub(super) writer: W,
     pub(super) reader: R,
-    pub(super) window: Window,
+    /// How many messages may be without a receipt, as far as the broker has a say in that.
+    pub(super) window: usize,
     pub(super) keep_alive: KeepAlive,
     /// What is written before the socket is closed.
     pub(super) goodbye: Option<Message>,
-}
-
-/// How much may be without a receipt before no more is written, as far as the broker has a say in
-/// that.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Window {
-    pub(super) messages: usize,
-    /// Of payloads in base64. A larger one goes alone.
-    pub(super) bytes: usize,
-}
-
-impl Window {
-    /// That of a broker without a limit of its own.
-    pub(super) const OPEN: Self = Self {
-        messages: usize::MAX,
-        bytes: usize::MAX,
-    };
 }
 
 /// How a connection without traffic is kept open.

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::connect::{Sink, Stream, close, closed};
 use super::liveness::Liveness;
 use super::{
-    Endpoint, KeepAlive, Link, ProducerDialect, ReadReceipts, Settlement, Window, WriteMessages,
+    Endpoint, KeepAlive, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages,
     sleep_until,
 };
 use crate::backoff::Backoff;
@@ -190,10 +190,7 @@ impl Producer {
         }
         let writer = Writer {
             frames: writer,
-            window: Window {
-                messages: window.messages.clamp(1, UNRECEIPTED_LIMIT),
-                ..window
-            },
+            window: window.clamp(1, UNRECEIPTED_LIMIT),
             ping: keep_alive,
             goodbye,
             topic: &self.topic,
@@ -316,7 +313,8 @@ fn settle(settlement: Settlement, topic: &Topic, unreceipted: &Unreceipted) {
 /// The writing half of one connection.
 struct Writer<'a, W> {
     frames: W,
-    window: Window,
+    /// How many messages may be without a receipt before no more are written.
+    window: usize,
     ping: KeepAlive,
     goodbye: Option<Message>,
     topic: &'a Topic,
@@ -350,7 +348,7 @@ impl<W: WriteMessages> Writer<'_, W> {
                 return closed.unwrap_or(Ok(()));
             }
             let room = if self.unwritten.is_empty() {
-                self.window.messages.saturating_sub(waiting).min(BATCH)
+                self.window.saturating_sub(waiting).min(BATCH)
             } else {
                 0
             };
@@ -374,25 +372,11 @@ impl<W: WriteMessages> Writer<'_, W> {
         }
     }
 
-    /// How many messages may be written now.
-    fn writable(&self) -> usize {
-        let (waiting, mut bytes) = self.unreceipted.with(|messages| {
-            let sizes = messages.iter().map(|written| written.queued.size());
-            (messages.len(), sizes.sum::<usize>())
-        });
-        let room = self.window.messages.saturating_sub(waiting).min(BATCH);
-        let fitting = self.unwritten.iter().take(room).take_while(|queued| {
-            let is_alone = bytes == 0;
-            bytes += queued.size();
-            is_alone || bytes <= self.window.bytes
-        });
-        fitting.count()
-    }
-
     /// The frames of the messages that may be written now, which are noted as written; `None` when
     /// there are no such messages. Those that must not be written are told why.
     fn next_frames(&mut self) -> Option<Vec<Message>> {
-        let count = self.writable();
+        let room = self.window.saturating_sub(self.unreceipted.len());
+        let count = self.unwritten.len().min(room).min(BATCH);
         if count == 0 {
             return None;
         }
@@ -415,82 +399,5 @@ impl<W: WriteMessages> Writer<'_, W> {
             }
         }
         Some(frames)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use dasf_protocol::Properties;
-
-    use super::*;
-    use crate::transport::{Outgoing, Publisher};
-
-    /// Writes payloads, and knows them by their lengths.
-    struct Lengths;
-
-    impl WriteMessages for Lengths {
-        fn frame(&mut self, queued: &mut Queued) -> Result<(Message, String), PublishError> {
-            let payload = queued.written().payload.clone();
-            let key = payload.len().to_string();
-            Ok((Message::text(payload), key))
-        }
-    }
-
-    /// The payloads of these lengths, written one after the other as receipts come.
-    fn written(window: Window, lengths: &[usize]) -> Vec<Vec<usize>> {
-        let (publisher, mut ends) = Publisher::new();
-        for length in lengths {
-            let message = Outgoing {
-                payload: "a".repeat(*length),
-                context: String::new(),
-                properties: Properties::new(),
-                expires: None,
-            };
-            publisher.try_send(message).unwrap();
-        }
-        let mut unwritten = VecDeque::new();
-        while let Ok(queued) = ends.queue.try_recv() {
-            unwritten.push_back(queued);
-        }
-        let unreceipted = Unreceipted::default();
-        let topic = "demo".parse().unwrap();
-        let mut writer = Writer {
-            frames: Lengths,
-            window,
-            ping: KeepAlive {
-                every: Duration::from_secs(1),
-                ping: Message::text(""),
-            },
-            goodbye: None,
-            topic: &topic,
-            keep_alive: None,
-            queue: &mut ends.queue,
-            unwritten: &mut unwritten,
-            unreceipted: &unreceipted,
-            last_message: &mut Instant::now(),
-        };
-        let mut rounds = Vec::new();
-        while !writer.unwritten.is_empty() {
-            let frames = writer.next_frames().unwrap_or_default();
-            rounds.push(frames.iter().map(Message::len).collect());
-            unreceipted.take(None).unwrap().settle(&topic, Ok(()));
-        }
-        rounds
-    }
-
-    #[test]
-    fn no_more_is_written_than_the_window_holds() {
-        let few = Window {
-            messages: 2,
-            ..Window::OPEN
-        };
-        assert_eq!(written(few, &[1, 2, 3]), [vec![1, 2], vec![3]]);
-        let little = Window {
-            bytes: 5,
-            ..Window::OPEN
-        };
-        let rounds = written(little, &[0, 2, 3, 1, 9, 4]);
-        let expected = [vec![0, 2, 3], vec![], vec![1], vec![], vec![9], vec![4]];
-        assert_eq!(rounds, expected);
     }
 }

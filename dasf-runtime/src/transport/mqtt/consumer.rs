@@ -1,0 +1,231 @@
+//! Reading one topic.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dasf_protocol::{Subscription, Topic};
+use mqtt_proto::v5::{Puback, PubackReasonCode, Publish, RetainHandling};
+use mqtt_proto::{QoS, TopicName};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::packets::{self, Packets, Received, Unreadable};
+use super::presence::Presence;
+use super::session::{self, KEEP_ALIVE, Opening, Session, UNACKNOWLEDGED_LIMIT};
+use super::takeover::SESSION_EXPIRY;
+use super::unacknowledged::{AcknowledgementWriter, Held, Unacknowledged};
+use super::{MaxPacketSize, envelope, names};
+use crate::address::Login;
+use crate::transport::ConnectError;
+use crate::transport::socket::{ConsumerDialect, Endpoint, Incoming, Link, ReadDeliveries};
+
+/// How a topic is read.
+pub(super) struct Receiving {
+    pub(super) login: Login,
+    pub(super) topic: Topic,
+    /// With whom it is shared.
+    pub(super) group: Option<Subscription>,
+    pub(super) receive_maximum: u16,
+    pub(super) client_id: String,
+    pub(super) at_least_once: bool,
+    /// Whether the broker may have kept the session.
+    pub(super) was_kept: AtomicBool,
+    pub(super) max_packet_size: MaxPacketSize,
+    pub(super) presence: Option<Presence>,
+}
+
+impl Receiving {
+    /// Whether the broker is to keep the session when its connection is lost. In a group others
+    /// return then what is in it, provided that they learn of it; otherwise it would only gather
+    /// requests that nobody runs.
+    async fn is_kept(&self) -> Result<bool, ConnectError> {
+        let Some(presence) = &self.presence else {
+            return Ok(false);
+        };
+        // No request comes before others would notice that this module died over it.
+        match presence.announced().await {
+            Ok(()) => Ok(self.group.is_some()),
+            Err(_) if self.group.is_none() => Ok(false),
+            // There is no use in waiting for the right to it.
+            Err(ConnectError::Rejected { .. } | ConnectError::Unsupported { .. })
+                if !self.at_least_once =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn open(&self, endpoint: &Endpoint) -> Result<Session, ConnectError> {
+        let is_kept = self.is_kept().await?;
+        let opening = Opening {
+            client_id: self.client_id.clone(),
+            // Mosquitto saves only sessions that were opened without it, even if they are new.
+            clean_start: !is_kept && !self.was_kept.load(Ordering::Relaxed),
+            session_expiry: if is_kept { SESSION_EXPIRY } else { 0 },
+            receive_maximum: self.receive_maximum,
+            max_packet_size: packets::MAX_PACKET_SIZE,
+            keep_alive: KEEP_ALIVE,
+            will: None,
+        };
+        let session = session::open(endpoint, &self.login, opening).await?;
+        self.max_packet_size.learn(&session.limits);
+        if self.group.is_some() && !session.limits.shares {
+            let reason = "it has no shared subscriptions, so that each request would be run by all of the group; \
+                          switch them on there, or start one module without a group";
+            return Err(session.lacks("a group", reason));
+        }
+        if self.at_least_once && !session.limits.keeps_sessions {
+            let reason = "it keeps no session of a client that is gone, where such requests would wait; allow a \
+                          Session Expiry Interval there, or start the modules without --ack completed";
+            return Err(session.lacks("delivery again of what a module did not finish", reason));
+        }
+        self.was_kept.store(is_kept, Ordering::Relaxed);
+        Ok(session)
+    }
+}
+
+impl ConsumerDialect for Receiving {
+    type Writer = AcknowledgementWriter;
+    type Reader = DeliveryReader;
+
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<Link<AcknowledgementWriter, DeliveryReader>, ConnectError> {
+        let (names, returned) = match &self.group {
+            None => (vec![names::topic(self.topic.as_str())], None),
+            Some(group) => {
+                let returned = TopicName::try_from(names::returned(&self.topic, group).as_str());
+                let returned = returned
+                    .map_err(|error| session::protocol_error(endpoint, error.to_string()))?;
+                (names::shared(&self.topic, group).to_vec(), Some(returned))
+            }
+        };
+        let mut session = self.open(endpoint).await?;
+        let options = session::options(QoS::Level1, RetainHandling::DoNotSend);
+        session.subscribe(&names, options).await?;
+        let unacknowledged = Arc::new(Unacknowledged::default());
+        session.into_link(usize::MAX, |limits, packets, early| {
+            let writer = AcknowledgementWriter::new(Arc::clone(&unacknowledged), returned, &limits);
+            let reader = DeliveryReader {
+                early,
+                packets,
+                unacknowledged,
+                gives_back: self.group.is_some(),
+            };
+            (writer, reader)
+        })
+    }
+
+    async fn leave(self) {
+        if let Some(presence) = self.presence {
+            presence.end().await;
+        }
+    }
+}
+
+/// Reads PUBLISH packets, and notes them as unacknowledged.
+pub(super) struct DeliveryReader {
+    early: VecDeque<Result<Publish, Unreadable>>,
+    packets: Packets,
+    unacknowledged: Arc<Unacknowledged>,
+    /// Whether messages can be given back.
+    gives_back: bool,
+}
+
+impl DeliveryReader {
+    fn incoming(&self, publish: Result<Publish, Unreadable>) -> Result<Incoming, String> {
+        let (pid, kept, read) = match publish {
+            Ok(publish) => {
+                let pid = publish.qos_pid.pid();
+                let kept = self.gives_back.then(|| publish.clone());
+                (pid, kept, envelope::delivery(publish))
+            }
+            Err(Unreadable { pid }) => (pid, None, Err(envelope::any_id())),
+        };
+        let (Ok(message_id) | Err(message_id)) = read.as_ref().map(|delivery| &delivery.message_id);
+        if let Some(pid) = pid {
+            let held = Held {
+                message_id: message_id.clone(),
+                pid,
+                publish: kept,
+            };
+            if self.unacknowledged.add(held) > UNACKNOWLEDGED_LIMIT {
+                return Err("the broker sends more messages than it was told to".to_owned());
+            }
+        }
+        Ok(match read {
+            Ok(delivery) => Incoming::Delivery(delivery),
+            Err(message_id) => Incoming::Unreadable(Some(message_id)),
+        })
+    }
+}
+
+impl DeliveryReader {
+    /// Whether the broker says this of a message that was given back.
+    fn is_settled_by(&self, puback: &Puback) -> bool {
+        let code = puback.reason_code;
+        let is_taken = code == PubackReasonCode::Success;
+        let is_settled = self.unacknowledged.settle(puback.pid, is_taken);
+        if is_settled && !is_taken {
+            let text = puback.properties.reason_string.as_deref();
+            let reason = session::reason(text, code);
+            tracing::error!(
+                reason,
+                "the broker does not take a request back for its group; it waits until this module has ended"
+            );
+        }
+        is_settled
+    }
+}
+
+impl ReadDeliveries for DeliveryReader {
+    fn accept(&mut self, frame: Message) {
+        self.packets.accept(frame);
+    }
+
+    fn next(&mut self) -> Result<Option<Incoming>, String> {
+        if let Some(publish) = self.early.pop_front() {
+            return self.incoming(publish).map(Some);
+        }
+        while let Some(received) = self.packets.next()? {
+            match received {
+                Received::Publish(publish) => return self.incoming(publish).map(Some),
+                Received::Puback(puback) if self.is_settled_by(&puback) => {
+                    return Ok(Some(Incoming::Settled));
+                }
+                Received::Disconnect(disconnect) => return Err(session::farewell(&disconnect)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Verdict;
+    use crate::transport::mqtt::session::Limits;
+    use crate::transport::socket::WriteAcknowledgements;
+
+    #[test]
+    fn a_message_that_nobody_can_read_is_passed_over_and_acknowledged() {
+        let unacknowledged = Arc::new(Unacknowledged::default());
+        let mut reader = DeliveryReader {
+            early: VecDeque::new(),
+            packets: Packets::default(),
+            unacknowledged: Arc::clone(&unacknowledged),
+            gives_back: true,
+        };
+        let packet = b"\x32\x0d\x00\x02ab\x00\x07\x06\x08\x00\x03a/#";
+        reader.accept(Message::binary(packet.to_vec()));
+        let Ok(Some(Incoming::Unreadable(Some(message_id)))) = reader.next() else {
+            panic!("it was read");
+        };
+        let mut writer = AcknowledgementWriter::new(unacknowledged, None, &Limits::default());
+        let frame = writer.frame(Verdict::Done(message_id));
+        assert_eq!(&frame.unwrap().into_data()[..], b"\x40\x02\x00\x07");
+    }
+}
