@@ -40,6 +40,10 @@ pub mod key {
     /// Extension: a text that the fragments of one answer have in common. A request may be answered
     /// twice, when the module that answered it first died over that.
     pub const ANSWER: &str = "x_dasf_answer";
+    /// Extension: set to `1` by a caller that answers each [`Ping`](super::MessageType::Ping) on its
+    /// response topic, so that the module knows how far it has read a large answer. A
+    /// [`Pong`](super::MessageType::Pong) goes to the ping's `response_topic`.
+    pub const ANSWERS_PINGS: &str = "x_dasf_answers_pings";
     /// Extension: the code and the details of a function's error, as a JSON text: see
     /// [`ErrorInfo`](crate::ErrorInfo).
     pub const ERROR: &str = "x_dasf_error";
@@ -51,7 +55,7 @@ pub mod key {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MessageType {
-    /// Asks whether a module listens; answered by [`Pong`](Self::Pong).
+    /// Asks whether a peer reads; answered by [`Pong`](Self::Pong).
     Ping,
     /// The answer to [`Ping`](Self::Ping).
     Pong,

@@ -101,7 +101,7 @@ async fn messages_are_cut_to_what_the_broker_takes() {
         let host = host.unwrap();
         let builder = copying::Client::builder().topic(topic);
         let client = builder.mqtt(&broker.url()).connect().await.unwrap();
-        for length in [1, 1500, 2000, 2999, 100_000] {
+        for length in [1, 1500, 2000, 2999, 1_000_000] {
             let text = "a".repeat(length);
             let copies = client.twice(&text).await.unwrap();
             assert!(copies == text.repeat(2), "{topic}, {length}");

@@ -7,6 +7,7 @@ mod error;
 mod in_flight;
 mod macros;
 mod mode;
+mod pongs;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,7 @@ use crate::transport::{
 };
 use contract::Contract;
 use in_flight::{Answer, InFlight, Waiting};
+use pongs::Pongs;
 
 /// What a progress handler is.
 type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
@@ -169,6 +171,7 @@ impl Shared {
         tokio::spawn(read_answers(
             subscriber,
             Arc::clone(&in_flight),
+            Pongs::new(Arc::clone(&transport)),
             stop.clone(),
         ));
         Ok(Self {
@@ -195,8 +198,12 @@ impl Shared {
         let timeout = options.timeout.unwrap_or(self.options.timeout);
         let deadline = deadline(timeout);
         let call = async {
+            let mut properties = Properties::new().with_message_type(MessageType::Request);
+            if self.transport.max_unread().is_some() {
+                properties = properties.with(key::ANSWERS_PINGS, "1");
+            }
             let message = Message {
-                properties: Properties::new().with_message_type(MessageType::Request),
+                properties,
                 json,
                 way: self.way(json.len()).await?,
                 deadline,
@@ -410,7 +417,8 @@ impl Shared {
             )
     }
 
-    /// Puts a payload into the queue of a connection.
+    /// Puts a payload into the queue of a connection. Where the broker drops what a reader is slow to
+    /// read, it waits for the module from time to time.
     async fn put(
         &self,
         queue: Queue<'_>,
@@ -418,8 +426,7 @@ impl Shared {
         payload: &str,
         is_cut: bool,
     ) -> Result<Receipts, CallError> {
-        let mut receipts = Vec::new();
-        let mut send = async |properties: Properties, piece: &str| {
+        let send = async |properties: Properties, piece: &str| {
             let message = Outgoing {
                 payload: piece.to_owned(),
                 context: queue.context.to_string(),
@@ -427,23 +434,54 @@ impl Shared {
                 expires: Some(queue.deadline),
             };
             let published = queue.publisher.publish(message).await;
-            receipts.push(published.map_err(|error| self.not_published(error))?);
-            Ok::<(), CallError>(())
+            published.map_err(|error| self.not_published(error))
         };
-        if is_cut {
-            let pieces = fragment::split(payload, self.piece_size());
-            let count = pieces.len();
-            for (index, piece) in pieces.enumerate() {
-                let position = properties
-                    .clone()
-                    .with(key::FRAGMENT, index)
-                    .with(key::NUM_FRAGMENTS, count);
-                send(position, piece).await?;
+        if !is_cut {
+            return Ok(vec![send(properties, payload).await?]);
+        }
+        let max_unread = self.transport.max_unread().unwrap_or(usize::MAX);
+        let mut receipts = Vec::new();
+        let pieces = fragment::split(payload, self.piece_size());
+        let count = pieces.len();
+        for (index, piece) in pieces.enumerate() {
+            if receipts.len() >= max_unread {
+                self.all_taken(std::mem::take(&mut receipts)).await?;
+                self.caught_up(&queue).await?;
             }
-        } else {
-            send(properties, payload).await?;
+            let position = properties
+                .clone()
+                .with(key::FRAGMENT, index)
+                .with(key::NUM_FRAGMENTS, count);
+            receipts.push(send(position, piece).await?);
         }
         Ok(receipts)
+    }
+
+    /// Waits until the module has read what was sent to it before.
+    async fn caught_up(&self, queue: &Queue<'_>) -> Result<(), CallError> {
+        let context = self.next_context.fetch_add(1, Ordering::Relaxed);
+        let (answer, pong) = oneshot::channel();
+        let waiting = Waiting {
+            answer,
+            reports: None,
+            fetches: None,
+        };
+        let _guard = self.in_flight.register(context, waiting);
+        let ping = Message {
+            properties: Properties::new().with_message_type(MessageType::Ping),
+            json: b"",
+            way: Way::Whole,
+            deadline: queue.deadline,
+        };
+        let sent = queue.publisher.publish(Outgoing {
+            payload: String::new(),
+            context: context.to_string(),
+            properties: self.routing(context, &ping),
+            expires: Some(queue.deadline),
+        });
+        let receipt = sent.await.map_err(|error| self.not_published(error))?;
+        self.all_taken(vec![receipt]).await?;
+        pong.await.unwrap_or(Err(CallError::Closed)).map(drop)
     }
 
     /// Resolves when the broker took every message, or to the first refusal.
@@ -481,6 +519,7 @@ fn deadline(timeout: Duration) -> Instant {
 async fn read_answers(
     mut subscriber: Subscriber,
     in_flight: Arc<InFlight>,
+    mut pongs: Pongs,
     stop: CancellationToken,
 ) {
     loop {
@@ -491,7 +530,11 @@ async fn read_answers(
         };
         let Some(delivery) = delivery else { break };
         subscriber.acknowledge(delivery.message_id.clone()).await;
-        in_flight.deliver(delivery);
+        if delivery.properties.message_type() == Some(MessageType::Ping) {
+            pongs.answer(&delivery);
+        } else {
+            in_flight.deliver(delivery);
+        }
     }
     subscriber.finish().await;
 }

@@ -74,19 +74,15 @@ impl Dispatcher {
             properties,
             redelivery_count,
         } = delivery;
-        let routing = (
-            properties.message_type(),
-            properties.request_context(),
-            properties.response_topic(),
-        );
-        let (Some(message_type), Some(context), Some(response_topic)) = routing else {
+        let routing = (properties.message_type(), Reply::to(&properties));
+        let (Some(message_type), Some(reply)) = routing else {
             tracing::warn!(
                 message_id,
                 "message ignored: it needs a messageType, a requestContext and a response_topic"
             );
             return message.acknowledge().await;
         };
-        if context.len() > MAX_CONTEXT_LENGTH {
+        if reply.context.len() > MAX_CONTEXT_LENGTH {
             tracing::warn!(
                 message_id,
                 limit = MAX_CONTEXT_LENGTH,
@@ -94,18 +90,11 @@ impl Dispatcher {
             );
             return message.acknowledge().await;
         }
-        let reply = Reply {
-            response_topic,
-            context,
-        };
         let replies = &self.worker.replies;
         let documents = &self.worker.documents;
         match message_type {
             MessageType::Ping => {
-                replies.try_send(
-                    &reply,
-                    Properties::new().with_message_type(MessageType::Pong),
-                );
+                replies.try_send_pong(&reply);
             }
             MessageType::Info => {
                 replies.try_send_document(&reply, key::INFO, &documents.info);
@@ -210,6 +199,7 @@ impl Dispatcher {
         let Reply {
             response_topic,
             context,
+            ..
         } = &reply;
         let Some(answer) = answer else {
             tracing::info!(%response_topic, context, "request passed over: it was answered before");

@@ -236,6 +236,7 @@ mod tests {
         Reply {
             response_topic: "caller".parse().unwrap(),
             context: context.to_string(),
+            answers_pings: false,
         }
     }
 

@@ -1,35 +1,40 @@
-//! Payloads that callers send to this module alone.
+//! What callers send to this module alone.
 //!
-//! The broker hands each message of a topic to another module of a group, so the fragments of a
+//! Payloads: the broker hands each message of a topic to another module of a group, so the fragments of a
 //! request would never come together. A caller with a large request therefore sends it without its
 //! payload, and the module that gets it asks for the payload, on a topic that only that module
 //! reads. When the module dies, the request goes to another one, which asks in turn.
+//!
+//! Pongs: some brokers drop messages that a reader is slow to read, such as the fragments of a
+//! large answer. So the module pings the caller from time to time, and goes on when the pong says
+//! that the caller has read what came before.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use dasf_protocol::fragment::{Position, Reassembler};
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic};
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::replies::{Replies, Reply};
 use crate::module::Failure;
 use crate::transport::{PublishError, Reading, Subscriber, Transport};
 
-/// For how long the next fragment of a payload is awaited.
+/// For how long the next fragment of a payload is awaited, or a pong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks callers for the payloads of their requests, and puts these together.
+/// Asks callers for the payloads of their requests, and puts these together; and asks how far they
+/// have read their answers.
 pub(super) struct Inbox {
     transport: Arc<dyn Transport>,
     /// The module's topic.
     topic: Topic,
     expected: Arc<Expected>,
-    /// The inbox's own topic, read from when the first payload is asked for.
+    /// The inbox's own topic, read from when something is asked for first.
     opened: OnceCell<Opened>,
 }
 
@@ -39,13 +44,15 @@ struct Opened {
     _reading: DropGuard,
 }
 
-/// The payloads that were asked for.
+/// What was asked for.
 struct Expected(Mutex<State>);
 
 struct State {
     /// Whoever waits for a payload hears of each of its fragments.
     waiting: HashMap<Reply, mpsc::Sender<Progress>>,
     fragments: Reassembler<Reply>,
+    /// Whoever waits for a pong, by its requestContext.
+    pongs: HashMap<String, oneshot::Sender<()>>,
 }
 
 /// What is there of a payload.
@@ -72,6 +79,18 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Forgets a pong when nobody waits for it any more.
+struct AwaitedPong<'a> {
+    expected: &'a Expected,
+    context: &'a str,
+}
+
+impl Drop for AwaitedPong<'_> {
+    fn drop(&mut self) {
+        self.expected.lock().pongs.remove(self.context);
+    }
+}
+
 impl Inbox {
     pub(super) fn new(
         transport: Arc<dyn Transport>,
@@ -81,6 +100,7 @@ impl Inbox {
         let state = State {
             waiting: HashMap::new(),
             fragments: Reassembler::new(max_request_size),
+            pongs: HashMap::new(),
         };
         Self {
             transport,
@@ -97,8 +117,12 @@ impl Inbox {
     ///
     /// # Cancel safety
     /// Dropped, it leaves nothing behind.
-    pub(super) async fn fetch(&self, call: &Reply, replies: &Replies) -> Result<String, Failure> {
-        let opened = self.opened.get_or_try_init(|| self.open()).await?;
+    pub(super) async fn fetch(
+        &self,
+        call: &Reply,
+        replies: &Arc<Replies>,
+    ) -> Result<String, Failure> {
+        let opened = self.opened(replies).await.map_err(Failure::processing)?;
         let (sender, mut progress) = mpsc::channel(1);
         match self.expected.lock().waiting.entry(call.clone()) {
             Entry::Vacant(entry) => entry.insert(sender),
@@ -147,10 +171,53 @@ impl Inbox {
         }
     }
 
-    async fn open(&self) -> Result<Opened, Failure> {
+    /// Waits until a caller that answers pings has read what was sent to it before.
+    ///
+    /// # Errors
+    /// [`PublishError::Unread`] when it does not say so, or why it cannot be asked.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves nothing behind.
+    pub(super) async fn caught_up(
+        &self,
+        call: &Reply,
+        replies: &Arc<Replies>,
+    ) -> Result<(), PublishError> {
+        let opened = self.opened(replies).await.map_err(PublishError::Refused)?;
+        let ping = Reply {
+            context: format!("{:016x}", fastrand::u64(..)),
+            ..call.clone()
+        };
+        let (sender, pong) = oneshot::channel();
+        let context = ping.context.clone();
+        self.expected.lock().pongs.insert(context, sender);
+        let _awaited = AwaitedPong {
+            expected: &self.expected,
+            context: &ping.context,
+        };
+        let question = Properties::new()
+            .with_message_type(MessageType::Ping)
+            .with(key::RESPONSE_TOPIC, opened.topic.as_str());
+        let taken = replies.ask(&ping, question).await?;
+        taken.await.unwrap_or(Err(PublishError::Closed))?;
+        match tokio::time::timeout(PATIENCE, pong).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(PublishError::Unread),
+        }
+    }
+
+    /// The topic of the inbox, which is read from then on.
+    ///
+    /// # Errors
+    /// Why it cannot be read, in words.
+    async fn opened(&self, replies: &Arc<Replies>) -> Result<&Opened, String> {
+        self.opened.get_or_try_init(|| self.open(replies)).await
+    }
+
+    async fn open(&self, replies: &Arc<Replies>) -> Result<Opened, String> {
         let session = fastrand::u32(..);
         let refused = |error: &dyn std::error::Error| {
-            Failure::processing(format!("no topic for the request's payload: {error}"))
+            format!("the module could not open a topic of its own: {error}")
         };
         let topic = self.topic.response_topic(&format!("{session:08x}"));
         let topic = topic.map_err(|error| refused(&error))?;
@@ -160,7 +227,12 @@ impl Inbox {
         let connected = subscriber.connected().await;
         connected.map_err(|error| refused(&error))?;
         let stop = CancellationToken::new();
-        tokio::spawn(read(subscriber, Arc::clone(&self.expected), stop.clone()));
+        let reader = Reader {
+            expected: Arc::clone(&self.expected),
+            // Weakly, so that it does not outlive the one that it works for.
+            replies: Arc::downgrade(replies),
+        };
+        tokio::spawn(reader.read(subscriber, stop.clone()));
         Ok(Opened {
             topic,
             _reading: stop.drop_guard(),
@@ -168,18 +240,48 @@ impl Inbox {
     }
 }
 
-async fn read(mut subscriber: Subscriber, expected: Arc<Expected>, stop: CancellationToken) {
-    loop {
-        let delivery = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            delivery = subscriber.receive() => delivery,
-        };
-        let Some(delivery) = delivery else { break };
-        subscriber.acknowledge(delivery.message_id.clone()).await;
-        expected.take(delivery).await;
+/// Reads the inbox's topic.
+struct Reader {
+    expected: Arc<Expected>,
+    replies: Weak<Replies>,
+}
+
+impl Reader {
+    async fn read(self, mut subscriber: Subscriber, stop: CancellationToken) {
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                delivery = subscriber.receive() => delivery,
+            };
+            let Some(delivery) = delivery else { break };
+            subscriber.acknowledge(delivery.message_id.clone()).await;
+            self.take(delivery).await;
+        }
+        subscriber.finish().await;
     }
-    subscriber.finish().await;
+
+    async fn take(&self, delivery: Delivery) {
+        let properties = &delivery.properties;
+        match properties.message_type() {
+            Some(MessageType::Ping) => {
+                if let (Some(reply), Some(replies)) =
+                    (Reply::to(properties), self.replies.upgrade())
+                {
+                    replies.try_send_pong(&reply);
+                }
+            }
+            Some(MessageType::Pong) => {
+                let context = properties.request_context();
+                let mut state = self.expected.lock();
+                if let Some(waiting) = context.and_then(|context| state.pongs.remove(&context)) {
+                    // Whoever waited has left if this fails.
+                    let _ = waiting.send(());
+                }
+            }
+            _ => self.expected.take(delivery).await,
+        }
+    }
 }
 
 impl Expected {
@@ -195,18 +297,15 @@ impl Expected {
             properties,
             ..
         } = delivery;
-        let routing = (properties.request_context(), properties.response_topic());
-        let (Some(context), Some(response_topic)) = routing else {
+        let Some(call) = Reply::to(&properties) else {
             tracing::warn!(message_id, "fragment ignored: it does not say of what");
             return;
         };
-        let call = Reply {
-            response_topic,
-            context,
-        };
         let (waiting, progress) = {
             let mut state = self.lock();
-            let State { waiting, fragments } = &mut *state;
+            let State {
+                waiting, fragments, ..
+            } = &mut *state;
             let Some(waiting) = waiting.get(&call) else {
                 tracing::debug!(message_id, "fragment ignored: nobody waits for it");
                 return;

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::HostOptions;
+use super::inbox::Inbox;
 use crate::module::{Failure, Outcome};
 use crate::transport::{Outgoing, PublishError, Publisher, PublisherOptions, Transport};
 
@@ -20,6 +21,19 @@ use crate::transport::{Outgoing, PublishError, Publisher, PublisherOptions, Tran
 pub(super) struct Reply {
     pub(super) response_topic: Topic,
     pub(super) context: String,
+    /// Whether the caller answers pings on that topic.
+    pub(super) answers_pings: bool,
+}
+
+impl Reply {
+    /// Where the answer to a message with these properties goes; `None` where they do not say.
+    pub(super) fn to(properties: &Properties) -> Option<Self> {
+        Some(Self {
+            response_topic: properties.response_topic()?,
+            context: properties.request_context()?,
+            answers_pings: properties.get(key::ANSWERS_PINGS).is_some(),
+        })
+    }
 }
 
 /// The answer to a request.
@@ -168,27 +182,49 @@ impl Replies {
     }
 
     /// Sends the answer to a request, in fragments if need be.
-    pub(super) async fn send_answer(&self, reply: &Reply, answer: &Answer) {
-        for (properties, piece) in self.pieces(answer) {
+    ///
+    /// # Errors
+    /// Why only a part of it is sent. What the broker says of a message is logged.
+    pub(super) async fn send_answer(
+        self: &Arc<Self>,
+        inbox: &Inbox,
+        reply: &Reply,
+        answer: &Answer,
+    ) -> Result<(), PublishError> {
+        let max_unread = self.max_unread(reply);
+        for (index, (properties, piece)) in self.pieces(answer).enumerate() {
+            if index > 0 && index % max_unread == 0 {
+                inbox.caught_up(reply, self).await?;
+            }
             self.send(reply, properties, piece).await;
         }
+        Ok(())
     }
 
     /// Sends the answer to a request, in fragments if need be, and waits until the broker has taken
     /// all of it.
     pub(super) async fn deliver_answer(
-        &self,
+        self: &Arc<Self>,
+        inbox: &Inbox,
         reply: &Reply,
         answer: &Answer,
     ) -> Result<(), PublishError> {
+        let max_unread = self.max_unread(reply);
         let mut receipts = Vec::new();
         for (properties, piece) in self.pieces(answer) {
+            if receipts.len() >= max_unread {
+                all_taken(std::mem::take(&mut receipts)).await?;
+                inbox.caught_up(reply, self).await?;
+            }
             receipts.push(self.publish(reply, properties, piece).await?);
         }
-        for receipt in receipts {
-            receipt.await.unwrap_or(Err(PublishError::Closed))?;
-        }
-        Ok(())
+        all_taken(receipts).await
+    }
+
+    /// How many fragments are sent to a caller before it is asked whether it has read them.
+    fn max_unread(&self, reply: &Reply) -> usize {
+        let max_unread = self.transport.max_unread().filter(|_| reply.answers_pings);
+        max_unread.unwrap_or(usize::MAX)
     }
 
     /// The properties and the payloads of an answer's messages.
@@ -236,8 +272,14 @@ impl Replies {
 
     /// Sends an answer without a payload if that is possible now. The one who reads the topic must
     /// not wait for a single slow caller.
-    pub(super) fn try_send(&self, reply: &Reply, properties: Properties) {
+    fn try_send(&self, reply: &Reply, properties: Properties) {
         self.try_send_payload(reply, properties, String::new());
+    }
+
+    /// Answers a ping if that is possible now.
+    pub(super) fn try_send_pong(&self, reply: &Reply) {
+        let pong = Properties::new().with_message_type(MessageType::Pong);
+        self.try_send(reply, pong);
     }
 
     /// Sends a document of the module if that is possible now. It is a property, which cannot be cut.
@@ -281,6 +323,7 @@ impl Replies {
             let Reply {
                 response_topic,
                 context,
+                ..
             } = reply;
             tracing::error!(
                 %response_topic, context, limit = DEFERRED_CAPACITY,
@@ -304,6 +347,7 @@ impl Replies {
         let Reply {
             response_topic,
             context,
+            ..
         } = reply;
         tracing::error!(
             %response_topic, context, max_response_topics = self.capacity,
@@ -419,7 +463,17 @@ impl Replies {
     }
 }
 
-pub(super) fn response() -> Properties {
+/// Resolves when the broker took every message, or to the first refusal.
+async fn all_taken(
+    receipts: Vec<oneshot::Receiver<Result<(), PublishError>>>,
+) -> Result<(), PublishError> {
+    for receipt in receipts {
+        receipt.await.unwrap_or(Err(PublishError::Closed))?;
+    }
+    Ok(())
+}
+
+fn response() -> Properties {
     Properties::new().with_message_type(MessageType::Response)
 }
 

@@ -183,7 +183,7 @@ impl Worker {
     ) {
         if self.moment != Moment::Answered {
             message.join(self.recent.answered(ticket, answer));
-            self.replies.send_answer(reply, answer).await;
+            self.send(reply, answer).await;
             return message.acknowledge().await;
         }
         if self.deliver(reply, answer).await {
@@ -200,6 +200,14 @@ impl Worker {
         message.give_back().await;
     }
 
+    /// Sends an answer.
+    async fn send(&self, reply: &Reply, answer: &Answer) {
+        let sent = self.replies.send_answer(&self.inbox, reply, answer).await;
+        if let Err(error) = sent {
+            self.tell(reply, &error);
+        }
+    }
+
     /// Sends the answer to a request that came again.
     pub(super) async fn answer_again(
         &self,
@@ -208,7 +216,7 @@ impl Worker {
         mut message: Unacknowledged,
     ) {
         if self.moment != Moment::Answered {
-            self.replies.send_answer(reply, answer).await;
+            self.send(reply, answer).await;
             message.acknowledge().await;
         } else if self.deliver(reply, answer).await {
             message.acknowledge().await;
@@ -220,23 +228,29 @@ impl Worker {
     /// Sends an answer, and waits until the broker has taken it. Returns whether the caller has
     /// what it can have: not so when there is no connection to its topic.
     async fn deliver(&self, reply: &Reply, answer: &Answer) -> bool {
-        let Err(error) = self.replies.deliver_answer(reply, answer).await else {
+        let Err(error) = self
+            .replies
+            .deliver_answer(&self.inbox, reply, answer)
+            .await
+        else {
             return true;
         };
+        self.tell(reply, &error);
+        !matches!(error, PublishError::Closed)
+    }
+
+    /// Logs why an answer is not delivered, and tells the caller if it can hear that.
+    fn tell(&self, reply: &Reply, error: &PublishError) {
         let Reply {
             response_topic,
             context,
+            ..
         } = reply;
         tracing::error!(%response_topic, context, %error, "answer not delivered");
-        match error {
-            PublishError::Closed => false,
-            PublishError::NobodyListens => true,
-            error => {
-                let reason = format!("the broker did not take the answer: {error}");
-                let failure = Failure::processing(reason);
-                self.replies.try_send_failure(reply, &failure);
-                true
-            }
+        if !matches!(error, PublishError::Closed | PublishError::NobodyListens) {
+            let reason = format!("the broker did not take the answer: {error}");
+            let failure = Failure::processing(reason);
+            self.replies.try_send_failure(reply, &failure);
         }
     }
 
@@ -248,9 +262,7 @@ impl Worker {
         message.give_back().await;
         if is_acknowledged {
             let failure = Failure::processing("the module is shutting down");
-            self.replies
-                .send_answer(reply, &Answer::failure(&failure))
-                .await;
+            self.send(reply, &Answer::failure(&failure)).await;
         }
     }
 

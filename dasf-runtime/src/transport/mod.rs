@@ -53,6 +53,12 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
         None
     }
 
+    /// How many messages may be sent to a reader that is not known to have read those before; `None`
+    /// where the broker does not drop what a reader is slow to read.
+    fn max_unread(&self) -> Option<usize> {
+        None
+    }
+
     /// What the modules that listen say of themselves; `None` where a broker keeps no such list.
     fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<Announcement>, ConnectError>>> {
         None

@@ -24,6 +24,9 @@ pub(crate) enum PublishError {
         "the connection was lost each of the {times} times it was sent, the last time with: {reason}"
     )]
     Lost { times: u32, reason: String },
+    /// The reader of the topic does not say that it has read what was sent before.
+    #[error("the reader of the topic did not read what was sent to it before")]
+    Unread,
     /// It was not sent before its time was over.
     #[error("it could not be sent in time")]
     Expired,

@@ -40,6 +40,9 @@ use takeover::Group;
 /// The largest payload, in bytes, that goes in one message if it can be cut: Mosquitto 2.0 sends a
 /// WebSocket about 40 kB per second of what is larger, with its envelope, than 4 KiB.
 const PIECE_SIZE: usize = 2800;
+/// How many messages a sender is ahead of a reader: a fraction of the 1768 that Mosquitto keeps for
+/// one, because others send as well.
+const MAX_UNREAD: usize = 256;
 /// How many messages a broker may send to a reader without seeing acknowledgements. Mosquitto keeps
 /// 1000 beyond that, and drops the next; of those that it is sending, it drops what exceeds 1000.
 const MAX_READ_AHEAD: u16 = 768;
@@ -171,6 +174,10 @@ impl Transport for Mqtt {
 
     fn best_payload_size(&self) -> Option<usize> {
         Some(PIECE_SIZE)
+    }
+
+    fn max_unread(&self) -> Option<usize> {
+        Some(MAX_UNREAD)
     }
 
     fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<Announcement>, ConnectError>>> {
