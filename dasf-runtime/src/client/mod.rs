@@ -28,8 +28,8 @@ pub use error::{CallError, ModuleFailure};
 pub use mode::{Async, Blocking, Mode};
 
 use crate::transport::{
-    ConnectionState, Outgoing, PublishError, Publisher, PublisherOptions, Reading, Subscriber,
-    Transport,
+    ConnectionState, Outgoing, PING_AGAIN, PublishError, Publisher, PublisherOptions, Reading,
+    Subscriber, Transport,
 };
 use contract::Contract;
 use in_flight::{Answer, InFlight, Waiting};
@@ -460,7 +460,7 @@ impl Shared {
     /// Waits until the module has read what was sent to it before.
     async fn caught_up(&self, queue: &Queue<'_>) -> Result<(), CallError> {
         let context = self.next_context.fetch_add(1, Ordering::Relaxed);
-        let (answer, pong) = oneshot::channel();
+        let (answer, mut pong) = oneshot::channel();
         let waiting = Waiting {
             answer,
             reports: None,
@@ -473,15 +473,19 @@ impl Shared {
             way: Way::Whole,
             deadline: queue.deadline,
         };
-        let sent = queue.publisher.publish(Outgoing {
-            payload: String::new(),
-            context: context.to_string(),
-            properties: self.routing(context, &ping),
-            expires: Some(queue.deadline),
-        });
-        let receipt = sent.await.map_err(|error| self.not_published(error))?;
-        self.all_taken(vec![receipt]).await?;
-        pong.await.unwrap_or(Err(CallError::Closed)).map(drop)
+        loop {
+            let sent = queue.publisher.publish(Outgoing {
+                payload: String::new(),
+                context: context.to_string(),
+                properties: self.routing(context, &ping),
+                expires: Some(queue.deadline),
+            });
+            let receipt = sent.await.map_err(|error| self.not_published(error))?;
+            self.all_taken(vec![receipt]).await?;
+            if let Ok(pong) = tokio::time::timeout(PING_AGAIN, &mut pong).await {
+                return pong.unwrap_or(Err(CallError::Closed)).map(drop);
+            }
+        }
     }
 
     /// Resolves when the broker took every message, or to the first refusal.

@@ -22,7 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::replies::{Replies, Reply};
 use crate::module::Failure;
-use crate::transport::{PublishError, Reading, Subscriber, Transport};
+use crate::transport::{PING_AGAIN, PublishError, Reading, Subscriber, Transport};
 
 /// For how long the next fragment of a payload is awaited, or a pong.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -188,7 +188,7 @@ impl Inbox {
             context: format!("{:016x}", fastrand::u64(..)),
             ..call.clone()
         };
-        let (sender, pong) = oneshot::channel();
+        let (sender, mut pong) = oneshot::channel();
         let context = ping.context.clone();
         self.expected.lock().pongs.insert(context, sender);
         let _awaited = AwaitedPong {
@@ -198,12 +198,18 @@ impl Inbox {
         let question = Properties::new()
             .with_message_type(MessageType::Ping)
             .with(key::RESPONSE_TOPIC, opened.topic.as_str());
-        let taken = replies.ask(&ping, question).await?;
-        taken.await.unwrap_or(Err(PublishError::Closed))?;
-        match tokio::time::timeout(PATIENCE, pong).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(PublishError::Unread),
-        }
+        let answered = async {
+            loop {
+                let taken = replies.ask(&ping, question.clone()).await?;
+                taken.await.unwrap_or(Err(PublishError::Closed))?;
+                if let Ok(pong) = tokio::time::timeout(PING_AGAIN, &mut pong).await {
+                    return pong.map_err(|_| PublishError::Unread);
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered)
+            .await
+            .unwrap_or(Err(PublishError::Unread))
     }
 
     /// The topic of the inbox, which is read from then on.

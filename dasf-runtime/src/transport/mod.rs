@@ -65,6 +65,10 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     }
 }
 
+/// After how long a reader that was asked how far it has read is asked again: a broker that drops
+/// messages may have dropped that one.
+pub(crate) const PING_AGAIN: Duration = Duration::from_millis(250);
+
 /// What a module says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Announcement {

@@ -14,6 +14,10 @@ use super::{
 };
 use crate::address::BaseUrl;
 
+/// How many messages a sender is ahead of a reader of a topic that is not persistent: that drops what
+/// comes while the reader's connection is busy with another message.
+const MAX_UNREAD: usize = 1;
+
 /// What gives a subscription up.
 const UNSUBSCRIBE: &str = r#"{"type":"unsubscribe"}"#;
 
@@ -101,6 +105,10 @@ impl Transport for Pulsar {
 
     fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    fn max_unread(&self) -> Option<usize> {
+        (!self.is_persistent).then_some(MAX_UNREAD)
     }
 
     /// All messages of a non-persistent topic have the same.
