@@ -194,6 +194,13 @@ impl Properties {
         self
     }
 
+    /// These properties without that one.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.0.shift_remove(key);
+        self
+    }
+
     /// These properties with their message type set.
     #[must_use]
     pub fn with_message_type(self, message_type: MessageType) -> Self {

@@ -1,5 +1,6 @@
 //! Rust modules and clients over Mosquitto, which `cargo xtask mosquitto` provides.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -7,6 +8,9 @@ use std::time::Duration;
 use dasf::protocol::Topic;
 use dasf::{Address, CallError, ClientError, ConnectError, Host, HostOptions};
 use dasf_examples::reference;
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::mosquitto::{Mosquitto, free_port};
 
@@ -60,6 +64,63 @@ async fn a_large_request_and_result_come_in_pieces() {
     let large = "0123456789".repeat(10_000);
     assert!(client.echo(&*large).await.unwrap() == large);
     host.shutdown().await;
+}
+
+/// Passes a broker's messages on at 2 MB per second, and what is sent to it at once. Returns the
+/// port that it listens on.
+async fn slow_line(broker: &Mosquitto) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let target = SocketAddr::from(([127, 0, 0, 1], broker.port));
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let far = TcpSocket::new_v4().unwrap();
+                // What waits must wait in the broker.
+                far.set_recv_buffer_size(16 * 1024).unwrap();
+                let (mut from_broker, mut to_broker) =
+                    far.connect(target).await.unwrap().into_split();
+                let (mut from_peer, mut to_peer) = near.into_split();
+                let slowly = async {
+                    let mut bytes = [0; 16 * 1024];
+                    let mut pace = tokio::time::interval(Duration::from_millis(8));
+                    loop {
+                        pace.tick().await;
+                        match from_broker.read(&mut bytes).await {
+                            Ok(count @ 1..) => to_peer.write_all(&bytes[..count]).await?,
+                            _ => return to_peer.shutdown().await,
+                        }
+                    }
+                };
+                // Either ends with its connection.
+                let _ = tokio::join!(slowly, tokio::io::copy(&mut from_peer, &mut to_broker));
+            });
+        }
+    });
+    port
+}
+
+/// Mosquitto drops what exceeds a number of messages, beyond some megabytes that wait in sockets.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_dropped_that_a_slow_peer_is_sent() {
+    let lines = "allow_anonymous true\nmax_queued_messages 300\n".to_owned();
+    let broker = Mosquitto::start(free_port(), lines).await;
+    let line = slow_line(&broker).await;
+    let address = || Address::mqtt(&format!("ws://127.0.0.1:{line}")).unwrap();
+    let module = reference::module().unwrap();
+    let topic = "slow".parse().unwrap();
+    let host = Host::start(module, &topic, address(), HostOptions::default()).await;
+    let builder = reference::Client::builder().topic("slow");
+    let client = builder.address(address()).connect().await.unwrap();
+    let large = "0123456789".repeat(600_000);
+    assert!(client.echo(&*large).await.unwrap() == large);
+    // The calls of a client share what it may be ahead.
+    let large = "0123456789".repeat(75_000);
+    let calls = (0..8).map(|_| client.echo(&*large).into_future());
+    for echo in join_all(calls).await {
+        assert!(echo.unwrap() == large);
+    }
+    host.unwrap().shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

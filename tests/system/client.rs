@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use dasf::protocol::payload;
-use dasf::{Address, CallError, Caller, ClientError, ConnectError, HostOptions, TlsFault};
+use dasf::{
+    Address, CallError, Caller, ClientError, ConnectError, FailureKind, HostOptions, TlsFault,
+};
 use dasf_broker::Broker;
 use dasf_examples::{arithmetic, reference};
 use serde_json::json;
@@ -242,6 +244,33 @@ async fn a_foreign_module_gets_no_fragments() {
         Err(CallError::RequestTooLarge { size, limit }) => assert!(size > 200 && limit == 100),
         other => panic!("{other:?}"),
     }
+}
+
+/// It asks a module once how that takes large requests, until the module refuses one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_learns_that_a_group_took_over() {
+    let broker = broker().await;
+    let module = || reference::module().unwrap();
+    let host = listen(&broker, "test-topic", module(), HostOptions::default()).await;
+    let builder = reference::Client::builder()
+        .websocket(&broker.url())
+        .max_payload_size(100);
+    let client = builder.connect().await.unwrap();
+    let large = "x".repeat(200);
+    assert_eq!(client.echo(&*large).await.unwrap(), large);
+    host.shutdown().await;
+    let options = HostOptions {
+        group: Some("workers".parse().unwrap()),
+        ..HostOptions::default()
+    };
+    let host = listen(&broker, "test-topic", module(), options).await;
+    let error = client.echo(&*large).await.unwrap_err();
+    let CallError::Module(failure) = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(failure.kind(), Some(FailureKind::Validation), "{failure}");
+    assert_eq!(client.echo(&*large).await.unwrap(), large);
+    host.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties, Topic, fragment, payload};
 use futures_util::future::{MaybeDone, maybe_done};
-use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -28,8 +28,8 @@ pub use error::{CallError, ModuleFailure};
 pub use mode::{Async, Blocking, Mode};
 
 use crate::transport::{
-    ConnectionState, Outgoing, PING_AGAIN, PublishError, Publisher, PublisherOptions, Reading,
-    Subscriber, Transport,
+    ConnectionState, Outgoing, PING_AGAIN, Pace, PublishError, Publisher, PublisherOptions,
+    Reading, Subscriber, Transport,
 };
 use contract::Contract;
 use in_flight::{Answer, InFlight, Waiting};
@@ -98,7 +98,9 @@ struct Shared {
     in_flight: Arc<InFlight>,
     next_context: AtomicU64,
     permits: Semaphore,
-    api_info: OnceCell<ApiInfo>,
+    api_info: Mutex<Option<Arc<ApiInfo>>>,
+    /// How far the module is behind with the fragments of requests.
+    pace: Pace,
     /// What requests are checked against before they are sent.
     contract: Contract,
     /// Where the connection to the response topic stands.
@@ -132,6 +134,8 @@ enum Way {
 /// Where one call's messages wait to be sent.
 struct Queue<'a> {
     publisher: &'a Publisher,
+    /// How far its reader is behind.
+    pace: &'a Pace,
     context: u64,
     deadline: Instant,
 }
@@ -183,7 +187,8 @@ impl Shared {
             in_flight,
             next_context: AtomicU64::new(0),
             permits: Semaphore::new(options.max_in_flight.min(Semaphore::MAX_PERMITS)),
-            api_info: OnceCell::new(),
+            api_info: Mutex::default(),
+            pace: Pace::default(),
             contract,
             reading,
             _reading: stop.drop_guard(),
@@ -208,8 +213,13 @@ impl Shared {
                 way: self.way(json.len()).await?,
                 deadline,
             };
-            let answer = self.exchange(message, options.on_progress).await?;
-            Ok(payload::decode(&answer.payload)?)
+            let way = message.way;
+            let answer = self.exchange(message, options.on_progress).await;
+            if way != Way::Whole && matches!(answer, Err(CallError::Module(_))) {
+                // Modules that were started since may take large requests in another way.
+                *self.api_info.lock().await = None;
+            }
+            Ok(payload::decode(&answer?.payload)?)
         };
         self.in_time(deadline, timeout, call).await
     }
@@ -272,15 +282,17 @@ impl Shared {
         self.ask(MessageType::ApiInfo, key::API_INFO).await
     }
 
-    async fn api_info(&self) -> Result<&ApiInfo, CallError> {
-        let ask = || async {
-            let text = self.api_info_text().await?;
-            serde_json::from_str(&text).map_err(|error| CallError::Decode {
-                path: "api_info".to_owned(),
-                reason: error.to_string(),
-            })
-        };
-        self.api_info.get_or_try_init(ask).await
+    async fn api_info(&self) -> Result<Arc<ApiInfo>, CallError> {
+        let mut known = self.api_info.lock().await;
+        if let Some(known) = &*known {
+            return Ok(Arc::clone(known));
+        }
+        let text = self.api_info_text().await?;
+        let read = serde_json::from_str(&text).map_err(|error| CallError::Decode {
+            path: "api_info".to_owned(),
+            reason: error.to_string(),
+        });
+        Ok(Arc::clone(known.insert(Arc::new(read?))))
     }
 
     async fn in_time<T>(
@@ -329,7 +341,12 @@ impl Shared {
         };
         let _guard = self.in_flight.register(context, waiting);
 
-        let receipts = self.publish(context, &message).await?;
+        let receipts = tokio::select! {
+            biased;
+            // The module may refuse the first fragments already.
+            answer = &mut answer => return answer.unwrap_or(Err(CallError::Closed)),
+            receipts = self.publish(context, &message) => receipts?,
+        };
         let receipts = self.all_taken(receipts);
         tokio::pin!(receipts);
         let mut is_taken = false;
@@ -373,6 +390,7 @@ impl Shared {
         let is_cut = message.way == Way::Fragments;
         let queue = Queue {
             publisher: &self.publisher,
+            pace: &self.pace,
             context,
             deadline: message.deadline,
         };
@@ -392,6 +410,7 @@ impl Shared {
             .publisher(&topic, PublisherOptions::default());
         let queue = Queue {
             publisher: &publisher,
+            pace: &Pace::default(),
             context,
             deadline: message.deadline,
         };
@@ -444,10 +463,7 @@ impl Shared {
         let pieces = fragment::split(payload, self.piece_size());
         let count = pieces.len();
         for (index, piece) in pieces.enumerate() {
-            if receipts.len() >= max_unread {
-                self.all_taken(std::mem::take(&mut receipts)).await?;
-                self.caught_up(&queue).await?;
-            }
+            queue.pace.turn(max_unread, self.caught_up(&queue)).await?;
             let position = properties
                 .clone()
                 .with(key::FRAGMENT, index)
@@ -540,6 +556,7 @@ async fn read_answers(
             in_flight.deliver(delivery);
         }
     }
+    pongs.finish().await;
     subscriber.finish().await;
 }
 
@@ -602,12 +619,13 @@ impl Caller<Async> {
         self.shared.ask(MessageType::Info, key::INFO).await
     }
 
-    /// The module's description of itself. It is asked for once.
+    /// The module's description of itself. It is asked for once, and again after the module refused a
+    /// large request.
     ///
     /// # Errors
     /// [`CallError`].
     pub async fn api_info(&self) -> Result<ApiInfo, CallError> {
-        self.shared.api_info().await.cloned()
+        Ok(ApiInfo::clone(&*self.shared.api_info().await?))
     }
 
     /// The module's description of itself, as the JSON text that it sent: with what [`ApiInfo`]
@@ -645,7 +663,8 @@ impl Caller<Blocking> {
     /// # Errors
     /// [`CallError`].
     pub fn api_info(&self) -> Result<ApiInfo, CallError> {
-        self.mode.block_on(self.shared.api_info())?.cloned()
+        let api_info = self.mode.block_on(self.shared.api_info())??;
+        Ok(ApiInfo::clone(&api_info))
     }
 
     /// As [`Caller::api_info_text`].

@@ -60,6 +60,13 @@ impl Pongs {
         }
     }
 
+    /// Waits until the connections are closed.
+    pub(super) async fn finish(self) {
+        for (_, publisher) in self.publishers {
+            publisher.finish().await;
+        }
+    }
+
     fn publisher(&mut self, topic: &Topic) -> Publisher {
         self.publishers
             .retain(|(_, publisher)| !publisher.is_closed());

@@ -236,13 +236,13 @@ impl Dispatcher {
         };
         if self.options.group.is_some() {
             let failure = Failure::validation(
-                "a module of a group gets some of the fragments of a request only; use a client that sends large \
-                 requests on demand, or raise its max_payload_size",
+                "a module of a group gets some of the fragments of a request only; call again, with a client that \
+                 sends large requests on demand, or raise its max_payload_size",
             );
             return Err(Incomplete::Refused(failure, message));
         }
         let now = std::time::Instant::now();
-        let call = (reply.response_topic.clone(), reply.context.clone());
+        let call = reply.call();
         let mut messages = self.unfinished.remove(&call).unwrap_or_default();
         let is_superfluous = messages.len() > 2 * position.count;
         let inserted = self.fragments.insert(call.clone(), position, &payload, now);

@@ -34,6 +34,8 @@ pub(super) struct Inbox {
     /// The module's topic.
     topic: Topic,
     expected: Arc<Expected>,
+    /// Ends waiting for pongs.
+    abort: CancellationToken,
     /// The inbox's own topic, read from when something is asked for first.
     opened: OnceCell<Opened>,
 }
@@ -44,13 +46,32 @@ struct Opened {
     _reading: DropGuard,
 }
 
+/// Why the inbox's topic cannot be read, in words.
+enum Unopened {
+    /// It may be possible later.
+    ForNow(String),
+    /// The broker does not let the module read it.
+    ForGood(String),
+}
+
+impl Unopened {
+    fn reason(self) -> String {
+        match self {
+            Self::ForNow(reason) | Self::ForGood(reason) => reason,
+        }
+    }
+}
+
 /// What was asked for.
 struct Expected(Mutex<State>);
 
+/// A call, by the topic of its answer and its requestContext.
+type Call = (Topic, String);
+
 struct State {
     /// Whoever waits for a payload hears of each of its fragments.
-    waiting: HashMap<Reply, mpsc::Sender<Progress>>,
-    fragments: Reassembler<Reply>,
+    waiting: HashMap<Call, mpsc::Sender<Progress>>,
+    fragments: Reassembler<Call>,
     /// Whoever waits for a pong, by its requestContext.
     pongs: HashMap<String, oneshot::Sender<()>>,
 }
@@ -68,14 +89,14 @@ enum Progress {
 /// Removes what a payload left behind when nobody waits for it any more.
 struct Waiting<'a> {
     expected: &'a Expected,
-    call: &'a Reply,
+    call: Call,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut state = self.expected.lock();
-        state.waiting.remove(self.call);
-        state.fragments.forget(self.call);
+        state.waiting.remove(&self.call);
+        state.fragments.forget(&self.call);
     }
 }
 
@@ -96,6 +117,7 @@ impl Inbox {
         transport: Arc<dyn Transport>,
         topic: Topic,
         max_request_size: usize,
+        abort: CancellationToken,
     ) -> Self {
         let state = State {
             waiting: HashMap::new(),
@@ -106,6 +128,7 @@ impl Inbox {
             transport,
             topic,
             expected: Arc::new(Expected(Mutex::new(state))),
+            abort,
             opened: OnceCell::new(),
         }
     }
@@ -122,9 +145,10 @@ impl Inbox {
         call: &Reply,
         replies: &Arc<Replies>,
     ) -> Result<String, Failure> {
-        let opened = self.opened(replies).await.map_err(Failure::processing)?;
+        let opened = self.opened(replies).await;
+        let opened = opened.map_err(|error| Failure::processing(error.reason()))?;
         let (sender, mut progress) = mpsc::channel(1);
-        match self.expected.lock().waiting.entry(call.clone()) {
+        match self.expected.lock().waiting.entry(call.call()) {
             Entry::Vacant(entry) => entry.insert(sender),
             Entry::Occupied(_) => {
                 let reason = "the payload of a request with the same requestContext is awaited";
@@ -133,7 +157,7 @@ impl Inbox {
         };
         let _waiting = Waiting {
             expected: &self.expected,
-            call,
+            call: call.call(),
         };
         let question = Properties::new()
             .with_message_type(MessageType::Fetch)
@@ -174,7 +198,8 @@ impl Inbox {
     /// Waits until a caller that answers pings has read what was sent to it before.
     ///
     /// # Errors
-    /// [`PublishError::Unread`] when it does not say so, or why it cannot be asked.
+    /// [`PublishError::Unread`] when it does not say so, [`PublishError::Closed`] when the module
+    /// ends meanwhile, or why the caller cannot be asked.
     ///
     /// # Cancel safety
     /// Dropped, it leaves nothing behind.
@@ -183,7 +208,13 @@ impl Inbox {
         call: &Reply,
         replies: &Arc<Replies>,
     ) -> Result<(), PublishError> {
-        let opened = self.opened(replies).await.map_err(PublishError::Refused)?;
+        let opened = self.opened(replies).await.map_err(|error| match error {
+            Unopened::ForNow(reason) => {
+                tracing::warn!(reason, "a caller cannot be asked how far it has read");
+                PublishError::Closed
+            }
+            Unopened::ForGood(reason) => PublishError::Refused(reason),
+        })?;
         let ping = Reply {
             context: format!("{:016x}", fastrand::u64(..)),
             ..call.clone()
@@ -199,39 +230,48 @@ impl Inbox {
             .with_message_type(MessageType::Ping)
             .with(key::RESPONSE_TOPIC, opened.topic.as_str());
         let answered = async {
-            loop {
+            let mut waited = Duration::ZERO;
+            while waited < PATIENCE {
                 let taken = replies.ask(&ping, question.clone()).await?;
                 taken.await.unwrap_or(Err(PublishError::Closed))?;
                 if let Ok(pong) = tokio::time::timeout(PING_AGAIN, &mut pong).await {
                     return pong.map_err(|_| PublishError::Unread);
                 }
+                waited += PING_AGAIN;
             }
+            Err(PublishError::Unread)
         };
-        tokio::time::timeout(PATIENCE, answered)
-            .await
-            .unwrap_or(Err(PublishError::Unread))
+        tokio::select! {
+            biased;
+            () = self.abort.cancelled() => Err(PublishError::Closed),
+            answered = answered => answered,
+        }
     }
 
     /// The topic of the inbox, which is read from then on.
     ///
     /// # Errors
-    /// Why it cannot be read, in words.
-    async fn opened(&self, replies: &Arc<Replies>) -> Result<&Opened, String> {
+    /// Why it cannot be read.
+    async fn opened(&self, replies: &Arc<Replies>) -> Result<&Opened, Unopened> {
         self.opened.get_or_try_init(|| self.open(replies)).await
     }
 
-    async fn open(&self, replies: &Arc<Replies>) -> Result<Opened, String> {
+    async fn open(&self, replies: &Arc<Replies>) -> Result<Opened, Unopened> {
         let session = fastrand::u32(..);
-        let refused = |error: &dyn std::error::Error| {
+        let reason = |error: &dyn std::error::Error| {
             format!("the module could not open a topic of its own: {error}")
         };
+        let refused = |error: &dyn std::error::Error| Unopened::ForGood(reason(error));
         let topic = self.topic.response_topic(&format!("{session:08x}"));
         let topic = topic.map_err(|error| refused(&error))?;
         let subscription = format!("rust-inbox-{session:08x}").parse();
         let reading = Reading::caller(subscription.map_err(|error| refused(&error))?);
         let mut subscriber = self.transport.subscribe(&topic, &reading);
         let connected = subscriber.connected().await;
-        connected.map_err(|error| refused(&error))?;
+        connected.map_err(|error| match error.is_refusal() {
+            true => refused(&error),
+            false => Unopened::ForNow(reason(&error)),
+        })?;
         let stop = CancellationToken::new();
         let reader = Reader {
             expected: Arc::clone(&self.expected),
@@ -303,10 +343,11 @@ impl Expected {
             properties,
             ..
         } = delivery;
-        let Some(call) = Reply::to(&properties) else {
+        let Some(reply) = Reply::to(&properties) else {
             tracing::warn!(message_id, "fragment ignored: it does not say of what");
             return;
         };
+        let call = reply.call();
         let (waiting, progress) = {
             let mut state = self.lock();
             let State {

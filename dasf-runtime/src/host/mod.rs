@@ -103,6 +103,7 @@ impl Host {
 
         let stop = CancellationToken::new();
         let is_in_group = options.group.is_some();
+        let abort = CancellationToken::new();
         let worker = Worker {
             documents: Documents::new(&module, topic, is_in_group),
             topic: topic.clone(),
@@ -111,6 +112,7 @@ impl Host {
                 Arc::clone(&transport),
                 topic.clone(),
                 options.max_request_size,
+                abort.clone(),
             ),
             replies: Replies::new(transport, topic.clone(), &options),
             recent: RecentRequests::new(unique_message_ids),
@@ -118,7 +120,7 @@ impl Host {
             max_redeliveries: options.max_redeliveries,
             workers: Semaphore::new(options.max_workers),
             returning: CancellationToken::new(),
-            abort: CancellationToken::new(),
+            abort,
         };
         let dispatcher = Dispatcher::new(worker, options);
         let task = tokio::spawn(dispatcher.run(subscriber, stop.clone()));

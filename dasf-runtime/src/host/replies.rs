@@ -14,7 +14,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::HostOptions;
 use super::inbox::Inbox;
 use crate::module::{Failure, Outcome};
-use crate::transport::{Outgoing, PublishError, Publisher, PublisherOptions, Transport};
+use crate::transport::{Outgoing, Pace, PublishError, Publisher, PublisherOptions, Transport};
 
 /// Where the answer to one call goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -33,6 +33,11 @@ impl Reply {
             context: properties.request_context()?,
             answers_pings: properties.get(key::ANSWERS_PINGS).is_some(),
         })
+    }
+
+    /// What tells the call from others, however much its messages say of it.
+    pub(super) fn call(&self) -> (Topic, String) {
+        (self.response_topic.clone(), self.context.clone())
     }
 }
 
@@ -117,6 +122,7 @@ pub(super) struct Replies {
 
 struct Pooled {
     publisher: Publisher,
+    pace: Arc<Pace>,
     last_used: Instant,
 }
 
@@ -191,11 +197,8 @@ impl Replies {
         reply: &Reply,
         answer: &Answer,
     ) -> Result<(), PublishError> {
-        let max_unread = self.max_unread(reply);
-        for (index, (properties, piece)) in self.pieces(answer).enumerate() {
-            if index > 0 && index % max_unread == 0 {
-                inbox.caught_up(reply, self).await?;
-            }
+        for (properties, piece) in self.pieces(answer) {
+            self.turn(inbox, reply, &properties).await?;
             self.send(reply, properties, piece).await;
         }
         Ok(())
@@ -209,22 +212,44 @@ impl Replies {
         reply: &Reply,
         answer: &Answer,
     ) -> Result<(), PublishError> {
-        let max_unread = self.max_unread(reply);
         let mut receipts = Vec::new();
         for (properties, piece) in self.pieces(answer) {
-            if receipts.len() >= max_unread {
-                all_taken(std::mem::take(&mut receipts)).await?;
-                inbox.caught_up(reply, self).await?;
-            }
+            self.turn(inbox, reply, &properties).await?;
             receipts.push(self.publish(reply, properties, piece).await?);
         }
-        all_taken(receipts).await
+        for receipt in receipts {
+            receipt.await.unwrap_or(Err(PublishError::Closed))?;
+        }
+        Ok(())
     }
 
-    /// How many fragments are sent to a caller before it is asked whether it has read them.
-    fn max_unread(&self, reply: &Reply) -> usize {
-        let max_unread = self.transport.max_unread().filter(|_| reply.answers_pings);
-        max_unread.unwrap_or(usize::MAX)
+    /// Waits until a message may be sent: a caller must not be too far behind with fragments.
+    async fn turn(
+        self: &Arc<Self>,
+        inbox: &Inbox,
+        reply: &Reply,
+        properties: &Properties,
+    ) -> Result<(), PublishError> {
+        let is_fragment = properties.get(key::FRAGMENT).is_some();
+        match self.transport.max_unread() {
+            Some(max_unread) if is_fragment && reply.answers_pings => {
+                let pace = self.pace(&reply.response_topic);
+                pace.turn(max_unread, inbox.caught_up(reply, self)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How far the reader of a response topic is behind.
+    fn pace(&self, topic: &Topic) -> Arc<Pace> {
+        let publishers = self
+            .publishers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let pooled = publishers.get(topic);
+        pooled
+            .map(|pooled| Arc::clone(&pooled.pace))
+            .unwrap_or_default()
     }
 
     /// The properties and the payloads of an answer's messages.
@@ -387,6 +412,16 @@ impl Replies {
     }
 
     fn message(&self, reply: &Reply, properties: Properties, payload: String) -> Outgoing {
+        let is_too_large = self.transport.max_payload_size().is_some_and(|limit| {
+            let details = properties.text(key::ERROR).unwrap_or_default();
+            !details.is_empty() && details.len() + payload.len() > limit
+        });
+        // The text of an error says what it is without its details.
+        let properties = if is_too_large {
+            properties.without(key::ERROR)
+        } else {
+            properties
+        };
         let properties = properties
             .with(key::REQUEST_CONTEXT, reply.context.as_str())
             .with(key::SOURCE_TOPIC, self.source_topic.as_str());
@@ -422,6 +457,7 @@ impl Replies {
         let publisher = self.transport.publisher(topic, self.publisher_options);
         let pooled = Pooled {
             publisher: publisher.clone(),
+            pace: Arc::default(),
             last_used,
         };
         publishers.insert(topic.clone(), pooled);
@@ -461,16 +497,6 @@ impl Replies {
         self.leaving.close();
         self.leaving.wait().await;
     }
-}
-
-/// Resolves when the broker took every message, or to the first refusal.
-async fn all_taken(
-    receipts: Vec<oneshot::Receiver<Result<(), PublishError>>>,
-) -> Result<(), PublishError> {
-    for receipt in receipts {
-        receipt.await.unwrap_or(Err(PublishError::Closed))?;
-    }
-    Ok(())
 }
 
 fn response() -> Properties {

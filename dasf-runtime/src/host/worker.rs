@@ -21,6 +21,8 @@ use crate::transport::PublishError;
 
 const CALLER_S_TIME_OVER: &str = "the caller's time was over before the call could begin";
 
+const SHUTTING_DOWN: &str = "the module is shutting down";
+
 /// What the calls of one host share.
 pub(super) struct Worker {
     pub(super) module: Module,
@@ -200,11 +202,16 @@ impl Worker {
         message.give_back().await;
     }
 
-    /// Sends an answer.
+    /// Sends an answer. Where only a part of it is sent, the caller is told.
     async fn send(&self, reply: &Reply, answer: &Answer) {
         let sent = self.replies.send_answer(&self.inbox, reply, answer).await;
-        if let Err(error) = sent {
-            self.tell(reply, &error);
+        let Err(error) = sent else { return };
+        log(reply, &error);
+        if self.abort.is_cancelled() {
+            let failure = Failure::processing(SHUTTING_DOWN);
+            self.replies.try_send_failure(reply, &failure);
+        } else if !matches!(error, PublishError::Closed | PublishError::NobodyListens) {
+            self.replies.try_send_failure(reply, &not_delivered(&error));
         }
     }
 
@@ -235,22 +242,14 @@ impl Worker {
         else {
             return true;
         };
-        self.tell(reply, &error);
-        !matches!(error, PublishError::Closed)
-    }
-
-    /// Logs why an answer is not delivered, and tells the caller if it can hear that.
-    fn tell(&self, reply: &Reply, error: &PublishError) {
-        let Reply {
-            response_topic,
-            context,
-            ..
-        } = reply;
-        tracing::error!(%response_topic, context, %error, "answer not delivered");
-        if !matches!(error, PublishError::Closed | PublishError::NobodyListens) {
-            let reason = format!("the broker did not take the answer: {error}");
-            let failure = Failure::processing(reason);
-            self.replies.try_send_failure(reply, &failure);
+        log(reply, &error);
+        match error {
+            PublishError::Closed => false,
+            PublishError::NobodyListens => true,
+            error => {
+                self.replies.try_send_failure(reply, &not_delivered(&error));
+                true
+            }
         }
     }
 
@@ -261,7 +260,7 @@ impl Worker {
         let is_acknowledged = message.len() == 0;
         message.give_back().await;
         if is_acknowledged {
-            let failure = Failure::processing("the module is shutting down");
+            let failure = Failure::processing(SHUTTING_DOWN);
             self.send(reply, &Answer::failure(&failure)).await;
         }
     }
@@ -303,4 +302,18 @@ impl Worker {
             worker.replies.try_send_progress(&reply, status, &json)
         })
     }
+}
+
+fn log(reply: &Reply, error: &PublishError) {
+    let Reply {
+        response_topic,
+        context,
+        ..
+    } = reply;
+    tracing::error!(%response_topic, context, %error, "answer not delivered");
+}
+
+/// What a caller is told whose answer is not delivered.
+fn not_delivered(error: &PublishError) -> Failure {
+    Failure::processing(format!("the answer could not be delivered: {error}"))
 }

@@ -7,6 +7,7 @@
 pub(crate) mod dasf;
 mod json;
 pub(crate) mod mqtt;
+mod pace;
 mod publisher;
 pub(crate) mod pulsar;
 mod socket;
@@ -20,6 +21,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+pub(crate) use pace::Pace;
 pub(crate) use socket::Trust;
 
 pub(crate) use publisher::{Outgoing, PublishError, Publisher, Queued};
@@ -53,7 +55,7 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
         None
     }
 
-    /// How many messages may be sent to a reader that is not known to have read those before; `None`
+    /// How many fragments may be sent to a reader that is not known to have read those before; `None`
     /// where the broker does not drop what a reader is slow to read.
     fn max_unread(&self) -> Option<usize> {
         None

@@ -271,7 +271,7 @@ mod tests {
                 key::MESSAGE_TYPE: "response", key::REQUEST_CONTEXT: u64::MAX.to_string(),
                 key::RESPONSE_TOPIC: topic, key::SOURCE_TOPIC: topic, key::STATUS: "success",
                 key::TIMEOUT_MS: u64::MAX, key::REPEATED: "1", key::ON_DEMAND: "1",
-                key::FRAGMENT: u32::MAX, key::NUM_FRAGMENTS: u32::MAX, key::ANSWER: "0".repeat(16),
+                key::ANSWERS_PINGS: "1", key::FRAGMENT: u32::MAX, key::NUM_FRAGMENTS: u32::MAX, key::ANSWER: "0".repeat(16),
             }),
         );
         message.expires = Some(Instant::now() + Duration::from_secs(60));

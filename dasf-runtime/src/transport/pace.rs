@@ -1,0 +1,68 @@
+//! How far the sender of fragments may be ahead of their reader.
+
+use tokio::sync::Mutex;
+
+/// The fragments that were sent to a reader since it last said that it has read all before. Those who
+/// send to it share one.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    unread: Mutex<usize>,
+}
+
+impl Pace {
+    /// Waits until one more may be sent: when there are `max_unread`, `caught_up` must end first,
+    /// which asks the reader.
+    ///
+    /// # Errors
+    /// Those of `caught_up`.
+    ///
+    /// # Cancel safety
+    /// When dropped, nothing has changed.
+    pub(crate) async fn turn<E>(
+        &self,
+        max_unread: usize,
+        caught_up: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        // Held while the reader is asked, so that one asks for all.
+        let mut unread = self.unread.lock().await;
+        if *unread >= max_unread {
+            caught_up.await?;
+            *unread = 0;
+        }
+        *unread += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_reader_is_asked_after_as_many_as_it_may_leave_unread() {
+        let pace = Pace::default();
+        let asked = Cell::new(0);
+        for sent in 0..10 {
+            let turn = pace.turn(3, async {
+                asked.set(asked.get() + 1);
+                Ok::<_, ()>(())
+            });
+            turn.await.unwrap();
+            assert_eq!(asked.get(), sent / 3);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_to_a_reader_that_does_not_answer() {
+        let pace = Pace::default();
+        let refuse = || async { Err("gone") };
+        assert_eq!(pace.turn(1, refuse()).await, Ok(()));
+        for _ in 0..2 {
+            assert_eq!(pace.turn(1, refuse()).await, Err("gone"));
+        }
+        let answered = async { Ok::<_, &str>(()) };
+        assert_eq!(pace.turn(1, answered).await, Ok(()));
+    }
+}
