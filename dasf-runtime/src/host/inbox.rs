@@ -1,8 +1,8 @@
 //! What callers send to this module alone.
 //!
-//! Payloads: the broker hands each message of a topic to another module of a group, so the fragments of a
-//! request would never come together. A caller with a large request therefore sends it without its
-//! payload, and the module that gets it asks for the payload, on a topic that only that module
+//! Payloads: the broker hands each message of a topic to another module of a group, so the fragments
+//! of a request would never come together. A caller with a large request therefore sends it without
+//! its payload, and the module that gets it asks for the payload, on a topic that only that module
 //! reads. When the module dies, the request goes to another one, which asks in turn.
 //!
 //! Pongs: some brokers drop messages that a reader is slow to read, such as the fragments of a
@@ -142,13 +142,13 @@ impl Inbox {
     /// Dropped, it leaves nothing behind.
     pub(super) async fn fetch(
         &self,
-        call: &Reply,
+        reply: &Reply,
         replies: &Arc<Replies>,
     ) -> Result<String, Failure> {
         let opened = self.opened(replies).await;
         let opened = opened.map_err(|error| Failure::processing(error.reason()))?;
         let (sender, mut progress) = mpsc::channel(1);
-        match self.expected.lock().waiting.entry(call.call()) {
+        match self.expected.lock().waiting.entry(reply.call()) {
             Entry::Vacant(entry) => entry.insert(sender),
             Entry::Occupied(_) => {
                 let reason = "the payload of a request with the same requestContext is awaited";
@@ -157,7 +157,7 @@ impl Inbox {
         };
         let _waiting = Waiting {
             expected: &self.expected,
-            call: call.call(),
+            call: reply.call(),
         };
         let question = Properties::new()
             .with_message_type(MessageType::Fetch)
@@ -167,7 +167,7 @@ impl Inbox {
                 "the caller could not be asked for the payload of its request: {error}"
             ))
         };
-        let mut asked = replies.ask(call, question).await.map_err(unreachable)?;
+        let mut asked = replies.ask(reply, question).await.map_err(unreachable)?;
         let mut is_asked = false;
         loop {
             let progress = async {
@@ -205,7 +205,7 @@ impl Inbox {
     /// Dropped, it leaves nothing behind.
     pub(super) async fn caught_up(
         &self,
-        call: &Reply,
+        reply: &Reply,
         replies: &Arc<Replies>,
     ) -> Result<(), PublishError> {
         let opened = self.opened(replies).await.map_err(|error| match error {
@@ -217,7 +217,7 @@ impl Inbox {
         })?;
         let ping = Reply {
             context: format!("{:016x}", fastrand::u64(..)),
-            ..call.clone()
+            ..reply.clone()
         };
         let (sender, mut pong) = oneshot::channel();
         let context = ping.context.clone();
@@ -373,5 +373,153 @@ impl Expected {
         };
         // Whoever waited has left if this fails.
         let _ = waiting.send(progress).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::host::HostOptions;
+    use crate::transport::{
+        ConnectionState, Publisher, PublisherEnds, PublisherOptions, Queued, Received,
+        SubscriberEnds,
+    };
+
+    /// A broker whose other side a test holds.
+    #[derive(Debug)]
+    struct Scripted {
+        runtime: Handle,
+        publishers: mpsc::UnboundedSender<PublisherEnds>,
+        subscribers: mpsc::UnboundedSender<SubscriberEnds>,
+    }
+
+    impl Transport for Scripted {
+        fn publisher(&self, _topic: &Topic, _options: PublisherOptions) -> Publisher {
+            let (publisher, ends) = Publisher::new();
+            self.publishers.send(ends).unwrap();
+            publisher
+        }
+
+        fn subscribe(&self, _topic: &Topic, _reading: &Reading) -> Subscriber {
+            let (subscriber, ends) = Subscriber::new();
+            ends.state.send_replace(ConnectionState::Connected);
+            self.subscribers.send(ends).unwrap();
+            subscriber
+        }
+
+        fn runtime(&self) -> &Handle {
+            &self.runtime
+        }
+    }
+
+    /// A module that waits for a caller, and what it sends and reads.
+    struct Bench {
+        waiting: tokio::task::JoinHandle<Result<(), PublishError>>,
+        abort: CancellationToken,
+        sent: PublisherEnds,
+        read: SubscriberEnds,
+    }
+
+    impl Bench {
+        async fn waiting() -> Self {
+            let (publishers, mut opened) = mpsc::unbounded_channel();
+            let (subscribers, mut subscribed) = mpsc::unbounded_channel();
+            let transport: Arc<dyn Transport> = Arc::new(Scripted {
+                runtime: Handle::current(),
+                publishers,
+                subscribers,
+            });
+            let topic: Topic = "demo".parse().unwrap();
+            let abort = CancellationToken::new();
+            let inbox = Inbox::new(Arc::clone(&transport), topic.clone(), 1000, abort.clone());
+            let replies = Replies::new(transport, topic, &HostOptions::default());
+            let caller = Reply {
+                response_topic: "caller".parse().unwrap(),
+                context: "7".to_owned(),
+                answers_pings: true,
+            };
+            let waiting = tokio::spawn(async move { inbox.caught_up(&caller, &replies).await });
+            Self {
+                waiting,
+                abort,
+                read: subscribed.recv().await.unwrap(),
+                sent: opened.recv().await.unwrap(),
+            }
+        }
+    }
+
+    /// The next ping, which waits for the broker's receipt.
+    async fn ping(sent: &mut PublisherEnds) -> Queued {
+        let ping = sent.queue.recv().await.unwrap();
+        let properties = &ping.message.properties;
+        assert_eq!(properties.message_type(), Some(MessageType::Ping));
+        let topic = properties.response_topic().unwrap();
+        assert!(topic.as_str().starts_with("demo_"), "{topic}");
+        ping
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_is_asked_again_until_it_answers() {
+        let mut bench = Bench::waiting().await;
+        let topic: Topic = "caller".parse().unwrap();
+        let first = ping(&mut bench.sent).await;
+        let context = first.message.properties.request_context().unwrap();
+        first.settle(&topic, Ok(()));
+        let second = ping(&mut bench.sent).await;
+        assert_eq!(
+            second.message.properties.request_context().as_deref(),
+            Some(&*context)
+        );
+        second.settle(&topic, Ok(()));
+        let pong = |context: &str| Received {
+            delivery: Delivery {
+                message_id: "pong".to_owned(),
+                payload: String::new(),
+                properties: Properties::new()
+                    .with_message_type(MessageType::Pong)
+                    .with(key::REQUEST_CONTEXT, context),
+                redelivery_count: 0,
+            },
+            connection: 1,
+        };
+        // One that nobody waits for is passed over.
+        bench.read.deliveries.send(pong("other")).await.unwrap();
+        bench.read.deliveries.send(pong(&context)).await.unwrap();
+        assert_eq!(bench.waiting.await.unwrap(), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_does_not_answer_is_given_up() {
+        let mut bench = Bench::waiting().await;
+        let topic: Topic = "caller".parse().unwrap();
+        let begun = tokio::time::Instant::now();
+        let outcome = loop {
+            tokio::select! {
+                Some(ping) = bench.sent.queue.recv() => ping.settle(&topic, Ok(())),
+                outcome = &mut bench.waiting => break outcome,
+            }
+        };
+        assert_eq!(outcome.unwrap(), Err(PublishError::Unread));
+        assert!(begun.elapsed() >= PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_is_gone_is_not_waited_for() {
+        let mut bench = Bench::waiting().await;
+        let ping = ping(&mut bench.sent).await;
+        ping.settle(&"caller".parse().unwrap(), Err(PublishError::NobodyListens));
+        let outcome = bench.waiting.await.unwrap();
+        assert_eq!(outcome, Err(PublishError::NobodyListens));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_module_that_ends_does_not_wait() {
+        let mut bench = Bench::waiting().await;
+        let ping = ping(&mut bench.sent).await;
+        bench.abort.cancel();
+        assert_eq!(bench.waiting.await.unwrap(), Err(PublishError::Closed));
+        drop(ping);
     }
 }

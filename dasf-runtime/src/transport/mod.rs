@@ -24,8 +24,8 @@ use tokio::sync::watch;
 pub(crate) use pace::Pace;
 pub(crate) use socket::Trust;
 
-pub(crate) use publisher::{Outgoing, PublishError, Publisher, Queued};
-pub(crate) use subscriber::{Subscriber, SubscriberEnds, Verdict, Verdicts};
+pub(crate) use publisher::{Outgoing, PublishError, Publisher, PublisherEnds, Queued};
+pub(crate) use subscriber::{Received, Subscriber, SubscriberEnds, Verdict, Verdicts};
 
 /// Opens connections to one broker.
 pub(crate) trait Transport: fmt::Debug + Send + Sync {

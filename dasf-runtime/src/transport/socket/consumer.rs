@@ -16,8 +16,8 @@ use super::{
     sleep_until,
 };
 use crate::backoff::Backoff;
-use crate::transport::subscriber::{Given, Received, Verdict};
-use crate::transport::{ConnectError, ConnectionState, SubscriberEnds};
+use crate::transport::subscriber::{Given, Verdict};
+use crate::transport::{ConnectError, ConnectionState, Received, SubscriberEnds};
 
 /// How many verdicts are written at most before they are flushed.
 const BATCH: usize = 64;

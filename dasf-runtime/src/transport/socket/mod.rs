@@ -26,10 +26,10 @@ pub(super) use connect::{MAX_FRAME_SIZE, Sink, Stream, connect};
 pub(super) use liveness::PING_INTERVAL;
 pub(crate) use tls::Trust;
 
-use super::publisher::PublisherEnds;
 use super::subscriber::Verdict;
 use super::{
-    ConnectError, PublishError, Publisher, PublisherOptions, Queued, Subscriber, SubscriberEnds,
+    ConnectError, PublishError, Publisher, PublisherEnds, PublisherOptions, Queued, Subscriber,
+    SubscriberEnds,
 };
 
 /// One URL to connect to, and what to present there.

@@ -18,8 +18,9 @@ use super::{
     sleep_until,
 };
 use crate::backoff::Backoff;
-use crate::transport::publisher::PublisherEnds;
-use crate::transport::{ConnectError, ConnectionState, PublishError, PublisherOptions, Queued};
+use crate::transport::{
+    ConnectError, ConnectionState, PublishError, PublisherEnds, PublisherOptions, Queued,
+};
 
 /// How many messages may be without a receipt before no more are written.
 const UNRECEIPTED_LIMIT: usize = 256;
