@@ -12,7 +12,7 @@ use super::output::{Indent, ProgressHandler, print_error, print_result, progress
 use super::work::{Signals, close, on_runtime, run_until_interrupted};
 use super::{Error, request};
 use crate::context::Context;
-use crate::host::{Host, StartError};
+use crate::host::{Acknowledge, Host, StartError};
 use crate::module::Module;
 use crate::progress::ReportSink;
 
@@ -116,6 +116,10 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
     let topic = cli.connection.topic()?;
     let address = cli.connection.address()?;
     let options = cli.host_options()?;
+    let at_once = match options.acknowledge {
+        Acknowledge::Received => "stopped at once; running calls are lost",
+        Acknowledge::Completed => "stopped at once; running calls are left to the next module",
+    };
     let shown = address.to_string();
     let mut signals = Signals::new()?;
     let name = module.name();
@@ -136,7 +140,7 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
     tokio::select! {
         () = host.shutdown() => {}
         () = signals.next() => {
-            print_error("stopped at once; running calls are lost");
+            print_error(at_once);
             std::process::exit(INTERRUPTED.into());
         }
     }

@@ -606,7 +606,8 @@ impl Caller<Async> {
     /// Asks whether the module listens.
     ///
     /// # Errors
-    /// [`CallError`], above all [`CallError::Timeout`] when it does not.
+    /// [`CallError`], above all [`CallError::Timeout`] when it does not, or
+    /// [`CallError::NobodyListens`] where the broker knows that.
     pub async fn ping(&self) -> Result<(), CallError> {
         self.shared.ask(MessageType::Ping, "").await.map(drop)
     }
@@ -642,7 +643,8 @@ impl Caller<Blocking> {
     /// As [`Caller::ping`].
     ///
     /// # Errors
-    /// [`CallError`], above all [`CallError::Timeout`] when the module does not listen.
+    /// [`CallError`], above all [`CallError::Timeout`] when the module does not listen, or
+    /// [`CallError::NobodyListens`] where the broker knows that.
     pub fn ping(&self) -> Result<(), CallError> {
         self.mode
             .block_on(self.shared.ask(MessageType::Ping, ""))?

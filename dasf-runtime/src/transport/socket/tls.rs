@@ -109,9 +109,13 @@ pub(super) async fn handshake(
     config: WebSocketConfig,
     trust: &Trust,
 ) -> Result<(WebSocketStream<MaybeTlsStream<TcpStream>>, Response), Error> {
-    let connector = trust
-        .connector()
-        .map_err(|reason| Error::Io(io::Error::other(reason)))?;
+    // The certificates of the system are read when they are needed first, which takes a moment.
+    let connector = match request.uri().scheme_str() {
+        Some("wss") => trust
+            .connector()
+            .map_err(|reason| Error::Io(io::Error::other(reason)))?,
+        _ => Connector::Plain,
+    };
     connect_async_tls_with_config(request, Some(config), true, Some(connector)).await
 }
 
