@@ -1,8 +1,10 @@
 //! What the processes of brokers have in common.
 
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs the command that follows until the standard input ends, which it does with the process that
 /// holds its other end, however that ends; then removes the folder. The command alone holds the
@@ -48,8 +50,20 @@ impl Drop for Guarded {
     }
 }
 
-/// Ports that were free a moment ago.
+/// Ports that were free a moment ago. They are below those that systems give to whoever asks for any,
+/// and to outgoing connections, so that nobody gets them before the process listens there.
 pub(crate) fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
-    let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    const PORTS: Range<u16> = 10_000..32_000;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    // Other processes begin elsewhere.
+    let start = usize::try_from(std::process::id()).unwrap() * 97;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    [(); COUNT].map(|()| {
+        let candidates = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut candidates = candidates.map(|next| {
+            let offset = u16::try_from((start + next) % PORTS.len()).unwrap();
+            PORTS.start + offset
+        });
+        candidates.find(is_free).unwrap()
+    })
 }

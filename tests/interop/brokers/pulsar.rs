@@ -131,7 +131,9 @@ impl Pulsar {
 
     /// Whether there is the namespace that everybody uses.
     fn is_ready(&self) -> bool {
-        let namespaces = self.ask("GET", "namespaces/public", "");
+        // While it starts it may take a question without ever answering.
+        let patience = Duration::from_secs(5);
+        let namespaces = self.ask("GET", "namespaces/public", "", patience);
         namespaces.is_ok_and(|(_, names)| names.contains("\"public/default\""))
     }
 
@@ -162,9 +164,15 @@ impl Pulsar {
     }
 
     /// Asks the interface of administration: the status and the text of the answer.
-    fn ask(&self, method: &str, path: &str, body: &str) -> std::io::Result<(String, String)> {
+    fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        patience: Duration,
+    ) -> std::io::Result<(String, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
         // HTTP/1.0, so that the answer is neither cut into chunks nor followed by another.
         write!(
             stream,
@@ -182,14 +190,14 @@ impl Pulsar {
 
     /// What the interface of administration says.
     pub(crate) fn get(&self, path: &str) -> Value {
-        let (status, text) = self.ask("GET", path, "").unwrap();
+        let (status, text) = self.ask("GET", path, "", PATIENCE).unwrap();
         assert_eq!(status, "200", "{path}: {text}");
         serde_json::from_str(&text).unwrap()
     }
 
     /// Has the interface of administration do something.
     pub(crate) fn administrate(&self, method: &str, path: &str, body: &str) {
-        let (status, text) = self.ask(method, path, body).unwrap();
+        let (status, text) = self.ask(method, path, body, PATIENCE).unwrap();
         assert!(status.starts_with('2'), "{path}: {status} {text}");
     }
 }
