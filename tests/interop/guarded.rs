@@ -1,7 +1,8 @@
-//! An Apache Pulsar that is reached by TLS, and lets in who has a token and a right.
+//! An Apache Pulsar that is reached by TLS, and lets in who has a token and a right; for one test at a time.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use dasf::protocol::Topic;
 use dasf::{Address, ClientError, ConnectError, Host, HostOptions, StartError, TlsFault};
@@ -370,4 +371,38 @@ async fn the_command_line_reaches_it_by_tls() {
         assert_eq!(refused.status.code(), Some(1));
     }
     host.shutdown().await;
+}
+
+/// Bytes of a request, and of its result: 94 fragments each.
+const LARGE: usize = 50_000_000;
+
+/// Here, because they fill the connections that the Pulsar's WebSockets share, so that it would drop
+/// what other tests send to topics that keep nothing.
+async fn large_request_and_result(persistence: &str) {
+    let guarded = guarded().await;
+    let address = Address::from(dasf::Pulsar {
+        host: "127.0.0.1".to_owned(),
+        port: guarded.pulsar.port(),
+        persistence: persistence.to_owned(),
+        ..dasf::Pulsar::default()
+    });
+    let address = address.with_token(MEMBER).unwrap();
+    let host = serve("large-calls", address.clone()).await.unwrap();
+    let client = connect("large-calls", address).await.unwrap();
+    let large = "0123456789".repeat(LARGE / 10);
+    let echo = client.echo(&*large).timeout(Duration::from_secs(120)).await;
+    // Not with `assert_eq`, which would print both.
+    assert!(echo.unwrap() == large);
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_and_result_go_over_persistent_topics() {
+    large_request_and_result("persistent").await;
+}
+
+/// Which drop what comes while a reader's connection is busy.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_and_result_go_over_topics_that_keep_nothing() {
+    large_request_and_result("non-persistent").await;
 }

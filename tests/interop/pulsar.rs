@@ -185,33 +185,6 @@ async fn a_subscription_has_one_reader() {
     drop(reader);
 }
 
-/// Bytes of a request, and of its result: 94 fragments each.
-const LARGE: usize = 50_000_000;
-
-async fn large_request_and_result(persistence: &str) {
-    let pulsar = Pulsar::for_test().await;
-    let topic = "large-calls".parse().unwrap();
-    let address = address(&pulsar, persistence);
-    let host = serve(&topic, address.clone()).await.unwrap();
-    let client = connect(&topic, address).await.unwrap();
-    let large = "0123456789".repeat(LARGE / 10);
-    let echo = client.echo(&*large).timeout(Duration::from_secs(90)).await;
-    // Not with `assert_eq`, which would print both.
-    assert!(echo.unwrap() == large);
-    host.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_large_request_and_result_go_over_persistent_topics() {
-    large_request_and_result("persistent").await;
-}
-
-/// Which drop what comes faster than a reader's connection takes it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_large_request_and_result_go_over_topics_that_keep_nothing() {
-    large_request_and_result("non-persistent").await;
-}
-
 /// Bytes of a request that Pulsar does not take in one message, and closes the connection over.
 const TOO_LARGE: usize = 1_100_000;
 

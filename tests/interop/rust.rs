@@ -55,7 +55,7 @@ async fn many_calls_at_once(broker: &TestBroker) {
 }
 
 /// Bytes of a request, and of its result: 94 fragments each. The Django broker drops messages
-/// once a hundred wait for one reader. `mqtt` and `pulsar` have tests of their own.
+/// once a hundred wait for one reader. `mqtt` and `guarded` have tests of their own.
 const LARGE: usize = 50_000_000;
 
 async fn large_request_and_result(broker: &TestBroker) {
