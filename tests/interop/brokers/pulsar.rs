@@ -77,6 +77,9 @@ impl Pulsar {
             ("listeningInterface", "lo"),
             ("webServicePort", &port.to_string()),
             ("brokerServicePort", &broker_port.to_string()),
+            // Where readers share one, a large message of one costs another the message that comes
+            // meanwhile, on a topic that keeps nothing.
+            ("webSocketConnectionsPerBroker", "256"),
         ];
         let file = distribution.join("conf/standalone.conf");
         let mut configuration = fs::read_to_string(file).unwrap();
