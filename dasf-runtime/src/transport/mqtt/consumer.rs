@@ -160,9 +160,7 @@ impl DeliveryReader {
             Err(message_id) => Incoming::Unreadable(Some(message_id)),
         })
     }
-}
 
-impl DeliveryReader {
     /// Whether the broker says this of a message that was given back.
     fn is_settled_by(&self, puback: &Puback) -> bool {
         let code = puback.reason_code;
