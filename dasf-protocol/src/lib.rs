@@ -17,6 +17,7 @@
 //! | [`progress`] | the report tree of a running call |
 //! | [`error_info`] | what an error answer says to a program |
 //! | [`api_info`] | a module's description of itself |
+//! | [`reference`] | what a `$ref` in the schemas of a description points to |
 
 pub mod api_info;
 pub mod error_info;
@@ -25,6 +26,7 @@ pub mod frame;
 pub mod payload;
 pub mod progress;
 pub mod properties;
+pub mod reference;
 pub mod topic;
 
 pub use error_info::ErrorInfo;

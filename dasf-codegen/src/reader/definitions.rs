@@ -3,10 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use dasf_protocol::reference::{DEFINITIONS, definition};
 use serde_json::{Map, Value};
-
-/// The keywords under which definitions stand: today's, and that of draft 7.
-const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
 /// Tells a document from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,14 +31,11 @@ impl<'a> Root<'a> {
 
     /// The name and the definition that a `$ref` points to.
     pub(super) fn resolve(&self, reference: &str) -> Option<(String, &'a Value)> {
-        DEFINITIONS.iter().find_map(|keyword| {
-            let name = reference.strip_prefix("#/")?.strip_prefix(keyword)?;
-            let name = unescape(name.strip_prefix('/')?);
-            let definitions = [self.own, self.module].into_iter();
-            let mut found = definitions.filter_map(|root| root.get(*keyword)?.get(&name));
-            let definition = found.next()?;
-            Some((name, definition))
-        })
+        let (keyword, name) = definition(reference)?;
+        let definitions = [self.own, self.module].into_iter();
+        let mut found = definitions.filter_map(|root| root.get(keyword)?.get(&*name));
+        let definition = found.next()?;
+        Some((name.into_owned(), definition))
     }
 
     /// The schema of a function or a class itself, which some modules only refer to.
@@ -197,30 +192,6 @@ pub(super) fn is_annotation(keyword: &str) -> bool {
             | "$id"
     ) || keyword.starts_with("x_")
         || keyword.starts_with("x-")
-}
-
-/// A part of a JSON pointer in a URL: RFC 6901, §6.
-fn unescape(part: &str) -> String {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = tail
-            .get(..2)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        let escaped = hex.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match (first, escaped) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    text.replace("~1", "/").replace("~0", "~")
 }
 
 #[cfg(test)]

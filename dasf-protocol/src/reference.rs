@@ -1,0 +1,116 @@
+//! What a `$ref` in a schema points to. It is a JSON pointer in the fragment of a URL, where a name
+//! with other than the plainest characters is written in another way: `Größe` as `Gr%C3%B6%C3%9Fe`,
+//! `a/b~c` as `a~1b~0c`.
+
+use std::borrow::Cow;
+
+/// The keywords under which definitions stand: today's, and that of draft 7.
+pub const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
+
+/// The keyword, one of [`DEFINITIONS`], and the name of the definition that a `$ref` points to;
+/// `None` where it points to something else.
+///
+/// ```
+/// use dasf_protocol::reference::definition;
+///
+/// assert_eq!(definition("#/$defs/Point"), Some(("$defs", "Point".into())));
+/// assert_eq!(definition("#/$defs/Gr%C3%B6%C3%9Fe"), Some(("$defs", "Größe".into())));
+/// assert_eq!(definition("#/definitions/a~1b~0c"), Some(("definitions", "a/b~c".into())));
+/// assert_eq!(definition("other.json#/$defs/Point"), None);
+/// ```
+pub fn definition(reference: &str) -> Option<(&'static str, Cow<'_, str>)> {
+    let (keyword, name) = reference.strip_prefix("#/")?.split_once('/')?;
+    let keyword = decode(keyword);
+    let mut keywords = DEFINITIONS.into_iter();
+    let keyword = keywords.find(|known| *known == keyword)?;
+    Some((keyword, decode(name)))
+}
+
+/// One part of a JSON pointer in the fragment of a URL, decoded: `%XX` is a byte of UTF-8, `~1` a
+/// slash, and `~0` a tilde (RFC 6901, §6). What is no such sequence stands for itself.
+///
+/// ```
+/// use dasf_protocol::reference::decode;
+///
+/// assert_eq!(decode("Grid%3C%7BT%7D%3E"), "Grid<{T}>");
+/// assert_eq!(decode("100%"), "100%");
+/// ```
+pub fn decode(part: &str) -> Cow<'_, str> {
+    let mut decoded = Cow::Borrowed(part);
+    if part.contains('%') {
+        decoded = Cow::Owned(percent_decode(part));
+    }
+    if decoded.contains('~') {
+        decoded = Cow::Owned(decoded.replace("~1", "/").replace("~0", "~"));
+    }
+    decoded
+}
+
+fn percent_decode(part: &str) -> String {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let [first, tail @ ..] = rest {
+        match (first, tail) {
+            (b'%', [high, low, after @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                bytes.push(digit(*high) << 4 | digit(*low));
+                rest = after;
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The value of a hexadecimal digit.
+fn digit(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_decoded() {
+        for (reference, keyword, name) in [
+            ("#/$defs/A", "$defs", "A"),
+            ("#/%24defs/A", "$defs", "A"),
+            ("#/$defs/", "$defs", ""),
+            ("#/definitions/gr%C3%B6%C3%9fe", "definitions", "größe"),
+            ("#/$defs/größe", "$defs", "größe"),
+            ("#/$defs/A~1B", "$defs", "A/B"),
+            ("#/$defs/A%7e1B", "$defs", "A/B"),
+            ("#/$defs/A%2FB", "$defs", "A/B"),
+            ("#/$defs/A~01", "$defs", "A~1"),
+            ("#/$defs/a%2", "$defs", "a%2"),
+            ("#/$defs/a%+f%zz%", "$defs", "a%+f%zz%"),
+            ("#/$defs/%FF", "$defs", "\u{fffd}"),
+        ] {
+            let found = definition(reference);
+            assert_eq!(found, Some((keyword, name.into())), "{reference}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_definition_has_no_name() {
+        for reference in [
+            "",
+            "#",
+            "#/",
+            "#/$defs",
+            "#/properties/a",
+            "#A",
+            "a.json#/$defs/A",
+        ] {
+            assert_eq!(definition(reference), None, "{reference}");
+        }
+    }
+}
