@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dasf::cli::{Connection, Error, print_result, printable, progress_handler};
 use dasf::protocol::api_info::{ApiInfo, FunctionInfo};
+use dasf::protocol::reference::definition;
 use dasf::validate::{Problem, Validator, list_problems};
 use dasf::{Caller, Failure};
 use serde_json::{Map, Value, json};
@@ -282,8 +283,9 @@ fn is_text(schema: &Value, document: &Value, depth: usize) -> bool {
     let Some(depth) = depth.checked_sub(1) else {
         return false;
     };
-    if let Some(path) = schema["$ref"].as_str().and_then(|it| it.strip_prefix('#')) {
-        let target = document.pointer(path);
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target =
+            definition(reference).and_then(|(keyword, name)| document.get(keyword)?.get(&*name));
         return target.is_some_and(|target| is_text(target, document, depth));
     }
     if let Some(branches) = schema["anyOf"].as_array() {
@@ -521,6 +523,20 @@ mod tests {
             let value = json!({"a": 1});
             assert_eq!(parameters.problems(&value, "").len(), 0, "{schema}");
         }
+    }
+
+    #[test]
+    fn definitions_are_found_by_any_name() {
+        let schema = json!({
+            "$defs": {"Gruß": {"type": "string"}, "a/b~c": {"type": "string"}},
+            "properties": {
+                "a": {"$ref": "#/$defs/Gru%C3%9F"},
+                "b": {"$ref": "#/$defs/a~1b~0c"},
+            },
+        });
+        let parameters = Parameters::new("f", &schema);
+        let values = parameters.read(given(&["a=1", "b=2"]), |_| None).unwrap();
+        assert_eq!(Value::Object(values), json!({"a": "1", "b": "2"}));
     }
 
     #[test]
