@@ -50,10 +50,14 @@ pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// How deep lists and objects may stand in each other: `serde_json` reads no more.
+pub const MAX_DEPTH: usize = 127;
+
 /// JSON in ASCII: every other character is written as `\uXXXX`, and NaN and infinities as `null`.
 ///
 /// # Errors
-/// What the value's own `Serialize` reports, and map keys that are neither strings nor numbers.
+/// What the value's own `Serialize` reports, map keys that are neither strings nor numbers, and
+/// values nested deeper than [`MAX_DEPTH`], which the other side could not read.
 ///
 /// ```
 /// use dasf_protocol::payload::to_json;
@@ -66,15 +70,54 @@ pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::
     let mut json = Vec::with_capacity(128);
     value.serialize(&mut serde_json::Serializer::with_formatter(
         &mut json,
-        AsciiFormatter,
+        AsciiFormatter { depth: 0 },
     ))?;
     Ok(json)
 }
 
-/// Compact JSON whose strings hold ASCII only.
-struct AsciiFormatter;
+/// Compact JSON whose strings hold ASCII only, and which is not too deep to be read.
+struct AsciiFormatter {
+    /// How many lists and objects are open.
+    depth: usize,
+}
+
+impl AsciiFormatter {
+    fn open(&mut self) -> io::Result<()> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            let message =
+                format!("it is nested deeper than {MAX_DEPTH} levels, and could not be read");
+            return Err(io::Error::other(message));
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.depth -= 1;
+    }
+}
 
 impl Formatter for AsciiFormatter {
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open()?;
+        CompactFormatter.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.close();
+        CompactFormatter.end_array(writer)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open()?;
+        CompactFormatter.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.close();
+        CompactFormatter.end_object(writer)
+    }
+
     fn write_string_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,
@@ -123,6 +166,24 @@ mod tests {
         assert_eq!(
             to_json(&[f64::INFINITY, f64::NEG_INFINITY, 1.0]).unwrap(),
             b"[null,null,1.0]"
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_written() {
+        let nested = |depth: usize| {
+            let value = (1..depth).fold(json!([]), |inner, index| match index % 2 {
+                0 => json!([inner, []]),
+                _ => json!({"a": {}, "b": inner}),
+            });
+            to_json(&value)
+        };
+        let json = nested(MAX_DEPTH).unwrap();
+        assert!(serde_json::from_slice::<Value>(&json).is_ok());
+        let error = nested(MAX_DEPTH + 1).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "it is nested deeper than 127 levels, and could not be read"
         );
     }
 
