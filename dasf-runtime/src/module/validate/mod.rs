@@ -11,14 +11,17 @@
 //! assert_eq!(list_problems("add", &problems), "add: a: 10 is greater than the maximum of 9");
 //! ```
 
+mod variant;
+
 use std::fmt::Write;
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::{Location, LocationSegment};
-use jsonschema::{Draft, JsonType, ValidationError};
-use serde_json::Value;
+use jsonschema::{Draft, ValidationError};
+use serde_json::{Map, Value};
 
 use super::{Failure, ModuleError, Output};
+use variant::Refusal;
 
 /// How many problems of one request are listed.
 const MAX_PROBLEMS: usize = 10;
@@ -39,6 +42,27 @@ pub struct Problem {
 impl Problem {
     const MISSING: &str = "is required";
 
+    /// A problem at a path, which may end in the dot of a prefix.
+    fn new(path: &str, message: String) -> Self {
+        Self {
+            path: path.trim_end_matches('.').to_owned(),
+            message,
+        }
+    }
+
+    /// The problem that an object at a path lacks a property.
+    fn missing(path: &str, property: &str) -> Self {
+        let dot = if path.is_empty() || path.ends_with('.') {
+            ""
+        } else {
+            "."
+        };
+        Self {
+            path: format!("{path}{dot}{property}"),
+            message: Self::MISSING.to_owned(),
+        }
+    }
+
     /// Whether it is that a value is missing.
     pub fn is_missing(&self) -> bool {
         self.message == Self::MISSING
@@ -52,7 +76,7 @@ impl Validator {
         jsonschema::options()
             .with_draft(Draft::Draft201909)
             .should_validate_formats(true)
-            .build(schema)
+            .build(&with_float_bounds(schema))
             .map(Self)
             .map_err(|error| ModuleError {
                 member: member.to_owned(),
@@ -73,7 +97,7 @@ impl Validator {
         let options = jsonschema::options().with_draft(draft);
         options
             .should_validate_formats(false)
-            .build(schema)
+            .build(&with_float_bounds(schema))
             .ok()
             .map(Self)
     }
@@ -111,6 +135,28 @@ impl Validator {
     }
 }
 
+/// The schema with the bounds of numbers of 32 bits, which do not stand in it: what is beyond them
+/// would become infinite.
+fn with_float_bounds(schema: &Value) -> Value {
+    /// Half a step beyond `f32::MAX`, from where on numbers are rounded to infinity.
+    const LIMIT: f64 = 3.402_823_567_797_336_6e38;
+    match schema {
+        Value::Array(parts) => parts.iter().map(with_float_bounds).collect(),
+        Value::Object(parts) => {
+            let bounded = |(name, part): (&String, &Value)| (name.clone(), with_float_bounds(part));
+            let mut parts: Map<String, Value> = parts.iter().map(bounded).collect();
+            if parts.get("type").is_some_and(|it| it == "number")
+                && parts.get("format").is_some_and(|it| it == "float")
+            {
+                parts.entry("exclusiveMinimum").or_insert((-LIMIT).into());
+                parts.entry("exclusiveMaximum").or_insert(LIMIT.into());
+            }
+            Value::Object(parts)
+        }
+        part => part.clone(),
+    }
+}
+
 /// Whether a tuple is written as before 2020-12: as a list in `items`.
 fn has_tuple_by_items(schema: &Value) -> bool {
     match schema {
@@ -145,45 +191,58 @@ fn collect(error: &ValidationError<'_>, prefix: &str, problems: &mut Vec<Problem
     let message = match error.kind() {
         ValidationErrorKind::Required { property } => {
             let property = property.as_str().unwrap_or_default();
-            let path = if path.is_empty() || path.ends_with('.') {
-                format!("{path}{property}")
-            } else {
-                format!("{path}.{property}")
-            };
-            problems.push(Problem {
-                path,
-                message: Problem::MISSING.to_owned(),
-            });
+            problems.push(Problem::missing(&path, property));
             return;
         }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            // Of an optional value, what is wrong with the value; not that it is no null either.
-            let mut branches = context.iter().filter(|errors| !only_lacks_null(errors));
-            if let (Some(branch), None) = (branches.next(), branches.next()) {
-                for error in branch {
-                    collect(error, prefix, problems);
+            match variant::judge(context, error.instance_path()) {
+                Refusal::Variant(errors) => {
+                    for error in errors {
+                        collect(error, prefix, problems);
+                    }
+                    return;
                 }
-                return;
+                Refusal::Missing(property) => {
+                    problems.push(Problem::missing(&path, &property));
+                    return;
+                }
+                Refusal::UnknownTag { error, known } => {
+                    let tag = dotted(error.instance_path(), prefix);
+                    let found = shown(error.instance().as_ref());
+                    problems.push(Problem::new(&tag, none_of(&found, known)));
+                    return;
+                }
+                Refusal::UnknownKey { known } => {
+                    let key = error.instance().as_object().and_then(|it| it.keys().next());
+                    let key = Value::from(key.map(String::as_str).unwrap_or_default());
+                    none_of(&shown(&key), known)
+                }
+                Refusal::Unclear => format!("matches none of the {} forms allowed", context.len()),
             }
-            format!("matches none of the {} forms allowed", context.len())
         }
         _ => quote(error),
     };
-    problems.push(Problem {
-        path: path.trim_end_matches('.').to_owned(),
-        message,
-    });
+    problems.push(Problem::new(&path, message));
 }
 
-/// Whether the errors of a branch say no more than that the value is not null.
-fn only_lacks_null(errors: &[ValidationError<'_>]) -> bool {
-    let [error] = errors else { return false };
-    matches!(
-        error.kind(),
-        ValidationErrorKind::Type {
-            kind: TypeKind::Single(JsonType::Null)
+/// A value that should be one of others.
+fn none_of(found: &str, known: Vec<String>) -> String {
+    match <[String; 1]>::try_from(known) {
+        Ok([only]) => format!("{found} is not {only}"),
+        Err(mut known) => {
+            let last = known.pop().unwrap_or_default();
+            format!("{found} is not one of {} or {last}", known.join(", "))
         }
-    )
+    }
+}
+
+/// A value as it is quoted in a problem.
+fn shown(value: &Value) -> String {
+    if value_is_long(value) {
+        "the value".to_owned()
+    } else {
+        value.to_string()
+    }
 }
 
 /// What the validator says, without a value too long to read.
@@ -293,6 +352,150 @@ mod tests {
         assert_eq!(
             text(&schema(), &json!({"a": "5"})),
             r#"f: a: "5" is not of type "integer""#
+        );
+    }
+
+    #[test]
+    fn a_number_that_32_bits_do_not_hold_is_refused() {
+        let schema = json!({"properties": {"x": {
+            "anyOf": [{"type": "number", "format": "float"}, {"type": "null"}],
+        }}});
+        for x in ["3.4028235e38", "-3.4028234663852886e38", "0", "null"] {
+            let value = serde_json::from_str(&format!("{{\"x\": {x}}}")).unwrap();
+            assert_eq!(text(&schema, &value), "f");
+        }
+        assert_eq!(
+            text(&schema, &json!({"x": 1e39})),
+            "f: x: 1e+39 is greater than or equal to the maximum of 3.4028235677973366e+38"
+        );
+        assert_eq!(
+            text(&schema, &json!({"x": -1e39})),
+            "f: x: -1e+39 is less than or equal to the minimum of -3.4028235677973366e+38"
+        );
+    }
+
+    /// What is wrong with values of an enum, as serde and schemars write it.
+    #[track_caller]
+    fn of_enum(schema: &Value, problems: &[(Value, &str)]) {
+        let schema = json!({"properties": {"a": schema}});
+        for (value, problem) in problems {
+            let text = text(&schema, &json!({"a": value}));
+            assert_eq!(text, format!("f: {problem}"), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_tag_selects_the_variant_whose_problems_are_told() {
+        let point =
+            json!({"type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"]});
+        let inside = json!({"oneOf": [
+            {
+                "type": "object",
+                "properties": {
+                    "kind": {"type": "string", "const": "Mean"},
+                    "window": {"type": "integer", "minimum": 1},
+                    "points": {"type": "array", "items": point},
+                },
+                "required": ["kind", "window"],
+            },
+            {"type": "object", "properties": {"kind": {"type": "string", "const": "Sum"}}, "required": ["kind"]},
+            {"type": "object", "properties": {"kind": {"enum": ["Max"]}, "n": {"type": "integer"}}, "required": ["kind", "n"]},
+        ]});
+        of_enum(
+            &inside,
+            &[
+                (
+                    json!({"kind": "Mean", "window": 0}),
+                    "a.window: 0 is less than the minimum of 1",
+                ),
+                (json!({"kind": "Mean"}), "a.window: is required"),
+                (
+                    json!({"kind": "Mean", "window": 1, "points": [{"x": 1}, {}]}),
+                    "a.points[1].x: is required",
+                ),
+                (json!({"kind": "Max"}), "a.n: is required"),
+                (
+                    json!({"kind": "Min"}),
+                    r#"a.kind: "Min" is not one of "Mean", "Sum" or "Max""#,
+                ),
+                (
+                    json!({"kind": 5}),
+                    r#"a.kind: 5 is not one of "Mean", "Sum" or "Max""#,
+                ),
+                (json!({"window": 1}), "a.kind: is required"),
+                (json!("Sum"), "a: matches none of the 3 forms allowed"),
+            ],
+        );
+        let beside = json!({"oneOf": [
+            {
+                "type": "object",
+                "properties": {"t": {"type": "string", "const": "A"}, "c": point},
+                "required": ["t", "c"],
+            },
+            {
+                "type": "object",
+                "properties": {"t": {"type": "string", "const": "B"}, "c": {"type": "string"}},
+                "required": ["t", "c"],
+            },
+        ]});
+        of_enum(
+            &beside,
+            &[
+                (
+                    json!({"t": "A", "c": {"x": "1"}}),
+                    r#"a.c.x: "1" is not of type "number""#,
+                ),
+                (
+                    json!({"t": "B", "c": 1}),
+                    r#"a.c: 1 is not of type "string""#,
+                ),
+                (json!({"t": "B"}), "a.c: is required"),
+                (json!({"c": 1}), "a.t: is required"),
+            ],
+        );
+        let outside = json!({"oneOf": [
+            {"type": "string", "enum": ["None", "All"]},
+            {"type": "object", "properties": {"At": point}, "required": ["At"], "additionalProperties": false},
+            {"type": "object", "properties": {"In": {"type": "array"}}, "required": ["In"], "additionalProperties": false},
+        ]});
+        of_enum(
+            &outside,
+            &[
+                (
+                    json!({"At": {"x": null}}),
+                    r#"a.At.x: null is not of type "number""#,
+                ),
+                (json!({"In": 1}), r#"a.In: 1 is not of type "array""#),
+                (json!({"On": 1}), r#"a: "On" is not one of "At" or "In""#),
+                (json!({}), "a: matches none of the 3 forms allowed"),
+                (json!("Some"), r#"a: "Some" is not one of "None" or "All""#),
+                (json!(null), "a: matches none of the 3 forms allowed"),
+            ],
+        );
+        let units =
+            json!({"oneOf": [{"type": "string", "const": "A"}, {"type": "string", "const": "B"}]});
+        of_enum(
+            &units,
+            &[(json!("C"), r#"a: "C" is not one of "A" or "B""#)],
+        );
+    }
+
+    #[test]
+    fn without_a_tag_the_type_selects_the_variant() {
+        let untagged = json!({"anyOf": [
+            {"type": "string", "minLength": 2},
+            {"type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"]},
+            {"type": "object", "properties": {"x": {"type": "number"}, "y": {"type": "number"}}, "required": ["x", "y"]},
+            {"type": "null"},
+        ]});
+        of_enum(
+            &untagged,
+            &[
+                (json!("b"), r#"a: "b" is shorter than 2 characters"#),
+                (json!({"y": 1}), "a.x: is required"),
+                (json!({"x": "1"}), "a: matches none of the 4 forms allowed"),
+                (json!(1), "a: matches none of the 4 forms allowed"),
+            ],
         );
     }
 

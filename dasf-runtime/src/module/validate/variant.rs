@@ -1,0 +1,160 @@
+//! Which variant of a union a value was meant to be, judged by why each of them refuses it.
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::paths::Location;
+use jsonschema::{JsonType, ValidationError};
+use serde_json::Value;
+
+/// Why a value is none of the variants of a union.
+pub(super) enum Refusal<'e, 'v> {
+    /// It is meant to be this one, which has these errors.
+    Variant(&'e [ValidationError<'v>]),
+    /// What tells the variants apart is none of the known values. The first of the errors says
+    /// where it stands, and what it is.
+    UnknownTag {
+        error: &'e ValidationError<'v>,
+        known: Vec<String>,
+    },
+    /// The only key of the object names the variant, and is none of these.
+    UnknownKey { known: Vec<String> },
+    /// All variants need this property.
+    Missing(String),
+    /// Nothing tells.
+    Unclear,
+}
+
+/// Judges by the errors of each variant of a union that stands `at` a place in the value.
+pub(super) fn judge<'e, 'v>(
+    variants: &'e [Vec<ValidationError<'v>>],
+    at: &Location,
+) -> Refusal<'e, 'v> {
+    let depth = depth(at);
+    // Of an optional value, what is wrong with the value; not that it is no null either.
+    let mut open: Vec<_> = variants
+        .iter()
+        .filter(|errors| !only_lacks_null(errors))
+        .collect();
+    let narrow = |open: &mut Vec<_>, refutes: &dyn Fn(&ValidationError<'_>, usize) -> bool| {
+        open.retain(|errors: &&Vec<_>| !errors.iter().any(|error| refutes(error, depth)));
+    };
+    if let [variant] = open[..] {
+        return Refusal::Variant(variant);
+    }
+    narrow(&mut open, &is_of_another_type);
+    if let [variant] = open[..] {
+        return Refusal::Variant(variant);
+    }
+    // Inside of it, an object has a tag with one value for each variant.
+    let mut tagged = open.clone();
+    narrow(&mut tagged, &has_another_tag);
+    match tagged[..] {
+        [variant] => return Refusal::Variant(variant),
+        [] => {
+            let tags = open
+                .iter()
+                .filter_map(|errors| errors.iter().find(|error| has_another_tag(error, depth)));
+            let tags: Vec<_> = tags.collect();
+            let Some(&error) = tags.first() else {
+                return Refusal::Unclear;
+            };
+            // Where they do not all look at the same place, none of them is the tag.
+            if tags
+                .iter()
+                .any(|tag| tag.instance_path() != error.instance_path())
+            {
+                return Refusal::Unclear;
+            }
+            let known = tags.iter().flat_map(|tag| values(tag)).collect();
+            return Refusal::UnknownTag { error, known };
+        }
+        _ => {}
+    }
+    // Or it has one key only, which names the variant.
+    let mut keyed = tagged.clone();
+    keyed.retain(|errors| !lacks_its_only_key(errors, depth));
+    match keyed[..] {
+        [variant] => return Refusal::Variant(variant),
+        [] => {
+            let known = tagged.iter().flat_map(|errors| missing(errors, depth));
+            return Refusal::UnknownKey {
+                known: known.map(|name| format!("{name:?}")).collect(),
+            };
+        }
+        _ => {}
+    }
+    let mut lists = keyed.iter().map(|errors| missing(errors, depth));
+    let first = lists.next().unwrap_or_default();
+    let rest: Vec<_> = lists.collect();
+    let mut common = first
+        .into_iter()
+        .filter(|name| rest.iter().all(|names| names.contains(name)));
+    common
+        .next()
+        .map_or(Refusal::Unclear, |name| Refusal::Missing(name.to_owned()))
+}
+
+/// Whether the errors of a variant say no more than that the value is not null.
+fn only_lacks_null(errors: &[ValidationError<'_>]) -> bool {
+    let [error] = errors else { return false };
+    matches!(
+        error.kind(),
+        ValidationErrorKind::Type {
+            kind: TypeKind::Single(JsonType::Null)
+        }
+    )
+}
+
+fn depth(path: &Location) -> usize {
+    path.segments().count()
+}
+
+fn is_of_another_type(error: &ValidationError<'_>, depth: usize) -> bool {
+    matches!(error.kind(), ValidationErrorKind::Type { .. })
+        && self::depth(error.instance_path()) == depth
+}
+
+/// Whether the value, or a property of it, is not the one that the variant has always.
+fn has_another_tag(error: &ValidationError<'_>, depth: usize) -> bool {
+    let is_tag = match error.kind() {
+        ValidationErrorKind::Constant { .. } => true,
+        ValidationErrorKind::Enum { options } => options.as_array().is_some_and(|it| it.len() == 1),
+        _ => false,
+    };
+    is_tag && self::depth(error.instance_path()) <= depth + 1
+}
+
+/// The values that the error says were expected, as JSON.
+fn values(error: &ValidationError<'_>) -> Vec<String> {
+    match error.kind() {
+        ValidationErrorKind::Constant { expected_value } => vec![expected_value.to_string()],
+        ValidationErrorKind::Enum { options } => {
+            let options = options.as_array().into_iter().flatten();
+            options.map(Value::to_string).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether an object has another key than the one that the variant consists of.
+fn lacks_its_only_key(errors: &[ValidationError<'_>], depth: usize) -> bool {
+    let has_another = errors.iter().any(|error| {
+        matches!(
+            error.kind(),
+            ValidationErrorKind::AdditionalProperties { .. }
+        ) && self::depth(error.instance_path()) == depth
+    });
+    has_another && missing(errors, depth).len() == 1
+}
+
+/// The properties of the value itself that are missing.
+fn missing<'e>(errors: &'e [ValidationError<'_>], depth: usize) -> Vec<&'e str> {
+    let missing = errors.iter().filter_map(|error| match error.kind() {
+        ValidationErrorKind::Required { property }
+            if self::depth(error.instance_path()) == depth =>
+        {
+            property.as_str()
+        }
+        _ => None,
+    });
+    missing.collect()
+}
