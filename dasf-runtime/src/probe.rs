@@ -9,13 +9,15 @@
 use std::fmt::Display;
 use std::marker::PhantomData;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::context::Context;
-use crate::module::{Failure, Outcome, encode_result, read, schema_of};
+use crate::module::descriptor::TypeDescriptor;
+use crate::module::read::{self, Source};
+use crate::module::{Failure, Outcome, encode_result, schema_of};
 use crate::progress::ProgressReport;
 use crate::types::{Data, Fallible, IntoError};
 
@@ -28,21 +30,22 @@ impl<T: Data> Probe<T> {
     pub const IS_DATA: bool = true;
 }
 
-impl<T: JsonSchema> Probe<T> {
-    /// The type's schema.
-    pub fn schema(generator: &mut SchemaGenerator) -> Schema {
-        schema_of::<T>(generator)
-    }
-}
-
 impl<T: DeserializeOwned> Probe<T> {
     /// Reads a value of the type.
     ///
     /// # Errors
     /// When the value is not of the type.
-    pub fn read(value: Value) -> Result<T, read::Problem> {
-        read::read(value)
+    pub fn read(source: Source<'_>) -> Result<T, read::Problem> {
+        read::read(source)
     }
+}
+
+impl<T: JsonSchema + DeserializeOwned> Probe<T> {
+    /// What the table of a module's functions says of the type.
+    pub const TYPE: TypeDescriptor = TypeDescriptor {
+        schema: schema_of::<T>,
+        inspect: read::inspect::<T>,
+    };
 }
 
 impl<T, E> Probe<Result<T, E>> {
@@ -59,16 +62,17 @@ pub trait Unable {
     /// It is no `Result`.
     const IS_RESULT: bool = false;
 
-    /// A schema that says nothing.
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        Schema::default()
-    }
+    /// A type of which nothing is known.
+    const TYPE: TypeDescriptor = TypeDescriptor {
+        schema: |_| Schema::default(),
+        inspect: |_| read::Finding::default(),
+    };
 
     /// Nothing can be read.
     ///
     /// # Errors
     /// Always.
-    fn read(_: Value) -> Result<Self::Value, read::Problem>
+    fn read(_: Source<'_>) -> Result<Self::Value, read::Problem>
     where
         Self::Value: Sized,
     {
@@ -228,8 +232,13 @@ mod tests {
             <Probe<Option<u8>>>::IS_RESULT,
         ];
         assert_eq!(is_result, [true, false]);
-        assert_eq!(<Probe<i64>>::read(1.into()).ok(), Some(1));
-        assert!(<Probe<Dumb>>::read(1.into()).is_err());
+        let source = Source {
+            json: "1",
+            document: &Value::Null,
+            schema: &Value::Null,
+        };
+        assert_eq!(<Probe<i64>>::read(source).ok(), Some(1));
+        assert!(<Probe<Dumb>>::read(source).is_err());
         assert_eq!(Written("ä").argument().unwrap(), br#""\u00e4""#);
         assert_eq!(Written(&Dumb).json(), None);
         assert_eq!(Written(&0.1_f32).json(), Some(0.1.into()));

@@ -16,6 +16,7 @@ mod host;
 mod hygiene;
 mod members;
 mod odd_module;
+mod reading;
 mod reconnect;
 mod replay;
 mod schema;

@@ -75,7 +75,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         )]
         const _: () = {
             use #krate::__private as __p;
-            use __p::Unwritable as _;
+            use __p::{Unable as _, Unwritable as _};
 
             impl<__Mode: __p::Mode> client::Client<__Mode> {
                 #of_client
@@ -127,6 +127,7 @@ impl Parts {
             None => quote!(__p::Call::function(&self.caller, #name)),
             Some(_) => quote!(__p::Call::method(&self.instance, #name)),
         };
+        let start = quote!(#start.of(<__p::Probe<#value>>::TYPE));
         if optional.is_empty() {
             return quote! {
                 #attributes

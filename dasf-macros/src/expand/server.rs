@@ -153,7 +153,7 @@ impl Writer<'_> {
             __p::FunctionDescriptor::new(
                 #name,
                 const { &[#(#arguments),*] },
-                <__p::Probe<#value>>::schema,
+                <__p::Probe<#value>>::TYPE,
                 __p::Handler::#handler(#wrapper),
             ) #description #returns #return_keywords #schema_extra #deprecated
         }
@@ -227,7 +227,7 @@ impl Writer<'_> {
         };
         quote! {
             #conditions
-            __p::ArgumentDescriptor::new(#name, <__p::Probe<#schema>>::schema)
+            __p::ArgumentDescriptor::new(#name, <__p::Probe<#schema>>::TYPE)
                 #title #description #default #keywords #reporter
         }
     }

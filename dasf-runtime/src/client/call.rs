@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Async, Blocking, CallError, CallOptions, Caller, Mode};
+use crate::module::descriptor::{SchemaOf, TypeDescriptor};
+use crate::module::read;
 
 /// A call that is not sent yet: `.await` it, or [`send`](Call::send) it with a blocking client.
 ///
@@ -22,6 +24,8 @@ pub struct Call<R, M = Async> {
     caller: Caller<M>,
     request: Result<Request, CallError>,
     options: CallOptions,
+    /// The schema of the result's type, where it is known.
+    schema: Option<SchemaOf>,
     result: PhantomData<fn() -> R>,
 }
 
@@ -145,6 +149,7 @@ impl<R, M: Mode> Call<R, M> {
             caller: caller.clone(),
             request,
             options: CallOptions::default(),
+            schema: None,
             result: PhantomData,
         }
     }
@@ -193,6 +198,13 @@ impl<R, M: Mode> Call<R, M> {
         }
     }
 
+    /// Reads the result by the schema of its type, where the type alone does not know how; used by
+    /// generated clients.
+    pub fn of(mut self, result: TypeDescriptor) -> Self {
+        self.schema = Some(result.schema);
+        self
+    }
+
     /// Waits at most this long for the answer, instead of the client's default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
@@ -214,15 +226,10 @@ impl<R: DeserializeOwned, M: Mode> Call<R, M> {
         let json = self.request?.into_json();
         let answer = self.caller.shared.request(&json, self.options).await?;
         let text = payload::to_text(&answer);
-        let mut decoder = serde_json::Deserializer::from_str(&text);
-        let result = serde_path_to_error::deserialize(&mut decoder).map_err(|error| {
-            let path = error.path().to_string();
-            CallError::Decode {
-                path,
-                reason: error.into_inner().to_string(),
-            }
-        })?;
-        Ok(result)
+        read::read_result(&text, self.schema).map_err(|problem| CallError::Decode {
+            path: problem.path_or_root().to_owned(),
+            reason: problem.message().to_owned(),
+        })
     }
 }
 

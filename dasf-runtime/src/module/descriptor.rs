@@ -6,6 +6,7 @@ use std::pin::Pin;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
+use super::read::{Finding, Source};
 use super::{Invocation, Outcome};
 
 /// A module: the table that `#[dasf::module]` makes.
@@ -104,7 +105,7 @@ impl FunctionDescriptor {
     pub const fn new(
         name: &'static str,
         arguments: &'static [ArgumentDescriptor],
-        result: fn(&mut SchemaGenerator) -> Schema,
+        result: TypeDescriptor,
         handler: Handler,
     ) -> Self {
         Self {
@@ -113,7 +114,7 @@ impl FunctionDescriptor {
             arguments,
             returns: ReturnDescriptor {
                 description: None,
-                schema: result,
+                ty: result,
                 keywords: &[],
             },
             schema_extra: None,
@@ -162,12 +163,12 @@ impl FunctionDescriptor {
 
 impl ArgumentDescriptor {
     /// A required argument of a type with this schema.
-    pub const fn new(name: &'static str, schema: fn(&mut SchemaGenerator) -> Schema) -> Self {
+    pub const fn new(name: &'static str, ty: TypeDescriptor) -> Self {
         Self {
             name,
             title: None,
             description: None,
-            schema,
+            ty,
             default: None,
             keywords: &[],
             kind: ArgumentKind::Data,
@@ -229,8 +230,8 @@ pub struct ArgumentDescriptor {
     pub title: Option<&'static str>,
     /// What the argument means, in words.
     pub description: Option<&'static str>,
-    /// The schema of its type.
-    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Its type.
+    pub ty: TypeDescriptor,
     /// The value that stands for a missing one; `None` for a required argument.
     pub default: Option<fn() -> Option<Value>>,
     /// Its constraints and other schema keywords.
@@ -253,10 +254,22 @@ pub enum ArgumentKind {
 pub struct ReturnDescriptor {
     /// What the result means, in words.
     pub description: Option<&'static str>,
-    /// The schema of its type.
-    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Its type.
+    pub ty: TypeDescriptor,
     /// Its constraints and other schema keywords.
     pub keywords: &'static [Keyword],
+}
+
+/// The schema of a type; the definitions that it refers to are left in the generator.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// The type of an argument or a result.
+#[derive(Debug, Clone, Copy)]
+pub struct TypeDescriptor {
+    /// Its schema.
+    pub schema: SchemaOf,
+    /// Reads an example of it, to see whether it can be read.
+    pub inspect: fn(Source<'_>) -> Finding,
 }
 
 /// One keyword of a JSON schema.

@@ -4,11 +4,14 @@ mod arguments;
 pub mod descriptor;
 mod outcome;
 pub mod read;
+mod readable;
 mod schema;
 pub mod validate;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use dasf_protocol::api_info::{ApiInfo, EXTENSION_VERSION, Extensions, extension};
 use dasf_protocol::payload::{self, PayloadError};
@@ -22,7 +25,10 @@ pub use schema::schema_of;
 
 use crate::context::Context;
 use crate::progress::{ProgressReport, ReportSink};
-use descriptor::{ArgumentDescriptor, FunctionDescriptor, Handler, Member, ModuleDescriptor};
+use descriptor::{
+    ArgumentDescriptor, FunctionDescriptor, Handler, Member, ModuleDescriptor, TypeDescriptor,
+};
+use read::Source;
 use schema::SchemaBuilder;
 use validate::{Validator, list_problems};
 
@@ -51,24 +57,31 @@ struct ApiTemplate {
 /// A function or method that requests can reach.
 struct Callable {
     descriptor: &'static FunctionDescriptor,
-    arguments: Validator,
+    arguments: Contract,
     /// The contract of the result, where it has one beyond its type.
     result: Option<Validator>,
 }
 
 struct Class {
-    constructor: Validator,
+    constructor: Contract,
     methods: HashMap<&'static str, Callable>,
 }
 
-/// A module whose schemas contradict themselves, so that no request could be checked against them.
+/// What the arguments of a function or constructor must be: a schema, also in compiled form.
+struct Contract {
+    validator: Validator,
+    schema: Arc<Value>,
+}
+
+/// A module that cannot be served: its schemas contradict themselves, or no value of a type can be
+/// read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-#[error("the schema of {member} is not valid: {reason}")]
+#[error("{member} cannot be served: {reason}")]
 pub struct ModuleError {
-    /// The function, class or method.
+    /// The function, class or method, or what of it.
     pub member: String,
-    /// What is wrong with its schema.
+    /// What is wrong with its schema or its type.
     pub reason: String,
 }
 
@@ -113,8 +126,8 @@ struct Target<'m> {
     callable: &'m Callable,
     /// The name of the class; empty for a function.
     class: &'static str,
-    constructor: Map<String, Value>,
-    arguments: Map<String, Value>,
+    constructor: Arguments,
+    arguments: Arguments,
 }
 
 impl Module {
@@ -160,8 +173,8 @@ impl Module {
                     for (method, schemas) in class.methods.iter().zip(&schemas.methods) {
                         methods.insert(method.name, Callable::new(method, schemas)?);
                     }
-                    let constructor = Validator::new(class.name, &schemas.rpc_schema)?;
-                    check_defaults(class.name, class.arguments, &constructor)?;
+                    let constructor =
+                        Contract::new(class.name, class.arguments, &schemas.rpc_schema)?;
                     classes.insert(
                         class.name,
                         Class {
@@ -258,6 +271,22 @@ impl Module {
         run(self.read(payload)?, context, report).await
     }
 
+    /// Runs the call that a request describes, a JSON text. No number in it loses a digit.
+    ///
+    /// # Errors
+    /// As [`Module::call`].
+    ///
+    /// # Cancel safety
+    /// As [`Module::call`].
+    pub async fn call_text(
+        &self,
+        request: &str,
+        context: Context,
+        report: Option<ReportSink>,
+    ) -> Outcome {
+        run(self.find(&request.into())?, context, report).await
+    }
+
     /// As [`Module::call`], for a task of its own on the runtime: reading a large request does not
     /// keep the other tasks of its thread waiting.
     pub(crate) async fn call_in_task(
@@ -283,11 +312,13 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        run(self.find(request)?, context, report).await
+        self.call_text(&request.to_string(), context, report).await
     }
 
     fn read(&self, payload: &str) -> Result<Target<'_>, Failure> {
-        self.find(decode_request(payload)?)
+        let bytes = payload::decode(payload)
+            .map_err(|error: PayloadError| Failure::validation(error.to_string()))?;
+        self.find(&payload::to_text(&bytes).into())
     }
 
     fn has_class(&self, name: &Value) -> bool {
@@ -296,12 +327,14 @@ impl Module {
     }
 
     /// Finds the function that a request names, and checks the request against its schema.
-    fn find(&self, request: Value) -> Result<Target<'_>, Failure> {
-        let Value::Object(mut request) = request else {
+    fn find(&self, text: &Arc<str>) -> Result<Target<'_>, Failure> {
+        let request: Value = serde_json::from_str(text).map_err(no_json)?;
+        if !request.is_object() {
             return Err(Failure::validation(
                 "a request is a JSON object with a func_name or a class_name",
             ));
-        };
+        }
+        let whole = 0..text.len();
         // A request that names a class and a function is what its form says: a method's call is an
         // object under `function`. What the schema does not know beside that is ignored.
         let is_function = request.get("func_name").is_some_and(Value::is_string);
@@ -314,12 +347,12 @@ impl Module {
                 let Some((&name, class)) = self.classes.get_key_value(name.as_str()) else {
                     return Err(unknown("class", name, self.classes.keys()));
                 };
-                let Some(Value::Object(arguments)) = request.remove("function") else {
+                let Some(call) = request.get("function").filter(|call| call.is_object()) else {
                     let problem =
                         "function: an object with the func_name of the method is required";
                     return Err(Failure::validation(format!("{name}: {problem}")));
                 };
-                let Some(Value::String(method)) = arguments.get("func_name") else {
+                let Some(Value::String(method)) = call.get("func_name") else {
                     let problem = "function.func_name: the name of the method is required";
                     return Err(Failure::validation(format!("{name}: {problem}")));
                 };
@@ -330,37 +363,34 @@ impl Module {
                         class.methods.keys(),
                     ));
                 };
-                let function = format!("{name}.{method}");
-                let constructor = Value::Object(request);
-                let arguments = Value::Object(arguments);
-                let mut problems = class.constructor.problems(&constructor, "");
-                problems.extend(callable.arguments.problems(&arguments, "function."));
+                let mut problems = class.constructor.validator.problems(&request, "");
+                problems.extend(callable.arguments.validator.problems(call, "function."));
                 if !problems.is_empty() {
+                    let function = format!("{name}.{method}");
                     return Err(Failure::validation(list_problems(&function, &problems)));
                 }
+                let constructor = class.constructor.arguments(name, text, whole)?;
+                let call = constructor.range("function").unwrap_or_default();
                 Ok(Target {
                     callable,
                     class: name,
-                    constructor: into_object(constructor),
-                    arguments: into_object(arguments),
+                    arguments: callable.arguments(text, call)?,
+                    constructor,
                 })
             }
             (None, Some(Value::String(name))) => {
                 let Some(callable) = self.functions.get(name.as_str()) else {
                     return Err(unknown("function", name, self.functions.keys()));
                 };
-                let request = Value::Object(request);
-                let problems = callable.arguments.problems(&request, "");
+                let problems = callable.arguments.validator.problems(&request, "");
                 if !problems.is_empty() {
-                    let function = callable.descriptor.name;
-                    return Err(Failure::validation(list_problems(function, &problems)));
+                    return Err(Failure::validation(list_problems(name, &problems)));
                 }
-                let arguments = into_object(request);
                 Ok(Target {
                     callable,
                     class: "",
-                    constructor: Map::new(),
-                    arguments,
+                    constructor: Arguments::default(),
+                    arguments: callable.arguments(text, whole)?,
                 })
             }
             (Some(_), _) => Err(Failure::validation("class_name: must be a text")),
@@ -371,6 +401,56 @@ impl Module {
             }
         }
     }
+}
+
+fn no_json(error: serde_json::Error) -> Failure {
+    Failure::validation(format!("the request is not JSON: {error}"))
+}
+
+impl Contract {
+    fn new(
+        member: &str,
+        arguments: &[ArgumentDescriptor],
+        schema: &Value,
+    ) -> Result<Self, ModuleError> {
+        let validator = Validator::new(member, schema)?;
+        check_defaults(member, arguments, &validator)?;
+        for argument in arguments {
+            let name = argument.name;
+            let properties = &schema["properties"][name];
+            check_readable(schema, properties, &argument.ty).map_err(|reason| ModuleError {
+                member: format!("the argument {name} of {member}"),
+                reason,
+            })?;
+        }
+        Ok(Self {
+            validator,
+            schema: Arc::new(schema.clone()),
+        })
+    }
+
+    fn arguments(
+        &self,
+        member: &'static str,
+        request: &Arc<str>,
+        range: Range<usize>,
+    ) -> Result<Arguments, Failure> {
+        Arguments::new(member, request, range, &self.schema).map_err(no_json)
+    }
+}
+
+/// A type must be one of which values can be read.
+///
+/// # Errors
+/// Why none can.
+fn check_readable(document: &Value, schema: &Value, ty: &TypeDescriptor) -> Result<(), String> {
+    readable::check(document, schema, |example| {
+        (ty.inspect)(Source {
+            json: &example.to_string(),
+            document,
+            schema,
+        })
+    })
 }
 
 /// A default must be a value that a request could hold.
@@ -392,7 +472,10 @@ fn check_defaults(
     }
     Err(ModuleError {
         member: member.to_owned(),
-        reason: format!("a default breaks it: {}", list_problems(member, &problems)),
+        reason: format!(
+            "a default breaks its schema: {}",
+            list_problems(member, &problems)
+        ),
     })
 }
 
@@ -409,8 +492,8 @@ async fn run(target: Target<'_>, context: Context, report: Option<ReportSink>) -
     };
     context.span().record("function", function);
     let invocation = Invocation {
-        constructor: Arguments::new(class, constructor),
-        arguments: Arguments::new(callable.descriptor.name, arguments),
+        constructor,
+        arguments,
         context,
         report,
     };
@@ -430,13 +513,6 @@ fn without_stalling<T>(size: usize, work: impl FnOnce() -> T) -> T {
     }
 }
 
-fn into_object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(object) => object,
-        _ => Map::new(),
-    }
-}
-
 fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a &'static str>) -> Failure {
     let mut known: Vec<_> = known.copied().collect();
     known.sort_unstable();
@@ -450,21 +526,19 @@ fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a &'static 
     Failure::validation(format!("there is no {kind} {name:?}; there is {known}"))
 }
 
-fn decode_request(payload: &str) -> Result<Value, Failure> {
-    let bytes = payload::decode(payload)
-        .map_err(|error: PayloadError| Failure::validation(error.to_string()))?;
-    let text = payload::to_text(&bytes);
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::validation(format!("the request is not JSON: {error}")))
-}
-
 impl Callable {
     fn new(
         descriptor: &'static FunctionDescriptor,
         schemas: &dasf_protocol::api_info::FunctionInfo,
     ) -> Result<Self, ModuleError> {
-        let arguments = Validator::new(descriptor.name, &schemas.rpc_schema)?;
-        check_defaults(descriptor.name, descriptor.arguments, &arguments)?;
+        let arguments = Contract::new(descriptor.name, descriptor.arguments, &schemas.rpc_schema)?;
+        let (document, schema) = schema::of_reader(descriptor.returns.ty.schema);
+        check_readable(&document, &schema, &descriptor.returns.ty).map_err(|reason| {
+            ModuleError {
+                member: format!("the result of {}", descriptor.name),
+                reason,
+            }
+        })?;
         // Most results keep their type's schema by themselves; checking costs reading them again.
         let result = schema::constrains(&schemas.return_schema)
             .then(|| Validator::new(descriptor.name, &schemas.return_schema))
@@ -474,6 +548,11 @@ impl Callable {
             arguments,
             result,
         })
+    }
+
+    fn arguments(&self, request: &Arc<str>, range: Range<usize>) -> Result<Arguments, Failure> {
+        self.arguments
+            .arguments(self.descriptor.name, request, range)
     }
 
     async fn run(&self, invocation: Invocation) -> Outcome {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use dasf_protocol::api_info::{ClassInfo, FunctionInfo, RESULT_TYPE};
-use dasf_protocol::progress;
+use dasf_protocol::{progress, reference};
 use schemars::generate::SchemaSettings;
 use schemars::transform::{ReplacePrefixItems, Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -16,7 +16,8 @@ use serde_json::{Map, Value, json};
 
 use super::ModuleError;
 use super::descriptor::{
-    ArgumentDescriptor, ArgumentKind, ClassDescriptor, FunctionDescriptor, Keyword, Literal, Member,
+    ArgumentDescriptor, ArgumentKind, ClassDescriptor, FunctionDescriptor, Keyword, Literal,
+    Member, SchemaOf,
 };
 
 const DEFINITIONS: &str = "$defs";
@@ -25,6 +26,15 @@ const REFERENCE_PREFIX: &str = "#/$defs/";
 /// The schema of a type: what a descriptor's function pointers point to.
 pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
+}
+
+/// The document with all definitions, and the schema by which values of a type are read.
+pub(crate) fn of_reader(schema: SchemaOf) -> (Value, Value) {
+    let settings = SchemaSettings::draft2019_09().for_deserialize();
+    let mut generator = settings.into_generator();
+    let schema = schema(&mut generator).to_value();
+    let definitions = Value::Object(generator.take_definitions(true));
+    (json!({ DEFINITIONS: definitions }), schema)
 }
 
 /// Collects the schemas of a module's members.
@@ -160,12 +170,11 @@ impl SchemaBuilder {
     ) {
         for argument in arguments {
             let mut schema = match argument.kind {
-                ArgumentKind::Data => (argument.schema)(&mut self.requests),
+                ArgumentKind::Data => (argument.ty.schema)(&mut self.requests),
                 ArgumentKind::Reporter => self.reporter_schema(),
             };
             schema.ensure_object();
             add_keywords(&mut schema, argument.keywords);
-            BoundWideIntegers.transform(&mut schema);
             to_peer_form(&mut schema);
             if let Some(title) = argument.title {
                 schema.insert("title".to_owned(), title.into());
@@ -196,7 +205,7 @@ impl SchemaBuilder {
     }
 
     fn result_schema(&mut self, title: &str, function: &'static FunctionDescriptor) -> Schema {
-        let mut schema = (function.returns.schema)(&mut self.results);
+        let mut schema = (function.returns.ty.schema)(&mut self.results);
         schema.ensure_object();
         // Nothing is returned, and nothing promised: pydantic leaves such a schema open.
         if schema.get("type") == Some(&json!("null")) {
@@ -231,12 +240,7 @@ impl SchemaBuilder {
             }
             definitions
         };
-        let mut definitions = finished(&mut self.requests);
-        for definition in definitions.values_mut() {
-            if let Ok(schema) = definition.try_into() {
-                BoundWideIntegers.transform(schema);
-            }
-        }
+        let definitions = finished(&mut self.requests);
         let result_definitions = finished(&mut self.results);
         for (title, _) in self.members.iter().chain(&self.methods) {
             if definitions.contains_key(title) {
@@ -296,13 +300,13 @@ impl Documents {
     fn standalone_result(&self, result: &Schema) -> Value {
         let mut root = result.as_object().cloned().unwrap_or_default();
         if let Some(Value::String(reference)) = root.get("$ref") {
-            let name = reference.strip_prefix(REFERENCE_PREFIX).unwrap_or_default();
-            let name = name.to_owned();
-            if let Some(Value::Object(target)) = self.result_definitions.get(&name) {
+            if let Some((_, name)) = reference::definition(reference)
+                && let Some(Value::Object(target)) = self.result_definitions.get(&*name)
+            {
                 let mut whole = target.clone();
+                whole.insert(RESULT_TYPE.to_owned(), name.into());
                 root.remove("$ref");
                 whole.extend(root);
-                whole.insert(RESULT_TYPE.to_owned(), name.into());
                 root = whole;
             }
         }
@@ -447,6 +451,12 @@ fn add_keywords(schema: &mut Schema, keywords: &'static [Keyword]) {
     }
 }
 
+/// The definition in a document that a `$ref` in it points to.
+pub(super) fn definition<'a>(document: &'a Value, reference: &str) -> Option<&'a Value> {
+    let (keyword, name) = reference::definition(reference)?;
+    document.get(keyword)?.get(&*name)
+}
+
 /// Adds the definitions that a schema refers to, directly or through others.
 fn with_definitions(mut schema: Map<String, Value>, definitions: &Map<String, Value>) -> Value {
     let mut needed = BTreeSet::new();
@@ -456,9 +466,8 @@ fn with_definitions(mut schema: Map<String, Value>, definitions: &Map<String, Va
             Value::Array(items) => open.extend(items),
             Value::Object(fields) => {
                 let target = fields.get("$ref").and_then(Value::as_str);
-                let target = target.and_then(|it| it.strip_prefix(REFERENCE_PREFIX));
-                if let Some((name, definition)) =
-                    target.and_then(|it| definitions.get_key_value(it))
+                if let Some((_, name)) = target.and_then(reference::definition)
+                    && let Some((name, definition)) = definitions.get_key_value(&*name)
                     && needed.insert(name)
                 {
                     open.push(definition);
@@ -505,23 +514,6 @@ fn add_title(schema: &mut Schema, name: &str) {
         fields
             .entry("title")
             .or_insert_with(|| title_case(name).into());
-    }
-}
-
-/// A number in a request has 64 bits: the schema of an argument of 128 says so.
-struct BoundWideIntegers;
-
-impl Transform for BoundWideIntegers {
-    fn transform(&mut self, schema: &mut Schema) {
-        transform_subschemas(self, schema);
-        let least = match schema.get("format").and_then(Value::as_str) {
-            Some("int128") => json!(i64::MIN),
-            Some("uint128") => json!(0),
-            _ => return,
-        };
-        let fields = schema.ensure_object();
-        fields.entry("minimum").or_insert(least);
-        fields.entry("maximum").or_insert_with(|| u64::MAX.into());
     }
 }
 

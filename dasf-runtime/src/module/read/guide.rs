@@ -1,0 +1,364 @@
+//! Following the schema of a type while a value of it is read.
+//!
+//! Serde reads the content of a tagged or untagged enum, and what is flattened into a struct, first
+//! as whatever it looks like in JSON. The type that is wanted there is known only afterwards, when
+//! `2.0` is a float and the key `"1"` a text for good. The schema knows it before.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use crate::module::schema::definition;
+
+/// How many schemas may apply to one value through references and compositions.
+const MAX_DEPTH: usize = 64;
+/// How many steps the choice of variants may take for one argument. A choice that would take more
+/// is not made.
+const MAX_STEPS: usize = 1_000_000;
+
+/// A document in which schemas stand that refer to each other.
+struct Document<'s> {
+    root: &'s Value,
+    /// How many steps are left to choose variants.
+    steps: Cell<usize>,
+    /// Whether an integer of 128 bits was read as one of 64.
+    has_cut_wide: Cell<bool>,
+}
+
+/// What the schema says of the place that is being read; or nothing, where there is no schema.
+#[derive(Clone, Default)]
+pub(super) struct Guide<'s>(Option<Rc<Place<'s>>>);
+
+struct Place<'s> {
+    document: Rc<Document<'s>>,
+    /// All that applies here, with the chosen variants of unions.
+    schemas: Vec<&'s Map<String, Value>>,
+    value: &'s Value,
+    union: Union,
+}
+
+/// Whether serde tries types one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Union {
+    /// The type is known here.
+    None,
+    /// A tag or a key of the object tells the type, also of what is inside.
+    Tagged,
+    /// Serde tries all types with all that is inside.
+    Untagged,
+}
+
+impl<'s> Guide<'s> {
+    /// A guide for a value of a schema inside a document.
+    pub(super) fn new(root: &'s Value, schema: &'s Value, value: &'s Value) -> Self {
+        let document = Rc::new(Document {
+            root,
+            steps: Cell::new(MAX_STEPS),
+            has_cut_wide: Cell::new(false),
+        });
+        Self::enter(&document, Union::None, [schema], value)
+    }
+
+    fn enter(
+        document: &Rc<Document<'s>>,
+        outside: Union,
+        schemas: impl IntoIterator<Item = &'s Value>,
+        value: &'s Value,
+    ) -> Self {
+        let mut place = Place {
+            document: Rc::clone(document),
+            schemas: Vec::new(),
+            value,
+            union: match outside {
+                Union::Untagged => Union::Untagged,
+                Union::None | Union::Tagged => Union::None,
+            },
+        };
+        for schema in schemas {
+            place.collect(schema, MAX_DEPTH);
+        }
+        Self(Some(Rc::new(place)))
+    }
+
+    /// The guide for a property of this object.
+    pub(super) fn property(&self, key: &str) -> Self {
+        let Some(place) = &self.0 else {
+            return Self::default();
+        };
+        let Some(value) = place.value.get(key) else {
+            return Self::default();
+        };
+        let schemas = place
+            .schemas
+            .iter()
+            .filter_map(|schema| property(schema, key));
+        Self::enter(&place.document, place.union, schemas, value)
+    }
+
+    /// The guide for an item of this list.
+    pub(super) fn item(&self, index: usize) -> Self {
+        let Some(place) = &self.0 else {
+            return Self::default();
+        };
+        let Some(value) = place.value.get(index) else {
+            return Self::default();
+        };
+        let schemas = place
+            .schemas
+            .iter()
+            .filter_map(|schema| item(schema, index));
+        Self::enter(&place.document, place.union, schemas, value)
+    }
+
+    /// Whether there is a schema to follow.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether only integers are accepted here.
+    pub(super) fn is_integer(&self) -> bool {
+        self.schemas()
+            .any(|schema| schema.get("type").is_some_and(|it| it == "integer"))
+    }
+
+    /// Notes that this place is read as an integer of 64 bits at most, where the schema may have
+    /// one of 128.
+    pub(super) fn note_cut(&self) {
+        let is_wide = self.schemas().any(|schema| {
+            let format = schema.get("format").and_then(Value::as_str);
+            matches!(format, Some("int128" | "uint128"))
+        });
+        if let (true, Some(place)) = (is_wide, &self.0) {
+            place.document.has_cut_wide.set(true);
+        }
+    }
+
+    /// Whether [`note_cut`](Self::note_cut) met an integer of 128 bits, in this place or others.
+    pub(super) fn has_cut_wide(&self) -> bool {
+        let mut places = self.0.iter();
+        places.any(|place| place.document.has_cut_wide.get())
+    }
+
+    /// Whether a key of this object is an integer of the type's, and cannot be taken for the field of
+    /// a struct: to serde, an integer in place of a name is the index of a field.
+    pub(super) fn has_integer_key(&self, key: &str) -> bool {
+        if self
+            .0
+            .as_ref()
+            .is_none_or(|place| place.union != Union::None)
+        {
+            return false;
+        }
+        let mut is_integer = false;
+        for schema in self.schemas() {
+            let keys = |keyword: &str| schema.get(keyword).and_then(Value::as_object);
+            if keys("properties").is_some_and(|properties| properties.contains_key(key)) {
+                return false;
+            }
+            is_integer |= keys("patternProperties").is_some_and(|patterns| {
+                patterns.keys().any(|pattern| is_integer_key(pattern, key))
+            });
+        }
+        is_integer
+    }
+
+    /// The property by which serde knows the variant, where this object is of a tagged enum.
+    pub(super) fn tag(&self) -> Option<&'s str> {
+        self.schemas().find_map(|schema| {
+            let properties = schema.get("properties")?.as_object()?;
+            let mut tags = properties
+                .iter()
+                .filter(|(_, property)| property.get("const").is_some());
+            match (tags.next(), tags.next()) {
+                (Some((tag, _)), None) => Some(tag.as_str()),
+                _ => None,
+            }
+        })
+    }
+
+    fn schemas(&self) -> impl Iterator<Item = &'s Map<String, Value>> {
+        let schemas = self.0.iter().flat_map(|place| place.schemas.iter());
+        schemas.copied()
+    }
+}
+
+impl<'s> Place<'s> {
+    /// Collects what a schema says of the value, by itself and by what it refers to.
+    fn collect(&mut self, schema: &'s Value, depth: usize) {
+        let (Value::Object(schema), Some(depth)) = (schema, depth.checked_sub(1)) else {
+            return;
+        };
+        self.schemas.push(schema);
+        if let Some(target) = self.document.reference(schema) {
+            self.collect(target, depth);
+        }
+        for part in list(schema, "allOf") {
+            self.collect(part, depth);
+        }
+        for union in ["anyOf", "oneOf"] {
+            let variants = list(schema, union);
+            if let Some(variant) = self.document.choose(variants, self.value) {
+                self.union = self.union.max(self.document.union(variants));
+                self.collect(variant, depth);
+            }
+        }
+    }
+}
+
+impl<'s> Document<'s> {
+    /// How serde finds the variant.
+    fn union(&self, variants: &'s [Value]) -> Union {
+        let is_null = |variant: &&Value| variant.get("type").is_some_and(|it| it == "null");
+        let mut variants = variants
+            .iter()
+            .filter(|variant| !is_null(variant))
+            .peekable();
+        let first = variants.next();
+        if variants.peek().is_none() {
+            return Union::None; // an optional value
+        }
+        let is_tagged = |variant: &'s Value| {
+            let target = variant
+                .as_object()
+                .and_then(|variant| self.reference(variant));
+            is_tagged(variant) || target.is_some_and(is_tagged)
+        };
+        if first.into_iter().chain(variants).all(is_tagged) {
+            Union::Tagged
+        } else {
+            Union::Untagged
+        }
+    }
+
+    /// The variant that a value is of: the first that has it as it is, else the first that has it
+    /// with whole floats for integers.
+    fn choose(&self, variants: &'s [Value], value: &Value) -> Option<&'s Value> {
+        let find = |is_lenient| {
+            let mut variants = variants.iter();
+            variants.find(|variant| self.fits(variant, value, is_lenient, MAX_DEPTH))
+        };
+        find(false).or_else(|| find(true))
+    }
+
+    fn reference(&self, schema: &Map<String, Value>) -> Option<&'s Value> {
+        definition(self.root, schema.get("$ref")?.as_str()?)
+    }
+
+    /// Whether a value has the form that a schema describes. The value has been checked against the
+    /// whole schema, so that its form is enough to tell the variants of a union apart.
+    fn fits(&self, schema: &'s Value, value: &Value, is_lenient: bool, depth: usize) -> bool {
+        let schema = match schema {
+            Value::Object(schema) => schema,
+            schema => return *schema != Value::Bool(false),
+        };
+        let (Some(steps), Some(depth)) = (self.steps.get().checked_sub(1), depth.checked_sub(1))
+        else {
+            return false;
+        };
+        self.steps.set(steps);
+        let fits = |schema: &'s Value, value: &Value| self.fits(schema, value, is_lenient, depth);
+        let is_of = |name: &Value| match (name.as_str(), value) {
+            (Some("null"), Value::Null)
+            | (Some("boolean"), Value::Bool(_))
+            | (Some("number"), Value::Number(_))
+            | (Some("string"), Value::String(_))
+            | (Some("array"), Value::Array(_))
+            | (Some("object"), Value::Object(_)) => true,
+            (Some("integer"), Value::Number(number)) => {
+                !number.is_f64()
+                    || (is_lenient && number.as_f64().is_some_and(|it| it.fract() == 0.0))
+            }
+            _ => false,
+        };
+        let of_type = match schema.get("type") {
+            Some(Value::Array(names)) => names.iter().any(is_of),
+            Some(name) => is_of(name),
+            None => true,
+        };
+        let of_values = schema.get("const").is_none_or(|only| only == value)
+            && (schema.get("enum").and_then(Value::as_array))
+                .is_none_or(|values| values.contains(value));
+        of_type
+            && of_values
+            && self
+                .reference(schema)
+                .is_none_or(|target| fits(target, value))
+            && list(schema, "allOf").iter().all(|part| fits(part, value))
+            && ["anyOf", "oneOf"].into_iter().all(|union| {
+                let variants = list(schema, union);
+                variants.is_empty() || variants.iter().any(|variant| fits(variant, value))
+            })
+            && match value {
+                Value::Object(fields) => {
+                    let required = list(schema, "required").iter().filter_map(Value::as_str);
+                    let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+                    required.into_iter().all(|name| fields.contains_key(name))
+                        && fields
+                            .iter()
+                            .all(|(key, value)| match property(schema, key) {
+                                Some(schema) => fits(schema, value),
+                                None => !is_closed,
+                            })
+                }
+                Value::Array(items) => items.iter().enumerate().all(|(index, value)| {
+                    item(schema, index).is_none_or(|schema| fits(schema, value))
+                }),
+                _ => true,
+            }
+    }
+}
+
+/// Whether a variant has a value, or a key or a property with a value, that no other has.
+fn is_tagged(variant: &Value) -> bool {
+    let properties = variant.get("properties").and_then(Value::as_object);
+    let mut properties = properties.into_iter().flatten();
+    let is_closed = variant.get("additionalProperties") == Some(&Value::Bool(false));
+    let required = variant.get("required").and_then(Value::as_array);
+    (is_closed && required.is_some_and(|required| required.len() == 1))
+        || variant.get("const").is_some()
+        || variant.get("enum").is_some()
+        || properties.any(|(_, property)| property.get("const").is_some())
+}
+
+fn list<'s>(schema: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
+    let list = schema.get(keyword).and_then(Value::as_array);
+    list.map(Vec::as_slice).unwrap_or_default()
+}
+
+/// What an object's schema says of a property; `None` where that is nothing, or that there is none.
+fn property<'s>(schema: &'s Map<String, Value>, key: &str) -> Option<&'s Value> {
+    let named = |keyword: &str| schema.get(keyword).and_then(Value::as_object);
+    if let Some(property) = named("properties").and_then(|properties| properties.get(key)) {
+        return Some(property);
+    }
+    let patterns = named("patternProperties");
+    let mut patterns = patterns.into_iter().flatten();
+    if let Some((_, property)) = patterns.find(|(pattern, _)| is_integer_key(pattern, key)) {
+        return Some(property);
+    }
+    let others = schema
+        .get("additionalProperties")
+        .or_else(|| schema.get("unevaluatedProperties"));
+    others.filter(|others| others.is_object())
+}
+
+fn item(schema: &Map<String, Value>, index: usize) -> Option<&Value> {
+    if let Some(first) = schema.get("prefixItems").and_then(|items| items.get(index)) {
+        return Some(first);
+    }
+    match schema.get("items")? {
+        Value::Array(items) => items.get(index),
+        items => Some(items),
+    }
+}
+
+/// Whether this is the pattern of `schemars` for maps whose keys are integers, and the key is one.
+pub(in crate::module) fn is_integer_key(pattern: &str, key: &str) -> bool {
+    let digits = match pattern {
+        r"^\d+$" => key,
+        r"^-?\d+$" => key.strip_prefix('-').unwrap_or(key),
+        _ => return false,
+    };
+    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+}

@@ -1,0 +1,362 @@
+//! Reading the value of an argument or a result out of its JSON.
+//!
+//! What a published schema accepts is read. Serde alone reads less: to JSON Schema `2.0` is an
+//! integer, and a map may have integers for keys wherever it stands.
+
+mod entries;
+mod guide;
+mod number;
+mod reader;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub(in crate::module) use entries::Entries;
+use guide::Guide;
+pub(in crate::module) use guide::is_integer_key;
+use reader::{Reader, message};
+
+use super::descriptor::SchemaOf;
+use super::schema::of_reader;
+
+/// A value that is still JSON, and where its schema stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The value.
+    pub json: &'a str,
+    /// The document in which the schema stands, with all that it refers to.
+    pub document: &'a Value,
+    /// The schema of the value.
+    pub schema: &'a Value,
+}
+
+/// Why a value is not of a type, and where in the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The path inside the value; empty for the value itself.
+    path: String,
+    message: String,
+}
+
+impl Problem {
+    /// The type cannot be read at all.
+    pub(crate) fn unreadable() -> Self {
+        Self {
+            path: String::new(),
+            message: "values of this type cannot be read".to_owned(),
+        }
+    }
+
+    fn new(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
+        let path = match error.path().to_string() {
+            root if root == "." => String::new(),
+            inner => inner,
+        };
+        Self {
+            path,
+            message: message(error.inner()),
+        }
+    }
+
+    /// The path inside the value; `.` for the value itself.
+    pub(crate) fn path_or_root(&self) -> &str {
+        match self.path.as_str() {
+            "" => ".",
+            path => path,
+        }
+    }
+
+    /// What is wrong there.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The problem as that of an argument: `argument.path: message`.
+    pub(super) fn of_argument(&self, name: &str) -> String {
+        let Self { path, message } = self;
+        let dot = if path.is_empty() || path.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        format!("{name}{dot}{path}: {message}")
+    }
+}
+
+/// Reads a value.
+///
+/// # Errors
+/// [`Problem`] when it is not of the type.
+pub fn read<T: DeserializeOwned>(source: Source<'_>) -> Result<T, Problem> {
+    // The type knows itself what it wants, in most cases; the schema is followed where it does not.
+    read_guided(source.json, Guide::default()).or_else(|problem| {
+        let value = serde_json::from_str(source.json).map_err(|_| problem.clone())?;
+        let guide = Guide::new(source.document, source.schema, &value);
+        read_guided(source.json, guide).map_err(|_| problem)
+    })
+}
+
+/// Reads a result, by the schema of its type where that is known.
+///
+/// # Errors
+/// [`Problem`] when it is not of the type.
+pub(crate) fn read_result<T: DeserializeOwned>(
+    json: &str,
+    schema: Option<SchemaOf>,
+) -> Result<T, Problem> {
+    read_guided(json, Guide::default()).or_else(|problem| {
+        // Made only now: most results are read without it.
+        let (document, schema) = match schema {
+            Some(schema) => of_reader(schema),
+            None => return Err(problem),
+        };
+        let source = Source {
+            json,
+            document: &document,
+            schema: &schema,
+        };
+        read(source)
+    })
+}
+
+/// What reading an example showed.
+#[derive(Debug, Default)]
+pub struct Finding {
+    /// The name of the type.
+    pub(super) type_name: &'static str,
+    /// Why it could not be read.
+    pub(super) problem: Option<Problem>,
+    /// Whether serde wanted to keep an integer of 128 bits before it knew the type.
+    pub(super) has_cut_wide: bool,
+}
+
+/// Reads an example of a type's schema, to see whether the type can be read.
+pub fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
+    let value = serde_json::from_str(source.json).unwrap_or_default();
+    let guide = Guide::new(source.document, source.schema, &value);
+    let guided = read_guided::<T>(source.json, guide.clone()).map(drop);
+    let read = guided.or_else(|_| read_guided::<T>(source.json, Guide::default()).map(drop));
+    Finding {
+        type_name: std::any::type_name::<T>(),
+        problem: read.err(),
+        has_cut_wide: guide.has_cut_wide(),
+    }
+}
+
+fn read_guided<T: DeserializeOwned>(json: &str, guide: Guide<'_>) -> Result<T, Problem> {
+    let mut text = serde_json::Deserializer::from_str(json);
+    serde_path_to_error::deserialize(Reader::new(&mut text, guide))
+        .map_err(|error| Problem::new(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+    use serde_json::json;
+
+    use super::*;
+    use crate::module::schema_of;
+
+    fn read_as<T: DeserializeOwned + JsonSchema>(json: &str) -> Result<T, Problem> {
+        let (document, schema) = of_reader(schema_of::<T>);
+        read(Source {
+            json,
+            document: &document,
+            schema: &schema,
+        })
+    }
+
+    /// Reads a value, and writes it again.
+    fn through<T: DeserializeOwned + JsonSchema + Serialize>(json: &str) -> String {
+        match read_as::<T>(json) {
+            Ok(value) => serde_json::to_string(&value).unwrap(),
+            Err(problem) => panic!("{json}: {problem:?}"),
+        }
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Either {
+        Int(i64),
+        Float(f64),
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Mixed {
+        n: i64,
+        x: f64,
+        any: Value,
+        either: Either,
+    }
+
+    #[test]
+    fn only_what_must_be_an_integer_becomes_one() {
+        for n in ["2", "2.0", "20e-1"] {
+            let json = format!(r#"{{"n":{n},"x":-0.0,"any":2.0,"either":2.0}}"#);
+            assert_eq!(
+                through::<Mixed>(&json),
+                r#"{"n":2,"x":-0.0,"any":2.0,"either":2.0}"#
+            );
+        }
+        assert_eq!(through::<i64>("9007199254740993.0"), "9007199254740993");
+        assert_eq!(through::<Option<u8>>("255.0"), "255");
+        assert_eq!(through::<(u8, f32)>("[1.0,1.0]"), "[1,1.0]");
+        assert_eq!(
+            through::<u128>("340282366920938463463374607431768211455.0"),
+            u128::MAX.to_string()
+        );
+        assert_eq!(through::<i128>("-1e3"), "-1000");
+    }
+
+    #[test]
+    fn what_is_no_integer_of_the_type_is_refused() {
+        for (problem, message) in [
+            (
+                read_as::<i64>("2.5").unwrap_err(),
+                "invalid type: floating point `2.5`, expected i64",
+            ),
+            (
+                read_as::<u8>("256.0").unwrap_err(),
+                "invalid value: integer `256`, expected u8",
+            ),
+            (
+                read_as::<i64>("9223372036854775808").unwrap_err(),
+                "invalid value: integer `9223372036854775808`, expected i64",
+            ),
+            (
+                read_as::<u128>("-1").unwrap_err(),
+                "invalid value: i128, expected u128",
+            ),
+            (
+                read_as::<u64>("\"1\"").unwrap_err(),
+                r#"invalid type: string "1", expected u64"#,
+            ),
+        ] {
+            assert_eq!((problem.path_or_root(), problem.message()), (".", message));
+        }
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        Years { by_year: BTreeMap<u32, f64> },
+        Steps { n: u8 },
+        Both(Box<Pair>),
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Pair {
+        left: Tagged,
+        right: Option<Tagged>,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(tag = "t", content = "c")]
+    enum Adjacent {
+        Years(BTreeMap<i16, i64>),
+        Wide(u128),
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Untagged {
+        Point { x: i64 },
+        Years(BTreeMap<u32, i64>),
+        Inside { point: Box<Untagged> },
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Flattened {
+        name: String,
+        #[serde(flatten)]
+        size: Size,
+        #[serde(flatten)]
+        years: BTreeMap<u32, f64>,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Both {
+        #[serde(flatten)]
+        tagged: Tagged,
+        #[serde(flatten)]
+        counts: BTreeMap<i32, u64>,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Size {
+        width: u8,
+    }
+
+    #[test]
+    fn what_serde_keeps_until_it_knows_the_type_is_read_by_the_schema() {
+        for json in [
+            r#"{"kind":"Years","by_year":{"2001":1.5}}"#,
+            r#"{"kind":"Both","left":{"kind":"Years","by_year":{"1":1.0}},"right":{"kind":"Steps","n":1}}"#,
+        ] {
+            assert_eq!(through::<Tagged>(json), json);
+        }
+        assert_eq!(
+            through::<Tagged>(r#"{"n":3.0,"kind":"Steps"}"#),
+            r#"{"kind":"Steps","n":3}"#
+        );
+        for json in [
+            r#"{"t":"Years","c":{"-3":2.0}}"#,
+            r#"{"c":{"-3":2},"t":"Years"}"#,
+        ] {
+            assert_eq!(through::<Adjacent>(json), r#"{"t":"Years","c":{"-3":2}}"#);
+        }
+        assert_eq!(
+            through::<Adjacent>(r#"{"c":26525285981219105863630848,"t":"Wide"}"#),
+            r#"{"t":"Wide","c":26525285981219105863630848}"#
+        );
+        assert_eq!(through::<Untagged>(r#"{"x":2.0}"#), r#"{"x":2}"#);
+        let json = r#"{"name":"Elbe","width":3,"2001":1.5}"#;
+        assert_eq!(through::<Flattened>(json), json);
+        assert_eq!(through::<Flattened>(&json.replace('3', "3.0")), json);
+    }
+
+    #[test]
+    fn a_key_is_never_taken_for_the_index_of_a_field() {
+        for json in [r#"{"0":5}"#, r#"{"point":{"0":5}}"#] {
+            assert!(read_as::<Untagged>(json).is_err(), "{json}");
+        }
+        let json = r#"{"kind":"Steps","n":1,"0":3}"#;
+        assert!(read_as::<Both>(json).is_err());
+    }
+
+    #[test]
+    fn maps_have_keys_of_all_types() {
+        fn keeps<T: DeserializeOwned + JsonSchema + Serialize>(json: &str) {
+            assert_eq!(through::<T>(json), json);
+        }
+        keeps::<BTreeMap<u128, u128>>(r#"{"340282366920938463463374607431768211455":1}"#);
+        keeps::<BTreeMap<i64, Either>>(r#"{"-1":1.0}"#);
+        keeps::<BTreeMap<bool, i64>>(r#"{"false":1}"#);
+        keeps::<BTreeMap<char, i64>>(r#"{"7":1}"#);
+        keeps::<BTreeMap<Option<u8>, i64>>(r#"{"7":1}"#);
+    }
+
+    #[test]
+    fn a_problem_deep_inside_has_its_path() {
+        let json = json!({"left": {"kind": "Steps", "n": 1}, "right": 5}).to_string();
+        let problem = read_as::<Pair>(&json).err().unwrap();
+        assert_eq!(problem.path_or_root(), "right");
+    }
+
+    #[test]
+    fn a_choice_that_takes_too_long_is_not_made() {
+        #[derive(Deserialize, JsonSchema)]
+        #[serde(untagged)]
+        #[allow(dead_code)] // only read
+        enum Tree {
+            Leaf(i8),
+            Nodes(Vec<Tree>),
+        }
+        let json = format!("[{}300.0{}]", "[".repeat(60), "]".repeat(60));
+        let wide = format!("[{}]", vec![json; 1000].join(","));
+        assert!(read_as::<Tree>(&wide).is_err());
+    }
+}

@@ -1,0 +1,159 @@
+//! Integers as JSON Schema has them: `2.0` and `1e3` are integers, to the last digit.
+
+use serde::de::{Error, Visitor};
+
+/// A number that is whole, with all its digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// At least zero.
+    Natural(u128),
+    /// Below zero.
+    Negative(i128),
+}
+
+impl Whole {
+    /// Reads a number as JSON writes it; `None` where it has a fraction, or more than 128 bits.
+    pub(super) fn parse(number: &str) -> Option<Self> {
+        let (negative, digits) = match number.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, number),
+        };
+        let magnitude = magnitude(digits)?;
+        match (negative, magnitude) {
+            (false, magnitude) => Some(Self::Natural(magnitude)),
+            (true, 0) => Some(Self::Natural(0)),
+            (true, magnitude) => 0_i128.checked_sub_unsigned(magnitude).map(Self::Negative),
+        }
+    }
+
+    /// Gives the integer to a visitor of one with at most 64 bits.
+    ///
+    /// # Errors
+    /// The visitor itself, where the integer has more.
+    pub(super) fn visit<'de, V: Visitor<'de>, E: Error>(
+        self,
+        visitor: V,
+    ) -> Result<Result<V::Value, E>, V> {
+        match self {
+            Self::Natural(integer) => match u64::try_from(integer) {
+                Ok(integer) => Ok(visitor.visit_u64(integer)),
+                Err(_) => Err(visitor),
+            },
+            Self::Negative(integer) => match i64::try_from(integer) {
+                Ok(integer) => Ok(visitor.visit_i64(integer)),
+                Err(_) => Err(visitor),
+            },
+        }
+    }
+
+    /// As [`Whole::visit`], for a visitor of an integer with 128 bits.
+    ///
+    /// # Errors
+    /// None.
+    pub(super) fn visit_wide<'de, V: Visitor<'de>, E: Error>(
+        self,
+        visitor: V,
+    ) -> Result<Result<V::Value, E>, V> {
+        Ok(match self {
+            Self::Natural(integer) => visitor.visit_u128(integer),
+            Self::Negative(integer) => visitor.visit_i128(integer),
+        })
+    }
+}
+
+/// The value of `12`, `12.00` or `1.2e1`.
+fn magnitude(number: &str) -> Option<u128> {
+    if !number.starts_with(|first: char| first.is_ascii_digit()) {
+        return None; // no number at all
+    }
+    if let Ok(integer) = number.parse() {
+        return Some(integer);
+    }
+    let (mantissa, exponent) = match number.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>()),
+        None => (number, Ok(0)),
+    };
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let digits = format!("{integer}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
+        return Some(0); // whatever the exponent is
+    }
+    let places = exponent
+        .ok()?
+        .checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    if places < 0 {
+        // `120e-1` is whole, `125e-1` is not.
+        let cut = usize::try_from(places.unsigned_abs()).ok()?;
+        let whole = digits.len().checked_sub(cut)?;
+        let (whole, rest) = digits.split_at_checked(whole)?;
+        return rest
+            .bytes()
+            .all(|digit| digit == b'0')
+            .then(|| whole.parse().ok())?;
+    }
+    let factor = 10_u128.checked_pow(places.unsigned_abs())?;
+    digits.parse::<u128>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn whole_numbers_have_all_their_digits() {
+        for (number, whole) in [
+            ("0", Whole::Natural(0)),
+            ("-0", Whole::Natural(0)),
+            ("-0.0", Whole::Natural(0)),
+            ("0e999999999999", Whole::Natural(0)),
+            ("2.0", Whole::Natural(2)),
+            ("-2.00", Whole::Negative(-2)),
+            ("1e3", Whole::Natural(1000)),
+            ("1.5E+1", Whole::Natural(15)),
+            ("120e-1", Whole::Natural(12)),
+            ("1200.0e-2", Whole::Natural(12)),
+            ("9007199254740993.0", Whole::Natural(9_007_199_254_740_993)),
+            (
+                "340282366920938463463374607431768211455",
+                Whole::Natural(u128::MAX),
+            ),
+            (
+                "-170141183460469231731687303715884105728",
+                Whole::Negative(i128::MIN),
+            ),
+        ] {
+            assert_eq!(Whole::parse(number), Some(whole), "{number}");
+        }
+    }
+
+    #[test]
+    fn what_has_a_fraction_or_too_many_digits_is_no_integer() {
+        for number in [
+            "0.5",
+            "125e-1",
+            "1e-1",
+            "1e-400",
+            "1e39",
+            "1e99999999999",
+            "340282366920938463463374607431768211456",
+            "-170141183460469231731687303715884105729",
+        ] {
+            assert_eq!(Whole::parse(number), None, "{number}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_float_without_fraction_reads_as_the_integer_it_was(integer in any::<i64>(), zeros in 0..4_usize) {
+            let number = format!("{integer}.0{}", "0".repeat(zeros));
+            let whole = match u128::try_from(integer) {
+                Ok(natural) => Whole::Natural(natural),
+                Err(_) => Whole::Negative(integer.into()),
+            };
+            prop_assert_eq!(Whole::parse(&number), Some(whole));
+        }
+    }
+}

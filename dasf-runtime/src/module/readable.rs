@@ -1,0 +1,434 @@
+//! Whether what a type's schema accepts can be read as the type at all.
+//!
+//! Serde reads the content of tagged and untagged enums, and what is flattened into a struct, as
+//! JSON before it knows the type. Some types are lost on this way for good, whatever the value is.
+//! A module with one of them would start, and refuse each call. So examples of what is known to be
+//! lost are made from the schema, and read, when the module is made.
+
+use std::cell::Cell;
+
+use serde_json::{Map, Value, json};
+
+use super::read::{Finding, is_integer_key};
+use super::schema::definition;
+
+/// How deep what is at risk may stand.
+const MAX_DEPTH: usize = 24;
+/// How many examples are made of one type.
+const MAX_EXAMPLES: usize = 500;
+/// How many schemas are looked at for the examples of one type.
+const MAX_STEPS: usize = 10_000;
+/// Keys of which every type that can be a key takes at least one.
+const KEYS: &[&str] = &["a", "1", "true"];
+/// As [`KEYS`], where the schema says that they are integers.
+const INTEGER_KEYS: &[&str] = &["1"];
+
+/// What may be lost in an example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Risk {
+    /// An integer of 128 bits.
+    Wide,
+    /// A key that is no text. The values beside it are none of those that only some texts are.
+    Key {
+        keys: &'static [&'static str],
+        has_plain_values: bool,
+    },
+    /// An object without further properties, that has a part which is flattened into it.
+    Closed,
+}
+
+/// Values that differ in nothing but what is at risk. The type can be read if one of them can.
+struct Example {
+    risk: Risk,
+    /// The value with each of the keys, or the only one.
+    values: Vec<Value>,
+    /// The value without what is at risk, where there is such a value.
+    without: Option<Value>,
+    /// Other keys that the object at risk has.
+    names: Vec<String>,
+}
+
+/// Checks that values of a type can be read, by reading examples with `inspect`.
+///
+/// # Errors
+/// The reason why some can never be.
+pub(super) fn check(
+    document: &Value,
+    schema: &Value,
+    inspect: impl Fn(&Value) -> Finding,
+) -> Result<(), String> {
+    let mut examples = Vec::new();
+    let maker = Examples {
+        document,
+        steps: Cell::new(MAX_STEPS),
+    };
+    maker.collect(schema, MAX_DEPTH, &mut examples);
+    for example in examples {
+        let findings: Vec<Finding> = example.values.iter().map(&inspect).collect();
+        let without = example.without.as_ref().map(&inspect);
+        if let Some(reason) = example.risk.reason(&findings, without, &example.names) {
+            let name = findings.first().map_or("", |finding| finding.type_name);
+            return Err(format!(
+                "some values of `{name}` can never be read: {reason}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Risk {
+    /// Why values of the type are lost; `None` where an example can be read, or is refused for
+    /// another reason, which says nothing.
+    fn reason(
+        self,
+        findings: &[Finding],
+        without: Option<Finding>,
+        names: &[String],
+    ) -> Option<String> {
+        let problems = findings
+            .iter()
+            .map(|finding| Some(finding.problem.as_ref()?.message()));
+        let problems: Vec<&str> = problems.collect::<Option<_>>()?;
+        let first = problems.first()?;
+        match self {
+            Self::Wide => {
+                let is_cut = findings.iter().any(|finding| finding.has_cut_wide);
+                is_cut.then(|| {
+                    "it has an integer of 128 bits in a tagged or untagged enum, or in what is \
+                     flattened, where serde reads 64 bits at most; take i64, u64 or String for it"
+                        .to_owned()
+                })
+            }
+            Self::Key {
+                keys,
+                has_plain_values,
+            } => {
+                let names_keys = problems.iter().zip(keys).all(|(problem, &key)| {
+                    let mut keys = names.iter().map(String::as_str).chain([key]);
+                    keys.any(|key| problem.starts_with(&format!("invalid type: string {key:?}")))
+                });
+                // Of an untagged enum, serde does not say why; without the keys it can be read.
+                let is_untagged = has_plain_values
+                    && problems
+                        .iter()
+                        .all(|problem| problem.starts_with("data did not match"))
+                    && without.is_some_and(|finding| finding.problem.is_none());
+                let expected = match first.rsplit_once("expected ") {
+                    Some((_, expected)) if names_keys => format!(" (expected {expected})"),
+                    _ => String::new(),
+                };
+                (names_keys || is_untagged).then(|| {
+                    format!(
+                        "it has a map whose keys cannot be read from the texts that JSON has for \
+                         keys{expected}; take texts or integers for them, or a list of pairs"
+                    )
+                })
+            }
+            Self::Closed => first.starts_with("unknown field").then(|| {
+                "serde's deny_unknown_fields refuses what is flattened into the same struct; leave \
+                 one of the two out"
+                    .to_owned()
+            }),
+        }
+    }
+}
+
+impl Example {
+    /// The same with its values inside of others.
+    fn inside(self, around: impl Fn(Value) -> Value) -> Self {
+        Self {
+            risk: self.risk,
+            values: self.values.into_iter().map(&around).collect(),
+            without: self.without.map(around),
+            names: self.names,
+        }
+    }
+}
+
+/// Makes examples of the schemas in a document.
+struct Examples<'s> {
+    document: &'s Value,
+    /// How many schemas may still be looked at.
+    steps: Cell<usize>,
+}
+
+impl<'s> Examples<'s> {
+    /// Collects an example of each thing at risk in a schema.
+    fn collect(&self, schema: &'s Value, depth: usize, examples: &mut Vec<Example>) {
+        let (Some(schema), Some(depth)) = (schema.as_object(), depth.checked_sub(1)) else {
+            return;
+        };
+        for parts in self.parts(schema, depth) {
+            let Some(base) = shallowest(depth, |depth| self.of_parts(&parts, depth)) else {
+                continue;
+            };
+            self.collect_own(&parts, &base, depth, examples);
+            for part in parts {
+                for (name, property) in object(part, "properties") {
+                    self.embed(property, depth, examples, |value| with(&base, name, value));
+                }
+                for (pattern, values) in object(part, "patternProperties") {
+                    let key = INTEGER_KEYS[0];
+                    if is_integer_key(pattern, key) {
+                        self.embed(values, depth, examples, |value| with(&base, key, value));
+                    }
+                }
+                if let Some(values) = part.get("additionalProperties") {
+                    self.embed(values, depth, examples, |value| with(&base, KEYS[0], value));
+                }
+                match part.get("items") {
+                    Some(Value::Array(items)) => {
+                        for (index, item) in items.iter().enumerate() {
+                            self.embed(item, depth, examples, |value| {
+                                replaced(&base, index, value)
+                            });
+                        }
+                    }
+                    Some(item) => {
+                        let count = base.as_array().map_or(1, |items| items.len().max(1));
+                        self.embed(item, depth, examples, |value| json!(vec![value; count]));
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// Collects what is at risk in a part of a value.
+    fn embed(
+        &self,
+        schema: &'s Value,
+        depth: usize,
+        examples: &mut Vec<Example>,
+        around: impl Fn(Value) -> Value,
+    ) {
+        if examples.len() < MAX_EXAMPLES {
+            let mut inner = Vec::new();
+            self.collect(schema, depth, &mut inner);
+            examples.extend(inner.into_iter().map(|example| example.inside(&around)));
+        }
+    }
+
+    /// Collects what is at risk in a value itself.
+    fn collect_own(
+        &self,
+        parts: &[&'s Map<String, Value>],
+        base: &Value,
+        depth: usize,
+        examples: &mut Vec<Example>,
+    ) {
+        let names: Vec<String> = base
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.clone())
+            .collect();
+        let mut add = |risk, values, without| {
+            if examples.len() < MAX_EXAMPLES {
+                examples.push(Example {
+                    risk,
+                    values,
+                    without,
+                    names: names.clone(),
+                });
+            }
+        };
+        for part in parts {
+            let format = part.get("format").and_then(Value::as_str);
+            if matches!(format, Some("int128" | "uint128")) {
+                add(Risk::Wide, vec![base.clone()], None);
+            }
+            let others = part
+                .get("additionalProperties")
+                .map(|values| (KEYS, values));
+            let integers = object(part, "patternProperties")
+                .filter(|(pattern, _)| is_integer_key(pattern, INTEGER_KEYS[0]))
+                .map(|(_, values)| (INTEGER_KEYS, values));
+            for (keys, values) in others.into_iter().chain(integers) {
+                if !values.is_object() {
+                    continue;
+                }
+                if let Some(value) = shallowest(depth, |depth| self.of(values, depth)) {
+                    let risk = Risk::Key {
+                        keys,
+                        has_plain_values: is_plain(values),
+                    };
+                    let with_keys = keys.iter().map(|key| with(base, key, value.clone()));
+                    add(risk, with_keys.collect(), Some(base.clone()));
+                }
+            }
+            if part.get("unevaluatedProperties") == Some(&Value::Bool(false)) {
+                add(Risk::Closed, vec![base.clone()], None);
+            }
+        }
+    }
+
+    /// The schemas that apply to a value of this one together: a list for each variant.
+    fn parts(
+        &self,
+        schema: &'s Map<String, Value>,
+        depth: usize,
+    ) -> Vec<Vec<&'s Map<String, Value>>> {
+        let mut choices = vec![vec![schema]];
+        let (Some(steps), Some(depth)) = (self.steps.get().checked_sub(1), depth.checked_sub(1))
+        else {
+            return Vec::new();
+        };
+        self.steps.set(steps);
+        let mut join = |variants: Vec<Vec<&'s Map<String, Value>>>| {
+            let joined = choices.iter().flat_map(|choice| {
+                let with = |variant: &Vec<_>| [choice.as_slice(), variant].concat();
+                variants.iter().map(with)
+            });
+            choices = joined.take(MAX_EXAMPLES).collect();
+        };
+        let reference = schema.get("$ref").and_then(Value::as_str);
+        let target = reference.and_then(|reference| definition(self.document, reference));
+        for part in target.into_iter().chain(list(schema, "allOf")) {
+            if let Some(part) = part.as_object() {
+                join(self.parts(part, depth));
+            }
+        }
+        for union in ["anyOf", "oneOf"] {
+            let variants = list(schema, union).iter().filter_map(Value::as_object);
+            let variants: Vec<_> = variants.flat_map(|it| self.parts(it, depth)).collect();
+            if !variants.is_empty() {
+                join(variants);
+            }
+        }
+        choices
+    }
+
+    /// A small value of a schema; `None` where there is none within the depth.
+    fn of(&self, schema: &'s Value, depth: usize) -> Option<Value> {
+        let Some(schema) = schema.as_object() else {
+            return Some(Value::Null);
+        };
+        let depth = depth.checked_sub(1)?;
+        let choices = self.parts(schema, depth);
+        choices
+            .iter()
+            .find_map(|choice| self.of_parts(choice, depth))
+    }
+
+    /// A small value to which all these schemas apply.
+    fn of_parts(&self, parts: &[&'s Map<String, Value>], depth: usize) -> Option<Value> {
+        let keyword = |name: &str| parts.iter().find_map(|part| part.get(name));
+        if let Some(value) = keyword("const") {
+            return Some(value.clone());
+        }
+        if let Some(value) = keyword("enum").and_then(|values| values.get(0)) {
+            return Some(value.clone());
+        }
+        let kind = keyword("type").map(|kind| match kind {
+            Value::Array(kinds) => kinds.first().unwrap_or(kind),
+            kind => kind,
+        });
+        let number = |name: &str| keyword(name).and_then(Value::as_number);
+        Some(match kind.and_then(Value::as_str) {
+            Some("boolean") => false.into(),
+            Some("string") => text(parts).into(),
+            Some("integer" | "number") => match (number("minimum"), number("exclusiveMinimum")) {
+                (Some(least), _) => Value::Number(least.clone()),
+                (None, Some(below)) => (below.as_f64()? + 1.0).into(),
+                (None, None) => 0.into(),
+            },
+            Some("array") => {
+                let count = number("minItems")
+                    .and_then(serde_json::Number::as_u64)
+                    .unwrap_or(0);
+                match keyword("items") {
+                    Some(Value::Array(items)) => {
+                        let items = items.iter().map(|item| self.of(item, depth));
+                        items.collect::<Option<Vec<_>>>()?.into()
+                    }
+                    Some(item) if count > 0 => {
+                        let count = usize::try_from(count)
+                            .ok()
+                            .filter(|it| *it <= MAX_EXAMPLES)?;
+                        json!(vec![self.of(item, depth)?; count])
+                    }
+                    _ => json!([]),
+                }
+            }
+            Some("object") => {
+                let mut fields = Map::new();
+                for part in parts {
+                    for name in list(part, "required").iter().filter_map(Value::as_str) {
+                        let mut schemas = parts.iter();
+                        let property =
+                            schemas.find_map(|part| part.get("properties")?.get(name))?;
+                        fields.insert(name.to_owned(), self.of(property, depth)?);
+                    }
+                }
+                Value::Object(fields)
+            }
+            _ => Value::Null,
+        })
+    }
+}
+
+/// What is made with the least depth that it needs: of recursive types, more takes long.
+fn shallowest(depth: usize, make: impl Fn(usize) -> Option<Value>) -> Option<Value> {
+    (0..=depth).find_map(make)
+}
+
+/// A text of the format.
+fn text(parts: &[&Map<String, Value>]) -> String {
+    let format = parts.iter().find_map(|part| part.get("format")?.as_str());
+    match format {
+        Some("date-time") => "2026-01-01T00:00:00Z".to_owned(),
+        Some("date") => "2026-01-01".to_owned(),
+        Some("uuid") => "00000000-0000-0000-0000-000000000000".to_owned(),
+        Some("uri") => "https://example.org/".to_owned(),
+        _ => {
+            let least = parts
+                .iter()
+                .find_map(|part| part.get("minLength")?.as_u64());
+            let least = usize::try_from(least.unwrap_or(0)).unwrap_or(MAX_EXAMPLES);
+            "a".repeat(least.min(MAX_EXAMPLES))
+        }
+    }
+}
+
+/// Whether every value of the schema's type is one of the type in Rust, as far as one can see.
+fn is_plain(schema: &Value) -> bool {
+    let kind = schema.get("type").and_then(Value::as_str);
+    match kind {
+        Some("integer" | "number" | "boolean") => true,
+        Some("string") => schema
+            .get("format")
+            .or_else(|| schema.get("pattern"))
+            .is_none(),
+        _ => false,
+    }
+}
+
+/// The object with one more property.
+fn with(object: &Value, name: &str, value: Value) -> Value {
+    let mut fields = object.as_object().cloned().unwrap_or_default();
+    fields.insert(name.to_owned(), value);
+    Value::Object(fields)
+}
+
+/// The list with another item at this place.
+fn replaced(list: &Value, index: usize, value: Value) -> Value {
+    let mut items = list.as_array().cloned().unwrap_or_default();
+    if let Some(item) = items.get_mut(index) {
+        *item = value;
+    }
+    Value::Array(items)
+}
+
+fn list<'s>(schema: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
+    let list = schema.get(keyword).and_then(Value::as_array);
+    list.map(Vec::as_slice).unwrap_or_default()
+}
+
+fn object<'s>(
+    schema: &'s Map<String, Value>,
+    keyword: &str,
+) -> impl Iterator<Item = (&'s String, &'s Value)> {
+    let object = schema.get(keyword).and_then(Value::as_object);
+    object.into_iter().flatten()
+}
