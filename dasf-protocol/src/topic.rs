@@ -4,10 +4,31 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 /// How long a topic may be, in characters. Brokers accept longer names than some of their parts
-/// survive: 35 are safe everywhere, and a response topic appends up to nine characters to its
+/// survive: 35 are safe everywhere, and a response topic appends at least nine characters to its
 /// module's topic.
 pub const MAX_TOPIC_LENGTH: usize = 255;
+
+/// How long a response topic is at most where that is possible: dasf-broker-django keeps the names of
+/// topics in columns of 50 characters where its database has columns of a width.
+const RESPONSE_TOPIC_LENGTH: usize = 50;
+/// How many characters of a name a response topic has at least.
+const SHORTEST_NAME: usize = 8;
+/// How many characters a name of 128 bits has.
+const NAME_LENGTH: usize = 22;
+
+/// A name for 128 random bits: 22 letters, digits, `-` and `_`, as topics and subscriptions take
+/// them.
+///
+/// ```
+/// assert_eq!(dasf_protocol::topic::random_name(1), "AAAAAAAAAAAAAAAAAAAAAQ");
+/// ```
+pub fn random_name(bits: u128) -> String {
+    URL_SAFE_NO_PAD.encode(bits.to_be_bytes())
+}
 
 /// Why a text is no name of a topic or of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,6 +128,28 @@ impl Topic {
     pub fn response_topic(&self, suffix: &str) -> Result<Topic, TopicError> {
         format!("{self}_{suffix}").parse()
     }
+
+    /// The topic on which a caller with 128 random bits awaits its answers, which no other caller
+    /// has: this topic, `_`, and the [name](random_name) of the bits.
+    ///
+    /// Brokers need short topics, so that the name is cut where this topic has 28 to 41 characters:
+    /// the whole has 50 then, and the name no fewer than eight characters, or 48 bits. Callers whose
+    /// names are equal nevertheless tell their answers apart by their contexts, which begin at
+    /// random.
+    ///
+    /// # Errors
+    /// [`TopicError::TooLong`] for a topic with more than 246 characters.
+    pub fn response_topic_of(&self, bits: u128) -> Result<Topic, TopicError> {
+        let left = |limit: usize| limit.saturating_sub(self.as_str().len() + 1);
+        let length = match left(RESPONSE_TOPIC_LENGTH) {
+            // It is too long anyway.
+            ..SHORTEST_NAME => left(MAX_TOPIC_LENGTH),
+            length => length,
+        };
+        let mut name = random_name(bits);
+        name.truncate(length.clamp(SHORTEST_NAME, NAME_LENGTH));
+        self.response_topic(&name)
+    }
 }
 
 impl Subscription {
@@ -195,5 +238,30 @@ mod tests {
         let topic: Topic = "demo".parse().unwrap();
         assert_eq!(topic.response_topic("0a1b").unwrap().as_str(), "demo_0a1b");
         assert!(topic.response_topic("a b").is_err());
+    }
+
+    #[test]
+    fn a_response_topic_holds_as_many_random_bits_as_brokers_take() {
+        let of = |length: usize, bits| {
+            let topic: Topic = "t".repeat(length).parse().unwrap();
+            let response_topic = topic.response_topic_of(bits);
+            response_topic.map(|it| it.as_str()[length + 1..].to_owned())
+        };
+        for (length, name) in [
+            (1, 22),
+            (27, 22),
+            (28, 21),
+            (35, 14),
+            (41, 8),
+            (42, 22),
+            (246, 8),
+        ] {
+            assert_eq!(of(length, u128::MAX).unwrap().len(), name, "{length}");
+        }
+        assert!(matches!(of(247, 0), Err(TopicError::TooLong { .. })));
+        // The last bit, and the first, make a difference.
+        assert_ne!(of(10, 0), of(10, 1));
+        assert_ne!(of(35, 0), of(35, 1 << 127));
+        assert_eq!(random_name(u128::MAX), "_____________________w");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::random;
+
 /// Waits that double from [`Backoff::FIRST`] to [`Backoff::LONGEST`], each of them cut to a random
 /// part between a half and the whole, so that many programs that lost one broker do not come back
 /// at the same instant.
@@ -25,7 +27,7 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
         doubled
             .min(Self::LONGEST)
-            .mul_f64(0.5 + fastrand::f64() / 2.0)
+            .mul_f64(0.5 + random::fraction() / 2.0)
     }
 
     /// Starts anew if a connection lasted long enough to be a success; returns whether it did. One

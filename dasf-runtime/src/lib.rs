@@ -25,6 +25,7 @@ mod host;
 pub mod module;
 mod probe;
 mod progress;
+mod random;
 mod transport;
 mod types;
 

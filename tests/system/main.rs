@@ -14,6 +14,7 @@ mod generated;
 mod guide;
 mod host;
 mod hygiene;
+mod identity;
 mod members;
 mod odd_module;
 mod reading;

@@ -9,7 +9,7 @@ use dasf_protocol::api_info::ApiInfo;
 use dasf_protocol::{Topic, TopicError};
 
 use super::contract::Contract;
-use super::{Async, Blocking, Caller, ClientOptions, Shared};
+use super::{Async, Blocking, Caller, ClientOptions, Identity, Shared};
 use crate::address::{Address, AddressError};
 use crate::transport::ConnectError;
 
@@ -164,7 +164,8 @@ impl<C, M> ClientBuilder<C, M> {
             address = address.with_token(token)?;
         }
         let transport = address.open();
-        Shared::connect(topic, transport, self.options, self.contract).await
+        let identity = Identity::random();
+        Shared::connect(topic, transport, self.options, self.contract, identity).await
     }
 }
 

@@ -11,6 +11,7 @@ use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, Topic,
 use tokio::sync::{mpsc, oneshot};
 
 use super::{CallError, ModuleFailure};
+use crate::random::LAST_CONTEXT;
 
 /// How many reports wait for a caller's handler. Each holds the whole state, so a slow handler
 /// misses none that matters when some are left out.
@@ -29,11 +30,18 @@ pub(super) struct Answer {
 
 /// The calls that await their answer, by their context.
 #[derive(Debug)]
-pub(super) struct InFlight(Mutex<State>);
+pub(super) struct InFlight {
+    /// The topic that is called.
+    topic: Topic,
+    /// The topic on which the answers come.
+    response_topic: Topic,
+    state: Mutex<State>,
+}
 
 #[derive(Debug)]
 struct State {
     calls: HashMap<u64, Waiting>,
+    next_context: u64,
     fragments: Reassembler<u64>,
     /// What the fragments of an answer have in common, by the call.
     fragmented: HashMap<u64, String>,
@@ -56,6 +64,13 @@ pub(super) struct CallGuard {
     context: u64,
 }
 
+impl CallGuard {
+    /// The call's context.
+    pub(super) fn context(&self) -> u64 {
+        self.context
+    }
+}
+
 impl Drop for CallGuard {
     fn drop(&mut self) {
         let mut state = self.in_flight.lock();
@@ -66,33 +81,81 @@ impl Drop for CallGuard {
 }
 
 impl InFlight {
-    pub(super) fn new(max_response_size: usize) -> Self {
+    /// No calls of this topic yet, the first of which will have this context.
+    pub(super) fn new(
+        topic: Topic,
+        response_topic: Topic,
+        first_context: u64,
+        max_response_size: usize,
+    ) -> Self {
         let state = State {
             calls: HashMap::new(),
+            next_context: first_context,
             fragments: Reassembler::new(max_response_size),
             fragmented: HashMap::new(),
         };
-        Self(Mutex::new(state))
+        Self {
+            topic,
+            response_topic,
+            state: Mutex::new(state),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn len(&self) -> usize {
         self.lock().calls.len()
     }
 
-    pub(super) fn register(self: &Arc<Self>, context: u64, waiting: Waiting) -> CallGuard {
-        self.lock().calls.insert(context, waiting);
+    /// Takes a call in, and gives it a context that no other call on its way has.
+    pub(super) fn register(self: &Arc<Self>, waiting: Waiting) -> CallGuard {
+        let mut state = self.lock();
+        // They come round again after so many calls that only a few of them can be on their way.
+        while state.calls.contains_key(&state.next_context) {
+            state.next_context = following(state.next_context);
+        }
+        let context = state.next_context;
+        state.next_context = following(context);
+        state.calls.insert(context, waiting);
         CallGuard {
             in_flight: Arc::clone(self),
             context,
         }
     }
 
+    /// Whether a message is from the module that is called, and to this client, as far as it says so:
+    /// whoever may publish to the response topic could answer in the module's place.
+    pub(super) fn concerns(&self, delivery: &Delivery) -> bool {
+        let properties = &delivery.properties;
+        let is = |key, topic: &Topic| {
+            let named = properties.text(key).unwrap_or_default();
+            named.is_empty() || named == topic.as_str()
+        };
+        // In these, it is where the module reads what it asks for.
+        let asks = matches!(
+            properties.message_type(),
+            Some(MessageType::Ping | MessageType::Fetch)
+        );
+        let concerns = is(key::SOURCE_TOPIC, &self.topic)
+            && (asks || is(key::RESPONSE_TOPIC, &self.response_topic));
+        if !concerns {
+            tracing::warn!(
+                message_id = delivery.message_id,
+                topic = %self.topic,
+                "message ignored: its source_topic is not the topic that is called, or its response_topic is that \
+                 of another client"
+            );
+        }
+        concerns
+    }
+
     /// Hands a message to the call that awaits it.
     pub(super) fn deliver(&self, delivery: Delivery) {
+        if !self.concerns(&delivery) {
+            return;
+        }
         let Delivery {
             message_id,
             payload,
@@ -114,6 +177,7 @@ impl InFlight {
             calls,
             fragments,
             fragmented,
+            ..
         } = &mut *state;
         let Some(waiting) = calls.get(&context) else {
             tracing::debug!(
@@ -180,6 +244,11 @@ impl InFlight {
     }
 }
 
+/// The context after this one.
+fn following(context: u64) -> u64 {
+    (context + 1) & LAST_CONTEXT
+}
+
 fn read_report(payload: &str) -> Option<Report> {
     let json = payload::decode(payload).ok()?;
     serde_json::from_slice(&json).ok()
@@ -219,12 +288,19 @@ mod tests {
             reports: None,
             fetches: None,
         };
-        (in_flight.register(7, waiting), receiver)
+        (in_flight.register(waiting), receiver)
+    }
+
+    /// The calls of a client of the topic `demo`, the first of which has the context 7.
+    fn calls(max_response_size: usize) -> Arc<InFlight> {
+        let response_topic = "demo_answers".parse().unwrap();
+        let topic = "demo".parse().unwrap();
+        Arc::new(InFlight::new(topic, response_topic, 7, max_response_size))
     }
 
     #[test]
     fn an_answer_reaches_its_call_once() {
-        let in_flight = Arc::new(InFlight::new(10_000));
+        let in_flight = calls(10_000);
         let (_guard, mut answer) = waiting(&in_flight);
         in_flight.deliver(delivery(
             "NQ==",
@@ -244,8 +320,93 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_in_the_place_of_another_is_not_taken() {
+        let in_flight = calls(10_000);
+        let (reports, mut reported) = mpsc::channel(1);
+        let (fetches, mut fetched) = mpsc::channel(1);
+        let (answer, mut answered) = oneshot::channel();
+        let _guard = in_flight.register(Waiting {
+            answer,
+            reports: Some(reports),
+            fetches: Some(fetches),
+        });
+        let report = payload::encode(
+            br#"{"report_type": "tree", "report_id": "root", "step_message": "", "status": "running", "steps": 1, "children": []}"#,
+        );
+        let mut deliver = |payload: &str, properties: serde_json::Value| {
+            in_flight.deliver(delivery(payload, properties));
+            (
+                answered.try_recv().is_ok(),
+                reported.try_recv().is_ok(),
+                fetched.try_recv().is_ok(),
+            )
+        };
+        let nothing = (false, false, false);
+        for forged in [
+            json!({"requestContext": "7", "source_topic": "other"}),
+            json!({"requestContext": "7", "response_topic": "demo_others"}),
+            json!({"requestContext": "8", "source_topic": "demo"}),
+            json!({"requestContext": "07x"}),
+            json!({"requestContext": "7", "source_topic": "other", "fragment": 0, "num_fragments": 2}),
+        ] {
+            for (message_type, payload) in [
+                ("response", "NQ=="),
+                ("pong", ""),
+                ("progress", &*report),
+                ("fetch", ""),
+            ] {
+                // What is fetched goes to the response topic that is named.
+                if message_type == "fetch" && forged.get("response_topic").is_some() {
+                    continue;
+                }
+                let mut properties = forged.clone();
+                properties["messageType"] = message_type.into();
+                if message_type == "fetch" {
+                    properties["response_topic"] = "demo_inbox".into();
+                }
+                assert_eq!(
+                    deliver(payload, properties),
+                    nothing,
+                    "{message_type} {forged}"
+                );
+            }
+        }
+        assert_eq!(in_flight.lock().fragments.held_bytes(), 0);
+        let mut genuine = |message_type: &str, payload: &str, response_topic: &str| {
+            deliver(
+                payload,
+                json!({
+                    "messageType": message_type, "requestContext": "7", "source_topic": "demo",
+                    "response_topic": response_topic,
+                }),
+            )
+        };
+        assert_eq!(genuine("progress", &report, ""), (false, true, false));
+        assert_eq!(genuine("fetch", "", "demo_inbox"), (false, false, true));
+        assert_eq!(
+            genuine("response", "NQ==", "demo_answers"),
+            (true, false, false)
+        );
+    }
+
+    #[test]
+    fn a_context_is_of_one_call_at_a_time_and_begins_anew_after_the_last() {
+        let in_flight = calls(10_000);
+        let (first, _) = waiting(&in_flight);
+        assert_eq!(first.context(), 7);
+        in_flight.lock().next_context = LAST_CONTEXT;
+        let contexts: Vec<_> = std::iter::repeat_with(|| waiting(&in_flight).0)
+            .take(8)
+            .collect();
+        let contexts: Vec<_> = contexts.iter().map(CallGuard::context).collect();
+        assert_eq!(contexts, [LAST_CONTEXT, 0, 1, 2, 3, 4, 5, 6]);
+        let (next, _) = waiting(&in_flight);
+        assert_eq!(next.context(), 8);
+    }
+
+    #[test]
     fn a_failure_keeps_its_kind() {
-        let in_flight = Arc::new(InFlight::new(10_000));
+        let in_flight = calls(10_000);
         let (_guard, mut answer) = waiting(&in_flight);
         let text = payload::encode(b"error executing request: boom");
         let properties =
@@ -263,7 +424,7 @@ mod tests {
 
     #[test]
     fn a_dropped_call_leaves_nothing_behind() {
-        let in_flight = Arc::new(InFlight::new(10_000));
+        let in_flight = calls(10_000);
         let (guard, _answer) = waiting(&in_flight);
         let properties = json!({
             "messageType": "response", "requestContext": "7", "fragment": 0, "num_fragments": 2,
@@ -277,7 +438,7 @@ mod tests {
 
     #[test]
     fn fragments_of_two_answers_are_not_mixed() {
-        let in_flight = Arc::new(InFlight::new(10_000));
+        let in_flight = calls(10_000);
         let (guard, mut answer) = waiting(&in_flight);
         let mut piece = |id: &str, index: usize, text: &str| {
             in_flight.deliver(delivery(
@@ -299,7 +460,7 @@ mod tests {
 
     #[test]
     fn an_answer_beyond_the_limit_is_an_error() {
-        let in_flight = Arc::new(InFlight::new(10));
+        let in_flight = calls(10);
         let (_guard, mut answer) = waiting(&in_flight);
         let properties = json!({
             "messageType": "response", "requestContext": "7", "fragment": 0, "num_fragments": 2,
@@ -313,7 +474,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_passed_over() {
-        let in_flight = Arc::new(InFlight::new(10_000));
+        let in_flight = calls(10_000);
         let (_guard, mut answer) = waiting(&in_flight);
         for properties in [
             json!({}),

@@ -10,7 +10,6 @@ mod mode;
 mod pongs;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dasf_protocol::api_info::{ApiInfo, extension};
@@ -27,6 +26,7 @@ pub use call::{Call, CallFuture, Instance};
 pub use error::{CallError, ModuleFailure};
 pub use mode::{Async, Blocking, Mode};
 
+use crate::random;
 use crate::transport::{
     ConnectionState, Outgoing, PING_AGAIN, Pace, PublishError, Publisher, PublisherOptions,
     Reading, Subscriber, Transport,
@@ -96,7 +96,6 @@ struct Shared {
     options: ClientOptions,
     publisher: Publisher,
     in_flight: Arc<InFlight>,
-    next_context: AtomicU64,
     permits: Semaphore,
     api_info: Mutex<Option<Arc<ApiInfo>>>,
     /// How far the module is behind with the fragments of requests.
@@ -147,6 +146,27 @@ pub(crate) struct CallOptions {
     on_progress: Option<ProgressHandler>,
 }
 
+/// What tells a client from all others.
+#[derive(Debug, Clone, Copy)]
+struct Identity {
+    /// What its response topic is named after.
+    bits: u128,
+    /// The context of its first call. Where another client has the same response topic, by chance or
+    /// because its name had to be short, both read the answers to both, and contexts tell whose they
+    /// are.
+    first_context: u64,
+}
+
+impl Identity {
+    /// That of no other client.
+    fn random() -> Self {
+        Self {
+            bits: random::bits(),
+            first_context: random::first_context(),
+        }
+    }
+}
+
 impl Shared {
     /// Opens the response topic, then the module's topic: an answer must not come before its
     /// reader.
@@ -155,21 +175,25 @@ impl Shared {
         transport: Arc<dyn Transport>,
         options: ClientOptions,
         contract: Contract,
+        identity: Identity,
     ) -> Result<Self, ClientError> {
-        let session = fastrand::u32(..);
         #[allow(clippy::expect_used)] // the message proves that it cannot happen
-        let subscription = format!("rust-client-{session:08x}")
+        let subscription = format!("rust-client-{}", random::name())
             .parse()
-            .expect("letters, dashes and digits make a subscription");
-        let suffix = format!("{session:08x}");
-        let response_topic = topic.response_topic(&suffix)?;
+            .expect("letters, digits, dashes and underscores make a subscription");
+        let response_topic = topic.response_topic_of(identity.bits)?;
         let reading = Reading::caller(subscription);
         let mut subscriber = transport.subscribe(&response_topic, &reading);
         let mut publisher = transport.publisher(&topic, PublisherOptions::default());
         let (subscribed, connected) = tokio::join!(subscriber.connected(), publisher.connected());
         subscribed.and(connected)?;
 
-        let in_flight = Arc::new(InFlight::new(options.max_response_size));
+        let in_flight = Arc::new(InFlight::new(
+            topic.clone(),
+            response_topic.clone(),
+            identity.first_context,
+            options.max_response_size,
+        ));
         let stop = CancellationToken::new();
         let reading = subscriber.state();
         tokio::spawn(read_answers(
@@ -185,7 +209,6 @@ impl Shared {
             options,
             publisher,
             in_flight,
-            next_context: AtomicU64::new(0),
             permits: Semaphore::new(options.max_in_flight.min(Semaphore::MAX_PERMITS)),
             api_info: Mutex::default(),
             pace: Pace::default(),
@@ -330,7 +353,6 @@ impl Shared {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(CallError::Closed);
         };
-        let context = self.next_context.fetch_add(1, Ordering::Relaxed);
         let (report_sender, mut reports) = mpsc::channel(in_flight::REPORT_CAPACITY);
         let (fetch_sender, mut fetches) = mpsc::channel(in_flight::FETCH_CAPACITY);
         let (answer_sender, mut answer) = oneshot::channel();
@@ -339,7 +361,8 @@ impl Shared {
             reports: on_progress.is_some().then_some(report_sender),
             fetches: (message.way == Way::OnDemand).then_some(fetch_sender),
         };
-        let _guard = self.in_flight.register(context, waiting);
+        let guard = self.in_flight.register(waiting);
+        let context = guard.context();
 
         let receipts = tokio::select! {
             biased;
@@ -475,14 +498,14 @@ impl Shared {
 
     /// Waits until the module has read what was sent to it before.
     async fn caught_up(&self, queue: &Queue<'_>) -> Result<(), CallError> {
-        let context = self.next_context.fetch_add(1, Ordering::Relaxed);
         let (answer, mut pong) = oneshot::channel();
         let waiting = Waiting {
             answer,
             reports: None,
             fetches: None,
         };
-        let _guard = self.in_flight.register(context, waiting);
+        let guard = self.in_flight.register(waiting);
+        let context = guard.context();
         let ping = Message {
             properties: Properties::new().with_message_type(MessageType::Ping),
             json: b"",
@@ -551,7 +574,9 @@ async fn read_answers(
         let Some(delivery) = delivery else { break };
         subscriber.acknowledge(delivery.message_id.clone()).await;
         if delivery.properties.message_type() == Some(MessageType::Ping) {
-            pongs.answer(&delivery);
+            if in_flight.concerns(&delivery) {
+                pongs.answer(&delivery);
+            }
         } else {
             in_flight.deliver(delivery);
         }

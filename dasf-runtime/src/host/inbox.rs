@@ -22,6 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::replies::{Replies, Reply};
 use crate::module::Failure;
+use crate::random;
 use crate::transport::{PING_AGAIN, PublishError, Reading, Subscriber, Transport};
 
 /// For how long the next fragment of a payload is awaited, or a pong.
@@ -216,7 +217,7 @@ impl Inbox {
             Unopened::ForGood(reason) => PublishError::Refused(reason),
         })?;
         let ping = Reply {
-            context: format!("{:016x}", fastrand::u64(..)),
+            context: random::bits().to_string(),
             ..reply.clone()
         };
         let (sender, mut pong) = oneshot::channel();
@@ -257,14 +258,13 @@ impl Inbox {
     }
 
     async fn open(&self, replies: &Arc<Replies>) -> Result<Opened, Unopened> {
-        let session = fastrand::u32(..);
         let reason = |error: &dyn std::error::Error| {
             format!("the module could not open a topic of its own: {error}")
         };
         let refused = |error: &dyn std::error::Error| Unopened::ForGood(reason(error));
-        let topic = self.topic.response_topic(&format!("{session:08x}"));
+        let topic = self.topic.response_topic_of(random::bits());
         let topic = topic.map_err(|error| refused(&error))?;
-        let subscription = format!("rust-inbox-{session:08x}").parse();
+        let subscription = format!("rust-inbox-{}", random::name()).parse();
         let reading = Reading::caller(subscription.map_err(|error| refused(&error))?);
         let mut subscriber = self.transport.subscribe(&topic, &reading);
         let connected = subscriber.connected().await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dasf_protocol::Subscription;
 
+use crate::random;
 use crate::transport::Reading;
 
 /// When a module tells the broker that a request need not come again.
@@ -180,7 +181,7 @@ impl HostOptions {
 
 /// A name that no other process has.
 fn own_name() -> Subscription {
-    let name = format!("backend-module-{:016x}", fastrand::u64(..));
+    let name = format!("backend-module-{}", random::name());
     #[allow(clippy::expect_used)] // the message proves that it cannot happen
     name.parse()
         .expect("letters, dashes and digits make a subscription")

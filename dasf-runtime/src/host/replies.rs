@@ -14,6 +14,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::HostOptions;
 use super::inbox::Inbox;
 use crate::module::{Failure, Outcome};
+use crate::random;
 use crate::transport::{Outgoing, Pace, PublishError, Publisher, PublisherOptions, Transport};
 
 /// Where the answer to one call goes.
@@ -49,9 +50,6 @@ pub(super) struct Answer {
     payload: String,
     /// The length of the payload before base64.
     length: usize,
-    /// What tells the fragments of this answer from those of another to the same request, which a
-    /// module that died may have sent.
-    id: u64,
 }
 
 impl Answer {
@@ -60,7 +58,6 @@ impl Answer {
             properties,
             payload: payload::encode(payload),
             length: payload.len(),
-            id: fastrand::u64(..),
         }
     }
 
@@ -258,7 +255,6 @@ impl Replies {
             properties,
             payload,
             length,
-            id,
         } = answer;
         // What fits one frame is not cut: no peer expects a single fragment.
         let piece_size = self.piece_size();
@@ -270,6 +266,9 @@ impl Replies {
         };
         let pieces = fragment::split(payload, width);
         let count = pieces.len();
+        // What tells these fragments from those of another answer to the same request, which a module
+        // that died may have sent.
+        let id = is_cut.then(random::name).unwrap_or_default();
         let whole = (!is_cut).then(|| (properties.clone(), payload.clone()));
         let cut = pieces.enumerate().filter(move |_| is_cut);
         whole.into_iter().chain(cut.map(move |(index, piece)| {
@@ -277,7 +276,7 @@ impl Replies {
                 .clone()
                 .with(key::FRAGMENT, index)
                 .with(key::NUM_FRAGMENTS, count)
-                .with(key::ANSWER, format!("{id:016x}"));
+                .with(key::ANSWER, id.as_str());
             (properties, piece.to_owned())
         }))
     }

@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::{ConnectError, ConnectionState, first_attempt};
+use crate::random;
 
 /// How many messages wait for a connection's task before senders have to wait.
 const QUEUE_CAPACITY: usize = 64;
@@ -52,8 +53,8 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 pub(crate) struct Queued {
     pub(crate) message: Outgoing,
-    /// A number that no other message has, however often this one is written.
-    pub(crate) id: u128,
+    /// A number that no other message has, for a protocol that needs one.
+    id: Option<u128>,
     /// When it was last written to a connection.
     written_at: Option<Instant>,
     /// How often the connection was lost while it was the oldest without a receipt.
@@ -71,12 +72,17 @@ impl Queued {
     fn new(message: Outgoing) -> Self {
         Self {
             message,
-            id: fastrand::u128(..),
+            id: None,
             written_at: None,
             losses: 0,
             last_loss: String::new(),
             receipt: None,
         }
+    }
+
+    /// A number that no other message has, however often this one is written.
+    pub(crate) fn id(&mut self) -> u128 {
+        *self.id.get_or_insert_with(random::bits)
     }
 
     /// The message, which is written now. One that may have reached the broker before says so,

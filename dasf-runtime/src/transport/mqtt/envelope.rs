@@ -25,6 +25,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::names;
+use crate::random;
 use crate::transport::{Outgoing, PublishError};
 
 /// The User Property that holds a message's id.
@@ -134,7 +135,7 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
 
 /// The id of a message that brings none.
 pub(super) fn any_id() -> String {
-    uuid(fastrand::u128(..))
+    uuid(random::bits())
 }
 
 fn content_type(properties: &Properties) -> &'static str {
@@ -271,7 +272,7 @@ mod tests {
                 key::MESSAGE_TYPE: "response", key::REQUEST_CONTEXT: u64::MAX.to_string(),
                 key::RESPONSE_TOPIC: topic, key::SOURCE_TOPIC: topic, key::STATUS: "success",
                 key::TIMEOUT_MS: u64::MAX, key::REPEATED: "1", key::ON_DEMAND: "1",
-                key::ANSWERS_PINGS: "1", key::FRAGMENT: u32::MAX, key::NUM_FRAGMENTS: u32::MAX, key::ANSWER: "0".repeat(16),
+                key::ANSWERS_PINGS: "1", key::FRAGMENT: u32::MAX, key::NUM_FRAGMENTS: u32::MAX, key::ANSWER: "0".repeat(22),
             }),
         );
         message.expires = Some(Instant::now() + Duration::from_secs(60));

@@ -11,6 +11,8 @@
 
 use dasf_protocol::{Subscription, Topic};
 
+use crate::random;
+
 /// What MQTT topics of the protocol begin with.
 const PREFIX: &str = "dasf/";
 /// The level under which modules say something of themselves.
@@ -18,8 +20,10 @@ const MODULES: &str = "/modules/";
 
 /// What all client ids begin with.
 const CLIENT: &str = "dasf";
-/// How many digits of a module's client id no other has.
-const OWN_DIGITS: usize = 12;
+/// How many letters and digits of a caller's client id no other has: 113 bits.
+const LETTERS: usize = 19;
+/// How many letters and digits of a module's client id no other has: 71 bits.
+const OWN_LETTERS: usize = 12;
 /// How many digits tell of its topic and its group.
 const MARK_DIGITS: usize = 6;
 
@@ -68,21 +72,26 @@ pub(super) fn module(name: &str) -> Option<(Topic, &str)> {
 
 /// The name of a client that no other has: letters and digits, of which every broker takes 23.
 pub(super) fn client_id() -> String {
-    format!("{CLIENT}{:016x}", fastrand::u64(..))
+    format!("{CLIENT}{}", random::letters(LETTERS))
 }
 
 /// The name of a client that reads a topic, and tells by it which one, and for whom. A letter can be
 /// added to it.
 pub(super) fn module_id(topic: &Topic, group: Option<&Subscription>) -> String {
-    let own = fastrand::u64(..1 << (4 * OWN_DIGITS));
-    format!("{CLIENT}{own:0OWN_DIGITS$x}{}", mark(topic, group))
+    let own = random::letters(OWN_LETTERS);
+    format!("{CLIENT}{own}{}", mark(topic, group))
 }
 
 /// Whether a text is a name that [`module_id`] gives.
 fn is_module_id(text: &str) -> bool {
-    let number = text.strip_prefix(CLIENT).unwrap_or_default();
+    let name = text.strip_prefix(CLIENT).unwrap_or_default();
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    number.len() == OWN_DIGITS + MARK_DIGITS && number.bytes().all(is_digit)
+    let Some((own, mark)) = name.split_at_checked(OWN_LETTERS) else {
+        return false;
+    };
+    own.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && mark.len() == MARK_DIGITS
+        && mark.bytes().all(is_digit)
 }
 
 /// Whether a client is a module of this group on this topic. Whoever may say something of modules
@@ -126,10 +135,13 @@ mod tests {
     #[test]
     fn a_client_id_is_told_from_other_names() {
         assert!(!is_module_id(&client_id()));
+        // As many letters and digits as every broker takes.
+        assert_eq!(client_id().len(), 23);
         for other in [
             "",
             "dasf",
             "dasf00000000000000000g",
+            "dasf00000000000_000000",
             "x000000000000000000",
             "dasf0000000000000000001",
         ] {

@@ -54,7 +54,7 @@ pub(super) struct MessageWriter {
 
 impl WriteMessages for MessageWriter {
     fn frame(&mut self, queued: &mut Queued) -> Result<(Message, String), PublishError> {
-        let (id, pid) = (queued.id, self.next);
+        let (id, pid) = (queued.id(), self.next);
         self.next += 1;
         let publish = envelope::publish(queued.written(), id, self.topic.clone(), pid)?;
         let size = packets::size(&publish);

@@ -18,6 +18,7 @@ use super::packets::{self, Unreadable};
 use super::session::{self, Opening, RECEIVE_MAXIMUM, Session};
 use crate::address::Login;
 use crate::backoff::Backoff;
+use crate::random;
 use crate::transport::ConnectError;
 use crate::transport::socket::Endpoint;
 
@@ -190,7 +191,7 @@ impl LostSessions {
         if self.sessions.len() < MAX_LOST && !self.sessions.contains_key(client_id) {
             let now = Instant::now();
             let from = self.patience.filter(|_| was_retained).unwrap_or(now);
-            let due = from.max(now) + CLAIM_DELAY.mul_f64(fastrand::f64());
+            let due = from.max(now) + CLAIM_DELAY.mul_f64(random::fraction());
             let lost = Lost { since: now, due };
             self.sessions.insert(client_id.to_owned(), lost);
         }
@@ -208,7 +209,7 @@ impl LostSessions {
     /// A session is being taken over: whether it is still there is looked at later.
     pub(super) fn defer(&mut self, client_id: &str) {
         if let Some(lost) = self.sessions.get_mut(client_id) {
-            lost.due = Instant::now() + RETRY + CLAIM_DELAY.mul_f64(fastrand::f64());
+            lost.due = Instant::now() + RETRY + CLAIM_DELAY.mul_f64(random::fraction());
         }
     }
 

@@ -1,0 +1,73 @@
+//! Random bits of the operating system, for what nobody else may have or guess.
+//!
+//! They are not those of a generator that a program can seed: two programs with one seed would take
+//! each other's answers.
+
+use dasf_protocol::topic;
+
+/// 128 random bits.
+pub(crate) fn bits() -> u128 {
+    let mut bytes = [0; 16];
+    #[allow(clippy::expect_used)] // the message proves that it cannot happen
+    getrandom::fill(&mut bytes)
+        .expect("the system has random bytes, or the program's first hash map would have ended it");
+    u128::from_le_bytes(bytes)
+}
+
+/// A name that nobody else has: 22 letters, digits, `-` and `_`.
+pub(crate) fn name() -> String {
+    topic::random_name(bits())
+}
+
+/// A name of so many letters and digits, with almost six random bits each, and 21 characters at most.
+pub(crate) fn letters(count: usize) -> String {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut left = bits();
+    let letter = |_| {
+        let letter = LETTERS[(left % 62) as usize];
+        left /= 62;
+        char::from(letter)
+    };
+    (0..count.min(21)).map(letter).collect()
+}
+
+/// Where a caller's contexts begin: at one of the first 2³¹ numbers, because dasf-broker-django keeps
+/// contexts in columns of that size.
+pub(crate) fn first_context() -> u64 {
+    (bits() & u128::from(LAST_CONTEXT)) as u64
+}
+
+/// The largest context.
+pub(crate) const LAST_CONTEXT: u64 = (1 << 31) - 1;
+
+/// A number from 0 to 1.
+pub(crate) fn fraction() -> f64 {
+    (bits() >> 64) as u64 as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_differ_and_hold_what_brokers_take() {
+        let mut names = HashSet::new();
+        for _ in 0..1000 {
+            let name = name();
+            assert_eq!(name.len(), 22);
+            assert!(name.parse::<dasf_protocol::Topic>().is_ok(), "{name}");
+            assert!(names.insert(name));
+            let name = letters(19);
+            assert_eq!(name.len(), 19);
+            assert!(
+                name.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+                "{name}"
+            );
+            assert!(names.insert(name));
+            assert!(first_context() <= LAST_CONTEXT);
+            assert!((0.0..=1.0).contains(&fraction()));
+        }
+    }
+}
