@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, Uri};
 
+use crate::host_name;
 use crate::transport::dasf::Dasf;
 use crate::transport::mqtt::{MaxPacketSize, Mqtt};
 use crate::transport::pulsar;
@@ -24,6 +25,16 @@ pub enum AddressError {
     Url {
         /// The refused URL.
         url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The host of a Pulsar is none.
+    #[error(
+        "{host:?} is no host ({reason}); a host is a name or an address alone, such as broker.example.org, 192.0.2.1 or ::1"
+    )]
+    Host {
+        /// The refused host.
+        host: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -60,7 +71,7 @@ pub enum AddressError {
 /// use dasf_runtime::Address;
 ///
 /// let dasf = Address::websocket("ws://broker.example.org/ws")?.with_token("secret")?;
-/// let pulsar = Address::pulsar("localhost", 8080);
+/// let pulsar = Address::pulsar("localhost", 8080)?;
 /// let mqtt = Address::mqtt("ws://localhost:9001/mqtt")?;
 /// # Ok::<(), dasf_runtime::AddressError>(())
 /// ```
@@ -112,7 +123,7 @@ impl fmt::Debug for Login {
 /// The parts of an Apache Pulsar address, with Pulsar's own defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulsar {
-    /// The host; default `localhost`.
+    /// The host, a name or an IP address; default `localhost`.
     pub host: String,
     /// The HTTP port; default 8080. That of TLS is another one, usually 8443.
     pub port: u16,
@@ -169,25 +180,28 @@ impl BaseUrl {
             url: shown.clone(),
             reason,
         };
-        let uri: Uri = url.parse().map_err(|error| refuse(format!("{error}")))?;
-        let scheme = uri.scheme_str().unwrap_or_default();
-        match scheme {
+        // Before it is taken apart, because that would not say what is wrong with a host.
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        match scheme.to_ascii_lowercase().as_str() {
             "ws" => {}
             "wss" if cfg!(feature = "tls") => {}
             "wss" => return Err(refuse("built without the feature \"tls\"".to_owned())),
             "" => return Err(refuse("it has no scheme".to_owned())),
             scheme => return Err(refuse(format!("its scheme is {scheme}"))),
         }
-        if uri
-            .authority()
-            .is_some_and(|authority| authority.as_str().contains('@'))
-        {
-            let shown = "a user in it, which WebSocket does not know".to_owned();
-            return Err(refuse(shown));
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let authority = rest.get(..end).unwrap_or_default();
+        if authority.contains('@') {
+            let reason = "it has a user in it, which WebSocket does not know";
+            return Err(refuse(reason.to_owned()));
         }
-        if uri.host().unwrap_or_default().is_empty() {
-            return Err(refuse("it has no host".to_owned()));
+        if url.contains('#') {
+            let reason = "it has a # in it, which a WebSocket URL cannot have";
+            return Err(refuse(reason.to_owned()));
         }
+        host_name::split(authority).map_err(refuse)?;
+        let parsed: Result<Uri, _> = url.parse();
+        parsed.map_err(|error| refuse(format!("{error}")))?;
         let (base, query) = url.split_at(url.find('?').unwrap_or(url.len()));
         Ok(Self {
             base: base.trim_end_matches('/').to_owned(),
@@ -270,9 +284,14 @@ impl Address {
         })
     }
 
-    /// An Apache Pulsar with the default tenant and namespace and non-persistent topics.
-    pub fn pulsar(host: impl Into<String>, port: u16) -> Self {
-        Self::from(Pulsar {
+    /// An Apache Pulsar with the default tenant and namespace and non-persistent topics. An IPv6
+    /// address is given without brackets, or with them.
+    ///
+    /// # Errors
+    /// [`AddressError::Host`] when the host is neither a name nor an IP address, such as one with a
+    /// port.
+    pub fn pulsar(host: impl Into<String>, port: u16) -> Result<Self, AddressError> {
+        Self::try_from(Pulsar {
             host: host.into(),
             port,
             ..Pulsar::default()
@@ -433,8 +452,14 @@ impl Address {
     }
 }
 
-impl From<Pulsar> for Address {
-    fn from(pulsar: Pulsar) -> Self {
+impl TryFrom<Pulsar> for Address {
+    type Error = AddressError;
+
+    /// The address of a Pulsar.
+    ///
+    /// # Errors
+    /// As [`Address::pulsar`].
+    fn try_from(pulsar: Pulsar) -> Result<Self, AddressError> {
         let Pulsar {
             host,
             port,
@@ -443,6 +468,13 @@ impl From<Pulsar> for Address {
             tenant,
             namespace,
         } = pulsar;
+        let host = host_name::in_url(&host).map_err(|reason| AddressError::Host {
+            // What stands before an @ may be a secret.
+            host: host
+                .rsplit_once('@')
+                .map_or(host.clone(), |(_, host)| format!("…@{host}")),
+            reason,
+        })?;
         let scheme = if tls { "wss" } else { "ws" };
         let url = |role: &str| BaseUrl {
             base: format!(
@@ -450,7 +482,7 @@ impl From<Pulsar> for Address {
             ),
             query: String::new(),
         };
-        Self {
+        Ok(Self {
             style: Style::Pulsar {
                 producer: url("producer"),
                 consumer: url("consumer"),
@@ -458,7 +490,7 @@ impl From<Pulsar> for Address {
             },
             headers: HeaderMap::new(),
             trust: Trust::default(),
-        }
+        })
     }
 }
 
@@ -543,13 +575,67 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv6_address_has_brackets_in_a_url() {
+        for host in ["::1", "[::1]"] {
+            let address = Address::pulsar(host, 8080).unwrap();
+            assert_eq!(address.to_string(), "ws://[::1]:8080");
+        }
+        let url = "ws://[2001:db8::7]:9001/mqtt";
+        assert_eq!(Address::mqtt(url).unwrap().to_string(), url);
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_in_words() {
+        for (host, reason) in [
+            ("", "it is empty"),
+            ("my host", "it has a blank in it"),
+            ("localhost:18080", "it has a port, \"18080\""),
+            ("ws://localhost", "it is a URL"),
+            ("fe80::1%eth0", "it has a zone"),
+        ] {
+            let error = Address::pulsar(host, 8080).unwrap_err();
+            assert!(
+                matches!(error, AddressError::Host { .. }),
+                "{host}: {error}"
+            );
+            let told = error.to_string();
+            assert!(
+                told.starts_with(&format!("{host:?} is no host ({reason}")),
+                "{told}"
+            );
+            assert!(!told.contains("TLS"), "{told}");
+        }
+        let error = Address::pulsar("ada:secret@h", 8080).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+        for (url, reason) in [
+            ("ws://::1:8080/ws", "brackets, as in ws://[::1]:8080"),
+            ("ws://[fe80::1%25eth0]/ws", "it has a zone"),
+            ("ws://h:99999/ws", "its port is no number from 1 to 65535"),
+            ("ws://h:x/ws", "its port is no number"),
+            ("ws://bücher.example/ws", "xn--"),
+            ("ws://my host/ws", "it has a blank"),
+            ("ws://:8080/ws", "it is empty"),
+            ("ws://h/ws#part", "a # in it"),
+        ] {
+            for refused in [Address::websocket(url), Address::mqtt(url)] {
+                let error = refused.unwrap_err();
+                assert!(matches!(error, AddressError::Url { .. }), "{url}: {error}");
+                assert!(error.to_string().contains(reason), "{url}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn a_token_takes_the_scheme_of_its_broker_and_is_not_shown() {
         let dasf = Address::websocket("ws://h/ws")
             .unwrap()
             .with_token("secret")
             .unwrap();
         assert_eq!(presented(&dasf), "Token secret");
-        let pulsar = Address::pulsar("h", 80).with_token("secret").unwrap();
+        let pulsar = Address::pulsar("h", 80)
+            .unwrap()
+            .with_token("secret")
+            .unwrap();
         assert_eq!(presented(&pulsar), "Bearer secret");
         let query = Address::websocket("ws://h/ws?token=secret").unwrap();
         assert!(!format!("{dasf:?} {dasf} {query:?} {query}").contains("secret"));
@@ -584,18 +670,19 @@ mod tests {
 
     #[test]
     fn a_pulsar_is_reached_by_tls_where_asked() {
-        let secure = Address::from(Pulsar {
+        let secure = Address::try_from(Pulsar {
             port: 8443,
             tls: true,
             ..Pulsar::default()
-        });
+        })
+        .unwrap();
         assert_eq!(secure.to_string(), "wss://localhost:8443");
-        assert_eq!(Address::pulsar("h", 1).to_string(), "ws://h:1");
+        assert_eq!(Address::pulsar("h", 1).unwrap().to_string(), "ws://h:1");
     }
 
     #[test]
     fn a_file_without_certificates_is_refused() {
-        let address = Address::pulsar("h", 1);
+        let address = Address::pulsar("h", 1).unwrap();
         let absent = address.clone().with_ca_file("no such file").unwrap_err();
         let AddressError::Certificates { file, reason } = &absent else {
             panic!("{absent}")

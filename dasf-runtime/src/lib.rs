@@ -22,6 +22,7 @@ mod context;
 mod directory;
 pub mod generated;
 mod host;
+mod host_name;
 pub mod module;
 mod probe;
 mod progress;

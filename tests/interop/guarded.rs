@@ -121,14 +121,15 @@ impl Guarded {
 
     /// Its persistent topics in a namespace, for whoever trusts its authority.
     fn namespace(&self, namespace: &str) -> Address {
-        let address = Address::from(dasf::Pulsar {
+        let address = Address::try_from(dasf::Pulsar {
             host: "localhost".to_owned(),
             port: self.tls_port,
             tls: true,
             persistence: "persistent".to_owned(),
             namespace: namespace.to_owned(),
             ..dasf::Pulsar::default()
-        });
+        })
+        .unwrap();
         let authority = self.authority.as_bytes();
         address.with_ca_certificates(authority).unwrap()
     }
@@ -197,7 +198,10 @@ async fn an_authority_that_is_not_trusted_is_the_reason() {
             tls,
             ..dasf::Pulsar::default()
         };
-        Address::from(pulsar).with_token(MEMBER).unwrap()
+        Address::try_from(pulsar)
+            .unwrap()
+            .with_token(MEMBER)
+            .unwrap()
     };
     let by_tls = untrusting(true, guarded.tls_port);
     let client = connect("untrusted", by_tls.clone()).await.map(drop);
@@ -380,12 +384,13 @@ const LARGE: usize = 50_000_000;
 /// what other tests send to topics that keep nothing.
 async fn large_request_and_result(persistence: &str) {
     let guarded = guarded().await;
-    let address = Address::from(dasf::Pulsar {
+    let address = Address::try_from(dasf::Pulsar {
         host: "127.0.0.1".to_owned(),
         port: guarded.pulsar.port(),
         persistence: persistence.to_owned(),
         ..dasf::Pulsar::default()
-    });
+    })
+    .unwrap();
     let address = address.with_token(MEMBER).unwrap();
     let host = serve("large-calls", address.clone()).await.unwrap();
     let client = connect("large-calls", address).await.unwrap();

@@ -23,12 +23,13 @@ const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Its address with these kind of topics.
 fn address(pulsar: &Pulsar, persistence: &str) -> Address {
-    Address::from(dasf::Pulsar {
+    Address::try_from(dasf::Pulsar {
         host: "127.0.0.1".to_owned(),
         port: pulsar.port(),
         persistence: persistence.to_owned(),
         ..dasf::Pulsar::default()
     })
+    .unwrap()
 }
 
 async fn serve(topic: &Topic, address: Address) -> Result<Host, StartError> {
@@ -163,12 +164,13 @@ async fn refused(topic: &str, address: Address, status: u16, reason: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_is_not_there_is_named_as_the_reason() {
     let pulsar = Pulsar::for_test().await;
-    let nowhere = Address::from(dasf::Pulsar {
+    let nowhere = Address::try_from(dasf::Pulsar {
         host: "127.0.0.1".to_owned(),
         port: pulsar.port(),
         namespace: "nowhere".to_owned(),
         ..dasf::Pulsar::default()
-    });
+    })
+    .unwrap();
     refused("anything", nowhere, 404, "Namespace not found").await;
 }
 

@@ -62,7 +62,7 @@ async fn a_dead_or_refusing_address_is_an_error_at_once() {
     }
     for style in [Address::websocket(&url).unwrap(), {
         let socket = broker.local_addr();
-        Address::pulsar(socket.ip().to_string(), socket.port())
+        Address::pulsar(socket.ip().to_string(), socket.port()).unwrap()
     }] {
         arithmetic::Client::builder()
             .address(style)
@@ -95,6 +95,34 @@ async fn a_dead_or_refusing_address_is_an_error_at_once() {
         matches!(no_topic, Err(ClientError::Topic(_))),
         "{no_topic:?}"
     );
+}
+
+#[tokio::test]
+async fn a_broker_is_reached_by_ipv6() {
+    let any_port = (std::net::Ipv6Addr::LOCALHOST, 0).into();
+    let broker = Broker::builder().bind(any_port).start().await.unwrap();
+    let port = broker.local_addr().port();
+    assert_eq!(broker.url(), format!("ws://[::1]:{port}/ws"));
+    let module = arithmetic::module().unwrap();
+    let host = listen(&broker, "by-ipv6", module, HostOptions::default()).await;
+    let builder = || arithmetic::Client::builder().topic("by-ipv6");
+    for client in [
+        builder().websocket(&broker.url()),
+        builder().pulsar("::1", port),
+        builder().pulsar("[::1]", port),
+    ] {
+        let client = client.connect().await.unwrap();
+        assert_eq!(client.add(2).await.unwrap(), 4);
+    }
+    host.shutdown().await;
+    for (given, reason) in [("localhost:8080", "it has a port"), ("", "it is empty")] {
+        match builder().pulsar(given, port).connect().await {
+            Err(ClientError::Address(error)) => {
+                assert!(error.to_string().contains(reason), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

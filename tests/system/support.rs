@@ -25,7 +25,7 @@ pub(crate) fn both_styles(broker: &Broker) -> [Address; 2] {
     let socket = broker.local_addr();
     [
         Address::websocket(&broker.url()).unwrap(),
-        Address::pulsar(socket.ip().to_string(), socket.port()),
+        Address::pulsar(socket.ip().to_string(), socket.port()).unwrap(),
     ]
 }
 

@@ -68,7 +68,7 @@ pub struct Connection {
     #[arg(long, global = true, env = "DE_BACKEND_MQTT_USER", value_name = "NAME")]
     mqtt_user: Option<String>,
 
-    /// The host of the Pulsar
+    /// The host of the Pulsar, a name or an IP address
     #[arg(
         short = 'H',
         long,
@@ -239,7 +239,7 @@ impl Connection {
             (Some(producer), Some(consumer), None) => {
                 Address::websocket_pair(producer, consumer).map_err(Error::usage)?
             }
-            (None, None, None) => Address::from(self.pulsar()),
+            (None, None, None) => Address::try_from(self.pulsar()).map_err(Error::usage)?,
             (Some(_), None, None) => {
                 return Err(Error::usage(
                     "--producer-url needs --consumer-url, or --websocket-url, beside it",
@@ -350,6 +350,21 @@ mod tests {
         }
         #[cfg(not(feature = "tls"))]
         assert!(matches!(address("--tls"), Err(Error::Usage(_))));
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address() {
+        assert_eq!(address("--host ::1").unwrap(), "ws://[::1]:8080");
+        for line in [
+            "--host localhost:18080",
+            "--host ws://localhost",
+            "--host fe80::1%eth0",
+            "--host=",
+        ] {
+            let error = address(line).unwrap_err();
+            assert!(matches!(error, Error::Usage(_)), "{error}");
+            assert!(error.to_string().contains("is no host ("), "{error}");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl<C, M> ClientBuilder<C, M> {
     pub fn new(topic: Option<&str>) -> Self {
         Self {
             topic: topic.map(str::to_owned),
-            address: Ok(Address::pulsar("localhost", 8080)),
+            address: Address::pulsar("localhost", 8080),
             token: None,
             headers: Vec::new(),
             options: ClientOptions::default(),
@@ -80,9 +80,10 @@ impl<C, M> ClientBuilder<C, M> {
         self
     }
 
-    /// Connects to an Apache Pulsar with default tenant and namespace.
+    /// Connects to an Apache Pulsar with default tenant and namespace. The host is a name or an IP
+    /// address.
     pub fn pulsar(mut self, host: impl Into<String>, port: u16) -> Self {
-        self.address = Ok(Address::pulsar(host, port));
+        self.address = Address::pulsar(host, port);
         self
     }
 

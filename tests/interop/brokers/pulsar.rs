@@ -147,12 +147,13 @@ impl Pulsar {
 
     /// Where its persistent topics are.
     pub(crate) fn persistent_address(&self) -> Address {
-        Address::from(dasf::Pulsar {
+        Address::try_from(dasf::Pulsar {
             host: "127.0.0.1".to_owned(),
             port: self.port,
             persistence: "persistent".to_owned(),
             ..dasf::Pulsar::default()
         })
+        .unwrap()
     }
 
     /// The folder that goes with it.
@@ -228,7 +229,7 @@ impl Process for Pulsar {
     }
 
     fn address(&self) -> Address {
-        Address::pulsar("127.0.0.1", self.port)
+        Address::pulsar("127.0.0.1", self.port).unwrap()
     }
 
     fn consumer_url(&self, topic: &str, subscription: &str) -> String {
