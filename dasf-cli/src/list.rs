@@ -29,7 +29,9 @@ pub(crate) fn run(connection: &Connection, options: &List) -> Result<(), Error> 
 fn failed(error: ConnectError) -> Error {
     let advice = match &error {
         // Brokers without a list, as that which is the default, are not asked for one.
-        ConnectError::Unreachable { .. } => Some("check the address, or start the broker there"),
+        ConnectError::Unreachable { .. } => {
+            Some("check the address, or start the broker there".into())
+        }
         error => error.advice(),
     };
     match advice {

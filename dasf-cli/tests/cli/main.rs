@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod odd_modules;
+mod proxy;
 mod support;
 
 use std::io::{BufRead, BufReader, Read};

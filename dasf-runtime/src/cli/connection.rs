@@ -192,10 +192,11 @@ impl Connection {
     pub(super) fn with_remedy(&self, error: &ConnectError) -> Error {
         let advice = match error {
             ConnectError::Unreachable { .. } if self.is_given() => {
-                Some("check the address, or start the broker there")
+                Some("check the address, or start the broker there".into())
             }
             ConnectError::Unreachable { .. } => Some(
-                "start one there with `dasf-broker`, or name another with --websocket-url, or --host and --port",
+                "start one there with `dasf-broker`, or name another with --websocket-url, or --host and --port"
+                    .into(),
             ),
             error => error.advice(),
         };

@@ -28,6 +28,7 @@ impl Dasf {
     fn producer(&self, topic: &Topic) -> Endpoint {
         Endpoint {
             url: self.producer.join(topic.as_str(), &[]),
+            below: topic.to_string(),
             headers: self.headers.clone(),
             trust: self.trust.clone(),
         }
@@ -42,6 +43,7 @@ impl Dasf {
         };
         Endpoint {
             url: self.consumer.join(&path, &parameters),
+            below: path,
             headers: self.headers.clone(),
             trust: self.trust.clone(),
         }

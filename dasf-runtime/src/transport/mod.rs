@@ -13,6 +13,7 @@ pub(crate) mod pulsar;
 mod socket;
 mod subscriber;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -198,6 +199,27 @@ pub enum ConnectError {
         /// The same in words.
         reason: String,
     },
+    /// There is no way there through the proxy that the environment names.
+    #[error("cannot reach a broker at {url}: {reason}")]
+    Proxy {
+        /// The URL, without its query.
+        url: String,
+        /// The HTTP status with which the proxy refuses: 407 for a login that is missing or wrong.
+        status: Option<u16>,
+        /// Which proxy it is, and what is wrong with it.
+        reason: String,
+    },
+    /// Something answers there, and says that the broker is somewhere else.
+    #[error("the broker redirects {url}, with status {status}")]
+    Redirected {
+        /// The URL, without its query.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// Where to, as an address to use in place of the one that redirects: without the topic and
+        /// the query, and with `ws://` or `wss://` for `http://` or `https://`.
+        location: String,
+    },
     /// Something answers there, and refuses the connection.
     #[error("the broker refuses {url} with status {status}: {reason}")]
     Refused {
@@ -270,11 +292,16 @@ impl ConnectError {
     /// What to do about it, in words for the end of a sentence; `None` where the error itself says
     /// so, or nothing helps. Options are named as every command line of DASF has them; in code they
     /// are methods of [`Address`](crate::Address) and fields of [`HostOptions`](crate::HostOptions).
-    pub fn advice(&self) -> Option<&'static str> {
+    pub fn advice(&self) -> Option<Cow<'static, str>> {
         Some(match self {
-            Self::Refused { status, .. } => return status_advice(*status),
-            Self::Rejected { code, .. } => return reason_code_advice(*code),
-            Self::Tls { fault, .. } => match fault {
+            Self::Redirected { location, .. } => {
+                return Some(format!("use the address to which it redirects, {location}").into());
+            }
+            Self::Refused { status, .. } => return status_advice(*status).map(Cow::from),
+            Self::Rejected { code, .. } => return reason_code_advice(*code).map(Cow::from),
+            Self::Proxy { status: Some(407), .. } => "put user and password into the URL of the proxy, as http://USER:PASSWORD@HOST:PORT".into(),
+            Self::Proxy { .. } => "check the proxy that the environment names, or list the broker's host in NO_PROXY to do without one".into(),
+            Self::Tls { fault, .. } => Cow::from(match fault {
                 TlsFault::UnknownAuthority => {
                     "give the certificate of the authority with --ca-file FILE"
                 }
@@ -286,12 +313,12 @@ impl ConnectError {
                     "use the port on which the broker speaks TLS, or do without it (ws://, no --tls)"
                 }
                 TlsFault::Other => "ask whoever runs the broker which TLS it offers",
-            },
+            }),
             Self::Protocol { .. } => {
-                "check the address; where the broker speaks TLS, use wss://, or --tls for a Pulsar"
+                "check the address; where the broker speaks TLS, use wss://, or --tls for a Pulsar".into()
             }
             Self::Timeout { .. } => {
-                "see whether the broker is overloaded, or what answers there is none"
+                "see whether the broker is overloaded, or what answers there is none".into()
             }
             Self::Unreachable { .. } | Self::Unsupported { .. } | Self::Ended => return None,
         })

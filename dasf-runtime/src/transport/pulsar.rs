@@ -49,6 +49,7 @@ impl Pulsar {
         };
         Endpoint {
             url: self.consumer.join(&path, &parameters),
+            below: path,
             headers: self.headers.clone(),
             trust: self.trust.clone(),
         }
@@ -82,6 +83,7 @@ impl Transport for Pulsar {
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
         let endpoint = Endpoint {
             url: self.producer.join(topic.as_str(), &[]),
+            below: topic.to_string(),
             headers: self.headers.clone(),
             trust: self.trust.clone(),
         };

@@ -85,6 +85,7 @@ impl Mqtt {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("mqtt"));
         Endpoint {
             url: self.url.whole(),
+            below: String::new(),
             headers,
             trust: self.trust.clone(),
         }

@@ -411,6 +411,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Endpoint {
             url: format!("ws://{}/mqtt", listener.local_addr().unwrap()),
+            below: String::new(),
             headers: HeaderMap::new(),
             trust: Default::default(),
         };

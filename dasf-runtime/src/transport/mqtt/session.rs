@@ -281,7 +281,7 @@ impl Session {
     async fn send(&mut self, frame: Message, patience: Duration) -> Result<(), ConnectError> {
         let sent = tokio::time::timeout(patience, self.sink.send(frame)).await;
         let sent = sent.map_err(|_| self.silence(patience))?;
-        sent.map_err(|error| self.protocol_error(error.to_string()))
+        sent.map_err(|error| self.protocol_error(socket::broken(&error)))
     }
 
     fn silence(&self, after: Duration) -> ConnectError {
@@ -311,7 +311,7 @@ impl Session {
                         return Err("it closes the connection".to_owned());
                     }
                     Some(Ok(frame)) => self.packets.accept(frame),
-                    Some(Err(error)) => return Err(error.to_string()),
+                    Some(Err(error)) => return Err(socket::broken(&error)),
                 },
             }
         }
@@ -481,7 +481,7 @@ impl Session {
         let frame = packets::frame(&Packet::Puback(Puback::new_success(pid)));
         let frame = frame.map_err(|reason| self.protocol_error(reason))?;
         let sent = self.sink.send(frame).await;
-        sent.map_err(|error| self.protocol_error(error.to_string()))
+        sent.map_err(|error| self.protocol_error(socket::broken(&error)))
     }
 
     /// Waits until the broker has sent all that it had to send before.
@@ -505,7 +505,7 @@ impl Session {
         };
         match tokio::time::timeout(ANSWER_TIMEOUT, closed).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.protocol_error(error.to_string())),
+            Ok(Err(error)) => Err(self.protocol_error(socket::broken(&error))),
             Err(_) => Err(self.silence(ANSWER_TIMEOUT)),
         }
     }
@@ -582,6 +582,7 @@ mod tests {
     fn limits(code: ConnectReasonCode, said: ConnackProperties) -> Result<Limits, ConnectError> {
         let endpoint = Endpoint {
             url: "ws://h/mqtt".to_owned(),
+            below: String::new(),
             headers: HeaderMap::new(),
             trust: Default::default(),
         };
@@ -621,6 +622,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Endpoint {
             url: format!("ws://{}/mqtt", listener.local_addr().unwrap()),
+            below: String::new(),
             headers: HeaderMap::new(),
             trust: Default::default(),
         };
@@ -714,7 +716,7 @@ mod tests {
         );
         let error = limits(ConnectReasonCode::ServerBusy, ConnackProperties::default());
         let error = error.unwrap_err();
-        assert_eq!(error.advice(), Some("try again in a moment"));
+        assert_eq!(error.advice().as_deref(), Some("try again in a moment"));
         assert!(error.to_string().ends_with("0x89: server busy"), "{error}");
         let unsure = ConnackProperties {
             max_qos: Some(QoS::Level0),

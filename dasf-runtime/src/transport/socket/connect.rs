@@ -7,12 +7,15 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::UrlError;
-use tokio_tungstenite::tungstenite::http::{HeaderMap, Response};
+use tokio_tungstenite::tungstenite::http::header::LOCATION;
+use tokio_tungstenite::tungstenite::http::{HeaderMap, Response, Uri};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use super::proxy::{NoWay, Proxy};
 use super::{Endpoint, tls};
+use crate::host_name;
 use crate::transport::ConnectError;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -36,8 +39,20 @@ pub(in crate::transport) struct Opened {
     pub(in crate::transport) headers: HeaderMap,
 }
 
-/// Connects.
+/// Connects, through the proxy that the environment names.
 pub(in crate::transport) async fn connect(endpoint: &Endpoint) -> Result<Opened, ConnectError> {
+    let variable = |name: &str| {
+        let value = std::env::var_os(name);
+        value.map(|value| value.to_string_lossy().into_owned())
+    };
+    connect_in(endpoint, &variable).await
+}
+
+/// Connects in an environment with these variables.
+pub(super) async fn connect_in(
+    endpoint: &Endpoint,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<Opened, ConnectError> {
     let failed = |error: Error| explain(endpoint, error);
     let mut request = endpoint
         .url
@@ -50,8 +65,16 @@ pub(in crate::transport) async fn connect(endpoint: &Endpoint) -> Result<Opened,
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_FRAME_SIZE))
         .max_frame_size(Some(MAX_FRAME_SIZE));
-    let handshake = tls::handshake(request, config, &endpoint.trust);
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+    let opening = async {
+        let stream = reach(endpoint, request.uri(), variable).await?;
+        // Messages are written whole, and are not to wait for others.
+        stream
+            .set_nodelay(true)
+            .map_err(|error| failed(error.into()))?;
+        let handshake = tls::handshake(request, stream, config, &endpoint.trust);
+        handshake.await.map_err(failed)
+    };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, opening).await {
         Ok(Ok((socket, response))) => {
             let (sink, stream) = socket.split();
             Ok(Opened {
@@ -60,12 +83,33 @@ pub(in crate::transport) async fn connect(endpoint: &Endpoint) -> Result<Opened,
                 headers: response.into_parts().0.headers,
             })
         }
-        Ok(Err(error)) => Err(failed(error)),
+        Ok(Err(error)) => Err(error),
         Err(_) => Err(ConnectError::Timeout {
             url: endpoint.to_string(),
             after: HANDSHAKE_TIMEOUT,
         }),
     }
+}
+
+/// A connection to the host of a URL, by itself or through a proxy.
+async fn reach(
+    endpoint: &Endpoint,
+    uri: &Uri,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<TcpStream, ConnectError> {
+    let is_secure = uri.scheme_str() == Some("wss");
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+    let no_way = |NoWay { reason, status }| ConnectError::Proxy {
+        url: endpoint.to_string(),
+        status,
+        reason,
+    };
+    if let Some(proxy) = Proxy::towards(is_secure, host, port, variable).map_err(no_way)? {
+        return proxy.tunnel(host, port).await.map_err(no_way);
+    }
+    let connected = TcpStream::connect((host_name::without_brackets(host), port)).await;
+    connected.map_err(|error| explain(endpoint, error.into()))
 }
 
 /// Says goodbye, and closes the socket.
@@ -118,10 +162,19 @@ fn explain(endpoint: &Endpoint, error: Error) -> ConnectError {
     match error {
         Error::Http(response) => {
             let status = response.status().as_u16();
-            ConnectError::Refused {
-                url,
-                status,
-                reason: refusal(&response),
+            let location = response.headers().get(LOCATION);
+            let location = location.and_then(|location| location.to_str().ok());
+            match location.and_then(|location| redirection(endpoint, location)) {
+                Some(location) if response.status().is_redirection() => ConnectError::Redirected {
+                    url,
+                    status,
+                    location,
+                },
+                _ => ConnectError::Refused {
+                    url,
+                    status,
+                    reason: refusal(&response),
+                },
             }
         }
         Error::Io(error) => match tls::fault(&error) {
@@ -150,8 +203,51 @@ fn explain(endpoint: &Endpoint, error: Error) -> ConnectError {
     }
 }
 
+/// Where a broker redirects to, as an address that can be given in place of that of the broker; `None`
+/// where it says no place.
+fn redirection(endpoint: &Endpoint, location: &str) -> Option<String> {
+    // What is behind the path may hold a secret.
+    let location = location.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, here) = endpoint.url.split_once("://")?;
+    let (scheme, place) = match location.split_once("://") {
+        Some(("http" | "ws", place)) => ("ws", place.to_owned()),
+        Some(("https" | "wss", place)) => ("wss", place.to_owned()),
+        Some((other, place)) => (other, place.to_owned()),
+        None => match location.strip_prefix("//") {
+            Some(place) => (scheme, place.to_owned()),
+            None if location.starts_with('/') => {
+                let authority = here.split(['/', '?']).next().unwrap_or_default();
+                (scheme, format!("{authority}{location}"))
+            }
+            None => return None,
+        },
+    };
+    let end = place.find('/').unwrap_or(place.len());
+    let (authority, path) = place.split_at(end);
+    // So may what stands before the host.
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    let path = path.trim_end_matches('/');
+    let path = path.strip_suffix(&endpoint.below).unwrap_or(path);
+    let address = format!("{scheme}://{authority}{}", path.trim_end_matches('/'));
+    (!authority.is_empty() && address.len() <= MAX_REASON_LENGTH).then_some(address)
+}
+
+/// Why a connection broke, in words.
+pub(in crate::transport) fn broken(error: &Error) -> String {
+    match error {
+        Error::Io(error) => match tls::fault(error) {
+            Some((_, reason)) => reason,
+            None => io_reason(error),
+        },
+        error => error.to_string(),
+    }
+}
+
 /// What the operating system said, without its error number.
-fn io_reason(error: &std::io::Error) -> String {
+pub(super) fn io_reason(error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::UnexpectedEof {
+        return "the connection was closed without a goodbye".to_owned();
+    }
     let reason = error.to_string();
     match reason.split_once(" (os error") {
         Some((words, _)) => words.to_lowercase(),
@@ -224,6 +320,7 @@ mod tests {
 
     use super::*;
     use crate::transport::Trust;
+    use crate::transport::socket::proxy::tests::proxy_to;
 
     /// What a client is told that meets this answer.
     async fn told(answer: String) -> ConnectError {
@@ -236,13 +333,95 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.unwrap();
         });
         let endpoint = Endpoint {
-            url: format!("ws://127.0.0.1:{port}/ws?token=secret"),
+            url: format!("ws://127.0.0.1:{port}/ws/demo/reader?token=secret"),
+            below: "demo/reader".to_owned(),
             headers: HeaderMap::new(),
             trust: Trust::default(),
         };
         let error = connect(&endpoint).await.map(drop).unwrap_err();
         server.await.unwrap();
         error
+    }
+
+    #[tokio::test]
+    async fn a_redirect_says_where_to() {
+        for (location, address) in [
+            (
+                "https://broker.example.org/ws/demo/reader",
+                "wss://broker.example.org/ws",
+            ),
+            (
+                "https://ada:secret@broker.example.org:8443/new/demo/reader/?token=secret#secret",
+                "wss://broker.example.org:8443/new",
+            ),
+            (
+                "//broker.example.org/ws/demo/reader",
+                "ws://broker.example.org/ws",
+            ),
+            (
+                "https://login.example.org/?next=secret",
+                "wss://login.example.org",
+            ),
+            ("/login/", "ws://127.0.0.1:PORT/login"),
+        ] {
+            let answer =
+                format!("HTTP/1.1 302 Found\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+            let error = told(answer).await;
+            let url = error.to_string();
+            let port = url.split(['/', ':']).nth(4).unwrap_or_default().to_owned();
+            let address = address.replace("PORT", &port);
+            let ConnectError::Redirected {
+                status: 302,
+                location,
+                ..
+            } = &error
+            else {
+                panic!("{error:?}")
+            };
+            assert_eq!(*location, address);
+            assert!(error.advice().unwrap().ends_with(&address), "{error}");
+            assert!(
+                !format!("{error} {error:?}").contains("secret"),
+                "{error:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broker_is_reached_through_a_proxy() {
+        let behind = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (proxy, asked) = proxy_to(behind.local_addr().unwrap()).await;
+        let broker = tokio::spawn(async move {
+            let (stream, _) = behind.accept().await.unwrap();
+            drop(tokio_tungstenite::accept_async(stream).await.unwrap());
+        });
+        let endpoint = Endpoint {
+            url: "ws://broker.test/ws".to_owned(),
+            below: String::new(),
+            headers: HeaderMap::new(),
+            trust: Trust::default(),
+        };
+        let variables = |name: &str| (name == "http_proxy").then(|| proxy.clone());
+        drop(connect_in(&endpoint, &variables).await.unwrap());
+        broker.await.unwrap();
+        let asked = asked.await.unwrap();
+        assert!(
+            asked.starts_with("CONNECT broker.test:80 HTTP/1.1\r\n"),
+            "{asked}"
+        );
+
+        let socks = |name: &str| (name == "http_proxy").then(|| "socks5://h".to_owned());
+        let error = connect_in(&endpoint, &socks).await.map(drop).unwrap_err();
+        assert!(
+            matches!(error, ConnectError::Proxy { status: None, .. }),
+            "{error}"
+        );
+        assert!(error.advice().unwrap().contains("NO_PROXY"));
+        assert!(
+            error
+                .to_string()
+                .contains("the variable http_proxy names no proxy")
+        );
     }
 
     #[tokio::test]

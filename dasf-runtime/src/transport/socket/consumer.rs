@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::connect::{Sink, Stream, close, closed};
+use super::connect::{Sink, Stream, broken, close, closed};
 use super::liveness::Liveness;
 use super::{
     ConsumerDialect, Endpoint, Incoming, KeepAlive, Link, ReadDeliveries, WriteAcknowledgements,
@@ -93,6 +93,7 @@ async fn keep_connected<D: ConsumerDialect>(
             tracing::debug!(%failure, "consumer not connected");
         } else {
             let advice = failure.advice();
+            let advice = advice.as_deref();
             tracing::warn!(%failure, advice, retry_in = ?wait, "consumer disconnected");
         }
         state.send_replace(ConnectionState::Disconnected(failure));
@@ -151,7 +152,7 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, close(sink, goodbye)).await;
             End::Finished
         }
-        Err(error) => End::Lost(error.to_string()),
+        Err(error) => End::Lost(broken(&error)),
     }
 }
 
@@ -218,7 +219,7 @@ async fn read(
         match stream.next().await {
             Some(Ok(Message::Close(close))) => return closed(close.as_ref()),
             Some(Ok(frame)) => reader.accept(frame),
-            Some(Err(error)) => return error.to_string(),
+            Some(Err(error)) => return broken(&error),
             None => return closed(None),
         }
     }

@@ -7,6 +7,7 @@ mod connect;
 mod consumer;
 mod liveness;
 mod producer;
+mod proxy;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
-pub(super) use connect::{MAX_FRAME_SIZE, Sink, Stream, connect};
+pub(super) use connect::{MAX_FRAME_SIZE, Sink, Stream, broken, connect};
 pub(super) use liveness::PING_INTERVAL;
 pub(crate) use tls::Trust;
 
@@ -36,6 +37,8 @@ use super::{
 #[derive(Clone)]
 pub(super) struct Endpoint {
     pub(super) url: String,
+    /// What of its path is below the address of the broker.
+    pub(super) below: String,
     pub(super) headers: HeaderMap,
     pub(super) trust: Trust,
 }

@@ -4,9 +4,10 @@ use std::io;
 
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::UrlError;
 use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
 
 use crate::transport::TlsFault;
 
@@ -21,13 +22,17 @@ impl Trust {
     }
 }
 
-/// Connects.
+/// Opens a WebSocket on a connection, unless it must be by TLS.
 pub(super) async fn handshake(
     request: Request,
+    stream: TcpStream,
     config: WebSocketConfig,
     _trust: &Trust,
 ) -> Result<(WebSocketStream<MaybeTlsStream<TcpStream>>, Response), Error> {
-    connect_async_with_config(request, Some(config), true).await
+    if request.uri().scheme_str() == Some("wss") {
+        return Err(Error::Url(UrlError::TlsFeatureNotEnabled));
+    }
+    client_async_with_config(request, MaybeTlsStream::Plain(stream), Some(config)).await
 }
 
 /// Nothing of TLS can fail.

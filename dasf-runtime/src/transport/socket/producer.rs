@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::connect::{Sink, Stream, close, closed};
+use super::connect::{Sink, Stream, broken, close, closed};
 use super::liveness::Liveness;
 use super::{
     Endpoint, KeepAlive, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages,
@@ -82,6 +82,7 @@ pub(super) async fn run<D: ProducerDialect>(
             tracing::debug!(%failure, "producer not connected");
         } else {
             let advice = failure.advice();
+            let advice = advice.as_deref();
             tracing::warn!(%failure, advice, retry_in = ?wait, "producer disconnected");
         }
         state.send_replace(ConnectionState::Disconnected(failure));
@@ -206,7 +207,7 @@ impl Producer {
         let reason = tokio::select! {
             finished = writer.write(sink) => match finished {
                 Ok(()) => return ControlFlow::Break(()),
-                Err(error) => error.to_string(),
+                Err(error) => broken(&error),
             },
             reason = read(stream, reader, &self.topic, &self.unreceipted, &liveness) => reason,
             reason = liveness.death() => reason,
@@ -289,7 +290,7 @@ async fn read(
         match frame {
             Ok(Message::Close(close)) => return closed(close.as_ref()),
             Ok(frame) => reader.accept(frame),
-            Err(error) => return error.to_string(),
+            Err(error) => return broken(&error),
         }
         loop {
             match reader.next() {

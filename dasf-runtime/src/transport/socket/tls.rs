@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
 };
 
 use crate::transport::TlsFault;
@@ -103,9 +103,10 @@ fn configuration(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(configuration))
 }
 
-/// Connects, by TLS if the URL asks for it.
+/// Opens a WebSocket on a connection, by TLS if the URL asks for it.
 pub(super) async fn handshake(
     request: Request,
+    stream: TcpStream,
     config: WebSocketConfig,
     trust: &Trust,
 ) -> Result<(WebSocketStream<MaybeTlsStream<TcpStream>>, Response), Error> {
@@ -116,7 +117,7 @@ pub(super) async fn handshake(
             .map_err(|reason| Error::Io(io::Error::other(reason)))?,
         _ => Connector::Plain,
     };
-    connect_async_tls_with_config(request, Some(config), true, Some(connector)).await
+    client_async_tls_with_config(request, stream, Some(config), Some(connector)).await
 }
 
 /// What is wrong with TLS, and in words, if it was TLS that failed.
@@ -234,6 +235,7 @@ mod tests {
     async fn connect_to(port: u16, trust: Trust) -> ConnectError {
         let endpoint = Endpoint {
             url: format!("wss://127.0.0.1:{port}/ws"),
+            below: String::new(),
             headers: HeaderMap::new(),
             trust,
         };
