@@ -303,7 +303,7 @@ impl ConnectError {
             Self::Proxy { .. } => "check the proxy that the environment names, or list the broker's host in NO_PROXY to do without one".into(),
             Self::Tls { fault, .. } => Cow::from(match fault {
                 TlsFault::UnknownAuthority => {
-                    "give the certificate of the authority with --ca-file FILE"
+                    "give the certificate of the authority, or its own, with --ca-file FILE"
                 }
                 TlsFault::OtherName => "use the host's name that is in the certificate",
                 TlsFault::Outdated => {

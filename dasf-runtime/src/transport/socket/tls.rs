@@ -1,20 +1,25 @@
 //! `wss://`: TLS with the certificates that the operating system trusts, and those of private
 //! authorities.
 
+use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::ring;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError,
+    OtherError, RootCertStore, SignatureScheme,
+};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
-};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use crate::transport::TlsFault;
 
@@ -31,7 +36,8 @@ struct Private {
 }
 
 impl Trust {
-    /// Trusts the authorities whose certificates are in a text of the form PEM as well.
+    /// Trusts the authorities whose certificates are in a text of the form PEM as well. A certificate
+    /// in it is also trusted as that of the broker itself.
     ///
     /// # Errors
     /// What is wrong with the text, in words.
@@ -42,21 +48,24 @@ impl Trust {
         };
         let known = authorities.len();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| format!("it is no PEM ({error})"))?;
-            authorities.push(certificate);
+            authorities.push(certificate.map_err(no_pem)?);
         }
         if authorities.len() == known {
             return Err("it holds no certificate".to_owned());
         }
-        let mut roots = system_roots().clone();
+        let mut roots = system().roots.clone();
         for (index, authority) in authorities.iter().enumerate().skip(known) {
             roots.add(authority.clone()).map_err(|error| {
                 let number = index - known + 1;
-                format!("certificate {number} in it cannot be used ({error})")
+                let reason = match error {
+                    TlsError::InvalidCertificate(error) => spoken(&error),
+                    error => spoken(&error),
+                };
+                format!("certificate {number} in it cannot be used ({reason})")
             })?;
         }
         roots.add_parsable_certificates(authorities.iter().take(known).cloned());
-        let configuration = configuration(roots)?;
+        let configuration = configuration(roots, authorities.clone())?;
         self.0 = Some(Arc::new(Private {
             authorities,
             configuration,
@@ -69,38 +78,169 @@ impl Trust {
         let configuration = match &self.0 {
             Some(private) => Ok(Arc::clone(&private.configuration)),
             None => OF_SYSTEM
-                .get_or_init(|| configuration(system_roots().clone()))
+                .get_or_init(|| configuration(system().roots.clone(), Vec::new()))
                 .clone(),
         };
         configuration.map(Connector::Rustls)
     }
 }
 
-/// The authorities that the operating system trusts.
-fn system_roots() -> &'static RootCertStore {
-    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
-    ROOTS.get_or_init(|| {
+/// What is wrong with a text that is to be PEM, in words: its own error lists bytes.
+fn no_pem(error: pem::Error) -> String {
+    let reason = match error {
+        pem::Error::MissingSectionEnd { .. } => "a certificate in it has no end".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => {
+            "a line in it begins with dashes, and does not say what follows".to_owned()
+        }
+        pem::Error::Base64Decode(_) => "a certificate in it is not base64".to_owned(),
+        error => error.to_string(),
+    };
+    format!("it is no PEM: {reason}")
+}
+
+/// What the operating system trusts.
+struct System {
+    roots: RootCertStore,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+fn system() -> &'static System {
+    static SYSTEM: OnceLock<System> = OnceLock::new();
+    SYSTEM.get_or_init(|| {
         let mut roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
         for error in &found.errors {
             tracing::warn!(%error, "some certificates of the system cannot be read");
         }
-        roots.add_parsable_certificates(found.certs);
-        roots
+        roots.add_parsable_certificates(found.certs.iter().cloned());
+        System {
+            roots,
+            certificates: found.certs,
+        }
     })
 }
 
-/// What trusts these authorities. The provider of the cryptography is named here, because rustls
-/// cannot choose one, and panics, in a program that happens to link two.
+/// What trusts these authorities, and presented by the broker itself, these certificates and those of
+/// the system. The provider of the cryptography is named here, because rustls cannot choose one, and
+/// panics, in a program that happens to link two.
 ///
 /// # Errors
 /// What is wrong, in words, when the provider supports no version of TLS.
-fn configuration(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+fn configuration(
+    roots: RootCertStore,
+    certificates: Vec<CertificateDer<'static>>,
+) -> Result<Arc<ClientConfig>, String> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
     let builder = builder.with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| error.to_string())?;
-    let configuration = builder.with_root_certificates(roots).with_no_client_auth();
-    Ok(Arc::new(configuration))
+    let builder = builder.map_err(|error| spoken(&error))?;
+    let builder = if roots.is_empty() {
+        // It trusts nobody, and says so of each certificate.
+        builder.with_root_certificates(roots)
+    } else {
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+        let webpki = webpki.build().map_err(|error| spoken(&error))?;
+        let verifier = Verifier {
+            webpki,
+            certificates,
+        };
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+    };
+    Ok(Arc::new(builder.with_no_client_auth()))
+}
+
+/// Takes what webpki takes, and a certificate that is trusted itself, as OpenSSL does: one that its
+/// holder signed with its own key is an authority's too, which webpki takes from no server.
+#[derive(Debug)]
+struct Verifier {
+    webpki: Arc<WebPkiServerVerifier>,
+    /// Those that are trusted beside the ones of the system.
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl Verifier {
+    fn trusts(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.certificates.contains(certificate) || system().certificates.contains(certificate)
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        let verified = self.webpki.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match verified {
+            // Before it says any of these, webpki has seen that the certificate is valid now. The name
+            // is left to be looked at; who signed the certificate does not matter, because it is the
+            // very one that is trusted. That the broker has its key shows the handshake.
+            Err(TlsError::InvalidCertificate(ref error))
+                if is_of_its_issuer(error) && self.trusts(end_entity) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.webpki
+            .verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.webpki
+            .verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
+    }
+}
+
+/// What webpki says of a certificate, where rustls has no word for it.
+fn of_webpki(error: &CertificateError) -> Option<&webpki::Error> {
+    match error {
+        CertificateError::Other(OtherError(error)) => error.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// Whether a certificate is refused for who signed it, or because it is one of an authority.
+fn is_of_its_issuer(error: &CertificateError) -> bool {
+    is_of_an_authority(error)
+        || matches!(
+            error,
+            CertificateError::UnknownIssuer | CertificateError::BadSignature
+        )
+}
+
+/// Whether a certificate is refused because it is one of an authority.
+fn is_of_an_authority(error: &CertificateError) -> bool {
+    of_webpki(error) == Some(&webpki::Error::CaUsedAsEndEntity)
 }
 
 /// Opens a WebSocket on a connection, by TLS if the URL asks for it.
@@ -122,41 +262,164 @@ pub(super) async fn handshake(
 
 /// What is wrong with TLS, and in words, if it was TLS that failed.
 pub(super) fn fault(error: &io::Error) -> Option<(TlsFault, String)> {
+    if error.kind() == io::ErrorKind::UnexpectedEof && error.to_string() == HANDSHAKE_EOF {
+        let reason = "what answers there hangs up when it is spoken to in TLS";
+        return Some((TlsFault::NotTls, reason.to_owned()));
+    }
     let error = error.get_ref()?.downcast_ref::<TlsError>()?;
     let (fault, reason) = match error {
-        // A bad signature is that of an authority with the name of one that is trusted, and another
-        // key, as after a renewal.
-        TlsError::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        ) => (
-            TlsFault::UnknownAuthority,
-            "its certificate is from an authority that is not trusted here".to_owned(),
-        ),
-        TlsError::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => (TlsFault::OtherName, in_words(error)),
-        TlsError::InvalidCertificate(
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. },
-        ) => (TlsFault::Outdated, in_words(error)),
+        TlsError::InvalidCertificate(error) => of_certificate(error),
         TlsError::InvalidMessage(_) => (
             TlsFault::NotTls,
             "what answers there does not speak TLS".to_owned(),
         ),
-        other => (TlsFault::Other, in_words(other)),
+        TlsError::AlertReceived(alert) => (TlsFault::Other, of_alert(*alert)),
+        TlsError::PeerIncompatible(why) => {
+            let reason = format!("it offers no TLS that is spoken here ({})", spoken(why));
+            (TlsFault::Other, reason)
+        }
+        TlsError::PeerMisbehaved(why) => {
+            let reason = format!("it does not keep to the rules of TLS ({})", spoken(why));
+            (TlsFault::Other, reason)
+        }
+        other => {
+            let reason = format!("TLS with it fails ({})", spoken(other));
+            (TlsFault::Other, reason)
+        }
     };
     Some((fault, reason))
 }
 
-/// The words of rustls, without what the caller says already.
-fn in_words(error: &TlsError) -> String {
-    let text = error.to_string();
-    match text.strip_prefix("invalid peer certificate: ") {
-        Some(reason) => reason.to_owned(),
-        None => text,
+/// What tokio-rustls says when the other side hangs up before there is TLS.
+const HANDSHAKE_EOF: &str = "tls handshake eof";
+
+/// What is wrong with a certificate.
+fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
+    let other = |reason: &str| (TlsFault::Other, reason.to_owned());
+    match error {
+        CertificateError::UnknownIssuer => (
+            TlsFault::UnknownAuthority,
+            "its certificate is from an authority that is not trusted here".to_owned(),
+        ),
+        // That of an authority with the name of one that is trusted, and another key, as after a
+        // renewal; or the handshake's.
+        CertificateError::BadSignature => (
+            TlsFault::UnknownAuthority,
+            "its certificate is not signed with the key of the authority that is trusted here under that name"
+                .to_owned(),
+        ),
+        CertificateError::NotValidForNameContext {
+            expected,
+            presented,
+        } => {
+            let expected = expected.to_str();
+            let reason = match presented.as_slice() {
+                [] => format!(
+                    "its certificate names no host (in subjectAltName), so that it is not for {expected}"
+                ),
+                names => {
+                    let names: Vec<_> = names.iter().map(|name| readable(name)).collect();
+                    format!("its certificate is for {}, and not for {expected}", names.join(", "))
+                }
+            };
+            (TlsFault::OtherName, reason)
+        }
+        CertificateError::NotValidForName => (
+            TlsFault::OtherName,
+            "its certificate is for a host of another name".to_owned(),
+        ),
+        CertificateError::ExpiredContext { time, not_after } => {
+            let since = between(*not_after, *time);
+            (TlsFault::Outdated, format!("its certificate expired {since} ago"))
+        }
+        CertificateError::NotValidYetContext { time, not_before } => {
+            let until = between(*time, *not_before);
+            let reason = format!("its certificate is not valid yet, but in {until}");
+            (TlsFault::Outdated, reason)
+        }
+        CertificateError::Expired => {
+            (TlsFault::Outdated, "its certificate expired".to_owned())
+        }
+        CertificateError::NotValidYet => {
+            (TlsFault::Outdated, "its certificate is not valid yet".to_owned())
+        }
+        CertificateError::Revoked => other("its certificate was revoked"),
+        CertificateError::BadEncoding => other("its certificate cannot be read"),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            other("its certificate is not for servers")
+        }
+        error if is_of_an_authority(error) => (
+            TlsFault::UnknownAuthority,
+            "its certificate is that of an authority, perhaps one that it signed itself, and is not trusted here"
+                .to_owned(),
+        ),
+        error => {
+            let reason = match of_webpki(error) {
+                Some(webpki::Error::UnsupportedCertVersion) => {
+                    "its version is not 3, so that it names no host".to_owned()
+                }
+                Some(error) => spoken(error),
+                None => spoken(error),
+            };
+            (TlsFault::Other, format!("its certificate is not accepted: {reason}"))
+        }
     }
+}
+
+/// Why the other side breaks TLS off.
+fn of_alert(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::ProtocolVersion => {
+            "it does not speak TLS 1.2 or 1.3, which are spoken here".to_owned()
+        }
+        AlertDescription::CertificateRequired
+        | AlertDescription::BadCertificate
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied => {
+            let alert = spoken(&alert);
+            format!("it wants a certificate of its clients, which cannot be given here ({alert})")
+        }
+        AlertDescription::UnrecognisedName => {
+            "it does not know the host's name by which it is spoken to".to_owned()
+        }
+        alert => format!("it breaks TLS off ({})", spoken(&alert)),
+    }
+}
+
+/// How long it is from one time to another, in the largest unit.
+fn between(earlier: UnixTime, later: UnixTime) -> String {
+    let seconds = later.as_secs().saturating_sub(earlier.as_secs());
+    let units = [("day", 86_400), ("hour", 3600), ("minute", 60)];
+    let unit = units.into_iter().find(|&(_, length)| seconds >= length);
+    let (unit, count) = unit.map_or(("second", seconds), |(unit, length)| {
+        (unit, seconds / length)
+    });
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}
+
+/// A name in a certificate, without the quotes and the kind in which webpki wraps it.
+fn readable(name: &str) -> String {
+    let inner = name.split_once('(').and_then(|(kind, inner)| {
+        let is_kind = kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        inner.strip_suffix(')').filter(|_| is_kind)
+    });
+    inner.unwrap_or(name).trim_matches('"').to_owned()
+}
+
+/// What a variant of a library's error is called, in words: `NoCipherSuitesInCommon` is "no cipher
+/// suites in common". Its fields are left out: they are for machines.
+fn spoken(error: &impl fmt::Debug) -> String {
+    let text = format!("{error:?}");
+    let name = text.split(|c: char| !c.is_ascii_alphanumeric()).next();
+    let mut words = String::new();
+    for character in name.unwrap_or_default().chars() {
+        if character.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(character.to_ascii_lowercase());
+    }
+    words
 }
 
 #[cfg(test)]
@@ -165,15 +428,22 @@ mod tests {
     use std::net::TcpListener;
     use std::thread;
 
+    use std::time::Duration;
+
     use rcgen::{
-        BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
+        BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose,
+        IsCa, KeyPair, date_time_ymd,
     };
     use rustls::pki_types::PrivateKeyDer;
-    use rustls::{ServerConfig, ServerConnection, Stream};
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    use rustls::{PeerIncompatible, PeerMisbehaved, ServerConfig, ServerConnection, Stream};
     use tokio_tungstenite::tungstenite::http::HeaderMap;
 
     use super::*;
     use crate::transport::ConnectError;
+    use crate::transport::socket::connect::connect_in;
+    use crate::transport::socket::proxy::tests::proxy_to;
     use crate::transport::socket::{Endpoint, connect};
 
     type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -196,13 +466,41 @@ mod tests {
     ) -> ConnectError {
         let key = KeyPair::generate().unwrap();
         let certificate = certificate.signed_by(&key, authority).unwrap();
+        told_by(trust, certificate.der(), &key).await
+    }
+
+    /// What a client is told that has this trust, where this certificate is presented.
+    async fn told_by(
+        trust: Trust,
+        certificate: &CertificateDer<'static>,
+        key: &KeyPair,
+    ) -> ConnectError {
+        told_by_server(trust, configured(certificate, key)).await
+    }
+
+    /// A server that presents this certificate.
+    fn configured(certificate: &CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap()
+    }
+
+    /// What a client is told by a server with this configuration.
+    async fn told_by_server(trust: Trust, config: ServerConfig) -> ConnectError {
+        let (port, server) = serve(config);
+        let error = connect_to(port, trust).await;
+        tokio::task::spawn_blocking(|| server.join().unwrap())
+            .await
             .unwrap();
+        error
+    }
+
+    /// A server for one client, and its port.
+    fn serve(config: ServerConfig) -> (u16, thread::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = thread::spawn(move || {
@@ -211,11 +509,7 @@ mod tests {
             // It fails where the client does not trust the certificate.
             let _ = answer(&mut Stream::new(&mut connection, &mut socket));
         });
-        let error = connect_to(port, trust).await;
-        tokio::task::spawn_blocking(|| server.join().unwrap())
-            .await
-            .unwrap();
-        error
+        (port, server)
     }
 
     /// Reads a request and refuses it. Nothing is left to be read, for that would reset the
@@ -258,14 +552,21 @@ mod tests {
     #[tokio::test]
     async fn a_private_authority_is_trusted_when_it_is_given() {
         let (ours, other) = (authority(), authority());
-        for trust in [Trust::default(), trusting(&other)] {
+        for (trust, reason) in [
+            (
+                Trust::default(),
+                "from an authority that is not trusted here",
+            ),
+            // Of the same name.
+            (
+                trusting(&other),
+                "not signed with the key of the authority that is trusted here under that name",
+            ),
+        ] {
             let error = told(trust, &ours, certificate("127.0.0.1")).await;
             assert_eq!(fault(&error), TlsFault::UnknownAuthority);
-            assert!(
-                error.to_string().ends_with(
-                    "/ws: its certificate is from an authority that is not trusted here"
-                )
-            );
+            let told = format!("/ws: its certificate is {reason}");
+            assert!(error.to_string().ends_with(&told), "{error}");
             assert!(error.advice().unwrap().contains("--ca-file"));
         }
         // Behind TLS, there is no broker.
@@ -278,6 +579,157 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn tls_is_spoken_through_a_proxy_with_the_broker() {
+        let authority = authority();
+        for (name, status) in [("broker.test", Some(404)), ("proxy.test", None)] {
+            let key = KeyPair::generate().unwrap();
+            let presented = certificate(name).signed_by(&key, &authority).unwrap();
+            let (port, server) = serve(configured(presented.der(), &key));
+            let (proxy, asked) = proxy_to(([127, 0, 0, 1], port).into()).await;
+            let endpoint = Endpoint {
+                url: "wss://broker.test/ws".to_owned(),
+                below: String::new(),
+                headers: HeaderMap::new(),
+                trust: trusting(&authority),
+            };
+            let variables = |name: &str| (name == "HTTPS_PROXY").then(|| proxy.clone());
+            let error = connect_in(&endpoint, &variables)
+                .await
+                .map(drop)
+                .unwrap_err();
+            match (&error, status) {
+                (ConnectError::Refused { status, .. }, Some(expected)) => {
+                    assert_eq!(*status, expected);
+                }
+                (error, None) => assert_eq!(fault(error), TlsFault::OtherName),
+                (error, _) => panic!("{error}"),
+            }
+            let asked = asked.await.unwrap();
+            assert!(
+                asked.starts_with("CONNECT broker.test:443 HTTP/1.1\r\n"),
+                "{asked}"
+            );
+            tokio::task::spawn_blocking(|| server.join().unwrap())
+                .await
+                .unwrap();
+        }
+    }
+
+    /// A certificate as `openssl req -x509` makes it: signed with its own key, and an authority's.
+    fn self_signed(mut parameters: CertificateParams) -> (Certificate, KeyPair) {
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        (parameters.self_signed(&key).unwrap(), key)
+    }
+
+    /// What a client is told that trusts just the certificate that is presented.
+    async fn told_of_its_own(parameters: CertificateParams) -> ConnectError {
+        let (certificate, key) = self_signed(parameters);
+        let mut trust = Trust::default();
+        trust.add(certificate.pem().as_bytes()).unwrap();
+        told_by(trust, certificate.der(), &key).await
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_given_is_trusted_itself() {
+        // Behind TLS, there is no broker.
+        let error = told_of_its_own(certificate("127.0.0.1")).await;
+        assert!(
+            matches!(error, ConnectError::Refused { status: 404, .. }),
+            "{error}"
+        );
+        let authority = authority();
+        let key = KeyPair::generate().unwrap();
+        let signed = certificate("127.0.0.1")
+            .signed_by(&key, &authority)
+            .unwrap();
+        let mut trust = Trust::default();
+        trust.add(signed.pem().as_bytes()).unwrap();
+        let error = told_by(trust.clone(), signed.der(), &key).await;
+        assert!(
+            matches!(error, ConnectError::Refused { status: 404, .. }),
+            "{error}"
+        );
+
+        // Not so another one, though it looks the same.
+        let (other, key) = self_signed(certificate("127.0.0.1"));
+        for trust in [Trust::default(), trust] {
+            let error = told_by(trust, other.der(), &key).await;
+            assert_eq!(fault(&error), TlsFault::UnknownAuthority);
+            assert!(
+                error.to_string().ends_with(
+                    "/ws: its certificate is that of an authority, perhaps one that it signed itself, and is not \
+                     trusted here"
+                ),
+                "{error}"
+            );
+            let advice = error.advice().unwrap();
+            assert!(advice.contains("or its own, with --ca-file"), "{advice}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_trusted_itself_is_for_its_name_and_time() {
+        let error = told_of_its_own(certificate("broker.example.org")).await;
+        assert_eq!(fault(&error), TlsFault::OtherName);
+        assert!(
+            error
+                .to_string()
+                .ends_with("/ws: its certificate is for broker.example.org, and not for 127.0.0.1"),
+            "{error}"
+        );
+        let error = told_of_its_own(CertificateParams::default()).await;
+        assert_eq!(fault(&error), TlsFault::OtherName);
+        assert!(error.to_string().contains("names no host"), "{error}");
+
+        let mut early = certificate("127.0.0.1");
+        early.not_before = date_time_ymd(2999, 1, 1);
+        early.not_after = date_time_ymd(3000, 1, 1);
+        let error = told_of_its_own(early).await;
+        assert_eq!(fault(&error), TlsFault::Outdated);
+        assert!(
+            error.to_string().contains("is not valid yet, but in "),
+            "{error}"
+        );
+        let mut late = certificate("127.0.0.1");
+        late.not_before = date_time_ymd(2000, 1, 1);
+        late.not_after = date_time_ymd(2001, 1, 1);
+        let error = told_of_its_own(late).await;
+        assert_eq!(fault(&error), TlsFault::Outdated);
+        assert!(error.to_string().contains("certificate expired"), "{error}");
+        let mut for_clients = certificate("127.0.0.1");
+        for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let for_clients = for_clients.self_signed(&key).unwrap();
+        let mut trust = Trust::default();
+        trust.add(for_clients.pem().as_bytes()).unwrap();
+        let error = told_by(trust, for_clients.der(), &key).await;
+        let reason = "its certificate is not for servers";
+        assert!(error.to_string().ends_with(reason), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_broker_must_have_the_key_of_its_certificate() {
+        let (certificate, _) = self_signed(certificate("127.0.0.1"));
+        let mut trust = Trust::default();
+        trust.add(certificate.pem().as_bytes()).unwrap();
+        // rustls itself does not present a certificate with the key of another.
+        let provider = ring::default_provider();
+        let key = PrivateKeyDer::try_from(KeyPair::generate().unwrap().serialize_der()).unwrap();
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let stolen = CertifiedKey::new(vec![certificate.der().clone()], key);
+        let config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(stolen)));
+        let error = told_by_server(trust, config).await;
+        assert_eq!(fault(&error), TlsFault::UnknownAuthority);
+        let reason = "its certificate is not signed with the key";
+        assert!(error.to_string().contains(reason), "{error}");
     }
 
     #[tokio::test]
@@ -295,6 +747,74 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_that_wants_something_else_says_so_in_words() {
+        let (certificate, key) = self_signed(certificate("127.0.0.1"));
+        let mut trust = Trust::default();
+        trust.add(certificate.pem().as_bytes()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.der().clone()).unwrap();
+        let clients =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(clients.build().unwrap())
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let error = told_by_server(trust, config).await;
+        assert_eq!(fault(&error), TlsFault::Other);
+        let reason = "it wants a certificate of its clients, which cannot be given here (certificate required)";
+        assert!(error.to_string().ends_with(reason), "{error}");
+        let advice = error.advice().unwrap();
+        assert!(advice.contains("which TLS it offers"), "{advice}");
+    }
+
+    #[test]
+    fn what_libraries_call_an_error_is_told_in_words() {
+        for (error, words) in [
+            (
+                TlsError::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
+                "it offers no TLS that is spoken here (no cipher suites in common)",
+            ),
+            (
+                TlsError::PeerMisbehaved(PeerMisbehaved::DuplicateServerHelloExtensions),
+                "it does not keep to the rules of TLS (duplicate server hello extensions)",
+            ),
+            (
+                TlsError::AlertReceived(AlertDescription::ProtocolVersion),
+                "it does not speak TLS 1.2 or 1.3, which are spoken here",
+            ),
+            (
+                TlsError::AlertReceived(AlertDescription::HandshakeFailure),
+                "it breaks TLS off (handshake failure)",
+            ),
+            (
+                CertificateError::UnsupportedSignatureAlgorithmContext {
+                    signature_algorithm_id: vec![6, 9, 42],
+                    supported_algorithms: Vec::new(),
+                }
+                .into(),
+                "its certificate is not accepted: unsupported signature algorithm context",
+            ),
+            (TlsError::DecryptError, "TLS with it fails (decrypt error)"),
+        ] {
+            let (_, told) = super::fault(&io::Error::other(error)).unwrap();
+            assert_eq!(told, words);
+        }
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        for (seconds, words) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (7199, "1 hour"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(between(at(5), at(5 + seconds)), words);
+        }
+    }
+
+    #[tokio::test]
     async fn what_speaks_no_tls_is_told_apart() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -308,6 +828,17 @@ mod tests {
         });
         let error = connect_to(port, Trust::default()).await;
         assert_eq!(fault(&error), TlsFault::NotTls);
+        server.join().unwrap();
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            assert!(socket.read(&mut [0; 4096]).unwrap() > 0);
+        });
+        let error = connect_to(port, Trust::default()).await;
+        assert_eq!(fault(&error), TlsFault::NotTls);
+        assert!(error.to_string().contains("hangs up"), "{error}");
         server.join().unwrap();
     }
 
@@ -323,7 +854,7 @@ mod tests {
         );
         let cut = "-----BEGIN CERTIFICATE-----\nAAAA\n";
         let refusal = trust.add(cut.as_bytes()).unwrap_err();
-        assert!(refusal.starts_with("it is no PEM"), "{refusal}");
+        assert_eq!(refusal, "it is no PEM: a certificate in it has no end");
         let empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let refusal = trust.add(empty.as_bytes()).unwrap_err();
         assert!(
