@@ -12,11 +12,12 @@
 //!
 //! The formats are those that `schemars` gives the types of the crate `chrono`. In JSON Schema,
 //! `date-time` and `time` need an offset from UTC, so that they would not fit what has none; the
-//! names that begin with `partial-` are from RFC 3339, and validators do not check them.
+//! names that begin with `partial-` are from RFC 3339, and of validators only a module knows them.
 //!
-//! A fraction of a second is written with six digits, or with nine where that is not exact. Texts
-//! without seconds, `2026-11-22T10:00` and `10:00`, are read where there is no offset. Years go
-//! from 0 to 9999.
+//! A fraction of a second is written with six digits, or with nine where that is not exact. As with
+//! the types of `chrono`, a `T` stands between date and time, and only a time of the day may be
+//! without seconds. Years go from 0 to 9999, and seconds from 0 to 59: a leap second is refused, since
+//! `time` has no place for it.
 //!
 //! ```
 //! use dasf_types::time::{Date, OffsetDateTime};
@@ -54,8 +55,7 @@ const TIME: StaticFormatDescription = format_description!(
 );
 const DATE_TIME: StaticFormatDescription = format_description!(
     version = 2,
-    "[year range:standard]-[month]-[day][first [T] [t] [ ]]\
-     [hour]:[minute][optional [:[second][optional [.[subsecond]]]]]"
+    "[year range:standard]-[month]-[day]T[hour]:[minute]:[second][optional [.[subsecond]]]"
 );
 
 /// What a text cannot say.
@@ -65,6 +65,35 @@ enum Unwritable {
     Year(i32),
     #[error("the offset from UTC, {0}, has seconds")]
     Offset(UtcOffset),
+}
+
+/// Why a text is not read.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error("{0}")]
+    Parse(#[from] Parse),
+    #[error("a year has no sign")]
+    Sign,
+    #[error("between date and time is a T")]
+    Separator,
+    #[error("the second 60, a leap second, is not known here")]
+    LeapSecond,
+}
+
+/// Refuses what `time` reads, and others do not.
+fn check(text: &str) -> Result<(), Unreadable> {
+    if text.starts_with(['+', '-']) {
+        return Err(Unreadable::Sign);
+    }
+    if text.as_bytes().get(10) == Some(&b' ') {
+        return Err(Unreadable::Separator);
+    }
+    // It would become the last nanosecond before.
+    let clock = text.get(11..).unwrap_or(text);
+    if clock.get(5..8) == Some(":60") {
+        return Err(Unreadable::LeapSecond);
+    }
+    Ok(())
 }
 
 fn write_date(text: &mut String, date: ::time::Date) -> Result<(), Unwritable> {
@@ -109,7 +138,7 @@ trait Text: Sized {
     const WHAT: &'static str;
 
     fn write(&self) -> Result<String, Unwritable>;
-    fn read(text: &str) -> Result<Self, Parse>;
+    fn read(text: &str) -> Result<Self, Unreadable>;
 }
 
 impl Text for OffsetDateTime {
@@ -122,8 +151,9 @@ impl Text for OffsetDateTime {
         Ok(text)
     }
 
-    fn read(text: &str) -> Result<Self, Parse> {
-        ::time::OffsetDateTime::parse(text, &Rfc3339).map(Self)
+    fn read(text: &str) -> Result<Self, Unreadable> {
+        check(text)?;
+        Ok(Self(::time::OffsetDateTime::parse(text, &Rfc3339)?))
     }
 }
 
@@ -137,8 +167,9 @@ impl Text for PrimitiveDateTime {
         Ok(text)
     }
 
-    fn read(text: &str) -> Result<Self, Parse> {
-        ::time::PrimitiveDateTime::parse(text, &DATE_TIME).map(Self)
+    fn read(text: &str) -> Result<Self, Unreadable> {
+        check(text)?;
+        Ok(Self(::time::PrimitiveDateTime::parse(text, &DATE_TIME)?))
     }
 }
 
@@ -151,8 +182,9 @@ impl Text for Date {
         Ok(text)
     }
 
-    fn read(text: &str) -> Result<Self, Parse> {
-        ::time::Date::parse(text, &DATE).map(Self)
+    fn read(text: &str) -> Result<Self, Unreadable> {
+        check(text)?;
+        Ok(Self(::time::Date::parse(text, &DATE)?))
     }
 }
 
@@ -165,8 +197,9 @@ impl Text for Time {
         Ok(text)
     }
 
-    fn read(text: &str) -> Result<Self, Parse> {
-        ::time::Time::parse(text, &TIME).map(Self)
+    fn read(text: &str) -> Result<Self, Unreadable> {
+        check(text)?;
+        Ok(Self(::time::Time::parse(text, &TIME)?))
     }
 }
 
@@ -183,9 +216,9 @@ impl<T: Text> Visitor<'_> for Reader<T> {
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         T::read(text).map_err(|error| match error {
             // Of a wrong character between the numbers, `time` does not say which.
-            Parse::ParseFromDescription(ParseFromDescription::InvalidLiteral { .. }) => {
-                E::custom(format_args!("not {}", T::WHAT))
-            }
+            Unreadable::Parse(Parse::ParseFromDescription(
+                ParseFromDescription::InvalidLiteral { .. },
+            )) => E::custom(format_args!("not {}", T::WHAT)),
             error => E::custom(format_args!("not {}: {error}", T::WHAT)),
         })
     }
@@ -343,16 +376,12 @@ mod tests {
     #[test]
     fn other_spellings_are_read() {
         let ten = datetime!(2026-11-22 10:00);
-        for text in [
-            "2026-11-22 10:00:00",
-            "2026-11-22T10:00",
-            "2026-11-22t10:00:00.0",
-        ] {
+        for text in ["2026-11-22T10:00:00.0", "2026-11-22T10:00:00.0000000000"] {
             assert_eq!(read::<PrimitiveDateTime>(text).unwrap().0, ten, "{text}");
         }
         for text in [
             "2026-11-22t10:00:00z",
-            "2026-11-22 10:00:00-00:00",
+            "2026-11-22T10:00:00-00:00",
             "2026-11-22T10:00:00.0000000000Z",
         ] {
             assert_eq!(
@@ -367,6 +396,74 @@ mod tests {
     }
 
     #[test]
+    fn a_leap_second_is_refused_and_not_another_one() {
+        let reason = "the second 60, a leap second, is not known here";
+        let refusals = [
+            read::<OffsetDateTime>("2016-12-31T23:59:60Z").unwrap_err(),
+            read::<OffsetDateTime>("2016-12-31T18:59:60.5-05:00").unwrap_err(),
+            read::<PrimitiveDateTime>("2016-12-31T23:59:60").unwrap_err(),
+            read::<Time>("23:59:60").unwrap_err(),
+        ];
+        for refusal in refusals {
+            assert!(refusal.contains(reason), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_what_chrono_reads() {
+        fn both<T: DeserializeOwned, C: DeserializeOwned>(text: &str) -> [bool; 2] {
+            [read::<T>(text).is_ok(), read::<C>(text).is_ok()]
+        }
+        for (text, is_read) in [
+            ("2026-11-22T10:00:00", true),
+            ("2026-11-22T10:00:00.5", true),
+            ("2026-11-22 10:00:00", false),
+            ("2026-11-22t10:00:00", false),
+            ("2026-11-22T10:00", false),
+            ("2026-11-22T24:00:00", false),
+            ("2026-11-22T10:00:00.", false),
+            ("2026-11-22T10:00:00Z", false),
+        ] {
+            let read = both::<PrimitiveDateTime, chrono::NaiveDateTime>(text);
+            assert_eq!(read, [is_read; 2], "{text}");
+        }
+        for (text, is_read) in [
+            ("10:00:00", true),
+            ("10:00:00.123456789", true),
+            ("10:00", true),
+            ("10", false),
+            ("24:00:00", false),
+        ] {
+            assert_eq!(
+                both::<Time, chrono::NaiveTime>(text),
+                [is_read; 2],
+                "{text}"
+            );
+        }
+        for (text, is_read) in [
+            ("2026-11-22", true),
+            ("2026-02-29", false),
+            ("2026-11", false),
+        ] {
+            assert_eq!(
+                both::<Date, chrono::NaiveDate>(text),
+                [is_read; 2],
+                "{text}"
+            );
+        }
+        for (text, is_read) in [
+            ("2026-11-22T10:00:00Z", true),
+            ("2026-11-22t10:00:00.5-01:30", true),
+            ("2026-11-22T10:00Z", false),
+            ("2026-11-22T10:00:00+01", false),
+            ("2026-11-22", false),
+        ] {
+            let read = both::<OffsetDateTime, chrono::DateTime<chrono::FixedOffset>>(text);
+            assert_eq!(read, [is_read; 2], "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_none_is_refused() {
         for text in [
             "",
@@ -375,6 +472,8 @@ mod tests {
             "2026-11-22T10:00:00",
             "2026-02-30T10:00:00Z",
             "2026-11-22T10:00:00Zx",
+            "2026-11-22 10:00:00Z",
+            "+2026-11-22T10:00:00Z",
         ] {
             let error = read::<OffsetDateTime>(text).unwrap_err();
             let expected = "not a date and time such as 2026-11-22T10:00:00Z";
@@ -386,6 +485,9 @@ mod tests {
             "2026-11-22T10:00:00Z",
             "2026-11-22T24:00:00",
             "2026-11-22T10",
+            "2026-11-22T10:00",
+            "2026-11-22 10:00:00",
+            "+2026-11-22T10:00:00",
         ] {
             assert!(read::<PrimitiveDateTime>(text).is_err(), "{text}");
         }
@@ -396,6 +498,7 @@ mod tests {
             "2026-13-01",
             "2026-11-22T00:00:00",
             "12026-11-22",
+            "+2026-11-22",
         ] {
             assert!(read::<Date>(text).is_err(), "{text}");
         }

@@ -20,7 +20,7 @@ use jsonschema::paths::{Location, LocationSegment};
 use jsonschema::{Draft, ValidationError};
 use serde_json::{Map, Value};
 
-use super::{Failure, ModuleError, Output};
+use super::{Failure, ModuleError, Output, formats};
 use variant::Refusal;
 
 /// How many problems of one request are listed.
@@ -73,7 +73,7 @@ impl Validator {
     pub(super) fn new(member: &str, schema: &Value) -> Result<Self, ModuleError> {
         // 2019-09 has both what we write and what peers read: keywords beside a `$ref`, and tuples
         // by `items`.
-        jsonschema::options()
+        formats::known_to(jsonschema::options())
             .with_draft(Draft::Draft201909)
             .should_validate_formats(true)
             .build(&with_float_bounds(schema))

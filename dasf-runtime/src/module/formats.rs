@@ -1,0 +1,109 @@
+//! The formats of dates and times, which mean the same for the types of `chrono` and of `time`.
+//!
+//! What the validator knows of `date-time` is RFC 3339. It leaves three things open: the types differ
+//! in what they read of a leap second, which `time` cannot hold; `chrono` reads blanks, signs and
+//! fields of one digit where nothing is checked; and the formats of what has no offset, which
+//! `schemars` names, are not checked at all.
+
+use std::sync::LazyLock;
+
+use jsonschema::{ValidationOptions, Validator};
+use serde_json::{Value, json};
+
+/// Options with these formats.
+pub(super) fn known_to(options: ValidationOptions<'_>) -> ValidationOptions<'_> {
+    options
+        .with_format("date-time", is_date_time)
+        .with_format("partial-date-time", is_partial_date_time)
+        .with_format("partial-time", is_partial_time)
+}
+
+/// `2026-11-22T10:00:00Z`, but no leap second.
+fn is_date_time(text: &str) -> bool {
+    static BUILT_IN: LazyLock<Option<Validator>> = LazyLock::new(|| {
+        let options = jsonschema::options().should_validate_formats(true);
+        options.build(&json!({"format": "date-time"})).ok()
+    });
+    let is_leap_second = text.get(16..19) == Some(":60");
+    let is_known = |validator: &Validator| validator.is_valid(&Value::from(text));
+    // Without a validator, the type has to say what it reads.
+    !is_leap_second && BUILT_IN.as_ref().is_none_or(is_known)
+}
+
+/// `2026-11-22T10:00:00`.
+fn is_partial_date_time(text: &str) -> bool {
+    text.get(10..11) == Some("T") && is_date_time(&format!("{text}Z"))
+}
+
+/// `10:00:00`, or `10:00`, which both crates read.
+fn is_partial_time(text: &str) -> bool {
+    let seconds = if text.len() == "10:00".len() {
+        ":00"
+    } else {
+        ""
+    };
+    is_date_time(&format!("1970-01-01T{text}{seconds}Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_and_time_is_that_of_rfc_3339_without_leap_seconds() {
+        for text in [
+            "2026-11-22T10:00:00Z",
+            "2026-11-22t10:00:00.25z",
+            "2024-02-29T23:59:59-00:30",
+        ] {
+            assert!(is_date_time(text), "{text}");
+        }
+        for text in [
+            "2016-12-31T23:59:60Z",
+            "2016-12-31T18:59:60.5-05:00",
+            "2026-11-22 10:00:00Z",
+            "2026-11-22T10:00Z",
+            "2026-11-22T10:00:00",
+            "2026-02-29T10:00:00Z",
+            " 2026-11-22T10:00:00Z",
+            "+2026-11-22T10:00:00Z",
+        ] {
+            assert!(!is_date_time(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn without_an_offset_the_rest_is_the_same() {
+        for text in ["2026-11-22T10:00:00", "2026-11-22T10:00:00.123456789"] {
+            assert!(is_partial_date_time(text), "{text}");
+            let time = text.split_once('T').unwrap().1;
+            assert!(is_partial_time(time), "{time}");
+        }
+        assert!(is_partial_time("10:00"));
+        for text in [
+            "2026-11-22T10:00:00Z",
+            "2026-11-22T10:00:00+01:00",
+            "2026-11-22 10:00:00",
+            "2026-11-22t10:00:00",
+            "2026-11-22T10:00",
+            "2016-12-31T23:59:60",
+            "2026-1-2T1:2:3",
+            "2026-11-22 T 10:00:00",
+            "2026-11-22T25:00:00",
+        ] {
+            assert!(!is_partial_date_time(text), "{text}");
+        }
+        for text in [
+            "",
+            "24:00",
+            "10",
+            "23:59:60",
+            "1:2:3",
+            " 10:00:00",
+            "10:00:00Z",
+            "25:00:00",
+        ] {
+            assert!(!is_partial_time(text), "{text}");
+        }
+    }
+}
