@@ -1,6 +1,6 @@
 //! One variable with its coordinates.
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 use indexmap::IndexMap;
 use ndarray::{ArrayD, Axis};
 
@@ -319,6 +319,15 @@ impl DataArray {
     /// When they are no times, or in a calendar other than the Gregorian one.
     pub fn to_times(&self) -> Result<ArrayD<Option<NaiveDateTime>>, NetcdfError> {
         self.variable.to_times()
+    }
+
+    /// A copy as durations; see [`Variable::to_durations`].
+    ///
+    /// # Errors
+    ///
+    /// When they are neither durations nor numbers of a unit of time.
+    pub fn to_durations(&self) -> Result<ArrayD<Option<TimeDelta>>, NetcdfError> {
+        self.variable.to_durations()
     }
 
     /// Reads a NetCDF-3 file with one variable besides coordinates.

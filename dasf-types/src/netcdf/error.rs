@@ -139,6 +139,12 @@ pub enum NetcdfError {
         /// Why they are not.
         reason: String,
     },
+    /// The values are no durations.
+    #[error("the values are no durations: {reason}")]
+    NotDurations {
+        /// Why they are not.
+        reason: String,
+    },
     /// NetCDF-3 has no integers of more than 32 bits.
     #[error("the integer {value} does not fit the 32 bits of NetCDF-3")]
     Integer {

@@ -41,6 +41,7 @@
 //! | `units = "days since …"` in a calendar of the real world | [`Time`](Values::Time) | in the coarsest units that are exact |
 //! | `units = "days since …"` in another calendar, or not understood | numbers, with `units` and `calendar` | as they are |
 //! | `units = "days"` with `dtype = "timedelta64[…]"` | [`Duration`](Values::Duration) | in the coarsest units that are exact |
+//! | `units = "days"` without `dtype` | numbers, with `units`; [`Variable::to_durations`] reads them as durations, as which older xarray wrote them | as they are |
 //! | an unlimited dimension | a dimension like others | with its length |
 //!
 //! The calendars of the real world are `standard` (also called `gregorian`), which is taken where

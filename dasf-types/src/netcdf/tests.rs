@@ -139,6 +139,44 @@ fn times_that_are_not_understood_stay_numbers() {
     );
 }
 
+/// What xarray 2024.10.0 writes of the `timedelta64` 6, 12 and 30 hours in `lead`, and of 90 minutes,
+/// `NaT` and 30 minutes in `gap`.
+const OLD_DURATIONS: &str = "Q0RGAgAAAAAAAAAKAAAAAQAAAAF4AAAAAAAAAwAAAAAAAAAAAAAACwAAAAIAAAAEbGVhZAAAAAEAAAAAAAAADAAAAAEAAAAFdW5pdHMAAAAA\
+    AAACAAAABWhvdXJzAAAAAAAABAAAAAwAAAAAAAAAtAAAAANnYXAAAAAAAQAAAAAAAAAMAAAAAQAAAAV1bml0cwAAAAAAAAIAAAAHbWlu\
+    dXRlcwAAAAAGAAAAGAAAAAAAAADAAAAABgAAAAwAAAAeQFaAAAAAAAB/+AAAAAAAAEA+AAAAAAAA";
+
+#[test]
+fn durations_of_older_xarray_are_numbers_that_can_be_read_as_durations() {
+    let file = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, OLD_DURATIONS);
+    let dataset = Dataset::from_netcdf(&file.unwrap()).unwrap();
+    let lead = dataset.variable("lead").unwrap();
+    assert_eq!(lead.values(), &Values::from([6, 12, 30]));
+    assert_eq!(lead.attributes().text("units"), Some("hours"));
+    let hours = [6, 12, 30].map(|hours| Some(TimeDelta::hours(hours)));
+    assert_eq!(lead.to_durations(), Ok(ndarray::arr1(&hours).into_dyn()));
+    let gap = dataset.variable("gap").unwrap();
+    let minutes = [Some(90), None, Some(30)].map(|minutes| minutes.map(TimeDelta::minutes));
+    assert_eq!(gap.to_durations(), Ok(ndarray::arr1(&minutes).into_dyn()));
+    // As today's xarray writes them, they are durations already.
+    let durations = Variable::new(["x"], hours).unwrap();
+    assert_eq!(durations.to_durations(), lead.to_durations());
+
+    let of = |units: &str| {
+        let variable = Variable::new(["x"], [1e300]).unwrap();
+        let variable = variable.with_attribute("units", units);
+        variable.to_durations().unwrap_err().to_string()
+    };
+    for units in ["days", "months", "days since 2000-01-01", "degC"] {
+        let expected = format!("the values are no durations: the units `{units}` are not");
+        assert!(of(units).starts_with(&expected), "{}", of(units));
+    }
+    let bare = Variable::new(["x"], [1.0]).unwrap().to_durations();
+    assert!(
+        matches!(bare, Err(NetcdfError::WrongType { .. })),
+        "{bare:?}"
+    );
+}
+
 #[test]
 fn bounds_are_times_in_the_units_of_the_times() {
     let mut file = file(

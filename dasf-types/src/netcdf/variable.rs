@@ -1,6 +1,6 @@
 //! Values with names for their axes.
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 use ndarray::{ArrayD, Axis};
 
 use super::attributes::{Attribute, Attributes};
@@ -182,6 +182,44 @@ impl Variable {
             (values, Some(units)) => {
                 let calendar = self.attributes.text("calendar");
                 time::decode_times(&values.to_f64()?, units, calendar)
+            }
+        }
+    }
+
+    /// A copy as durations.
+    ///
+    /// Older xarray, such as 2024.10, writes a `timedelta64` as a number with the attribute `units`, such as
+    /// `hours`, and nothing else tells it from a number that counts hours. So it is a number when it
+    /// is read, as in today's xarray, and this turns it into durations:
+    ///
+    /// ```
+    /// use dasf_types::netcdf::Variable;
+    ///
+    /// let lead = Variable::new(["lead"], [6, 12])?.with_attribute("units", "hours");
+    /// assert_eq!(lead.to_durations()?[1].unwrap().num_minutes(), 720);
+    /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
+    /// ```
+    ///
+    /// NaN is `None`.
+    ///
+    /// # Errors
+    ///
+    /// When they are neither durations nor numbers with the attribute `units`,
+    /// [`NetcdfError::NotDurations`] when the units are no unit of a fixed length, or a number is
+    /// too large.
+    pub fn to_durations(&self) -> Result<ArrayD<Option<TimeDelta>>, NetcdfError> {
+        match (&self.values, self.attributes.text("units")) {
+            (Values::Duration(durations), _) => Ok(durations.clone()),
+            (Values::Bool(_) | Values::Text(_) | Values::Time(_), _) | (_, None) => {
+                Err(self.values.wrong_type("durations"))
+            }
+            (values, Some(units)) => {
+                let durations = time::decode_durations(&values.to_f64()?, units);
+                durations.ok_or_else(|| NetcdfError::NotDurations {
+                    reason: format!(
+                        "the units `{units}` are not a unit such as `hours`, or a number is too large"
+                    ),
+                })
             }
         }
     }
