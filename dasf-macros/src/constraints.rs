@@ -1,11 +1,12 @@
 //! What a value must satisfy beyond its type, and whether that can be.
 
 use darling::util::SpannedValue;
-use darling::{Error, FromMeta, Result};
+use darling::{Error, FromMeta};
 use proc_macro2::Span;
-use syn::{Expr, Lit, Type, UnOp};
+use syn::{Expr, Lit, Type};
 
 use crate::names::{Known, Names, parameters, type_path, ungrouped};
+use crate::number::Number;
 use crate::options;
 
 /// The constraints among the options of an argument or a result.
@@ -17,11 +18,11 @@ pub(crate) struct Constraints {
     lt: Option<SpannedValue<Number>>,
     le: Option<SpannedValue<Number>>,
     multiple_of: Option<SpannedValue<Number>>,
-    min_length: Option<SpannedValue<u32>>,
-    max_length: Option<SpannedValue<u32>>,
+    min_length: Option<SpannedValue<u64>>,
+    max_length: Option<SpannedValue<u64>>,
     pattern: Option<SpannedValue<String>>,
-    min_items: Option<SpannedValue<u32>>,
-    max_items: Option<SpannedValue<u32>>,
+    min_items: Option<SpannedValue<u64>>,
+    max_items: Option<SpannedValue<u64>>,
     format: Option<SpannedValue<String>>,
 }
 
@@ -39,18 +40,15 @@ pub(crate) struct Constraint {
 }
 
 /// The value of one constraint.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) enum ConstraintValue {
-    Integer(i64),
-    Number(f64),
+    Number(Number),
     Text(String),
 }
 
 impl ConstraintValue {
-    #[allow(clippy::cast_precision_loss)] // for comparisons only; a bound beyond 2^53 is none
-    fn number(&self) -> Option<f64> {
+    fn number(&self) -> Option<Number> {
         match self {
-            Self::Integer(integer) => Some(*integer as f64),
             Self::Number(number) => Some(*number),
             Self::Text(_) => None,
         }
@@ -71,34 +69,47 @@ enum Kind {
     Unknown,
 }
 
+/// The type that a constraint is about: inside an optional value, behind a reference.
+fn innermost<'t>(ty: &'t Type, names: &Names) -> &'t Type {
+    let ty = ungrouped(ty);
+    if let Type::Reference(reference) = ty {
+        return innermost(&reference.elem, names);
+    }
+    match names.known(ty) {
+        Some((Known::Option, segment)) => {
+            let inner = parameters(segment).next();
+            inner.map_or(ty, |inner| innermost(inner, names))
+        }
+        _ => ty,
+    }
+}
+
+/// The name of a type that is Rust's own, as far as can be seen.
+fn own_name(ty: &Type, names: &Names) -> Option<String> {
+    let name = type_path(ty)?.path.segments.last()?.ident.to_string();
+    (!names.declares(&name)).then_some(name)
+}
+
 impl Kind {
+    /// The kind of an [`innermost`] type.
     fn of(ty: &Type, names: &Names) -> Self {
-        match ungrouped(ty) {
-            Type::Array(_) | Type::Slice(_) => return Self::List,
-            Type::Reference(reference) => return Self::of(&reference.elem, names),
-            _ => {}
+        if let Type::Array(_) | Type::Slice(_) = ty {
+            return Self::List;
         }
         match names.known(ty) {
-            Some((Known::Option, segment)) => {
-                let inner = parameters(segment).next();
-                return inner.map_or(Self::Unknown, |inner| Self::of(inner, names));
-            }
             Some((Known::String, _)) => return Self::Text,
             Some((Known::Reporter | Known::Context, _)) => return Self::Tool,
-            Some((Known::Result, _)) | None => {}
+            Some((Known::Option | Known::Result, _)) | None => {}
         }
-        let Some(name) = type_path(ty).and_then(|path| path.path.segments.last()) else {
-            return Self::Unknown;
-        };
-        let name = name.ident.to_string();
-        match name.as_str() {
-            name if names.declares(name) => Self::Unknown,
-            "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64"
-            | "u128" | "usize" | "f32" | "f64" => Self::Number,
-            "str" => Self::Text,
-            "char" => Self::Character,
-            "bool" => Self::Boolean,
-            "Vec" | "VecDeque" | "HashSet" | "BTreeSet" => Self::List,
+        match own_name(ty, names).as_deref() {
+            Some(
+                "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64"
+                | "u128" | "usize" | "f32" | "f64",
+            ) => Self::Number,
+            Some("str") => Self::Text,
+            Some("char") => Self::Character,
+            Some("bool") => Self::Boolean,
+            Some("Vec" | "VecDeque" | "HashSet" | "BTreeSet") => Self::List,
             _ => Self::Unknown,
         }
     }
@@ -134,16 +145,16 @@ impl Constraints {
             value.as_ref().map(|value| Constraint {
                 option,
                 keyword,
-                value: value.0.clone(),
+                value: ConstraintValue::Number(**value),
                 about: Kind::Number,
                 span: value.span(),
             })
         };
-        let length = |option, keyword, about, value: &Option<SpannedValue<u32>>| {
+        let length = |option, keyword, about, value: &Option<SpannedValue<u64>>| {
             value.as_ref().map(|value| Constraint {
                 option,
                 keyword,
-                value: ConstraintValue::Integer(i64::from(**value)),
+                value: ConstraintValue::Number(Number::natural(u128::from(**value))),
                 about,
                 span: value.span(),
             })
@@ -182,6 +193,7 @@ pub(crate) fn check<'e>(
     ty: &Type,
     names: &Names,
 ) -> Vec<Error> {
+    let ty = innermost(ty, names);
     let kind = Kind::of(ty, names);
     let mut errors = Vec::new();
     for constraint in constraints {
@@ -194,6 +206,10 @@ pub(crate) fn check<'e>(
         }
     }
     errors.extend(contradictions(constraints));
+    errors.extend(inexact(constraints));
+    if errors.is_empty() {
+        errors.extend(out_of_range(constraints, ty, names));
+    }
     if errors.is_empty() {
         let checked =
             values.filter_map(|(what, value)| check_value(constraints, what, value, kind));
@@ -238,10 +254,195 @@ fn contradictions(constraints: &[Constraint]) -> Vec<Error> {
         }
     }
     if let Some(step) = find(&["multiple_of"])
-        && step.value.number().is_some_and(|step| step <= 0.0)
+        && (step.value.number()).is_some_and(|step| step <= Number::natural(0))
     {
         let error = "`multiple_of` takes a number above 0";
         errors.push(Error::custom(error).with_span(&step.span));
+    }
+    errors
+}
+
+/// Numbers that a schema cannot hold.
+fn inexact(constraints: &[Constraint]) -> impl Iterator<Item = Error> {
+    let numbers = constraints
+        .iter()
+        .filter_map(|constraint| Some((constraint, constraint.value.number()?)));
+    let inexact = numbers.filter(|(_, number)| number.to_json().is_none());
+    inexact.map(|(constraint, number)| {
+        let error = format!(
+            "no number in JSON is exactly {number}: integers have 64 bits there, and floats 53 \
+             binary digits; write a number that is one, such as a power of two"
+        );
+        Error::custom(error).with_span(&constraint.span)
+    })
+}
+
+/// The numbers of a type.
+struct Numbers {
+    name: String,
+    least: Number,
+    most: Number,
+    are_whole: bool,
+}
+
+impl Numbers {
+    /// Those of a type of Rust's own. `usize` has 64 bits, wherever the module runs.
+    fn of(ty: &Type, names: &Names) -> Option<Self> {
+        let name = own_name(ty, names)?;
+        let signed = |bits: u32| {
+            let most = (1_u128 << (bits - 1)) - 1;
+            (-Number::natural(most + 1), Number::natural(most))
+        };
+        let unsigned = |bits: u32| {
+            (
+                Number::natural(0),
+                Number::natural(u128::MAX >> (128 - bits)),
+            )
+        };
+        let float = |most: f64| (Number::Float(-most), Number::Float(most));
+        let (least, most) = match name.as_str() {
+            "i8" => signed(8),
+            "i16" => signed(16),
+            "i32" => signed(32),
+            "i64" | "isize" => signed(64),
+            "i128" => signed(128),
+            "u8" => unsigned(8),
+            "u16" => unsigned(16),
+            "u32" => unsigned(32),
+            "u64" | "usize" => unsigned(64),
+            "u128" => unsigned(128),
+            // As it is written; the value itself is a little less.
+            "f32" => float(3.402_823_5e38),
+            "f64" => float(f64::MAX),
+            _ => return None,
+        };
+        let are_whole = matches!(least, Number::Integer { .. });
+        Some(Self {
+            name,
+            least,
+            most,
+            are_whole,
+        })
+    }
+
+    /// What is wrong with a constraint on these numbers.
+    fn mistake(&self, constraint: &Constraint) -> Option<String> {
+        let Self {
+            name, least, most, ..
+        } = self;
+        let option = constraint.option;
+        let bound = constraint.value.number()?;
+        let (is_impossible, is_useless) = match option {
+            "ge" => (bound > *most, bound < *least),
+            "gt" => (bound >= *most, bound < *least),
+            "le" => (bound < *least, bound > *most),
+            "lt" => (bound <= *least, bound > *most),
+            "multiple_of" if bound > *most => {
+                return Some(format!(
+                    "of the values of `{name}` only 0 is a multiple of {bound}"
+                ));
+            }
+            _ => (false, false),
+        };
+        let values = format!("its values are {least} to {most}");
+        if is_impossible {
+            Some(format!(
+                "no value of `{name}` satisfies `{option} = {bound}`; {values}"
+            ))
+        } else {
+            is_useless.then(|| {
+                format!(
+                    "every value of `{name}` satisfies `{option} = {bound}`, so remove it; {values}"
+                )
+            })
+        }
+    }
+
+    /// Whether there is a number within these bounds.
+    fn has_one_within(&self, constraints: &[Constraint]) -> bool {
+        let mut least = self.least;
+        let mut most = self.most;
+        for constraint in constraints {
+            let Some(bound) = constraint.value.number() else {
+                continue;
+            };
+            match constraint.option {
+                "ge" => least = later(least, bound.ceil()),
+                "gt" => least = later(least, bound.floor().next()),
+                "le" => most = earlier(most, bound.floor()),
+                "lt" => most = earlier(most, bound.ceil().previous()),
+                _ => {}
+            }
+        }
+        !self.are_whole || least <= most
+    }
+}
+
+fn later(one: Number, other: Number) -> Number {
+    if other > one { other } else { one }
+}
+
+fn earlier(one: Number, other: Number) -> Number {
+    if other < one { other } else { one }
+}
+
+/// How many characters or items every value of a type has, where that is seen in it.
+fn fixed_length(ty: &Type, names: &Names) -> Option<(Number, &'static str)> {
+    match ty {
+        Type::Array(array) => match options::ungrouped(&array.len) {
+            Expr::Lit(literal) => match &literal.lit {
+                Lit::Int(length) => {
+                    let length = length.base10_parse().ok()?;
+                    Some((Number::natural(length), "item"))
+                }
+                _ => None,
+            },
+            _ => None,
+        },
+        _ if Kind::of(ty, names) == Kind::Character => Some((Number::natural(1), "character")),
+        _ => None,
+    }
+}
+
+/// Constraints that no value of the type satisfies, or all do.
+fn out_of_range(constraints: &[Constraint], ty: &Type, names: &Names) -> Vec<Error> {
+    let mut errors = Vec::new();
+    if let Some(numbers) = Numbers::of(ty, names) {
+        for constraint in constraints {
+            if let Some(mistake) = numbers.mistake(constraint) {
+                errors.push(Error::custom(mistake).with_span(&constraint.span));
+            }
+        }
+        if let (true, Some(last)) = (errors.is_empty(), constraints.last())
+            && !numbers.has_one_within(constraints)
+        {
+            let error = "no integer is within these bounds; leave room for one";
+            errors.push(Error::custom(error).with_span(&last.span));
+        }
+    }
+    if let Some((length, unit)) = fixed_length(ty, names) {
+        for constraint in constraints {
+            let Some(bound) = constraint.value.number() else {
+                continue;
+            };
+            let is_least = constraint.option.starts_with("min");
+            let quantity = match (bound == length, (bound > length) == is_least) {
+                (true, _) => continue,
+                (false, true) => "no value",
+                (false, false) => "every value",
+            };
+            let option = constraint.option;
+            let plural = if length == Number::natural(1) {
+                ""
+            } else {
+                "s"
+            };
+            let error = format!(
+                "{quantity} satisfies `{option} = {bound}`: each has {length} {unit}{plural}; \
+                 remove it"
+            );
+            errors.push(Error::custom(error).with_span(&constraint.span));
+        }
     }
     errors
 }
@@ -271,10 +472,9 @@ fn check_value(constraints: &[Constraint], what: &str, value: &Expr, kind: Kind)
         let Some(bound) = constraint.value.number() else {
             return false;
         };
-        #[allow(clippy::cast_precision_loss)] // no literal has 2^53 characters
         let value = match (&literal, constraint.about) {
             (Literal::Number(number), Kind::Number) => *number,
-            (Literal::Text(text), Kind::Text) => text.chars().count() as f64,
+            (Literal::Text(text), Kind::Text) => Number::natural(text.chars().count() as u128),
             _ => return false,
         };
         match constraint.option {
@@ -282,6 +482,7 @@ fn check_value(constraints: &[Constraint], what: &str, value: &Expr, kind: Kind)
             "ge" | "min_length" => value < bound,
             "lt" => value >= bound,
             "le" | "max_length" => value > bound,
+            "multiple_of" => value.is_multiple_of(bound) == Some(false),
             _ => false,
         }
     };
@@ -293,14 +494,14 @@ fn check_value(constraints: &[Constraint], what: &str, value: &Expr, kind: Kind)
 }
 
 enum Literal {
-    Number(f64),
+    Number(Number),
     Text(String),
 }
 
 fn literal(expression: &Expr) -> Option<Literal> {
     let expression = options::ungrouped(expression);
     match Number::from_expr(expression) {
-        Ok(number) => number.0.number().map(Literal::Number),
+        Ok(number) => Some(Literal::Number(number)),
         Err(_) => match expression {
             Expr::Lit(literal) => match &literal.lit {
                 Lit::Str(text) => Some(Literal::Text(text.value())),
@@ -308,43 +509,5 @@ fn literal(expression: &Expr) -> Option<Literal> {
             },
             _ => None,
         },
-    }
-}
-
-/// A number as a literal, with or without a sign.
-#[derive(Debug)]
-struct Number(ConstraintValue);
-
-impl FromMeta for Number {
-    fn from_expr(expression: &Expr) -> Result<Self> {
-        let (negative, inner) = match expression {
-            Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => (true, &*unary.expr),
-            other => (false, other),
-        };
-        let value = match inner {
-            Expr::Lit(literal) => match &literal.lit {
-                Lit::Int(integer) => {
-                    let integer: i64 = integer.base10_parse()?;
-                    Some(ConstraintValue::Integer(if negative {
-                        -integer
-                    } else {
-                        integer
-                    }))
-                }
-                Lit::Float(float) => {
-                    let float: f64 = float.base10_parse()?;
-                    Some(ConstraintValue::Number(if negative {
-                        -float
-                    } else {
-                        float
-                    }))
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        value.map(Self).ok_or_else(|| {
-            Error::custom("expected a number, such as 0 or -1.5").with_span(expression)
-        })
     }
 }

@@ -16,6 +16,7 @@ mod misplaced;
 mod mistakes;
 mod model;
 mod names;
+mod number;
 mod options;
 mod reader;
 mod types;

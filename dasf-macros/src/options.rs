@@ -184,7 +184,7 @@ impl Takes {
                 format!("a number, such as `{name} = 0` or `{name} = -1.5`"),
             ),
             Self::Length => (
-                matches!(literal, Some(Lit::Int(integer)) if integer.base10_parse::<u32>().is_ok()),
+                matches!(literal, Some(Lit::Int(integer)) if integer.base10_parse::<u64>().is_ok()),
                 format!("a whole number, such as `{name} = 1`"),
             ),
             Self::Path | Self::Expression => (value.is_some(), format!("a value, `{name} = …`")),

@@ -15,6 +15,7 @@ mod guide;
 mod host;
 mod hygiene;
 mod identity;
+mod limits;
 mod members;
 mod odd_module;
 mod reading;

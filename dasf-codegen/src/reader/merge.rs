@@ -1,7 +1,9 @@
 //! One schema that says what several say together: `allOf`, and keywords beside a `$ref` or a
 //! union.
 
-use serde_json::{Map, Value, json};
+use std::cmp::Ordering;
+
+use serde_json::{Map, Number, Value, json};
 
 use super::definitions::Root;
 
@@ -137,14 +139,14 @@ fn both(keyword: &str, one: &Value, other: Value) -> Result<Value, String> {
             Ok(common.into())
         }
         "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" => {
-            Ok(if one.as_f64() > other.as_f64() {
+            Ok(if order(one, &other) == Some(Ordering::Greater) {
                 one.clone()
             } else {
                 other
             })
         }
         "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties" => {
-            Ok(if one.as_f64() < other.as_f64() {
+            Ok(if order(one, &other) == Some(Ordering::Less) {
                 one.clone()
             } else {
                 other
@@ -156,6 +158,15 @@ fn both(keyword: &str, one: &Value, other: Value) -> Result<Value, String> {
         "items" | "additionalProperties" => Ok(json!(false)),
         "const" | "anyOf" | "oneOf" | "prefixItems" => contradiction(),
         _ => Ok(other),
+    }
+}
+
+/// Two numbers in their order: integers exactly, of which a float has not all digits.
+fn order(one: &Value, other: &Value) -> Option<Ordering> {
+    let integer = |value: &Value| value.as_number().and_then(Number::as_i128);
+    match (integer(one), integer(other)) {
+        (Some(one), Some(other)) => Some(one.cmp(&other)),
+        _ => one.as_f64()?.partial_cmp(&other.as_f64()?),
     }
 }
 
@@ -215,6 +226,15 @@ mod tests {
         assert_eq!(
             expanded(&schema).unwrap(),
             json!({"type": "integer", "minimum": 1, "maximum": 8, "enum": [2, 3], "items": false})
+        );
+        // Floats could not tell these apart.
+        let schema = json!({"allOf": [
+            {"minimum": 9_007_199_254_740_993_i64, "maximum": u64::MAX - 1},
+            {"minimum": 9_007_199_254_740_992_i64, "maximum": u64::MAX},
+        ]});
+        assert_eq!(
+            expanded(&schema).unwrap(),
+            json!({"minimum": 9_007_199_254_740_993_i64, "maximum": u64::MAX - 1})
         );
     }
 

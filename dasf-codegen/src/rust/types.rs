@@ -689,13 +689,14 @@ fn integer_width(width: Option<Width>, schema: &Schema) -> Width {
         _ => &[],
     };
     let greatest = [&limits.maximum, &limits.exclusive_maximum];
-    let greatest = greatest
+    let mut greatest = greatest
         .into_iter()
         .flatten()
         .chain(values.iter().filter_map(Value::as_number));
-    let is_long = greatest
-        .filter_map(Number::as_f64)
-        .any(|limit| limit > i64::MAX as f64);
+    let is_long = greatest.any(|limit| match limit.as_i128() {
+        Some(limit) => limit > i128::from(i64::MAX),
+        None => limit.as_f64().is_some_and(|limit| limit >= i64::MAX as f64),
+    });
     let least = [&limits.minimum, &limits.exclusive_minimum];
     let least = least
         .into_iter()
@@ -750,4 +751,29 @@ fn integer_value(width: Width, number: &Number) -> Option<TokenStream> {
             quote!(#literal)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integer_is_as_wide_as_its_limits() {
+        for (least, most, width) in [
+            (None, Some(i64::MAX.into()), Width::I64),
+            (None, Some((1_u64 << 63).into()), Width::U64),
+            (
+                None,
+                Number::from_f64(9_223_372_036_854_775_808.0),
+                Width::U64,
+            ),
+            (Some(0.into()), Some(u64::MAX.into()), Width::U64),
+            (Some((-1).into()), Some(u64::MAX.into()), Width::I128),
+        ] {
+            let mut schema = Schema::of(Type::Integer(None));
+            schema.constraints.minimum = least;
+            schema.constraints.maximum = most;
+            assert_eq!(integer_width(None, &schema), width, "{schema:?}");
+        }
+    }
 }

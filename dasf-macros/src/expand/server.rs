@@ -8,6 +8,7 @@ use syn::{Expr, ExprLit, Ident, Lit, Path};
 use super::{checks, conditions};
 use crate::constraints::{Constraint, ConstraintValue};
 use crate::model::{Argument, Class, Function, Member, Module, joined};
+use crate::number::JsonNumber;
 use crate::options::{DefaultOption, ungrouped};
 use crate::types::Shape;
 
@@ -94,14 +95,17 @@ pub(super) fn expand(module: &Module) -> TokenStream {
 }
 
 fn keywords(constraints: &[Constraint]) -> impl Iterator<Item = TokenStream> {
-    constraints.iter().map(|constraint| {
+    // What has no JSON was refused before.
+    constraints.iter().filter_map(|constraint| {
         let name = constraint.keyword;
         let value = match &constraint.value {
-            ConstraintValue::Integer(integer) => quote!(__p::Literal::Integer(#integer)),
-            ConstraintValue::Number(number) => quote!(__p::Literal::Number(#number)),
+            ConstraintValue::Number(number) => match number.to_json()? {
+                JsonNumber::Integer(integer) => quote!(__p::Literal::Integer(#integer)),
+                JsonNumber::Float(float) => quote!(__p::Literal::Number(#float)),
+            },
             ConstraintValue::Text(text) => quote!(__p::Literal::Text(#text)),
         };
-        quote!(__p::Keyword::new(#name, #value))
+        Some(quote!(__p::Keyword::new(#name, #value)))
     })
 }
 

@@ -284,8 +284,8 @@ pub struct Keyword {
 /// The value of a [`Keyword`].
 #[derive(Debug)]
 pub enum Literal {
-    /// An integer.
-    Integer(i64),
+    /// An integer, of at most 64 bits: a schema holds no longer one exactly.
+    Integer(i128),
     /// A number.
     Number(f64),
     /// A text.
@@ -297,7 +297,11 @@ pub enum Literal {
 impl Literal {
     pub(super) fn to_json(&self) -> Value {
         match *self {
-            Self::Integer(integer) => integer.into(),
+            Self::Integer(integer) => match (i64::try_from(integer), u64::try_from(integer)) {
+                (Ok(integer), _) => integer.into(),
+                (_, Ok(integer)) => integer.into(),
+                _ => (integer as f64).into(),
+            },
             Self::Number(number) => number.into(),
             Self::Text(text) => text.into(),
             Self::Json(value) => value().unwrap_or_default(),

@@ -5,6 +5,7 @@
 //! null]`, a tuple is an array with a list in `items`, and the root of a function's schema is an
 //! object, never a `$ref`.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 
 use dasf_protocol::api_info::{ClassInfo, FunctionInfo, RESULT_TYPE};
@@ -12,7 +13,7 @@ use dasf_protocol::{progress, reference};
 use schemars::generate::SchemaSettings;
 use schemars::transform::{ReplacePrefixItems, Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use super::ModuleError;
 use super::descriptor::{
@@ -444,9 +445,7 @@ fn add_keywords(schema: &mut Schema, keywords: &'static [Keyword]) {
                     examples.push(value().unwrap_or_default());
                 }
             }
-            (name, value) => {
-                schema.insert(name.to_owned(), value.to_json());
-            }
+            (name, value) => narrow(schema.ensure_object(), name, value.to_json()),
         }
     }
 }
@@ -455,6 +454,53 @@ fn add_keywords(schema: &mut Schema, keywords: &'static [Keyword]) {
 pub(super) fn definition<'a>(document: &'a Value, reference: &str) -> Option<&'a Value> {
     let (keyword, name) = reference::definition(reference)?;
     document.get(keyword)?.get(&*name)
+}
+
+/// Adds a keyword to what a schema says already, so that both count: a type may have bounds of its
+/// own, which a constraint on an argument makes no wider.
+fn narrow(schema: &mut Map<String, Value>, keyword: &str, value: Value) {
+    let Some(present) = schema.get(keyword) else {
+        schema.insert(keyword.to_owned(), value);
+        return;
+    };
+    let order = match (present, &value) {
+        (Value::Number(present), Value::Number(value)) => compare(present, value),
+        _ => None,
+    };
+    let is_narrower = match keyword {
+        "minimum" | "exclusiveMinimum" | "minLength" | "minItems" => order == Some(Ordering::Less),
+        "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" => {
+            order == Some(Ordering::Greater)
+        }
+        "pattern" | "multipleOf" if *present != value => {
+            let all = schema.entry("allOf").or_insert_with(|| json!([]));
+            if let Value::Array(all) = all {
+                all.push(json!({keyword: value}));
+            }
+            return;
+        }
+        _ => true,
+    };
+    if is_narrower {
+        schema.insert(keyword.to_owned(), value);
+    }
+}
+
+/// Two numbers of JSON in their order, exactly.
+fn compare(one: &Number, other: &Number) -> Option<Ordering> {
+    match (one.as_i128(), other.as_i128()) {
+        (Some(one), Some(other)) => Some(one.cmp(&other)),
+        (Some(one), None) => compare_with_float(one, other.as_f64()?),
+        (None, Some(other)) => compare_with_float(other, one.as_f64()?).map(Ordering::reverse),
+        (None, None) => one.as_f64()?.partial_cmp(&other.as_f64()?),
+    }
+}
+
+/// An integer of 64 bits and a float in their order. The cast keeps the side on which a float is
+/// that is further out, and of one that is not, all digits before the point.
+fn compare_with_float(integer: i128, float: f64) -> Option<Ordering> {
+    let order = integer.cmp(&(float as i128));
+    Some(order.then(0.0.partial_cmp(&float.fract())?))
 }
 
 /// Adds the definitions that a schema refers to, directly or through others.
@@ -540,7 +586,7 @@ pub(super) fn constrains(schema: &Value) -> bool {
 /// Whether a keyword of a schema constrains values beyond their type: a character is a text of one,
 /// an array has its length, and an integer the bounds of its width.
 fn is_constraint(keyword: &str, value: &Value, schema: &Map<String, Value>) -> bool {
-    let bounds = match schema.get("format").and_then(Value::as_str) {
+    let (least, most) = match schema.get("format").and_then(Value::as_str) {
         Some("int8") => (Some(-128), Some(127)),
         Some("int16") => (Some(-32_768), Some(32_767)),
         Some("uint8") => (Some(0), Some(255)),
@@ -548,12 +594,19 @@ fn is_constraint(keyword: &str, value: &Value, schema: &Map<String, Value>) -> b
         Some("uint32" | "uint64" | "uint128" | "uint") => (Some(0), None),
         _ => (None, None),
     };
+    let is_own = |bound: Option<i64>| {
+        let bound = bound.map(Number::from);
+        let order = bound
+            .zip(value.as_number())
+            .map(|(own, it)| compare(&own, it));
+        order.flatten() == Some(Ordering::Equal)
+    };
     let is_fixed = |least: &str, most: &str| schema.get(least) == schema.get(most);
     match keyword {
         "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" | "pattern" | "uniqueItems"
         | "minProperties" | "maxProperties" => true,
-        "minimum" => value.as_i64() != bounds.0,
-        "maximum" => value.as_i64() != bounds.1,
+        "minimum" => !is_own(least),
+        "maximum" => !is_own(most),
         "minLength" | "maxLength" => value != 1 || !is_fixed("minLength", "maxLength"),
         "minItems" | "maxItems" => !is_fixed("minItems", "maxItems"),
         _ => false,
@@ -683,6 +736,57 @@ mod tests {
         assert!(of::<Vec<Bound>>());
         assert!(constrains(&json!({"type": "string", "minLength": 1})));
         assert!(constrains(&json!({"type": "array", "minItems": 1})));
+    }
+
+    #[test]
+    fn every_limit_that_is_no_type_s_own_is_a_constraint() {
+        for schema in [
+            json!({"type": "number", "format": "double", "maximum": 0.5}),
+            json!({"type": "number", "format": "float", "minimum": 1e300}),
+            json!({"type": "integer", "format": "uint64", "minimum": 0, "maximum": u64::MAX}),
+            json!({"type": "integer", "format": "int64", "maximum": u64::MAX}),
+            json!({"type": "integer", "format": "int128", "minimum": -1e38}),
+            json!({"type": "integer", "format": "uint8", "minimum": 0, "maximum": 254.5}),
+        ] {
+            assert!(constrains(&schema), "{schema}");
+        }
+        assert!(!constrains(
+            &json!({"format": "uint8", "minimum": 0.0, "maximum": 255.0})
+        ));
+    }
+
+    #[test]
+    fn of_two_limits_the_narrower_counts() {
+        for (keyword, one, other, expected) in [
+            ("maximum", json!(255), json!(300), json!(255)),
+            ("maximum", json!(255), json!(9), json!(9)),
+            ("minimum", json!(0), json!(-0.5), json!(0)),
+            ("minimum", json!(0), json!(1e-300), json!(1e-300)),
+            ("maximum", json!(u64::MAX), json!(1e30), json!(u64::MAX)),
+            ("minimum", json!(i64::MIN), json!(-1e30), json!(i64::MIN)),
+            (
+                "maximum",
+                json!(9_007_199_254_740_993_i64),
+                json!(9_007_199_254_740_992.0),
+                json!(9_007_199_254_740_992.0),
+            ),
+            ("exclusiveMaximum", json!(2.5), json!(2), json!(2)),
+            ("minLength", json!(1), json!(0), json!(1)),
+            ("maxItems", json!(3), json!(u64::MAX), json!(3)),
+        ] {
+            let mut schema = Map::new();
+            narrow(&mut schema, keyword, one.clone());
+            narrow(&mut schema, keyword, other.clone());
+            assert_eq!(schema[keyword], expected, "{keyword}: {one} and {other}");
+        }
+        let mut schema = Map::new();
+        narrow(&mut schema, "pattern", json!("a"));
+        narrow(&mut schema, "pattern", json!("a"));
+        narrow(&mut schema, "pattern", json!("b"));
+        assert_eq!(
+            Value::Object(schema),
+            json!({"pattern": "a", "allOf": [{"pattern": "b"}]})
+        );
     }
 
     #[test]
