@@ -1,7 +1,9 @@
-//! Limits at the ends of what numbers can be.
+//! Limits at the ends of what numbers can be, and numbers of 32 bits.
 
-use dasf::{Context, FailureKind, Module};
+use dasf::{Context, FailureKind, HostOptions, Module};
 use serde_json::{Value, json};
+
+use crate::support::{broker, listen};
 
 /// Functions with limits at the ends of their types.
 #[dasf::module(main = false, topic = "extremes")]
@@ -170,4 +172,110 @@ async fn a_constraint_makes_no_type_wider() {
     ] {
         assert!(failure.message().contains(part), "{part} in {failure}");
     }
+}
+
+/// Numbers of 32 bits with limits and defaults.
+#[dasf::module(main = false, topic = "narrow")]
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) mod narrow {
+    use std::collections::BTreeMap;
+
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    const MOST: f32 = 0.7;
+
+    fn tenth() -> f32 {
+        0.1
+    }
+
+    fn many() -> Vec<Option<f32>> {
+        vec![Some(0.1), None, Some(0.3)]
+    }
+
+    fn named() -> BTreeMap<String, (f32, f64)> {
+        BTreeMap::from([("a".to_owned(), (0.1, 0.1_f32.into()))])
+    }
+
+    /// Of which all can be left out.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    pub(crate) struct Opt {
+        #[serde(default = "tenth")]
+        #[schemars(range(max = 0.1))]
+        pub(crate) rate: f32,
+        #[serde(default = "tenth")]
+        #[schemars(range(max = MOST))]
+        pub(crate) limited: f32,
+        #[serde(default = "many")]
+        pub(crate) many: Vec<Option<f32>>,
+        #[serde(default = "named")]
+        pub(crate) named: BTreeMap<String, (f32, f64)>,
+    }
+
+    impl Default for Opt {
+        fn default() -> Self {
+            Self {
+                rate: tenth(),
+                limited: tenth(),
+                many: many(),
+                named: named(),
+            }
+        }
+    }
+
+    /// With others inside.
+    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(default)]
+    pub(crate) struct Outer {
+        pub(crate) opt: Opt,
+        pub(crate) maybe: Option<Opt>,
+    }
+
+    #[dasf::function(returns(le = 0.1))]
+    fn rate(
+        #[dasf(default = 0.1, le = 0.1, example = 0.01)] rate: f32,
+        #[dasf(default = Some(0.2))] maybe: Option<f32>,
+        #[dasf(default)] outer: Outer,
+    ) -> f32 {
+        let _ = (maybe, outer);
+        rate
+    }
+
+    #[dasf::function]
+    fn whole(outer: Outer) -> Outer {
+        outer
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_32_bits_are_published_and_sent_as_people_write_them() {
+    let module = narrow::module().unwrap();
+    let info = serde_json::to_string(&module.api_info("t")).unwrap();
+    assert!(info.contains("0.1"), "{info}");
+    for wide in [0.1_f32, 0.2, 0.3, 0.7, 0.01].map(f64::from) {
+        // The one that is of 64 bits itself stands in a tuple.
+        let places: Vec<_> = info.match_indices(&wide.to_string()).collect();
+        let is_in_tuple = places.iter().all(|(at, _)| info[..*at].ends_with("[0.1,"));
+        assert!(is_in_tuple, "{wide} in {info}");
+    }
+    let schema = module.schema("t");
+    assert_eq!(schema["$defs"]["Opt"]["properties"]["rate"]["default"], 0.1);
+    assert_eq!(
+        schema["$defs"]["Opt"]["properties"]["limited"]["maximum"],
+        0.7
+    );
+    let many = &schema["$defs"]["Opt"]["properties"]["many"]["default"];
+    assert_eq!(*many, json!([0.1, null, 0.3]));
+    let opt = &schema["$defs"]["Outer"]["properties"]["opt"]["default"];
+    assert_eq!(opt["rate"], 0.1);
+    assert_eq!(opt["named"], json!({"a": [0.1, f64::from(0.1_f32)]}));
+
+    let broker = broker().await;
+    let host = listen(&broker, "narrow", module, HostOptions::default()).await;
+    let client = narrow::Client::connect(&broker.url()).await.unwrap();
+    assert_eq!(client.rate().await.unwrap(), 0.1);
+    assert_eq!(client.rate().rate(0.1).maybe(0.1).await.unwrap(), 0.1);
+    let outer = narrow::Outer::default();
+    assert_eq!(client.whole(outer.clone()).await.unwrap(), outer);
+    host.shutdown().await;
 }

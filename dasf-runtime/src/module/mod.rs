@@ -2,6 +2,7 @@
 
 mod arguments;
 pub mod descriptor;
+mod floats;
 mod formats;
 mod outcome;
 pub mod read;

@@ -15,14 +15,14 @@ use schemars::transform::{ReplacePrefixItems, Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Number, Value, json};
 
-use super::ModuleError;
 use super::descriptor::{
     ArgumentDescriptor, ArgumentKind, ClassDescriptor, FunctionDescriptor, Keyword, Literal,
     Member, SchemaOf,
 };
+use super::{ModuleError, floats};
 
-const DEFINITIONS: &str = "$defs";
-const REFERENCE_PREFIX: &str = "#/$defs/";
+pub(super) const DEFINITIONS: &str = "$defs";
+pub(super) const REFERENCE_PREFIX: &str = "#/$defs/";
 
 /// The schema of a type: what a descriptor's function pointers point to.
 pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
@@ -223,6 +223,30 @@ impl SchemaBuilder {
         schema
     }
 
+    /// Gives numbers of 32 bits the digits that a person would write.
+    fn shorten_floats(
+        &mut self,
+        definitions: &mut Map<String, Value>,
+        result_definitions: &mut Map<String, Value>,
+    ) {
+        let shorten = |schemas: &mut dyn Iterator<Item = &mut Value>, all: &Map<String, Value>| {
+            schemas.for_each(|schema| floats::shorten_in(schema, all));
+        };
+        let members = self.members.iter_mut().chain(&mut self.methods);
+        shorten(&mut members.map(|(_, schema)| schema), definitions);
+        for (request, result) in self.functions.values_mut() {
+            floats::shorten_fields(request, definitions);
+            floats::shorten_fields(result.ensure_object(), result_definitions);
+        }
+        for constructor in self.constructors.values_mut() {
+            floats::shorten_fields(constructor, definitions);
+        }
+        for definitions in [definitions, result_definitions] {
+            let all = definitions.clone();
+            shorten(&mut definitions.values_mut(), &all);
+        }
+    }
+
     /// The finished documents.
     ///
     /// # Errors
@@ -241,8 +265,9 @@ impl SchemaBuilder {
             }
             definitions
         };
-        let definitions = finished(&mut self.requests);
-        let result_definitions = finished(&mut self.results);
+        let mut definitions = finished(&mut self.requests);
+        let mut result_definitions = finished(&mut self.results);
+        self.shorten_floats(&mut definitions, &mut result_definitions);
         for (title, _) in self.members.iter().chain(&self.methods) {
             if definitions.contains_key(title) {
                 return Err(ModuleError {
