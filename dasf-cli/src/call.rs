@@ -6,7 +6,7 @@ use std::time::Duration;
 use dasf::cli::{Connection, Error, print_result, printable, progress_handler};
 use dasf::protocol::api_info::{ApiInfo, FunctionInfo};
 use dasf::protocol::reference::definition;
-use dasf::validate::{Problem, Validator, list_problems};
+use dasf::validate::{Dialect, Problem, Validator, list_problems};
 use dasf::{Caller, Failure};
 use serde_json::{Map, Value, json};
 
@@ -93,6 +93,7 @@ struct Parameters<'a> {
 impl<'a> Target<'a> {
     /// Finds a function by its name, or a method by that of its class and its own.
     fn find(api: &'a ApiInfo, name: &'a str) -> Result<Self, Error> {
+        let patterns = Dialect::of(api);
         let named = |functions: &'a [FunctionInfo], name: &str| {
             functions.iter().find(|function| function.name == name)
         };
@@ -100,7 +101,7 @@ impl<'a> Target<'a> {
             return Ok(Self {
                 name,
                 constructor: None,
-                function: Parameters::new(&function.name, &function.rpc_schema),
+                function: Parameters::new(&function.name, &function.rpc_schema, patterns),
             });
         }
         let (class_name, method_name) = name.split_once('.').unwrap_or((name, ""));
@@ -109,8 +110,8 @@ impl<'a> Target<'a> {
             if let Some(method) = named(&class.methods, method_name) {
                 return Ok(Self {
                     name,
-                    constructor: Some(Parameters::new(&class.name, &class.rpc_schema)),
-                    function: Parameters::new(&method.name, &method.rpc_schema),
+                    constructor: Some(Parameters::new(&class.name, &class.rpc_schema, patterns)),
+                    function: Parameters::new(&method.name, &method.rpc_schema, patterns),
                 });
             }
             let methods: Vec<String> = class.methods.iter().map(|it| it.name.clone()).collect();
@@ -181,8 +182,8 @@ impl<'a> Target<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    fn new(name: &'a str, schema: &'a Value) -> Self {
-        let validator = Validator::of_peer(schema);
+    fn new(name: &'a str, schema: &'a Value, patterns: Dialect) -> Self {
+        let validator = Validator::of_peer(schema, patterns);
         if validator.is_none() {
             tracing::warn!(
                 of = name,
@@ -193,7 +194,7 @@ impl<'a> Parameters<'a> {
         if let Some(schema) = without_required.as_object_mut() {
             schema.remove("required");
         }
-        let each = Validator::of_peer(&without_required);
+        let each = Validator::of_peer(&without_required, patterns);
         Self {
             name,
             schema,
@@ -517,7 +518,7 @@ mod tests {
             json!({"properties": {"a": {"$ref": "#/nowhere"}}}),
             json!({"properties": 5}),
         ] {
-            let parameters = Parameters::new("f", &schema);
+            let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
             let values = parameters.read(given(&["a=1"]), |_| None).unwrap();
             assert_eq!(values["a"], 1, "{schema}");
             let value = json!({"a": 1});
@@ -545,7 +546,7 @@ mod tests {
             "$defs": {"A": {"$ref": "#/$defs/A"}, "B": {"anyOf": [{"$ref": "#/$defs/B"}]}},
             "properties": {"a": {"$ref": "#/$defs/A"}, "b": {"$ref": "#/$defs/B"}},
         });
-        let parameters = Parameters::new("f", &schema);
+        let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
         let values = parameters.read(given(&["a=1", "b=2"]), |_| None).unwrap();
         parameters.problems(&Value::Object(values), "");
     }

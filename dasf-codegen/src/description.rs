@@ -254,6 +254,18 @@ pub struct Constraints {
 }
 
 impl Description {
+    /// What checks the texts of a pattern, in the words of Rust's `regex`. `None` where the module
+    /// alone can tell.
+    ///
+    /// The patterns of a module of this framework are those of JSON Schema; those of pydantic are
+    /// in these words already.
+    pub fn checked_pattern(&self, pattern: &str) -> Option<String> {
+        match self.api_info.get("x_dasf") {
+            Some(_) => dasf_pattern::to_rust(pattern).ok(),
+            None => Some(pattern.to_owned()),
+        }
+    }
+
     /// The type that a name stands for.
     ///
     /// # Panics

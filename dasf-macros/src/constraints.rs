@@ -207,6 +207,7 @@ pub(crate) fn check<'e>(
     }
     errors.extend(contradictions(constraints));
     errors.extend(inexact(constraints));
+    errors.extend(no_patterns(constraints));
     if errors.is_empty() {
         errors.extend(out_of_range(constraints, ty, names));
     }
@@ -260,6 +261,20 @@ fn contradictions(constraints: &[Constraint]) -> Vec<Error> {
         errors.push(Error::custom(error).with_span(&step.span));
     }
     errors
+}
+
+/// Patterns that are none, or mean one thing here and another elsewhere.
+fn no_patterns(constraints: &[Constraint]) -> impl Iterator<Item = Error> {
+    let patterns = constraints
+        .iter()
+        .filter(|constraint| constraint.option == "pattern");
+    patterns.filter_map(|constraint| {
+        let ConstraintValue::Text(pattern) = &constraint.value else {
+            return None;
+        };
+        let mistake = dasf_pattern::to_rust(pattern).err()?;
+        Some(Error::custom(mistake).with_span(&constraint.span))
+    })
 }
 
 /// Numbers that a schema cannot hold.

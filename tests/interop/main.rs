@@ -23,6 +23,7 @@ mod groups;
 mod guarded;
 mod mqtt;
 mod mqtt_groups;
+mod patterns;
 mod proxy;
 mod pulsar;
 mod python;

@@ -18,6 +18,7 @@ mod identity;
 mod limits;
 mod members;
 mod odd_module;
+mod patterns;
 mod reading;
 mod reconnect;
 mod replay;

@@ -43,6 +43,7 @@ from pydantic import (
     ValidationError,
     create_model,
 )
+from pydantic_core import SchemaError, SchemaValidator, core_schema
 from typing_extensions import Self
 
 _log = logging.getLogger(__name__)
@@ -216,18 +217,31 @@ _Base64: TypeAlias = Annotated[
 ]
 
 
-def _matches(pattern: str) -> AfterValidator:
-    """Check a text, unless the pattern is none of Python's: the module checks it as well."""
+def _matches(pattern: str, rust: str | None = None) -> AfterValidator:
+    """Check a text by the engine of the module, which Pydantic has as well.
+
+    What that cannot read is for Python's own, which a module in Python may have chosen; what
+    neither can read, the module alone checks. `rust` says the pattern in the engine's words.
+    """
+
+    def unchecked(text: str) -> str:
+        return text
+
+    schema = core_schema.str_schema(pattern=rust or pattern)
     try:
-        with warnings.catch_warnings():
-            # What Python warns of, such as [[:alpha:]], means something else elsewhere.
-            warnings.simplefilter("error")
-            search = re.compile(pattern).search
-    except (re.error, OverflowError, Warning):
-        return AfterValidator(lambda text: text)
+        matches = SchemaValidator(schema).isinstance_python
+    except SchemaError:
+        schema["regex_engine"] = "python-re"
+        try:
+            with warnings.catch_warnings():
+                # What Python warns of is the module's to write otherwise.
+                warnings.simplefilter("ignore")
+                matches = SchemaValidator(schema).isinstance_python
+        except SchemaError:
+            return AfterValidator(unchecked)
 
     def check(text: str) -> str:
-        if search(text) is None:
+        if not matches(text):
             raise ValueError(f"String should match pattern {pattern!r}")
         return text
 

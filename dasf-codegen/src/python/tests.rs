@@ -397,6 +397,30 @@ fn only_what_is_used_is_imported() {
 }
 
 #[test]
+fn patterns_are_said_in_the_words_of_their_engine() {
+    let mut description = description();
+    let patterns = [r"^\d$", "^[a-z]$", "(?=a)", r"^[\s]"];
+    let arguments = patterns.into_iter().map(|pattern| {
+        let mut text = field(pattern, Type::Text(Format::Plain));
+        text.schema.constraints.pattern = Some(pattern.to_owned());
+        text
+    });
+    let function = function("f", arguments.collect(), Type::Null);
+    description.functions.push(function);
+    // Of pydantic, whose words they are.
+    let text = written(&description);
+    contains(&text, r#"_matches("^\\d$")]"#);
+    contains(&text, r#"_matches("(?=a)")]"#);
+    description.api_info = json!({"x_dasf": {"version": 1}});
+    let text = written(&description);
+    contains(&text, r#"_matches("^\\d$", "^[0-9]$")]"#);
+    contains(&text, r#"_matches("^[a-z]$")]"#);
+    contains(&text, r#"\\x{2028}-\\x{2029}"#);
+    // The module does not start with it; what it says otherwise is its own to check.
+    assert!(!text.contains("_matches(\"(?=a)"), "{text}");
+}
+
+#[test]
 fn bounds_of_integers_are_integers() {
     let mut argument = field("a", Type::Integer(None));
     let number = |value: f64| serde_json::Number::from_f64(value);

@@ -6,8 +6,8 @@ use serde_json::{Number, Value};
 use super::layout::{self, Expression, docstring, fits, indented, literal, string};
 use super::{Block, File, IN_ANNOTATIONS, Import, code, member};
 use crate::description::{
-    Constraints, Declaration, Definition, Field, Format, Openness, Presence, Schema, Type, TypeId,
-    Variant,
+    Constraints, Declaration, Definition, Description, Field, Format, Openness, Presence, Schema,
+    Type, TypeId, Variant,
 };
 use crate::names::{Names, identifier};
 
@@ -343,7 +343,7 @@ impl File<'_> {
         if detail == Detail::Plain {
             return ty;
         }
-        let checks = checks(schema);
+        let checks = checks(schema, self.description);
         if checks.is_empty() {
             return ty;
         }
@@ -602,7 +602,7 @@ fn is_of(value: &Value, ty: &Type) -> bool {
 }
 
 /// What is checked of a value besides its type.
-fn checks(schema: &Schema) -> Vec<Expression> {
+fn checks(schema: &Schema, description: &Description) -> Vec<Expression> {
     let Constraints {
         minimum,
         maximum,
@@ -626,7 +626,7 @@ fn checks(schema: &Schema) -> Vec<Expression> {
         Type::Text(Format::Plain | Format::Other(_)) => {
             lengths(min_length, max_length);
             if let Some(pattern) = pattern {
-                checks.push(Expression::Text(format!("_matches({})", string(pattern))));
+                checks.extend(matches(pattern, description));
             }
         }
         Type::Integer(_) | Type::Number => {
@@ -650,6 +650,16 @@ fn checks(schema: &Schema) -> Vec<Expression> {
         checks.insert(0, Expression::call("Field", arguments));
     }
     checks
+}
+
+/// The check of a pattern: as it was written, and in the words of its engine where they differ.
+fn matches(pattern: &str, description: &Description) -> Option<Expression> {
+    let checked = description.checked_pattern(pattern)?;
+    let mut arguments = vec![Expression::Text(string(pattern))];
+    if checked != pattern {
+        arguments.push(Expression::Text(string(&checked)));
+    }
+    Some(Expression::call("_matches", arguments))
 }
 
 /// The argument of `Field` for a bound, which for an integer is an integer.

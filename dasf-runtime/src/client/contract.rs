@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use dasf_protocol::api_info::{ApiInfo, ClassInfo, FunctionInfo};
 use serde_json::Value;
 
-use crate::module::validate::{Problem, Validator, list_problems};
+use crate::module::validate::{Dialect, Problem, Validator, list_problems};
 
 /// The schemas of a module's requests, compiled when they are first needed.
 #[derive(Debug, Default)]
@@ -18,19 +18,22 @@ pub(super) struct Contract {
 /// A schema; its validator is `None` where it is not valid itself, and the module has to judge.
 struct Checked {
     schema: Value,
+    patterns: Dialect,
     validator: OnceLock<Option<Validator>>,
 }
 
 impl Contract {
     pub(super) fn new(api_info: &ApiInfo) -> Self {
+        let patterns = Dialect::of(api_info);
+        let checked = |schema: &Value| Checked::new(schema, patterns);
         let named = |functions: &[FunctionInfo]| -> HashMap<String, Checked> {
             let functions = functions.iter();
             functions
-                .map(|function| (function.name.clone(), Checked::new(&function.rpc_schema)))
+                .map(|function| (function.name.clone(), checked(&function.rpc_schema)))
                 .collect()
         };
         let class = |class: &ClassInfo| {
-            let constructor = Checked::new(&class.rpc_schema);
+            let constructor = checked(&class.rpc_schema);
             (class.name.clone(), (constructor, named(&class.methods)))
         };
         Self {
@@ -75,9 +78,10 @@ impl Contract {
 }
 
 impl Checked {
-    fn new(schema: &Value) -> Self {
+    fn new(schema: &Value, patterns: Dialect) -> Self {
         Self {
             schema: schema.clone(),
+            patterns,
             validator: OnceLock::new(),
         }
     }
@@ -85,7 +89,7 @@ impl Checked {
     fn problems(&self, arguments: &Value, prefix: &str) -> Vec<Problem> {
         let validator = self
             .validator
-            .get_or_init(|| Validator::of_peer(&self.schema));
+            .get_or_init(|| Validator::of_peer(&self.schema, self.patterns));
         match validator {
             Some(validator) => validator.problems(arguments, prefix),
             None => Vec::new(),

@@ -3,9 +3,10 @@
 //! `schemars` widens a default of the type `f32` to 64 bits, so that 0.1 becomes
 //! 0.10000000149011612: longer than what anyone wrote, and beyond a limit of 0.1.
 
+use dasf_protocol::reference::definition;
 use serde_json::{Map, Number, Value};
 
-use super::schema::{DEFINITIONS, REFERENCE_PREFIX};
+use super::schema::DEFINITIONS;
 
 /// How many schemas are followed one after the other. It ends those that refer to themselves.
 const MAX_DEPTH: usize = 64;
@@ -128,8 +129,8 @@ fn target<'d>(
     schema: &Map<String, Value>,
     definitions: &'d Map<String, Value>,
 ) -> Option<&'d Value> {
-    let reference = schema.get("$ref")?.as_str()?;
-    definitions.get(reference.strip_prefix(REFERENCE_PREFIX)?)
+    let (_, name) = definition(schema.get("$ref")?.as_str()?)?;
+    definitions.get(&*name)
 }
 
 /// Whether a value can be of a variant: it has the variant's type, fixed values and fields.

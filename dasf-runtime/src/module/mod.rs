@@ -5,6 +5,7 @@ pub mod descriptor;
 mod floats;
 mod formats;
 mod outcome;
+mod patterns;
 pub mod read;
 mod readable;
 mod schema;

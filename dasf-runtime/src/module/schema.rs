@@ -22,7 +22,7 @@ use super::descriptor::{
 use super::{ModuleError, floats};
 
 pub(super) const DEFINITIONS: &str = "$defs";
-pub(super) const REFERENCE_PREFIX: &str = "#/$defs/";
+const REFERENCE_PREFIX: &str = "#/$defs/";
 
 /// The schema of a type: what a descriptor's function pointers point to.
 pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {

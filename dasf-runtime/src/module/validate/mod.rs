@@ -2,11 +2,11 @@
 //! the module itself, and in the same words by a caller that wants to know before it sends.
 //!
 //! ```
-//! use dasf_runtime::module::validate::{Validator, list_problems};
+//! use dasf_runtime::module::validate::{Dialect, Validator, list_problems};
 //! use serde_json::json;
 //!
 //! let schema = json!({"properties": {"a": {"type": "integer", "maximum": 9}}, "required": ["a"]});
-//! let validator = Validator::of_peer(&schema).expect("a schema");
+//! let validator = Validator::of_peer(&schema, Dialect::JsonSchema).expect("a schema");
 //! let problems = validator.problems(&json!({"a": 10}), "");
 //! assert_eq!(list_problems("add", &problems), "add: a: 10 is greater than the maximum of 9");
 //! ```
@@ -20,13 +20,14 @@ use jsonschema::paths::{Location, LocationSegment};
 use jsonschema::{Draft, ValidationError};
 use serde_json::{Map, Value};
 
-use super::{Failure, ModuleError, Output, formats};
+pub use super::patterns::Dialect;
+use super::{Failure, ModuleError, Output, formats, patterns};
 use variant::Refusal;
 
 /// How many problems of one request are listed.
 const MAX_PROBLEMS: usize = 10;
 /// How long a value may be to be quoted in a problem.
-const MAX_QUOTED: usize = 80;
+pub(super) const MAX_QUOTED: usize = 80;
 
 /// A compiled schema.
 #[derive(Debug)]
@@ -73,14 +74,14 @@ impl Validator {
     pub(super) fn new(member: &str, schema: &Value) -> Result<Self, ModuleError> {
         // 2019-09 has both what we write and what peers read: keywords beside a `$ref`, and tuples
         // by `items`.
-        formats::known_to(jsonschema::options())
+        let options = formats::known_to(jsonschema::options())
             .with_draft(Draft::Draft201909)
-            .should_validate_formats(true)
-            .build(&with_float_bounds(schema))
+            .should_validate_formats(true);
+        patterns::build(options, &with_float_bounds(schema), Dialect::JsonSchema)
             .map(Self)
-            .map_err(|error| ModuleError {
+            .map_err(|reason| ModuleError {
                 member: member.to_owned(),
-                reason: error.to_string(),
+                reason,
             })
     }
 
@@ -88,16 +89,15 @@ impl Validator {
     ///
     /// It does not check formats: pydantic takes a time without an offset, and much else, where its
     /// schema has a format that demands more. Nor does it know the draft: pydantic writes 2020-12.
-    pub fn of_peer(schema: &Value) -> Option<Self> {
+    pub fn of_peer(schema: &Value, patterns: Dialect) -> Option<Self> {
         let draft = if has_tuple_by_items(schema) {
             Draft::Draft201909
         } else {
             Draft::Draft202012
         };
         let options = jsonschema::options().with_draft(draft);
-        options
-            .should_validate_formats(false)
-            .build(&with_float_bounds(schema))
+        let options = options.should_validate_formats(false);
+        patterns::build(options, &with_float_bounds(schema), patterns)
             .ok()
             .map(Self)
     }

@@ -1,0 +1,9 @@
+// Reads patterns as JSON Schema does in JavaScript. The argument is a list of patterns with texts;
+// what is printed is whether each is found.
+
+const cases = JSON.parse(process.argv[2]);
+const found = cases.map(({ pattern, texts }) => {
+  const expression = new RegExp(pattern, "u");
+  return texts.map((text) => expression.test(text));
+});
+console.log(JSON.stringify({ found }));
