@@ -18,6 +18,7 @@ mod model;
 mod names;
 mod number;
 mod options;
+mod other;
 mod reader;
 mod types;
 

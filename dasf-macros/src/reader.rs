@@ -23,6 +23,7 @@ use crate::options::{
     self, ArgumentOptions, ClassOptions, DefaultOption, FunctionOptions, MethodOptions,
     ModuleOptions,
 };
+use crate::other;
 use crate::types::{ArgumentType, ReplaceSelf, ResultType, Shape};
 
 /// Names in the module, or of a client's methods, that the macro itself uses.
@@ -72,6 +73,7 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
         Some((_, items)) => {
             check_reserved(items, &mut errors);
             allow_imports(items, &krate);
+            other::mark(items);
             let mut reader = Reader {
                 errors: &mut errors,
                 class_docs: class_docs(items),

@@ -4,6 +4,7 @@ mod arguments;
 pub mod descriptor;
 mod floats;
 mod formats;
+mod other;
 mod outcome;
 mod patterns;
 pub mod read;

@@ -19,6 +19,7 @@ use super::descriptor::{
     ArgumentDescriptor, ArgumentKind, ClassDescriptor, FunctionDescriptor, Keyword, Literal,
     Member, SchemaOf,
 };
+use super::other::OtherVariants;
 use super::{ModuleError, floats};
 
 pub(super) const DEFINITIONS: &str = "$defs";
@@ -559,6 +560,7 @@ fn with_definitions(mut schema: Map<String, Value>, definitions: &Map<String, Va
 
 /// Brings what `schemars` writes into the form that peers read.
 fn to_peer_form(schema: &mut Schema) {
+    OtherVariants.transform(schema);
     ReplacePrefixItems::default().transform(schema);
     PeerForm.transform(schema);
 }
