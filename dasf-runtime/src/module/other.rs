@@ -50,20 +50,20 @@ fn open_forms(forms: &mut [Value]) {
 fn open(form: &mut Map<String, Value>, others: &[Value]) {
     let Some(tag) = tag_of(form) else {
         let name = form.get("const").cloned();
-        exclude(form, others.iter().flat_map(texts).collect());
+        exclude(form, &others.iter().flat_map(texts).collect::<Vec<_>>());
         entitle(form, name);
         return;
     };
     let tags = others
         .iter()
         .flat_map(|other| texts(&other["properties"][&tag]));
-    let tags = tags.collect();
+    let tags: Vec<Value> = tags.collect();
     let Some(Value::Object(property)) = form.get_mut("properties").and_then(|it| it.get_mut(&tag))
     else {
         return;
     };
     let name = property.get("const").cloned();
-    exclude(property, tags);
+    exclude(property, &tags);
     entitle(form, name);
     // What an unknown variant brings. Where an enum forbids unknown fields, it stands there already.
     form.entry("additionalProperties").or_insert(true.into());
@@ -93,7 +93,7 @@ fn texts(schema: &Value) -> Vec<Value> {
 }
 
 /// Makes the schema of one text that of all but some.
-fn exclude(schema: &mut Map<String, Value>, known: Vec<Value>) {
+fn exclude(schema: &mut Map<String, Value>, known: &[Value]) {
     schema.shift_remove("const");
     schema.insert("type".to_owned(), "string".into());
     if !known.is_empty() {
