@@ -258,7 +258,7 @@ impl Page<'_> {
             }
             match &self.description.declaration(id).definition {
                 Definition::Alias(schema) => collect(schema, &mut next, 0),
-                Definition::Object { fields, rest } => {
+                Definition::Object { fields, rest, .. } => {
                     let fields = fields.iter().map(|field| &field.schema);
                     let all = fields.chain(rest.as_deref());
                     all.for_each(|schema| collect(schema, &mut next, 0));
@@ -278,7 +278,7 @@ impl Page<'_> {
                     let line = format!("{name}: {}", self.shown(schema));
                     self.entry(2, &line, schema);
                 }
-                Definition::Object { fields, rest } => {
+                Definition::Object { fields, rest, .. } => {
                     self.paragraph(2, 2, name);
                     self.brief(6, &declaration.documentation);
                     for field in fields {

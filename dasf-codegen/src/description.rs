@@ -82,7 +82,7 @@ pub struct Schema {
     /// What it means here; empty where the module does not say.
     pub documentation: String,
     /// Which values of the type are accepted.
-    pub constraints: Constraints,
+    pub constraints: Box<Constraints>,
 }
 
 /// A type.
@@ -222,6 +222,9 @@ pub enum Definition {
         fields: Vec<Field>,
         /// What its further properties are, where the module says that there may be some.
         rest: Option<Box<Schema>>,
+        /// Whether further properties may be something else as well: only those of some names are
+        /// of the type, and the module does not say what others are.
+        is_rest_mixed: bool,
     },
     /// Another name for what a schema says. It leads to itself through a list, a tuple, a map or an
     /// object at most.
@@ -247,6 +250,8 @@ pub struct Constraints {
     pub max_length: Option<u64>,
     /// The regular expression that a text matches.
     pub pattern: Option<String>,
+    /// What a text is not.
+    pub excluded: Vec<String>,
     /// The least number of values in a list, or of keys in a map.
     pub min_items: Option<u64>,
     /// The greatest number of values in a list, or of keys in a map.
@@ -275,13 +280,72 @@ impl Description {
     }
 }
 
+impl Type {
+    /// The fixed texts, and the variant for others, where the type is one of these texts or any
+    /// other: what a module knows, and what a newer one may say.
+    pub fn open_texts(&self) -> Option<(&[Value], &Variant)> {
+        match self {
+            Self::Union(variants) => open_texts(variants),
+            _ => None,
+        }
+    }
+}
+
+/// As [`Type::open_texts`], of the variants of a union.
+pub fn open_texts(variants: &[Variant]) -> Option<(&[Value], &Variant)> {
+    let [one, other] = variants else {
+        return None;
+    };
+    let (literal, text) = match &one.schema.ty {
+        Type::Literal(_) => (one, other),
+        _ => (other, one),
+    };
+    let Type::Literal(values) = &literal.schema.ty else {
+        return None;
+    };
+    let excluded = &text.schema.constraints.excluded;
+    let limits = Constraints {
+        excluded: excluded.clone(),
+        ..Constraints::default()
+    };
+    let is_known = |text: &String| values.iter().any(|value| value == text);
+    let is_any_other = text.schema.ty == Type::Text(Format::Plain)
+        && *text.schema.constraints == limits
+        && excluded.iter().all(is_known);
+    let is_open = is_any_other && values.iter().all(Value::is_string);
+    is_open.then_some((values.as_slice(), text))
+}
+
+impl Declaration {
+    /// The only value of a type, where it has but one: what tells an object from others. `types` are
+    /// those of the description.
+    pub fn only_value<'d>(types: &'d [Self], ty: &'d Type) -> Option<&'d Value> {
+        let mut ty = ty;
+        // No further than there are aliases, because they may go round in a circle.
+        for _ in 0..=types.len() {
+            match ty {
+                Type::Literal(values) => match values.as_slice() {
+                    [value] => return Some(value),
+                    _ => return None,
+                },
+                Type::Named(TypeId(id)) => match types.get(*id).map(|named| &named.definition) {
+                    Some(Definition::Alias(schema)) => ty = &schema.ty,
+                    _ => return None,
+                },
+                _ => return None,
+            }
+        }
+        None
+    }
+}
+
 impl Schema {
     /// A schema that says nothing but the type.
     pub fn of(ty: Type) -> Self {
         Self {
             ty,
             documentation: String::new(),
-            constraints: Constraints::default(),
+            constraints: Box::default(),
         }
     }
 
@@ -298,12 +362,49 @@ impl Schema {
         }
         limits
     }
+
+    /// Whether a value breaks the constraints, as far as that is easily told. The default of a
+    /// module may: a number of 32 bits is not what it was before it was rounded.
+    pub fn is_broken_by(&self, value: &Value) -> bool {
+        let items = |item: &Self, values: &[Value]| {
+            self.constraints.is_broken_by_count(values.len())
+                || values.iter().any(|value| item.is_broken_by(value))
+        };
+        match (&self.ty, value) {
+            (Type::Nullable(inner), value) => !value.is_null() && inner.is_broken_by(value),
+            (Type::Integer(_) | Type::Number, Value::Number(number)) => {
+                self.constraints.is_broken_by_number(number)
+            }
+            (Type::Text(_), Value::String(text)) => self.constraints.is_broken_by_text(text),
+            (Type::List(item) | Type::Set(item), Value::Array(values)) => items(item, values),
+            (Type::Tuple(types), Value::Array(values)) => {
+                let mut items = types.iter().zip(values);
+                items.any(|(item, value)| item.is_broken_by(value))
+            }
+            (Type::Map(item), Value::Object(values)) => {
+                self.constraints.is_broken_by_count(values.len())
+                    || values.values().any(|value| item.is_broken_by(value))
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Field {
     /// Whether it must be given.
     pub fn is_required(&self) -> bool {
         self.presence == Presence::Required
+    }
+
+    /// Whether it has one value that is always there: it tells its object from others, so that one
+    /// without it is another. `types` are those of the description.
+    pub fn is_tag(&self, types: &[Declaration]) -> bool {
+        let only = Declaration::only_value(types, &self.schema.ty);
+        only.is_some_and(|only| match &self.presence {
+            Presence::Required => true,
+            Presence::Default(default) => default == only,
+            Presence::Optional => false,
+        })
     }
 }
 
@@ -328,9 +429,40 @@ impl Constraints {
             self.pattern
                 .as_ref()
                 .map(|pattern| format!("the pattern `{pattern}`")),
+            (!self.excluded.is_empty()).then(|| {
+                let excluded = self.excluded.iter();
+                let excluded: Vec<String> = excluded.map(|text| format!("`{text}`")).collect();
+                format!("other than {}", excluded.join(", "))
+            }),
             count("at least", self.min_items, "item"),
             count("at most", self.max_items, "item"),
         ];
         phrases.into_iter().flatten().collect()
+    }
+
+    fn is_broken_by_number(&self, number: &Number) -> bool {
+        let compare = |limit: &Option<Number>, is_broken: fn(&f64, &f64) -> bool| {
+            let limit = limit.as_ref().and_then(Number::as_f64);
+            let pair = number.as_f64().zip(limit);
+            pair.is_some_and(|(number, limit)| is_broken(&number, &limit))
+        };
+        compare(&self.minimum, f64::lt)
+            || compare(&self.maximum, f64::gt)
+            || compare(&self.exclusive_minimum, f64::le)
+            || compare(&self.exclusive_maximum, f64::ge)
+            || compare(&self.multiple_of, |number, step| number % step != 0.0)
+    }
+
+    fn is_broken_by_text(&self, text: &str) -> bool {
+        let length = text.chars().count() as u64;
+        self.min_length.is_some_and(|least| length < least)
+            || self.max_length.is_some_and(|most| length > most)
+            || self.excluded.iter().any(|excluded| excluded == text)
+    }
+
+    fn is_broken_by_count(&self, count: usize) -> bool {
+        let count = count as u64;
+        self.min_items.is_some_and(|least| count < least)
+            || self.max_items.is_some_and(|most| count > most)
     }
 }

@@ -45,7 +45,11 @@ impl Names {
 /// What is left when nothing can be used is `start` alone.
 pub(crate) fn identifier(spelled: &str, start: &str) -> String {
     let characters = spelled.chars();
-    let kept: String = characters.filter(|&it| is_xid_continue(it)).collect();
+    // Those that only choose how the character before them looks are seen no more than hidden ones.
+    let is_variant = |it| matches!(it, '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
+    let is_filler = |it| matches!(it, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+    let is_kept = |&it: &char| is_xid_continue(it) && !is_variant(it) && !is_filler(it);
+    let kept: String = characters.filter(is_kept).collect();
     if kept.starts_with(is_xid_start) {
         kept
     } else {
@@ -54,9 +58,30 @@ pub(crate) fn identifier(spelled: &str, start: &str) -> String {
 }
 
 /// Whether a character is not seen itself, but changes how others are: a control character, or one
-/// that turns the direction of writing, by which a comment could look like code.
+/// that turns the direction of writing, by which a comment could look like code. In a comment a blank
+/// stands for it.
 pub(crate) fn is_hidden(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// Whether a character in a literal is written by its number: one that is hidden, or that joins its
+/// neighbours, which texts in some languages and signs made of several need.
+pub(crate) fn is_escaped(character: char) -> bool {
+    is_hidden(character) || matches!(character, '\u{200c}' | '\u{200d}')
 }
 
 #[cfg(test)]
@@ -77,6 +102,7 @@ mod tests {
         assert_eq!(identifier("2m_temperature", "x"), "x2m_temperature");
         assert_eq!(identifier("größe", "x"), "größe");
         assert_eq!(identifier("世-²", "x"), "世");
+        assert_eq!(identifier("a\u{202e}\u{fe0f}\u{3164}b", "x"), "ab");
         assert_eq!(identifier("<", "x"), "x");
         assert_eq!(identifier("_private", "x"), "x_private");
     }

@@ -67,6 +67,11 @@ fn a_rust_module_with_every_type() {
 }
 
 #[test]
+fn a_rust_module_whose_types_have_several_forms() {
+    check("forms");
+}
+
+#[test]
 fn a_module_with_unusual_names_types_and_texts() {
     check("unusual");
 }

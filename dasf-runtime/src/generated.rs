@@ -6,6 +6,9 @@
 //!
 //! [`dasf::client!`]: https://docs.rs/dasf/latest/dasf/macro.client.html
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
 pub use crate::client::{Async, Blocking, Call, Instance, Mode};
 pub use crate::{__call as call, __client as client, __instance as instance};
 use serde::de::{DeserializeOwned, Error as _};
@@ -44,7 +47,72 @@ where
         }
     }
     let best = best.map(|(_, read)| read);
-    best.ok_or_else(|| D::Error::custom("the value is of none of the types allowed here"))
+    best.ok_or_else(|| {
+        let value = excerpt(&value);
+        D::Error::custom(format_args!("{value} is of none of the types allowed here"))
+    })
+}
+
+/// The most characters of a value that an error shows.
+const MAX_EXCERPT: usize = 100;
+
+/// The beginning of a value: enough to tell which variant it is.
+fn excerpt(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(MAX_EXCERPT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Reads a value that is one of these.
+///
+/// # Errors
+/// When it is another one.
+pub fn one_value_of<'de, D, T>(deserializer: D, values: &[T]) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + PartialEq + Display,
+{
+    let value = T::deserialize(deserializer)?;
+    if values.contains(&value) {
+        return Ok(value);
+    }
+    let known: Vec<String> = values.iter().map(T::to_string).collect();
+    let known = known.join(", ");
+    Err(D::Error::custom(format_args!("{value} is none of {known}")))
+}
+
+/// Reads a text that is none of these.
+///
+/// # Errors
+/// When it is one of them.
+pub fn text_besides<'de, D>(deserializer: D, known: &[&str]) -> Result<String, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let text = String::deserialize(deserializer)?;
+    if known.contains(&text.as_str()) {
+        let message = format_args!("{text:?} has a form of its own, and this is none");
+        return Err(D::Error::custom(message));
+    }
+    Ok(text)
+}
+
+/// Reads the properties of an object that are of the type. Others have names of which the module
+/// does not say what they are, as those that only a newer module knows.
+///
+/// # Errors
+/// When it is no object.
+pub fn of_type<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let properties = BTreeMap::<String, Value>::deserialize(deserializer)?;
+    let properties = properties.into_iter();
+    let of_type = properties.filter_map(|(name, value)| Some((name, from_value(value).ok()?)));
+    Ok(of_type.collect())
 }
 
 /// Reads a value as the type of a variant.
@@ -162,7 +230,15 @@ mod tests {
         let error = serde_json::from_value::<Any>(json!("text")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the value is of none of the types allowed here"
+            "\"text\" is of none of the types allowed here"
+        );
+        let error = serde_json::from_value::<Any>(json!(["ä".repeat(200)])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "[\"{}… is of none of the types allowed here",
+                "ä".repeat(98)
+            )
         );
     }
 

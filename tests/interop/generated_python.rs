@@ -24,7 +24,7 @@ on_json_brokers!(
 );
 
 /// The folder of what is generated for one test.
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("generated")
         .join(name);
@@ -33,7 +33,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// Writes the client of a module into a folder of its own, which is returned.
-fn save(name: &str, file: &str, api_info: &Value) -> String {
+pub(crate) fn save(name: &str, file: &str, api_info: &Value) -> String {
     let folder = folder(name);
     let source = generate(api_info, Language::Python, name).unwrap();
     fs::write(folder.join(file), source).unwrap();

@@ -31,6 +31,7 @@ mod python_caller;
 mod python_module;
 mod rust;
 mod support;
+mod variants;
 mod web;
 mod xarray;
 

@@ -10,6 +10,7 @@ mod collisions;
 mod compile_fail;
 mod context;
 mod foreign;
+mod forms;
 mod generated;
 mod guide;
 mod host;

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
+use crate::names::is_escaped;
+
 /// How long a line may be.
 const WIDTH: usize = 88;
 
@@ -154,15 +156,14 @@ pub(super) fn string(text: &str) -> String {
 /// Adds a character, or its number where it would not be seen or would change how a line reads.
 fn push_visible(text: &mut String, character: char) {
     let number = u32::from(character);
-    let is_hidden = character.is_control()
-        || matches!(number, 0xAD | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFEFF);
-    let _ = match (is_hidden, number) {
+    let _ = match (is_escaped(character), number) {
         (false, _) => {
             text.push(character);
             Ok(())
         }
         (true, ..=0xFF) => write!(text, "\\x{number:02x}"),
-        (true, _) => write!(text, "\\u{number:04x}"),
+        (true, ..=0xFFFF) => write!(text, "\\u{number:04x}"),
+        (true, _) => write!(text, "\\U{number:08x}"),
     };
 }
 

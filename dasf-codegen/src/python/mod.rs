@@ -175,8 +175,7 @@ impl File<'_> {
     fn finish(self, header: &[String]) -> String {
         let mut text: String = header
             .iter()
-            .map(|line| format!("# {}", line.replace(char::is_control, " ")))
-            .map(|line| format!("{}\n", line.trim_end()))
+            .map(|line| format!("{}\n", format!("# {line}").trim_end()))
             .collect();
         text.push_str(&docstring(&self.documentation(), 0));
         text.push('\n');

@@ -28,6 +28,7 @@ from typing import (
     TypeAlias,
     TypeVar,
     Union,
+    get_args,
     get_origin,
 )
 
@@ -41,6 +42,8 @@ from pydantic import (
     PlainSerializer,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     create_model,
 )
 from pydantic_core import SchemaError, SchemaValidator, core_schema
@@ -185,6 +188,10 @@ class Progress(BaseModel):
         return line if current is self else f"{line}: {current.step_message}"
 
 
+# The context in which results are read.
+_RESULT = object()
+
+
 class _Model(BaseModel):
     """An object with known properties. What was left out when it was made is not sent."""
 
@@ -197,6 +204,10 @@ class _Model(BaseModel):
         fields = type(self).model_fields
         for name, value in self:
             is_tag = name in fields and get_origin(fields[name].annotation) is Literal
+            if is_tag and context is _RESULT and name not in self.model_fields_set:
+                # What has but one value tells types apart: a result without it is another.
+                if len(get_args(fields[name].annotation)) == 1:
+                    raise ValueError(f"there is no {name}")
             if is_tag or isinstance(value, (list, dict, set, BaseModel)):
                 self.__pydantic_fields_set__.add(name)
 
@@ -248,6 +259,28 @@ def _matches(pattern: str, rust: str | None = None) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _other_than(*known: str) -> AfterValidator:
+    """Check that a text is none of those for which there is another type."""
+
+    def check(text: str) -> str:
+        if text in known:
+            raise ValueError(f"String should be none of {known!r}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _or_another(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return handler(value)
+    except ValidationError:
+        return value
+
+
+# Only properties of some names are of the type; what others are, the module does not say.
+_OR_ANOTHER = WrapValidator(_or_another)
+
+
 class _Arguments:
     """The arguments of a function or of a constructor, by their names in JSON."""
 
@@ -284,7 +317,7 @@ class _Function(_Arguments, Generic[_T]):
         if self._adapter is None:
             self._adapter = TypeAdapter(self._result)
         try:
-            return self._adapter.validate_json(answer.text)
+            return self._adapter.validate_json(answer.text, context=_RESULT)
         except ValidationError as error:
             raise ResultError(
                 f"{self.name} returned something else: {error}"

@@ -30,7 +30,11 @@ fn object(name: &str, fields: Vec<Field>) -> Declaration {
     Declaration {
         name: name.to_owned(),
         documentation: String::new(),
-        definition: Definition::Object { fields, rest: None },
+        definition: Definition::Object {
+            fields,
+            rest: None,
+            is_rest_mixed: false,
+        },
     }
 }
 
@@ -136,7 +140,7 @@ fn a_function_is_a_method_of_both_clients() {
     let mut b = field("b", Type::Number);
     b.presence = Presence::Default(json!(2.5));
     b.schema.documentation = "The second.".to_owned();
-    b.schema.constraints = Constraints {
+    *b.schema.constraints = Constraints {
         exclusive_minimum: Some(0.into()),
         ..Constraints::default()
     };
@@ -424,7 +428,7 @@ fn patterns_are_said_in_the_words_of_their_engine() {
 fn bounds_of_integers_are_integers() {
     let mut argument = field("a", Type::Integer(None));
     let number = |value: f64| serde_json::Number::from_f64(value);
-    argument.schema.constraints = Constraints {
+    *argument.schema.constraints = Constraints {
         minimum: number(0.5),
         exclusive_maximum: number(2.5),
         multiple_of: number(0.5),
@@ -432,7 +436,7 @@ fn bounds_of_integers_are_integers() {
         ..Constraints::default()
     };
     let mut text = field("b", Type::Text(Format::Plain));
-    text.schema.constraints = Constraints {
+    *text.schema.constraints = Constraints {
         pattern: Some("(?=\"x\")\\d".to_owned()),
         max_length: Some(3),
         minimum: number(1.0),

@@ -9,7 +9,7 @@ use crate::description::{
     Constraints, Declaration, Definition, Description, Field, Format, Openness, Presence, Schema,
     Type, TypeId, Variant,
 };
-use crate::names::{Names, identifier};
+use crate::names::{Names, identifier, is_hidden};
 
 /// The attributes of every model, which a field would hide.
 const IN_MODELS: [&str; 31] = [
@@ -92,8 +92,13 @@ impl File<'_> {
         for id in self.order() {
             let declaration = self.description.declaration(id);
             match &declaration.definition {
-                Definition::Object { fields, rest } => {
-                    self.write_model(id, declaration, fields, rest.as_deref());
+                Definition::Object {
+                    fields,
+                    rest,
+                    is_rest_mixed,
+                } => {
+                    let rest = rest.as_deref().map(|rest| (rest, *is_rest_mixed));
+                    self.write_model(id, declaration, fields, rest);
                 }
                 Definition::Alias(schema) => {
                     let name = self.types[id.0].name.clone();
@@ -110,7 +115,7 @@ impl File<'_> {
         let parts = |id: TypeId| {
             let mut parts = Vec::new();
             match types.get(id.0).map(|it| &it.definition) {
-                Some(Definition::Object { fields, rest }) => {
+                Some(Definition::Object { fields, rest, .. }) => {
                     let fields = fields.iter().map(|field| &field.schema);
                     fields
                         .chain(rest.as_deref())
@@ -148,7 +153,7 @@ impl File<'_> {
         id: TypeId,
         declaration: &Declaration,
         fields: &[Field],
-        rest: Option<&Schema>,
+        rest: Option<(&Schema, bool)>,
     ) {
         let Named {
             name,
@@ -156,10 +161,15 @@ impl File<'_> {
         } = &self.types[id.0];
         let (name, names) = (name.clone(), names.clone());
         let mut body = String::new();
-        if let Some(rest) = rest {
+        if let Some((rest, is_mixed)) = rest {
             body.push_str("model_config = ConfigDict(extra=\"allow\")\n");
             let known = "__pydantic_extra__";
-            let ty = Expression::index("dict", vec![Expression::text("str"), self.ty(rest)]);
+            let mut value = self.ty(rest);
+            if is_mixed && value != Expression::text("Any") {
+                let checks = vec![value, Expression::text("_OR_ANOTHER")];
+                value = Expression::index("Annotated", checks);
+            }
+            let ty = Expression::index("dict", vec![Expression::text("str"), value]);
             let ty = self.short(&ty, &format!("{name} rest"), |ty| {
                 fits(&format!("{known}: {ty} = Field("), 4, 0)
             });
@@ -198,10 +208,17 @@ impl File<'_> {
     /// The line of one field.
     fn field(&mut self, model: &str, attribute: &str, field: &Field) -> String {
         let mut ty = self.ty(&field.schema);
-        if field.presence == Presence::Optional && !is_nullable(&field.schema.ty) {
+        let presence = match &field.presence {
+            // It would be sent, because it can be changed in place, and refused.
+            Presence::Default(Value::Array(_) | Value::Object(_)) if has_broken_default(field) => {
+                &Presence::Optional
+            }
+            presence => presence,
+        };
+        if *presence == Presence::Optional && !is_nullable(&field.schema.ty) {
             ty = union(vec![ty, Expression::text("None")]);
         }
-        let default = match &field.presence {
+        let default = match presence {
             Presence::Required => None,
             Presence::Optional => Some((Value::Null, true)),
             Presence::Default(value) => Some((value.clone(), is_of(value, &field.schema.ty))),
@@ -249,7 +266,7 @@ impl File<'_> {
     fn write_alias(&mut self, name: &str, documentation: &str, schema: &Schema) {
         let mut text = String::new();
         for line in documentation.trim().lines() {
-            text.push_str(format!("# {}", line.replace(char::is_control, " ")).trim_end());
+            text.push_str(format!("# {}", line.replace(is_hidden, " ")).trim_end());
             text.push('\n');
         }
         if let Some(reason) = reason(&schema.ty) {
@@ -554,6 +571,14 @@ fn one_of(values: &[Value]) -> Expression {
     union(items)
 }
 
+/// Whether the default of a field breaks its own limits.
+fn has_broken_default(field: &Field) -> bool {
+    match &field.presence {
+        Presence::Default(value) => field.schema.is_broken_by(value),
+        Presence::Required | Presence::Optional => false,
+    }
+}
+
 /// What is inside of a nullable type.
 fn inner(ty: &Type) -> &Type {
     match ty {
@@ -565,7 +590,7 @@ fn inner(ty: &Type) -> &Type {
 /// Why a type is any value, where it is so for want of words.
 fn reason(ty: &Type) -> Option<String> {
     match inner(ty) {
-        Type::Any(Openness::Inexpressible(reason)) => Some(reason.replace(char::is_control, " ")),
+        Type::Any(Openness::Inexpressible(reason)) => Some(reason.replace(is_hidden, " ")),
         _ => None,
     }
 }
@@ -612,9 +637,10 @@ fn checks(schema: &Schema, description: &Description) -> Vec<Expression> {
         min_length,
         max_length,
         pattern,
+        excluded,
         min_items,
         max_items,
-    } = &schema.constraints;
+    } = &*schema.constraints;
     let mut arguments: Vec<String> = Vec::new();
     let mut checks = Vec::new();
     let mut lengths = |least: &Option<u64>, most: &Option<u64>| {
@@ -627,6 +653,11 @@ fn checks(schema: &Schema, description: &Description) -> Vec<Expression> {
             lengths(min_length, max_length);
             if let Some(pattern) = pattern {
                 checks.extend(matches(pattern, description));
+            }
+            if !excluded.is_empty() {
+                let excluded = excluded.iter();
+                let excluded = excluded.map(|text| Expression::Text(string(text)));
+                checks.push(Expression::call("_other_than", excluded.collect()));
             }
         }
         Type::Integer(_) | Type::Number => {

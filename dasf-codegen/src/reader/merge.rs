@@ -152,10 +152,13 @@ fn both(keyword: &str, one: &Value, other: Value) -> Result<Value, String> {
                 other
             })
         }
-        "items" | "additionalProperties" if one != &json!(false) && other != json!(false) => {
+        "items" | "additionalProperties" | "unevaluatedProperties"
+            if one != &json!(false) && other != json!(false) =>
+        {
             Ok(json!({"allOf": [one, other]}))
         }
-        "items" | "additionalProperties" => Ok(json!(false)),
+        "items" | "additionalProperties" | "unevaluatedProperties" => Ok(json!(false)),
+        "not" => Ok(json!({"anyOf": [one, other]})),
         "const" | "anyOf" | "oneOf" | "prefixItems" => contradiction(),
         _ => Ok(other),
     }

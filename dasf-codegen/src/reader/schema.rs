@@ -105,7 +105,7 @@ impl<'a> Schemas<'a> {
         let definition = match self.shape(root, schema, &name) {
             Shape::Object(definition) => definition,
             Shape::Type(ty) => Definition::Alias(Schema {
-                constraints: constraints(schema, &ty),
+                constraints: Box::new(constraints(schema, &ty)),
                 ..Schema::of(ty)
             }),
         };
@@ -135,7 +135,7 @@ impl<'a> Schemas<'a> {
             }
         };
         Schema {
-            constraints: constraints(schema, &ty),
+            constraints: Box::new(constraints(schema, &ty)),
             ty,
             documentation: text(schema, "description"),
         }
@@ -275,41 +275,44 @@ impl<'a> Schemas<'a> {
     fn object(&mut self, root: &Root<'a>, schema: &Map<String, Value>, context: &str) -> Shape {
         let additional = schema.get("additionalProperties");
         let additional = additional.or_else(|| schema.get("unevaluatedProperties"));
-        if properties(schema).next().is_some() {
-            let fields = properties(schema);
-            let fields = fields
-                .map(|(name, value)| read_field(self, root, schema, name, value, context))
-                .collect();
-            let rest = match additional {
-                None | Some(Value::Bool(false)) => None,
-                Some(schema) => Some(Box::new(self.read(
-                    root,
-                    schema,
-                    &format!("{context} value"),
-                ))),
-            };
-            return Shape::Object(Definition::Object { fields, rest });
-        }
         let patterns = schema.get("patternProperties").and_then(Value::as_object);
-        let pattern = patterns.and_then(|patterns| match patterns.len() {
-            1 => patterns.values().next(),
-            _ => None,
-        });
-        match (additional, pattern) {
-            (Some(Value::Bool(false)), None) => Shape::Object(Definition::Object {
-                fields: Vec::new(),
-                rest: None,
-            }),
-            (Some(Value::Object(_)), Some(_)) => Shape::Type(inexpressible(
-                "an object in which the name of a property says what its value is",
-            )),
-            (Some(Value::Bool(_)) | None, Some(values)) | (Some(values), _) => {
-                let values = self.read(root, values, &format!("{context} value"));
-                Shape::Type(Type::Map(Box::new(values)))
-            }
-            (None, None) => Shape::Type(Type::Map(Box::new(Schema::of(Type::Any(
-                Openness::Declared,
-            ))))),
+        let mut others: Vec<&Value> = patterns.into_iter().flat_map(Map::values).collect();
+        others.extend(additional);
+        let fields = properties(schema);
+        let fields: Vec<_> = fields
+            .map(|(name, value)| read_field(self, root, schema, name, value, context))
+            .collect();
+        let rest = self.any_of(root, &others, &format!("{context} value"));
+        if !fields.is_empty() || (rest.is_none() && !others.is_empty()) {
+            return Shape::Object(Definition::Object {
+                fields,
+                is_rest_mixed: rest.is_some() && additional.is_none(),
+                rest: rest.map(Box::new),
+            });
+        }
+        let values = rest.unwrap_or_else(|| Schema::of(Type::Any(Openness::Declared)));
+        Shape::Type(Type::Map(Box::new(values)))
+    }
+
+    /// What a value is that has any of these schemas; `None` where there is none that accepts any.
+    fn any_of(&mut self, root: &Root<'a>, schemas: &[&Value], context: &str) -> Option<Schema> {
+        let mut schemas = schemas.iter().filter(|schema| ***schema != false);
+        let first = self.read(root, schemas.next()?, context);
+        let mut union = Union::default();
+        let mut is_alone = true;
+        let mut add = |schema: Schema| {
+            let name = String::new();
+            union.add(Variant { name, schema })
+        };
+        let mut added = add(first.clone());
+        for schema in schemas {
+            is_alone = false;
+            added = added.and_then(|()| add(self.read(root, schema, context)));
+        }
+        match added {
+            _ if is_alone => Some(first),
+            Ok(()) => Some(Schema::of(union.into_type())),
+            Err(open) => Some(Schema::of(Type::Any(open))),
         }
     }
 
@@ -620,9 +623,18 @@ fn constraints(schema: &Map<String, Value>, ty: &Type) -> Constraints {
             .get("pattern")
             .and_then(Value::as_str)
             .map(str::to_owned),
+        excluded: excluded(schema),
         min_items: length("minItems").or_else(|| length("minProperties")),
         max_items: length("maxItems").or_else(|| length("maxProperties")),
     }
+}
+
+/// The texts that a schema does not accept.
+fn excluded(schema: &Map<String, Value>) -> Vec<String> {
+    let values = schema.get("not").and_then(|not| not.get("enum"));
+    let values = values.and_then(Value::as_array).into_iter().flatten();
+    let texts = values.filter_map(Value::as_str);
+    texts.map(str::to_owned).collect()
 }
 
 /// Makes aliases that lead to nothing but themselves a type that takes anything: no language has

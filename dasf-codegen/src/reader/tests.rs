@@ -295,7 +295,7 @@ fn references_make_types_of_their_names() {
         (types[0].name.as_str(), types[0].documentation.as_str()),
         ("Point", "A point.")
     );
-    let Definition::Object { fields, rest } = &types[0].definition else {
+    let Definition::Object { fields, rest, .. } = &types[0].definition else {
         panic!("{types:?}")
     };
     assert!(fields[0].is_required());
@@ -375,7 +375,7 @@ fn constraints_are_kept() {
         &json!({}),
     );
     assert_eq!(
-        schema.constraints,
+        *schema.constraints,
         Constraints {
             exclusive_minimum: Some(0.into()),
             maximum: serde_json::Number::from_f64(2.5),
@@ -483,20 +483,171 @@ fn schemas_that_branch_at_every_step_end() {
     assert!(types.len() < 20_000, "{}", types.len());
 }
 
-#[test]
-fn what_properties_besides_may_be_is_read() {
-    let (_, types) = read_type(
-        &json!({"properties": {"x": {}}, "unevaluatedProperties": {"type": "integer"}}),
-        &json!({}),
-    );
-    let Definition::Object { rest, .. } = &types[0].definition else {
+/// What is read of an object's further properties: their type, and whether they may be others.
+fn rest_of(schema: &Value) -> Option<(Type, bool)> {
+    let (_, types) = read_type(schema, &json!({}));
+    let Definition::Object {
+        rest,
+        is_rest_mixed,
+        ..
+    } = &types[0].definition
+    else {
         panic!("{types:?}")
     };
-    assert_eq!(rest.as_ref().unwrap().ty, Type::Integer(None));
-    let patterns =
-        json!({"patternProperties": {"^x": {}}, "additionalProperties": {"type": "null"}});
-    assert_eq!(
-        type_of(&patterns),
-        inexpressible("an object in which the name of a property says what its value is")
+    Some((rest.as_ref()?.ty.clone(), *is_rest_mixed))
+}
+
+#[test]
+fn what_properties_besides_may_be_is_read() {
+    let (integer, text) = (json!({"type": "integer"}), json!({"type": "string"}));
+    let both = || union([("", Type::Text(Format::Plain)), ("", Type::Integer(None))]);
+    let text_type = || Type::Text(Format::Plain);
+    for (keywords, rest) in [
+        (json!({}), None),
+        (json!({"additionalProperties": false}), None),
+        (json!({"unevaluatedProperties": false}), None),
+        (
+            json!({"additionalProperties": true}),
+            Some((ANYTHING, false)),
+        ),
+        (
+            json!({"unevaluatedProperties": integer}),
+            Some((Type::Integer(None), false)),
+        ),
+        (
+            json!({"additionalProperties": integer}),
+            Some((Type::Integer(None), false)),
+        ),
+        (
+            json!({"patternProperties": {"^x": text}}),
+            Some((text_type(), true)),
+        ),
+        (
+            json!({"patternProperties": {"^x": text, "^y": integer, "^z": text}}),
+            Some((both(), true)),
+        ),
+        (
+            json!({"patternProperties": {"^x": text, "^y": false}, "additionalProperties": false}),
+            Some((text_type(), false)),
+        ),
+        (
+            json!({"patternProperties": {"^x": text}, "additionalProperties": integer}),
+            Some((both(), false)),
+        ),
+        (
+            json!({"patternProperties": {"^x": text}, "unevaluatedProperties": integer}),
+            Some((both(), false)),
+        ),
+        (
+            json!({"patternProperties": {"^x": text}, "additionalProperties": true}),
+            Some((ANYTHING, false)),
+        ),
+        (
+            json!({"allOf": [
+                {"patternProperties": {"^x": text}},
+                {"patternProperties": {"^x": text, "^y": integer}},
+            ]}),
+            Some((both(), true)),
+        ),
+    ] {
+        let mut schema = keywords.clone();
+        schema["properties"] = json!({"a": {}});
+        assert_eq!(rest_of(&schema), rest, "{keywords}");
+    }
+    for (schema, ty) in [
+        (
+            json!({"patternProperties": {"^x": text, "^y": integer}, "additionalProperties": false}),
+            both(),
+        ),
+        (
+            json!({"patternProperties": {"^x": text}, "additionalProperties": integer}),
+            both(),
+        ),
+    ] {
+        let map = Type::Map(Box::new(Schema::of(ty)));
+        assert_eq!(type_of(&schema), map, "{schema}");
+    }
+}
+
+#[test]
+fn fixed_texts_and_any_other_are_open() {
+    let other = |keywords: Value| {
+        let mut other = keywords;
+        other["type"] = "string".into();
+        type_of(&json!({"anyOf": [{"enum": ["a", "b"]}, other]}))
+    };
+    let known = [json!("a"), json!("b")];
+    for keywords in [
+        json!({}),
+        json!({"title": "Other", "description": "Any other."}),
+        json!({"not": {"enum": ["a", "b"]}}),
+        json!({"not": {"enum": ["a"]}}),
+    ] {
+        let ty = other(keywords);
+        let (values, _) = ty.open_texts().unwrap();
+        assert_eq!(values, known);
+    }
+    for keywords in [
+        json!({"not": {"enum": ["c"]}}),
+        json!({"maxLength": 3}),
+        json!({"format": "date"}),
+    ] {
+        assert_eq!(other(keywords).open_texts(), None);
+    }
+    let numbers = type_of(&json!({"anyOf": [{"enum": [1]}, {"type": "string"}]}));
+    assert_eq!(numbers.open_texts(), None);
+}
+
+#[test]
+fn what_has_one_value_that_is_always_there_is_a_tag() {
+    let (_, types) = read_type(
+        &json!({
+            "properties": {
+                "a": {"const": "x"},
+                "b": {"const": 1, "default": 1},
+                "c": {"$ref": "#/$defs/Only", "default": "x"},
+                "d": {"const": "x", "default": "y"},
+                "e": {"const": "x"},
+                "f": {"enum": ["x", "y"], "default": "x"},
+                "g": {"type": "string"},
+            },
+            "required": ["a", "g"],
+        }),
+        &json!({"Only": {"enum": ["x"]}}),
     );
+    let object = types.iter().find_map(|ty| match &ty.definition {
+        Definition::Object { fields, .. } => Some(fields),
+        Definition::Alias(_) => None,
+    });
+    let tags = object.unwrap().iter().filter(|field| field.is_tag(&types));
+    let tags: Vec<&str> = tags.map(|field| field.name.as_str()).collect();
+    assert_eq!(tags, ["a", "b", "c"]);
+}
+
+#[test]
+fn a_default_may_break_its_own_limits() {
+    let limits = json!({
+        "number": {"type": "number", "maximum": 0.1},
+        "text": {"type": "string", "maxLength": 2},
+        "list": {"type": "array", "maxItems": 2, "items": {"exclusiveMinimum": 0, "type": "number"}},
+        "maybe": {"anyOf": [{"type": "number", "minimum": 1}, {"type": "null"}]},
+        "map": {"additionalProperties": {"type": "integer", "multipleOf": 2}},
+    });
+    for (name, value, is_broken) in [
+        ("number", json!(0.1), false),
+        ("number", json!(0.100_000_001_490_116_12), true),
+        ("number", json!("text"), false),
+        ("text", json!("äö"), false),
+        ("text", json!("abc"), true),
+        ("list", json!([1, 0.5]), false),
+        ("list", json!([0]), true),
+        ("list", json!([1, 1, 1]), true),
+        ("maybe", json!(null), false),
+        ("maybe", json!(0.5), true),
+        ("map", json!({"a": 2}), false),
+        ("map", json!({"a": 3}), true),
+    ] {
+        let (schema, _) = read_type(&limits[name], &json!({}));
+        assert_eq!(schema.is_broken_by(&value), is_broken, "{name} {value}");
+    }
 }

@@ -16,7 +16,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::description::Description;
-use crate::names::is_hidden;
+use crate::names::is_escaped;
 use client::Client;
 use types::Types;
 
@@ -53,8 +53,10 @@ pub(crate) fn write(description: &Description, header: &[String]) -> String {
 fn raw(json: &str) -> TokenStream {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
-        if is_hidden(character) {
-            text.push_str(&format!("\\u{:04x}", u32::from(character)));
+        if is_escaped(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
         } else {
             text.push(character);
         }

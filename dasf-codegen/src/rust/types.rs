@@ -11,8 +11,8 @@ use super::docs;
 use super::graph::{self, Circles};
 use super::idents::Idents;
 use crate::description::{
-    Declaration, Definition, Description, Field, Format, NetCdf, Openness, Presence, Schema, Type,
-    TypeId, Variant, Width,
+    self, Declaration, Definition, Description, Field, Format, NetCdf, Openness, Presence, Schema,
+    Type, TypeId, Variant, Width,
 };
 
 /// The names that the file uses for other things.
@@ -245,8 +245,13 @@ impl<'d> Types<'d> {
             documentation => docs::prose(documentation),
         };
         match &declaration.definition {
-            Definition::Object { fields, rest } => {
-                self.structure(id, &ident, fields, rest.as_deref(), &doc)
+            Definition::Object {
+                fields,
+                rest,
+                is_rest_mixed,
+            } => {
+                let rest = rest.as_deref().map(|rest| (rest, *is_rest_mixed));
+                self.structure(id, &ident, fields, rest, &doc)
             }
             Definition::Alias(Schema {
                 ty: Type::Union(variants),
@@ -306,14 +311,17 @@ impl<'d> Types<'d> {
         id: TypeId,
         ident: &Ident,
         fields: &[Field],
-        rest: Option<&Schema>,
+        rest: Option<(&Schema, bool)>,
         doc: &str,
     ) -> TokenStream {
+        let krate = self.krate.clone();
         let mut names = Idents::default();
         let mut members = Vec::new();
         let mut parameters = Vec::new();
         let mut values = Vec::new();
         let mut defaults = Vec::new();
+        // What serde is told to read or write otherwise than it would.
+        let mut helpers = Vec::new();
         for field in fields {
             let name = names.value_name(&field.name);
             let place = format!("{ident} {}", field.name);
@@ -321,20 +329,25 @@ impl<'d> Types<'d> {
             let doc = self.field_doc(field);
             let wire = &field.name;
             let rename = (name.unraw() != *wire).then(|| quote!(#[serde(rename = #wire)]));
+            let mut checked = self.checked(&field.schema);
             let (ty, attribute) = match self.absent(field, &ty) {
-                Absent::Never if ty.to_string() == "String" => {
+                Absent::Never(None) if ty.to_string() == "String" => {
                     parameters.push(quote!(#name: impl Into<String>));
                     values.push(quote!(#name: #name.into()));
                     (ty, quote!())
                 }
-                Absent::Never if is_boxed(&ty) => {
+                Absent::Never(None) if is_boxed(&ty) => {
                     parameters.push(quote!(#name: impl Into<#ty>));
                     values.push(quote!(#name: #name.into()));
                     (ty, quote!())
                 }
-                Absent::Never => {
+                Absent::Never(None) => {
                     parameters.push(quote!(#name: #ty));
                     values.push(quote!(#name));
+                    (ty, quote!())
+                }
+                Absent::Never(Some(only)) => {
+                    values.push(quote!(#name: #only));
                     (ty, quote!())
                 }
                 Absent::Value(value) => {
@@ -347,13 +360,24 @@ impl<'d> Types<'d> {
                     };
                     defaults.push(quote!(fn #function() -> #ty { #value }));
                     values.push(quote!(#name: Self::#function()));
-                    (ty, quote!(#[serde(default = #path)]))
+                    let skip = self.has_broken_default(field).then(|| {
+                        let is_default = format_ident!("is_default_{}", name.unraw());
+                        helpers.push(quote! {
+                            fn #is_default(value: &#ty) -> bool {
+                                *value == Self::#function()
+                            }
+                        });
+                        let path = format!("{ident}::{is_default}");
+                        quote!(, skip_serializing_if = #path)
+                    });
+                    (ty, quote!(#[serde(default = #path #skip)]))
                 }
                 Absent::Null => {
                     values.push(quote!(#name: None));
                     (ty, quote!(#[serde(default)]))
                 }
                 Absent::Omitted => {
+                    checked = None;
                     values.push(quote!(#name: None));
                     let ty = match field.schema.ty {
                         Type::Nullable(_) => ty,
@@ -363,15 +387,31 @@ impl<'d> Types<'d> {
                     (ty, skip)
                 }
             };
-            members.push(quote!(#doc #rename #attribute pub #name: #ty,));
+            let checked = checked.map(|reader| {
+                let function = format_ident!("read_{}", name.unraw());
+                helpers.push(quote! {
+                    fn #function<'de, D: Deserializer<'de>>(
+                        deserializer: D,
+                    ) -> Result<#ty, D::Error> {
+                        #reader
+                    }
+                });
+                let path = format!("{ident}::{function}");
+                quote!(#[serde(deserialize_with = #path)])
+            });
+            members.push(quote!(#doc #rename #attribute #checked pub #name: #ty,));
         }
-        if let Some(rest) = rest {
+        if let Some((rest, is_mixed)) = rest {
             let name = names.value_name("additional");
             let ty = self.of(rest, &format!("{ident} additional"));
             let doc = self.documented("All other properties.", rest);
+            let reader = is_mixed.then(|| {
+                let path = format!("{krate}::generated::of_type").replace(' ', "");
+                quote!(, deserialize_with = #path)
+            });
             members.push(quote! {
                 #doc
-                #[serde(flatten)]
+                #[serde(flatten #reader)]
                 pub #name: BTreeMap<String, #ty>,
             });
             values.push(quote!(#name: BTreeMap::new()));
@@ -388,6 +428,7 @@ impl<'d> Types<'d> {
                 }
             }
         });
+        let helpers = (!helpers.is_empty()).then(|| quote!(impl #ident { #(#helpers)* }));
         let doc = docs::attributes(doc);
         let derives = self.derives(&quote!());
         quote! {
@@ -395,7 +436,59 @@ impl<'d> Types<'d> {
             #derives
             pub struct #ident { #(#members)* }
             #constructor
+            #helpers
         }
+    }
+
+    /// How a field is read of which not every value of its type is one: an expression of the
+    /// `deserializer`; `None` where the type itself says it.
+    fn checked(&self, schema: &Schema) -> Option<TokenStream> {
+        let krate = &self.krate;
+        match &schema.ty {
+            Type::Literal(values) if !values.iter().all(Value::is_string) => {
+                let width = integer_width(None, schema);
+                let values: Option<Vec<_>> = values
+                    .iter()
+                    .map(|value| match value {
+                        Value::Bool(value) => Some(quote!(#value)),
+                        Value::Number(number) => integer_value(width, number),
+                        _ => None,
+                    })
+                    .collect();
+                let values = values?;
+                Some(quote!(#krate::generated::one_value_of(deserializer, &[#(#values),*])))
+            }
+            Type::Text(Format::Plain) if !schema.constraints.excluded.is_empty() => {
+                let excluded = &schema.constraints.excluded;
+                Some(quote!(#krate::generated::text_besides(deserializer, &[#(#excluded),*])))
+            }
+            Type::Named(id) if !self.nameless.contains(*id) => {
+                match &self.description.declaration(*id).definition {
+                    // It ends, because the type is in no circle of aliases.
+                    Definition::Alias(schema) => self.checked(schema),
+                    Definition::Object { .. } => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a module refuses what it says that it means when a field is left out.
+    fn has_broken_default(&self, field: &Field) -> bool {
+        let Presence::Default(value) = &field.presence else {
+            return false;
+        };
+        let mut schema = &field.schema;
+        let mut is_broken = schema.is_broken_by(value);
+        while let Type::Named(id) = schema.ty
+            && !self.nameless.contains(id)
+            && let Definition::Alias(inner) = &self.description.declaration(id).definition
+        {
+            // It ends, because the type is in no circle of aliases.
+            schema = inner;
+            is_broken |= schema.is_broken_by(value);
+        }
+        is_broken
     }
 
     fn field_doc(&mut self, field: &Field) -> TokenStream {
@@ -403,7 +496,9 @@ impl<'d> Types<'d> {
             "" => format!("`{}` in JSON.", field.name),
             documentation => docs::prose(documentation),
         };
-        if let Presence::Default(value) = &field.presence {
+        if let Presence::Default(value) = &field.presence
+            && !field.is_tag(&self.description.types)
+        {
             text.push_str(&format!("\n\nDefault: {}.", docs::code(&value.to_string())));
         }
         self.documented(&text, &field.schema)
@@ -411,23 +506,21 @@ impl<'d> Types<'d> {
 
     /// What a field is when it is not there; `ty` is how its type is written.
     fn absent(&self, field: &Field, ty: &TokenStream) -> Absent {
-        if let Type::Literal(values) = &field.schema.ty {
-            let value = match (&field.presence, values.as_slice()) {
-                // Such as the tag of a variant: there is nothing to choose.
-                (Presence::Required, [value]) | (Presence::Default(value), _) => Some(value),
-                _ => None,
-            };
-            if let Some(variant) = value.and_then(|value| variant_of(values, value)) {
-                return Absent::Value(quote!(#ty::#variant));
-            }
+        let types = &self.description.types;
+        if field.is_tag(types)
+            && let Some(only) = Declaration::only_value(types, &field.schema.ty)
+            && let Some(only) = self.value_of(&field.schema, only, ty)
+        {
+            // There is nothing to choose.
+            return Absent::Never(Some(only));
         }
         match &field.presence {
-            Presence::Required => Absent::Never,
+            Presence::Required => Absent::Never(None),
             Presence::Optional => Absent::Omitted,
             Presence::Default(Value::Null) if matches!(field.schema.ty, Type::Nullable(_)) => {
                 Absent::Null
             }
-            Presence::Default(value) => match self.value(&field.schema, value) {
+            Presence::Default(value) => match self.value_of(&field.schema, value, ty) {
                 Some(value) => Absent::Value(value),
                 // Left out would not be the null that it can be, too.
                 None if matches!(field.schema.ty, Type::Nullable(_)) => {
@@ -440,7 +533,13 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// A value of a type as Rust; `None` where that is not simple, or the value is not of the type.
+    /// A value of a type that is written `ty` as Rust; `None` where that is not simple, or the value
+    /// is not of the type.
+    fn value_of(&self, schema: &Schema, value: &Value, ty: &TokenStream) -> Option<TokenStream> {
+        text_value(&schema.ty, value, ty).or_else(|| self.value(schema, value))
+    }
+
+    /// The same of types that are written here or have a name.
     fn value(&self, schema: &Schema, value: &Value) -> Option<TokenStream> {
         match (&schema.ty, value) {
             (Type::Nullable(_), Value::Null) => Some(quote!(None)),
@@ -470,14 +569,21 @@ impl<'d> Types<'d> {
             (Type::Map(_), Value::Object(values)) if values.is_empty() => {
                 Some(quote!(BTreeMap::new()))
             }
+            (Type::Literal(values), Value::Bool(value)) if values.iter().all(Value::is_boolean) => {
+                values
+                    .contains(&Value::Bool(*value))
+                    .then(|| quote!(#value))
+            }
+            (Type::Literal(values), Value::Number(number))
+                if values.iter().all(Value::is_number) =>
+            {
+                let is_one = values.iter().any(|value| value.as_number() == Some(number));
+                let value = integer_value(integer_width(None, schema), number)?;
+                is_one.then_some(value)
+            }
             (Type::Named(id), value) => match &self.description.declaration(*id).definition {
                 Definition::Alias(schema) if !self.nameless.contains(*id) => {
-                    let Type::Literal(values) = &schema.ty else {
-                        return self.value(schema, value);
-                    };
-                    let variant = variant_of(values, value)?;
-                    let ident = &self.idents[id.0];
-                    Some(quote!(#ident::#variant))
+                    self.value_of(schema, value, &self.idents[id.0].to_token_stream())
                 }
                 _ => None,
             },
@@ -492,6 +598,9 @@ impl<'d> Types<'d> {
         variants: &[Variant],
         doc: &str,
     ) -> TokenStream {
+        if let Some((values, other)) = description::open_texts(variants) {
+            return self.open_texts(ident, values, other, doc);
+        }
         let mut names = Idents::default();
         let mut members = Vec::new();
         let mut types: Vec<(Ident, TokenStream)> = Vec::new();
@@ -585,15 +694,7 @@ impl<'d> Types<'d> {
     }
 
     fn texts(&mut self, ident: &Ident, values: &[Value], doc: &str) -> TokenStream {
-        let variants = values
-            .iter()
-            .zip(literal_variants(values))
-            .map(|(value, name)| {
-                let text = value.as_str().unwrap_or_default();
-                let doc = format!(" `{value}`");
-                let rename = (name != text).then(|| quote!(#[serde(rename = #text)]));
-                quote!(#[doc = #doc] #rename #name,)
-            });
+        let (variants, _) = text_variants(values);
         let doc = docs::attributes(doc);
         let derives = self.derives(&quote!(Copy, Eq, Hash,));
         quote! {
@@ -602,12 +703,40 @@ impl<'d> Types<'d> {
             pub enum #ident { #(#variants)* }
         }
     }
+
+    /// Fixed texts, of which a newer module may have more.
+    fn open_texts(
+        &mut self,
+        ident: &Ident,
+        values: &[Value],
+        other: &Variant,
+        doc: &str,
+    ) -> TokenStream {
+        let (variants, mut names) = text_variants(values);
+        let name = other_variant(&mut names, other);
+        let text = match other.schema.documentation.as_str() {
+            "" => "Another text.".to_owned(),
+            documentation => docs::prose(documentation),
+        };
+        let (doc, text) = (docs::attributes(doc), docs::attributes(&text));
+        let derives = self.derives(&quote!(Eq, Hash,));
+        quote! {
+            #doc
+            #derives
+            pub enum #ident {
+                #(#variants)*
+                #text
+                #[serde(untagged)]
+                #name(String),
+            }
+        }
+    }
 }
 
 /// What a field is when it is not there.
 enum Absent {
-    /// It is always there.
-    Never,
+    /// It is always there; with this value, where there is no other.
+    Never(Option<TokenStream>),
     /// Null.
     Null,
     /// This value.
@@ -632,22 +761,53 @@ fn is_named(definition: &Definition) -> bool {
     }
 }
 
-/// The names of the variants for texts.
-fn literal_variants(values: &[Value]) -> Vec<Ident> {
+/// The variants for texts, and the names that they have.
+fn text_variants(values: &[Value]) -> (Vec<TokenStream>, Idents) {
     let mut names = Idents::default();
-    let texts = values
-        .iter()
-        .map(|value| value.as_str().unwrap_or_default());
-    texts.map(|text| names.type_name(text)).collect()
+    let variants = values.iter().map(|value| {
+        let text = value.as_str().unwrap_or_default();
+        let name = names.type_name(text);
+        let doc = docs::attributes(&docs::code(&value.to_string()));
+        let rename = (name != text).then(|| quote!(#[serde(rename = #text)]));
+        quote!(#doc #rename #name,)
+    });
+    (variants.collect(), names)
 }
 
-/// The name of the variant for a text; `None` where the values are no texts, or this is none.
-fn variant_of(values: &[Value], value: &Value) -> Option<Ident> {
-    if !values.iter().all(Value::is_string) {
-        return None;
+/// The name of the variant for texts that are none of those whose variants have these names.
+fn other_variant(names: &mut Idents, other: &Variant) -> Ident {
+    match other.name.as_str() {
+        "" => names.type_name("Other"),
+        name => names.type_name(name),
     }
-    let position = values.iter().position(|other| other == value)?;
-    literal_variants(values).into_iter().nth(position)
+}
+
+/// A text as a value of the enum that is written `ty`; `None` where the type is none of texts, or
+/// the value is none of them.
+fn text_value(ty: &Type, value: &Value, written: &TokenStream) -> Option<TokenStream> {
+    let (values, other) = match ty {
+        Type::Literal(values) if values.iter().all(Value::is_string) => (values.as_slice(), None),
+        ty => ty
+            .open_texts()
+            .map(|(values, other)| (values, Some(other)))?,
+    };
+    let text = value.as_str()?;
+    let mut names = Idents::default();
+    let mut known = None;
+    for value in values {
+        let name = names.type_name(value.as_str().unwrap_or_default());
+        if value == text {
+            known = Some(name);
+        }
+    }
+    match (known, other) {
+        (Some(name), _) => Some(quote!(#written::#name)),
+        (None, Some(other)) => {
+            let name = other_variant(&mut names, other);
+            Some(quote!(#written::#name(#text.to_owned())))
+        }
+        (None, None) => None,
+    }
 }
 
 /// What a variant is called that has no name.

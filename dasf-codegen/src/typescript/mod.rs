@@ -314,7 +314,7 @@ impl Writer<'_> {
             "this.#caller.call".to_owned(),
             vec![
                 Expression::Object(request),
-                self.types.shape(&result.ty),
+                self.types.shape_of(result),
                 Expression::word("options"),
             ],
         );

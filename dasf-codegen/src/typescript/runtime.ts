@@ -263,6 +263,7 @@ type Shape =
   | "number"
   | "string"
   | { literal: readonly unknown[] }
+  | { besides: readonly string[] }
   | { nullable: Shape }
   | { list: Shape }
   | { tuple: readonly Shape[] }
@@ -304,6 +305,10 @@ function read(shape: Shape, value: unknown, path: string, shapes: Shapes): unkno
   if ("literal" in shape) {
     return shape.literal.includes(value) ? value : wrong(`one of ${JSON.stringify(shape.literal)}`);
   }
+  if ("besides" in shape) {
+    if (typeof value !== "string") return wrong("string");
+    return shape.besides.includes(value) ? refuse(`${JSON.stringify(value)} has another form`) : value;
+  }
   if ("list" in shape) return items(() => shape.list);
   if ("tuple" in shape) {
     const { tuple } = shape;
@@ -318,7 +323,7 @@ function read(shape: Shape, value: unknown, path: string, shapes: Shapes): unkno
         // Another one may fit.
       }
     }
-    return wrong("any of the declared types");
+    return refuse(`${excerpt(value)} is of none of the declared types`);
   }
   if (!isObject(value)) return wrong("an object");
   const rest = "map" in shape ? shape.map : (shape.rest ?? "any");
@@ -335,6 +340,12 @@ function read(shape: Shape, value: unknown, path: string, shapes: Shapes): unkno
     else if (!property.optional) refuse(`it has no ${JSON.stringify(key)}`);
   }
   return Object.fromEntries(entries);
+}
+
+/** The beginning of a value: enough to tell which variant it is. */
+function excerpt(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
 /** How long the handshake of a socket may take, in milliseconds. */

@@ -2,15 +2,10 @@
 
 use serde_json::Value;
 
+use crate::names::{is_escaped, is_hidden};
+
 /// How wide lines are, where they can be broken.
 const WIDTH: usize = 100;
-
-/// Whether a character ends a line, or is not seen, or makes what follows look different.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(character, '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
 
 /// A text as a literal.
 pub(super) fn literal(text: &str) -> String {
@@ -21,8 +16,10 @@ pub(super) fn literal(text: &str) -> String {
             '\\' => written.push_str("\\\\"),
             '\n' => written.push_str("\\n"),
             '\t' => written.push_str("\\t"),
-            hidden if is_hidden(hidden) => {
-                written.push_str(&format!("\\u{:04x}", u32::from(hidden)));
+            hidden if is_escaped(hidden) => {
+                for unit in hidden.encode_utf16(&mut [0; 2]) {
+                    written.push_str(&format!("\\u{unit:04x}"));
+                }
             }
             other => written.push(other),
         }

@@ -6,7 +6,8 @@
 //! take. A `Point` can be given where a `PointInput` is wanted. All other types are written once.
 //!
 //! A tag, which has one value and that as its default, must be given in an object as well: without it
-//! the module, and the compiler, may take the object for another variant of a union.
+//! the module, and the compiler, may take the object for another variant of a union. So does the
+//! runtime with a result that lacks it.
 
 use std::collections::HashSet;
 
@@ -16,7 +17,7 @@ use serde_json::Value;
 use super::text::{Comment, Expression, literal, property, union};
 use crate::description::{
     Declaration, Definition, Description, Field, Format, Function, NetCdf, Openness, Presence,
-    Schema, Type, TypeId, Width,
+    Schema, Type, TypeId, Width, open_texts,
 };
 use crate::names::{Names, identifier};
 
@@ -110,7 +111,13 @@ impl<'a> Types<'a> {
                 let members = variants
                     .iter()
                     .flat_map(|variant| self.members(&variant.schema.ty, direction, in_alias));
-                return or_never(without_repetition(members));
+                let mut members = without_repetition(members);
+                if open_texts(variants).is_some() {
+                    // As `string` alone, it would hide the texts beside it from editors.
+                    let texts = members.iter_mut().filter(|member| *member == "string");
+                    texts.for_each(|text| *text = "(string & {})".to_owned());
+                }
+                return or_never(members);
             }
         };
         vec![one]
@@ -172,7 +179,7 @@ impl<'a> Types<'a> {
                 let written = union(&format!("export type {name} ="), &members, "");
                 format!("{}{written}\n", comment.write(""))
             }
-            Definition::Object { fields, rest } if fields.is_empty() => {
+            Definition::Object { fields, rest, .. } if fields.is_empty() => {
                 let rest = rest.as_ref().map_or_else(
                     || "unknown".to_owned(),
                     |rest| self.members(&rest.ty, direction, true).join(" | "),
@@ -180,7 +187,7 @@ impl<'a> Types<'a> {
                 let comment = comment.write("");
                 format!("{comment}export type {name} = {{ [key: string]: {rest} }};\n\n")
             }
-            Definition::Object { fields, rest } => {
+            Definition::Object { fields, rest, .. } => {
                 self.interface(name, fields, rest.as_deref(), direction, true, &comment)
             }
         }
@@ -240,10 +247,20 @@ impl<'a> Types<'a> {
         written
     }
 
+    /// What the runtime checks where this schema stands.
+    pub(super) fn shape_of(&self, schema: &Schema) -> Expression {
+        let excluded = &schema.constraints.excluded;
+        if schema.ty == Type::Text(Format::Plain) && !excluded.is_empty() {
+            let excluded = excluded.iter().map(|text| Expression::word(literal(text)));
+            return Expression::pair("besides", Expression::List(excluded.collect()));
+        }
+        self.shape(&schema.ty)
+    }
+
     /// What the runtime checks where this type is expected.
-    pub(super) fn shape(&self, ty: &Type) -> Expression {
+    fn shape(&self, ty: &Type) -> Expression {
         let quoted = |name: &str| Expression::word(literal(name));
-        let of = |key: &str, schema: &Schema| Expression::pair(key, self.shape(&schema.ty));
+        let of = |key: &str, schema: &Schema| Expression::pair(key, self.shape_of(schema));
         match ty {
             Type::Null => quoted("null"),
             Type::Boolean => quoted("boolean"),
@@ -259,12 +276,12 @@ impl<'a> Types<'a> {
             Type::List(schema) | Type::Set(schema) => of("list", schema),
             Type::Map(schema) => of("map", schema),
             Type::Tuple(items) => {
-                let items = items.iter().map(|item| self.shape(&item.ty));
+                let items = items.iter().map(|item| self.shape_of(item));
                 Expression::pair("tuple", Expression::List(items.collect()))
             }
             Type::Union(variants) => {
                 let variants = variants.iter();
-                let shapes = variants.map(|variant| self.shape(&variant.schema.ty));
+                let shapes = variants.map(|variant| self.shape_of(&variant.schema));
                 Expression::pair("union", Expression::List(shapes.collect()))
             }
             Type::Named(TypeId(id)) if *id >= self.names.len() => quoted("any"),
@@ -278,13 +295,24 @@ impl<'a> Types<'a> {
         let declarations = self.declarations.iter().zip(&self.names).enumerate();
         let shapes = declarations.filter(used).map(|(_, (declaration, name))| {
             let shape = match &declaration.definition {
-                Definition::Alias(schema) => self.shape(&schema.ty),
-                Definition::Object { fields, rest } => {
+                Definition::Alias(schema) => self.shape_of(schema),
+                Definition::Object {
+                    fields,
+                    rest,
+                    is_rest_mixed,
+                } => {
                     let fields = fields.iter().map(|field| self.property_shape(field));
                     let fields = Expression::List(fields.collect());
                     let mut shape = vec![("object".to_owned(), fields)];
                     if let Some(rest) = rest {
-                        shape.push(("rest".to_owned(), self.shape(&rest.ty)));
+                        let rest = self.shape_of(rest);
+                        let rest = if *is_rest_mixed {
+                            let any = Expression::word(literal("any"));
+                            Expression::pair("union", Expression::List(vec![rest, any]))
+                        } else {
+                            rest
+                        };
+                        shape.push(("rest".to_owned(), rest));
                     }
                     Expression::Object(shape)
                 }
@@ -298,11 +326,13 @@ impl<'a> Types<'a> {
     fn property_shape(&self, field: &Field) -> Expression {
         let mut shape = vec![
             ("name".to_owned(), Expression::word(literal(&field.name))),
-            ("shape".to_owned(), self.shape(&field.schema.ty)),
+            ("shape".to_owned(), self.shape_of(&field.schema)),
         ];
         match &field.presence {
             Presence::Required => {}
             Presence::Optional => shape.push(("optional".to_owned(), Expression::word("true"))),
+            // A result without it is of another type.
+            Presence::Default(_) if field.is_tag(self.declarations) => {}
             Presence::Default(value) => {
                 shape.push(("default".to_owned(), Expression::json(value)));
             }
@@ -324,24 +354,9 @@ pub(super) fn type_name(name: &str) -> String {
     }
 }
 
-/// Whether a property has one value, which is its default: it tells objects from others.
+/// Whether a property that has a default tells objects from others: there is no other value.
 fn is_tag(field: &Field, declarations: &[Declaration]) -> bool {
-    let Presence::Default(default) = &field.presence else {
-        return false;
-    };
-    let mut ty = &field.schema.ty;
-    // No further than there are aliases, because they may go round in a circle.
-    for _ in 0..=declarations.len() {
-        match ty {
-            Type::Literal(values) => return values[..] == [default.clone()],
-            Type::Named(TypeId(id)) => match declarations.get(*id).map(|named| &named.definition) {
-                Some(Definition::Alias(schema)) => ty = &schema.ty,
-                _ => return false,
-            },
-            _ => return false,
-        }
-    }
-    false
+    matches!(field.presence, Presence::Default(_)) && field.is_tag(declarations)
 }
 
 fn without_repetition(types: impl Iterator<Item = String>) -> Vec<String> {
@@ -468,7 +483,7 @@ fn parts(ty: &Type) -> Vec<&Schema> {
 fn declared_parts(declaration: &Declaration) -> Vec<&Schema> {
     match &declaration.definition {
         Definition::Alias(schema) => vec![schema],
-        Definition::Object { fields, rest } => {
+        Definition::Object { fields, rest, .. } => {
             let fields = fields.iter().map(|field| &field.schema);
             fields.chain(rest.as_deref()).collect()
         }

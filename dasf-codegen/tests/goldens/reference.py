@@ -39,6 +39,7 @@ from typing import (
     TypeAlias,
     TypeVar,
     Union,
+    get_args,
     get_origin,
 )
 
@@ -52,6 +53,8 @@ from pydantic import (
     PlainSerializer,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     create_model,
 )
 from pydantic_core import SchemaError, SchemaValidator, core_schema

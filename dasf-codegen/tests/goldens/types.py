@@ -37,6 +37,7 @@ from typing import (
     TypeAlias,
     TypeVar,
     Union,
+    get_args,
     get_origin,
 )
 
@@ -50,6 +51,8 @@ from pydantic import (
     PlainSerializer,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     create_model,
 )
 from pydantic_core import SchemaError, SchemaValidator, core_schema

@@ -713,7 +713,6 @@ pub struct ExternalNamed {
 #[serde(crate = "dasf::generated::serde")]
 pub struct InternalCircle {
     /// `kind` in JSON.
-    #[serde(default = "InternalCircle::default_kind")]
     pub kind: InternalCircleKind,
     /// `radius` in JSON.
     pub radius: f64,
@@ -723,13 +722,9 @@ impl InternalCircle {
     /// One in which everything that may be left out has its default.
     pub fn new(radius: f64) -> Self {
         Self {
-            kind: Self::default_kind(),
+            kind: InternalCircleKind::Circle,
             radius,
         }
-    }
-
-    fn default_kind() -> InternalCircleKind {
-        InternalCircleKind::Circle
     }
 }
 
@@ -747,7 +742,6 @@ pub enum InternalCircleKind {
 #[serde(crate = "dasf::generated::serde")]
 pub struct InternalSquare {
     /// `kind` in JSON.
-    #[serde(default = "InternalSquare::default_kind")]
     pub kind: InternalSquareKind,
     /// `side` in JSON.
     pub side: f64,
@@ -757,13 +751,9 @@ impl InternalSquare {
     /// One in which everything that may be left out has its default.
     pub fn new(side: f64) -> Self {
         Self {
-            kind: Self::default_kind(),
+            kind: InternalSquareKind::Square,
             side,
         }
-    }
-
-    fn default_kind() -> InternalSquareKind {
-        InternalSquareKind::Square
     }
 }
 
@@ -781,7 +771,6 @@ pub enum InternalSquareKind {
 #[serde(crate = "dasf::generated::serde")]
 pub struct AdjacentNumber {
     /// `t` in JSON.
-    #[serde(default = "AdjacentNumber::default_t")]
     pub t: AdjacentNumberT,
     /// `c` in JSON.
     pub c: i64,
@@ -790,11 +779,10 @@ pub struct AdjacentNumber {
 impl AdjacentNumber {
     /// One in which everything that may be left out has its default.
     pub fn new(c: i64) -> Self {
-        Self { t: Self::default_t(), c }
-    }
-
-    fn default_t() -> AdjacentNumberT {
-        AdjacentNumberT::Number
+        Self {
+            t: AdjacentNumberT::Number,
+            c,
+        }
     }
 }
 
@@ -811,7 +799,6 @@ pub enum AdjacentNumberT {
 #[serde(crate = "dasf::generated::serde")]
 pub struct AdjacentText {
     /// `t` in JSON.
-    #[serde(default = "AdjacentText::default_t")]
     pub t: AdjacentTextT,
     /// `c` in JSON.
     pub c: String,
@@ -821,13 +808,9 @@ impl AdjacentText {
     /// One in which everything that may be left out has its default.
     pub fn new(c: impl Into<String>) -> Self {
         Self {
-            t: Self::default_t(),
+            t: AdjacentTextT::Text,
             c: c.into(),
         }
-    }
-
-    fn default_t() -> AdjacentTextT {
-        AdjacentTextT::Text
     }
 }
 

@@ -3,6 +3,8 @@
 
 #![deny(missing_docs, warnings, clippy::all)]
 
+#[path = "../../../dasf-codegen/tests/goldens/forms.rs"]
+pub mod forms;
 #[path = "../../../dasf-codegen/tests/goldens/reference.rs"]
 pub mod reference;
 #[path = "../../../dasf-codegen/tests/goldens/types.rs"]

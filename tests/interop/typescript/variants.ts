@@ -1,0 +1,43 @@
+/** Reads results that have one of several forms, of a module that repeats what it is given. */
+
+import { WebSocket } from 'ws';
+
+import { failure } from './calls.js';
+import { Client } from './forms.js';
+import type { Color, Event, Job, Series } from './forms.js';
+
+const { url, topic } = JSON.parse(process.argv[2] ?? '');
+const client = new Client({ url, topic, WebSocket });
+const bag = { name: 'b' };
+
+// What is known, and what only a newer module knows.
+const jobs: Job[] = [
+  { name: 'a' },
+  { name: 'a', kind: 'Sum' },
+  { name: 'a', kind: 'Mean', window: 3 },
+];
+const colors: Color[] = ['Red', 'Violet'];
+const events: Event[] = [
+  { event: 'Rain', amount: 1 },
+  { event: 'Hail', size: [1, 2] },
+];
+const series: Series = { name: 'a', 2001: 0.5, unit: 'm' };
+
+const read = [];
+for (const job of jobs) read.push(await client.job({ job }));
+const others = { adjacent: { t: 'Hail', c: { size: 1 } }, outside: 'Hail' };
+for (const [index, color] of colors.entries()) {
+  const event = events[index] ?? { event: 'Calm' };
+  read.push(await client.others({ color, event, ...others }));
+}
+read.push((await client.series({ series, bag }))[0]);
+
+// What is wrong in a known form is no unknown one; an enum without such a form names what came.
+const event = { event: 'Rain', amount: 'much' };
+const wrong = [
+  await failure(client.others({ color: 'Red', event, ...others })),
+  await failure(client.closed({ closed: { Oval: {} } as never })),
+  await failure(client.job({ job: {} as never })),
+];
+await client.close();
+console.log(JSON.stringify({ read, wrong }));
