@@ -222,9 +222,9 @@ pub enum Definition {
         fields: Vec<Field>,
         /// What its further properties are, where the module says that there may be some.
         rest: Option<Box<Schema>>,
-        /// Whether further properties may be something else as well: only those of some names are
-        /// of the type, and the module does not say what others are.
-        is_rest_mixed: bool,
+        /// The regular expressions that tell which further properties are of that type, where the
+        /// module does not say what others are; empty where all of them are.
+        rest_patterns: Vec<String>,
     },
     /// Another name for what a schema says. It leads to itself through a list, a tuple, a map or an
     /// object at most.

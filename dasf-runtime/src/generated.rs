@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 pub use crate::client::{Async, Blocking, Call, Instance, Mode};
+use crate::module::validate::Validator;
 pub use crate::{__call as call, __client as client, __instance as instance};
 use serde::de::{DeserializeOwned, Error as _};
 pub use serde::{self, Deserialize, Deserializer, Serialize};
 pub use serde_json::Value;
+use serde_json::{Map, json};
 
 /// Below this, every whole number is one of `f64`.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -99,20 +101,50 @@ where
     Ok(text)
 }
 
-/// Reads the properties of an object that are of the type. Others have names of which the module
-/// does not say what they are, as those that only a newer module knows.
-///
-/// # Errors
-/// When it is no object.
-pub fn of_type<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned,
-{
-    let properties = BTreeMap::<String, Value>::deserialize(deserializer)?;
-    let properties = properties.into_iter();
-    let of_type = properties.filter_map(|(name, value)| Some((name, from_value(value).ok()?)));
-    Ok(of_type.collect())
+/// The names of the properties that are of one type, where the module does not say what others are.
+#[derive(Debug)]
+pub struct Names(Option<Validator>);
+
+impl Names {
+    /// Names that match one of these regular expressions, as JSON Schema has them.
+    pub fn new(patterns: &[&str]) -> Self {
+        let patterns = patterns
+            .iter()
+            .map(|pattern| ((*pattern).to_owned(), json!(false)));
+        let patterns: Map<String, Value> = patterns.collect();
+        Self(Validator::of_peer(&json!({"patternProperties": patterns})))
+    }
+
+    /// Reads the properties of an object that have such names, and leaves out others, as those that
+    /// only a newer module knows.
+    ///
+    /// # Errors
+    /// When it is no object, or one of them is not of the type.
+    pub fn read<'de, D, T>(&self, deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: DeserializeOwned,
+    {
+        let mut read = BTreeMap::new();
+        for (name, value) in BTreeMap::<String, Value>::deserialize(deserializer)? {
+            let has_name = self.contain(&name);
+            match from_value(value) {
+                Ok(value) if has_name => drop(read.insert(name, value)),
+                Err(error) if has_name => {
+                    return Err(D::Error::custom(format_args!("{name:?}: {error}")));
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(read)
+    }
+
+    fn contain(&self, name: &str) -> bool {
+        let object = Map::from_iter([(name.to_owned(), Value::Null)]);
+        let validator = self.0.as_ref();
+        // Of an expression that is none, nothing is known.
+        validator.is_none_or(|validator| !validator.accepts(&Value::Object(object)))
+    }
 }
 
 /// Reads a value as the type of a variant.
@@ -167,8 +199,6 @@ fn kept(value: &Value, read: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -239,6 +269,32 @@ mod tests {
                 "[\"{}… is of none of the types allowed here",
                 "ä".repeat(98)
             )
+        );
+    }
+
+    #[test]
+    fn properties_of_some_names_are_read() {
+        let names = Names::new(&["^[0-9]+$", "^x_"]);
+        let read = |value: Value| names.read::<_, f64>(value);
+        let value = json!({"2001": 0.5, "x_": 1, "unit": "m", "rate": 2});
+        let expected = [("2001".to_owned(), 0.5), ("x_".to_owned(), 1.0)];
+        assert_eq!(read(value).unwrap(), BTreeMap::from(expected));
+        let error = read(json!({"2001": "much"})).unwrap_err().to_string();
+        assert!(error.starts_with("\"2001\": invalid type"), "{error}");
+        assert!(read(json!([])).is_err());
+    }
+
+    #[test]
+    fn values_and_texts_are_compared() {
+        assert_eq!(one_value_of(json!(1), &[1, 2]).unwrap(), 1);
+        let error = one_value_of(json!(3), &[1, 2]).unwrap_err();
+        assert_eq!(error.to_string(), "3 is none of 1, 2");
+        assert!(one_value_of(json!("x"), &[true]).is_err());
+        assert_eq!(text_besides(json!("a"), &["b"]).unwrap(), "a");
+        let error = text_besides(json!("b"), &["b"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"b\" has a form of its own, and this is none"
         );
     }
 

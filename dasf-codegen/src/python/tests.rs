@@ -33,7 +33,7 @@ fn object(name: &str, fields: Vec<Field>) -> Declaration {
         definition: Definition::Object {
             fields,
             rest: None,
-            is_rest_mixed: false,
+            rest_patterns: Vec::new(),
         },
     }
 }

@@ -95,9 +95,11 @@ impl File<'_> {
                 Definition::Object {
                     fields,
                     rest,
-                    is_rest_mixed,
+                    rest_patterns,
                 } => {
-                    let rest = rest.as_deref().map(|rest| (rest, *is_rest_mixed));
+                    let rest = rest
+                        .as_deref()
+                        .map(|rest| (rest, !rest_patterns.is_empty()));
                     self.write_model(id, declaration, fields, rest);
                 }
                 Definition::Alias(schema) => {

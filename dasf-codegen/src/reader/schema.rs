@@ -277,6 +277,9 @@ impl<'a> Schemas<'a> {
         let additional = additional.or_else(|| schema.get("unevaluatedProperties"));
         let patterns = schema.get("patternProperties").and_then(Value::as_object);
         let mut others: Vec<&Value> = patterns.into_iter().flat_map(Map::values).collect();
+        let names = patterns.into_iter().flatten();
+        let names = names.filter(|(_, schema)| **schema != false);
+        let names = names.map(|(pattern, _)| pattern.clone());
         others.extend(additional);
         let fields = properties(schema);
         let fields: Vec<_> = fields
@@ -286,7 +289,10 @@ impl<'a> Schemas<'a> {
         if !fields.is_empty() || (rest.is_none() && !others.is_empty()) {
             return Shape::Object(Definition::Object {
                 fields,
-                is_rest_mixed: rest.is_some() && additional.is_none(),
+                rest_patterns: match additional {
+                    None => names.collect(),
+                    Some(_) => Vec::new(),
+                },
                 rest: rest.map(Box::new),
             });
         }

@@ -248,9 +248,9 @@ impl<'d> Types<'d> {
             Definition::Object {
                 fields,
                 rest,
-                is_rest_mixed,
+                rest_patterns,
             } => {
-                let rest = rest.as_deref().map(|rest| (rest, *is_rest_mixed));
+                let rest = rest.as_deref().map(|rest| (rest, rest_patterns.as_slice()));
                 self.structure(id, &ident, fields, rest, &doc)
             }
             Definition::Alias(Schema {
@@ -311,7 +311,7 @@ impl<'d> Types<'d> {
         id: TypeId,
         ident: &Ident,
         fields: &[Field],
-        rest: Option<(&Schema, bool)>,
+        rest: Option<(&Schema, &[String])>,
         doc: &str,
     ) -> TokenStream {
         let krate = self.krate.clone();
@@ -401,12 +401,23 @@ impl<'d> Types<'d> {
             });
             members.push(quote!(#doc #rename #attribute #checked pub #name: #ty,));
         }
-        if let Some((rest, is_mixed)) = rest {
+        if let Some((rest, patterns)) = rest {
             let name = names.value_name("additional");
             let ty = self.of(rest, &format!("{ident} additional"));
             let doc = self.documented("All other properties.", rest);
-            let reader = is_mixed.then(|| {
-                let path = format!("{krate}::generated::of_type").replace(' ', "");
+            let reader = (!patterns.is_empty()).then(|| {
+                let function = format_ident!("read_{}", name.unraw());
+                let names = quote!(#krate::generated::Names);
+                helpers.push(quote! {
+                    fn #function<'de, D: Deserializer<'de>>(
+                        deserializer: D,
+                    ) -> Result<BTreeMap<String, #ty>, D::Error> {
+                        static NAMES: std::sync::LazyLock<#names> =
+                            std::sync::LazyLock::new(|| #names::new(&[#(#patterns),*]));
+                        NAMES.read(deserializer)
+                    }
+                });
+                let path = format!("{ident}::{function}");
                 quote!(, deserialize_with = #path)
             });
             members.push(quote! {
@@ -849,25 +860,31 @@ fn integer_width(width: Option<Width>, schema: &Schema) -> Width {
         _ => &[],
     };
     let greatest = [&limits.maximum, &limits.exclusive_maximum];
-    let mut greatest = greatest
+    let greatest: Vec<&Number> = greatest
         .into_iter()
         .flatten()
-        .chain(values.iter().filter_map(Value::as_number));
-    let is_long = greatest.any(|limit| match limit.as_i128() {
-        Some(limit) => limit > i128::from(i64::MAX),
-        None => limit.as_f64().is_some_and(|limit| limit >= i64::MAX as f64),
-    });
+        .chain(values.iter().filter_map(Value::as_number))
+        .collect();
+    let exceeds = |limit: u64| {
+        greatest.iter().any(|number| match number.as_i128() {
+            Some(number) => number > i128::from(limit),
+            // As a float, the greatest integers are one less than what is written here.
+            None => number.as_f64().is_some_and(|it| it >= limit as f64),
+        })
+    };
     let least = [&limits.minimum, &limits.exclusive_minimum];
     let least = least
         .into_iter()
         .flatten()
         .chain(values.iter().filter_map(Value::as_number));
-    let is_signed = least.filter_map(Number::as_f64).any(|limit| limit < 0.0);
-    match (width, is_long, is_signed) {
-        (Some(width), ..) => width,
-        (None, true, true) => Width::I128,
-        (None, true, false) => Width::U64,
-        (None, false, _) => Width::I64,
+    let least = least.filter_map(Number::as_f64).fold(0.0, f64::min);
+    let is_signed = least < 0.0;
+    match width {
+        Some(width) => width,
+        None if exceeds(u64::MAX) && !is_signed => Width::U128,
+        None if exceeds(i64::MAX.unsigned_abs()) && !is_signed => Width::U64,
+        None if exceeds(i64::MAX.unsigned_abs()) || least < i64::MIN as f64 => Width::I128,
+        None => Width::I64,
     }
 }
 
@@ -915,25 +932,36 @@ fn integer_value(width: Width, number: &Number) -> Option<TokenStream> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::description::Constraints;
 
     #[test]
-    fn an_integer_is_as_wide_as_its_limits() {
-        for (least, most, width) in [
-            (None, Some(i64::MAX.into()), Width::I64),
-            (None, Some((1_u64 << 63).into()), Width::U64),
-            (
-                None,
-                Number::from_f64(9_223_372_036_854_775_808.0),
-                Width::U64,
-            ),
-            (Some(0.into()), Some(u64::MAX.into()), Width::U64),
-            (Some((-1).into()), Some(u64::MAX.into()), Width::I128),
+    fn limits_and_values_say_how_wide_an_integer_is() {
+        let number = |value: &Value| value.as_number().cloned();
+        for (least, greatest, width) in [
+            (json!(null), json!(null), Width::I64),
+            (json!(0), json!(i64::MAX), Width::I64),
+            (json!(i64::MIN), json!(0), Width::I64),
+            (json!(0), json!(1_u64 << 63), Width::U64),
+            (json!(0), json!(9_223_372_036_854_775_808.0), Width::U64),
+            (json!(0), json!(u64::MAX), Width::U64),
+            (json!(-1), json!(u64::MAX), Width::I128),
+            (json!(0), json!(1e30), Width::U128),
+            (json!(-1e30), json!(0), Width::I128),
+            (json!(-1e30), json!(1e30), Width::I128),
         ] {
             let mut schema = Schema::of(Type::Integer(None));
-            schema.constraints.minimum = least;
-            schema.constraints.maximum = most;
-            assert_eq!(integer_width(None, &schema), width, "{schema:?}");
+            *schema.constraints = Constraints {
+                minimum: number(&least),
+                maximum: number(&greatest),
+                ..Constraints::default()
+            };
+            let found = integer_width(None, &schema);
+            assert_eq!(found, width, "{least} {greatest}");
         }
+        let literal = Schema::of(Type::Literal(vec![json!(-1), json!(u64::MAX)]));
+        assert_eq!(integer_width(None, &literal), Width::I128);
     }
 }

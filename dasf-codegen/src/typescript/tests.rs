@@ -49,7 +49,7 @@ fn object(name: &str, fields: Vec<Field>, rest: Option<Type>) -> Declaration {
         definition: Definition::Object {
             fields,
             rest,
-            is_rest_mixed: false,
+            rest_patterns: Vec::new(),
         },
     }
 }

@@ -299,14 +299,14 @@ impl<'a> Types<'a> {
                 Definition::Object {
                     fields,
                     rest,
-                    is_rest_mixed,
+                    rest_patterns,
                 } => {
                     let fields = fields.iter().map(|field| self.property_shape(field));
                     let fields = Expression::List(fields.collect());
                     let mut shape = vec![("object".to_owned(), fields)];
                     if let Some(rest) = rest {
                         let rest = self.shape_of(rest);
-                        let rest = if *is_rest_mixed {
+                        let rest = if !rest_patterns.is_empty() {
                             let any = Expression::word(literal("any"));
                             Expression::pair("union", Expression::List(vec![rest, any]))
                         } else {

@@ -194,7 +194,7 @@ pub struct Series {
     /// `name` in JSON.
     pub name: String,
     /// All other properties.
-    #[serde(flatten, deserialize_with = "dasf::generated::of_type")]
+    #[serde(flatten, deserialize_with = "Series::read_additional")]
     pub additional: BTreeMap<String, f64>,
 }
 
@@ -205,6 +205,16 @@ impl Series {
             name: name.into(),
             additional: BTreeMap::new(),
         }
+    }
+}
+
+impl Series {
+    fn read_additional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, f64>, D::Error> {
+        static NAMES: std::sync::LazyLock<dasf::generated::Names> = std::sync::LazyLock::new(||
+        dasf::generated::Names::new(&["^\\d+$"]));
+        NAMES.read(deserializer)
     }
 }
 
