@@ -3,6 +3,31 @@
 use std::collections::HashMap;
 
 use unicode_ident::{is_xid_continue, is_xid_start};
+use unicode_normalization::UnicodeNormalization;
+
+/// Which identifiers are the same to a language although they are other characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Folding {
+    /// None: JavaScript compares characters.
+    Exact,
+    /// Those that Unicode calls equal, such as `é` in one character and in two: Rust compares in the
+    /// form NFC.
+    Canonical,
+    /// Those also whose letters differ only in how they look, such as `ﬁ` and `fi`: Python compares in
+    /// the form NFKC.
+    Compatible,
+}
+
+impl Folding {
+    /// What the language takes a name for.
+    pub(crate) fn fold(self, name: &str) -> String {
+        match self {
+            Self::Exact => name.to_owned(),
+            Self::Canonical => name.nfc().collect(),
+            Self::Compatible => name.nfkc().collect(),
+        }
+    }
+}
 
 /// The names in one place, such as a file, a class, or the parameters of a function.
 #[derive(Debug, Clone, Default)]
@@ -42,18 +67,21 @@ impl Names {
 /// Makes an identifier of what a language's usual spelling of a name gave: `start` is put in front
 /// of what does not begin with a letter, and characters that no identifier has are left out.
 ///
-/// What is left when nothing can be used is `start` alone.
-pub(crate) fn identifier(spelled: &str, start: &str) -> String {
-    let characters = spelled.chars();
+/// What is left when nothing can be used is `start` alone. The name is written as the language
+/// compares it, so that two names are the same to it only if they are the same text.
+pub(crate) fn identifier(spelled: &str, start: &str, folding: Folding) -> String {
+    let folded = folding.fold(spelled);
+    // Folding turns letters into letters, but may join two between which one is left out.
+    let characters = folded.chars();
     // Those that only choose how the character before them looks are seen no more than hidden ones.
     let is_variant = |it| matches!(it, '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
     let is_filler = |it| matches!(it, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
     let is_kept = |&it: &char| is_xid_continue(it) && !is_variant(it) && !is_filler(it);
     let kept: String = characters.filter(is_kept).collect();
     if kept.starts_with(is_xid_start) {
-        kept
+        folding.fold(&kept)
     } else {
-        format!("{start}{kept}")
+        folding.fold(&format!("{start}{kept}"))
     }
 }
 
@@ -98,12 +126,35 @@ mod tests {
 
     #[test]
     fn an_identifier_has_letters_digits_and_underscores() {
-        assert_eq!(identifier("moving_mean", "x"), "moving_mean");
-        assert_eq!(identifier("2m_temperature", "x"), "x2m_temperature");
-        assert_eq!(identifier("größe", "x"), "größe");
-        assert_eq!(identifier("世-²", "x"), "世");
-        assert_eq!(identifier("a\u{202e}\u{fe0f}\u{3164}b", "x"), "ab");
-        assert_eq!(identifier("<", "x"), "x");
-        assert_eq!(identifier("_private", "x"), "x_private");
+        for folding in [Folding::Exact, Folding::Canonical, Folding::Compatible] {
+            for (spelled, expected) in [
+                ("moving_mean", "moving_mean"),
+                ("2m_temperature", "x2m_temperature"),
+                ("größe", "größe"),
+                ("世-", "世"),
+                ("a\u{202e}\u{fe0f}\u{3164}b", "ab"),
+                ("<", "x"),
+                ("_private", "x_private"),
+            ] {
+                assert_eq!(identifier(spelled, "x", folding), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn an_identifier_is_written_as_its_language_compares_it() {
+        for (spelled, exact, canonical, compatible) in [
+            ("ﬁt", "ﬁt", "ﬁt", "fit"),
+            ("ϵϑµϕℓ", "ϵϑµϕℓ", "ϵϑµϕℓ", "εθμφl"),
+            ("e\u{301}", "e\u{301}", "\u{e9}", "\u{e9}"),
+            // What is left out stood between two characters that make one.
+            ("e-\u{301}", "e\u{301}", "\u{e9}", "\u{e9}"),
+            ("\u{301}", "e\u{301}", "\u{e9}", "\u{e9}"),
+            ("x\u{ff3f}²", "x\u{ff3f}", "x\u{ff3f}", "x_2"),
+        ] {
+            assert_eq!(identifier(spelled, "e", Folding::Exact), exact);
+            assert_eq!(identifier(spelled, "e", Folding::Canonical), canonical);
+            assert_eq!(identifier(spelled, "e", Folding::Compatible), compatible);
+        }
     }
 }

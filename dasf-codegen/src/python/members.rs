@@ -6,7 +6,7 @@ use super::layout::{Expression, docstring, fits, indented, string};
 use super::types::{Detail, section};
 use super::{Block, File, IN_ANNOTATIONS, Import, code, member, topic_line};
 use crate::description::{Class, Field, Function, Type};
-use crate::names::{Names, identifier};
+use crate::names::{Folding, Names, identifier};
 
 /// What every client has.
 const IN_CLIENTS: [&str; 4] = ["api_info", "close", "ping", "with_options"];
@@ -165,7 +165,7 @@ impl File<'_> {
 
     /// The name of a constant.
     fn constant(&mut self, name: &str) -> String {
-        let spelled = identifier(&name.to_shouty_snake_case(), "X");
+        let spelled = identifier(&name.to_shouty_snake_case(), "X", Folding::Compatible);
         // ASCII, so that no character is cut.
         let kept = spelled.get(..MAX_CONSTANT).unwrap_or(&spelled);
         self.names.claim(&format!("_{kept}"))

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use heck::ToSnakeCase;
 
 use crate::description::Description;
-use crate::names::{Names, identifier};
+use crate::names::{Folding, Names, identifier};
 use layout::{docstring, string};
 
 /// What is the same in every file: connections, calls, errors.
@@ -251,15 +251,16 @@ fn names_of_the_runtime() -> impl Iterator<Item = &'static str> {
 
 /// The name of a function, an argument or a field, which cannot be one of these.
 fn member(name: &str, reserved: impl Fn(&str) -> bool) -> String {
+    let name = Folding::Compatible.fold(name);
     // What is written as Python's own names are stays as it is.
     let is_plain = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit();
     let is_usual = name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|it| is_plain(it) || it == '_');
     let spelled = match is_usual {
-        true => name.to_owned(),
+        true => name,
         false => name.to_snake_case(),
     };
-    let mut name = identifier(&spelled, "x");
+    let mut name = identifier(&spelled, "x", Folding::Compatible);
     if KEYWORDS.contains(&name.as_str()) || reserved(&name) {
         name.push('_');
     }

@@ -103,7 +103,7 @@ fn values_are_literals_of_python() {
     assert_eq!(layout::number("1e400"), "float(\"1e400\")");
 }
 
-/// Models are made by attribute as well as by the name in JSON.
+/// Somebody would take it for that field.
 #[test]
 fn no_attribute_is_the_name_of_another_field() {
     let mut description = description();
@@ -115,6 +115,49 @@ fn no_attribute_is_the_name_of_another_field() {
     contains(&text, "    name: bool\n");
     contains(&text, "age3: bool = Field(");
     contains(&text, "    age2: bool\n    age: bool\n");
+}
+
+/// Python takes letters that only look different for the same.
+#[test]
+fn names_are_told_apart_as_python_compares_them() {
+    let mut description = description();
+    for name in ["ﬁt", "fit", "ｃlass", "ｐing"] {
+        let arguments = ["µ", "μ", "ſelf"].map(|name| field(name, Type::Boolean));
+        let function = function(name, arguments.into(), Type::Null);
+        description.functions.push(function);
+    }
+    let fields = ["ϵ", "ℓ", "ﬁ", "fi", "ｊson"].map(|name| field(name, Type::Boolean));
+    description.types.push(object("Ｐoint", fields.into()));
+    description.types.push(object("Point", Vec::new()));
+    let text = written(&description);
+    for part in [
+        "    def fit(self, μ: bool, μ2: bool, self_: bool) -> None:\n",
+        "{\"µ\": μ, \"μ\": μ2, \"ſelf\": self_}",
+        "    def fit2(self",
+        "    def class_(self",
+        "    def ping_(self",
+        "class Point(_Model)",
+        "    ε: bool = Field(validation_alias=\"ϵ\", serialization_alias=\"ϵ\")\n",
+        "    l: bool = Field(validation_alias=\"ℓ\", serialization_alias=\"ℓ\")\n",
+        "    fi2: bool = Field(validation_alias=\"ﬁ\", serialization_alias=\"ﬁ\")\n",
+        "    fi: bool\n",
+        "    json_: bool = Field(",
+        "class Point2(_Model)",
+    ] {
+        contains(&text, part);
+    }
+}
+
+/// An alias that is not quoted names what stands below it.
+#[test]
+fn a_type_with_other_letters_is_found_in_an_alias() {
+    let mut description = description();
+    let named = |id| Type::Named(TypeId(id));
+    let long = (0..14).map(|_| Schema::of(named(0))).collect();
+    description
+        .types
+        .push(object("Größe", vec![field("parts", Type::Tuple(long))]));
+    contains(&written(&description), "GrößeParts = TypeAliasType(");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use heck::ToUpperCamelCase;
 use serde_json::{Number, Value};
+use unicode_ident::is_xid_continue;
 
 use super::layout::{self, Expression, docstring, fits, indented, literal, string};
 use super::{Block, File, IN_ANNOTATIONS, Import, code, member};
@@ -9,7 +10,7 @@ use crate::description::{
     Constraints, Declaration, Definition, Description, Field, Format, Openness, Presence, Schema,
     Type, TypeId, Variant,
 };
-use crate::names::{Names, identifier, is_hidden};
+use crate::names::{Folding, Names, identifier, is_hidden};
 
 /// The attributes of every model, which a field would hide.
 const IN_MODELS: [&str; 31] = [
@@ -69,11 +70,12 @@ pub(super) enum Detail {
 impl File<'_> {
     /// The name of a class or of another type, which nothing in the file has yet.
     pub(super) fn claim_type(&mut self, name: &str) -> String {
+        let name = Folding::Compatible.fold(name);
         let is_usual = name.starts_with(|first: char| first.is_ascii_uppercase())
             && name.chars().all(|it| it.is_ascii_alphanumeric());
         let name = match is_usual {
-            true => name.to_owned(),
-            false => identifier(&name.to_upper_camel_case(), "X"),
+            true => name,
+            false => identifier(&name.to_upper_camel_case(), "X", Folding::Compatible),
         };
         // ASCII, so that no character is cut.
         self.names.claim(name.get(..MAX_NAME).unwrap_or(&name))
@@ -311,8 +313,7 @@ impl File<'_> {
         }
         let name = self.claim_type(name);
         // A model that is not above may be part of it.
-        let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
-        let words: Vec<&str> = flat.split(|it| !is_part(it)).collect();
+        let words: Vec<&str> = flat.split(|it| !is_xid_continue(it)).collect();
         let mut types = self.types.iter().zip(&self.is_written);
         let is_ready = types.all(|(ty, &is_written)| is_written || !words.contains(&&*ty.name));
         let text = self.alias(&name, ty, is_ready);
@@ -493,7 +494,8 @@ pub(super) fn section(title: &str, entries: Vec<(String, Vec<String>)>) -> Strin
 
 /// What the fields of an object are called.
 fn field_names(fields: &[Field]) -> Vec<String> {
-    // Models take attributes as well as names in JSON, so that no attribute may be another's name.
+    // Whoever makes a model writes attributes: none of them is another field's name in JSON, which
+    // would be taken for that field.
     let mut names = Names::without(fields.iter().map(|field| &*field.name));
     let is_reserved = |name: &str| IN_MODELS.contains(&name) || IN_ANNOTATIONS.contains(&name);
     let mut attribute = |field: &Field| match member(&field.name, is_reserved) {

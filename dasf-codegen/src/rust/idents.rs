@@ -3,7 +3,7 @@
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Ident, Span};
 
-use crate::names::{Names, identifier};
+use crate::names::{Folding, Names, identifier};
 
 /// Names in one place.
 #[derive(Debug, Default)]
@@ -17,13 +17,15 @@ impl Idents {
 
     /// A name for a type or a variant that is free here.
     pub(super) fn type_name(&mut self, name: &str) -> Ident {
-        let spelled = identifier(&name.to_upper_camel_case(), "Value");
+        let spelled = Folding::Canonical.fold(name).to_upper_camel_case();
+        let spelled = identifier(&spelled, "Value", Folding::Canonical);
         ident(&self.0.claim(&spelled))
     }
 
     /// A name for a function, a field or a variable that is free here.
     pub(super) fn value_name(&mut self, name: &str) -> Ident {
-        let spelled = identifier(&name.to_snake_case(), "value");
+        let spelled = Folding::Canonical.fold(name).to_snake_case();
+        let spelled = identifier(&spelled, "value", Folding::Canonical);
         ident(&self.0.claim(&spelled))
     }
 }
@@ -55,6 +57,11 @@ mod tests {
             ("größe", "größe"),
             ("", "value"),
             ("-", "value2"),
+            // To the compiler, an `é` of two characters is that of one.
+            ("\u{e9}t\u{e9}", "\u{e9}t\u{e9}"),
+            ("e\u{301}te\u{301}", "\u{e9}t\u{e9}2"),
+            ("ﬁt", "ﬁt"),
+            ("fit", "fit"),
         ] {
             assert_eq!(idents.value_name(name).to_string(), expected, "{name}");
         }
@@ -64,6 +71,8 @@ mod tests {
             ("Self", "Self_"),
             ("1", "Value1"),
             ("<", "Value"),
+            ("\u{2126}", "\u{3a9}"),
+            ("\u{3a9}", "\u{3a9}2"),
         ] {
             assert_eq!(idents.type_name(name).to_string(), expected, "{name}");
         }

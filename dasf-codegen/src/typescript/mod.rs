@@ -17,7 +17,7 @@ mod types;
 use heck::ToLowerCamelCase;
 
 use crate::description::{Class, Description, Field, Function, Type};
-use crate::names::{Names, identifier};
+use crate::names::{Folding, Names, identifier};
 use text::{Comment, Expression, line_comment, literal, signature};
 use types::{Direction, Types, remarks, type_name};
 
@@ -355,6 +355,6 @@ fn method_name(name: &str) -> String {
     if is_usual {
         name.to_owned()
     } else {
-        identifier(&name.to_lower_camel_case(), "call")
+        identifier(&name.to_lower_camel_case(), "call", Folding::Exact)
     }
 }

@@ -19,7 +19,7 @@ use crate::description::{
     Declaration, Definition, Description, Field, Format, Function, NetCdf, Openness, Presence,
     Schema, Type, TypeId, Width, open_texts,
 };
-use crate::names::{Names, identifier};
+use crate::names::{Folding, Names, identifier};
 
 /// Who writes a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -350,7 +350,7 @@ pub(super) fn type_name(name: &str) -> String {
     if is_usual {
         name.to_owned()
     } else {
-        identifier(&name.to_upper_camel_case(), "Type")
+        identifier(&name.to_upper_camel_case(), "Type", Folding::Exact)
     }
 }
 
