@@ -108,6 +108,142 @@ mod stations {
     }
 }
 
+/// Names that differ only in how they look, or in how they are spelled.
+#[dasf::module(topic = "names", main = false)]
+mod names {
+    use std::collections::BTreeMap;
+
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    /// Letters that look like others.
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    pub(crate) struct Greek {
+        #[serde(rename = "ϵ")]
+        epsilon: f64,
+        #[serde(rename = "ϑ")]
+        theta: f64,
+        #[serde(rename = "µ")]
+        micro: f64,
+        #[serde(rename = "ϕ")]
+        phi: f64,
+        #[serde(rename = "ℓ")]
+        length: f64,
+    }
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    pub(crate) enum Unit {
+        #[serde(rename = "M")]
+        Mega(f64),
+        #[serde(rename = "m")]
+        Milli(f64),
+    }
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    pub(crate) enum Gas {
+        Loud {
+            #[serde(rename = "CO")]
+            co: f64,
+        },
+        Quiet {
+            co: f64,
+        },
+    }
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "camelCase")]
+    pub(crate) struct Person {
+        first_name: String,
+        #[serde(default)]
+        her_age: u8,
+        #[serde(flatten)]
+        rest: BTreeMap<String, Vec<String>>,
+    }
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "camelCase")]
+    pub(crate) struct Team {
+        head_of: Person,
+        all_of: Vec<Person>,
+    }
+
+    #[dasf::function(name = "ﬁt")]
+    pub(crate) fn fit_in_two_letters() -> String {
+        "ligature".to_owned()
+    }
+
+    #[dasf::function]
+    pub(crate) fn fit() -> String {
+        "letters".to_owned()
+    }
+
+    /// The micro sign and the letter.
+    #[dasf::function]
+    pub(crate) fn letters(
+        #[dasf(rename = "\u{b5}")] micro: f64,
+        #[dasf(rename = "\u{3bc}")] mu: f64,
+    ) -> [f64; 2] {
+        [micro, mu]
+    }
+
+    #[dasf::function]
+    pub(crate) fn turned(mut greek: Greek) -> Greek {
+        let Greek {
+            epsilon,
+            theta,
+            micro,
+            phi,
+            length,
+        } = &mut greek;
+        for number in [epsilon, theta, micro, phi, length] {
+            *number = -*number;
+        }
+        greek
+    }
+
+    #[dasf::function]
+    pub(crate) fn unit(unit: Unit) -> Unit {
+        unit
+    }
+
+    #[dasf::function]
+    pub(crate) fn gas(gas: Gas) -> Gas {
+        gas
+    }
+
+    #[dasf::function]
+    pub(crate) fn gas_of(json: &str) -> Result<Gas, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[dasf::function]
+    pub(crate) fn person(person: Person) -> Person {
+        person
+    }
+
+    #[dasf::function]
+    pub(crate) fn team(team: Team) -> Team {
+        team
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_look_alike_are_told_apart() {
+    let broker = TestBroker::embedded().await;
+    let topic = broker.topic("py-names").await;
+    let host = broker.serve(names::module().unwrap(), &topic).await;
+    let api_info = names::module().unwrap().api_info(topic.as_str());
+    let api_info = serde_json::to_value(api_info).unwrap();
+    let folder = save("names", "generated_names.py", &api_info);
+    let arguments = [&folder, &broker.place(), topic.as_str()];
+    assert_eq!(
+        python::run_beside("generated_spellings.py", &arguments).await,
+        ""
+    );
+    host.shutdown().await;
+}
+
 async fn a_functions_error_comes_with_its_code_and_details(broker: &TestBroker) {
     let topic = broker.topic("py-errors").await;
     let host = broker.serve(stations::module().unwrap(), &topic).await;
@@ -272,6 +408,10 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
         let file = format!("generated_{name}.py");
         files.push(PathBuf::from(save("all", &file, &api_info)).join(file));
     }
+    let api_info = names::module().unwrap().api_info("names");
+    let api_info = serde_json::to_value(api_info).unwrap();
+    let file = "generated_names.py";
+    files.push(PathBuf::from(save("all", file, &api_info)).join(file));
     let folder = folder("all");
     check("black", &["--check", "--quiet"], &files);
     check("pyflakes", &[], &files);
@@ -283,6 +423,7 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
     for script in [
         "generated_calls.py",
         "generated_group.py",
+        "generated_spellings.py",
         "generated_restart.py",
         "generated_runtime.py",
     ] {

@@ -192,24 +192,48 @@ class Progress(BaseModel):
 _RESULT = object()
 
 
-class _Model(BaseModel):
-    """An object with known properties. What was left out when it was made is not sent."""
+def _is_plain(function: Callable[..., None]) -> Callable[..., None]:
+    """Mark a constructor that pydantic itself should not call: what it reads is JSON."""
+    setattr(function, "__pydantic_base_init__", True)
+    return function
 
-    model_config = ConfigDict(
-        populate_by_name=True, allow_inf_nan=False, protected_namespaces=()
-    )
+
+class _Model(BaseModel):
+    """An object with known properties. What was left out when it was made is not sent.
+
+    Whoever makes one names its attributes; what is read, be it JSON or a dict, has the names that
+    the module gave them.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=())
+
+    @_is_plain
+    def __init__(self, /, **values: Any) -> None:
+        fields = type(self).model_fields
+        given: dict[str, Any] = {}
+        for name, value in values.items():
+            known = fields.get(name)
+            given[str(known and known.validation_alias or name)] = value
+        if len(given) < len(values):
+            raise TypeError(f"a field of {type(self).__name__} is given twice")
+        super().__init__(**given)
 
     def model_post_init(self, context: Any) -> None:
-        # A default that is changed in place must be sent, and so must one that tells types apart.
         fields = type(self).model_fields
-        for name, value in self:
+        given = self.__pydantic_fields_set__
+        for name in self.__pydantic_extra__ or ():
+            # What there is besides may have the name of an attribute that was left out.
+            if name in fields and self.__dict__[name] == fields[name].default:
+                given.discard(name)
+        # A default that is changed in place must be sent, and so must one that tells types apart.
+        for name, value in self.__dict__.items():
             is_tag = name in fields and get_origin(fields[name].annotation) is Literal
-            if is_tag and context is _RESULT and name not in self.model_fields_set:
+            if is_tag and context is _RESULT and name not in given:
                 # What has but one value tells types apart: a result without it is another.
                 if len(get_args(fields[name].annotation)) == 1:
                     raise ValueError(f"there is no {name}")
             if is_tag or isinstance(value, (list, dict, set, BaseModel)):
-                self.__pydantic_fields_set__.add(name)
+                given.add(name)
 
 
 def _from_base64(value: object) -> object:

@@ -53,6 +53,7 @@ from pydantic import (
     WrapValidator,
     create_model,
 )
+from pydantic_core import SchemaError, SchemaValidator, core_schema
 from typing_extensions import Self
 
 _log = [… runtime.py …]
