@@ -9,6 +9,7 @@ use dasf::{Address, Host, HostOptions};
 use dasf_broker::Broker;
 use dasf_codegen::{Language, generate};
 use dasf_examples::reference;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
 
 use crate::brokers::django::{Django, fresh_database};
@@ -244,6 +245,68 @@ async fn names_that_look_alike_are_told_apart() {
     host.shutdown().await;
 }
 
+/// Certificates of a broker, with their keys, in a folder.
+fn certificates(folder: &Path) {
+    let name = |text: &str| {
+        let mut parameters =
+            CertificateParams::new(["localhost".to_owned(), "broker.test".to_owned()]).unwrap();
+        parameters.distinguished_name.push(DnType::CommonName, text);
+        parameters
+    };
+    let write = |name: &str, certificate: String, key: &KeyPair| {
+        fs::write(folder.join(name).with_extension("pem"), certificate).unwrap();
+        fs::write(folder.join(name).with_extension("key"), key.serialize_pem()).unwrap();
+    };
+    let authority = |text| {
+        let mut parameters = name(text);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters
+    };
+    let key = KeyPair::generate().unwrap();
+    let issuer = CertifiedIssuer::self_signed(authority("the authority of a test"), key).unwrap();
+    write("authority", issuer.pem(), issuer.key());
+    let mut other_name = CertificateParams::new(["elsewhere.test".to_owned()]).unwrap();
+    other_name
+        .distinguished_name
+        .push(DnType::CommonName, "elsewhere");
+    let mut expired = name("expired");
+    expired.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    for (file, parameters) in [
+        ("issued", name("issued")),
+        ("other-name", other_name),
+        ("expired", expired),
+    ] {
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.signed_by(&key, &issuer).unwrap();
+        write(file, certificate.pem(), &key);
+    }
+    // As `openssl req -x509` makes them, and without the extension for authorities.
+    for (file, parameters) in [
+        ("self-signed", authority("itself")),
+        ("no-authority", name("itself")),
+    ] {
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.self_signed(&key).unwrap();
+        write(file, certificate.pem(), &key);
+    }
+}
+
+/// By TLS, with certificates of all kinds, and through a proxy.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_is_reached_by_tls_and_through_a_proxy() {
+    let broker = TestBroker::embedded().await;
+    let topic = broker.topic("py-ways").await;
+    let host = broker.serve(reference::module().unwrap(), &topic).await;
+    let folder = save_reference("ways");
+    certificates(Path::new(&folder));
+    let arguments = [&folder, &broker.place(), topic.as_str()];
+    assert_eq!(
+        python::run_beside("generated_ways.py", &arguments).await,
+        ""
+    );
+    host.shutdown().await;
+}
+
 async fn a_functions_error_comes_with_its_code_and_details(broker: &TestBroker) {
     let topic = broker.topic("py-errors").await;
     let host = broker.serve(stations::module().unwrap(), &topic).await;
@@ -424,6 +487,7 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
         "generated_calls.py",
         "generated_group.py",
         "generated_spellings.py",
+        "generated_ways.py",
         "generated_restart.py",
         "generated_runtime.py",
     ] {

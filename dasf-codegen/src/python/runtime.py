@@ -4,21 +4,22 @@ import asyncio
 import base64
 import contextlib
 import copy
-import itertools
+import ipaddress
 import json
 import logging
 import os
 import queue
 import random
 import re
-import string
+import secrets
+import socket
+import ssl
 import threading
 import time
 import urllib.parse
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from socket import SHUT_RDWR
 from typing import (
     Annotated,
     Any,
@@ -70,6 +71,13 @@ _SILENCE_LIMIT = 30.0
 _FIRST_WAIT, _LONGEST_WAIT, _LASTING = 0.1, 20.0, 5.0
 # How often the connection may be lost over one request, which itself may be what breaks it.
 _MAX_LOSSES = 4
+# Characters of a topic, and numbers of calls, for which databases of brokers have room.
+_TOPIC_LIMIT = 50
+_CONTEXT_LIMIT = 1 << 31
+# Bytes that a proxy's answer may have.
+_PROXY_LIMIT = 16 << 10
+# A host, which is in brackets if there are colons in it, and a port.
+_PLACE = re.compile(r"(\[[^]]*\]|[^:]*)(?::([0-9]+))?")
 
 
 class _LeftOut:
@@ -159,7 +167,199 @@ class Pulsar:
         scheme = "wss" if self.tls else "ws"
         parts = (self.persistence, self.tenant, self.namespace)
         place = "/".join(urllib.parse.quote(part, safe="") for part in parts)
-        return f"{scheme}://{self.host}:{self.port}/ws/v2/{role}/{place}/{path}"
+        at = _place(_host(self.host), self.port)
+        return f"{scheme}://{at}/ws/v2/{role}/{place}/{path}"
+
+
+def _one_line(name: str, text: str) -> str:
+    """Cut the newline that a text out of a file ends with; there must be no other."""
+    text = text.rstrip("\r\n")
+    if "\r" in text or "\n" in text:
+        # Not shown, because it may be a secret.
+        raise ValueError(f"{name} has a newline inside: it is one line")
+    return text
+
+
+def _host(text: str) -> str:
+    """Return the name or the address of a broker without brackets, if it is one."""
+    host = _one_line("the host", text)
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.IPv6Address("" if "%" in bare else bare))
+    if re.fullmatch(r"[\w.-]+", host):
+        return host
+    if not host.strip():
+        raise ValueError("the host is empty: give a name or an address")
+    if "@" in host:
+        # Not shown, because there may be a password in it.
+        raise ValueError("a broker's address has no user name: use a token")
+    if "://" in host:
+        hint = "is a URL: give the name alone, and `tls=True` in place of wss://"
+    elif (place := _PLACE.fullmatch(host)) and place[2]:
+        hint = f"has a port: give it as `port={place[2]}`"
+    else:
+        hint = "is neither a name nor an address"
+    raise ValueError(f"the host {host!r} {hint}")
+
+
+def _place(host: str, port: int) -> str:
+    """Return a host and a port as a URL has them."""
+    if not 0 < port < 1 << 16:
+        raise ValueError(f"the port {port} is none: ports go from 1 to 65535")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _checked_url(text: str) -> str:
+    """Return the URL of a broker, if it is one."""
+    url = _one_line("the URL of the broker", text)
+    # The address is not shown, because it may hold a password.
+    if not url.startswith(("ws://", "wss://")):
+        raise ValueError("a broker's URL begins with ws:// or wss://")
+    if re.search(r"\s", url):
+        raise ValueError("there is a blank in the broker's URL")
+    authority = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    if "@" in authority:
+        raise ValueError("a broker's address has no user name: use a token")
+    place = _PLACE.fullmatch(authority)
+    if place is None:
+        hint = "an IPv6 address is in brackets, as in ws://[::1]:8080"
+        raise ValueError(f"there is no host in the broker's URL, or no port: {hint}")
+    _place(_host(place[1]), int(place[2] or 80))
+    return url
+
+
+@dataclass(frozen=True)
+class _Proxy:
+    """What stands between this machine and others, and makes connections for it."""
+
+    # What names it.
+    variable: str
+    host: str
+    port: int
+    # The user with the password, in base64.
+    login: str | None
+
+    def __str__(self) -> str:
+        return f"the proxy {_place(self.host, self.port)} of {self.variable}"
+
+    def connect(self, to: str) -> socket.socket:
+        """Return a connection with a host and a port as a URL has them."""
+        try:
+            place = (self.host, self.port)
+            stream = socket.create_connection(place, _HANDSHAKE_TIMEOUT)
+        except OSError as error:
+            raise ConnectionError(
+                f"{self} cannot be reached: {_reason(error)}"
+            ) from error
+        try:
+            self._ask(stream, to)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def _ask(self, stream: socket.socket, to: str) -> None:
+        login = f"Proxy-Authorization: Basic {self.login}\r\n" if self.login else ""
+        request = f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{login}\r\n"
+        answer = b""
+        try:
+            stream.sendall(request.encode())
+            while not answer.endswith(b"\r\n\r\n") and len(answer) < _PROXY_LIMIT:
+                # One by one, because what follows is the broker's.
+                if not (byte := stream.recv(1)):
+                    break
+                answer += byte
+        except OSError as error:
+            raise ConnectionError(f"{self} gives up: {_reason(error)}") from error
+        status = re.match(rb"HTTP/1\.[01] (\d{3})", answer)
+        if status is None or not answer.endswith(b"\r\n\r\n"):
+            raise ConnectionError(f"{self} does not answer as a proxy does")
+        if not status[1].startswith(b"2"):
+            text = f"refuses the way to {to} with status {status[1].decode()}"
+            raise ConnectionError(f"{self} {text}")
+
+
+def _proxy(scheme: str, host: str, port: int) -> _Proxy | None:
+    """Return the proxy that the environment names for a broker."""
+    name = "https_proxy" if scheme == "wss" else "http_proxy"
+    names = [name, name.upper()]
+    if "REQUEST_METHOD" in os.environ:
+        # In a CGI script it may be the header `Proxy` of whoever asks.
+        names = [it for it in names if it != "HTTP_PROXY"]
+    names = [it for it in names if os.environ.get(it, "").strip()]
+    if not names or _is_direct(host, port):
+        return None
+    scheme, mark, rest = os.environ[names[0]].strip().rpartition("://")
+    if mark and scheme.lower() != "http":
+        raise ConnectionError(
+            f"the proxy of {names[0]} is not spoken to: write it as http://host:port"
+        )
+    try:
+        parts = urllib.parse.urlsplit(f"http://{rest}")
+        found, number = _host(parts.hostname or ""), parts.port or 80
+    except ValueError:
+        raise ConnectionError(
+            f"the proxy of {names[0]} is none: write it as http://host:port"
+        ) from None
+    login = None
+    if parts.username:
+        words = (parts.username, parts.password or "")
+        login = _to_base64(":".join(map(urllib.parse.unquote, words)).encode())
+    return _Proxy(names[0], found, number, login)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    return None
+
+
+def _is_direct(host: str, port: int) -> bool:
+    """Tell whether a broker is reached without a proxy."""
+    address = _address(host)
+    host = host.lower().rstrip(".")
+    if host == "localhost" or (address is not None and address.is_loopback):
+        return True
+    names = ("no_proxy", "NO_PROXY")
+    lists = (os.environ.get(name, "").strip().lower() for name in names)
+    for entry in next(filter(None, lists), "").split(","):
+        entry = entry.strip()
+        if "/" in entry:
+            with contextlib.suppress(ValueError):
+                network = ipaddress.ip_network(entry, strict=False)
+                if address is not None and address in network:
+                    return True
+            continue
+        if (place := _PLACE.fullmatch(entry)) is not None:
+            entry = place[1]
+            if place[2] is not None and int(place[2]) != port:
+                continue
+        name = entry.removeprefix("*").removeprefix(".")
+        if address is not None:
+            is_meant = _address(entry) == address
+        else:
+            is_meant = name != "" and f".{host}".endswith(f".{name}")
+        if is_meant or entry == "*":
+            return True
+    return False
+
+
+def _trust(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
+    """Return what checks certificates: by the authorities of this machine, and those of a file."""
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        with open(ca_file, encoding="ascii", errors="ignore") as file:
+            text = file.read()
+        try:
+            context.load_verify_locations(cadata=text)
+        except (ValueError, ssl.SSLError):
+            raise ValueError(
+                f"there is no certificate in {os.fspath(ca_file)!r}: it is a text in PEM"
+            ) from None
+        # A certificate in it is trusted itself, whoever made it and whatever it lacks.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
 class Progress(BaseModel):
@@ -381,6 +581,15 @@ class _Call:
     sender: _Sender | None = None
 
 
+@dataclass(frozen=True)
+class _Door:
+    """How a broker lets one in."""
+
+    headers: dict[str, str]
+    # What checks its certificate, where it has one.
+    tls: ssl.SSLContext | None
+
+
 class _Socket(threading.Thread):
     """Keeps one WebSocket open, and hands on what comes."""
 
@@ -388,18 +597,18 @@ class _Socket(threading.Thread):
         self,
         name: str,
         url: str,
-        headers: dict[str, str],
+        door: _Door,
         on_open: Callable[[], None],
         on_frame: Callable[[dict[str, Any]], None],
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._url = url
-        self._headers = headers
+        self._door = door
         self._on_open = on_open
         self._on_frame = on_frame
         self._socket: Any = None
-        # The same, but there before the broker has answered the handshake.
-        self._attempt: Any = None
+        # What it goes over, there before the broker has answered the handshake.
+        self._attempt: socket.socket | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._tried = threading.Event()
@@ -447,9 +656,9 @@ class _Socket(threading.Thread):
         self._closing.set()
         with self._lock:
             attempt = self._attempt
-        # Its own `abort` does nothing during the handshake.
-        with contextlib.suppress(Exception):
-            attempt.sock.shutdown(SHUT_RDWR)
+        if attempt is not None:
+            with contextlib.suppress(Exception):
+                attempt.shutdown(socket.SHUT_RDWR)
 
     def run(self) -> None:
         """Connect, read, and connect again, until it is closed."""
@@ -473,21 +682,72 @@ class _Socket(threading.Thread):
             # Programs that lost one broker should not all come back at the same instant.
             self._closing.wait(wait * random.uniform(0.5, 1.0))
 
+    def _attempt_with(self, stream: socket.socket) -> None:
+        with self._lock:
+            self._attempt = stream
+        if self._closing.is_set():
+            stream.close()
+            raise ConnectionError("the client is closed")
+
+    def _stream(self) -> socket.socket:
+        """Connect with the broker, through a proxy and by TLS where that is so."""
+        parts = urllib.parse.urlsplit(self._url)
+        tls = self._door.tls
+        host = parts.hostname or ""
+        if not host.isascii():
+            host = host.encode("idna").decode()
+        port = parts.port or (80 if tls is None else 443)
+        proxy = _proxy(parts.scheme, host, port)
+        if proxy is not None:
+            stream = proxy.connect(_place(host, port))
+        else:
+            stream = socket.create_connection((host, port), _HANDSHAKE_TIMEOUT)
+        self._attempt_with(stream)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is None:
+            return stream
+        secured = tls.wrap_socket(
+            stream, server_hostname=host, do_handshake_on_connect=False
+        )
+        self._attempt_with(secured)
+        try:
+            secured.do_handshake()
+        except BaseException:
+            secured.close()
+            raise
+        return secured
+
     def _serve(self) -> None:
         connected: Any = websocket.WebSocket(
             enable_multithread=True,
             # Done by the JSON decoder, faster.
             skip_utf8_validation=True,
         )
-        with self._lock:
-            self._attempt = connected
-        connected.connect(
-            self._url,
-            timeout=_HANDSHAKE_TIMEOUT,
-            header=self._headers,
-            # Another host should not get the headers.
-            redirect_limit=0,
-        )
+        stream = self._stream()
+        try:
+            connected.connect(
+                self._url,
+                socket=stream,
+                timeout=_HANDSHAKE_TIMEOUT,
+                header=self._door.headers,
+                # Another host should not get the headers.
+                redirect_limit=0,
+            )
+        except websocket.WebSocketBadStatusException:
+            raise
+        except (
+            IndexError,
+            OSError,
+            ValueError,
+            websocket.WebSocketException,
+        ) as error:
+            reason = _reason(error)
+            if isinstance(error, (IndexError, ValueError)):
+                reason = "the broker answers something else than HTTP"
+            # One that was there before speaks as it did.
+            if self._door.tls is None and self._number == 0:
+                reason = f"{reason}; does it want TLS, as in wss://?"
+            raise ConnectionError(reason) from error
         if (status := connected.getstatus()) != 101:
             connected.shutdown()
             raise ConnectionError(f"the broker redirects with status {status}")
@@ -526,11 +786,9 @@ class _Socket(threading.Thread):
 class _Sender(_Socket):
     """Sends what a call holds to the module that asked for it, over a connection of its own."""
 
-    def __init__(
-        self, topic: str, url: str, headers: dict[str, str], call: _Call
-    ) -> None:
+    def __init__(self, topic: str, url: str, door: _Door, call: _Call) -> None:
         name = f"dasf producer to {topic}"
-        super().__init__(name, url, headers, self._write, self._on_receipt)
+        super().__init__(name, url, door, self._write, self._on_receipt)
         self._topic = topic
         self._deadline = call.deadline
         # What has no receipt yet.
@@ -570,9 +828,30 @@ class _Sender(_Socket):
             self.current()[1].send_close()
 
 
+def _distrust(error: ssl.SSLCertVerificationError) -> str:
+    """Say in words why a certificate is not accepted, by the numbers that OpenSSL gives."""
+    if error.verify_code in (2, 18, 19, 20, 21):
+        return (
+            "its certificate is from an authority that is not trusted here: give the"
+            " certificate of the authority as `ca_file`"
+        )
+    if error.verify_code in (62, 64):
+        return "its certificate is for another name than that in the address"
+    if error.verify_code in (9, 10):
+        return "its certificate is not valid at this time, as the clock here has it"
+    return f"its certificate is not accepted: {error.verify_message.lower()}"
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, websocket.WebSocketBadStatusException):
         return f"the broker refuses the connection with status {error.status_code}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _distrust(error)
+    if isinstance(error, ssl.SSLError):
+        if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+            return "the broker does not speak TLS at this port: is it ws:// there?"
+        reason = (error.reason or "it ends").lower().replace("_", " ")
+        return f"TLS with the broker fails: {reason}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error) or type(error).__name__
@@ -587,41 +866,43 @@ class _Connection:
         topic: str,
         token: str | None,
         headers: dict[str, str] | None,
+        ca_file: str | os.PathLike[str] | None = None,
     ) -> None:
         if re.fullmatch(r"[-\w]+", topic, re.ASCII) is None:
             raise ValueError(f"a topic has letters, digits, - and _ only: {topic!r}")
         self.topic = topic
-        self._address = address
-        # Not from a sequence that programs may have started alike.
-        letters = random.SystemRandom().choices(string.ascii_lowercase, k=8)
-        name = "".join(letters)
+        # What no other client has: 128 bits, as far as there is room for them.
+        room = _TOPIC_LIMIT - len(topic) - 1
+        name = secrets.token_urlsafe(16)
+        if room >= 8:
+            name = name[:room]
         self._response_topic = f"{topic}_{name}"
         path = f"{self._response_topic}/python-client-{name}"
         if isinstance(address, Pulsar):
             # Pulsar forgets a subscription that is not durable when its reader is gone.
             path = f"{path}?subscriptionMode=NonDurable"
-        elif not address.startswith(("ws://", "wss://")):
-            raise ValueError("a broker's URL begins with ws:// or wss://")
+        else:
+            address = _checked_url(address)
+        self._address = address
         self._producer_url = self._url("producer", topic)
         self._consumer_url = self._url("consumer", path)
-        if "@" in self._producer_url.partition("?")[0]:
-            # The address is not shown, because it may hold a password.
-            raise ValueError("a broker's address has no user name: use a token")
-        self._headers = dict(headers or {})
+        given = {
+            _one_line("a header's name", name): _one_line(f"the header {name!r}", text)
+            for name, text in (headers or {}).items()
+        }
         if token is not None:
             scheme = "Bearer" if isinstance(address, Pulsar) else "Token"
-            self._headers["authorization"] = f"{scheme} {token}"
-        if any(
-            c in text for it in self._headers.items() for text in it for c in "\r\n"
-        ):
-            raise ValueError("a header has one line")
+            given["authorization"] = f"{scheme} {_one_line('the token', token)}"
+        is_secure = self._producer_url.startswith("wss:")
+        self._door = _Door(given, _trust(ca_file) if is_secure else None)
         self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._is_closed = False
         self._pid = os.getpid()
         self._sockets: tuple[_Socket, _Socket] | None = None
         self._writing = threading.RLock()
-        self._contexts = itertools.count()
+        # Calls of two clients have other numbers, should all else fail to tell them apart.
+        self._context = secrets.randbelow(_CONTEXT_LIMIT)
         self._calls: dict[str, _Call] = {}
         # Those of the calls, and others that end by themselves.
         self._senders: list[_Sender] = []
@@ -651,21 +932,21 @@ class _Connection:
             consumer = _Socket(
                 f"dasf consumer of {self._response_topic}",
                 self._consumer_url,
-                self._headers,
+                self._door,
                 self._resend,
                 self._on_delivery,
             )
             producer = _Socket(
                 f"dasf producer to {self.topic}",
                 self._producer_url,
-                self._headers,
+                self._door,
                 self._resend,
                 self._on_receipt,
             )
             self._sockets = (consumer, producer)
-            for socket in self._sockets:
-                socket.start()
-                if (failure := socket.opened(_left(deadline))) is not None:
+            for one in self._sockets:
+                one.start()
+                if (failure := one.opened(_left(deadline))) is not None:
                     self._close()
                     raise NotConnectedError(f"cannot connect to the broker: {failure}")
         finally:
@@ -683,9 +964,9 @@ class _Connection:
 
     def _close(self) -> None:
         sockets, self._sockets = self._sockets, None
-        for socket in sockets or ():
-            if socket.is_alive():
-                socket.close()
+        for one in sockets or ():
+            if one.is_alive():
+                one.close()
         with self._lock:
             calls, self._calls = self._calls, {}
             senders, self._senders = self._senders, []
@@ -700,9 +981,9 @@ class _Connection:
     def no_answer(self, timeout: float) -> DasfError:
         """Say why a call got no answer."""
         text = f"no answer from topic {self.topic} within {timeout:g} s"
-        for socket in self._sockets or ():
-            if socket.failure is not None:
-                return NotConnectedError(f"{text}: {socket.failure}")
+        for one in self._sockets or ():
+            if one.failure is not None:
+                return NotConnectedError(f"{text}: {one.failure}")
         return NoAnswerError(f"{text}; is a module listening there?")
 
     def register(
@@ -715,7 +996,7 @@ class _Connection:
         is_on_demand: bool = False,
     ) -> _Call:
         """Make a call of what is asked, to be written and, whatever happens, to be ended."""
-        context = str(next(self._contexts))
+        context = self._next_context()
         properties = {
             "messageType": message_type,
             "requestContext": context,
@@ -736,6 +1017,14 @@ class _Connection:
                 raise NotConnectedError("the client is closed")
             self._calls[context] = call
         return call
+
+    def _next_context(self) -> str:
+        """Return the number of a call, which no other has that waits."""
+        with self._lock:
+            while True:
+                self._context = (self._context + 1) % _CONTEXT_LIMIT
+                if (context := str(self._context)) not in self._calls:
+                    return context
 
     def end(self, call: _Call) -> None:
         """Forget a call, and end what it left behind."""
@@ -837,6 +1126,9 @@ class _Connection:
             return
         payload = str(frame.get("payload") or "")
         message_type = properties.get("messageType")
+        if not self._is_meant(properties):
+            _log.warning("an answer to somebody else is passed over: %s", properties)
+            return
         try:
             if message_type == "progress":
                 if call.wants_report():
@@ -857,6 +1149,17 @@ class _Connection:
                     context, ResultError(f"the answer cannot be read: {error}")
                 )
 
+    def _is_meant(self, properties: dict[str, Any]) -> bool:
+        """Tell whether an answer is from the module that was called, and to this client."""
+        expected = {"source_topic": self.topic}
+        # Of what asks for a payload, it is the topic where that should go.
+        if properties.get("messageType") != "fetch":
+            expected["response_topic"] = self._response_topic
+        return all(
+            properties.get(name) in (None, "", topic)
+            for name, topic in expected.items()
+        )
+
     def _send_held(self, call: _Call, topic: object) -> None:
         """Send what a call holds to the module that asks for it on this topic."""
         name = topic if isinstance(topic, str) else ""
@@ -864,7 +1167,7 @@ class _Connection:
         if re.fullmatch(r"[-\w]{1,255}", name, re.ASCII) is None or not call.held:
             _log.warning("the topic %r asks for a payload in vain", topic)
             return
-        sender = _Sender(name, self._url("producer", name), self._headers, call)
+        sender = _Sender(name, self._url("producer", name), self._door, call)
         with self._lock:
             if self._calls.get(call.context) is not call:
                 return
@@ -955,6 +1258,7 @@ class _Caller:
         topic: str | None = None,
         token: str | None = None,
         headers: dict[str, str] | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
         timeout: float = 60.0,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> None:
@@ -970,13 +1274,16 @@ class _Caller:
             What the broker asks for at the door.
         headers : dict, optional
             Headers to send when connecting.
+        ca_file : str or path, optional
+            Certificates in PEM that are trusted at a ``wss://`` address besides those that this
+            machine trusts: of a private authority, or that of the broker itself.
         timeout : float, default: 60.0
             How many seconds a call waits for its answer.
         on_progress : callable, optional
             What is called with each report of progress.
         """
         topic = self._topic if topic is None else topic
-        self._connection = _Connection(address, topic, token, headers)
+        self._connection = _Connection(address, topic, token, headers, ca_file)
         self._timeout = timeout
         self._on_progress = on_progress
 

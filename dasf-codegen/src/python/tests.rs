@@ -439,7 +439,7 @@ fn only_what_is_used_is_imported() {
         .functions
         .push(function("f", arguments, Type::Null));
     let text = write(&description, &[]);
-    contains(&text, "import copy\nimport datetime\nimport itertools\n");
+    contains(&text, "import copy\nimport datetime\nimport ipaddress\n");
     contains(&text, "import time\nimport uuid\n");
 }
 

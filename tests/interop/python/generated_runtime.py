@@ -8,10 +8,13 @@ import asyncio
 import base64
 import json
 import math
+import os
+import re
 import socket
 import sys
 import threading
 import time
+import urllib.parse
 from typing import Annotated, Any
 
 from pydantic import TypeAdapter
@@ -59,6 +62,8 @@ class Sockets:
 def connection() -> Any:
     made: Any = client._Connection("ws://nowhere/ws", "demo", None, None)
     made._sockets = (Sockets(), Sockets())
+    # The first call has the number 0.
+    made._context = -1
     made._sockets[0].connect()
     return made
 
@@ -96,9 +101,9 @@ def addresses() -> None:
     def urls(address: Any, **options: Any) -> tuple[str, str, dict[str, str]]:
         made: Any = client._Connection(address, "demo", options.get("token"), None)
         name = made._response_topic
-        assert name.startswith("demo_") and len(name) == 13
+        assert name.startswith("demo_") and len(name) == 27
         consumer = made._consumer_url.replace(name, "NAME").replace(name[5:], "ID")
-        return made._producer_url, consumer, made._headers
+        return made._producer_url, consumer, made._door.headers
 
     for base in ("ws://h:1/ws", "ws://h:1/ws/"):
         producer, consumer, headers = urls(base)
@@ -117,20 +122,218 @@ def addresses() -> None:
     assert found[2] == {"authorization": "Bearer secret"}
     found = urls(Pulsar("h", 80, tenant="a/b", namespace="c?d"))
     assert found[0] == "ws://h:80/ws/v2/producer/non-persistent/a%2Fb/c%3Fd/demo"
-    wrong: tuple[Any, ...] = ("http://h", "localhost:8080", "", "ws://me:secret@h/ws")
-    for address in (*wrong, Pulsar("me:secret@h")):
-        try:
-            urls(address)
-        except ValueError as error:
-            assert "secret" not in str(error)
-            continue
-        raise AssertionError(address)
+    for host, place in [
+        ("::1", "[::1]:80"),
+        ("[::1]", "[::1]:80"),
+        ("2001:DB8::0:1", "[2001:db8::1]:80"),
+        ("127.0.0.1", "127.0.0.1:80"),
+        ("größe.example_1", "größe.example_1:80"),
+        ("h\n", "h:80"),
+    ]:
+        found = urls(Pulsar(host, 80))
+        assert found[0].startswith(f"ws://{place}/ws/v2/producer/"), found
+    assert urls("ws://[::1]:8080/ws\r\n")[0] == "ws://[::1]:8080/ws/demo"
+    assert urls("ws://[::1]")[0] == "ws://[::1]/demo"
+
+    # What is said names the mistake, and no password.
+    secret = "a broker's address has no user name: use a token"
+    empty = "the host is empty: give a name or an address"
+    neither = "is neither a name nor an address"
+    scheme = "a broker's URL begins with ws:// or wss://"
+    brackets = "an IPv6 address is in brackets, as in ws://[::1]:8080"
+    no_host = f"there is no host in the broker's URL, or no port: {brackets}"
+    no_url = "is a URL: give the name alone, and `tls=True` in place of wss://"
+    wrong: list[tuple[str | Pulsar, str]] = [
+        ("http://h", scheme),
+        ("localhost:8080", scheme),
+        ("", scheme),
+        ("ws://me:secret@h/ws", secret),
+        ("ws://", empty),
+        ("ws:///ws", empty),
+        ("ws://:80/ws", empty),
+        ("ws://::1:8080/ws", no_host),
+        ("ws://localhost:port/ws", no_host),
+        ("ws://localhost:70000/ws", "the port 70000 is none: ports go from 1 to 65535"),
+        ("ws://local host/ws", "there is a blank in the broker's URL"),
+        (
+            "ws://h/ws\nx",
+            "the URL of the broker has a newline inside: it is one line",
+        ),
+        (Pulsar("me:secret@h"), secret),
+        (Pulsar(""), empty),
+        (Pulsar(" "), empty),
+        (Pulsar(" h"), f"the host ' h' {neither}"),
+        (Pulsar("h/ws"), f"the host 'h/ws' {neither}"),
+        (Pulsar("fe80::1%eth0"), f"the host 'fe80::1%eth0' {neither}"),
+        (Pulsar("[h]"), f"the host '[h]' {neither}"),
+        (
+            Pulsar("localhost:18080"),
+            "the host 'localhost:18080' has a port: give it as `port=18080`",
+        ),
+        (Pulsar("ws://localhost"), f"the host 'ws://localhost' {no_url}"),
+        (Pulsar("a\nb"), "the host has a newline inside: it is one line"),
+        (Pulsar("h", 0), "the port 0 is none: ports go from 1 to 65535"),
+    ]
+    for address, text in wrong:
+        assert refused(lambda: urls(address)) == text
     for topic in ("", "a/b", "a?b", "ä", "a\n"):
         try:
             client._Connection("ws://h", topic, None, None)
         except ValueError:
             continue
         raise AssertionError(topic)
+
+
+def refused(attempt: Any) -> str:
+    try:
+        attempt()
+    except ValueError as error:
+        return str(error)
+    raise AssertionError("no error")
+
+
+def secrets() -> None:
+    def headers(**options: Any) -> Any:
+        given = {"topic": "demo", "token": None, "headers": None, **options}
+        return client._Connection("ws://h", **given)._door.headers
+
+    # As a file has it.
+    assert headers(token="secret\n") == {"authorization": "Token secret"}
+    assert headers(headers={"x": "secret\r\n"}) == {"x": "secret"}
+    text = "has a newline inside: it is one line"
+    for token in ("secret\nx", "\nsecret", "secret\rx: y"):
+        assert refused(lambda: headers(token=token)) == f"the token {text}"
+        said = refused(lambda: headers(headers={"x": token}))
+        assert said == f"the header 'x' {text}"
+    assert refused(lambda: headers(headers={"x\ny": ""})) == f"a header's name {text}"
+
+
+def identities() -> None:
+    def made(topic: str) -> Any:
+        return client._Connection("ws://h", topic, None, None)
+
+    # A database behind a broker may have room for 50 characters.
+    for length, room in [(4, 22), (27, 22), (28, 21), (35, 14), (41, 8), (42, 22)]:
+        topic = "x" * length
+        names = {made(topic)._response_topic for _ in range(100)}
+        assert len(names) == 100
+        for name in names:
+            assert re.fullmatch(f"{topic}_[-_A-Za-z0-9]{{{room}}}", name), name
+    begins = [made("demo")._next_context() for _ in range(100)]
+    assert len(set(begins)) > 90 and all(0 <= int(it) < 2**31 for it in begins)
+    # Some databases have no room for more; none is that of a call that waits.
+    on = connection()
+    waits, _ = begin(on)
+    on._context = 2**31 - 2
+    contexts = [begin(on)[0].context for _ in range(2)]
+    assert (waits.context, contexts) == ("0", [str(2**31 - 1), "1"])
+
+
+def strangers() -> None:
+    on = connection()
+    call, events = begin(on)
+    mine = on._response_topic
+    for properties in [
+        {"source_topic": "another"},
+        {"source_topic": "demo", "response_topic": "demo_another"},
+        {"messageType": "progress", "source_topic": "another"},
+        {"messageType": "pong", "source_topic": "another"},
+        {"status": "error", "source_topic": "another"},
+        {"messageType": "fetch", "source_topic": "another", "response_topic": "x"},
+        {"requestContext": "1"},
+    ]:
+        deliver(on, call, in_base64(b"0"), **properties)
+    assert not events and call.sender is None
+    deliver(on, call, in_base64(b"1"), source_topic="demo", response_topic=mine)
+    assert [it.text for it in events] == ["1"]
+
+
+def proxies() -> None:
+    for name in list(os.environ):
+        if name.lower() in ("http_proxy", "https_proxy", "no_proxy"):
+            del os.environ[name]
+
+    def found(url: str, **variables: str) -> str:
+        os.environ.update(variables)
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "wss" else 80)
+        try:
+            proxy = client._proxy(parts.scheme, parts.hostname or "", port)
+        except ConnectionError as error:
+            return str(error)
+        finally:
+            for name in variables:
+                del os.environ[name]
+        login = proxy and proxy.login
+        name = "" if proxy is None else str(proxy).removeprefix("the proxy ")
+        return f"{name} {base64.b64decode(login).decode()}" if login else name
+
+    for url, variables, expected in [
+        ("wss://h", {}, ""),
+        ("wss://h", {"HTTPS_PROXY": "http://p:3128"}, "p:3128 of HTTPS_PROXY"),
+        ("wss://h", {"HTTPS_PROXY": " p\n"}, "p:80 of HTTPS_PROXY"),
+        ("wss://h", {"HTTPS_PROXY": "p:1", "https_proxy": ""}, "p:1 of HTTPS_PROXY"),
+        ("wss://h", {"HTTPS_PROXY": "p:1", "https_proxy": "q:2"}, "q:2 of https_proxy"),
+        (
+            "wss://h",
+            {"HTTPS_PROXY": "http://me:p%40ss@[::1]:8/"},
+            "[::1]:8 of HTTPS_PROXY me:p@ss",
+        ),
+        ("wss://h", {"HTTPS_PROXY": "me@p"}, "p:80 of HTTPS_PROXY me:"),
+        ("wss://h", {"HTTP_PROXY": "p:1"}, ""),
+        ("ws://h", {"HTTPS_PROXY": "p:1"}, ""),
+        ("ws://h", {"HTTP_PROXY": "p:1"}, "p:1 of HTTP_PROXY"),
+        ("ws://h", {"HTTP_PROXY": "p:1", "REQUEST_METHOD": "GET"}, ""),
+        (
+            "ws://h",
+            {"http_proxy": "p:1", "REQUEST_METHOD": "GET"},
+            "p:1 of http_proxy",
+        ),
+        ("wss://localhost", {"HTTPS_PROXY": "p:1"}, ""),
+        ("wss://127.1.2.3", {"HTTPS_PROXY": "p:1"}, ""),
+        ("wss://[::1]", {"HTTPS_PROXY": "p:1"}, ""),
+    ]:
+        assert found(url, **variables) == expected, (url, variables)
+    for value, text in [
+        ("https://me:secret@p:1", "is not spoken to"),
+        ("socks5://p:1", "is not spoken to"),
+        ("http://", "is none"),
+        ("http://me:secret@p:x", "is none"),
+    ]:
+        hint = "write it as http://host:port"
+        said = found("wss://h", HTTPS_PROXY=value)
+        assert said == f"the proxy of HTTPS_PROXY {text}: {hint}"
+
+    for url, direct, is_direct in [
+        ("wss://a.b.c", "x, B.C ,", True),
+        ("wss://a.b.c", ".b.c", True),
+        ("wss://a.b.c", "*.b.c", True),
+        ("wss://b.c", ".b.c", True),
+        ("wss://A.B.C", "a.b.c", True),
+        ("wss://a.b.c", "*", True),
+        ("wss://ab.c", "b.c", False),
+        ("wss://a.b.c", "", False),
+        ("wss://a.b.c", "b", False),
+        ("wss://a.b.c:99", "b.c:99", True),
+        ("wss://a.b.c", "b.c:443", True),
+        ("wss://a.b.c", "b.c:99", False),
+        ("wss://10.1.2.3", "10.0.0.0/8", True),
+        ("wss://10.1.2.3", "10.1.2.3", True),
+        ("wss://10.1.2.3", "2.3", False),
+        ("wss://11.1.2.3", "10.0.0.0/8,fd00::/8", False),
+        ("wss://[fd00::1]", "10.0.0.0/8,fd00::/8", True),
+        ("wss://[fd00::1]", "fd00:0::1", True),
+        ("wss://[fd00::1]", "[fd00::1]", True),
+        ("wss://[fd00::1]", "[fd00::1]:80", False),
+        ("wss://h", "10.0.0.0/x", False),
+        ("wss://h", "10.0.0.0/8", False),
+        ("wss://h", "fd00::/8,h", True),
+    ]:
+        for name in ("no_proxy", "NO_PROXY"):
+            proxy = found(url, HTTPS_PROXY="p:1", **{name: direct})
+            assert (proxy == "") is is_direct, (url, direct)
+    both = {"HTTPS_PROXY": "p:1", "no_proxy": "x", "NO_PROXY": "h"}
+    assert found("wss://h", **both) == "p:1 of HTTPS_PROXY"
 
 
 def answers() -> None:
@@ -507,6 +710,10 @@ def patterns() -> None:
 
 
 addresses()
+secrets()
+identities()
+strangers()
+proxies()
 answers()
 requests()
 refusals()
