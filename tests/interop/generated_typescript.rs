@@ -486,6 +486,74 @@ async fn what_brokers_do_is_survived() {
             "dasf",
             json!(["ws://h/ws/t?a=b", {"headers": {"cookie": "c", "authorization": "Token x"}}]),
         ),
+        (
+            "hosts",
+            json!([
+                [
+                    "ws://[::1]:8080/ws/v2/producer/non-persistent/public/default/t",
+                    null
+                ],
+                [
+                    "ws://[2001:db8::1]:1/ws/v2/producer/non-persistent/public/default/t",
+                    null
+                ],
+                [
+                    "ws://größe.example_1:8080/ws/v2/producer/non-persistent/public/default/t",
+                    null
+                ],
+                [
+                    "ws://[::1]:8080/ws/t",
+                    {"headers": {"a": "b", "authorization": "Token x"}}
+                ]
+            ]),
+        ),
+        (
+            "mistakes",
+            json!([
+                "the host is empty: give a name or an address",
+                "the host is empty: give a name or an address",
+                "the host \" h\" is neither a name nor an address",
+                "the host \"h/ws\" is neither a name nor an address",
+                "the host \"fe80::1%eth0\" is neither a name nor an address",
+                "the host \"[h]\" is neither a name nor an address",
+                "the host \":::\" is neither a name nor an address",
+                "the host \"localhost:18080\" has a port: give it as `port: 18080`",
+                "the host \"ws://localhost\" is a URL: give the name alone, and `tls: true` in \
+                 place of wss://",
+                "a broker's address has no user name: use a token",
+                "the host has a newline inside: it is one line",
+                "the port 0 is none: ports go from 1 to 65535",
+                "the host is empty: give a name or an address",
+                "the host is empty: give a name or an address",
+                "\"ws://::1:8080/ws\" is no URL of a WebSocket; it has the form \
+                 ws://host:port/path or wss://host/path; an IPv6 address is in brackets, as in \
+                 ws://[::1]:8080",
+                "\"ws://h:port\" is no URL of a WebSocket; it has the form ws://host:port/path or \
+                 wss://host/path",
+                "\"ws://a b\" is no URL of a WebSocket; it has the form ws://host:port/path or \
+                 wss://host/path",
+                "\"h:80\" is no URL of a WebSocket; it has the form ws://host:port/path or \
+                 wss://host/path",
+                "a broker's address has no user name: use a token",
+                "\"http://…@h/ws\" is no URL of a WebSocket; it has the form ws://host:port/path \
+                 or wss://host/path",
+                "the token has a newline inside: it is one line",
+                "the header \"a\" has a newline inside: it is one line"
+            ]),
+        ),
+        // How long a topic is, how many clients had other names, and how long these are.
+        (
+            "names",
+            json!([
+                [4, 20, 22],
+                [27, 20, 22],
+                [28, 20, 21],
+                [35, 20, 14],
+                [41, 20, 8],
+                [42, 20, 22]
+            ]),
+        ),
+        ("contexts", json!(true)),
         ("platform", json!(["ws://h/ws/t?token=x%2By", null])),
         (
             "options",
@@ -521,8 +589,7 @@ async fn what_brokers_do_is_survived() {
                 ],
                 [
                     "ConnectionError",
-                    "\"ws://h:99999/ws\" is no URL of a WebSocket; it has the form \
-                     ws://host:port/path or wss://host/path"
+                    "the port 99999 is none: ports go from 1 to 65535"
                 ]
             ]),
         ),

@@ -25,12 +25,13 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// Names of types and values that a file has, or uses.
-const RESERVED: [&str; 57] = [
+const RESERVED: [&str; 60] = [
     "Answer",
     "Array",
     "Boolean",
     "CLOSE_LIMIT",
     "CONNECT_LIMIT",
+    "CONTEXT_LIMIT",
     "Call",
     "CallOptions",
     "Caller",
@@ -50,6 +51,7 @@ const RESERVED: [&str; 57] = [
     "Map",
     "Math",
     "ModuleError",
+    "NO_USER",
     "NaN",
     "Number",
     "Object",
@@ -74,6 +76,7 @@ const RESERVED: [&str; 57] = [
     "Signal",
     "SocketMaker",
     "String",
+    "TOPIC_LIMIT",
     "TextDecoder",
     "TextEncoder",
     "TimeoutError",

@@ -178,6 +178,7 @@ interface Platform {
   btoa(binary: string): string;
   setTimeout(run: () => void, milliseconds: number): unknown;
   clearTimeout(timer: unknown): void;
+  crypto?: { getRandomValues(bytes: Uint8Array): Uint8Array };
 }
 const platform = globalThis as unknown as Platform;
 
@@ -215,6 +216,15 @@ function payloadText(payload: string): string {
   }
 }
 
+/**
+ * Bytes that nobody can guess. A platform without `crypto`, as Node.js before 19, has only such that
+ * others are unlikely to have as well.
+ */
+function randomBytes(length: number): Uint8Array {
+  const bytes = Uint8Array.from({ length }, () => Math.floor(Math.random() * 256));
+  return platform.crypto?.getRandomValues(bytes) ?? bytes;
+}
+
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -243,6 +253,7 @@ interface Properties {
   messageType?: unknown;
   requestContext?: unknown;
   response_topic?: unknown;
+  source_topic?: unknown;
   status?: unknown;
   fragment?: unknown;
   num_fragments?: unknown;
@@ -360,6 +371,10 @@ const UNRECEIPTED_LIMIT = 256;
 const MAX_LOSSES = 4;
 /** What timers can count to. */
 const LONGEST = 2 ** 31 - 1;
+/** For how many characters of a topic databases of brokers have room. */
+const TOPIC_LIMIT = 50;
+/** The numbers of calls for which they have room. */
+const CONTEXT_LIMIT = 2 ** 31;
 
 /** What one socket is for. */
 interface Purpose {
@@ -499,7 +514,8 @@ export class Caller {
   #wasConnected = false;
   #closing: Promise<void> | undefined;
   readonly #calls = new Map<string, Call>();
-  #contexts = 0;
+  /** The number of the last call. Calls of two clients have other ones, should all else be alike. */
+  #context: number;
   /** What is to be sent, in this order; a set, because calls that end are taken out of it. */
   #queue = new Set<Outgoing>();
   #unreceipted: Outgoing[] = [];
@@ -509,10 +525,14 @@ export class Caller {
   readonly #endings = new Set<Promise<void>>();
 
   constructor(options: ClientOptions, topic: string, shapes: Shapes) {
-    const letters = Array.from({ length: 8 }, () => 97 + Math.floor(Math.random() * 26));
-    const session = String.fromCharCode(...letters);
     this.#options = options;
     this.#topic = options.topic ?? topic;
+    // What no other client has: 128 bits, as far as there is room for them.
+    const room = TOPIC_LIMIT - this.#topic.length - 1;
+    const bytes = randomBytes(20);
+    const whole = toBase64(bytes.subarray(0, 16)).replace(/\+/g, "-").replace(/\//g, "_");
+    const session = whole.slice(0, room < 8 ? 22 : Math.min(room, 22));
+    this.#context = bytes.subarray(16).reduce((sum, byte) => sum * 256 + byte, 0) % CONTEXT_LIMIT;
     this.#responseTopic = `${this.#topic}_${session}`;
     this.#shapes = shapes;
     if (!/^[-\w]+$/.test(this.#topic)) {
@@ -607,7 +627,7 @@ export class Caller {
       const reason = () => signal?.reason ?? new DasfError("the call was aborted");
       if (signal?.aborted) return reject(reason());
       if (this.#closing) return reject(new ConnectionError("the client is closed"));
-      const context = String(this.#contexts++);
+      const context = this.#nextContext();
       const abort = () => call.reject(reason());
       const timer = platform.setTimeout(
         () => call.reject(this.#lateness(this.#timeout(options))),
@@ -647,6 +667,16 @@ export class Caller {
       this.#connect();
       this.#publish();
     });
+  }
+
+  /** The number of a call, which no other has that waits. */
+  #nextContext(): string {
+    let context: string;
+    do {
+      this.#context = (this.#context + 1) % CONTEXT_LIMIT;
+      context = String(this.#context);
+    } while (this.#calls.has(context));
+    return context;
   }
 
   #lateness(timeout: number): DasfError {
@@ -746,13 +776,21 @@ export class Caller {
     if (!isObject(properties)) return;
     const { requestContext }: Properties = properties;
     const call = this.#calls.get(String(requestContext));
-    // The answer comes again, or nobody waits for it any more.
-    if (!call) return;
+    // The answer comes again, or nobody waits for it any more, or it is somebody else's.
+    if (!call || !this.#isMeant(properties)) return;
     try {
       this.#answer(call, typeof payload === "string" ? payload : "", properties);
     } catch (error) {
       call.reject(error);
     }
+  }
+
+  /** Whether an answer is from the module that was called, and to this client. */
+  #isMeant({ messageType, source_topic, response_topic }: Properties): boolean {
+    const isTopic = (named: unknown, topic: string) => (named ?? "") === "" || named === topic;
+    // Of what asks for a payload, it is the topic where that should go.
+    const isHere = messageType === "fetch" || isTopic(response_topic, this.#responseTopic);
+    return isHere && isTopic(source_topic, this.#topic);
   }
 
   #answer(call: Call, piece: string, properties: Properties): void {
@@ -874,7 +912,14 @@ type SocketMaker = (
 
 /** What opens sockets at the address in the options. */
 function socketMaker(options: ClientOptions): SocketMaker {
-  const { url, pulsar, token, headers = {}, WebSocket = platform.WebSocket } = options;
+  const { pulsar, WebSocket = platform.WebSocket } = options;
+  const token = options.token === undefined ? undefined : oneLine("the token", options.token);
+  const headers = Object.fromEntries(
+    Object.entries(options.headers ?? {}).map(([name, value]) => [
+      oneLine("a header's name", name),
+      oneLine(`the header ${JSON.stringify(name)}`, value),
+    ]),
+  );
   if (!WebSocket) {
     throw new ConnectionError(
       "this platform has no WebSocket; hand in one, such as that of the package ws: { WebSocket }",
@@ -885,19 +930,15 @@ function socketMaker(options: ClientOptions): SocketMaker {
       "the platform's WebSocket sends no headers; hand in one that does, such as that of the package ws",
     );
   }
-  if (!pulsar && !isAddress(url ?? "")) {
-    const shown = JSON.stringify(url?.split("?")[0] ?? "");
-    throw new ConnectionError(
-      `${shown} is no URL of a WebSocket; it has the form ws://host:port/path or wss://host/path`,
-    );
-  }
+  const url = pulsar ? "" : checkedUrl(options.url ?? "");
+  const baseOfPulsar = pulsar && pulsarBase(pulsar);
   const handshake: Record<string, string> = { ...headers };
   if (token !== undefined && options.WebSocket) {
     const scheme = pulsar ? "Bearer" : "Token";
     handshake["authorization"] = `${scheme} ${token}`;
   }
   return (role, topic, subscription) => {
-    const [base = "", query] = pulsar ? [pulsarBase(pulsar, role)] : (url ?? "").split("?");
+    const [base = "", query] = baseOfPulsar ? [baseOfPulsar(role)] : url.split("?");
     const parameters = query ? [query] : [];
     if (pulsar && subscription) parameters.push("subscriptionMode=NonDurable");
     if (token !== undefined && !options.WebSocket) {
@@ -917,19 +958,72 @@ function socketMaker(options: ClientOptions): SocketMaker {
   };
 }
 
-function isAddress(url: string): boolean {
-  if (!/^wss?:\/\/[^/?#@]+([/?]|$)/.test(url)) return false;
+/** Cuts the newline that a text out of a file ends with; there must be no other. */
+function oneLine(name: string, text: string): string {
+  const line = text.replace(/[\r\n]+$/, "");
+  // Not shown, because it may be a secret.
+  if (/[\r\n]/.test(line)) throw new ConnectionError(`${name} has a newline inside: it is one line`);
+  return line;
+}
+
+/** The URL of a broker, if it is one. */
+function checkedUrl(text: string): string {
+  const url = oneLine("the URL of the broker", text);
+  const [, authority] = /^wss?:\/\/([^/?#]*)/.exec(url) ?? [];
+  if (authority?.includes("@")) throw new ConnectionError(NO_USER);
+  const [, host, port] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(authority ?? ":") ?? [];
+  if (host === undefined || /\s/.test(url)) {
+    const shown = JSON.stringify(url.split("?")[0]?.replace(/[^/]*@/, "…@"));
+    const colons = authority?.split(":").length ?? 0;
+    const hint = colons > 2 ? "; an IPv6 address is in brackets, as in ws://[::1]:8080" : "";
+    const form = "it has the form ws://host:port/path or wss://host/path";
+    throw new ConnectionError(`${shown} is no URL of a WebSocket; ${form}${hint}`);
+  }
+  checkedPlace(host, Number(port ?? 80));
+  return url;
+}
+
+const NO_USER = "a broker's address has no user name: use a token";
+
+/** A host and a port as a URL has them, if they are such. */
+function checkedPlace(text: string, port: number): string {
+  const host = oneLine("the host", text);
+  const address = host.replace(/^\[(.*)\]$/, "$1");
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new ConnectionError(`the port ${port} is none: ports go from 1 to 65535`);
+  }
+  if (isIPv6(address)) return `[${address}]:${port}`;
+  // Letters and digits of all scripts, and of what else ASCII has these three: - . _
+  if (/^[^\s\0-,/:-@[-^`{-\x7f]+$/.test(host)) return `${host}:${port}`;
+  if (host.trim() === "") {
+    throw new ConnectionError("the host is empty: give a name or an address");
+  }
+  // Not shown, because there may be a password in it.
+  if (host.includes("@")) throw new ConnectionError(NO_USER);
+  const [, given] = /^[^:]*:(\d+)$/.exec(host) ?? [];
+  let hint = "is neither a name nor an address";
+  if (host.includes("://")) hint = "is a URL: give the name alone, and `tls: true` in place of wss://";
+  else if (given) hint = `has a port: give it as \`port: ${given}\``;
+  throw new ConnectionError(`the host ${JSON.stringify(host)} ${hint}`);
+}
+
+function isIPv6(text: string): boolean {
+  if (!/^[\da-f:.]+$/i.test(text) || !text.includes(":")) return false;
   try {
-    if (platform.URL) new platform.URL(url);
+    if (platform.URL) new platform.URL(`ws://[${text}]`);
     return true;
   } catch {
     return false;
   }
 }
 
-function pulsarBase(address: PulsarAddress, role: string): string {
+/** The part of a Pulsar's URLs in front of the topic, if its host is one. */
+function pulsarBase(address: PulsarAddress): (role: string) => string {
   const { host = "localhost", port = 8080, persistence = "non-persistent" } = address;
   const { tenant = "public", namespace = "default", tls = false } = address;
-  const parts = [role, persistence, tenant, namespace].map(encodeURIComponent);
-  return `${tls ? "wss" : "ws"}://${host}:${port}/ws/v2/${parts.join("/")}`;
+  const place = checkedPlace(host, port);
+  return (role) => {
+    const parts = [role, persistence, tenant, namespace].map(encodeURIComponent);
+    return `${tls ? "wss" : "ws"}://${place}/ws/v2/${parts.join("/")}`;
+  };
 }

@@ -117,7 +117,7 @@ const seen: Record<string, unknown> = {};
 {
   const { client, producer, consumer, ping } = await connect();
   const session = String(ping.properties.response_topic).slice(2);
-  seen.session = /^[a-z]{8}$/.test(session);
+  seen.session = /^[-\w]{22}$/.test(session);
   const urls = [producer.url, consumer.url].map((url) => url.replaceAll(session, '…'));
   seen.urls = urls;
 
@@ -160,8 +160,21 @@ const seen: Record<string, unknown> = {};
   for (const _ of [next, ...places]) acknowledged.push((await consumer.sent.next()).messageId);
   seen.acknowledged = acknowledged.slice(1).every((id) => id === `answer to ${again.context}`);
 
+  // What is somebody else's does not count.
+  for (const foreign of [
+    { source_topic: 'another' },
+    { source_topic: 't', response_topic: 't_another' },
+    { source_topic: 'another', messageType: 'pong' },
+    { source_topic: 'another', messageType: 'fetch', response_topic: 'x' },
+    { requestContext: '-1' },
+  ]) {
+    answer(consumer, before[1], base64('0'), foreign);
+    await consumer.sent.next();
+  }
+
   // A single fragment, and what is read as Latin-1.
-  answer(consumer, before[1], base64('5'), { fragment: 0, num_fragments: 1 });
+  const here = { source_topic: 't', response_topic: ping.properties.response_topic };
+  answer(consumer, before[1], base64('5'), { fragment: 0, num_fragments: 1, ...here });
   seen.add = await second;
   const greet = client.greeter().greet({ name: 'x' });
   const request = await producerAgain.sent.next();
@@ -345,6 +358,27 @@ const seen: Record<string, unknown> = {};
 }
 
 {
+  // Clients are told apart by what nobody guesses, in a topic for which a database has room.
+  const lengths: [number, number, number][] = [];
+  for (const length of [4, 27, 28, 35, 41, 42]) {
+    const topic = 'x'.repeat(length);
+    const names = new Set<string>();
+    const contexts = new Set<string>();
+    for (let left = 20; left > 0; left--) {
+      const { client, ping } = await connect({ topic });
+      names.add(String(ping.properties.response_topic).slice(length + 1));
+      contexts.add(String(ping.context));
+      await client.close();
+    }
+    const sizes = new Set([...names].map((name) => (/^[-\w]+$/.test(name) ? name.length : 0)));
+    lengths.push([length, names.size, Math.max(...sizes)]);
+    if ([...contexts].some((it) => !(Number(it) < 2 ** 31))) lengths.push([0, 0, 0]);
+    seen.contexts = contexts.size > 15;
+  }
+  seen.names = lengths;
+}
+
+{
   // Addresses and logins.
   const pulsar = await connect({
     url: undefined,
@@ -352,7 +386,7 @@ const seen: Record<string, unknown> = {};
     token: 'x+y',
   });
   const { url, options } = pulsar.producer;
-  const consumer = pulsar.consumer.url.replace(/_[a-z]{8}\/typescript-client-[a-z]{8}/, '_…/…');
+  const consumer = pulsar.consumer.url.replace(/_[-\w]{22}\/typescript-client-[-\w]{22}/, '_…/…');
   seen.pulsar = [url, consumer, options];
   await pulsar.client.close();
   const dasf = await connect({ url: 'ws://h/ws?a=b', token: 'x', headers: { cookie: 'c' } });
@@ -367,6 +401,40 @@ const seen: Record<string, unknown> = {};
   );
   seen.options = await Promise.all(refusals);
 
+  // Hosts, and texts out of files.
+  const urls = async (options: ClientOptions) => {
+    const made = await connect({ url: undefined, ...options });
+    await made.client.close();
+    const { url, options: login } = made.producer;
+    return [url, login ?? null];
+  };
+  seen.hosts = [
+    await urls({ pulsar: { host: '::1' } }),
+    await urls({ pulsar: { host: '[2001:db8::1]', port: 1 } }),
+    await urls({ pulsar: { host: 'größe.example_1\n' } }),
+    await urls({ url: 'ws://[::1]:8080/ws\r\n', token: 'x\n', headers: { a: 'b\n' } }),
+  ];
+  const mistakes: ClientOptions[] = [
+    ...['', ' ', ' h', 'h/ws', 'fe80::1%eth0', '[h]', ':::', 'localhost:18080', 'ws://localhost'].map(
+      (host) => ({ pulsar: { host } }),
+    ),
+    { pulsar: { host: 'me:secret@h' } },
+    { pulsar: { host: 'a\nb' } },
+    { pulsar: { port: 0 } },
+    ...['ws://', 'ws://:80/ws', 'ws://::1:8080/ws', 'ws://h:port', 'ws://a b', 'h:80'].map((url) => ({
+      url,
+    })),
+    { url: 'ws://me:secret@h/ws' },
+    { url: 'http://me:secret@h/ws' },
+    { url: 'ws://h', token: 'a\nb' },
+    { url: 'ws://h', headers: { a: 'b\rc' } },
+  ];
+  seen.mistakes = [];
+  for (const mistake of mistakes) {
+    const said = await failure((async () => new Client({ WebSocket: Socket, ...mistake }))());
+    (seen.mistakes as unknown[]).push(said[1]);
+  }
+
   // No error shows the query of an address.
   const refuse = function (url: string) {
     throw new SyntaxError(`Invalid URL: ${url}`);
@@ -375,7 +443,7 @@ const seen: Record<string, unknown> = {};
     const [name, text] = await failure(
       (async () => new Client({ url, topic: 't', WebSocket: refuse }).ping())(),
     );
-    return [name, String(text).replace(/_[a-z]{8}\/typescript-client-[a-z]{8}/g, '_…/…')];
+    return [name, String(text).replace(/_[-\w]{22}\/typescript-client-[-\w]{22}/g, '_…/…')];
   };
   seen.queries = [
     await refused('ws://h/ws?token=x'),
