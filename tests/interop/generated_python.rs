@@ -41,7 +41,7 @@ pub(crate) fn save(name: &str, file: &str, api_info: &Value) -> String {
     folder.to_str().unwrap().to_owned()
 }
 
-fn save_reference(name: &str) -> String {
+pub(crate) fn save_reference(name: &str) -> String {
     let api_info = reference::module().unwrap().api_info("test-topic");
     let api_info = serde_json::to_value(api_info).unwrap();
     save(name, "generated_reference.py", &api_info)
@@ -486,6 +486,7 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
     for script in [
         "generated_calls.py",
         "generated_group.py",
+        "generated_guarded.py",
         "generated_spellings.py",
         "generated_ways.py",
         "generated_restart.py",

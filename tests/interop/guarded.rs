@@ -13,6 +13,8 @@ use tokio::task::block_in_place;
 
 use crate::brokers::free_ports;
 use crate::brokers::pulsar::{Pulsar, Setup};
+use crate::generated_python::save_reference;
+use crate::python;
 use crate::support::{call_everything, reference_program};
 
 /// The key of the tokens below, in base64, and the tokens: JWTs with HS256 of `{"sub":"admin"}`,
@@ -185,6 +187,24 @@ async fn module_and_client_meet_by_tls_with_tokens() {
     let host = serve("meeting", guarded.address(MEMBER)).await.unwrap();
     let client = connect("meeting", guarded.address(MEMBER)).await.unwrap();
     call_everything(&client).await;
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generated_python_client_comes_by_tls_with_a_token() {
+    let guarded = guarded().await;
+    let host = serve("by-python", guarded.address(MEMBER)).await.unwrap();
+    let folder = save_reference("guarded");
+    let (port, authority) = (guarded.tls_port.to_string(), guarded.authority_file());
+    let arguments = [
+        &*folder,
+        &port,
+        "by-python",
+        MEMBER,
+        authority.to_str().unwrap(),
+    ];
+    let said = python::run_beside("generated_guarded.py", &arguments).await;
+    assert_eq!(said, "");
     host.shutdown().await;
 }
 

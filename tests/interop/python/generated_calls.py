@@ -187,6 +187,8 @@ async def asynchronous(place: str, topic: str, language: str) -> None:
 
 def main(place: str, topic: str, language: str) -> None:
     with Client(address(place), topic=topic, timeout=PATIENCE) as client:
+        # The numbers of the next calls are the largest, and then the smallest, that there are.
+        client._connection._context = 2**31 - 4
         blocking(client, language)
         at_once(client)
     error = fails(reference.NotConnectedError, lambda: client.add(1))
