@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -404,7 +405,10 @@ fn readable(name: &str) -> String {
         let is_kind = kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
         inner.strip_suffix(')').filter(|_| is_kind)
     });
-    inner.unwrap_or(name).trim_matches('"').to_owned()
+    let name = inner.unwrap_or(name).trim_matches('"');
+    // It writes them in a way of its own.
+    let address: Result<IpAddr, _> = name.parse();
+    address.map_or_else(|_| name.to_owned(), |address| address.to_string())
 }
 
 /// What a variant of a library's error is called, in words: `NoCipherSuitesInCommon` is "no cipher
@@ -491,7 +495,7 @@ mod tests {
 
     /// What a client is told by a server with this configuration.
     async fn told_by_server(trust: Trust, config: ServerConfig) -> ConnectError {
-        let (port, server) = serve(config);
+        let (port, server) = serve(config, "127.0.0.1");
         let error = connect_to(port, trust).await;
         tokio::task::spawn_blocking(|| server.join().unwrap())
             .await
@@ -500,8 +504,8 @@ mod tests {
     }
 
     /// A server for one client, and its port.
-    fn serve(config: ServerConfig) -> (u16, thread::JoinHandle<()>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    fn serve(config: ServerConfig, host: &str) -> (u16, thread::JoinHandle<()>) {
+        let listener = TcpListener::bind((host, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = thread::spawn(move || {
             let (mut socket, _) = listener.accept().unwrap();
@@ -582,12 +586,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_ipv6_address_is_the_name_in_a_certificate() {
+        let authority = authority();
+        for (name, is_known) in [("::1", true), ("::2", false)] {
+            let key = KeyPair::generate().unwrap();
+            let presented = certificate(name).signed_by(&key, &authority).unwrap();
+            let (port, server) = serve(configured(presented.der(), &key), "::1");
+            let endpoint = Endpoint {
+                url: format!("wss://[::1]:{port}/ws"),
+                below: String::new(),
+                headers: HeaderMap::new(),
+                trust: trusting(&authority),
+            };
+            let error = connect(&endpoint).await.map(drop).unwrap_err();
+            if is_known {
+                assert!(
+                    matches!(error, ConnectError::Refused { status: 404, .. }),
+                    "{error}"
+                );
+            } else {
+                let reason = "its certificate is for ::2, and not for ::1";
+                assert!(error.to_string().ends_with(reason), "{error}");
+            }
+            tokio::task::spawn_blocking(|| server.join().unwrap())
+                .await
+                .unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn tls_is_spoken_through_a_proxy_with_the_broker() {
         let authority = authority();
         for (name, status) in [("broker.test", Some(404)), ("proxy.test", None)] {
             let key = KeyPair::generate().unwrap();
             let presented = certificate(name).signed_by(&key, &authority).unwrap();
-            let (port, server) = serve(configured(presented.der(), &key));
+            let (port, server) = serve(configured(presented.der(), &key), "127.0.0.1");
             let (proxy, asked) = proxy_to(([127, 0, 0, 1], port).into()).await;
             let endpoint = Endpoint {
                 url: "wss://broker.test/ws".to_owned(),
