@@ -75,6 +75,9 @@ pub enum AddressError {
 /// let mqtt = Address::mqtt("ws://localhost:9001/mqtt")?;
 /// # Ok::<(), dasf_runtime::AddressError>(())
 /// ```
+///
+/// Connections go through the proxy that the environment names in `HTTPS_PROXY` or `HTTP_PROXY`, but
+/// for the hosts in `NO_PROXY`: see [the guide](https://docs.rs/dasf/latest/dasf/guide/brokers).
 #[derive(Clone)]
 pub struct Address {
     style: Style,
