@@ -21,6 +21,7 @@ mod generated_rust;
 mod generated_typescript;
 mod groups;
 mod guarded;
+mod identity;
 mod mqtt;
 mod mqtt_groups;
 mod patterns;
