@@ -384,8 +384,8 @@ async fn the_command_line_reaches_it_by_tls() {
         ),
         (
             vec!["--token", MEMBER],
-            "its certificate is from an authority that is not trusted here; give the certificate of the authority \
-             with --ca-file FILE\n",
+            "its certificate is from an authority that is not trusted here; give the certificate of the authority, \
+             or its own, with --ca-file FILE\n",
         ),
     ] {
         let refused = block_in_place(|| run(&program, &guarded, &options, &["test-connect"]));
