@@ -57,8 +57,8 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         /// What can be called in this module, ready to be served.
         ///
         /// # Errors
-        /// When a constraint in an attribute makes no valid schema, such as a `pattern` that is no
-        /// regular expression.
+        /// When there is no valid schema, for instance because a default breaks its constraints, or
+        /// the `pattern` of a type is none.
         pub fn module() -> ::core::result::Result<#krate::Module, #krate::ModuleError> {
             #krate::Module::new(&__DASF_MODULE)
         }
