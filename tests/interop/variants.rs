@@ -10,6 +10,8 @@ use crate::{generated_python, generated_typescript, python};
 
 /// A module that answers what it is asked, for clients of the module `forms`.
 #[dasf::module(topic = "forms", main = false)]
+// What is taken as it is given is what is tested.
+#[allow(clippy::needless_pass_by_value)]
 mod repeating {
     use serde_json::{Value, json};
 

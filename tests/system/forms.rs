@@ -18,7 +18,9 @@ use serde_json::{Value, json};
 use crate::support::{broker, listen};
 
 #[dasf::module(topic = "forms", main = false)]
-pub(crate) mod forms {
+// What is taken as it is given is what is tested.
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) mod today {
     use std::collections::BTreeMap;
 
     use schemars::JsonSchema;
@@ -177,7 +179,7 @@ pub(crate) mod forms {
 /// What `dasf-codegen` makes the clients of its tests from. `UPDATE_GOLDENS=1` writes it anew.
 #[test]
 fn the_description_is_what_clients_are_generated_from() {
-    let api_info = forms::module().unwrap().api_info("forms");
+    let api_info = today::module().unwrap().api_info("forms");
     let text = serde_json::to_string_pretty(&api_info).unwrap() + "\n";
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -191,6 +193,7 @@ fn the_description_is_what_clients_are_generated_from() {
 
 /// The module as it is some time later: with variants that clients of today do not know.
 #[dasf::module(topic = "forms", main = false)]
+#[allow(clippy::needless_pass_by_value)]
 mod newer {
     use std::collections::BTreeMap;
 
@@ -198,7 +201,7 @@ mod newer {
     use serde::Serialize;
     use serde_json::{Value, json};
 
-    use super::forms::{Bag, Closed, Color, Event, Inside, Job};
+    use super::today::{Bag, Closed, Color, Event, Inside, Job};
 
     /// A type that is written as it is given, whatever its schema says.
     #[derive(Debug, Serialize, serde::Deserialize, JsonSchema)]
@@ -254,7 +257,7 @@ mod newer {
 
 /// What a request without a client, as a caller in another language sends it, is answered.
 async fn answer(request: Value) -> Result<Value, String> {
-    let module = forms::module().unwrap();
+    let module = today::module().unwrap();
     let outcome = module.call_value(request, Context::local(), None).await;
     outcome
         .map(|output| serde_json::from_str(output.as_json()).unwrap())
@@ -271,7 +274,7 @@ async fn client_of(module: Module) -> (Client, Host, Broker) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tag_is_required_when_reading() {
-    let (client, host, _broker) = client_of(forms::module().unwrap()).await;
+    let (client, host, _broker) = client_of(today::module().unwrap()).await;
     for job in [
         Job::from(JobName {
             name: "a".to_owned(),
@@ -295,7 +298,7 @@ async fn a_tag_is_required_when_reading() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn properties_of_any_name_are_kept() {
-    let (client, host, broker) = client_of(forms::module().unwrap()).await;
+    let (client, host, broker) = client_of(today::module().unwrap()).await;
     let mut series = Series::new("a");
     series.additional.insert("2001".to_owned(), 0.5);
     let mut bag = Bag::new("b");
