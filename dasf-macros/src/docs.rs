@@ -31,8 +31,8 @@ impl Docs {
         let mut entry_is_over = false;
         for line in text.lines() {
             let line = line.trim();
-            if let Some(heading) = line.strip_prefix('#') {
-                section = heading.trim_start_matches('#').trim().to_lowercase();
+            if let Some(heading) = heading(line) {
+                section = heading.to_lowercase();
                 continue;
             }
             match section.as_str() {
@@ -70,16 +70,55 @@ impl Docs {
 /// Documentation without its code blocks, for a copy: they would be tested twice, and name things
 /// from where they were written.
 pub(crate) fn without_code(attributes: &[Attribute]) -> Vec<Attribute> {
-    let mut is_code = false;
+    let mut open: Option<Fence> = None;
     let mut kept = attributes.to_vec();
     kept.retain(|attribute| {
         let line = text(std::slice::from_ref(attribute));
-        let is_fence = line.trim_start().starts_with("```") && line.trim().lines().count() == 1;
-        let was_code = is_code;
-        is_code ^= is_fence;
-        !was_code && !is_fence
+        let fence = Fence::of(line.trim());
+        match (open, fence) {
+            (Some(opening), Some(fence)) if fence.closes(opening) => open = None,
+            (Some(_), _) => {}
+            (None, Some(_)) => open = fence,
+            (None, None) => return true,
+        }
+        false
     });
     kept
+}
+
+/// The line above or below a block of code.
+#[derive(Clone, Copy)]
+struct Fence {
+    letter: char,
+    length: usize,
+    /// A language follows.
+    has_more: bool,
+}
+
+impl Fence {
+    fn of(line: &str) -> Option<Self> {
+        let letter = line.chars().next().filter(|it| matches!(it, '`' | '~'))?;
+        let rest = line.trim_start_matches(letter);
+        let length = line.len() - rest.len();
+        // What has more of them is code inside a line.
+        let is_fence = length >= 3 && line.lines().count() == 1 && !rest.contains('`');
+        is_fence.then_some(Self {
+            letter,
+            length,
+            has_more: !rest.is_empty(),
+        })
+    }
+
+    fn closes(self, opening: Self) -> bool {
+        self.letter == opening.letter && self.length >= opening.length && !self.has_more
+    }
+}
+
+/// The text of a line that is a heading.
+fn heading(line: &str) -> Option<&str> {
+    let text = line.trim_start_matches('#');
+    let is_heading = text.len() < line.len() && (text.is_empty() || text.starts_with(' '));
+    is_heading.then(|| text.trim())
 }
 
 fn append(text: &mut String, line: &str) {
@@ -169,6 +208,32 @@ mod tests {
         };
         let docs = text(&without_code(&item.attrs));
         assert_eq!(docs, " Add.\n More.\n");
+    }
+
+    #[test]
+    fn code_ends_at_the_fence_that_closes_it() {
+        let item: syn::ItemFn = syn::parse_quote! {
+            /// Add.
+            /// ~~~text
+            /// ```
+            /// add();
+            /// ~~~
+            /// ```as it is``` stands.
+            /// ````
+            /// ```
+            /// ````
+            /// More.
+            fn add() {}
+        };
+        let docs = text(&without_code(&item.attrs));
+        assert_eq!(docs, " Add.\n ```as it is``` stands.\n More.\n");
+    }
+
+    #[test]
+    fn a_number_sign_alone_makes_no_heading() {
+        let docs = Docs::parse("#1 of all sums.\n## Returns\n#2 of them.");
+        assert_eq!(docs.summary.as_deref(), Some("#1 of all sums."));
+        assert_eq!(docs.returns.as_deref(), Some("#2 of them."));
     }
 
     #[test]

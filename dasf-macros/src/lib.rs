@@ -8,6 +8,7 @@
 
 #[cfg(feature = "generate")]
 mod client;
+mod conditional;
 mod constraints;
 mod docs;
 mod error_derive;

@@ -1,16 +1,14 @@
 //! Attributes of ours that stand where nothing reads them.
 
 use darling::Error;
-use proc_macro2::TokenTree;
 use quote::ToTokens;
 use syn::visit_mut::{
     VisitMut, visit_impl_item_fn_mut, visit_item_fn_mut, visit_item_impl_mut, visit_item_mut,
     visit_trait_item_fn_mut,
 };
-use syn::{
-    Attribute, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, Meta, PatType, Path, TraitItemFn,
-};
+use syn::{Attribute, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, PatType, Path, TraitItemFn};
 
+use crate::conditional;
 use crate::mistakes::Mistakes;
 use crate::options::is_member;
 
@@ -48,21 +46,23 @@ struct Misplaced<'a> {
     is_nested: bool,
 }
 
-/// Whether an attribute on this item is for us. On a type, `#[dasf(…)]` is for its derive macro.
-fn is_ours(attribute: &Attribute, krate: &Path, is_type: bool) -> bool {
-    (attribute.path().is_ident("dasf") && !is_type)
-        || is_member(attribute, "function", krate)
-        || is_member(attribute, "class", krate)
+/// Whether the attribute with this path on this item is for us. On a type, `#[dasf(…)]` is for its
+/// derive macro.
+fn is_ours(path: &Path, krate: &Path, is_type: bool) -> bool {
+    (path.is_ident("dasf") && !is_type)
+        || is_member(path, "function", krate)
+        || is_member(path, "class", krate)
 }
 
-/// Whether an attribute of ours may come out of this one, too late for us.
-fn is_hidden(attribute: &Attribute) -> bool {
-    let Meta::List(list) = &attribute.meta else {
-        return false;
-    };
-    let mut tokens = list.tokens.clone().into_iter();
-    let is_ours = |token: &TokenTree| matches!(token, TokenTree::Ident(ident) if ident == "dasf");
-    attribute.path().is_ident("cfg_attr") && tokens.any(|token| is_ours(&token))
+/// Whether an attribute of ours comes out of a `cfg_attr`, too late for us.
+fn is_hidden(attribute: &Attribute, krate: &Path, is_type: bool) -> bool {
+    let mut inner = conditional::all(&attribute.meta)
+        .into_iter()
+        .filter(|it| !it.conditions.is_empty());
+    inner.any(|it| {
+        let path = it.meta.path();
+        is_ours(path, krate, is_type) || is_member(path, "module", krate)
+    })
 }
 
 impl Misplaced<'_> {
@@ -78,13 +78,13 @@ impl Misplaced<'_> {
         say: impl Fn(&str) -> String,
     ) {
         let krate = self.krate;
-        let hidden = attributes.extract_if(.., |attribute| is_hidden(attribute));
+        let hidden = attributes.extract_if(.., |attribute| is_hidden(attribute, krate, is_type));
         for attribute in hidden {
             let error = "an attribute inside cfg_attr is not seen; write it itself, and #[cfg(…)] on the \
                          item";
             self.errors.push(Error::custom(error).with_span(&attribute));
         }
-        let ours = attributes.extract_if(.., |attribute| is_ours(attribute, krate, is_type));
+        let ours = attributes.extract_if(.., |attribute| is_ours(attribute.path(), krate, is_type));
         for attribute in ours {
             let last = attribute.path().segments.last();
             let name = last.map(|it| it.ident.to_string()).unwrap_or_default();
@@ -124,7 +124,7 @@ impl VisitMut for Misplaced<'_> {
     }
 
     fn visit_item_mod_mut(&mut self, item: &mut ItemMod) {
-        let is_module = |attribute: &Attribute| is_member(attribute, "module", self.krate);
+        let is_module = |attribute: &Attribute| is_member(attribute.path(), "module", self.krate);
         if item.attrs.iter().any(is_module) {
             return;
         }

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use darling::ast::NestedMeta;
 use darling::{Error, FromMeta, Result};
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, Lit, LitStr, Meta, Path, UnOp};
+use syn::{Attribute, Expr, Lit, LitStr, Meta, MetaNameValue, Path, UnOp};
 
 use crate::constraints::Constraints;
 
@@ -395,6 +395,22 @@ pub(crate) fn from_tokens<T: Options>(tokens: TokenStream) -> Result<T> {
     errors.finish_with(options)?.ok_or_else(unreported)
 }
 
+/// Whether a module's options say `main = false`, also where one beside it cannot be read.
+pub(crate) fn forbids_main(options: &TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = options.clone().into_iter().collect();
+    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(it) if it.as_char() == ',');
+    tokens.split(is_comma).any(|option| {
+        let option = syn::parse2::<MetaNameValue>(option.iter().cloned().collect());
+        option.is_ok_and(|option| {
+            let is_false = matches!(
+                ungrouped(&option.value),
+                Expr::Lit(literal) if matches!(&literal.lit, Lit::Bool(truth) if !truth.value)
+            );
+            option.path.is_ident("main") && is_false
+        })
+    })
+}
+
 /// The error of what was read without one, and without a value.
 fn unreported() -> Error {
     Error::custom("these options cannot be read")
@@ -412,11 +428,11 @@ pub(crate) fn from_attribute<T: Options>(attribute: &Attribute) -> Result<T> {
     }
 }
 
-/// Whether an attribute is `#[dasf::NAME]`, or `#[NAME]` where it was imported. The crate may have
-/// another name.
-pub(crate) fn is_member(attribute: &Attribute, name: &str, krate: &Path) -> bool {
+/// Whether an attribute's path is that of `#[dasf::NAME]`, or of `#[NAME]` where it was imported.
+/// The crate may have another name.
+pub(crate) fn is_member(path: &Path, name: &str, krate: &Path) -> bool {
     let krate = krate.segments.last();
-    let segments: Vec<_> = attribute.path().segments.iter().collect();
+    let segments: Vec<_> = path.segments.iter().collect();
     match segments.as_slice() {
         [only] => only.ident == name,
         [first, second] => {
@@ -434,7 +450,7 @@ pub(crate) fn take_member(
     krate: &Path,
 ) -> Vec<Attribute> {
     attributes
-        .extract_if(.., |attribute| is_member(attribute, name, krate))
+        .extract_if(.., |attribute| is_member(attribute.path(), name, krate))
         .collect()
 }
 
@@ -457,6 +473,23 @@ pub(crate) fn take_options<T: Options + Default>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quote::quote;
+
+    #[test]
+    fn only_the_option_itself_forbids_main() {
+        for (options, expected) in [
+            (quote!(main = false), true),
+            (quote!(topik = "a", main = false), true),
+            (quote!(topic "a", main = false,), true),
+            (quote!(main = true), false),
+            (quote!(description = "works with main = false"), false),
+            (quote!(crate = other::main), false),
+            (quote!(description(main = false)), false),
+            (quote!(), false),
+        ] {
+            assert_eq!(forbids_main(&options), expected, "{options}");
+        }
+    }
 
     #[test]
     fn a_mistaken_option_is_told_with_what_may_be_meant() {

@@ -42,11 +42,8 @@ pub(crate) struct Read {
 /// Reads an annotated `mod`, and takes the attributes inside it away.
 pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
     let mut errors = Mistakes::default();
-    // What is wrong with the options is no reason to write no `main`.
-    let forbids_main = attribute
-        .to_string()
-        .replace(' ', "")
-        .contains("main=false");
+    // What is wrong with other options is no reason to write a `main`.
+    let forbids_main = options::forbids_main(&attribute);
     let options: ModuleOptions = errors
         .handle(options::from_tokens(attribute))
         .unwrap_or_default();

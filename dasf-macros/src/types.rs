@@ -3,7 +3,7 @@
 use darling::{Error, Result};
 use quote::ToTokens;
 use syn::visit_mut::{VisitMut, visit_expr_path_mut, visit_type_mut};
-use syn::{ExprPath, Lifetime, Path, QSelf, ReturnType, Type, parse_quote};
+use syn::{ExprPath, Lifetime, Path, QSelf, ReturnType, Type, TypeParamBound, parse_quote};
 
 use crate::names::{Known, Names, parameters, type_path, ungrouped};
 
@@ -142,7 +142,7 @@ impl ResultType {
 fn check_is_owned(whole: &Type, value: &Type) -> Result<()> {
     let problem = match value {
         Type::Never(_) => "a function that never returns never answers; return `()`",
-        Type::ImplTrait(it) if it.to_token_stream().to_string().contains("Future") => {
+        Type::ImplTrait(it) if it.bounds.iter().any(is_future) => {
             "a result is a value; write `async fn`, and the type that the future yields"
         }
         Type::ImplTrait(_) => "a result must have a name; write the type itself instead of `impl`",
@@ -161,6 +161,15 @@ fn check_is_owned(whole: &Type, value: &Type) -> Result<()> {
         }
     };
     Err(Error::custom(problem).with_span(whole))
+}
+
+/// Whether a bound is one by a trait of futures, as far as its name tells.
+fn is_future(bound: &TypeParamBound) -> bool {
+    let TypeParamBound::Trait(bound) = bound else {
+        return false;
+    };
+    let last = bound.path.segments.last();
+    last.is_some_and(|it| it.ident == "Future" || it.ident == "IntoFuture")
 }
 
 /// An argument is decoded before it is lent: nothing inside it can be borrowed.

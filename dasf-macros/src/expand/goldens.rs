@@ -152,3 +152,16 @@ fn the_group_of_the_attribute_is_in_the_table() {
     let group = "group: ::core::option::Option::Some(\"team.1\"),";
     assert!(expansion.contains(group), "{expansion}");
 }
+
+#[test]
+fn a_text_about_main_takes_none_away() {
+    let module: ItemMod = syn::parse_quote! {
+        pub mod service {
+            #[dasf::function]
+            pub fn add(a: i64) -> i64 { a }
+        }
+    };
+    let options = quote!(description = "works with main = false");
+    let expansion = pretty(super::module(options, module));
+    assert!(expansion.contains("service::main()"), "{expansion}");
+}
