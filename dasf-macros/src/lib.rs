@@ -2,9 +2,9 @@
 //!
 //! One expansion has four phases, each with types of its own: the attributes are read (`options`,
 //! `constraints`), the annotated `mod` becomes a `model` (`reader`, with `docs`, `names` and
-//! `types`), which is checked on the way (`mistakes`, `misplaced`), and the model is written as
-//! code (`expand`). Every mistake found is reported, each where it was made, and the user's own items
-//! are always kept, so that one mistake does not cause the next.
+//! `types`), which is checked on the way (`mistakes`, `misplaced`, `serde_attributes`), and the model
+//! is written as code (`expand`). Every mistake found is reported, each where it was made, and the
+//! user's own items are always kept, so that one mistake does not cause the next.
 
 #[cfg(feature = "generate")]
 mod client;
@@ -21,6 +21,7 @@ mod number;
 mod options;
 mod other;
 mod reader;
+mod serde_attributes;
 mod types;
 
 use proc_macro::TokenStream;

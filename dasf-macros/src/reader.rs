@@ -24,6 +24,7 @@ use crate::options::{
     ModuleOptions,
 };
 use crate::other;
+use crate::serde_attributes;
 use crate::types::{ArgumentType, ReplaceSelf, ResultType, Shape};
 
 /// Names in the module, or of a client's methods, that the macro itself uses.
@@ -96,6 +97,7 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
                 let error = "nothing here can be called; mark functions with #[dasf::function]";
                 errors.push(Error::custom(error).with_span(&item.ident));
             }
+            serde_attributes::check(items, &krate, &mut errors);
         }
     }
     check_names(members.iter().map(|(member, _)| member), &mut errors);

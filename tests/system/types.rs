@@ -1117,3 +1117,62 @@ async fn any_json() {
     assert_eq!(served.client.json(value.clone()).await.unwrap(), value);
     served.stop().await;
 }
+
+/// Types that are kept out of the description from which clients of other tests are generated.
+#[dasf::module(topic = "edges", main = false)]
+pub(crate) mod edges {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    /// What may be missing when it is written may be missing when it is read.
+    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    pub(crate) struct Sparse {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) height: Option<f64>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub(crate) gauges: Vec<f64>,
+        #[serde(default, skip_serializing)]
+        pub(crate) secret: String,
+        #[serde(skip)]
+        pub(crate) cache: f64,
+        #[serde(rename(serialize = "type", deserialize = "type"))]
+        pub(crate) kind: u8,
+    }
+
+    #[dasf::function]
+    fn sparse(value: Sparse) -> Sparse {
+        value
+    }
+}
+
+/// The module `edges` on a broker, with a client.
+async fn edges() -> (edges::Client, Host, Broker) {
+    let broker = broker().await;
+    let module = edges::module().unwrap();
+    let host = listen(&broker, "edges", module, HostOptions::default()).await;
+    let client = edges::Client::connect(&broker.url()).await.unwrap();
+    (client, host, broker)
+}
+
+/// A client reads and writes what its own module writes and reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_left_out() {
+    let (client, host, _broker) = edges().await;
+    let nothing = edges::Sparse::default();
+    assert_eq!(client.sparse(nothing.clone()).await.unwrap(), nothing);
+    let all = edges::Sparse {
+        height: Some(1.5),
+        gauges: vec![0.5],
+        secret: "x".to_owned(),
+        cache: 1.0,
+        kind: 1,
+    };
+    let arrived = edges::Sparse {
+        secret: String::new(),
+        cache: 0.0,
+        ..all.clone()
+    };
+    assert_eq!(client.sparse(all).await.unwrap(), arrived);
+    host.shutdown().await;
+}

@@ -1,0 +1,302 @@
+//! What serde's attributes on the types of a module mean for its callers.
+//!
+//! The schema is the contract, and both sides use one type: what serde reads beside the schema, and
+//! what it writes so that it cannot read it again, is refused.
+
+use darling::Error;
+use syn::ext::IdentExt;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, Fields, Ident, Item, ItemMod, Lit, Meta, Path, Token};
+
+use crate::conditional;
+use crate::mistakes::Mistakes;
+use crate::names::{Known, Names};
+use crate::options::{is_member, ungrouped};
+
+/// Checks the types that are declared among the items of a module.
+pub(crate) fn check(items: &[Item], krate: &Path, errors: &mut Mistakes) {
+    let names = Names::of(items, krate);
+    for item in items {
+        match item {
+            Item::Struct(item) => {
+                let Some(ty) = Type::of(&item.attrs) else {
+                    continue;
+                };
+                ty.check_struct(&item.fields, &names, errors);
+            }
+            Item::Enum(item) => {
+                let Some(ty) = Type::of(&item.attrs) else {
+                    continue;
+                };
+                ty.check_container(errors);
+                for variant in &item.variants {
+                    let options = Options::of(&variant.attrs);
+                    ty.check_variant(&variant.ident, &options, errors);
+                    ty.check_fields(&variant.fields, &names, errors);
+                }
+            }
+            Item::Mod(ItemMod {
+                attrs,
+                content: Some((_, items)),
+                ..
+            }) if !attrs
+                .iter()
+                .any(|attribute| is_member(attribute.path(), "module", krate)) =>
+            {
+                check(items, krate, errors);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A type with a schema that serde reads.
+struct Type {
+    options: Options,
+    /// It is written, too.
+    is_written: bool,
+}
+
+impl Type {
+    /// `None` where it does not derive both, or is read or written as another type: then other
+    /// attributes than these count.
+    fn of(attributes: &[Attribute]) -> Option<Self> {
+        let derives = Options::named(attributes, "derive");
+        let options = Options::of(attributes);
+        let is_another = ["from", "try_from", "into"]
+            .iter()
+            .any(|name| options.has(name));
+        let is_ours = derives.has("Deserialize") && derives.has("JsonSchema") && !is_another;
+        is_ours.then(|| Self {
+            options,
+            is_written: derives.has("Serialize"),
+        })
+    }
+
+    fn check_struct(&self, fields: &Fields, names: &Names, errors: &mut Mistakes) {
+        self.check_container(errors);
+        self.check_fields(fields, names, errors);
+        let is_strict = self.options.has("deny_unknown_fields");
+        if let (Some(tag), true, true) =
+            (self.options.all("tag").next(), is_strict, self.is_written)
+        {
+            let error = "a struct with `deny_unknown_fields` refuses the tag that it writes itself; leave \
+                         one of the two out";
+            errors.push(Error::custom(error).with_span(&tag.meta));
+        }
+    }
+
+    fn check_container(&self, errors: &mut Mistakes) {
+        if !self.is_written {
+            return;
+        }
+        for name in ["rename_all", "rename_all_fields"] {
+            for option in self.options.all(name) {
+                if option.differs(None) {
+                    errors.push(differing_names(name, option));
+                }
+            }
+        }
+    }
+
+    fn check_variant(&self, ident: &Ident, options: &Options, errors: &mut Mistakes) {
+        check_aliases("variant", options, errors);
+        if !self.is_written {
+            return;
+        }
+        check_names(ident, options, errors);
+        for option in options.all("rename_all") {
+            if option.differs(None) {
+                errors.push(differing_names("rename_all", option));
+            }
+        }
+        if let (Some(option), false) = (
+            options.all("skip_deserializing").next(),
+            options.has("skip_serializing"),
+        ) {
+            let error = "clients of this module could not read this variant, which it may send; write \
+                         `skip`, or leave this out";
+            errors.push(Error::custom(error).with_span(&option.meta));
+        }
+    }
+
+    fn check_fields(&self, fields: &Fields, names: &Names, errors: &mut Mistakes) {
+        for field in fields {
+            let options = Options::of(&field.attrs);
+            check_aliases("field", &options, errors);
+            if !self.is_written || options.has("skip") {
+                continue;
+            }
+            match &field.ident {
+                Some(ident) => check_names(ident, &options, errors),
+                None => {
+                    check_position(&options, errors);
+                    continue;
+                }
+            }
+            let unread = options.all("skip_deserializing").next();
+            if let (Some(option), false) = (unread, options.has("skip_serializing"))
+                && self.options.has("deny_unknown_fields")
+            {
+                let error = "`deny_unknown_fields` refuses this field, which is written; write `skip`, or \
+                             leave one of the two out";
+                errors.push(Error::custom(error).with_span(&option.meta));
+            }
+            let is_optional = names
+                .known(&field.ty)
+                .is_some_and(|it| it.0 == Known::Option);
+            // serde reads an `Option` that is missing as `None`, unless the user's own code reads it.
+            let is_own = options.has("with") || options.has("deserialize_with");
+            let may_be_missing = unread.is_some()
+                || (is_optional && !is_own)
+                || self.options.has("default")
+                || options.has("default")
+                // What is inside decides.
+                || options.has("flatten");
+            if may_be_missing {
+                continue;
+            }
+            for name in ["skip_serializing", "skip_serializing_if"] {
+                for option in options.all(name) {
+                    let error = format!(
+                        "with `{name}` this field may be left out when it is written, and is required \
+                         when it is read; add `default`"
+                    );
+                    errors.push(Error::custom(error).with_span(&option.meta));
+                }
+            }
+        }
+    }
+}
+
+/// Another name to read by would be known to nobody, and let a value pass unchecked.
+fn check_aliases(kind: &str, options: &Options, errors: &mut Mistakes) {
+    for option in options.all("alias") {
+        let instead = match kind {
+            "field" => {
+                "write `rename` for another name, or a field of its own, of type `Option`, for a second"
+            }
+            _ => "write `rename` for another name, or a variant of its own for a second",
+        };
+        let error = format!(
+            "a schema cannot announce an alias, so the constraints of this {kind} would not count for \
+             what comes by it; {instead}"
+        );
+        errors.push(Error::custom(error).with_span(&option.meta));
+    }
+}
+
+/// What is written under one name must be read under the same.
+fn check_names(ident: &Ident, options: &Options, errors: &mut Mistakes) {
+    let own = ident.unraw().to_string();
+    for option in options.all("rename") {
+        if option.differs(Some(&own)) {
+            errors.push(differing_names("rename", option));
+        }
+    }
+}
+
+/// The value at a position in a list moves the others where it is missing.
+fn check_position(options: &Options, errors: &mut Mistakes) {
+    for name in [
+        "skip_serializing",
+        "skip_serializing_if",
+        "skip_deserializing",
+    ] {
+        for option in options.all(name) {
+            let error = format!(
+                "with `{name}` the list that is written is not as long as the one that is read; leave it \
+                 out, or give the fields names"
+            );
+            errors.push(Error::custom(error).with_span(&option.meta));
+        }
+    }
+}
+
+fn differing_names(option: &str, found: &Named) -> Error {
+    let error = format!(
+        "clients of this module write the one name and it reads the other; write `{option} = \"…\"` for \
+         both"
+    );
+    Error::custom(error).with_span(&found.meta)
+}
+
+/// The options in attributes of one name, those inside `cfg_attr` too.
+struct Options(Vec<Named>);
+
+/// One option.
+struct Named {
+    meta: Meta,
+}
+
+impl Options {
+    /// The options of serde on a type, field or variant.
+    fn of(attributes: &[Attribute]) -> Self {
+        Self::named(attributes, "serde")
+    }
+
+    /// What cannot be read is left to the macro whose attribute it is.
+    fn named(attributes: &[Attribute], name: &str) -> Self {
+        let attributes = attributes
+            .iter()
+            .flat_map(|attribute| conditional::all(&attribute.meta));
+        let mut options = Vec::new();
+        for attribute in attributes.filter(|it| it.meta.path().is_ident(name)) {
+            let Meta::List(list) = &attribute.meta else {
+                continue;
+            };
+            let inner = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(list.tokens.clone());
+            options.extend(inner.into_iter().flatten().map(|meta| Named { meta }));
+        }
+        Self(options)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    /// The options whose path ends with this name.
+    fn all(&self, name: &str) -> impl Iterator<Item = &Named> {
+        let is_it = move |option: &&Named| {
+            let last = option.meta.path().segments.last();
+            last.is_some_and(|last| last.ident == name)
+        };
+        self.0.iter().filter(is_it)
+    }
+}
+
+impl Named {
+    /// The names in `rename(serialize = "…", deserialize = "…")`.
+    fn names(&self) -> [Option<String>; 2] {
+        let Meta::List(list) = &self.meta else {
+            return [const { None }; 2];
+        };
+        let inner = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(list.tokens.clone());
+        let inner: Vec<Meta> = inner.into_iter().flatten().collect();
+        ["serialize", "deserialize"].map(|name| {
+            let found = inner.iter().find(|meta| meta.path().is_ident(name));
+            found.and_then(text_of)
+        })
+    }
+
+    /// Whether writing and reading have other names. `own` is that of what has no other.
+    fn differs(&self, own: Option<&str>) -> bool {
+        let [written, read] = self.names();
+        written.as_deref().or(own) != read.as_deref().or(own)
+    }
+}
+
+/// The text in `name = "text"`.
+fn text_of(meta: &Meta) -> Option<String> {
+    let Meta::NameValue(pair) = meta else {
+        return None;
+    };
+    match ungrouped(&pair.value) {
+        Expr::Lit(literal) => match &literal.lit {
+            Lit::Str(text) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
