@@ -122,10 +122,11 @@ except awkward.ResultError as error:
 else:
     raise AssertionError("no error")
 
-# Constraints; a pattern that Python does not know is left to the module.
-assert sent(awkward._TEXT, a="abc", b="1", c="[") == {"a": "abc", "b": "1", "c": "["}
+# Constraints; a pattern that no engine of Python's can read is left to the module.
+assert sent(awkward._TEXT, a="abc", b="é", c="[") == {"a": "abc", "b": "é", "c": "["}
 for wrong in ("", "abcdef", "bcd"):
     refuses(awkward._TEXT, a=wrong)
+refuses(awkward._TEXT, b="1")
 assert sent(awkward._NUMBERS, a=1, b=0.5, h=None, i=[1, 2]) == {
     "a": 1,
     "b": 0.5,
