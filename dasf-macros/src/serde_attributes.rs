@@ -1,21 +1,24 @@
 //! What serde's attributes on the types of a module mean for its callers.
 //!
 //! The schema is the contract, and both sides use one type: what serde reads beside the schema, and
-//! what it writes so that it cannot read it again, is refused.
+//! what it writes so that it cannot read it again, is refused. What the schema would lack is added.
 
 use darling::Error;
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, Fields, Ident, Item, ItemMod, Lit, Meta, Path, Token};
+use syn::{Attribute, Expr, Fields, Ident, Item, ItemMod, Lit, Meta, Path, Token, parse_quote};
 
 use crate::conditional;
 use crate::mistakes::Mistakes;
 use crate::names::{Known, Names};
 use crate::options::{is_member, ungrouped};
 
-/// Checks the types that are declared among the items of a module.
-pub(crate) fn check(items: &[Item], krate: &Path, errors: &mut Mistakes) {
+/// Checks the types that are declared among the items of a module, and adds to their schemas what
+/// `schemars` leaves out.
+pub(crate) fn check(items: &mut [Item], krate: &Path, errors: &mut Mistakes) {
     let names = Names::of(items, krate);
     for item in items {
         match item {
@@ -24,6 +27,8 @@ pub(crate) fn check(items: &[Item], krate: &Path, errors: &mut Mistakes) {
                     continue;
                 };
                 ty.check_struct(&item.fields, &names, errors);
+                let ident = &item.ident;
+                item.attrs.extend(ty.schema_of_tag(ident, krate));
             }
             Item::Enum(item) => {
                 let Some(ty) = Type::of(&item.attrs) else {
@@ -168,6 +173,23 @@ impl Type {
             }
         }
     }
+
+    /// What adds the tag of a struct to its schema.
+    fn schema_of_tag(&self, ident: &Ident, krate: &Path) -> Option<Attribute> {
+        let option = self.options.all("tag").next().filter(|_| self.is_written)?;
+        let tag = text_of(&option.meta)?;
+        let renamed = self.options.all("rename").find_map(Named::written_name);
+        let name = renamed.unwrap_or_else(|| ident.unraw().to_string());
+        let transform = quote!(
+            schemars(transform = #krate::__private::StructTag { tag: #tag, name: #name })
+        );
+        let conditions = option.conditions.iter().rev();
+        let attribute = conditions.fold(
+            transform,
+            |inner, condition| quote!(cfg_attr(#condition, #inner)),
+        );
+        Some(parse_quote!(#[#attribute]))
+    }
 }
 
 /// Another name to read by would be known to nobody, and let a value pass unchecked.
@@ -228,6 +250,7 @@ struct Options(Vec<Named>);
 /// One option.
 struct Named {
     meta: Meta,
+    conditions: Vec<TokenStream>,
 }
 
 impl Options {
@@ -247,7 +270,10 @@ impl Options {
                 continue;
             };
             let inner = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(list.tokens.clone());
-            options.extend(inner.into_iter().flatten().map(|meta| Named { meta }));
+            options.extend(inner.into_iter().flatten().map(|meta| Named {
+                meta,
+                conditions: attribute.conditions.clone(),
+            }));
         }
         Self(options)
     }
@@ -284,6 +310,12 @@ impl Named {
     fn differs(&self, own: Option<&str>) -> bool {
         let [written, read] = self.names();
         written.as_deref().or(own) != read.as_deref().or(own)
+    }
+
+    /// The name that is written.
+    fn written_name(&self) -> Option<String> {
+        let [written, _] = self.names();
+        text_of(&self.meta).or(written)
     }
 }
 

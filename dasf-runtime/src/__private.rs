@@ -9,7 +9,9 @@ pub use crate::module::descriptor::{
     ArgumentDescriptor, ArgumentKind, BoxedCall, ClassDescriptor, FunctionDescriptor, Handler,
     Keyword, Literal, Member, ModuleDescriptor, ReturnDescriptor,
 };
-pub use crate::module::{Arguments, Failure, Invocation, Module, ModuleError, Outcome, schema_of};
+pub use crate::module::{
+    Arguments, Failure, Invocation, Module, ModuleError, Outcome, StructTag, schema_of,
+};
 pub use crate::probe::{
     Answer, Failed, OnlyText, Probe, Silent, Unable, Unwritable, Written, check_data,
     check_fallible, check_tool,

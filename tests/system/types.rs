@@ -1124,6 +1124,43 @@ pub(crate) mod edges {
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
 
+    #[dasf::function]
+    fn options_of_options(value: Option<Option<i64>>) -> (Option<Option<i64>>, String) {
+        (value, format!("{value:?}"))
+    }
+
+    /// A point that says what it is.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(tag = "type")]
+    pub(crate) struct Point {
+        pub(crate) x: f64,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[cfg_attr(all(), serde(tag = "form", rename = "segment"))]
+    pub(crate) struct Segment {
+        pub(crate) from: Point,
+        #[serde(flatten)]
+        pub(crate) style: Style,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(tag = "style")]
+    pub(crate) struct Style {
+        #[serde(default)]
+        pub(crate) width: f64,
+    }
+
+    #[dasf::function]
+    fn tagged(point: Point, segments: Vec<Segment>) -> (Point, Vec<Segment>) {
+        (point, segments)
+    }
+
+    #[dasf::function]
+    fn measured(segment: Segment) -> Segment {
+        segment
+    }
+
     /// What may be missing when it is written may be missing when it is read.
     #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
@@ -1144,6 +1181,16 @@ pub(crate) mod edges {
     fn sparse(value: Sparse) -> Sparse {
         value
     }
+
+    #[dasf::function]
+    fn depth(value: &serde_json::Value) -> usize {
+        let mut depth = 0;
+        let mut inner = value;
+        while let Some(next) = inner.get(0) {
+            (depth, inner) = (depth + 1, next);
+        }
+        depth
+    }
 }
 
 /// The module `edges` on a broker, with a client.
@@ -1153,6 +1200,97 @@ async fn edges() -> (edges::Client, Host, Broker) {
     let host = listen(&broker, "edges", module, HostOptions::default()).await;
     let client = edges::Client::connect(&broker.url()).await.unwrap();
     (client, host, broker)
+}
+
+/// JSON has one null.
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_options() {
+    let api_info = edges::module().unwrap().api_info("edges");
+    let optional = json!({"anyOf": [{"type": "integer", "format": "int64"}, {"type": "null"}]});
+    let [function, ..] = &*api_info.functions else {
+        panic!("there are functions");
+    };
+    let mut argument = function.rpc_schema["properties"]["value"].clone();
+    assert_eq!(argument["default"], Value::Null);
+    argument
+        .as_object_mut()
+        .unwrap()
+        .retain(|key, _| key == "anyOf");
+    assert_eq!(argument, optional);
+    assert_eq!(function.return_schema["items"][0], optional);
+    let (client, host, _broker) = edges().await;
+    let sent = client.options_of_options();
+    assert_eq!(sent.await.unwrap(), (None, "None".to_owned()));
+    let sent = client.options_of_options().value(None::<Option<i64>>);
+    assert_eq!(sent.await.unwrap(), (None, "None".to_owned()));
+    let sent = client.options_of_options().value(Some(None));
+    assert_eq!(sent.await.unwrap(), (None, "None".to_owned()));
+    let sent = client.options_of_options().value(Some(Some(1)));
+    assert_eq!(
+        sent.await.unwrap(),
+        (Some(Some(1)), "Some(Some(1))".to_owned())
+    );
+    host.shutdown().await;
+}
+
+/// serde always writes the tag, and reads a struct without one. One that is there must be right.
+#[tokio::test(flavor = "multi_thread")]
+async fn structs_with_a_tag() {
+    let module = edges::module().unwrap();
+    let api_info = module.api_info("edges");
+    let function = |name: &str| {
+        api_info
+            .functions
+            .iter()
+            .find(|it| it.name == name)
+            .unwrap()
+    };
+    let tag = |name: &str, title: &str| json!({"type": "string", "const": name, "title": title});
+    for (schema, required) in [
+        (&function("tagged").rpc_schema, json!(["x"])),
+        (&function("tagged").return_schema, json!(["type", "x"])),
+    ] {
+        let point = &schema["$defs"]["Point"];
+        assert_eq!(point["properties"]["type"], tag("Point", "Type"));
+        assert_eq!(point["required"], required);
+    }
+    let result = &function("measured").return_schema;
+    assert_eq!(result["properties"]["form"], tag("segment", "Form"));
+    assert_eq!(result["properties"]["style"], tag("Style", "Style"));
+    assert_eq!(
+        result["required"],
+        json!(["form", "style", "from", "width"])
+    );
+    assert_eq!(
+        function("measured").rpc_schema["$defs"]["segment"]["required"],
+        json!(["from"])
+    );
+
+    let call = async |point: Value| {
+        let request = json!({"func_name": "tagged", "point": point, "segments": []});
+        let outcome = module.call_value(request, Context::local(), None).await;
+        outcome
+            .map(|output| output.as_json().to_owned())
+            .map_err(|failure| failure.message().to_owned())
+    };
+    let expected = Ok(r#"[{"type":"Point","x":1.0},[]]"#.to_owned());
+    assert_eq!(call(json!({"type": "Point", "x": 1})).await, expected);
+    assert_eq!(call(json!({"x": 1})).await, expected);
+    assert_eq!(
+        call(json!({"type": "Place", "x": 1})).await.unwrap_err(),
+        r#"tagged: point.type: "Point" was expected"#
+    );
+
+    let (client, host, _broker) = edges().await;
+    let point = edges::Point { x: 0.5 };
+    let segment = edges::Segment {
+        from: point.clone(),
+        style: edges::Style { width: 2.0 },
+    };
+    let sent = client.tagged(point.clone(), vec![segment.clone()]);
+    assert_eq!(sent.await.unwrap(), (point, vec![segment.clone()]));
+    assert_eq!(client.measured(segment.clone()).await.unwrap(), segment);
+    host.shutdown().await;
 }
 
 /// A client reads and writes what its own module writes and reads.
@@ -1175,4 +1313,27 @@ async fn values_left_out() {
     };
     assert_eq!(client.sparse(all).await.unwrap(), arrived);
     host.shutdown().await;
+}
+
+/// The request itself is the first of 127 levels.
+#[tokio::test(flavor = "multi_thread")]
+async fn nesting() {
+    let module = edges::module().unwrap();
+    let call = async |depth: usize| {
+        let value = "[".repeat(depth) + &"]".repeat(depth);
+        let request = format!(r#"{{"func_name": "depth", "value": {value}}}"#);
+        let payload = dasf::protocol::payload::encode(request.as_bytes());
+        let outcome = module.call(&payload, Context::local(), None).await;
+        outcome
+            .map(|output| output.as_json().to_owned())
+            .map_err(|failure| failure.to_string())
+    };
+    assert_eq!(call(126).await, Ok("125".to_owned()));
+    let refused = call(127).await.unwrap_err();
+    assert!(
+        refused.starts_with(
+            "error validating request: the request is not JSON: recursion limit exceeded"
+        ),
+        "{refused}"
+    );
 }

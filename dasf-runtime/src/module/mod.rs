@@ -25,7 +25,7 @@ use tracing::Instrument;
 
 pub use arguments::Arguments;
 pub use outcome::{Failure, FailureKind, Outcome, Output, encode_result};
-pub use schema::schema_of;
+pub use schema::{StructTag, schema_of};
 
 use crate::context::Context;
 use crate::progress::{ProgressReport, ReportSink};

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use dasf_protocol::api_info::{ClassInfo, FunctionInfo, RESULT_TYPE};
 use dasf_protocol::{progress, reference};
-use schemars::generate::SchemaSettings;
+use schemars::generate::{Contract, SchemaSettings};
 use schemars::transform::{ReplacePrefixItems, Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Number, Value, json};
@@ -177,7 +177,7 @@ impl SchemaBuilder {
             };
             schema.ensure_object();
             add_keywords(&mut schema, argument.keywords);
-            to_peer_form(&mut schema);
+            to_peer_form(&mut schema, &Contract::Deserialize);
             if let Some(title) = argument.title {
                 schema.insert("title".to_owned(), title.into());
             } else {
@@ -215,7 +215,7 @@ impl SchemaBuilder {
             schema.insert(RESULT_TYPE.to_owned(), "null".into());
         }
         add_keywords(&mut schema, function.returns.keywords);
-        to_peer_form(&mut schema);
+        to_peer_form(&mut schema, &Contract::Serialize);
         schema.insert("title".to_owned(), title.into());
         schema.insert("default".to_owned(), Value::Null);
         if let Some(description) = function.returns.description {
@@ -254,10 +254,11 @@ impl SchemaBuilder {
     /// When a type has the name of a member's schema.
     pub(super) fn finish(mut self) -> Result<Documents, ModuleError> {
         let finished = |generator: &mut SchemaGenerator| -> Map<String, Value> {
+            let contract = generator.contract().clone();
             let mut definitions = generator.take_definitions(true);
             for (name, definition) in &mut definitions {
                 if let Ok(schema) = <&mut Schema>::try_from(definition) {
-                    to_peer_form(schema);
+                    to_peer_form(schema, &contract);
                     let fields = schema.ensure_object();
                     fields
                         .entry("title")
@@ -559,10 +560,64 @@ fn with_definitions(mut schema: Map<String, Value>, definitions: &Map<String, Va
 }
 
 /// Brings what `schemars` writes into the form that peers read.
-fn to_peer_form(schema: &mut Schema) {
+fn to_peer_form(schema: &mut Schema, contract: &Contract) {
     OtherVariants.transform(schema);
     ReplacePrefixItems::default().transform(schema);
+    let is_result = matches!(contract, Contract::Serialize);
+    StructTags { is_result }.transform(schema);
     PeerForm.transform(schema);
+}
+
+/// Marks the tag of a struct until it is known whether the schema is that of a result.
+const STRUCT_TAG: &str = "x_dasf_struct_tag";
+
+/// Adds the tag of a struct, `#[serde(tag = "…")]`, to its schema, which `schemars` leaves out. The
+/// attribute of the module gives it to the types that it sees.
+#[derive(Debug, Clone, Copy)]
+pub struct StructTag {
+    /// The name of the field.
+    pub tag: &'static str,
+    /// What is in it: the name of the struct.
+    pub name: &'static str,
+}
+
+impl Transform for StructTag {
+    fn transform(&mut self, schema: &mut Schema) {
+        let fields = schema.ensure_object();
+        let properties = fields.entry("properties").or_insert_with(|| json!({}));
+        let tag = json!({"type": "string", "const": self.name, STRUCT_TAG: true});
+        if let Value::Object(properties) = properties
+            && !properties.contains_key(self.tag)
+        {
+            properties.shift_insert(0, self.tag.to_owned(), tag);
+        }
+    }
+}
+
+/// Settles what the tags of structs are: serde always writes them, and does not ask for them.
+struct StructTags {
+    is_result: bool,
+}
+
+impl Transform for StructTags {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        let mut tags = Vec::new();
+        for (name, property) in properties.into_iter().flatten() {
+            let property = property.as_object_mut();
+            if property.is_some_and(|it| it.shift_remove(STRUCT_TAG).is_some()) {
+                tags.push(json!(name));
+            }
+        }
+        if tags.is_empty() || !self.is_result {
+            return;
+        }
+        let fields = schema.ensure_object();
+        if let Value::Array(required) = fields.entry("required").or_insert_with(|| json!([])) {
+            required.splice(0..0, tags);
+        }
+    }
 }
 
 struct PeerForm;
@@ -708,7 +763,7 @@ mod tests {
 
     fn peer_form(value: Value) -> Value {
         let mut schema: Schema = value.try_into().unwrap();
-        to_peer_form(&mut schema);
+        to_peer_form(&mut schema, &Contract::Deserialize);
         schema.to_value()
     }
 
@@ -826,6 +881,33 @@ mod tests {
                 "c": {"$ref": "#/$defs/C"},
                 "d": {"title": "D"},
             }})
+        );
+    }
+
+    #[test]
+    fn the_tag_of_a_struct_is_always_in_a_result() {
+        let of = |contract: Contract| {
+            let mut schema = json!({"properties": {"x": {}}, "required": ["x"]})
+                .try_into()
+                .unwrap();
+            StructTag {
+                tag: "type",
+                name: "Point",
+            }
+            .transform(&mut schema);
+            let mut whole: Schema = json!({"items": schema}).try_into().unwrap();
+            to_peer_form(&mut whole, &contract);
+            whole.to_value()["items"].clone()
+        };
+        let tag = json!({"type": "string", "const": "Point", "title": "Type"});
+        let properties = json!({"type": tag, "x": {"title": "X"}});
+        assert_eq!(
+            of(Contract::Serialize),
+            json!({"properties": properties, "required": ["type", "x"]})
+        );
+        assert_eq!(
+            of(Contract::Deserialize),
+            json!({"properties": properties, "required": ["x"]})
         );
     }
 
