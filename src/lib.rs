@@ -101,13 +101,14 @@ pub use dasf_macros::class;
 pub use dasf_macros::client;
 /// Makes a function in a [`module`](macro@module) callable from outside.
 ///
-/// Options: `name`, `description`, `returns(…)`, `schema_extra`, `inline`. See
+/// Options: `name`, `description`, `returns(…)`, `schema_extra`, `inline`, `errors`. See
 /// [the guide](guide::modules#functions).
 pub use dasf_macros::function;
 /// Makes a `mod` a module: what is marked in it with [`function`](macro@function) and
 /// [`class`](macro@class) can be called over a broker.
 ///
-/// Options: `topic`, `group`, `main`, `description`, `version`, `crate`. See [the guide](guide::modules).
+/// Options: `topic`, `group`, `main`, `description`, `version`, `crate`, `errors`. See
+/// [the guide](guide::modules).
 pub use dasf_macros::module;
 pub use dasf_protocol as protocol;
 pub use dasf_runtime::client::{

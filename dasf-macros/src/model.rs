@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::{Attribute, Expr, Ident, Path, Type};
 
 use crate::constraints::Constraint;
-use crate::options::DefaultOption;
+use crate::options::{DefaultOption, Errors};
 use crate::types::{ArgumentType, ResultType, Shape};
 
 /// An annotated `mod`.
@@ -20,6 +20,8 @@ pub(crate) struct Module {
     pub(crate) has_own_description: bool,
     pub(crate) version: Option<String>,
     pub(crate) has_main: bool,
+    /// What callers are told of errors, where a function says nothing else.
+    pub(crate) errors: Errors,
     pub(crate) members: Vec<Member>,
 }
 
@@ -43,6 +45,8 @@ pub(crate) struct Function {
     pub(crate) schema_extra: Option<Expr>,
     pub(crate) is_async: bool,
     pub(crate) is_inline: bool,
+    /// What callers are told of its errors, where that is not the module's.
+    pub(crate) errors: Option<Errors>,
     /// A method that changes its object.
     pub(crate) is_mutating: bool,
 }

@@ -32,7 +32,11 @@ const OF_FUNCTIONS: &[(&str, Takes)] = &[
     ("returns", Takes::Options),
     ("schema_extra", Takes::Expression),
     ("inline", Takes::Nothing),
+    ERRORS,
 ];
+
+/// How much of an error callers are told.
+const ERRORS: (&str, Takes) = ("errors", Takes::OneOf(&["outermost", "chain"]));
 
 const CONSTRAINTS: &[(&str, Takes)] = &[
     ("gt", Takes::Number),
@@ -71,6 +75,7 @@ impl Place {
                     ("description", Takes::Text),
                     ("version", Takes::Text),
                     ("crate", Takes::Path),
+                    ERRORS,
                 ],
                 &[],
             ),
@@ -148,6 +153,8 @@ enum Takes {
     Nothing,
     Truth,
     Text,
+    /// One of these words, as a text.
+    OneOf(&'static [&'static str]),
     Number,
     /// A number of characters or items.
     Length,
@@ -179,6 +186,17 @@ impl Takes {
                 matches!(literal, Some(Lit::Str(_))),
                 format!("a text, `{name} = \"…\"`"),
             ),
+            Self::OneOf(words) => {
+                let word = match literal {
+                    Some(Lit::Str(text)) => text.value(),
+                    _ => String::new(),
+                };
+                let choices = words.iter().map(|word| format!("`{name} = {word:?}`"));
+                (
+                    words.contains(&word.as_str()),
+                    choices.collect::<Vec<_>>().join(" or "),
+                )
+            }
             Self::Number => (
                 value.is_some_and(is_number),
                 format!("a number, such as `{name} = 0` or `{name} = -1.5`"),
@@ -256,6 +274,15 @@ impl Options for ReturnOptions {
     const PLACE: Place = Place::Returns;
 }
 
+/// How much of an error callers are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromMeta)]
+pub(crate) enum Errors {
+    /// The text of the error itself.
+    Outermost,
+    /// That, and the texts of its causes.
+    Chain,
+}
+
 /// `#[dasf::module(…)]`.
 #[derive(Debug, Default, FromMeta)]
 #[darling(default)]
@@ -267,6 +294,7 @@ pub(crate) struct ModuleOptions {
     pub(crate) version: Option<String>,
     #[darling(rename = "crate")]
     pub(crate) krate: Option<Path>,
+    pub(crate) errors: Option<Errors>,
 }
 
 /// `#[dasf::function(…)]`.
@@ -280,6 +308,7 @@ pub(crate) struct FunctionOptions {
     #[darling(with = "keep_expression")]
     pub(crate) schema_extra: Option<Expr>,
     pub(crate) inline: bool,
+    pub(crate) errors: Option<Errors>,
 }
 
 /// `#[dasf(…)]` on a method.

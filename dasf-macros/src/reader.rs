@@ -20,7 +20,7 @@ use crate::mistakes::Mistakes;
 use crate::model::{Argument, Class, Function, Member, Module, Outer, of_name, snake_case};
 use crate::names::{Known, Names, type_path};
 use crate::options::{
-    self, ArgumentOptions, ClassOptions, DefaultOption, FunctionOptions, MethodOptions,
+    self, ArgumentOptions, ClassOptions, DefaultOption, Errors, FunctionOptions, MethodOptions,
     ModuleOptions,
 };
 use crate::other;
@@ -112,6 +112,7 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
         description: options.description.or(docs.summary).unwrap_or_default(),
         version: options.version,
         has_main: options.main.unwrap_or(!forbids_main),
+        errors: options.errors.unwrap_or(Errors::Outermost),
         members: members.collect(),
     };
     Read {
@@ -457,7 +458,7 @@ impl Reader<'_> {
             || !function.return_constraints.is_empty()
         {
             self.fail(
-                "`new` is no function of its own: of these options it takes `description` only",
+                "`new` is no function of its own: of these options it takes `description` and `errors`",
                 ident,
             );
         }
@@ -541,6 +542,7 @@ impl Reader<'_> {
             }),
             is_async: signature.asyncness.is_some(),
             is_inline: options.inline,
+            errors: options.errors,
             is_mutating: changes_object,
         })
     }

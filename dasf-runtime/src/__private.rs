@@ -13,8 +13,8 @@ pub use crate::module::{
     Arguments, Failure, Invocation, Module, ModuleError, Outcome, StructTag, schema_of,
 };
 pub use crate::probe::{
-    Answer, Failed, OnlyText, Probe, Silent, Unable, Unwritable, Written, check_data,
-    check_fallible, check_tool,
+    Answer, Causeless, Causes, Failed, Holding, OnlyText, Probe, Silent, Unable, Unwritable,
+    Written, check_data, check_fallible, check_tool,
 };
 pub use crate::progress::ProgressReport;
 pub use crate::types::{Data, Fallible, IntoError};

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 pub use crate::client::{Async, Blocking, Call, Instance, Mode};
-use crate::module::validate::Validator;
+use crate::module::validate::{Dialect, Validator};
 pub use crate::{__call as call, __client as client, __instance as instance};
 use serde::de::{DeserializeOwned, Error as _};
 pub use serde::{self, Deserialize, Deserializer, Serialize};
@@ -112,7 +112,8 @@ impl Names {
             .iter()
             .map(|pattern| ((*pattern).to_owned(), json!(false)));
         let patterns: Map<String, Value> = patterns.collect();
-        Self(Validator::of_peer(&json!({"patternProperties": patterns})))
+        let schema = json!({"patternProperties": patterns});
+        Self(Validator::of_peer(&schema, Dialect::JsonSchema))
     }
 
     /// Reads the properties of an object that have such names, and leaves out others, as those that

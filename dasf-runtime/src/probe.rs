@@ -6,8 +6,10 @@
 //! does, and gets that of the fallback trait of the same name where it cannot. The fallbacks never
 //! run, because the check has failed then.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::marker::PhantomData;
+use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -175,6 +177,72 @@ impl<E> Silent for &Failed<E> {
     }
 }
 
+/// The causes of a function's error.
+#[derive(Debug)]
+pub struct Causes<'a, E>(pub &'a E);
+
+impl<E: Error> Causes<'_, E> {
+    /// The texts of the causes, nearest first.
+    pub fn list(self) -> Vec<String> {
+        list(self.0.source())
+    }
+}
+
+/// What [`Causes`] says of an error that is none itself, and holds one: a `Box<dyn Error>`, or the
+/// error of `anyhow` and its like.
+pub trait Holding {
+    /// The texts of the causes, nearest first.
+    fn list(self) -> Vec<String>;
+}
+
+impl<E: Deref<Target: Held>> Holding for Causes<'_, E> {
+    fn list(self) -> Vec<String> {
+        list(self.0.deref().first_cause())
+    }
+}
+
+/// Errors that are held.
+pub trait Held {
+    /// The cause of the error.
+    fn first_cause(&self) -> Option<&(dyn Error + 'static)>;
+}
+
+macro_rules! held {
+    ($($error:ty),*) => {$(
+        impl Held for $error {
+            fn first_cause(&self) -> Option<&(dyn Error + 'static)> {
+                self.source()
+            }
+        }
+    )*};
+}
+
+held!(
+    dyn Error + 'static,
+    dyn Error + Send + 'static,
+    dyn Error + Send + Sync + 'static
+);
+
+/// What [`Causes`] says of an error that has a text only.
+pub trait Causeless {
+    /// Nothing.
+    fn list(self) -> Vec<String>;
+}
+
+impl<E> Causeless for &Causes<'_, E> {
+    fn list(self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// How many causes are told at most: an error may name itself as its cause.
+const MAX_CAUSES: usize = 32;
+
+fn list(first: Option<&(dyn Error + 'static)>) -> Vec<String> {
+    let chain = std::iter::successors(first, |&error| error.source());
+    chain.take(MAX_CAUSES).map(ToString::to_string).collect()
+}
+
 /// The answer to a question about a type.
 #[derive(Debug)]
 pub struct Answer<const YES: bool>;
@@ -268,5 +336,60 @@ mod tests {
         assert_eq!(Failed(Coded).failure_of_call().code(), Some("coded"));
         assert_eq!(Failed("no").failure_of_call().code(), None);
         assert_eq!(Failed("no").failure_of_call().message(), "no");
+    }
+
+    /// Whose cause, where it has one, is an error with the number before.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{number}")]
+    struct Numbered {
+        number: u32,
+        source: Option<Box<Numbered>>,
+    }
+
+    fn numbered(number: u32) -> Numbered {
+        let source = number.checked_sub(1).map(|before| numbered(before).into());
+        Numbered { number, source }
+    }
+
+    /// Names itself as its cause.
+    #[derive(Debug)]
+    struct Endless;
+
+    impl Display for Endless {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("again")
+        }
+    }
+
+    impl Error for Endless {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(self)
+        }
+    }
+
+    #[test]
+    fn whatever_has_causes_lists_them() {
+        let local: Box<dyn Error> = numbered(2).into();
+        let sent: Box<dyn Error + Send + Sync> = numbered(2).into();
+        let shared: std::rc::Rc<dyn Error> = std::rc::Rc::new(numbered(2));
+        let lists = [
+            Causes(&numbered(2)).list(),
+            Causes(&Box::new(numbered(2))).list(),
+            Causes(&local).list(),
+            Causes(&sent).list(),
+            Causes(&shared).list(),
+        ];
+        for list in lists {
+            assert_eq!(list, ["1", "0"]);
+        }
+        let none = [
+            Causes(&numbered(0)).list(),
+            Causes(&"text").list(),
+            Causes(&String::new()).list(),
+            Causes(&Dumb).list(),
+            Causes(&Coded).list(),
+        ];
+        assert!(none.iter().all(Vec::is_empty), "{none:?}");
+        assert_eq!(Causes(&Endless).list().len(), MAX_CAUSES);
     }
 }

@@ -9,6 +9,7 @@ mod client;
 mod collisions;
 mod compile_fail;
 mod context;
+mod errors;
 mod foreign;
 mod forms;
 mod generated;

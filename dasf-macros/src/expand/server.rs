@@ -9,7 +9,7 @@ use super::{checks, conditions};
 use crate::constraints::{Constraint, ConstraintValue};
 use crate::model::{Argument, Class, Function, Member, Module, joined};
 use crate::number::JsonNumber;
-use crate::options::{DefaultOption, ungrouped};
+use crate::options::{DefaultOption, Errors, ungrouped};
 use crate::types::Shape;
 
 pub(super) fn expand(module: &Module) -> TokenStream {
@@ -33,7 +33,10 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         Some(version) => quote!(#version),
         None => quote!(::core::env!("CARGO_PKG_VERSION")),
     };
-    let writer = Writer { krate };
+    let writer = Writer {
+        krate,
+        errors: module.errors,
+    };
     let mut members = Vec::new();
     let mut wrappers = Vec::new();
     for member in &module.members {
@@ -76,7 +79,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         #[allow(deprecated, unused_imports, clippy::all, clippy::pedantic)]
         static __DASF_MODULE: #krate::__private::ModuleDescriptor = {
             use #krate::__private as __p;
-            use __p::{OnlyText as _, Silent as _, Unable as _, Unwritable as _};
+            use __p::{Causeless as _, Holding as _, OnlyText as _, Silent as _, Unable as _, Unwritable as _};
 
             #checks
             #(#wrappers)*
@@ -111,6 +114,8 @@ fn keywords(constraints: &[Constraint]) -> impl Iterator<Item = TokenStream> {
 
 struct Writer<'a> {
     krate: &'a Path,
+    /// What callers are told of errors, where a function says nothing else.
+    errors: Errors,
 }
 
 /// The names of generated functions: of a function, or of a method of a class.
@@ -270,7 +275,7 @@ impl Writer<'_> {
         let wait = function.is_async.then(|| quote!(.await));
         let called = quote!(#callee(#this #(#passed),*)#wait);
         let value = if function.result.is_fallible {
-            unwrapped(&called)
+            self.unwrapped(&called, function)
         } else {
             called
         };
@@ -307,7 +312,7 @@ impl Writer<'_> {
         let wait = constructor.is_async.then(|| quote!(.await));
         let called = quote!(<#ty>::new(#(#passed),*)#wait);
         let made = if constructor.result.is_fallible {
-            unwrapped(&called)
+            self.unwrapped(&called, constructor)
         } else {
             called
         };
@@ -353,6 +358,21 @@ impl Writer<'_> {
         quote!(#conditions let #mutable #local = #value;)
     }
 
+    /// The value of a call that may fail, where it does not.
+    fn unwrapped(&self, called: &TokenStream, function: &Function) -> TokenStream {
+        let is_told = function.errors.unwrap_or(self.errors) == Errors::Chain;
+        quote! {
+            match #called {
+                ::core::result::Result::Ok(__value) => __value,
+                ::core::result::Result::Err(__error) => {
+                    let __causes = __p::Causes(&__error).list();
+                    let __failure = __p::Failed(__error).failure_of_call();
+                    return ::core::result::Result::Err(__failure.caused_by(__causes, #is_told));
+                }
+            }
+        }
+    }
+
     /// One function for each default: the wrapper and the schema use the same.
     fn defaults(
         &self,
@@ -386,18 +406,6 @@ impl Writer<'_> {
             quote!(#condition #own fn #name() -> #owned { #value })
         });
         defaults.collect()
-    }
-}
-
-/// The value of a call that may fail, where it does not.
-fn unwrapped(called: &TokenStream) -> TokenStream {
-    quote! {
-        match #called {
-            ::core::result::Result::Ok(__value) => __value,
-            ::core::result::Result::Err(__error) => {
-                return ::core::result::Result::Err(__p::Failed(__error).failure_of_call());
-            }
-        }
     }
 }
 

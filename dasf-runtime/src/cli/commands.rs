@@ -79,7 +79,8 @@ async fn compute(
     if let Some(json) = report.finish(status) {
         show_last(&json);
     }
-    let output = outcome.map_err(Error::failed)?;
+    // Whoever runs the function here has no other log of it.
+    let output = outcome.map_err(|failure| Error::failed(failure.in_full()))?;
     // ASCII is for the wire; a person reads the characters themselves.
     let value: Value = serde_json::from_str(output.as_json()).map_err(Error::failed)?;
     Indent::default().print(&value)

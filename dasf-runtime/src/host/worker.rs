@@ -134,7 +134,8 @@ impl Worker {
             Status::Error
         };
         if let Err(failure) = &outcome {
-            tracing::info!(message_id, %failure, "request failed");
+            let failure = failure.in_full();
+            tracing::info!(message_id, failure, "request failed");
         }
         if let Some(json) = report.finish(status) {
             self.replies.send_progress(&reply, status, &json).await;

@@ -71,6 +71,10 @@ impl FailureKind {
 pub struct Failure {
     kind: FailureKind,
     message: String,
+    /// What led to the function's error, nearest first.
+    causes: Vec<String>,
+    /// The message names the causes.
+    tells_causes: bool,
     /// What a program can make use of, where the function's error has it.
     info: Option<Box<ErrorInfo>>,
 }
@@ -91,6 +95,8 @@ impl Failure {
         Self {
             kind,
             message,
+            causes: Vec::new(),
+            tells_causes: false,
             info: None,
         }
     }
@@ -124,6 +130,27 @@ impl Failure {
         self
     }
 
+    /// The failure with what led to it, nearest first. The caller is told where the module says so,
+    /// the log in any case.
+    #[must_use]
+    pub fn caused_by(mut self, causes: Vec<String>, is_told: bool) -> Self {
+        self.causes = causes;
+        self.tells_causes = is_told;
+        if is_told {
+            self.message = with_causes(&self.message, &self.causes);
+        }
+        self
+    }
+
+    /// The failure's text with all causes, for the log.
+    pub(crate) fn in_full(&self) -> String {
+        if self.tells_causes {
+            self.to_string()
+        } else {
+            with_causes(&self.to_string(), &self.causes)
+        }
+    }
+
     pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
         let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
             (Some(text), _) => text,
@@ -143,6 +170,14 @@ impl Failure {
         &self.message
     }
 
+    /// What led to the function's error, nearest first: the texts of its
+    /// [`source`](std::error::Error::source), of that one's, and so on. The module logs them; its
+    /// callers are told them, in the [message](Self::message), where its attribute says
+    /// `errors = "chain"`.
+    pub fn causes(&self) -> &[String] {
+        &self.causes
+    }
+
     /// The code of the function's error, where that is an [`IntoError`].
     pub fn code(&self) -> Option<&str> {
         self.info.as_ref().map(|info| info.code.as_str())
@@ -158,6 +193,20 @@ impl Failure {
     pub(crate) fn info(&self) -> Option<&ErrorInfo> {
         self.info.as_deref()
     }
+}
+
+/// A text and its causes, each of which is named once: many an error names its cause itself.
+fn with_causes(text: &str, causes: &[String]) -> String {
+    let mut whole = text.to_owned();
+    for cause in causes {
+        let before = whole.strip_suffix(cause.as_str());
+        let is_named = before.is_some_and(|before| before.is_empty() || before.ends_with(": "));
+        if !is_named {
+            whole.push_str(": ");
+            whole.push_str(cause);
+        }
+    }
+    whole
 }
 
 /// Encodes the result of a function.
@@ -193,6 +242,28 @@ mod tests {
             FailureKind::parse("something else"),
             (None, "something else")
         );
+    }
+
+    #[test]
+    fn the_log_knows_the_causes_and_the_caller_where_it_is_told() {
+        let causes = || vec!["no such file".to_owned(), "os error 2".to_owned()];
+        let failure = Failure::execution("no data").caused_by(causes(), false);
+        let whole = "error executing request: no data: no such file: os error 2";
+        assert_eq!(failure.to_string(), "error executing request: no data");
+        assert_eq!(failure.in_full(), whole);
+        let told = Failure::execution("no data").caused_by(causes(), true);
+        assert_eq!(
+            (told.to_string(), told.in_full()),
+            (whole.into(), whole.into())
+        );
+        assert_eq!((told.causes(), failure.causes()), (&*causes(), &*causes()));
+        // An error that names its cause itself, and one that is its cause.
+        let told = Failure::execution("no data: no such file").caused_by(causes(), true);
+        assert_eq!(told.to_string(), whole);
+        let told = Failure::execution("no such file").caused_by(causes(), true);
+        assert_eq!(told.message(), "no such file: os error 2");
+        let told = Failure::execution("is off").caused_by(vec!["off".to_owned()], true);
+        assert_eq!(told.message(), "is off: off");
     }
 
     #[test]
