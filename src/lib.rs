@@ -58,12 +58,12 @@
 //!
 //! - `tls` (on by default): `wss://` addresses, with the certificates that the operating system
 //!   trusts.
-//! - `generate`: clients out of a module's description: at compile time with [`client!`], or as
-//!   source in Rust, Python and TypeScript with the command `generate` on every module's command
-//!   line.
+//! - `generate`: clients out of a module's description: at compile time with
+//!   [`client!`](guide::generated), or as source in Rust, Python and TypeScript with the command
+//!   `generate` on every module's command line.
 //! - `ndarray`: arrays of the crate `ndarray` as arguments and results, in `dasf::ndarray`.
-//! - `netcdf`: arrays and datasets that Python sees as `xarray` objects, in `dasf::netcdf`, and
-//!   their chapter of the guide.
+//! - `netcdf`: arrays and datasets that Python sees as `xarray` objects, in `dasf::netcdf`; see
+//!   [their chapter](guide::netcdf).
 //! - `time`: dates and times of the crate `time` as arguments and results, in `dasf::time`.
 
 /// Lets an error's code and details travel to callers, beside its text: implements the trait
@@ -147,6 +147,8 @@ pub mod cli {
 }
 
 /// The guide, in chapters. There is no code in it.
+// All of it is there with any features: links to what is behind one lead to the list of features
+// where that is off.
 pub mod guide {
     #[doc = include_str!("guide/modules.md")]
     pub mod modules {
@@ -157,8 +159,10 @@ pub mod guide {
     #[doc = include_str!("guide/clients.md")]
     pub mod clients {}
 
-    #[cfg(feature = "generate")]
     #[doc = include_str!("guide/generated.md")]
+    #[doc = ""]
+    #[cfg_attr(feature = "generate", doc = "[`dasf::client!`]: crate::client!")]
+    #[cfg_attr(not(feature = "generate"), doc = "[`dasf::client!`]: crate#features")]
     pub mod generated {}
 
     #[doc = include_str!("guide/command_line.md")]
@@ -176,7 +180,15 @@ pub mod guide {
     #[doc = include_str!("guide/protocol.md")]
     pub mod protocol {}
 
-    #[cfg(feature = "netcdf")]
     #[doc = include_str!("guide/netcdf.md")]
+    #[doc = ""]
+    #[cfg_attr(
+        feature = "netcdf",
+        doc = include_str!("guide/netcdf/with_feature.md")
+    )]
+    #[cfg_attr(
+        not(feature = "netcdf"),
+        doc = include_str!("guide/netcdf/without_feature.md")
+    )]
     pub mod netcdf {}
 }

@@ -35,6 +35,19 @@ pub(crate) const STEPS: &[Step] = &[
     )
     .env("RUSTDOCFLAGS", "-D warnings"),
     Step::check(
+        "doc minimal",
+        &[
+            "cargo",
+            "doc",
+            "-p",
+            "dasf",
+            "--no-default-features",
+            "--no-deps",
+            "--locked",
+        ],
+    )
+    .env("RUSTDOCFLAGS", "-D warnings"),
+    Step::check(
         "build",
         &["cargo", "test", "--workspace", "--locked", "--no-run"],
     ),
