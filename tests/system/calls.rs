@@ -1,12 +1,14 @@
 //! Every kind of call of the reference module, over both styles of address.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use chrono::DateTime;
 use dasf::protocol::Status;
 use dasf::protocol::progress::Report;
-use dasf::{Address, CallError, FailureKind, Host, HostOptions};
+use dasf::{Address, CallError, ClientError, FailureKind, Host, HostOptions};
 use dasf_examples::reference::{self, Lang, Point};
 use serde_json::json;
 
@@ -169,6 +171,9 @@ async fn large_requests_and_results_travel_in_fragments() {
     host.shutdown().await;
 }
 
+/// The thread on which a blocking client is refused.
+const IN_ASYNCHRONOUS_CODE: &str = "in asynchronous code";
+
 #[test]
 fn a_blocking_client_calls_without_asynchronous_code() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -177,7 +182,7 @@ fn a_blocking_client_calls_without_asynchronous_code() {
     let (host, _client) = runtime.block_on(start(address.clone()));
     let client = reference::blocking::Client::builder()
         .topic("demo")
-        .address(address)
+        .address(address.clone())
         .connect()
         .unwrap();
     assert_eq!(client.add(1).send().unwrap(), 3);
@@ -188,10 +193,40 @@ fn a_blocking_client_calls_without_asynchronous_code() {
     );
     assert_failure(client.fail("boom").send(), FailureKind::Execution, "boom");
     client.caller().ping().unwrap();
-    // Not where asynchronous code runs; but on a thread that may block.
+    // Not where asynchronous code runs, which is found out without a panic; but on a thread that may
+    // block.
+    let panics = Arc::new(AtomicUsize::new(0));
+    let hook = std::panic::take_hook();
+    let count = Arc::clone(&panics);
+    std::panic::set_hook(Box::new(move |panic| {
+        // Those of other tests are none of this one's.
+        if thread::current()
+            .name()
+            .is_none_or(|name| name != IN_ASYNCHRONOUS_CODE)
+        {
+            return hook(panic);
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+    }));
     let inside = client.clone();
-    let refused = runtime.block_on(async move { inside.add(1).send() });
-    assert_eq!(refused, Err(CallError::InsideRuntime));
+    let asynchronous = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let refuse = move || {
+        let made = || {
+            let builder = reference::blocking::Client::builder().topic("demo");
+            builder.address(address).connect().err()
+        };
+        asynchronous.block_on(async { (inside.add(1).send(), made()) })
+    };
+    let thread = thread::Builder::new().name(IN_ASYNCHRONOUS_CODE.to_owned());
+    let (called, made) = thread.spawn(refuse).unwrap().join().unwrap();
+    assert_eq!(called, Err(CallError::InsideRuntime));
+    assert!(matches!(made, Some(ClientError::InsideRuntime)), "{made:?}");
+    assert_eq!(panics.load(Ordering::SeqCst), 0);
+    for error in [called.unwrap_err().to_string(), made.unwrap().to_string()] {
+        assert!(error.ends_with("use the module's Client there"), "{error}");
+    }
     let blocking = runtime.spawn_blocking(move || client.add(1).send());
     assert_eq!(runtime.block_on(blocking).unwrap().unwrap(), 3);
     runtime.block_on(host.shutdown());

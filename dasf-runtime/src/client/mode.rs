@@ -1,10 +1,12 @@
 //! The two ways of waiting for an answer.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Waker;
 
 use tokio::runtime::{Handle, Runtime};
+use tokio::task::consume_budget;
 
 use super::CallError;
 
@@ -53,12 +55,69 @@ impl Blocking {
 
     pub(super) fn block_on<F: Future>(&self, future: F) -> Result<F::Output, CallError> {
         let runtime = self.0.0.as_ref().ok_or(CallError::Closed)?;
-        if Handle::try_current().is_ok() {
-            // Either a thread that may block, as in `spawn_blocking`, or one that runs asynchronous
-            // code. tokio tells the difference in one way only: it panics on the latter.
-            let probe = AssertUnwindSafe(|| runtime.block_on(async {}));
-            std::panic::catch_unwind(probe).map_err(|_| CallError::InsideRuntime)?;
+        if runs_asynchronous_code() {
+            return Err(CallError::InsideRuntime);
         }
         Ok(runtime.block_on(future))
+    }
+}
+
+/// Whether this thread polls a future of a runtime, which must not wait. A thread of a runtime may
+/// also be one that may block, as in `spawn_blocking`, where the functions of modules run.
+fn runs_asynchronous_code() -> bool {
+    /// tokio lets a future do less than this at a time.
+    const LARGEST_BUDGET: usize = 1024;
+    if Handle::try_current().is_err() {
+        return false;
+    }
+    // What tokio polls has a budget, after which it yields; what may block has none. tokio does not
+    // tell which, but for a panic, which ends programs that abort on panics. A future whose budget
+    // is used up here yields at its next `await`, and has another then.
+    let mut context = std::task::Context::from_waker(Waker::noop());
+    (0..LARGEST_BUDGET).any(|_| pin!(consume_budget()).poll(&mut context).is_pending())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_runtime_polls_is_asynchronous() {
+        let runtimes = [
+            tokio::runtime::Builder::new_current_thread().build(),
+            tokio::runtime::Builder::new_multi_thread().build(),
+        ];
+        assert!(!runs_asynchronous_code());
+        for runtime in runtimes.map(Result::unwrap) {
+            let handle = runtime.handle().clone();
+            {
+                let _entered = handle.enter();
+                assert!(!runs_asynchronous_code(), "entered only");
+            }
+            let spawned = runtime.spawn(async { runs_asynchronous_code() });
+            assert!(runtime.block_on(spawned).unwrap(), "in a task");
+            let blocking = runtime.spawn_blocking(runs_asynchronous_code);
+            assert!(!runtime.block_on(blocking).unwrap(), "in spawn_blocking");
+            runtime.block_on(async {
+                for _ in 0..2 {
+                    assert!(runs_asynchronous_code(), "in block_on");
+                }
+                tokio::task::yield_now().await;
+                assert!(runs_asynchronous_code(), "after an await");
+            });
+            // A future inside a thread that may block.
+            let nested = runtime.spawn_blocking(move || {
+                handle.block_on(async { runs_asynchronous_code() }) && !runs_asynchronous_code()
+            });
+            assert!(
+                runtime.block_on(nested).unwrap(),
+                "in block_on in spawn_blocking"
+            );
+        }
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let local = tokio::task::LocalSet::new();
+        assert!(local.block_on(&runtime, async { runs_asynchronous_code() }));
+        let in_place = async { tokio::task::block_in_place(runs_asynchronous_code) };
+        assert!(!runtime.block_on(in_place), "in block_in_place");
     }
 }
