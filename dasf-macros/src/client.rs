@@ -38,11 +38,13 @@ pub(crate) fn expand(input: &Input) -> syn::Result<TokenStream> {
     // As `include_str!` in the root would find it; cargo sets it for every crate.
     let root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
     let path = Path::new(&root).join(file.value());
-    let text = std::fs::read_to_string(&path).map_err(|reason| {
+    let bytes = std::fs::read(&path).map_err(|reason| {
         error(format!(
             "the file cannot be read: {reason}; its path is relative to the folder of Cargo.toml"
         ))
     })?;
+    let text = dasf_protocol::text::decode(bytes)
+        .map_err(|reason| error(format!("the file cannot be read: {reason}")))?;
     let api_info = serde_json::from_str(&text)
         .map_err(|reason| error(format!("what is in the file is no JSON: {reason}")))?;
     let path = path.display().to_string();

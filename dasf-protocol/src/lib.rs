@@ -18,6 +18,7 @@
 //! | [`error_info`] | what an error answer says to a program |
 //! | [`api_info`] | a module's description of itself |
 //! | [`reference`] | what a `$ref` in the schemas of a description points to |
+//! | [`text`] | texts out of files and variables |
 
 pub mod api_info;
 pub mod error_info;
@@ -27,6 +28,7 @@ pub mod payload;
 pub mod progress;
 pub mod properties;
 pub mod reference;
+pub mod text;
 pub mod topic;
 
 pub use error_info::ErrorInfo;

@@ -20,6 +20,21 @@ mod by_macro {
     dasf::client!("dasf-codegen/tests/schemas/types.api.json");
 }
 
+/// A client of a description that begins with a byte order mark.
+mod marked {
+    dasf::client!("tests/fixtures/marked.api.json");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_byte_order_mark_before_a_description_is_skipped() {
+    let file = include_bytes!("../fixtures/marked.api.json");
+    assert!(file.starts_with(b"\xef\xbb\xbf"));
+    let broker = broker().await;
+    let client = marked::Client::connect(&broker.url()).await.unwrap();
+    let error = client.sqrt(-1.0).await.unwrap_err();
+    assert!(matches!(error, CallError::Invalid { .. }), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_goes_there_and_back() {
     let broker = broker().await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dasf_protocol::api_info::ApiInfo;
-use dasf_protocol::{Topic, TopicError};
+use dasf_protocol::{Topic, TopicError, text};
 
 use super::contract::Contract;
 use super::{Async, Blocking, Caller, ClientOptions, Identity, Shared};
@@ -148,7 +148,8 @@ impl<C, M> ClientBuilder<C, M> {
     /// As [`check_against`](Self::check_against), with the text in a generated client.
     #[doc(hidden)]
     pub fn check_against_text(self, api_info: &str) -> Self {
-        match serde_json::from_str(api_info) {
+        // What `client!` includes is the file as it is.
+        match serde_json::from_str(text::without_mark(api_info)) {
             Ok(api_info) => self.check_against(&api_info),
             // The module has to judge.
             Err(_) => self,

@@ -1,0 +1,134 @@
+//! Texts that come from outside as bytes or with something around them: files, standard input,
+//! variables of the environment.
+
+/// The byte order mark, which some editors and shells write before a text.
+const MARK: char = '\u{feff}';
+
+/// Why bytes are not a text that can be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TextError {
+    /// The byte order mark is that of another encoding.
+    #[error("it is encoded as {encoding}; save it as UTF-8")]
+    Encoding {
+        /// The encoding, such as `UTF-16`.
+        encoding: &'static str,
+    },
+    /// The bytes are not UTF-8.
+    #[error("it is no text in UTF-8: byte {position} cannot be read")]
+    NotUtf8 {
+        /// The first byte that is wrong, counted from 1.
+        position: usize,
+    },
+}
+
+/// A value that should be one line, and is several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it holds a line break, and must be one line")]
+pub struct NotOneLine;
+
+/// The text in the bytes of a file, without a byte order mark at its start.
+///
+/// ```
+/// use dasf_protocol::text::decode;
+///
+/// assert_eq!(decode(b"\xef\xbb\xbf{}".to_vec())?, "{}");
+/// let error = decode(b"\xff\xfe{\0}\0".to_vec()).unwrap_err();
+/// assert_eq!(error.to_string(), "it is encoded as UTF-16; save it as UTF-8");
+/// # Ok::<(), dasf_protocol::text::TextError>(())
+/// ```
+///
+/// # Errors
+/// [`TextError`] when the bytes are not UTF-8.
+pub fn decode(bytes: Vec<u8>) -> Result<String, TextError> {
+    let length = bytes.len();
+    let rest = skip_mark(&bytes)?.len();
+    let mut text = String::from_utf8(bytes).map_err(|error| TextError::NotUtf8 {
+        position: error.utf8_error().valid_up_to() + 1,
+    })?;
+    text.drain(..length - rest);
+    Ok(text)
+}
+
+/// The bytes of a file without a byte order mark at their start, whatever their encoding is
+/// otherwise.
+///
+/// # Errors
+/// [`TextError::Encoding`] when the mark is not that of UTF-8.
+pub fn skip_mark(bytes: &[u8]) -> Result<&[u8], TextError> {
+    let encoding = match bytes {
+        [0xef, 0xbb, 0xbf, rest @ ..] => return Ok(rest),
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => "UTF-32",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
+        _ => return Ok(bytes),
+    };
+    Err(TextError::Encoding { encoding })
+}
+
+/// A text without a byte order mark at its start.
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix(MARK).unwrap_or(text)
+}
+
+/// A value without the line breaks at its end, as files and variables have them.
+///
+/// ```
+/// use dasf_protocol::text::one_line;
+///
+/// assert_eq!(one_line("secret\n"), Ok("secret"));
+/// assert!(one_line("se\ncret").is_err());
+/// ```
+///
+/// # Errors
+/// [`NotOneLine`] when there is one inside.
+pub fn one_line(value: &str) -> Result<&str, NotOneLine> {
+    let line = value.trim_end_matches(['\n', '\r']);
+    if line.contains(['\n', '\r']) {
+        Err(NotOneLine)
+    } else {
+        Ok(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_mark_at_the_start_is_skipped() {
+        for (bytes, text) in [
+            (&b""[..], ""),
+            (b"\xef\xbb\xbf", ""),
+            ("\u{feff}\u{feff}a".as_bytes(), "\u{feff}a"),
+            ("a\u{feff}".as_bytes(), "a\u{feff}"),
+        ] {
+            assert_eq!(decode(bytes.to_vec()).as_deref(), Ok(text), "{bytes:?}");
+            let given = std::str::from_utf8(bytes).unwrap();
+            assert_eq!(without_mark(given), text);
+        }
+    }
+
+    #[test]
+    fn other_encodings_are_named() {
+        for (bytes, encoding) in [
+            (&b"\xff\xfea\0"[..], "UTF-16"),
+            (b"\xfe\xff\0a", "UTF-16"),
+            (b"\xff\xfe\0\0a\0\0\0", "UTF-32"),
+            (b"\0\0\xfe\xff\0\0\0a", "UTF-32"),
+        ] {
+            let named = Err(TextError::Encoding { encoding });
+            assert_eq!(decode(bytes.to_vec()), named, "{bytes:?}");
+        }
+        let latin = decode(b"Gr\xfc\xdfe".to_vec());
+        assert_eq!(latin, Err(TextError::NotUtf8 { position: 3 }));
+    }
+
+    #[test]
+    fn a_line_ends_where_its_break_begins() {
+        assert_eq!(one_line("a"), Ok("a"));
+        assert_eq!(one_line("a \r\n\n"), Ok("a "));
+        assert_eq!(one_line("\n"), Ok(""));
+        assert_eq!(one_line("\na"), Err(NotOneLine));
+        assert_eq!(one_line("a\rb"), Err(NotOneLine));
+    }
+}

@@ -1,0 +1,6 @@
+// A file in another encoding.
+mod weather {
+    dasf::client!("../../../../tests/fixtures/utf16.api.json");
+}
+
+fn main() {}
