@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use dasf_protocol::text;
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, Uri};
@@ -386,11 +387,15 @@ impl Address {
     pub fn with_ca_file(self, file: impl AsRef<Path>) -> Result<Self, AddressError> {
         let file = file.as_ref();
         let shown = file.display().to_string();
-        match std::fs::read(file) {
-            Ok(pem) => self.trusting(&pem, shown),
+        let pem = std::fs::read(file).map_err(|error| AddressError::Certificates {
+            file: shown.clone(),
+            reason: format!("it cannot be read ({error})"),
+        })?;
+        match text::skip_mark(&pem) {
+            Ok(pem) => self.trusting(pem, shown),
             Err(error) => Err(AddressError::Certificates {
                 file: shown,
-                reason: format!("it cannot be read ({error})"),
+                reason: error.to_string(),
             }),
         }
     }
@@ -694,6 +699,23 @@ mod tests {
         assert!(reason.starts_with("it cannot be read"), "{absent}");
         let empty = address.with_ca_certificates(b"").unwrap_err();
         assert!(empty.to_string().contains("in PEM"), "{empty}");
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_byte_order_mark_before_certificates_is_skipped() {
+        let file = std::env::temp_dir().join(format!("dasf-marked-{}.pem", std::process::id()));
+        let trusting = |bytes: &[u8]| {
+            std::fs::write(&file, bytes).unwrap();
+            let address = Address::pulsar("h", 1).unwrap().with_ca_file(&file);
+            std::fs::remove_file(&file).unwrap();
+            address
+        };
+        let authority = rcgen::generate_simple_self_signed(["h".to_owned()]).unwrap();
+        let pem = format!("\u{feff}{}", authority.cert.pem());
+        assert!(trusting(pem.as_bytes()).is_ok());
+        let error = trusting(b"\xff\xfe-\0").unwrap_err();
+        assert!(error.to_string().contains("UTF-16"), "{error}");
     }
 
     #[test]
