@@ -455,6 +455,28 @@ fn options_come_from_the_environment_too() {
     let with_header = [variables.as_slice(), &header].concat();
     assert!(run(&with_header, &["test-connect"]).status.success());
 
+    // What ends the line of a file is no part of a value; what stands in its middle is a mistake.
+    let with_breaks = [
+        ("DE_BACKEND_WEBSOCKET_URL", format!("{url}\n")),
+        ("DE_BACKEND_TOPIC", "from-env\r\n".to_owned()),
+        ("DE_BACKEND_TOKEN", "secret\n".to_owned()),
+        ("DE_BACKEND_TLS", "0\n".to_owned()),
+        ("DE_BACKEND_PORT", "\n".to_owned()),
+    ];
+    let with_breaks = with_breaks
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(
+        stdout(&run(&with_breaks, &["test-connect"])),
+        format!("connected to {url}, topic from-env")
+    );
+    let broken = [variables.as_slice(), &[("DE_BACKEND_TOKEN", "sec\nret")]].concat();
+    assert_eq!(
+        error_line(&run(&broken, &["test-connect"]), 2),
+        "the value of --token, or DE_BACKEND_TOKEN, is refused: it holds a line break, and must be \
+         one line; --help lists what there is"
+    );
+
     // Set and empty is not set.
     let empty = [
         "DE_BACKEND_PORT",
@@ -481,6 +503,32 @@ fn options_come_from_the_environment_too() {
         line.contains("--topic NAME") && line.contains("DE_BACKEND_TOPIC"),
         "{line}"
     );
+}
+
+#[test]
+fn a_switch_in_the_environment_is_read_in_one_way() {
+    let connect = |name: &str, value: &str, arguments: &[&str]| {
+        let arguments = [arguments, &["-H", "127.0.0.1", "test-connect"]].concat();
+        command(REFERENCE, &arguments)
+            .env(name, value)
+            .output()
+            .unwrap()
+    };
+    for value in ["1", "true", "TRUE", "yes", "on\n", "Y"] {
+        let line = error_line(&connect("DE_BACKEND_TLS", value, &[]), 1);
+        assert!(line.contains("wss://127.0.0.1:8443/"), "{value:?}: {line}");
+    }
+    for value in ["0\n", "false", "No", "off", ""] {
+        let line = error_line(&connect("DE_BACKEND_TLS", value, &["-p", "1"]), 1);
+        assert!(line.contains(" ws://127.0.0.1:1/"), "{value:?}: {line}");
+    }
+    for name in ["DE_BACKEND_TLS", "DE_BACKEND_DEBUG"] {
+        let line = error_line(&connect(name, "maybe", &["-p", "1"]), 2);
+        assert!(
+            line.starts_with("the value \"maybe\" of --") && line.contains(name),
+            "{line}"
+        );
+    }
 }
 
 #[test]

@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use clap::builder::{EnumValueParser, PathBufValueParser, StringValueParser};
 use clap::{Args, ValueEnum};
 use dasf_protocol::Topic;
 
 use super::Error;
+use super::parse::{OneLine, Switch};
 use crate::address::{Address, Pulsar};
 use crate::client::{Caller, ClientBuilder, ClientError};
 use crate::transport::ConnectError;
+
+/// The HTTP port of a Pulsar that is reached by TLS.
+const TLS_PORT: u16 = 8443;
 
 /// Where a module is: at which broker, on which topic, and how to get in. The same options for every
 /// program, each with its variable in the environment: `DE_BACKEND_` and the name in capitals.
@@ -20,7 +25,7 @@ use crate::transport::ConnectError;
 #[group(skip)] // a group has the name of its struct, and a program may have one of that name
 pub struct Connection {
     /// The topic on which the module listens
-    #[arg(short, long, global = true, env = "DE_BACKEND_TOPIC")]
+    #[arg(short, long, global = true, env = "DE_BACKEND_TOPIC", value_parser = line())]
     topic: Option<String>,
 
     /// The base URL of a DASF broker, such as `ws://localhost:8080/ws`; without it, a Pulsar is
@@ -30,7 +35,8 @@ pub struct Connection {
         global = true,
         env = "DE_BACKEND_WEBSOCKET_URL",
         hide_env_values = true,
-        value_name = "URL"
+        value_name = "URL",
+        value_parser = line()
     )]
     websocket_url: Option<String>,
 
@@ -40,7 +46,8 @@ pub struct Connection {
         global = true,
         env = "DE_BACKEND_PRODUCER_URL",
         hide_env_values = true,
-        value_name = "URL"
+        value_name = "URL",
+        value_parser = line()
     )]
     producer_url: Option<String>,
 
@@ -50,7 +57,8 @@ pub struct Connection {
         global = true,
         env = "DE_BACKEND_CONSUMER_URL",
         hide_env_values = true,
-        value_name = "URL"
+        value_name = "URL",
+        value_parser = line()
     )]
     consumer_url: Option<String>,
 
@@ -60,12 +68,19 @@ pub struct Connection {
         global = true,
         env = "DE_BACKEND_MQTT_URL",
         hide_env_values = true,
-        value_name = "URL"
+        value_name = "URL",
+        value_parser = line()
     )]
     mqtt_url: Option<String>,
 
     /// The user to log in as at an MQTT broker; the password is given with --token
-    #[arg(long, global = true, env = "DE_BACKEND_MQTT_USER", value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_MQTT_USER",
+        value_name = "NAME",
+        value_parser = line()
+    )]
     mqtt_user: Option<String>,
 
     /// The host of the Pulsar, a name or an IP address
@@ -74,27 +89,33 @@ pub struct Connection {
         long,
         global = true,
         env = "DE_BACKEND_HOST",
-        default_value = "localhost"
+        default_value = "localhost",
+        value_parser = line()
     )]
     host: String,
 
-    /// The HTTP port of the Pulsar; with --tls, 8443 if none is given
+    /// The HTTP port of the Pulsar [default: 8080, with --tls 8443]
     #[arg(
         short,
         long,
         global = true,
         env = "DE_BACKEND_PORT",
-        default_value_t = 8080,
-        default_value_if("tls", "true", "8443")
+        value_parser = OneLine(clap::value_parser!(u16))
     )]
-    port: u16,
+    port: Option<u16>,
 
     /// Reach the Pulsar by TLS; DASF and MQTT brokers have a URL with wss:// for that
-    #[arg(long, global = true, env = "DE_BACKEND_TLS", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "DE_BACKEND_TLS", value_parser = Switch)]
     tls: bool,
 
     /// The certificates of a private authority to trust when connecting by TLS, as a PEM file
-    #[arg(long, global = true, env = "DE_BACKEND_CA_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_CA_FILE",
+        value_name = "FILE",
+        value_parser = OneLine(PathBufValueParser::new())
+    )]
     ca_file: Option<PathBuf>,
 
     /// Whether the Pulsar keeps messages on disk
@@ -102,7 +123,8 @@ pub struct Connection {
         long,
         global = true,
         env = "DE_BACKEND_PERSISTENT",
-        default_value = "non-persistent"
+        default_value = "non-persistent",
+        value_parser = OneLine(EnumValueParser::<Persistence>::new())
     )]
     persistent: Persistence,
 
@@ -111,7 +133,8 @@ pub struct Connection {
         long,
         global = true,
         env = "DE_BACKEND_TENANT",
-        default_value = "public"
+        default_value = "public",
+        value_parser = line()
     )]
     tenant: String,
 
@@ -120,7 +143,8 @@ pub struct Connection {
         long,
         global = true,
         env = "DE_BACKEND_NAMESPACE",
-        default_value = "default"
+        default_value = "default",
+        value_parser = line()
     )]
     namespace: String,
 
@@ -135,8 +159,18 @@ pub struct Connection {
     header: Option<String>,
 
     /// The token to log in with
-    #[arg(long, global = true, env = "DE_BACKEND_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_TOKEN",
+        hide_env_values = true,
+        value_parser = line()
+    )]
     token: Option<String>,
+}
+
+fn line() -> OneLine<StringValueParser> {
+    OneLine(StringValueParser::new())
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -208,7 +242,7 @@ impl Connection {
 
     /// Whether the command line says where the broker is.
     fn is_given(&self) -> bool {
-        let Pulsar { host, port, .. } = Pulsar::default();
+        let Pulsar { host, .. } = Pulsar::default();
         let urls = [
             &self.websocket_url,
             &self.producer_url,
@@ -216,7 +250,7 @@ impl Connection {
             &self.mqtt_url,
         ];
         let is_url = urls.into_iter().any(Option::is_some);
-        is_url || self.tls || self.host != host || self.port != port
+        is_url || self.tls || self.host != host || self.port.is_some()
     }
 
     /// The broker's address, with what to log in with.
@@ -305,7 +339,11 @@ impl Connection {
         };
         Pulsar {
             host: self.host.clone(),
-            port: self.port,
+            port: match self.port {
+                Some(port) => port,
+                None if self.tls => TLS_PORT,
+                None => Pulsar::default().port,
+            },
             tls: self.tls,
             persistence: persistence.to_owned(),
             tenant: self.tenant.clone(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use clap::Args;
+use clap::builder::{PathBufValueParser, StringValueParser};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -13,6 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Error;
 use super::output::has_colours;
+use super::parse::{OneLine, Switch};
 use crate::bars::BesideBars;
 
 /// The libraries that write whole handshakes, and with them tokens, at their finest level.
@@ -24,7 +26,7 @@ const TALKATIVE: [&str; 2] = ["tungstenite", "tokio_tungstenite"];
 #[group(skip)] // a group has the name of its struct, and a program may have one of that name
 pub struct Logging {
     /// Log everything that happens; the same as --log-level debug
-    #[arg(long, global = true, env = "DE_BACKEND_DEBUG", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "DE_BACKEND_DEBUG", value_parser = Switch)]
     debug: bool,
 
     /// How much is logged: error, warn, info, debug or trace, or Python's 40, 30, 20, 10
@@ -33,12 +35,19 @@ pub struct Logging {
         global = true,
         env = "DE_BACKEND_LOG_LEVEL",
         value_name = "LEVEL",
-        default_value = "info"
+        default_value = "info",
+        value_parser = OneLine(StringValueParser::new())
     )]
     log_level: String,
 
     /// Log to this file, not to standard error
-    #[arg(long, global = true, env = "DE_BACKEND_LOG_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_LOG_FILE",
+        value_name = "FILE",
+        value_parser = OneLine(PathBufValueParser::new())
+    )]
     log_file: Option<PathBuf>,
 }
 

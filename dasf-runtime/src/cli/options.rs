@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::builder::Resettable;
+use clap::builder::{EnumValueParser, Resettable, StringValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use super::parse::OneLine;
 use super::{Connection, Error, Indent, Logging, parse};
 use crate::host::{Acknowledge, HostOptions};
 use crate::module::descriptor::ModuleDescriptor;
@@ -80,7 +81,13 @@ pub(super) struct Request {
 #[command(next_help_heading = "Sharing")]
 pub(super) struct Sharing {
     /// The name of a group: modules that listen to the topic under one name share its requests
-    #[arg(long, global = true, env = "DE_BACKEND_GROUP", value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_GROUP",
+        value_name = "NAME",
+        value_parser = OneLine(StringValueParser::new())
+    )]
     group: Option<String>,
 
     /// When the broker hears that a request need not come again: as soon as it is received, or when
@@ -90,14 +97,15 @@ pub(super) struct Sharing {
         global = true,
         env = "DE_BACKEND_ACK",
         value_name = "WHEN",
-        default_value = "received"
+        default_value = "received",
+        value_parser = OneLine(EnumValueParser::<Ack>::new())
     )]
     ack: Ack,
 
     /// How many requests wait in this module of a group [default: --max-workers]
     #[arg(
         long, global = true, env = "DE_BACKEND_RECEIVER_QUEUE_SIZE",
-        value_name = "CALLS", value_parser = at_least_one
+        value_name = "CALLS", value_parser = OneLine(at_least_one)
     )]
     receiver_queue_size: Option<usize>,
 
@@ -105,7 +113,7 @@ pub(super) struct Sharing {
     /// aside [default: for ever]
     #[arg(
         long, global = true, env = "DE_BACKEND_MAX_REDELIVERIES",
-        value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..)
+        value_name = "TIMES", value_parser = OneLine(clap::value_parser!(u32).range(1..))
     )]
     max_redeliveries: Option<u32>,
 }
@@ -121,20 +129,20 @@ enum Ack {
 #[command(next_help_heading = "Limits")]
 pub(super) struct Limits {
     /// How many calls run at a time [default: five times the number of processors]
-    #[arg(long, global = true, env = "DE_BACKEND_MAX_WORKERS", value_name = "CALLS", value_parser = at_least_one)]
+    #[arg(long, global = true, env = "DE_BACKEND_MAX_WORKERS", value_name = "CALLS", value_parser = OneLine(at_least_one))]
     max_workers: Option<usize>,
 
     /// How many calls are accepted at a time, running ones included [default: 1024]
     #[arg(
         long, alias = "queue_size", global = true, env = "DE_BACKEND_QUEUE_SIZE",
-        value_name = "CALLS", value_parser = at_least_one
+        value_name = "CALLS", value_parser = OneLine(at_least_one)
     )]
     queue_size: Option<usize>,
 
     /// The largest payload in one frame; longer ones are sent in fragments
     #[arg(
         long, alias = "max_payload_size", global = true, env = "DE_BACKEND_MAX_PAYLOAD_SIZE",
-        value_name = "BYTES", value_parser = at_least_one,
+        value_name = "BYTES", value_parser = OneLine(at_least_one),
         default_value_t = HostOptions::DEFAULT_MAX_PAYLOAD_SIZE
     )]
     max_payload_size: usize,
@@ -145,6 +153,7 @@ pub(super) struct Limits {
         global = true,
         env = "DE_BACKEND_PRODUCER_KEEP_ALIVE",
         value_name = "SECONDS",
+        value_parser = OneLine(clap::value_parser!(u64)),
         default_value_t = 120
     )]
     producer_keep_alive: u64,
@@ -155,6 +164,7 @@ pub(super) struct Limits {
         global = true,
         env = "DE_BACKEND_PRODUCER_CONNECTION_TIMEOUT",
         value_name = "SECONDS",
+        value_parser = OneLine(clap::value_parser!(u64)),
         default_value_t = 30
     )]
     producer_connection_timeout: u64,
@@ -165,6 +175,7 @@ pub(super) struct Limits {
         global = true,
         env = "DE_BACKEND_DRAIN_TIMEOUT",
         value_name = "SECONDS",
+        value_parser = OneLine(clap::value_parser!(u64)),
         default_value_t = 30
     )]
     drain_timeout: u64,

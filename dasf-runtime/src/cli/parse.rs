@@ -1,10 +1,11 @@
 //! Reading a command line, and saying what is wrong with it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
-use clap::FromArgMatches;
-use clap::builder::Resettable;
+use clap::builder::{PossibleValue, Resettable, TypedValueParser};
 use clap::error::ErrorKind;
+use clap::{Arg, FromArgMatches};
+use dasf_protocol::text::one_line;
 
 use super::Error;
 
@@ -23,14 +24,14 @@ pub fn parse<T: FromArgMatches>(
         // Set and empty is how a file of settings says "not set".
         let value = argument.get_env().and_then(std::env::var_os);
         match value {
-            Some(value) if value.is_empty() => argument.env(Resettable::Reset),
+            Some(value) if is_empty(&value) => argument.env(Resettable::Reset),
             _ => argument,
         }
     });
     let matches = command.try_get_matches_from_mut(arguments);
     match matches.and_then(|matches| T::from_arg_matches(&matches)) {
         Ok(read) => Ok(Some(read)),
-        Err(error) if error.use_stderr() => Err(Error::Usage(one_line(&error, &command))),
+        Err(error) if error.use_stderr() => Err(Error::Usage(in_one_line(&error, &command))),
         Err(help) => {
             // A reader that stops reading the help does no harm.
             let _ = help.print();
@@ -39,8 +40,94 @@ pub fn parse<T: FromArgMatches>(
     }
 }
 
+/// Whether there is nothing in a variable, or nothing but the end of a line.
+fn is_empty(value: &OsStr) -> bool {
+    value.is_empty() || value.to_str().is_some_and(|text| one_line(text) == Ok(""))
+}
+
+/// Reads a value that is one line, by another parser: without the line break at its end, which
+/// files and variables have.
+#[derive(Debug, Clone)]
+pub(super) struct OneLine<P>(pub(super) P);
+
+impl<P: TypedValueParser> TypedValueParser for OneLine<P> {
+    type Value = P::Value;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<P::Value, clap::Error> {
+        // What is no Unicode is the other parser's to judge.
+        let Some(text) = value.to_str() else {
+            return self.0.parse_ref(command, argument, value);
+        };
+        match one_line(text) {
+            Ok(line) => self.0.parse_ref(command, argument, OsStr::new(line)),
+            // The value is not shown: it may be a secret.
+            Err(error) => Err(refusal(
+                command,
+                &format!("the value of {} is refused: {error}", names(argument)),
+            )),
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
+    }
+}
+
+/// Reads whether an option is on, in the words that settings use for that.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Switch;
+
+impl TypedValueParser for Switch {
+    type Value = bool;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<bool, clap::Error> {
+        let text = value.to_string_lossy();
+        match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
+            "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
+            _ => Err(refusal(
+                command,
+                &format!(
+                    "the value {text:?} of {} is neither true nor false; there is true, yes, on, 1, \
+                     and false, no, off, 0",
+                    names(argument)
+                ),
+            )),
+        }
+    }
+}
+
+fn refusal(command: &clap::Command, problem: &str) -> clap::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, problem).with_cmd(command)
+}
+
+/// An option with the variable that can stand for it.
+fn names(argument: Option<&Arg>) -> String {
+    let Some(argument) = argument else {
+        return "an option".to_owned();
+    };
+    let option = match argument.get_long() {
+        Some(long) => format!("--{long}"),
+        None => argument.get_id().to_string(),
+    };
+    match argument.get_env() {
+        Some(variable) => format!("{option}, or {},", variable.to_string_lossy()),
+        None => option,
+    }
+}
+
 /// What clap says of a wrong command line, on one line.
-fn one_line(error: &clap::Error, command: &clap::Command) -> String {
+fn in_one_line(error: &clap::Error, command: &clap::Command) -> String {
     let text = error.to_string();
     let body = text.split("\nUsage:").next().unwrap_or_default();
     let body = body
@@ -61,5 +148,63 @@ fn one_line(error: &clap::Error, command: &clap::Command) -> String {
             format!("a command is needed, such as {example}; --help lists them")
         }
         _ => format!("{sentence}; --help lists what there is"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::builder::StringValueParser;
+
+    use super::*;
+
+    fn read<T>(parser: &impl TypedValueParser<Value = T>, value: &str) -> Result<T, String> {
+        let command = clap::Command::new("test");
+        let option = Arg::new("flag")
+            .long("flag")
+            .num_args(1)
+            .env("FLAG_OF_A_TEST");
+        let read = parser.parse_ref(&command, Some(&option), OsStr::new(value));
+        read.map_err(|error| in_one_line(&error, &command))
+    }
+
+    #[test]
+    fn a_switch_is_read_in_every_spelling() {
+        for text in ["true", "TRUE", "1", "yes", "Y", "on", "1\n", "t"] {
+            assert_eq!(read(&Switch, text), Ok(true), "{text:?}");
+        }
+        for text in ["false", "False", "0", "no", "N", "off", "0\n", "f\r\n"] {
+            assert_eq!(read(&Switch, text), Ok(false), "{text:?}");
+        }
+        for text in ["", "2", "maybe", "truee", "0 1"] {
+            let error = read(&Switch, text).unwrap_err();
+            let begin = format!("the value {text:?} of --flag, or FLAG_OF_A_TEST, is neither true");
+            assert!(error.starts_with(&begin), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_one_line() {
+        let parser = OneLine(StringValueParser::new());
+        assert_eq!(read(&parser, "secret\n").as_deref(), Ok("secret"));
+        assert_eq!(read(&parser, "a b\r\n").as_deref(), Ok("a b"));
+        let error = read(&parser, "sec\nret").unwrap_err();
+        assert!(
+            error
+                .starts_with("the value of --flag, or FLAG_OF_A_TEST, is refused: it holds a line"),
+            "{error}"
+        );
+        assert!(
+            !error.contains("ret\"") && !error.contains("sec "),
+            "{error}"
+        );
+        let number = OneLine(clap::value_parser!(u16));
+        assert_eq!(read(&number, "8080\n"), Ok(8080));
+        assert!(read(&number, "8080 1").is_err());
+    }
+
+    #[test]
+    fn a_variable_with_an_empty_line_is_empty() {
+        assert!(is_empty(OsStr::new("")) && is_empty(OsStr::new("\r\n")));
+        assert!(!is_empty(OsStr::new(" ")));
     }
 }
