@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use dasf_broker::{Broker, Builder};
+use dasf_protocol::text;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -15,13 +17,15 @@ use tracing_subscriber::prelude::*;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Address and port to listen on; port 0 takes any free port, 0.0.0.0 all addresses of this
-    /// machine
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
-    bind: SocketAddr,
+    /// Address or name of this machine and port to listen on; port 0 takes any free port, 0.0.0.0
+    /// all addresses of this machine
+    #[arg(
+        long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = bind
+    )]
+    bind: String,
 
     /// Secret that modules and clients must bring
-    #[arg(long, env = "DASF_BROKER_TOKEN", hide_env_values = true)]
+    #[arg(long, env = TOKEN, hide_env_values = true)]
     token: Option<String>,
 
     /// What to report on stderr: off, error, warn, info, debug or trace
@@ -31,6 +35,9 @@ struct Arguments {
     #[command(flatten)]
     limits: Limits,
 }
+
+/// The variable of the environment that holds the token.
+const TOKEN: &str = "DASF_BROKER_TOKEN";
 
 /// Left out, a limit has the library's default.
 #[derive(Debug, clap::Args)]
@@ -78,7 +85,7 @@ struct Limits {
 }
 
 impl Arguments {
-    fn builder(self) -> Builder {
+    fn builder(self, bind: SocketAddr) -> Builder {
         fn set<T>(
             builder: Builder,
             value: Option<T>,
@@ -92,7 +99,7 @@ impl Arguments {
 
         let limits = self.limits;
         let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
-        let builder = Broker::builder().bind(self.bind);
+        let builder = Broker::builder().bind(bind);
         let builder = set(builder, self.token, Builder::token);
         let builder = set(builder, limits.max_frame_size, Builder::max_frame_size);
         let builder = set(builder, limits.max_connections, Builder::max_connections);
@@ -135,8 +142,46 @@ impl Arguments {
     }
 }
 
+/// Reads where to listen. Whether there is such a machine shows later.
+fn bind(text: &str) -> Result<String, String> {
+    let is_right = match text.rsplit_once(':') {
+        Some((host, port)) => {
+            let is_bare = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+            is_bare && !host.trim().is_empty() && port.parse::<u16>().is_ok()
+        }
+        None => false,
+    };
+    if is_right {
+        Ok(text.to_owned())
+    } else {
+        Err("an address and a port are expected, such as 127.0.0.1:8080, localhost:8080 or [::1]:8080".to_owned())
+    }
+}
+
+/// A token without the line break at its end, which a file of settings has.
+fn token(text: &str) -> Result<String, String> {
+    // It is not shown, because it is secret.
+    text::one_line(text)
+        .map(str::to_owned)
+        .map_err(|error| format!("the value of --token, or {TOKEN}, is refused: {error}"))
+}
+
+/// The address of a name; of several, the first of IPv4, as it is written by those who write one.
+async fn resolve(bind: &str) -> io::Result<SocketAddr> {
+    let mut addresses: Vec<_> = tokio::net::lookup_host(bind).await?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let first = addresses.first().copied();
+    first.ok_or_else(|| io::Error::other("the name has no address"))
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    match arguments.token.as_deref().map(token).transpose() {
+        Ok(token) => arguments.token = token,
+        Err(problem) => Arguments::command()
+            .error(ErrorKind::ValueValidation, problem)
+            .exit(),
+    }
     // Nothing of the libraries below: at their finest level they write whole handshakes, with the
     // tokens.
     let filter = Targets::new().with_target("dasf_broker", arguments.log_level);
@@ -169,7 +214,10 @@ fn failed(error: impl Display) -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     // Before anybody can know that the broker runs, and stop it.
     let mut signals = Signals::new()?;
-    let broker = arguments.builder().start().await?;
+    let address = resolve(&arguments.bind)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", arguments.bind))?;
+    let broker = arguments.builder(address).start().await?;
     // A broker whose stdout is closed serves all the same.
     let _ = writeln!(
         io::stdout(),
