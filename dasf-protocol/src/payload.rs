@@ -121,21 +121,34 @@ impl Formatter for AsciiFormatter {
     fn write_string_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,
-        mut fragment: &str,
+        fragment: &str,
     ) -> io::Result<()> {
-        while let Some(start) = fragment.bytes().position(|byte| !byte.is_ascii()) {
-            let (ascii, rest) = fragment.split_at(start);
-            CompactFormatter.write_string_fragment(writer, ascii)?;
-            let mut characters = rest.chars();
-            if let Some(character) = characters.next() {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    write!(writer, "\\u{unit:04x}")?;
-                }
-            }
-            fragment = characters.as_str();
-        }
-        CompactFormatter.write_string_fragment(writer, fragment)
+        write_ascii(writer, fragment)
     }
+
+    /// JSON that is written already: only its texts hold other characters.
+    fn write_raw_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        write_ascii(writer, fragment)
+    }
+}
+
+fn write_ascii<W: ?Sized + io::Write>(writer: &mut W, mut fragment: &str) -> io::Result<()> {
+    while let Some(start) = fragment.bytes().position(|byte| !byte.is_ascii()) {
+        let (ascii, rest) = fragment.split_at(start);
+        writer.write_all(ascii.as_bytes())?;
+        let mut characters = rest.chars();
+        if let Some(character) = characters.next() {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+        }
+        fragment = characters.as_str();
+    }
+    writer.write_all(fragment.as_bytes())
 }
 
 #[cfg(test)]
@@ -159,6 +172,17 @@ mod tests {
     fn control_characters_and_quotes_stay_escaped() {
         let json = to_json("a\u{0}\"\\\n\u{7f}é").unwrap();
         assert_eq!(json, b"\"a\\u0000\\\"\\\\\\n\x7f\\u00e9\"");
+    }
+
+    #[test]
+    fn json_that_is_written_already_becomes_ascii_with_all_its_digits() {
+        let text = r#"{"ä": [265252859812191058636308480000000, 1.50, "🌍\n"]}"#;
+        let raw: Box<serde_json::value::RawValue> = serde_json::from_str(text).unwrap();
+        let json = String::from_utf8(to_json(&raw).unwrap()).unwrap();
+        assert_eq!(
+            json,
+            r#"{"\u00e4": [265252859812191058636308480000000, 1.50, "\ud83c\udf0d\n"]}"#
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use dasf::protocol::{Status, Topic, payload};
 use dasf::{CallError, FailureKind};
 use dasf_examples::reference;
 use futures_util::StreamExt;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
@@ -18,6 +19,7 @@ use crate::support::{call_everything, connect, reference_module, until_it_listen
 
 on_json_brokers!(
     every_kind_of_call_is_answered,
+    numbers_of_any_length_are_added,
     errors_are_of_their_kind,
     reports_arrive_as_they_change,
     large_results_arrive_and_large_requests_are_not_sent,
@@ -51,6 +53,14 @@ async fn serve(broker: &TestBroker, options: &[&str]) -> Served {
 async fn every_kind_of_call_is_answered(broker: &TestBroker) {
     let served = serve(broker, &[]).await;
     call_everything(&served.client).await;
+}
+
+async fn numbers_of_any_length_are_added(broker: &TestBroker) {
+    let served = serve(broker, &[]).await;
+    let request = r#"{"func_name": "add", "a": 265252859812191058636308480000000}"#;
+    let request: Box<RawValue> = serde_json::from_str(request).unwrap();
+    let sum = served.client.caller().call_raw(&request).await.unwrap();
+    assert_eq!(sum.get(), "265252859812191058636308480000002");
 }
 
 /// The kind and the message of a failure that the module answered.

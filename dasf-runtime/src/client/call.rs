@@ -10,7 +10,6 @@ use dasf_protocol::payload;
 use dasf_protocol::progress::Report;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::{Async, Blocking, CallError, CallOptions, Caller, Mode};
 use crate::module::descriptor::{SchemaOf, TypeDescriptor};
@@ -174,7 +173,7 @@ impl<R, M: Mode> Call<R, M> {
         Self::new(&instance.caller, request)
     }
 
-    pub(super) fn from_json(caller: &Caller<M>, request: &Value) -> Self {
+    pub(super) fn from_json<T: Serialize + ?Sized>(caller: &Caller<M>, request: &T) -> Self {
         let json = payload::to_json(request).map_err(|error| CallError::Encode {
             argument: "request".to_owned(),
             reason: error.to_string(),

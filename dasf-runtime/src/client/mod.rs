@@ -17,6 +17,7 @@ use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties, Topic, fragment, payload};
 use futures_util::future::{MaybeDone, maybe_done};
+use serde_json::value::RawValue;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -598,6 +599,22 @@ impl<M: Mode> Caller<M> {
 
     /// Calls whatever a request names; the result is JSON.
     pub fn call(&self, request: &serde_json::Value) -> Call<serde_json::Value, M> {
+        Call::from_json(self, request)
+    }
+
+    /// As [`call`](Self::call), with request and result as they are written: a
+    /// [`Value`](serde_json::Value) keeps no more of a number than an `f64`, or 64 bits of an
+    /// integer.
+    ///
+    /// ```
+    /// # async fn run(caller: &dasf_runtime::client::Caller) -> Result<(), Box<dyn std::error::Error>> {
+    /// let request: Box<serde_json::value::RawValue> =
+    ///     serde_json::from_str(r#"{"func_name": "factorial", "n": 30}"#)?;
+    /// let result = caller.call_raw(&request).await?;
+    /// println!("{}", result.get());
+    /// # Ok(()) }
+    /// ```
+    pub fn call_raw(&self, request: &RawValue) -> Call<Box<RawValue>, M> {
         Call::from_json(self, request)
     }
 }
