@@ -1,15 +1,17 @@
 //! What is printed, and how.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, StdoutLock, Write};
 
 use clap::Args;
 use dasf_protocol::progress::Report;
 use serde::Serialize;
-use serde_json::ser::PrettyFormatter;
 
 use super::Error;
 use crate::bars::{self, printable};
+
+/// How deep lines are indented, in levels. Who reads deeper ones counts no blanks.
+const MAX_INDENTED: usize = 128;
 
 /// How a JSON text is laid out.
 #[derive(Debug, Clone, Default, Args)]
@@ -26,44 +28,102 @@ impl Indent {
     /// # Errors
     /// As [`print_result`].
     pub fn print(&self, value: &impl Serialize) -> Result<(), Error> {
-        print_result(&self.text(value)?)
+        let json = serde_json::to_string(value).map_err(Error::failed)?;
+        print(|output| {
+            self.lay_out(&json, output)?;
+            output.write_all(b"\n")
+        })
     }
 
-    fn text(&self, value: &impl Serialize) -> Result<String, Error> {
-        let mut json = Vec::new();
-        let written = match self.indent {
-            None => serde_json::to_writer(&mut json, value),
-            Some(blanks) => {
-                let indent = vec![b' '; usize::from(blanks)];
-                let formatter = PrettyFormatter::with_indent(&indent);
-                value.serialize(&mut serde_json::Serializer::with_formatter(
-                    &mut json, formatter,
-                ))
+    /// Writes JSON with the blanks and lines that were asked for in place of its own. Its numbers
+    /// stay as they are written, with every digit; its texts hold the characters themselves, but for
+    /// those that a terminal obeys.
+    fn lay_out(&self, json: &str, output: &mut impl Write) -> io::Result<()> {
+        let mut depth = 0_usize;
+        let mut rest = json;
+        while let Some(symbol) = rest.chars().next() {
+            let token = if symbol == '"' {
+                let (text, after) = rest.split_at(text_length(rest));
+                rest = after;
+                write_text(text, output)?;
+                continue;
+            } else {
+                let (token, after) = rest.split_at(symbol.len_utf8());
+                rest = after;
+                token
+            };
+            match symbol {
+                ' ' | '\t' | '\n' | '\r' => {}
+                '{' | '[' => {
+                    output.write_all(token.as_bytes())?;
+                    let inside = rest.trim_start();
+                    if inside.starts_with(['}', ']']) {
+                        let (end, after) = inside.split_at(1);
+                        output.write_all(end.as_bytes())?;
+                        rest = after;
+                    } else {
+                        depth += 1;
+                        self.new_line(depth, output)?;
+                    }
+                }
+                '}' | ']' => {
+                    depth = depth.saturating_sub(1);
+                    self.new_line(depth, output)?;
+                    output.write_all(token.as_bytes())?;
+                }
+                ',' => {
+                    output.write_all(token.as_bytes())?;
+                    self.new_line(depth, output)?;
+                }
+                ':' if self.indent.is_some() => output.write_all(b": ")?,
+                _ => output.write_all(token.as_bytes())?,
             }
+        }
+        Ok(())
+    }
+
+    fn new_line(&self, depth: usize, output: &mut impl Write) -> io::Result<()> {
+        let Some(blanks) = self.indent else {
+            return Ok(());
         };
-        written.map_err(Error::failed)?;
-        Ok(without_controls(
-            String::from_utf8(json).map_err(Error::failed)?,
-        ))
+        output.write_all(b"\n")?;
+        let width = usize::from(blanks) * depth.min(MAX_INDENTED);
+        write!(output, "{:width$}", "")
     }
 }
 
-/// The same JSON, without those characters that JSON may hold as they are and a terminal obeys.
-fn without_controls(json: String) -> String {
-    let controls = |symbol: char| symbol.is_control() && symbol != '\n';
-    if !json.contains(controls) {
-        return json;
-    }
-    let mut text = String::with_capacity(json.len());
-    for symbol in json.chars() {
-        if controls(symbol) {
-            // They stand in texts only: between its parts, JSON has line breaks and blanks.
-            text += &format!("\\u{:04x}", u32::from(symbol));
-        } else {
-            text.push(symbol);
+/// The length of the text at the beginning of JSON, with its quotes.
+fn text_length(json: &str) -> usize {
+    let mut is_escaped = false;
+    for (index, byte) in json.bytes().enumerate().skip(1) {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => return index + 1,
+            _ => {}
         }
     }
-    text
+    json.len()
+}
+
+/// Writes a text of JSON, with its quotes.
+fn write_text(text: &str, output: &mut impl Write) -> io::Result<()> {
+    let has_escapes = text.contains('\\');
+    if !has_escapes && !text.contains(char::is_control) {
+        return output.write_all(text.as_bytes());
+    }
+    // What is escaped without need, as on the wire, is written as a person reads it. Half a
+    // character, which only an escape can be, stays as it is.
+    let read = serde_json::from_str::<String>(text).ok();
+    let shortest = read.and_then(|text| serde_json::to_string(&text).ok());
+    for symbol in shortest.as_deref().unwrap_or(text).chars() {
+        if symbol.is_control() {
+            write!(output, "\\u{:04x}", u32::from(symbol))?;
+        } else {
+            write!(output, "{symbol}")?;
+        }
+    }
+    Ok(())
 }
 
 /// Prints a result and a line break on standard output. A reader that went away, as in
@@ -72,12 +132,17 @@ fn without_controls(json: String) -> String {
 /// # Errors
 /// [`Error::Failed`] when standard output cannot be written, for instance because a disk is full.
 pub fn print_result(text: &str) -> Result<(), Error> {
-    let mut output = io::stdout().lock();
-    let written = output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.write_all(b"\n"))
-        .and_then(|()| output.flush());
-    match written {
+    print(|output| {
+        output.write_all(text.as_bytes())?;
+        output.write_all(b"\n")
+    })
+}
+
+fn print(
+    write: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>,
+) -> Result<(), Error> {
+    let mut output = BufWriter::new(io::stdout().lock());
+    match write(&mut output).and_then(|()| output.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Failed(format!(
             "standard output cannot be written: {error}"
         ))),
@@ -123,20 +188,66 @@ pub fn progress_handler(no_progress: bool) -> ProgressHandler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::value::RawValue;
     use serde_json::{Value, json};
+
+    fn laid_out(indent: Option<u8>, json: &str) -> String {
+        let mut output = Vec::new();
+        Indent { indent }.lay_out(json, &mut output).unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        let json = r#" {"a" : [ 265252859812191058636308480000000 ,-0.0, 1E+400, 1.50], "b":
+            {} ,"c":[ ], "d": {"e": null}}"#;
+        assert_eq!(
+            laid_out(None, json),
+            r#"{"a":[265252859812191058636308480000000,-0.0,1E+400,1.50],"b":{},"c":[],"d":{"e":null}}"#
+        );
+        assert_eq!(
+            laid_out(Some(1), json),
+            "{\n \"a\": [\n  265252859812191058636308480000000,\n  -0.0,\n  1E+400,\n  1.50\n ],\n \
+             \"b\": {},\n \"c\": [],\n \"d\": {\n  \"e\": null\n }\n}"
+        );
+        let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            laid_out(None, &serde_json::to_string(&raw).unwrap()),
+            laid_out(None, json)
+        );
+    }
+
+    #[test]
+    fn the_layout_is_that_of_serde_json() {
+        let value =
+            json!({"a": [1, [], {}, {"b": [[true]], "c\"\\": "{\"x\": [1, 2]}"}], "ä": null});
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        assert_eq!(laid_out(Some(2), &value.to_string()), pretty);
+        assert_eq!(laid_out(None, &pretty), value.to_string());
+    }
+
+    #[test]
+    fn what_is_deep_is_laid_out_too() {
+        let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+        assert_eq!(laid_out(None, &deep), deep);
+        assert!(laid_out(Some(1), &deep).len() < 4_000_000);
+    }
 
     #[test]
     fn json_holds_nothing_that_a_terminal_obeys() {
         let value = json!({"a\u{9b}": ["\u{1b}[2J\u{7f}", "ä\n\u{85}"]});
         for indent in [None, Some(2)] {
-            let text = Indent { indent }.text(&value).unwrap();
+            let text = laid_out(indent, &value.to_string());
             assert!(
                 !text.contains(|symbol: char| symbol.is_control() && symbol != '\n'),
                 "{text:?}"
             );
             assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
         }
-        let text = Indent::default().text(&value).unwrap();
+        let text = laid_out(None, &value.to_string());
         assert_eq!(text, r#"{"a\u009b":["\u001b[2J\u007f","ä\n\u0085"]}"#);
+        let escaped = r#"["Gr\u00fc\u00dfe \ud83c\udf0d \/", "\u001b\ud800"]"#;
+        let text = laid_out(None, escaped);
+        assert_eq!(text, r#"["Grüße 🌍 /","\u001b\ud800"]"#);
     }
 }
