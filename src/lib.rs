@@ -141,8 +141,9 @@ pub mod cli {
     #[cfg(feature = "generate")]
     pub use dasf_runtime::cli::Generate;
     pub use dasf_runtime::cli::{
-        Connection, Error, Indent, Logging, ProgressHandler, close, has_colours, parse,
-        print_error, print_result, printable, progress_handler, run_until_interrupted,
+        ArgumentNames, Connection, Error, Indent, Logging, ProgressHandler, close, has_colours,
+        parse, print_error, print_result, printable, progress_handler, read_text,
+        run_until_interrupted, takes_texts_only, unknown,
     };
 }
 

@@ -255,6 +255,130 @@ fn compute_runs_a_request_without_a_broker() {
     assert_eq!(silent.stderr, b"", "{silent:?}");
 }
 
+/// Runs a program with something on its standard input.
+fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = command(REFERENCE, arguments);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_request_is_read_from_whatever_can_be_read() {
+    let request = br#"{"func_name": "add", "a": 1}"#;
+    assert_eq!(stdout(&run_with_input(&["compute", "-"], request)), "3");
+    #[cfg(unix)]
+    {
+        let device = run_with_input(&["compute", "/dev/stdin"], request);
+        assert_eq!(stdout(&device), "3");
+        let path = std::env::temp_dir().join(format!("dasf-pipe-{}", std::process::id()));
+        let made = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let reader = command(REFERENCE, &["compute", path.to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::fs::write(&path, request).unwrap();
+        assert_eq!(stdout(&reader.wait_with_output().unwrap()), "3");
+        std::fs::remove_file(&path).unwrap();
+    }
+    let folder = std::env::temp_dir();
+    let folder = folder.to_str().unwrap();
+    assert_eq!(
+        error_line(&reference(&["compute", folder]), 1),
+        format!("{folder} cannot be read: it is a folder, where a file is expected")
+    );
+
+    let mark = b"\xef\xbb\xbf";
+    let marked = run_with_input(&["compute", "-"], &[&mark[..], request].concat());
+    assert_eq!(stdout(&marked), "3");
+    let yaml = run_with_input(&["compute", "-"], b"\xef\xbb\xbffunc_name: add\na: 1\n");
+    assert_eq!(stdout(&yaml), "3");
+    let inline = reference(&["compute", "\u{feff}{func_name: add, a: 1}"]);
+    assert_eq!(stdout(&inline), "3");
+    let utf16: Vec<u8> = "\u{feff}{}"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert_eq!(
+        error_line(&run_with_input(&["compute", "-"], &utf16), 1),
+        "standard input cannot be read: it is encoded as UTF-16; save it as UTF-8"
+    );
+}
+
+#[test]
+fn words_of_yaml_are_what_the_schema_wants() {
+    for (request, result) in [
+        ("{func_name: echo, data: no}", r#""no""#),
+        ("{func_name: echo, data: true}", r#""true""#),
+        ("{func_name: echo, data: 007}", r#""007""#),
+        ("{func_name: echo, data: 1_000}", r#""1_000""#),
+        ("{func_name: echo, data: ~}", r#""~""#),
+        ("{func_name: add, a: 007}", "9"),
+        ("{func_name: add, a: 0x10}", "18"),
+        (
+            "{func_name: area, points: [], scale: null}",
+            r#"{"n":0.0,"s":1.0}"#,
+        ),
+        (
+            "{class_name: Greeter, greeting: on, function: {func_name: greet, name: 1.50}}",
+            r#""on 1.50""#,
+        ),
+    ] {
+        assert_eq!(
+            stdout(&reference(&["compute", request])),
+            result,
+            "{request}"
+        );
+    }
+    for (request, problem) in [
+        (
+            "{func_name: add, a: 0b11}",
+            r#"add: a: "0b11" is not of type "integer""#,
+        ),
+        (
+            "{func_name: add, a: no}",
+            r#"add: a: "no" is not of type "integer""#,
+        ),
+        (
+            "{func_name: echo, data: }",
+            r#"echo: data: null is not of type "string""#,
+        ),
+    ] {
+        let line = error_line(&reference(&["compute", request]), 1);
+        assert_eq!(line, format!("error validating request: {problem}"));
+    }
+    let line = error_line(&reference(&["compute", "{func_name: sqrt, a: .inf}"]), 2);
+    assert!(
+        line.contains("the request cannot be written as JSON: there is no number .inf"),
+        "{line}"
+    );
+}
+
+#[test]
+fn arguments_that_nothing_has_are_refused_before_anything_is_sent() {
+    for (request, problem) in [
+        (
+            "{func_name: add, a: 1, bb: 3}",
+            "there is no argument of add \"bb\"; did you mean \"b\"?",
+        ),
+        (
+            r#"{"class_name": "Greeter", "greting": "Yo", "function": {"func_name": "greet", "name": "A"}}"#,
+            "there is no argument of Greeter \"greting\"; did you mean \"greeting\"?",
+        ),
+    ] {
+        for command in [
+            &["compute"][..],
+            // Nobody has to listen, nor is there a broker.
+            &["--websocket-url", DEAD_URL, "send-request"],
+        ] {
+            let line = error_line(&reference(&[command, &[request]].concat()), 1);
+            assert_eq!(line, format!("error validating request: {problem}"));
+        }
+    }
+}
+
 #[test]
 fn a_client_is_written_and_checked() {
     let generate = ["-t", "mine", "generate", "--lang"];

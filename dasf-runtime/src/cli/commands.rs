@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dasf_protocol::Status;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::error::INTERRUPTED;
 use super::options::{Cli, Command};
@@ -32,16 +32,16 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
             options.run(&api_info, &origin)
         }
         Command::Compute(text) => {
-            let request = request::read(&text.request)?;
+            let request = request::read(&text.request, &module)?;
             let on_progress = progress_handler(text.no_progress);
-            on_runtime(workers, compute(&module, request, on_progress))
+            on_runtime(workers, compute(&module, &request, on_progress))
         }
         Command::TestConnect => run_until_interrupted(test_connect(cli)),
         Command::SendRequest {
             request: text,
             timeout,
         } => {
-            let request = request::read(&text.request)?;
+            let request = request::read(&text.request, &module)?;
             let on_progress = progress_handler(text.no_progress);
             let timeout = Duration::from_secs(*timeout);
             run_until_interrupted(send_request(cli, &request, timeout, on_progress))
@@ -52,7 +52,7 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
 
 async fn compute(
     module: &Module,
-    request: Value,
+    request: &RawValue,
     on_progress: ProgressHandler,
 ) -> Result<(), Error> {
     let size_limit = usize::MAX;
@@ -69,7 +69,7 @@ async fn compute(
         true
     });
     let outcome = module
-        .call_value(request, Context::local(), Some(report.clone()))
+        .call_text(request.get(), Context::local(), Some(report.clone()))
         .await;
     let status = if outcome.is_ok() {
         Status::Success
@@ -84,6 +84,9 @@ async fn compute(
     // ASCII is for the wire; a person reads the characters themselves.
     let value: Value = serde_json::from_str(output.as_json()).map_err(Error::failed)?;
     Indent::default().print(&value)
+    let output = outcome.map_err(Error::failed)?;
+    let result: &RawValue = serde_json::from_str(output.as_json()).map_err(Error::failed)?;
+    Indent::default().print(&result)
 }
 
 async fn test_connect(cli: &Cli) -> Result<(), Error> {
@@ -99,7 +102,7 @@ async fn test_connect(cli: &Cli) -> Result<(), Error> {
 
 async fn send_request(
     cli: &Cli,
-    request: &Value,
+    request: &RawValue,
     timeout: Duration,
     on_progress: ProgressHandler,
 ) -> Result<(), Error> {
@@ -107,7 +110,7 @@ async fn send_request(
     let builder = connection.caller()?;
     let builder = builder.max_payload_size(cli.limits.max_payload_size());
     let caller = connection.connect(builder).await?;
-    let call = caller.call(request).timeout(timeout);
+    let call = caller.call_raw(request).timeout(timeout);
     let result = call.on_progress(on_progress).await;
     close(caller).await;
     Indent::default().print(&result.map_err(Error::failed)?)

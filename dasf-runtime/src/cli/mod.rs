@@ -41,12 +41,16 @@ mod connection;
 mod error;
 #[cfg(feature = "generate")]
 mod generate;
+mod input;
 mod logging;
+mod names;
 mod options;
 mod output;
 mod parse;
 mod request;
+mod schema;
 mod work;
+mod yaml;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -55,11 +59,14 @@ pub use connection::Connection;
 pub use error::Error;
 #[cfg(feature = "generate")]
 pub use generate::Generate;
+pub use input::read_text;
 pub use logging::Logging;
+pub use names::{ArgumentNames, unknown};
 pub use output::{
     Indent, ProgressHandler, has_colours, print_error, print_result, progress_handler,
 };
 pub use parse::parse;
+pub use schema::takes_texts_only;
 pub use work::{close, run_until_interrupted};
 
 pub use crate::bars::printable;

@@ -1,52 +1,74 @@
 //! Reading the REQUEST of a command.
 
-use std::io::Read;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
-use serde_json::Value;
+use dasf_protocol::api_info::{ApiInfo, FunctionInfo};
+use dasf_protocol::text;
+use serde_json::value::RawValue;
 
-use super::Error;
+use super::names::no_such;
+use super::{ArgumentNames, Error, input, yaml};
+use crate::module::{Failure, Module};
 
-/// Reads a request that is JSON or YAML text, the path of a file that holds such a text, or `-` for
-/// standard input.
-pub(super) fn read(request: &str) -> Result<Value, Error> {
-    let path = Path::new(request);
+/// Reads a request to a module that is JSON or YAML text, the path of a file that holds such a text,
+/// or `-` for standard input. It is JSON then, with its numbers as they are written.
+pub(super) fn read(request: &str, module: &Module) -> Result<Box<RawValue>, Error> {
+    // Whatever is there under that name can be read, or it is said why not.
     let (text, origin) = if request == "-" {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| Error::Failed(format!("standard input cannot be read: {error}")))?;
-        (text, "standard input".to_owned())
-    } else if path.is_file() {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::Failed(format!("{request} cannot be read: {error}")))?;
-        (text, request.to_owned())
+        (input::read_text(request)?, "standard input")
+    } else if Path::new(request).exists() {
+        (input::read_text(request)?, request)
     } else {
-        (request.to_owned(), "the request".to_owned())
+        (text::without_mark(request).to_owned(), "the request")
     };
-    parse(&text).map_err(|reason| {
+    let parsed = parse(&text).map_err(|reason| {
         Error::Usage(format!(
             "{origin} is neither a JSON or YAML object nor a file: {reason}; \
              expected something like {{\"func_name\": \"add\", \"a\": 1}}"
         ))
-    })
-}
-
-fn parse(text: &str) -> Result<Value, String> {
-    let value = match serde_json::from_str(text) {
-        Ok(value) => value,
-        Err(error) if text.trim_start().starts_with('{') && !looks_like_yaml(text) => {
-            return Err(error.to_string());
-        }
-        Err(_) => {
-            serde_saphyr::from_str::<Value>(text).map_err(|error| first_line(&error.to_string()))?
+    })?;
+    let request = match parsed {
+        Parsed::Json(json) => json,
+        // What a plain word means depends on the argument.
+        Parsed::Yaml(node) => {
+            let json = node.to_json(&module.schema("")).map_err(|reason| {
+                Error::Usage(format!("{origin} cannot be written as JSON: {reason}"))
+            })?;
+            RawValue::from_string(json).map_err(Error::failed)?
         }
     };
-    if value.is_object() {
-        Ok(value)
-    } else {
-        Err("it is no object".to_owned())
+    check_names(&module.api_info(""), &request).map_err(Error::failed)?;
+    Ok(request)
+}
+
+/// An object, as its text has it.
+enum Parsed {
+    Json(Box<RawValue>),
+    Yaml(Rc<yaml::Node>),
+}
+
+fn parse(text: &str) -> Result<Parsed, String> {
+    const NO_OBJECT: &str = "it is no object";
+    let error = match serde_json::from_str::<Box<RawValue>>(text) {
+        Ok(json) if is_object(json.get()) => return Ok(Parsed::Json(json)),
+        Ok(_) => return Err(NO_OBJECT.to_owned()),
+        Err(error) => error,
+    };
+    if is_object(text) && !looks_like_yaml(text) {
+        return Err(error.to_string());
     }
+    let node = yaml::read(text)?;
+    if node.is_object() {
+        Ok(Parsed::Yaml(node))
+    } else {
+        Err(NO_OBJECT.to_owned())
+    }
+}
+
+fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{')
 }
 
 /// A flow mapping of YAML needs no quotes around its keys.
@@ -58,25 +80,167 @@ fn looks_like_yaml(text: &str) -> bool {
         .starts_with('"')
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+/// The fields of a request, as they are written.
+type Fields<'r> = BTreeMap<String, &'r RawValue>;
+
+/// Refuses arguments that the module does not know, and would ignore.
+fn check_names(api: &ApiInfo, request: &RawValue) -> Result<(), Failure> {
+    let Ok(request) = serde_json::from_str::<Fields<'_>>(request.get()) else {
+        return Ok(());
+    };
+    let text = |fields: &Fields<'_>, key: &str| {
+        let value = fields.get(key)?.get();
+        serde_json::from_str::<String>(value).ok()
+    };
+    let named = |functions: &[FunctionInfo], name: &str| {
+        let function = functions.iter().find(|function| function.name == name);
+        function.cloned()
+    };
+    // Whom the request is for, the module finds out in the same way. What it names that is not there,
+    // the module tells.
+    let method = request.get("function").map(|it| it.get());
+    let method = method.and_then(|it| serde_json::from_str::<Fields<'_>>(it).ok());
+    let class = text(&request, "class_name");
+    let class = class.and_then(|name| api.classes.iter().find(|class| class.name == name));
+    if let (Some(class), Some(arguments)) = (class, method) {
+        let name = text(&arguments, "func_name").unwrap_or_default();
+        let Some(method) = named(&class.methods, &name) else {
+            return Ok(());
+        };
+        let of_class = ArgumentNames::of(&class.rpc_schema);
+        let of_method = ArgumentNames::of(&method.rpc_schema);
+        let class = &class.name;
+        check(
+            class,
+            of_class,
+            &["class_name", "function"],
+            &request,
+            |it| {
+                of_method
+                    .knows(it)
+                    .then(|| format!("it is one of {class}.{name}: write it inside function"))
+            },
+        )?;
+        check(&name, of_method, &["func_name"], &arguments, |it| {
+            let hint = format!("it is one of the constructor of {class}: write it beside function");
+            of_class.knows(it).then_some(hint)
+        })
+    } else if let Some(name) = text(&request, "func_name")
+        && let Some(function) = named(&api.functions, &name)
+    {
+        let names = ArgumentNames::of(&function.rpc_schema);
+        check(&name, names, &["func_name"], &request, |_| None)
+    } else {
+        Ok(())
+    }
+}
+
+/// Refuses the first field that is no argument. `elsewhere` says where it belongs.
+fn check(
+    of: &str,
+    names: ArgumentNames<'_>,
+    reserved: &[&str],
+    fields: &Fields<'_>,
+    elsewhere: impl Fn(&str) -> Option<String>,
+) -> Result<(), Failure> {
+    let mut fields = fields.keys().map(String::as_str);
+    let unknown = fields.find(|name| !reserved.contains(name) && !names.allows(name));
+    let Some(name) = unknown else {
+        return Ok(());
+    };
+    Err(Failure::validation(match elsewhere(name) {
+        Some(hint) => format!("{of} takes no argument {name:?}; {hint}"),
+        None => no_such(&format!("argument of {of}"), name, &names.all()),
+    }))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
-    use serde_json::json;
+    use crate::module::descriptor::{
+        ArgumentDescriptor, ClassDescriptor, FunctionDescriptor, Handler, Member, ModuleDescriptor,
+    };
+    use crate::probe::Probe;
+
+    static OPTIONAL: &[ArgumentDescriptor] = &[
+        ArgumentDescriptor::new("a", Probe::<i64>::TYPE),
+        ArgumentDescriptor::new("b", Probe::<i64>::TYPE).default(|| Some(json!(2))),
+    ];
+    static POINTS: &[ArgumentDescriptor] = &[ArgumentDescriptor::new(
+        "points",
+        Probe::<Vec<BTreeMap<String, f64>>>::TYPE,
+    )];
+    static NAME: &[ArgumentDescriptor] = &[ArgumentDescriptor::new("name", Probe::<String>::TYPE)];
+    static GREETING: &[ArgumentDescriptor] =
+        &[
+            ArgumentDescriptor::new("greeting", Probe::<String>::TYPE)
+                .default(|| Some(json!("Hi"))),
+        ];
+    static GREET: &[FunctionDescriptor] = &[function("greet", NAME)];
+    static DESCRIPTOR: ModuleDescriptor = ModuleDescriptor {
+        name: "test",
+        topic: None,
+        group: None,
+        description: "A test.",
+        has_own_description: false,
+        version: "1.2.3",
+        members: &[
+            Member::Function(function("add", OPTIONAL)),
+            Member::Function(function("area", POINTS)),
+            Member::Function(
+                function("open", NAME).schema_extra(|| json!({"additionalProperties": true})),
+            ),
+            Member::Class(ClassDescriptor::new("Greeter", GREETING, GREET)),
+        ],
+    };
+
+    const fn function(
+        name: &'static str,
+        arguments: &'static [ArgumentDescriptor],
+    ) -> FunctionDescriptor {
+        let handler = Handler::Inline(|_| Err(Failure::execution("never called")));
+        FunctionDescriptor::new(name, arguments, Probe::<()>::TYPE, handler)
+    }
+
+    fn read(text: &str) -> Result<String, Error> {
+        let module = Module::new(&DESCRIPTOR).unwrap();
+        super::read(text, &module).map(|request| request.get().to_owned())
+    }
 
     #[test]
     fn json_and_yaml_are_the_same_request() {
-        let request = json!({"func_name": "add", "a": 1, "points": [{"x": 1.5}]});
+        let request = json!({"func_name": "area", "points": [{"x": 1.5}]});
         for text in [
-            r#"{"func_name": "add", "a": 1, "points": [{"x": 1.5}]}"#,
-            "func_name: add\na: 1\npoints:\n  - x: 1.5\n",
-            "{func_name: add, a: 1, points: [{x: 1.5}]}",
+            r#"{"func_name": "area", "points": [{"x": 1.5}]}"#,
+            "\u{feff}{\"func_name\": \"area\", \"points\": [{\"x\": 1.5}]}",
+            "func_name: area\npoints:\n  - x: 1.5\n",
+            "\u{feff}func_name: area\npoints:\n  - x: 1.5\n",
+            "{func_name: area, points: [{x: 1.5}]}",
         ] {
-            assert_eq!(parse(text).unwrap(), request, "{text}");
+            let json: Value = serde_json::from_str(&read(text).unwrap()).unwrap();
+            assert_eq!(json, request, "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        let digits = "265252859812191058636308480000000";
+        for text in [
+            format!("{{\"func_name\": \"add\", \"a\": {digits}}}"),
+            format!("{{func_name: add, a: {digits}}}"),
+            format!("func_name: add\na: {digits}\n"),
+        ] {
+            let request = read(&text).unwrap();
+            assert!(request.contains(digits), "{request}");
+        }
+        let request =
+            read("class_name: Greeter\ngreeting: 1\nfunction: {func_name: greet, name: 007}");
+        assert_eq!(
+            request.unwrap(),
+            r#"{"class_name":"Greeter","greeting":"1","function":{"func_name":"greet","name":"007"}}"#
+        );
     }
 
     #[test]
@@ -98,6 +262,58 @@ mod tests {
                 !error.contains('\n') && error.contains("func_name"),
                 "{error}"
             );
+        }
+        let folder = read("/").unwrap_err().to_string();
+        assert!(folder.contains("it is a folder"), "{folder}");
+    }
+
+    #[test]
+    fn arguments_that_nothing_has_are_refused() {
+        for (text, problem) in [
+            (
+                "{func_name: add, a: 1, bb: 3}",
+                "there is no argument of add \"bb\"; did you mean \"b\"?",
+            ),
+            (
+                r#"{"func_name": "add", "a": 1, "xyz": 3}"#,
+                "there is no argument of add \"xyz\"; there is a, b",
+            ),
+            (
+                "{func_name: add, a: 1, class_name: None}",
+                "there is no argument of add \"class_name\"; there is a, b",
+            ),
+            (
+                "{class_name: Greeter, greting: Yo, function: {func_name: greet, name: A}}",
+                "there is no argument of Greeter \"greting\"; did you mean \"greeting\"?",
+            ),
+            (
+                "{class_name: Greeter, function: {func_name: greet, nmae: A}}",
+                "there is no argument of greet \"nmae\"; did you mean \"name\"?",
+            ),
+            (
+                "{class_name: Greeter, name: A, function: {func_name: greet}}",
+                "Greeter takes no argument \"name\"; it is one of Greeter.greet: write it inside function",
+            ),
+            (
+                "{class_name: Greeter, function: {func_name: greet, name: A, greeting: Yo}}",
+                "greet takes no argument \"greeting\"; it is one of the constructor of Greeter: write \
+                 it beside function",
+            ),
+        ] {
+            let error = read(text).unwrap_err();
+            let expected = format!("error validating request: {problem}");
+            assert_eq!(error, Error::Failed(expected), "{text}");
+        }
+        for text in [
+            "{func_name: open, name: A, more: 1}",
+            "{func_name: area, points: [{x: 1, other: 2}]}",
+            // What is not there, the module tells.
+            "{func_name: nothing, a: 1}",
+            "{class_name: Nothing, function: {func_name: greet}}",
+            "{class_name: Greeter, function: {func_name: nothing, a: 1}}",
+            "{class_name: Greeter, function: 5, a: 1}",
+        ] {
+            read(text).unwrap();
         }
     }
 }

@@ -1,0 +1,288 @@
+//! What a JSON schema says of the types of values, as far as a text needs it to be understood.
+
+use dasf_protocol::reference::definition;
+use serde_json::Value;
+
+/// How many steps a schema may take to say what type it means.
+const MAX_DEPTH: usize = 16;
+
+/// A schema in the document that its references point into.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    document: &'a Value,
+    schema: &'a Value,
+}
+
+/// A set of the types of JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Types(u8);
+
+impl Types {
+    pub(super) const NULL: Self = Self(1);
+    pub(super) const BOOLEAN: Self = Self(1 << 1);
+    pub(super) const INTEGER: Self = Self(1 << 2);
+    /// A number that is no integer.
+    pub(super) const FRACTION: Self = Self(1 << 3);
+    pub(super) const TEXT: Self = Self(1 << 4);
+    pub(super) const LIST: Self = Self(1 << 5);
+    pub(super) const OBJECT: Self = Self(1 << 6);
+    const NONE: Self = Self(0);
+    const ALL: Self = Self(0x7f);
+
+    fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(super) fn meets(self, other: Self) -> bool {
+        self.and(other) != Self::NONE
+    }
+
+    /// Whether values of these types are texts, or texts and null.
+    pub(super) fn are_texts(self) -> bool {
+        self.meets(Self::TEXT) && self.or(Self::NULL) == Self::TEXT.or(Self::NULL)
+    }
+
+    fn named(name: &Value) -> Self {
+        match name.as_str() {
+            Some("null") => Self::NULL,
+            Some("boolean") => Self::BOOLEAN,
+            Some("integer") => Self::INTEGER,
+            Some("number") => Self::INTEGER.or(Self::FRACTION),
+            Some("string") => Self::TEXT,
+            Some("array") => Self::LIST,
+            Some("object") => Self::OBJECT,
+            _ => Self::ALL,
+        }
+    }
+
+    fn of_value(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::NULL,
+            Value::Bool(_) => Self::BOOLEAN,
+            Value::Number(number) if number.as_f64().is_some_and(|it| it.fract() == 0.0) => {
+                Self::INTEGER
+            }
+            Value::Number(_) => Self::FRACTION,
+            Value::String(_) => Self::TEXT,
+            Value::Array(_) => Self::LIST,
+            Value::Object(_) => Self::OBJECT,
+        }
+    }
+
+    fn any(types: impl IntoIterator<Item = Self>) -> Self {
+        types.into_iter().fold(Self::NONE, Self::or)
+    }
+}
+
+/// Whether a schema takes texts, or texts and null, and nothing besides. References of it point into
+/// the document.
+pub fn takes_texts_only(schema: &Value, document: &Value) -> bool {
+    Place { document, schema }.types().are_texts()
+}
+
+impl<'a> Place<'a> {
+    /// A schema that is a document.
+    pub(super) fn root(document: &'a Value) -> Self {
+        Self {
+            document,
+            schema: document,
+        }
+    }
+
+    fn at(&self, schema: &'a Value) -> Self {
+        Self {
+            document: self.document,
+            schema,
+        }
+    }
+
+    /// The types of the values that the schema takes.
+    pub(super) fn types(&self) -> Types {
+        self.types_within(MAX_DEPTH).unwrap_or(Types::ALL)
+    }
+
+    /// `None` where the schema does not say.
+    fn types_within(&self, depth: usize) -> Option<Types> {
+        let depth = depth.checked_sub(1)?;
+        let schema = self.schema;
+        let name = schema.get("type").map(|name| match name {
+            Value::Array(names) => Types::any(names.iter().map(Types::named)),
+            name => Types::named(name),
+        });
+        let values = schema["enum"].as_array();
+        let values = values.map(|values| Types::any(values.iter().map(Types::of_value)));
+        let value = schema.get("const").map(Types::of_value);
+        let target = self.target().and_then(|it| it.types_within(depth));
+        let one_of = |keyword: &str| {
+            let branches = schema[keyword].as_array()?.iter();
+            let branches = branches.map(|it| self.at(it).types_within(depth));
+            branches.collect::<Option<Vec<_>>>().map(Types::any)
+        };
+        let all = schema["allOf"].as_array().into_iter().flatten();
+        let all = all.map(|it| self.at(it).types_within(depth));
+        [
+            name,
+            values,
+            value,
+            target,
+            one_of("anyOf"),
+            one_of("oneOf"),
+        ]
+        .into_iter()
+        .chain(all)
+        .flatten()
+        .reduce(Types::and)
+    }
+
+    /// The schema that a reference names.
+    fn target(&self) -> Option<Self> {
+        let (keyword, name) = definition(self.schema["$ref"].as_str()?)?;
+        let target = self.document.get(keyword)?.get(&*name)?;
+        Some(self.at(target))
+    }
+
+    /// This schema and all that it refers to or is put together of. Of branches, those that fit by
+    /// the first of the filters by which any does.
+    fn parts(&self, filters: &[&dyn Fn(Self) -> bool]) -> Vec<Self> {
+        let mut parts = Vec::new();
+        self.collect_parts(filters, &mut parts, MAX_DEPTH);
+        parts
+    }
+
+    fn collect_parts(
+        &self,
+        filters: &[&dyn Fn(Self) -> bool],
+        parts: &mut Vec<Self>,
+        depth: usize,
+    ) {
+        let Some(depth) = depth.checked_sub(1) else {
+            return;
+        };
+        parts.push(*self);
+        if let Some(target) = self.target() {
+            target.collect_parts(filters, parts, depth);
+        }
+        for part in self.schema["allOf"].as_array().into_iter().flatten() {
+            self.at(part).collect_parts(filters, parts, depth);
+        }
+        for keyword in ["anyOf", "oneOf"] {
+            let branches = self.schema[keyword].as_array().into_iter().flatten();
+            let branches: Vec<Self> = branches.map(|it| self.at(it)).collect();
+            let mut fitting = filters.iter().map(|fits| {
+                let fitting = branches.iter().copied().filter(|&it| fits(it));
+                fitting.collect::<Vec<_>>()
+            });
+            // Of a value that fits nowhere, the module has to say what is wrong with it.
+            let chosen = fitting.find(|it| !it.is_empty());
+            for branch in chosen.unwrap_or(branches) {
+                branch.collect_parts(filters, parts, depth);
+            }
+        }
+    }
+
+    /// The parts of the schema that an object must keep to. `has` says whether the object has a
+    /// field, and `is` whether the field can have one of these values.
+    pub(super) fn of_object(
+        &self,
+        has: &impl Fn(&str) -> bool,
+        is: &impl Fn(&str, &[&Value]) -> bool,
+    ) -> Vec<Self> {
+        let is_tagged_so = |branch: Self| {
+            branch.types().meets(Types::OBJECT)
+                && branch.parts(&[]).iter().all(|part| {
+                    let fields = part.schema["properties"].as_object();
+                    let mut fields = fields.into_iter().flatten();
+                    fields
+                        .all(|(name, field)| !has(name) || part.at(field).can_be(|it| is(name, it)))
+                })
+        };
+        let is_complete = |branch: Self| {
+            is_tagged_so(branch)
+                && branch.parts(&[]).iter().all(|part| {
+                    let names = part.schema["required"].as_array().into_iter().flatten();
+                    names.filter_map(Value::as_str).all(has)
+                })
+        };
+        self.parts(&[&is_complete, &is_tagged_so])
+    }
+
+    /// The schema of a field, of those of an object.
+    pub(super) fn field(&self, name: &str) -> Option<Self> {
+        let field = self.schema["properties"].get(name);
+        let other = self.schema.get("additionalProperties");
+        field.or(other).map(|field| self.at(field))
+    }
+
+    /// The parts of the schema that a list must keep to.
+    pub(super) fn of_list(&self) -> Vec<Self> {
+        self.parts(&[&|branch| branch.types().meets(Types::LIST)])
+    }
+
+    /// The schema of an item, of those of a list.
+    pub(super) fn item(&self, index: usize) -> Option<Self> {
+        let schema = self.schema;
+        let (tuple, rest) = match (&schema["prefixItems"], &schema["items"]) {
+            (Value::Array(tuple), _) => (Some(tuple), schema.get("items")),
+            (_, Value::Array(tuple)) => (Some(tuple), schema.get("additionalItems")),
+            _ => (None, schema.get("items")),
+        };
+        let item = tuple.and_then(|tuple| tuple.get(index)).or(rest);
+        item.map(|item| self.at(item))
+    }
+
+    /// Whether one of the values that the schema names, if it names any, is as wanted.
+    fn can_be(&self, is: impl Fn(&[&Value]) -> bool) -> bool {
+        self.parts(&[]).iter().all(|part| {
+            let value = part.schema.get("const").into_iter();
+            let values = part.schema["enum"].as_array().into_iter().flatten();
+            let values: Vec<&Value> = value.chain(values).collect();
+            values.is_empty() || is(&values)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_wanted_wherever_the_schema_says_so() {
+        let document = json!({"$defs": {
+            "Lang": {"enum": ["en", "de"]},
+            "Größe/1": {"type": "string"},
+            "Loop": {"$ref": "#/$defs/Loop"},
+        }});
+        for (schema, expected) in [
+            (json!({"type": "string"}), true),
+            (json!({"type": ["string", "null"]}), true),
+            (
+                json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+                true,
+            ),
+            (json!({"$ref": "#/$defs/Lang"}), true),
+            (json!({"$ref": "#/$defs/Gr%C3%B6%C3%9Fe~11"}), true),
+            (
+                json!({"allOf": [{"type": "string"}, {"minLength": 1}]}),
+                true,
+            ),
+            (json!({"const": "a"}), true),
+            (json!({"type": ["string", "number"]}), false),
+            (json!({"anyOf": [{"type": "string"}, {}]}), false),
+            (json!({"enum": ["a", 1]}), false),
+            (json!({"type": "null"}), false),
+            (json!({"type": "integer"}), false),
+            (json!({"$ref": "#/$defs/Loop"}), false),
+            (json!({"$ref": "#/$defs/None"}), false),
+            (json!({}), false),
+            (json!(true), false),
+        ] {
+            assert_eq!(takes_texts_only(&schema, &document), expected, "{schema}");
+        }
+    }
+}
