@@ -563,8 +563,13 @@ fn a_client_is_written_and_checked() {
                  --check writes it"
             )
         );
-        // What is equal is not written again.
+        // What is equal is not written again, whatever ends its lines.
         assert_eq!(stage.run(&to_file).succeeds(), "");
+        let with_returns = source.replace('\n', "\r\n");
+        std::fs::write(&path, &with_returns).unwrap();
+        assert_eq!(stage.run(&check).succeeds(), "");
+        assert_eq!(stage.run(&to_file).succeeds(), "");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), with_returns);
         let file = std::fs::File::options().write(true).open(&path).unwrap();
         file.set_modified(std::time::SystemTime::UNIX_EPOCH)
             .unwrap();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use dasf_codegen::Language;
+use dasf_protocol::text;
 use serde_json::Value;
 
 use super::Error;
@@ -44,8 +45,10 @@ impl Generate {
         if self.check {
             return check(path, before.as_deref(), &source);
         }
-        // A file that is not touched is not compiled again.
-        if before.as_ref() == Some(&source) {
+        // A file that is not touched is not compiled again. What --check calls current is.
+        let is_current =
+            |before: &String| dasf_codegen::first_difference(before, &source).is_none();
+        if before.as_ref().is_some_and(is_current) {
             return Ok(());
         }
         std::fs::write(path, source).map_err(|error| {
@@ -57,7 +60,11 @@ impl Generate {
 /// What is in a file; `None` where there is none.
 fn read(path: &Path) -> Result<Option<String>, Error> {
     match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Ok(bytes) => {
+            // In another encoding, it is another file.
+            let text = text::skip_mark(&bytes).unwrap_or(&bytes);
+            Ok(Some(String::from_utf8_lossy(text).into_owned()))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => {
             let path = path.display();
