@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::builder::styling::Style;
-use dasf::cli::{Connection, Error, has_colours, print_result, printable};
+use dasf::cli::{Connection, Error, has_colours, print_result, printable, unknown};
 use dasf_codegen::description::{
     Class, Definition, Description, Field, Format, Function, NetCdf, Openness, Presence, Schema,
     Type, TypeId,
@@ -11,9 +11,8 @@ use dasf_codegen::description::{
 use serde_json::Value;
 use textwrap::core::display_width;
 
-use crate::names::unknown;
 use crate::options::Api;
-use crate::{describe, with_caller};
+use crate::{describe, read, with_caller};
 
 /// Wider lines are hard to read.
 const MAX_WIDTH: usize = 100;
@@ -33,12 +32,13 @@ pub(crate) fn run(connection: &Connection, options: &Api) -> Result<(), Error> {
         return Err(Error::usage("--indent goes with --json"));
     }
     let topic = connection.topic()?;
-    let document = with_caller(connection, options.timeout, async |caller| {
-        describe(caller).await
-    })?;
     if options.json {
+        let document = with_caller(connection, options.timeout, describe)?;
         return options.indent.print(&document);
     }
+    let document: Value = with_caller(connection, options.timeout, async |caller| {
+        read(caller, &describe(caller).await?)
+    })?;
     let description = dasf_codegen::read(&document).map_err(Error::failed)?;
     let mut page = Page {
         topic: topic.as_str(),

@@ -3,22 +3,19 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use dasf::cli::{Connection, Error, print_result, printable, progress_handler};
+use dasf::cli::{
+    ArgumentNames, Connection, Error, print_result, printable, progress_handler, takes_texts_only,
+    unknown,
+};
 use dasf::protocol::api_info::{ApiInfo, FunctionInfo};
-use dasf::protocol::reference::definition;
 use dasf::validate::{Dialect, Problem, Validator, list_problems};
 use dasf::{Caller, Failure};
-use serde_json::{Map, Value, json};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
-use crate::names::unknown;
 use crate::options::Call;
-use crate::values::{Given, Sources};
-use crate::{describe, unreadable, with_caller};
-
-/// How many steps a schema may take to say what type it means.
-const MAX_DEPTH: usize = 8;
-/// The keys of a request that are no arguments.
-const RESERVED: [&str; 3] = ["func_name", "class_name", "function"];
+use crate::values::{Fields, Given, Sources};
+use crate::{describe, read, with_caller};
 
 pub(crate) fn run(connection: &Connection, options: &Call) -> Result<(), Error> {
     let mut sources = Sources::default();
@@ -32,21 +29,20 @@ pub(crate) fn run(connection: &Connection, options: &Call) -> Result<(), Error> 
         let target = Target::find(&api, &options.function)?;
         let request = target.request(constructor, arguments)?;
         caller
-            .call(&request)
+            .call_raw(&request)
             .timeout(Duration::from_secs(options.timeout))
             .on_progress(progress_handler(options.no_progress))
             .await
             .map_err(Error::failed)
     })?;
-    match result {
-        Value::String(text) if options.raw => print_result(&raw(text)),
-        result => options.indent.print(&result),
+    match serde_json::from_str::<String>(result.get()) {
+        Ok(text) if options.raw => print_result(&raw(text)),
+        _ => options.indent.print(&result),
     }
 }
 
 async fn api_info(caller: &Caller) -> Result<ApiInfo, Error> {
-    let document = describe(caller).await?;
-    serde_json::from_value(document).map_err(|error| unreadable(caller, error))
+    read(caller, &describe(caller).await?)
 }
 
 /// A text as it is; in a terminal, without what that would obey.
@@ -65,7 +61,7 @@ enum Input {
     /// Texts, of which the schema says what they mean.
     Texts(Vec<Given>),
     /// Values.
-    Object(Map<String, Value>),
+    Object(Fields),
 }
 
 /// What is called.
@@ -134,10 +130,10 @@ impl<'a> Target<'a> {
     }
 
     /// The request, checked as the module will check it.
-    fn request(&self, constructor: Input, arguments: Input) -> Result<Value, Error> {
+    fn request(&self, constructor: Input, arguments: Input) -> Result<Box<RawValue>, Error> {
         let constructor = match (&self.constructor, constructor) {
             (Some(parameters), input) => Some(parameters.read(input, |name| {
-                let is_of_method = self.function.takes(name);
+                let is_of_method = self.function.names().knows(name);
                 is_of_method.then(|| format!("it is one of {}: write it without --new", self.name))
             })?),
             (None, Input::Texts(given)) if given.is_empty() => None,
@@ -151,24 +147,31 @@ impl<'a> Target<'a> {
         let mut arguments = self.function.read(arguments, |name| {
             let class = self.constructor.as_ref()?;
             let class_name = class.name;
-            class.takes(name).then(|| {
+            class.names().knows(name).then(|| {
                 format!("it is one of the constructor of {class_name}: write it after --new")
             })
         })?;
-        arguments.insert("func_name".to_owned(), self.function.name.into());
-        let arguments = Value::Object(arguments);
+        push(
+            &mut arguments,
+            "func_name",
+            Value::from(self.function.name).to_string(),
+        )?;
+        let arguments = arguments.to_json();
 
         let (Some(class), Some(mut request)) = (&self.constructor, constructor) else {
             self.refuse(&self.function.problems(&arguments, ""))?;
-            return Ok(arguments);
+            return raw_json(arguments);
         };
-        request.insert("class_name".to_owned(), class.name.into());
-        let mut request = Value::Object(request);
-        let mut problems = class.problems(&request, "");
+        push(
+            &mut request,
+            "class_name",
+            Value::from(class.name).to_string(),
+        )?;
+        let mut problems = class.problems(&request.to_json(), "");
         problems.extend(self.function.problems(&arguments, "function."));
         self.refuse(&problems)?;
-        request["function"] = arguments;
-        Ok(request)
+        push(&mut request, "function", arguments)?;
+        raw_json(request.to_json())
     }
 
     /// Fails as the module would, if there are problems.
@@ -179,6 +182,16 @@ impl<'a> Target<'a> {
         let problems = list_problems(self.name, problems);
         Err(Error::failed(Failure::validation(problems)))
     }
+}
+
+/// Adds a field whose value is JSON.
+fn push(fields: &mut Fields, name: &str, json: String) -> Result<(), Error> {
+    fields.0.push((name.to_owned(), raw_json(json)?));
+    Ok(())
+}
+
+fn raw_json(json: String) -> Result<Box<RawValue>, Error> {
+    RawValue::from_string(json).map_err(Error::failed)
 }
 
 impl<'a> Parameters<'a> {
@@ -203,16 +216,8 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    fn names(&self) -> Vec<String> {
-        let properties = self.schema["properties"].as_object();
-        let names = properties.into_iter().flat_map(Map::keys).cloned();
-        names
-            .filter(|name| !RESERVED.contains(&name.as_str()))
-            .collect()
-    }
-
-    fn takes(&self, name: &str) -> bool {
-        !RESERVED.contains(&name) && self.schema["properties"].get(name).is_some()
+    fn names(&self) -> ArgumentNames<'a> {
+        ArgumentNames::of(self.schema)
     }
 
     /// The values of arguments. `elsewhere` says where an argument belongs that is none here.
@@ -220,11 +225,9 @@ impl<'a> Parameters<'a> {
         &self,
         input: Input,
         elsewhere: impl Fn(&str) -> Option<String>,
-    ) -> Result<Map<String, Value>, Error> {
-        // Without a description of the arguments, any may be one.
-        let is_open = self.schema["properties"].as_object().is_none();
+    ) -> Result<Fields, Error> {
         let check = |name: &str| {
-            if self.takes(name) || (is_open && !RESERVED.contains(&name)) {
+            if self.names().allows(name) {
                 return Ok(());
             }
             Err(match elsewhere(name) {
@@ -232,22 +235,25 @@ impl<'a> Parameters<'a> {
                     let kind = &self.name;
                     Error::Usage(format!("{kind} takes no argument {name:?}; {hint}"))
                 }
-                None => unknown(&format!("argument of {}", self.name), name, &self.names()),
+                None => {
+                    let known = self.names().all();
+                    unknown(&format!("argument of {}", self.name), name, &known)
+                }
             })
         };
         match input {
             Input::Object(values) => {
-                for name in values.keys() {
+                for (name, _) in &values.0 {
                     check(name)?;
                 }
                 Ok(values)
             }
             Input::Texts(texts) => {
-                let mut values = Map::new();
+                let mut values = Fields::default();
                 for Given { name, text } in texts {
                     check(&name)?;
-                    let value = self.value(&name, text);
-                    values.insert(name, value);
+                    let value = self.value(&name, text)?;
+                    values.0.push((name, value));
                 }
                 Ok(values)
             }
@@ -256,49 +262,35 @@ impl<'a> Parameters<'a> {
 
     /// What a text means: JSON where the schema takes that, otherwise the text itself. Where it
     /// takes neither, the one that makes the better error.
-    fn value(&self, name: &str, text: String) -> Value {
-        let json: Option<Value> = serde_json::from_str(&text).ok();
-        let text = Value::String(text);
-        let (Some(json), Some(each)) = (&json, &self.each) else {
-            return json.unwrap_or(text);
+    fn value(&self, name: &str, text: String) -> Result<Box<RawValue>, Error> {
+        let json: Option<Box<RawValue>> = serde_json::from_str(&text).ok();
+        let as_text = Value::String(text);
+        let is_text = match (&json, &self.each) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(json), Some(each)) => {
+                let schema = &self.schema["properties"][name];
+                let wants_text = || takes_texts_only(schema, self.schema);
+                match serde_json::from_str::<Value>(json.get()) {
+                    Ok(json) if each.accepts(&json!({name: json})) => false,
+                    Ok(_) => each.accepts(&json!({name: as_text})) || wants_text(),
+                    // Of what cannot be read here, such as 1e400, the module has to judge.
+                    Err(_) => wants_text(),
+                }
+            }
         };
-        if each.accepts(&json!({name: json})) {
-            json.clone()
-        } else if each.accepts(&json!({name: text}))
-            || is_text(&self.schema["properties"][name], self.schema, MAX_DEPTH)
-        {
-            text
-        } else {
-            json.clone()
+        match json {
+            Some(json) if !is_text => Ok(json),
+            _ => raw_json(as_text.to_string()),
         }
     }
 
-    fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
-        let validator = self.validator.as_ref();
-        validator.map_or_else(Vec::new, |validator| validator.problems(value, prefix))
-    }
-}
-
-/// Whether a schema means texts, or texts and null.
-fn is_text(schema: &Value, document: &Value, depth: usize) -> bool {
-    let Some(depth) = depth.checked_sub(1) else {
-        return false;
-    };
-    if let Some(reference) = schema["$ref"].as_str() {
-        let target =
-            definition(reference).and_then(|(keyword, name)| document.get(keyword)?.get(&*name));
-        return target.is_some_and(|target| is_text(target, document, depth));
-    }
-    if let Some(branches) = schema["anyOf"].as_array() {
-        let mut branches = branches.iter().filter(|it| it["type"] != "null");
-        return branches.all(|branch| is_text(branch, document, depth));
-    }
-    match &schema["type"] {
-        Value::Array(types) => {
-            let mut types = types.iter().filter(|&it| it != "null");
-            types.all(|it| it == "string")
+    fn problems(&self, json: &str, prefix: &str) -> Vec<Problem> {
+        // What cannot be read here, the module has to judge.
+        match (&self.validator, serde_json::from_str(json)) {
+            (Some(validator), Ok(value)) => validator.problems(&value, prefix),
+            _ => Vec::new(),
         }
-        name => name == "string",
     }
 }
 
@@ -354,9 +346,50 @@ mod tests {
         Input::Texts(Sources::default().arguments(&words).unwrap())
     }
 
-    fn request(name: &str, constructor: &[&str], arguments: Input) -> Result<Value, Error> {
+    fn request_text(name: &str, constructor: &[&str], arguments: Input) -> Result<String, Error> {
         let api = api();
-        Target::find(&api, name)?.request(given(constructor), arguments)
+        let request = Target::find(&api, name)?.request(given(constructor), arguments)?;
+        Ok(request.get().to_owned())
+    }
+
+    fn request(name: &str, constructor: &[&str], arguments: Input) -> Result<Value, Error> {
+        let request = request_text(name, constructor, arguments)?;
+        Ok(serde_json::from_str(&request).unwrap())
+    }
+
+    #[test]
+    fn numbers_are_sent_as_they_are_written() {
+        let digits = "265252859812191058636308480000000";
+        for (argument, json) in [
+            (format!("any={digits}"), format!(r#""any":{digits}"#)),
+            (
+                format!("any=[{digits}, 1.50]"),
+                format!(r#""any":[{digits}, 1.50]"#),
+            ),
+            (
+                format!("number=-{digits}"),
+                format!(r#""number":-{digits}"#),
+            ),
+            (
+                format!("text={}", &digits[..5]),
+                format!(r#""text":"{}""#, &digits[..5]),
+            ),
+            ("any=1e400".to_owned(), r#""any":1e400"#.to_owned()),
+            ("any=-0.0".to_owned(), r#""any":-0.0"#.to_owned()),
+        ] {
+            let mut arguments = vec![argument.as_str()];
+            if !argument.starts_with("number") {
+                arguments.push("number=1");
+            }
+            let sent = request_text("f", &[], given(&arguments)).unwrap();
+            assert!(sent.contains(&json), "{sent}");
+        }
+        let json = format!(r#"{{"number": 1.0, "any": {{"a": {digits}}}}}"#);
+        let fields = Sources::default().object(&json).unwrap();
+        assert_eq!(
+            request_text("f", &[], Input::Object(fields)).unwrap(),
+            format!(r#"{{"number":1.0,"any":{{"a": {digits}}},"func_name":"f"}}"#)
+        );
     }
 
     #[test]
@@ -464,7 +497,8 @@ mod tests {
 
     #[test]
     fn unknown_names_are_usage_mistakes() {
-        let object = |json: Value| Input::Object(json.as_object().unwrap().clone());
+        let object =
+            |json: Value| Input::Object(Sources::default().object(&json.to_string()).unwrap());
         for (name, constructor, arguments, problem) in [
             (
                 "Greter.greet",
@@ -519,10 +553,12 @@ mod tests {
             json!({"properties": 5}),
         ] {
             let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
-            let values = parameters.read(given(&["a=1"]), |_| None).unwrap();
-            assert_eq!(values["a"], 1, "{schema}");
-            let value = json!({"a": 1});
-            assert_eq!(parameters.problems(&value, "").len(), 0, "{schema}");
+            let values = parameters
+                .read(given(&["a=1"]), |_| None)
+                .unwrap()
+                .to_json();
+            assert_eq!(values, r#"{"a":1}"#, "{schema}");
+            assert_eq!(parameters.problems(&values, "").len(), 0, "{schema}");
         }
     }
 
@@ -535,9 +571,9 @@ mod tests {
                 "b": {"$ref": "#/$defs/a~1b~0c"},
             },
         });
-        let parameters = Parameters::new("f", &schema);
+        let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
         let values = parameters.read(given(&["a=1", "b=2"]), |_| None).unwrap();
-        assert_eq!(Value::Object(values), json!({"a": "1", "b": "2"}));
+        assert_eq!(values.to_json(), r#"{"a":"1","b":"2"}"#);
     }
 
     #[test]
@@ -548,6 +584,6 @@ mod tests {
         });
         let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
         let values = parameters.read(given(&["a=1", "b=2"]), |_| None).unwrap();
-        parameters.problems(&Value::Object(values), "");
+        parameters.problems(&values.to_json(), "");
     }
 }

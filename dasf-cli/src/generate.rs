@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use dasf::cli::{Connection, Error};
+use dasf::cli::{Connection, Error, read_text};
 use serde_json::Value;
 
 use crate::options::Generate;
-use crate::values::Sources;
 use crate::{describe, with_caller};
 
 pub(crate) fn run(connection: &Connection, options: &Generate) -> Result<(), Error> {
@@ -15,7 +14,7 @@ pub(crate) fn run(connection: &Connection, options: &Generate) -> Result<(), Err
         None => {
             let topic = connection.topic()?;
             let api_info = with_caller(connection, options.timeout, async |caller| {
-                describe(caller).await
+                crate::read(caller, &describe(caller).await?)
             })?;
             (api_info, format!("topic {topic}"))
         }
@@ -24,7 +23,7 @@ pub(crate) fn run(connection: &Connection, options: &Generate) -> Result<(), Err
 }
 
 fn read(path: &str) -> Result<Value, Error> {
-    let text = Sources::default().read(path)?;
+    let text = read_text(path)?;
     serde_json::from_str(&text)
         .map_err(|error| Error::Failed(format!("{path} is no JSON: {error}")))
 }

@@ -5,7 +5,6 @@ mod api;
 mod call;
 mod generate;
 mod list;
-mod names;
 mod options;
 mod ping;
 mod values;
@@ -16,7 +15,8 @@ use std::time::Duration;
 use clap::CommandFactory;
 use dasf::cli::{self, Connection, Error};
 use dasf::{CallError, Caller};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use options::{Cli, Command};
 
@@ -58,10 +58,15 @@ fn with_caller<T>(
     })
 }
 
-/// The module's description of itself, as a JSON document.
-async fn describe(caller: &Caller) -> Result<Value, Error> {
+/// The module's description of itself, as the JSON document that it sent.
+async fn describe(caller: &Caller) -> Result<Box<RawValue>, Error> {
     let text = caller.api_info_text().await.map_err(Error::failed)?;
     serde_json::from_str(&text).map_err(|error| unreadable(caller, error))
+}
+
+/// What is in such a document.
+fn read<T: DeserializeOwned>(caller: &Caller, document: &RawValue) -> Result<T, Error> {
+    serde_json::from_str(document.get()).map_err(|error| unreadable(caller, error))
 }
 
 /// What is said of a description that is none.

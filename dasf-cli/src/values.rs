@@ -1,15 +1,61 @@
 //! Reading arguments from the command line.
 
-use std::io::Read;
+use std::collections::HashSet;
+use std::fmt;
 
-use dasf::cli::Error;
-use serde_json::{Map, Value};
+use dasf::cli::{Error, read_text};
+use dasf::protocol::text;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// What `NAME=VALUE` gives: a text whose meaning the argument's schema settles.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Given {
     pub(crate) name: String,
     pub(crate) text: String,
+}
+
+/// The fields of a JSON object in their order, each with its value as it is written: a
+/// [`Value`](serde_json::Value) would keep 64 bits of a number.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(pub(crate) Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                let mut names = HashSet::new();
+                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    if !names.insert(name.clone()) {
+                        let problem = format!("the argument {name:?} is given twice");
+                        return Err(A::Error::custom(problem));
+                    }
+                    fields.push((name, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+impl Fields {
+    /// The object.
+    pub(crate) fn to_json(&self) -> String {
+        let fields = self.0.iter().map(|(name, value)| {
+            let name = serde_json::Value::from(name.as_str());
+            format!("{name}:{}", value.get())
+        });
+        format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+    }
 }
 
 /// Where values come from that the command line does not hold itself.
@@ -40,7 +86,7 @@ impl Sources {
             }
             let text = match value.strip_prefix('@') {
                 Some(path) => self.read(path)?,
-                None => value.to_owned(),
+                None => text::without_mark(value).to_owned(),
             };
             let name = name.to_owned();
             given.push(Given { name, text });
@@ -52,11 +98,11 @@ impl Sources {
     ///
     /// # Errors
     /// [`Error::Usage`] when it is no JSON object; [`Error::Failed`] when a file cannot be read.
-    pub(crate) fn object(&mut self, json: &str) -> Result<Map<String, Value>, Error> {
+    pub(crate) fn object(&mut self, json: &str) -> Result<Fields, Error> {
         let text = match json.strip_prefix('@') {
             Some(path) => self.read(path)?,
             None if json == "-" => self.read("-")?,
-            None => json.to_owned(),
+            None => text::without_mark(json).to_owned(),
         };
         let object = serde_json::from_str(&text);
         object.map_err(|error| Error::Usage(format!("--json takes a JSON object: {error}")))
@@ -67,20 +113,15 @@ impl Sources {
     /// # Errors
     /// [`Error::Failed`] when it cannot be read or is no text, [`Error::Usage`] for standard input
     /// the second time.
-    pub(crate) fn read(&mut self, path: &str) -> Result<String, Error> {
-        if path != "-" {
-            let text = std::fs::read_to_string(path);
-            return text.map_err(|error| Error::Failed(format!("{path} cannot be read: {error}")));
+    fn read(&mut self, path: &str) -> Result<String, Error> {
+        if path == "-" {
+            if self.is_stdin_read {
+                let problem = "standard input can be one value only";
+                return Err(Error::usage(problem));
+            }
+            self.is_stdin_read = true;
         }
-        if self.is_stdin_read {
-            let problem = "standard input can be one value only";
-            return Err(Error::usage(problem));
-        }
-        self.is_stdin_read = true;
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text);
-        read.map_err(|error| Error::Failed(format!("standard input cannot be read: {error}")))?;
-        Ok(text)
+        read_text(path)
     }
 }
 
@@ -119,7 +160,7 @@ mod tests {
             let error = arguments(line).unwrap_err();
             assert!(error.starts_with(problem), "{error}");
         }
-        for json in ["[1]", "5", "{\"a\":", ""] {
+        for json in ["[1]", "5", "{\"a\":", "", "{\"a\": 1, \"a\": 2}"] {
             let error = Sources::default().object(json).unwrap_err().to_string();
             assert!(error.starts_with("--json takes a JSON object: "), "{error}");
         }

@@ -369,6 +369,83 @@ fn values_come_from_files_and_standard_input() {
 }
 
 #[test]
+fn a_byte_order_mark_is_skipped_wherever_it_stands() {
+    let stage = stage();
+    let mark = "\u{feff}";
+    let points = stage.file("points.json", &format!("{mark}[{{\"x\": 1}}]"));
+    let area = ["call", "-t", "reference", "area"];
+    let echo = ["call", "-t", "reference", "echo"];
+    let input = format!("{mark}{{\"points\": [{{\"x\": 1}}]}}");
+    let arguments = stage.file("arguments.json", &input);
+    let text = stage.file("text.txt", &format!("{mark}text"));
+    let inline = format!("points={mark}[{{\"x\": 1}}]");
+    for (command, input, printed) in [
+        (
+            vec![&*format!("points=@{points}")],
+            "",
+            r#"{"n":1.0,"s":1.0}"#,
+        ),
+        (vec![&*inline], "", r#"{"n":1.0,"s":1.0}"#),
+        (
+            vec!["points=@-"],
+            &*format!("{mark}[]"),
+            r#"{"n":0.0,"s":1.0}"#,
+        ),
+        (
+            vec!["--json", &*format!("@{arguments}")],
+            "",
+            r#"{"n":1.0,"s":1.0}"#,
+        ),
+        (vec!["--json", "-"], &*input, r#"{"n":1.0,"s":1.0}"#),
+        (vec!["--json", &*input], "", r#"{"n":1.0,"s":1.0}"#),
+    ] {
+        let run = stage.run_with_input(&[&area[..], &command].concat(), input);
+        assert_eq!(run.succeeds(), format!("{printed}\n"), "{command:?}");
+    }
+    let echoed = stage.run(&[&echo[..], &[&format!("data=@{text}")]].concat());
+    assert_eq!(echoed.succeeds(), "\"text\"\n");
+
+    let document = stage.run(&["api", "-t", "reference", "--json"]).succeeds();
+    let document = stage.file("marked.api.json", &format!("{mark}{document}"));
+    let generate = ["generate", "--api-info", &document, "--lang", "python"];
+    let source = stage.run(&generate).succeeds();
+    let client = stage.file("client.py", &format!("{mark}{source}"));
+    let check = [&generate[..], &["-o", &client, "--check"]].concat();
+    assert_eq!(stage.run(&check).succeeds(), "");
+
+    // Another encoding is named.
+    let units: Vec<u8> = "\u{feff}[]"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let path = stage.path("utf16.json");
+    std::fs::write(&path, units).unwrap();
+    let expected = format!("{path} cannot be read: it is encoded as UTF-16; save it as UTF-8");
+    let points = format!("points=@{path}");
+    for command in [
+        [&area[..], &[&points]].concat(),
+        [&area[..], &["--json", &format!("@{path}")]].concat(),
+        vec!["generate", "--api-info", &path, "--lang", "rust"],
+    ] {
+        assert_eq!(stage.run(&command).fails(1), expected);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn whatever_can_be_read_is_a_file() {
+    let stage = stage();
+    let add = ["call", "-t", "reference", "add", "--json"];
+    let device = stage.run_with_input(&[&add[..], &["@/dev/stdin"]].concat(), r#"{"a": 40}"#);
+    assert_eq!(device.succeeds(), "42\n");
+    let line = stage.run(&[&add[..], &["@/"]].concat()).fails(1);
+    assert_eq!(
+        line,
+        "/ cannot be read: it is a folder, where a file is expected"
+    );
+}
+
+#[test]
 fn what_the_module_refuses_is_told_in_its_words_before_it_is_sent() {
     let stage = stage();
     for (arguments, problem) in [

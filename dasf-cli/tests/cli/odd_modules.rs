@@ -10,9 +10,16 @@ use crate::support::{Run, Stage};
 
 /// Answers to everything: with this description, and with this JSON text as the result of any call.
 fn serve(stage: &Stage, topic: &str, api_info: &str, result: &str) {
+    answer(stage, topic, api_info, Some(result));
+}
+
+/// Answers to everything: with this description, and to any call with the request itself where there
+/// is no result.
+fn answer(stage: &Stage, topic: &str, api_info: &str, result: Option<&str>) {
     let url = stage.url();
     let topic = topic.to_owned();
-    let (api_info, result) = (api_info.to_owned(), payload::encode(result.as_bytes()));
+    let api_info = api_info.to_owned();
+    let result = result.map(|result| payload::encode(result.as_bytes()));
     let (mut consumer, _) = stage
         .runtime
         .block_on(connect_async(format!("{url}/{topic}/module")))
@@ -26,8 +33,13 @@ fn serve(stage: &Stage, topic: &str, api_info: &str, result: &str) {
             consumer.send(acknowledgement).await.unwrap();
             let asked = &question["properties"];
             let context = asked["requestContext"].as_str().unwrap();
+            let payload = match &result {
+                _ if asked["messageType"] != "request" => "",
+                Some(result) => result,
+                None => question["payload"].as_str().unwrap(),
+            };
             let answer = json!({
-                "payload": if asked["messageType"] == "request" { &*result } else { "" },
+                "payload": payload,
                 "context": context,
                 "properties": {
                     "messageType": "response",
@@ -149,6 +161,53 @@ fn nothing_of_a_module_s_controls_the_terminal() {
     assert!(
         shown.starts_with("odd\n  An  [31mod d  module.\n"),
         "{shown:?}"
+    );
+}
+
+#[test]
+fn numbers_keep_their_digits() {
+    const DIGITS: &str = "265252859812191058636308480000000";
+    let stage = Stage::new(None);
+    let number = json!({"type": "number"});
+    let properties = json!({"v": {}, "n": {"type": "integer"}, "list": {"items": number}});
+    let f = function("f", "", &properties);
+    answer(&stage, "echo", &api_info(&f), None);
+    let call = |arguments: &[&str]| {
+        let call = [&["call", "-t", "echo", "f"], arguments].concat();
+        stage.run(&call).succeeds()
+    };
+    let json = format!("{{\"v\": {{\"w\": -{DIGITS}}}, \"list\": [1.50, 1E400]}}");
+    let file = stage.file("digits.json", &json);
+    for (arguments, sent) in [
+        (vec![format!("v={DIGITS}")], format!("\"v\":{DIGITS}")),
+        (vec![format!("n=-{DIGITS}")], format!("\"n\":-{DIGITS}")),
+        (
+            vec![format!("list=[{DIGITS}, -0.0]")],
+            format!("\"list\":[{DIGITS},-0.0]"),
+        ),
+        (vec!["v=1e400".to_owned()], "\"v\":1e400".to_owned()),
+        (
+            vec!["--json".to_owned(), format!("@{file}")],
+            format!("\"v\":{{\"w\":-{DIGITS}}},\"list\":[1.50,1E400]"),
+        ),
+    ] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let printed = call(&arguments);
+        assert_eq!(printed, format!("{{{sent},\"func_name\":\"f\"}}\n"));
+    }
+    assert_eq!(
+        call(&[&format!("v={DIGITS}"), "-i", "1"]),
+        format!("{{\n \"v\": {DIGITS},\n \"func_name\": \"f\"\n}}\n")
+    );
+
+    // The description itself, too.
+    let document = api_info(&f).replace("\"type\":\"integer\"", &format!("\"maximum\":{DIGITS}"));
+    assert!(document.contains(DIGITS));
+    serve(&stage, "limited", &document, "1");
+    let printed = stage.run(&["api", "-t", "limited", "--json"]).succeeds();
+    assert!(
+        printed.contains(&format!("{{\"maximum\":{DIGITS}}}")),
+        "{printed}"
     );
 }
 

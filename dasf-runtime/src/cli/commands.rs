@@ -82,9 +82,6 @@ async fn compute(
     // Whoever runs the function here has no other log of it.
     let output = outcome.map_err(|failure| Error::failed(failure.in_full()))?;
     // ASCII is for the wire; a person reads the characters themselves.
-    let value: Value = serde_json::from_str(output.as_json()).map_err(Error::failed)?;
-    Indent::default().print(&value)
-    let output = outcome.map_err(Error::failed)?;
     let result: &RawValue = serde_json::from_str(output.as_json()).map_err(Error::failed)?;
     Indent::default().print(&result)
 }

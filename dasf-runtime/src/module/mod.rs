@@ -332,7 +332,7 @@ impl Module {
 
     /// Finds the function that a request names, and checks the request against its schema.
     fn find(&self, text: &Arc<str>) -> Result<Target<'_>, Failure> {
-        let request: Value = serde_json::from_str(text).map_err(no_json)?;
+        let request: Value = serde_json::from_str(text).map_err(|error| no_json(&error))?;
         if !request.is_object() {
             return Err(Failure::validation(
                 "a request is a JSON object with a func_name or a class_name",
@@ -407,7 +407,7 @@ impl Module {
     }
 }
 
-fn no_json(error: serde_json::Error) -> Failure {
+fn no_json(error: &serde_json::Error) -> Failure {
     Failure::validation(format!("the request is not JSON: {error}"))
 }
 
@@ -439,7 +439,7 @@ impl Contract {
         request: &Arc<str>,
         range: Range<usize>,
     ) -> Result<Arguments, Failure> {
-        Arguments::new(member, request, range, &self.schema).map_err(no_json)
+        Arguments::new(member, request, range, &self.schema).map_err(|error| no_json(&error))
     }
 }
 

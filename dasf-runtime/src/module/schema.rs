@@ -327,16 +327,15 @@ impl Documents {
     /// A result's schema whose root says itself what it is: a `$ref` there would hide the title.
     fn standalone_result(&self, result: &Schema) -> Value {
         let mut root = result.as_object().cloned().unwrap_or_default();
-        if let Some(Value::String(reference)) = root.get("$ref") {
-            if let Some((_, name)) = reference::definition(reference)
-                && let Some(Value::Object(target)) = self.result_definitions.get(&*name)
-            {
-                let mut whole = target.clone();
-                whole.insert(RESULT_TYPE.to_owned(), name.into());
-                root.remove("$ref");
-                whole.extend(root);
-                root = whole;
-            }
+        if let Some(Value::String(reference)) = root.get("$ref")
+            && let Some((_, name)) = reference::definition(reference)
+            && let Some(Value::Object(target)) = self.result_definitions.get(&*name)
+        {
+            let (name, mut whole) = (name.into_owned(), target.clone());
+            root.remove("$ref");
+            whole.extend(root);
+            whole.insert(RESULT_TYPE.to_owned(), name.into());
+            root = whole;
         }
         with_definitions(root, &self.result_definitions)
     }

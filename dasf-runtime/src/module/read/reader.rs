@@ -56,7 +56,7 @@ macro_rules! integers {
             };
             // No such integer: `serde_json` says what it is.
             let mut text = serde_json::Deserializer::from_str(raw);
-            text.deserialize_any(visitor).map_err(converted)
+            text.deserialize_any(visitor).map_err(|error| converted(&error))
         }
     )*};
 }
@@ -93,7 +93,9 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
                 }
                 let entries = MapDeserializer::new(entries.into_iter());
                 let entries = Parts::new(entries, self.guide);
-                visitor.visit_map(entries).map_err(converted)
+                visitor
+                    .visit_map(entries)
+                    .map_err(|error| converted(&error))
             }
             None => around!(self.deserialize_map(; visitor)),
         }
@@ -281,7 +283,9 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Parts<'_, A> {
         };
         let (key, value) = Key::new(text, &self.guide);
         self.value = value;
-        seed.deserialize(key).map(Some).map_err(converted)
+        seed.deserialize(key)
+            .map(Some)
+            .map_err(|error| converted(&error))
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
@@ -308,7 +312,7 @@ impl<'de, 's, A: EnumAccess<'de>> EnumAccess<'de> for Parts<'s, A> {
         }
         let (text, content) = self.inner.variant_seed(Text)?;
         let (key, guide) = Key::new(text, &self.guide);
-        let variant = seed.deserialize(key).map_err(converted)?;
+        let variant = seed.deserialize(key).map_err(|error| converted(&error))?;
         Ok((variant, Parts::new(content, guide)))
     }
 }
@@ -487,8 +491,8 @@ impl<'de> Deserializer<'de> for Key<'de> {
 }
 
 /// The error of another deserializer.
-fn converted<E: Error>(error: serde_json::Error) -> E {
-    E::custom(message(&error))
+fn converted<E: Error>(error: &serde_json::Error) -> E {
+    E::custom(message(error))
 }
 
 /// What an error says, without its place in a text that the caller does not see as such.
