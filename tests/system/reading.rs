@@ -347,6 +347,42 @@ module_of!(closed_and_flattened {
     }
 } Closed);
 
+/// Types that are not declared in the module, whose attributes it does not see.
+mod elsewhere {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    pub(crate) struct Place {
+        #[serde(default, alias = "lat", alias = "breite")]
+        #[schemars(range(max = 90))]
+        pub(crate) latitude: f64,
+        #[schemars(skip)]
+        #[serde(default)]
+        pub(crate) hidden: i64,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    pub(crate) struct Hidden {
+        #[schemars(skip)]
+        #[serde(default)]
+        pub(crate) hidden: i64,
+    }
+}
+
+module_of!(an_alias {} Vec<Option<crate::reading::elsewhere::Place>>);
+module_of!(a_hidden_field {} crate::reading::elsewhere::Hidden);
+
+#[test]
+fn a_field_with_a_name_that_the_schema_does_not_have_is_refused() {
+    let error = an_alias::module().err().unwrap().to_string();
+    assert!(
+        error.contains("`breite` is another name of its field `latitude`"),
+        "{error}"
+    );
+    assert!(a_hidden_field::module().is_ok());
+}
+
 #[test]
 fn a_type_of_which_no_value_can_be_read_is_refused() {
     let error = |module: Result<dasf::Module, ModuleError>| module.err().unwrap().to_string();

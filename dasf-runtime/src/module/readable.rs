@@ -35,6 +35,8 @@ enum Risk {
     },
     /// An object without further properties, that has a part which is flattened into it.
     Closed,
+    /// A field with another name, which is not in the schema.
+    Alias,
 }
 
 /// Values that differ in nothing but what is at risk. The type can be read if one of them can.
@@ -85,6 +87,9 @@ impl Risk {
         without: Option<Finding>,
         names: &[String],
     ) -> Option<String> {
+        if self == Self::Alias {
+            return findings.iter().find_map(alias);
+        }
         let problems = findings
             .iter()
             .map(|finding| Some(finding.problem.as_ref()?.message()));
@@ -124,6 +129,7 @@ impl Risk {
                     )
                 })
             }
+            Self::Alias => None,
             Self::Closed => first.starts_with("unknown field").then(|| {
                 "serde's deny_unknown_fields refuses what is flattened into the same struct; leave \
                  one of the two out"
@@ -131,6 +137,16 @@ impl Risk {
             }),
         }
     }
+}
+
+/// Why a type is refused that has another name for a field.
+fn alias(finding: &Finding) -> Option<String> {
+    let (alias, duplicate) = finding.alias.as_ref()?;
+    let field = duplicate.trim_start_matches("duplicate field ");
+    Some(format!(
+        "`{alias}` is another name of its field {field}, which the schema does not have, so that no \
+         constraint would count for it; take serde's alias away"
+    ))
 }
 
 impl Example {
@@ -256,6 +272,15 @@ impl<'s> Examples<'s> {
                     let with_keys = keys.iter().map(|key| with(base, key, value.clone()));
                     add(risk, with_keys.collect(), Some(base.clone()));
                 }
+            }
+            if part.contains_key("properties") {
+                let mut whole = base.clone();
+                for (name, property) in object(part, "properties") {
+                    if let Some(value) = shallowest(depth, |depth| self.of(property, depth)) {
+                        whole = with(&whole, name, value);
+                    }
+                }
+                add(Risk::Alias, vec![whole], None);
             }
             if part.get("unevaluatedProperties") == Some(&Value::Bool(false)) {
                 add(Risk::Closed, vec![base.clone()], None);

@@ -4,7 +4,8 @@
 //! as whatever it looks like in JSON. The type that is wanted there is known only afterwards, when
 //! `2.0` is a float and the key `"1"` a text for good. The schema knows it before.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
@@ -24,7 +25,22 @@ struct Document<'s> {
     steps: Cell<usize>,
     /// Whether an integer of 128 bits was read as one of 64.
     has_cut_wide: Cell<bool>,
+    /// What is tried out besides.
+    probe: RefCell<Probe>,
 }
+
+/// Names of fields that a struct reads, and its schema does not have.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Probe {
+    /// Those that were met.
+    pub(super) met: BTreeSet<FieldName>,
+    /// The one whose name is put behind all that an object has: serde says then of which other field
+    /// it is another name.
+    pub(super) tried: Option<FieldName>,
+}
+
+/// The names of a struct, and of a field.
+pub(super) type FieldName = (&'static str, &'static str);
 
 /// What the schema says of the place that is being read; or nothing, where there is no schema.
 #[derive(Clone, Default)]
@@ -56,6 +72,7 @@ impl<'s> Guide<'s> {
             root,
             steps: Cell::new(MAX_STEPS),
             has_cut_wide: Cell::new(false),
+            probe: RefCell::default(),
         });
         Self::enter(&document, Union::None, [schema], value)
     }
@@ -138,6 +155,41 @@ impl<'s> Guide<'s> {
     pub(super) fn has_cut_wide(&self) -> bool {
         let mut places = self.0.iter();
         places.any(|place| place.document.has_cut_wide.get())
+    }
+
+    /// Begins to try out a name, and gives what was met before.
+    pub(super) fn probe(&self, tried: Option<FieldName>) -> Probe {
+        let probe = Probe {
+            met: BTreeSet::new(),
+            tried,
+        };
+        let document = self.0.as_ref().map(|place| &place.document);
+        document.map_or_else(Probe::default, |document| document.probe.replace(probe))
+    }
+
+    /// Notes the fields of a struct that is read here. `Some` is the name of one that is to be put
+    /// behind the others.
+    pub(super) fn note_fields(
+        &self,
+        name: &'static str,
+        fields: &'static [&'static str],
+    ) -> Option<&'static str> {
+        let place = self.0.as_ref()?;
+        let mut probe = place.document.probe.borrow_mut();
+        let is_known = |field: &str| {
+            let mut schemas = place.schemas.iter();
+            schemas.any(|schema| {
+                schema
+                    .get("properties")
+                    .is_some_and(|it| it.get(field).is_some())
+            })
+        };
+        let unknown = fields.iter().filter(|field| !is_known(field));
+        probe.met.extend(unknown.map(|field| (name, *field)));
+        let (_, field) = probe
+            .tried
+            .filter(|(of, field)| *of == name && fields.contains(field))?;
+        Some(field)
     }
 
     /// Whether a key of this object is an integer of the type's, and cannot be taken for the field of

@@ -128,6 +128,9 @@ pub struct Finding {
     pub(super) problem: Option<Problem>,
     /// Whether serde wanted to keep an integer of 128 bits before it knew the type.
     pub(super) has_cut_wide: bool,
+    /// Another name of a field that the schema does not have, and what serde says when both are
+    /// there: ``duplicate field `name` ``.
+    pub(super) alias: Option<(&'static str, String)>,
 }
 
 /// Reads an example of a type's schema, to see whether the type can be read.
@@ -136,10 +139,20 @@ pub fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
     let guide = Guide::new(source.document, source.schema, &value);
     let guided = read_guided::<T>(source.json, guide.clone()).map(drop);
     let read = guided.or_else(|_| read_guided::<T>(source.json, Guide::default()).map(drop));
+    let mut met = guide.probe(None).met.into_iter();
+    let alias = met.find_map(|name| {
+        guide.probe(Some(name));
+        let problem = read_guided::<T>(source.json, guide.clone())
+            .map(drop)
+            .err()?;
+        let is_alias = problem.message.starts_with("duplicate field");
+        is_alias.then_some((name.1, problem.message))
+    });
     Finding {
         type_name: std::any::type_name::<T>(),
         problem: read.err(),
         has_cut_wide: guide.has_cut_wide(),
+        alias,
     }
 }
 

@@ -22,15 +22,31 @@ use super::number::Whole;
 pub(super) struct Reader<'s, D> {
     inner: D,
     guide: Guide<'s>,
+    /// A key that is put behind those of the object.
+    last_key: Option<&'static str>,
 }
 
 impl<'s, D> Reader<'s, D> {
     pub(super) fn new(inner: D, guide: Guide<'s>) -> Self {
-        Self { inner, guide }
+        Self {
+            inner,
+            guide,
+            last_key: None,
+        }
     }
 
     fn around<V>(self, visitor: V) -> (D, Reader<'s, V>) {
-        (self.inner, Reader::new(visitor, self.guide))
+        let Self {
+            inner,
+            guide,
+            last_key,
+        } = self;
+        let visitor = Reader {
+            inner: visitor,
+            guide,
+            last_key,
+        };
+        (inner, visitor)
     }
 }
 
@@ -92,7 +108,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
                     entries[..=index].rotate_right(1);
                 }
                 let entries = MapDeserializer::new(entries.into_iter());
-                let entries = Parts::new(entries, self.guide);
+                let mut entries = Parts::new(entries, self.guide);
+                entries.last_key = self.last_key;
                 visitor
                     .visit_map(entries)
                     .map_err(|error| converted(&error))
@@ -102,11 +119,12 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
-        self,
+        mut self,
         name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
+        self.last_key = self.guide.note_fields(name, fields);
         match self.guide.tag() {
             Some(_) => self.deserialize_map(visitor),
             None => around!(self.deserialize_struct(name, fields; visitor)),
@@ -222,7 +240,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Reader<'_, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Self::Value, A::Error> {
-        self.inner.visit_map(Parts::new(entries, self.guide))
+        let mut entries = Parts::new(entries, self.guide);
+        entries.last_key = self.last_key;
+        self.inner.visit_map(entries)
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<Self::Value, A::Error> {
@@ -238,6 +258,8 @@ struct Parts<'s, A> {
     count: usize,
     /// The guide for the value of the key that was read last.
     value: Guide<'s>,
+    /// A key that is put behind those of the object.
+    last_key: Option<&'static str>,
 }
 
 impl<'s, A> Parts<'s, A> {
@@ -247,6 +269,7 @@ impl<'s, A> Parts<'s, A> {
             guide,
             count: 0,
             value: Guide::default(),
+            last_key: None,
         }
     }
 }
@@ -278,8 +301,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Parts<'_, A> {
         if !self.guide.is_known() {
             return self.inner.next_key_seed(seed);
         }
-        let Some(text) = self.inner.next_key_seed(Text)? else {
-            return Ok(None);
+        let text = match self.inner.next_key_seed(Text)? {
+            Some(text) => text,
+            None => match self.last_key.take() {
+                Some(key) => key.into(),
+                None => return Ok(None),
+            },
         };
         let (key, value) = Key::new(text, &self.guide);
         self.value = value;
