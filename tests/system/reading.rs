@@ -96,8 +96,8 @@ pub(crate) mod by_the_schema {
     }
 
     #[dasf::function]
-    pub(crate) fn raw(value: Box<serde_json::value::RawValue>) -> String {
-        value.get().to_owned()
+    pub(crate) fn raw(value: Box<serde_json::value::RawValue>) -> Box<serde_json::value::RawValue> {
+        value
     }
 
     #[dasf::function]
@@ -134,10 +134,11 @@ async fn only_the_integer_that_is_needed_is_made_one() {
 
 #[tokio::test]
 async fn a_raw_value_keeps_what_was_written() {
-    let request = r#"{"func_name": "raw", "value": [265252859812191058636308480000000, 1.10]}"#;
+    let request =
+        r#"{"func_name": "raw", "value": [265252859812191058636308480000000, 1.10, "ä"]}"#;
     assert_eq!(
         answer(request).await.unwrap(),
-        r#""[265252859812191058636308480000000, 1.10]""#
+        r#"[265252859812191058636308480000000, 1.10, "\u00e4"]"#
     );
 }
 
