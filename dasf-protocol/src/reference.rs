@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
+
 /// The keywords under which definitions stand: today's, and that of draft 7.
 pub const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
@@ -36,42 +38,11 @@ pub fn definition(reference: &str) -> Option<(&'static str, Cow<'_, str>)> {
 /// assert_eq!(decode("100%"), "100%");
 /// ```
 pub fn decode(part: &str) -> Cow<'_, str> {
-    let mut decoded = Cow::Borrowed(part);
-    if part.contains('%') {
-        decoded = Cow::Owned(percent_decode(part));
-    }
+    let decoded = percent_decode_str(part).decode_utf8_lossy();
     if decoded.contains('~') {
-        decoded = Cow::Owned(decoded.replace("~1", "/").replace("~0", "~"));
+        return Cow::Owned(decoded.replace("~1", "/").replace("~0", "~"));
     }
     decoded
-}
-
-fn percent_decode(part: &str) -> String {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let [first, tail @ ..] = rest {
-        match (first, tail) {
-            (b'%', [high, low, after @ ..])
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                bytes.push(digit(*high) << 4 | digit(*low));
-                rest = after;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// The value of a hexadecimal digit.
-fn digit(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20) - b'a' + 10,
-    }
 }
 
 #[cfg(test)]
