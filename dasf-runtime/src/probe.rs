@@ -99,10 +99,13 @@ impl<T: Serialize + ?Sized> Written<'_, T> {
         dasf_protocol::payload::to_json(self.0)
     }
 
-    /// The value as JSON, for the defaults and examples in a schema; `None` where it has none.
+    /// The value as JSON, for the defaults and examples in a schema; `None` where it has none, or one
+    /// with an integer of more than 64 bits, of which a schema would show other digits.
     pub fn json(self) -> Option<Value> {
         // By way of its text, which for an `f32` has the digits that a person would write.
-        serde_json::from_str(&serde_json::to_string(self.0).ok()?).ok()
+        let text = serde_json::to_string(self.0).ok()?;
+        let json: Value = serde_json::from_str(&text).ok()?;
+        (json.to_string() == text).then_some(json)
     }
 
     /// The value as the outcome of a call.
@@ -310,6 +313,10 @@ mod tests {
         assert_eq!(Written("ä").argument().unwrap(), br#""\u00e4""#);
         assert_eq!(Written(&Dumb).json(), None);
         assert_eq!(Written(&0.1_f32).json(), Some(0.1.into()));
+        let floats = [0.0, -0.0, 1e16, 1e300, f64::MIN_POSITIVE, f64::NAN];
+        assert!(Written(&floats).json().is_some());
+        assert_eq!(Written(&u64::MAX).json(), Some(u64::MAX.into()));
+        assert_eq!(Written(&[1 << 70_u32, 1_u128]).json(), None);
     }
 
     #[derive(Debug)]
