@@ -213,6 +213,38 @@ async fn maps_with_integers_for_keys_are_read_wherever_they_stand() {
     );
 }
 
+#[tokio::test]
+async fn what_is_wrong_inside_a_variant_has_its_path() {
+    for (station, problem) in [
+        (
+            r#"{"name": "Elbe", "kind": "levels", "steps": [1, 300]}"#,
+            "stations[0].steps[1]: 300 is greater than the maximum of 255",
+        ),
+        (
+            r#"{"name": "Elbe", "kind": "yearly", "values": {"2001": "high"}}"#,
+            r#"stations[0].values.2001: "high" is not of type "number""#,
+        ),
+        (
+            r#"{"name": "Elbe", "kind": "yearly"}"#,
+            "stations[0].values: is required",
+        ),
+        (
+            r#"{"name": "Elbe", "kind": "daily"}"#,
+            r#"stations[0].kind: "daily" is not one of "yearly" or "levels""#,
+        ),
+        (
+            r#"{"name": "Elbe", "steps": []}"#,
+            "stations[0].kind: is required",
+        ),
+    ] {
+        let request = format!(r#"{{"func_name": "stations", "stations": [{station}]}}"#);
+        assert_eq!(
+            answer(&request).await.unwrap_err(),
+            format!("error validating request: stations: {problem}")
+        );
+    }
+}
+
 #[test]
 fn schemas_refer_to_types_of_all_names() {
     let info = by_the_schema::module().unwrap().api_info("reading");
