@@ -19,10 +19,10 @@ mod model;
 mod names;
 mod number;
 mod options;
-mod other;
 mod reader;
 mod serde_attributes;
 mod types;
+mod unknown_variants;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as TokenStream2;

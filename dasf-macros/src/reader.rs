@@ -23,9 +23,9 @@ use crate::options::{
     self, ArgumentOptions, ClassOptions, DefaultOption, Errors, FunctionOptions, MethodOptions,
     ModuleOptions,
 };
-use crate::other;
 use crate::serde_attributes;
 use crate::types::{ArgumentType, ReplaceSelf, ResultType, Shape};
+use crate::unknown_variants;
 
 /// Names in the module, or of a client's methods, that the macro itself uses.
 const RESERVED_IN_MODULE: [&str; 5] = ["main", "module", "client", "blocking", "Client"];
@@ -71,7 +71,7 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
         Some((_, items)) => {
             check_reserved(items, &mut errors);
             allow_imports(items, &krate);
-            other::mark(items);
+            unknown_variants::mark(items);
             let mut reader = Reader {
                 errors: &mut errors,
                 class_docs: class_docs(items),

@@ -127,7 +127,7 @@ impl Parts {
             None => quote!(__p::Call::function(&self.caller, #name)),
             Some(_) => quote!(__p::Call::method(&self.instance, #name)),
         };
-        let start = quote!(#start.of(<__p::Probe<#value>>::TYPE));
+        let start = quote!(#start.returning(<__p::Probe<#value>>::TYPE));
         if optional.is_empty() {
             return quote! {
                 #attributes

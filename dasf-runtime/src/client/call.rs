@@ -199,7 +199,7 @@ impl<R, M: Mode> Call<R, M> {
 
     /// Reads the result by the schema of its type, where the type alone does not know how; used by
     /// generated clients.
-    pub fn of(mut self, result: TypeDescriptor) -> Self {
+    pub fn returning(mut self, result: TypeDescriptor) -> Self {
         self.schema = Some(result.schema);
         self
     }

@@ -4,12 +4,12 @@ mod arguments;
 pub mod descriptor;
 mod floats;
 mod formats;
-mod other;
 mod outcome;
 mod patterns;
 pub mod read;
 mod readable;
 mod schema;
+mod unknown_variants;
 pub mod validate;
 
 use std::collections::HashMap;

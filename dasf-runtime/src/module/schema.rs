@@ -19,7 +19,7 @@ use super::descriptor::{
     ArgumentDescriptor, ArgumentKind, ClassDescriptor, FunctionDescriptor, Keyword, Literal,
     Member, SchemaOf,
 };
-use super::other::OtherVariants;
+use super::unknown_variants::UnknownVariants;
 use super::{ModuleError, floats};
 
 pub(super) const DEFINITIONS: &str = "$defs";
@@ -560,7 +560,7 @@ fn with_definitions(mut schema: Map<String, Value>, definitions: &Map<String, Va
 
 /// Brings what `schemars` writes into the form that peers read.
 fn to_peer_form(schema: &mut Schema, contract: &Contract) {
-    OtherVariants.transform(schema);
+    UnknownVariants.transform(schema);
     ReplacePrefixItems::default().transform(schema);
     let is_result = matches!(contract, Contract::Serialize);
     StructTags { is_result }.transform(schema);

@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 const MARK: &str = "x_dasf_other";
 
 /// Opens the schemas of variants with the mark to all values that are none of the other variants'.
-pub(super) struct OtherVariants;
+pub(super) struct UnknownVariants;
 
-impl Transform for OtherVariants {
+impl Transform for UnknownVariants {
     fn transform(&mut self, schema: &mut Schema) {
         let fields = schema.as_object_mut().into_iter();
         for (keyword, value) in fields.flat_map(|fields| fields.iter_mut()) {
@@ -114,7 +114,7 @@ mod tests {
 
     fn opened(schema: Value) -> Value {
         let mut schema = schema.try_into().unwrap();
-        OtherVariants.transform(&mut schema);
+        UnknownVariants.transform(&mut schema);
         schema.to_value()
     }
 
