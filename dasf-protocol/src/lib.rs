@@ -17,7 +17,7 @@
 //! | [`progress`] | the report tree of a running call |
 //! | [`error_info`] | what an error answer says to a program |
 //! | [`api_info`] | a module's description of itself |
-//! | [`reference`] | what a `$ref` in the schemas of a description points to |
+//! | [`reference`](mod@reference) | what a `$ref` in the schemas of a description points to |
 //! | [`text`] | texts out of files and variables |
 
 pub mod api_info;
