@@ -14,14 +14,16 @@ use crate::module::schema::definition;
 
 /// How many schemas may apply to one value through references and compositions.
 const MAX_DEPTH: usize = 64;
-/// How many steps the choice of variants may take for one argument. A choice that would take more
-/// is not made.
+/// How many steps it may take to find out for one argument what is not known beforehand. What would
+/// take more is not found out.
 const MAX_STEPS: usize = 1_000_000;
+/// How many bytes are looked at in the time of a step.
+const BYTES_PER_STEP: usize = 256;
 
 /// A document in which schemas stand that refer to each other.
 struct Document<'s> {
     root: &'s Value,
-    /// How many steps are left to choose variants.
+    /// How many steps are left.
     steps: Cell<usize>,
     /// Whether an integer of 128 bits was read as one of 64.
     has_cut_wide: Cell<bool>,
@@ -131,6 +133,20 @@ impl<'s> Guide<'s> {
     /// Whether there is a schema to follow.
     pub(super) fn is_known(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Whether an object stands here, whose entries can be looked at before they are read.
+    pub(super) fn is_object(&self) -> bool {
+        let mut places = self.0.iter();
+        places.any(|place| place.value.is_object() && place.document.steps.get() > 0)
+    }
+
+    /// Counts that so many bytes were looked at once more.
+    pub(super) fn spend(&self, bytes: usize) {
+        if let Some(place) = &self.0 {
+            let steps = &place.document.steps;
+            steps.set(steps.get().saturating_sub(bytes / BYTES_PER_STEP));
+        }
     }
 
     /// Whether only integers are accepted here.

@@ -353,6 +353,20 @@ mod tests {
     }
 
     #[test]
+    fn of_a_key_that_comes_twice_the_last_counts() {
+        let json = r#"{"name":"Oder","name":"Elbe","width":"x","width":3,"7":1.0,"7":2.0}"#;
+        assert_eq!(
+            through::<Flattened>(json),
+            r#"{"name":"Elbe","width":3,"7":2.0}"#
+        );
+        assert_eq!(
+            through::<Size>(r#"{"width":1,"width":2}"#),
+            r#"{"width":2}"#
+        );
+        assert!(read_as::<Size>(r#"{"width":1,"width":"x"}"#).is_err());
+    }
+
+    #[test]
     fn a_problem_deep_inside_has_its_path() {
         let json = json!({"left": {"kind": "Steps", "n": 1}, "right": 5}).to_string();
         let problem = read_as::<Pair>(&json).err().unwrap();

@@ -13,7 +13,28 @@ pub(super) enum Whole {
 
 impl Whole {
     /// Reads a number as JSON writes it; `None` where it has a fraction, or more than 128 bits.
+    ///
+    /// A fraction that no double holds is none: the schema is checked with doubles.
     pub(super) fn parse(number: &str) -> Option<Self> {
+        Self::exact(number).or_else(|| Self::rounded(number))
+    }
+
+    fn rounded(number: &str) -> Option<Self> {
+        /// Up to here, a double has all integers.
+        const LIMIT: f64 = 9_007_199_254_740_992.0;
+        if !number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return None; // Rust reads more numbers than JSON has
+        }
+        let number: f64 = number.parse().ok()?;
+        let is_whole = number.fract() == 0.0 && number.abs() < LIMIT;
+        #[allow(clippy::cast_possible_truncation)] // whole, and within the limits
+        is_whole.then(|| match number as i64 {
+            negative @ ..0 => Self::Negative(negative.into()),
+            natural => Self::Natural(natural.unsigned_abs().into()),
+        })
+    }
+
+    fn exact(number: &str) -> Option<Self> {
         let (negative, digits) = match number.strip_prefix('-') {
             Some(digits) => (true, digits),
             None => (false, number),
@@ -114,6 +135,8 @@ mod tests {
             ("1e3", Whole::Natural(1000)),
             ("1.5E+1", Whole::Natural(15)),
             ("120e-1", Whole::Natural(12)),
+            ("1e-400", Whole::Natural(0)),
+            ("-1.00000000000000000001", Whole::Negative(-1)),
             ("1200.0e-2", Whole::Natural(12)),
             ("9007199254740993.0", Whole::Natural(9_007_199_254_740_993)),
             (
@@ -135,9 +158,10 @@ mod tests {
             "0.5",
             "125e-1",
             "1e-1",
-            "1e-400",
             "1e39",
             "1e99999999999",
+            "+1",
+            "inf",
             "340282366920938463463374607431768211456",
             "-170141183460469231731687303715884105729",
         ] {

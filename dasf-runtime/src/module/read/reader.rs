@@ -4,6 +4,7 @@
 //! [`Guide`], where there is one, through what serde keeps as JSON until it knows the type.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -94,28 +95,35 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
             self.guide.note_cut();
             return self.deserialize_i64(visitor);
         }
-        if self.guide.tag().is_some() {
+        if self.guide.is_object() {
             return self.deserialize_map(visitor);
         }
         around!(self.deserialize_any(; visitor))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        match self.guide.tag() {
-            Some(tag) => {
-                let Entries(mut entries) = Entries::deserialize(self.inner)?;
-                if let Some(index) = entries.iter().position(|(key, _)| key == tag) {
-                    entries[..=index].rotate_right(1);
-                }
-                let entries = MapDeserializer::new(entries.into_iter());
-                let mut entries = Parts::new(entries, self.guide);
-                entries.last_key = self.last_key;
-                visitor
-                    .visit_map(entries)
-                    .map_err(|error| converted(&error))
-            }
-            None => around!(self.deserialize_map(; visitor)),
+        if !self.guide.is_object() {
+            return around!(self.deserialize_map(; visitor));
         }
+        let Entries(mut entries) = Entries::deserialize(self.inner)?;
+        self.guide
+            .spend(entries.iter().map(|(_, value)| value.get().len()).sum());
+        // Of a key that comes twice, the last counts, as where the schema was checked.
+        let mut seen = HashSet::new();
+        entries.reverse();
+        entries.retain(|(key, _)| seen.insert(key.clone()));
+        entries.reverse();
+        // Serde knows what the others are when it has seen the tag.
+        let tag = self.guide.tag();
+        if let Some(index) = entries.iter().position(|(key, _)| Some(&**key) == tag) {
+            entries[..=index].rotate_right(1);
+        }
+        let entries = MapDeserializer::new(entries.into_iter());
+        let mut entries = Parts::new(entries, self.guide);
+        entries.last_key = self.last_key;
+        visitor
+            .visit_map(entries)
+            .map_err(|error| converted(&error))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -125,10 +133,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
         visitor: V,
     ) -> Result<V::Value, D::Error> {
         self.last_key = self.guide.note_fields(name, fields);
-        match self.guide.tag() {
-            Some(_) => self.deserialize_map(visitor),
-            None => around!(self.deserialize_struct(name, fields; visitor)),
+        if self.guide.is_object() {
+            return self.deserialize_map(visitor);
         }
+        around!(self.deserialize_struct(name, fields; visitor))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
