@@ -50,13 +50,13 @@ pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// How deep lists and objects may stand in each other: `serde_json` reads no more.
+/// How deep lists and objects may be nested. `serde_json` reads no deeper ones.
 pub const MAX_DEPTH: usize = 127;
 
 /// JSON in ASCII: every other character is written as `\uXXXX`, and NaN and infinities as `null`.
 ///
 /// # Errors
-/// What the value's own `Serialize` reports, map keys that are neither strings nor numbers, and
+/// The errors of the value's own `Serialize`, map keys that are neither strings nor numbers, and
 /// values nested deeper than [`MAX_DEPTH`], which the other side could not read.
 ///
 /// ```
@@ -77,7 +77,7 @@ pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::
 
 /// Compact JSON whose strings hold ASCII only, and which is not too deep to be read.
 struct AsciiFormatter {
-    /// How many lists and objects are open.
+    /// The number of open lists and objects.
     depth: usize,
 }
 
@@ -93,7 +93,7 @@ impl AsciiFormatter {
     }
 
     fn close(&mut self) {
-        self.depth -= 1;
+        self.depth = self.depth.saturating_sub(1);
     }
 }
 
@@ -126,12 +126,23 @@ impl Formatter for AsciiFormatter {
         write_ascii(writer, fragment)
     }
 
-    /// JSON that is written already: only its texts hold other characters.
+    /// The text is JSON already. Only its strings may hold characters beyond ASCII.
     fn write_raw_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        let (mut is_text, mut is_escaped) = (false, false);
+        for byte in fragment.bytes() {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = true,
+                b'"' => is_text = !is_text,
+                b'[' | b'{' if !is_text => self.open()?,
+                b']' | b'}' if !is_text => self.close(),
+                _ => {}
+            }
+        }
         write_ascii(writer, fragment)
     }
 }
@@ -155,6 +166,7 @@ fn write_ascii<W: ?Sized + io::Write>(writer: &mut W, mut fragment: &str) -> io:
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::value::RawValue;
     use serde_json::{Value, json};
 
     #[test]
@@ -204,6 +216,11 @@ mod tests {
         };
         let json = nested(MAX_DEPTH).unwrap();
         assert!(serde_json::from_slice::<Value>(&json).is_ok());
+        let raw = |json: &str| to_json(&RawValue::from_string(json.to_owned()).unwrap());
+        let brackets = |depth: usize| "[".repeat(depth) + r#""\"[[[{""# + &"]".repeat(depth);
+        assert!(raw(&brackets(MAX_DEPTH)).is_ok());
+        assert!(raw(&format!("[{0},{0}]", brackets(MAX_DEPTH - 1))).is_ok());
+        assert!(raw(&brackets(MAX_DEPTH + 1)).is_err());
         let error = nested(MAX_DEPTH + 1).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -6,6 +6,7 @@
 //! does, and gets that of the fallback trait of the same name where it cannot. The fallbacks never
 //! run, because the check has failed then.
 
+use std::any::TypeId;
 use std::error::Error;
 use std::fmt::Display;
 use std::marker::PhantomData;
@@ -42,9 +43,10 @@ impl<T: DeserializeOwned> Probe<T> {
     }
 }
 
-impl<T: JsonSchema + DeserializeOwned> Probe<T> {
-    /// What the table of a module's functions says of the type.
+impl<T: JsonSchema + DeserializeOwned + 'static> Probe<T> {
+    /// The properties of the type in the table of a module's functions.
     pub const TYPE: TypeDescriptor = TypeDescriptor {
+        id: TypeId::of::<T>,
         schema: schema_of::<T>,
         inspect: read::inspect::<T>,
     };
@@ -64,8 +66,9 @@ pub trait Unable {
     /// It is no `Result`.
     const IS_RESULT: bool = false;
 
-    /// A type of which nothing is known.
+    /// A type without known properties.
     const TYPE: TypeDescriptor = TypeDescriptor {
+        id: TypeId::of::<()>,
         schema: |_| Schema::default(),
         inspect: |_| read::Finding::default(),
     };
@@ -191,8 +194,8 @@ impl<E: Error> Causes<'_, E> {
     }
 }
 
-/// What [`Causes`] says of an error that is none itself, and holds one: a `Box<dyn Error>`, or the
-/// error of `anyhow` and its like.
+/// [`Causes`] of a value that holds an error but is not one itself: a `Box<dyn Error>`, or an error
+/// of `anyhow` and similar crates.
 pub trait Holding {
     /// The texts of the causes, nearest first.
     fn list(self) -> Vec<String>;
@@ -226,7 +229,7 @@ held!(
     dyn Error + Send + Sync + 'static
 );
 
-/// What [`Causes`] says of an error that has a text only.
+/// [`Causes`] of an error that is only a text.
 pub trait Causeless {
     /// Nothing.
     fn list(self) -> Vec<String>;
@@ -238,7 +241,7 @@ impl<E> Causeless for &Causes<'_, E> {
     }
 }
 
-/// How many causes are told at most: an error may name itself as its cause.
+/// The greatest number of causes in a list: an error may name itself as its cause.
 const MAX_CAUSES: usize = 32;
 
 fn list(first: Option<&(dyn Error + 'static)>) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Values that serde alone would read as others, or not at all; and types of which none can be read.
+//! Values that serde alone would misread or refuse, and types that cannot be read.
 
 use std::collections::BTreeMap;
 
@@ -222,7 +222,7 @@ async fn what_is_wrong_inside_a_variant_has_its_path() {
         ),
         (
             r#"{"name": "Elbe", "kind": "yearly", "values": {"2001": "high"}}"#,
-            r#"stations[0].values.2001: "high" is not of type "number""#,
+            r#"stations[0].values[2001]: "high" is not of type "number""#,
         ),
         (
             r#"{"name": "Elbe", "kind": "yearly"}"#,
@@ -380,7 +380,7 @@ module_of!(closed_and_flattened {
     }
 } Closed);
 
-/// Types that are not declared in the module, whose attributes it does not see.
+/// Types outside of the module, whose attributes the macro does not see.
 mod elsewhere {
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};

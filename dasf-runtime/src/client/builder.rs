@@ -148,7 +148,7 @@ impl<C, M> ClientBuilder<C, M> {
     /// As [`check_against`](Self::check_against), with the text in a generated client.
     #[doc(hidden)]
     pub fn check_against_text(self, api_info: &str) -> Self {
-        // What `client!` includes is the file as it is.
+        // `client!` includes the file with its byte order mark.
         match serde_json::from_str(text::without_mark(api_info)) {
             Ok(api_info) => self.check_against(&api_info),
             // The module has to judge.

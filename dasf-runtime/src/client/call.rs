@@ -23,7 +23,7 @@ pub struct Call<R, M = Async> {
     caller: Caller<M>,
     request: Result<Request, CallError>,
     options: CallOptions,
-    /// The schema of the result's type, where it is known.
+    /// The schema of the type of the result, if it is known.
     schema: Option<SchemaOf>,
     result: PhantomData<fn() -> R>,
 }
@@ -197,7 +197,7 @@ impl<R, M: Mode> Call<R, M> {
         }
     }
 
-    /// Reads the result by the schema of its type, where the type alone does not know how; used by
+    /// Reads the result by the schema of its type, if the type alone is not enough; used by
     /// generated clients.
     pub fn returning(mut self, result: TypeDescriptor) -> Self {
         self.schema = Some(result.schema);

@@ -31,7 +31,7 @@ pub(super) struct Answer {
 /// The calls that await their answer, by their context.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    /// The topic that is called.
+    /// The topic of the called module.
     topic: Topic,
     /// The topic on which the answers come.
     response_topic: Topic,
@@ -81,7 +81,7 @@ impl Drop for CallGuard {
 }
 
 impl InFlight {
-    /// No calls of this topic yet, the first of which will have this context.
+    /// A list without calls of this topic. The first call gets this context.
     pub(super) fn new(
         topic: Topic,
         response_topic: Topic,
@@ -109,10 +109,10 @@ impl InFlight {
         self.lock().calls.len()
     }
 
-    /// Takes a call in, and gives it a context that no other call on its way has.
+    /// Registers a call, and gives it a context that no other pending call has.
     pub(super) fn register(self: &Arc<Self>, waiting: Waiting) -> CallGuard {
         let mut state = self.lock();
-        // They come round again after so many calls that only a few of them can be on their way.
+        // The contexts repeat only after so many calls that few of them can still be pending.
         while state.calls.contains_key(&state.next_context) {
             state.next_context = following(state.next_context);
         }
@@ -125,15 +125,15 @@ impl InFlight {
         }
     }
 
-    /// Whether a message is from the module that is called, and to this client, as far as it says so:
-    /// whoever may publish to the response topic could answer in the module's place.
+    /// Whether the properties of a message name the called module as its source and this client as
+    /// its target, if they name any. Other programs may publish to the response topic, too.
     pub(super) fn concerns(&self, delivery: &Delivery) -> bool {
         let properties = &delivery.properties;
         let is = |key, topic: &Topic| {
             let named = properties.text(key).unwrap_or_default();
             named.is_empty() || named == topic.as_str()
         };
-        // In these, it is where the module reads what it asks for.
+        // In these messages, it names the topic on which the module reads the reply.
         let asks = matches!(
             properties.message_type(),
             Some(MessageType::Ping | MessageType::Fetch)
@@ -355,7 +355,7 @@ mod tests {
                 ("progress", &*report),
                 ("fetch", ""),
             ] {
-                // What is fetched goes to the response topic that is named.
+                // The payload goes to the response topic in the message.
                 if message_type == "fetch" && forged.get("response_topic").is_some() {
                     continue;
                 }

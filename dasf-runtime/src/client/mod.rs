@@ -147,19 +147,19 @@ pub(crate) struct CallOptions {
     on_progress: Option<ProgressHandler>,
 }
 
-/// What tells a client from all others.
+/// The identity of a client.
 #[derive(Debug, Clone, Copy)]
 struct Identity {
-    /// What its response topic is named after.
+    /// The random bits in the name of its response topic.
     bits: u128,
-    /// The context of its first call. Where another client has the same response topic, by chance or
-    /// because its name had to be short, both read the answers to both, and contexts tell whose they
-    /// are.
+    /// The context of its first call. If another client has the same response topic, by chance or
+    /// because the name had to be short, both clients read all answers, and tell them apart by
+    /// contexts.
     first_context: u64,
 }
 
 impl Identity {
-    /// That of no other client.
+    /// A new identity, which no other client has.
     fn random() -> Self {
         Self {
             bits: random::bits(),
@@ -602,9 +602,8 @@ impl<M: Mode> Caller<M> {
         Call::from_json(self, request)
     }
 
-    /// As [`call`](Self::call), with request and result as they are written: a
-    /// [`Value`](serde_json::Value) keeps no more of a number than an `f64`, or 64 bits of an
-    /// integer.
+    /// Like [`call`](Self::call), but request and result stay text. A [`Value`](serde_json::Value)
+    /// keeps of a number only an `f64`, or 64 bits of an integer.
     ///
     /// ```
     /// # async fn run(caller: &dasf_runtime::client::Caller) -> Result<(), Box<dyn std::error::Error>> {

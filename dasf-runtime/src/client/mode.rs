@@ -62,17 +62,18 @@ impl Blocking {
     }
 }
 
-/// Whether this thread polls a future of a runtime, which must not wait. A thread of a runtime may
-/// also be one that may block, as in `spawn_blocking`, where the functions of modules run.
+/// Whether this thread polls a future of a runtime, and so must not block. Some threads of a
+/// runtime may block, as in `spawn_blocking`, where the functions of modules run.
 fn runs_asynchronous_code() -> bool {
-    /// tokio lets a future do less than this at a time.
+    /// tokio lets a future take fewer steps than this at a time.
     const LARGEST_BUDGET: usize = 1024;
     if Handle::try_current().is_err() {
         return false;
     }
-    // What tokio polls has a budget, after which it yields; what may block has none. tokio does not
-    // tell which, but for a panic, which ends programs that abort on panics. A future whose budget
-    // is used up here yields at its next `await`, and has another then.
+    // tokio gives a polled future a budget, after which the future yields; blocking code has no
+    // budget. tokio has no other way to tell the two apart but a panic, which ends programs that
+    // abort on panics. A future that loses its budget here yields at its next `await`, and gets a
+    // new one.
     let mut context = std::task::Context::from_waker(Waker::noop());
     (0..LARGEST_BUDGET).any(|_| pin!(consume_budget()).poll(&mut context).is_pending())
 }

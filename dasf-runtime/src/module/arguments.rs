@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::Failure;
 use super::read::{Entries, Problem, Source};
 
-/// The arguments of one call, checked against their schema and not yet decoded: they are still the
-/// text of the request, in which no number has lost a digit.
+/// The arguments of one call, checked against their schema but not yet decoded. They are still the
+/// text of the request, so that no number loses a digit.
 #[derive(Debug, Clone, Default)]
 pub struct Arguments {
     function: &'static str,
     request: Arc<str>,
-    /// Where the value of each key stands in the request.
+    /// The range of the value of each key in the request.
     values: Vec<(String, Range<usize>)>,
     schema: Arc<Value>,
 }
@@ -23,7 +23,7 @@ impl Arguments {
     /// The arguments in an object that is the request, or the part of it in `range`.
     ///
     /// # Errors
-    /// When it is no JSON object.
+    /// When it is not a JSON object.
     pub(super) fn new(
         function: &'static str,
         request: &Arc<str>,
@@ -45,7 +45,7 @@ impl Arguments {
         })
     }
 
-    /// Where the value of a key stands in the request. Of a key that comes twice, the last counts.
+    /// The range of the value of a key in the request. If a key comes twice, the last one counts.
     pub(super) fn range(&self, name: &str) -> Option<Range<usize>> {
         let mut values = self.values.iter().rev();
         let (_, range) = values.find(|(key, _)| key == name)?;

@@ -1,5 +1,6 @@
 //! What the macros say about a module: plain tables, built at compile time.
 
+use std::any::TypeId;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -260,15 +261,17 @@ pub struct ReturnDescriptor {
     pub keywords: &'static [Keyword],
 }
 
-/// The schema of a type; the definitions that it refers to are left in the generator.
+/// The schema of a type. Its definitions stay in the generator.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// The type of an argument or a result.
 #[derive(Debug, Clone, Copy)]
 pub struct TypeDescriptor {
+    /// Tells it from others.
+    pub id: fn() -> TypeId,
     /// Its schema.
     pub schema: SchemaOf,
-    /// Reads an example of it, to see whether it can be read.
+    /// Reads an example, to find out whether the type can be read.
     pub inspect: fn(Source<'_>) -> Finding,
 }
 
@@ -284,7 +287,7 @@ pub struct Keyword {
 /// The value of a [`Keyword`].
 #[derive(Debug)]
 pub enum Literal {
-    /// An integer, of at most 64 bits: a schema holds no longer one exactly.
+    /// An integer of at most 64 bits, because a schema does not hold longer ones exactly.
     Integer(i128),
     /// A number.
     Number(f64),

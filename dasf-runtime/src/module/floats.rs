@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use super::schema::DEFINITIONS;
 
-/// How many schemas are followed one after the other. It ends those that refer to themselves.
+/// The greatest number of schemas in a chain of references, some of which may be cycles.
 const MAX_DEPTH: usize = 64;
 const OF_NUMBERS: [&str; 5] = [
     "minimum",
@@ -66,7 +66,7 @@ pub(super) fn shorten_fields(fields: &mut Map<String, Value>, definitions: &Map<
     }
 }
 
-/// Shortens the numbers of a value that are of 32 bits by its schema.
+/// Shortens the numbers of a value that have 32 bits by its schema.
 fn shorten(
     value: &mut Value,
     schema: &Map<String, Value>,
@@ -85,7 +85,7 @@ fn shorten(
     for keyword in ["anyOf", "oneOf"] {
         let variants = schema.get(keyword).and_then(Value::as_array);
         let mut variants = variants.into_iter().flatten();
-        // A value that could be of several is of the first, as serde reads it.
+        // If several schemas fit, the first one counts, as in serde.
         let variant = variants.find(|variant| fits(value, variant, definitions, 0));
         within(value, variant);
     }
@@ -124,7 +124,7 @@ fn shorten(
     }
 }
 
-/// What a schema refers to.
+/// The target of a reference in a schema.
 fn target<'d>(
     schema: &Map<String, Value>,
     definitions: &'d Map<String, Value>,
@@ -176,8 +176,8 @@ fn is_float(schema: &Map<String, Value>) -> bool {
     schema.get("format").is_some_and(|format| format == "float")
 }
 
-/// Gives a number the fewest digits that tell it from other numbers of 32 bits. What is no such
-/// number stays as it is.
+/// Gives a number the fewest digits that distinguish it from other numbers of 32 bits. Other values
+/// stay as they are.
 fn shorten_number(value: &mut Value) {
     let Some(wide) = value.as_f64().filter(|_| value.is_f64()) else {
         return;
@@ -215,7 +215,7 @@ mod tests {
         for (schema, value, expected) in [
             (float.clone(), json!(wide), json!(0.1)),
             (double.clone(), json!(wide), json!(wide)),
-            // What was written with more digits than 32 bits have is no number of 32 bits.
+            // A number with more digits than 32 bits hold is not a number of 32 bits.
             (
                 float.clone(),
                 json!(0.123_456_789_f64),

@@ -1,16 +1,16 @@
 //! The formats of dates and times, which mean the same for the types of `chrono` and of `time`.
 //!
-//! What the validator knows of `date-time` is RFC 3339. It leaves three things open: the types differ
-//! in what they read of a leap second, which `time` cannot hold; `chrono` reads blanks, signs and
-//! fields of one digit where nothing is checked; and the formats of what has no offset, which
-//! `schemars` names, are not checked at all.
+//! For `date-time`, the validator follows RFC 3339. This leaves three gaps: it accepts leap
+//! seconds, which `time` cannot hold; `chrono` reads blanks, signs and fields of one digit where no
+//! format is checked; and the validator does not know the formats that `schemars` gives to types
+//! without an offset.
 
 use std::sync::LazyLock;
 
 use jsonschema::{ValidationOptions, Validator};
 use serde_json::{Value, json};
 
-/// Options with these formats.
+/// Adds these formats to the options.
 pub(super) fn known_to(options: ValidationOptions<'_>) -> ValidationOptions<'_> {
     options
         .with_format("date-time", is_date_time)
@@ -26,7 +26,7 @@ fn is_date_time(text: &str) -> bool {
     });
     let is_leap_second = text.get(16..19) == Some(":60");
     let is_known = |validator: &Validator| validator.is_valid(&Value::from(text));
-    // Without a validator, the type has to say what it reads.
+    // Without a validator, the type decides what it reads.
     !is_leap_second && BUILT_IN.as_ref().is_none_or(is_known)
 }
 

@@ -6,13 +6,14 @@ mod floats;
 mod formats;
 mod outcome;
 mod patterns;
+#[doc(hidden)] // for what macros generate
 pub mod read;
 mod readable;
 mod schema;
 mod unknown_variants;
 pub mod validate;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -32,7 +33,6 @@ use crate::progress::{ProgressReport, ReportSink};
 use descriptor::{
     ArgumentDescriptor, FunctionDescriptor, Handler, Member, ModuleDescriptor, TypeDescriptor,
 };
-use read::Source;
 use schema::SchemaBuilder;
 use validate::{Validator, list_problems};
 
@@ -71,21 +71,21 @@ struct Class {
     methods: HashMap<&'static str, Callable>,
 }
 
-/// What the arguments of a function or constructor must be: a schema, also in compiled form.
+/// The schema of the arguments of a function or constructor, also in compiled form.
 struct Contract {
     validator: Validator,
     schema: Arc<Value>,
 }
 
-/// A module that cannot be served: its schemas contradict themselves, or no value of a type can be
-/// read.
+/// A module that cannot be served: a schema contradicts itself, or some values of a type can never
+/// be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[error("{member} cannot be served: {reason}")]
 pub struct ModuleError {
-    /// The function, class or method, or what of it.
+    /// The function, class or method, or its argument or result.
     pub member: String,
-    /// What is wrong with its schema or its type.
+    /// The mistake in its schema or its type.
     pub reason: String,
 }
 
@@ -139,9 +139,10 @@ impl Module {
     ///
     /// # Errors
     /// [`ModuleError`] when a schema is not one, for instance because a `pattern` is no regular
-    /// expression.
+    /// expression, when a default breaks its schema, and when values of a type can never be read.
     pub fn new(descriptor: &'static ModuleDescriptor) -> Result<Self, ModuleError> {
         let mut builder = SchemaBuilder::new(descriptor.members)?;
+        check_types(descriptor.members)?;
         let mut functions = HashMap::new();
         let mut classes = HashMap::new();
         let mut info = ApiInfo {
@@ -275,7 +276,7 @@ impl Module {
         run(self.read(payload)?, context, report).await
     }
 
-    /// Runs the call that a request describes, a JSON text. No number in it loses a digit.
+    /// Runs the call in a request, which is a JSON text. No number in it loses a digit.
     ///
     /// # Errors
     /// As [`Module::call`].
@@ -419,14 +420,6 @@ impl Contract {
     ) -> Result<Self, ModuleError> {
         let validator = Validator::new(member, schema)?;
         check_defaults(member, arguments, &validator)?;
-        for argument in arguments {
-            let name = argument.name;
-            let properties = &schema["properties"][name];
-            check_readable(schema, properties, &argument.ty).map_err(|reason| ModuleError {
-                member: format!("the argument {name} of {member}"),
-                reason,
-            })?;
-        }
         Ok(Self {
             validator,
             schema: Arc::new(schema.clone()),
@@ -443,18 +436,43 @@ impl Contract {
     }
 }
 
-/// A type must be one of which values can be read.
+/// Checks that values of the types of all arguments and results can be read.
 ///
 /// # Errors
-/// Why none can.
-fn check_readable(document: &Value, schema: &Value, ty: &TypeDescriptor) -> Result<(), String> {
-    readable::check(document, schema, |example| {
-        (ty.inspect)(Source {
-            json: &example.to_string(),
-            document,
-            schema,
+/// The first type whose values cannot.
+fn check_types(members: &[Member]) -> Result<(), ModuleError> {
+    let mut checked = HashSet::new();
+    let mut check = |ty: &TypeDescriptor, place: &dyn Fn() -> String| {
+        if !checked.insert((ty.id)()) {
+            return Ok(());
+        }
+        readable::check(ty).map_err(|reason| ModuleError {
+            member: place(),
+            reason,
         })
-    })
+    };
+    let mut check_arguments = |arguments: &[ArgumentDescriptor], member: &str| {
+        arguments.iter().try_for_each(|argument| {
+            let place = || format!("the argument {} of {member}", argument.name);
+            check(&argument.ty, &place)
+        })
+    };
+    for member in members {
+        match member {
+            Member::Function(function) => check_arguments(function.arguments, function.name)?,
+            Member::Class(class) => {
+                check_arguments(class.arguments, class.name)?;
+                for method in class.methods {
+                    check_arguments(method.arguments, method.name)?;
+                }
+            }
+        }
+    }
+    for function in schema::functions(members) {
+        let place = || format!("the result of {}", function.name);
+        check(&function.returns.ty, &place)?;
+    }
+    Ok(())
 }
 
 /// A default must be a value that a request could hold.
@@ -536,13 +554,6 @@ impl Callable {
         schemas: &dasf_protocol::api_info::FunctionInfo,
     ) -> Result<Self, ModuleError> {
         let arguments = Contract::new(descriptor.name, descriptor.arguments, &schemas.rpc_schema)?;
-        let (document, schema) = schema::of_reader(descriptor.returns.ty.schema);
-        check_readable(&document, &schema, &descriptor.returns.ty).map_err(|reason| {
-            ModuleError {
-                member: format!("the result of {}", descriptor.name),
-                reason,
-            }
-        })?;
         // Most results keep their type's schema by themselves; checking costs reading them again.
         let result = schema::constrains(&schemas.return_schema)
             .then(|| Validator::new(descriptor.name, &schemas.return_schema))

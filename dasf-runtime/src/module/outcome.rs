@@ -71,9 +71,9 @@ impl FailureKind {
 pub struct Failure {
     kind: FailureKind,
     message: String,
-    /// What led to the function's error, nearest first.
+    /// The causes of the function's error, nearest first.
     causes: Vec<String>,
-    /// The message names the causes.
+    /// Whether the message names the causes.
     tells_causes: bool,
     /// What a program can make use of, where the function's error has it.
     info: Option<Box<ErrorInfo>>,
@@ -130,8 +130,8 @@ impl Failure {
         self
     }
 
-    /// The failure with what led to it, nearest first. The caller is told where the module says so,
-    /// the log in any case.
+    /// Adds the causes of the failure, nearest first. The log always shows them; the caller sees
+    /// them if the module says so.
     #[must_use]
     pub fn caused_by(mut self, causes: Vec<String>, is_told: bool) -> Self {
         self.causes = causes;
@@ -170,9 +170,9 @@ impl Failure {
         &self.message
     }
 
-    /// What led to the function's error, nearest first: the texts of its
-    /// [`source`](std::error::Error::source), of that one's, and so on. The module logs them; its
-    /// callers are told them, in the [message](Self::message), where its attribute says
+    /// The causes of the function's error, nearest first: the text of its
+    /// [`source`](std::error::Error::source), of the source of that, and so on. The module logs
+    /// them. Callers get them in the [message](Self::message) if the attribute of the module says
     /// `errors = "chain"`.
     pub fn causes(&self) -> &[String] {
         &self.causes
@@ -195,7 +195,7 @@ impl Failure {
     }
 }
 
-/// A text and its causes, each of which is named once: many an error names its cause itself.
+/// A text and its causes. A cause that the text already ends with is not repeated.
 fn with_causes(text: &str, causes: &[String]) -> String {
     let mut whole = text.to_owned();
     for cause in causes {

@@ -9,19 +9,19 @@ use serde_json::{Value, json};
 
 use super::validate::MAX_QUOTED;
 
-/// What the patterns of a schema mean.
+/// The dialect of the patterns in a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// That of JSON Schema, ECMA-262 with the flag `u`, as modules of this framework have it: see
+    /// The dialect of JSON Schema, ECMA-262 with the flag `u`, in modules of this framework: see
     /// [`dasf_pattern`].
     JsonSchema,
-    /// That of Rust's `regex`, which checks the patterns of pydantic. What it cannot read is for the
-    /// module alone, which may have another engine.
+    /// The dialect of Rust's `regex`, with which pydantic checks patterns. Only the module checks a
+    /// pattern that `regex` cannot read, because the module may have another engine.
     Pydantic,
 }
 
 impl Dialect {
-    /// The dialect of a module that describes itself so.
+    /// The dialect of a module with this description.
     pub fn of(api_info: &ApiInfo) -> Self {
         match api_info.x_dasf {
             Some(_) => Self::JsonSchema,
@@ -33,7 +33,7 @@ impl Dialect {
 /// Compiles a schema with its patterns.
 ///
 /// # Errors
-/// When it is none, or a pattern is not in the dialect.
+/// When the schema is invalid, or a pattern is not in the dialect.
 pub(super) fn build(
     options: ValidationOptions<'_>,
     schema: &Value,
@@ -49,7 +49,8 @@ pub(super) fn build(
         }
         options = options.with_pattern_options(PatternOptions::regex());
         if all.are_of_names {
-            // The keyword itself is the engine's, which would read some patterns otherwise.
+            // The engine implements `patternProperties` itself, and would read some patterns
+            // differently.
             let mut schema = schema.clone();
             translate_names(&mut schema);
             own = Some(schema);
@@ -69,9 +70,9 @@ pub(super) fn build(
 
 /// One pattern of a schema.
 struct Pattern {
-    /// As it was written.
+    /// The pattern as written.
     source: String,
-    /// `None` where the module alone can check it.
+    /// `None` if only the module can check it.
     engine: Option<Regex>,
 }
 
@@ -92,7 +93,7 @@ impl Pattern {
     }
 }
 
-/// Why the engine does not take a pattern of the dialect: it is too large.
+/// The message for a valid pattern that is too large for the engine.
 fn not_compiled(source: &str, error: &regex::Error) -> String {
     format!("the pattern {source:?} is too large to be checked ({error}); repeat less in it")
 }
@@ -122,14 +123,14 @@ impl<'i> Keyword<'i> for Pattern {
 /// The patterns in a schema.
 #[derive(Default)]
 struct Patterns {
-    /// Where the first one is that is none, and why.
+    /// The message for the first invalid pattern, with its place.
     mistake: Option<String>,
-    /// Whether there are some of the names of properties.
+    /// Whether some patterns apply to names of properties.
     are_of_names: bool,
 }
 
 impl Patterns {
-    /// Looks at a schema and those in it; `path` are the names that lead there.
+    /// Looks at a schema and the schemas inside; `path` has the names that lead there.
     fn collect<'s>(&mut self, schema: &'s Value, path: &mut Vec<&'s str>) {
         match schema {
             Value::Array(schemas) => {
@@ -179,7 +180,7 @@ impl Patterns {
     }
 }
 
-/// Says the patterns of names in the words of Rust's `regex`.
+/// Translates the patterns of names into the syntax of Rust's `regex`.
 fn translate_names(schema: &mut Value) {
     match schema {
         Value::Array(schemas) => schemas.iter_mut().for_each(translate_names),
@@ -192,7 +193,7 @@ fn translate_names(schema: &mut Value) {
                         for (pattern, mut schema) in translated {
                             translate_names(&mut schema);
                             let pattern = to_rust(&pattern).unwrap_or(pattern);
-                            // Two ways to write one pattern are one way in the engine's words.
+                            // Two patterns may become the same one in the syntax of the engine.
                             let schema = match schemas.remove(&pattern) {
                                 Some(other) => json!({"allOf": [other, schema]}),
                                 None => schema,

@@ -1,29 +1,31 @@
-//! Whether what a type's schema accepts can be read as the type at all.
+//! Checks whether values that the schema of a type accepts can be read as the type.
 //!
-//! Serde reads the content of tagged and untagged enums, and what is flattened into a struct, as
-//! JSON before it knows the type. Some types are lost on this way for good, whatever the value is.
-//! A module with one of them would start, and refuse each call. So examples of what is known to be
-//! lost are made from the schema, and read, when the module is made.
+//! Serde reads the content of tagged and untagged enums, and of flattened fields, as JSON before it
+//! knows the type. Some types cannot be read this way, whatever the value is. A module with such a
+//! type would start, and then refuse every call. So the module makes examples for the known cases
+//! from the schema, and reads them, before it starts.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::read::{Finding, is_integer_key};
-use super::schema::definition;
+use super::descriptor::TypeDescriptor;
+use super::read::{Finding, Source, is_integer_key, is_tagged};
+use super::schema::{definition, of_reader};
 
-/// How deep what is at risk may stand.
+/// The greatest depth at which risks are searched.
 const MAX_DEPTH: usize = 24;
-/// How many examples are made of one type.
+/// The greatest number of examples of one type.
 const MAX_EXAMPLES: usize = 500;
-/// How many schemas are looked at for the examples of one type.
+/// The greatest number of schemas that are searched for the examples of one type.
 const MAX_STEPS: usize = 10_000;
-/// Keys of which every type that can be a key takes at least one.
+/// Sample keys. Every type that can be a key reads at least one of them.
 const KEYS: &[&str] = &["a", "1", "true"];
-/// As [`KEYS`], where the schema says that they are integers.
+/// As [`KEYS`], for schemas whose keys are integers.
 const INTEGER_KEYS: &[&str] = &["1"];
 
-/// What may be lost in an example.
+/// The part of an example that serde may not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Risk {
     /// An integer of 128 bits.
@@ -33,42 +35,41 @@ enum Risk {
         keys: &'static [&'static str],
         has_plain_values: bool,
     },
-    /// An object without further properties, that has a part which is flattened into it.
+    /// An object without further properties, and with a flattened part.
     Closed,
-    /// A field with another name, which is not in the schema.
+    /// A field with a second name that is not in the schema.
     Alias,
 }
 
-/// Values that differ in nothing but what is at risk. The type can be read if one of them can.
+/// Values that differ only in the part at risk. The type can be read if one of them can.
 struct Example {
     risk: Risk,
-    /// The value with each of the keys, or the only one.
+    /// The value with each sample key, or the only value.
     values: Vec<Value>,
-    /// The value without what is at risk, where there is such a value.
+    /// The value without the part at risk, if there is such a value.
     without: Option<Value>,
     /// Other keys that the object at risk has.
     names: Vec<String>,
 }
 
-/// Checks that values of a type can be read, by reading examples with `inspect`.
+/// Checks that values of a type can be read, by reading examples.
 ///
 /// # Errors
-/// The reason why some can never be.
-pub(super) fn check(
-    document: &Value,
-    schema: &Value,
-    inspect: impl Fn(&Value) -> Finding,
-) -> Result<(), String> {
-    let mut examples = Vec::new();
-    let maker = Examples {
-        document,
-        steps: Cell::new(MAX_STEPS),
+/// The reason why some can never be read.
+pub(super) fn check(ty: &TypeDescriptor) -> Result<(), String> {
+    let (document, schema) = of_reader(ty.schema);
+    let inspect = |example: &Value| {
+        (ty.inspect)(Source {
+            json: &example.to_string(),
+            document: &document,
+            schema: &schema,
+        })
     };
-    maker.collect(schema, MAX_DEPTH, &mut examples);
-    for example in examples {
-        let findings: Vec<Finding> = example.values.iter().map(&inspect).collect();
-        let without = example.without.as_ref().map(&inspect);
-        if let Some(reason) = example.risk.reason(&findings, without, &example.names) {
+    for example in Examples::of_type(&document, &schema) {
+        let findings: Vec<Finding> = example.values.iter().map(inspect).collect();
+        let without = example.without.as_ref().map(inspect);
+        let reason = example.risk.reason(&findings, without, &example.names);
+        if let Some(reason) = reason {
             let name = findings.first().map_or("", |finding| finding.type_name);
             return Err(format!(
                 "some values of `{name}` can never be read: {reason}"
@@ -79,8 +80,8 @@ pub(super) fn check(
 }
 
 impl Risk {
-    /// Why values of the type are lost; `None` where an example can be read, or is refused for
-    /// another reason, which says nothing.
+    /// Why values of the type cannot be read. `None` if an example can be read, or is refused for
+    /// another reason.
     fn reason(
         self,
         findings: &[Finding],
@@ -112,7 +113,8 @@ impl Risk {
                     let mut keys = names.iter().map(String::as_str).chain([key]);
                     keys.any(|key| problem.starts_with(&format!("invalid type: string {key:?}")))
                 });
-                // Of an untagged enum, serde does not say why; without the keys it can be read.
+                // For an untagged enum, serde gives no reason. The keys are the reason if the value
+                // can be read without them.
                 let is_untagged = has_plain_values
                     && problems
                         .iter()
@@ -139,7 +141,7 @@ impl Risk {
     }
 }
 
-/// Why a type is refused that has another name for a field.
+/// The message for a type with a second name for a field.
 fn alias(finding: &Finding) -> Option<String> {
     let (alias, duplicate) = finding.alias.as_ref()?;
     let field = duplicate.trim_start_matches("duplicate field ");
@@ -150,7 +152,7 @@ fn alias(finding: &Finding) -> Option<String> {
 }
 
 impl Example {
-    /// The same with its values inside of others.
+    /// The same example with its values inside of other values.
     fn inside(self, around: impl Fn(Value) -> Value) -> Self {
         Self {
             risk: self.risk,
@@ -164,45 +166,89 @@ impl Example {
 /// Makes examples of the schemas in a document.
 struct Examples<'s> {
     document: &'s Value,
-    /// How many schemas may still be looked at.
+    /// The number of schemas that may still be searched.
     steps: Cell<usize>,
+    /// The definitions that have examples, with the kind of union around them: serde reads a
+    /// definition in the same way in all unions of one kind.
+    known: RefCell<HashSet<(&'s str, Around)>>,
+}
+
+/// The kind of union around a value: serde keeps the content of a union as JSON until it knows
+/// the type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Around {
+    Nothing,
+    Tagged,
+    Untagged,
 }
 
 impl<'s> Examples<'s> {
-    /// Collects an example of each thing at risk in a schema.
-    fn collect(&self, schema: &'s Value, depth: usize, examples: &mut Vec<Example>) {
+    /// The examples of a type with this schema.
+    fn of_type(document: &'s Value, schema: &'s Value) -> Vec<Example> {
+        let mut examples = Vec::new();
+        let maker = Self {
+            document,
+            steps: Cell::new(MAX_STEPS),
+            known: RefCell::default(),
+        };
+        maker.collect(schema, Around::Nothing, MAX_DEPTH, &mut examples);
+        examples
+    }
+
+    /// Collects an example of each risk in a schema.
+    fn collect(
+        &self,
+        schema: &'s Value,
+        around: Around,
+        depth: usize,
+        examples: &mut Vec<Example>,
+    ) {
         let (Some(schema), Some(depth)) = (schema.as_object(), depth.checked_sub(1)) else {
             return;
         };
+        let name = schema.get("$ref").and_then(Value::as_str);
+        if name.is_some_and(|name| !self.known.borrow_mut().insert((name, around))) {
+            return;
+        }
         for parts in self.parts(schema, depth) {
             let Some(base) = shallowest(depth, |depth| self.of_parts(&parts, depth)) else {
                 continue;
             };
             self.collect_own(&parts, &base, depth, examples);
+            let unions = parts.iter().map(|part| union_of(part));
+            let around = unions.fold(around, Around::max);
             for part in parts {
                 for (name, property) in object(part, "properties") {
-                    self.embed(property, depth, examples, |value| with(&base, name, value));
+                    self.embed(property, around, depth, examples, |value| {
+                        with(&base, name, value)
+                    });
                 }
                 for (pattern, values) in object(part, "patternProperties") {
                     let key = INTEGER_KEYS[0];
                     if is_integer_key(pattern, key) {
-                        self.embed(values, depth, examples, |value| with(&base, key, value));
+                        self.embed(values, around, depth, examples, |value| {
+                            with(&base, key, value)
+                        });
                     }
                 }
                 if let Some(values) = part.get("additionalProperties") {
-                    self.embed(values, depth, examples, |value| with(&base, KEYS[0], value));
+                    self.embed(values, around, depth, examples, |value| {
+                        with(&base, KEYS[0], value)
+                    });
                 }
                 match part.get("items") {
                     Some(Value::Array(items)) => {
                         for (index, item) in items.iter().enumerate() {
-                            self.embed(item, depth, examples, |value| {
+                            self.embed(item, around, depth, examples, |value| {
                                 replaced(&base, index, value)
                             });
                         }
                     }
                     Some(item) => {
                         let count = base.as_array().map_or(1, |items| items.len().max(1));
-                        self.embed(item, depth, examples, |value| json!(vec![value; count]));
+                        self.embed(item, around, depth, examples, |value| {
+                            json!(vec![value; count])
+                        });
                     }
                     None => {}
                 }
@@ -210,22 +256,23 @@ impl<'s> Examples<'s> {
         }
     }
 
-    /// Collects what is at risk in a part of a value.
+    /// Collects the risks in a part of a value.
     fn embed(
         &self,
         schema: &'s Value,
+        around: Around,
         depth: usize,
         examples: &mut Vec<Example>,
-        around: impl Fn(Value) -> Value,
+        whole: impl Fn(Value) -> Value,
     ) {
         if examples.len() < MAX_EXAMPLES {
             let mut inner = Vec::new();
-            self.collect(schema, depth, &mut inner);
-            examples.extend(inner.into_iter().map(|example| example.inside(&around)));
+            self.collect(schema, around, depth, &mut inner);
+            examples.extend(inner.into_iter().map(|example| example.inside(&whole)));
         }
     }
 
-    /// Collects what is at risk in a value itself.
+    /// Collects the risks in a value itself.
     fn collect_own(
         &self,
         parts: &[&'s Map<String, Value>],
@@ -288,7 +335,7 @@ impl<'s> Examples<'s> {
         }
     }
 
-    /// The schemas that apply to a value of this one together: a list for each variant.
+    /// The schemas that apply to a value together, one list for each variant.
     fn parts(
         &self,
         schema: &'s Map<String, Value>,
@@ -324,7 +371,7 @@ impl<'s> Examples<'s> {
         choices
     }
 
-    /// A small value of a schema; `None` where there is none within the depth.
+    /// A small value of a schema; `None` if there is none within the depth.
     fn of(&self, schema: &'s Value, depth: usize) -> Option<Value> {
         let Some(schema) = schema.as_object() else {
             return Some(Value::Null);
@@ -393,7 +440,7 @@ impl<'s> Examples<'s> {
     }
 }
 
-/// What is made with the least depth that it needs: of recursive types, more takes long.
+/// Make the value with the least depth possible, because recursive types take long with more.
 fn shallowest(depth: usize, make: impl Fn(usize) -> Option<Value>) -> Option<Value> {
     (0..=depth).find_map(make)
 }
@@ -416,7 +463,22 @@ fn text(parts: &[&Map<String, Value>]) -> String {
     }
 }
 
-/// Whether every value of the schema's type is one of the type in Rust, as far as one can see.
+/// The kind of union that a schema is.
+fn union_of(schema: &Map<String, Value>) -> Around {
+    let variants = ["anyOf", "oneOf"]
+        .into_iter()
+        .flat_map(|union| list(schema, union));
+    let is_null = |variant: &&Value| variant.get("type").is_some_and(|it| it == "null");
+    let variants: Vec<_> = variants.filter(|variant| !is_null(variant)).collect();
+    match variants.len() {
+        0 | 1 => Around::Nothing,
+        _ if variants.into_iter().all(is_tagged) => Around::Tagged,
+        _ => Around::Untagged,
+    }
+}
+
+/// Whether every value of the JSON type is a value of the type in Rust, as far as the schema shows
+/// it.
 fn is_plain(schema: &Value) -> bool {
     let kind = schema.get("type").and_then(Value::as_str);
     match kind {
@@ -456,4 +518,54 @@ fn object<'s>(
 ) -> impl Iterator<Item = (&'s String, &'s Value)> {
     let object = schema.get(keyword).and_then(Value::as_object);
     object.into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::JsonSchema;
+
+    use super::*;
+    use crate::module::schema_of;
+
+    #[derive(JsonSchema)]
+    #[serde(tag = "kind")]
+    #[allow(dead_code)] // only its schema is of interest
+    enum Tree {
+        Leaf {
+            place: Place,
+            wide: u128,
+        },
+        Pair {
+            left: Box<Tree>,
+            right: Box<Tree>,
+        },
+        Many {
+            trees: Vec<Tree>,
+            place: Place,
+            other: Option<Place>,
+        },
+        Map {
+            trees: std::collections::BTreeMap<String, Tree>,
+            place: Place,
+        },
+    }
+
+    #[derive(JsonSchema)]
+    #[allow(dead_code)] // only its schema is of interest
+    struct Place {
+        x: f64,
+        y: f64,
+        near: Vec<Place>,
+        names: std::collections::BTreeMap<String, u128>,
+    }
+
+    #[test]
+    fn a_type_has_few_examples_however_its_parts_refer_to_each_other() {
+        let (document, schema) = of_reader(schema_of::<Vec<Tree>>);
+        let examples = Examples::of_type(&document, &schema);
+        assert!(examples.len() < 60, "{}", examples.len());
+        for risk in [Risk::Wide, Risk::Alias] {
+            assert!(examples.iter().any(|example| example.risk == risk));
+        }
+    }
 }

@@ -360,7 +360,7 @@ impl Documents {
 }
 
 /// All functions and methods.
-fn functions(members: &'static [Member]) -> impl Iterator<Item = &'static FunctionDescriptor> {
+pub(super) fn functions(members: &[Member]) -> impl Iterator<Item = &FunctionDescriptor> {
     members.iter().flat_map(|member| match member {
         Member::Function(function) => std::slice::from_ref(function),
         Member::Class(class) => class.methods,
@@ -482,8 +482,8 @@ pub(super) fn definition<'a>(document: &'a Value, reference: &str) -> Option<&'a
     document.get(keyword)?.get(&*name)
 }
 
-/// Adds a keyword to what a schema says already, so that both count: a type may have bounds of its
-/// own, which a constraint on an argument makes no wider.
+/// Adds a keyword to a schema, beside an existing one, so that both count. A constraint on an
+/// argument must not widen the bounds of the type.
 fn narrow(schema: &mut Map<String, Value>, keyword: &str, value: Value) {
     let Some(present) = schema.get(keyword) else {
         schema.insert(keyword.to_owned(), value);
@@ -512,7 +512,7 @@ fn narrow(schema: &mut Map<String, Value>, keyword: &str, value: Value) {
     }
 }
 
-/// Two numbers of JSON in their order, exactly.
+/// Compares two numbers of JSON exactly.
 fn compare(one: &Number, other: &Number) -> Option<Ordering> {
     match (one.as_i128(), other.as_i128()) {
         (Some(one), Some(other)) => Some(one.cmp(&other)),
@@ -522,8 +522,8 @@ fn compare(one: &Number, other: &Number) -> Option<Ordering> {
     }
 }
 
-/// An integer of 64 bits and a float in their order. The cast keeps the side on which a float is
-/// that is further out, and of one that is not, all digits before the point.
+/// Compares an integer of 64 bits and a float. The cast saturates for a float out of range, and
+/// keeps all digits before the point for other floats.
 fn compare_with_float(integer: i128, float: f64) -> Option<Ordering> {
     let order = integer.cmp(&(float as i128));
     Some(order.then(0.0.partial_cmp(&float.fract())?))
@@ -570,13 +570,13 @@ fn to_peer_form(schema: &mut Schema, contract: &Contract) {
 /// Marks the tag of a struct until it is known whether the schema is that of a result.
 const STRUCT_TAG: &str = "x_dasf_struct_tag";
 
-/// Adds the tag of a struct, `#[serde(tag = "…")]`, to its schema, which `schemars` leaves out. The
-/// attribute of the module gives it to the types that it sees.
+/// Adds the tag of a struct, `#[serde(tag = "…")]`, to its schema, because `schemars` leaves it
+/// out. The attribute of the module adds this transform to the types that it sees.
 #[derive(Debug, Clone, Copy)]
 pub struct StructTag {
     /// The name of the field.
     pub tag: &'static str,
-    /// What is in it: the name of the struct.
+    /// The value of the field: the name of the struct.
     pub name: &'static str,
 }
 
@@ -593,7 +593,8 @@ impl Transform for StructTag {
     }
 }
 
-/// Settles what the tags of structs are: serde always writes them, and does not ask for them.
+/// Makes the tags of structs required in results and optional in requests: serde always writes a
+/// tag, but does not need it to read the struct.
 struct StructTags {
     is_result: bool,
 }

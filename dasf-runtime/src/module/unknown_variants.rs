@@ -1,17 +1,17 @@
-//! Enums with a variant for all that they do not know.
+//! Enums with a variant for all unknown values.
 //!
 //! `schemars` describes a variant with `#[serde(other)]` as one more value, `"Unknown"` or `{"tag":
-//! "Unknown"}`, although serde reads every other text or tag as it. A mark on the variant's schema
-//! says so, and the schema becomes what serde does.
+//! "Unknown"}`. But serde reads every other text or tag as this variant. With a mark on the schema
+//! of the variant, this module makes the schema accept the same values as serde.
 
 use schemars::Schema;
 use schemars::transform::{Transform, transform_subschemas};
 use serde_json::{Map, Value, json};
 
-/// The mark. `#[dasf::module]` puts it on the variants that it sees, and people on others.
+/// The mark. `#[dasf::module]` sets it on the variants that it sees; users set it on others.
 const MARK: &str = "x_dasf_other";
 
-/// Opens the schemas of variants with the mark to all values that are none of the other variants'.
+/// Lets the schemas of marked variants accept all values that no other variant accepts.
 pub(super) struct UnknownVariants;
 
 impl Transform for UnknownVariants {
@@ -46,7 +46,7 @@ fn open_forms(forms: &mut [Value]) {
     }
 }
 
-/// Makes the schema of one variant that of all values that are none of the others'.
+/// Lets the schema of one variant accept all values that no other variant accepts.
 fn open(form: &mut Map<String, Value>, others: &[Value]) {
     let Some(tag) = tag_of(form) else {
         let name = form.get("const").cloned();
@@ -65,11 +65,11 @@ fn open(form: &mut Map<String, Value>, others: &[Value]) {
     let name = property.get("const").cloned();
     exclude(property, &tags);
     entitle(form, name);
-    // What an unknown variant brings. Where an enum forbids unknown fields, it stands there already.
+    // Allow the content of an unknown variant, unless the enum forbids unknown fields.
     form.entry("additionalProperties").or_insert(true.into());
 }
 
-/// The name of the property that tells a variant from others.
+/// The name of the property that distinguishes a variant from others.
 fn tag_of(form: &Map<String, Value>) -> Option<String> {
     let properties = form.get("properties")?.as_object()?;
     let mut tags = properties
@@ -78,7 +78,7 @@ fn tag_of(form: &Map<String, Value>) -> Option<String> {
     tags.next().map(|(name, _)| name.clone())
 }
 
-/// The texts that a schema consists of.
+/// The texts that a schema accepts.
 fn texts(schema: &Value) -> Vec<Value> {
     let one = schema.get("const").into_iter();
     let several = schema
@@ -92,7 +92,7 @@ fn texts(schema: &Value) -> Vec<Value> {
         .collect()
 }
 
-/// Makes the schema of one text that of all but some.
+/// Lets the schema of one text accept all texts but some.
 fn exclude(schema: &mut Map<String, Value>, known: &[Value]) {
     schema.shift_remove("const");
     schema.insert("type".to_owned(), "string".into());
@@ -101,7 +101,7 @@ fn exclude(schema: &mut Map<String, Value>, known: &[Value]) {
     }
 }
 
-/// The name of the variant becomes a title: as a value it is one of many.
+/// The name of the variant becomes the title, because as a value it is one of many.
 fn entitle(form: &mut Map<String, Value>, name: Option<Value>) {
     if let Some(name) = name {
         form.entry("title").or_insert(name);

@@ -1,8 +1,8 @@
 //! Following the schema of a type while a value of it is read.
 //!
-//! Serde reads the content of a tagged or untagged enum, and what is flattened into a struct, first
-//! as whatever it looks like in JSON. The type that is wanted there is known only afterwards, when
-//! `2.0` is a float and the key `"1"` a text for good. The schema knows it before.
+//! Serde reads the content of a tagged or untagged enum, and of a flattened field, as plain JSON
+//! first. It learns the type only afterwards, when `2.0` is already a float and the key `"1"` a
+//! text. The schema knows the type before.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -12,58 +12,58 @@ use serde_json::{Map, Value};
 
 use crate::module::schema::definition;
 
-/// How many schemas may apply to one value through references and compositions.
+/// The greatest number of schemas that apply to one value through references and compositions.
 const MAX_DEPTH: usize = 64;
-/// How many steps it may take to find out for one argument what is not known beforehand. What would
-/// take more is not found out.
+/// The greatest number of steps to choose variants and to look ahead for one argument. After them,
+/// the reader follows the type alone.
 const MAX_STEPS: usize = 1_000_000;
-/// How many bytes are looked at in the time of a step.
+/// The number of bytes that the reader looks at in the time of one step.
 const BYTES_PER_STEP: usize = 256;
 
-/// A document in which schemas stand that refer to each other.
+/// A document with schemas that refer to each other.
 struct Document<'s> {
     root: &'s Value,
-    /// How many steps are left.
+    /// The number of steps left.
     steps: Cell<usize>,
     /// Whether an integer of 128 bits was read as one of 64.
     has_cut_wide: Cell<bool>,
-    /// What is tried out besides.
+    /// The state of a trial of names.
     probe: RefCell<Probe>,
 }
 
-/// Names of fields that a struct reads, and its schema does not have.
+/// Names of fields that a struct reads, but its schema does not have.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Probe {
-    /// Those that were met.
+    /// The names that were found.
     pub(super) met: BTreeSet<FieldName>,
-    /// The one whose name is put behind all that an object has: serde says then of which other field
-    /// it is another name.
+    /// The name that is added at the end of an object. The error of serde then tells which field
+    /// has this other name.
     pub(super) tried: Option<FieldName>,
 }
 
-/// The names of a struct, and of a field.
+/// The name of a struct, and the name of a field.
 pub(super) type FieldName = (&'static str, &'static str);
 
-/// What the schema says of the place that is being read; or nothing, where there is no schema.
+/// The schema for the current place in the value, if there is one.
 #[derive(Clone, Default)]
 pub(super) struct Guide<'s>(Option<Rc<Place<'s>>>);
 
 struct Place<'s> {
     document: Rc<Document<'s>>,
-    /// All that applies here, with the chosen variants of unions.
+    /// All schemas that apply here, with the chosen variants of unions.
     schemas: Vec<&'s Map<String, Value>>,
     value: &'s Value,
     union: Union,
 }
 
-/// Whether serde tries types one after the other.
+/// Whether serde tries types one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Union {
-    /// The type is known here.
+    /// Serde knows the type here.
     None,
-    /// A tag or a key of the object tells the type, also of what is inside.
+    /// A tag or a key of the object tells serde the type of the object and of its content.
     Tagged,
-    /// Serde tries all types with all that is inside.
+    /// Serde tries all types on the whole content.
     Untagged,
 }
 
@@ -149,14 +149,24 @@ impl<'s> Guide<'s> {
         }
     }
 
-    /// Whether only integers are accepted here.
+    /// Whether a number stands here, and has to be an integer.
     pub(super) fn is_integer(&self) -> bool {
-        self.schemas()
-            .any(|schema| schema.get("type").is_some_and(|it| it == "integer"))
+        let is_number = self.0.as_ref().is_some_and(|place| place.value.is_number());
+        let is_integer = |kind: &Value| match kind {
+            Value::Array(kinds) => {
+                let has = |name: &str| kinds.iter().any(|kind| kind == name);
+                has("integer") && !has("number")
+            }
+            kind => kind == "integer",
+        };
+        is_number
+            && self
+                .schemas()
+                .any(|schema| schema.get("type").is_some_and(is_integer))
     }
 
-    /// Notes that this place is read as an integer of 64 bits at most, where the schema may have
-    /// one of 128.
+    /// Notes that serde reads an integer of at most 64 bits here, although the schema may have one
+    /// of 128 bits.
     pub(super) fn note_cut(&self) {
         let is_wide = self.schemas().any(|schema| {
             let format = schema.get("format").and_then(Value::as_str);
@@ -173,7 +183,7 @@ impl<'s> Guide<'s> {
         places.any(|place| place.document.has_cut_wide.get())
     }
 
-    /// Begins to try out a name, and gives what was met before.
+    /// Begins the trial of a name, and returns the state before.
     pub(super) fn probe(&self, tried: Option<FieldName>) -> Probe {
         let probe = Probe {
             met: BTreeSet::new(),
@@ -183,8 +193,8 @@ impl<'s> Guide<'s> {
         document.map_or_else(Probe::default, |document| document.probe.replace(probe))
     }
 
-    /// Notes the fields of a struct that is read here. `Some` is the name of one that is to be put
-    /// behind the others.
+    /// Notes the fields of a struct that serde reads here. Returns the name of a field to add at
+    /// the end, if there is one.
     pub(super) fn note_fields(
         &self,
         name: &'static str,
@@ -208,8 +218,8 @@ impl<'s> Guide<'s> {
         Some(field)
     }
 
-    /// Whether a key of this object is an integer of the type's, and cannot be taken for the field of
-    /// a struct: to serde, an integer in place of a name is the index of a field.
+    /// Whether this key is an integer key of a map, and not a field of a struct: serde takes an
+    /// integer in place of a name for the index of a field.
     pub(super) fn has_integer_key(&self, key: &str) -> bool {
         if self
             .0
@@ -252,7 +262,7 @@ impl<'s> Guide<'s> {
 }
 
 impl<'s> Place<'s> {
-    /// Collects what a schema says of the value, by itself and by what it refers to.
+    /// Collects the schemas that apply to the value, directly and through references.
     fn collect(&mut self, schema: &'s Value, depth: usize) {
         let (Value::Object(schema), Some(depth)) = (schema, depth.checked_sub(1)) else {
             return;
@@ -275,7 +285,7 @@ impl<'s> Place<'s> {
 }
 
 impl<'s> Document<'s> {
-    /// How serde finds the variant.
+    /// The way in which serde finds the variant.
     fn union(&self, variants: &'s [Value]) -> Union {
         let is_null = |variant: &&Value| variant.get("type").is_some_and(|it| it == "null");
         let mut variants = variants
@@ -299,8 +309,8 @@ impl<'s> Document<'s> {
         }
     }
 
-    /// The variant that a value is of: the first that has it as it is, else the first that has it
-    /// with whole floats for integers.
+    /// The variant of a value: the first one that fits the value as it is, else the first one that
+    /// fits it with whole floats as integers.
     fn choose(&self, variants: &'s [Value], value: &Value) -> Option<&'s Value> {
         let find = |is_lenient| {
             let mut variants = variants.iter();
@@ -320,8 +330,10 @@ impl<'s> Document<'s> {
             Value::Object(schema) => schema,
             schema => return *schema != Value::Bool(false),
         };
-        let (Some(steps), Some(depth)) = (self.steps.get().checked_sub(1), depth.checked_sub(1))
-        else {
+        let Some(depth) = depth.checked_sub(1) else {
+            return true; // what is that deep tells no variants apart
+        };
+        let Some(steps) = self.steps.get().checked_sub(1) else {
             return false;
         };
         self.steps.set(steps);
@@ -361,10 +373,16 @@ impl<'s> Document<'s> {
                 Value::Object(fields) => {
                     let required = list(schema, "required").iter().filter_map(Value::as_str);
                     let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+                    // What tells the variants apart is looked at before all that may be inside.
+                    let (tags, others): (Vec<_>, Vec<_>) = fields
+                        .iter()
+                        .map(|(key, value)| (property(schema, key), value))
+                        .partition(|(schema, _)| schema.is_some_and(is_tag));
                     required.into_iter().all(|name| fields.contains_key(name))
-                        && fields
-                            .iter()
-                            .all(|(key, value)| match property(schema, key) {
+                        && tags
+                            .into_iter()
+                            .chain(others)
+                            .all(|(schema, value)| match schema {
                                 Some(schema) => fits(schema, value),
                                 None => !is_closed,
                             })
@@ -377,8 +395,16 @@ impl<'s> Document<'s> {
     }
 }
 
-/// Whether a variant has a value, or a key or a property with a value, that no other has.
-fn is_tagged(variant: &Value) -> bool {
+/// Whether a property has fixed values.
+fn is_tag(property: &Value) -> bool {
+    property
+        .get("const")
+        .or_else(|| property.get("enum"))
+        .is_some()
+}
+
+/// Whether a variant has a value, a key, or a property with a value that no other variant has.
+pub(in crate::module) fn is_tagged(variant: &Value) -> bool {
     let properties = variant.get("properties").and_then(Value::as_object);
     let mut properties = properties.into_iter().flatten();
     let is_closed = variant.get("additionalProperties") == Some(&Value::Bool(false));
@@ -394,7 +420,8 @@ fn list<'s>(schema: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
     list.map(Vec::as_slice).unwrap_or_default()
 }
 
-/// What an object's schema says of a property; `None` where that is nothing, or that there is none.
+/// The schema of a property in the schema of an object; `None` if it has none, or forbids the
+/// property.
 fn property<'s>(schema: &'s Map<String, Value>, key: &str) -> Option<&'s Value> {
     let named = |keyword: &str| schema.get(keyword).and_then(Value::as_object);
     if let Some(property) = named("properties").and_then(|properties| properties.get(key)) {

@@ -1,7 +1,7 @@
 //! Reading the value of an argument or a result out of its JSON.
 //!
-//! What a published schema accepts is read. Serde alone reads less: to JSON Schema `2.0` is an
-//! integer, and a map may have integers for keys wherever it stands.
+//! The module reads every value that a published schema accepts. Serde alone reads less: in JSON
+//! Schema `2.0` is an integer, and a map anywhere may have integers for keys.
 
 mod entries;
 mod guide;
@@ -13,24 +13,24 @@ use serde_json::Value;
 
 pub(in crate::module) use entries::Entries;
 use guide::Guide;
-pub(in crate::module) use guide::is_integer_key;
+pub(in crate::module) use guide::{is_integer_key, is_tagged};
 use reader::{Reader, message};
 
 use super::descriptor::SchemaOf;
 use super::schema::of_reader;
 
-/// A value that is still JSON, and where its schema stands.
+/// A value that is still JSON, with its schema.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
     /// The value.
     pub json: &'a str,
-    /// The document in which the schema stands, with all that it refers to.
+    /// The document that contains the schema, and everything that the schema refers to.
     pub document: &'a Value,
     /// The schema of the value.
     pub schema: &'a Value,
 }
 
-/// Why a value is not of a type, and where in the value.
+/// Why a value does not have a type, and the place in the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The path inside the value; empty for the value itself.
@@ -39,7 +39,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The type cannot be read at all.
+    /// No value of the type can be read.
     pub(crate) fn unreadable() -> Self {
         Self {
             path: String::new(),
@@ -66,7 +66,7 @@ impl Problem {
         }
     }
 
-    /// What is wrong there.
+    /// The mistake.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
@@ -88,15 +88,12 @@ impl Problem {
 /// # Errors
 /// [`Problem`] when it is not of the type.
 pub fn read<T: DeserializeOwned>(source: Source<'_>) -> Result<T, Problem> {
-    // The type knows itself what it wants, in most cases; the schema is followed where it does not.
-    read_guided(source.json, Guide::default()).or_else(|problem| {
-        let value = serde_json::from_str(source.json).map_err(|_| problem.clone())?;
-        let guide = Guide::new(source.document, source.schema, &value);
-        read_guided(source.json, guide).map_err(|_| problem)
-    })
+    // In most cases the type alone is enough; otherwise, follow the schema.
+    read_guided(source.json, Guide::default())
+        .or_else(|problem| read_by_schema(source).ok_or(problem))
 }
 
-/// Reads a result, by the schema of its type where that is known.
+/// Reads a result, by the schema of its type if it is known.
 ///
 /// # Errors
 /// [`Problem`] when it is not of the type.
@@ -105,35 +102,41 @@ pub(crate) fn read_result<T: DeserializeOwned>(
     schema: Option<SchemaOf>,
 ) -> Result<T, Problem> {
     read_guided(json, Guide::default()).or_else(|problem| {
-        // Made only now: most results are read without it.
-        let (document, schema) = match schema {
-            Some(schema) => of_reader(schema),
-            None => return Err(problem),
+        // Made late, because most results do not need it.
+        let Some((document, schema)) = schema.map(of_reader) else {
+            return Err(problem);
         };
         let source = Source {
             json,
             document: &document,
             schema: &schema,
         };
-        read(source)
+        read_by_schema(source).ok_or(problem)
     })
 }
 
-/// What reading an example showed.
+/// Reads a value by following the schema of its type.
+fn read_by_schema<T: DeserializeOwned>(source: Source<'_>) -> Option<T> {
+    let value = serde_json::from_str(source.json).ok()?;
+    let guide = Guide::new(source.document, source.schema, &value);
+    read_guided(source.json, guide).ok()
+}
+
+/// The result of reading an example.
 #[derive(Debug, Default)]
 pub struct Finding {
     /// The name of the type.
     pub(super) type_name: &'static str,
-    /// Why it could not be read.
+    /// Why the example could not be read.
     pub(super) problem: Option<Problem>,
-    /// Whether serde wanted to keep an integer of 128 bits before it knew the type.
+    /// Whether serde met an integer of 128 bits before it knew the type.
     pub(super) has_cut_wide: bool,
-    /// Another name of a field that the schema does not have, and what serde says when both are
-    /// there: ``duplicate field `name` ``.
+    /// A second name of a field, which the schema does not have, and the error of serde if a value
+    /// has both names: ``duplicate field `name` ``.
     pub(super) alias: Option<(&'static str, String)>,
 }
 
-/// Reads an example of a type's schema, to see whether the type can be read.
+/// Reads an example of the schema of a type, to find out whether the type can be read.
 pub fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
     let value = serde_json::from_str(source.json).unwrap_or_default();
     let guide = Guide::new(source.document, source.schema, &value);
@@ -329,6 +332,35 @@ mod tests {
         let json = r#"{"name":"Elbe","width":3,"2001":1.5}"#;
         assert_eq!(through::<Flattened>(json), json);
         assert_eq!(through::<Flattened>(&json.replace('3', "3.0")), json);
+    }
+
+    #[test]
+    fn optional_integers_are_followed() {
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        struct Outer {
+            #[serde(flatten)]
+            inner: Inner,
+        }
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        struct Inner {
+            n: Option<i64>,
+        }
+        assert_eq!(through::<Outer>(r#"{"n":2.0}"#), r#"{"n":2}"#);
+        assert_eq!(through::<Outer>(r#"{"n":null}"#), r#"{"n":null}"#);
+    }
+
+    #[test]
+    fn variants_are_found_by_their_tag_before_all_that_is_inside() {
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "t", content = "c")]
+        enum Tree {
+            Some(Vec<Tree>),
+            More(Vec<Tree>),
+            Leaf(i64),
+        }
+        let leaf = r#"{"c":3.0,"t":"Leaf"}"#.to_owned();
+        let json = (0..30).fold(leaf, |inner, _| format!(r#"{{"c":[{inner}],"t":"More"}}"#));
+        assert!(read_as::<Tree>(&json).is_ok());
     }
 
     #[test]

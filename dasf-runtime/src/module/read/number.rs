@@ -12,9 +12,9 @@ pub(super) enum Whole {
 }
 
 impl Whole {
-    /// Reads a number as JSON writes it; `None` where it has a fraction, or more than 128 bits.
+    /// Reads a number of JSON; `None` if it has a fraction, or more than 128 bits.
     ///
-    /// A fraction that no double holds is none: the schema is checked with doubles.
+    /// A fraction too small for a double does not count, because the validator compares doubles.
     pub(super) fn parse(number: &str) -> Option<Self> {
         Self::exact(number).or_else(|| Self::rounded(number))
     }
@@ -47,10 +47,10 @@ impl Whole {
         }
     }
 
-    /// Gives the integer to a visitor of one with at most 64 bits.
+    /// Passes the integer to a visitor of integers with at most 64 bits.
     ///
     /// # Errors
-    /// The visitor itself, where the integer has more.
+    /// The visitor itself, if the integer has more bits.
     pub(super) fn visit<'de, V: Visitor<'de>, E: Error>(
         self,
         visitor: V,
@@ -67,10 +67,10 @@ impl Whole {
         }
     }
 
-    /// As [`Whole::visit`], for a visitor of an integer with 128 bits.
+    /// As [`Whole::visit`], for a visitor of integers with 128 bits.
     ///
     /// # Errors
-    /// None.
+    /// Never: the form is that of [`Whole::visit`].
     pub(super) fn visit_wide<'de, V: Visitor<'de>, E: Error>(
         self,
         visitor: V,

@@ -1,7 +1,7 @@
-//! A deserializer around that of `serde_json`, for values as JSON Schema means them.
+//! A deserializer around the one of `serde_json`, which reads values by the rules of JSON Schema.
 //!
-//! It differs in integers: a whole float is one, and each has all its digits. And it follows a
-//! [`Guide`], where there is one, through what serde keeps as JSON until it knows the type.
+//! It reads whole floats as integers, with all digits. If it has a [`Guide`], it follows the guide
+//! where serde keeps JSON until it knows the type.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,6 +13,7 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::entries::Entries;
@@ -51,7 +52,7 @@ impl<'s, D> Reader<'s, D> {
     }
 }
 
-/// Calls one of `serde_json`'s own methods; what is inside of the value is read by a [`Reader`].
+/// Calls a method of `serde_json`; a [`Reader`] reads the content of the value.
 macro_rules! around {
     ($self:ident.$method:ident($($argument:expr),*; $visitor:ident)) => {{
         let (inner, visitor) = $self.around($visitor);
@@ -71,14 +72,14 @@ macro_rules! integers {
                 },
                 None => visitor,
             };
-            // No such integer: `serde_json` says what it is.
+            // Not such an integer: `serde_json` reports the error.
             let mut text = serde_json::Deserializer::from_str(raw);
             text.deserialize_any(visitor).map_err(|error| converted(&error))
         }
     )*};
 }
 
-/// What has nothing inside.
+/// Values without content.
 macro_rules! plain {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -202,7 +203,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
     }
 }
 
-/// Takes a value as it is.
+/// Passes a value on unchanged.
 macro_rules! taken {
     ($($method:ident($value:ty))*) => {$(
         fn $method<E: serde::de::Error>(self, value: $value) -> Result<Self::Value, E> {
@@ -211,7 +212,7 @@ macro_rules! taken {
     )*};
 }
 
-/// As a visitor, a reader passes its guide on to what is inside of the value.
+/// As a visitor, a reader passes its guide on to the content of the value.
 impl<'de, V: Visitor<'de>> Visitor<'de> for Reader<'_, V> {
     type Value = V::Value;
 
@@ -262,12 +263,14 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Reader<'_, V> {
 struct Parts<'s, A> {
     inner: A,
     guide: Guide<'s>,
-    /// How many items were read.
+    /// The number of items read so far.
     count: usize,
     /// The guide for the value of the key that was read last.
     value: Guide<'s>,
     /// A key that is put behind those of the object.
     last_key: Option<&'static str>,
+    /// Whether that key was read last.
+    has_no_value: bool,
 }
 
 impl<'s, A> Parts<'s, A> {
@@ -278,6 +281,7 @@ impl<'s, A> Parts<'s, A> {
             count: 0,
             value: Guide::default(),
             last_key: None,
+            has_no_value: false,
         }
     }
 }
@@ -312,7 +316,10 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Parts<'_, A> {
         let text = match self.inner.next_key_seed(Text)? {
             Some(text) => text,
             None => match self.last_key.take() {
-                Some(key) => key.into(),
+                Some(key) => {
+                    self.has_no_value = true;
+                    key.into()
+                }
                 None => return Ok(None),
             },
         };
@@ -324,6 +331,11 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Parts<'_, A> {
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
+        if self.has_no_value {
+            return seed
+                .deserialize(Value::Null)
+                .map_err(|error| converted(&error));
+        }
         let guide = std::mem::take(&mut self.value);
         self.inner.next_value_seed(Reader::new(seed, guide))
     }
@@ -414,7 +426,7 @@ impl<'de> DeserializeSeed<'de> for Text {
     }
 }
 
-/// A key of an object, as the type of the map has it: to JSON, all keys are texts.
+/// A key of an object, read as the key type of the map. In JSON all keys are texts.
 struct Key<'de> {
     text: Cow<'de, str>,
     is_integer: bool,
@@ -530,7 +542,7 @@ fn converted<E: Error>(error: &serde_json::Error) -> E {
     E::custom(message(error))
 }
 
-/// What an error says, without its place in a text that the caller does not see as such.
+/// The message of an error, without the line and column, which mean nothing to the caller.
 pub(super) fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());

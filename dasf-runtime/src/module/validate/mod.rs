@@ -1,5 +1,5 @@
-//! Checking requests and results against the published schemas, and saying what is wrong where: by
-//! the module itself, and in the same words by a caller that wants to know before it sends.
+//! Checks requests and results against the published schemas, and reports each mistake with its
+//! place. The module uses this, and so does a caller that checks a request before it sends it.
 //!
 //! ```
 //! use dasf_runtime::module::validate::{Dialect, Validator, list_problems};
@@ -24,16 +24,16 @@ pub use super::patterns::Dialect;
 use super::{Failure, ModuleError, Output, formats, patterns};
 use variant::Refusal;
 
-/// How many problems of one request are listed.
+/// The greatest number of problems in a list.
 const MAX_PROBLEMS: usize = 10;
-/// How long a value may be to be quoted in a problem.
+/// The greatest length of a value that a problem quotes.
 pub(super) const MAX_QUOTED: usize = 80;
 
 /// A compiled schema.
 #[derive(Debug)]
 pub struct Validator(jsonschema::Validator);
 
-/// One thing that is wrong: where, and what.
+/// One problem, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     path: String,
@@ -43,7 +43,7 @@ pub struct Problem {
 impl Problem {
     const MISSING: &str = "is required";
 
-    /// A problem at a path, which may end in the dot of a prefix.
+    /// Makes a problem at a path. A dot at the end of the path is cut.
     fn new(path: &str, message: String) -> Self {
         Self {
             path: path.trim_end_matches('.').to_owned(),
@@ -51,7 +51,7 @@ impl Problem {
         }
     }
 
-    /// The problem that an object at a path lacks a property.
+    /// Makes the problem of an object that lacks a property.
     fn missing(path: &str, property: &str) -> Self {
         let dot = if path.is_empty() || path.ends_with('.') {
             ""
@@ -64,7 +64,17 @@ impl Problem {
         }
     }
 
-    /// Whether it is that a value is missing.
+    /// The path of the value, such as `points[1].x`; empty for the whole value.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The problem in words.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether the problem is a missing value.
     pub fn is_missing(&self) -> bool {
         self.message == Self::MISSING
     }
@@ -85,7 +95,7 @@ impl Validator {
             })
     }
 
-    /// A validator of another module's schema; `None` where that is none.
+    /// A validator for the schema of another module; `None` if the schema is invalid.
     ///
     /// It does not check formats: pydantic takes a time without an offset, and much else, where its
     /// schema has a format that demands more. Nor does it know the draft: pydantic writes 2020-12.
@@ -102,12 +112,12 @@ impl Validator {
             .map(Self)
     }
 
-    /// Whether nothing is wrong with a value.
+    /// Whether a value is valid.
     pub fn accepts(&self, value: &Value) -> bool {
         self.0.is_valid(value)
     }
 
-    /// What is wrong with a value; paths begin with `prefix`.
+    /// The problems of a value; paths begin with `prefix`.
     pub fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
         if self.accepts(value) {
             return Vec::new();
@@ -135,7 +145,7 @@ impl Validator {
     }
 }
 
-/// The schema with the bounds of numbers of 32 bits, which do not stand in it: what is beyond them
+/// Adds the bounds of numbers of 32 bits to a schema. Without them, a number beyond the bounds
 /// would become infinite.
 fn with_float_bounds(schema: &Value) -> Value {
     /// Half a step beyond `f32::MAX`, from where on numbers are rounded to infinity.
@@ -143,7 +153,14 @@ fn with_float_bounds(schema: &Value) -> Value {
     match schema {
         Value::Array(parts) => parts.iter().map(with_float_bounds).collect(),
         Value::Object(parts) => {
-            let bounded = |(name, part): (&String, &Value)| (name.clone(), with_float_bounds(part));
+            let bounded = |(name, part): (&String, &Value)| {
+                let part = if is_data(name) {
+                    part.clone()
+                } else {
+                    with_float_bounds(part)
+                };
+                (name.clone(), part)
+            };
             let mut parts: Map<String, Value> = parts.iter().map(bounded).collect();
             if parts.get("type").is_some_and(|it| it == "number")
                 && parts.get("format").is_some_and(|it| it == "float")
@@ -162,14 +179,20 @@ fn has_tuple_by_items(schema: &Value) -> bool {
     match schema {
         Value::Array(parts) => parts.iter().any(has_tuple_by_items),
         Value::Object(parts) => {
+            let mut inner = parts.iter().filter(|(name, _)| !is_data(name));
             parts.get("items").is_some_and(Value::is_array)
-                || parts.values().any(has_tuple_by_items)
+                || inner.any(|(_, part)| has_tuple_by_items(part))
         }
         _ => false,
     }
 }
 
-/// What a module answers: `function: path: problem; path: problem`.
+/// Whether a keyword holds values, not schemas.
+fn is_data(keyword: &str) -> bool {
+    matches!(keyword, "const" | "default" | "enum" | "examples")
+}
+
+/// The text of a list of problems in an answer: `function: path: problem; path: problem`.
 pub fn list_problems(function: &str, problems: &[Problem]) -> String {
     let mut text = function.to_owned();
     for (index, Problem { path, message }) in problems.iter().take(MAX_PROBLEMS).enumerate() {
@@ -225,7 +248,7 @@ fn collect(error: &ValidationError<'_>, prefix: &str, problems: &mut Vec<Problem
     problems.push(Problem::new(&path, message));
 }
 
-/// A value that should be one of others.
+/// The problem of a value that is not one of the known values.
 fn none_of(found: &str, known: Vec<String>) -> String {
     match <[String; 1]>::try_from(known) {
         Ok([only]) => format!("{found} is not {only}"),
@@ -236,7 +259,7 @@ fn none_of(found: &str, known: Vec<String>) -> String {
     }
 }
 
-/// A value as it is quoted in a problem.
+/// The text of a value in a problem.
 fn shown(value: &Value) -> String {
     if value_is_long(value) {
         "the value".to_owned()
@@ -245,7 +268,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// What the validator says, without a value too long to read.
+/// The message of the validator, without a value that is too long to read.
 fn quote(error: &ValidationError<'_>) -> String {
     let long = match error.instance().as_ref() {
         Value::String(text) => text.len() > MAX_QUOTED,
@@ -261,7 +284,7 @@ fn quote(error: &ValidationError<'_>) -> String {
 }
 
 fn value_is_long(value: &Value) -> bool {
-    /// Counts what is written, and stops at the limit, so that a huge value costs no more than a
+    /// Counts written bytes, and stops at the limit, so that a huge value costs no more than a
     /// small one.
     struct Limited(usize);
     impl Write for Limited {
@@ -364,6 +387,8 @@ mod tests {
             let value = serde_json::from_str(&format!("{{\"x\": {x}}}")).unwrap();
             assert_eq!(text(&schema, &value), "f");
         }
+        let data = json!({"const": {"type": "number", "format": "float"}});
+        assert_eq!(with_float_bounds(&data), data);
         assert_eq!(
             text(&schema, &json!({"x": 1e39})),
             "f: x: 1e+39 is greater than or equal to the maximum of 3.4028235677973366e+38"
@@ -374,7 +399,7 @@ mod tests {
         );
     }
 
-    /// What is wrong with values of an enum, as serde and schemars write it.
+    /// The problems of enum values, for the schemas that serde and schemars give enums.
     #[track_caller]
     fn of_enum(schema: &Value, problems: &[(Value, &str)]) {
         let schema = json!({"properties": {"a": schema}});

@@ -1,4 +1,5 @@
-//! Which variant of a union a value was meant to be, judged by why each of them refuses it.
+//! Finds the variant of a union that a value was meant to be, by the reasons why each variant
+//! refuses it.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::Location;
@@ -7,29 +8,28 @@ use serde_json::Value;
 
 /// Why a value is none of the variants of a union.
 pub(super) enum Refusal<'e, 'v> {
-    /// It is meant to be this one, which has these errors.
+    /// The value was meant to be a variant that has these errors.
     Variant(&'e [ValidationError<'v>]),
-    /// What tells the variants apart is none of the known values. The first of the errors says
-    /// where it stands, and what it is.
+    /// The tag is not one of the known values. The first error has its place and its value.
     UnknownTag {
         error: &'e ValidationError<'v>,
         known: Vec<String>,
     },
-    /// The only key of the object names the variant, and is none of these.
+    /// The only key of the object should name the variant, and is not one of these names.
     UnknownKey { known: Vec<String> },
     /// All variants need this property.
     Missing(String),
-    /// Nothing tells.
+    /// The variant cannot be found.
     Unclear,
 }
 
-/// Judges by the errors of each variant of a union that stands `at` a place in the value.
+/// Judges a value by the errors of each variant of a union, which is `at` a place in the value.
 pub(super) fn judge<'e, 'v>(
     variants: &'e [Vec<ValidationError<'v>>],
     at: &Location,
 ) -> Refusal<'e, 'v> {
     let depth = depth(at);
-    // Of an optional value, what is wrong with the value; not that it is no null either.
+    // For an optional value, report the mistake in the value, and not that it is not null.
     let mut open: Vec<_> = variants
         .iter()
         .filter(|errors| !only_lacks_null(errors))
@@ -57,7 +57,7 @@ pub(super) fn judge<'e, 'v>(
             let Some(&error) = tags.first() else {
                 return Refusal::Unclear;
             };
-            // Where they do not all look at the same place, none of them is the tag.
+            // If the variants look at different places, no place is the tag.
             if tags
                 .iter()
                 .any(|tag| tag.instance_path() != error.instance_path())
@@ -69,7 +69,7 @@ pub(super) fn judge<'e, 'v>(
         }
         _ => {}
     }
-    // Or it has one key only, which names the variant.
+    // Otherwise the object has only one key, which names the variant.
     let mut keyed = tagged.clone();
     keyed.retain(|errors| !lacks_its_only_key(errors, depth));
     match keyed[..] {
@@ -113,7 +113,7 @@ fn is_of_another_type(error: &ValidationError<'_>, depth: usize) -> bool {
         && self::depth(error.instance_path()) == depth
 }
 
-/// Whether the value, or a property of it, is not the one that the variant has always.
+/// Whether the value, or a property of it, differs from the fixed value of the variant.
 fn has_another_tag(error: &ValidationError<'_>, depth: usize) -> bool {
     let is_tag = match error.kind() {
         ValidationErrorKind::Constant { .. } => true,
