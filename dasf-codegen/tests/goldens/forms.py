@@ -11,21 +11,22 @@ import asyncio
 import base64
 import contextlib
 import copy
-import itertools
+import ipaddress
 import json
 import logging
 import os
 import queue
 import random
 import re
-import string
+import secrets
+import socket
+import ssl
 import threading
 import time
 import urllib.parse
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from socket import SHUT_RDWR
 from typing import (
     Annotated,
     Any,
