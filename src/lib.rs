@@ -101,8 +101,8 @@ pub use dasf_macros::class;
 pub use dasf_macros::client;
 /// Makes a function in a [`module`](macro@module) callable from outside.
 ///
-/// Options: `name`, `description`, `returns(…)`, `schema_extra`, `inline`, `errors`. See
-/// [the guide](guide::modules#functions).
+/// Options: `name`, `description`, `returns(…)`, `schema_extra`, `inline`, `errors`. See [the
+/// guide](guide::modules#functions).
 pub use dasf_macros::function;
 /// Makes a `mod` a module: what is marked in it with [`function`](macro@function) and
 /// [`class`](macro@class) can be called over a broker.
@@ -148,8 +148,8 @@ pub mod cli {
 }
 
 /// The guide, in chapters. There is no code in it.
-// All of it is there with any features: links to what is behind one lead to the list of features
-// where that is off.
+// The guide is complete with any features. If a feature is off, links to its items lead to the list
+// of features.
 pub mod guide {
     #[doc = include_str!("guide/modules.md")]
     pub mod modules {

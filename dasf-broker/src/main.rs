@@ -142,7 +142,7 @@ impl Arguments {
     }
 }
 
-/// Reads where to listen. Whether there is such a machine shows later.
+/// Checks the form of the address to listen on. The name is resolved later.
 fn bind(text: &str) -> Result<String, String> {
     let is_right = match text.rsplit_once(':') {
         Some((host, port)) => {
@@ -158,15 +158,16 @@ fn bind(text: &str) -> Result<String, String> {
     }
 }
 
-/// A token without the line break at its end, which a file of settings has.
+/// Cuts the line break at the end of a token that comes from a file.
 fn token(text: &str) -> Result<String, String> {
-    // It is not shown, because it is secret.
+    // The message does not show the token, because it is secret.
     text::one_line(text)
         .map(str::to_owned)
         .map_err(|error| format!("the value of --token, or {TOKEN}, is refused: {error}"))
 }
 
-/// The address of a name; of several, the first of IPv4, as it is written by those who write one.
+/// Resolves a name to its first IPv4 address, or to its first IPv6 address if it has no IPv4
+/// address.
 async fn resolve(bind: &str) -> io::Result<SocketAddr> {
     let mut addresses: Vec<_> = tokio::net::lookup_host(bind).await?.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);

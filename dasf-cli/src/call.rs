@@ -274,7 +274,7 @@ impl<'a> Parameters<'a> {
                 match serde_json::from_str::<Value>(json.get()) {
                     Ok(json) if each.accepts(&json!({name: json})) => false,
                     Ok(_) => each.accepts(&json!({name: as_text})) || wants_text(),
-                    // Of what cannot be read here, such as 1e400, the module has to judge.
+                    // The module has to judge a number that cannot be read here, such as 1e400.
                     Err(_) => wants_text(),
                 }
             }
@@ -286,7 +286,7 @@ impl<'a> Parameters<'a> {
     }
 
     fn problems(&self, json: &str, prefix: &str) -> Vec<Problem> {
-        // What cannot be read here, the module has to judge.
+        // The module has to judge a value that cannot be read here.
         match (&self.validator, serde_json::from_str(json)) {
             (Some(validator), Ok(value)) => validator.problems(&value, prefix),
             _ => Vec::new(),

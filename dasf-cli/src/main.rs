@@ -64,7 +64,7 @@ async fn describe(caller: &Caller) -> Result<Box<RawValue>, Error> {
     serde_json::from_str(&text).map_err(|error| unreadable(caller, error))
 }
 
-/// What is in such a document.
+/// The contents of such a document.
 fn read<T: DeserializeOwned>(caller: &Caller, document: &RawValue) -> Result<T, Error> {
     serde_json::from_str(document.get()).map_err(|error| unreadable(caller, error))
 }

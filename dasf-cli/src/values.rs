@@ -15,8 +15,8 @@ pub(crate) struct Given {
     pub(crate) text: String,
 }
 
-/// The fields of a JSON object in their order, each with its value as it is written: a
-/// [`Value`](serde_json::Value) would keep 64 bits of a number.
+/// The fields of a JSON object in their order. Each value stays text, because a
+/// [`Value`](serde_json::Value) keeps only 64 bits of a number.
 #[derive(Debug, Default)]
 pub(crate) struct Fields(pub(crate) Vec<(String, Box<RawValue>)>);
 

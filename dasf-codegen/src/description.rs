@@ -222,8 +222,9 @@ pub enum Definition {
         fields: Vec<Field>,
         /// What its further properties are, where the module says that there may be some.
         rest: Option<Box<Schema>>,
-        /// The regular expressions that tell which further properties are of that type, where the
-        /// module does not say what others are; empty where all of them are.
+        /// The regular expressions that the names of further properties of that type match, if the
+        /// module does not describe other properties; empty if all further properties have that
+        /// type.
         rest_patterns: Vec<String>,
     },
     /// Another name for what a schema says. It leads to itself through a list, a tuple, a map or an
@@ -250,7 +251,7 @@ pub struct Constraints {
     pub max_length: Option<u64>,
     /// The regular expression that a text matches.
     pub pattern: Option<String>,
-    /// What a text is not.
+    /// The values that a text must not have.
     pub excluded: Vec<String>,
     /// The least number of values in a list, or of keys in a map.
     pub min_items: Option<u64>,
@@ -259,11 +260,11 @@ pub struct Constraints {
 }
 
 impl Description {
-    /// What checks the texts of a pattern, in the words of Rust's `regex`. `None` where the module
-    /// alone can tell.
+    /// The pattern in the syntax of Rust's `regex`, for checking texts. `None` if only the module
+    /// can check it.
     ///
-    /// The patterns of a module of this framework are those of JSON Schema; those of pydantic are
-    /// in these words already.
+    /// Modules of this framework have patterns of JSON Schema, which are translated; patterns of
+    /// pydantic have this syntax already.
     pub fn checked_pattern(&self, pattern: &str) -> Option<String> {
         match self.api_info.get("x_dasf") {
             Some(_) => dasf_pattern::to_rust(pattern).ok(),
@@ -281,8 +282,8 @@ impl Description {
 }
 
 impl Type {
-    /// The fixed texts, and the variant for others, where the type is one of these texts or any
-    /// other: what a module knows, and what a newer one may say.
+    /// The fixed texts, and the variant for other texts, if the type accepts both: the module knows
+    /// the fixed ones, and a newer module may send others.
     pub fn open_texts(&self) -> Option<(&[Value], &Variant)> {
         match self {
             Self::Union(variants) => open_texts(variants),
@@ -291,7 +292,7 @@ impl Type {
     }
 }
 
-/// As [`Type::open_texts`], of the variants of a union.
+/// As [`Type::open_texts`], for the variants of a union.
 pub fn open_texts(variants: &[Variant]) -> Option<(&[Value], &Variant)> {
     let [one, other] = variants else {
         return None;
@@ -317,11 +318,11 @@ pub fn open_texts(variants: &[Variant]) -> Option<(&[Value], &Variant)> {
 }
 
 impl Declaration {
-    /// The only value of a type, where it has but one: what tells an object from others. `types` are
-    /// those of the description.
+    /// The only value of a type, if it has only one. Such a value distinguishes an object from
+    /// others. `types` are those of the description.
     pub fn only_value<'d>(types: &'d [Self], ty: &'d Type) -> Option<&'d Value> {
         let mut ty = ty;
-        // No further than there are aliases, because they may go round in a circle.
+        // Stop after as many steps as there are aliases, because aliases may form a cycle.
         for _ in 0..=types.len() {
             match ty {
                 Type::Literal(values) => match values.as_slice() {
@@ -363,8 +364,8 @@ impl Schema {
         limits
     }
 
-    /// Whether a value breaks the constraints, as far as that is easily told. The default of a
-    /// module may: a number of 32 bits is not what it was before it was rounded.
+    /// Whether a value breaks the constraints, as far as this is easy to find out. The default of a
+    /// module may break them: rounding to 32 bits changes a number.
     pub fn is_broken_by(&self, value: &Value) -> bool {
         let items = |item: &Self, values: &[Value]| {
             self.constraints.is_broken_by_count(values.len())
@@ -396,8 +397,8 @@ impl Field {
         self.presence == Presence::Required
     }
 
-    /// Whether it has one value that is always there: it tells its object from others, so that one
-    /// without it is another. `types` are those of the description.
+    /// Whether the property is always there with one value. It distinguishes its object from
+    /// others: an object without it is another one. `types` are those of the description.
     pub fn is_tag(&self, types: &[Declaration]) -> bool {
         let only = Declaration::only_value(types, &self.schema.ty);
         only.is_some_and(|only| match &self.presence {

@@ -5,21 +5,21 @@ use std::collections::HashMap;
 use unicode_ident::{is_xid_continue, is_xid_start};
 use unicode_normalization::UnicodeNormalization;
 
-/// Which identifiers are the same to a language although they are other characters.
+/// Which different spellings a language takes for the same identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Folding {
     /// None: JavaScript compares characters.
     Exact,
-    /// Those that Unicode calls equal, such as `é` in one character and in two: Rust compares in the
-    /// form NFC.
+    /// Spellings that are equal in Unicode, such as `é` in one character and in two: Rust compares
+    /// identifiers in NFC.
     Canonical,
-    /// Those also whose letters differ only in how they look, such as `ﬁ` and `fi`: Python compares in
-    /// the form NFKC.
+    /// Spellings whose letters differ only in their look, too, such as `ﬁ` and `fi`: Python
+    /// compares identifiers in NFKC.
     Compatible,
 }
 
 impl Folding {
-    /// What the language takes a name for.
+    /// The name as the language compares it.
     pub(crate) fn fold(self, name: &str) -> String {
         match self {
             Self::Exact => name.to_owned(),
@@ -67,13 +67,13 @@ impl Names {
 /// Makes an identifier of what a language's usual spelling of a name gave: `start` is put in front
 /// of what does not begin with a letter, and characters that no identifier has are left out.
 ///
-/// What is left when nothing can be used is `start` alone. The name is written as the language
-/// compares it, so that two names are the same to it only if they are the same text.
+/// If no character can be used, the name is `start`. The result has the form in which the language
+/// compares names: two names are the same to the language only if their texts are equal.
 pub(crate) fn identifier(spelled: &str, start: &str, folding: Folding) -> String {
     let folded = folding.fold(spelled);
     // Folding turns letters into letters, but may join two between which one is left out.
     let characters = folded.chars();
-    // Those that only choose how the character before them looks are seen no more than hidden ones.
+    // Characters that only choose the look of the character before them are invisible, too.
     let is_variant = |it| matches!(it, '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
     let is_filler = |it| matches!(it, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
     let is_kept = |&it: &char| is_xid_continue(it) && !is_variant(it) && !is_filler(it);
@@ -106,8 +106,8 @@ pub(crate) fn is_hidden(character: char) -> bool {
         )
 }
 
-/// Whether a character in a literal is written by its number: one that is hidden, or that joins its
-/// neighbours, which texts in some languages and signs made of several need.
+/// Whether a character needs an escape in a literal: a hidden character, or a joiner, as texts in
+/// some languages and composed emoji have it.
 pub(crate) fn is_escaped(character: char) -> bool {
     is_hidden(character) || matches!(character, '\u{200c}' | '\u{200d}')
 }
@@ -147,7 +147,7 @@ mod tests {
             ("ﬁt", "ﬁt", "ﬁt", "fit"),
             ("ϵϑµϕℓ", "ϵϑµϕℓ", "ϵϑµϕℓ", "εθμφl"),
             ("e\u{301}", "e\u{301}", "\u{e9}", "\u{e9}"),
-            // What is left out stood between two characters that make one.
+            // A character was dropped between two that combine into one.
             ("e-\u{301}", "e\u{301}", "\u{e9}", "\u{e9}"),
             ("\u{301}", "e\u{301}", "\u{e9}", "\u{e9}"),
             ("x\u{ff3f}²", "x\u{ff3f}", "x\u{ff3f}", "x_2"),

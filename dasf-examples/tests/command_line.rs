@@ -255,7 +255,7 @@ fn compute_runs_a_request_without_a_broker() {
     assert_eq!(silent.stderr, b"", "{silent:?}");
 }
 
-/// Runs a program with something on its standard input.
+/// Runs a program with a text on its standard input.
 fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
     let mut command = command(REFERENCE, arguments);
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -370,7 +370,7 @@ fn arguments_that_nothing_has_are_refused_before_anything_is_sent() {
     ] {
         for command in [
             &["compute"][..],
-            // Nobody has to listen, nor is there a broker.
+            // No module listens, and there is no broker.
             &["--websocket-url", DEAD_URL, "send-request"],
         ] {
             let line = error_line(&reference(&[command, &[request]].concat()), 1);
@@ -579,7 +579,8 @@ fn options_come_from_the_environment_too() {
     let with_header = [variables.as_slice(), &header].concat();
     assert!(run(&with_header, &["test-connect"]).status.success());
 
-    // What ends the line of a file is no part of a value; what stands in its middle is a mistake.
+    // A line break at the end belongs to the file, and not to the value. A line break inside is a
+    // mistake.
     let with_breaks = [
         ("DE_BACKEND_WEBSOCKET_URL", format!("{url}\n")),
         ("DE_BACKEND_TOPIC", "from-env\r\n".to_owned()),

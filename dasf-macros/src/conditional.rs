@@ -1,11 +1,12 @@
-//! What `cfg_attr` makes of an attribute. An attribute macro sees it unmade.
+//! Attributes inside `cfg_attr`. An attribute macro gets a `cfg_attr` before the compiler expands
+//! it.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::parse::{ParseStream, Parser};
 use syn::{LitBool, Meta, Token};
 
-/// An attribute that is there where all conditions hold.
+/// An attribute that applies if all conditions hold.
 #[derive(Debug, Clone)]
 pub(crate) struct Conditional {
     pub(crate) conditions: Vec<TokenStream>,
@@ -13,7 +14,7 @@ pub(crate) struct Conditional {
 }
 
 /// The attributes that an attribute stands for: those inside a `cfg_attr`, each with its condition,
-/// or itself. None of one that cannot be read, which the compiler reports.
+/// or the attribute itself. None for an unreadable one, which the compiler reports.
 pub(crate) fn all(meta: &Meta) -> Vec<Conditional> {
     let list = match meta {
         Meta::List(list) if list.path.is_ident("cfg_attr") => list,
@@ -33,7 +34,7 @@ pub(crate) fn all(meta: &Meta) -> Vec<Conditional> {
     found
 }
 
-/// What stands between the parentheses of a `cfg_attr`.
+/// The contents of the parentheses of a `cfg_attr`.
 fn inside(input: ParseStream<'_>) -> syn::Result<(TokenStream, Vec<Meta>)> {
     let condition = if input.peek(LitBool) {
         input.parse::<LitBool>()?.into_token_stream()

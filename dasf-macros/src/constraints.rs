@@ -69,7 +69,7 @@ enum Kind {
     Unknown,
 }
 
-/// The type that a constraint is about: inside an optional value, behind a reference.
+/// The type to which a constraint applies: the type inside an `Option` or behind a reference.
 fn innermost<'t>(ty: &'t Type, names: &Names) -> &'t Type {
     let ty = ungrouped(ty);
     if let Type::Reference(reference) = ty {
@@ -84,7 +84,7 @@ fn innermost<'t>(ty: &'t Type, names: &Names) -> &'t Type {
     }
 }
 
-/// The name of a type that is Rust's own, as far as can be seen.
+/// The name of a primitive type, as far as its tokens show it.
 fn own_name(ty: &Type, names: &Names) -> Option<String> {
     let name = type_path(ty)?.path.segments.last()?.ident.to_string();
     (!names.declares(&name)).then_some(name)
@@ -263,7 +263,7 @@ fn contradictions(constraints: &[Constraint]) -> Vec<Error> {
     errors
 }
 
-/// Patterns that are none, or mean one thing here and another elsewhere.
+/// Refuses invalid patterns, and patterns whose meaning differs between dialects.
 fn no_patterns(constraints: &[Constraint]) -> impl Iterator<Item = Error> {
     let patterns = constraints
         .iter()
@@ -277,7 +277,7 @@ fn no_patterns(constraints: &[Constraint]) -> impl Iterator<Item = Error> {
     })
 }
 
-/// Numbers that a schema cannot hold.
+/// Refuses numbers that a schema cannot hold.
 fn inexact(constraints: &[Constraint]) -> impl Iterator<Item = Error> {
     let numbers = constraints
         .iter()
@@ -301,7 +301,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// Those of a type of Rust's own. `usize` has 64 bits, wherever the module runs.
+    /// The numbers of a primitive type. `usize` counts as 64 bits on every machine.
     fn of(ty: &Type, names: &Names) -> Option<Self> {
         let name = own_name(ty, names)?;
         let signed = |bits: u32| {
@@ -326,7 +326,7 @@ impl Numbers {
             "u32" => unsigned(32),
             "u64" | "usize" => unsigned(64),
             "u128" => unsigned(128),
-            // As it is written; the value itself is a little less.
+            // The usual decimal form; the exact value is a little smaller.
             "f32" => float(3.402_823_5e38),
             "f64" => float(f64::MAX),
             _ => return None,
@@ -340,7 +340,7 @@ impl Numbers {
         })
     }
 
-    /// What is wrong with a constraint on these numbers.
+    /// The mistake in a constraint on these numbers.
     fn mistake(&self, constraint: &Constraint) -> Option<String> {
         let Self {
             name, least, most, ..
@@ -401,7 +401,7 @@ fn earlier(one: Number, other: Number) -> Number {
     if other < one { other } else { one }
 }
 
-/// How many characters or items every value of a type has, where that is seen in it.
+/// The number of characters or items of every value of a type, if the type fixes it.
 fn fixed_length(ty: &Type, names: &Names) -> Option<(Number, &'static str)> {
     match ty {
         Type::Array(array) => match options::ungrouped(&array.len) {
@@ -419,7 +419,7 @@ fn fixed_length(ty: &Type, names: &Names) -> Option<(Number, &'static str)> {
     }
 }
 
-/// Constraints that no value of the type satisfies, or all do.
+/// Refuses constraints that no value of the type satisfies, or that every value satisfies.
 fn out_of_range(constraints: &[Constraint], ty: &Type, names: &Names) -> Vec<Error> {
     let mut errors = Vec::new();
     if let Some(numbers) = Numbers::of(ty, names) {

@@ -91,7 +91,7 @@ pub(crate) fn without_code(attributes: &[Attribute]) -> Vec<Attribute> {
 struct Fence {
     letter: char,
     length: usize,
-    /// A language follows.
+    /// A language may follow.
     has_more: bool,
 }
 
@@ -100,7 +100,7 @@ impl Fence {
         let letter = line.chars().next().filter(|it| matches!(it, '`' | '~'))?;
         let rest = line.trim_start_matches(letter);
         let length = line.len() - rest.len();
-        // What has more of them is code inside a line.
+        // A line with more backticks has code inside the line.
         let is_fence = length >= 3 && line.lines().count() == 1 && !rest.contains('`');
         is_fence.then_some(Self {
             letter,

@@ -54,7 +54,8 @@ fn is_ours(path: &Path, krate: &Path, is_type: bool) -> bool {
         || is_member(path, "class", krate)
 }
 
-/// Whether an attribute of ours comes out of a `cfg_attr`, too late for us.
+/// Whether one of our attributes is inside a `cfg_attr`, which the compiler expands too late for
+/// us.
 fn is_hidden(attribute: &Attribute, krate: &Path, is_type: bool) -> bool {
     let mut inner = conditional::all(&attribute.meta)
         .into_iter()

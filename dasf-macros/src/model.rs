@@ -20,7 +20,7 @@ pub(crate) struct Module {
     pub(crate) has_own_description: bool,
     pub(crate) version: Option<String>,
     pub(crate) has_main: bool,
-    /// What callers are told of errors, where a function says nothing else.
+    /// Whether callers get the causes of errors, unless a function has its own setting.
     pub(crate) errors: Errors,
     pub(crate) members: Vec<Member>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Function {
     pub(crate) schema_extra: Option<Expr>,
     pub(crate) is_async: bool,
     pub(crate) is_inline: bool,
-    /// What callers are told of its errors, where that is not the module's.
+    /// Whether callers get the causes of its errors, if its setting differs from the module's.
     pub(crate) errors: Option<Errors>,
     /// A method that changes its object.
     pub(crate) is_mutating: bool,

@@ -27,8 +27,8 @@ impl Number {
         }
     }
 
-    /// The number as a JSON number of this framework holds it: an integer of 64 bits or a float.
-    /// `None` where neither is exactly the number.
+    /// The number as `serde_json` holds it: an integer of 64 bits or a float. `None` if neither
+    /// holds the exact number.
     pub(crate) fn to_json(self) -> Option<JsonNumber> {
         let (is_negative, digits) = match self {
             Self::Float(float) => return Some(JsonNumber::Float(float)),
@@ -48,7 +48,7 @@ impl Number {
         is_exact.then_some(JsonNumber::Float(if is_negative { -float } else { float }))
     }
 
-    /// The least integer that is not below the number.
+    /// The smallest integer that is not below the number.
     pub(crate) fn ceil(self) -> Self {
         match self {
             Self::Float(float) => whole(float.ceil()),
@@ -107,7 +107,7 @@ fn nearest(digits: u128) -> f64 {
     digits as f64
 }
 
-/// A whole float as an integer: the outermost one where it is further out.
+/// A whole float as an integer, or the outermost integer if the float is beyond it.
 fn whole(float: f64) -> Number {
     Number::Integer {
         is_negative: float < 0.0,

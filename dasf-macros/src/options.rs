@@ -277,9 +277,9 @@ impl Options for ReturnOptions {
 /// How much of an error callers are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromMeta)]
 pub(crate) enum Errors {
-    /// The text of the error itself.
+    /// Only the text of the error itself.
     Outermost,
-    /// That, and the texts of its causes.
+    /// The text of the error, and the texts of its causes.
     Chain,
 }
 

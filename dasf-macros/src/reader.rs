@@ -43,7 +43,7 @@ pub(crate) struct Read {
 /// Reads an annotated `mod`, and takes the attributes inside it away.
 pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
     let mut errors = Mistakes::default();
-    // What is wrong with other options is no reason to write a `main`.
+    // A mistake in other options is no reason to write a `main`.
     let forbids_main = options::forbids_main(&attribute);
     let options: ModuleOptions = errors
         .handle(options::from_tokens(attribute))

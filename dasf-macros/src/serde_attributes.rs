@@ -1,7 +1,8 @@
-//! What serde's attributes on the types of a module mean for its callers.
+//! The effects of serde's attributes, on the types of a module, for its callers.
 //!
-//! The schema is the contract, and both sides use one type: what serde reads beside the schema, and
-//! what it writes so that it cannot read it again, is refused. What the schema would lack is added.
+//! The schema is the contract, and both sides use the same type. This check refuses attributes with
+//! which serde reads JSON that the schema does not describe, or writes JSON that it cannot read
+//! again. It also adds to the schema what `schemars` leaves out.
 
 use darling::Error;
 use proc_macro2::TokenStream;
@@ -56,16 +57,16 @@ pub(crate) fn check(items: &mut [Item], krate: &Path, errors: &mut Mistakes) {
     }
 }
 
-/// A type with a schema that serde reads.
+/// A type that derives a schema and that serde reads.
 struct Type {
     options: Options,
-    /// It is written, too.
+    /// The type derives `Serialize`, too.
     is_written: bool,
 }
 
 impl Type {
-    /// `None` where it does not derive both, or is read or written as another type: then other
-    /// attributes than these count.
+    /// `None` if the type does not derive both traits, or if serde reads or writes it as another
+    /// type, whose attributes count instead.
     fn of(attributes: &[Attribute]) -> Option<Self> {
         let derives = Options::named(attributes, "derive");
         let options = Options::of(attributes);
@@ -157,7 +158,7 @@ impl Type {
                 || (is_optional && !is_own)
                 || self.options.has("default")
                 || options.has("default")
-                // What is inside decides.
+                // The flattened type decides.
                 || options.has("flatten");
             if may_be_missing {
                 continue;
@@ -174,7 +175,7 @@ impl Type {
         }
     }
 
-    /// What adds the tag of a struct to its schema.
+    /// The attribute that adds the tag of a struct to its schema.
     fn schema_of_tag(&self, ident: &Ident, krate: &Path) -> Option<Attribute> {
         let option = self.options.all("tag").next().filter(|_| self.is_written)?;
         let tag = text_of(&option.meta)?;
@@ -192,7 +193,7 @@ impl Type {
     }
 }
 
-/// Another name to read by would be known to nobody, and let a value pass unchecked.
+/// Refuses aliases: callers cannot know them, and a value under an alias would not be checked.
 fn check_aliases(kind: &str, options: &Options, errors: &mut Mistakes) {
     for option in options.all("alias") {
         let instead = match kind {
@@ -209,7 +210,7 @@ fn check_aliases(kind: &str, options: &Options, errors: &mut Mistakes) {
     }
 }
 
-/// What is written under one name must be read under the same.
+/// Refuses a field that serde writes under one name and reads under another.
 fn check_names(ident: &Ident, options: &Options, errors: &mut Mistakes) {
     let own = ident.unraw().to_string();
     for option in options.all("rename") {
@@ -219,7 +220,7 @@ fn check_names(ident: &Ident, options: &Options, errors: &mut Mistakes) {
     }
 }
 
-/// The value at a position in a list moves the others where it is missing.
+/// Refuses to skip values in a list: a missing value would move the ones behind it.
 fn check_position(options: &Options, errors: &mut Mistakes) {
     for name in [
         "skip_serializing",
@@ -259,7 +260,7 @@ impl Options {
         Self::named(attributes, "serde")
     }
 
-    /// What cannot be read is left to the macro whose attribute it is.
+    /// The macro that owns the attribute reports what cannot be read.
     fn named(attributes: &[Attribute], name: &str) -> Self {
         let attributes = attributes
             .iter()
@@ -306,13 +307,13 @@ impl Named {
         })
     }
 
-    /// Whether writing and reading have other names. `own` is that of what has no other.
+    /// Whether writing and reading use different names. `own` is the name without a `rename`.
     fn differs(&self, own: Option<&str>) -> bool {
         let [written, read] = self.names();
         written.as_deref().or(own) != read.as_deref().or(own)
     }
 
-    /// The name that is written.
+    /// The name that serde writes.
     fn written_name(&self) -> Option<String> {
         let [written, _] = self.names();
         text_of(&self.meta).or(written)

@@ -163,7 +163,7 @@ fn check_is_owned(whole: &Type, value: &Type) -> Result<()> {
     Err(Error::custom(problem).with_span(whole))
 }
 
-/// Whether a bound is one by a trait of futures, as far as its name tells.
+/// Whether a bound is a trait of futures, by its name.
 fn is_future(bound: &TypeParamBound) -> bool {
     let TypeParamBound::Trait(bound) = bound else {
         return false;

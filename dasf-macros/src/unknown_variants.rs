@@ -1,5 +1,5 @@
-//! Variants that stand for all that an enum does not know. `schemars` does not see `#[serde(other)]`,
-//! so that a mark in the variant's schema tells the module of it.
+//! Variants for all values that an enum does not know. `schemars` ignores `#[serde(other)]`, so a
+//! mark in the schema of the variant tells the module.
 
 use proc_macro2::TokenTree;
 use syn::punctuated::Punctuated;
@@ -9,7 +9,7 @@ use syn::{Attribute, Item, ItemEnum, Meta, Path, Token, parse_quote};
 /// The key of the mark.
 const MARK: &str = "x_dasf_other";
 
-/// Marks such variants of all enums that get their schema by `derive`.
+/// Marks such variants in all enums that derive their schema.
 pub(crate) fn mark(items: &mut [Item]) {
     for item in items {
         Marker.visit_item_mut(item);

@@ -32,7 +32,8 @@ const SPACE: &[(char, char)] = &[
 ];
 
 impl Set {
-    /// What the letter after a backslash stands for; a capital for all others.
+    /// The characters that a letter after a backslash stands for; a capital letter stands for all
+    /// other characters.
     pub(crate) fn of(letter: char) -> Self {
         let ranges = match letter.to_ascii_lowercase() {
             'd' => DIGITS,
@@ -66,7 +67,7 @@ fn others(ranges: &[(char, char)]) -> Vec<(char, char)> {
     let mut others = Vec::new();
     let mut next = '\0';
     for &(first, last) in ranges {
-        // No range touches another, or the surrogates, so that both neighbours are characters.
+        // No range touches another one or the surrogates. So both neighbours are characters.
         let before = char::from_u32(first as u32 - 1).unwrap_or(first);
         others.push((next, before));
         next = char::from_u32(last as u32 + 1).unwrap_or(last);
@@ -81,7 +82,7 @@ enum Part {
     Set(Set),
 }
 
-/// Reads a class whose bracket was read, and says it in Rust.
+/// Reads a class after its bracket, and writes it in the syntax of Rust.
 pub(crate) fn read(reader: &mut Reader<'_>) -> Result<String, Mistake> {
     const NO_END: &str =
         "a class such as `\\d` is no end of a range; write `\\-` for the character";
@@ -146,7 +147,7 @@ fn next_part(reader: &mut Reader<'_>) -> Result<Option<Part>, Mistake> {
     }))
 }
 
-/// Why a bracket stands in no class, and what to write instead of it.
+/// Why a class cannot contain a bracket, and what to write instead.
 fn inner_bracket(reader: &Reader<'_>) -> String {
     let names = [
         ("[:alpha:]", r"[\p{L}]` for letters, or `[A-Za-z]"),
@@ -173,7 +174,7 @@ fn inner_bracket(reader: &Reader<'_>) -> String {
     "a class stands in no other class; write `\\[` for the character".to_owned()
 }
 
-/// What follows `\p` or `\P`.
+/// Reads what follows `\p` or `\P`.
 pub(crate) fn property(reader: &mut Reader<'_>, is_negated: bool) -> Result<Set, Mistake> {
     let letter = if is_negated { 'P' } else { 'p' };
     if !reader.eat("{") {
@@ -243,7 +244,7 @@ fn push(class: &mut String, character: char) {
     }
 }
 
-/// Writes a character that means nothing, by its number where it could not be seen.
+/// Writes a literal character, or its number if it is invisible.
 pub(crate) fn push_plain(text: &mut String, character: char) {
     if character == ' ' || !(character.is_control() || character.is_whitespace()) {
         text.push(character);

@@ -1,13 +1,14 @@
 //! The regular expressions of JSON Schema, as DASF modules and their clients read them.
 //!
-//! JSON Schema writes patterns in the dialect of ECMA-262 with the flag `u`: `\d`, `\w` and `\b` are
-//! about ASCII, `\s` about all white space of Unicode, `$` is the end of the text, and letters of
-//! all languages are `\p{L}`. Modules check them with Rust's `regex`, which takes time in proportion
-//! to the text's length and reads much of that otherwise; [`to_rust`] says the same in its words.
+//! JSON Schema writes patterns in the dialect of ECMA-262 with the flag `u`: `\d`, `\w` and `\b`
+//! cover ASCII, `\s` covers all white space of Unicode, `$` is the end of the text, and `\p{L}` is
+//! a letter of any language. Modules check patterns with Rust's `regex`, which takes time in
+//! proportion to the length of the text. Its syntax differs; [`to_rust`] translates a pattern into
+//! it.
 //!
-//! What that engine cannot do is no part of the dialect here: look-around and back references. Nor
-//! is what a reader of another dialect would take for something else: `&&` and `[:alpha:]` in a
-//! class. Everything that is accepted means what it means in ECMA-262.
+//! This crate refuses what that engine lacks: look-around and back references. It also refuses what
+//! other dialects read differently: `&&` and `[:alpha:]` in a class. Every accepted pattern means
+//! what it means in ECMA-262.
 //!
 //! ```
 //! use dasf_pattern::to_rust;
@@ -25,22 +26,22 @@ mod reader;
 
 use std::fmt;
 
-/// How deep groups may stand inside each other.
+/// How deep groups may be nested.
 pub const MAX_DEPTH: usize = 100;
-/// How often the most a part of a pattern may be repeated by numbers.
+/// The largest number in a repetition.
 pub const MAX_REPETITIONS: u32 = 65_535;
 
-/// Why a text is no pattern of the dialect.
+/// Why a text is not a valid pattern of the dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mistake {
-    /// How many characters of the pattern stand before the mistake.
+    /// The number of characters of the pattern before the mistake.
     pub at: usize,
     /// What is wrong, and what to write instead.
     pub reason: String,
 }
 
-// Written out, because a crate that every macro waits for needs no other.
+// Written by hand, because every macro waits for this crate, and it should have no dependencies.
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (at character {})", self.reason, self.at + 1)
@@ -49,13 +50,13 @@ impl fmt::Display for Mistake {
 
 impl std::error::Error for Mistake {}
 
-/// The pattern in the words of Rust's `regex`, which finds it in the same texts.
+/// Translates a pattern into the syntax of Rust's `regex`. The result matches the same texts.
 ///
-/// The result reads the same with and without JSON Schema's own meaning of `\d`, `\w`, `\s` and `.`,
-/// because it has none of them.
+/// The result contains no `\d`, `\w`, `\s` or `.`. So it means the same in the dialect of JSON
+/// Schema and in Rust's.
 ///
 /// # Errors
-/// When the text is no pattern of the dialect.
+/// When the text is not a valid pattern of the dialect.
 pub fn to_rust(pattern: &str) -> Result<String, Mistake> {
     reader::Reader::new(pattern).read()
 }

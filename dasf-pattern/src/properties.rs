@@ -1,7 +1,7 @@
 //! The names of Unicode properties that engines have in common.
 //!
-//! They are those of ECMA-262 which Rust's `regex` knows as well. Each list is a text, which costs
-//! the least to read.
+//! The lists have the names of ECMA-262 that Rust's `regex` knows as well. Each list is one text,
+//! because that is cheapest to compile.
 
 /// Values of `General_Category`.
 pub(crate) const CATEGORIES: &str = "C Cased_Letter Cc Cf Close_Punctuation Cn Co Connector_Punctuation Control Currency_Symbol \

@@ -5,24 +5,24 @@ use std::collections::BTreeSet;
 use crate::class::{self, Set};
 use crate::{MAX_DEPTH, MAX_REPETITIONS, Mistake};
 
-/// The characters that mean something, and are themselves after a backslash.
+/// The characters with a special meaning, which are literal after a backslash.
 const SYNTAX: &str = r"^$\.*+?()[]{}|/";
 
 type Read<T> = Result<T, Mistake>;
 
-/// What stands before the next character.
+/// The kind of token before the next character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Before {
     /// The beginning of the pattern, of a group or of an alternative.
     Nothing,
-    /// What can be repeated.
+    /// A token that can be repeated.
     Atom,
     /// A place in the text.
     Place,
     Repetition,
 }
 
-/// What a backslash and what follows it mean.
+/// The meaning of a backslash and the characters behind it.
 pub(crate) enum Escape {
     Character(char),
     Set(Set),
@@ -32,11 +32,11 @@ pub(crate) enum Escape {
 
 pub(crate) struct Reader<'p> {
     rest: std::str::Chars<'p>,
-    /// How many characters were read.
+    /// The number of characters read so far.
     position: usize,
     rust: String,
     before: Before,
-    /// Where the open groups begin.
+    /// The places where the open groups begin.
     groups: Vec<usize>,
     names: BTreeSet<String>,
 }
@@ -66,19 +66,19 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// The next character, which is read.
+    /// Reads the next character.
     pub(crate) fn next(&mut self) -> Option<char> {
         let next = self.rest.next()?;
         self.position += 1;
         Some(next)
     }
 
-    /// The next character, which stays.
+    /// The next character, without reading it.
     pub(crate) fn peek(&self) -> Option<char> {
         self.rest.clone().next()
     }
 
-    /// Whether the next characters are these, which are read then.
+    /// Reads these characters if they come next, and tells whether they did.
     pub(crate) fn eat(&mut self, text: &str) -> bool {
         let is_next = self.is_next(text);
         if is_next {
@@ -93,7 +93,7 @@ impl<'p> Reader<'p> {
         self.rest.as_str().starts_with(text)
     }
 
-    /// A mistake at the character that was read last.
+    /// Reports a mistake at the character that was read last.
     pub(crate) fn error<T>(&self, reason: impl Into<String>) -> Read<T> {
         Err(mistake(self.position.saturating_sub(1), reason))
     }
@@ -130,7 +130,7 @@ impl<'p> Reader<'p> {
                 Escape::Character(character) => self.literal(character),
                 Escape::Set(set) => self.atom(&format!("[{}]", set.written())),
                 Escape::Boundary(letter) => {
-                    // About ASCII alone, as `\w` is.
+                    // For ASCII only, like `\w`.
                     self.rust.push_str(if letter == 'b' {
                         r"(?-u:\b)"
                     } else {
@@ -163,7 +163,7 @@ impl<'p> Reader<'p> {
         let start = self.position - 1;
         if self.eat("?") {
             self.marked_group()?;
-            // Names are for those who ask what was found.
+            // The name is dropped: only a reader of the matches would need it.
             self.rust.push_str("(?:");
         } else {
             self.rust.push('(');
@@ -178,7 +178,7 @@ impl<'p> Reader<'p> {
         Ok(())
     }
 
-    /// What follows `(?`, up to the contents of the group.
+    /// Reads what follows `(?`, up to the contents of the group.
     fn marked_group(&mut self) -> Read<()> {
         const LINEAR: &str = "patterns are checked in time in proportion to the text, which cannot \
                               look around; say what the text itself is";
@@ -289,7 +289,7 @@ impl<'p> Reader<'p> {
         Ok(())
     }
 
-    /// What follows `{`: the least number, and the most where there is a comma.
+    /// Reads what follows `{`: the least number, and the greatest one if there is a comma.
     #[allow(clippy::option_option)] // no comma, nothing behind it, a number
     fn counts(&mut self) -> Read<(u32, Option<Option<u32>>)> {
         let Some(least) = self.count()? else {
@@ -335,7 +335,7 @@ impl<'p> Reader<'p> {
         Ok(count)
     }
 
-    /// What follows a backslash.
+    /// Reads what follows a backslash.
     pub(crate) fn escape(&mut self, in_class: bool) -> Read<Escape> {
         let Some(letter) = self.next() else {
             return self
@@ -368,7 +368,7 @@ impl<'p> Reader<'p> {
         Ok(Escape::Character(character))
     }
 
-    /// So many hexadecimal digits.
+    /// Reads this many hexadecimal digits.
     fn hexadecimal(&mut self, digits: usize) -> Option<u32> {
         let mut number = 0;
         for _ in 0..digits {
@@ -379,7 +379,7 @@ impl<'p> Reader<'p> {
         Some(number)
     }
 
-    /// What follows `\u`.
+    /// Reads what follows `\u`.
     fn unicode(&mut self) -> Read<char> {
         const FORMS: &str = "`\\u` stands before four digits or braces, as in `\\u00e9` or \
                              `\\u{1f30d}`";
@@ -431,7 +431,7 @@ pub(crate) fn mistake(at: usize, reason: impl Into<String>) -> Mistake {
     }
 }
 
-/// Why a backslash before this character is no escape, and what stands for what is meant.
+/// Why a backslash before this character is not an escape, and what to write instead.
 fn no_escape(character: char, in_class: bool) -> String {
     let instead = match character {
         'A' => "; `^` is the beginning of the text",

@@ -1,16 +1,15 @@
-//! What a `$ref` in a schema points to. It is a JSON pointer in the fragment of a URL, where a name
-//! with other than the plainest characters is written in another way: `Größe` as `Gr%C3%B6%C3%9Fe`,
-//! `a/b~c` as `a~1b~0c`.
+//! The targets of a `$ref` in a schema. A `$ref` is a JSON pointer in the fragment of a URL, which
+//! escapes special characters in names: `Größe` is `Gr%C3%B6%C3%9Fe`, and `a/b~c` is `a~1b~0c`.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// The keywords under which definitions stand: today's, and that of draft 7.
+/// The keywords for definitions: today's, and the one of draft 7.
 pub const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
 /// The keyword, one of [`DEFINITIONS`], and the name of the definition that a `$ref` points to;
-/// `None` where it points to something else.
+/// `None` if it points to something else.
 ///
 /// ```
 /// use dasf_protocol::reference::definition;
@@ -29,7 +28,7 @@ pub fn definition(reference: &str) -> Option<(&'static str, Cow<'_, str>)> {
 }
 
 /// One part of a JSON pointer in the fragment of a URL, decoded: `%XX` is a byte of UTF-8, `~1` a
-/// slash, and `~0` a tilde (RFC 6901, §6). What is no such sequence stands for itself.
+/// slash, and `~0` a tilde (RFC 6901, §6). Other characters stay as they are.
 ///
 /// ```
 /// use dasf_protocol::reference::decode;

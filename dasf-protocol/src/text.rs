@@ -1,14 +1,14 @@
-//! Texts that come from outside as bytes or with something around them: files, standard input,
-//! variables of the environment.
+//! Texts from files, standard input and environment variables: decodes bytes, and removes byte
+//! order marks and line breaks around a text.
 
-/// The byte order mark, which some editors and shells write before a text.
+/// The byte order mark, which some editors and shells write at the start of a text.
 const MARK: char = '\u{feff}';
 
-/// Why bytes are not a text that can be read.
+/// Why bytes cannot be read as text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {
-    /// The byte order mark is that of another encoding.
+    /// The text begins with the byte order mark of another encoding.
     #[error("it is encoded as {encoding}; save it as UTF-8")]
     Encoding {
         /// The encoding, such as `UTF-16`.
@@ -17,17 +17,17 @@ pub enum TextError {
     /// The bytes are not UTF-8.
     #[error("it is no text in UTF-8: byte {position} cannot be read")]
     NotUtf8 {
-        /// The first byte that is wrong, counted from 1.
+        /// The position of the first wrong byte, counted from 1.
         position: usize,
     },
 }
 
-/// A value that should be one line, and is several.
+/// A value with several lines where one line is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it holds a line break, and must be one line")]
 pub struct NotOneLine;
 
-/// The text in the bytes of a file, without a byte order mark at its start.
+/// Decodes the bytes of a file, and removes a byte order mark at the start.
 ///
 /// ```
 /// use dasf_protocol::text::decode;
@@ -50,8 +50,7 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, TextError> {
     Ok(text)
 }
 
-/// The bytes of a file without a byte order mark at their start, whatever their encoding is
-/// otherwise.
+/// Removes a UTF-8 byte order mark from the start of a file. The other bytes may have any encoding.
 ///
 /// # Errors
 /// [`TextError::Encoding`] when the mark is not that of UTF-8.
@@ -65,12 +64,12 @@ pub fn skip_mark(bytes: &[u8]) -> Result<&[u8], TextError> {
     Err(TextError::Encoding { encoding })
 }
 
-/// A text without a byte order mark at its start.
+/// Removes a byte order mark from the start of a text.
 pub fn without_mark(text: &str) -> &str {
     text.strip_prefix(MARK).unwrap_or(text)
 }
 
-/// A value without the line breaks at its end, as files and variables have them.
+/// Removes the line breaks at the end of a value, which values from files often have.
 ///
 /// ```
 /// use dasf_protocol::text::one_line;
@@ -80,7 +79,7 @@ pub fn without_mark(text: &str) -> &str {
 /// ```
 ///
 /// # Errors
-/// [`NotOneLine`] when there is one inside.
+/// [`NotOneLine`] when a line break is left inside.
 pub fn one_line(value: &str) -> Result<&str, NotOneLine> {
     let line = value.trim_end_matches(['\n', '\r']);
     if line.contains(['\n', '\r']) {

@@ -12,16 +12,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// module's topic.
 pub const MAX_TOPIC_LENGTH: usize = 255;
 
-/// How long a response topic is at most where that is possible: dasf-broker-django keeps the names of
-/// topics in columns of 50 characters where its database has columns of a width.
+/// The greatest length of a response topic, where the topic of the module leaves room:
+/// dasf-broker-django stores topic names in columns of 50 characters, if its database limits
+/// columns.
 const RESPONSE_TOPIC_LENGTH: usize = 50;
-/// How many characters of a name a response topic has at least.
+/// The least number of random characters in a response topic.
 const SHORTEST_NAME: usize = 8;
-/// How many characters a name of 128 bits has.
+/// The number of characters for 128 random bits.
 const NAME_LENGTH: usize = 22;
 
-/// A name for 128 random bits: 22 letters, digits, `-` and `_`, as topics and subscriptions take
-/// them.
+/// Writes 128 random bits as a name of 22 letters, digits, `-` and `_`, which topics and
+/// subscriptions may contain.
 ///
 /// ```
 /// assert_eq!(dasf_protocol::topic::random_name(1), "AAAAAAAAAAAAAAAAAAAAAQ");
@@ -129,20 +130,20 @@ impl Topic {
         format!("{self}_{suffix}").parse()
     }
 
-    /// The topic on which a caller with 128 random bits awaits its answers, which no other caller
-    /// has: this topic, `_`, and the [name](random_name) of the bits.
+    /// The response topic of a caller with 128 random bits: this topic, `_`, and the
+    /// [name](random_name) of the bits.
     ///
-    /// Brokers need short topics, so that the name is cut where this topic has 28 to 41 characters:
-    /// the whole has 50 then, and the name no fewer than eight characters, or 48 bits. Callers whose
-    /// names are equal nevertheless tell their answers apart by their contexts, which begin at
-    /// random.
+    /// Brokers need short topics. If this topic has 28 to 41 characters, the name is cut so that
+    /// the whole has 50 characters. The name keeps at least eight characters, or 48 bits. Should
+    /// two callers get the same name, they tell their answers apart by their contexts, which start
+    /// at random numbers.
     ///
     /// # Errors
     /// [`TopicError::TooLong`] for a topic with more than 246 characters.
     pub fn response_topic_of(&self, bits: u128) -> Result<Topic, TopicError> {
         let left = |limit: usize| limit.saturating_sub(self.as_str().len() + 1);
         let length = match left(RESPONSE_TOPIC_LENGTH) {
-            // It is too long anyway.
+            // The whole is longer than 50 characters in any case.
             ..SHORTEST_NAME => left(MAX_TOPIC_LENGTH),
             length => length,
         };
@@ -259,7 +260,7 @@ mod tests {
             assert_eq!(of(length, u128::MAX).unwrap().len(), name, "{length}");
         }
         assert!(matches!(of(247, 0), Err(TopicError::TooLong { .. })));
-        // The last bit, and the first, make a difference.
+        // The last bit and the first bit change the name.
         assert_ne!(of(10, 0), of(10, 1));
         assert_ne!(of(35, 0), of(35, 1 << 127));
         assert_eq!(random_name(u128::MAX), "_____________________w");

@@ -24,7 +24,7 @@ pub use serde_json::Value;
 
 /// A field of an error as JSON; null where it has none.
 pub fn details_of<T: serde::Serialize + ?Sized>(field: &T) -> Value {
-    // By way of its text, which for an `f32` has the digits that a person would write.
+    // The number goes through its text: that of an `f32` has the digits that a person would write.
     let text = serde_json::to_string(field).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }

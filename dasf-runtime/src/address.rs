@@ -29,7 +29,7 @@ pub enum AddressError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The host of a Pulsar is none.
+    /// The host of a Pulsar is invalid.
     #[error(
         "{host:?} is no host ({reason}); a host is a name or an address alone, such as broker.example.org, 192.0.2.1 or ::1"
     )]
@@ -77,8 +77,9 @@ pub enum AddressError {
 /// # Ok::<(), dasf_runtime::AddressError>(())
 /// ```
 ///
-/// Connections go through the proxy that the environment names in `HTTPS_PROXY` or `HTTP_PROXY`, but
-/// for the hosts in `NO_PROXY`: see [the guide](https://docs.rs/dasf/latest/dasf/guide/brokers).
+/// Connections go through the proxy in the environment variable `HTTPS_PROXY` or `HTTP_PROXY`,
+/// except to the hosts in `NO_PROXY`: see [the
+/// guide](https://docs.rs/dasf/latest/dasf/guide/brokers).
 #[derive(Clone)]
 pub struct Address {
     style: Style,
@@ -184,7 +185,8 @@ impl BaseUrl {
             url: shown.clone(),
             reason,
         };
-        // Before it is taken apart, because that would not say what is wrong with a host.
+        // Check the host before parsing the URL, because a parse error does not say what is wrong
+        // with a host.
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         match scheme.to_ascii_lowercase().as_str() {
             "ws" => {}
@@ -477,7 +479,7 @@ impl TryFrom<Pulsar> for Address {
             namespace,
         } = pulsar;
         let host = host_name::in_url(&host).map_err(|reason| AddressError::Host {
-            // What stands before an @ may be a secret.
+            // The text before an @ may be a secret.
             host: host
                 .rsplit_once('@')
                 .map_or(host.clone(), |(_, host)| format!("…@{host}")),

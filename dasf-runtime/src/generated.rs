@@ -58,7 +58,7 @@ where
 /// The most characters of a value that an error shows.
 const MAX_EXCERPT: usize = 100;
 
-/// The beginning of a value: enough to tell which variant it is.
+/// The beginning of a value, which is enough to recognize its variant.
 fn excerpt(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(MAX_EXCERPT) {
@@ -67,10 +67,10 @@ fn excerpt(value: &Value) -> String {
     }
 }
 
-/// Reads a value that is one of these.
+/// Reads a value that must be one of the known values.
 ///
 /// # Errors
-/// When it is another one.
+/// When the value is another one.
 pub fn one_value_of<'de, D, T>(deserializer: D, values: &[T]) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -85,10 +85,10 @@ where
     Err(D::Error::custom(format_args!("{value} is none of {known}")))
 }
 
-/// Reads a text that is none of these.
+/// Reads a text that must not be one of the known texts.
 ///
 /// # Errors
-/// When it is one of them.
+/// When the text is one of them.
 pub fn text_besides<'de, D>(deserializer: D, known: &[&str]) -> Result<String, D::Error>
 where
     D: Deserializer<'de>,
@@ -101,7 +101,8 @@ where
     Ok(text)
 }
 
-/// The names of the properties that are of one type, where the module does not say what others are.
+/// The names of the properties with a certain type, if the module does not describe other
+/// properties.
 #[derive(Debug)]
 pub struct Names(Option<Validator>);
 
@@ -116,11 +117,11 @@ impl Names {
         Self(Validator::of_peer(&schema, Dialect::JsonSchema))
     }
 
-    /// Reads the properties of an object that have such names, and leaves out others, as those that
-    /// only a newer module knows.
+    /// Reads the properties of an object with such names, and drops others, such as those of a
+    /// newer module.
     ///
     /// # Errors
-    /// When it is no object, or one of them is not of the type.
+    /// When the value is not an object, or one of the properties does not have the type.
     pub fn read<'de, D, T>(&self, deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
     where
         D: Deserializer<'de>,
@@ -143,7 +144,7 @@ impl Names {
     fn contain(&self, name: &str) -> bool {
         let object = Map::from_iter([(name.to_owned(), Value::Null)]);
         let validator = self.0.as_ref();
-        // Of an expression that is none, nothing is known.
+        // With an invalid expression, every name may match.
         validator.is_none_or(|validator| !validator.accepts(&Value::Object(object)))
     }
 }

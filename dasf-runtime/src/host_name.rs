@@ -1,15 +1,15 @@
-//! Names and addresses of hosts, as they stand in URLs and beside them.
+//! Names and addresses of hosts, inside and outside of URLs.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The longest name of a host, and the longest part between its dots.
+/// The greatest length of a host name, and of a part between its dots.
 const MAX_NAME_LENGTH: usize = 253;
 const MAX_LABEL_LENGTH: usize = 63;
 
-/// A host as it stands in a URL: an IPv6 address in brackets, which may be there already.
+/// Writes a host for a URL: an IPv6 address gets brackets, unless it has them.
 ///
 /// # Errors
-/// Why it is no host, in words that begin with "it".
+/// Why it is not a host, in words that begin with "it".
 pub(crate) fn in_url(host: &str) -> Result<String, String> {
     let bare = without_brackets(host);
     if bare.parse::<Ipv6Addr>().is_ok() {
@@ -25,7 +25,7 @@ pub(crate) fn without_brackets(host: &str) -> &str {
     inner.unwrap_or(host)
 }
 
-/// Refuses what is neither a name nor an IPv4 address.
+/// Refuses a text that is neither a name nor an IPv4 address.
 fn check_name(host: &str) -> Result<(), String> {
     if host.is_empty() {
         return Err("it is empty".to_owned());
@@ -71,7 +71,7 @@ fn check_name(host: &str) -> Result<(), String> {
     if let Some(character) = host.chars().find(|&c| !is_allowed(c)) {
         return Err(format!("it has {character:?} in it"));
     }
-    // A name may end with a dot, after which no domain is to be tried.
+    // A name may end with a dot, which makes it absolute.
     let labels = host.strip_suffix('.').unwrap_or(host);
     if labels.split('.').any(str::is_empty) {
         return Err("a part between its dots is empty".to_owned());
@@ -90,8 +90,7 @@ fn check_name(host: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A host and a port, as they stand in a URL behind the scheme and the user; `None` for a port that
-/// is not there.
+/// Reads host and port from a URL, without the scheme and the user; `None` for a missing port.
 ///
 /// # Errors
 /// What is wrong with them, in words that begin with "its".
@@ -132,7 +131,7 @@ pub(crate) fn split(authority: &str) -> Result<(String, Option<u16>), String> {
     Ok((host, port))
 }
 
-/// Whether a host is this machine, wherever that is asked.
+/// Whether a host is the loopback of every machine.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let host = without_brackets(host);
     host.trim_end_matches('.').eq_ignore_ascii_case("localhost")

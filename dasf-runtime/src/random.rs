@@ -1,7 +1,7 @@
-//! Random bits of the operating system, for what nobody else may have or guess.
+//! Random bits of the operating system, for names that no other program may have or guess.
 //!
-//! They are not those of a generator that a program can seed: two programs with one seed would take
-//! each other's answers.
+//! A generator that programs can seed would not do: two programs with the same seed would take each
+//! other's answers.
 
 use dasf_protocol::topic;
 
@@ -14,12 +14,12 @@ pub(crate) fn bits() -> u128 {
     u128::from_le_bytes(bytes)
 }
 
-/// A name that nobody else has: 22 letters, digits, `-` and `_`.
+/// A unique name of 22 letters, digits, `-` and `_`.
 pub(crate) fn name() -> String {
     topic::random_name(bits())
 }
 
-/// A name of so many letters and digits, with almost six random bits each, and 21 characters at most.
+/// A name of this many letters and digits, at most 21. Each has almost six random bits.
 pub(crate) fn letters(count: usize) -> String {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut left = bits();
@@ -31,8 +31,8 @@ pub(crate) fn letters(count: usize) -> String {
     (0..count.min(21)).map(letter).collect()
 }
 
-/// Where a caller's contexts begin: at one of the first 2³¹ numbers, because dasf-broker-django keeps
-/// contexts in columns of that size.
+/// The first context of a caller: a number below 2³¹, because dasf-broker-django stores contexts in
+/// columns of that size.
 pub(crate) fn first_context() -> u64 {
     (bits() & u128::from(LAST_CONTEXT)) as u64
 }

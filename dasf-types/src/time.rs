@@ -14,10 +14,10 @@
 //! `date-time` and `time` need an offset from UTC, so that they would not fit what has none; the
 //! names that begin with `partial-` are from RFC 3339, and of validators only a module knows them.
 //!
-//! A fraction of a second is written with six digits, or with nine where that is not exact. As with
-//! the types of `chrono`, a `T` stands between date and time, and only a time of the day may be
-//! without seconds. Years go from 0 to 9999, and seconds from 0 to 59: a leap second is refused, since
-//! `time` has no place for it.
+//! A fraction of a second is written with six digits, or with nine if six are not exact. As with
+//! the types of `chrono`, a `T` stands between date and time, and only a time of day may lack the
+//! seconds. Years go from 0 to 9999, and seconds from 0 to 59: leap seconds are refused, because
+//! `time` has no value for them.
 //!
 //! ```
 //! use dasf_types::time::{Date, OffsetDateTime};
@@ -67,7 +67,7 @@ enum Unwritable {
     Offset(UtcOffset),
 }
 
-/// Why a text is not read.
+/// Why a text is refused.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
     #[error("{0}")]
@@ -80,7 +80,7 @@ enum Unreadable {
     LeapSecond,
 }
 
-/// Refuses what `time` reads, and others do not.
+/// Refuses texts that `time` reads, but `chrono` and Python do not.
 fn check(text: &str) -> Result<(), Unreadable> {
     if text.starts_with(['+', '-']) {
         return Err(Unreadable::Sign);
@@ -88,7 +88,7 @@ fn check(text: &str) -> Result<(), Unreadable> {
     if text.as_bytes().get(10) == Some(&b' ') {
         return Err(Unreadable::Separator);
     }
-    // It would become the last nanosecond before.
+    // `time` would turn it into the last nanosecond before.
     let clock = text.get(11..).unwrap_or(text);
     if clock.get(5..8) == Some(":60") {
         return Err(Unreadable::LeapSecond);

@@ -109,7 +109,7 @@ mod stations {
     }
 }
 
-/// Names that differ only in how they look, or in how they are spelled.
+/// Names that differ only in their look or their spelling.
 #[dasf::module(topic = "names", main = false)]
 mod names {
     use std::collections::BTreeMap;

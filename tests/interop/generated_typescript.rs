@@ -541,7 +541,7 @@ async fn what_brokers_do_is_survived() {
                 "the header \"a\" has a newline inside: it is one line"
             ]),
         ),
-        // How long a topic is, how many clients had other names, and how long these are.
+        // The length of a topic, the number of different client names, and their length.
         (
             "names",
             json!([

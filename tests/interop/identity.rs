@@ -1,4 +1,4 @@
-//! What brokers take as the context of a call.
+//! The contexts that brokers accept.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -8,8 +8,9 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::brokers::Process;
 use crate::brokers::django::Django;
 
-/// It keeps contexts in a column of integers, which has 64 bits in the database of this test, and 32 in
-/// most others. So clients have contexts of 31 bits, and their 128 random bits elsewhere.
+/// The Django broker stores contexts in an integer column, which has 64 bits in the database of
+/// this test, and 32 bits in most others. So clients use contexts of 31 bits, and have their 128
+/// random bits in the name of the topic.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_django_broker_drops_whoever_has_a_context_of_128_bits() {
     let django = Django::for_test().await;

@@ -1,4 +1,4 @@
-//! Generated clients in Python and TypeScript, and types whose JSON has several forms: tags,
+//! Generated clients in Python and TypeScript with types whose JSON has several forms: tags,
 //! properties of any name, variants that only a newer module has.
 
 use std::path::Path;
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::brokers::TestBroker;
 use crate::{generated_python, generated_typescript, python};
 
-/// A module that answers what it is asked, for clients of the module `forms`.
+/// A module that returns its argument, for clients of the module `forms`.
 #[dasf::module(topic = "forms", main = false)]
-// What is taken as it is given is what is tested.
+// The test needs functions that return their argument.
 #[allow(clippy::needless_pass_by_value)]
 mod repeating {
     use serde_json::{Value, json};
@@ -36,7 +36,7 @@ mod repeating {
     }
 }
 
-/// A description that clients of tests are made from.
+/// A description from which the tests generate clients.
 pub(crate) fn description(name: &str) -> Value {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("dasf-codegen/tests/schemas");
     let file = schemas.join(name).with_extension("api.json");

@@ -193,13 +193,12 @@ fn a_blocking_client_calls_without_asynchronous_code() {
     );
     assert_failure(client.fail("boom").send(), FailureKind::Execution, "boom");
     client.caller().ping().unwrap();
-    // Not where asynchronous code runs, which is found out without a panic; but on a thread that may
-    // block.
+    // Refused where asynchronous code runs, without a panic; allowed on a thread that may block.
     let panics = Arc::new(AtomicUsize::new(0));
     let hook = std::panic::take_hook();
     let count = Arc::clone(&panics);
     std::panic::set_hook(Box::new(move |panic| {
-        // Those of other tests are none of this one's.
+        // Report the panics of other tests as usual.
         if thread::current()
             .name()
             .is_none_or(|name| name != IN_ASYNCHRONOUS_CODE)

@@ -1,4 +1,4 @@
-//! Errors with causes: what the log has of them, and what callers are told.
+//! Errors with causes, in the log and in the answers to callers.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -10,7 +10,7 @@ use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 
 use crate::support::{broker, listen};
 
-/// Errors of every kind, of which callers are told the outermost text.
+/// Errors of every kind. Callers get the outermost text.
 #[dasf::module(topic = "errors", main = false)]
 pub(crate) mod discreet {
     use anyhow::Context as _;
@@ -74,14 +74,14 @@ pub(crate) mod discreet {
         Err("text is all".to_owned())
     }
 
-    /// The one function that tells all.
+    /// The only function that shows the causes.
     #[dasf::function(errors = "chain")]
     fn open() -> Result<(), Missing> {
         Err(missing("open"))
     }
 }
 
-/// What callers are told everything of.
+/// Errors with all causes for callers.
 #[dasf::module(topic = "errors", main = false, errors = "chain")]
 #[allow(unreachable_pub)] // what is public in a class is callable
 pub(crate) mod talkative {
@@ -129,7 +129,7 @@ pub(crate) mod talkative {
     }
 }
 
-/// The failures that modules logged.
+/// The failures in the log of modules.
 static LOGGED: LazyLock<Arc<Mutex<Vec<String>>>> = LazyLock::new(Arc::default);
 
 /// Keeps the failures among the events of this thread.
@@ -151,7 +151,7 @@ impl<S: Subscriber> Layer<S> for Failures {
     }
 }
 
-/// What the functions of a module answer, without a broker.
+/// The answers of the functions of a module, without a broker.
 async fn message(module: &dasf::Module, request: serde_json::Value) -> String {
     let outcome = module.call_value(request, Context::local(), None).await;
     outcome.unwrap_err().message().to_owned()
@@ -201,7 +201,7 @@ async fn callers_are_told_the_causes_where_the_module_says_so() {
     }
 }
 
-/// On one thread, whose log is this test's own.
+/// Runs on one thread, so that the log belongs to this test.
 #[tokio::test]
 async fn the_log_has_every_cause() {
     let subscriber = tracing_subscriber::registry().with(Failures);

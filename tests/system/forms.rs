@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::support::{broker, listen};
 
 #[dasf::module(topic = "forms", main = false)]
-// What is taken as it is given is what is tested.
+// The test needs functions that return their argument.
 #[allow(clippy::needless_pass_by_value)]
 pub(crate) mod today {
     use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ pub(crate) mod today {
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     pub(crate) struct Series {
         pub(crate) name: String,
-        /// By the year: serde itself reads no numbers as keys of what is flattened.
+        /// By year: serde reads no numbers as keys in a flattened map.
         #[serde(flatten)]
         #[schemars(with = "BTreeMap<u32, f64>")]
         pub(crate) years: BTreeMap<String, f64>,
@@ -176,7 +176,8 @@ pub(crate) mod today {
     }
 }
 
-/// What `dasf-codegen` makes the clients of its tests from. `UPDATE_GOLDENS=1` writes it anew.
+/// The description from which `dasf-codegen` generates the clients of its tests. `UPDATE_GOLDENS=1`
+/// writes it anew.
 #[test]
 fn the_description_is_what_clients_are_generated_from() {
     let api_info = today::module().unwrap().api_info("forms");
@@ -191,7 +192,7 @@ fn the_description_is_what_clients_are_generated_from() {
     assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), text);
 }
 
-/// The module as it is some time later: with variants that clients of today do not know.
+/// A later version of the module, with variants that the clients do not know.
 #[dasf::module(topic = "forms", main = false)]
 #[allow(clippy::needless_pass_by_value)]
 mod newer {
@@ -203,7 +204,7 @@ mod newer {
 
     use super::today::{Bag, Closed, Color, Event, Inside, Job};
 
-    /// A type that is written as it is given, whatever its schema says.
+    /// A value that is sent as it is, whatever the schema says.
     #[derive(Debug, Serialize, serde::Deserialize, JsonSchema)]
     #[serde(transparent)]
     struct Newer(Value);
@@ -255,7 +256,7 @@ mod newer {
     }
 }
 
-/// What a request without a client, as a caller in another language sends it, is answered.
+/// The answer to a request that is sent without a client, as from another language.
 async fn answer(request: Value) -> Result<Value, String> {
     let module = today::module().unwrap();
     let outcome = module.call_value(request, Context::local(), None).await;
@@ -351,7 +352,7 @@ async fn a_module_takes_variants_that_it_does_not_know() {
     assert_eq!(answer(request).await.unwrap(), expected);
 }
 
-/// What is wrong inside of a known variant does not make it an unknown one.
+/// A mistake inside a known variant does not make it an unknown one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_variant_is_checked() {
     for event in [
@@ -409,7 +410,7 @@ async fn a_client_reads_variants_that_only_a_newer_module_has() {
     assert_eq!(read.all, [Color::Red, violet]);
     assert!(matches!(&read.events["x"], Event::Other(it) if it.event == "Hail"));
 
-    // Where the enum has no place for them, the error says which they are.
+    // If the enum is closed, the error shows the unknown variant.
     let round = client.closed(&ClosedLiteral::Round.into());
     let error = round.await.unwrap_err().to_string();
     assert!(
@@ -427,7 +428,7 @@ async fn a_client_reads_variants_that_only_a_newer_module_has() {
     host.shutdown().await;
 }
 
-/// What has one form only where something is wrong in it is none of another.
+/// A value of one form with a mistake inside is not a value of another form.
 #[test]
 fn a_client_reads_a_known_variant_as_that() {
     let wrong = json!({"event": "Rain", "amount": "much"});

@@ -1,4 +1,4 @@
-//! Whose answer it is.
+//! How clients recognize their answers.
 
 use std::collections::HashMap;
 use std::future::IntoFuture;
@@ -9,21 +9,20 @@ use serde_json::{Value, json};
 
 use crate::support::{Socket, broker, soon};
 
-/// A client of the topic `demo`, as a program makes it that wants the same random numbers at every
-/// start.
+/// A client of the topic `demo`, in a program that seeds its random numbers.
 async fn seeded(url: &str) -> Caller {
     fastrand::seed(42);
     let builder = Caller::builder("demo").websocket(url);
     builder.connect().await.unwrap()
 }
 
-/// A request that a module by hand reads.
+/// A request that a hand-written module reads.
 struct Request {
     context: String,
     response_topic: String,
 }
 
-/// The requests that come, by the name of their function.
+/// The received requests, by the name of the function.
 async fn requests(module: &mut Socket, count: usize) -> HashMap<String, Request> {
     let mut requests = HashMap::new();
     while requests.len() < count {
@@ -66,7 +65,7 @@ async fn nobody_takes_an_answer_that_is_not_its_own() {
     let calls = ["a", "b"].map(|name| json!({"func_name": name}));
     let mut first_call = first.call(&calls[0]).into_future();
     let mut second_call = second.call(&calls[1]).into_future();
-    // A call is on its way when it is waited for.
+    // A call starts when it is awaited.
     let requests = tokio::select! {
         requests = requests(&mut module, 2) => requests,
         _ = &mut first_call => panic!("answered already"),

@@ -1,4 +1,4 @@
-//! Limits at the ends of what numbers can be, and numbers of 32 bits.
+//! Limits at the ends of the ranges of numbers, and numbers of 32 bits.
 
 use dasf::{Context, FailureKind, HostOptions, Module};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::{broker, listen};
 #[dasf::module(main = false, topic = "extremes")]
 #[allow(clippy::too_many_arguments)]
 pub(crate) mod extremes {
-    /// Numbers of a type whose name says nothing of its width.
+    /// Numbers of a type whose name does not show the width.
     pub(crate) type Octet = u8;
     pub(crate) type Letter = char;
     pub(crate) type Three = [u8; 3];
@@ -130,7 +130,7 @@ async fn limits_at_the_ends_of_a_type_are_published_and_kept_exactly() {
         "{low}"
     );
 
-    // A limit that is no integer is one of a result as well.
+    // Results may have limits that are not integers, too.
     let floats = |a: f64| json!({"func_name": "floats", "a": a, "b": 0, "c": 1, "d": 0});
     assert!(answer(&module, floats(0.25)).await.is_ok());
     let broken = answer(&module, floats(0.75)).await.unwrap_err();
@@ -197,7 +197,7 @@ pub(crate) mod narrow {
         BTreeMap::from([("a".to_owned(), (0.1, 0.1_f32.into()))])
     }
 
-    /// Of which all can be left out.
+    /// All fields can be left out.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     pub(crate) struct Opt {
         #[serde(default = "tenth")]
@@ -223,7 +223,7 @@ pub(crate) mod narrow {
         }
     }
 
-    /// With others inside.
+    /// A struct with others inside.
     #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
     #[serde(default)]
     pub(crate) struct Outer {
@@ -253,7 +253,7 @@ async fn numbers_of_32_bits_are_published_and_sent_as_people_write_them() {
     let info = serde_json::to_string(&module.api_info("t")).unwrap();
     assert!(info.contains("0.1"), "{info}");
     for wide in [0.1_f32, 0.2, 0.3, 0.7, 0.01].map(f64::from) {
-        // The one that is of 64 bits itself stands in a tuple.
+        // The number of 64 bits is in a tuple.
         let places: Vec<_> = info.match_indices(&wide.to_string()).collect();
         let is_in_tuple = places.iter().all(|(at, _)| info[..*at].ends_with("[0.1,"));
         assert!(is_in_tuple, "{wide} in {info}");

@@ -13,7 +13,7 @@ pub(crate) mod patterned {
     use serde::{Deserialize, Serialize};
     use serde_json::{Value, json};
 
-    /// The patterns of the table, of which a request names one by its number.
+    /// The patterns of the table. A request selects one by its number.
     fn table() -> Value {
         let table: Value =
             serde_json::from_str(include_str!("../fixtures/patterns.json")).unwrap_or_default();
@@ -114,7 +114,7 @@ async fn patterns_are_about_ascii_wherever_they_stand() {
     }
 }
 
-/// A type whose pattern is none.
+/// A type with an invalid pattern.
 #[dasf::module(main = false, topic = "posix")]
 #[allow(clippy::needless_pass_by_value)]
 mod posix {

@@ -371,7 +371,7 @@ async fn answer(request: Value) -> Result<Value, String> {
         .map_err(|failure| failure.to_string())
 }
 
-/// As [`answer`], with the texts of request and result.
+/// Like [`answer`], but with the texts of request and result.
 async fn text_answer(request: &str) -> Result<String, String> {
     let module = every_type::module().unwrap();
     let outcome = module.call_text(request, Context::local(), None).await;
@@ -972,7 +972,7 @@ async fn time_dates() {
     served.stop().await;
 }
 
-/// What is read does not depend on the crate whose type an argument has.
+/// Both crates read the same texts.
 #[tokio::test]
 async fn dates_and_times_are_the_same_for_both_crates() {
     let request = json!({
@@ -1118,7 +1118,7 @@ async fn any_json() {
     served.stop().await;
 }
 
-/// Types that are kept out of the description from which clients of other tests are generated.
+/// Types that stay out of the description from which other tests generate clients.
 #[dasf::module(topic = "edges", main = false)]
 pub(crate) mod edges {
     use schemars::JsonSchema;
@@ -1161,7 +1161,7 @@ pub(crate) mod edges {
         segment
     }
 
-    /// What may be missing when it is written may be missing when it is read.
+    /// A field that may be missing in a result may be missing in a request.
     #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub(crate) struct Sparse {
@@ -1233,7 +1233,7 @@ async fn options_of_options() {
     host.shutdown().await;
 }
 
-/// serde always writes the tag, and reads a struct without one. One that is there must be right.
+/// serde always writes the tag, and reads a struct without the tag. A wrong tag is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn structs_with_a_tag() {
     let module = edges::module().unwrap();

@@ -413,7 +413,7 @@ fn a_byte_order_mark_is_skipped_wherever_it_stands() {
     let check = [&generate[..], &["-o", &client, "--check"]].concat();
     assert_eq!(stage.run(&check).succeeds(), "");
 
-    // Another encoding is named.
+    // The error names another encoding.
     let units: Vec<u8> = "\u{feff}[]"
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
@@ -640,7 +640,7 @@ fn a_client_is_written_and_checked() {
                  --check writes it"
             )
         );
-        // What is equal is not written again, whatever ends its lines.
+        // An equal file is not written again, even with other line endings.
         assert_eq!(stage.run(&to_file).succeeds(), "");
         let with_returns = source.replace('\n', "\r\n");
         std::fs::write(&path, &with_returns).unwrap();

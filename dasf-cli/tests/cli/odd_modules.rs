@@ -13,8 +13,8 @@ fn serve(stage: &Stage, topic: &str, api_info: &str, result: &str) {
     answer(stage, topic, api_info, Some(result));
 }
 
-/// Answers to everything: with this description, and to any call with the request itself where there
-/// is no result.
+/// Answers every message: with this description, and calls with this result, or with the request
+/// itself if there is no result.
 fn answer(stage: &Stage, topic: &str, api_info: &str, result: Option<&str>) {
     let url = stage.url();
     let topic = topic.to_owned();

@@ -1,4 +1,4 @@
-//! A broker that is reached through a proxy.
+//! A broker behind a proxy.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,16 +11,16 @@ use crate::support::{Run, Stage};
 /// A broker that only the proxy knows.
 const HIDDEN_URL: &str = "ws://broker.test:8080/ws";
 
-/// Starts a proxy that lets in who logs in as `ada` with `s:cret`, and leads all to one place. Returns
-/// its own.
+/// Starts a proxy that accepts the login `ada` with `s:cret`, and connects every request to one
+/// place. Returns the place of the proxy.
 fn proxy_to(place: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own = listener.local_addr().unwrap().to_string();
-    // It ends with the test's process.
+    // The thread ends with the process of the test.
     thread::spawn(move || {
         for client in listener.incoming() {
             let (client, place) = (client.unwrap(), place.clone());
-            // A program that has its answer hangs up.
+            // A program hangs up when it has its answer.
             thread::spawn(move || lead(client, &place));
         }
     });

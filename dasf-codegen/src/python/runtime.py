@@ -71,12 +71,12 @@ _SILENCE_LIMIT = 30.0
 _FIRST_WAIT, _LONGEST_WAIT, _LASTING = 0.1, 20.0, 5.0
 # How often the connection may be lost over one request, which itself may be what breaks it.
 _MAX_LOSSES = 4
-# Characters of a topic, and numbers of calls, for which databases of brokers have room.
+# Some brokers store topics and call numbers in columns of these sizes.
 _TOPIC_LIMIT = 50
 _CONTEXT_LIMIT = 1 << 31
-# Bytes that a proxy's answer may have.
+# The largest answer of a proxy, in bytes.
 _PROXY_LIMIT = 16 << 10
-# A host, which is in brackets if there are colons in it, and a port.
+# A host and a port; a host with colons is in brackets.
 _PLACE = re.compile(r"(\[[^]]*\]|[^:]*)(?::([0-9]+))?")
 
 
@@ -172,16 +172,16 @@ class Pulsar:
 
 
 def _one_line(name: str, text: str) -> str:
-    """Cut the newline that a text out of a file ends with; there must be no other."""
+    """Cut the newline at the end of a text from a file, and allow no other one."""
     text = text.rstrip("\r\n")
     if "\r" in text or "\n" in text:
-        # Not shown, because it may be a secret.
+        # The message does not show the value: it may be a secret.
         raise ValueError(f"{name} has a newline inside: it is one line")
     return text
 
 
 def _host(text: str) -> str:
-    """Return the name or the address of a broker without brackets, if it is one."""
+    """Check the host of a broker, and return it without brackets."""
     host = _one_line("the host", text)
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     with contextlib.suppress(ValueError):
@@ -191,7 +191,7 @@ def _host(text: str) -> str:
     if not host.strip():
         raise ValueError("the host is empty: give a name or an address")
     if "@" in host:
-        # Not shown, because there may be a password in it.
+        # The message does not show the host: it may contain a password.
         raise ValueError("a broker's address has no user name: use a token")
     if "://" in host:
         hint = "is a URL: give the name alone, and `tls=True` in place of wss://"
@@ -203,16 +203,16 @@ def _host(text: str) -> str:
 
 
 def _place(host: str, port: int) -> str:
-    """Return a host and a port as a URL has them."""
+    """Return a host and a port in the form of a URL."""
     if not 0 < port < 1 << 16:
         raise ValueError(f"the port {port} is none: ports go from 1 to 65535")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _checked_url(text: str) -> str:
-    """Return the URL of a broker, if it is one."""
+    """Check the URL of a broker, and return it."""
     url = _one_line("the URL of the broker", text)
-    # The address is not shown, because it may hold a password.
+    # The message does not show the address: it may contain a password.
     if not url.startswith(("ws://", "wss://")):
         raise ValueError("a broker's URL begins with ws:// or wss://")
     if re.search(r"\s", url):
@@ -230,9 +230,9 @@ def _checked_url(text: str) -> str:
 
 @dataclass(frozen=True)
 class _Proxy:
-    """What stands between this machine and others, and makes connections for it."""
+    """An HTTP proxy, which makes the connections to brokers."""
 
-    # What names it.
+    # The variable that names the proxy.
     variable: str
     host: str
     port: int
@@ -243,7 +243,7 @@ class _Proxy:
         return f"the proxy {_place(self.host, self.port)} of {self.variable}"
 
     def connect(self, to: str) -> socket.socket:
-        """Return a connection with a host and a port as a URL has them."""
+        """Return a connection with a host and a port, given in the form of a URL."""
         try:
             place = (self.host, self.port)
             stream = socket.create_connection(place, _HANDSHAKE_TIMEOUT)
@@ -265,7 +265,8 @@ class _Proxy:
         try:
             stream.sendall(request.encode())
             while not answer.endswith(b"\r\n\r\n") and len(answer) < _PROXY_LIMIT:
-                # One by one, because what follows is the broker's.
+                # Byte by byte, because the broker sends whatever comes after the
+                # answer.
                 if not (byte := stream.recv(1)):
                     break
                 answer += byte
@@ -284,7 +285,7 @@ def _proxy(scheme: str, host: str, port: int) -> _Proxy | None:
     name = "https_proxy" if scheme == "wss" else "http_proxy"
     names = [name, name.upper()]
     if "REQUEST_METHOD" in os.environ:
-        # In a CGI script it may be the header `Proxy` of whoever asks.
+        # In a CGI script, the header `Proxy` of a request sets this variable.
         names = [it for it in names if it != "HTTP_PROXY"]
     names = [it for it in names if os.environ.get(it, "").strip()]
     if not names or _is_direct(host, port):
@@ -345,7 +346,7 @@ def _is_direct(host: str, port: int) -> bool:
 
 
 def _trust(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
-    """Return what checks certificates: by the authorities of this machine, and those of a file."""
+    """Return a context that trusts the authorities of this machine and those in a file."""
     context = ssl.create_default_context()
     if ca_file is not None:
         with open(ca_file, encoding="ascii", errors="ignore") as file:
@@ -356,7 +357,7 @@ def _trust(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
             raise ValueError(
                 f"there is no certificate in {os.fspath(ca_file)!r}: it is a text in PEM"
             ) from None
-        # A certificate in it is trusted itself, whoever made it and whatever it lacks.
+        # Trust each certificate in the file itself, without a check of its issuer.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
@@ -393,16 +394,16 @@ _RESULT = object()
 
 
 def _is_plain(function: Callable[..., None]) -> Callable[..., None]:
-    """Mark a constructor that pydantic itself should not call: what it reads is JSON."""
+    """Mark a constructor that pydantic should not call when it reads JSON."""
     setattr(function, "__pydantic_base_init__", True)
     return function
 
 
 class _Model(BaseModel):
-    """An object with known properties. What was left out when it was made is not sent.
+    """An object with known properties. Requests leave out the fields that were not set.
 
-    Whoever makes one names its attributes; what is read, be it JSON or a dict, has the names that
-    the module gave them.
+    Programs create it with the names of its attributes. JSON and dicts have the names that the
+    module gave to its fields.
     """
 
     model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=())
@@ -422,14 +423,15 @@ class _Model(BaseModel):
         fields = type(self).model_fields
         given = self.__pydantic_fields_set__
         for name in self.__pydantic_extra__ or ():
-            # What there is besides may have the name of an attribute that was left out.
+            # A further property may have the name of an attribute that was left out.
             if name in fields and self.__dict__[name] == fields[name].default:
                 given.discard(name)
-        # A default that is changed in place must be sent, and so must one that tells types apart.
+        # Send a default that was changed in place, and one that distinguishes types.
         for name, value in self.__dict__.items():
             is_tag = name in fields and get_origin(fields[name].annotation) is Literal
             if is_tag and context is _RESULT and name not in given:
-                # What has but one value tells types apart: a result without it is another.
+                # A property with only one value distinguishes types: a result without
+                # it has another type.
                 if len(get_args(fields[name].annotation)) == 1:
                     raise ValueError(f"there is no {name}")
             if is_tag or isinstance(value, (list, dict, set, BaseModel)):
@@ -453,7 +455,7 @@ _Base64: TypeAlias = Annotated[
 
 
 def _matches(pattern: str, rust: str | None = None) -> AfterValidator:
-    """Check a text by the engine of the module, which Pydantic has as well.
+    """Check a text with the engine of the module, which pydantic has as well.
 
     What that cannot read is for Python's own, which a module in Python may have chosen; what
     neither can read, the module alone checks. `rust` says the pattern in the engine's words.
@@ -469,7 +471,7 @@ def _matches(pattern: str, rust: str | None = None) -> AfterValidator:
         schema["regex_engine"] = "python-re"
         try:
             with warnings.catch_warnings():
-                # What Python warns of is the module's to write otherwise.
+                # Only the author of the module can avoid what Python warns of.
                 warnings.simplefilter("ignore")
                 matches = SchemaValidator(schema).isinstance_python
         except SchemaError:
@@ -484,7 +486,7 @@ def _matches(pattern: str, rust: str | None = None) -> AfterValidator:
 
 
 def _other_than(*known: str) -> AfterValidator:
-    """Check that a text is none of those for which there is another type."""
+    """Check that a text is none of those that have a type of their own."""
 
     def check(text: str) -> str:
         if text in known:
@@ -501,7 +503,7 @@ def _or_another(value: object, handler: ValidatorFunctionWrapHandler) -> object:
         return value
 
 
-# Only properties of some names are of the type; what others are, the module does not say.
+# Only properties with some names have the type; the module does not describe others.
 _OR_ANOTHER = WrapValidator(_or_another)
 
 
@@ -583,10 +585,10 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Door:
-    """How a broker lets one in."""
+    """What the connection to a broker needs: headers and TLS."""
 
     headers: dict[str, str]
-    # What checks its certificate, where it has one.
+    # This checks the certificate of a broker behind TLS.
     tls: ssl.SSLContext | None
 
 
@@ -607,7 +609,7 @@ class _Socket(threading.Thread):
         self._on_open = on_open
         self._on_frame = on_frame
         self._socket: Any = None
-        # What it goes over, there before the broker has answered the handshake.
+        # The socket below; it exists before the broker has answered the handshake.
         self._attempt: socket.socket | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -690,7 +692,7 @@ class _Socket(threading.Thread):
             raise ConnectionError("the client is closed")
 
     def _stream(self) -> socket.socket:
-        """Connect with the broker, through a proxy and by TLS where that is so."""
+        """Connect with the broker, through a proxy and by TLS if they are needed."""
         parts = urllib.parse.urlsplit(self._url)
         tls = self._door.tls
         host = parts.hostname or ""
@@ -730,7 +732,7 @@ class _Socket(threading.Thread):
                 socket=stream,
                 timeout=_HANDSHAKE_TIMEOUT,
                 header=self._door.headers,
-                # Another host should not get the headers.
+                # A redirect must not send the headers to another host.
                 redirect_limit=0,
             )
         except websocket.WebSocketBadStatusException:
@@ -744,7 +746,7 @@ class _Socket(threading.Thread):
             reason = _reason(error)
             if isinstance(error, (IndexError, ValueError)):
                 reason = "the broker answers something else than HTTP"
-            # One that was there before speaks as it did.
+            # A broker that answered before still speaks the same protocol.
             if self._door.tls is None and self._number == 0:
                 reason = f"{reason}; does it want TLS, as in wss://?"
             raise ConnectionError(reason) from error
@@ -829,7 +831,7 @@ class _Sender(_Socket):
 
 
 def _distrust(error: ssl.SSLCertVerificationError) -> str:
-    """Say in words why a certificate is not accepted, by the numbers that OpenSSL gives."""
+    """Say in words why a certificate is refused, by the error number of OpenSSL."""
     if error.verify_code in (2, 18, 19, 20, 21):
         return (
             "its certificate is from an authority that is not trusted here: give the"
@@ -871,7 +873,7 @@ class _Connection:
         if re.fullmatch(r"[-\w]+", topic, re.ASCII) is None:
             raise ValueError(f"a topic has letters, digits, - and _ only: {topic!r}")
         self.topic = topic
-        # What no other client has: 128 bits, as far as there is room for them.
+        # A name that no other client has: 128 random bits, or as many as fit.
         room = _TOPIC_LIMIT - len(topic) - 1
         name = secrets.token_urlsafe(16)
         if room >= 8:
@@ -901,7 +903,8 @@ class _Connection:
         self._pid = os.getpid()
         self._sockets: tuple[_Socket, _Socket] | None = None
         self._writing = threading.RLock()
-        # Calls of two clients have other numbers, should all else fail to tell them apart.
+        # The calls of two clients have different numbers, in case their topics are
+        # equal.
         self._context = secrets.randbelow(_CONTEXT_LIMIT)
         self._calls: dict[str, _Call] = {}
         # Those of the calls, and others that end by themselves.
@@ -1019,7 +1022,7 @@ class _Connection:
         return call
 
     def _next_context(self) -> str:
-        """Return the number of a call, which no other has that waits."""
+        """Return a number for a call that no pending call has."""
         with self._lock:
             while True:
                 self._context = (self._context + 1) % _CONTEXT_LIMIT
@@ -1150,9 +1153,9 @@ class _Connection:
                 )
 
     def _is_meant(self, properties: dict[str, Any]) -> bool:
-        """Tell whether an answer is from the module that was called, and to this client."""
+        """Tell whether an answer is from the called module, and for this client."""
         expected = {"source_topic": self.topic}
-        # Of what asks for a payload, it is the topic where that should go.
+        # In a message that asks for a payload, it names the topic for the payload.
         if properties.get("messageType") != "fetch":
             expected["response_topic"] = self._response_topic
         return all(

@@ -103,7 +103,7 @@ fn values_are_literals_of_python() {
     assert_eq!(layout::number("1e400"), "float(\"1e400\")");
 }
 
-/// Somebody would take it for that field.
+/// A reader would take it for that field.
 #[test]
 fn no_attribute_is_the_name_of_another_field() {
     let mut description = description();
@@ -117,7 +117,7 @@ fn no_attribute_is_the_name_of_another_field() {
     contains(&text, "    age2: bool\n    age: bool\n");
 }
 
-/// Python takes letters that only look different for the same.
+/// Python takes letters that differ only in their look for the same letter.
 #[test]
 fn names_are_told_apart_as_python_compares_them() {
     let mut description = description();
@@ -454,7 +454,7 @@ fn patterns_are_said_in_the_words_of_their_engine() {
     });
     let function = function("f", arguments.collect(), Type::Null);
     description.functions.push(function);
-    // Of pydantic, whose words they are.
+    // These patterns are pydantic's, in the syntax of its engine.
     let text = written(&description);
     contains(&text, r#"_matches("^\\d$")]"#);
     contains(&text, r#"_matches("(?=a)")]"#);
@@ -463,7 +463,7 @@ fn patterns_are_said_in_the_words_of_their_engine() {
     contains(&text, r#"_matches("^\\d$", "^[0-9]$")]"#);
     contains(&text, r#"_matches("^[a-z]$")]"#);
     contains(&text, r#"\\x{2028}-\\x{2029}"#);
-    // The module does not start with it; what it says otherwise is its own to check.
+    // A module of this framework does not start with this pattern, so the client does not check it.
     assert!(!text.contains("_matches(\"(?=a)"), "{text}");
 }
 

@@ -213,7 +213,8 @@ impl File<'_> {
     fn field(&mut self, model: &str, attribute: &str, field: &Field) -> String {
         let mut ty = self.ty(&field.schema);
         let presence = match &field.presence {
-            // It would be sent, because it can be changed in place, and refused.
+            // The client would send this default, because it can be changed in place, and the
+            // module would refuse it.
             Presence::Default(Value::Array(_) | Value::Object(_)) if has_broken_default(field) => {
                 &Presence::Optional
             }
@@ -494,8 +495,8 @@ pub(super) fn section(title: &str, entries: Vec<(String, Vec<String>)>) -> Strin
 
 /// What the fields of an object are called.
 fn field_names(fields: &[Field]) -> Vec<String> {
-    // Whoever makes a model writes attributes: none of them is another field's name in JSON, which
-    // would be taken for that field.
+    // Programs create a model with its attributes. No attribute has the JSON name of another field:
+    // a reader would take it for that field.
     let mut names = Names::without(fields.iter().map(|field| &*field.name));
     let is_reserved = |name: &str| IN_MODELS.contains(&name) || IN_ANNOTATIONS.contains(&name);
     let mut attribute = |field: &Field| match member(&field.name, is_reserved) {
@@ -687,7 +688,7 @@ fn checks(schema: &Schema, description: &Description) -> Vec<Expression> {
     checks
 }
 
-/// The check of a pattern: as it was written, and in the words of its engine where they differ.
+/// The check of a pattern: the pattern as written, and in the syntax of its engine if that differs.
 fn matches(pattern: &str, description: &Description) -> Option<Expression> {
     let checked = description.checked_pattern(pattern)?;
     let mut arguments = vec![Expression::Text(string(pattern))];

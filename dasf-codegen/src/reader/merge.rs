@@ -164,7 +164,8 @@ fn both(keyword: &str, one: &Value, other: Value) -> Result<Value, String> {
     }
 }
 
-/// Two numbers in their order: integers exactly, of which a float has not all digits.
+/// Compares two numbers. Integers are compared exactly, because a float does not hold all their
+/// digits.
 fn order(one: &Value, other: &Value) -> Option<Ordering> {
     let integer = |value: &Value| value.as_number().and_then(Number::as_i128);
     match (integer(one), integer(other)) {

@@ -300,7 +300,7 @@ impl<'a> Schemas<'a> {
         Shape::Type(Type::Map(Box::new(values)))
     }
 
-    /// What a value is that has any of these schemas; `None` where there is none that accepts any.
+    /// The type of a value that matches any of these schemas; `None` if no schema accepts a value.
     fn any_of(&mut self, root: &Root<'a>, schemas: &[&Value], context: &str) -> Option<Schema> {
         let mut schemas = schemas.iter().filter(|schema| ***schema != false);
         let first = self.read(root, schemas.next()?, context);

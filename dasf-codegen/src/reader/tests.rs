@@ -483,7 +483,7 @@ fn schemas_that_branch_at_every_step_end() {
     assert!(types.len() < 20_000, "{}", types.len());
 }
 
-/// What is read of an object's further properties: their type, and which names they have.
+/// The further properties of an object: their type, and their names.
 fn rest_of(schema: &Value) -> Option<(Type, String)> {
     let (_, types) = read_type(schema, &json!({}));
     let Definition::Object {

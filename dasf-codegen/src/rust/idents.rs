@@ -57,7 +57,7 @@ mod tests {
             ("größe", "größe"),
             ("", "value"),
             ("-", "value2"),
-            // To the compiler, an `é` of two characters is that of one.
+            // The compiler takes an `é` of two characters for the `é` of one.
             ("\u{e9}t\u{e9}", "\u{e9}t\u{e9}"),
             ("e\u{301}te\u{301}", "\u{e9}t\u{e9}2"),
             ("ﬁt", "ﬁt"),

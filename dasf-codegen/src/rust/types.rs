@@ -320,7 +320,7 @@ impl<'d> Types<'d> {
         let mut parameters = Vec::new();
         let mut values = Vec::new();
         let mut defaults = Vec::new();
-        // What serde is told to read or write otherwise than it would.
+        // Attributes for fields that serde would read or write differently.
         let mut helpers = Vec::new();
         for field in fields {
             let name = names.value_name(&field.name);
@@ -451,8 +451,8 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// How a field is read of which not every value of its type is one: an expression of the
-    /// `deserializer`; `None` where the type itself says it.
+    /// How a field is read that does not accept every value of its type: an expression of the
+    /// `deserializer`; `None` if the field accepts all values.
     fn checked(&self, schema: &Schema) -> Option<TokenStream> {
         let krate = &self.krate;
         match &schema.ty {
@@ -484,7 +484,7 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// Whether a module refuses what it says that it means when a field is left out.
+    /// Whether the module refuses its own default for a missing field.
     fn has_broken_default(&self, field: &Field) -> bool {
         let Presence::Default(value) = &field.presence else {
             return false;
@@ -544,8 +544,8 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// A value of a type that is written `ty` as Rust; `None` where that is not simple, or the value
-    /// is not of the type.
+    /// A value as Rust, for a type that is written `ty`; `None` if this is not simple, or the value
+    /// has another type.
     fn value_of(&self, schema: &Schema, value: &Value, ty: &TokenStream) -> Option<TokenStream> {
         text_value(&schema.ty, value, ty).or_else(|| self.value(schema, value))
     }
@@ -715,7 +715,7 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// Fixed texts, of which a newer module may have more.
+    /// Fixed texts, to which a newer module may add others.
     fn open_texts(
         &mut self,
         ident: &Ident,
@@ -746,7 +746,7 @@ impl<'d> Types<'d> {
 
 /// What a field is when it is not there.
 enum Absent {
-    /// It is always there; with this value, where there is no other.
+    /// The property is always there; it has this value if there is no other.
     Never(Option<TokenStream>),
     /// Null.
     Null,
@@ -785,7 +785,7 @@ fn text_variants(values: &[Value]) -> (Vec<TokenStream>, Idents) {
     (variants.collect(), names)
 }
 
-/// The name of the variant for texts that are none of those whose variants have these names.
+/// The name of the variant for all other texts, given the names of the other variants.
 fn other_variant(names: &mut Idents, other: &Variant) -> Ident {
     match other.name.as_str() {
         "" => names.type_name("Other"),
@@ -793,8 +793,8 @@ fn other_variant(names: &mut Idents, other: &Variant) -> Ident {
     }
 }
 
-/// A text as a value of the enum that is written `ty`; `None` where the type is none of texts, or
-/// the value is none of them.
+/// A text as a value of the enum that is written `ty`; `None` if the type has no texts, or the
+/// value is not one of them.
 fn text_value(ty: &Type, value: &Value, written: &TokenStream) -> Option<TokenStream> {
     let (values, other) = match ty {
         Type::Literal(values) if values.iter().all(Value::is_string) => (values.as_slice(), None),
@@ -868,7 +868,7 @@ fn integer_width(width: Option<Width>, schema: &Schema) -> Width {
     let exceeds = |limit: u64| {
         greatest.iter().any(|number| match number.as_i128() {
             Some(number) => number > i128::from(limit),
-            // As a float, the greatest integers are one less than what is written here.
+            // `limit as f64` may be greater than the limit, because it is rounded.
             None => number.as_f64().is_some_and(|it| it >= limit as f64),
         })
     };

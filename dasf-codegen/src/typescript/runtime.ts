@@ -217,8 +217,8 @@ function payloadText(payload: string): string {
 }
 
 /**
- * Bytes that nobody can guess. A platform without `crypto`, as Node.js before 19, has only such that
- * others are unlikely to have as well.
+ * Random bytes that nobody can guess. Without `crypto`, as in Node.js before 19, others may predict
+ * them.
  */
 function randomBytes(length: number): Uint8Array {
   const bytes = Uint8Array.from({ length }, () => Math.floor(Math.random() * 256));
@@ -353,7 +353,7 @@ function read(shape: Shape, value: unknown, path: string, shapes: Shapes): unkno
   return Object.fromEntries(entries);
 }
 
-/** The beginning of a value: enough to tell which variant it is. */
+/** The beginning of a value, which is enough to recognize its variant. */
 function excerpt(value: unknown): string {
   const text = JSON.stringify(value);
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
@@ -371,9 +371,9 @@ const UNRECEIPTED_LIMIT = 256;
 const MAX_LOSSES = 4;
 /** What timers can count to. */
 const LONGEST = 2 ** 31 - 1;
-/** For how many characters of a topic databases of brokers have room. */
+/** The longest topic that the databases of all brokers store, in characters. */
 const TOPIC_LIMIT = 50;
-/** The numbers of calls for which they have room. */
+/** Such databases store call numbers below this one. */
 const CONTEXT_LIMIT = 2 ** 31;
 
 /** What one socket is for. */
@@ -514,7 +514,7 @@ export class Caller {
   #wasConnected = false;
   #closing: Promise<void> | undefined;
   readonly #calls = new Map<string, Call>();
-  /** The number of the last call. Calls of two clients have other ones, should all else be alike. */
+  /** The number of the last call. Two clients use different numbers, in case their topics are equal. */
   #context: number;
   /** What is to be sent, in this order; a set, because calls that end are taken out of it. */
   #queue = new Set<Outgoing>();
@@ -527,7 +527,7 @@ export class Caller {
   constructor(options: ClientOptions, topic: string, shapes: Shapes) {
     this.#options = options;
     this.#topic = options.topic ?? topic;
-    // What no other client has: 128 bits, as far as there is room for them.
+    // A name that no other client has: 128 random bits, or as many as fit.
     const room = TOPIC_LIMIT - this.#topic.length - 1;
     const bytes = randomBytes(20);
     const whole = toBase64(bytes.subarray(0, 16)).replace(/\+/g, "-").replace(/\//g, "_");
@@ -669,7 +669,7 @@ export class Caller {
     });
   }
 
-  /** The number of a call, which no other has that waits. */
+  /** A number for a call that no pending call has. */
   #nextContext(): string {
     let context: string;
     do {
@@ -776,7 +776,7 @@ export class Caller {
     if (!isObject(properties)) return;
     const { requestContext }: Properties = properties;
     const call = this.#calls.get(String(requestContext));
-    // The answer comes again, or nobody waits for it any more, or it is somebody else's.
+    // The answer came before, or no call waits for it, or it is for another client.
     if (!call || !this.#isMeant(properties)) return;
     try {
       this.#answer(call, typeof payload === "string" ? payload : "", properties);
@@ -785,10 +785,10 @@ export class Caller {
     }
   }
 
-  /** Whether an answer is from the module that was called, and to this client. */
+  /** Whether an answer is from the called module, and for this client. */
   #isMeant({ messageType, source_topic, response_topic }: Properties): boolean {
     const isTopic = (named: unknown, topic: string) => (named ?? "") === "" || named === topic;
-    // Of what asks for a payload, it is the topic where that should go.
+    // In a message that asks for a payload, it names the topic for the payload.
     const isHere = messageType === "fetch" || isTopic(response_topic, this.#responseTopic);
     return isHere && isTopic(source_topic, this.#topic);
   }
@@ -958,15 +958,15 @@ function socketMaker(options: ClientOptions): SocketMaker {
   };
 }
 
-/** Cuts the newline that a text out of a file ends with; there must be no other. */
+/** Cuts the newline at the end of a text from a file, and allows no other one. */
 function oneLine(name: string, text: string): string {
   const line = text.replace(/[\r\n]+$/, "");
-  // Not shown, because it may be a secret.
+  // The message does not show the value: it may be a secret.
   if (/[\r\n]/.test(line)) throw new ConnectionError(`${name} has a newline inside: it is one line`);
   return line;
 }
 
-/** The URL of a broker, if it is one. */
+/** Checks the URL of a broker, and returns it. */
 function checkedUrl(text: string): string {
   const url = oneLine("the URL of the broker", text);
   const [, authority] = /^wss?:\/\/([^/?#]*)/.exec(url) ?? [];
@@ -985,7 +985,7 @@ function checkedUrl(text: string): string {
 
 const NO_USER = "a broker's address has no user name: use a token";
 
-/** A host and a port as a URL has them, if they are such. */
+/** Checks a host and a port, and returns them in the form of a URL. */
 function checkedPlace(text: string, port: number): string {
   const host = oneLine("the host", text);
   const address = host.replace(/^\[(.*)\]$/, "$1");
@@ -993,12 +993,12 @@ function checkedPlace(text: string, port: number): string {
     throw new ConnectionError(`the port ${port} is none: ports go from 1 to 65535`);
   }
   if (isIPv6(address)) return `[${address}]:${port}`;
-  // Letters and digits of all scripts, and of what else ASCII has these three: - . _
+  // Letters and digits of all scripts, and the ASCII characters - . and _
   if (/^[^\s\0-,/:-@[-^`{-\x7f]+$/.test(host)) return `${host}:${port}`;
   if (host.trim() === "") {
     throw new ConnectionError("the host is empty: give a name or an address");
   }
-  // Not shown, because there may be a password in it.
+  // The message does not show the host: it may contain a password.
   if (host.includes("@")) throw new ConnectionError(NO_USER);
   const [, given] = /^[^:]*:(\d+)$/.exec(host) ?? [];
   let hint = "is neither a name nor an address";
@@ -1017,7 +1017,7 @@ function isIPv6(text: string): boolean {
   }
 }
 
-/** The part of a Pulsar's URLs in front of the topic, if its host is one. */
+/** The part of a Pulsar's URLs in front of the topic. Checks the host. */
 function pulsarBase(address: PulsarAddress): (role: string) => string {
   const { host = "localhost", port = 8080, persistence = "non-persistent" } = address;
   const { tenant = "public", namespace = "default", tls = false } = address;

@@ -113,7 +113,7 @@ impl<'a> Types<'a> {
                     .flat_map(|variant| self.members(&variant.schema.ty, direction, in_alias));
                 let mut members = without_repetition(members);
                 if open_texts(variants).is_some() {
-                    // As `string` alone, it would hide the texts beside it from editors.
+                    // With plain `string`, editors would not suggest the fixed texts.
                     let texts = members.iter_mut().filter(|member| *member == "string");
                     texts.for_each(|text| *text = "(string & {})".to_owned());
                 }
@@ -247,7 +247,7 @@ impl<'a> Types<'a> {
         written
     }
 
-    /// What the runtime checks where this schema stands.
+    /// The check of the runtime for this schema.
     pub(super) fn shape_of(&self, schema: &Schema) -> Expression {
         let excluded = &schema.constraints.excluded;
         if schema.ty == Type::Text(Format::Plain) && !excluded.is_empty() {
@@ -354,7 +354,7 @@ pub(super) fn type_name(name: &str) -> String {
     }
 }
 
-/// Whether a property that has a default tells objects from others: there is no other value.
+/// Whether a property with a default distinguishes objects: it has no other value.
 fn is_tag(field: &Field, declarations: &[Declaration]) -> bool {
     matches!(field.presence, Presence::Default(_)) && field.is_tag(declarations)
 }

@@ -61,7 +61,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         ///
         /// # Errors
         /// When there is no valid schema, for instance because a default breaks its constraints, or
-        /// the `pattern` of a type is none.
+        /// the `pattern` of a type is invalid.
         pub fn module() -> ::core::result::Result<#krate::Module, #krate::ModuleError> {
             #krate::Module::new(&__DASF_MODULE)
         }
@@ -98,7 +98,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
 }
 
 fn keywords(constraints: &[Constraint]) -> impl Iterator<Item = TokenStream> {
-    // What has no JSON was refused before.
+    // An earlier check refused numbers that JSON does not have.
     constraints.iter().filter_map(|constraint| {
         let name = constraint.keyword;
         let value = match &constraint.value {
@@ -114,7 +114,7 @@ fn keywords(constraints: &[Constraint]) -> impl Iterator<Item = TokenStream> {
 
 struct Writer<'a> {
     krate: &'a Path,
-    /// What callers are told of errors, where a function says nothing else.
+    /// Whether callers get the causes of errors, unless a function has its own setting.
     errors: Errors,
 }
 
@@ -358,7 +358,7 @@ impl Writer<'_> {
         quote!(#conditions let #mutable #local = #value;)
     }
 
-    /// The value of a call that may fail, where it does not.
+    /// The value of a fallible call, if it succeeds.
     fn unwrapped(&self, called: &TokenStream, function: &Function) -> TokenStream {
         let is_told = function.errors.unwrap_or(self.errors) == Errors::Chain;
         quote! {

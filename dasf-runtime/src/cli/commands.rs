@@ -79,7 +79,7 @@ async fn compute(
     if let Some(json) = report.finish(status) {
         show_last(&json);
     }
-    // Whoever runs the function here has no other log of it.
+    // The function runs in this process, and writes no other log.
     let output = outcome.map_err(|failure| Error::failed(failure.in_full()))?;
     // ASCII is for the wire; a person reads the characters themselves.
     let result: &RawValue = serde_json::from_str(output.as_json()).map_err(Error::failed)?;

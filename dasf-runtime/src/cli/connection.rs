@@ -13,7 +13,7 @@ use crate::address::{Address, Pulsar};
 use crate::client::{Caller, ClientBuilder, ClientError};
 use crate::transport::ConnectError;
 
-/// The HTTP port of a Pulsar that is reached by TLS.
+/// The HTTP port of a Pulsar with TLS.
 const TLS_PORT: u16 = 8443;
 
 /// Where a module is: at which broker, on which topic, and how to get in. The same options for every

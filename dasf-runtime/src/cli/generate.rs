@@ -45,7 +45,7 @@ impl Generate {
         if self.check {
             return check(path, before.as_deref(), &source);
         }
-        // A file that is not touched is not compiled again. What --check calls current is.
+        // Keep a file that --check calls current, so that compilers need not read it again.
         let is_current =
             |before: &String| dasf_codegen::first_difference(before, &source).is_none();
         if before.as_ref().is_some_and(is_current) {
@@ -61,7 +61,7 @@ impl Generate {
 fn read(path: &Path) -> Result<Option<String>, Error> {
     match std::fs::read(path) {
         Ok(bytes) => {
-            // In another encoding, it is another file.
+            // A file in another encoding counts as changed.
             let text = text::skip_mark(&bytes).unwrap_or(&bytes);
             Ok(Some(String::from_utf8_lossy(text).into_owned()))
         }

@@ -8,14 +8,14 @@ use dasf_protocol::text;
 
 use super::Error;
 
-/// How much is read, in bytes. A source without an end, such as a device, ends here.
+/// The largest input, in bytes. It stops the reading of an endless source, such as a device.
 const MAX_SIZE: u64 = 1 << 30;
 
-/// Reads a text in UTF-8 from a file, or from standard input as `-`. A byte order mark at its start
-/// is skipped. Whatever can be read counts as a file: a pipe and a device too.
+/// Reads a text in UTF-8 from a file, or from standard input for `-`, and skips a byte order mark
+/// at its start. The file may also be a pipe or a device.
 ///
 /// # Errors
-/// [`Error::Failed`] when it cannot be read, has more than 1 GiB, or is no text in UTF-8.
+/// [`Error::Failed`] when the text cannot be read, has more than 1 GiB, or is not UTF-8.
 pub fn read_text(source: &str) -> Result<String, Error> {
     let name = if source == "-" {
         "standard input"

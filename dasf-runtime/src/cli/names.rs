@@ -1,25 +1,25 @@
-//! The names of arguments, and what is said of a name that nothing has.
+//! The names of arguments, and the message for an unknown name.
 
 use serde_json::Value;
 
 use super::Error;
 
-/// How alike two names must be for one to be meant by the other.
+/// The least likeness of two names for a suggestion.
 const LIKENESS: f64 = 0.8;
-/// How many names are listed.
+/// The greatest number of names in a list.
 const MAX_LISTED: usize = 20;
 /// The keys of a request that are no arguments.
 const RESERVED: [&str; 3] = ["func_name", "class_name", "function"];
 
-/// There is nothing of this name: the one that may have been meant, or all that there is.
+/// The error for an unknown name. It suggests the closest known name, or lists all known names.
 pub fn unknown(kind: &str, name: &str, known: &[String]) -> Error {
     Error::Usage(no_such(kind, name, known))
 }
 
-/// The sentence of [`unknown`].
+/// The message of [`unknown`].
 pub(super) fn no_such(kind: &str, name: &str, known: &[String]) -> String {
     let lower = name.to_lowercase();
-    // Of a method, its own name counts too.
+    // A method may be named without its class.
     let likeness = |known: &String| {
         let known = known.to_lowercase();
         let method = known.rsplit('.').next().unwrap_or_default();
@@ -61,12 +61,12 @@ pub struct ArgumentNames<'a> {
 }
 
 impl<'a> ArgumentNames<'a> {
-    /// Those of a schema.
+    /// The arguments of a schema.
     pub fn of(schema: &'a Value) -> Self {
         Self { schema }
     }
 
-    /// All of them, in the order of the schema.
+    /// All names, in the order of the schema.
     pub fn all(&self) -> Vec<String> {
         let properties = self.schema["properties"].as_object();
         let names = properties.into_iter().flat_map(serde_json::Map::keys);
@@ -79,8 +79,8 @@ impl<'a> ArgumentNames<'a> {
         !RESERVED.contains(&name) && self.schema["properties"].get(name).is_some()
     }
 
-    /// Whether an argument may have this name: the schema knows it, or says that there may be
-    /// others.
+    /// Whether an argument may have this name: the schema has it, or allows names that it does not
+    /// have.
     pub fn allows(&self, name: &str) -> bool {
         !RESERVED.contains(&name) && (self.is_open() || self.knows(name))
     }
@@ -100,9 +100,9 @@ impl<'a> ArgumentNames<'a> {
         const OTHERS: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
         let has = |key: &str| self.schema.get(key).is_some();
         let others = |key: &str| self.schema.get(key).is_some_and(|it| *it != false);
-        // Without a list of them, or where another schema may name more, any may be one. With
-        // nothing said of others there are none: a module ignores what it does not know, and who
-        // calls it should not.
+        // Without a list of names, or if another schema may add names, every name is allowed. If
+        // the schema does not mention further names, none is allowed: a module ignores unknown
+        // arguments, but its caller should not send them.
         !self.schema["properties"].is_object()
             || ELSEWHERE.into_iter().any(has)
             || OTHERS.into_iter().any(others)

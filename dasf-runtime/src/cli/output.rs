@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Error;
 use crate::bars::{self, printable};
 
-/// How deep lines are indented, in levels. Who reads deeper ones counts no blanks.
+/// The greatest indentation, in levels. More blanks would not help a reader.
 const MAX_INDENTED: usize = 128;
 
 /// How a JSON text is laid out.
@@ -35,9 +35,9 @@ impl Indent {
         })
     }
 
-    /// Writes JSON with the blanks and lines that were asked for in place of its own. Its numbers
-    /// stay as they are written, with every digit; its texts hold the characters themselves, but for
-    /// those that a terminal obeys.
+    /// Writes JSON with the indentation that the user asked for. Numbers stay as they are written,
+    /// with every digit. Texts contain the characters themselves, except for control characters,
+    /// which stay escaped.
     fn lay_out(&self, json: &str, output: &mut impl Write) -> io::Result<()> {
         let mut depth = 0_usize;
         let mut rest = json;
@@ -112,8 +112,8 @@ fn write_text(text: &str, output: &mut impl Write) -> io::Result<()> {
     if !has_escapes && !text.contains(char::is_control) {
         return output.write_all(text.as_bytes());
     }
-    // What is escaped without need, as on the wire, is written as a person reads it. Half a
-    // character, which only an escape can be, stays as it is.
+    // An escape without need, as on the wire, becomes the character itself. Half of a surrogate
+    // pair stays an escape.
     let read = serde_json::from_str::<String>(text).ok();
     let shortest = read.and_then(|text| serde_json::to_string(&text).ok());
     for symbol in shortest.as_deref().unwrap_or(text).chars() {

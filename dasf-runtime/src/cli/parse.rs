@@ -40,13 +40,13 @@ pub fn parse<T: FromArgMatches>(
     }
 }
 
-/// Whether there is nothing in a variable, or nothing but the end of a line.
+/// Whether a variable is empty, or has nothing but line breaks.
 fn is_empty(value: &OsStr) -> bool {
     value.is_empty() || value.to_str().is_some_and(|text| one_line(text) == Ok(""))
 }
 
-/// Reads a value that is one line, by another parser: without the line break at its end, which
-/// files and variables have.
+/// Removes the line break at the end of a value, which values from files often have, and passes the
+/// value to another parser. Refuses several lines.
 #[derive(Debug, Clone)]
 pub(super) struct OneLine<P>(pub(super) P);
 
@@ -59,13 +59,13 @@ impl<P: TypedValueParser> TypedValueParser for OneLine<P> {
         argument: Option<&Arg>,
         value: &OsStr,
     ) -> Result<P::Value, clap::Error> {
-        // What is no Unicode is the other parser's to judge.
+        // The other parser judges a value that is not Unicode.
         let Some(text) = value.to_str() else {
             return self.0.parse_ref(command, argument, value);
         };
         match one_line(text) {
             Ok(line) => self.0.parse_ref(command, argument, OsStr::new(line)),
-            // The value is not shown: it may be a secret.
+            // The message does not show the value: it may be a secret.
             Err(error) => Err(refusal(
                 command,
                 &format!("the value of {} is refused: {error}", names(argument)),
@@ -78,7 +78,7 @@ impl<P: TypedValueParser> TypedValueParser for OneLine<P> {
     }
 }
 
-/// Reads whether an option is on, in the words that settings use for that.
+/// Reads whether an option is on, in the usual words of settings.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Switch;
 

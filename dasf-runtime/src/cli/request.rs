@@ -12,10 +12,10 @@ use super::names::no_such;
 use super::{ArgumentNames, Error, input, yaml};
 use crate::module::{Failure, Module};
 
-/// Reads a request to a module that is JSON or YAML text, the path of a file that holds such a text,
-/// or `-` for standard input. It is JSON then, with its numbers as they are written.
+/// Reads a request to a module that is JSON or YAML text, the path of a file that holds such a
+/// text, or `-` for standard input. The result is JSON, with its numbers as they are written.
 pub(super) fn read(request: &str, module: &Module) -> Result<Box<RawValue>, Error> {
-    // Whatever is there under that name can be read, or it is said why not.
+    // An existing path is read as a file, whatever it is; the error says why it cannot be read.
     let (text, origin) = if request == "-" {
         (input::read_text(request)?, "standard input")
     } else if Path::new(request).exists() {
@@ -31,7 +31,7 @@ pub(super) fn read(request: &str, module: &Module) -> Result<Box<RawValue>, Erro
     })?;
     let request = match parsed {
         Parsed::Json(json) => json,
-        // What a plain word means depends on the argument.
+        // The meaning of a plain word in YAML depends on the argument.
         Parsed::Yaml(node) => {
             let json = node.to_json(&module.schema("")).map_err(|reason| {
                 Error::Usage(format!("{origin} cannot be written as JSON: {reason}"))
@@ -43,7 +43,7 @@ pub(super) fn read(request: &str, module: &Module) -> Result<Box<RawValue>, Erro
     Ok(request)
 }
 
-/// An object, as its text has it.
+/// An object, as its text defines it.
 enum Parsed {
     Json(Box<RawValue>),
     Yaml(Rc<yaml::Node>),
@@ -83,7 +83,7 @@ fn looks_like_yaml(text: &str) -> bool {
 /// The fields of a request, as they are written.
 type Fields<'r> = BTreeMap<String, &'r RawValue>;
 
-/// Refuses arguments that the module does not know, and would ignore.
+/// Refuses unknown arguments, because the module would ignore them.
 fn check_names(api: &ApiInfo, request: &RawValue) -> Result<(), Failure> {
     let Ok(request) = serde_json::from_str::<Fields<'_>>(request.get()) else {
         return Ok(());
@@ -96,8 +96,8 @@ fn check_names(api: &ApiInfo, request: &RawValue) -> Result<(), Failure> {
         let function = functions.iter().find(|function| function.name == name);
         function.cloned()
     };
-    // Whom the request is for, the module finds out in the same way. What it names that is not there,
-    // the module tells.
+    // The module finds the function in the same way, and reports a class or function that does not
+    // exist.
     let method = request.get("function").map(|it| it.get());
     let method = method.and_then(|it| serde_json::from_str::<Fields<'_>>(it).ok());
     let class = text(&request, "class_name");
@@ -135,7 +135,7 @@ fn check_names(api: &ApiInfo, request: &RawValue) -> Result<(), Failure> {
     }
 }
 
-/// Refuses the first field that is no argument. `elsewhere` says where it belongs.
+/// Refuses the first field that is not an argument. `elsewhere` says where it belongs.
 fn check(
     of: &str,
     names: ArgumentNames<'_>,
@@ -307,7 +307,7 @@ mod tests {
         for text in [
             "{func_name: open, name: A, more: 1}",
             "{func_name: area, points: [{x: 1, other: 2}]}",
-            // What is not there, the module tells.
+            // The module reports functions and classes that do not exist.
             "{func_name: nothing, a: 1}",
             "{class_name: Nothing, function: {func_name: greet}}",
             "{class_name: Greeter, function: {func_name: nothing, a: 1}}",

@@ -1,9 +1,9 @@
-//! What a JSON schema says of the types of values, as far as a text needs it to be understood.
+//! The types of values in a JSON schema, as far as YAML needs them to read a scalar.
 
 use dasf_protocol::reference::definition;
 use serde_json::Value;
 
-/// How many steps a schema may take to say what type it means.
+/// The greatest number of steps to find the type of a schema.
 const MAX_DEPTH: usize = 16;
 
 /// A schema in the document that its references point into.
@@ -21,7 +21,7 @@ impl Types {
     pub(super) const NULL: Self = Self(1);
     pub(super) const BOOLEAN: Self = Self(1 << 1);
     pub(super) const INTEGER: Self = Self(1 << 2);
-    /// A number that is no integer.
+    /// A number that is not an integer.
     pub(super) const FRACTION: Self = Self(1 << 3);
     pub(super) const TEXT: Self = Self(1 << 4);
     pub(super) const LIST: Self = Self(1 << 5);
@@ -78,8 +78,8 @@ impl Types {
     }
 }
 
-/// Whether a schema takes texts, or texts and null, and nothing besides. References of it point into
-/// the document.
+/// Whether a schema takes only texts, or only texts and null. Its references point into the
+/// document.
 pub fn takes_texts_only(schema: &Value, document: &Value) -> bool {
     Place { document, schema }.types().are_texts()
 }
@@ -105,7 +105,7 @@ impl<'a> Place<'a> {
         self.types_within(MAX_DEPTH).unwrap_or(Types::ALL)
     }
 
-    /// `None` where the schema does not say.
+    /// `None` if the schema names no type.
     fn types_within(&self, depth: usize) -> Option<Types> {
         let depth = depth.checked_sub(1)?;
         let schema = self.schema;
@@ -138,15 +138,15 @@ impl<'a> Place<'a> {
         .reduce(Types::and)
     }
 
-    /// The schema that a reference names.
+    /// The schema that a reference points to.
     fn target(&self) -> Option<Self> {
         let (keyword, name) = definition(self.schema["$ref"].as_str()?)?;
         let target = self.document.get(keyword)?.get(&*name)?;
         Some(self.at(target))
     }
 
-    /// This schema and all that it refers to or is put together of. Of branches, those that fit by
-    /// the first of the filters by which any does.
+    /// This schema, and all schemas that it refers to or consists of. Of the branches, those that
+    /// pass the first filter that any branch passes.
     fn parts(&self, filters: &[&dyn Fn(Self) -> bool]) -> Vec<Self> {
         let mut parts = Vec::new();
         self.collect_parts(filters, &mut parts, MAX_DEPTH);
@@ -176,7 +176,7 @@ impl<'a> Place<'a> {
                 let fitting = branches.iter().copied().filter(|&it| fits(it));
                 fitting.collect::<Vec<_>>()
             });
-            // Of a value that fits nowhere, the module has to say what is wrong with it.
+            // If no branch fits, the module reports what is wrong with the value.
             let chosen = fitting.find(|it| !it.is_empty());
             for branch in chosen.unwrap_or(branches) {
                 branch.collect_parts(filters, parts, depth);
@@ -184,8 +184,8 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The parts of the schema that an object must keep to. `has` says whether the object has a
-    /// field, and `is` whether the field can have one of these values.
+    /// The parts of the schema that apply to an object. `has` says whether the object has a field,
+    /// and `is` whether the field can have one of these values.
     pub(super) fn of_object(
         &self,
         has: &impl Fn(&str) -> bool,
@@ -210,19 +210,19 @@ impl<'a> Place<'a> {
         self.parts(&[&is_complete, &is_tagged_so])
     }
 
-    /// The schema of a field, of those of an object.
+    /// The schema of a field, in a part for objects.
     pub(super) fn field(&self, name: &str) -> Option<Self> {
         let field = self.schema["properties"].get(name);
         let other = self.schema.get("additionalProperties");
         field.or(other).map(|field| self.at(field))
     }
 
-    /// The parts of the schema that a list must keep to.
+    /// The parts of the schema that apply to a list.
     pub(super) fn of_list(&self) -> Vec<Self> {
         self.parts(&[&|branch| branch.types().meets(Types::LIST)])
     }
 
-    /// The schema of an item, of those of a list.
+    /// The schema of an item, in a part for lists.
     pub(super) fn item(&self, index: usize) -> Option<Self> {
         let schema = self.schema;
         let (tuple, rest) = match (&schema["prefixItems"], &schema["items"]) {
@@ -234,7 +234,7 @@ impl<'a> Place<'a> {
         item.map(|item| self.at(item))
     }
 
-    /// Whether one of the values that the schema names, if it names any, is as wanted.
+    /// Whether the schema names no values, or one of them is wanted.
     fn can_be(&self, is: impl Fn(&[&Value]) -> bool) -> bool {
         self.parts(&[]).iter().all(|part| {
             let value = part.schema.get("const").into_iter();

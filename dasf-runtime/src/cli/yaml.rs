@@ -1,7 +1,7 @@
-//! Reading YAML as JSON, by the core schema of YAML 1.2 and by what a JSON schema wants.
+//! Reading YAML as JSON, by the core schema of YAML 1.2 and by a JSON schema.
 //!
-//! Numbers keep their digits, and what the schema wants as a text is one as it is written: `007`,
-//! `true` and `1.50` where a text is wanted are those texts.
+//! Numbers keep their digits. Where the schema takes a text, a scalar without quotes is that text:
+//! `007`, `true` and `1.50` are texts there.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -12,20 +12,20 @@ use serde_json::Value;
 
 use super::schema::{Place, Types};
 
-/// How much may be repeated by aliases and merge keys, in bytes and nodes.
+/// The limit for what aliases and merge keys repeat, in bytes and nodes.
 const MAX_REPEATED: usize = 64 << 20;
-/// The key whose value's entries are taken over, where they are not given.
+/// The merge key: the object takes over the entries of its value that it lacks itself.
 const MERGE: &str = "<<";
 
-/// Why a text is no YAML that can be written as JSON.
+/// Why a text is not YAML, or cannot be written as JSON.
 type Problem = String;
 
-/// A value, and how deep it is.
+/// A value, with its depth.
 #[derive(Debug)]
 pub(super) struct Node {
     content: Content,
     depth: usize,
-    /// How much there is in it, in bytes and nodes.
+    /// Its size, in bytes and nodes.
     size: usize,
 }
 
@@ -39,12 +39,12 @@ enum Content {
 #[derive(Debug)]
 struct Scalar {
     written: String,
-    /// Whether it means what it says, or what the schema wants.
+    /// Whether it has neither quotes nor a tag, so that the schema decides what it means.
     is_plain: bool,
     meaning: Meaning,
 }
 
-/// What a scalar means by the core schema.
+/// The meaning of a scalar in the core schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Meaning {
     Text,
@@ -53,16 +53,16 @@ enum Meaning {
     /// Its JSON.
     Integer(String),
     Fraction(String),
-    /// A number that JSON does not have.
+    /// Infinity or NaN, which JSON does not have.
     NoNumber,
-    /// A number that is too large to be written in decimal digits.
+    /// A hexadecimal or octal number with more than 128 bits.
     TooLarge,
 }
 
 /// Reads the one document in a text.
 ///
 /// # Errors
-/// What is wrong, in one line.
+/// A description of the mistake, in one line.
 pub(super) fn read(text: &str) -> Result<Rc<Node>, Problem> {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
@@ -70,7 +70,7 @@ pub(super) fn read(text: &str) -> Result<Rc<Node>, Problem> {
         repeated: 0,
     };
     let document = reader.document();
-    // The outer before the inner, which then are dropped one by one.
+    // Drop outer nodes before the nodes inside, so that no drop recurses deeply.
     let Reader { anchors, .. } = reader;
     let mut anchors: Vec<_> = anchors.into_iter().collect();
     anchors.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
@@ -80,7 +80,7 @@ pub(super) fn read(text: &str) -> Result<Rc<Node>, Problem> {
 
 struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
-    /// `None` of a node that is still read.
+    /// `None` for a node whose reading has not ended.
     anchors: HashMap<usize, Option<Rc<Node>>>,
     repeated: usize,
 }
@@ -135,7 +135,7 @@ impl<'t> Reader<'t> {
                 return Ok(node);
             }
             Event::Scalar(text, style, anchor, tag) => {
-                // Where nothing is written, the parser says "~".
+                // For a missing value, the parser gives "~".
                 let is_nothing = style == ScalarStyle::Plain && span.is_empty();
                 let text = if is_nothing { "".into() } else { text };
                 let scalar = Scalar::new(text.into_owned(), style, tag.as_deref(), span)?;
@@ -205,7 +205,7 @@ impl<'t> Reader<'t> {
         Ok(entries)
     }
 
-    /// Takes over the entries of an object, or of a list of objects.
+    /// Merges the entries of an object, or of a list of objects.
     fn merge(
         &mut self,
         value: &Node,
@@ -239,7 +239,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Refuses a tag of a list or an object that is not its own.
+/// Refuses a tag that does not fit a list or an object.
 fn check_tag(tag: Option<&Tag>, own: &str, span: &Span) -> Result<(), Problem> {
     match tag {
         Some(tag) if !tag.is_yaml_core_schema_tag(own) && tag.original() != "!" => {
@@ -277,10 +277,10 @@ impl Node {
         matches!(self.content, Content::Object(_))
     }
 
-    /// This value as JSON, for a schema.
+    /// Writes this value as JSON, for a schema.
     ///
     /// # Errors
-    /// When JSON does not have it.
+    /// When JSON has no such value.
     pub(super) fn to_json(&self, schema: &Value) -> Result<String, Problem> {
         let mut json = String::new();
         self.write(&[Place::root(schema)], &mut json)?;
@@ -430,7 +430,7 @@ fn push_text(text: &str, json: &mut String) {
 }
 
 impl Meaning {
-    /// What a plain scalar means by the core schema of YAML 1.2.
+    /// The meaning of a plain scalar in the core schema of YAML 1.2.
     fn of(written: &str) -> Self {
         match written {
             "" | "~" | "null" | "Null" | "NULL" => return Self::Null,
@@ -472,7 +472,7 @@ impl Meaning {
         if digits == 0 || !is_digits(whole) || !fraction.is_none_or(is_digits) {
             return None;
         }
-        // JSON has no leading zeros, and digits on both sides of a point.
+        // JSON has no leading zeros, and needs digits on both sides of a point.
         let significant = whole.trim_start_matches('0');
         let whole = if significant.is_empty() {
             "0"
@@ -504,7 +504,7 @@ impl Meaning {
             Self::Null => Types::NULL,
             Self::Bool(_) => Types::BOOLEAN,
             Self::Integer(_) | Self::TooLarge => Types::INTEGER,
-            // To JSON Schema, 2.0 is an integer.
+            // In JSON Schema, 2.0 is an integer.
             Self::Fraction(json) => match json.parse::<f64>() {
                 Ok(number) if number.fract() == 0.0 => Types::INTEGER,
                 _ => Types::FRACTION,
@@ -513,7 +513,7 @@ impl Meaning {
         }
     }
 
-    /// `None` of a text, and of what JSON does not have.
+    /// `None` for a text, and for a value that JSON does not have.
     fn json(&self) -> Option<String> {
         match self {
             Self::Text | Self::NoNumber | Self::TooLarge => None,

@@ -266,8 +266,8 @@ impl Replies {
         };
         let pieces = fragment::split(payload, width);
         let count = pieces.len();
-        // What tells these fragments from those of another answer to the same request, which a module
-        // that died may have sent.
+        // The id of this answer. It keeps its fragments apart from those of another answer to the
+        // same request, by a module that died.
         let id = is_cut.then(random::name).unwrap_or_default();
         let whole = (!is_cut).then(|| (properties.clone(), payload.clone()));
         let cut = pieces.enumerate().filter(move |_| is_cut);

@@ -199,25 +199,25 @@ pub enum ConnectError {
         /// The same in words.
         reason: String,
     },
-    /// There is no way there through the proxy that the environment names.
+    /// The proxy in the environment refuses, does not answer, or is not valid.
     #[error("cannot reach a broker at {url}: {reason}")]
     Proxy {
         /// The URL, without its query.
         url: String,
         /// The HTTP status with which the proxy refuses: 407 for a login that is missing or wrong.
         status: Option<u16>,
-        /// Which proxy it is, and what is wrong with it.
+        /// The proxy, and what is wrong with it.
         reason: String,
     },
-    /// Something answers there, and says that the broker is somewhere else.
+    /// A server answers there, and redirects to another address.
     #[error("the broker redirects {url}, with status {status}")]
     Redirected {
         /// The URL, without its query.
         url: String,
         /// The HTTP status.
         status: u16,
-        /// Where to, as an address to use in place of the one that redirects: without the topic and
-        /// the query, and with `ws://` or `wss://` for `http://` or `https://`.
+        /// The address to use instead, without the topic and the query, and with `ws://` or
+        /// `wss://` for `http://` or `https://`.
         location: String,
     },
     /// Something answers there, and refuses the connection.

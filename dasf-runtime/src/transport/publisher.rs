@@ -53,7 +53,7 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 pub(crate) struct Queued {
     pub(crate) message: Outgoing,
-    /// A number that no other message has, for a protocol that needs one.
+    /// A unique number for the message, for a protocol that needs one.
     id: Option<u128>,
     /// When it was last written to a connection.
     written_at: Option<Instant>,
@@ -80,7 +80,7 @@ impl Queued {
         }
     }
 
-    /// A number that no other message has, however often this one is written.
+    /// A unique number for the message, which stays the same when the message is written again.
     pub(crate) fn id(&mut self) -> u128 {
         *self.id.get_or_insert_with(random::bits)
     }

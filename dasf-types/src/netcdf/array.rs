@@ -325,7 +325,7 @@ impl DataArray {
     ///
     /// # Errors
     ///
-    /// When they are neither durations nor numbers of a unit of time.
+    /// When the values are neither durations nor numbers with a unit of time.
     pub fn to_durations(&self) -> Result<ArrayD<Option<TimeDelta>>, NetcdfError> {
         self.variable.to_durations()
     }

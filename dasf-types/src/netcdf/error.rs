@@ -139,7 +139,7 @@ pub enum NetcdfError {
         /// Why they are not.
         reason: String,
     },
-    /// The values are no durations.
+    /// The values are not durations.
     #[error("the values are no durations: {reason}")]
     NotDurations {
         /// Why they are not.

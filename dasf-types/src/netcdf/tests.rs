@@ -139,8 +139,8 @@ fn times_that_are_not_understood_stay_numbers() {
     );
 }
 
-/// What xarray 2024.10.0 writes of the `timedelta64` 6, 12 and 30 hours in `lead`, and of 90 minutes,
-/// `NaT` and 30 minutes in `gap`.
+/// The file that xarray 2024.10.0 writes for the `timedelta64` values 6, 12 and 30 hours in `lead`,
+/// and 90 minutes, `NaT` and 30 minutes in `gap`.
 const OLD_DURATIONS: &str = "Q0RGAgAAAAAAAAAKAAAAAQAAAAF4AAAAAAAAAwAAAAAAAAAAAAAACwAAAAIAAAAEbGVhZAAAAAEAAAAAAAAADAAAAAEAAAAFdW5pdHMAAAAA\
     AAACAAAABWhvdXJzAAAAAAAABAAAAAwAAAAAAAAAtAAAAANnYXAAAAAAAQAAAAAAAAAMAAAAAQAAAAV1bml0cwAAAAAAAAIAAAAHbWlu\
     dXRlcwAAAAAGAAAAGAAAAAAAAADAAAAABgAAAAwAAAAeQFaAAAAAAAB/+AAAAAAAAEA+AAAAAAAA";
@@ -157,7 +157,7 @@ fn durations_of_older_xarray_are_numbers_that_can_be_read_as_durations() {
     let gap = dataset.variable("gap").unwrap();
     let minutes = [Some(90), None, Some(30)].map(|minutes| minutes.map(TimeDelta::minutes));
     assert_eq!(gap.to_durations(), Ok(ndarray::arr1(&minutes).into_dyn()));
-    // As today's xarray writes them, they are durations already.
+    // In the form of today's xarray, the values are durations already.
     let durations = Variable::new(["x"], hours).unwrap();
     assert_eq!(durations.to_durations(), lead.to_durations());
 

@@ -188,9 +188,9 @@ impl Variable {
 
     /// A copy as durations.
     ///
-    /// Older xarray, such as 2024.10, writes a `timedelta64` as a number with the attribute `units`, such as
-    /// `hours`, and nothing else tells it from a number that counts hours. So it is a number when it
-    /// is read, as in today's xarray, and this turns it into durations:
+    /// Older xarray, such as 2024.10, writes a `timedelta64` as a number with the attribute
+    /// `units`, such as `hours`. A number that counts hours looks the same. So such values are read
+    /// as numbers, as in today's xarray, and this method turns them into durations:
     ///
     /// ```
     /// use dasf_types::netcdf::Variable;
@@ -204,9 +204,8 @@ impl Variable {
     ///
     /// # Errors
     ///
-    /// When they are neither durations nor numbers with the attribute `units`,
-    /// [`NetcdfError::NotDurations`] when the units are no unit of a fixed length, or a number is
-    /// too large.
+    /// When the values are neither durations nor numbers with the attribute `units`;
+    /// [`NetcdfError::NotDurations`] when the unit has no fixed length, or a number is too large.
     pub fn to_durations(&self) -> Result<ArrayD<Option<TimeDelta>>, NetcdfError> {
         match (&self.values, self.attributes.text("units")) {
             (Values::Duration(durations), _) => Ok(durations.clone()),

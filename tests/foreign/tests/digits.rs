@@ -1,6 +1,6 @@
 //! The commands of a module whose results have more digits than 64 bits hold.
 
-// A test that fails panics.
+// A failing test panics.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader};
@@ -8,20 +8,20 @@ use std::process::{Child, Command, Stdio};
 
 use dasf_broker::Broker;
 
-/// Of 30.
+/// The factorial of 30.
 const FACTORIAL: &str = "265252859812191058636308480000000";
 
 fn digits(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_digits"));
     command.args(arguments).stdin(Stdio::null());
-    // What the tests' own surroundings say must not count.
+    // The environment of the test run must not count.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
         command.env_remove(name);
     }
     command
 }
 
-/// What a command prints.
+/// The output of a command.
 fn printed(arguments: &[&str]) -> String {
     let output = digits(arguments).output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -59,7 +59,7 @@ struct Listening(Child);
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        // Where it ended already, there is nothing to kill.
+        // The process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

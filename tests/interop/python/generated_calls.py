@@ -187,7 +187,7 @@ async def asynchronous(place: str, topic: str, language: str) -> None:
 
 def main(place: str, topic: str, language: str) -> None:
     with Client(address(place), topic=topic, timeout=PATIENCE) as client:
-        # The numbers of the next calls are the largest, and then the smallest, that there are.
+        # The next calls have the largest and then the smallest numbers.
         client._connection._context = 2**31 - 4
         blocking(client, language)
         at_once(client)

@@ -1,8 +1,8 @@
-"""Call a module at a Pulsar that is reached by TLS, and lets in who has a token.
+"""Call a module at a Pulsar that needs TLS and a token.
 
 The arguments are the folder of the client `generated_reference.py`, the port, the topic, a token, and
-the file with the certificate of the Pulsar's authority. The script says nothing where everything is as
-it should be.
+the file with the certificate of the Pulsar's authority. The script prints nothing if everything is
+right.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ def refused(**options: Any) -> str:
 
 
 async def main() -> None:
-    # The token as a file has it.
+    # The token with the newline of a file.
     async with AsyncClient(
         PULSAR, topic=TOPIC, token=f"{TOKEN}\n", ca_file=CA_FILE, timeout=120
     ) as client:

@@ -135,7 +135,7 @@ def addresses() -> None:
     assert urls("ws://[::1]:8080/ws\r\n")[0] == "ws://[::1]:8080/ws/demo"
     assert urls("ws://[::1]")[0] == "ws://[::1]/demo"
 
-    # What is said names the mistake, and no password.
+    # The message names the mistake, and shows no password.
     secret = "a broker's address has no user name: use a token"
     empty = "the host is empty: give a name or an address"
     neither = "is neither a name nor an address"
@@ -197,7 +197,7 @@ def secrets() -> None:
         given = {"topic": "demo", "token": None, "headers": None, **options}
         return client._Connection("ws://h", **given)._door.headers
 
-    # As a file has it.
+    # With the newline of a file.
     assert headers(token="secret\n") == {"authorization": "Token secret"}
     assert headers(headers={"x": "secret\r\n"}) == {"x": "secret"}
     text = "has a newline inside: it is one line"
@@ -212,7 +212,7 @@ def identities() -> None:
     def made(topic: str) -> Any:
         return client._Connection("ws://h", topic, None, None)
 
-    # A database behind a broker may have room for 50 characters.
+    # The database of a broker may limit names to 50 characters.
     for length, room in [(4, 22), (27, 22), (28, 21), (35, 14), (41, 8), (42, 22)]:
         topic = "x" * length
         names = {made(topic)._response_topic for _ in range(100)}
@@ -221,7 +221,7 @@ def identities() -> None:
             assert re.fullmatch(f"{topic}_[-_A-Za-z0-9]{{{room}}}", name), name
     begins = [made("demo")._next_context() for _ in range(100)]
     assert len(set(begins)) > 90 and all(0 <= int(it) < 2**31 for it in begins)
-    # Some databases have no room for more; none is that of a call that waits.
+    # Some databases store no larger number. No two pending calls have the same one.
     on = connection()
     waits, _ = begin(on)
     on._context = 2**31 - 2

@@ -1,7 +1,7 @@
-"""Call a module whose names differ only in how they look, or in how they are spelled.
+"""Call a module whose names differ only in their look or their spelling.
 
 The arguments are the folder of the client `generated_names.py`, the URL of the broker, and the topic.
-The script says nothing where everything is as it should be.
+The script prints nothing if everything is right.
 """
 
 import sys
@@ -30,7 +30,7 @@ def letters(client: Client) -> None:
     assert client.fit2() == "letters"
     assert client.letters(0.5, 2.0) == [0.5, 2.0]
     assert client.letters(μ=0.5, μ2=2.0) == [0.5, 2.0]
-    # `ϵ` is the field, whatever it is written with.
+    # `ϵ` is the field, in every spelling.
     greek = Greek(ϵ=1.0, θ=2.0, μ=3.0, φ=4.0, l=5.0)
     assert client.turned(greek) == Greek(ϵ=-1.0, θ=-2.0, μ=-3.0, φ=-4.0, l=-5.0)
     wire = {"ϵ": 1.0, "ϑ": 2.0, "µ": 3.0, "ϕ": 4.0, "ℓ": 5.0}
@@ -39,7 +39,7 @@ def letters(client: Client) -> None:
 
 
 def spellings(client: Client) -> None:
-    # Mega and milli: what is sent, what comes back, and what a dict means.
+    # Mega and milli: in requests, in results, and in dicts.
     mega = names.UnitM(m=3.0)
     milli = names.UnitM2(m=4.0)
     for unit, wire in ((mega, {"M": 3.0}), (milli, {"m": 4.0})):
@@ -56,7 +56,7 @@ def spellings(client: Client) -> None:
         assert gas.model_dump_json(by_alias=True).replace(":", ": ") == text, gas
         assert client.gas(gas) == gas
 
-    # What there is besides may have the name of an attribute, and stays what it is.
+    # A further property may have the name of an attribute, and stays as it is.
     ada: dict[str, Any] = {"firstName": "Ada"}
     ada |= {"first_name": ["Countess"], "her_age": ["in 1843"]}
     person = client.person(Person.model_validate(ada))
@@ -69,14 +69,14 @@ def spellings(client: Client) -> None:
     assert made.model_dump(by_alias=True) == {"firstName": "Ada", "herAge": 27}
     is_refused(Person, {"first_name": "Ada"})
 
-    # The same where it is inside of something else.
+    # The same inside of another value.
     team = client.team(Team(head_of=person, all_of=[Person(first_name="Bob")]))
     assert (team.head_of, team.all_of[0].first_name) == (person, "Bob")
     is_refused(Team, {"headOf": {"first_name": "Ada"}, "allOf": []})
     is_refused(Team, {"head_of": ada, "allOf": []})
     assert Team.model_validate({"headOf": ada, "allOf": [person]}).head_of == person
 
-    # In Python, attributes; never two values for one field.
+    # Python code uses attributes, and gives one field only one value.
     twice: dict[str, Any] = {"first_name": "Ada", "firstName": "Bob"}
     try:
         Person(**twice)

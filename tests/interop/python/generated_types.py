@@ -122,7 +122,7 @@ except awkward.ResultError as error:
 else:
     raise AssertionError("no error")
 
-# Constraints; a pattern that no engine of Python's can read is left to the module.
+# Constraints. The module checks a pattern that no engine in Python can read.
 assert sent(awkward._TEXT, a="abc", b="é", c="[") == {"a": "abc", "b": "é", "c": "["}
 for wrong in ("", "abcdef", "bcd"):
     refuses(awkward._TEXT, a=wrong)

@@ -50,7 +50,7 @@ assert read(unusual, unusual._VERSIONS, versions) == [
 ]
 assert unusual._VERSIONS.to_json({"a": unusual.Cat()}) == {"a": {"kind": "cat"}}
 
-# Further properties are kept, and those of other names may be something else.
+# Further properties are kept; properties with other names may have another type.
 series, bag = read(
     forms, forms._SERIES, '[{"name": "a", "2001": 1, "unit": "m"}, {"name": "b", "ä": 0.5}]'
 )
@@ -89,11 +89,11 @@ picture = read(
 assert isinstance(picture, forms.PictureRain)
 assert (picture.main, picture.all) == ("Green", ["Red", "Violet"])
 assert isinstance(picture.events["x"], forms.EventOther)
-# What is wrong in a known one does not make it another.
+# A mistake inside a known variant does not make it an unknown one.
 refuses(forms, forms._OTHERS, newer.replace("Hail", "Rain"), "amount")
 more = known.replace('"amount": 1', '"amount": 1, "newer": [1]')
 assert isinstance(read(forms, forms._OTHERS, more)[1], forms.EventRain)
-# Where an enum has no place for them, the error names them.
+# If the enum is closed, the error names the unknown variant.
 refuses(forms, forms._CLOSED, '"Oval"', "Oval")
 refuses(forms, forms._CLOSED, '{"Oblong": {"side": 1}}', "Oblong")
 
@@ -101,7 +101,7 @@ refuses(forms, forms._CLOSED, '{"Oblong": {"side": 1}}', "Oblong")
 assert unusual._DEFAULTS.to_json({"a": unusual.Opt()}) == {"a": {}}
 assert read(unusual, unusual._DEFAULTS, "{}").steps == 1
 
-# Names of definitions are found however references write them.
+# References may escape the names of definitions.
 assert unusual._REFERENCES.to_json(
     {
         "a": unusual.Größe(x=1),

@@ -1,7 +1,7 @@
-"""Reach a broker by TLS and through a proxy, and check what is said where that fails.
+"""Reach a broker by TLS and through a proxy, and check the errors when that fails.
 
 The arguments are the folder of the client `generated_reference.py`, which has the certificates as
-well, the URL of the broker, and the topic. The script says nothing where everything is as it should be.
+well, the URL of the broker, and the topic. The script prints nothing if everything is right.
 """
 
 import asyncio
@@ -179,7 +179,7 @@ def proxies() -> None:
         if not answer.startswith("2"):
             accepted.close()
             return
-        # Whatever its name is, it is on this machine.
+        # The host is this machine, under any name.
         port = int(head.split()[1].rpartition(b":")[2])
         join(accepted, socket.create_connection(("127.0.0.1", port)))
 

@@ -160,7 +160,7 @@ const seen: Record<string, unknown> = {};
   for (const _ of [next, ...places]) acknowledged.push((await consumer.sent.next()).messageId);
   seen.acknowledged = acknowledged.slice(1).every((id) => id === `answer to ${again.context}`);
 
-  // What is somebody else's does not count.
+  // Messages for other clients are ignored.
   for (const foreign of [
     { source_topic: 'another' },
     { source_topic: 't', response_topic: 't_another' },
@@ -358,7 +358,7 @@ const seen: Record<string, unknown> = {};
 }
 
 {
-  // Clients are told apart by what nobody guesses, in a topic for which a database has room.
+  // Clients have topics that nobody can guess, and that fit the database of the broker.
   const lengths: [number, number, number][] = [];
   for (const length of [4, 27, 28, 35, 41, 42]) {
     const topic = 'x'.repeat(length);
@@ -401,7 +401,7 @@ const seen: Record<string, unknown> = {};
   );
   seen.options = await Promise.all(refusals);
 
-  // Hosts, and texts out of files.
+  // Hosts, and texts from files.
   const urls = async (options: ClientOptions) => {
     const made = await connect({ url: undefined, ...options });
     await made.client.close();

@@ -10,7 +10,7 @@ const { url, topic } = JSON.parse(process.argv[2] ?? '');
 const client = new Client({ url, topic, WebSocket });
 const bag = { name: 'b' };
 
-// What is known, and what only a newer module knows.
+// Known variants, and variants of a newer module.
 const jobs: Job[] = [
   { name: 'a' },
   { name: 'a', kind: 'Sum' },
@@ -32,7 +32,8 @@ for (const [index, color] of colors.entries()) {
 }
 read.push((await client.series({ series, bag }))[0]);
 
-// What is wrong in a known form is no unknown one; an enum without such a form names what came.
+// A mistake in a known variant does not make it an unknown one. The error of a closed enum shows
+// the value.
 const event = { event: 'Rain', amount: 'much' };
 const wrong = [
   await failure(client.others({ color: 'Red', event, ...others })),

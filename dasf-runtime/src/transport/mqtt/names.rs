@@ -20,9 +20,9 @@ const MODULES: &str = "/modules/";
 
 /// What all client ids begin with.
 const CLIENT: &str = "dasf";
-/// How many letters and digits of a caller's client id no other has: 113 bits.
+/// The number of random letters and digits in the client id of a caller: 113 bits.
 const LETTERS: usize = 19;
-/// How many letters and digits of a module's client id no other has: 71 bits.
+/// The number of random letters and digits in the client id of a module: 71 bits.
 const OWN_LETTERS: usize = 12;
 /// How many digits tell of its topic and its group.
 const MARK_DIGITS: usize = 6;
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_client_id_is_told_from_other_names() {
         assert!(!is_module_id(&client_id()));
-        // As many letters and digits as every broker takes.
+        // Every broker accepts this many letters and digits.
         assert_eq!(client_id().len(), 23);
         for other in [
             "",

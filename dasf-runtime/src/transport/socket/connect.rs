@@ -39,7 +39,7 @@ pub(in crate::transport) struct Opened {
     pub(in crate::transport) headers: HeaderMap,
 }
 
-/// Connects, through the proxy that the environment names.
+/// Connects, through the proxy in the environment if there is one.
 pub(in crate::transport) async fn connect(endpoint: &Endpoint) -> Result<Opened, ConnectError> {
     let variable = |name: &str| {
         let value = std::env::var_os(name);
@@ -67,7 +67,7 @@ pub(super) async fn connect_in(
         .max_frame_size(Some(MAX_FRAME_SIZE));
     let opening = async {
         let stream = reach(endpoint, request.uri(), variable).await?;
-        // Messages are written whole, and are not to wait for others.
+        // Send each message at once: messages are written whole.
         stream
             .set_nodelay(true)
             .map_err(|error| failed(error.into()))?;
@@ -203,10 +203,10 @@ fn explain(endpoint: &Endpoint, error: Error) -> ConnectError {
     }
 }
 
-/// Where a broker redirects to, as an address that can be given in place of that of the broker; `None`
-/// where it says no place.
+/// The target of a redirect, as an address to use in place of that of the broker; `None` if the
+/// broker names none.
 fn redirection(endpoint: &Endpoint, location: &str) -> Option<String> {
-    // What is behind the path may hold a secret.
+    // The query may hold a secret.
     let location = location.split(['?', '#']).next().unwrap_or_default();
     let (scheme, here) = endpoint.url.split_once("://")?;
     let (scheme, place) = match location.split_once("://") {
@@ -224,7 +224,7 @@ fn redirection(endpoint: &Endpoint, location: &str) -> Option<String> {
     };
     let end = place.find('/').unwrap_or(place.len());
     let (authority, path) = place.split_at(end);
-    // So may what stands before the host.
+    // The part before the host may hold a secret, too.
     let authority = authority.rsplit('@').next().unwrap_or_default();
     let path = path.trim_end_matches('/');
     let path = path.strip_suffix(&endpoint.below).unwrap_or(path);

@@ -37,7 +37,7 @@ use super::{
 #[derive(Clone)]
 pub(super) struct Endpoint {
     pub(super) url: String,
-    /// What of its path is below the address of the broker.
+    /// The part of its path below the address of the broker.
     pub(super) below: String,
     pub(super) headers: HeaderMap,
     pub(super) trust: Trust,

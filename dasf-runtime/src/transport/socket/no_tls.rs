@@ -22,7 +22,7 @@ impl Trust {
     }
 }
 
-/// Opens a WebSocket on a connection, unless it must be by TLS.
+/// Opens a WebSocket on a connection, unless the URL needs TLS.
 pub(super) async fn handshake(
     request: Request,
     stream: TcpStream,

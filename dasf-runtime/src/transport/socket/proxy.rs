@@ -1,4 +1,4 @@
-//! Proxies that the environment names, as programs of the web follow them.
+//! HTTP proxies in environment variables, with the usual rules of web clients.
 //!
 //! | variable | for |
 //! |---|---|
@@ -6,8 +6,8 @@
 //! | `http_proxy`, `HTTP_PROXY` | brokers at `ws://` |
 //! | `no_proxy`, `NO_PROXY` | hosts that are reached without one |
 //!
-//! The first of two that is not empty counts. A proxy is asked for a tunnel (CONNECT), in which TLS
-//! and WebSocket are spoken with the broker itself.
+//! The first variable of two that is not empty counts. The program asks the proxy for a tunnel
+//! (CONNECT). TLS and WebSocket run through the tunnel.
 
 use std::net::IpAddr;
 
@@ -17,9 +17,9 @@ use tokio::net::TcpStream;
 
 use crate::host_name;
 
-/// The largest head of an answer that is read.
+/// The greatest size of the head of an answer.
 const MAX_HEAD_SIZE: usize = 16 << 10;
-/// The port of a proxy that is given without.
+/// The port of a proxy without a port in its URL.
 const DEFAULT_PORT: u16 = 80;
 
 /// A proxy on the way to a host.
@@ -28,18 +28,18 @@ pub(super) struct Proxy {
     /// The host, without brackets.
     host: String,
     port: u16,
-    /// User and password, as they are sent.
+    /// User and password, in the form for the header.
     credentials: Option<String>,
-    /// The variable that names it.
+    /// The variable that holds its URL.
     variable: &'static str,
 }
 
-/// Why there is no way through a proxy.
+/// Why a proxy gives no tunnel.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoWay {
-    /// In words.
+    /// The reason in words.
     pub(super) reason: String,
-    /// The status with which it refuses.
+    /// The HTTP status of a refusal.
     pub(super) status: Option<u16>,
 }
 
@@ -52,7 +52,7 @@ impl From<String> for NoWay {
     }
 }
 
-/// The first of two variables that is not empty, and what it holds.
+/// The first of two variables that is not empty, with its value.
 fn first_of(
     names: [&'static str; 2],
     variable: &impl Fn(&str) -> Option<String>,
@@ -64,10 +64,10 @@ fn first_of(
 }
 
 impl Proxy {
-    /// The proxy by which a host is reached, as far as the variables of an environment name one.
+    /// The proxy for a host, if the environment variables name one.
     ///
     /// # Errors
-    /// When what a variable holds is no proxy that is known here.
+    /// When the value of a variable is not a supported proxy.
     pub(super) fn towards(
         is_secure: bool,
         host: &str,
@@ -85,7 +85,7 @@ impl Proxy {
         let Some((name, value)) = first_of(names, variable) else {
             return Ok(None);
         };
-        // In a CGI program, a request's header `Proxy` is in that variable.
+        // In a CGI program, the header `Proxy` of a request sets this variable.
         if name == "HTTP_PROXY" && variable("REQUEST_METHOD").is_some() {
             return Ok(None);
         }
@@ -94,14 +94,14 @@ impl Proxy {
         {
             return Ok(None);
         }
-        // The value is not shown: it may hold a password.
+        // The message does not show the value: it may hold a password.
         let proxy = Self::parse(&value, name);
         proxy
             .map(Some)
             .map_err(|reason| format!("the variable {name} names no proxy: {reason}").into())
     }
 
-    /// Reads `http://user:password@host:port`, of which only the host must be there.
+    /// Reads `http://user:password@host:port`. Only the host is required.
     fn parse(url: &str, variable: &'static str) -> Result<Self, String> {
         let rest = match url.split_once("://") {
             None => url,
@@ -133,7 +133,7 @@ impl Proxy {
         })
     }
 
-    /// What it is called in errors: without its password.
+    /// The name of the proxy in errors, without its password.
     fn name(&self) -> String {
         let Self {
             host,
@@ -145,7 +145,7 @@ impl Proxy {
         format!("the proxy {host}:{port} of {variable}")
     }
 
-    /// A connection to a host, which stands here as in a URL, through the proxy.
+    /// Connects to a host through the proxy. The host has the form of a URL.
     pub(super) async fn tunnel(&self, host: &str, port: u16) -> Result<TcpStream, NoWay> {
         let failed = |reason: String| NoWay::from(format!("{} {reason}", self.name()));
         let lost = |error: std::io::Error| {
@@ -174,7 +174,7 @@ impl Proxy {
                 let reason = format!("answers with more than {} KiB", MAX_HEAD_SIZE >> 10);
                 return Err(failed(reason));
             }
-            // One at a time, because what follows is no longer the proxy's.
+            // Read byte by byte, because the broker sends whatever comes after the head.
             head.push(stream.read_u8().await.map_err(lost)?);
         }
         match status(&head) {
@@ -202,7 +202,7 @@ fn status(head: &[u8]) -> Option<u16> {
         .then(|| status.parse().ok())?
 }
 
-/// A text of a URL with the bytes that it stands for. What is no escape stays as it is.
+/// Decodes the percent escapes in a part of a URL. Invalid escapes stay as they are.
 fn percent_decoded(text: &str) -> Vec<u8> {
     let digit = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
     let bytes = text.as_bytes();
@@ -219,7 +219,7 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     decoded
 }
 
-/// Whether a host is in a list of those that are reached without a proxy.
+/// Whether a host is in a list of hosts that need no proxy.
 fn is_listed(list: &str, host: &str, port: u16) -> bool {
     let host = host_name::without_brackets(host).trim_end_matches('.');
     let host = host.to_ascii_lowercase();
@@ -233,7 +233,7 @@ fn is_listed(list: &str, host: &str, port: u16) -> bool {
             return address.is_some_and(|address| is_within(address, network, length));
         }
         let (name, only) = match entry.rsplit_once(':') {
-            // An IPv6 address has a port only behind brackets.
+            // An IPv6 address needs brackets if it has a port.
             Some((name, only)) if !name.contains(':') || name.ends_with(']') => (name, Some(only)),
             _ => (entry.as_str(), None),
         };
@@ -407,7 +407,7 @@ pub(super) mod tests {
             while !request.ends_with(b"\r\n\r\n") {
                 request.push(stream.read_u8().await.unwrap());
             }
-            // Who reads enough leaves.
+            // The other side may leave early.
             let _ = stream.write_all(&answer).await;
             String::from_utf8(request).unwrap()
         });
@@ -415,7 +415,7 @@ pub(super) mod tests {
         (Proxy::parse(&url, "HTTPS_PROXY").unwrap(), server)
     }
 
-    /// A proxy whose one tunnel leads to a place, whatever it is asked for, and what that is.
+    /// A proxy with one tunnel to a fixed place, and the request that it got.
     pub(in crate::transport::socket) async fn proxy_to(
         place: SocketAddr,
     ) -> (String, JoinHandle<String>) {

@@ -37,8 +37,8 @@ struct Private {
 }
 
 impl Trust {
-    /// Trusts the authorities whose certificates are in a text of the form PEM as well. A certificate
-    /// in it is also trusted as that of the broker itself.
+    /// Trusts the authorities whose certificates are in a PEM text as well. The broker may also
+    /// present one of these certificates itself.
     ///
     /// # Errors
     /// What is wrong with the text, in words.
@@ -86,7 +86,7 @@ impl Trust {
     }
 }
 
-/// What is wrong with a text that is to be PEM, in words: its own error lists bytes.
+/// The mistake in a PEM text, in words: the error of the library lists bytes.
 fn no_pem(error: pem::Error) -> String {
     let reason = match error {
         pem::Error::MissingSectionEnd { .. } => "a certificate in it has no end".to_owned(),
@@ -99,7 +99,7 @@ fn no_pem(error: pem::Error) -> String {
     format!("it is no PEM: {reason}")
 }
 
-/// What the operating system trusts.
+/// The certificates that the operating system trusts.
 struct System {
     roots: RootCertStore,
     certificates: Vec<CertificateDer<'static>>,
@@ -121,9 +121,9 @@ fn system() -> &'static System {
     })
 }
 
-/// What trusts these authorities, and presented by the broker itself, these certificates and those of
-/// the system. The provider of the cryptography is named here, because rustls cannot choose one, and
-/// panics, in a program that happens to link two.
+/// A TLS configuration that trusts these authorities and those of the system, and accepts these
+/// certificates from the broker itself. It names the provider of the cryptography, because rustls
+/// panics without one in a program that links two.
 ///
 /// # Errors
 /// What is wrong, in words, when the provider supports no version of TLS.
@@ -136,7 +136,7 @@ fn configuration(
     let builder = builder.with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| spoken(&error))?;
     let builder = if roots.is_empty() {
-        // It trusts nobody, and says so of each certificate.
+        // The verifier trusts no authority, and refuses every certificate.
         builder.with_root_certificates(roots)
     } else {
         let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
@@ -152,12 +152,12 @@ fn configuration(
     Ok(Arc::new(builder.with_no_client_auth()))
 }
 
-/// Takes what webpki takes, and a certificate that is trusted itself, as OpenSSL does: one that its
-/// holder signed with its own key is an authority's too, which webpki takes from no server.
+/// Accepts the certificates that webpki accepts, and certificates that are trusted themselves, like
+/// OpenSSL. A self-signed certificate is that of an authority, which webpki refuses from a server.
 #[derive(Debug)]
 struct Verifier {
     webpki: Arc<WebPkiServerVerifier>,
-    /// Those that are trusted beside the ones of the system.
+    /// The certificates that are trusted beside those of the system.
     certificates: Vec<CertificateDer<'static>>,
 }
 
@@ -184,9 +184,9 @@ impl ServerCertVerifier for Verifier {
             now,
         );
         match verified {
-            // Before it says any of these, webpki has seen that the certificate is valid now. The name
-            // is left to be looked at; who signed the certificate does not matter, because it is the
-            // very one that is trusted. That the broker has its key shows the handshake.
+            // With any of these errors, webpki has already checked that the certificate is valid
+            // now. Only the name is left to check. The issuer does not matter, because the
+            // certificate itself is trusted. The handshake proves that the broker has its key.
             Err(TlsError::InvalidCertificate(ref error))
                 if is_of_its_issuer(error) && self.trusts(end_entity) =>
             {
@@ -222,7 +222,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What webpki says of a certificate, where rustls has no word for it.
+/// The error of webpki for a certificate, if rustls has no error of its own.
 fn of_webpki(error: &CertificateError) -> Option<&webpki::Error> {
     match error {
         CertificateError::Other(OtherError(error)) => error.downcast_ref(),
@@ -230,7 +230,7 @@ fn of_webpki(error: &CertificateError) -> Option<&webpki::Error> {
     }
 }
 
-/// Whether a certificate is refused for who signed it, or because it is one of an authority.
+/// Whether a certificate is refused because of its issuer, or because it is that of an authority.
 fn is_of_its_issuer(error: &CertificateError) -> bool {
     is_of_an_authority(error)
         || matches!(
@@ -239,7 +239,7 @@ fn is_of_its_issuer(error: &CertificateError) -> bool {
         )
 }
 
-/// Whether a certificate is refused because it is one of an authority.
+/// Whether a certificate is refused because it is that of an authority.
 fn is_of_an_authority(error: &CertificateError) -> bool {
     of_webpki(error) == Some(&webpki::Error::CaUsedAsEndEntity)
 }
@@ -291,10 +291,10 @@ pub(super) fn fault(error: &io::Error) -> Option<(TlsFault, String)> {
     Some((fault, reason))
 }
 
-/// What tokio-rustls says when the other side hangs up before there is TLS.
+/// The error of tokio-rustls when the other side hangs up during the handshake.
 const HANDSHAKE_EOF: &str = "tls handshake eof";
 
-/// What is wrong with a certificate.
+/// The mistake in a certificate, in words.
 fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
     let other = |reason: &str| (TlsFault::Other, reason.to_owned());
     match error {
@@ -302,8 +302,8 @@ fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
             TlsFault::UnknownAuthority,
             "its certificate is from an authority that is not trusted here".to_owned(),
         ),
-        // That of an authority with the name of one that is trusted, and another key, as after a
-        // renewal; or the handshake's.
+        // The certificate of an authority may have the name of a trusted one but another key, for
+        // example after a renewal. Or the signature of the handshake is wrong.
         CertificateError::BadSignature => (
             TlsFault::UnknownAuthority,
             "its certificate is not signed with the key of the authority that is trusted here under that name"
@@ -367,7 +367,7 @@ fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
     }
 }
 
-/// Why the other side breaks TLS off.
+/// Why the other side ends the handshake.
 fn of_alert(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::ProtocolVersion => {
@@ -387,7 +387,7 @@ fn of_alert(alert: AlertDescription) -> String {
     }
 }
 
-/// How long it is from one time to another, in the largest unit.
+/// The time between two moments, in the largest unit.
 fn between(earlier: UnixTime, later: UnixTime) -> String {
     let seconds = later.as_secs().saturating_sub(earlier.as_secs());
     let units = [("day", 86_400), ("hour", 3600), ("minute", 60)];
@@ -406,12 +406,12 @@ fn readable(name: &str) -> String {
         inner.strip_suffix(')').filter(|_| is_kind)
     });
     let name = inner.unwrap_or(name).trim_matches('"');
-    // It writes them in a way of its own.
+    // webpki writes IP addresses in its own format.
     let address: Result<IpAddr, _> = name.parse();
     address.map_or_else(|_| name.to_owned(), |address| address.to_string())
 }
 
-/// What a variant of a library's error is called, in words: `NoCipherSuitesInCommon` is "no cipher
+/// The name of an error variant of a library, in words: `NoCipherSuitesInCommon` is "no cipher
 /// suites in common". Its fields are left out: they are for machines.
 fn spoken(error: &impl fmt::Debug) -> String {
     let text = format!("{error:?}");
@@ -473,7 +473,7 @@ mod tests {
         told_by(trust, certificate.der(), &key).await
     }
 
-    /// What a client is told that has this trust, where this certificate is presented.
+    /// The error of a client with this trust, if a server presents this certificate.
     async fn told_by(
         trust: Trust,
         certificate: &CertificateDer<'static>,
@@ -493,7 +493,7 @@ mod tests {
             .unwrap()
     }
 
-    /// What a client is told by a server with this configuration.
+    /// The error of a client for a server with this configuration.
     async fn told_by_server(trust: Trust, config: ServerConfig) -> ConnectError {
         let (port, server) = serve(config, "127.0.0.1");
         let error = connect_to(port, trust).await;
@@ -561,7 +561,7 @@ mod tests {
                 Trust::default(),
                 "from an authority that is not trusted here",
             ),
-            // Of the same name.
+            // A certificate with the same name.
             (
                 trusting(&other),
                 "not signed with the key of the authority that is trusted here under that name",
@@ -658,7 +658,7 @@ mod tests {
         (parameters.self_signed(&key).unwrap(), key)
     }
 
-    /// What a client is told that trusts just the certificate that is presented.
+    /// The error of a client that trusts only the presented certificate.
     async fn told_of_its_own(parameters: CertificateParams) -> ConnectError {
         let (certificate, key) = self_signed(parameters);
         let mut trust = Trust::default();
@@ -687,7 +687,7 @@ mod tests {
             "{error}"
         );
 
-        // Not so another one, though it looks the same.
+        // Another certificate with the same content is refused.
         let (other, key) = self_signed(certificate("127.0.0.1"));
         for trust in [Trust::default(), trust] {
             let error = told_by(trust, other.der(), &key).await;
@@ -749,7 +749,7 @@ mod tests {
         let (certificate, _) = self_signed(certificate("127.0.0.1"));
         let mut trust = Trust::default();
         trust.add(certificate.pem().as_bytes()).unwrap();
-        // rustls itself does not present a certificate with the key of another.
+        // rustls does not present a certificate with the key of another certificate.
         let provider = ring::default_provider();
         let key = PrivateKeyDer::try_from(KeyPair::generate().unwrap().serialize_der()).unwrap();
         let key = provider.key_provider.load_private_key(key).unwrap();
