@@ -108,7 +108,8 @@ impl<T: Serialize + ?Sized> Written<'_, T> {
         // By way of its text, which for an `f32` has the digits that a person would write.
         let text = serde_json::to_string(self.0).ok()?;
         let json: Value = serde_json::from_str(&text).ok()?;
-        (json.to_string() == text).then_some(json)
+        let read = json.to_string();
+        (read == text).then_some(json)
     }
 
     /// The value as the outcome of a call.

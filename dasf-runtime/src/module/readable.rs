@@ -100,8 +100,8 @@ impl Risk {
             Self::Wide => {
                 let is_cut = findings.iter().any(|finding| finding.has_cut_wide);
                 is_cut.then(|| {
-                    "it has an integer of 128 bits in a tagged or untagged enum, or in what is \
-                     flattened, where serde reads 64 bits at most; take i64, u64 or String for it"
+                    "it has an integer of 128 bits in a tagged or untagged enum, or in a flattened \
+                     field, where serde reads 64 bits at most; use i64, u64 or String instead"
                         .to_owned()
                 })
             }
@@ -126,15 +126,15 @@ impl Risk {
                 };
                 (names_keys || is_untagged).then(|| {
                     format!(
-                        "it has a map whose keys cannot be read from the texts that JSON has for \
-                         keys{expected}; take texts or integers for them, or a list of pairs"
+                        "it has a map whose keys cannot be read from text, the only kind of key in \
+                         JSON{expected}; use String or integers as keys, or a list of pairs"
                     )
                 })
             }
             Self::Alias => None,
             Self::Closed => first.starts_with("unknown field").then(|| {
-                "serde's deny_unknown_fields refuses what is flattened into the same struct; leave \
-                 one of the two out"
+                "serde's deny_unknown_fields refuses the fields that are flattened into the same \
+                 struct; remove one of the two"
                     .to_owned()
             }),
         }
@@ -146,8 +146,8 @@ fn alias(finding: &Finding) -> Option<String> {
     let (alias, duplicate) = finding.alias.as_ref()?;
     let field = duplicate.trim_start_matches("duplicate field ");
     Some(format!(
-        "`{alias}` is another name of its field {field}, which the schema does not have, so that no \
-         constraint would count for it; take serde's alias away"
+        "its field {field} has the alias `{alias}`, which the schema does not announce, so that no \
+         constraint would apply to it; remove serde's alias"
     ))
 }
 
