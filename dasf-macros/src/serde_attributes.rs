@@ -184,11 +184,7 @@ impl Type {
         let transform = quote!(
             schemars(transform = #krate::__private::StructTag { tag: #tag, name: #name })
         );
-        let conditions = option.conditions.iter().rev();
-        let attribute = conditions.fold(
-            transform,
-            |inner, condition| quote!(cfg_attr(#condition, #inner)),
-        );
+        let attribute = option.under_conditions(transform);
         Some(parse_quote!(#[#attribute]))
     }
 }
@@ -246,22 +242,22 @@ fn differing_names(option: &str, found: &Named) -> Error {
 }
 
 /// The options in attributes of one name, those inside `cfg_attr` too.
-struct Options(Vec<Named>);
+pub(crate) struct Options(Vec<Named>);
 
 /// One option.
-struct Named {
-    meta: Meta,
+pub(crate) struct Named {
+    pub(crate) meta: Meta,
     conditions: Vec<TokenStream>,
 }
 
 impl Options {
     /// The options of serde on a type, field or variant.
-    fn of(attributes: &[Attribute]) -> Self {
+    pub(crate) fn of(attributes: &[Attribute]) -> Self {
         Self::named(attributes, "serde")
     }
 
     /// The macro that owns the attribute reports what cannot be read.
-    fn named(attributes: &[Attribute], name: &str) -> Self {
+    pub(crate) fn named(attributes: &[Attribute], name: &str) -> Self {
         let attributes = attributes
             .iter()
             .flat_map(|attribute| conditional::all(&attribute.meta));
@@ -284,7 +280,7 @@ impl Options {
     }
 
     /// The options whose path ends with this name.
-    fn all(&self, name: &str) -> impl Iterator<Item = &Named> {
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &Named> {
         let is_it = move |option: &&Named| {
             let last = option.meta.path().segments.last();
             last.is_some_and(|last| last.ident == name)
@@ -294,6 +290,15 @@ impl Options {
 }
 
 impl Named {
+    /// An attribute that is there where this option is.
+    pub(crate) fn under_conditions(&self, attribute: TokenStream) -> TokenStream {
+        let conditions = self.conditions.iter().rev();
+        conditions.fold(
+            attribute,
+            |inner, condition| quote!(cfg_attr(#condition, #inner)),
+        )
+    }
+
     /// The names in `rename(serialize = "…", deserialize = "…")`.
     fn names(&self) -> [Option<String>; 2] {
         let Meta::List(list) = &self.meta else {

@@ -2,9 +2,11 @@
 //! mark in the schema of the variant tells the module.
 
 use proc_macro2::TokenTree;
-use syn::punctuated::Punctuated;
+use quote::quote;
 use syn::visit_mut::VisitMut;
-use syn::{Attribute, Item, ItemEnum, Meta, Path, Token, parse_quote};
+use syn::{Attribute, Item, ItemEnum, LitStr, Meta, parse_quote};
+
+use crate::serde_attributes::Options;
 
 /// The key of the mark.
 const MARK: &str = "x_dasf_other";
@@ -20,48 +22,40 @@ struct Marker;
 
 impl VisitMut for Marker {
     fn visit_item_enum_mut(&mut self, item: &mut ItemEnum) {
-        if !item.attrs.iter().any(derives_schema) {
+        let derives = Options::named(&item.attrs, "derive");
+        let Some(schema) = derives.all("JsonSchema").next() else {
             return;
-        }
+        };
         for variant in &mut item.variants {
-            let is_marked = variant.attrs.iter().any(has_mark);
-            if variant.attrs.iter().any(is_other) && !is_marked {
-                let mark = parse_quote!(#[schemars(extend(#MARK = true))]);
-                variant.attrs.push(mark);
+            if has_mark(&variant.attrs) {
+                continue;
             }
+            let options = Options::of(&variant.attrs);
+            let marks = options.all("other").map(|other| -> Attribute {
+                let mark = other.under_conditions(quote!(schemars(extend(#MARK = true))));
+                // Without its macro, the attribute would be unknown.
+                let mark = schema.under_conditions(mark);
+                parse_quote!(#[#mark])
+            });
+            variant.attrs.extend(marks);
         }
     }
 }
 
-fn derives_schema(attribute: &Attribute) -> bool {
-    let paths = Punctuated::<Path, Token![,]>::parse_terminated;
-    let is_schema = |path: &Path| {
-        path.segments
-            .last()
-            .is_some_and(|it| it.ident == "JsonSchema")
+/// Whether the user wrote the mark, which may not stand there twice.
+fn has_mark(attributes: &[Attribute]) -> bool {
+    let is_mark = |token: TokenTree| {
+        let TokenTree::Literal(literal) = token else {
+            return false;
+        };
+        syn::parse_str::<LitStr>(&literal.to_string()).is_ok_and(|text| text.value() == MARK)
     };
-    attribute.path().is_ident("derive")
-        && attribute
-            .parse_args_with(paths)
-            .is_ok_and(|paths| paths.iter().any(is_schema))
-}
-
-/// Whether an attribute of serde says `other`.
-fn is_other(attribute: &Attribute) -> bool {
-    let Meta::List(list) = &attribute.meta else {
-        return false;
-    };
-    let tokens: Vec<TokenTree> = list.tokens.clone().into_iter().collect();
-    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(it) if it.as_char() == ',');
-    let is_other = |part: &[TokenTree]| matches!(part, [TokenTree::Ident(word)] if word == "other");
-    list.path.is_ident("serde") && tokens.split(is_comma).any(is_other)
-}
-
-fn has_mark(attribute: &Attribute) -> bool {
-    let Meta::List(list) = &attribute.meta else {
-        return false;
-    };
-    list.path.is_ident("schemars") && list.tokens.to_string().contains(MARK)
+    Options::named(attributes, "schemars")
+        .all("extend")
+        .any(|option| match &option.meta {
+            Meta::List(list) => list.tokens.clone().into_iter().any(is_mark),
+            _ => false,
+        })
 }
 
 #[cfg(test)]
@@ -71,15 +65,52 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_mark_holds_where_the_attributes_hold_that_it_is_for() {
+        let item: Item = parse_quote! {
+            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+            enum Kind {
+                #[cfg_attr(unix, cfg_attr(feature = "serde", serde(other)))]
+                A,
+            }
+        };
+        let expected: Item = parse_quote! {
+            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+            enum Kind {
+                #[cfg_attr(unix, cfg_attr(feature = "serde", serde(other)))]
+                #[cfg_attr(
+                    feature = "schema",
+                    cfg_attr(
+                        unix,
+                        cfg_attr(feature = "serde", schemars(extend("x_dasf_other" = true)))
+                    )
+                )]
+                A,
+            }
+        };
+        let mut items = [item];
+        mark(&mut items);
+        assert_eq!(items, [expected]);
+    }
+
+    #[test]
     fn variants_that_stand_for_all_others_are_marked_once() {
         for (attribute, marks) in [
-            (quote::quote!(#[serde(other)]), 1),
-            (quote::quote!(#[serde(rename = "other", other)]), 1),
-            (quote::quote!(#[serde(rename = "other")]), 0),
-            (quote::quote!(#[serde(alias = "other")]), 0),
+            (quote!(#[serde(other)]), 1),
+            (quote!(#[serde(rename = "other", other)]), 1),
+            (quote!(#[serde(rename = "other")]), 0),
+            (quote!(#[serde(alias = "other")]), 0),
             (
-                quote::quote!(#[serde(other)] #[schemars(extend("x_dasf_other" = true))]),
+                quote!(#[serde(other)] #[schemars(extend("x_dasf_other" = true))]),
                 1,
+            ),
+            (quote!(#[cfg_attr(all(), serde(other))]), 1),
+            (
+                quote!(#[serde(other)] #[cfg_attr(all(), schemars(extend("x_dasf_other" = true)))]),
+                1,
+            ),
+            (
+                quote!(#[serde(other)] #[schemars(description = "no x_dasf_other")]),
+                2,
             ),
         ] {
             let item: Item = parse_quote! {
