@@ -3,6 +3,8 @@
 use dasf_protocol::reference::definition;
 use serde_json::Value;
 
+use crate::module::read::evaluated_property;
+
 /// The greatest number of steps to find the type of a schema.
 const MAX_DEPTH: usize = 16;
 
@@ -210,11 +212,21 @@ impl<'a> Place<'a> {
         self.parts(&[&is_complete, &is_tagged_so])
     }
 
-    /// The schema of a field, in a part for objects.
-    pub(super) fn field(&self, name: &str) -> Option<Self> {
-        let field = self.schema["properties"].get(name);
-        let other = self.schema.get("additionalProperties");
-        field.or(other).map(|field| self.at(field))
+    /// The schemas of a field, in the parts of an object's schema.
+    pub(super) fn field(parts: &[Self], name: &str) -> Vec<Self> {
+        let named = parts.iter().filter_map(|part| {
+            let field = evaluated_property(part.schema.as_object()?, name)?;
+            Some(part.at(field))
+        });
+        let named: Vec<Self> = named.collect();
+        if !named.is_empty() {
+            return named;
+        }
+        let others = parts.iter().filter_map(|part| {
+            let others = part.schema.get("unevaluatedProperties")?;
+            Some(part.at(others))
+        });
+        others.collect()
     }
 
     /// The parts of the schema that apply to a list.

@@ -321,8 +321,7 @@ impl Node {
                     }
                     push_text(name, json);
                     json.push(':');
-                    let places: Vec<_> = parts.iter().filter_map(|it| it.field(name)).collect();
-                    value.write(&places, json)?;
+                    value.write(&Place::field(&parts, name), json)?;
                 }
                 json.push('}');
                 Ok(())
@@ -693,6 +692,13 @@ mod tests {
                     "names": {"type": "array", "items": {"$ref": "#/$defs/Name"}},
                     "pair": {"type": "array", "items": [text, {"type": "integer"}]},
                     "map": {"type": "object", "additionalProperties": text},
+                    "numbered": {"type": "object", "patternProperties": {r"^\d+$": text}, "additionalProperties": false},
+                    "signed": {"type": "object", "patternProperties": {r"^-?\d+$": text}},
+                    "rest": {
+                        "type": "object",
+                        "allOf": [{"properties": {"number": {"type": "integer"}}}],
+                        "unevaluatedProperties": text,
+                    },
                     "lang": {"enum": ["1", "2"]},
                     "pet": {"anyOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}]},
                     "pets": {"anyOf": [
@@ -732,6 +738,18 @@ mod tests {
             ("names: [007, no, 1e3]", r#""names":["007","no","1e3"]"#),
             ("pair: [1, 1]", r#""pair":["1",1]"#),
             ("map: {a: 1, b: null}", r#""map":{"a":"1","b":"null"}"#),
+            (
+                "numbered: {1: 007, a: 007}",
+                r#""numbered":{"1":"007","a":7}"#,
+            ),
+            (
+                "signed: {-1: 1e3, 2: 2, \"-\": 007}",
+                r#""signed":{"-1":"1e3","2":"2","-":7}"#,
+            ),
+            (
+                "rest: {number: 007, a: 007}",
+                r#""rest":{"number":7,"a":"007"}"#,
+            ),
             ("lang: 1", r#""lang":"1""#),
             (
                 "pet: {kind: cat, tag: 007}",

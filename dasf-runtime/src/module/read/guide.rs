@@ -423,6 +423,17 @@ fn list<'s>(schema: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
 /// The schema of a property in the schema of an object; `None` if it has none, or forbids the
 /// property.
 fn property<'s>(schema: &'s Map<String, Value>, key: &str) -> Option<&'s Value> {
+    let others = schema.get("unevaluatedProperties");
+    let others = others.filter(|others| others.is_object());
+    evaluated_property(schema, key).or(others)
+}
+
+/// The same without `unevaluatedProperties`, which describes only the properties that no other part
+/// of the schema describes.
+pub(crate) fn evaluated_property<'s>(
+    schema: &'s Map<String, Value>,
+    key: &str,
+) -> Option<&'s Value> {
     let named = |keyword: &str| schema.get(keyword).and_then(Value::as_object);
     if let Some(property) = named("properties").and_then(|properties| properties.get(key)) {
         return Some(property);
@@ -432,9 +443,7 @@ fn property<'s>(schema: &'s Map<String, Value>, key: &str) -> Option<&'s Value> 
     if let Some((_, property)) = patterns.find(|(pattern, _)| is_integer_key(pattern, key)) {
         return Some(property);
     }
-    let others = schema
-        .get("additionalProperties")
-        .or_else(|| schema.get("unevaluatedProperties"));
+    let others = schema.get("additionalProperties");
     others.filter(|others| others.is_object())
 }
 

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 pub(in crate::module) use entries::Entries;
 use guide::Guide;
+pub(crate) use guide::evaluated_property;
 pub(in crate::module) use guide::{is_integer_key, is_tagged};
 use reader::{Reader, message};
 
