@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 pub use crate::client::{Async, Blocking, Call, Instance, Mode};
-use crate::module::validate::{Dialect, Validator};
 pub use crate::{__call as call, __client as client, __instance as instance};
+use dasf_pattern::to_rust;
+use regex::Regex;
 use serde::de::{DeserializeOwned, Error as _};
 pub use serde::{self, Deserialize, Deserializer, Serialize};
 pub use serde_json::Value;
-use serde_json::{Map, json};
 
 /// Below this, every whole number is one of `f64`.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -104,21 +104,27 @@ where
 /// The names of the properties with a certain type, if the module does not describe other
 /// properties.
 #[derive(Debug)]
-pub struct Names(Option<Validator>);
+pub struct Names {
+    /// The expressions that could be read.
+    patterns: Vec<Regex>,
+    /// Whether those are all.
+    are_all: bool,
+}
 
 impl Names {
     /// Names that match one of these regular expressions, as JSON Schema has them.
     pub fn new(patterns: &[&str]) -> Self {
-        let patterns = patterns
-            .iter()
-            .map(|pattern| ((*pattern).to_owned(), json!(false)));
-        let patterns: Map<String, Value> = patterns.collect();
-        let schema = json!({"patternProperties": patterns});
-        Self(Validator::of_peer(&schema, Dialect::JsonSchema))
+        let compile = |pattern: &&str| Regex::new(&to_rust(pattern).ok()?).ok();
+        let compiled: Vec<Regex> = patterns.iter().filter_map(compile).collect();
+        Self {
+            are_all: compiled.len() == patterns.len(),
+            patterns: compiled,
+        }
     }
 
     /// Reads the properties of an object with such names, and drops others, such as those of a
-    /// newer module.
+    /// newer module. If an expression is invalid, any other name may match it: then a property with
+    /// such a name is read if its value has the type, and dropped otherwise.
     ///
     /// # Errors
     /// When the value is not an object, or one of the properties does not have the type.
@@ -129,23 +135,19 @@ impl Names {
     {
         let mut read = BTreeMap::new();
         for (name, value) in BTreeMap::<String, Value>::deserialize(deserializer)? {
-            let has_name = self.contain(&name);
+            let has_name = self.patterns.iter().any(|pattern| pattern.is_match(&name));
+            if self.are_all && !has_name {
+                continue;
+            }
             match from_value(value) {
-                Ok(value) if has_name => drop(read.insert(name, value)),
+                Ok(value) => drop(read.insert(name, value)),
                 Err(error) if has_name => {
                     return Err(D::Error::custom(format_args!("{name:?}: {error}")));
                 }
-                Ok(_) | Err(_) => {}
+                Err(_) => {}
             }
         }
         Ok(read)
-    }
-
-    fn contain(&self, name: &str) -> bool {
-        let object = Map::from_iter([(name.to_owned(), Value::Null)]);
-        let validator = self.0.as_ref();
-        // With an invalid expression, every name may match.
-        validator.is_none_or(|validator| !validator.accepts(&Value::Object(object)))
     }
 }
 
@@ -201,6 +203,10 @@ fn kept(value: &Value, read: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::json;
+
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -284,6 +290,36 @@ mod tests {
         let error = read(json!({"2001": "much"})).unwrap_err().to_string();
         assert!(error.starts_with("\"2001\": invalid type"), "{error}");
         assert!(read(json!([])).is_err());
+        let digits = Names::new(&[r"^\d$"]);
+        let value = json!({"1": 1, "٣": 3});
+        let expected = BTreeMap::from([("1".to_owned(), 1)]);
+        assert_eq!(digits.read::<_, i64>(value).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_expression_that_cannot_be_read_refuses_nothing() {
+        let names = Names::new(&["(?=a)", "^x_"]);
+        let read = |value: Value| names.read::<_, f64>(value);
+        let value = json!({"a": 0.5, "x_": 1, "unit": "m"});
+        let expected = [("a".to_owned(), 0.5), ("x_".to_owned(), 1.0)];
+        assert_eq!(read(value).unwrap(), BTreeMap::from(expected));
+        let error = read(json!({"x_": "much"})).unwrap_err().to_string();
+        assert!(error.starts_with("\"x_\": invalid type"), "{error}");
+    }
+
+    #[test]
+    fn only_properties_of_such_names_are_read_as_the_type() {
+        static READ: AtomicUsize = AtomicUsize::new(0);
+        struct Counted;
+        impl<'de> Deserialize<'de> for Counted {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                READ.fetch_add(1, Ordering::SeqCst);
+                serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+            }
+        }
+        let value = json!({"a": 1, "b": 2, "x_": 3});
+        let read = Names::new(&["^x_"]).read::<_, Counted>(value).unwrap();
+        assert_eq!((read.len(), READ.load(Ordering::SeqCst)), (1, 1));
     }
 
     #[test]
