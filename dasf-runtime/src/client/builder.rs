@@ -33,6 +33,7 @@ pub enum ClientError {
     #[error("the client's thread could not be started: {0}")]
     Thread(String),
     /// A blocking client was made where asynchronous code runs, which would stop that code.
+    /// The client does not notice it inside `tokio::task::unconstrained`, where tokio panics.
     #[error(
         "a blocking client cannot connect inside asynchronous code; use the module's Client there"
     )]

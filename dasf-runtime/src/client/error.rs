@@ -115,6 +115,7 @@ pub enum CallError {
     #[error("the client is closed")]
     Closed,
     /// A blocking call was made where asynchronous code runs, which would stop that code.
+    /// The client does not notice it inside `tokio::task::unconstrained`, where tokio panics.
     #[error(
         "a blocking call cannot be made inside asynchronous code; use the module's Client there"
     )]

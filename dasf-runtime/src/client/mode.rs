@@ -26,6 +26,10 @@ pub struct Async;
 impl Mode for Async {}
 
 /// Calls block the thread, while a thread of the client's own talks to the broker.
+///
+/// A call inside asynchronous code fails with [`CallError::InsideRuntime`], and connecting with
+/// [`ClientError::InsideRuntime`](super::ClientError::InsideRuntime). That has a limit: inside
+/// [`tokio::task::unconstrained`] the client does not notice the asynchronous code, and tokio panics.
 #[derive(Debug, Clone)]
 pub struct Blocking(Arc<Background>);
 
@@ -73,7 +77,7 @@ fn runs_asynchronous_code() -> bool {
     // tokio gives a polled future a budget, after which the future yields; blocking code has no
     // budget. tokio has no other way to tell the two apart but a panic, which ends programs that
     // abort on panics. A future that loses its budget here yields at its next `await`, and gets a
-    // new one.
+    // new one. The probe does not find a future that is `unconstrained`, which has no budget.
     let mut context = std::task::Context::from_waker(Waker::noop());
     (0..LARGEST_BUDGET).any(|_| pin!(consume_budget()).poll(&mut context).is_pending())
 }
@@ -103,6 +107,11 @@ mod tests {
                 for _ in 0..2 {
                     assert!(runs_asynchronous_code(), "in block_on");
                 }
+                let unconstrained = tokio::task::unconstrained(async { runs_asynchronous_code() });
+                assert!(
+                    !unconstrained.await,
+                    "the limit that the documentation tells"
+                );
                 tokio::task::yield_now().await;
                 assert!(runs_asynchronous_code(), "after an await");
             });
