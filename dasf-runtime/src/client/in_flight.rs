@@ -1,6 +1,7 @@
 //! The calls that await their answer.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -36,6 +37,33 @@ pub(super) struct InFlight {
     /// The topic on which the answers come.
     response_topic: Topic,
     state: Mutex<State>,
+    /// Messages of others.
+    foreign: Ignored,
+    /// Messages that say too little.
+    unreadable: Ignored,
+    /// Reports that cannot be read.
+    reports: Ignored,
+    /// What asks for a payload that is not there to be fetched.
+    fetches: Ignored,
+}
+
+/// How many messages were ignored for one reason. The log warns of the first alone: whoever may
+/// publish to the response topic could fill it.
+#[derive(Debug, Default)]
+struct Ignored(AtomicU64);
+
+impl Ignored {
+    fn tell(&self, message_id: &str, topic: &Topic, reason: &str) {
+        let count = self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        if count == 1 {
+            tracing::warn!(
+                message_id, %topic,
+                "message ignored: {reason}; others like it are logged at the level debug"
+            );
+        } else {
+            tracing::debug!(message_id, %topic, count, "message ignored: {reason}");
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -98,6 +126,10 @@ impl InFlight {
             topic,
             response_topic,
             state: Mutex::new(state),
+            foreign: Ignored::default(),
+            unreadable: Ignored::default(),
+            reports: Ignored::default(),
+            fetches: Ignored::default(),
         }
     }
 
@@ -141,12 +173,9 @@ impl InFlight {
         let concerns = is(key::SOURCE_TOPIC, &self.topic)
             && (asks || is(key::RESPONSE_TOPIC, &self.response_topic));
         if !concerns {
-            tracing::warn!(
-                message_id = delivery.message_id,
-                topic = %self.topic,
-                "message ignored: its source_topic is not the topic that is called, or its response_topic is that \
-                 of another client"
-            );
+            let reason = "its source_topic is not the topic that is called, or its response_topic is that of \
+                          another client";
+            self.foreign.tell(&delivery.message_id, &self.topic, reason);
         }
         concerns
     }
@@ -166,10 +195,8 @@ impl InFlight {
             .request_context()
             .and_then(|context| context.parse::<u64>().ok());
         let (Some(message_type), Some(context)) = (properties.message_type(), context) else {
-            tracing::warn!(
-                message_id,
-                "message ignored: it needs a messageType and a requestContext of this client"
-            );
+            let reason = "it needs a messageType and a requestContext of this client";
+            self.unreadable.tell(&message_id, &self.topic, reason);
             return;
         };
         let mut state = self.lock();
@@ -192,7 +219,10 @@ impl InFlight {
                 if let Some(reports) = &waiting.reports {
                     match read_report(&payload) {
                         Some(report) => drop(reports.try_send(report)),
-                        None => tracing::warn!(message_id, context, "progress report passed over"),
+                        None => {
+                            let reason = "its report of progress cannot be read";
+                            self.reports.tell(&message_id, &self.topic, reason);
+                        }
                     }
                 }
                 return;
@@ -200,7 +230,10 @@ impl InFlight {
             MessageType::Fetch => {
                 match (&waiting.fetches, properties.response_topic()) {
                     (Some(fetches), Some(topic)) => drop(fetches.try_send(topic)),
-                    _ => tracing::warn!(message_id, context, "payload asked for in vain"),
+                    _ => {
+                        let reason = "it asks for a payload that it cannot get";
+                        self.fetches.tell(&message_id, &self.topic, reason);
+                    }
                 }
                 return;
             }
@@ -269,6 +302,8 @@ mod tests {
     use super::*;
     use crate::module::FailureKind;
     use serde_json::json;
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::{Context, SubscriberExt};
 
     fn delivery(payload: &str, properties: serde_json::Value) -> Delivery {
         Delivery {
@@ -470,6 +505,46 @@ mod tests {
             answer.try_recv().unwrap(),
             Err(CallError::ResponseTooLarge { limit: 10 })
         ));
+    }
+
+    /// The levels of what is logged.
+    #[derive(Clone, Default)]
+    struct Levels(Arc<Mutex<Vec<tracing::Level>>>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Levels {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(*event.metadata().level());
+        }
+    }
+
+    #[test]
+    fn the_log_warns_once_of_messages_of_a_kind() {
+        // With a single one, tracing would ask the thread that comes first, which may have none.
+        let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+        let levels = Levels::default();
+        let _logs =
+            tracing::subscriber::set_default(tracing_subscriber::registry().with(levels.clone()));
+        let in_flight = calls(10_000);
+        let (reports, _reported) = mpsc::channel(1);
+        let (answer, _answered) = oneshot::channel();
+        let _guard = in_flight.register(Waiting {
+            answer,
+            reports: Some(reports),
+            fetches: None,
+        });
+        for properties in [
+            json!({"messageType": "response", "requestContext": "7", "source_topic": "other"}),
+            json!({"messageType": "response"}),
+            json!({"messageType": "progress", "requestContext": "7"}),
+            json!({"messageType": "fetch", "requestContext": "7", "response_topic": "x"}),
+        ] {
+            for _ in 0..3 {
+                in_flight.deliver(delivery("!", properties.clone()));
+            }
+            let told = std::mem::take(&mut *levels.0.lock().unwrap());
+            let [warn, debug] = [tracing::Level::WARN, tracing::Level::DEBUG];
+            assert_eq!(told, [warn, debug, debug], "{properties}");
+        }
     }
 
     #[test]
