@@ -900,6 +900,8 @@ class _Connection:
         self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._is_closed = False
+        # The kinds of warnings that are in the log.
+        self._warned_of: set[str] = set()
         self._pid = os.getpid()
         self._sockets: tuple[_Socket, _Socket] | None = None
         self._writing = threading.RLock()
@@ -1130,7 +1132,9 @@ class _Connection:
         payload = str(frame.get("payload") or "")
         message_type = properties.get("messageType")
         if not self._is_meant(properties):
-            _log.warning("an answer to somebody else is passed over: %s", properties)
+            text = "an answer from %s to %s, not to this client, is passed over"
+            topics = (properties.get(it) for it in ("source_topic", "response_topic"))
+            self._warn_once(text, *topics)
             return
         try:
             if message_type == "progress":
@@ -1146,7 +1150,7 @@ class _Connection:
             self._finish(context, error)
         except ValueError as error:
             if message_type == "progress":
-                _log.warning("a report of progress cannot be read: %s", error)
+                self._warn_once("a report of progress cannot be read: %s", error)
             else:
                 self._finish(
                     context, ResultError(f"the answer cannot be read: {error}")
@@ -1163,12 +1167,21 @@ class _Connection:
             for name, topic in expected.items()
         )
 
+    def _warn_once(self, text: str, *values: object) -> None:
+        """Log the first warning of a kind: whoever may publish could fill the log."""
+        with self._lock:
+            if text in self._warned_of:
+                return
+            self._warned_of.add(text)
+        text = f"{text}; more of this kind are not logged"
+        _log.warning(text, *(_excerpt(value) for value in values))
+
     def _send_held(self, call: _Call, topic: object) -> None:
         """Send what a call holds to the module that asks for it on this topic."""
         name = topic if isinstance(topic, str) else ""
         # It becomes a part of a URL.
         if re.fullmatch(r"[-\w]{1,255}", name, re.ASCII) is None or not call.held:
-            _log.warning("the topic %r asks for a payload in vain", topic)
+            self._warn_once("the topic %s asks for a payload in vain", topic)
             return
         sender = _Sender(name, self._url("producer", name), self._door, call)
         with self._lock:
@@ -1196,6 +1209,12 @@ def _frames(
         frame = {"payload": payload[start : start + width], "context": context}
         frames.append({**frame, "properties": {**properties, **position}})
     return frames
+
+
+def _excerpt(value: object) -> str:
+    """Return the beginning of a value, for the log."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _text(payload: str) -> str:

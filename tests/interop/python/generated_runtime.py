@@ -7,6 +7,7 @@ everything is as it should be.
 import asyncio
 import base64
 import json
+import logging
 import math
 import os
 import re
@@ -233,7 +234,12 @@ def strangers() -> None:
     on = connection()
     call, events = begin(on)
     mine = on._response_topic
-    for properties in [
+    logged: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: logged.append(record.getMessage())  # type: ignore[method-assign]
+    client._log.addHandler(handler)
+    forged: list[dict[str, Any]] = [
+        {"source_topic": "x" * 200, "response_topic": ["y" * 200], "note": "private"},
         {"source_topic": "another"},
         {"source_topic": "demo", "response_topic": "demo_another"},
         {"messageType": "progress", "source_topic": "another"},
@@ -241,9 +247,24 @@ def strangers() -> None:
         {"status": "error", "source_topic": "another"},
         {"messageType": "fetch", "source_topic": "another", "response_topic": "x"},
         {"requestContext": "1"},
-    ]:
+    ]
+    for properties in forged:
         deliver(on, call, in_base64(b"0"), **properties)
     assert not events and call.sender is None
+    source, response = "'" + "x" * 96 + "...", "['" + "y" * 95 + "..."
+    text = f"an answer from {source} to {response}, not to this client, is passed over"
+    assert logged == [f"{text}; more of this kind are not logged"], logged
+    for _ in range(2):
+        deliver(on, call, "", messageType="fetch", response_topic="z" * 200)
+        deliver(on, call, in_base64(b"{}"), messageType="progress")
+    in_vain = "the topic '" + "z" * 96 + "... asks for a payload in vain"
+    assert logged[1] == f"{in_vain}; more of this kind are not logged", logged
+    assert logged[2].startswith("a report of progress cannot be read: "), logged
+    # Of each client once.
+    other = connection()
+    deliver(other, begin(other)[0], "", source_topic="another")
+    client._log.removeHandler(handler)
+    assert len(logged) == 4, logged
     deliver(on, call, in_base64(b"1"), source_topic="demo", response_topic=mine)
     assert [it.text for it in events] == ["1"]
 
