@@ -11,6 +11,7 @@
 //! assert_eq!(list_problems("add", &problems), "add: a: 10 is greater than the maximum of 9");
 //! ```
 
+mod recursion;
 mod variant;
 
 use std::fmt::Write;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 pub use super::patterns::Dialect;
 use super::{Failure, ModuleError, Output, formats, patterns};
+use recursion::{has_recursive_union, is_deeper};
 use variant::Refusal;
 
 /// The greatest number of problems in a list.
@@ -29,9 +31,15 @@ const MAX_PROBLEMS: usize = 10;
 /// The greatest length of a value that a problem quotes.
 pub(super) const MAX_QUOTED: usize = 80;
 
+/// The greatest depth of a value whose problems are looked for in a recursive union.
+const MAX_UNION_DEPTH: usize = 8;
+
 /// A compiled schema.
 #[derive(Debug)]
-pub struct Validator(jsonschema::Validator);
+pub struct Validator {
+    schema: jsonschema::Validator,
+    has_recursive_union: bool,
+}
 
 /// One problem, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +96,7 @@ impl Validator {
             .with_draft(Draft::Draft201909)
             .should_validate_formats(true);
         patterns::build(options, &with_float_bounds(schema), Dialect::JsonSchema)
-            .map(Self)
+            .map(|compiled| Self::compiled(compiled, schema))
             .map_err(|reason| ModuleError {
                 member: member.to_owned(),
                 reason,
@@ -109,12 +117,19 @@ impl Validator {
         let options = options.should_validate_formats(false);
         patterns::build(options, &with_float_bounds(schema), patterns)
             .ok()
-            .map(Self)
+            .map(|compiled| Self::compiled(compiled, schema))
+    }
+
+    fn compiled(compiled: jsonschema::Validator, schema: &Value) -> Self {
+        Self {
+            schema: compiled,
+            has_recursive_union: has_recursive_union(schema),
+        }
     }
 
     /// Whether a value is valid.
     pub fn accepts(&self, value: &Value) -> bool {
-        self.0.is_valid(value)
+        self.schema.is_valid(value)
     }
 
     /// The problems of a value; paths begin with `prefix`.
@@ -122,8 +137,16 @@ impl Validator {
         if self.accepts(value) {
             return Vec::new();
         }
+        if self.has_recursive_union && is_deeper(value, MAX_UNION_DEPTH) {
+            // The validator would collect so many errors that a short request takes all memory.
+            let message = format!(
+                "breaks the schema; problems are looked for in values of at most {MAX_UNION_DEPTH} \
+                 levels"
+            );
+            return vec![Problem::new(prefix, message)];
+        }
         let mut problems = Vec::new();
-        for error in self.0.iter_errors(value).take(MAX_PROBLEMS + 1) {
+        for error in self.schema.iter_errors(value).take(MAX_PROBLEMS + 1) {
             collect(&error, prefix, &mut problems);
         }
         problems
@@ -502,6 +525,35 @@ mod tests {
         of_enum(
             &units,
             &[(json!("C"), r#"a: "C" is not one of "A" or "B""#)],
+        );
+    }
+
+    #[test]
+    fn a_deep_value_of_a_recursive_union_is_refused_at_once() {
+        let operation = |name: &str| {
+            let side = json!({"$ref": "#/$defs/Tree"});
+            json!({
+                "type": "object",
+                "properties": {"op": {"const": name}, "a": side, "b": side},
+                "required": ["op", "a", "b"],
+            })
+        };
+        let schema = json!({
+            "$defs": {"Tree": {"oneOf": [
+                {"type": "number"}, operation("add"), operation("sub"), operation("mul"), operation("div"),
+            ]}},
+            "properties": {"tree": {"$ref": "#/$defs/Tree"}},
+        });
+        let tree =
+            |depth| (0..depth).fold(json!("wrong"), |a, _| json!({"op": "div", "a": a, "b": 1}));
+        assert_eq!(
+            text(&schema, &json!({"tree": tree(2)})),
+            "f: tree.a.a: matches none of the 5 forms allowed"
+        );
+        // All errors of all variants would be 4^100.
+        assert_eq!(
+            text(&schema, &json!({"tree": tree(100)})),
+            "f: breaks the schema; problems are looked for in values of at most 8 levels"
         );
     }
 
