@@ -194,6 +194,7 @@ fn the_description_is_what_clients_are_generated_from() {
 
 /// A later version of the module, with variants that the clients do not know.
 #[dasf::module(topic = "forms", main = false)]
+// As above.
 #[allow(clippy::needless_pass_by_value)]
 mod newer {
     use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::descriptor::TypeDescriptor;
 use super::read::{Finding, Source, is_integer_key, is_tagged};
-use super::schema::{definition, of_reader};
+use super::schema::{definition, list, of_reader};
 
 /// The greatest depth at which risks are searched.
 const MAX_DEPTH: usize = 24;
@@ -505,11 +505,6 @@ fn replaced(list: &Value, index: usize, value: Value) -> Value {
         *item = value;
     }
     Value::Array(items)
-}
-
-fn list<'s>(schema: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
-    let list = schema.get(keyword).and_then(Value::as_array);
-    list.map(Vec::as_slice).unwrap_or_default()
 }
 
 fn object<'s>(

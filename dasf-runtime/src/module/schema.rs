@@ -476,6 +476,12 @@ fn add_keywords(schema: &mut Schema, keywords: &'static [Keyword]) {
     }
 }
 
+/// The list at a keyword of a schema; empty if there is none.
+pub(super) fn list<'s>(schema: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
+    let list = schema.get(keyword).and_then(Value::as_array);
+    list.map(Vec::as_slice).unwrap_or_default()
+}
+
 /// The definition in a document that a `$ref` in it points to.
 pub(super) fn definition<'a>(document: &'a Value, reference: &str) -> Option<&'a Value> {
     let (keyword, name) = reference::definition(reference)?;

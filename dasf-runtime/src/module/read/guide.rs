@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::module::schema::definition;
+use crate::module::schema::{definition, list};
 
 /// The greatest number of schemas that apply to one value through references and compositions.
 const MAX_DEPTH: usize = 64;
@@ -413,11 +413,6 @@ pub(in crate::module) fn is_tagged(variant: &Value) -> bool {
         || variant.get("const").is_some()
         || variant.get("enum").is_some()
         || properties.any(|(_, property)| property.get("const").is_some())
-}
-
-fn list<'s>(schema: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
-    let list = schema.get(keyword).and_then(Value::as_array);
-    list.map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The schema of a property in the schema of an object; `None` if it has none, or forbids the
