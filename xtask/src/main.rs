@@ -3,6 +3,7 @@
 //! It is compiled before anything else, so it uses the standard library only.
 
 mod bench;
+mod book;
 mod browser;
 mod build_times;
 mod debian;
@@ -12,6 +13,7 @@ mod pulsar;
 mod python;
 mod steps;
 mod suite;
+mod tools;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -31,6 +33,7 @@ Commands:
   browser              Provide Chromium and what drives it for the tests of web pages, in target/web
   pulsar               Provide the Apache Pulsar of the tests against one, in target/pulsar
   mosquitto            Provide the MQTT broker of the tests
+  book                 Make the guide as a book, in target/book
 
 Options:
   -h, --help           Print this help";
@@ -47,6 +50,7 @@ enum Command {
     Browser,
     Pulsar,
     Mosquitto,
+    Book,
 }
 
 impl Command {
@@ -59,6 +63,7 @@ impl Command {
             ["browser"] => Ok(Self::Browser),
             ["pulsar"] => Ok(Self::Pulsar),
             ["mosquitto"] => Ok(Self::Mosquitto),
+            ["book"] => Ok(Self::Book),
             ["bench"] => Ok(Self::Bench { seconds: 5 }),
             ["bench", "--seconds", seconds] => Ok(Self::Bench {
                 seconds: above_zero("--seconds", seconds)?,
@@ -73,7 +78,7 @@ impl Command {
             }),
             [
                 "test" | "bench" | "build-times" | "fuzz" | "python" | "browser" | "pulsar"
-                | "mosquitto",
+                | "mosquitto" | "book",
                 ..,
             ] => Err(format!("`{}` is no usage", arguments.join(" "))),
             [command, ..] => Err(format!("no command `{command}`")),
@@ -122,6 +127,10 @@ impl Command {
                 debian::provide(&path, "mosquitto", "mosquitto")?;
                 Ok(ExitCode::SUCCESS)
             }
+            Self::Book => {
+                book::build(&steps::root())?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }
@@ -164,6 +173,7 @@ mod tests {
         assert_eq!(parse("browser"), Ok(Command::Browser));
         assert_eq!(parse("pulsar"), Ok(Command::Pulsar));
         assert_eq!(parse("mosquitto"), Ok(Command::Mosquitto));
+        assert_eq!(parse("book"), Ok(Command::Book));
         assert_eq!(parse("bench"), Ok(Command::Bench { seconds: 5 }));
         assert_eq!(
             parse("bench --seconds 2"),

@@ -1,0 +1,96 @@
+//! The programs that pages call, in a folder for the search path.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use dasf_guide::root;
+
+/// The programs of the repository, as `cargo test` builds them.
+const OF_THE_REPOSITORY: [&str; 6] = [
+    "dasf",
+    "arithmetic",
+    "climate",
+    "monte-carlo",
+    "quickstart",
+    "reference",
+];
+
+/// The folder with all programs.
+pub(crate) fn folder() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console/bin");
+        fs::create_dir_all(&folder).unwrap();
+        for name in OF_THE_REPOSITORY {
+            write_script(&folder, name, &format!("exec '{}' \"$@\"\n", built(name)));
+        }
+        write_script(&folder, "dasf-broker", &broker_script());
+        write_script(&folder, "cargo", &cargo_script());
+        let python = root().join("target/python/bin/python");
+        write_script(
+            &folder,
+            "python",
+            &format!("exec '{}' \"$@\"\n", python.display()),
+        );
+        folder
+    });
+    &FOLDER
+}
+
+/// The packages of Node.js that `cargo xtask browser` installs.
+pub(crate) fn node_modules() -> PathBuf {
+    root().join("target/web/node_modules")
+}
+
+/// The path of a program of this machine.
+fn installed(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut candidates = std::env::split_paths(&path).map(|folder| folder.join(name));
+    let program = candidates.find(|program| program.is_file());
+    program.unwrap_or_else(|| panic!("the program {name} is not on the PATH"))
+}
+
+/// The path of a program of the repository.
+fn built(name: &str) -> String {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let program = profile.join(name);
+    assert!(
+        program.exists(),
+        "{} is missing; build it with: cargo build -p dasf-cli -p dasf-broker -p dasf-examples",
+        program.display()
+    );
+    program.display().to_string()
+}
+
+/// A broker that listens on the page's own port where the page lets it use the default.
+fn broker_script() -> String {
+    format!(
+        "case \" $* \" in *' --bind'*) ;; *) set -- --bind 127.0.0.1:$DASF_BROKER_PORT \"$@\" ;; esac\n\
+         exec '{}' \"$@\"\n",
+        built("dasf-broker")
+    )
+}
+
+/// A cargo that builds the packages of pages once for all pages, with the versions of `Cargo.lock`, and that
+/// runs the programs of the repository without building them again.
+fn cargo_script() -> String {
+    let root = root().canonicalize().unwrap();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console/target");
+    include_str!("cargo.sh")
+        .replace(
+            "@CARGO@",
+            &std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()),
+        )
+        .replace("@ROOT@", &root.display().to_string())
+        .replace("@TARGET@", &target.display().to_string())
+}
+
+fn write_script(folder: &Path, name: &str, body: &str) {
+    // A name of its own, and then a rename: another test program may run the script just now.
+    let path = folder.join(format!(".{name}-{}", std::process::id()));
+    fs::write(&path, format!("#!/usr/bin/env bash\n{body}")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(path, folder.join(name)).unwrap();
+}
