@@ -1,89 +1,131 @@
-//! Remote procedure calls over message brokers, for functions that must run where the data and the
+//! Remote procedure calls over message brokers: for functions that must run where the data and the
 //! machines are.
 //!
-//! A module is one `mod` with the attribute [`module`]. It becomes a program that serves its
-//! functions on a topic of a broker, and it generates the typed client of its callers:
+//! A module is one `mod` with the attribute [`module`]. This is a complete program:
 //!
-//! ```
-//! use dasf::{Address, Host, HostOptions};
-//!
+//! ```no_run
 //! /// Simple arithmetic, served over a message broker.
-//! #[dasf::module(topic = "arithmetic", main = false)]
-//! pub mod arithmetic {
+//! #[dasf::module(topic = "arithmetic")]
+//! mod arithmetic {
 //!     /// Add two numbers.
 //!     #[dasf::function]
-//!     pub fn add(a: i64, #[dasf(default = 2)] b: i64) -> i64 {
+//!     fn add(a: i64, #[dasf(default = 2)] b: i64) -> i64 {
 //!         a + b
 //!     }
 //! }
-//!
-//! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // A broker and the module, here in the same process as the client.
-//!     let broker = dasf_broker::Broker::builder().bind(([127, 0, 0, 1], 0).into()).start().await?;
-//!     let address = Address::websocket(&broker.url())?;
-//!     let topic = "arithmetic".parse()?;
-//!     let host = Host::start(arithmetic::module()?, &topic, address, HostOptions::default()).await?;
-//!
-//!     let client = arithmetic::Client::connect(&broker.url()).await?;
-//!     assert_eq!(client.add(1).await?, 3);
-//!     assert_eq!(client.add(1).b(5).await?, 6);
-//!
-//!     host.shutdown().await;
-//!     broker.shutdown().await;
-//!     Ok(())
-//! }
 //! ```
 //!
-//! As a rule the module is a program of its own: without `main = false`, the attribute writes its
-//! `main()`, and `cargo run -- listen` serves it.
+//! `cargo run -- listen` connects it to a broker and serves `add` on the topic `arithmetic`. The attribute
+//! also generates the typed client of its callers:
 //!
-//! The [guide] has a chapter for each side: [writing a module](guide::modules), [calling
-//! one](guide::clients), the [command line](guide::command_line) of a module, the
-//! [command `dasf`](guide::cli) for all modules, [brokers and addresses](guide::brokers), and [how it
-//! speaks with others](guide::protocol).
+//! ```
+//! # #[dasf::module(topic = "arithmetic", main = false)]
+//! # mod arithmetic {
+//! #     #[dasf::function]
+//! #     fn add(a: i64, #[dasf(default = 2)] b: i64) -> i64 {
+//! #         a + b
+//! #     }
+//! # }
+//! # async fn call() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = arithmetic::Client::connect("ws://localhost:8080/ws").await?;
+//! assert_eq!(client.add(1).await?, 3);
+//! assert_eq!(client.add(1).b(5).await?, 6);
+//! # Ok(()) }
+//! ```
+//!
+//! Module and client both connect out to the broker, by WebSocket. Neither needs an open port. Brokers
+//! are DASF brokers, Apache Pulsar, MQTT 5 brokers, and the embedded broker of the crate
+//! `dasf-broker`.
+//!
+//! This page is the reference. The guide in the folder `guide` of the repository starts with your
+//! first module and has a chapter for each subject.
 //!
 //! | to … | use |
 //! |---|---|
 //! | write a module | [`module`], [`function`], [`class`], with [`ProgressReport`] and [`Context`] |
-//! | pass bytes, arrays or dates | [`Base64`], and the [features](#features) `ndarray` and `time` |
-//! | serve it without its command line | [`Host`], with [`Address`] and [`HostOptions`] |
-//! | call a module | its generated `Client`, made by a [`ClientBuilder`] |
-//! | see which modules listen | [`list_modules`] |
-//! | see how far a call got | [`show_progress`] |
-//! | call a module of which only the requests are known | [`Caller`], and [`validate`] to check them |
-//! | write another program with the options of a module | [`cli`] |
+//! | give callers errors that programs can tell apart | [`IntoError`](macro@IntoError) |
+//! | pass bytes, arrays or dates | [`Base64`], and the [features](#features) `ndarray`, `netcdf` and `time` |
+//! | serve a module inside your own program | [`Host`], with [`Address`] and [`HostOptions`] |
+//! | call a module | its generated `Client`, built by a [`ClientBuilder`] |
+//! | call a module without its source | the macro `client!` ([feature](#features) `generate`) |
+//! | call a module with requests as JSON | [`Caller`], and [`validate`] to check requests |
+//! | list the modules of an MQTT broker | [`list_modules`] |
+//! | show progress in a terminal | [`show_progress`] |
+//! | give another program the options of a module | [`cli`] |
 //!
 //! # Features
 //!
-//! - `tls` (on by default): `wss://` addresses, with the certificates that the operating system
+//! - `tls` (on by default): `wss://` addresses. Certificates are those that the operating system
 //!   trusts.
-//! - `generate`: clients out of a module's description: at compile time with
-//!   [`client!`](guide::generated), or as source in Rust, Python and TypeScript with the command
-//!   `generate` on every module's command line.
+//! - `generate`: clients from an API description, at compile time with the macro `client!`, or as
+//!   source in Rust, Python and TypeScript with the command `generate` of every module.
 //! - `ndarray`: arrays of the crate `ndarray` as arguments and results, in `dasf::ndarray`.
-//! - `netcdf`: arrays and datasets that Python sees as `xarray` objects, in `dasf::netcdf`; see
-//!   [their chapter](guide::netcdf).
+//! - `netcdf`: arrays and datasets that Python receives as `xarray` objects, in `dasf::netcdf`.
 //! - `time`: dates and times of the crate `time` as arguments and results, in `dasf::time`.
 
-/// Lets an error's code and details travel to callers, beside its text: implements the trait
-/// [`IntoError`](trait@IntoError).
+/// Derives [`IntoError`](trait@IntoError): callers get a code and the fields of the error beside its
+/// text.
 ///
-/// Options: `code` on a struct or a variant, `skip` on a field. See
-/// [the guide](guide::modules#errors-that-programs-understand).
+/// | option | where | meaning |
+/// |---|---|---|
+/// | `#[dasf(code = "…")]` | on a struct or variant | the code; default: the name in snake case |
+/// | `#[dasf(skip)]` | on a field | the field stays in the module; callers then get the code of this variant, but not the variant itself |
+/// | `#[dasf(crate = PATH)]` | on the type | the path of the crate `dasf`; default: `::dasf` |
+///
+/// Every other field needs serde's `Serialize` and `Deserialize`.
+///
+/// ```
+/// #[derive(Debug, thiserror::Error, dasf::IntoError)]
+/// pub enum StationError {
+///     /// Its code is `unknown`.
+///     #[error("there is no station {name}")]
+///     Unknown { name: String },
+///     #[error("the station was silent from {0} to {1}")]
+///     #[dasf(code = "gap")]
+///     Silent(i32, i32),
+/// }
+/// ```
 pub use dasf_macros::IntoError;
-/// Makes the type of an `impl` block in a [`module`](macro@module) callable from outside: `pub fn
-/// new` is its constructor, its other public methods with `&self` or `&mut self` can be called.
+/// Makes the type of an `impl` block in a [`module`](macro@module) callable.
 ///
-/// Options: `name`, `description`. See [the guide](guide::modules#classes).
+/// `pub fn new` is the constructor. Every other `pub` method with `&self` or `&mut self` is callable.
+/// A request holds the arguments of the constructor and of the method; the object lives for one call.
+///
+/// | option | meaning | default |
+/// |---|---|---|
+/// | `name = "…"` | the name in requests | the name of the type |
+/// | `description = "…"` | the description for callers | the documentation comment of the type, or of the block |
+///
+/// On a method, `#[dasf(…)]` takes the options of [`function`](macro@function), and `skip`, which
+/// leaves the method out. On `new` it takes `errors`.
+///
+/// ```
+/// #[dasf::module(topic = "greetings", main = false)]
+/// mod greetings {
+///     pub struct Greeter {
+///         greeting: String,
+///     }
+///
+///     #[dasf::class]
+///     impl Greeter {
+///         pub fn new(#[dasf(default = "Hi")] greeting: String) -> Self {
+///             Self { greeting }
+///         }
+///
+///         /// Greet someone.
+///         pub fn greet(&self, name: &str) -> String {
+///             format!("{} {name}", self.greeting)
+///         }
+///     }
+/// }
+/// ```
 pub use dasf_macros::class;
-/// Makes the client of a module out of a file in which the module describes itself: what it answers
-/// to `api_info`, in whatever language it is written. `dasf api --json` and the command `api-info` of
-/// a module print it.
+/// Generates the client of a module from a file with its API description.
 ///
-/// The path is relative to the crate's root. What is made has the surface of the client that
-/// [`module`](macro@module) generates; put it into a `mod` of its own. Requests are checked against
-/// the description before they are sent. See [the guide](guide::generated).
+/// `dasf api --json` and the command `api-info` of a module print this description, in whatever
+/// language the module is written. The path is relative to the root of the crate. The client has the
+/// surface of the client that [`module`](macro@module) generates; put it into a `mod` of its own. It
+/// checks requests against the description before it sends them.
 ///
 /// ```
 /// mod types {
@@ -96,19 +138,69 @@ pub use dasf_macros::class;
 /// # Ok(()) }
 /// ```
 ///
-/// Options: `crate`, where `dasf` has another name: `client!("…", crate = rpc)`.
+/// | option | meaning | default |
+/// |---|---|---|
+/// | `crate = PATH`, as in `client!("…", crate = rpc)` | the path of the crate `dasf` | `::dasf` |
 #[cfg(feature = "generate")]
 pub use dasf_macros::client;
-/// Makes a function in a [`module`](macro@module) callable from outside.
+/// Makes a function in a [`module`](macro@module) callable.
 ///
-/// Options: `name`, `description`, `returns(…)`, `schema_extra`, `inline`, `errors`. See [the
-/// guide](guide::modules#functions).
+/// A plain `fn` runs on a thread where it may block. An `async fn` runs on the runtime and must not
+/// block.
+///
+/// | option | meaning | default |
+/// |---|---|---|
+/// | `name = "…"` | the name in requests | the name of the function |
+/// | `description = "…"` | the description for callers | the first paragraph of the documentation comment |
+/// | `returns(…)` | the description and constraints of the result | |
+/// | `schema_extra = EXPR` | further keys of the function's schema, a `serde_json::Value` with an object | |
+/// | `inline` | runs a plain `fn` on the task of the call, without a change of threads; only for functions that take microseconds | off |
+/// | `errors = "…"` | `"chain"`: callers get the texts of an error and its causes; `"outermost"`: the first text only | the option of the module |
+///
+/// An argument takes these options in `#[dasf(…)]`:
+///
+/// | option | meaning |
+/// |---|---|
+/// | `default`, `default = EXPR` | a request may leave the argument out |
+/// | `rename = "…"` | the name in requests |
+/// | `title = "…"`, `description = "…"`, `example = EXPR` | documentation in the schema; `example` may be repeated |
+/// | `gt`, `ge`, `lt`, `le`, `multiple_of` | limits of a number |
+/// | `min_length`, `max_length`, `pattern`, `format` | limits of a string |
+/// | `min_items`, `max_items` | limits of a list |
+///
+/// `returns(…)` takes `description` and the limits.
+///
+/// ```
+/// #[dasf::module(topic = "words", main = false)]
+/// mod words {
+///     /// Repeat a word.
+///     #[dasf::function(returns(max_length = 20))]
+///     fn repeat(
+///         #[dasf(pattern = "^[a-z]+$", example = "ice")] word: &str,
+///         #[dasf(default = 2, ge = 1, le = 100)] times: usize,
+///     ) -> String {
+///         word.repeat(times)
+///     }
+/// }
+/// ```
 pub use dasf_macros::function;
-/// Makes a `mod` a module: what is marked in it with [`function`](macro@function) and
-/// [`class`](macro@class) can be called over a broker.
+/// Makes a `mod` a backend module: callers can use its items with [`function`](macro@function) and
+/// [`class`](macro@class) over a broker.
 ///
-/// Options: `topic`, `group`, `main`, `description`, `version`, `crate`, `errors`. See
-/// [the guide](guide::modules).
+/// The attribute adds to the `mod`: `module()`, which returns the [`Module`]; `main()`, its command
+/// line; `Client` and `blocking::Client`; and `client` with the types that the methods of the client
+/// return. Beside the `mod` it adds `fn main() -> ExitCode`, unless `main = false`.
+///
+/// | option | meaning | default |
+/// |---|---|---|
+/// | `topic = "…"` | the topic of the module and of its client; `--topic` and `DE_BACKEND_TOPIC` take precedence | none |
+/// | `group = "…"` | the group that shares the requests of the topic; `--group` and `DE_BACKEND_GROUP` take precedence | none |
+/// | `main = false` | no `fn main()` beside the `mod` | |
+/// | `description = "…"` | the description for callers | the documentation comment |
+/// | `version = "…"` | the version for callers | the version of the package |
+/// | `errors = "…"` | `"chain"`: callers get the texts of an error and its causes; `"outermost"`: the first text only | `"outermost"` |
+/// | `unknown_arguments = "…"` | `"ignore"`: the module ignores arguments that a function does not have, and logs a warning; `"refuse"`: it rejects the request | `"ignore"` |
+/// | `crate = PATH` | the path of the crate `dasf` | `::dasf` |
 pub use dasf_macros::module;
 pub use dasf_protocol as protocol;
 pub use dasf_runtime::client::{
@@ -145,51 +237,4 @@ pub mod cli {
         parse, print_error, print_result, printable, progress_handler, read_text,
         run_until_interrupted, takes_texts_only, unknown,
     };
-}
-
-/// The guide, in chapters. There is no code in it.
-// The guide is complete with any features. If a feature is off, links to its items lead to the list
-// of features.
-pub mod guide {
-    #[doc = include_str!("guide/modules.md")]
-    pub mod modules {
-        #[doc = include_str!("guide/modules/types.md")]
-        pub mod types {}
-    }
-
-    #[doc = include_str!("guide/clients.md")]
-    pub mod clients {}
-
-    #[doc = include_str!("guide/generated.md")]
-    #[doc = ""]
-    #[cfg_attr(feature = "generate", doc = "[`dasf::client!`]: crate::client!")]
-    #[cfg_attr(not(feature = "generate"), doc = "[`dasf::client!`]: crate#features")]
-    pub mod generated {}
-
-    #[doc = include_str!("guide/command_line.md")]
-    pub mod command_line {}
-
-    #[doc = include_str!("guide/cli.md")]
-    pub mod cli {}
-
-    #[doc = include_str!("guide/brokers.md")]
-    pub mod brokers {}
-
-    #[doc = include_str!("guide/cluster.md")]
-    pub mod cluster {}
-
-    #[doc = include_str!("guide/protocol.md")]
-    pub mod protocol {}
-
-    #[doc = include_str!("guide/netcdf.md")]
-    #[doc = ""]
-    #[cfg_attr(
-        feature = "netcdf",
-        doc = include_str!("guide/netcdf/with_feature.md")
-    )]
-    #[cfg_attr(
-        not(feature = "netcdf"),
-        doc = include_str!("guide/netcdf/without_feature.md")
-    )]
-    pub mod netcdf {}
 }
