@@ -235,6 +235,6 @@ pub mod cli {
     pub use dasf_runtime::cli::{
         ArgumentNames, Connection, Error, Indent, Logging, ProgressHandler, close, has_colours,
         parse, print_error, print_result, printable, progress_handler, read_text,
-        run_until_interrupted, takes_texts_only, unknown,
+        run_until_interrupted, takes_texts_only, unknown, unknown_argument,
     };
 }

@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::{Attribute, Expr, Ident, Path, Type};
 
 use crate::constraints::Constraint;
-use crate::options::{DefaultOption, Errors};
+use crate::options::{DefaultOption, Errors, UnknownArguments};
 use crate::types::{ArgumentType, ResultType, Shape};
 
 /// An annotated `mod`.
@@ -22,6 +22,7 @@ pub(crate) struct Module {
     pub(crate) has_main: bool,
     /// Whether callers get the causes of errors, unless a function has its own setting.
     pub(crate) errors: Errors,
+    pub(crate) unknown_arguments: UnknownArguments,
     pub(crate) members: Vec<Member>,
 }
 

@@ -76,6 +76,7 @@ impl Place {
                     ("version", Takes::Text),
                     ("crate", Takes::Path),
                     ERRORS,
+                    ("unknown_arguments", Takes::OneOf(&["ignore", "refuse"])),
                 ],
                 &[],
             ),
@@ -283,6 +284,13 @@ pub(crate) enum Errors {
     Chain,
 }
 
+/// What a module does with the arguments in a request that its function does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromMeta)]
+pub(crate) enum UnknownArguments {
+    Ignore,
+    Refuse,
+}
+
 /// `#[dasf::module(…)]`.
 #[derive(Debug, Default, FromMeta)]
 #[darling(default)]
@@ -295,6 +303,7 @@ pub(crate) struct ModuleOptions {
     #[darling(rename = "crate")]
     pub(crate) krate: Option<Path>,
     pub(crate) errors: Option<Errors>,
+    pub(crate) unknown_arguments: Option<UnknownArguments>,
 }
 
 /// `#[dasf::function(…)]`.

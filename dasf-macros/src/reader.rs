@@ -21,7 +21,7 @@ use crate::model::{Argument, Class, Function, Member, Module, Outer, of_name, sn
 use crate::names::{Known, Names, type_path};
 use crate::options::{
     self, ArgumentOptions, ClassOptions, DefaultOption, Errors, FunctionOptions, MethodOptions,
-    ModuleOptions,
+    ModuleOptions, UnknownArguments,
 };
 use crate::serde_attributes;
 use crate::types::{ArgumentType, ReplaceSelf, ResultType, Shape};
@@ -113,6 +113,9 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
         version: options.version,
         has_main: options.main.unwrap_or(!forbids_main),
         errors: options.errors.unwrap_or(Errors::Outermost),
+        unknown_arguments: options
+            .unknown_arguments
+            .unwrap_or(UnknownArguments::Ignore),
         members: members.collect(),
     };
     Read {

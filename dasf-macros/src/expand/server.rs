@@ -9,7 +9,7 @@ use super::{checks, conditions};
 use crate::constraints::{Constraint, ConstraintValue};
 use crate::model::{Argument, Class, Function, Member, Module, joined};
 use crate::number::JsonNumber;
-use crate::options::{DefaultOption, Errors, ungrouped};
+use crate::options::{DefaultOption, Errors, UnknownArguments, ungrouped};
 use crate::types::Shape;
 
 pub(super) fn expand(module: &Module) -> TokenStream {
@@ -36,6 +36,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
     let writer = Writer {
         krate,
         errors: module.errors,
+        unknown_arguments: module.unknown_arguments,
     };
     let mut members = Vec::new();
     let mut wrappers = Vec::new();
@@ -116,6 +117,7 @@ struct Writer<'a> {
     krate: &'a Path,
     /// Whether callers get the causes of errors, unless a function has its own setting.
     errors: Errors,
+    unknown_arguments: UnknownArguments,
 }
 
 /// The names of generated functions: of a function, or of a method of a class.
@@ -152,6 +154,7 @@ impl Writer<'_> {
             schema_extra.map(|extra| quote!(.schema_extra(|| __p::Value::from(#extra))));
         let deprecated = function.outer.deprecated.as_ref();
         let deprecated = deprecated.map(|_| quote!(.deprecated()));
+        let refuse = self.refuse_unknown();
         let wrapper = joined(&path_of(function, class), "call");
         let handler = match (waits(function, class), function.is_inline) {
             (true, _) => quote!(Async),
@@ -164,7 +167,7 @@ impl Writer<'_> {
                 const { &[#(#arguments),*] },
                 <__p::Probe<#value>>::TYPE,
                 __p::Handler::#handler(#wrapper),
-            ) #description #returns #return_keywords #schema_extra #deprecated
+            ) #description #returns #return_keywords #schema_extra #deprecated #refuse
         }
     }
 
@@ -180,14 +183,19 @@ impl Writer<'_> {
         let description = description.map(|text| quote!(.description(#text)));
         let deprecated = class.outer.deprecated.as_ref();
         let deprecated = deprecated.map(|_| quote!(.deprecated()));
+        let refuse = self.refuse_unknown();
         quote! {
             __p::ClassDescriptor::new(
                 #name,
                 const { &[#(#arguments),*] },
                 const { &[#(#methods),*] },
             )
-                #description #deprecated
+                #description #deprecated #refuse
         }
+    }
+
+    fn refuse_unknown(&self) -> Option<TokenStream> {
+        (self.unknown_arguments == UnknownArguments::Refuse).then(|| quote!(.refuse_unknown()))
     }
 
     fn arguments(&self, function: &Function, class: Option<&Class>) -> Vec<TokenStream> {

@@ -61,7 +61,7 @@ pub use error::Error;
 pub use generate::Generate;
 pub use input::read_text;
 pub use logging::Logging;
-pub use names::{ArgumentNames, unknown};
+pub use names::{unknown, unknown_argument};
 pub use output::{
     Indent, ProgressHandler, has_colours, print_error, print_result, progress_handler,
 };
@@ -70,6 +70,7 @@ pub use schema::takes_texts_only;
 pub use work::{close, run_until_interrupted};
 
 pub use crate::bars::printable;
+pub use crate::module::unknown_arguments::ArgumentNames;
 
 use crate::module::Module;
 use crate::module::descriptor::ModuleDescriptor;

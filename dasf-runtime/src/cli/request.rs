@@ -8,8 +8,8 @@ use dasf_protocol::api_info::{ApiInfo, FunctionInfo};
 use dasf_protocol::text;
 use serde_json::value::RawValue;
 
-use super::names::no_such;
-use super::{ArgumentNames, Error, input, yaml};
+use super::{Error, input, yaml};
+use crate::module::unknown_arguments::{self, Part};
 use crate::module::{Failure, Module};
 
 /// Reads a request to a module that is JSON or YAML text, the path of a file that holds such a
@@ -102,56 +102,34 @@ fn check_names(api: &ApiInfo, request: &RawValue) -> Result<(), Failure> {
     let method = method.and_then(|it| serde_json::from_str::<Fields<'_>>(it).ok());
     let class = text(&request, "class_name");
     let class = class.and_then(|name| api.classes.iter().find(|class| class.name == name));
-    if let (Some(class), Some(arguments)) = (class, method) {
-        let name = text(&arguments, "func_name").unwrap_or_default();
+    let unknown = if let (Some(class), Some(arguments)) = (class, &method) {
+        let name = text(arguments, "func_name").unwrap_or_default();
         let Some(method) = named(&class.methods, &name) else {
             return Ok(());
         };
-        let of_class = ArgumentNames::of(&class.rpc_schema);
-        let of_method = ArgumentNames::of(&method.rpc_schema);
-        let class = &class.name;
-        check(
-            class,
-            of_class,
-            &["class_name", "function"],
-            &request,
-            |it| {
-                of_method
-                    .knows(it)
-                    .then(|| format!("it is one of {class}.{name}: write it inside function"))
-            },
-        )?;
-        check(&name, of_method, &["func_name"], &arguments, |it| {
-            let hint = format!("it is one of the constructor of {class}: write it beside function");
-            of_class.knows(it).then_some(hint)
-        })
+        let constructor = Part {
+            name: &class.name,
+            schema: &class.rpc_schema,
+            keys: request.keys().map(String::as_str),
+        };
+        let called = Part {
+            name: &name,
+            schema: &method.rpc_schema,
+            keys: arguments.keys().map(String::as_str),
+        };
+        unknown_arguments::of_class(constructor, called)
     } else if let Some(name) = text(&request, "func_name")
         && let Some(function) = named(&api.functions, &name)
     {
-        let names = ArgumentNames::of(&function.rpc_schema);
-        check(&name, names, &["func_name"], &request, |_| None)
+        let keys = request.keys().map(String::as_str);
+        unknown_arguments::of_function(&name, &function.rpc_schema, keys)
     } else {
-        Ok(())
-    }
-}
-
-/// Refuses the first field that is not an argument. `elsewhere` says where it belongs.
-fn check(
-    of: &str,
-    names: ArgumentNames<'_>,
-    reserved: &[&str],
-    fields: &Fields<'_>,
-    elsewhere: impl Fn(&str) -> Option<String>,
-) -> Result<(), Failure> {
-    let mut fields = fields.keys().map(String::as_str);
-    let unknown = fields.find(|name| !reserved.contains(name) && !names.allows(name));
-    let Some(name) = unknown else {
-        return Ok(());
+        None
     };
-    Err(Failure::validation(match elsewhere(name) {
-        Some(hint) => format!("{of} takes no argument {name:?}; {hint}"),
-        None => no_such(&format!("argument of {of}"), name, &names.all()),
-    }))
+    match unknown {
+        Some(unknown) => Err(Failure::validation(unknown.message)),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -272,32 +250,32 @@ mod tests {
         for (text, problem) in [
             (
                 "{func_name: add, a: 1, bb: 3}",
-                "there is no argument of add \"bb\"; did you mean \"b\"?",
+                "add has no argument \"bb\"; did you mean \"b\"?",
             ),
             (
                 r#"{"func_name": "add", "a": 1, "xyz": 3}"#,
-                "there is no argument of add \"xyz\"; there is a, b",
+                "add has no argument \"xyz\"; its arguments are a, b",
             ),
             (
                 "{func_name: add, a: 1, class_name: None}",
-                "there is no argument of add \"class_name\"; there is a, b",
+                "add has no argument \"class_name\"; its arguments are a, b",
             ),
             (
                 "{class_name: Greeter, greting: Yo, function: {func_name: greet, name: A}}",
-                "there is no argument of Greeter \"greting\"; did you mean \"greeting\"?",
+                "Greeter has no argument \"greting\"; did you mean \"greeting\"?",
             ),
             (
                 "{class_name: Greeter, function: {func_name: greet, nmae: A}}",
-                "there is no argument of greet \"nmae\"; did you mean \"name\"?",
+                "Greeter.greet has no argument \"nmae\"; did you mean \"name\"?",
             ),
             (
                 "{class_name: Greeter, name: A, function: {func_name: greet}}",
-                "Greeter takes no argument \"name\"; it is one of Greeter.greet: write it inside function",
+                "Greeter has no argument \"name\"; Greeter.greet has it; write it inside \"function\"",
             ),
             (
                 "{class_name: Greeter, function: {func_name: greet, name: A, greeting: Yo}}",
-                "greet takes no argument \"greeting\"; it is one of the constructor of Greeter: write \
-                 it beside function",
+                "Greeter.greet has no argument \"greeting\"; the constructor of Greeter has it; write it \
+                 beside \"function\"",
             ),
         ] {
             let error = read(text).unwrap_err();

@@ -10,6 +10,7 @@ mod patterns;
 pub mod read;
 mod readable;
 mod schema;
+pub(crate) mod unknown_arguments;
 mod unknown_variants;
 pub mod validate;
 
@@ -34,6 +35,7 @@ use descriptor::{
     ArgumentDescriptor, FunctionDescriptor, Handler, Member, ModuleDescriptor, TypeDescriptor,
 };
 use schema::SchemaBuilder;
+use unknown_arguments::UnknownArgument;
 use validate::{Validator, list_problems};
 
 /// From this size on, in bytes, reading a request takes so long that other tasks would notice.
@@ -368,6 +370,17 @@ impl Module {
                         class.methods.keys(),
                     ));
                 };
+                let constructor = unknown_arguments::Part {
+                    name,
+                    schema: &class.constructor.schema,
+                    keys: keys(&request),
+                };
+                let called = unknown_arguments::Part {
+                    name: method,
+                    schema: &callable.arguments.schema,
+                    keys: keys(call),
+                };
+                check_unknown(unknown_arguments::of_class(constructor, called))?;
                 let mut problems = class.constructor.validator.problems(&request, "");
                 problems.extend(callable.arguments.validator.problems(call, "function."));
                 if !problems.is_empty() {
@@ -387,6 +400,9 @@ impl Module {
                 let Some(callable) = self.functions.get(name.as_str()) else {
                     return Err(unknown("function", name, self.functions.keys()));
                 };
+                let schema = &callable.arguments.schema;
+                let unknown = unknown_arguments::of_function(name, schema, keys(&request));
+                check_unknown(unknown)?;
                 let problems = callable.arguments.validator.problems(&request, "");
                 if !problems.is_empty() {
                     return Err(Failure::validation(list_problems(name, &problems)));
@@ -405,6 +421,19 @@ impl Module {
                 Err(Failure::validation(problem))
             }
         }
+    }
+}
+
+fn keys(object: &Value) -> impl Iterator<Item = &str> {
+    let fields = object.as_object().into_iter();
+    fields.flat_map(Map::keys).map(String::as_str)
+}
+
+/// Refuses an argument that the function does not have, if its schema does.
+fn check_unknown(unknown: Option<UnknownArgument>) -> Result<(), Failure> {
+    match unknown {
+        Some(unknown) if unknown.is_refused => Err(Failure::validation(unknown.message)),
+        _ => Ok(()),
     }
 }
 

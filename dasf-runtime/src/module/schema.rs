@@ -24,6 +24,8 @@ use super::{ModuleError, floats};
 
 pub(super) const DEFINITIONS: &str = "$defs";
 const REFERENCE_PREFIX: &str = "#/$defs/";
+/// The keyword that forbids arguments without a name in the schema, if it is false.
+const OTHER_ARGUMENTS: &str = "additionalProperties";
 
 /// The schema of a type: what a descriptor's function pointers point to.
 pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
@@ -115,6 +117,9 @@ impl SchemaBuilder {
         if class.is_deprecated {
             constructor.insert("deprecated".to_owned(), true.into());
         }
+        if class.refuses_unknown {
+            constructor.insert(OTHER_ARGUMENTS.to_owned(), false.into());
+        }
 
         let mut methods = Vec::new();
         for method in class.methods {
@@ -132,6 +137,13 @@ impl SchemaBuilder {
             required.push(json!("function"));
         }
         self.members.push((title, Value::Object(whole)));
+        if class.refuses_unknown
+            && let Some(Value::Object(properties)) = constructor.get_mut("properties")
+        {
+            // A request to the class holds the method beside the constructor's arguments.
+            let function = json!({"type": "object", "title": "Function", "description": "The method to call."});
+            properties.insert("function".to_owned(), function);
+        }
         self.constructors.insert(class.name, constructor);
         Ok(())
     }
@@ -157,6 +169,12 @@ impl SchemaBuilder {
                 member: function.name.to_owned(),
                 reason,
             })?;
+        }
+        if function.refuses_unknown {
+            // The function's own `schema_extra` comes before the setting of the module.
+            schema
+                .entry(OTHER_ARGUMENTS)
+                .or_insert_with(|| false.into());
         }
         let result = self.result_schema(title, function);
         self.functions
