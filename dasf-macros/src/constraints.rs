@@ -5,7 +5,7 @@ use darling::{Error, FromMeta};
 use proc_macro2::Span;
 use syn::{Expr, Lit, Type};
 
-use crate::names::{Known, Names, parameters, type_path, ungrouped};
+use crate::names::{INTEGERS, Known, Names, parameters, type_path, ungrouped};
 use crate::number::Number;
 use crate::options;
 
@@ -57,7 +57,7 @@ impl ConstraintValue {
 
 /// What kind of values a type has, as far as can be seen in its tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Number,
     Text,
     /// A text of one character, whose default is no `&str`.
@@ -91,6 +91,11 @@ fn own_name(ty: &Type, names: &Names) -> Option<String> {
 }
 
 impl Kind {
+    /// The kind of the values of a type.
+    pub(crate) fn of_values(ty: &Type, names: &Names) -> Self {
+        Self::of(innermost(ty, names), names)
+    }
+
     /// The kind of an [`innermost`] type.
     fn of(ty: &Type, names: &Names) -> Self {
         if let Type::Array(_) | Type::Slice(_) = ty {
@@ -102,10 +107,8 @@ impl Kind {
             Some((Known::Option | Known::Result, _)) | None => {}
         }
         match own_name(ty, names).as_deref() {
-            Some(
-                "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64"
-                | "u128" | "usize" | "f32" | "f64",
-            ) => Self::Number,
+            Some(name) if INTEGERS.contains(&name) => Self::Number,
+            Some("f32" | "f64") => Self::Number,
             Some("str") => Self::Text,
             Some("char") => Self::Character,
             Some("bool") => Self::Boolean,

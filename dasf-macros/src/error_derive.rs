@@ -7,6 +7,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Fields, Ident, LitStr, Path, Type, parse_quote};
 
+use crate::constraints::Kind;
 use crate::mistakes::Mistakes;
 use crate::model::snake_case;
 use crate::options::{self, Options, Place};
@@ -141,7 +142,7 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
 }
 
 fn read<T: Options + Default>(attributes: &[Attribute], mistakes: &mut Mistakes) -> T {
-    let options = options::take_options(&mut attributes.to_vec());
+    let options = options::take_options(&mut attributes.to_vec(), Kind::Unknown);
     mistakes.handle(options).flatten().unwrap_or_default()
 }
 

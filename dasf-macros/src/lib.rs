@@ -13,6 +13,7 @@ mod constraints;
 mod docs;
 mod error_derive;
 mod expand;
+mod foreign;
 mod misplaced;
 mod mistakes;
 mod model;

@@ -5,6 +5,11 @@ use std::collections::HashMap;
 
 use syn::{GenericArgument, Item, PathArguments, PathSegment, Type, TypePath};
 
+/// The primitive integer types.
+pub(crate) const INTEGERS: [&str; 12] = [
+    "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize",
+];
+
 /// A type with a meaning of its own for the macros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {

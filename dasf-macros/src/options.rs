@@ -9,7 +9,7 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, Lit, LitStr, Meta, MetaNameValue, Path, UnOp};
 
-use crate::constraints::Constraints;
+use crate::constraints::{Constraints, Kind};
 
 /// Where options stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,9 +124,13 @@ impl Place {
         }
     }
 
-    /// What is wrong with an option of this name, which there is not here.
-    fn no_option(self, name: &str) -> String {
+    /// Returns the mistake of an option that does not exist here, for a value of this kind.
+    fn no_option(self, name: &str, kind: Kind) -> String {
         let here = self.name();
+        let takes_constraints = matches!(self, Self::Argument | Self::Returns);
+        if takes_constraints && let Some(meant) = constraint_meant(name, kind) {
+            return format!("unknown option `{name}`; {meant}");
+        }
         let mut places = Self::ALL.into_iter();
         if let Some(other) = places.find(|place| place.option(name).is_some()) {
             return format!("`{name}` is an option of {}, not of {here}", other.name());
@@ -146,6 +150,47 @@ impl Place {
             }
         }
     }
+}
+
+/// Returns the constraint that is meant by its name in JSON Schema, Python or another crate.
+fn constraint_meant(name: &str, kind: Kind) -> Option<String> {
+    let [number, string, list] = match name.to_lowercase().replace('_', "").as_str() {
+        "min" | "minimum" | "minvalue" => [
+            "`ge` (greater than or equal to)",
+            "`min_length`",
+            "`min_items`",
+        ],
+        "max" | "maximum" | "maxvalue" => [
+            "`le` (less than or equal to)",
+            "`max_length`",
+            "`max_items`",
+        ],
+        "exclusivemin" | "exclusiveminimum" => ["`gt` (greater than)", "", ""],
+        "exclusivemax" | "exclusivemaximum" => ["`lt` (less than)", "", ""],
+        "gte" => ["`ge` (greater than or equal to)", "", ""],
+        "lte" => ["`le` (less than or equal to)", "", ""],
+        "step" => ["`multiple_of`", "", ""],
+        "len" | "length" => [
+            "",
+            "`min_length` and `max_length`",
+            "`min_items` and `max_items`",
+        ],
+        "regex" => ["", "`pattern`", ""],
+        _ => return None,
+    };
+    let meant = match kind {
+        Kind::Number => number,
+        Kind::Text | Kind::Character => string,
+        Kind::List => list,
+        Kind::Boolean | Kind::Tool => "",
+        Kind::Unknown => {
+            let all = [(number, "a number"), (string, "a string"), (list, "a list")];
+            let known = all.into_iter().filter(|(option, _)| !option.is_empty());
+            let known = known.map(|(option, values)| format!("{option} for {values}"));
+            return Some(format!("use {}", known.collect::<Vec<_>>().join(", ")));
+        }
+    };
+    (!meant.is_empty()).then(|| format!("did you mean {meant}?"))
 }
 
 /// What an option takes.
@@ -230,7 +275,7 @@ fn name_of(option: &Meta) -> String {
 }
 
 /// Whether an expression is a number as a literal, with or without a sign.
-fn is_number(expression: &Expr) -> bool {
+pub(crate) fn is_number(expression: &Expr) -> bool {
     let inner = match expression {
         Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => &*unary.expr,
         other => other,
@@ -390,11 +435,11 @@ fn keep_expression(item: &Meta) -> Result<Option<Expr>> {
 
 /// Reads options inside options.
 fn nested<T: Options>(item: &Meta) -> Result<T> {
-    from_tokens(item.require_list()?.tokens.clone())
+    from_tokens(item.require_list()?.tokens.clone(), Kind::Unknown)
 }
 
-/// Reads the options of an attribute macro's own invocation.
-pub(crate) fn from_tokens<T: Options>(tokens: TokenStream) -> Result<T> {
+/// Reads options, which are about a value of this kind.
+pub(crate) fn from_tokens<T: Options>(tokens: TokenStream, kind: Kind) -> Result<T> {
     let items = NestedMeta::parse_meta_list(tokens).map_err(|error| {
         let text = format!(
             "{error}; options are `NAME`, `NAME = VALUE` or `NAME(…)`, with commas in between"
@@ -409,7 +454,7 @@ pub(crate) fn from_tokens<T: Options>(tokens: TokenStream) -> Result<T> {
             NestedMeta::Meta(option) => {
                 let name = name_of(option);
                 match T::PLACE.option(&name) {
-                    None => Some((T::PLACE.no_option(&name), option.path().span())),
+                    None => Some((T::PLACE.no_option(&name, kind), option.path().span())),
                     Some(takes) => takes.mistake(option).or_else(|| {
                         let is_again = name != "example" && !given.insert(name.clone());
                         let mistake = format!("`{name}` is given twice; remove one");
@@ -455,10 +500,10 @@ fn unreported() -> Error {
 }
 
 /// Reads the options of an attribute inside the module.
-pub(crate) fn from_attribute<T: Options>(attribute: &Attribute) -> Result<T> {
+pub(crate) fn from_attribute<T: Options>(attribute: &Attribute, kind: Kind) -> Result<T> {
     match &attribute.meta {
         Meta::Path(_) => T::from_list(&[]),
-        Meta::List(list) => from_tokens(list.tokens.clone()),
+        Meta::List(list) => from_tokens(list.tokens.clone(), kind),
         Meta::NameValue(pair) => {
             let name = pair.path.to_token_stream().to_string().replace(' ', "");
             Err(Error::custom(format!("expected #[{name}] or #[{name}(…)]")).with_span(pair))
@@ -492,16 +537,18 @@ pub(crate) fn take_member(
         .collect()
 }
 
-/// Takes the attributes `#[dasf(…)]` off a method or an argument; `None` where there is none.
+/// Takes the attributes `#[dasf(…)]` off a method or an argument, whose values are of this kind;
+/// `None` where there is none.
 pub(crate) fn take_options<T: Options + Default>(
     attributes: &mut Vec<Attribute>,
+    kind: Kind,
 ) -> Result<Option<T>> {
     let mut found = attributes.extract_if(.., |attribute| attribute.path().is_ident("dasf"));
     let (first, second) = (found.next(), found.next());
     drop(found);
     match (first, second) {
         (None, _) => Ok(None),
-        (Some(attribute), None) => from_attribute(&attribute).map(Some),
+        (Some(attribute), None) => from_attribute(&attribute, kind).map(Some),
         (Some(_), Some(second)) => {
             Err(Error::custom("write all options in one #[dasf(…)]").with_span(&second))
         }
@@ -531,7 +578,7 @@ mod tests {
 
     #[test]
     fn a_mistaken_option_is_told_with_what_may_be_meant() {
-        let mistake = |place: Place, name| place.no_option(name);
+        let mistake = |place: Place, name| place.no_option(name, Kind::Unknown);
         assert_eq!(Place::Argument.option("gt"), Some(Takes::Number));
         assert_eq!(
             mistake(Place::Module, "topik"),
@@ -544,6 +591,43 @@ mod tests {
         assert_eq!(
             mistake(Place::Class, "zzz"),
             "unknown option `zzz`; #[dasf::class(…)] takes `name`, `description`"
+        );
+    }
+    #[test]
+    fn a_constraint_with_another_name_is_recognised() {
+        let meant = |name, kind| Place::Argument.no_option(name, kind);
+        for (name, kind, expected) in [
+            (
+                "min",
+                Kind::Number,
+                "did you mean `ge` (greater than or equal to)?",
+            ),
+            ("maximum", Kind::Text, "did you mean `max_length`?"),
+            ("minimum", Kind::List, "did you mean `min_items`?"),
+            (
+                "exclusiveMinimum",
+                Kind::Number,
+                "did you mean `gt` (greater than)?",
+            ),
+            (
+                "max",
+                Kind::Unknown,
+                "use `le` (less than or equal to) for a number, `max_length` for a string, \
+                 `max_items` for a list",
+            ),
+            ("regex", Kind::Unknown, "use `pattern` for a string"),
+            ("minn_length", Kind::Text, "did you mean `min_length`?"),
+        ] {
+            assert_eq!(
+                meant(name, kind),
+                format!("unknown option `{name}`; {expected}")
+            );
+        }
+        assert!(meant("min", Kind::Boolean).contains("takes `default`"));
+        assert!(
+            Place::Module
+                .no_option("max", Kind::Unknown)
+                .contains("takes `topic`")
         );
     }
 }

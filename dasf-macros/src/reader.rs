@@ -13,7 +13,7 @@ use syn::{
     Path, ReceiverKind, ReturnType, Signature, Type, UseTree, Visibility, parse_quote,
 };
 
-use crate::constraints;
+use crate::constraints::{self, Kind};
 use crate::docs::Docs;
 use crate::misplaced;
 use crate::mistakes::Mistakes;
@@ -46,7 +46,7 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
     // A mistake in other options is no reason to write a `main`.
     let forbids_main = options::forbids_main(&attribute);
     let options: ModuleOptions = errors
-        .handle(options::from_tokens(attribute))
+        .handle(options::from_tokens(attribute, Kind::Unknown))
         .unwrap_or_default();
     let krate = options.krate.unwrap_or_else(|| parse_quote!(::dasf));
     let docs = Docs::of(&item.attrs);
@@ -301,7 +301,7 @@ impl Reader<'_> {
     fn function(&mut self, attribute: &Attribute, item: &mut ItemFn) -> Option<Function> {
         let options: FunctionOptions = self
             .errors
-            .handle(options::from_attribute(attribute))
+            .handle(options::from_attribute(attribute, Kind::Unknown))
             .unwrap_or_default();
         let outer = Outer::of(&item.attrs);
         self.callable(&mut item.sig, options, outer, None)
@@ -310,7 +310,7 @@ impl Reader<'_> {
     fn class(&mut self, attribute: &Attribute, item: &mut ItemImpl) -> Option<Class> {
         let options: ClassOptions = self
             .errors
-            .handle(options::from_attribute(attribute))
+            .handle(options::from_attribute(attribute, Kind::Unknown))
             .unwrap_or_default();
         if let Some((path, _)) = &item.trait_ {
             self.fail(
@@ -381,7 +381,7 @@ impl Reader<'_> {
     }
 
     fn method(&mut self, item: &mut ImplItemFn, this: &Type, class_docs: &Docs) -> Option<Method> {
-        let options = options::take_options::<MethodOptions>(&mut item.attrs);
+        let options = options::take_options::<MethodOptions>(&mut item.attrs, Kind::Unknown);
         let options = self.errors.handle(options).flatten();
         let has_options = options.is_some();
         let options = options.unwrap_or_default();
@@ -610,7 +610,8 @@ impl Reader<'_> {
         docs: &Docs,
         this: Option<&Type>,
     ) -> Option<Argument> {
-        let options = options::take_options::<ArgumentOptions>(&mut input.attrs);
+        let kind = Kind::of_values(&input.ty, &self.names);
+        let options = options::take_options::<ArgumentOptions>(&mut input.attrs, kind);
         let options = self.errors.handle(options).flatten().unwrap_or_default();
         let own_docs = Docs::of(&input.attrs);
         input

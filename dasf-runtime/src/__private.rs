@@ -5,6 +5,8 @@ pub use crate::client::{
     Async, Blocking, Call, Caller, ClientBuilder, ClientError, Instance, Mode,
 };
 pub use crate::context::Context;
+pub use crate::entry::{Main, check_main};
+pub use crate::missing::{Lacks, lacking};
 pub use crate::module::descriptor::{
     ArgumentDescriptor, ArgumentKind, BoxedCall, ClassDescriptor, FunctionDescriptor, Handler,
     Keyword, Literal, Member, ModuleDescriptor, ReturnDescriptor,
@@ -13,14 +15,21 @@ pub use crate::module::{
     Arguments, Failure, Invocation, Module, ModuleError, Outcome, StructTag, schema_of,
 };
 pub use crate::probe::{
-    Answer, Causeless, Causes, Failed, Holding, OnlyText, Probe, Silent, Unable, Unwritable,
-    Written, check_data, check_fallible, check_tool,
+    AnyType, Causeless, Causes, Failed, Holding, Integer, OnlyText, Probe, Silent, Unable,
+    Unwritable, Written, check_fallible, check_tool,
 };
 pub use crate::progress::ProgressReport;
 pub use crate::types::{Data, Fallible, IntoError};
 pub use crate::{__call as call, __client as client, __instance as instance};
 pub use dasf_protocol::progress::Report;
 pub use serde_json::Value;
+
+/// The crates whose types have messages of their own.
+pub mod crates {
+    pub use crate::missing::{
+        Bytes, Chrono, IndexMap, Jiff, Ndarray, RustDecimal, Time, Url, Uuid,
+    };
+}
 
 /// A field of an error as JSON; null where it has none.
 pub fn details_of<T: serde::Serialize + ?Sized>(field: &T) -> Value {

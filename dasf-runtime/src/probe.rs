@@ -33,7 +33,25 @@ impl<T: Data> Probe<T> {
     pub const IS_DATA: bool = true;
 }
 
+impl<T: Serialize + ?Sized> Probe<T> {
+    /// It implements [`Serialize`].
+    pub const SERIALIZES: bool = true;
+}
+
+impl<T: JsonSchema + ?Sized> Probe<T> {
+    /// It implements [`JsonSchema`].
+    pub const HAS_SCHEMA: bool = true;
+}
+
+impl<T: Send + ?Sized> Probe<T> {
+    /// It is [`Send`].
+    pub const IS_SEND: bool = true;
+}
+
 impl<T: DeserializeOwned> Probe<T> {
+    /// It implements [`Deserialize`](serde::Deserialize).
+    pub const DESERIALIZES: bool = true;
+
     /// Reads a value of the type.
     ///
     /// # Errors
@@ -63,6 +81,14 @@ pub trait Unable {
     type Value: ?Sized;
     /// It can be neither argument nor result.
     const IS_DATA: bool = false;
+    /// It does not implement [`Serialize`].
+    const SERIALIZES: bool = false;
+    /// It does not implement [`Deserialize`](serde::Deserialize).
+    const DESERIALIZES: bool = false;
+    /// It does not implement [`JsonSchema`].
+    const HAS_SCHEMA: bool = false;
+    /// It is not [`Send`].
+    const IS_SEND: bool = false;
     /// It is no `Result`.
     const IS_RESULT: bool = false;
 
@@ -148,6 +174,42 @@ pub trait Unwritable: Sized {
 }
 
 impl<T: ?Sized> Unwritable for Written<'_, T> {}
+
+/// An integer literal as a value of a type: the default of an argument whose type is an alias, for
+/// instance.
+#[derive(Debug)]
+pub struct Integer<T>(PhantomData<T>);
+
+impl Integer<f64> {
+    /// The float that is nearest to an integer.
+    #[allow(clippy::cast_precision_loss)] // a float literal is rounded in the same way
+    pub fn value(integer: i128) -> f64 {
+        integer as f64
+    }
+}
+
+impl Integer<f32> {
+    /// The float that is nearest to an integer.
+    #[allow(clippy::cast_precision_loss)] // a float literal is rounded in the same way
+    pub fn value(integer: i128) -> f32 {
+        integer as f32
+    }
+}
+
+/// What [`Integer`] does for other types.
+pub trait AnyType {
+    /// The type.
+    type Value;
+
+    /// The literal itself.
+    fn value(value: Self::Value) -> Self::Value {
+        value
+    }
+}
+
+impl<T> AnyType for Integer<T> {
+    type Value = T;
+}
 
 /// The error of a function.
 #[derive(Debug)]
@@ -250,25 +312,6 @@ fn list(first: Option<&(dyn Error + 'static)>) -> Vec<String> {
     chain.take(MAX_CAUSES).map(ToString::to_string).collect()
 }
 
-/// The answer to a question about a type.
-#[derive(Debug)]
-pub struct Answer<const YES: bool>;
-
-/// A type's check: fails to compile, with a message on the user's own type, where the answer is no.
-#[diagnostic::on_unimplemented(
-    message = "`{T}` can be neither argument nor result of a DASF function",
-    label = "lacks `Serialize`, `Deserialize` or `JsonSchema`, or is not `Send`",
-    note = "add `#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]` to `{T}`",
-    note = "the type of another crate may have these behind features, of that crate and of `schemars`, or `dasf` has a type that wraps it: see the guide's table of types"
-)]
-pub trait Check<T: ?Sized> {}
-
-#[diagnostic::do_not_recommend]
-impl<T: ?Sized> Check<T> for Answer<true> {}
-
-/// Demands that the answer to whether `T` is data is yes.
-pub const fn check_data<T: ?Sized, A: Check<T>>() {}
-
 /// Demands that a type is a `Result` whose error can be told.
 pub const fn check_fallible<T: Fallible>() {}
 
@@ -292,6 +335,37 @@ mod tests {
     use std::borrow::Cow;
 
     struct Dumb;
+
+    /// Has one of the traits.
+    #[derive(Serialize)]
+    struct Written1;
+
+    #[test]
+    fn integers_become_floats_where_the_type_is_one() {
+        assert_eq!(<Integer<f64>>::value(-3).to_bits(), (-3.0_f64).to_bits());
+        assert_eq!(<Integer<f32>>::value(16).to_bits(), 16.0_f32.to_bits());
+        assert_eq!(<Integer<u128>>::value(u128::MAX), u128::MAX);
+    }
+
+    #[test]
+    fn each_trait_of_a_type_is_found() {
+        let of_nothing = [
+            <Probe<Dumb>>::SERIALIZES,
+            <Probe<Dumb>>::DESERIALIZES,
+            <Probe<Dumb>>::HAS_SCHEMA,
+            <Probe<std::rc::Rc<u8>>>::IS_SEND,
+            <Probe<Written1>>::DESERIALIZES,
+        ];
+        assert_eq!(of_nothing, [false; 5]);
+        let of_numbers = [
+            <Probe<Vec<u8>>>::SERIALIZES,
+            <Probe<Vec<u8>>>::DESERIALIZES,
+            <Probe<Vec<u8>>>::HAS_SCHEMA,
+            <Probe<Vec<u8>>>::IS_SEND,
+            <Probe<Written1>>::SERIALIZES,
+        ];
+        assert_eq!(of_numbers, [true; 5]);
+    }
 
     #[test]
     fn a_type_is_asked_what_it_can_do() {

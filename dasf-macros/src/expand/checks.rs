@@ -8,6 +8,7 @@ use syn::Type;
 use syn::spanned::Spanned;
 
 use super::conditions;
+use crate::foreign;
 use crate::model::{Argument, Member, Module};
 use crate::names::{parameters, type_path, ungrouped};
 use crate::types::ResultType;
@@ -160,11 +161,21 @@ impl Uses {
                 .iter()
                 .all(|user| user.to_token_stream().to_string() == text);
             let users = (!is_used_alone).then(|| quote!(|| (#(<__p::Probe<#users>>::IS_DATA)&&*)));
+            let messages = foreign::messages_for(ty).map(|name| quote!(, __p::crates::#name));
             quote_spanned! {ty.span()=>
                 #condition
-                __p::check_data::<#ty, __p::Answer<{
-                    <__p::Probe<#ty>>::IS_DATA #users #(|| !<__p::Probe<#inner>>::IS_DATA)*
-                }>>();
+                <__p::Lacks<{
+                    if <__p::Probe<#ty>>::IS_DATA #users #(|| !<__p::Probe<#inner>>::IS_DATA)* {
+                        0
+                    } else {
+                        __p::lacking(
+                            <__p::Probe<#ty>>::SERIALIZES,
+                            <__p::Probe<#ty>>::DESERIALIZES,
+                            <__p::Probe<#ty>>::HAS_SCHEMA,
+                            <__p::Probe<#ty>>::IS_SEND,
+                        )
+                    }
+                } #messages>>::check::<#ty>();
             }
         });
         let of_data: TokenStream = data.collect();
@@ -177,6 +188,8 @@ impl Uses {
 fn innermost(ty: &Type) -> Vec<Type> {
     fn collect(ty: &Type, found: &mut Vec<Type>) {
         let inner: Vec<&Type> = match ungrouped(ty) {
+            // The parameters of such a type, as `Utc` in `DateTime<Utc>`, are not data by themselves.
+            foreign if foreign::messages_for(foreign).is_some() => Vec::new(),
             Type::Array(array) => vec![&array.elem],
             Type::Slice(slice) => vec![&slice.elem],
             Type::Tuple(tuple) => tuple.elems.iter().collect(),

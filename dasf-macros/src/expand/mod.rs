@@ -41,17 +41,18 @@ fn add(item: &mut ItemMod, generated: TokenStream) {
 /// The program's `main()`. One for a module with mistakes does nothing: without one, the compiler
 /// would report that as well. In a library it is dead code.
 fn main_of(module: &Module, is_sound: bool) -> TokenStream {
-    let name = &module.name;
-    if is_sound {
-        quote! {
-            fn main() -> ::std::process::ExitCode {
-                #name::main()
-            }
-        }
+    let Module { name, krate, .. } = module;
+    let (dead, code) = if is_sound {
+        (None, quote!(#name::main()))
     } else {
-        quote! {
-            #[allow(dead_code)]
-            fn main() {}
+        let dead = quote!(#[allow(dead_code)]);
+        (Some(dead), quote!(::std::process::ExitCode::SUCCESS))
+    };
+    quote! {
+        #dead
+        fn main() -> #krate::__private::Main {
+            const { #krate::__private::check_main(&main) };
+            #krate::__private::Main(#code)
         }
     }
 }

@@ -3,14 +3,15 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, Ident, Lit, Path};
+use syn::{Expr, ExprLit, ExprUnary, Ident, Lit, LitFloat, LitInt, Path, Type, UnOp};
 
 use super::{checks, conditions};
 use crate::constraints::{Constraint, ConstraintValue};
 use crate::model::{Argument, Class, Function, Member, Module, joined};
+use crate::names::{INTEGERS, parameters, type_path};
 use crate::number::JsonNumber;
-use crate::options::{DefaultOption, Errors, UnknownArguments, ungrouped};
-use crate::types::Shape;
+use crate::options::{DefaultOption, Errors, UnknownArguments, is_number, ungrouped};
+use crate::types::{ArgumentType, Shape};
 
 pub(super) fn expand(module: &Module) -> TokenStream {
     let Module {
@@ -80,7 +81,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         #[allow(deprecated, unused_imports, clippy::all, clippy::pedantic)]
         static __DASF_MODULE: #krate::__private::ModuleDescriptor = {
             use #krate::__private as __p;
-            use __p::{Causeless as _, Holding as _, OnlyText as _, Silent as _, Unable as _, Unwritable as _};
+            use __p::{AnyType as _, Causeless as _, Holding as _, OnlyText as _, Silent as _, Unable as _, Unwritable as _};
 
             #checks
             #(#wrappers)*
@@ -227,7 +228,7 @@ impl Writer<'_> {
             quote!(.default(|| __p::Written(&#default() #wire).json()))
         });
         let examples = argument.examples.iter().map(|example| {
-            let example = converted(example, ty.shape);
+            let example = converted(example, ty);
             quote! {
                 __p::Keyword::example(|| {
                     let example: #owned = #example;
@@ -404,9 +405,9 @@ impl Writer<'_> {
                 }
             };
             let function_name = &function.name;
-            let value = match (&argument.default, &argument.ty.shape) {
-                (Some(DefaultOption::Expression(expression)), shape) => {
-                    converted(expression, *shape)
+            let value = match (&argument.default, argument.ty.shape) {
+                (Some(DefaultOption::Expression(expression)), _) => {
+                    converted(expression, &argument.ty)
                 }
                 (_, Shape::Reporter) => quote!(#krate::ProgressReport::new(#function_name)),
                 _ => quote_spanned!(owned.span()=> ::core::default::Default::default()),
@@ -423,20 +424,66 @@ fn default_name(argument: &Argument, function: &Function, class: Option<&Class>)
     joined(&path, "default")
 }
 
-/// An expression for a value: a text literal becomes whatever the value's type is, and a literal
-/// for an optional value is there.
-fn converted(expression: &Expr, shape: Shape) -> TokenStream {
+/// An expression for a value. A string literal becomes whatever the type of the value is, an integer
+/// literal becomes a float where the type is one, and a literal for an optional value is `Some`.
+fn converted(expression: &Expr, ty: &ArgumentType) -> TokenStream {
     let literal = ungrouped(expression);
-    let value = match literal {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(_), ..
-        }) => quote!(::core::convert::From::from(#literal)),
-        other => quote!(#other),
+    let is_optional = ty.shape == Shape::Optional;
+    let wanted = if is_optional {
+        let optional = type_path(&ty.owned).and_then(|path| path.path.segments.last());
+        optional.and_then(|segment| parameters(segment).next())
+    } else {
+        Some(&ty.owned)
     };
-    if shape == Shape::Optional && matches!(literal, Expr::Lit(_)) {
+    let value = match (literal, integer(literal), wanted) {
+        (
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(_), ..
+            }),
+            ..,
+        ) => quote!(::core::convert::From::from(#literal)),
+        (_, Some(integer), Some(wanted)) => converted_integer(literal, integer, wanted),
+        (other, ..) => quote!(#other),
+    };
+    if is_optional && (matches!(literal, Expr::Lit(_)) || is_number(literal)) {
         quote!(::core::option::Option::Some(#value))
     } else {
         value
+    }
+}
+
+/// An integer literal without a type of its own, with or without a sign.
+fn integer(expression: &Expr) -> Option<&LitInt> {
+    let literal = match expression {
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => ungrouped(&unary.expr),
+        other => other,
+    };
+    match literal {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(integer),
+            ..
+        }) if integer.suffix().is_empty() => Some(integer),
+        _ => None,
+    }
+}
+
+/// An integer literal as a value of a type: `1` is also a float.
+fn converted_integer(expression: &Expr, integer: &LitInt, wanted: &Type) -> TokenStream {
+    let Some(path) = type_path(wanted) else {
+        return quote!(#expression);
+    };
+    let name = path.path.get_ident().map(Ident::to_string);
+    match name.as_deref() {
+        Some("f32" | "f64") => {
+            let float = LitFloat::new(&format!("{}.0", integer.base10_digits()), integer.span());
+            match expression {
+                Expr::Unary(ExprUnary { op, .. }) => quote!(#op #float),
+                _ => quote!(#float),
+            }
+        }
+        Some(name) if INTEGERS.contains(&name) => quote!(#expression),
+        // An alias may be one of a float.
+        _ => quote!(<__p::Integer<#wanted>>::value(#expression)),
     }
 }
 

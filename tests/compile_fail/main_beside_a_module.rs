@@ -1,0 +1,11 @@
+#[dasf::module]
+mod service {
+    #[dasf::function]
+    pub fn add(a: i64) -> i64 {
+        a
+    }
+}
+
+fn main() {
+    service::main();
+}
