@@ -1,4 +1,4 @@
-//! `dasf::client!`: a client out of a file.
+//! `dasf::client!`: a client from a file.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::{LitStr, Token};
 
-/// What the macro is given.
+/// The input of the macro.
 pub(crate) struct Input {
     file: LitStr,
     krate: TokenStream,
@@ -15,7 +15,8 @@ pub(crate) struct Input {
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        const USAGE: &str = "expected the file in which a module describes itself: dasf::client!(\"arithmetic.api.json\")";
+        const USAGE: &str = "expected the file of an API description, such as \
+                             dasf::client!(\"arithmetic.api.json\")";
         let file = input
             .parse()
             .map_err(|error| syn::Error::new(error.span(), USAGE))?;
@@ -31,11 +32,11 @@ impl Parse for Input {
     }
 }
 
-/// The client of the module that the file describes.
+/// Writes the client of the module that the file describes.
 pub(crate) fn expand(input: &Input) -> syn::Result<TokenStream> {
     let Input { file, krate } = input;
     let error = |message: String| syn::Error::new(file.span(), message);
-    // As `include_str!` in the root would find it; cargo sets it for every crate.
+    // Cargo sets the variable for every crate. `include_str!` in the root finds the same file.
     let root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
     let path = Path::new(&root).join(file.value());
     let bytes = std::fs::read(&path).map_err(|reason| {
@@ -46,9 +47,9 @@ pub(crate) fn expand(input: &Input) -> syn::Result<TokenStream> {
     let text = dasf_protocol::text::decode(bytes)
         .map_err(|reason| error(format!("the file cannot be read: {reason}")))?;
     let api_info = serde_json::from_str(&text)
-        .map_err(|reason| error(format!("what is in the file is no JSON: {reason}")))?;
+        .map_err(|reason| error(format!("the file is not JSON: {reason}")))?;
     let path = path.display().to_string();
-    // So the compiler knows when to expand again.
+    // With `include_str!`, the compiler expands again when the file changes.
     let text = quote!(::core::include_str!(#path));
     dasf_codegen::rust_items(&api_info, krate, &text).map_err(|reason| error(reason.to_string()))
 }

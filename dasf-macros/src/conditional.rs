@@ -1,20 +1,19 @@
-//! Attributes inside `cfg_attr`. An attribute macro gets a `cfg_attr` before the compiler expands
-//! it.
+//! Attributes inside `cfg_attr`, which an attribute macro sees before the compiler expands them.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::parse::{ParseStream, Parser};
 use syn::{LitBool, Meta, Token};
 
-/// An attribute that applies if all conditions hold.
+/// An attribute that applies only if all conditions hold.
 #[derive(Debug, Clone)]
 pub(crate) struct Conditional {
     pub(crate) conditions: Vec<TokenStream>,
     pub(crate) meta: Meta,
 }
 
-/// The attributes that an attribute stands for: those inside a `cfg_attr`, each with its condition,
-/// or the attribute itself. None for an unreadable one, which the compiler reports.
+/// Returns the attributes inside a `cfg_attr`, each with its conditions, or the attribute itself. Leaves
+/// out invalid ones, which the compiler reports.
 pub(crate) fn all(meta: &Meta) -> Vec<Conditional> {
     let list = match meta {
         Meta::List(list) if list.path.is_ident("cfg_attr") => list,
@@ -34,7 +33,7 @@ pub(crate) fn all(meta: &Meta) -> Vec<Conditional> {
     found
 }
 
-/// The contents of the parentheses of a `cfg_attr`.
+/// Parses the contents of the parentheses of a `cfg_attr`.
 fn inside(input: ParseStream<'_>) -> syn::Result<(TokenStream, Vec<Meta>)> {
     let condition = if input.peek(LitBool) {
         input.parse::<LitBool>()?.into_token_stream()

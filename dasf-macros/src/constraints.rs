@@ -1,4 +1,4 @@
-//! What a value must satisfy beyond its type, and whether that can be.
+//! The constraints on values beyond their type, and contradictions among them.
 
 use darling::util::SpannedValue;
 use darling::{Error, FromMeta};
@@ -34,7 +34,7 @@ pub(crate) struct Constraint {
     /// The JSON Schema keyword.
     pub(crate) keyword: &'static str,
     pub(crate) value: ConstraintValue,
-    /// What kind of values it is about.
+    /// The kind of values that it constrains.
     about: Kind,
     span: Span,
 }
@@ -55,21 +55,21 @@ impl ConstraintValue {
     }
 }
 
-/// What kind of values a type has, as far as can be seen in its tokens.
+/// The kind of the values of a type, as far as its tokens show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Number,
     Text,
-    /// A text of one character, whose default is no `&str`.
+    /// A string of one character, whose default is a `char`.
     Character,
     List,
     Boolean,
-    /// The report or the context: no values at all.
+    /// The progress report or the context, which are not data.
     Tool,
     Unknown,
 }
 
-/// The type to which a constraint applies: the type inside an `Option` or behind a reference.
+/// Returns the type that a constraint applies to: the type inside an `Option` or behind a reference.
 fn innermost<'t>(ty: &'t Type, names: &Names) -> &'t Type {
     let ty = ungrouped(ty);
     if let Type::Reference(reference) = ty {
@@ -84,19 +84,19 @@ fn innermost<'t>(ty: &'t Type, names: &Names) -> &'t Type {
     }
 }
 
-/// The name of a primitive type, as far as its tokens show it.
+/// Returns the name of a type that the module does not declare itself.
 fn own_name(ty: &Type, names: &Names) -> Option<String> {
     let name = type_path(ty)?.path.segments.last()?.ident.to_string();
     (!names.declares(&name)).then_some(name)
 }
 
 impl Kind {
-    /// The kind of the values of a type.
+    /// Returns the kind of the values of a type.
     pub(crate) fn of_values(ty: &Type, names: &Names) -> Self {
         Self::of(innermost(ty, names), names)
     }
 
-    /// The kind of an [`innermost`] type.
+    /// Returns the kind of an [`innermost`] type.
     fn of(ty: &Type, names: &Names) -> Self {
         if let Type::Array(_) | Type::Slice(_) = ty {
             return Self::List;
@@ -117,21 +117,21 @@ impl Kind {
         }
     }
 
-    /// The kind in words, and the options that are about it.
-    fn words(self) -> (&'static str, &'static str) {
+    /// Returns the kind in words, and the options that constrain it.
+    pub(crate) fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Number => ("numbers", "`gt`, `ge`, `lt`, `le` and `multiple_of`"),
             Self::Text | Self::Character => (
-                "texts",
+                "strings",
                 "`min_length`, `max_length`, `pattern` and `format`",
             ),
             Self::List => ("lists", "`min_items` and `max_items`"),
-            Self::Boolean => ("truth values", "no constraints"),
-            Self::Tool | Self::Unknown => ("reports and contexts", "no constraints"),
+            Self::Boolean => ("booleans", "no constraints"),
+            Self::Tool | Self::Unknown => ("progress reports and contexts", "no constraints"),
         }
     }
 
-    /// Whether a constraint about `other` can be one of this kind's values.
+    /// Returns whether a constraint on values of the kind `other` applies to this kind.
     fn takes(self, other: Self) -> bool {
         match self {
             Self::Unknown => true,
@@ -142,7 +142,7 @@ impl Kind {
 }
 
 impl Constraints {
-    /// The constraints that are given.
+    /// Returns the constraints that are given.
     pub(crate) fn list(&self) -> Vec<Constraint> {
         let number = |option, keyword, value: &Option<SpannedValue<Number>>| {
             value.as_ref().map(|value| Constraint {
@@ -188,8 +188,8 @@ impl Constraints {
     }
 }
 
-/// What is wrong with the constraints of a value of this type, and with values that are given for
-/// it, each with what it is called.
+/// Returns the mistakes in the constraints of a value of this type, and in its default and examples.
+/// Each of those values comes with its name in messages, such as `the default`.
 pub(crate) fn check<'e>(
     constraints: &[Constraint],
     values: impl Iterator<Item = (&'static str, &'e Expr)>,
@@ -204,7 +204,7 @@ pub(crate) fn check<'e>(
             let (about, _) = constraint.about.words();
             let (values, options) = kind.words();
             let option = constraint.option;
-            let error = format!("`{option}` is about {about}; {values} take {options}");
+            let error = format!("`{option}` constrains {about}; {values} take {options}");
             errors.push(Error::custom(error).with_span(&constraint.span));
         }
     }
@@ -222,7 +222,7 @@ pub(crate) fn check<'e>(
     errors
 }
 
-/// Constraints that no value satisfies.
+/// Returns pairs of constraints that no value satisfies.
 fn contradictions(constraints: &[Constraint]) -> Vec<Error> {
     let find = |names: &[&str]| {
         let mut given = constraints.iter();
@@ -245,22 +245,22 @@ fn contradictions(constraints: &[Constraint]) -> Vec<Error> {
             .any(|it| matches!(it.option, "gt" | "lt"));
         if low > high || (is_open && low >= high) {
             let error = format!(
-                "no value satisfies both `{}` and `{}`; exchange them, or remove one",
+                "no value satisfies both `{}` and `{}`; swap them, or remove one",
                 least.option, most.option
             );
             errors.push(Error::custom(error).with_span(&most.span));
         }
     }
-    for (first, second) in [("gt", "ge"), ("lt", "le")] {
+    for (first, second, bound) in [("gt", "ge", "lower"), ("lt", "le", "upper")] {
         if let (Some(_), Some(constraint)) = (find(&[first]), find(&[second])) {
-            let error = format!("`{first}` and `{second}` are two bounds of one end; remove one");
+            let error = format!("`{first}` and `{second}` both set the {bound} bound; remove one");
             errors.push(Error::custom(error).with_span(&constraint.span));
         }
     }
     if let Some(step) = find(&["multiple_of"])
         && (step.value.number()).is_some_and(|step| step <= Number::natural(0))
     {
-        let error = "`multiple_of` takes a number above 0";
+        let error = "`multiple_of` must be greater than 0";
         errors.push(Error::custom(error).with_span(&step.span));
     }
     errors
@@ -288,8 +288,8 @@ fn inexact(constraints: &[Constraint]) -> impl Iterator<Item = Error> {
     let inexact = numbers.filter(|(_, number)| number.to_json().is_none());
     inexact.map(|(constraint, number)| {
         let error = format!(
-            "no number in JSON is exactly {number}: integers have 64 bits there, and floats 53 \
-             binary digits; write a number that is one, such as a power of two"
+            "JSON cannot hold exactly {number}: integers have 64 bits, and floats have 53 binary \
+             digits; use a number that fits, such as a power of two"
         );
         Error::custom(error).with_span(&constraint.span)
     })
@@ -304,7 +304,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// The numbers of a primitive type. `usize` counts as 64 bits on every machine.
+    /// Returns the numbers of a primitive type. `usize` counts as 64 bits on every machine.
     fn of(ty: &Type, names: &Names) -> Option<Self> {
         let name = own_name(ty, names)?;
         let signed = |bits: u32| {
@@ -343,7 +343,7 @@ impl Numbers {
         })
     }
 
-    /// The mistake in a constraint on these numbers.
+    /// Returns the mistake in a constraint on these numbers.
     fn mistake(&self, constraint: &Constraint) -> Option<String> {
         let Self {
             name, least, most, ..
@@ -357,26 +357,23 @@ impl Numbers {
             "lt" => (bound <= *least, bound > *most),
             "multiple_of" if bound > *most => {
                 return Some(format!(
-                    "of the values of `{name}` only 0 is a multiple of {bound}"
+                    "the only value of `{name}` that is a multiple of {bound} is 0; use a smaller \
+                     number"
                 ));
             }
             _ => (false, false),
         };
-        let values = format!("its values are {least} to {most}");
+        let values = format!("value of `{name}` ({least} to {most})");
         if is_impossible {
             Some(format!(
-                "no value of `{name}` satisfies `{option} = {bound}`; {values}"
+                "no {values} satisfies `{option} = {bound}`; use a bound in between"
             ))
         } else {
-            is_useless.then(|| {
-                format!(
-                    "every value of `{name}` satisfies `{option} = {bound}`, so remove it; {values}"
-                )
-            })
+            is_useless.then(|| format!("every {values} satisfies `{option} = {bound}`; remove it"))
         }
     }
 
-    /// Whether there is a number within these bounds.
+    /// Returns whether a number lies within these bounds.
     fn has_one_within(&self, constraints: &[Constraint]) -> bool {
         let mut least = self.least;
         let mut most = self.most;
@@ -404,7 +401,7 @@ fn earlier(one: Number, other: Number) -> Number {
     if other < one { other } else { one }
 }
 
-/// The number of characters or items of every value of a type, if the type fixes it.
+/// Returns the number of characters or items of every value of a type, if the type fixes it.
 fn fixed_length(ty: &Type, names: &Names) -> Option<(Number, &'static str)> {
     match ty {
         Type::Array(array) => match options::ungrouped(&array.len) {
@@ -434,7 +431,7 @@ fn out_of_range(constraints: &[Constraint], ty: &Type, names: &Names) -> Vec<Err
         if let (true, Some(last)) = (errors.is_empty(), constraints.last())
             && !numbers.has_one_within(constraints)
         {
-            let error = "no integer is within these bounds; leave room for one";
+            let error = "no integer lies within these bounds; widen them";
             errors.push(Error::custom(error).with_span(&last.span));
         }
     }
@@ -456,8 +453,8 @@ fn out_of_range(constraints: &[Constraint], ty: &Type, names: &Names) -> Vec<Err
                 "s"
             };
             let error = format!(
-                "{quantity} satisfies `{option} = {bound}`: each has {length} {unit}{plural}; \
-                 remove it"
+                "{quantity} satisfies `{option} = {bound}`: every value has {length} \
+                 {unit}{plural}; remove it"
             );
             errors.push(Error::custom(error).with_span(&constraint.span));
         }
@@ -465,24 +462,29 @@ fn out_of_range(constraints: &[Constraint], ty: &Type, names: &Names) -> Vec<Err
     errors
 }
 
-/// A value that is a literal is checked as a request would be.
+/// Returns the mistake in a default or an example that is a literal. Others are checked when the
+/// module starts.
 fn check_value(constraints: &[Constraint], what: &str, value: &Expr, kind: Kind) -> Option<Error> {
     let error = |text: String| Some(Error::custom(text).with_span(value));
     let literal = match literal(value)? {
         Literal::Text(_) if kind == Kind::Number => {
-            return error(format!("{what} of a number is a number, such as 1 or -0.5"));
+            return error(format!(
+                "{what} of a number must be a number, such as 1 or -0.5"
+            ));
         }
         Literal::Number(_) if kind == Kind::Text => {
-            return error(format!("{what} of a text is a text, such as \"m\""));
+            return error(format!(
+                "{what} of a string must be a string, such as \"m\""
+            ));
         }
         Literal::Text(text) if kind == Kind::Character => {
             return error(format!(
-                "{what} of a character is one, such as {:?}",
+                "{what} of a character must be a character, such as {:?}",
                 text.chars().next().unwrap_or('m')
             ));
         }
         Literal::Text(_) | Literal::Number(_) if kind == Kind::Boolean => {
-            return error(format!("{what} of a truth value is `true` or `false`"));
+            return error(format!("{what} of a boolean must be `true` or `false`"));
         }
         literal => literal,
     };
@@ -505,8 +507,9 @@ fn check_value(constraints: &[Constraint], what: &str, value: &Expr, kind: Kind)
         }
     };
     let broken = constraints.iter().find(breaks)?;
+    let bound = broken.value.number()?;
     error(format!(
-        "{what} breaks the argument's own `{}`",
+        "{what} does not satisfy `{} = {bound}` of this argument",
         broken.option
     ))
 }

@@ -2,12 +2,12 @@
 
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
-/// What a documentation comment says, part by part.
+/// The parts of a documentation comment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Docs {
     /// The first paragraph.
     pub(crate) summary: Option<String>,
-    /// The entries of the list below `# Arguments`: names and texts.
+    /// The entries of the list below `# Arguments`: names and descriptions.
     arguments: Vec<(String, String)>,
     /// The text below `# Returns`.
     pub(crate) returns: Option<String>,
@@ -18,7 +18,7 @@ impl Docs {
         Self::parse(&text(&without_code(attributes)))
     }
 
-    /// What the list of arguments says about one of them.
+    /// Returns the description of an argument in the list.
     pub(crate) fn argument(&self, name: &str) -> Option<String> {
         let entry = self.arguments.iter().find(|(listed, _)| listed == name);
         entry.map(|(_, text)| text.clone())
@@ -46,7 +46,7 @@ impl Docs {
         docs
     }
 
-    /// A list entry, such as ``* `a` - The first number``, or the continuation of the entry before.
+    /// Reads a list entry, such as ``* `a` - The first number``, or the continuation of the previous one.
     fn argument_line(&mut self, line: &str, entry_is_over: &mut bool) {
         let entry = line.strip_prefix(['*', '-']).map(str::trim_start);
         let entry = entry.and_then(|entry| entry.strip_prefix('`')?.split_once('`'));
@@ -67,8 +67,8 @@ impl Docs {
     }
 }
 
-/// Documentation without its code blocks, for a copy: they would be tested twice, and name things
-/// from where they were written.
+/// Returns documentation without its code blocks, for a copy at another place. There the code would be
+/// tested again, and names in it could have another meaning.
 pub(crate) fn without_code(attributes: &[Attribute]) -> Vec<Attribute> {
     let mut open: Option<Fence> = None;
     let mut kept = attributes.to_vec();
@@ -86,12 +86,12 @@ pub(crate) fn without_code(attributes: &[Attribute]) -> Vec<Attribute> {
     kept
 }
 
-/// The line above or below a block of code.
+/// The line before or after a block of code.
 #[derive(Clone, Copy)]
 struct Fence {
     letter: char,
     length: usize,
-    /// A language may follow.
+    /// Whether more follows, such as a language.
     has_more: bool,
 }
 
@@ -114,7 +114,7 @@ impl Fence {
     }
 }
 
-/// The text of a line that is a heading.
+/// Returns the text of a heading; `None` for another line.
 fn heading(line: &str) -> Option<&str> {
     let text = line.trim_start_matches('#');
     let is_heading = text.len() < line.len() && (text.is_empty() || text.starts_with(' '));
@@ -128,7 +128,7 @@ fn append(text: &mut String, line: &str) {
     text.push_str(line);
 }
 
-/// The text of a comment, without the stars in front of the lines of a block comment.
+/// Returns the text of a comment without the stars before the lines of a block comment.
 fn without_stars(comment: &str) -> String {
     let mut lines = comment.lines();
     let first = lines.next().unwrap_or_default();
@@ -147,7 +147,7 @@ fn without_stars(comment: &str) -> String {
         .join("\n")
 }
 
-/// The text of all documentation comments, line by line.
+/// Returns the text of all documentation comments, line by line.
 fn text(attributes: &[Attribute]) -> String {
     let mut text = String::new();
     for attribute in attributes {
@@ -211,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn code_ends_at_the_fence_that_closes_it() {
+    fn a_block_of_code_ends_at_its_own_fence() {
         let item: syn::ItemFn = syn::parse_quote! {
             /// Add.
             /// ~~~text
             /// ```
             /// add();
             /// ~~~
-            /// ```as it is``` stands.
+            /// ```as it is``` stays.
             /// ````
             /// ```
             /// ````
@@ -226,18 +226,18 @@ mod tests {
             fn add() {}
         };
         let docs = text(&without_code(&item.attrs));
-        assert_eq!(docs, " Add.\n ```as it is``` stands.\n More.\n");
+        assert_eq!(docs, " Add.\n ```as it is``` stays.\n More.\n");
     }
 
     #[test]
-    fn a_number_sign_alone_makes_no_heading() {
+    fn a_number_sign_without_a_space_is_not_a_heading() {
         let docs = Docs::parse("#1 of all sums.\n## Returns\n#2 of them.");
         assert_eq!(docs.summary.as_deref(), Some("#1 of all sums."));
         assert_eq!(docs.returns.as_deref(), Some("#2 of them."));
     }
 
     #[test]
-    fn an_empty_comment_says_nothing() {
+    fn an_empty_comment_has_no_parts() {
         assert_eq!(Docs::parse("\n \n"), Docs::default());
     }
 }

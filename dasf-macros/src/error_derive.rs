@@ -47,12 +47,12 @@ impl Options for FieldOptions {
     const PLACE: Place = Place::ErrorField;
 }
 
-/// One way in which the type says what went wrong: a variant, or the struct itself.
+/// A kind of the error: a variant, or the struct itself.
 struct Case {
     code: String,
     /// The constructor, such as `Self::ByZero`.
     path: TokenStream,
-    /// The fields by their names; numbers for those without.
+    /// The names of the fields, or their numbers.
     members: Vec<syn::Member>,
     types: Vec<Type>,
     skipped: Vec<bool>,
@@ -74,7 +74,8 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
         )],
         Data::Enum(data) => {
             if let Some(code) = &options.code {
-                let error = "each variant has a code of its own; write #[dasf(code = …)] there";
+                let error =
+                    "an enum has a code for each variant; write #[dasf(code = …)] on the variants";
                 mistakes.push(Error::custom(error).with_span(code));
             }
             let variants = data.variants.iter();
@@ -94,7 +95,7 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
                 .collect()
         }
         Data::Union(data) => {
-            let error = "an error is a struct or an enum";
+            let error = "an error must be a struct or an enum";
             mistakes.push(Error::custom(error).with_span(&data.union_token));
             Vec::new()
         }
@@ -103,7 +104,7 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
     mistakes.finish()?;
     let ident = &item.ident;
     let (generics, parameters, bounds) = item.generics.split_for_impl();
-    // A type without variants has no values to match.
+    // The compiler accepts an empty `match` on a value, but not on a reference.
     let value = if cases.is_empty() {
         quote!(*self)
     } else {
@@ -156,8 +157,8 @@ fn case(
     let skipped = fields.iter().map(|field| {
         let options: FieldOptions = read(&field.attrs, mistakes);
         if !options.skip && matches!(field.ty, Type::Reference(_)) {
-            let error = "a caller cannot make a reference of what it receives; write an owned type, such \
-                         as `String`, or #[dasf(skip)]";
+            let error = "a caller cannot make a reference from the details that it receives; use an \
+                         owned type, such as `String`, or write #[dasf(skip)]";
             mistakes.push(Error::custom(error).with_span(&field.ty));
         }
         options.skip
@@ -175,16 +176,16 @@ fn case(
     }
 }
 
-/// A code stands for one case.
+/// Refuses empty codes, and codes of several cases.
 fn check_codes(item: &DeriveInput, cases: &[Case], mistakes: &mut Mistakes) {
     for (index, case) in cases.iter().enumerate() {
         if case.code.is_empty() {
-            let error = "a code is a word, such as \"not_found\"";
+            let error = "the code is empty; use a word, such as \"not_found\"";
             mistakes.push(Error::custom(error).with_span(&item.ident));
         }
         if cases[..index].iter().any(|other| other.code == case.code) {
             let error = format!(
-                "two variants have the code {:?}; give one another",
+                "two variants have the code {:?}; change one of them",
                 case.code
             );
             mistakes.push(Error::custom(error).with_span(&item.ident));
@@ -192,7 +193,7 @@ fn check_codes(item: &DeriveInput, cases: &[Case], mistakes: &mut Mistakes) {
     }
 }
 
-/// The name of a field in the details.
+/// Returns the name of a field in the details.
 fn key(member: &syn::Member) -> String {
     match member {
         syn::Member::Named(ident) => ident.unraw().to_string(),
@@ -200,8 +201,8 @@ fn key(member: &syn::Member) -> String {
     }
 }
 
-/// The details of one case: an object of the fields that are sent, a list of those without names,
-/// null for none.
+/// Writes the code for the details of a case: an object of the fields that are sent, a list if the
+/// fields have no names, or null if there are none.
 fn details(case: &Case) -> TokenStream {
     let path = &case.path;
     let sent: Vec<usize> = (0..case.members.len())
@@ -238,7 +239,8 @@ fn details(case: &Case) -> TokenStream {
     }
 }
 
-/// The case that details stand for. One with a field that was not sent cannot be made.
+/// Writes the code that makes a case from its details. It makes no case with a field that is not
+/// sent.
 fn from_parts(case: &Case) -> TokenStream {
     let (code, path) = (&case.code, &case.path);
     if case.skipped.contains(&true) {

@@ -1,10 +1,14 @@
 //! The attributes of `dasf`. The crate `dasf` re-exports and documents them.
 //!
-//! One expansion has four phases, each with types of its own: the attributes are read (`options`,
-//! `constraints`), the annotated `mod` becomes a `model` (`reader`, with `docs`, `names` and
-//! `types`), which is checked on the way (`mistakes`, `misplaced`, `serde_attributes`), and the model
-//! is written as code (`expand`). Every mistake found is reported, each where it was made, and the
-//! user's own items are always kept, so that one mistake does not cause the next.
+//! An expansion has four phases:
+//!
+//! 1. `options` and `constraints` read the attributes.
+//! 2. `reader` makes the `model` of the annotated `mod`, with `docs`, `names` and `types`.
+//! 3. `mistakes`, `misplaced` and `serde_attributes` check it on the way.
+//! 4. `expand` writes the model as code.
+//!
+//! The macro reports all mistakes, each at its place. It always keeps the user's own items, so that
+//! one mistake does not cause others.
 
 #[cfg(feature = "generate")]
 mod client;
@@ -30,13 +34,13 @@ use proc_macro2::TokenStream as TokenStream2;
 use quote::quote;
 use syn::{DeriveInput, Item, parse_macro_input};
 
-/// Makes a `mod` a backend module: see the crate `dasf`.
+/// Makes a `mod` a backend module. See the crate `dasf`.
 #[proc_macro_attribute]
 pub fn module(attribute: TokenStream, item: TokenStream) -> TokenStream {
     match parse_macro_input!(item as Item) {
         Item::Mod(item) => expand::module(attribute.into(), item).into(),
         mut other => {
-            let message = "#[dasf::module] belongs on a `mod`, with the functions inside";
+            let message = "#[dasf::module] belongs on a `mod` with the functions inside";
             let error = syn::Error::new_spanned(&other, message).into_compile_error();
             misplaced::strip(&mut other);
             quote! { #other #error }.into()
@@ -44,19 +48,19 @@ pub fn module(attribute: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// Makes a function of a `#[dasf::module]` callable from outside: see the crate `dasf`.
+/// Makes a function of a `#[dasf::module]` callable from outside. See the crate `dasf`.
 #[proc_macro_attribute]
 pub fn function(_: TokenStream, item: TokenStream) -> TokenStream {
     outside_module("function", item.into()).into()
 }
 
-/// Makes a type of a `#[dasf::module]` callable from outside: see the crate `dasf`.
+/// Makes a class of a type in a `#[dasf::module]`. See the crate `dasf`.
 #[proc_macro_attribute]
 pub fn class(_: TokenStream, item: TokenStream) -> TokenStream {
     outside_module("class", item.into()).into()
 }
 
-/// Lets an error's code and details travel to callers: see the crate `dasf`.
+/// Sends the code and details of an error to callers. See the crate `dasf`.
 #[proc_macro_derive(IntoError, attributes(dasf))]
 pub fn into_error(item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as DeriveInput);
@@ -65,7 +69,7 @@ pub fn into_error(item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Makes the client of a module out of its description: see the crate `dasf`.
+/// Makes the client of a module from its API description. See the crate `dasf`.
 #[cfg(feature = "generate")]
 #[proc_macro]
 pub fn client(input: TokenStream) -> TokenStream {
@@ -75,11 +79,11 @@ pub fn client(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// `#[dasf::module]` takes the other attributes away, so that one which is expanded stands outside.
+/// Expands an attribute outside of a module: `#[dasf::module]` removes the ones inside it.
 fn outside_module(attribute: &str, item: TokenStream2) -> TokenStream2 {
     let message = format!(
-        "#[dasf::{attribute}] belongs inside a `mod` that carries #[dasf::module], written out there \
-         and not by a macro"
+        "#[dasf::{attribute}] works only inside a `mod` with #[dasf::module]; write it there itself, \
+         not in a macro"
     );
     let item = match syn::parse2::<Item>(item.clone()) {
         Ok(mut item) => {

@@ -1,4 +1,4 @@
-//! Attributes of ours that stand where nothing reads them.
+//! Attributes of ours at places where nothing reads them.
 
 use darling::Error;
 use quote::ToTokens;
@@ -12,7 +12,7 @@ use crate::conditional;
 use crate::mistakes::Mistakes;
 use crate::options::is_member;
 
-/// Takes every attribute of ours off an item that stands outside of a module.
+/// Removes every attribute of ours from an item outside of a module.
 pub(crate) fn strip(item: &mut Item) {
     let krate = syn::parse_quote!(::dasf);
     take(
@@ -23,8 +23,8 @@ pub(crate) fn strip(item: &mut Item) {
     );
 }
 
-/// Takes every attribute of ours off the items of a module whose members were read before, and
-/// reports what is left as misplaced. `classes` says which `impl` blocks are classes.
+/// Removes every attribute of ours from the items of a module and reports it as misplaced. The
+/// members were read before. `classes` contains for each item whether it is a class.
 pub(crate) fn take(items: &mut [Item], krate: &Path, classes: &[bool], errors: &mut Mistakes) {
     for (item, &is_class) in items.iter_mut().zip(classes) {
         Misplaced {
@@ -46,16 +46,16 @@ struct Misplaced<'a> {
     is_nested: bool,
 }
 
-/// Whether the attribute with this path on this item is for us. On a type, `#[dasf(…)]` is for its
-/// derive macro.
+/// Returns whether an attribute with this path is ours. On a type, `#[dasf(…)]` belongs to its derive
+/// macro.
 fn is_ours(path: &Path, krate: &Path, is_type: bool) -> bool {
     (path.is_ident("dasf") && !is_type)
         || is_member(path, "function", krate)
         || is_member(path, "class", krate)
 }
 
-/// Whether one of our attributes is inside a `cfg_attr`, which the compiler expands too late for
-/// us.
+/// Returns whether one of our attributes is inside a `cfg_attr`, which the compiler expands too late
+/// for us.
 fn is_hidden(attribute: &Attribute, krate: &Path, is_type: bool) -> bool {
     let mut inner = conditional::all(&attribute.meta)
         .into_iter()
@@ -67,7 +67,7 @@ fn is_hidden(attribute: &Attribute, krate: &Path, is_type: bool) -> bool {
 }
 
 impl Misplaced<'_> {
-    /// Takes our attributes off something, and says of each what to write instead.
+    /// Removes our attributes and reports each. `say` returns the error, with what to write instead.
     fn take(&mut self, attributes: &mut Vec<Attribute>, say: impl Fn(&str) -> String) {
         self.take_from(attributes, false, say);
     }
@@ -81,8 +81,8 @@ impl Misplaced<'_> {
         let krate = self.krate;
         let hidden = attributes.extract_if(.., |attribute| is_hidden(attribute, krate, is_type));
         for attribute in hidden {
-            let error = "an attribute inside cfg_attr is not seen; write it itself, and #[cfg(…)] on the \
-                         item";
+            let error = "#[dasf::module] does not see attributes inside cfg_attr; write this one without \
+                         it, and #[cfg(…)] on the item";
             self.errors.push(Error::custom(error).with_span(&attribute));
         }
         let ours = attributes.extract_if(.., |attribute| is_ours(attribute.path(), krate, is_type));
@@ -90,8 +90,8 @@ impl Misplaced<'_> {
             let last = attribute.path().segments.last();
             let name = last.map(|it| it.ident.to_string()).unwrap_or_default();
             let text = if self.is_nested {
-                "a `mod` inside a module is not searched; move the item up, or make that `mod` a \
-                 #[dasf::module] of its own"
+                "#[dasf::module] does not search a `mod` inside it; move the item out, or add \
+                 #[dasf::module] to that `mod`"
                     .to_owned()
             } else {
                 say(&name)
@@ -130,7 +130,7 @@ impl VisitMut for Misplaced<'_> {
             return;
         }
         self.take(&mut item.attrs, |_| {
-            "a `mod` becomes callable with #[dasf::module]".to_owned()
+            "this attribute does not belong on a `mod`; use #[dasf::module]".to_owned()
         });
         let outer = std::mem::replace(&mut self.is_nested, true);
         for item in item.content.iter_mut().flat_map(|(_, items)| items) {
@@ -141,16 +141,21 @@ impl VisitMut for Misplaced<'_> {
 
     fn visit_item_fn_mut(&mut self, item: &mut ItemFn) {
         self.take(&mut item.attrs, |name| match name {
-            "class" => "a function takes #[dasf::function]".to_owned(),
-            _ => "a function's options stand in #[dasf::function(…)]".to_owned(),
+            "class" => {
+                "#[dasf::class] does not belong on a function; use #[dasf::function]".to_owned()
+            }
+            _ => "write the options of a function in #[dasf::function(…)]".to_owned(),
         });
         visit_item_fn_mut(self, item);
     }
 
     fn visit_item_impl_mut(&mut self, item: &mut ItemImpl) {
         self.take(&mut item.attrs, |name| match name {
-            "function" => "an `impl` block takes #[dasf::class]".to_owned(),
-            _ => "a class's options stand in #[dasf::class(…)]".to_owned(),
+            "function" => {
+                "#[dasf::function] does not belong on an `impl` block; use #[dasf::class]"
+                    .to_owned()
+            }
+            _ => "write the options of a class in #[dasf::class(…)]".to_owned(),
         });
         visit_item_impl_mut(self, item);
     }
@@ -159,10 +164,12 @@ impl VisitMut for Misplaced<'_> {
         let is_class = self.is_class;
         self.take(&mut item.attrs, |_| {
             if is_class {
-                "every `pub` method of a class can be called; write its options as #[dasf(…)]"
+                "every `pub` method of a class can be called without an attribute; write options as \
+                 #[dasf(…)]"
                     .to_owned()
             } else {
-                "a method can be called when its `impl` block carries #[dasf::class]".to_owned()
+                "this attribute does not belong on a method; write #[dasf::class] on its `impl` block"
+                    .to_owned()
             }
         });
         visit_impl_item_fn_mut(self, item);
@@ -170,7 +177,7 @@ impl VisitMut for Misplaced<'_> {
 
     fn visit_trait_item_fn_mut(&mut self, item: &mut TraitItemFn) {
         self.take(&mut item.attrs, |_| {
-            "a trait's method cannot be called; write it in an `impl` block with #[dasf::class]"
+            "the method of a trait cannot be called; write it in an `impl` block with #[dasf::class]"
                 .to_owned()
         });
         visit_trait_item_fn_mut(self, item);
@@ -185,7 +192,10 @@ impl VisitMut for Misplaced<'_> {
         }
         let name = argument.pat.to_token_stream().to_string();
         self.take(&mut argument.attrs, |_| {
-            format!("the function of `{name}` cannot be called, so `{name}` has no options")
+            format!(
+                "callers cannot reach the function of `{name}`; remove the options, or make the \
+                 function callable"
+            )
         });
     }
 }

@@ -1,8 +1,8 @@
-//! All mistakes of one expansion, each with its place.
+//! All mistakes in one expansion, each with its place.
 
 use darling::{Error, Result};
 
-/// Collects mistakes, so that all are reported together.
+/// Collects mistakes to report them together.
 #[derive(Default)]
 pub(crate) struct Mistakes(Vec<Error>);
 
@@ -11,7 +11,7 @@ impl Mistakes {
         self.0.push(error);
     }
 
-    /// The value of what succeeded.
+    /// Returns the value of a success, and collects the mistake of a failure.
     pub(crate) fn handle<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
@@ -20,7 +20,7 @@ impl Mistakes {
         self.0.len()
     }
 
-    /// Fails with all mistakes together, if there are any.
+    /// Returns all mistakes as one error, if there are any.
     pub(crate) fn finish(self) -> Result<()> {
         if self.0.is_empty() {
             Ok(())

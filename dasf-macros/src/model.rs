@@ -20,7 +20,7 @@ pub(crate) struct Module {
     pub(crate) has_own_description: bool,
     pub(crate) version: Option<String>,
     pub(crate) has_main: bool,
-    /// Whether callers get the causes of errors, unless a function has its own setting.
+    /// The texts of errors that callers get, unless a function has its own setting.
     pub(crate) errors: Errors,
     pub(crate) unknown_arguments: UnknownArguments,
     pub(crate) members: Vec<Member>,
@@ -37,7 +37,7 @@ pub(crate) struct Function {
     /// The name in requests.
     pub(crate) name: String,
     pub(crate) description: Option<String>,
-    /// What a client's method takes over from the user's item.
+    /// The attributes of the item that the client's method has too.
     pub(crate) outer: Outer,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) result: ResultType,
@@ -46,9 +46,9 @@ pub(crate) struct Function {
     pub(crate) schema_extra: Option<Expr>,
     pub(crate) is_async: bool,
     pub(crate) is_inline: bool,
-    /// Whether callers get the causes of its errors, if its setting differs from the module's.
+    /// The texts of its errors that callers get, if it has a setting of its own.
     pub(crate) errors: Option<Errors>,
-    /// A method that changes its object.
+    /// Whether it is a method that takes `&mut self`.
     pub(crate) is_mutating: bool,
 }
 
@@ -62,12 +62,12 @@ pub(crate) struct Class {
     pub(crate) methods: Vec<Function>,
 }
 
-/// The attributes of an item that count for what is generated from it, too.
+/// The attributes of an item that generated code needs.
 #[derive(Default)]
 pub(crate) struct Outer {
-    /// The documentation comment as it stands.
+    /// The documentation comment.
     pub(crate) docs: Vec<Attribute>,
-    /// `#[cfg(…)]`: whether the item is there.
+    /// The attributes `#[cfg(…)]`.
     pub(crate) conditions: Vec<Attribute>,
     pub(crate) deprecated: Option<Attribute>,
 }
@@ -86,12 +86,12 @@ pub(crate) struct Argument {
 }
 
 impl Argument {
-    /// Whether a request may leave it out.
+    /// Returns whether a request may leave it out.
     pub(crate) fn has_default(&self) -> bool {
         self.default.is_some() || matches!(self.ty.shape, Shape::Optional | Shape::Reporter)
     }
 
-    /// Whether it is part of the request, and of a client's method.
+    /// Returns whether it is part of the request, and of a client's method.
     pub(crate) fn is_data(&self) -> bool {
         !matches!(self.ty.shape, Shape::Reporter | Shape::Context)
     }
@@ -105,7 +105,7 @@ impl Member {
         }
     }
 
-    /// The functions in it: itself, or a class's constructor and methods.
+    /// Returns the functions in it: itself, or the constructor and the methods of a class.
     pub(crate) fn functions(&self) -> Vec<&Function> {
         match self {
             Self::Function(function) => vec![function],
@@ -134,7 +134,7 @@ pub(crate) fn of_name(attributes: &[Attribute], name: &str) -> Vec<Attribute> {
         .collect()
 }
 
-/// `Greeter` makes `greeter`, `SeaIce` makes `sea_ice`.
+/// Returns a name in snake case: `greeter` for `Greeter`, `sea_ice` for `SeaIce`.
 pub(crate) fn snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len() + 4);
     let mut previous_is_lower = false;
@@ -148,8 +148,8 @@ pub(crate) fn snake_case(name: &str) -> String {
     snake
 }
 
-/// A name for generated code, made of several. Each is written behind its length, so that no two
-/// lists of names make the same.
+/// Joins several names to one for generated code. The length of each comes before it, so that
+/// different lists make different names.
 pub(crate) fn joined(parts: &[&Ident], suffix: &str) -> Ident {
     let mut name = "__dasf".to_owned();
     for part in parts {

@@ -1,4 +1,4 @@
-//! What a type's name means in a module: the type that everybody knows by it, or one of the user's
+//! The meaning of a type's name in a module: the well-known type of that name, or one of the user's
 //! own.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ pub(crate) const INTEGERS: [&str; 12] = [
     "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize",
 ];
 
-/// A type with a meaning of its own for the macros.
+/// A type that the macros treat in a way of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
     Option,
@@ -26,12 +26,12 @@ pub(crate) enum Known {
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     krate: String,
-    /// For each name, what stands behind it where it is an alias.
+    /// The names, each with the type that it is an alias of, if it is an alias.
     declared: HashMap<String, Option<Type>>,
 }
 
 impl Names {
-    /// The names of a module with these items, for which `dasf` has this name.
+    /// Collects the names of a module with these items, which calls the crate `dasf` by this path.
     pub(crate) fn of(items: &[Item], krate: &syn::Path) -> Self {
         let krate = krate.segments.last();
         let declared = items.iter().filter_map(|item| match item {
@@ -49,12 +49,12 @@ impl Names {
         }
     }
 
-    /// Whether the module declares this type, and not as an alias of another.
+    /// Returns whether the module declares this type, and not as an alias.
     pub(crate) fn declares(&self, name: &str) -> bool {
         matches!(self.declared.get(name), Some(None))
     }
 
-    /// Which known type a type is, and its last segment, which has the parameters.
+    /// Returns the known type that a type is, and its last segment, which has the parameters.
     pub(crate) fn known<'t>(&self, ty: &'t Type) -> Option<(Known, &'t PathSegment)> {
         let path = type_path(ty)?;
         let segments: Vec<&PathSegment> = path.path.segments.iter().collect();
@@ -67,7 +67,7 @@ impl Names {
             && matches!(first, "" | "self")
             && self.declared.contains_key(&name);
         if is_own {
-            // An alias of a `Result` is one; what another is called says nothing.
+            // Of aliases, only the one of a `Result` counts.
             let alias = self.declared.get(&name)?.as_ref()?;
             let is_result =
                 name == "Result" && type_path(alias)?.path.segments.last()?.ident == name;
@@ -83,7 +83,7 @@ impl Names {
         let known = match name.as_str() {
             "Option" if is_of_std("option") => Known::Option,
             "String" if is_of_std("string") => Known::String,
-            // Crates have a `Result` of their own.
+            // Many crates have a `Result` of their own.
             "Result" => Known::Result,
             "ProgressReport" if is_ours() => Known::Reporter,
             "Context" if is_ours() => Known::Context,
@@ -93,7 +93,7 @@ impl Names {
     }
 }
 
-/// A type without the groups that a macro puts around it.
+/// Returns a type without the groups that a macro puts around it.
 pub(crate) fn ungrouped(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungrouped(&group.elem),
@@ -102,7 +102,7 @@ pub(crate) fn ungrouped(ty: &Type) -> &Type {
     }
 }
 
-/// The path of a type, without a `<… as …>` in front.
+/// Returns the path of a type that is not written `<… as …>::…`.
 pub(crate) fn type_path(ty: &Type) -> Option<&TypePath> {
     match ungrouped(ty) {
         Type::Path(path) if path.qself.is_none() => Some(path),
@@ -110,7 +110,7 @@ pub(crate) fn type_path(ty: &Type) -> Option<&TypePath> {
     }
 }
 
-/// The types among the parameters of a path's segment.
+/// Returns the types among the parameters of a path's segment.
 pub(crate) fn parameters(segment: &PathSegment) -> impl Iterator<Item = &Type> {
     let arguments = match &segment.arguments {
         PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_of_the_modules_own_is_no_other() {
+    fn a_type_that_the_module_declares_hides_the_known_one() {
         let items: Vec<Item> = vec![
             parse_quote!(
                 struct Context;

@@ -1,4 +1,4 @@
-//! Numbers that stand in options as literals, kept and compared exactly.
+//! Number literals in options, kept and compared exactly.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -6,20 +6,20 @@ use std::fmt;
 use darling::{Error, FromMeta, Result};
 use syn::{Expr, Lit, UnOp};
 
-/// The least power of two that no integer here reaches.
+/// 2 to the power of 128: greater than every integer of a [`Number`].
 const BEYOND: f64 = 340_282_366_920_938_463_463_374_607_431_768_211_456.0;
 
-/// A number as a literal, with or without a sign.
+/// A number literal, with or without a sign.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Number {
     /// An integer: its sign and its digits.
     Integer { is_negative: bool, digits: u128 },
-    /// A number that is finite.
+    /// A finite float.
     Float(f64),
 }
 
 impl Number {
-    /// An integer that is not negative.
+    /// Makes an integer that is not negative.
     pub(crate) const fn natural(digits: u128) -> Self {
         Self::Integer {
             is_negative: false,
@@ -27,8 +27,8 @@ impl Number {
         }
     }
 
-    /// The number as `serde_json` holds it: an integer of 64 bits or a float. `None` if neither
-    /// holds the exact number.
+    /// Returns the number as `serde_json` holds it: an integer of 64 bits or a float. `None` if
+    /// neither holds the exact number.
     pub(crate) fn to_json(self) -> Option<JsonNumber> {
         let (is_negative, digits) = match self {
             Self::Float(float) => return Some(JsonNumber::Float(float)),
@@ -48,7 +48,7 @@ impl Number {
         is_exact.then_some(JsonNumber::Float(if is_negative { -float } else { float }))
     }
 
-    /// The smallest integer that is not below the number.
+    /// Returns the smallest integer that is not below the number.
     pub(crate) fn ceil(self) -> Self {
         match self {
             Self::Float(float) => whole(float.ceil()),
@@ -56,7 +56,7 @@ impl Number {
         }
     }
 
-    /// The greatest integer that is not above the number.
+    /// Returns the greatest integer that is not above the number.
     pub(crate) fn floor(self) -> Self {
         match self {
             Self::Float(float) => whole(float.floor()),
@@ -64,7 +64,7 @@ impl Number {
         }
     }
 
-    /// The next integer above an integer.
+    /// Returns the next integer above an integer.
     pub(crate) fn next(self) -> Self {
         match self {
             Self::Integer {
@@ -79,12 +79,12 @@ impl Number {
         }
     }
 
-    /// The next integer below an integer.
+    /// Returns the next integer below an integer.
     pub(crate) fn previous(self) -> Self {
         -(-self).next()
     }
 
-    /// Whether the number is a multiple of another, where both are integers.
+    /// Returns whether the number is a multiple of another; `None` unless both are integers.
     pub(crate) fn is_multiple_of(self, step: Self) -> Option<bool> {
         match (self, step) {
             (Self::Integer { digits, .. }, Self::Integer { digits: step, .. }) => {
@@ -95,19 +95,19 @@ impl Number {
     }
 }
 
-/// A number as it stands in a schema.
+/// A number in a schema.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum JsonNumber {
     Integer(i128),
     Float(f64),
 }
 
-#[allow(clippy::cast_precision_loss)] // whether it is lost is asked by the caller
+#[allow(clippy::cast_precision_loss)] // the caller checks whether it is lost
 fn nearest(digits: u128) -> f64 {
     digits as f64
 }
 
-/// A whole float as an integer, or the outermost integer if the float is beyond it.
+/// Returns a whole float as an integer, or the outermost integer if the float is beyond it.
 fn whole(float: f64) -> Number {
     Number::Integer {
         is_negative: float < 0.0,
@@ -211,7 +211,9 @@ impl FromMeta for Number {
                         digits,
                     },
                     Err(_) => {
-                        return error("no integer has so many digits; write a float, such as 1e40");
+                        return error(
+                            "integers have at most 128 bits here; write a float, such as 1e40",
+                        );
                     }
                 }
             }
@@ -219,8 +221,8 @@ impl FromMeta for Number {
                 Ok(float) if float.is_finite() => Self::Float(float),
                 Ok(_) => {
                     return error(
-                        "no number of 64 bits is so large: it would be infinite, which JSON cannot \
-                         say; the greatest is 1.7976931348623157e308",
+                        "a float of 64 bits cannot hold this number, and JSON has no infinity; the \
+                         greatest is 1.7976931348623157e308",
                     );
                 }
                 Err(error) => return Err(error.into()),
@@ -291,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_holds_numbers_exactly_or_not_at_all() {
+    fn a_schema_holds_exact_numbers_only() {
         let json = |text| match number(text).to_json() {
             Some(JsonNumber::Integer(integer)) => integer.to_string(),
             Some(JsonNumber::Float(float)) => format!("{float:?}"),
@@ -314,15 +316,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_finite_number_is_refused_in_words() {
+    fn a_literal_that_is_not_a_finite_number_is_refused() {
         let mistake = |text: &str| {
             let expression = syn::parse_str(text).unwrap();
             Number::from_expr(&expression).unwrap_err().to_string()
         };
-        assert!(mistake("1e400").contains("would be infinite"));
-        assert!(mistake("-1e400").contains("would be infinite"));
+        assert!(mistake("1e400").contains("JSON has no infinity"));
+        assert!(mistake("-1e400").contains("JSON has no infinity"));
         let long = "9".repeat(40);
-        assert!(mistake(&long).contains("so many digits"));
+        assert!(mistake(&long).contains("at most 128 bits"));
         assert!(mistake("\"a\"").contains("expected a number"));
     }
 }

@@ -11,7 +11,7 @@ use syn::{Attribute, Expr, Lit, LitStr, Meta, MetaNameValue, Path, UnOp};
 
 use crate::constraints::{Constraints, Kind};
 
-/// Where options stand.
+/// The attribute that options belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Module,
@@ -35,7 +35,7 @@ const OF_FUNCTIONS: &[(&str, Takes)] = &[
     ERRORS,
 ];
 
-/// How much of an error callers are told.
+/// The texts of an error that callers get.
 const ERRORS: (&str, Takes) = ("errors", Takes::OneOf(&["outermost", "chain"]));
 
 const CONSTRAINTS: &[(&str, Takes)] = &[
@@ -101,7 +101,7 @@ impl Place {
         own.iter().chain(shared).copied()
     }
 
-    /// What an option of this name takes here; `None` where there is none.
+    /// Returns the value that an option takes here; `None` if there is no such option.
     fn option(self, name: &str) -> Option<Takes> {
         let mut options = self.options();
         options
@@ -109,7 +109,7 @@ impl Place {
             .map(|(_, takes)| takes)
     }
 
-    /// The place in words, as it follows "an option of".
+    /// Returns the place in words, as it follows "an option of".
     fn name(self) -> &'static str {
         match self {
             Self::Module => "#[dasf::module(…)]",
@@ -135,7 +135,7 @@ impl Place {
         if let Some(other) = places.find(|place| place.option(name).is_some()) {
             return format!("`{name}` is an option of {}, not of {here}", other.name());
         }
-        /// How alike two names must be for one to be meant by the other.
+        /// The least likeness of two names for a suggestion, from 0 to 1.
         const LIKENESS: f64 = 0.75;
         let names: Vec<&str> = self.options().map(|(name, _)| name).collect();
         let likeness = |option: &&&str| strsim::jaro_winkler(name, option);
@@ -190,16 +190,21 @@ fn constraint_meant(name: &str, kind: Kind) -> Option<String> {
             return Some(format!("use {}", known.collect::<Vec<_>>().join(", ")));
         }
     };
-    (!meant.is_empty()).then(|| format!("did you mean {meant}?"))
+    Some(if meant.is_empty() {
+        let (values, options) = kind.words();
+        format!("{values} take {options}")
+    } else {
+        format!("did you mean {meant}?")
+    })
 }
 
-/// What an option takes.
+/// The value that an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Nothing,
     Truth,
     Text,
-    /// One of these words, as a text.
+    /// One of these words, as a string.
     OneOf(&'static [&'static str]),
     Number,
     /// A number of characters or items.
@@ -211,7 +216,7 @@ enum Takes {
 }
 
 impl Takes {
-    /// What is wrong with how an option is written, and where.
+    /// Returns the mistake in the value of an option, and its place.
     fn mistake(self, option: &Meta) -> Option<(String, Span)> {
         let name = name_of(option);
         let value = match option {
@@ -223,14 +228,17 @@ impl Takes {
             _ => None,
         };
         let (is_right, expected) = match self {
-            Self::Nothing => (matches!(option, Meta::Path(_)), format!("`{name}` alone")),
+            Self::Nothing => (
+                matches!(option, Meta::Path(_)),
+                format!("`{name}` without a value"),
+            ),
             Self::Truth => (
                 matches!(literal, Some(Lit::Bool(_))),
                 format!("`{name} = true` or `{name} = false`"),
             ),
             Self::Text => (
                 matches!(literal, Some(Lit::Str(_))),
-                format!("a text, `{name} = \"…\"`"),
+                format!("a string, `{name} = \"…\"`"),
             ),
             Self::OneOf(words) => {
                 let word = match literal {
@@ -249,7 +257,7 @@ impl Takes {
             ),
             Self::Length => (
                 matches!(literal, Some(Lit::Int(integer)) if integer.base10_parse::<u64>().is_ok()),
-                format!("a whole number, such as `{name} = 1`"),
+                format!("an integer of 0 or more, such as `{name} = 1`"),
             ),
             Self::Path | Self::Expression => (value.is_some(), format!("a value, `{name} = …`")),
             Self::MaybeExpression => (
@@ -258,7 +266,7 @@ impl Takes {
             ),
             Self::Options => (
                 matches!(option, Meta::List(_)),
-                format!("options inside, `{name}(…)`"),
+                format!("options in parentheses, `{name}(…)`"),
             ),
         };
         let span = match value {
@@ -274,7 +282,7 @@ fn name_of(option: &Meta) -> String {
     name.trim_start_matches("r#").to_owned()
 }
 
-/// Whether an expression is a number as a literal, with or without a sign.
+/// Returns whether an expression is a number literal, with or without a sign.
 pub(crate) fn is_number(expression: &Expr) -> bool {
     let inner = match expression {
         Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => &*unary.expr,
@@ -283,7 +291,7 @@ pub(crate) fn is_number(expression: &Expr) -> bool {
     matches!(inner, Expr::Lit(literal) if matches!(literal.lit, Lit::Int(_) | Lit::Float(_)))
 }
 
-/// An expression without the groups that a macro puts around it.
+/// Returns an expression without the groups that a macro puts around it.
 pub(crate) fn ungrouped(expression: &Expr) -> &Expr {
     match expression {
         Expr::Group(group) => ungrouped(&group.expr),
@@ -291,7 +299,7 @@ pub(crate) fn ungrouped(expression: &Expr) -> &Expr {
     }
 }
 
-/// Options that know where they stand.
+/// Options that know their place.
 pub(crate) trait Options: FromMeta {
     const PLACE: Place;
 }
@@ -320,7 +328,7 @@ impl Options for ReturnOptions {
     const PLACE: Place = Place::Returns;
 }
 
-/// How much of an error callers are told.
+/// The texts of an error that callers get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromMeta)]
 pub(crate) enum Errors {
     /// Only the text of the error itself.
@@ -371,7 +379,7 @@ pub(crate) struct FunctionOptions {
 pub(crate) struct MethodOptions {
     #[darling(flatten)]
     pub(crate) function: FunctionOptions,
-    /// It is not callable.
+    /// The method cannot be called.
     pub(crate) skip: bool,
 }
 
@@ -442,7 +450,7 @@ fn nested<T: Options>(item: &Meta) -> Result<T> {
 pub(crate) fn from_tokens<T: Options>(tokens: TokenStream, kind: Kind) -> Result<T> {
     let items = NestedMeta::parse_meta_list(tokens).map_err(|error| {
         let text = format!(
-            "{error}; options are `NAME`, `NAME = VALUE` or `NAME(…)`, with commas in between"
+            "{error}; write options as `NAME`, `NAME = VALUE` or `NAME(…)`, separated by commas"
         );
         Error::custom(text).with_span(&error.span())
     })?;
@@ -462,7 +470,7 @@ pub(crate) fn from_tokens<T: Options>(tokens: TokenStream, kind: Kind) -> Result
                     }),
                 }
             }
-            // Its own error is reported when the option is read.
+            // `from_list` reports its error.
             NestedMeta::NameValueInvalidExpr(_) => None,
             NestedMeta::Lit(literal) => {
                 let mistake = "expected an option, such as `description = \"…\"`";
@@ -478,7 +486,7 @@ pub(crate) fn from_tokens<T: Options>(tokens: TokenStream, kind: Kind) -> Result
     errors.finish_with(options)?.ok_or_else(unreported)
 }
 
-/// Whether a module's options say `main = false`, also where one beside it cannot be read.
+/// Returns whether the options of a module contain `main = false`, even if another one is invalid.
 pub(crate) fn forbids_main(options: &TokenStream) -> bool {
     let tokens: Vec<TokenTree> = options.clone().into_iter().collect();
     let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(it) if it.as_char() == ',');
@@ -494,7 +502,7 @@ pub(crate) fn forbids_main(options: &TokenStream) -> bool {
     })
 }
 
-/// The error of what was read without one, and without a value.
+/// The error of options without a value and without an error of their own.
 fn unreported() -> Error {
     Error::custom("these options cannot be read")
 }
@@ -511,8 +519,8 @@ pub(crate) fn from_attribute<T: Options>(attribute: &Attribute, kind: Kind) -> R
     }
 }
 
-/// Whether an attribute's path is that of `#[dasf::NAME]`, or of `#[NAME]` where it was imported.
-/// The crate may have another name.
+/// Returns whether the path of an attribute is `dasf::NAME`, or `NAME` where it was imported. The
+/// crate may have another name.
 pub(crate) fn is_member(path: &Path, name: &str, krate: &Path) -> bool {
     let krate = krate.segments.last();
     let segments: Vec<_> = path.segments.iter().collect();
@@ -561,7 +569,7 @@ mod tests {
     use quote::quote;
 
     #[test]
-    fn only_the_option_itself_forbids_main() {
+    fn main_is_left_out_only_by_its_option() {
         for (options, expected) in [
             (quote!(main = false), true),
             (quote!(topik = "a", main = false), true),
@@ -577,7 +585,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistaken_option_is_told_with_what_may_be_meant() {
+    fn the_message_about_an_unknown_option_names_a_known_one() {
         let mistake = |place: Place, name| place.no_option(name, Kind::Unknown);
         assert_eq!(Place::Argument.option("gt"), Some(Takes::Number));
         assert_eq!(
@@ -616,6 +624,12 @@ mod tests {
                  `max_items` for a list",
             ),
             ("regex", Kind::Unknown, "use `pattern` for a string"),
+            ("min", Kind::Boolean, "booleans take no constraints"),
+            (
+                "regex",
+                Kind::List,
+                "lists take `min_items` and `max_items`",
+            ),
             ("minn_length", Kind::Text, "did you mean `min_length`?"),
         ] {
             assert_eq!(
@@ -623,7 +637,6 @@ mod tests {
                 format!("unknown option `{name}`; {expected}")
             );
         }
-        assert!(meant("min", Kind::Boolean).contains("takes `default`"));
         assert!(
             Place::Module
                 .no_option("max", Kind::Unknown)

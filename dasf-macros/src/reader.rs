@@ -27,46 +27,42 @@ use crate::serde_attributes;
 use crate::types::{ArgumentType, ReplaceSelf, ResultType, Shape};
 use crate::unknown_variants;
 
-/// Names in the module, or of a client's methods, that the macro itself uses.
+/// Names in the module, and names of a client's methods, that the macro uses itself.
 const RESERVED_IN_MODULE: [&str; 5] = ["main", "module", "client", "blocking", "Client"];
 const RESERVED_IN_CLIENT: [&str; 4] = ["connect", "builder", "caller", "new"];
-/// Keys of a request that are no arguments.
+/// The keys of a request that are not arguments.
 const RESERVED_IN_REQUEST: [&str; 3] = ["func_name", "class_name", "function"];
 
-/// What a `mod` gave, and what is wrong with it.
+/// A `mod` that was read, and its mistakes.
 pub(crate) struct Read {
     /// The module, without the members that have mistakes.
     pub(crate) module: Module,
     pub(crate) mistakes: Result<()>,
 }
 
-/// Reads an annotated `mod`, and takes the attributes inside it away.
+/// Reads an annotated `mod`, and removes the attributes inside it.
 pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
     let mut errors = Mistakes::default();
-    // A mistake in other options is no reason to write a `main`.
+    // A mistake in another option must not add a `main`.
     let forbids_main = options::forbids_main(&attribute);
     let options: ModuleOptions = errors
         .handle(options::from_tokens(attribute, Kind::Unknown))
         .unwrap_or_default();
     let krate = options.krate.unwrap_or_else(|| parse_quote!(::dasf));
     let docs = Docs::of(&item.attrs);
-    if let Some(topic) = &options.topic
-        && !is_topic(&topic.value())
-    {
-        let error = "a topic is made of letters, digits, '-' and '_'";
-        errors.push(Error::custom(error).with_span(topic));
+    if let Some(topic) = &options.topic {
+        check_characters("topic", topic, &['-', '_'], &mut errors);
     }
-    if let Some(group) = &options.group
-        && !is_subscription(&group.value())
-    {
-        let error = "a group's name is made of letters, digits, '-', '_', '.' and ':'";
-        errors.push(Error::custom(error).with_span(group));
+    if let Some(group) = &options.group {
+        check_characters("group", group, &['-', '_', '.', ':'], &mut errors);
     }
     let mut members: Vec<(Member, bool)> = Vec::new();
     match &mut item.content {
         None => errors.push(
-            Error::custom("write the items inline, in `mod name { … }`: the macro must see them")
-                .with_span(&item.ident),
+            Error::custom(
+                "write the items inside `mod name { … }`; the macro cannot read them in another file",
+            )
+            .with_span(&item.ident),
         ),
         Some((_, items)) => {
             check_reserved(items, &mut errors);
@@ -94,7 +90,8 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
             let before = errors.len();
             misplaced::take(items, &krate, &is_class, &mut errors);
             if !found_attribute && errors.len() == before {
-                let error = "nothing here can be called; mark functions with #[dasf::function]";
+                let error = "this module has nothing to call; mark functions with #[dasf::function] \
+                             and `impl` blocks with #[dasf::class]";
                 errors.push(Error::custom(error).with_span(&item.ident));
             }
             serde_attributes::check(items, &krate, &mut errors);
@@ -124,17 +121,24 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
     }
 }
 
-fn is_topic(text: &str) -> bool {
-    let accepts = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    !text.is_empty() && text.chars().all(accepts)
+/// Refuses a topic or group with characters other than letters, digits and some signs.
+fn check_characters(what: &str, literal: &LitStr, signs: &[char], errors: &mut Mistakes) {
+    let name = literal.value();
+    let is_other = |c: &char| !c.is_ascii_alphanumeric() && !signs.contains(c);
+    let fact = match name.chars().find(is_other) {
+        None if name.is_empty() => format!("the {what} is empty"),
+        None => return,
+        Some(' ') => format!("the {what} {name:?} contains a space"),
+        Some(other) => format!("the {what} {name:?} contains {other:?}"),
+    };
+    let signs: Vec<String> = signs.iter().map(|sign| format!("{sign:?}")).collect();
+    let (last, others) = signs.split_last().unwrap_or((&name, &[]));
+    let others = others.join(", ");
+    let error = format!("{fact}; use ASCII letters, digits, {others} and {last}");
+    errors.push(Error::custom(error).with_span(literal));
 }
 
-fn is_subscription(text: &str) -> bool {
-    let accepts = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
-    !text.is_empty() && text.chars().all(accepts)
-}
-
-/// The documentation of the module's types, by their names.
+/// Returns the documentation of the module's types, by their names.
 fn class_docs(items: &[Item]) -> HashMap<String, Vec<Attribute>> {
     let documented = items.iter().filter_map(|item| match item {
         Item::Struct(item) => Some((&item.ident, &item.attrs)),
@@ -146,18 +150,18 @@ fn class_docs(items: &[Item]) -> HashMap<String, Vec<Attribute>> {
         .collect()
 }
 
-/// Nothing in the module may have a name that the macro uses itself.
+/// Refuses items with a name that the macro uses itself.
 fn check_reserved(items: &[Item], errors: &mut Mistakes) {
     for ident in items.iter().flat_map(names_of) {
         if RESERVED_IN_MODULE.contains(&ident.to_string().as_str()) {
             let error =
-                format!("`{ident}` is a name that #[dasf::module] uses itself; choose another");
+                format!("#[dasf::module] uses the name `{ident}` itself; choose another name");
             errors.push(Error::custom(error).with_span(ident));
         }
     }
 }
 
-/// Attributes of ours are taken away, so that whoever imports them seems to use them for nothing.
+/// Allows unused imports of our attributes: the macro removes the attributes themselves.
 fn allow_imports(items: &mut [Item], krate: &Path) {
     let krate = krate.segments.last().map(|last| &last.ident);
     for item in items {
@@ -173,7 +177,7 @@ fn allow_imports(items: &mut [Item], krate: &Path) {
     }
 }
 
-/// The names that an item brings into its module.
+/// Returns the names that an item brings into its module.
 fn names_of(item: &Item) -> Vec<&Ident> {
     fn imported<'t>(tree: &'t UseTree, names: &mut Vec<&'t Ident>) {
         match tree {
@@ -202,8 +206,8 @@ fn names_of(item: &Item) -> Vec<&Ident> {
     }
 }
 
-/// Two members, or two methods of a client, must not have one name. Members that are not always
-/// there may share it: the compiler sees whether they do.
+/// Refuses members, and methods of a client, that share a name. Members with a `#[cfg(…)]` may share
+/// it: the compiler reports those that are there together.
 fn check_names<'m>(members: impl Iterator<Item = &'m Member>, errors: &mut Mistakes) {
     let mut in_module = HashMap::new();
     let mut in_client = HashMap::new();
@@ -220,14 +224,15 @@ fn check_names<'m>(members: impl Iterator<Item = &'m Member>, errors: &mut Mista
             ),
         };
         if RESERVED_IN_CLIENT.contains(&method.as_str()) {
-            let error = format!("`{method}` is a method of every client; choose another name");
+            let error = format!("every client has a method `{method}`; choose another name");
             errors.push(Error::custom(error).with_span(ident));
         }
         if !member.outer().conditions.is_empty() {
             continue;
         }
         if in_module.insert(name.clone(), ()).is_some() {
-            let error = format!("the name {name:?} is taken by another member of this module");
+            let error =
+                format!("another member of this module has the name {name:?}; rename one of them");
             errors.push(Error::custom(error).with_span(ident));
         } else if in_client.insert(method.clone(), ()).is_some() {
             let error =
@@ -240,7 +245,7 @@ fn check_names<'m>(members: impl Iterator<Item = &'m Member>, errors: &mut Mista
             for method in methods.filter(|method| method.outer.conditions.is_empty()) {
                 if names.insert(&method.name, ()).is_some() {
                     let error = format!(
-                        "the name {:?} is taken by another method of this class",
+                        "another method of this class has the name {:?}; rename one of them",
                         method.name
                     );
                     errors.push(Error::custom(error).with_span(&method.ident));
@@ -257,7 +262,7 @@ struct Reader<'a> {
     names: Names,
     krate: Path,
     fallible: Path,
-    /// Whether anything was meant to be callable.
+    /// Whether an item has one of our attributes.
     found_attribute: bool,
 }
 
@@ -266,8 +271,8 @@ impl Reader<'_> {
         self.errors.push(Error::custom(error).with_span(place));
     }
 
-    /// Reads an item that carries an attribute of ours. What carries one that is not its own is
-    /// left for those who look for misplaced ones.
+    /// Reads an item with an attribute of ours. An attribute on the wrong kind of item stays there;
+    /// `misplaced` reports it.
     fn member(&mut self, item: &mut Item) -> Option<Member> {
         match item {
             Item::Fn(item) => {
@@ -284,7 +289,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes an attribute off an item.
+    /// Removes an attribute from an item and returns it.
     fn attribute(&mut self, attributes: &mut Vec<Attribute>, name: &str) -> Option<Attribute> {
         let mut found = options::take_member(attributes, name, &self.krate).into_iter();
         let first = found.next()?;
@@ -314,13 +319,13 @@ impl Reader<'_> {
             .unwrap_or_default();
         if let Some((path, _)) = &item.trait_ {
             self.fail(
-                "a class is an `impl` block of the type itself, not of a trait",
+                "#[dasf::class] belongs on an `impl` block of the type itself, not of a trait",
                 path,
             );
         }
         if !item.generics.params.is_empty() {
             self.fail(
-                "a class must be one type; write an `impl` block without parameters",
+                "a class cannot be generic; write an `impl` block without parameters",
                 &item.generics,
             );
         }
@@ -364,7 +369,7 @@ impl Reader<'_> {
         }
         if is_inherent && methods.is_empty() && !has_method {
             self.fail(
-                "a class needs a method, a `pub fn` that takes `&self`",
+                "a class needs at least one method, a `pub fn` with `&self` or `&mut self`",
                 &ident,
             );
         }
@@ -394,27 +399,24 @@ impl Reader<'_> {
         let ident = &item.sig.ident;
         let mistake = match (is_constructor, receiver) {
             _ if options.skip && is_constructor => Some((
-                "a class needs its constructor; it cannot be skipped",
+                "a class needs its constructor `new`; remove `skip`",
                 ident.span(),
             )),
             _ if options.skip => return None,
-            (true, _) if !is_public => Some((
-                "the constructor is `pub`: callers name its arguments",
-                ident.span(),
-            )),
+            (true, _) if !is_public => Some(("the constructor `new` must be `pub`", ident.span())),
             (true, Some(receiver)) => Some((
-                "`new` makes the object; it takes no `self`",
+                "the constructor `new` cannot take `self`; remove it",
                 receiver.span(),
             )),
             (true, None) if !makes_object(&item.sig.output, this) => Some((
-                "`new` returns the object: `Self`, or `Result<Self, E>`",
+                "the constructor `new` must return `Self` or `Result<Self, E>`",
                 match &item.sig.output {
                     ReturnType::Default => ident.span(),
                     output @ ReturnType::Type(..) => output.span(),
                 },
             )),
-            // Neither a private method nor an associated function is callable; they need no mark to
-            // say so.
+            // Private methods and associated functions cannot be called; without options they are
+            // left out silently.
             (false, _) if !is_public && has_options => Some((
                 "a private method cannot be called; make it `pub`, or remove its options",
                 ident.span(),
@@ -427,7 +429,7 @@ impl Reader<'_> {
             (false, _) if !is_public => return None,
             (false, None) => return None,
             (false, Some(receiver)) if !is_borrowed(receiver) => Some((
-                "a method takes `&self` or `&mut self`; mark others with #[dasf(skip)]",
+                "a method must take `&self` or `&mut self`; write #[dasf(skip)] to leave this one out",
                 receiver.span(),
             )),
             _ => None,
@@ -452,7 +454,8 @@ impl Reader<'_> {
     fn check_constructor(&mut self, function: &Function) {
         let ident = &function.ident;
         if let Some(tool) = function.arguments.iter().find(|it| !it.is_data()) {
-            let error = "only functions and methods can report or see their context; `new` cannot";
+            let error =
+                "the constructor `new` cannot take a progress report or a context; a method can";
             self.fail(error, &tool.ident);
         }
         if function.name != "new"
@@ -461,17 +464,17 @@ impl Reader<'_> {
             || !function.return_constraints.is_empty()
         {
             self.fail(
-                "`new` is no function of its own: of these options it takes `description` and `errors`",
+                "the constructor `new` takes only the options `description` and `errors`",
                 ident,
             );
         }
         if !function.outer.conditions.is_empty() {
-            let error = "a class needs its constructor always; put #[cfg(…)] on the `impl` block";
+            let error = "the constructor cannot be conditional; put #[cfg(…)] on the `impl` block";
             self.fail(error, ident);
         }
     }
 
-    /// The name in requests: what the option says, or the item's own.
+    /// Returns the name in requests: the name in the option, or the item's own.
     fn name(&mut self, option: Option<&LitStr>, ident: &Ident) -> String {
         let Some(literal) = option else {
             return ident.unraw().to_string();
@@ -484,14 +487,16 @@ impl Reader<'_> {
             .is_some_and(|c| is_letter(c) && !c.is_numeric())
             && letters.all(is_letter);
         if !is_identifier {
-            let error = "callers write this name in their code: it is made of letters, digits and \
-                         '_', and does not begin with a digit";
+            let error = format!(
+                "the name {name:?} is not an identifier; use letters, digits and '_', and do not \
+                 begin with a digit"
+            );
             self.fail(error, literal);
         }
         name
     }
 
-    /// What functions, methods and constructors have in common.
+    /// Reads a function, a method or a constructor.
     fn callable(
         &mut self,
         signature: &mut Signature,
@@ -518,7 +523,7 @@ impl Reader<'_> {
         let result = self.errors.handle(result)?;
         if options.inline && signature.asyncness.is_some() {
             self.fail(
-                "an async function never blocks; leave `inline` out",
+                "an async function never runs on a thread of its own; remove `inline`",
                 &signature.ident,
             );
         }
@@ -558,16 +563,16 @@ impl Reader<'_> {
             .all(|it| matches!(it, syn::GenericParam::Lifetime(_)))
         {
             self.fail(
-                "a callable function has fixed types; it takes no type parameters",
+                "a function of a module cannot be generic; use fixed types",
                 &signature.generics,
             );
         }
         if let Some(abi) = &signature.abi {
-            self.fail("an extern function cannot be called from outside", abi);
+            self.fail("a function of a module cannot be `extern`; remove it", abi);
         }
         if let syn::Safety::Unsafe(unsafety) = &signature.safety {
             self.fail(
-                "an unsafe function cannot be called from outside; wrap it in a safe one",
+                "a function of a module cannot be `unsafe`; wrap it in a safe function",
                 unsafety,
             );
         }
@@ -584,7 +589,7 @@ impl Reader<'_> {
                 .skip(1);
             if let Some(second) = same.next() {
                 self.fail(
-                    format!("a call has one {name}; remove this argument"),
+                    format!("a function takes at most one {name}; remove this argument"),
                     &second.ident,
                 );
             }
@@ -593,12 +598,15 @@ impl Reader<'_> {
         for argument in arguments {
             if RESERVED_IN_REQUEST.contains(&argument.name.as_str()) {
                 let error = format!(
-                    "{:?} has a meaning of its own in requests; rename this argument",
+                    "requests use the key {:?} themselves; rename this argument",
                     argument.name
                 );
                 self.fail(error, &argument.ident);
             } else if argument.conditions.is_empty() && names.insert(&argument.name, ()).is_some() {
-                let error = format!("the name {:?} is taken by another argument", argument.name);
+                let error = format!(
+                    "another argument has the name {:?}; rename one of them",
+                    argument.name
+                );
                 self.fail(error, &argument.ident);
             }
         }
@@ -623,7 +631,7 @@ impl Reader<'_> {
             }
             other => {
                 self.fail(
-                    "an argument needs a name; take it apart inside the function",
+                    "an argument needs a name; destructure it inside the function",
                     other,
                 );
                 return None;
@@ -660,7 +668,7 @@ impl Reader<'_> {
                 || !options.example.is_empty())
         {
             self.fail(
-                "the context is no part of a request; it takes no options",
+                "the context is not part of a request; remove its options",
                 &ident,
             );
         }
@@ -688,7 +696,7 @@ enum Method {
     Method(Function),
 }
 
-/// Whether a constructor's result is the object, or a `Result` with it, as far as can be seen.
+/// Returns whether a constructor returns its object, or a `Result` of it, as far as its tokens show.
 fn makes_object(output: &ReturnType, this: &Type) -> bool {
     let ReturnType::Type(_, ty) = output else {
         return false;
@@ -706,7 +714,7 @@ fn makes_object(output: &ReturnType, this: &Type) -> bool {
         }
 }
 
-/// The type of a receiver that is written with one, as in `self: &Self`.
+/// Returns the type of a receiver that is written out, as in `self: &Self`.
 fn written_type(receiver: &syn::Receiver) -> Option<&Type> {
     match &receiver.kind {
         ReceiverKind::Typed(_, ty) => Some(ty),

@@ -1,8 +1,8 @@
-//! The effects of serde's attributes, on the types of a module, for its callers.
+//! The attributes of serde on the types of a module.
 //!
-//! The schema is the contract, and both sides use the same type. This check refuses attributes with
-//! which serde reads JSON that the schema does not describe, or writes JSON that it cannot read
-//! again. It also adds to the schema what `schemars` leaves out.
+//! The schema is the contract, and both sides use the same type. With some attributes, serde reads
+//! JSON that the schema does not describe, or writes JSON that it cannot read again. This check refuses
+//! them. It also adds the tag of a struct to the schema, which `schemars` leaves out.
 
 use darling::Error;
 use proc_macro2::TokenStream;
@@ -17,8 +17,7 @@ use crate::mistakes::Mistakes;
 use crate::names::{Known, Names};
 use crate::options::{is_member, ungrouped};
 
-/// Checks the types that are declared among the items of a module, and adds to their schemas what
-/// `schemars` leaves out.
+/// Checks the types that a module declares, and adds the tags of structs to their schemas.
 pub(crate) fn check(items: &mut [Item], krate: &Path, errors: &mut Mistakes) {
     let names = Names::of(items, krate);
     for item in items {
@@ -57,16 +56,16 @@ pub(crate) fn check(items: &mut [Item], krate: &Path, errors: &mut Mistakes) {
     }
 }
 
-/// A type that derives a schema and that serde reads.
+/// A type with derives of `JsonSchema` and `Deserialize`.
 struct Type {
     options: Options,
-    /// The type derives `Serialize`, too.
+    /// Whether the type also derives `Serialize`.
     is_written: bool,
 }
 
 impl Type {
-    /// `None` if the type does not derive both traits, or if serde reads or writes it as another
-    /// type, whose attributes count instead.
+    /// Reads the attributes of a type. `None` if the type does not derive both traits, or if serde
+    /// reads or writes it as another type: then the attributes of that type count.
     fn of(attributes: &[Attribute]) -> Option<Self> {
         let derives = Options::named(attributes, "derive");
         let options = Options::of(attributes);
@@ -87,8 +86,8 @@ impl Type {
         if let (Some(tag), true, true) =
             (self.options.all("tag").next(), is_strict, self.is_written)
         {
-            let error = "a struct with `deny_unknown_fields` refuses the tag that it writes itself; leave \
-                         one of the two out";
+            let error = "a struct with `deny_unknown_fields` refuses the tag that it writes itself; \
+                         remove one of the two";
             errors.push(Error::custom(error).with_span(&tag.meta));
         }
     }
@@ -121,8 +120,8 @@ impl Type {
             options.all("skip_deserializing").next(),
             options.has("skip_serializing"),
         ) {
-            let error = "clients of this module could not read this variant, which it may send; write \
-                         `skip`, or leave this out";
+            let error = "the module can send this variant, but its clients cannot read it; use `skip`, \
+                         or remove `skip_deserializing`";
             errors.push(Error::custom(error).with_span(&option.meta));
         }
     }
@@ -145,20 +144,20 @@ impl Type {
             if let (Some(option), false) = (unread, options.has("skip_serializing"))
                 && self.options.has("deny_unknown_fields")
             {
-                let error = "`deny_unknown_fields` refuses this field, which is written; write `skip`, or \
-                             leave one of the two out";
+                let error = "this field is written, but `deny_unknown_fields` refuses it on reading; use \
+                             `skip`, or remove one of the two";
                 errors.push(Error::custom(error).with_span(&option.meta));
             }
             let is_optional = names
                 .known(&field.ty)
                 .is_some_and(|it| it.0 == Known::Option);
-            // serde reads an `Option` that is missing as `None`, unless the user's own code reads it.
+            // serde reads a missing `Option` as `None`, unless the user's own code reads the field.
             let is_own = options.has("with") || options.has("deserialize_with");
             let may_be_missing = unread.is_some()
                 || (is_optional && !is_own)
                 || self.options.has("default")
                 || options.has("default")
-                // The flattened type decides.
+                // The flattened type decides whether it may be missing.
                 || options.has("flatten");
             if may_be_missing {
                 continue;
@@ -166,8 +165,8 @@ impl Type {
             for name in ["skip_serializing", "skip_serializing_if"] {
                 for option in options.all(name) {
                     let error = format!(
-                        "with `{name}` this field may be left out when it is written, and is required \
-                         when it is read; add `default`"
+                        "with `{name}`, this field can be missing in the JSON that is written, but it is \
+                         required on reading; add `default`"
                     );
                     errors.push(Error::custom(error).with_span(&option.meta));
                 }
@@ -175,7 +174,7 @@ impl Type {
         }
     }
 
-    /// The attribute that adds the tag of a struct to its schema.
+    /// Returns the attribute that adds the tag of a struct to its schema.
     fn schema_of_tag(&self, ident: &Ident, krate: &Path) -> Option<Attribute> {
         let option = self.options.all("tag").next().filter(|_| self.is_written)?;
         let tag = text_of(&option.meta)?;
@@ -189,24 +188,24 @@ impl Type {
     }
 }
 
-/// Refuses aliases: callers cannot know them, and a value under an alias would not be checked.
+/// Refuses aliases: a schema cannot contain them, so a value under an alias would not be checked.
 fn check_aliases(kind: &str, options: &Options, errors: &mut Mistakes) {
     for option in options.all("alias") {
         let instead = match kind {
             "field" => {
-                "write `rename` for another name, or a field of its own, of type `Option`, for a second"
+                "use `rename` for another name, or add a field of type `Option` for a second name"
             }
-            _ => "write `rename` for another name, or a variant of its own for a second",
+            _ => "use `rename` for another name, or add a variant for a second name",
         };
         let error = format!(
-            "a schema cannot announce an alias, so the constraints of this {kind} would not count for \
-             what comes by it; {instead}"
+            "a schema cannot contain an alias, so values under it would not be checked against the \
+             constraints of this {kind}; {instead}"
         );
         errors.push(Error::custom(error).with_span(&option.meta));
     }
 }
 
-/// Refuses a field that serde writes under one name and reads under another.
+/// Refuses a field or variant that serde writes under one name and reads under another.
 fn check_names(ident: &Ident, options: &Options, errors: &mut Mistakes) {
     let own = ident.unraw().to_string();
     for option in options.all("rename") {
@@ -216,7 +215,7 @@ fn check_names(ident: &Ident, options: &Options, errors: &mut Mistakes) {
     }
 }
 
-/// Refuses to skip values in a list: a missing value would move the ones behind it.
+/// Refuses to skip values in a list: a missing value would move the following ones.
 fn check_position(options: &Options, errors: &mut Mistakes) {
     for name in [
         "skip_serializing",
@@ -225,8 +224,8 @@ fn check_position(options: &Options, errors: &mut Mistakes) {
     ] {
         for option in options.all(name) {
             let error = format!(
-                "with `{name}` the list that is written is not as long as the one that is read; leave it \
-                 out, or give the fields names"
+                "with `{name}`, the list that is written has another length than the list that is read; \
+                 remove it, or give the fields names"
             );
             errors.push(Error::custom(error).with_span(&option.meta));
         }
@@ -235,13 +234,13 @@ fn check_position(options: &Options, errors: &mut Mistakes) {
 
 fn differing_names(option: &str, found: &Named) -> Error {
     let error = format!(
-        "clients of this module write the one name and it reads the other; write `{option} = \"…\"` for \
-         both"
+        "clients of this module write one name and the module reads another; write `{option} = \"…\"` \
+         for both"
     );
     Error::custom(error).with_span(&found.meta)
 }
 
-/// The options in attributes of one name, those inside `cfg_attr` too.
+/// The options in the attributes of one name, also inside `cfg_attr`.
 pub(crate) struct Options(Vec<Named>);
 
 /// One option.
@@ -251,12 +250,13 @@ pub(crate) struct Named {
 }
 
 impl Options {
-    /// The options of serde on a type, field or variant.
+    /// Reads the options of serde on a type, field or variant.
     pub(crate) fn of(attributes: &[Attribute]) -> Self {
         Self::named(attributes, "serde")
     }
 
-    /// The macro that owns the attribute reports what cannot be read.
+    /// Reads the options of attributes with a name. Invalid ones are left out: the macro that the
+    /// attribute belongs to reports them.
     pub(crate) fn named(attributes: &[Attribute], name: &str) -> Self {
         let attributes = attributes
             .iter()
@@ -279,7 +279,7 @@ impl Options {
         self.all(name).next().is_some()
     }
 
-    /// The options whose path ends with this name.
+    /// Returns the options whose path ends with this name.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &Named> {
         let is_it = move |option: &&Named| {
             let last = option.meta.path().segments.last();
@@ -290,7 +290,7 @@ impl Options {
 }
 
 impl Named {
-    /// An attribute that is there where this option is.
+    /// Returns an attribute under the same conditions as this option.
     pub(crate) fn under_conditions(&self, attribute: TokenStream) -> TokenStream {
         let conditions = self.conditions.iter().rev();
         conditions.fold(
@@ -299,7 +299,7 @@ impl Named {
         )
     }
 
-    /// The names in `rename(serialize = "…", deserialize = "…")`.
+    /// Returns the names in `rename(serialize = "…", deserialize = "…")`.
     fn names(&self) -> [Option<String>; 2] {
         let Meta::List(list) = &self.meta else {
             return [const { None }; 2];
@@ -312,20 +312,20 @@ impl Named {
         })
     }
 
-    /// Whether writing and reading use different names. `own` is the name without a `rename`.
+    /// Returns whether writing and reading use different names. `own` is the name without a `rename`.
     fn differs(&self, own: Option<&str>) -> bool {
         let [written, read] = self.names();
         written.as_deref().or(own) != read.as_deref().or(own)
     }
 
-    /// The name that serde writes.
+    /// Returns the name that serde writes.
     fn written_name(&self) -> Option<String> {
         let [written, _] = self.names();
         text_of(&self.meta).or(written)
     }
 }
 
-/// The text in `name = "text"`.
+/// Returns the string in `name = "string"`.
 fn text_of(meta: &Meta) -> Option<String> {
     let Meta::NameValue(pair) = meta else {
         return None;

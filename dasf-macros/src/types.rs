@@ -1,4 +1,4 @@
-//! What can be seen of a type in its tokens.
+//! The types of arguments and results, as far as their tokens show them.
 
 use darling::{Error, Result};
 use quote::ToTokens;
@@ -7,37 +7,37 @@ use syn::{ExprPath, Lifetime, Path, QSelf, ReturnType, Type, TypeParamBound, par
 
 use crate::names::{Known, Names, parameters, type_path, ungrouped};
 
-/// An argument's type, as each side sees it.
+/// The type of an argument, for the module and for its clients.
 #[derive(Debug)]
 pub(crate) struct ArgumentType {
-    /// What the module decodes.
+    /// The type that the module decodes.
     pub(crate) owned: Type,
-    /// What a client's method takes.
+    /// The type of the parameter of a client's method.
     pub(crate) parameter: Type,
-    /// Whether the function takes a reference to what is decoded.
+    /// Whether the function takes a reference to the decoded value.
     pub(crate) is_reference: bool,
     /// Whether that reference is mutable.
     pub(crate) is_mutable: bool,
     pub(crate) shape: Shape,
 }
 
-/// What kind of argument a type makes.
+/// The kind of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// Data without a comfort of its own.
+    /// Data that a client takes as it is.
     Plain,
-    /// Data which a client may give as whatever becomes it: a text, or an optional value.
+    /// Data that a client takes as `impl Into<…>`: a string.
     Into,
     /// An optional value, which is null by default.
     Optional,
-    /// The call's report.
+    /// The progress report of the call.
     Reporter,
-    /// The call's context.
+    /// The context of the call.
     Context,
 }
 
 impl ArgumentType {
-    /// Looks at the type of an argument. `this` stands for `Self`.
+    /// Reads the type of an argument. `this` replaces `Self`.
     pub(crate) fn of(ty: &Type, this: Option<&Type>, names: &Names) -> Result<Self> {
         let mut ty = ungrouped(ty).clone();
         if let Some(this) = this {
@@ -51,7 +51,8 @@ impl ArgumentType {
         if let Some(lifetime) = reference.and_then(|it| it.lifetime.as_ref())
             && lifetime.ident == "static"
         {
-            let error = "what is decoded does not live that long; leave the lifetime out";
+            let error = "an argument is decoded for one call and does not live for `'static`; remove \
+                         the lifetime";
             return Err(Error::custom(error).with_span(lifetime));
         }
         OwnLifetimes.visit_type_mut(&mut owned);
@@ -67,7 +68,8 @@ impl ArgumentType {
         if is_mutable && shape != Shape::Reporter {
             let owned = owned_throughout(&owned);
             let error = format!(
-                "an argument cannot be changed for its caller; take it by value, as `mut …: {owned}`"
+                "a function cannot change the value of its caller; take it by value, as `mut …: \
+                 {owned}`"
             );
             return Err(Error::custom(error).with_span(&ty));
         }
@@ -92,20 +94,20 @@ impl ArgumentType {
     }
 }
 
-/// What a function returns.
+/// The result of a function.
 #[derive(Debug)]
 pub(crate) struct ResultType {
-    /// The type as it is written.
+    /// The type in the source.
     pub(crate) whole: Type,
     /// The type in case of success.
     pub(crate) value: Type,
-    /// Whether there is another case.
+    /// Whether the function can fail.
     pub(crate) is_fallible: bool,
 }
 
 impl ResultType {
-    /// Looks at the type of a result. `this` stands for `Self`, and `fallible` is the path of the
-    /// trait that knows what a `Result` under another name holds.
+    /// Reads the type of a result. `this` replaces `Self`. `fallible` is the path of the trait that
+    /// gives the value of a `Result` with another name.
     pub(crate) fn of(
         output: &ReturnType,
         this: Option<&Type>,
@@ -138,14 +140,16 @@ impl ResultType {
     }
 }
 
-/// A result must own what it holds, and have a name. `whole` is the type as it was written.
+/// Refuses results that borrow, and results without a type name. `whole` is the type in the source.
 fn check_is_owned(whole: &Type, value: &Type) -> Result<()> {
     let problem = match value {
-        Type::Never(_) => "a function that never returns never answers; return `()`",
+        Type::Never(_) => "a function of type `!` never returns a result; return `()`",
         Type::ImplTrait(it) if it.bounds.iter().any(is_future) => {
-            "a result is a value; write `async fn`, and the type that the future yields"
+            "a future cannot be a result; write `async fn` with the type that the future returns"
         }
-        Type::ImplTrait(_) => "a result must have a name; write the type itself instead of `impl`",
+        Type::ImplTrait(_) => {
+            "a result needs a type with a name; write that type instead of `impl`"
+        }
         _ => {
             let mut found = FindBorrowed { problem: None };
             found.visit_type_mut(&mut value.clone());
@@ -153,7 +157,7 @@ fn check_is_owned(whole: &Type, value: &Type) -> Result<()> {
                 None => Ok(()),
                 Some(Borrowed::Reference) => {
                     let owned = owned_throughout(whole);
-                    let error = format!("a result must be owned; return `{owned}`");
+                    let error = format!("a result cannot borrow; return `{owned}`");
                     Err(Error::custom(error).with_span(whole))
                 }
                 Some(Borrowed::Opaque(problem)) => Err(Error::custom(problem).with_span(whole)),
@@ -163,7 +167,7 @@ fn check_is_owned(whole: &Type, value: &Type) -> Result<()> {
     Err(Error::custom(problem).with_span(whole))
 }
 
-/// Whether a bound is a trait of futures, by its name.
+/// Returns whether a bound is a trait of futures, by its name.
 fn is_future(bound: &TypeParamBound) -> bool {
     let TypeParamBound::Trait(bound) = bound else {
         return false;
@@ -172,7 +176,7 @@ fn is_future(bound: &TypeParamBound) -> bool {
     last.is_some_and(|it| it.ident == "Future" || it.ident == "IntoFuture")
 }
 
-/// An argument is decoded before it is lent: nothing inside it can be borrowed.
+/// Refuses references inside the type of an argument: a decoded value owns all its parts.
 fn check_can_be_owned(whole: &Type, owned: &Type) -> Result<()> {
     let mut found = FindBorrowed { problem: None };
     found.visit_type_mut(&mut owned.clone());
@@ -188,7 +192,7 @@ fn check_can_be_owned(whole: &Type, owned: &Type) -> Result<()> {
     }
 }
 
-/// What can be decoded to lend as a reference to `ty`.
+/// Returns the type to decode for an argument `&ty`.
 fn owned_form(ty: &Type) -> Type {
     match ungrouped(ty) {
         Type::Slice(slice) => {
@@ -203,7 +207,7 @@ fn owned_form(ty: &Type) -> Type {
     }
 }
 
-/// A type with every reference in it replaced by what owns the same, as text.
+/// Returns a type as text, with an owned type in place of every reference.
 fn owned_throughout(ty: &Type) -> String {
     struct Own;
     impl VisitMut for Own {
@@ -223,7 +227,7 @@ fn owned_throughout(ty: &Type) -> String {
         .replace("::std::vec::", "")
 }
 
-/// Tokens without the spaces that nobody would write.
+/// Returns tokens as text, with spaces as a person writes them.
 pub(crate) fn tidy(tokens: &str) -> String {
     let mut text = String::with_capacity(tokens.len());
     for token in tokens.split(' ') {
@@ -243,11 +247,11 @@ pub(crate) fn tidy(tokens: &str) -> String {
     text
 }
 
-/// Writes the type of an `impl` block in place of `Self`, for code outside that block.
+/// Replaces `Self` by the type of its `impl` block, for code outside that block.
 pub(crate) struct ReplaceSelf<'a>(pub(crate) &'a Type);
 
 impl ReplaceSelf<'_> {
-    /// Makes `Self::NAME` a path that begins with the type.
+    /// Replaces `Self` at the beginning of a path such as `Self::NAME`.
     fn qualify(&self, qself: &mut Option<QSelf>, path: &mut Path) {
         let is_of_self = path.segments.len() > 1
             && path
@@ -281,7 +285,7 @@ impl VisitMut for ReplaceSelf<'_> {
     }
 }
 
-/// Makes every lifetime `'static`, as that of decoded data is.
+/// Makes every lifetime `'static`, because decoded data owns all its parts.
 struct OwnLifetimes;
 
 impl VisitMut for OwnLifetimes {
@@ -290,7 +294,7 @@ impl VisitMut for OwnLifetimes {
     }
 }
 
-/// Finds what is not owned in a type, or has no name.
+/// Finds the first part of a type that is not owned or has no name.
 struct FindBorrowed {
     problem: Option<Borrowed>,
 }
@@ -305,15 +309,19 @@ impl VisitMut for FindBorrowed {
         let problem = match ty {
             Type::Reference(_) => Borrowed::Reference,
             Type::ImplTrait(_) => {
-                Borrowed::Opaque("the type must have a name; write it instead of `impl`")
+                Borrowed::Opaque("a type with a name is needed; write it instead of `impl`")
             }
             Type::TraitObject(_) => Borrowed::Opaque(
                 "a trait object has no schema; use a type that implements the trait, or an enum of \
-                 such types",
+                 several such types",
             ),
-            Type::Ptr(_) => Borrowed::Opaque("a pointer has no JSON; use the value itself"),
-            Type::FnPtr(_) => Borrowed::Opaque("a function has no JSON; use a value"),
-            Type::Infer(_) => Borrowed::Opaque("the type must be written out"),
+            Type::Ptr(_) => {
+                Borrowed::Opaque("a pointer cannot be written as JSON; use the value itself")
+            }
+            Type::FnPtr(_) => Borrowed::Opaque("a function cannot be written as JSON; use a value"),
+            Type::Infer(_) => {
+                Borrowed::Opaque("the macro cannot infer a type; write it instead of `_`")
+            }
             _ => return visit_type_mut(self, ty),
         };
         self.problem.get_or_insert(problem);
@@ -385,11 +393,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_is_told_with_what_can() {
+    fn the_message_about_a_borrowed_argument_has_the_owned_type() {
         assert!(mistake(&parse_quote!(Option<&str>)).ends_with("write `Option<String>`"));
         assert!(mistake(&parse_quote!(Vec<&[u8]>)).ends_with("write `Vec<Vec<u8>>`"));
         assert!(mistake(&parse_quote!(&mut i64)).ends_with("as `mut …: i64`"));
-        assert!(mistake(&parse_quote!(&'static str)).contains("leave the lifetime out"));
+        assert!(mistake(&parse_quote!(&'static str)).contains("remove the lifetime"));
         assert!(mistake(&parse_quote!(impl Into<String>)).contains("instead of `impl`"));
         assert!(mistake(&parse_quote!(Box<dyn Shape>)).contains("trait object"));
     }

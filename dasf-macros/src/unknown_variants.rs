@@ -1,5 +1,7 @@
-//! Variants for all values that an enum does not know. `schemars` ignores `#[serde(other)]`, so a
-//! mark in the schema of the variant tells the module.
+//! Variants for all values that an enum does not know.
+//!
+//! `schemars` ignores `#[serde(other)]`. So this adds a mark to the schema of the variant, which the
+//! module reads.
 
 use proc_macro2::TokenTree;
 use quote::quote;
@@ -11,7 +13,7 @@ use crate::serde_attributes::Options;
 /// The key of the mark.
 const MARK: &str = "x_dasf_other";
 
-/// Marks such variants in all enums that derive their schema.
+/// Marks these variants in all enums that derive `JsonSchema`.
 pub(crate) fn mark(items: &mut [Item]) {
     for item in items {
         Marker.visit_item_mut(item);
@@ -33,7 +35,7 @@ impl VisitMut for Marker {
             let options = Options::of(&variant.attrs);
             let marks = options.all("other").map(|other| -> Attribute {
                 let mark = other.under_conditions(quote!(schemars(extend(#MARK = true))));
-                // Without its macro, the attribute would be unknown.
+                // Without the derive, the compiler does not know the attribute.
                 let mark = schema.under_conditions(mark);
                 parse_quote!(#[#mark])
             });
@@ -42,7 +44,7 @@ impl VisitMut for Marker {
     }
 }
 
-/// Whether the user wrote the mark, which may not stand there twice.
+/// Returns whether the user wrote the mark already. `schemars` refuses it twice.
 fn has_mark(attributes: &[Attribute]) -> bool {
     let is_mark = |token: TokenTree| {
         let TokenTree::Literal(literal) = token else {
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_holds_where_the_attributes_hold_that_it_is_for() {
+    fn a_mark_has_the_conditions_of_the_attributes_that_need_it() {
         let item: Item = parse_quote! {
             #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
             enum Kind {
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_that_stand_for_all_others_are_marked_once() {
+    fn variants_for_all_other_values_are_marked_once() {
         for (attribute, marks) in [
             (quote!(#[serde(other)]), 1),
             (quote!(#[serde(rename = "other", other)]), 1),

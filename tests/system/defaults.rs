@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// Functions whose floats have defaults without a decimal point.
 #[dasf::module(main = false)]
-#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
+#[allow(clippy::too_many_arguments, unreachable_pub)]
 pub(crate) mod whole {
     pub(crate) type Celsius = f64;
     pub(crate) type Narrow = f32;

@@ -10,6 +10,7 @@ use crate::support::{Peer, broker, listen};
 macro_rules! modules {
     ($($name:ident: $setting:literal,)*) => {$(
         #[dasf::module(main = false, topic = "strict", unknown_arguments = $setting)]
+        #[allow(unreachable_pub)]
         pub(crate) mod $name {
             use dasf::ProgressReport;
 

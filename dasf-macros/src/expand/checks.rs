@@ -1,4 +1,4 @@
-//! Checks of the user's types, which the compiler makes.
+//! Checks of the user's types, which the compiler runs.
 
 use std::collections::HashSet;
 
@@ -13,11 +13,11 @@ use crate::model::{Argument, Member, Module};
 use crate::names::{parameters, type_path, ungrouped};
 use crate::types::ResultType;
 
-/// The checks alone, of a module that cannot be served yet.
+/// Writes the checks alone, for a module with mistakes.
 pub(super) fn expand(module: &Module) -> TokenStream {
     let krate = &module.krate;
     let checks = of(module);
-    // Lints are for code that somebody wrote.
+    // Lints are for code that a person wrote.
     quote! {
         #[allow(deprecated, unused_imports, clippy::all, clippy::pedantic)]
         const _: () = {
@@ -29,8 +29,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
     }
 }
 
-/// Checks of the user's types, whose messages stand on those types: one for each type, wherever it
-/// is used first.
+/// Writes one check for each type, at its first use, where the compiler shows the message.
 pub(super) fn of(module: &Module) -> TokenStream {
     let mut uses = Uses::default();
     for member in &module.members {
@@ -47,7 +46,7 @@ pub(super) fn of(module: &Module) -> TokenStream {
                 let conditions = conditions(&argument.conditions);
                 uses.add_argument(argument, &quote!(#condition #conditions));
             }
-            // The constructor comes first, and makes no data.
+            // The first one is the constructor, whose result is not data.
             if !is_class || index > 0 {
                 uses.add_data(&function.result.value, &condition);
             }
@@ -61,9 +60,9 @@ pub(super) fn of(module: &Module) -> TokenStream {
 #[derive(Default)]
 struct Uses {
     done: HashSet<String>,
-    /// Checks that need no other type.
+    /// Checks that are about one type alone.
     checks: TokenStream,
-    /// Types that must be data, in the order of their first use, with where they are used.
+    /// Types that must be data, in the order of their first use.
     data: Vec<Data>,
 }
 
@@ -71,9 +70,10 @@ struct Uses {
 struct Data {
     ty: Type,
     condition: TokenStream,
-    /// The types without parameters inside it, which are to blame before it is.
+    /// The types without parameters inside it. If one of them is not data, the error is about that
+    /// one.
     inner: Vec<Type>,
-    /// The types that it is inside of; itself, where it is used by itself.
+    /// The types that contain it; itself, if it is used by itself.
     users: Vec<Type>,
 }
 
@@ -85,7 +85,7 @@ impl Uses {
         } else if type_path(ty).is_some_and(|path| path.path.segments.len() == 1)
             && self.is_new("tool", ty, condition)
         {
-            // Named by its last name only, it may be another type of that name.
+            // The type is named without a path, so it may be another type of the same name.
             let check = quote_spanned!(ty.span()=> __p::check_tool::<#ty>(););
             self.checks.extend(quote!(#condition #check));
         }
@@ -124,8 +124,8 @@ impl Uses {
         &mut self.data[index]
     }
 
-    /// The error of a `Result` must have a text. One under another name would be told to the caller
-    /// as a value.
+    /// Checks that the error of a `Result` implements `Display`. A `Result` with another name is
+    /// refused, because its errors would be sent as values.
     fn add_result(&mut self, result: &ResultType, condition: &TokenStream) {
         let ty = &result.whole;
         if !matches!(ungrouped(ty), Type::Path(_)) || !self.is_new("result", ty, condition) {
@@ -134,8 +134,8 @@ impl Uses {
         let check = if result.is_fallible {
             quote_spanned!(ty.span()=> __p::check_fallible::<#ty>();)
         } else {
-            let message = "a Result under another name; write `Result<…>`, so that its errors are \
-                           told to the caller as errors";
+            let message = "this type is a `Result` with another name; write `Result<…>`, so that \
+                           callers get its errors as errors";
             quote_spanned!(ty.span()=> ::core::assert!(!<__p::Probe<#ty>>::IS_RESULT, #message);)
         };
         self.checks.extend(quote!(#condition #check));
@@ -146,8 +146,8 @@ impl Uses {
         self.done.insert(key)
     }
 
-    /// A type fails its check if it is no data, some type that it is inside of is none, and no type
-    /// inside it is to blame.
+    /// Writes the checks. A type fails if three things hold: it is not data, some type that contains
+    /// it is not data, and all types inside it are data.
     fn checks(self) -> TokenStream {
         let data = self.data.iter().map(|data| {
             let Data {
@@ -184,11 +184,11 @@ impl Uses {
     }
 }
 
-/// The types without parameters that a type is made of; none where it is one itself.
+/// Returns the types without parameters inside a type; none if it has no parameters itself.
 fn innermost(ty: &Type) -> Vec<Type> {
     fn collect(ty: &Type, found: &mut Vec<Type>) {
         let inner: Vec<&Type> = match ungrouped(ty) {
-            // The parameters of such a type, as `Utc` in `DateTime<Utc>`, are not data by themselves.
+            // A parameter of a known foreign type need not be data: `Utc` in `DateTime<Utc>`.
             foreign if foreign::messages_for(foreign).is_some() => Vec::new(),
             Type::Array(array) => vec![&array.elem],
             Type::Slice(slice) => vec![&slice.elem],
@@ -212,8 +212,8 @@ fn innermost(ty: &Type) -> Vec<Type> {
     found
 }
 
-/// Whether a parameter that looks like a type may be a constant: nothing but its letters tells the
-/// two apart. The type around it is checked in any case.
+/// Returns whether a parameter that looks like a type may be a constant, as far as its letters show.
+/// The type around it is checked in any case.
 fn may_be_constant(ty: &Type) -> bool {
     let ident = type_path(ty).and_then(|path| path.path.get_ident());
     ident.is_some_and(|ident| !ident.to_string().contains(char::is_lowercase))

@@ -1,4 +1,4 @@
-//! The caller's side: a typed client with a method for each function.
+//! The code for callers: a typed client with a method for each function.
 
 use std::collections::HashSet;
 
@@ -13,16 +13,16 @@ use crate::model::{Argument, Class, Function, Member, Module, Outer, snake_case}
 use crate::options::DefaultOption;
 use crate::types::{Shape, tidy};
 
-/// The methods of every call's builder.
+/// The methods that every builder of a call has.
 const METHODS_OF_CALLS: [&str; 3] = ["timeout", "on_progress", "send"];
 
-/// What is generated for a client: types for the module's `client`, and their methods. The methods
-/// stand beside the user's items, where the types in them mean what the user wrote.
+/// The code of a client: types for the module `client`, and their methods. The methods are written
+/// beside the user's items, where type names have the meaning that the user gave them.
 #[derive(Default)]
 struct Parts {
     types: TokenStream,
     methods: TokenStream,
-    /// The names of the types so far.
+    /// The names that are in use.
     names: HashSet<String>,
 }
 
@@ -42,21 +42,21 @@ pub(super) fn expand(module: &Module) -> TokenStream {
     }
     let Parts { types, methods, .. } = parts;
     let intro = format!("Calls the functions of [`{name}`](super) over a message broker.");
-    // A program that only serves uses none of this; what is allowed here is what that, and code
-    // which must fit every module, would be warned of in a crate of the user's.
+    // A program that only serves does not use the client, and the code must fit every module. The
+    // lints that would warn of this in the user's crate are off.
     quote! {
-        /// A client of this module, for asynchronous code.
+        /// A client of this module for asynchronous code.
         #[allow(dead_code)]
         pub type Client = client::Client<#krate::Async>;
 
-        /// A client of this module for code that is not asynchronous.
+        /// A client of this module for synchronous code.
         #[allow(dead_code)]
         pub mod blocking {
-            /// A client of this module whose calls are sent with `send()`.
+            /// A client of this module. Its method `send()` sends a call and waits for the result.
             pub type Client = super::client::Client<#krate::Blocking>;
         }
 
-        /// The typed client of this module, and the calls that it makes.
+        /// The typed client of this module, and its calls.
         #[allow(dead_code, deprecated, unreachable_pub, clippy::all, clippy::pedantic)]
         pub mod client {
             use #krate::__private as __p;
@@ -87,7 +87,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
 }
 
 impl Parts {
-    /// A type's name that no other has.
+    /// Returns a name for a type that is not in use yet.
     fn name(&mut self, wanted: &str) -> Ident {
         let mut name = wanted.to_owned();
         let mut count = 1;
@@ -98,8 +98,8 @@ impl Parts {
         Ident::new(&name, Span::call_site())
     }
 
-    /// A client's method for a function, and the builder of its call where it has defaults. For a
-    /// method of a class, the method of the class's instance.
+    /// Writes the method for a function, or for a method of a class, and a builder of its call if it has
+    /// arguments with defaults.
     fn call(&mut self, function: &Function, class: Option<&Class>) -> TokenStream {
         let Function {
             ident,
@@ -144,7 +144,7 @@ impl Parts {
             of_class.unwrap_or_default(),
             camel_case(ident)
         ));
-        let title = format!("A call of `{ident}`, not sent yet.");
+        let title = format!("A call of `{ident}` that is not sent yet.");
         let condition = self.condition(function, class);
         let setters = setters(
             &optional,
@@ -174,7 +174,7 @@ impl Parts {
         }
     }
 
-    /// A client's method for a class, and the class's instance.
+    /// Writes the method for a class, and the type of its instances.
     fn instance(&mut self, class: &Class) -> TokenStream {
         let Class {
             ident,
@@ -203,7 +203,7 @@ impl Parts {
             .map(|method| self.call(method, Some(class)))
             .collect();
         let title = format!(
-            "`{ident}` with its constructor's arguments; the module makes it anew for every call."
+            "`{ident}` with the arguments of its constructor. The module constructs it for every call."
         );
         let condition = conditions(&outer.conditions);
         let attributes = attributes(outer, ident);
@@ -238,12 +238,12 @@ impl Parts {
     }
 }
 
-/// A variable of a generated method, which no argument of the user's can hide.
+/// Returns a variable of a generated method, which an argument of the user cannot hide.
 fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// How a client takes an argument.
+/// Writes the parameter of a client's method for an argument.
 fn parameter(argument: &Argument) -> TokenStream {
     let conditions = conditions(&argument.conditions);
     let ident = &argument.ident;
@@ -251,7 +251,7 @@ fn parameter(argument: &Argument) -> TokenStream {
     quote!(#conditions #ident: #ty)
 }
 
-/// Puts an argument into a call or an instance.
+/// Writes the code that puts an argument into a call or an instance.
 fn set(argument: &Argument, target: &TokenStream) -> TokenStream {
     let Argument {
         ident, name, ty, ..
@@ -268,8 +268,8 @@ fn set(argument: &Argument, target: &TokenStream) -> TokenStream {
     quote!(#conditions #target.set(#name, __p::Written(#value).argument());)
 }
 
-/// The methods of a builder, one for each argument that has a default. They have the arguments'
-/// names, with `with_` in front where those are taken.
+/// Writes the methods of a builder, one for each argument with a default. They have the names of the
+/// arguments, with `with_` before a name that is in use.
 fn setters(
     arguments: &[&Argument],
     field: &TokenStream,
@@ -295,7 +295,7 @@ fn setters(
     named.collect()
 }
 
-/// A builder's method for an argument that has a default.
+/// Writes the method of a builder for an argument with a default.
 fn setter(argument: &Argument, field: &TokenStream, name: &Ident) -> TokenStream {
     let conditions = conditions(&argument.conditions);
     let ident = &argument.ident;
@@ -311,7 +311,7 @@ fn setter(argument: &Argument, field: &TokenStream, name: &Ident) -> TokenStream
                 tidy(&default.to_token_stream().to_string())
             )
         }
-        Some(DefaultOption::OfType) => "Default: that of the type.".to_owned(),
+        Some(DefaultOption::OfType) => "Default: the default of the type.".to_owned(),
         None => "Default: `None`.".to_owned(),
     };
     let set = set(argument, &quote!(self.#field));
@@ -327,9 +327,8 @@ fn setter(argument: &Argument, field: &TokenStream, name: &Ident) -> TokenStream
     }
 }
 
-/// The attributes of a client's method: the user's documentation, or a sentence where there is
-/// none, because a crate may demand one of every public item; and what says whether the item is
-/// there, and should be used.
+/// Returns the attributes of a client's method: documentation, `#[cfg(…)]` and `#[deprecated]`. An item
+/// without documentation gets a sentence, because a crate may require documentation.
 fn attributes(outer: &Outer, ident: &Ident) -> TokenStream {
     let Outer {
         docs,
@@ -344,7 +343,7 @@ fn attributes(outer: &Outer, ident: &Ident) -> TokenStream {
     quote!(#(#docs)* #sentence #(#conditions)* #deprecated)
 }
 
-/// An identifier, raw where the name is a keyword.
+/// Returns an identifier, which is raw if the name is a keyword.
 fn identifier(name: &str, span: Span) -> Ident {
     match syn::parse_str::<Ident>(name) {
         Ok(_) => Ident::new(name, span),
@@ -352,7 +351,7 @@ fn identifier(name: &str, span: Span) -> Ident {
     }
 }
 
-/// `moving_mean` makes `MovingMean`.
+/// Returns a name in camel case: `MovingMean` for `moving_mean`.
 fn camel_case(ident: &Ident) -> String {
     let name = ident.unraw().to_string();
     let mut camel = String::with_capacity(name.len());

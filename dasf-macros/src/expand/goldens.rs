@@ -1,7 +1,7 @@
-//! What each kind of member is expanded to, and how much that is.
+//! The expansion of each kind of member, and its size.
 //!
-//! After a change that is meant to change it, `INSTA_UPDATE=always cargo test -p dasf-macros`
-//! writes the goldens anew; their difference shows what users' crates will be compiled with.
+//! After a change of the expansion, `INSTA_UPDATE=always cargo test -p dasf-macros` writes the
+//! snapshots again. Their difference shows the new code in the crates of users.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -12,7 +12,7 @@ fn pretty(tokens: TokenStream) -> String {
     prettyplease::unparse(&file)
 }
 
-/// The expansion of a module with these items.
+/// Returns the expansion of a module with these items.
 fn expanded(items: &TokenStream) -> String {
     let module: ItemMod = syn::parse_quote! {
         /// A module.
@@ -114,7 +114,7 @@ fn derived_error() {
     check("derived_error", &pretty(expansion));
 }
 
-/// How many lines a module may add for each of its functions, pretty-printed, and for itself.
+/// The greatest numbers of lines, pretty-printed, that a module adds for each function and for itself.
 const LINES_PER_FUNCTION: usize = 51;
 const LINES_PER_MODULE: usize = 100;
 
@@ -154,7 +154,7 @@ fn the_group_of_the_attribute_is_in_the_table() {
 }
 
 #[test]
-fn a_text_about_main_takes_none_away() {
+fn a_description_with_main_false_keeps_main() {
     let module: ItemMod = syn::parse_quote! {
         pub mod service {
             #[dasf::function]

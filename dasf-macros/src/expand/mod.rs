@@ -13,8 +13,8 @@ use syn::{Attribute, ItemMod};
 use crate::model::Module;
 use crate::reader::{Read, read};
 
-/// The user's `mod` with what is generated inside it, and `main()` beside it. Where there are
-/// mistakes, the `mod` with the checks of the members that have none, and the mistakes.
+/// Writes the user's `mod` with the generated code inside it, and `main()` beside it. With mistakes,
+/// writes the `mod` with the checks of the sound members, and the mistakes.
 pub(crate) fn module(attribute: TokenStream, mut item: ItemMod) -> TokenStream {
     let Read { module, mistakes } = read(attribute, &mut item);
     let errors = match mistakes {
@@ -38,8 +38,8 @@ fn add(item: &mut ItemMod, generated: TokenStream) {
     }
 }
 
-/// The program's `main()`. One for a module with mistakes does nothing: without one, the compiler
-/// would report that as well. In a library it is dead code.
+/// Writes the program's `main()`. For a module with mistakes it does nothing: without it, the compiler
+/// would also report a missing `main`. In a library it is dead code.
 fn main_of(module: &Module, is_sound: bool) -> TokenStream {
     let Module { name, krate, .. } = module;
     let (dead, code) = if is_sound {
@@ -57,7 +57,7 @@ fn main_of(module: &Module, is_sound: bool) -> TokenStream {
     }
 }
 
-/// `#[cfg(…)]` attributes as they stand.
+/// Writes attributes `#[cfg(…)]`.
 fn conditions(attributes: &[Attribute]) -> TokenStream {
     quote!(#(#attributes)*)
 }

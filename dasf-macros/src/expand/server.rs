@@ -1,4 +1,4 @@
-//! The module's side: a table of descriptors, and a wrapper around each function.
+//! The code for the module: a table of descriptors, and a wrapper around each function.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -59,24 +59,24 @@ pub(super) fn expand(module: &Module) -> TokenStream {
     }
     let checks = checks::of(module);
     quote! {
-        /// What can be called in this module, ready to be served.
+        /// Returns this module, ready to serve.
         ///
         /// # Errors
-        /// When there is no valid schema, for instance because a default breaks its constraints, or
-        /// the `pattern` of a type is invalid.
+        /// When the schema is not valid, for instance because a default breaks its constraints, or
+        /// because the `pattern` of a type is invalid.
         pub fn module() -> ::core::result::Result<#krate::Module, #krate::ModuleError> {
             #krate::Module::new(&__DASF_MODULE)
         }
 
-        /// Runs this module as the process's command line says: see `--help`.
+        /// Runs the command line of this module. `--help` lists its commands.
         #[allow(dead_code)]
         pub fn main() -> ::std::process::ExitCode {
             #krate::__private::run(&__DASF_MODULE)
         }
 
-        // Lints are for code that somebody wrote; these wrappers have one shape for every function.
-        // The wrappers stand inside a block of the module itself, so that the user's types and
-        // expressions mean there what they mean where they were written.
+        // Lints are for code that a person wrote; these wrappers have one form for every function.
+        // The wrappers are in a block inside the module, so that the user's types and expressions
+        // have the same meaning there.
         #[doc(hidden)]
         #[allow(deprecated, unused_imports, clippy::all, clippy::pedantic)]
         static __DASF_MODULE: #krate::__private::ModuleDescriptor = {
@@ -100,7 +100,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
 }
 
 fn keywords(constraints: &[Constraint]) -> impl Iterator<Item = TokenStream> {
-    // An earlier check refused numbers that JSON does not have.
+    // `constraints::check` refuses numbers that JSON does not have.
     constraints.iter().filter_map(|constraint| {
         let name = constraint.keyword;
         let value = match &constraint.value {
@@ -116,12 +116,12 @@ fn keywords(constraints: &[Constraint]) -> impl Iterator<Item = TokenStream> {
 
 struct Writer<'a> {
     krate: &'a Path,
-    /// Whether callers get the causes of errors, unless a function has its own setting.
+    /// The texts of errors that callers get, unless a function has its own setting.
     errors: Errors,
     unknown_arguments: UnknownArguments,
 }
 
-/// The names of generated functions: of a function, or of a method of a class.
+/// Returns the names that identify a function, or a method of a class.
 fn path_of<'f>(function: &'f Function, class: Option<&'f Class>) -> Vec<&'f Ident> {
     class
         .map(|class| &class.ident)
@@ -130,13 +130,13 @@ fn path_of<'f>(function: &'f Function, class: Option<&'f Class>) -> Vec<&'f Iden
         .collect()
 }
 
-/// Whether calling a function means waiting: for itself, or for the object that it is called on.
+/// Returns whether a call awaits: the function itself, or the constructor of its object.
 fn waits(function: &Function, class: Option<&Class>) -> bool {
     function.is_async || class.is_some_and(|class| class.constructor.is_async)
 }
 
 impl Writer<'_> {
-    // Of a descriptor only what is given is written, so that what the compiler reads stays short.
+    // Only given properties of a descriptor are written, so that the code for the compiler stays short.
 
     fn function(&self, function: &Function, class: Option<&Class>) -> TokenStream {
         let Function { name, result, .. } = function;
@@ -250,8 +250,8 @@ impl Writer<'_> {
         }
     }
 
-    /// The function that takes a request's arguments apart, calls the user's and encodes the
-    /// result, with the functions that make its defaults.
+    /// Writes the function that reads the arguments of a request, calls the user's function and encodes
+    /// the result, and the functions that make the defaults.
     fn wrapper(
         &self,
         function: &Function,
@@ -288,10 +288,10 @@ impl Writer<'_> {
         } else {
             called
         };
-        // All arguments are read before anything is made, so that a wrong one costs nothing.
+        // All arguments are read before the object is constructed, so that a wrong one costs nothing.
         let body = quote!(#(#decoded)* #construct __p::Written(&#value).outcome());
         let wrapper = if waits(function, class) {
-            // That the future can be sent between threads is demanded of the function.
+            // The span shows an error about a future that is not `Send` at the function.
             let span = function.ident.span();
             let pinned = quote_spanned!(span=> ::std::boxed::Box::pin(async move { #body }));
             quote! {
@@ -367,7 +367,7 @@ impl Writer<'_> {
         quote!(#conditions let #mutable #local = #value;)
     }
 
-    /// The value of a fallible call, if it succeeds.
+    /// Writes the value of a fallible call, and returns from the wrapper if it fails.
     fn unwrapped(&self, called: &TokenStream, function: &Function) -> TokenStream {
         let is_told = function.errors.unwrap_or(self.errors) == Errors::Chain;
         quote! {
@@ -382,7 +382,7 @@ impl Writer<'_> {
         }
     }
 
-    /// One function for each default: the wrapper and the schema use the same.
+    /// Writes one function for each default, which the wrapper and the schema use.
     fn defaults(
         &self,
         function: &Function,
@@ -424,8 +424,9 @@ fn default_name(argument: &Argument, function: &Function, class: Option<&Class>)
     joined(&path, "default")
 }
 
-/// An expression for a value. A string literal becomes whatever the type of the value is, an integer
-/// literal becomes a float where the type is one, and a literal for an optional value is `Some`.
+/// Converts the expression of a default or an example. A string literal is converted with `From`, an
+/// integer literal becomes a float if the type is one, and a literal of an optional value becomes
+/// `Some`.
 fn converted(expression: &Expr, ty: &ArgumentType) -> TokenStream {
     let literal = ungrouped(expression);
     let is_optional = ty.shape == Shape::Optional;
@@ -452,7 +453,7 @@ fn converted(expression: &Expr, ty: &ArgumentType) -> TokenStream {
     }
 }
 
-/// An integer literal without a type of its own, with or without a sign.
+/// Returns an integer literal without a type suffix, with or without a sign.
 fn integer(expression: &Expr) -> Option<&LitInt> {
     let literal = match expression {
         Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => ungrouped(&unary.expr),
@@ -467,7 +468,7 @@ fn integer(expression: &Expr) -> Option<&LitInt> {
     }
 }
 
-/// An integer literal as a value of a type: `1` is also a float.
+/// Converts an integer literal to the wanted type, if that is a float.
 fn converted_integer(expression: &Expr, integer: &LitInt, wanted: &Type) -> TokenStream {
     let Some(path) = type_path(wanted) else {
         return quote!(#expression);
@@ -482,13 +483,13 @@ fn converted_integer(expression: &Expr, integer: &LitInt, wanted: &Type) -> Toke
             }
         }
         Some(name) if INTEGERS.contains(&name) => quote!(#expression),
-        // An alias may be one of a float.
+        // The type may be an alias of a float.
         _ => quote!(<__p::Integer<#wanted>>::value(#expression)),
     }
 }
 
-/// The variable of an argument: never one that hides the function itself, which may have the same
-/// name.
+/// Returns the variable of an argument. It cannot hide the function, which may have the same name as
+/// the argument.
 fn local(argument: &Argument) -> Ident {
     joined(&[&argument.ident], "argument")
 }
