@@ -1,4 +1,4 @@
-//! Classes of characters, in brackets or by a name.
+//! Classes of characters, in brackets or with a name.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use crate::Mistake;
 use crate::properties::{BINARY, CATEGORIES, SCRIPTS};
 use crate::reader::{Escape, Reader};
 
-/// Characters that have a name.
+/// A set of characters with a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Set {
     /// Ranges, in ascending order.
@@ -17,7 +17,7 @@ pub(crate) enum Set {
 
 const DIGITS: &[(char, char)] = &[('0', '9')];
 const WORD: &[(char, char)] = &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')];
-/// White space and ends of lines of ECMA-262.
+/// The white space and the ends of lines in ECMA-262.
 const SPACE: &[(char, char)] = &[
     ('\t', '\r'),
     (' ', ' '),
@@ -32,8 +32,8 @@ const SPACE: &[(char, char)] = &[
 ];
 
 impl Set {
-    /// The characters that a letter after a backslash stands for; a capital letter stands for all
-    /// other characters.
+    /// Returns the set of a letter after a backslash. A capital letter is the set of all other
+    /// characters.
     pub(crate) fn of(letter: char) -> Self {
         let ranges = match letter.to_ascii_lowercase() {
             'd' => DIGITS,
@@ -47,7 +47,7 @@ impl Set {
         })
     }
 
-    /// The set inside the brackets of a class.
+    /// Returns the set as text for the inside of a class.
     pub(crate) fn written(&self) -> String {
         match self {
             Self::Ranges(ranges) => {
@@ -62,12 +62,12 @@ impl Set {
     }
 }
 
-/// The characters between ranges.
+/// Returns the ranges between ranges.
 fn others(ranges: &[(char, char)]) -> Vec<(char, char)> {
     let mut others = Vec::new();
     let mut next = '\0';
     for &(first, last) in ranges {
-        // No range touches another one or the surrogates. So both neighbours are characters.
+        // No range is beside another one or beside the surrogates, so both neighbours are characters.
         let before = char::from_u32(first as u32 - 1).unwrap_or(first);
         others.push((next, before));
         next = char::from_u32(last as u32 + 1).unwrap_or(last);
@@ -82,10 +82,10 @@ enum Part {
     Set(Set),
 }
 
-/// Reads a class after its bracket, and writes it in the syntax of Rust.
+/// Reads a class after its bracket, and writes it in the syntax of the crate `regex`.
 pub(crate) fn read(reader: &mut Reader<'_>) -> Result<String, Mistake> {
     const NO_END: &str =
-        "a class such as `\\d` is no end of a range; write `\\-` for the character";
+        "a class such as `\\d` cannot be the end of a range; write `\\-` for the character";
     let is_negated = reader.eat("^");
     let mut inside = String::new();
     while let Some(part) = next_part(reader)? {
@@ -102,7 +102,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<String, Mistake> {
                 };
                 if last < first {
                     return reader.error(format!(
-                        "the range from `{first}` to `{last}` is empty; exchange its ends, or write \
+                        "the range from `{first}` to `{last}` is empty; swap its ends, or write \
                          `\\-` for the character"
                     ));
                 }
@@ -119,7 +119,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<String, Mistake> {
     })
 }
 
-/// The next part of a class; `None` at its end.
+/// Reads the next part of a class; `None` at its end.
 fn next_part(reader: &mut Reader<'_>) -> Result<Option<Part>, Mistake> {
     let Some(character) = reader.next() else {
         return reader.error("the class is not closed; add `]`, or write `\\[` for the character");
@@ -129,25 +129,26 @@ fn next_part(reader: &mut Reader<'_>) -> Result<Option<Part>, Mistake> {
         '[' => return reader.error(inner_bracket(reader)),
         '&' if reader.is_next("&") => {
             return reader.error(
-                "there is no `&&` of classes; write what they have in common, or `&` once for the \
+                "a class cannot contain `&&`; write the common characters, or `&` once for the \
                  character",
             );
         }
         '~' if reader.is_next("~") => {
-            return reader.error("there is no `~~` of classes; write `~` once for the character");
+            return reader.error("a class cannot contain `~~`; write `~` once for the character");
         }
         '\\' => match reader.escape(true)? {
             Escape::Character(character) => Part::Character(character),
             Escape::Set(set) => Part::Set(set),
             Escape::Boundary(_) => {
-                return reader.error("a class has characters only; write `\\B` outside of it");
+                return reader
+                    .error("a class can contain only characters; write `\\B` outside of it");
             }
         },
         other => Part::Character(other),
     }))
 }
 
-/// Why a class cannot contain a bracket, and what to write instead.
+/// Returns the message about a bracket inside a class, with what to write instead.
 fn inner_bracket(reader: &Reader<'_>) -> String {
     let names = [
         ("[:alpha:]", r"[\p{L}]` for letters, or `[A-Za-z]"),
@@ -168,18 +169,18 @@ fn inner_bracket(reader: &Reader<'_>) -> String {
     ];
     for (name, instead) in names {
         if reader.is_next(&name[1..]) {
-            return format!("there is no `{name}`; write `{instead}`");
+            return format!("`{name}` is not supported; write `{instead}`");
         }
     }
-    "a class stands in no other class; write `\\[` for the character".to_owned()
+    "a class cannot contain a class; write `\\[` for the character".to_owned()
 }
 
-/// Reads what follows `\p` or `\P`.
+/// Reads a property after `\p` or `\P`.
 pub(crate) fn property(reader: &mut Reader<'_>, is_negated: bool) -> Result<Set, Mistake> {
     let letter = if is_negated { 'P' } else { 'p' };
     if !reader.eat("{") {
         return reader.error(format!(
-            "`\\{letter}` stands before a property in braces, as in `\\{letter}{{L}}`"
+            "`\\{letter}` needs a property in braces, as in `\\{letter}{{L}}`"
         ));
     }
     let mut name = String::new();
@@ -191,7 +192,8 @@ pub(crate) fn property(reader: &mut Reader<'_>, is_negated: bool) -> Result<Set,
             }
             _ => {
                 return reader.error(
-                    "a property is a name in braces, as in `\\p{L}` or `\\p{Script=Greek}`",
+                    "the name of the property is not valid; write it as in `\\p{L}` or \
+                     `\\p{Script=Greek}`",
                 );
             }
         }
@@ -209,7 +211,7 @@ pub(crate) fn property(reader: &mut Reader<'_>, is_negated: bool) -> Result<Set,
     if let Some(name) = name.strip_prefix('^') {
         let other = if is_negated { 'p' } else { 'P' };
         return reader.error(format!(
-            "all but a property is `\\{other}{{{name}}}`, without the `^`"
+            "a property cannot begin with `^`; write `\\{other}{{{name}}}` for all other characters"
         ));
     }
     let meant = [CATEGORIES, BINARY, SCRIPTS]
@@ -222,7 +224,7 @@ pub(crate) fn property(reader: &mut Reader<'_>, is_negated: bool) -> Result<Set,
         None => "L}` for letters or `\\p{Script=Greek".to_owned(),
     };
     reader.error(format!(
-        "`{name}` is no property that all engines know; write `\\{letter}{{{instead}}}`"
+        "not all engines know the property `{name}`; write `\\{letter}{{{instead}}}`"
     ))
 }
 

@@ -1,14 +1,18 @@
-//! The regular expressions of JSON Schema, as DASF modules and their clients read them.
+//! Regular expressions of JSON Schema for DASF modules and their clients.
 //!
-//! JSON Schema writes patterns in the dialect of ECMA-262 with the flag `u`: `\d`, `\w` and `\b`
-//! cover ASCII, `\s` covers all white space of Unicode, `$` is the end of the text, and `\p{L}` is
-//! a letter of any language. Modules check patterns with Rust's `regex`, which takes time in
-//! proportion to the length of the text. Its syntax differs; [`to_rust`] translates a pattern into
-//! it.
+//! JSON Schema writes patterns in the dialect of ECMA-262 with the flag `u`:
 //!
-//! This crate refuses what that engine lacks: look-around and back references. It also refuses what
-//! other dialects read differently: `&&` and `[:alpha:]` in a class. Every accepted pattern means
-//! what it means in ECMA-262.
+//! - `\d`, `\w` and `\b` cover ASCII.
+//! - `\s` covers all white space of Unicode.
+//! - `$` is the end of the string.
+//! - `\p{L}` is a letter of any language.
+//!
+//! Modules check patterns with the crate `regex`, whose time grows only with the length of the
+//! string. Its syntax differs, so [`to_rust`] translates patterns into it.
+//!
+//! Every accepted pattern has the same meaning as in ECMA-262. This crate refuses look-around and back
+//! references, because the crate `regex` has none. It also refuses `&&` and `[:alpha:]` in a class,
+//! because other dialects read them differently.
 //!
 //! ```
 //! use dasf_pattern::to_rust;
@@ -26,22 +30,22 @@ mod reader;
 
 use std::fmt;
 
-/// How deep groups may be nested.
+/// The greatest depth of nested groups.
 pub const MAX_DEPTH: usize = 100;
 /// The largest number in a repetition.
 pub const MAX_REPETITIONS: u32 = 65_535;
 
-/// Why a text is not a valid pattern of the dialect.
+/// A mistake in a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mistake {
     /// The number of characters of the pattern before the mistake.
     pub at: usize,
-    /// What is wrong, and what to write instead.
+    /// The mistake in words, and what to write instead.
     pub reason: String,
 }
 
-// Written by hand, because every macro waits for this crate, and it should have no dependencies.
+// Written by hand, because the crate has no dependencies: every macro waits until it is compiled.
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (at character {})", self.reason, self.at + 1)
@@ -50,13 +54,13 @@ impl fmt::Display for Mistake {
 
 impl std::error::Error for Mistake {}
 
-/// Translates a pattern into the syntax of Rust's `regex`. The result matches the same texts.
+/// Translates a pattern into the syntax of the crate `regex`.
 ///
-/// The result contains no `\d`, `\w`, `\s` or `.`. So it means the same in the dialect of JSON
-/// Schema and in Rust's.
+/// The result matches the same strings. It contains no `\d`, `\w`, `\s` or `.`, so it has the same
+/// meaning in both dialects.
 ///
 /// # Errors
-/// When the text is not a valid pattern of the dialect.
+/// [`Mistake`] when the pattern is not valid in the dialect of JSON Schema.
 pub fn to_rust(pattern: &str) -> Result<String, Mistake> {
     reader::Reader::new(pattern).read()
 }

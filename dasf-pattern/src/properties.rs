@@ -1,7 +1,7 @@
-//! The names of Unicode properties that engines have in common.
+//! The names of Unicode properties that all engines know.
 //!
-//! The lists have the names of ECMA-262 that Rust's `regex` knows as well. Each list is one text,
-//! because that is cheapest to compile.
+//! The lists contain the names of ECMA-262 that the crate `regex` also knows. Each list is one string,
+//! because a string compiles fastest.
 
 /// Values of `General_Category`.
 pub(crate) const CATEGORIES: &str = "C Cased_Letter Cc Cf Close_Punctuation Cn Co Connector_Punctuation Control Currency_Symbol \

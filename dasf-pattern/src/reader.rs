@@ -17,12 +17,12 @@ enum Before {
     Nothing,
     /// A token that can be repeated.
     Atom,
-    /// A place in the text.
+    /// A place in the string, such as `^`.
     Place,
     Repetition,
 }
 
-/// The meaning of a backslash and the characters behind it.
+/// The meaning of a backslash and the characters after it.
 pub(crate) enum Escape {
     Character(char),
     Set(Set),
@@ -73,12 +73,12 @@ impl<'p> Reader<'p> {
         Some(next)
     }
 
-    /// The next character, without reading it.
+    /// Returns the next character without reading it.
     pub(crate) fn peek(&self) -> Option<char> {
         self.rest.clone().next()
     }
 
-    /// Reads these characters if they come next, and tells whether they did.
+    /// Reads these characters if they are next. Returns whether they were.
     pub(crate) fn eat(&mut self, text: &str) -> bool {
         let is_next = self.is_next(text);
         if is_next {
@@ -112,7 +112,7 @@ impl<'p> Reader<'p> {
             '(' => self.group()?,
             ')' => {
                 if self.groups.pop().is_none() {
-                    return self.error("no group is open here; write `\\)` for the character");
+                    return self.error("`)` closes no group; write `\\)` for the character");
                 }
                 self.atom(")");
             }
@@ -172,49 +172,49 @@ impl<'p> Reader<'p> {
         self.before = Before::Nothing;
         if self.groups.len() > MAX_DEPTH {
             return self.error(format!(
-                "groups stand more than {MAX_DEPTH} deep inside each other; take the pattern apart"
+                "groups are nested more than {MAX_DEPTH} deep; simplify the pattern"
             ));
         }
         Ok(())
     }
 
-    /// Reads what follows `(?`, up to the contents of the group.
+    /// Reads the part of a group between `(?` and its contents.
     fn marked_group(&mut self) -> Read<()> {
-        const LINEAR: &str = "patterns are checked in time in proportion to the text, which cannot \
-                              look around; say what the text itself is";
+        const LINEAR: &str = "because the time of a check must grow only with the length of the string; \
+                              describe the string itself";
         match self.next() {
             Some(':') => Ok(()),
-            Some('=') => self.error(format!("there is no look-ahead `(?=…)`: {LINEAR}")),
-            Some('!') => self.error(format!("there is no look-ahead `(?!…)`: {LINEAR}")),
+            Some('=') => self.error(format!("look-ahead `(?=…)` is not supported, {LINEAR}")),
+            Some('!') => self.error(format!("look-ahead `(?!…)` is not supported, {LINEAR}")),
             Some('<') if self.is_next("=") || self.is_next("!") => {
-                self.error(format!("there is no look-behind `(?<…)`: {LINEAR}"))
+                self.error(format!("look-behind `(?<…)` is not supported, {LINEAR}"))
             }
             Some('<') => self.name(),
             Some('P') if self.is_next("<") => {
-                self.error("a named group is written `(?<name>…)`, without the `P`")
+                self.error("write a named group as `(?<name>…)`, without the `P`")
             }
-            Some('P') => self.error("there are no back references; write the text out again"),
-            Some('>') => self.error("there are no atomic groups; write `(?:…)`"),
-            Some('#') => self.error("there are no comments; leave `(?#…)` out"),
+            Some('P') => self.error("back references are not supported; write the part again"),
+            Some('>') => self.error("atomic groups are not supported; write `(?:…)`"),
+            Some('#') => self.error("comments are not supported; remove `(?#…)`"),
             Some('i') => self.error(
-                "flags do not stand in a pattern; instead of `(?i)`, write each letter in both \
-                 cases, as in `[aA]`",
+                "a pattern cannot contain flags; instead of `(?i)`, write each letter in both cases, \
+                 as in `[aA]`",
             ),
             Some('s') => self.error(
-                "flags do not stand in a pattern; instead of `(?s)`, write `[^]` for any character",
+                "a pattern cannot contain flags; instead of `(?s)`, write `[^]` for any character",
             ),
             Some('m') => self.error(
-                "flags do not stand in a pattern; instead of `(?m)`, write `(?:^|\\n)` for the \
-                 beginning of a line",
+                "a pattern cannot contain flags; instead of `(?m)`, write `(?:^|\\n)` for the beginning \
+                 of a line",
             ),
             Some('x') => self.error(
-                "flags do not stand in a pattern; instead of `(?x)`, leave blanks and comments out",
+                "a pattern cannot contain flags; instead of `(?x)`, remove spaces and comments",
             ),
             Some(flag) if flag.is_ascii_alphabetic() || flag == '-' => {
-                self.error("flags do not stand in a pattern; leave them out")
+                self.error("a pattern cannot contain flags; remove them")
             }
             _ => self.error(
-                "`(?` begins a group, `(?:…)` or `(?<name>…)`; write `\\(` for the character",
+                "`(?` must begin a group, `(?:…)` or `(?<name>…)`; write `\\(` for the character",
             ),
         }
     }
@@ -234,8 +234,8 @@ impl<'p> Reader<'p> {
                 }
                 _ => {
                     return self.error(
-                        "a group's name is made of letters of ASCII, digits, `_` and `$`, and does \
-                         not begin with a digit; or write `(?:…)`",
+                        "the name of a group is not valid; use ASCII letters, digits, `_` and `$`, do \
+                         not begin with a digit, or write `(?:…)`",
                     );
                 }
             }
@@ -244,7 +244,7 @@ impl<'p> Reader<'p> {
             Ok(())
         } else {
             self.error(format!(
-                "two groups are called `{name}`; rename one of them"
+                "two groups have the name `{name}`; rename one of them"
             ))
         }
     }
@@ -269,15 +269,17 @@ impl<'p> Reader<'p> {
             }
             Before::Place => {
                 return self.error(format!(
-                    "`{written}` repeats a place in the text, such as `^` or `\\b`; remove it"
+                    "`{written}` repeats a place in the string, such as `^` or `\\b`; remove it"
                 ));
             }
             Before::Repetition if character == '+' => {
-                return self.error("there are no possessive repetitions; remove the second `+`");
+                return self
+                    .error("possessive repetitions are not supported; remove the second `+`");
             }
             Before::Repetition => {
                 return self.error(format!(
-                    "`{written}` repeats a repetition; put that into a group, `(?:…){written}`"
+                    "`{written}` repeats a repetition; put the repetition into a group, \
+                     `(?:…){written}`"
                 ));
             }
         }
@@ -289,15 +291,15 @@ impl<'p> Reader<'p> {
         Ok(())
     }
 
-    /// Reads what follows `{`: the least number, and the greatest one if there is a comma.
-    #[allow(clippy::option_option)] // no comma, nothing behind it, a number
+    /// Reads the numbers after `{`: the least number, and the greatest one if there is a comma.
+    #[allow(clippy::option_option)] // no comma, a comma alone, a comma and a number
     fn counts(&mut self) -> Read<(u32, Option<Option<u32>>)> {
         let Some(least) = self.count()? else {
             if self.is_next(",") {
-                return self.error("a repetition has a least number; write `{0,…}`");
+                return self.error("a repetition needs its least number; write `{0,…}`");
             }
             return self.error(
-                "`{` begins a repetition, such as `{2}` or `{1,3}`; write `\\{` for the character",
+                "`{` must begin a repetition, such as `{2}` or `{1,3}`; write `\\{` for the character",
             );
         };
         let most = match self.eat(",") {
@@ -306,12 +308,13 @@ impl<'p> Reader<'p> {
         };
         if !self.eat("}") {
             return self.error(
-                "a repetition is written `{2}`, `{2,}` or `{2,3}`; write `\\{` for the character",
+                "the repetition is not valid; write it as `{2}`, `{2,}` or `{2,3}`, or `\\{` for the \
+                 character",
             );
         }
         match most {
             Some(Some(most)) if most < least => self.error(format!(
-                "the numbers of `{{{least},{most}}}` are to be exchanged"
+                "the least number of `{{{least},{most}}}` is above the greatest; swap them"
             )),
             most => Ok((least, most)),
         }
@@ -327,7 +330,7 @@ impl<'p> Reader<'p> {
                 .saturating_add(digit);
             if larger > MAX_REPETITIONS {
                 return self.error(format!(
-                    "a part is repeated at most {MAX_REPETITIONS} times; limit the length instead"
+                    "a repetition has more than {MAX_REPETITIONS} times; limit the length instead"
                 ));
             }
             count = Some(larger);
@@ -335,11 +338,10 @@ impl<'p> Reader<'p> {
         Ok(count)
     }
 
-    /// Reads what follows a backslash.
+    /// Reads an escape after its backslash.
     pub(crate) fn escape(&mut self, in_class: bool) -> Read<Escape> {
         let Some(letter) = self.next() else {
-            return self
-                .error("the backslash stands before nothing; write `\\\\` for the character");
+            return self.error("the backslash escapes nothing; write `\\\\` for the character");
         };
         let character = match letter {
             'd' | 'D' | 'w' | 'W' | 's' | 'S' => return Ok(Escape::Set(Set::of(letter))),
@@ -354,11 +356,11 @@ impl<'p> Reader<'p> {
             '0' if !self.peek().is_some_and(|next| next.is_ascii_digit()) => '\0',
             'c' => match self.next() {
                 Some(letter) if letter.is_ascii_alphabetic() => char::from(letter as u8 % 32),
-                _ => return self.error("`\\c` stands before a letter, as in `\\cA`"),
+                _ => return self.error("`\\c` needs a letter, as in `\\cA`"),
             },
             'x' => match self.hexadecimal(2).and_then(char::from_u32) {
                 Some(character) => character,
-                None => return self.error("`\\x` stands before two digits, as in `\\x7f`"),
+                None => return self.error("`\\x` needs two hexadecimal digits, as in `\\x7f`"),
             },
             'u' => self.unicode()?,
             '-' if in_class => '-',
@@ -379,10 +381,10 @@ impl<'p> Reader<'p> {
         Some(number)
     }
 
-    /// Reads what follows `\u`.
+    /// Reads a character after `\u`.
     fn unicode(&mut self) -> Read<char> {
-        const FORMS: &str = "`\\u` stands before four digits or braces, as in `\\u00e9` or \
-                             `\\u{1f30d}`";
+        const FORMS: &str = "`\\u` needs four hexadecimal digits, or digits in braces, as in `\\u00e9` \
+                             or `\\u{1f30d}`";
         if self.eat("{") {
             let mut number: u32 = 0;
             let mut is_empty = true;
@@ -396,7 +398,9 @@ impl<'p> Reader<'p> {
             }
             return match char::from_u32(number) {
                 Some(character) => Ok(character),
-                None => self.error(format!("there is no character {number:x}")),
+                None => self.error(format!(
+                    "no character has the number {number:x}; use another one, as in `\\u{{1f30d}}`"
+                )),
             };
         }
         let Some(unit) = self.hexadecimal(4) else {
@@ -418,7 +422,7 @@ impl<'p> Reader<'p> {
         {
             Some(character) => Ok(character),
             None => self.error(format!(
-                "\\u{unit:04x} is half of a character; write the whole one, as in `\\u{{1f30d}}`"
+                "`\\u{unit:04x}` is half of a character; write the whole character, as in `\\u{{1f30d}}`"
             )),
         }
     }
@@ -431,13 +435,13 @@ pub(crate) fn mistake(at: usize, reason: impl Into<String>) -> Mistake {
     }
 }
 
-/// Why a backslash before this character is not an escape, and what to write instead.
+/// Returns the message about a backslash that escapes nothing, with what to write instead.
 fn no_escape(character: char, in_class: bool) -> String {
     let instead = match character {
-        'A' => "; `^` is the beginning of the text",
-        'z' | 'Z' => "; `$` is the end of the text",
-        'h' => "; write `[ \\t]` for blanks and tabs",
-        'H' => "; write `[^ \\t]` for all but blanks and tabs",
+        'A' => "; write `^` for the beginning of the string",
+        'z' | 'Z' => "; write `$` for the end of the string",
+        'h' => "; write `[ \\t]` for spaces and tabs",
+        'H' => "; write `[^ \\t]` for all characters except spaces and tabs",
         'R' => "; write `(?:\\r\\n|\\n|\\r)` for the end of a line",
         'N' => "; write `.` for a character inside a line",
         'X' => "; write `.` for a character",
@@ -445,18 +449,18 @@ fn no_escape(character: char, in_class: bool) -> String {
         'e' => "; write `\\x1b` for the escape character",
         'B' => "; write it outside the class",
         '<' | '>' => {
-            "; write `\\b` for the beginning or end of a word, and the character without a \
+            "; write `\\b` for the beginning or end of a word, or the character without a \
                       backslash"
         }
         '1'..='9' | 'k' if !in_class => {
-            return "there are no back references: patterns are checked in time in proportion to the \
-                    text, which cannot compare its parts"
+            return "back references are not supported, because the time of a check must grow only \
+                    with the length of the string; write the part again"
                 .to_owned();
         }
-        '0'..='9' => "; write a character by its number as `\\x07`",
-        'U' => "; write a character by its number as `\\u{1f30d}`",
-        _ if character.is_ascii_alphabetic() => "; leave the backslash out",
-        _ => "; the character stands for itself without the backslash",
+        '0'..='9' => "; write the number of a character as `\\x07`",
+        'U' => "; write the number of a character as `\\u{1f30d}`",
+        _ if character.is_ascii_alphabetic() => "; remove the backslash",
+        _ => "; write the character without the backslash",
     };
-    format!("`\\{character}` means nothing{instead}")
+    format!("`\\{character}` has no meaning{instead}")
 }

@@ -1,4 +1,4 @@
-//! Patterns, and the same ones in an engine of ECMAScript.
+//! Patterns in this crate, compared with an engine of ECMAScript.
 
 use proptest::prelude::*;
 
@@ -75,7 +75,7 @@ fn assert_alike(pattern: &str, texts: impl IntoIterator<Item = String>) {
     }
 }
 
-/// All texts of up to two strange characters.
+/// All strings of up to two strange characters.
 fn strange_texts() -> impl Iterator<Item = String> {
     let ones = STRANGE.iter().map(ToString::to_string);
     let twos = STRANGE
@@ -85,7 +85,7 @@ fn strange_texts() -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn what_stands_in_many_patterns_means_the_same_in_ecmascript() {
+fn common_patterns_have_the_same_meaning_in_ecmascript() {
     for pattern in [
         "",
         "a",
@@ -233,7 +233,7 @@ fn what_stands_in_many_patterns_means_the_same_in_ecmascript() {
 }
 
 #[test]
-fn the_table_of_all_languages_is_that_of_ecmascript() {
+fn the_table_for_all_languages_agrees_with_ecmascript() {
     let table: serde_json::Value =
         serde_json::from_str(include_str!("../../tests/fixtures/patterns.json")).unwrap();
     for case in table.as_array().unwrap() {
@@ -258,7 +258,7 @@ fn the_table_of_all_languages_is_that_of_ecmascript() {
 }
 
 #[test]
-fn what_is_plain_stays_as_it_is() {
+fn plain_patterns_stay_the_same() {
     for pattern in [
         "^[a-z]+$",
         "^[NS]$",
@@ -285,7 +285,7 @@ fn the_patterns_of_schemars_are_in_the_dialect() {
 }
 
 #[test]
-fn what_is_not_in_the_dialect_is_refused_with_what_to_write() {
+fn each_mistake_has_a_place_and_a_correction() {
     for (pattern, at, instead) in [
         ("[[:alpha:]]", 1, r"`[\p{L}]` for letters, or `[A-Za-z]`"),
         ("^[^[:space:]]", 3, r"`[\s]`"),
@@ -295,7 +295,7 @@ fn what_is_not_in_the_dialect_is_refused_with_what_to_write() {
         ("[a--b]", 3, r"`\-`"),
         (r"[\w--\d]", 2, r"`\-`"),
         (r"[a-\d]", 4, r"`\-`"),
-        ("[z-a]", 3, "exchange its ends"),
+        ("[z-a]", 3, "swap its ends"),
         ("[a", 1, "add `]`"),
         ("a]", 1, r"`\]`"),
         ("a}", 1, r"`\}`"),
@@ -303,8 +303,8 @@ fn what_is_not_in_the_dialect_is_refused_with_what_to_write() {
         ("(?i:a)", 2, "`[aA]`"),
         ("(?s).", 2, "`[^]`"),
         ("(?m)^a", 2, "beginning of a line"),
-        ("(?x) a", 2, "leave blanks"),
-        ("(?-u)a", 2, "leave them out"),
+        ("(?x) a", 2, "remove spaces"),
+        ("(?-u)a", 2, "remove them"),
         ("(?P<n>a)", 2, "`(?<name>…)`"),
         ("(?P=n)", 2, "back references"),
         ("(?<1>a)", 3, "begin with a digit"),
@@ -330,9 +330,9 @@ fn what_is_not_in_the_dialect_is_refused_with_what_to_write() {
         (r"\-", 1, "without the backslash"),
         (r"\_", 1, "without the backslash"),
         (r"\ ", 1, "without the backslash"),
-        (r"\q", 1, "leave the backslash out"),
+        (r"\q", 1, "remove the backslash"),
         (r"[\B]", 2, "outside the class"),
-        (r"[\q]", 2, "leave the backslash out"),
+        (r"[\q]", 2, "remove the backslash"),
         (r"[\1]", 2, r"`\x07`"),
         (r"\01", 1, r"`\x07`"),
         ("a\\", 1, r"`\\`"),
@@ -364,7 +364,7 @@ fn what_is_not_in_the_dialect_is_refused_with_what_to_write() {
         ("a{b}", 1, r"`\{`"),
         ("a{1", 2, r"`{2,3}`"),
         ("a{,3}", 1, "`{0,…}`"),
-        ("a{3,2}", 5, "exchanged"),
+        ("a{3,2}", 5, "swap them"),
         ("a{99999999999}", 6, "65535"),
         ("(a", 0, "add `)`"),
         ("a)", 1, r"`\)`"),
@@ -379,7 +379,7 @@ fn what_is_not_in_the_dialect_is_refused_with_what_to_write() {
     assert!(to_rust(&deep).unwrap_err().reason.contains("100 deep"));
 }
 
-/// Parts of patterns, of which some are mistakes.
+/// Parts of patterns; some of them are mistakes.
 fn pieces() -> impl Strategy<Value = String> {
     const PARTS: &[&str] = &[
         "a",
@@ -459,7 +459,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn what_is_accepted_means_the_same_in_ecmascript(
+    fn every_accepted_pattern_has_the_same_meaning_in_ecmascript(
         pattern in pieces(),
         texts in proptest::collection::vec(texts(), 8),
     ) {
@@ -469,7 +469,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_too_strange_to_be_read(pattern in any::<String>()) {
+    fn every_string_can_be_read(pattern in any::<String>()) {
         let _ = to_rust(&pattern);
     }
 }

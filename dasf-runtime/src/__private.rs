@@ -1,4 +1,5 @@
-//! What generated code refers to. Not part of the public interface: it changes with the macros.
+//! The items that generated code uses. They are not part of the public interface and change with the
+//! macros.
 
 pub use crate::cli::run;
 pub use crate::client::{
@@ -31,14 +32,14 @@ pub mod crates {
     };
 }
 
-/// A field of an error as JSON; null where it has none.
+/// Returns a field of an error as JSON; null if it has none.
 pub fn details_of<T: serde::Serialize + ?Sized>(field: &T) -> Value {
-    // The number goes through its text: that of an `f32` has the digits that a person would write.
+    // The text of an `f32` has the digits that a person writes.
     let text = serde_json::to_string(field).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// A field of an error out of its details; `None` where it is not there, or not of the type.
+/// Reads a field of an error from its details; `None` if it is missing, or has another type.
 pub fn detail<T: serde::de::DeserializeOwned>(value: Option<&Value>) -> Option<T> {
     T::deserialize(value?).ok()
 }

@@ -1,10 +1,10 @@
-//! Asking a type of the user's what it can do, without demanding it.
+//! Using the traits of a user's type without requiring them.
 //!
-//! A type without the traits that it needs should be one mistake with one message. So generated
-//! code demands them in one place, `check_data`, and uses the type otherwise through what stands
-//! here: a type has a function of [`Probe`] or [`Written`] itself where it can do what the function
-//! does, and gets that of the fallback trait of the same name where it cannot. The fallbacks never
-//! run, because the check has failed then.
+//! A type without the necessary traits should cause one compiler error. Generated code requires the
+//! traits in one place, `Lacks::check`. Everywhere else it uses the types of this module, such as
+//! [`Probe`] and [`Written`]. Their inherent functions exist only if the type has the traits. If it does
+//! not, the function of the same name in the fallback trait applies. The fallbacks never run, because
+//! the check fails first.
 
 use std::any::TypeId;
 use std::error::Error;
@@ -24,45 +24,45 @@ use crate::module::{Failure, Outcome, encode_result, schema_of};
 use crate::progress::ProgressReport;
 use crate::types::{Data, Fallible, IntoError};
 
-/// Asks about a type.
+/// Gives access to the traits of a type.
 #[derive(Debug)]
 pub struct Probe<T: ?Sized>(PhantomData<T>);
 
 impl<T: Data> Probe<T> {
-    /// It can be an argument or a result.
+    /// The type can be an argument or a result.
     pub const IS_DATA: bool = true;
 }
 
 impl<T: Serialize + ?Sized> Probe<T> {
-    /// It implements [`Serialize`].
+    /// The type implements [`Serialize`].
     pub const SERIALIZES: bool = true;
 }
 
 impl<T: JsonSchema + ?Sized> Probe<T> {
-    /// It implements [`JsonSchema`].
+    /// The type implements [`JsonSchema`].
     pub const HAS_SCHEMA: bool = true;
 }
 
 impl<T: Send + ?Sized> Probe<T> {
-    /// It is [`Send`].
+    /// The type is [`Send`].
     pub const IS_SEND: bool = true;
 }
 
 impl<T: DeserializeOwned> Probe<T> {
-    /// It implements [`Deserialize`](serde::Deserialize).
+    /// The type implements [`Deserialize`](serde::Deserialize).
     pub const DESERIALIZES: bool = true;
 
     /// Reads a value of the type.
     ///
     /// # Errors
-    /// When the value is not of the type.
+    /// When the value does not have the type.
     pub fn read(source: Source<'_>) -> Result<T, read::Problem> {
         read::read(source)
     }
 }
 
 impl<T: JsonSchema + DeserializeOwned + 'static> Probe<T> {
-    /// The properties of the type in the table of a module's functions.
+    /// The description of the type in the table of a module's functions.
     pub const TYPE: TypeDescriptor = TypeDescriptor {
         id: TypeId::of::<T>,
         schema: schema_of::<T>,
@@ -71,35 +71,35 @@ impl<T: JsonSchema + DeserializeOwned + 'static> Probe<T> {
 }
 
 impl<T, E> Probe<Result<T, E>> {
-    /// It is a `Result`, whatever it is called.
+    /// The type is a `Result`, under any name.
     pub const IS_RESULT: bool = true;
 }
 
-/// What [`Probe`] says of a type that cannot do what is asked.
+/// The fallbacks of [`Probe`] for types without the traits.
 pub trait Unable {
-    /// What would be read.
+    /// The type itself.
     type Value: ?Sized;
-    /// It can be neither argument nor result.
+    /// The type cannot be an argument or a result.
     const IS_DATA: bool = false;
-    /// It does not implement [`Serialize`].
+    /// The type does not implement [`Serialize`].
     const SERIALIZES: bool = false;
-    /// It does not implement [`Deserialize`](serde::Deserialize).
+    /// The type does not implement [`Deserialize`](serde::Deserialize).
     const DESERIALIZES: bool = false;
-    /// It does not implement [`JsonSchema`].
+    /// The type does not implement [`JsonSchema`].
     const HAS_SCHEMA: bool = false;
-    /// It is not [`Send`].
+    /// The type is not [`Send`].
     const IS_SEND: bool = false;
-    /// It is no `Result`.
+    /// The type is not a `Result`.
     const IS_RESULT: bool = false;
 
-    /// A type without known properties.
+    /// The description of an unknown type.
     const TYPE: TypeDescriptor = TypeDescriptor {
         id: TypeId::of::<()>,
         schema: |_| Schema::default(),
         inspect: |_| read::Finding::default(),
     };
 
-    /// Nothing can be read.
+    /// Fails.
     ///
     /// # Errors
     /// Always.
@@ -115,41 +115,42 @@ impl<T: ?Sized> Unable for Probe<T> {
     type Value = T;
 }
 
-/// A value to be written.
+/// Gives access to the serialization of a value.
 #[derive(Debug)]
 pub struct Written<'a, T: ?Sized>(pub &'a T);
 
 impl<T: Serialize + ?Sized> Written<'_, T> {
-    /// The value as the JSON text of an argument.
+    /// Returns the value as the JSON of an argument.
     ///
     /// # Errors
-    /// When it has none.
+    /// When JSON cannot represent it.
     pub fn argument(self) -> serde_json::Result<Vec<u8>> {
         dasf_protocol::payload::to_json(self.0)
     }
 
-    /// The value as JSON, for the defaults and examples in a schema; `None` where it has none, or one
-    /// with an integer of more than 64 bits, of which a schema would show other digits.
+    /// Returns the value as JSON, for the defaults and examples in a schema. Returns `None` if JSON cannot
+    /// represent it, or if it contains an integer of more than 64 bits, whose digits a schema would
+    /// change.
     pub fn json(self) -> Option<Value> {
-        // By way of its text, which for an `f32` has the digits that a person would write.
+        // The conversion goes through text, which for an `f32` has the digits that a person writes.
         let text = serde_json::to_string(self.0).ok()?;
         let json: Value = serde_json::from_str(&text).ok()?;
         let read = json.to_string();
         (read == text).then_some(json)
     }
 
-    /// The value as the outcome of a call.
+    /// Returns the value as the outcome of a call.
     ///
     /// # Errors
-    /// When it has no JSON.
+    /// When JSON cannot represent it.
     pub fn outcome(self) -> Outcome {
         encode_result(self.0)
     }
 }
 
-/// What [`Written`] does with a value that cannot be written.
+/// The fallbacks of [`Written`] for values without the trait.
 pub trait Unwritable: Sized {
-    /// Nothing.
+    /// Fails.
     ///
     /// # Errors
     /// Always.
@@ -159,12 +160,12 @@ pub trait Unwritable: Sized {
         ))
     }
 
-    /// Nothing.
+    /// Returns `None`.
     fn json(self) -> Option<Value> {
         None
     }
 
-    /// A failure.
+    /// Fails.
     ///
     /// # Errors
     /// Always.
@@ -175,13 +176,13 @@ pub trait Unwritable: Sized {
 
 impl<T: ?Sized> Unwritable for Written<'_, T> {}
 
-/// An integer literal as a value of a type: the default of an argument whose type is an alias, for
-/// instance.
+/// Converts integer literals to a type, for instance the default of an argument whose type is an
+/// alias of `f64`.
 #[derive(Debug)]
 pub struct Integer<T>(PhantomData<T>);
 
 impl Integer<f64> {
-    /// The float that is nearest to an integer.
+    /// Returns the float that is nearest to an integer.
     #[allow(clippy::cast_precision_loss)] // a float literal is rounded in the same way
     pub fn value(integer: i128) -> f64 {
         integer as f64
@@ -189,19 +190,19 @@ impl Integer<f64> {
 }
 
 impl Integer<f32> {
-    /// The float that is nearest to an integer.
+    /// Returns the float that is nearest to an integer.
     #[allow(clippy::cast_precision_loss)] // a float literal is rounded in the same way
     pub fn value(integer: i128) -> f32 {
         integer as f32
     }
 }
 
-/// What [`Integer`] does for other types.
+/// The fallback of [`Integer`] for types other than floats.
 pub trait AnyType {
     /// The type.
     type Value;
 
-    /// The literal itself.
+    /// Returns the value of the literal itself.
     fn value(value: Self::Value) -> Self::Value {
         value
     }
@@ -216,15 +217,15 @@ impl<T> AnyType for Integer<T> {
 pub struct Failed<E>(pub E);
 
 impl<E: IntoError> Failed<E> {
-    /// The failure of the call, with code and details.
+    /// Returns the failure of the call, with code and details.
     pub fn failure_of_call(self) -> Failure {
         Failure::execution(self.0.to_string()).with_parts_of(&self.0)
     }
 }
 
-/// What [`Failed`] does with an error that has a text only.
+/// The fallback of [`Failed`] for errors that implement only `Display`.
 pub trait OnlyText {
-    /// The failure of the call.
+    /// Returns the failure of the call.
     fn failure_of_call(self) -> Failure;
 }
 
@@ -234,9 +235,9 @@ impl<E: Display> OnlyText for Failed<E> {
     }
 }
 
-/// What [`Failed`] does with an error that has not even a text.
+/// The fallback of [`Failed`] for errors without `Display`.
 pub trait Silent {
-    /// A failure that says nothing.
+    /// Returns a failure without a message.
     fn failure_of_call(self) -> Failure;
 }
 
@@ -251,16 +252,16 @@ impl<E> Silent for &Failed<E> {
 pub struct Causes<'a, E>(pub &'a E);
 
 impl<E: Error> Causes<'_, E> {
-    /// The texts of the causes, nearest first.
+    /// Returns the texts of the causes, nearest first.
     pub fn list(self) -> Vec<String> {
         list(self.0.source())
     }
 }
 
-/// [`Causes`] of a value that holds an error but is not one itself: a `Box<dyn Error>`, or an error
-/// of `anyhow` and similar crates.
+/// [`Causes`] of a value that contains an error but is not an error itself: a `Box<dyn Error>`, or an error
+/// of `anyhow` or a similar crate.
 pub trait Holding {
-    /// The texts of the causes, nearest first.
+    /// Returns the texts of the causes, nearest first.
     fn list(self) -> Vec<String>;
 }
 
@@ -270,9 +271,9 @@ impl<E: Deref<Target: Held>> Holding for Causes<'_, E> {
     }
 }
 
-/// Errors that are held.
+/// An error inside such a value.
 pub trait Held {
-    /// The cause of the error.
+    /// Returns the cause of the error.
     fn first_cause(&self) -> Option<&(dyn Error + 'static)>;
 }
 
@@ -292,9 +293,9 @@ held!(
     dyn Error + Send + Sync + 'static
 );
 
-/// [`Causes`] of an error that is only a text.
+/// The fallback of [`Causes`] for errors that are only a text.
 pub trait Causeless {
-    /// Nothing.
+    /// Returns an empty list.
     fn list(self) -> Vec<String>;
 }
 
@@ -304,7 +305,7 @@ impl<E> Causeless for &Causes<'_, E> {
     }
 }
 
-/// The greatest number of causes in a list: an error may name itself as its cause.
+/// The greatest number of causes in a list. An error may be its own cause.
 const MAX_CAUSES: usize = 32;
 
 fn list(first: Option<&(dyn Error + 'static)>) -> Vec<String> {
@@ -312,21 +313,21 @@ fn list(first: Option<&(dyn Error + 'static)>) -> Vec<String> {
     chain.take(MAX_CAUSES).map(ToString::to_string).collect()
 }
 
-/// Demands that a type is a `Result` whose error can be told.
+/// Requires that a type is a `Result` whose error has a text.
 pub const fn check_fallible<T: Fallible>() {}
 
-/// A type that is called as one of ours, and is it.
+/// A type of this crate that generated code recognizes by its name.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is called as a type of `dasf` is, and is another",
-    label = "taken for `dasf::Context` or `dasf::ProgressReport` because of its name",
-    note = "give it another name where it is imported: `use path::to::Context as MyContext`"
+    message = "`{Self}` has the name of a type of `dasf`, but is another type",
+    label = "the macro expects `dasf::Context` or `dasf::ProgressReport` by this name",
+    note = "import your type with another name: `use path::to::Context as MyContext`"
 )]
 pub trait Tool {}
 
 impl Tool for Context {}
 impl Tool for ProgressReport {}
 
-/// Demands that a type called `Context` or `ProgressReport` is ours.
+/// Requires that a type with the name `Context` or `ProgressReport` is the type of this crate.
 pub const fn check_tool<T: Tool>() {}
 
 #[cfg(test)]
@@ -336,25 +337,25 @@ mod tests {
 
     struct Dumb;
 
-    /// Has one of the traits.
+    /// Implements only one of the traits.
     #[derive(Serialize)]
-    struct Written1;
+    struct WriteOnly;
 
     #[test]
-    fn integers_become_floats_where_the_type_is_one() {
+    fn integers_become_floats_if_the_type_is_one() {
         assert_eq!(<Integer<f64>>::value(-3).to_bits(), (-3.0_f64).to_bits());
         assert_eq!(<Integer<f32>>::value(16).to_bits(), 16.0_f32.to_bits());
         assert_eq!(<Integer<u128>>::value(u128::MAX), u128::MAX);
     }
 
     #[test]
-    fn each_trait_of_a_type_is_found() {
+    fn a_probe_finds_each_trait() {
         let of_nothing = [
             <Probe<Dumb>>::SERIALIZES,
             <Probe<Dumb>>::DESERIALIZES,
             <Probe<Dumb>>::HAS_SCHEMA,
             <Probe<std::rc::Rc<u8>>>::IS_SEND,
-            <Probe<Written1>>::DESERIALIZES,
+            <Probe<WriteOnly>>::DESERIALIZES,
         ];
         assert_eq!(of_nothing, [false; 5]);
         let of_numbers = [
@@ -362,13 +363,13 @@ mod tests {
             <Probe<Vec<u8>>>::DESERIALIZES,
             <Probe<Vec<u8>>>::HAS_SCHEMA,
             <Probe<Vec<u8>>>::IS_SEND,
-            <Probe<Written1>>::SERIALIZES,
+            <Probe<WriteOnly>>::SERIALIZES,
         ];
         assert_eq!(of_numbers, [true; 5]);
     }
 
     #[test]
-    fn a_type_is_asked_what_it_can_do() {
+    fn a_probe_finds_the_traits_of_a_type() {
         let is_data = [
             <Probe<Vec<String>>>::IS_DATA,
             <Probe<Dumb>>::IS_DATA,
@@ -423,7 +424,7 @@ mod tests {
         assert_eq!(Failed("no").failure_of_call().message(), "no");
     }
 
-    /// Whose cause, where it has one, is an error with the number before.
+    /// An error whose cause is an error with the previous number.
     #[derive(Debug, thiserror::Error)]
     #[error("{number}")]
     struct Numbered {
@@ -436,7 +437,7 @@ mod tests {
         Numbered { number, source }
     }
 
-    /// Names itself as its cause.
+    /// An error that is its own cause.
     #[derive(Debug)]
     struct Endless;
 
@@ -453,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_has_causes_lists_them() {
+    fn causes_are_listed() {
         let local: Box<dyn Error> = numbered(2).into();
         let sent: Box<dyn Error + Send + Sync> = numbered(2).into();
         let shared: std::rc::Rc<dyn Error> = std::rc::Rc::new(numbered(2));

@@ -1,4 +1,4 @@
-//! What a type must be able to do to be an argument, a result or an error.
+//! The traits of arguments, results and errors.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -8,22 +8,22 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// A type that can be an argument or a result: one side writes it, the other reads it, the schema
-/// describes it.
+/// A type that can be an argument or a result.
 ///
-/// Every type with the three traits is one: `serde`'s `Serialize` and `Deserialize`, and
-/// `JsonSchema` of the crate `schemars`. A module sends its arguments to the thread on which they
-/// are used, so they own what they hold and are `Send`.
+/// One side writes values of the type, the other side reads them, and the schema describes them. So
+/// the type needs three traits: `Serialize` and `Deserialize` of `serde`, and `JsonSchema` of the crate
+/// `schemars`. A module moves arguments to another thread, so the type owns its contents and is
+/// `Send`. Every type with these traits implements `Data`.
 pub trait Data: Serialize + DeserializeOwned + JsonSchema + Send + 'static {}
 
 impl<T: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Data for T {}
 
-/// A `Result` whose error can be told to the caller.
+/// A `Result` with an error that can be sent to the caller.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no `Result` whose error can be told to the caller",
-    label = "its error needs `std::fmt::Display`",
+    message = "the error in `{Self}` cannot be sent to the caller: it does not implement `std::fmt::Display`",
+    label = "the error needs `std::fmt::Display`",
     note = "a DASF function returns a value, or a `Result<T, E>` where `E` implements `std::fmt::Display`",
-    note = "a type of your own that is called `Result`, and is none, needs another name here: `use … as …`"
+    note = "if this is a type of your own with the name `Result`, import it with another name: `use … as …`"
 )]
 pub trait Fallible {
     /// The value in case of success.
@@ -35,12 +35,12 @@ impl<T, E: Display> Fallible for Result<T, E> {
     type Value = T;
 }
 
-/// An error that a program can tell from others, not only a person.
+/// An error with a code and details, which a program can distinguish from other errors.
 ///
-/// Every error that has a text can be that of a function: the text is what callers get. With this
-/// trait they get a code and details too, beside the text, where they can make use of them; a Rust
-/// client gets the error itself back, with [`CallError::typed`](crate::client::CallError::typed).
-/// Others ignore what they do not know. The crate `dasf` has a derive macro of the same name.
+/// A function may return every error that implements `Display`; its callers get the text. With this
+/// trait, callers also get a code and details. A Rust client gets the error itself back, with
+/// [`CallError::typed`](crate::client::CallError::typed). Clients that do not know codes ignore them.
+/// The crate `dasf` has a derive macro of the same name.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -77,15 +77,16 @@ impl<T, E: Display> Fallible for Result<T, E> {
 /// assert_eq!(NoSuchStation::from_parts(&code, &details), Some(error));
 /// ```
 pub trait IntoError: Display {
-    /// What went wrong, in a word that stays the same: callers compare it.
+    /// Returns the kind of the error in one word. It must stay the same, because callers compare it.
     fn code(&self) -> Cow<'static, str>;
 
-    /// What belongs to the error, for instance the value that was refused; null for nothing.
+    /// Returns more data about the error, for instance the value that was refused; null if there is
+    /// none.
     fn details(&self) -> Value {
         Value::Null
     }
 
-    /// The error that a code and details stand for; `None` where they are not of this type.
+    /// Returns the error with this code and these details; `None` if they belong to another type.
     fn from_parts(code: &str, details: &Value) -> Option<Self>
     where
         Self: Sized;

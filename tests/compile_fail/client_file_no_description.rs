@@ -1,4 +1,4 @@
-// JSON, but not what a module answers to `api_info`.
+// The file is JSON, but not an API description.
 mod weather {
     dasf::client!("../../../../tests/interop/differences.json");
 }

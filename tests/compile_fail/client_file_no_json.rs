@@ -1,4 +1,4 @@
-// A file that is no description.
+// The file is not JSON.
 mod weather {
     dasf::client!("../../../../README.md");
 }

@@ -1,4 +1,4 @@
-// A file in another encoding.
+// The file has another encoding.
 mod weather {
     dasf::client!("../../../../tests/fixtures/utf16.api.json");
 }

@@ -1,4 +1,4 @@
-// The file is missing, and its option is misspelled.
+// The file name is missing, is not a string, or has an unknown option behind it.
 mod weather {
     dasf::client!();
 }

@@ -12,7 +12,7 @@ mod service {
         pub longitude: f64,
     }
 
-    // Only read.
+    // This type is only read; aliases count for reading.
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     #[serde(tag = "kind")]
     pub enum Shape {
@@ -28,7 +28,7 @@ mod service {
         pub struct Depth(#[serde(alias = "d")] pub f64);
     }
 
-    // It has no schema of its own.
+    // Accepted: this type has no schema.
     #[derive(serde::Deserialize)]
     pub struct Settings {
         #[serde(alias = "p")]

@@ -10,7 +10,7 @@ mod service {
         pub latitude: f64,
         #[serde(rename(deserialize = "lon"))]
         pub longitude: f64,
-        // The same name.
+        // Accepted: both names are the same.
         #[serde(rename(serialize = "z", deserialize = "z"))]
         pub height: f64,
     }
@@ -24,7 +24,7 @@ mod service {
         Square { side: f64 },
     }
 
-    // It is only read, and has but one name.
+    // Accepted: this type is only read, so it has one name.
     #[derive(Deserialize, JsonSchema)]
     pub struct Query {
         #[serde(rename(deserialize = "q"))]

@@ -9,10 +9,10 @@ mod service {
         pub latitude: f64,
         #[serde(skip_serializing_if = "String::is_empty")]
         pub name: String,
-        // Whoever reads it does not know that it may be missing.
+        // The user's own code reads this field, and the field may be missing.
         #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "read")]
         pub depth: Option<f64>,
-        // What is missing is read all the same.
+        // Accepted: serde reads the missing fields below.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub height: Option<f64>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -10,7 +10,7 @@ use syn::spanned::Spanned;
 use super::conditions;
 use crate::foreign;
 use crate::model::{Argument, Member, Module};
-use crate::names::{parameters, type_path, ungrouped};
+use crate::names::{INTEGERS, parameters, type_path, ungrouped};
 use crate::types::ResultType;
 
 /// Writes the checks alone, for a module with mistakes.
@@ -92,7 +92,7 @@ impl Uses {
     }
 
     fn add_data(&mut self, ty: &Type, condition: &TokenStream) {
-        if !self.is_new("data", ty, condition) {
+        if is_primitive(ty) || !self.is_new("data", ty, condition) {
             return;
         }
         let inner = innermost(ty);
@@ -128,7 +128,8 @@ impl Uses {
     /// refused, because its errors would be sent as values.
     fn add_result(&mut self, result: &ResultType, condition: &TokenStream) {
         let ty = &result.whole;
-        if !matches!(ungrouped(ty), Type::Path(_)) || !self.is_new("result", ty, condition) {
+        let may_be_result = matches!(ungrouped(ty), Type::Path(_)) && !is_primitive(ty);
+        if !may_be_result || !self.is_new("result", ty, condition) {
             return;
         }
         let check = if result.is_fallible {
@@ -184,7 +185,22 @@ impl Uses {
     }
 }
 
-/// Returns the types without parameters inside a type; none if it has no parameters itself.
+/// Returns whether a type is primitive. Then it needs no check.
+fn is_primitive(ty: &Type) -> bool {
+    match ungrouped(ty) {
+        Type::Tuple(tuple) => tuple.elems.is_empty(),
+        other => type_path(other)
+            .and_then(|path| path.path.get_ident())
+            .is_some_and(|ident| {
+                let name = ident.to_string();
+                INTEGERS.contains(&name.as_str())
+                    || ["f32", "f64", "bool", "char", "str"].contains(&name.as_str())
+            }),
+    }
+}
+
+/// Returns the types without parameters inside a type that may not be data; none if it has no
+/// parameters itself.
 fn innermost(ty: &Type) -> Vec<Type> {
     fn collect(ty: &Type, found: &mut Vec<Type>) {
         let inner: Vec<&Type> = match ungrouped(ty) {
@@ -198,7 +214,7 @@ fn innermost(ty: &Type) -> Vec<Type> {
                 None => return,
             },
         };
-        if inner.is_empty() {
+        if inner.is_empty() && !is_primitive(ty) {
             found.push(ty.clone());
         }
         for inner in inner {
