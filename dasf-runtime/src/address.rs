@@ -1,4 +1,4 @@
-//! Where a broker is, and how its topics become URLs.
+//! The address of a broker, and the URLs of its topics.
 
 use std::fmt;
 use std::path::Path;
@@ -15,57 +15,58 @@ use crate::transport::mqtt::{MaxPacketSize, Mqtt};
 use crate::transport::pulsar;
 use crate::transport::{Transport, Trust};
 
-/// Why a text is no address of a broker.
+/// The reason why a broker's address is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// The URL does not parse, or is none of a WebSocket.
+    /// The URL cannot be parsed, or is not a WebSocket URL.
     #[error(
-        "{url:?} is no WebSocket URL ({reason}); it has the form ws://host:port/path or wss://host/path"
+        "{url:?} is not a WebSocket URL ({reason}); use the form ws://host:port/path or wss://host/path"
     )]
     Url {
-        /// The refused URL.
+        /// The rejected URL.
         url: String,
-        /// What is wrong with it.
+        /// The error in it.
         reason: String,
     },
-    /// The host of a Pulsar is invalid.
+    /// The host of a Pulsar address is invalid.
     #[error(
-        "{host:?} is no host ({reason}); a host is a name or an address alone, such as broker.example.org, 192.0.2.1 or ::1"
+        "{host:?} is not a host ({reason}); use only a name or an address, such as broker.example.org, 192.0.2.1 or ::1"
     )]
     Host {
-        /// The refused host.
+        /// The rejected host.
         host: String,
-        /// What is wrong with it.
+        /// The error in it.
         reason: String,
     },
-    /// A user's name or password is longer than MQTT can carry, or holds U+0000.
-    #[error("a user or a password for MQTT has at most 65535 bytes, none of them zero")]
+    /// A user name or password is longer than MQTT allows, or contains U+0000.
+    #[error("the user name or password for MQTT is too long or contains a zero byte; use at most 65535 bytes without a zero")]
     Login,
-    /// The certificates of a private authority cannot be had.
+    /// The certificates of a private authority cannot be read.
     #[error(
-        "{file:?} gives no certificates to trust: {reason}; it must hold those of the broker's authority, in PEM"
+        "cannot read trusted certificates from {file:?}: {reason}; use a PEM file with the certificates of the broker's authority"
     )]
     Certificates {
-        /// The file, or what else they are from.
+        /// The name of the file, or another description of the source.
         file: String,
-        /// What is wrong with it.
+        /// The error in it.
         reason: String,
     },
     /// A header has a name or a value that HTTP does not allow.
     #[error("the header {name:?} cannot be sent: {reason}")]
     Header {
-        /// The header's name.
+        /// The name of the header.
         name: String,
-        /// What is wrong with it.
+        /// The error in it.
         reason: String,
     },
 }
 
-/// Where a broker is, how its topics become URLs, and what a connection presents at its door.
+/// The address of a broker, with the credentials that a connection presents.
 ///
-/// There are three styles. DASF brokers have one base URL, below which every topic has a path; Apache
-/// Pulsar has an address of host, port, tenant and namespace; MQTT brokers have one URL, and topics
+/// There are three kinds of brokers. A DASF broker has one base URL, and each topic is a path below
+/// it. An Apache Pulsar has a host, a port, a tenant and a namespace. An MQTT broker has one URL,
+/// and its messages contain the topic.
 /// in their messages:
 ///
 /// ```
@@ -77,9 +78,8 @@ pub enum AddressError {
 /// # Ok::<(), dasf_runtime::AddressError>(())
 /// ```
 ///
-/// Connections go through the proxy in the environment variable `HTTPS_PROXY` or `HTTP_PROXY`,
-/// except to the hosts in `NO_PROXY`: see [the
-/// guide](https://docs.rs/dasf/latest/dasf/guide/brokers).
+/// Connections use the proxy in the environment variable `HTTPS_PROXY` or `HTTP_PROXY`, except to
+/// the hosts in `NO_PROXY`. See the chapter *Brokers* of the guide.
 #[derive(Clone)]
 pub struct Address {
     style: Style,
@@ -87,7 +87,7 @@ pub struct Address {
     trust: Trust,
 }
 
-/// The kinds of brokers: each has a transport of its own, which [`Address::open`] opens.
+/// The kinds of brokers. Each has its own transport, which [`Address::open`] opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Style {
     Dasf {
@@ -97,7 +97,7 @@ enum Style {
     Pulsar {
         producer: BaseUrl,
         consumer: BaseUrl,
-        /// Whether its topics keep messages.
+        /// Whether topics keep their messages.
         is_persistent: bool,
     },
     Mqtt {
@@ -106,12 +106,12 @@ enum Style {
     },
 }
 
-/// What paths of Pulsar's WebSocket API begin with.
+/// The start of each path in Pulsar's WebSocket API.
 const PULSAR_PATH: &str = "/ws/v2/";
-/// The persistence of topics that keep messages.
+/// The persistence of topics that keep their messages.
 const PERSISTENT: &str = "persistent";
 
-/// What an MQTT connection presents.
+/// The user name and the password of an MQTT connection.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Login {
     pub(crate) user: Option<String>,
@@ -119,7 +119,7 @@ pub(crate) struct Login {
 }
 
 impl fmt::Debug for Login {
-    /// Leaves the password out.
+    /// Omits the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.user.fmt(f)
     }
@@ -128,18 +128,18 @@ impl fmt::Debug for Login {
 /// The parts of an Apache Pulsar address, with Pulsar's own defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulsar {
-    /// The host, a name or an IP address; default `localhost`.
+    /// The host: a name or an IP address. The default is `localhost`.
     pub host: String,
-    /// The HTTP port; default 8080. That of TLS is another one, usually 8443.
+    /// The HTTP port. The default is 8080. TLS has another port, usually 8443.
     pub port: u16,
-    /// Whether it is reached by TLS, as `wss://`; default no. Without the feature `tls`, connecting
-    /// fails then.
+    /// Whether the connection uses TLS (`wss://`). The default is no. Without the feature `tls`,
+    /// such a connection fails.
     pub tls: bool,
-    /// `persistent` or `non-persistent`, the default.
+    /// `persistent` or `non-persistent`. The default is `non-persistent`.
     pub persistence: String,
-    /// The tenant; default `public`.
+    /// The tenant. The default is `public`.
     pub tenant: String,
-    /// The namespace; default `default`.
+    /// The namespace. The default is `default`.
     pub namespace: String,
 }
 
@@ -156,17 +156,17 @@ impl Default for Pulsar {
     }
 }
 
-/// A base URL, cut so that a topic fits in between.
+/// A base URL, split so that a topic can be inserted.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
     /// Scheme, host and path, without a slash at the end.
     base: String,
-    /// What follows a `?`, with it; empty where there is none.
+    /// The query with its `?`; empty if there is none.
     query: String,
 }
 
 impl fmt::Debug for BaseUrl {
-    /// Leaves the query out: it may hold a secret.
+    /// Omits the query, because it may contain a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.base.fmt(f)
     }
@@ -174,7 +174,7 @@ impl fmt::Debug for BaseUrl {
 
 impl BaseUrl {
     pub(crate) fn parse(url: &str) -> Result<Self, AddressError> {
-        // Neither a query nor what stands before an @ is shown: they may hold secrets.
+        // The query and the part before an @ are not shown, because they may contain secrets.
         let shown = if url.contains('@') {
             let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
             format!("{scheme}://…@")
@@ -185,24 +185,24 @@ impl BaseUrl {
             url: shown.clone(),
             reason,
         };
-        // Check the host before parsing the URL, because a parse error does not say what is wrong
-        // with a host.
+        // Check the host before the URL, because the error of the URL parser does not explain what
+        // is wrong with a host.
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         match scheme.to_ascii_lowercase().as_str() {
             "ws" => {}
             "wss" if cfg!(feature = "tls") => {}
-            "wss" => return Err(refuse("built without the feature \"tls\"".to_owned())),
+            "wss" => return Err(refuse("this program is built without the feature \"tls\"".to_owned())),
             "" => return Err(refuse("it has no scheme".to_owned())),
             scheme => return Err(refuse(format!("its scheme is {scheme}"))),
         }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let authority = rest.get(..end).unwrap_or_default();
         if authority.contains('@') {
-            let reason = "it has a user in it, which WebSocket does not know";
+            let reason = "it contains a user name, which a WebSocket URL cannot have";
             return Err(refuse(reason.to_owned()));
         }
         if url.contains('#') {
-            let reason = "it has a # in it, which a WebSocket URL cannot have";
+            let reason = "it contains a #, which a WebSocket URL cannot have";
             return Err(refuse(reason.to_owned()));
         }
         host_name::split(authority).map_err(refuse)?;
@@ -215,7 +215,7 @@ impl BaseUrl {
         })
     }
 
-    /// The URL of a path below the base, with parameters behind those that it has.
+    /// The URL of a path below the base, with its parameters after the existing ones.
     pub(crate) fn join(&self, path: &str, parameters: &[(&str, String)]) -> String {
         let Self { base, query } = self;
         let mut url = format!("{base}/{path}{query}");
@@ -233,7 +233,8 @@ impl BaseUrl {
         format!("{}{}", self.base, self.query)
     }
 
-    /// Whether the topics at a Pulsar's URL keep messages; `None` for a URL of another broker.
+    /// Whether the topics at a Pulsar URL keep their messages; `None` for the URL of another
+    /// broker.
     fn pulsar_persistence(&self) -> Option<bool> {
         let (_, path) = self.base.rsplit_once(PULSAR_PATH)?;
         let mut segments = path.split('/').skip(1);
@@ -248,7 +249,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// Checks the length of a user's name or password.
+/// Checks the length and the characters of a user name or password.
 fn check_login(text: &str) -> Result<(), AddressError> {
     if text.len() > usize::from(u16::MAX) || text.contains('\0') {
         return Err(AddressError::Login);
@@ -257,25 +258,26 @@ fn check_login(text: &str) -> Result<(), AddressError> {
 }
 
 impl Address {
-    /// A DASF broker: topics are paths below `url`. A slash at the end of the URL, and a query, are
-    /// fine.
+    /// Returns the address of a DASF broker, whose topics are paths below `url`. The URL may end
+    /// with a slash and may have a query.
     ///
     /// # Errors
-    /// [`AddressError::Url`] when it is not a URL with the scheme `ws` or (with the feature `tls`)
-    /// `wss`.
+    /// Returns [`AddressError::Url`] if `url` is not a URL with the scheme `ws`, or `wss` with the
+    /// feature `tls`.
     pub fn websocket(url: &str) -> Result<Self, AddressError> {
         Self::websocket_pair(url, url)
     }
 
-    /// A DASF broker with one base URL to send to and another to read from.
+    /// Returns the address of a DASF broker with one base URL for sending and another for
+    /// receiving.
     ///
     /// # Errors
-    /// As [`Address::websocket`], for either of them.
+    /// The same as [`Address::websocket`], for each of the two URLs.
     pub fn websocket_pair(producer_url: &str, consumer_url: &str) -> Result<Self, AddressError> {
         let producer = BaseUrl::parse(producer_url)?;
         let consumer = BaseUrl::parse(consumer_url)?;
         let style = match consumer.pulsar_persistence() {
-            // A Pulsar's address that is spelled out.
+            // The user gave the full paths of a Pulsar.
             Some(is_persistent) => Style::Pulsar {
                 producer,
                 consumer,
@@ -290,12 +292,12 @@ impl Address {
         })
     }
 
-    /// An Apache Pulsar with the default tenant and namespace and non-persistent topics. An IPv6
-    /// address is given without brackets, or with them.
+    /// Returns the address of an Apache Pulsar with the default tenant and namespace and with
+    /// non-persistent topics. An IPv6 address may have brackets.
     ///
     /// # Errors
-    /// [`AddressError::Host`] when the host is neither a name nor an IP address, such as one with a
-    /// port.
+    /// Returns [`AddressError::Host`] if the host is neither a name nor an IP address, for example
+    /// because it contains a port.
     pub fn pulsar(host: impl Into<String>, port: u16) -> Result<Self, AddressError> {
         Self::try_from(Pulsar {
             host: host.into(),
@@ -304,20 +306,20 @@ impl Address {
         })
     }
 
-    /// An MQTT 5 broker that is reached by WebSocket, which most offer at the path `/mqtt`.
+    /// Returns the address of an MQTT 5 broker over WebSocket. Most brokers use the path `/mqtt`.
     ///
     /// # Errors
-    /// As [`Address::websocket`].
+    /// The same as [`Address::websocket`].
     pub fn mqtt(url: &str) -> Result<Self, AddressError> {
         Self::mqtt_with_login(url, None, None)
     }
 
-    /// An MQTT 5 broker to which a user logs in. [`with_token`](Self::with_token) sets the password
-    /// as well.
+    /// Returns the address of an MQTT 5 broker that requires a login.
+    /// [`with_token`](Self::with_token) sets the password too.
     ///
     /// # Errors
-    /// As [`Address::websocket`], and [`AddressError::Login`] when the name or the password exceeds
-    /// the 65,535 bytes that MQTT has for it.
+    /// The same as [`Address::websocket`]. Returns [`AddressError::Login`] if the user name or the
+    /// password is longer than the 65,535 bytes that MQTT allows, or contains U+0000.
     pub fn mqtt_with_login(
         url: &str,
         user: Option<&str>,
@@ -338,12 +340,12 @@ impl Address {
         })
     }
 
-    /// Presents a token when connecting: as the password to an MQTT broker, as `authorization:
-    /// Bearer …` to Pulsar, else `authorization: Token …`.
+    /// Sets the token that a connection presents. An MQTT broker gets it as the password, a Pulsar
+    /// as `authorization: Bearer …`, and a DASF broker as `authorization: Token …`.
     ///
     /// # Errors
-    /// [`AddressError::Header`] when the token holds characters that no header may have, or
-    /// [`AddressError::Login`] when it is too long.
+    /// Returns [`AddressError::Header`] if the token contains characters that a header cannot have.
+    /// Returns [`AddressError::Login`] if it is too long for MQTT or contains U+0000.
     pub fn with_token(mut self, token: &str) -> Result<Self, AddressError> {
         let scheme = match &mut self.style {
             Style::Pulsar { .. } => "Bearer",
@@ -357,10 +359,11 @@ impl Address {
         self.with_header(AUTHORIZATION.as_str(), &format!("{scheme} {token}"))
     }
 
-    /// Sends a header when connecting, in place of one of the same name.
+    /// Sends a header with each connection. It replaces a header of the same name.
     ///
     /// # Errors
-    /// [`AddressError::Header`] when the name or the value holds characters that it may not have.
+    /// Returns [`AddressError::Header`] if the name or the value contains characters that HTTP does
+    /// not allow.
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, AddressError> {
         let refuse = |reason: String| AddressError::Header {
             name: name.to_owned(),
@@ -373,8 +376,8 @@ impl Address {
         Ok(self)
     }
 
-    /// Trusts the authorities whose certificates are in a file, in the form PEM, besides those that
-    /// the operating system trusts. It matters to a `wss://` broker only.
+    /// Trusts the authorities whose certificates are in a PEM file, besides those that the
+    /// operating system trusts. This matters only to a `wss://` broker.
     ///
     /// ```no_run
     /// use dasf_runtime::Address;
@@ -384,8 +387,8 @@ impl Address {
     /// ```
     ///
     /// # Errors
-    /// [`AddressError::Certificates`] when the file cannot be read or holds no certificate, or the
-    /// feature `tls` is off.
+    /// Returns [`AddressError::Certificates`] if the file cannot be read, if it does not contain a
+    /// certificate, or without the feature `tls`.
     pub fn with_ca_file(self, file: impl AsRef<Path>) -> Result<Self, AddressError> {
         let file = file.as_ref();
         let shown = file.display().to_string();
@@ -402,27 +405,27 @@ impl Address {
         }
     }
 
-    /// Trusts the authorities whose certificates are in a text of the form PEM, as
-    /// [`with_ca_file`](Self::with_ca_file) does.
+    /// Trusts the authorities whose certificates are in `pem`, like
+    /// [`with_ca_file`](Self::with_ca_file).
     ///
     /// # Errors
-    /// [`AddressError::Certificates`] when the text holds no certificate, or the feature `tls` is
-    /// off.
+    /// Returns [`AddressError::Certificates`] if `pem` does not contain a certificate, or without
+    /// the feature `tls`.
     pub fn with_ca_certificates(self, pem: &[u8]) -> Result<Self, AddressError> {
-        self.trusting(pem, "the text".to_owned())
+        self.trusting(pem, "the given PEM data".to_owned())
     }
 
-    /// Trusts more authorities; `file` says where they are from.
+    /// Trusts more authorities. `file` names their source in errors.
     fn trusting(mut self, pem: &[u8], file: String) -> Result<Self, AddressError> {
         let added = self.trust.add(pem);
         added.map_err(|reason| AddressError::Certificates { file, reason })?;
         Ok(self)
     }
 
-    /// The transport to this broker; its connections live on the current runtime.
+    /// Opens the transport to this broker. Its connections live on the current runtime.
     ///
     /// # Panics
-    /// Outside a runtime.
+    /// Panics outside a runtime.
     pub(crate) fn open(self) -> Arc<dyn Transport> {
         let Self {
             style,
@@ -465,10 +468,10 @@ impl Address {
 impl TryFrom<Pulsar> for Address {
     type Error = AddressError;
 
-    /// The address of a Pulsar.
+    /// Returns the address of a Pulsar.
     ///
     /// # Errors
-    /// As [`Address::pulsar`].
+    /// The same as [`Address::pulsar`].
     fn try_from(pulsar: Pulsar) -> Result<Self, AddressError> {
         let Pulsar {
             host,
@@ -479,7 +482,7 @@ impl TryFrom<Pulsar> for Address {
             namespace,
         } = pulsar;
         let host = host_name::in_url(&host).map_err(|reason| AddressError::Host {
-            // The text before an @ may be a secret.
+            // The part before an @ may be a secret.
             host: host
                 .rsplit_once('@')
                 .map_or(host.clone(), |(_, host)| format!("…@{host}")),
@@ -505,7 +508,7 @@ impl TryFrom<Pulsar> for Address {
 }
 
 impl fmt::Debug for Address {
-    /// Leaves the values of the headers out: they may be secrets.
+    /// Omits the values of the headers, because they may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers.keys().collect();
         f.debug_struct("Address")
@@ -516,7 +519,7 @@ impl fmt::Debug for Address {
 }
 
 impl fmt::Display for Address {
-    /// The base of the URLs, without a query, which may hold a secret.
+    /// Writes the base of the URLs without the query, which may contain a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.style {
             Style::Dasf { producer, consumer } if producer.base == consumer.base => {
@@ -598,10 +601,10 @@ mod tests {
     fn what_is_no_host_is_refused_in_words() {
         for (host, reason) in [
             ("", "it is empty"),
-            ("my host", "it has a blank in it"),
-            ("localhost:18080", "it has a port, \"18080\""),
+            ("my host", "it contains a space"),
+            ("localhost:18080", "it contains a port, \"18080\""),
             ("ws://localhost", "it is a URL"),
-            ("fe80::1%eth0", "it has a zone"),
+            ("fe80::1%eth0", "it contains a zone"),
         ] {
             let error = Address::pulsar(host, 8080).unwrap_err();
             assert!(
@@ -610,7 +613,7 @@ mod tests {
             );
             let told = error.to_string();
             assert!(
-                told.starts_with(&format!("{host:?} is no host ({reason}")),
+                told.starts_with(&format!("{host:?} is not a host ({reason}")),
                 "{told}"
             );
             assert!(!told.contains("TLS"), "{told}");
@@ -619,13 +622,13 @@ mod tests {
         assert!(!error.to_string().contains("secret"), "{error}");
         for (url, reason) in [
             ("ws://::1:8080/ws", "brackets, as in ws://[::1]:8080"),
-            ("ws://[fe80::1%25eth0]/ws", "it has a zone"),
-            ("ws://h:99999/ws", "its port is no number from 1 to 65535"),
-            ("ws://h:x/ws", "its port is no number"),
+            ("ws://[fe80::1%25eth0]/ws", "it contains a zone"),
+            ("ws://h:99999/ws", "its port is not a number from 1 to 65535"),
+            ("ws://h:x/ws", "its port is not a number"),
             ("ws://bücher.example/ws", "xn--"),
-            ("ws://my host/ws", "it has a blank"),
+            ("ws://my host/ws", "it contains a space"),
             ("ws://:8080/ws", "it is empty"),
-            ("ws://h/ws#part", "a # in it"),
+            ("ws://h/ws#part", "contains a #"),
         ] {
             for refused in [Address::websocket(url), Address::mqtt(url)] {
                 let error = refused.unwrap_err();
@@ -668,7 +671,7 @@ mod tests {
         let address = address.with_token("secret").unwrap();
         assert!(!format!("{address:?} {address}").contains("secret"));
         let Style::Mqtt { login, .. } = address.style else {
-            panic!("no MQTT")
+            panic!("not an MQTT address")
         };
         assert_eq!(login.user.as_deref(), Some("ada"));
         assert_eq!(login.password.as_deref(), Some("secret"));

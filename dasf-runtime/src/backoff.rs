@@ -1,12 +1,12 @@
-//! How long to wait before connecting again.
+//! How long to wait before the next connection attempt.
 
 use std::time::Duration;
 
 use crate::random;
 
-/// Waits that double from [`Backoff::FIRST`] to [`Backoff::LONGEST`], each of them cut to a random
-/// part between a half and the whole, so that many programs that lost one broker do not come back
-/// at the same instant.
+/// Waits that double from [`Backoff::FIRST`] to [`Backoff::LONGEST`]. Each wait is a random part of
+/// that, between half and all of it, so that many programs that lost one broker do not reconnect at
+/// the same instant.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -18,10 +18,10 @@ impl Backoff {
     /// The upper bound of every wait.
     pub(crate) const LONGEST: Duration = Duration::from_secs(20);
 
-    /// How long a connection must last to be a success.
+    /// How long a connection must last to count as a success.
     const SUCCESS: Duration = Duration::from_secs(5);
 
-    /// The wait after one more failure.
+    /// Returns the wait after one more failure.
     pub(crate) fn next(&mut self) -> Duration {
         let doubled = Self::FIRST.saturating_mul(2_u32.saturating_pow(self.failures));
         self.failures = self.failures.saturating_add(1);
@@ -30,8 +30,8 @@ impl Backoff {
             .mul_f64(0.5 + random::fraction() / 2.0)
     }
 
-    /// Starts anew if a connection lasted long enough to be a success; returns whether it did. One
-    /// that is accepted and dropped at once is none.
+    /// Starts again from the first wait if the connection lasted long enough, and returns whether
+    /// it did. A connection that the broker accepts and drops at once does not count.
     pub(crate) fn is_reset_by(&mut self, lasted: Duration) -> bool {
         let is_success = lasted >= Self::SUCCESS;
         if is_success {

@@ -1,4 +1,4 @@
-//! What a function may know about the call it serves.
+//! Information about the call for the function that serves it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-/// Who calls, how long they wait, and whether they still do.
+/// The call that a function serves: its message, its deadline and its cancellation.
 ///
-/// A function that has an argument of this type receives it; it is no part of the request or of the
-/// schema.
+/// A function with an argument of this type receives it. The argument is not part of the request or
+/// of the schema.
 ///
 /// ```
 /// fn refine(context: dasf_runtime::Context) -> u32 {
@@ -52,7 +52,8 @@ impl Context {
         }))
     }
 
-    /// The context of a call that no message brought: no deadline, no properties, never cancelled.
+    /// Returns a context for a call without a message. It has no deadline and no properties, and is
+    /// never cancelled.
     pub fn local() -> Self {
         Self::new(
             "local".to_owned(),
@@ -63,24 +64,24 @@ impl Context {
         )
     }
 
-    /// The broker's id of the request.
+    /// Returns the broker's id of the request message.
     pub fn message_id(&self) -> &str {
         &self.0.message_id
     }
 
-    /// The request's properties, the caller's own ones included.
+    /// Returns the properties of the request, including the caller's own ones.
     pub fn properties(&self) -> &Properties {
         &self.0.properties
     }
 
-    /// How long the caller still waits; `None` when it did not say.
+    /// Returns how long the caller still waits; `None` if the request has no timeout.
     pub fn time_left(&self) -> Option<Duration> {
         self.0
             .deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// When the caller stops waiting; `None` when it did not say.
+    /// Returns when the caller stops waiting; `None` if the request has no timeout.
     ///
     /// ```
     /// use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -99,28 +100,28 @@ impl Context {
         self.0.deadline.map(Instant::into_std)
     }
 
-    /// Whether the result is of no use any more: the caller's time is over, or the module has to
-    /// stop.
+    /// Returns whether nobody needs the result any more. This is so when the caller's timeout is
+    /// over or the module has to stop.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancellation.is_cancelled()
     }
 
-    /// Waits until the result is of no use any more.
+    /// Waits until nobody needs the result any more.
     ///
     /// # Cancel safety
-    /// Cancel safe.
+    /// This method is cancel safe.
     pub async fn cancelled(&self) {
         self.0.cancellation.cancelled().await;
     }
 
-    /// What tells that the result is of no use any more, to be handed to other code. Cancelling it
-    /// concerns this call alone.
+    /// Returns a token that is cancelled when nobody needs the result any more. You can pass it to
+    /// other code. To cancel it affects this call only.
     ///
     /// ```
     /// use dasf_runtime::{CancellationToken, Context};
     ///
     /// async fn download(cancellation: CancellationToken) -> Option<Vec<u8>> {
-    ///     // … which gives up when it is cancelled.
+    ///     // A real download stops here when the token is cancelled.
     ///     cancellation.run_until_cancelled(async { vec![1, 2, 3] }).await
     /// }
     ///
@@ -136,10 +137,10 @@ impl Context {
         &self.0.cancellation
     }
 
-    /// The span `call` of `tracing` that the function runs in: what it logs is attributed to its
-    /// call, with the names of the function and the topic and the id of the message.
+    /// Returns the `tracing` span `call` in which the function runs. Its log lines carry the name
+    /// of the function, the topic and the id of the message.
     ///
-    /// Threads and tasks that the function starts are outside of it, unless they enter it:
+    /// Threads and tasks that the function starts are outside the span until they enter it:
     ///
     /// ```
     /// fn search(context: dasf_runtime::Context) {

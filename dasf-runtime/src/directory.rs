@@ -6,35 +6,35 @@ use crate::address::Address;
 use crate::module::Module;
 use crate::transport::ConnectError;
 
-/// How many characters of a module's description are announced.
+/// The maximum number of characters of a module's description in its announcement.
 const MAX_DESCRIPTION: usize = 2000;
-/// How many bytes the names of its functions have together.
+/// The maximum number of bytes that the names of its functions have together.
 const MAX_NAMES: usize = 32 << 10;
 
-/// A module that listens, as it presents itself.
+/// A module that listens, as it announces itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ListedModule {
-    /// Where it listens.
+    /// The topic on which it listens.
     pub topic: String,
     /// The name of its `mod`.
     pub name: String,
-    /// Its version.
+    /// The version of the module.
     #[serde(default)]
     pub version: String,
-    /// The beginning of what it says of itself, in words.
+    /// The beginning of its description.
     #[serde(default)]
     pub description: String,
-    /// With whom it shares its requests.
+    /// The group with which it shares its requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// What can be called, as far as it fits: functions and classes.
+    /// The names of its functions and classes, as many as fit.
     #[serde(default)]
     pub functions: Vec<String>,
 }
 
 impl ListedModule {
-    /// What a module says of itself when it listens on `topic`.
+    /// Returns the announcement of a module that listens on `topic`.
     pub(crate) fn new(module: &Module, topic: &str, group: Option<&str>) -> Self {
         let mut bytes = 0;
         let names = module.members().take_while(|name| {
@@ -51,16 +51,16 @@ impl ListedModule {
         }
     }
 
-    /// The JSON in which a module presents itself; `None` where it has none.
+    /// Returns the announcement as JSON; `None` if it cannot be written.
     pub(crate) fn announcement(&self) -> Option<String> {
         serde_json::to_string(self).ok()
     }
 }
 
-/// The modules that listen, on whatever topic, sorted by topic.
+/// Returns the modules that listen on any topic, sorted by topic.
 ///
-/// Only an MQTT broker knows: a module leaves word there when it begins to listen, and the broker
-/// takes it back when the module ends or dies.
+/// Only an MQTT broker keeps such a list. A module announces itself there when it begins to listen,
+/// and the broker removes the announcement when the module ends or dies.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,13 +73,13 @@ impl ListedModule {
 /// ```
 ///
 /// # Errors
-/// [`ConnectError`] when the broker cannot be reached or refuses;
-/// [`Unsupported`](ConnectError::Unsupported) when it is of another kind.
+/// Returns [`ConnectError`] if the broker cannot be reached or refuses the connection, and
+/// [`Unsupported`](ConnectError::Unsupported) if it is not an MQTT broker.
 pub async fn list_modules(address: Address) -> Result<Vec<ListedModule>, ConnectError> {
     let url = address.to_string();
     let transport = address.open();
     let Some(announcements) = transport.announcements() else {
-        let reason = "only MQTT brokers keep one; ask for a module on its topic with `ping`";
+        let reason = "only MQTT brokers keep one; check a single topic with `ping`";
         return Err(ConnectError::Unsupported {
             url,
             feature: "a list of modules",
@@ -91,7 +91,8 @@ pub async fn list_modules(address: Address) -> Result<Vec<ListedModule>, Connect
         .into_iter()
         .filter_map(|announcement| {
             let mut module: ListedModule = serde_json::from_str(&announcement.text).ok()?;
-            // What it says there counts less than where it says it.
+            // A module can write any topic into its announcement; only the topic of the message is
+            // reliable.
             module.topic = announcement.topic.as_str().to_owned();
             Some(module)
         })
@@ -120,7 +121,7 @@ mod tests {
         let address = Address::websocket("ws://h/ws?token=secret").unwrap();
         let error = list_modules(address).await.unwrap_err();
         let expected = "the broker at ws://h/ws does not offer a list of modules: only MQTT brokers keep one; \
-                        ask for a module on its topic with `ping`";
+                        check a single topic with `ping`";
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -1,15 +1,15 @@
-//! Names and addresses of hosts, inside and outside of URLs.
+//! Checks the names and addresses of hosts, inside and outside URLs.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The greatest length of a host name, and of a part between its dots.
+/// The greatest length of a host name. [`MAX_LABEL_LENGTH`] limits each part between its dots.
 const MAX_NAME_LENGTH: usize = 253;
 const MAX_LABEL_LENGTH: usize = 63;
 
-/// Writes a host for a URL: an IPv6 address gets brackets, unless it has them.
+/// Returns a host as a URL needs it: an IPv6 address gets brackets unless it has them.
 ///
 /// # Errors
-/// Why it is not a host, in words that begin with "it".
+/// Returns the reason why it is not a host. The text begins with "it" or "a part".
 pub(crate) fn in_url(host: &str) -> Result<String, String> {
     let bare = without_brackets(host);
     if bare.parse::<Ipv6Addr>().is_ok() {
@@ -19,57 +19,57 @@ pub(crate) fn in_url(host: &str) -> Result<String, String> {
     Ok(host.to_owned())
 }
 
-/// A host without the brackets of an IPv6 address.
+/// Removes the brackets of an IPv6 address.
 pub(crate) fn without_brackets(host: &str) -> &str {
     let inner = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     inner.unwrap_or(host)
 }
 
-/// Refuses a text that is neither a name nor an IPv4 address.
+/// Rejects a string that is neither a name nor an IPv4 address.
 fn check_name(host: &str) -> Result<(), String> {
     if host.is_empty() {
         return Err("it is empty".to_owned());
     }
     if host.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err("it has a blank in it".to_owned());
+        return Err("it contains a space".to_owned());
     }
     if host.contains("://") {
         return Err(
-            "it is a URL, which is given with --websocket-url, or in code with websocket()"
+            "it is a URL; use --websocket-url, or websocket() in code"
                 .to_owned(),
         );
     }
     if host.contains('@') {
-        return Err("it has a user in it".to_owned());
+        return Err("it contains a user name".to_owned());
     }
     if host.contains(['/', '?', '#']) {
-        return Err("it has a path behind it".to_owned());
+        return Err("it contains a path".to_owned());
     }
     if let Some((address, _)) = without_brackets(host).split_once('%')
         && address.parse::<Ipv6Addr>().is_ok()
     {
         return Err(
-            "it has a zone behind the %, which URLs do not know; use an address without one, or a name"
+            "it contains a zone after the %, which a URL cannot have; use an address without a zone, or a name"
                 .to_owned(),
         );
     }
     if let Some((_, port)) = host.rsplit_once(':')
         && (host.starts_with('[') || host.matches(':').count() == 1)
     {
-        return Err(format!("it has a port, {port:?}, which is given by itself"));
+        return Err(format!("it contains a port, {port:?}; give the port separately"));
     }
     if host.contains([':', '[', ']']) {
-        return Err("it is no IPv6 address".to_owned());
+        return Err("it is not an IPv6 address".to_owned());
     }
     if !host.is_ascii() {
         return Err(
-            "it has letters beyond ASCII; such a name is given in the form that begins with xn--"
+            "it contains letters outside ASCII; use the form of the name that begins with xn--"
                 .to_owned(),
         );
     }
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if let Some(character) = host.chars().find(|&c| !is_allowed(c)) {
-        return Err(format!("it has {character:?} in it"));
+        return Err(format!("it contains {character:?}"));
     }
     // A name may end with a dot, which makes it absolute.
     let labels = host.strip_suffix('.').unwrap_or(host);
@@ -90,10 +90,11 @@ fn check_name(host: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads host and port from a URL, without the scheme and the user; `None` for a missing port.
+/// Splits the authority of a URL, without its user, into host and port. The port is `None` if it is
+/// missing.
 ///
 /// # Errors
-/// What is wrong with them, in words that begin with "its".
+/// Returns the reason why it is invalid. The text begins with "its" or "an IPv6 address".
 pub(crate) fn split(authority: &str) -> Result<(String, Option<u16>), String> {
     let (host, port) = match authority.find(']') {
         Some(end) if authority.starts_with('[') => {
@@ -105,7 +106,7 @@ pub(crate) fn split(authority: &str) -> Result<(String, Option<u16>), String> {
                 if authority.parse::<Ipv6Addr>().is_ok() || authority.matches(':').count() > 1 =>
             {
                 return Err(
-                    "an IPv6 address in it needs brackets, as in ws://[::1]:8080".to_owned(),
+                    "an IPv6 address in a URL needs brackets, as in ws://[::1]:8080".to_owned(),
                 );
             }
             Some(colon) => {
@@ -115,7 +116,7 @@ pub(crate) fn split(authority: &str) -> Result<(String, Option<u16>), String> {
             None => (authority, None),
         },
     };
-    let host = in_url(host).map_err(|reason| format!("its host is none: {reason}"))?;
+    let host = in_url(host).map_err(|reason| format!("its host is invalid: {reason}"))?;
     let port = match port {
         None | Some(":") => None,
         Some(port) => {
@@ -124,14 +125,14 @@ pub(crate) fn split(authority: &str) -> Result<(String, Option<u16>), String> {
             let number = digits.parse().ok().filter(|&port: &u16| port > 0);
             match number.filter(|_| is_number) {
                 Some(port) => Some(port),
-                None => return Err("its port is no number from 1 to 65535".to_owned()),
+                None => return Err("its port is not a number from 1 to 65535".to_owned()),
             }
         }
     };
     Ok((host, port))
 }
 
-/// Whether a host is the loopback of every machine.
+/// Whether a host is the loopback address of this machine.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let host = without_brackets(host);
     host.trim_end_matches('.').eq_ignore_ascii_case("localhost")
@@ -166,23 +167,23 @@ mod tests {
         let longer = "a.".repeat(130);
         for (host, reason) in [
             ("", "it is empty"),
-            (" localhost", "it has a blank"),
-            ("my host", "it has a blank"),
-            ("localhost\n", "it has a blank"),
-            ("localhost:18080", "it has a port, \"18080\""),
-            ("localhost:", "it has a port, \"\""),
-            ("[::1]:8080", "it has a port, \"8080\""),
+            (" localhost", "it contains a space"),
+            ("my host", "it contains a space"),
+            ("localhost\n", "it contains a space"),
+            ("localhost:18080", "it contains a port, \"18080\""),
+            ("localhost:", "it contains a port, \"\""),
+            ("[::1]:8080", "it contains a port, \"8080\""),
             ("ws://localhost", "it is a URL"),
             ("ws://localhost:8080/ws", "it is a URL"),
-            ("ada:secret@localhost", "it has a user"),
-            ("localhost/ws", "it has a path"),
-            ("fe80::1%eth0", "it has a zone"),
-            ("[fe80::1%25eth0]", "it has a zone"),
-            ("::g", "it is no IPv6 address"),
-            ("[::1", "it has a port"),
-            ("[localhost]", "it is no IPv6 address"),
+            ("ada:secret@localhost", "it contains a user"),
+            ("localhost/ws", "it contains a path"),
+            ("fe80::1%eth0", "it contains a zone"),
+            ("[fe80::1%25eth0]", "it contains a zone"),
+            ("::g", "it is not an IPv6 address"),
+            ("[::1", "it contains a port"),
+            ("[localhost]", "it is not an IPv6 address"),
             ("bücher.example", "xn--"),
-            ("a$b", "it has '$'"),
+            ("a$b", "it contains '$'"),
             ("a..b", "a part between its dots is empty"),
             (".", "a part between its dots is empty"),
             (&long, "more than 63"),
@@ -213,7 +214,7 @@ mod tests {
             ("h:+1", "its port"),
             ("h:x", "its port"),
             ("[::1]8080x", "its port"),
-            (":8080", "its host is none: it is empty"),
+            (":8080", "its host is invalid: it is empty"),
         ] {
             let refused = split(authority).unwrap_err();
             assert!(refused.contains(reason), "{authority}: {refused}");

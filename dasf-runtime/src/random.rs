@@ -1,25 +1,26 @@
-//! Random bits of the operating system, for names that no other program may have or guess.
+//! Random bits from the operating system, for names that no other program may have or guess.
 //!
-//! A generator that programs can seed would not do: two programs with the same seed would take each
-//! other's answers.
+//! A generator with a seed is not enough: two programs with the same seed would receive each
+//! other's responses.
 
 use dasf_protocol::topic;
 
-/// 128 random bits.
+/// Returns 128 random bits.
 pub(crate) fn bits() -> u128 {
     let mut bytes = [0; 16];
-    #[allow(clippy::expect_used)] // the message proves that it cannot happen
+    #[allow(clippy::expect_used)] // the message explains why it cannot happen
     getrandom::fill(&mut bytes)
-        .expect("the system has random bytes, or the program's first hash map would have ended it");
+        .expect("the system has random bytes; without them the program's first hash map would have panicked");
     u128::from_le_bytes(bytes)
 }
 
-/// A unique name of 22 letters, digits, `-` and `_`.
+/// Returns a unique name of 22 letters, digits, `-` and `_`.
 pub(crate) fn name() -> String {
     topic::random_name(bits())
 }
 
-/// A name of this many letters and digits, at most 21. Each has almost six random bits.
+/// Returns a name of `count` letters and digits, at most 21. Each character has almost six random
+/// bits.
 pub(crate) fn letters(count: usize) -> String {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut left = bits();
@@ -31,8 +32,8 @@ pub(crate) fn letters(count: usize) -> String {
     (0..count.min(21)).map(letter).collect()
 }
 
-/// The first context of a caller: a number below 2³¹, because dasf-broker-django stores contexts in
-/// columns of that size.
+/// Returns the first context of a caller: a number below 2³¹, because dasf-broker-django stores
+/// contexts in columns of that size.
 pub(crate) fn first_context() -> u64 {
     (bits() & u128::from(LAST_CONTEXT)) as u64
 }
@@ -40,7 +41,7 @@ pub(crate) fn first_context() -> u64 {
 /// The largest context.
 pub(crate) const LAST_CONTEXT: u64 = (1 << 31) - 1;
 
-/// A number from 0 to 1.
+/// Returns a number from 0 to 1.
 pub(crate) fn fraction() -> f64 {
     (bits() >> 64) as u64 as f64 / u64::MAX as f64
 }

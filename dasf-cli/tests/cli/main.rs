@@ -129,7 +129,7 @@ fn only_mqtt_brokers_list_modules() {
     let url = stage.url();
     let expected = format!(
         "the broker at {url} does not offer a list of modules: only MQTT brokers keep one; \
-         ask for a module on its topic with `ping`"
+         check a single topic with `ping`"
     );
     assert_eq!(stage.run(&["list"]).fails(1), expected);
 }

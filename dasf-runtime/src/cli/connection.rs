@@ -402,7 +402,7 @@ mod tests {
         ] {
             let error = address(line).unwrap_err();
             assert!(matches!(error, Error::Usage(_)), "{error}");
-            assert!(error.to_string().contains("is no host ("), "{error}");
+            assert!(error.to_string().contains("is not a host ("), "{error}");
         }
     }
 

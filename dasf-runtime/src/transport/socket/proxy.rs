@@ -331,9 +331,9 @@ pub(super) mod tests {
         for (value, reason) in [
             ("socks5://ada:secret@p", "it begins with socks5://"),
             ("https://ada:secret@p", "only proxies at http://"),
-            ("http://ada:secret@", "its host is none: it is empty"),
+            ("http://ada:secret@", "its host is invalid: it is empty"),
             ("http://ada:secret@p:x", "its port is no number"),
-            ("http://ada:secret@a b", "it has a blank"),
+            ("http://ada:secret@a b", "it contains a space"),
         ] {
             let error = towards(SECURE, &[("https_proxy", value)]).err().unwrap();
             assert!(
