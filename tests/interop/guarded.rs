@@ -379,13 +379,13 @@ async fn the_command_line_reaches_it_by_tls() {
         ),
         (
             with(NOBODY),
-            "with status 403: Not authorized; ask for the right to use this topic; at a Pulsar, have the token's role \
-             granted produce and consume in the namespace\n",
+            "with status 403: Not authorized; ask the broker's administrator for access to this topic; at a Pulsar, the \
+             token's role needs the rights to produce and consume in the namespace\n",
         ),
         (
             vec!["--token", MEMBER],
-            "its certificate is from an authority that is not trusted here; give the certificate of the authority, \
-             or its own, with --ca-file FILE\n",
+            "its certificate is from an authority that is not trusted here; give the authority's certificate or \
+             the broker's own with --ca-file FILE\n",
         ),
     ] {
         let refused = block_in_place(|| run(&program, &guarded, &options, &["test-connect"]));

@@ -202,6 +202,6 @@ async fn a_message_that_is_too_large_is_the_reason_of_a_lost_connection() {
         .unwrap();
     let error = client.echo("0".repeat(TOO_LARGE)).await.unwrap_err();
     assert!(matches!(error, CallError::NotSent { .. }), "{error}");
-    let told = "code 1009, the message is larger than it takes (lower --max-payload-size";
+    let told = "code 1009, the message is larger than the broker accepts (lower --max-payload-size";
     assert!(error.to_string().contains(told), "{error}");
 }

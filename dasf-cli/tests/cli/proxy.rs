@@ -77,8 +77,8 @@ fn a_call_goes_through_the_proxy_that_the_environment_names() {
     assert_eq!(
         refused.split_once(": ").unwrap().1,
         format!(
-            "the proxy {proxy} of HTTP_PROXY refuses the way to broker.test:8080 with status 407; put user and \
-             password into the URL of the proxy, as http://USER:PASSWORD@HOST:PORT"
+            "the proxy {proxy} from HTTP_PROXY refuses a tunnel to broker.test:8080 with status 407; put the user \
+             name and the password into the URL of the proxy: http://USER:PASSWORD@HOST:PORT"
         )
     );
     // Nobody but the proxy knows that host.
@@ -86,7 +86,7 @@ fn a_call_goes_through_the_proxy_that_the_environment_names() {
     assert!(directly.contains("; check the address"), "{directly}");
     let socks = call(&[("http_proxy", "socks5://ada:secret@h")]).fails(1);
     assert!(
-        socks.contains("the variable http_proxy names no proxy"),
+        socks.contains("the variable http_proxy is not a supported proxy"),
         "{socks}"
     );
     assert!(!socks.contains("secret"), "{socks}");

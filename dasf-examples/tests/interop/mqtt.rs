@@ -58,7 +58,7 @@ async fn a_module_logs_in() {
         assert_eq!(output.status.code(), Some(1), "{line}");
         let expected = format!(
             "error: the broker refuses {url} with reason code 0x87: not authorized; \
-             log in with --mqtt-user NAME and --token PASSWORD, or ask for the right to publish and subscribe below dasf/\n"
+             log in with --mqtt-user NAME and --token PASSWORD, or ask for the right to publish and subscribe to topics below dasf/\n"
         );
         assert_eq!(line, expected);
     }

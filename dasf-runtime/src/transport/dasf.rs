@@ -1,4 +1,4 @@
-//! DASF brokers: the Django-based one, and the embedded one.
+//! DASF brokers: the Django broker and the embedded broker.
 
 use dasf_protocol::Topic;
 use tokio::runtime::Handle;
@@ -9,12 +9,12 @@ use super::socket::{self, Endpoint};
 use super::{Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust};
 use crate::address::BaseUrl;
 
-/// The header in which a broker names what it can do beyond the protocol.
+/// The header in which a broker lists its features beyond the protocol.
 const FEATURES: &str = "dasf-features";
-/// What it names there, if the readers of one subscription share its messages.
+/// The feature of a broker whose readers can share the messages of a subscription.
 const SHARED_SUBSCRIPTIONS: &str = "shared-subscriptions";
 
-/// Topics as paths below a URL.
+/// A DASF broker, whose topics are paths below a URL.
 #[derive(Debug, Clone)]
 pub(crate) struct Dasf {
     pub(crate) producer: BaseUrl,
@@ -34,7 +34,7 @@ impl Dasf {
         }
     }
 
-    /// Where to read, with what the embedded broker is told of a group.
+    /// Returns the URL to read from, with the parameters of a group for the embedded broker.
     fn consumer(&self, topic: &Topic, reading: &Reading) -> Endpoint {
         let path = format!("{topic}/{}", reading.subscription);
         let parameters = match reading.reader {
@@ -73,7 +73,8 @@ impl Transport for Dasf {
     }
 }
 
-/// The Django broker names no features, and ignores the name of a subscription.
+/// Returns the missing feature of a broker without groups. The Django broker lists no features and
+/// ignores the name of a subscription.
 fn lacks_groups(headers: &HeaderMap) -> Option<Lack> {
     let named = headers.get_all(FEATURES).into_iter();
     let mut features = named
@@ -81,9 +82,8 @@ fn lacks_groups(headers: &HeaderMap) -> Option<Lack> {
         .flat_map(|value| value.split(','));
     let lack = Lack {
         feature: "a group",
-        reason: "it sends every message to every module that listens, as dasf-broker-django does, so that each \
-                 request would be run by all of the group; start one module without a group, or use dasf-broker, \
-                 Apache Pulsar or MQTT",
+        reason: "it sends every message to every module that listens, as dasf-broker-django does, so the whole group \
+                 would run each request; start one module without a group, or use dasf-broker, Apache Pulsar or MQTT",
     };
     (!features.any(|feature| feature.trim() == SHARED_SUBSCRIPTIONS)).then_some(lack)
 }

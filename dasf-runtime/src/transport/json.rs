@@ -1,4 +1,4 @@
-//! Messages as JSON texts, as DASF brokers and Apache Pulsar take and give them.
+//! Messages as JSON text, as DASF brokers and Apache Pulsar use them.
 //!
 //! One socket is one producer on one topic, or one consumer of one subscription.
 
@@ -15,31 +15,30 @@ use super::socket::{
 use super::subscriber::Verdict;
 use super::{ConnectError, PublishError, Queued};
 
-/// Frames of one JSON object each. What was sent last is what is read: a frame is never more than
-/// one message.
+/// Frames of one JSON object each. A frame is never more than one message.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Json {
-    /// What a consumer sends last, before its connection is closed for good.
+    /// The last frame of a consumer before its connection is closed permanently.
     pub(super) farewell: Option<&'static str>,
-    /// Whether a message can be given back. Brokers that know no more than acknowledgements would
-    /// take it for one.
+    /// Whether a message can be negatively acknowledged. Brokers that know only acknowledgements
+    /// would mistake it for one.
     pub(super) gives_back: bool,
-    /// Looks at the headers with which the broker accepts a connection, and says what it lacks.
+    /// Reads the headers of the broker's handshake response, and returns the feature that it lacks.
     pub(super) lacks: Option<fn(&HeaderMap) -> Option<Lack>>,
 }
 
-/// What a broker cannot do, and why that is needed.
+/// A missing feature of a broker, and why it is needed.
 pub(super) struct Lack {
     pub(super) feature: &'static str,
     pub(super) reason: &'static str,
 }
 
-/// The frame that was taken, until it is read.
+/// The accepted frame, until it is read.
 #[derive(Default)]
 pub(super) struct Frame(Option<Message>);
 
 impl Frame {
-    /// The text in the frame; other frames, such as pongs, say nothing.
+    /// Returns the text of the frame. Other frames, such as pongs, carry no message.
     fn take_text(&mut self) -> Option<Message> {
         self.0.take().filter(Message::is_text)
     }
@@ -113,12 +112,12 @@ impl ReadReceipts for Frame {
         let receipt = match Receipt::from_json(frame.to_text().unwrap_or_default()) {
             Ok(receipt) => receipt,
             Err(error) => {
-                tracing::warn!(%error, "receipt passed over");
+                tracing::warn!(error = error.to_string(), "ignored a receipt that cannot be read");
                 return Ok(None);
             }
         };
         Ok(Some(Settlement {
-            // A refusal without a context is Pulsar's answer to bad JSON.
+            // Pulsar answers invalid JSON with a refusal without a context.
             key: receipt.context_text().map(Cow::into_owned),
             outcome: match receipt.refusal() {
                 None => Ok(()),
@@ -139,7 +138,7 @@ impl WriteAcknowledgements for Json {
                 message_id: message_id.into(),
             }
             .to_json(),
-            // It comes again when the connection is closed.
+            // The broker redelivers it when the connection is closed.
             Verdict::GivenBack(_) => return None,
         };
         Some(Message::text(text))
@@ -159,7 +158,7 @@ impl ReadDeliveries for Frame {
             match Delivery::from_json(frame.to_text().unwrap_or_default()) {
                 Ok(delivery) => Incoming::Delivery(delivery),
                 Err(error) => {
-                    tracing::warn!(%error, "message passed over");
+                    tracing::warn!(error = error.to_string(), "ignored a message that cannot be read");
                     Incoming::Unreadable(error.message_id().map(str::to_owned))
                 }
             },

@@ -1,8 +1,8 @@
-//! How messages reach a broker and come from it, whichever broker it is.
+//! Sends messages to a broker and receives them, the same way for every kind of broker.
 //!
 //! A [`Transport`] opens [`Publisher`]s and [`Subscriber`]s. Both are handles to a task that owns
-//! one connection, keeps it alive, and makes it anew for as long as the handle lives. Everything
-//! above this module is the same for every broker.
+//! one connection. The task keeps the connection alive, and reconnects as long as the handle lives.
+//! The code above this module does not depend on the kind of broker.
 
 pub(crate) mod dasf;
 mod json;
@@ -30,63 +30,63 @@ pub(crate) use subscriber::{Received, Subscriber, SubscriberEnds, Verdict, Verdi
 
 /// Opens connections to one broker.
 pub(crate) trait Transport: fmt::Debug + Send + Sync {
-    /// A handle that sends messages to a topic. The connection is made in the background.
+    /// Returns a handle that sends messages to a topic. It connects in the background.
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher;
 
-    /// A handle that reads a topic. The connection is made in the background.
+    /// Returns a handle that reads a topic. It connects in the background.
     fn subscribe(&self, topic: &Topic, reading: &Reading) -> Subscriber;
 
-    /// Where the connections' tasks run.
+    /// Returns the runtime of the connections' tasks.
     fn runtime(&self) -> &Handle;
 
-    /// Whether the id of a message names that message only.
+    /// Returns whether no two messages have the same id.
     fn has_unique_message_ids(&self) -> bool {
         true
     }
 
-    /// The largest payload, in bytes before base64, that this broker takes in one message; `None` as
-    /// long as it has not said.
+    /// Returns the largest payload that this broker accepts in one message, in bytes before base64;
+    /// `None` until the broker has announced it.
     fn max_payload_size(&self) -> Option<usize> {
         None
     }
 
-    /// The largest payload, in bytes before base64, that this broker hands on as fast as it can;
-    /// `None` where that makes no difference. What is larger is better cut.
+    /// Returns the largest payload that this broker delivers at full speed, in bytes before base64.
+    /// Larger payloads should be cut into fragments. `None` if the size makes no difference.
     fn best_payload_size(&self) -> Option<usize> {
         None
     }
 
-    /// How many fragments may be sent to a reader that is not known to have read those before; `None`
-    /// where the broker does not drop what a reader is slow to read.
+    /// Returns how many fragments may be sent before the reader confirms that it has read the
+    /// earlier ones. `None` if the broker does not drop messages for a slow reader.
     fn max_unread(&self) -> Option<usize> {
         None
     }
 
-    /// What the modules that listen say of themselves; `None` where a broker keeps no such list.
+    /// Returns the announcements of the modules that listen; `None` if the broker keeps no list.
     fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<Announcement>, ConnectError>>> {
         None
     }
 }
 
-/// After how long a reader that was asked how far it has read is asked again: a broker that drops
-/// messages may have dropped that one.
+/// How long to wait for a reader's answer before asking again how far it has read. A broker that
+/// drops messages may have dropped the question.
 pub(crate) const PING_AGAIN: Duration = Duration::from_millis(250);
 
-/// What a module says of itself.
+/// The announcement of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Announcement {
-    /// Where it listens.
+    /// The topic on which the module listens.
     pub(crate) topic: Topic,
-    /// A JSON text.
+    /// The content, as JSON.
     pub(crate) text: String,
 }
 
-/// Who reads a topic.
+/// The kind of reader of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reader {
-    /// A caller, on a topic that only it ever reads: what comes when it is gone is of no use.
+    /// A caller, on a topic that only it reads. Nobody needs messages that come after it is gone.
     Caller,
-    /// A module that gets every message, whoever else listens.
+    /// A module that gets every message, even if others listen too.
     Alone,
     /// One of the modules that share the messages of a subscription.
     Group,
@@ -96,31 +96,32 @@ pub(crate) enum Reader {
 #[derive(Debug, Clone)]
 pub(crate) struct Reading {
     pub(crate) reader: Reader,
-    /// The name of the reader, or of its group.
+    /// The name of the reader or of its group.
     pub(crate) subscription: Subscription,
-    /// How many messages the broker hands out before it sees acknowledgements of them; `None`
-    /// leaves that to the broker.
+    /// How many messages the broker delivers before they are acknowledged; `None` leaves that to
+    /// the broker.
     pub(crate) prefetch: Option<usize>,
-    /// Whether messages that are not acknowledged when the reader dies must come again.
+    /// Whether the broker must redeliver unacknowledged messages when the reader dies.
     pub(crate) at_least_once: bool,
-    /// How often a message comes again before it is put aside; `None` is for ever.
+    /// How often a message is redelivered before it becomes a dead letter; `None` means without
+    /// limit.
     pub(crate) max_redeliveries: Option<u32>,
-    /// The JSON text in which a module presents itself to those who look for modules.
+    /// The announcement of the module for its broker's list, as JSON.
     pub(crate) announcement: Option<String>,
 }
 
-/// After how long a message that was given back goes to another reader. Brokers offer it to the one
-/// that gave it back as well, which may be gone by then.
+/// The time after which a message that was negatively acknowledged goes to another reader. Brokers
+/// may offer it to the same reader, which may be gone by then.
 const REDELIVERY_DELAY: Duration = Duration::from_secs(1);
 
 impl Reading {
-    /// Whether the broker must be able to deliver messages again.
+    /// Returns whether the broker must be able to redeliver messages.
     fn redelivers(&self) -> bool {
         self.at_least_once || self.max_redeliveries.is_some()
     }
 
-    /// The parameters of a shared subscription, as Pulsar named them and the embedded broker knows
-    /// them.
+    /// Returns the query parameters of a shared subscription. Pulsar defines their names, and the
+    /// embedded broker uses the same.
     fn shared_parameters(&self) -> Vec<(&'static str, String)> {
         let mut parameters = vec![
             ("subscriptionType", "Shared".to_owned()),
@@ -151,136 +152,135 @@ impl Reading {
         }
     }
 
-    /// As a caller reads its answers.
+    /// Reads the responses to a caller.
     pub(crate) fn caller(subscription: Subscription) -> Self {
         Self::by(Reader::Caller, subscription)
     }
 
-    /// As a module alone reads its requests.
+    /// Reads the requests of a module without a group.
     pub(crate) fn alone(subscription: Subscription) -> Self {
         Self::by(Reader::Alone, subscription)
     }
 
-    /// As a module reads the requests of its group.
+    /// Reads the requests of a module in a group.
     pub(crate) fn group(subscription: Subscription) -> Self {
         Self::by(Reader::Group, subscription)
     }
 }
 
-/// How long a publisher lives without success or without work.
+/// When a publisher without success or without work ends.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PublisherOptions {
-    /// Close the connection after this long without a message; `None` keeps it.
+    /// Closes the connection after this time without a message; `None` keeps it open.
     pub(crate) keep_alive: Option<Duration>,
-    /// Give up, and drop what is queued, after this long without a connection; `None` tries for
-    /// ever.
+    /// Gives up and drops the queue after this time without a connection; `None` keeps trying.
     pub(crate) connection_timeout: Option<Duration>,
 }
 
-/// Why there is no connection to a broker.
+/// The reason why there is no connection to a broker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// Nothing answers at the address.
+    /// No program answers at the address.
     #[error("cannot reach a broker at {url}: {reason}")]
     Unreachable {
-        /// The URL, without its query.
+        /// The URL without its query.
         url: String,
-        /// What the operating system, or TLS, said.
+        /// The error of the operating system or of TLS.
         reason: String,
     },
-    /// Something answers there, and TLS with it fails.
-    #[error("no TLS with {url}: {reason}")]
+    /// A program answers at the address, but TLS with it fails.
+    #[error("TLS with {url} fails: {reason}")]
     Tls {
-        /// The URL, without its query.
+        /// The URL without its query.
         url: String,
-        /// What is wrong.
+        /// The kind of the fault.
         fault: TlsFault,
-        /// The same in words.
+        /// The fault in words.
         reason: String,
     },
-    /// The proxy in the environment refuses, does not answer, or is not valid.
+    /// The proxy that the environment names refuses, does not answer, or is invalid.
     #[error("cannot reach a broker at {url}: {reason}")]
     Proxy {
-        /// The URL, without its query.
+        /// The URL without its query.
         url: String,
-        /// The HTTP status with which the proxy refuses: 407 for a login that is missing or wrong.
+        /// The HTTP status of a refusal: 407 if the login is missing or wrong.
         status: Option<u16>,
-        /// The proxy, and what is wrong with it.
+        /// The proxy and its error.
         reason: String,
     },
-    /// A server answers there, and redirects to another address.
-    #[error("the broker redirects {url}, with status {status}")]
+    /// A server answers and redirects to another address.
+    #[error("the server at {url} redirects to another address with status {status}")]
     Redirected {
-        /// The URL, without its query.
+        /// The URL without its query.
         url: String,
         /// The HTTP status.
         status: u16,
-        /// The address to use instead, without the topic and the query, and with `ws://` or
-        /// `wss://` for `http://` or `https://`.
+        /// The address to use instead, without the topic and the query. Its scheme is `ws://` or
+        /// `wss://` in place of `http://` or `https://`.
         location: String,
     },
-    /// Something answers there, and refuses the connection.
+    /// A server answers and refuses the connection.
     #[error("the broker refuses {url} with status {status}: {reason}")]
     Refused {
-        /// The URL, without its query.
+        /// The URL without its query.
         url: String,
-        /// The HTTP status: 401 or 403 for a login that is missing or not enough, 404 for an
-        /// unknown topic or path, 409 for a subscription that another consumer has. [The
-        /// guide](https://docs.rs/dasf/latest/dasf/guide/brokers) has a table of them.
+        /// The HTTP status: 401 or 403 for a missing or insufficient login, 404 for an unknown
+        /// topic or path, 409 for a subscription that another consumer has. The chapter
+        /// *Troubleshooting* of the guide lists them.
         status: u16,
-        /// The broker's explanation, or the status in words.
+        /// The broker's explanation, or the name of the status.
         reason: String,
     },
-    /// An MQTT broker answers there, and refuses the login, the subscription or a publication.
+    /// An MQTT broker answers and rejects the login, the subscription or a message.
     #[error("the broker refuses {url} with reason code {code:#04x}: {reason}")]
     Rejected {
-        /// The URL, without its query.
+        /// The URL without its query.
         url: String,
-        /// MQTT's reason code: 0x86 for a login that is wrong, 0x87 for one that is not enough,
-        /// also to publish or to subscribe there.
+        /// The reason code of MQTT: 0x86 for a wrong login, 0x87 for a login that is not allowed to
+        /// connect, publish or subscribe.
         code: u8,
         /// The broker's explanation, or the code in words.
         reason: String,
     },
-    /// The broker cannot do what the options ask for.
+    /// The broker lacks a feature that the options need.
     #[error("the broker at {url} does not offer {feature}: {reason}")]
     Unsupported {
-        /// The URL, without its query.
+        /// The URL without its query.
         url: String,
-        /// What it does not offer, such as `a group`.
+        /// The missing feature, for example `a group`.
         feature: &'static str,
-        /// Why that is needed, and what to do.
+        /// Why the feature is needed, and what to do.
         reason: String,
     },
-    /// Something answers there, and not as such a broker does: it does not speak WebSocket; or it
-    /// is to be an MQTT broker, and closes the connection before it has answered, sends what is no
-    /// MQTT, or does not acknowledge messages.
+    /// A server answers, but not like a WebSocket broker. This is also the error of an address for
+    /// MQTT whose server closes the connection before it answers, sends data that is not MQTT, or
+    /// does not acknowledge messages.
     #[error("{url} does not answer as a WebSocket broker: {reason}")]
     Protocol {
-        /// The URL, without its query.
+        /// The URL without its query.
         url: String,
-        /// What was wrong with the answer, or the connection.
+        /// The fault in the answer or the connection.
         reason: String,
     },
-    /// No answer came in time.
+    /// The broker did not answer in time.
     #[error("the broker at {url} did not accept the connection within {} s", .after.as_secs())]
     Timeout {
-        /// The URL, without its query.
+        /// The URL without its query.
         url: String,
-        /// How long it was waited for.
+        /// How long the program waited.
         after: Duration,
     },
-    /// The task that makes the connection ended, as it does when its runtime ends.
-    #[error("the connection's task ended before there was a connection")]
+    /// The connection's task ended, for example because its runtime ended.
+    #[error("the task of the connection ended before it connected")]
     Ended,
 }
 
 impl ConnectError {
-    /// Whether the broker has said that it will not have this connection, whatever comes.
+    /// Returns whether the broker will refuse this connection every time.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
-            // Too many requests, and too slow ones, are for another time.
+            // After a timeout, a conflict or too many requests, a later attempt can succeed.
             Self::Refused { status, .. } => {
                 (400..500).contains(status) && !matches!(status, 408 | 409 | 429)
             }
@@ -289,118 +289,119 @@ impl ConnectError {
         }
     }
 
-    /// What to do about it, in words for the end of a sentence; `None` where the error itself says
-    /// so, or nothing helps. Options are named as every command line of DASF has them; in code they
-    /// are methods of [`Address`](crate::Address) and fields of [`HostOptions`](crate::HostOptions).
+    /// Returns what to do about the error, as the end of a sentence. `None` if the error contains
+    /// it or nothing helps. Options have the names of the command line. In code they are methods of
+    /// [`Address`](crate::Address) and fields of [`HostOptions`](crate::HostOptions).
     pub fn advice(&self) -> Option<Cow<'static, str>> {
         Some(match self {
             Self::Redirected { location, .. } => {
-                return Some(format!("use the address to which it redirects, {location}").into());
+                return Some(format!("use that address: {location}").into());
             }
             Self::Refused { status, .. } => return status_advice(*status).map(Cow::from),
             Self::Rejected { code, .. } => return reason_code_advice(*code).map(Cow::from),
-            Self::Proxy { status: Some(407), .. } => "put user and password into the URL of the proxy, as http://USER:PASSWORD@HOST:PORT".into(),
-            Self::Proxy { .. } => "check the proxy that the environment names, or list the broker's host in NO_PROXY to do without one".into(),
+            Self::Proxy { status: Some(407), .. } => "put the user name and the password into the URL of the proxy: http://USER:PASSWORD@HOST:PORT".into(),
+            Self::Proxy { .. } => "check the proxy in the environment, or add the broker's host to NO_PROXY to connect without a proxy".into(),
             Self::Tls { fault, .. } => Cow::from(match fault {
                 TlsFault::UnknownAuthority => {
-                    "give the certificate of the authority, or its own, with --ca-file FILE"
+                    "give the authority's certificate or the broker's own with --ca-file FILE"
                 }
-                TlsFault::OtherName => "use the host's name that is in the certificate",
+                TlsFault::OtherName => "use a host name that is in the certificate",
                 TlsFault::Outdated => {
-                    "have the broker's certificate renewed, or set the clock of this machine"
+                    "renew the broker's certificate, or correct the clock of this machine"
                 }
                 TlsFault::NotTls => {
-                    "use the port on which the broker speaks TLS, or do without it (ws://, no --tls)"
+                    "use the broker's port for TLS, or connect without TLS (ws://, no --tls)"
                 }
-                TlsFault::Other => "ask whoever runs the broker which TLS it offers",
+                TlsFault::Other => "ask the broker's administrator which TLS versions it offers",
             }),
             Self::Protocol { .. } => {
-                "check the address; where the broker speaks TLS, use wss://, or --tls for a Pulsar".into()
+                "check the address; if the broker uses TLS, use wss://, or --tls for a Pulsar".into()
             }
             Self::Timeout { .. } => {
-                "see whether the broker is overloaded, or what answers there is none".into()
+                "check whether the broker is overloaded, and whether the server at this address is a broker".into()
             }
             Self::Unreachable { .. } | Self::Unsupported { .. } | Self::Ended => return None,
         })
     }
 }
 
-/// What to do where a broker refuses with an HTTP status.
+/// Returns what to do about a refusal with an HTTP status.
 fn status_advice(status: u16) -> Option<&'static str> {
     Some(match status {
-        300..=399 => "use the address to which it redirects, such as one with wss://",
+        300..=399 => "use the address to which the server redirects, for example one with wss://",
         400 => {
-            "the broker does not take a part of the URL or an option: check the topic, tenant, namespace and limits"
+            "check the topic, tenant, namespace and limits; the broker rejects one of them"
         }
-        401 => "log in with --token TOKEN, which the broker must be able to verify",
+        401 => "log in with --token TOKEN; the broker must be able to verify the token",
         403 => {
-            "ask for the right to use this topic; at a Pulsar, have the token's role granted produce and consume in \
-             the namespace"
+            "ask the broker's administrator for access to this topic; at a Pulsar, the token's role needs the rights \
+             to produce and consume in the namespace"
         }
-        404 => "check the URL; at a Pulsar, check tenant and namespace, or create them",
+        404 => "check the URL; at a Pulsar, check the tenant and the namespace, or create them",
         409 => {
-            "another consumer has this subscription (modules share one with --group NAME), or the topic has all the \
-             producers and consumers that it may have"
+            "another consumer has this subscription, or the topic has reached its limit of producers or consumers; \
+             modules share a subscription with --group NAME"
         }
-        429 => "start fewer programs at a time, or try again later",
+        429 => "start fewer programs at once, or try again later",
         500 => {
-            "the log of the broker says more; while it starts or moves the topic, trying again helps"
+            "see the log of the broker; try again if it is starting or moving the topic"
         }
         502 | 504 => {
-            "the broker behind the proxy, or what keeps its topics, does not answer: see whether it runs, and try again"
+            "check that the broker behind the proxy and the storage of its topics run, and try again"
         }
         503 => {
-            "the broker is full or starting: try again later; at a Pulsar, see the backlog quota of the namespace, and \
+            "the broker is full or starting; try again later; at a Pulsar, check the backlog quota of the namespace and \
              whether the topic was terminated"
         }
         _ => return None,
     })
 }
 
-/// What to do where an MQTT broker refuses with a reason code.
+/// Returns what to do about a refusal with an MQTT reason code.
 fn reason_code_advice(code: u8) -> Option<&'static str> {
     Some(match code {
         0x84 => "use a broker that speaks MQTT 5",
         0x86 | 0x8c => "log in with --mqtt-user NAME and --token PASSWORD",
         0x87 => {
-            "log in with --mqtt-user NAME and --token PASSWORD, or ask for the right to publish and subscribe below dasf/"
+            "log in with --mqtt-user NAME and --token PASSWORD, or ask for the right to publish and subscribe to topics below dasf/"
         }
         0x88 | 0x89 => "try again in a moment",
-        0x97 | 0x9f => "start fewer programs at a time, or try again later",
+        0x97 | 0x9f => "start fewer programs at once, or try again later",
         0x9c | 0x9d => "use the address of the broker's other server",
         _ => return None,
     })
 }
 
-/// What is wrong with TLS.
+/// The kind of a TLS fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsFault {
     /// The broker's certificate is from an authority that is not trusted here.
     UnknownAuthority,
-    /// The certificate is for a host of another name.
+    /// The certificate is for another host name.
     OtherName,
-    /// The certificate is not valid any more, or not yet.
+    /// The certificate has expired or is not valid yet.
     Outdated,
-    /// What answers does not speak TLS.
+    /// The server does not speak TLS.
     NotTls,
-    /// Anything else.
+    /// Another fault.
     Other,
 }
 
-/// Where the connection of a handle stands.
+/// The state of a handle's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ConnectionState {
     /// The first attempt is under way.
     Connecting,
     /// There is a connection.
     Connected,
-    /// There is none; it will be tried again.
+    /// There is no connection; the task tries again.
     Disconnected(ConnectError),
 }
 
 impl ConnectionState {
-    /// Why there is no connection, if so.
+    /// Returns why there is no connection; `None` if there is one or the first attempt is under
+    /// way.
     pub(crate) fn failure(&self) -> Option<&ConnectError> {
         match self {
             Self::Disconnected(error) => Some(error),

@@ -1,29 +1,29 @@
-//! How far the sender of fragments may be ahead of their reader.
+//! Limits how far the sender of fragments is ahead of their reader.
 
 use tokio::sync::Mutex;
 
-/// The fragments that were sent to a reader since it last said that it has read all before. Those who
-/// send to it share one.
+/// Counts the fragments sent to a reader since it last confirmed that it has read everything. All
+/// senders to one reader share one counter.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     unread: Mutex<usize>,
 }
 
 impl Pace {
-    /// Waits until one more may be sent: when there are `max_unread`, `caught_up` must end first,
-    /// which asks the reader.
+    /// Waits until one more fragment may be sent. When `max_unread` are unconfirmed, it first runs
+    /// `caught_up`, which asks the reader.
     ///
     /// # Errors
-    /// Those of `caught_up`.
+    /// Returns the errors of `caught_up`.
     ///
     /// # Cancel safety
-    /// When dropped, nothing has changed.
+    /// If the future is dropped, nothing has changed.
     pub(crate) async fn turn<E>(
         &self,
         max_unread: usize,
         caught_up: impl Future<Output = Result<(), E>>,
     ) -> Result<(), E> {
-        // Held while the reader is asked, so that one asks for all.
+        // The lock is held while the reader is asked, so that one question serves all senders.
         let mut unread = self.unread.lock().await;
         if *unread >= max_unread {
             caught_up.await?;

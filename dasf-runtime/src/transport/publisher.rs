@@ -7,31 +7,31 @@ use tokio::time::Instant;
 use super::{ConnectError, ConnectionState, first_attempt};
 use crate::random;
 
-/// How many messages wait for a connection's task before senders have to wait.
+/// How many messages the queue of a connection holds before senders have to wait.
 const QUEUE_CAPACITY: usize = 64;
 
-/// Why a message was not published.
+/// The reason why a message was not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum PublishError {
-    /// The broker answered that it does not take the message.
+    /// The broker rejected the message.
     #[error("{0}")]
     Refused(String),
-    /// The broker says that nobody reads the topic.
-    #[error("nobody listens to the topic")]
+    /// The broker reports that nobody reads the topic.
+    #[error("nobody listens on the topic")]
     NobodyListens,
-    /// The connection was lost over it, too often to try again.
+    /// The connection was lost each time the message was sent, too often to try again.
     #[error(
-        "the connection was lost each of the {times} times it was sent, the last time with: {reason}"
+        "the connection was lost each of the {times} times the message was sent, the last time because of: {reason}"
     )]
     Lost { times: u32, reason: String },
-    /// The reader of the topic does not say that it has read what was sent before.
-    #[error("the reader of the topic did not read what was sent to it before")]
+    /// The reader of the topic does not confirm that it has read the earlier messages.
+    #[error("the reader of the topic did not read the earlier messages")]
     Unread,
-    /// It was not sent before its time was over.
-    #[error("it could not be sent in time")]
+    /// The deadline of the message passed before it was sent.
+    #[error("the message could not be sent in time")]
     Expired,
-    /// The connection is closed for good.
+    /// The connection is closed permanently.
     #[error("the connection is closed")]
     Closed,
 }
@@ -41,15 +41,15 @@ pub(crate) enum PublishError {
 pub(crate) struct Outgoing {
     /// The payload in base64.
     pub(crate) payload: String,
-    /// The call's id; pairs the broker's receipt with the message.
+    /// The id of the call, which matches the broker's receipt to the message.
     pub(crate) context: String,
     /// The routing data.
     pub(crate) properties: Properties,
-    /// When sending it makes no sense any more.
+    /// The time after which the message is useless.
     pub(crate) expires: Option<Instant>,
 }
 
-/// A message in a connection's queue, with the one who waits for its receipt.
+/// A message in the queue of a connection, and the channel for its receipt.
 #[derive(Debug)]
 pub(crate) struct Queued {
     pub(crate) message: Outgoing,
@@ -57,15 +57,15 @@ pub(crate) struct Queued {
     id: Option<u128>,
     /// When it was last written to a connection.
     written_at: Option<Instant>,
-    /// How often the connection was lost while it was the oldest without a receipt.
+    /// How often the connection was lost while this was the oldest message without a receipt.
     losses: u32,
-    /// Why it was lost the last time.
+    /// The reason of the last loss.
     last_loss: String,
     receipt: Option<oneshot::Sender<Result<(), PublishError>>>,
 }
 
-/// How often the connection may be lost over a message: one that itself makes the broker drop the
-/// connection must not do so for ever.
+/// How often the connection may be lost because of one message. A message that makes the broker
+/// drop the connection must not do so again and again.
 const MAX_LOSSES: u32 = 4;
 
 impl Queued {
@@ -80,13 +80,13 @@ impl Queued {
         }
     }
 
-    /// A unique number for the message, which stays the same when the message is written again.
+    /// Returns a unique number for the message. It stays the same when the message is sent again.
     pub(crate) fn id(&mut self) -> u128 {
         *self.id.get_or_insert_with(random::bits)
     }
 
-    /// The message, which is written now. One that may have reached the broker before says so,
-    /// because a receiver should not run it twice.
+    /// Returns the message for sending. A message that may have reached the broker before is
+    /// marked, because a receiver should not run it twice.
     pub(crate) fn written(&mut self) -> &Outgoing {
         if self.written_at.is_some() && self.message.properties.get(key::REPEATED).is_none() {
             let properties = std::mem::take(&mut self.message.properties);
@@ -96,19 +96,18 @@ impl Queued {
         &self.message
     }
 
-    /// When it was last written to a connection.
+    /// Returns when the message was last written to a connection.
     pub(crate) fn written_at(&self) -> Option<Instant> {
         self.written_at
     }
 
-    /// Notes that the connection was lost while this was the oldest message without a receipt, and
-    /// why.
+    /// Records that the connection was lost while this was the oldest message without a receipt.
     pub(crate) fn count_loss(&mut self, reason: &str) {
         self.losses += 1;
         reason.clone_into(&mut self.last_loss);
     }
 
-    /// Why it must not be written (again), if so.
+    /// Returns why the message must not be sent (again); `None` if it may be sent.
     pub(crate) fn obstacle(&self, now: Instant) -> Option<PublishError> {
         if self.message.expires.is_some_and(|expires| expires <= now) {
             Some(PublishError::Expired)
@@ -122,38 +121,38 @@ impl Queued {
         }
     }
 
-    /// Tells the outcome to the one who waits for it; a failure that nobody waits for is logged.
+    /// Reports the outcome to the sender. If nobody waits for a failure, it is logged.
     pub(crate) fn settle(self, topic: &Topic, outcome: Result<(), PublishError>) {
         let context = &self.message.context;
         match (self.receipt, outcome) {
             (Some(receipt), outcome) => {
-                // A caller that left in the meantime does not need to know.
+                // A sender that is gone does not need the outcome.
                 let _ = receipt.send(outcome);
             }
             (None, Ok(())) => {}
             (None, Err(error)) => {
-                tracing::error!(%topic, context, %error, "message not published");
+                tracing::error!(topic = topic.as_str(), context, error = error.to_string(), "message not published");
             }
         }
     }
 }
 
-/// Sends messages to one topic. Clones share the connection; it is closed when the last one is
-/// dropped and everything queued is sent.
+/// Sends messages to one topic. Clones share the connection. It is closed when the last clone is
+/// dropped and the queue is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Publisher {
     queue: mpsc::Sender<Queued>,
     state: watch::Receiver<ConnectionState>,
 }
 
-/// What a connection's task holds of a publisher.
+/// The other ends of a publisher's channels, for the connection's task.
 pub(crate) struct PublisherEnds {
     pub(crate) queue: mpsc::Receiver<Queued>,
     pub(crate) state: watch::Sender<ConnectionState>,
 }
 
 impl Publisher {
-    /// A handle, and what the task behind it needs.
+    /// Returns a handle and the channel ends for its task.
     pub(crate) fn new() -> (Self, PublisherEnds) {
         let (queue, queued) = mpsc::channel(QUEUE_CAPACITY);
         let (state, watched) = watch::channel(ConnectionState::Connecting);
@@ -169,7 +168,7 @@ impl Publisher {
         )
     }
 
-    /// Where the connection stands.
+    /// Returns the state of the connection.
     pub(crate) fn state(&self) -> watch::Receiver<ConnectionState> {
         self.state.clone()
     }
@@ -179,31 +178,31 @@ impl Publisher {
         first_attempt(&mut self.state).await
     }
 
-    /// Hands a message to the connection, and waits only while its queue is full. A refusal is
-    /// logged.
+    /// Passes a message to the connection. It waits only while the queue is full. If the broker
+    /// rejects the message, this is logged.
     ///
     /// # Errors
-    /// The message, when the connection is closed for good.
+    /// Returns the message if the connection is closed permanently.
     ///
     /// # Cancel safety
-    /// When dropped, the message is not sent.
+    /// If the future is dropped, the message is not sent.
     pub(crate) async fn send(&self, message: Outgoing) -> Result<(), Box<Outgoing>> {
         let sent = self.queue.send(Queued::new(message)).await;
         sent.map_err(|error| Box::new(error.0.message))
     }
 
-    /// Hands a message to the connection if its queue has room.
+    /// Passes a message to the connection if its queue has room.
     ///
     /// # Errors
-    /// When it has none, or the connection is closed for good.
+    /// Fails if the queue has no room or the connection is closed permanently.
     pub(crate) fn try_send(&self, message: Outgoing) -> Result<(), ()> {
         self.queue.try_send(Queued::new(message)).map_err(|_| ())
     }
 
-    /// Hands a message to the connection; what is returned resolves to the broker's answer.
+    /// Passes a message to the connection. The returned channel receives the broker's receipt.
     ///
     /// # Errors
-    /// [`PublishError::Closed`] when the connection is closed for good.
+    /// Returns [`PublishError::Closed`] if the connection is closed permanently.
     pub(crate) async fn publish(
         &self,
         message: Outgoing,
@@ -220,13 +219,13 @@ impl Publisher {
         Ok(receipt)
     }
 
-    /// Whether the connection is closed for good.
+    /// Returns whether the connection is closed permanently.
     pub(crate) fn is_closed(&self) -> bool {
         self.queue.is_closed()
     }
 
-    /// Gives this handle up, and waits until everything queued is sent and the connection is
-    /// closed, provided that no other handle keeps it.
+    /// Drops this handle, and waits until the queue is sent and the connection is closed, provided
+    /// that no other handle keeps it open.
     pub(crate) async fn finish(self) {
         let Self { queue, mut state } = self;
         drop(queue);

@@ -1,6 +1,6 @@
-//! Apache Pulsar, over its WebSocket API.
+//! Apache Pulsar over its WebSocket API.
 //!
-//! Facts of the API are those of Pulsar 4.0:
+//! This module follows the API of Pulsar 4.0:
 //! <https://pulsar.apache.org/docs/4.0.x/client-libraries-websocket/>.
 
 use dasf_protocol::Topic;
@@ -14,19 +14,19 @@ use super::{
 };
 use crate::address::BaseUrl;
 
-/// How many messages a sender is ahead of a reader of a topic that is not persistent: that drops what
-/// comes while the reader's connection is busy with another message.
+/// How many messages a sender may be ahead of a reader of a non-persistent topic. Such a topic
+/// drops messages that come while the reader's connection is busy with another one.
 const MAX_UNREAD: usize = 1;
 
-/// What gives a subscription up.
+/// The frame that ends a subscription.
 const UNSUBSCRIBE: &str = r#"{"type":"unsubscribe"}"#;
 
-/// Topics as paths below a tenant and a namespace.
+/// A Pulsar, whose topics are paths below a tenant and a namespace.
 #[derive(Debug, Clone)]
 pub(crate) struct Pulsar {
     pub(crate) producer: BaseUrl,
     pub(crate) consumer: BaseUrl,
-    /// Whether topics keep what nobody has acknowledged.
+    /// Whether topics keep messages until they are acknowledged.
     pub(crate) is_persistent: bool,
     pub(crate) headers: HeaderMap,
     pub(crate) trust: Trust,
@@ -40,7 +40,8 @@ impl Pulsar {
             Reader::Caller => vec![("subscriptionMode", "NonDurable".to_owned())],
             Reader::Alone => Vec::new(),
             Reader::Group if self.is_persistent => reading.shared_parameters(),
-            // What a consumer has no room for is dropped there, so there must be plenty.
+            // A non-persistent topic drops messages for which a consumer has no room, so do not
+            // limit it.
             Reader::Group => Reading {
                 prefetch: None,
                 ..reading.clone()
@@ -55,7 +56,7 @@ impl Pulsar {
         }
     }
 
-    /// What the topics, or the subscription, of a reading cannot give it.
+    /// Returns why the topics or the subscription cannot serve a reading; `None` if they can.
     fn refusal(&self, reading: &Reading) -> Option<ConnectError> {
         let refuse = |feature, reason: &str| {
             Some(ConnectError::Unsupported {
@@ -67,12 +68,12 @@ impl Pulsar {
         match (reading.reader, self.is_persistent) {
             (Reader::Caller, _) => None,
             (_, false) if reading.redelivers() => refuse(
-                "delivery again of what a module did not finish",
-                "non-persistent topics keep nothing; use --persistent persistent",
+                "redelivery of unfinished requests",
+                "non-persistent topics do not keep messages; use --persistent persistent",
             ),
             (Reader::Alone, true) if reading.at_least_once => refuse(
-                "delivery to another module without a group",
-                "a Pulsar keeps messages for a subscription, whose name all modules must know; give it with --group NAME",
+                "redelivery to another module without a group",
+                "a Pulsar keeps messages for a subscription, and all modules must use the same one; name it with --group NAME",
             ),
             _ => None,
         }
@@ -95,8 +96,8 @@ impl Transport for Pulsar {
             return Subscriber::refused(refusal);
         }
         let dialect = Json {
-            // No reader has the same name again, and Pulsar would keep what comes for it. That of a
-            // group is there for the next one.
+            // No later reader has this name again, and Pulsar would keep messages for it. The
+            // subscription of a group stays for its next module.
             farewell: (reading.reader == Reader::Alone && self.is_persistent)
                 .then_some(UNSUBSCRIBE),
             gives_back: true,
@@ -113,7 +114,7 @@ impl Transport for Pulsar {
         (!self.is_persistent).then_some(MAX_UNREAD)
     }
 
-    /// All messages of a non-persistent topic have the same.
+    /// All messages of a non-persistent topic have the same id.
     fn has_unique_message_ids(&self) -> bool {
         self.is_persistent
     }

@@ -5,29 +5,29 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{ConnectError, ConnectionState, first_attempt};
 
-/// How many messages wait to be read before the connection is not read any more.
+/// How many received messages wait before the connection is no longer read.
 const DELIVERY_CAPACITY: usize = 64;
-/// How many verdicts wait to be written before readers have to wait.
+/// How many verdicts wait before readers have to wait.
 const VERDICT_CAPACITY: usize = 1024;
 
-/// What a reader tells the broker of a message, by its id.
+/// The reader's verdict on a message, with the id of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It need not come again.
+    /// The message is acknowledged and need not be redelivered.
     Done(String),
-    /// Another reader should have it, where the broker can see to that. Otherwise it comes again
-    /// when the connection is closed.
+    /// The message is returned, so that another reader gets it if the broker supports that.
+    /// Otherwise it is redelivered when the connection is closed.
     GivenBack(String),
 }
 
-/// A message, and the number of the connection on which it came.
+/// A message and the number of its connection.
 pub(crate) struct Received {
     pub(crate) delivery: Delivery,
     pub(crate) connection: u64,
 }
 
-/// Reads one topic. When it is dropped, and all that was cloned of its [`Verdicts`], the verdicts
-/// given are still sent, then the connection is closed.
+/// Reads one topic. It ends when it and all clones of its [`Verdicts`] are dropped. Then the
+/// pending verdicts are sent and the connection is closed.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     deliveries: mpsc::Receiver<Received>,
@@ -35,7 +35,7 @@ pub(crate) struct Subscriber {
     state: watch::Receiver<ConnectionState>,
 }
 
-/// What a connection's task holds of a subscriber.
+/// The other ends of a subscriber's channels, for the connection's task.
 pub(crate) struct SubscriberEnds {
     pub(crate) deliveries: mpsc::Sender<Received>,
     pub(crate) verdicts: mpsc::Receiver<Given>,
@@ -43,7 +43,7 @@ pub(crate) struct SubscriberEnds {
 }
 
 impl Subscriber {
-    /// A handle, and what the task behind it needs.
+    /// Returns a handle and the channel ends for its task.
     pub(crate) fn new() -> (Self, SubscriberEnds) {
         let (delivered, deliveries) = mpsc::channel(DELIVERY_CAPACITY);
         let (verdicts, given) = mpsc::channel(VERDICT_CAPACITY);
@@ -64,7 +64,7 @@ impl Subscriber {
         (handle, ends)
     }
 
-    /// A handle whose connection is never made.
+    /// Returns a handle that never connects, because of this error.
     pub(crate) fn refused(error: ConnectError) -> Self {
         let (handle, ends) = Self::new();
         ends.state
@@ -72,7 +72,7 @@ impl Subscriber {
         handle
     }
 
-    /// Where the connection stands.
+    /// Returns the state of the connection.
     pub(crate) fn state(&self) -> watch::Receiver<ConnectionState> {
         self.state.clone()
     }
@@ -82,7 +82,7 @@ impl Subscriber {
         first_attempt(&mut self.state).await
     }
 
-    /// The next message; `None` when the connection is closed for good.
+    /// Returns the next message; `None` when the connection is closed permanently.
     ///
     /// # Cancel safety
     /// Cancel safe: no message is lost.
@@ -95,18 +95,18 @@ impl Subscriber {
         Some(delivery)
     }
 
-    /// Tells the broker that the message received last need not come again.
+    /// Acknowledges the message that was received last.
     pub(crate) async fn acknowledge(&self, message_id: String) {
         self.verdicts.give(Verdict::Done(message_id)).await;
     }
 
-    /// By which others tell the broker of the message received last.
+    /// Returns the handle through which other code gives a verdict on the last message.
     pub(crate) fn verdicts(&self) -> Verdicts {
         self.verdicts.clone()
     }
 
-    /// Stops reading, and waits until the verdicts given are sent and the connection is closed,
-    /// provided that nobody else can give one.
+    /// Stops reading, and waits until the pending verdicts are sent and the connection is closed,
+    /// provided that no other code can give one.
     pub(crate) async fn finish(self) {
         let Self {
             deliveries,
@@ -118,8 +118,8 @@ impl Subscriber {
     }
 }
 
-/// Tells the broker of messages that a [`Subscriber`] read on one connection. When that is lost, the
-/// messages come again, perhaps to another reader, so that there is nothing to tell any more.
+/// Gives the broker verdicts on the messages of one connection. When that connection is lost, the
+/// broker redelivers its messages, perhaps to another reader, so a verdict is no longer needed.
 #[derive(Debug, Clone)]
 pub(crate) struct Verdicts {
     queue: mpsc::Sender<Given>,
@@ -129,26 +129,27 @@ pub(crate) struct Verdicts {
 /// A verdict on its way to the broker.
 pub(crate) struct Given {
     pub(crate) verdict: Verdict,
-    /// The connection on which its message came, and on which alone it is written.
+    /// The connection on which the message came. The verdict is written only there.
     pub(crate) connection: u64,
-    /// Hears when it is written.
+    /// Notified when the verdict is written.
     pub(crate) written: Option<oneshot::Sender<()>>,
 }
 
 impl Verdicts {
-    /// Waits only while too many are to be written.
+    /// Gives a verdict. It waits only while too many are pending.
     pub(crate) async fn give(&self, verdict: Verdict) {
         let given = Given {
             verdict,
             connection: self.connection,
             written: None,
         };
-        // On a connection closed for good nothing can be said; the broker will deliver the message
-        // again.
+        // A permanently closed connection cannot carry the verdict. The broker redelivers the
+        // message.
         let _ = self.queue.send(given).await;
     }
 
-    /// Waits until it is written, or cannot be written any more: then this is false.
+    /// Gives a verdict and waits until it is written. Returns false if it cannot be written any
+    /// more.
     pub(crate) async fn give_and_write(&self, verdict: Verdict) -> bool {
         let (sender, written) = oneshot::channel();
         let given = Given {

@@ -1,4 +1,4 @@
-//! Opening a WebSocket.
+//! Opens WebSocket connections.
 
 use std::time::Duration;
 
@@ -22,20 +22,20 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(in crate::transport) type Sink = SplitSink<Socket, Message>;
 pub(in crate::transport) type Stream = SplitStream<Socket>;
 
-/// How long a handshake may take: Pulsar answers it only when the topic is ready, and says after 30 s
-/// why it is not.
+/// The timeout of a handshake. Pulsar answers it only when the topic is ready, and reports after 30
+/// s why it is not.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
-/// The largest frame taken from a broker: brokers hand on frames of about 1 MB, some are set
-/// higher.
+/// The largest frame accepted from a broker. Brokers send frames of about 1 MB; some are configured
+/// for more.
 pub(in crate::transport) const MAX_FRAME_SIZE: usize = 16 << 20;
-/// How much of a broker's explanation is kept.
+/// The maximum length of a broker's explanation in errors.
 const MAX_REASON_LENGTH: usize = 300;
 
 /// A connection that the broker has accepted.
 pub(in crate::transport) struct Opened {
     pub(in crate::transport) sink: Sink,
     pub(in crate::transport) stream: Stream,
-    /// Those with which the broker accepted it.
+    /// The headers of the broker's handshake response.
     pub(in crate::transport) headers: HeaderMap,
 }
 
@@ -48,7 +48,7 @@ pub(in crate::transport) async fn connect(endpoint: &Endpoint) -> Result<Opened,
     connect_in(endpoint, &variable).await
 }
 
-/// Connects in an environment with these variables.
+/// Connects with the environment variables that `variable` returns.
 pub(super) async fn connect_in(
     endpoint: &Endpoint,
     variable: &impl Fn(&str) -> Option<String>,
@@ -67,7 +67,7 @@ pub(super) async fn connect_in(
         .max_frame_size(Some(MAX_FRAME_SIZE));
     let opening = async {
         let stream = reach(endpoint, request.uri(), variable).await?;
-        // Send each message at once: messages are written whole.
+        // Send each message at once, because messages are written whole.
         stream
             .set_nodelay(true)
             .map_err(|error| failed(error.into()))?;
@@ -91,7 +91,7 @@ pub(super) async fn connect_in(
     }
 }
 
-/// A connection to the host of a URL, by itself or through a proxy.
+/// Connects to the host of a URL, directly or through a proxy.
 async fn reach(
     endpoint: &Endpoint,
     uri: &Uri,
@@ -112,7 +112,7 @@ async fn reach(
     connected.map_err(|error| explain(endpoint, error.into()))
 }
 
-/// Says goodbye, and closes the socket.
+/// Sends the farewell frame and closes the socket.
 pub(super) async fn close(mut sink: Sink, goodbye: Option<Message>) -> Result<(), Error> {
     if let Some(goodbye) = goodbye {
         sink.send(goodbye).await?;
@@ -120,8 +120,8 @@ pub(super) async fn close(mut sink: Sink, goodbye: Option<Message>) -> Result<()
     sink.close().await
 }
 
-/// Why the broker closed a connection: its code, what that means and what to do, and the broker's own
-/// words.
+/// Describes why the broker closed a connection: the code, its meaning, what to do, and the
+/// broker's reason.
 pub(super) fn closed(frame: Option<&CloseFrame>) -> String {
     let Some(CloseFrame { code, reason }) = frame else {
         return "closed by the broker".to_owned();
@@ -138,21 +138,21 @@ pub(super) fn closed(frame: Option<&CloseFrame>) -> String {
     text
 }
 
-/// What a WebSocket's close code means, and what to do.
+/// Returns the meaning of a WebSocket close code, and what to do.
 fn close_code(code: u16) -> Option<&'static str> {
     Some(match code {
-        1000 => "nothing is wrong",
-        1001 => "it stops, or the connection was idle for too long",
-        1002 | 1007 => "it takes this connection for no proper WebSocket",
-        1003 => "it does not take frames of this kind",
-        1008 => "its rules forbid this",
+        1000 => "a normal end",
+        1001 => "the broker stops, or the connection was idle for too long",
+        1002 | 1007 => "the broker sees an error in the WebSocket protocol",
+        1003 => "the broker does not accept this kind of frame",
+        1008 => "the broker's rules forbid this",
         1009 => {
-            "the message is larger than it takes (lower --max-payload-size, or raise its limit; \
+            "the message is larger than the broker accepts (lower --max-payload-size, or raise the broker's limit; \
              webSocketMaxTextFrameSize at a Pulsar)"
         }
-        1011 => "it could not read a message, or failed itself (its log says which)",
-        1012 => "it restarts",
-        1013 => "it is overloaded",
+        1011 => "the broker could not read a message, or had an internal error (see its log)",
+        1012 => "the broker restarts",
+        1013 => "the broker is overloaded",
         _ => return None,
     })
 }
@@ -190,7 +190,7 @@ fn explain(endpoint: &Endpoint, error: Error) -> ConnectError {
         },
         Error::Url(UrlError::UnableToConnect(_)) => ConnectError::Unreachable {
             url,
-            reason: "no address of the host answers".to_owned(),
+            reason: "no IP address of the host answers".to_owned(),
         },
         Error::Tls(error) => ConnectError::Unreachable {
             url,
@@ -203,10 +203,10 @@ fn explain(endpoint: &Endpoint, error: Error) -> ConnectError {
     }
 }
 
-/// The target of a redirect, as an address to use in place of that of the broker; `None` if the
-/// broker names none.
+/// Returns the target of a redirect as an address to use for the broker; `None` if the broker names
+/// none.
 fn redirection(endpoint: &Endpoint, location: &str) -> Option<String> {
-    // The query may hold a secret.
+    // The query may contain a secret.
     let location = location.split(['?', '#']).next().unwrap_or_default();
     let (scheme, here) = endpoint.url.split_once("://")?;
     let (scheme, place) = match location.split_once("://") {
@@ -224,7 +224,7 @@ fn redirection(endpoint: &Endpoint, location: &str) -> Option<String> {
     };
     let end = place.find('/').unwrap_or(place.len());
     let (authority, path) = place.split_at(end);
-    // The part before the host may hold a secret, too.
+    // The part before the host may also contain a secret.
     let authority = authority.rsplit('@').next().unwrap_or_default();
     let path = path.trim_end_matches('/');
     let path = path.strip_suffix(&endpoint.below).unwrap_or(path);
@@ -232,7 +232,7 @@ fn redirection(endpoint: &Endpoint, location: &str) -> Option<String> {
     (!authority.is_empty() && address.len() <= MAX_REASON_LENGTH).then_some(address)
 }
 
-/// Why a connection broke, in words.
+/// Describes why a connection broke.
 pub(in crate::transport) fn broken(error: &Error) -> String {
     match error {
         Error::Io(error) => match tls::fault(error) {
@@ -243,10 +243,10 @@ pub(in crate::transport) fn broken(error: &Error) -> String {
     }
 }
 
-/// What the operating system said, without its error number.
+/// Returns the message of the operating system without its error number.
 pub(super) fn io_reason(error: &std::io::Error) -> String {
     if error.kind() == std::io::ErrorKind::UnexpectedEof {
-        return "the connection was closed without a goodbye".to_owned();
+        return "the connection was closed unexpectedly".to_owned();
     }
     let reason = error.to_string();
     match reason.split_once(" (os error") {
@@ -255,8 +255,8 @@ pub(super) fn io_reason(error: &std::io::Error) -> String {
     }
 }
 
-/// What the broker wrote below its status, where that is a short text or a page of Pulsar's; else
-/// the status in words.
+/// Returns the broker's explanation if it is a short text or an error page of Pulsar, or else the
+/// name of the status.
 fn refusal(response: &Response<Option<Vec<u8>>>) -> String {
     let body = response.body().as_deref().unwrap_or_default();
     let body = String::from_utf8_lossy(body);
@@ -275,7 +275,8 @@ fn refusal(response: &Response<Option<Vec<u8>>>) -> String {
     }
 }
 
-/// The message on a page of Pulsar's web server: its title, without what only machines read.
+/// Extracts the message from an error page of Pulsar's web server: its title without the technical
+/// parts.
 fn pulsar_message(page: &str) -> Option<String> {
     let (_, title) = page.split_once("<title>Error ")?;
     let (title, _) = title.split_once("</title>")?;
@@ -288,9 +289,9 @@ fn pulsar_message(page: &str) -> Option<String> {
     let message = message
         .strip_prefix("Failed to create producer/consumer: ")
         .unwrap_or(message);
-    // Which request it was, and on which connection.
+    // The request and its connection follow.
     let message = message.split(" {'").next().unwrap_or_default();
-    // The class of the exception.
+    // The class of the exception comes first.
     let message = match message.split_once(": ") {
         Some((class, reason)) if class.contains('.') && !class.contains(' ') => reason,
         _ => message,
@@ -299,14 +300,14 @@ fn pulsar_message(page: &str) -> Option<String> {
     is_short.then(|| message.to_owned())
 }
 
-/// A text of a page, without its entities.
+/// Replaces the entities in a text of a page.
 fn unescaped(text: &str) -> String {
     let entities = [
         ("&quot;", "\""),
         ("&apos;", "'"),
         ("&lt;", "<"),
         ("&gt;", ">"),
-        // Last, because what it makes may look like another.
+        // This must come last, because its result may look like another entity.
         ("&amp;", "&"),
     ];
     let replace = |text: String, (entity, character): (&str, &str)| text.replace(entity, character);
@@ -322,7 +323,7 @@ mod tests {
     use crate::transport::Trust;
     use crate::transport::socket::proxy::tests::proxy_to;
 
-    /// What a client is told that meets this answer.
+    /// Returns the error of a client that gets this answer.
     async fn told(answer: String) -> ConnectError {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -420,20 +421,20 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("the variable http_proxy names no proxy")
+                .contains("the variable http_proxy is not a supported proxy")
         );
     }
 
     #[tokio::test]
     async fn every_refusal_says_what_to_do() {
         for (status, words, advice) in [
-            (301, "Moved Permanently", "to which it redirects"),
+            (301, "Moved Permanently", "to which the server redirects"),
             (400, "Bad Request", "check the topic, tenant, namespace"),
             (401, "Unauthorized", "log in with --token"),
-            (403, "Forbidden", "produce and consume"),
-            (404, "Not Found", "check tenant and namespace"),
+            (403, "Forbidden", "to produce and consume"),
+            (404, "Not Found", "check the tenant and the namespace"),
             (409, "Conflict", "--group NAME"),
-            (429, "Too Many Requests", "fewer programs"),
+            (429, "Too Many Requests", "fewer programs at once"),
             (500, "Internal Server Error", "the log of the broker"),
             (502, "Bad Gateway", "behind the proxy"),
             (503, "Service Unavailable", "try again later"),
@@ -474,14 +475,14 @@ mod tests {
         let idle = closed(Some(&frame(1001, "Connection Idle Timeout")));
         assert!(idle.contains("idle for too long"), "{idle}");
         let failed = closed(Some(&frame(1011, "")));
-        assert!(failed.ends_with("(its log says which)"), "{failed}");
+        assert!(failed.ends_with("(see its log)"), "{failed}");
         assert_eq!(
             closed(Some(&frame(4000, "why not"))),
             "closed by the broker with code 4000: why not"
         );
     }
 
-    /// What an Apache Pulsar 4.0 answers, shortened behind the title.
+    /// An error page of Apache Pulsar 4.0, shortened after the title.
     fn page(title: &str) -> Vec<u8> {
         let head = "<meta http-equiv=\"Content-Type\" content=\"text/html;charset=ISO-8859-1\"/>";
         format!("<html>\n<head>\n{head}\n<title>{title}</title>\n</head>\n</html>\n").into_bytes()

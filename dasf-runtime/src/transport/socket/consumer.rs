@@ -1,4 +1,4 @@
-//! The task that owns one consumer socket.
+//! The task that owns the connection of a consumer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,13 @@ use crate::backoff::Backoff;
 use crate::transport::subscriber::{Given, Verdict};
 use crate::transport::{ConnectError, ConnectionState, Received, SubscriberEnds};
 
-/// How many verdicts are written at most before they are flushed.
+/// How many verdicts are written before they are flushed.
 const BATCH: usize = 64;
-/// How long the broker may take to settle what the last verdicts wait for, and closing as well.
+/// How long the broker may take to settle the last verdicts. Closing the connection may take the
+/// same time again.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why one connection ended.
+/// The reason why one connection ended.
 enum End {
     /// The handle was dropped.
     Finished,
@@ -32,7 +33,7 @@ enum End {
     Lost(String),
 }
 
-/// Runs until the handle is dropped; connects again, under the same name, as often as needed.
+/// Runs until the handle is dropped. It reconnects under the same name as often as needed.
 pub(super) async fn run<D: ConsumerDialect>(
     dialect: D,
     endpoint: Endpoint,
@@ -72,7 +73,7 @@ async fn keep_connected<D: ConsumerDialect>(
         };
         let failure = match link {
             Ok(link) => {
-                tracing::debug!(%endpoint, "consumer connected");
+                tracing::debug!(endpoint = endpoint.to_string(), "consumer connected");
                 state.send_replace(ConnectionState::Connected);
                 let connected_at = Instant::now();
                 let deliveries = Deliveries {
@@ -89,12 +90,12 @@ async fn keep_connected<D: ConsumerDialect>(
         };
         let wait = backoff.next();
         if *state.borrow() == ConnectionState::Connecting {
-            // Whoever made the handle learns of this one, and decides whether it goes on.
-            tracing::debug!(%failure, "consumer not connected");
+            // The owner of the handle gets this failure and decides whether to go on.
+            tracing::debug!(failure = failure.to_string(), "consumer not connected");
         } else {
             let advice = failure.advice();
             let advice = advice.as_deref();
-            tracing::warn!(%failure, advice, retry_in = ?wait, "consumer disconnected");
+            tracing::warn!(failure = failure.to_string(), advice, retry_in = ?wait, "consumer disconnected");
         }
         state.send_replace(ConnectionState::Disconnected(failure));
         tokio::select! {
@@ -117,7 +118,7 @@ impl Deliveries<'_> {
             delivery,
             connection,
         };
-        // What nobody reads any more is left to the broker.
+        // If nobody reads the message any more, the broker keeps it.
         let _ = self.queue.send(received).await;
     }
 }
@@ -139,8 +140,8 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
     } = link;
     let liveness = Liveness::new();
     let (asides, heard) = Asides::new();
-    // Both halves run at once, so that verdicts go out while a slow reader holds up the
-    // deliveries; and a broker that neither sends nor reads is noticed.
+    // Both halves run at the same time, so that verdicts are sent while a slow reader holds up the
+    // deliveries. This also detects a broker that neither sends nor reads.
     let written = tokio::select! {
         written = write(sink, writer, keep_alive, verdicts, deliveries.connection, heard) => written,
         reason = read(stream, reader, topic, deliveries, &asides, &liveness) => return End::Lost(reason),
@@ -148,7 +149,7 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
     };
     match written {
         Ok(sink) => {
-            // Whatever goes wrong with it now, the handle is gone.
+            // Errors no longer matter, because the handle is gone.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, close(sink, goodbye)).await;
             End::Finished
         }
@@ -156,11 +157,11 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
     }
 }
 
-/// What the half that reads has the other one write.
+/// Work that the reading half passes to the writing half.
 struct Asides {
-    /// The ids of messages that nobody can read, which are acknowledged.
+    /// The ids of unreadable messages, which are acknowledged.
     unreadable: mpsc::Sender<String>,
-    /// That [`WriteAcknowledgements::go_on`] may have something to write.
+    /// Notifies that [`WriteAcknowledgements::go_on`] may have a frame to write.
     settled: Arc<Notify>,
 }
 
@@ -186,8 +187,8 @@ impl Asides {
     }
 }
 
-/// Reads deliveries until the connection ends, and returns why it did. Those that nobody reads any
-/// more are left to the broker.
+/// Reads deliveries until the connection ends, and returns why it ended. Deliveries that nobody
+/// reads stay with the broker.
 async fn read(
     mut stream: Stream,
     mut reader: impl ReadDeliveries,
@@ -197,7 +198,8 @@ async fn read(
     liveness: &Liveness,
 ) -> String {
     loop {
-        // Messages may have come with the broker's answer to the subscription, before any frame.
+        // Messages may have come with the broker's answer to the subscription, before the first
+        // frame.
         liveness.pause();
         loop {
             match reader.next() {
@@ -205,7 +207,7 @@ async fn read(
                     deliveries.send(delivery).await;
                 }
                 Ok(Some(Incoming::Unreadable(message_id))) => {
-                    tracing::warn!(%topic, message_id, "message passed over");
+                    tracing::warn!(topic = topic.as_str(), message_id, "ignored a message that cannot be read");
                     if let Some(message_id) = message_id {
                         let _ = asides.unreadable.send(message_id).await;
                     }
@@ -225,8 +227,11 @@ async fn read(
     }
 }
 
-/// Writes verdicts and pings until the handle is dropped and nothing waits for the broker any more,
-/// and returns the socket; or until the connection fails.
+/// Writes verdicts and pings until the handle is dropped and no verdict waits for the broker. Then
+/// it returns the socket.
+///
+/// # Errors
+/// Returns the error when the connection fails.
 async fn write(
     mut sink: Sink,
     mut writer: impl WriteAcknowledgements,
@@ -240,7 +245,7 @@ async fn write(
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Vec::with_capacity(BATCH);
     let mut waiting = Vec::new();
-    // When the broker has had enough time to settle the last verdicts.
+    // The time at which to stop waiting for the broker to settle the last verdicts.
     let mut patience = None;
     loop {
         tokio::select! {
@@ -276,7 +281,7 @@ async fn write(
         }
         sink.flush().await?;
         for written in waiting.drain(..) {
-            // Whoever waited may have left.
+            // The receiver may be gone.
             let _ = written.send(());
         }
         if patience.is_some() && !writer.is_waiting() {

@@ -1,4 +1,4 @@
-//! Telling a connection that is silent from one that is dead.
+//! Tells a silent connection from a dead one.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often a ping is sent: Pulsar closes what is idle for 300 s, and proxies in between often
+/// How often a ping is sent. Pulsar closes connections that are idle for 300 s; proxies often do so
 /// after 60 s.
 pub(in crate::transport) const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// After this long without any frame, not even a pong, the connection counts as dead.
+/// The connection counts as dead after this time without any frame, even a pong.
 const SILENCE_LIMIT: Duration = Duration::from_secs(75);
 
-/// How often it is looked whether the connection is dead.
+/// How often to check whether the connection is dead.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// When the broker was last heard, shared by the reading and the writing half of a connection's
-/// task.
+/// When the last frame of the broker came. The reading and the writing half of a task share it.
 #[derive(Debug)]
 pub(super) struct Liveness {
     last_heard: Mutex<LastHeard>,
@@ -25,7 +24,7 @@ pub(super) struct Liveness {
 #[derive(Debug, Clone, Copy)]
 enum LastHeard {
     At(Instant),
-    /// The reading half is waiting for its own reader: silence says nothing about the broker.
+    /// The reading half waits for its own reader, so silence does not mean that the broker is dead.
     NotListening,
 }
 
@@ -43,22 +42,22 @@ impl Liveness {
             .unwrap_or_else(PoisonError::into_inner) = value;
     }
 
-    /// A frame came, or the reading half listens again.
+    /// Records that a frame came, or that the reading half listens again.
     pub(super) fn heard(&self) {
         self.set(LastHeard::At(Instant::now()));
     }
 
-    /// The reading half does not listen for a while.
+    /// Records that the reading half does not listen for a while.
     pub(super) fn pause(&self) {
         self.set(LastHeard::NotListening);
     }
 
-    /// Waits until the broker must be taken for dead, and returns why.
+    /// Waits until the broker counts as dead, and returns the reason.
     pub(super) async fn death(&self) -> String {
         while !self.is_dead() {
             tokio::time::sleep(CHECK_INTERVAL).await;
         }
-        format!("nothing was heard for {} s", SILENCE_LIMIT.as_secs())
+        format!("the broker sent nothing for {} s", SILENCE_LIMIT.as_secs())
     }
 
     fn is_dead(&self) -> bool {
@@ -88,7 +87,7 @@ mod tests {
         assert!(!liveness.is_dead());
         liveness.heard();
         let start = Instant::now();
-        assert_eq!(liveness.death().await, "nothing was heard for 75 s");
+        assert_eq!(liveness.death().await, "the broker sent nothing for 75 s");
         assert!(start.elapsed() <= SILENCE_LIMIT + CHECK_INTERVAL);
     }
 }

@@ -1,7 +1,7 @@
-//! What all brokers that speak over WebSockets have in common: connections that are kept alive and
-//! made anew, messages that await a receipt, acknowledgements.
+//! The common part of all brokers that use WebSockets: connections that are kept alive and
+//! reconnected, messages that wait for a receipt, and acknowledgements.
 //!
-//! A [`ProducerDialect`] and a [`ConsumerDialect`] say what one broker's frames look like.
+//! A [`ProducerDialect`] and a [`ConsumerDialect`] define the frames of one kind of broker.
 
 mod connect;
 mod consumer;
@@ -33,7 +33,7 @@ use super::{
     SubscriberEnds,
 };
 
-/// One URL to connect to, and what to present there.
+/// A URL to connect to, with the headers and the trusted certificates.
 #[derive(Clone)]
 pub(super) struct Endpoint {
     pub(super) url: String,
@@ -44,55 +44,55 @@ pub(super) struct Endpoint {
 }
 
 impl fmt::Display for Endpoint {
-    /// The URL without its query, which may hold a secret.
+    /// Writes the URL without its query, which may contain a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.url.split('?').next().unwrap_or_default())
     }
 }
 
-/// An open connection: its socket, and what writes and reads the broker's frames on it.
+/// An open connection: its socket, and the writer and reader of the broker's frames.
 pub(super) struct Link<W, R> {
     pub(super) sink: Sink,
     pub(super) stream: Stream,
     pub(super) writer: W,
     pub(super) reader: R,
-    /// How many messages may be without a receipt, as far as the broker has a say in that.
+    /// How many messages may be without a receipt, as the broker allows.
     pub(super) window: usize,
     pub(super) keep_alive: KeepAlive,
-    /// What is written before the socket is closed.
+    /// The frame to send before the socket is closed.
     pub(super) goodbye: Option<Message>,
 }
 
-/// How a connection without traffic is kept open.
+/// How an idle connection is kept open.
 pub(super) struct KeepAlive {
     pub(super) every: Duration,
     pub(super) ping: Message,
 }
 
-/// How one broker takes messages.
+/// How one kind of broker receives messages.
 pub(super) trait ProducerDialect: Send + Sync + 'static {
     type Writer: WriteMessages;
     type Reader: ReadReceipts;
 
-    /// Opens a connection on which messages to the topic are sent.
+    /// Opens a connection that sends messages to the topic.
     fn connect(
         &self,
         endpoint: &Endpoint,
     ) -> impl Future<Output = Result<Link<Self::Writer, Self::Reader>, ConnectError>> + Send;
 }
 
-/// How one broker hands out messages.
+/// How one kind of broker delivers messages.
 pub(super) trait ConsumerDialect: Send + Sync + 'static {
     type Writer: WriteAcknowledgements;
     type Reader: ReadDeliveries;
 
-    /// Opens a connection on which messages of the topic come.
+    /// Opens a connection that receives the messages of the topic.
     fn connect(
         &self,
         endpoint: &Endpoint,
     ) -> impl Future<Output = Result<Link<Self::Writer, Self::Reader>, ConnectError>> + Send;
 
-    /// Does what is left to do when there will be no further connection.
+    /// Cleans up after the last connection.
     fn leave(self) -> impl Future<Output = ()> + Send
     where
         Self: Sized,
@@ -103,74 +103,73 @@ pub(super) trait ConsumerDialect: Send + Sync + 'static {
 
 /// Writes messages to one connection.
 pub(super) trait WriteMessages: Send {
-    /// The frame of a message, and by what its receipt will be known.
+    /// Returns the frame of a message, and the key that its receipt will carry.
     ///
     /// # Errors
-    /// Why this broker can never take it.
+    /// Returns why this broker can never accept the message.
     fn frame(&mut self, queued: &mut Queued) -> Result<(Message, String), PublishError>;
 }
 
-/// What the broker says of a message.
+/// The broker's receipt for a message.
 pub(super) struct Settlement {
-    /// By what the message is known; `None` where the broker does not say, which it does of the
-    /// oldest.
+    /// The key of the message. `None` means the oldest message, because some brokers do not name
+    /// it.
     pub(super) key: Option<String>,
     pub(super) outcome: Result<(), PublishError>,
 }
 
 /// Reads receipts from one connection.
 pub(super) trait ReadReceipts: Send {
-    /// Takes a frame, which [`next`](Self::next) then reads. It is called when that has read
+    /// Accepts a frame, which [`next`](Self::next) then reads. Call it only after `next` has read
     /// everything before.
     fn accept(&mut self, frame: Message);
 
-    /// The next receipt in the frames taken.
+    /// Returns the next receipt from the accepted frames.
     ///
     /// # Errors
-    /// Why the connection must be given up.
+    /// Returns why the connection must be closed.
     fn next(&mut self) -> Result<Option<Settlement>, String>;
 }
 
 /// Writes acknowledgements to one connection.
 pub(super) trait WriteAcknowledgements: Send {
-    /// The frame that tells the broker of a message; `None` where there is nothing to tell it on
-    /// this connection, or not yet.
+    /// Returns the frame for a verdict; `None` if this connection needs none, or not yet.
     fn frame(&mut self, verdict: Verdict) -> Option<Message>;
 
-    /// What is to be written after [`Incoming::Settled`].
+    /// Returns the frame to write after [`Incoming::Settled`].
     fn go_on(&mut self) -> Option<Message> {
         None
     }
 
-    /// Whether something is to be written that waits for the broker.
+    /// Returns whether a frame still waits for the broker.
     fn is_waiting(&self) -> bool {
         false
     }
 }
 
-/// What comes on a connection that reads.
+/// An event on a connection that reads.
 pub(super) enum Incoming {
     Delivery(Delivery),
-    /// A message that nobody can read, with its id where there is one.
+    /// A message that cannot be read, with its id if it has one.
     Unreadable(Option<String>),
-    /// The broker says something for which the half that writes may have waited.
+    /// An event for which the writing half may have waited.
     Settled,
 }
 
 /// Reads messages from one connection.
 pub(super) trait ReadDeliveries: Send {
-    /// Takes a frame, which [`next`](Self::next) then reads. It is called when that has read
+    /// Accepts a frame, which [`next`](Self::next) then reads. Call it only after `next` has read
     /// everything before.
     fn accept(&mut self, frame: Message);
 
-    /// The next message in the frames taken.
+    /// Returns the next event from the accepted frames.
     ///
     /// # Errors
-    /// Why the connection must be given up.
+    /// Returns why the connection must be closed.
     fn next(&mut self) -> Result<Option<Incoming>, String>;
 }
 
-/// A publisher whose connections run on this runtime.
+/// Starts a publisher whose connections run on this runtime.
 pub(super) fn publisher<D: ProducerDialect>(
     runtime: &Handle,
     dialect: D,
@@ -189,7 +188,7 @@ pub(super) fn publisher<D: ProducerDialect>(
     handle
 }
 
-/// A subscriber whose connections run on this runtime.
+/// Starts a subscriber whose connections run on this runtime.
 pub(super) fn subscriber<D: ConsumerDialect>(
     runtime: &Handle,
     dialect: D,
@@ -201,7 +200,7 @@ pub(super) fn subscriber<D: ConsumerDialect>(
     handle
 }
 
-/// Waits for a time that may never come.
+/// Waits until an instant; `None` waits without end.
 async fn sleep_until(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,

@@ -1,4 +1,4 @@
-//! What stands for TLS where the feature `tls` is off.
+//! The replacement of TLS in programs without the feature `tls`.
 
 use std::io;
 
@@ -11,12 +11,12 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_confi
 
 use crate::transport::TlsFault;
 
-/// Nobody is trusted, because nobody is asked.
+/// The trusted authorities: none.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trust(());
 
 impl Trust {
-    /// Refuses.
+    /// Fails, because this program cannot use certificates.
     pub(crate) fn add(&mut self, _pem: &[u8]) -> Result<(), String> {
         Err("this program is built without the feature \"tls\"".to_owned())
     }
@@ -35,7 +35,7 @@ pub(super) async fn handshake(
     client_async_with_config(request, MaybeTlsStream::Plain(stream), Some(config)).await
 }
 
-/// Nothing of TLS can fail.
+/// Returns `None`, because no TLS is in use.
 pub(super) fn fault(_error: &io::Error) -> Option<(TlsFault, String)> {
     None
 }

@@ -1,4 +1,4 @@
-//! The task that owns one producer socket.
+//! The task that owns the connection of a producer.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -24,19 +24,18 @@ use crate::transport::{
 
 /// How many messages may be without a receipt before no more are written.
 const UNRECEIPTED_LIMIT: usize = 256;
-/// How many messages are written at most before they are flushed.
+/// How many messages are written before they are flushed.
 const BATCH: usize = 64;
-/// How long a publisher that nobody holds any more tries to reach a broker that does not answer.
+/// How long a publisher without handles tries to reach a broker that does not answer.
 const LINGER: Duration = Duration::from_secs(5);
-/// How often a publisher without a connection looks whether anybody still holds it.
+/// How often a publisher without a connection checks whether it still has handles.
 const LINGER_CHECK: Duration = Duration::from_millis(250);
 /// How long a receipt may take before the connection counts as lost.
 const RECEIPT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long closing the connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs until every handle is dropped and everything queued is sent, or the publisher gives up as
-/// its options say.
+/// Runs until every handle is dropped and the queue is sent, or until its options make it give up.
 pub(super) async fn run<D: ProducerDialect>(
     dialect: D,
     endpoint: Endpoint,
@@ -62,7 +61,7 @@ pub(super) async fn run<D: ProducerDialect>(
         };
         let failure = match connection {
             Ok(link) => {
-                tracing::debug!(%endpoint, "producer connected");
+                tracing::debug!(endpoint = endpoint.to_string(), "producer connected");
                 state.send_replace(ConnectionState::Connected);
                 let connected_at = Instant::now();
                 let ControlFlow::Continue(reason) = producer.serve(link).await else {
@@ -78,12 +77,12 @@ pub(super) async fn run<D: ProducerDialect>(
         };
         let wait = backoff.next();
         if *state.borrow() == ConnectionState::Connecting {
-            // Whoever made the handle learns of this one, and decides whether it goes on.
-            tracing::debug!(%failure, "producer not connected");
+            // The owner of the handle gets this failure and decides whether to go on.
+            tracing::debug!(failure = failure.to_string(), "producer not connected");
         } else {
             let advice = failure.advice();
             let advice = advice.as_deref();
-            tracing::warn!(%failure, advice, retry_in = ?wait, "producer disconnected");
+            tracing::warn!(failure = failure.to_string(), advice, retry_in = ?wait, "producer disconnected");
         }
         state.send_replace(ConnectionState::Disconnected(failure));
         if producer.should_give_up(disconnected_since.elapsed()) {
@@ -98,15 +97,15 @@ pub(super) async fn run<D: ProducerDialect>(
     producer.abandon(failure.as_ref());
 }
 
-/// What outlives a single connection.
+/// The state that outlives a single connection.
 struct Producer {
     topic: Topic,
     options: PublisherOptions,
     queue: mpsc::Receiver<Queued>,
-    /// What was taken from the queue, or lost with a connection, and is to be written.
+    /// The messages to write: taken from the queue, or lost with a connection.
     unwritten: VecDeque<Queued>,
     unreceipted: Unreceipted,
-    /// When a message was last written, on this connection or one before.
+    /// When a message was last written, on this connection or an earlier one.
     last_message: Instant,
 }
 
@@ -114,11 +113,11 @@ struct Producer {
 #[derive(Default)]
 struct Unreceipted {
     messages: Mutex<VecDeque<Written>>,
-    /// Wakes the writing half when a receipt made room.
+    /// Wakes the writing half when a receipt has made room.
     received: Notify,
 }
 
-/// A message on its way, and by what its receipt will be known.
+/// A message under way, and the key that its receipt will carry.
 struct Written {
     key: String,
     queued: Queued,
@@ -133,8 +132,8 @@ impl Unreceipted {
         self.with(|messages| messages.len())
     }
 
-    /// Takes the oldest message with this key, or the oldest of all. Brokers answer in order, so it
-    /// is nearly always the first.
+    /// Removes the oldest message with this key, or the oldest of all. Brokers answer in order, so
+    /// it is nearly always the first.
     fn take(&self, key: Option<&str>) -> Option<Queued> {
         let message = self.with(|messages| {
             let index = match key {
@@ -147,7 +146,7 @@ impl Unreceipted {
         message.map(|written| written.queued)
     }
 
-    /// Takes all, the oldest first.
+    /// Removes all messages, the oldest first.
     fn take_all(&self) -> impl DoubleEndedIterator<Item = Queued> {
         let messages = self.with(std::mem::take);
         messages.into_iter().map(|written| written.queued)
@@ -160,7 +159,7 @@ impl Unreceipted {
                 self.with(|messages| messages.front().and_then(|it| it.queued.written_at()));
             match oldest {
                 Some(at) if at.elapsed() >= RECEIPT_TIMEOUT => {
-                    return format!("no receipt for {} s", RECEIPT_TIMEOUT.as_secs());
+                    return format!("the broker sent no receipt for {} s", RECEIPT_TIMEOUT.as_secs());
                 }
                 Some(at) => tokio::time::sleep_until(at + RECEIPT_TIMEOUT).await,
                 None => tokio::time::sleep(RECEIPT_TIMEOUT).await,
@@ -170,8 +169,8 @@ impl Unreceipted {
 }
 
 impl Producer {
-    /// Serves one connection. Breaks when the publisher's work is over; continues, with the reason,
-    /// when the connection is lost.
+    /// Serves one connection. Breaks when the publisher has nothing left to do. Continues with the
+    /// reason when the connection is lost.
     async fn serve<W: WriteMessages, R: ReadReceipts>(
         &mut self,
         link: Link<W, R>,
@@ -186,7 +185,7 @@ impl Producer {
             goodbye,
         } = link;
         let liveness = Liveness::new();
-        // What the last connection took with it goes before everything else.
+        // Messages that were lost with the last connection go first.
         for queued in self.unreceipted.take_all().rev() {
             self.unwritten.push_front(queued);
         }
@@ -202,8 +201,8 @@ impl Producer {
             unreceipted: &self.unreceipted,
             last_message: &mut self.last_message,
         };
-        // All at once: a broker that waits for us to read its receipts must not wait for ever
-        // because we wait for it to read our messages, and one that does neither must be noticed.
+        // Run all at the same time. Otherwise two sides could each wait for the other one to read.
+        // This also detects a broker that neither sends nor reads.
         let reason = tokio::select! {
             finished = writer.write(sink) => match finished {
                 Ok(()) => return ControlFlow::Break(()),
@@ -213,16 +212,16 @@ impl Producer {
             reason = liveness.death() => reason,
             reason = self.unreceipted.overdue() => reason,
         };
-        // Brokers read in order, so that a message which itself makes them drop the connection
-        // comes to be the oldest; those behind it are not to blame.
+        // Brokers read in order. A message that makes them drop the connection becomes the oldest
+        // one, and the messages after it are not the cause.
         self.unreceipted.with(|messages| {
             if let Some(oldest) = messages.front_mut() {
                 oldest.queued.count_loss(&reason);
             }
         });
         if self.options.keep_alive.is_some() && self.has_nothing_to_send() {
-            // A connection for answers is made again when there is one. A sender that comes first
-            // keeps it.
+            // A connection for responses reconnects when there is a response. A sender that comes
+            // first keeps it open.
             self.queue.close();
             if self.queue.is_empty() {
                 return ControlFlow::Break(());
@@ -240,8 +239,7 @@ impl Producer {
         limit.is_some_and(|limit| disconnected_for >= limit)
     }
 
-    /// Waits until nobody holds the publisher any more, and there is nothing to send or it took too
-    /// long.
+    /// Waits until the publisher has no handles, and has nothing to send or has tried for too long.
     async fn unwanted(&self) {
         let mut closed_since = None;
         loop {
@@ -255,7 +253,7 @@ impl Producer {
         }
     }
 
-    /// Drops what is left, telling whoever waits for it.
+    /// Drops the remaining messages and reports the error to their senders.
     fn abandon(&mut self, failure: Option<&ConnectError>) {
         let error = match failure {
             Some(failure) if failure.is_refusal() => PublishError::Refused(failure.to_string()),
@@ -269,7 +267,7 @@ impl Producer {
         }
         if !left.is_empty() {
             let (topic, count) = (&self.topic, left.len());
-            tracing::error!(%topic, count, "no connection; giving up and dropping messages");
+            tracing::error!(topic = topic.as_str(), count, "dropped messages because there is no connection");
         }
         for queued in left {
             queued.settle(&self.topic, Err(error.clone()));
@@ -277,7 +275,7 @@ impl Producer {
     }
 }
 
-/// Reads receipts until the connection ends; returns why it did.
+/// Reads receipts until the connection ends, and returns why it ended.
 async fn read(
     mut stream: Stream,
     mut reader: impl ReadReceipts,
@@ -303,12 +301,12 @@ async fn read(
     closed(None)
 }
 
-/// Matches one receipt with its message.
+/// Matches a receipt with its message.
 fn settle(settlement: Settlement, topic: &Topic, unreceipted: &Unreceipted) {
     let Settlement { key, outcome } = settlement;
     match unreceipted.take(key.as_deref()) {
         Some(queued) => queued.settle(topic, outcome),
-        None => tracing::debug!(%topic, key, "receipt for no message"),
+        None => tracing::debug!(topic = topic.as_str(), key, "ignored a receipt for an unknown message"),
     }
 }
 
@@ -322,14 +320,17 @@ struct Writer<'a, W> {
     topic: &'a Topic,
     keep_alive: Option<Duration>,
     queue: &'a mut mpsc::Receiver<Queued>,
-    /// Outlives the connection, because the future that writes may be dropped in the middle.
+    /// Outlives the connection, because the writing future may be dropped in the middle.
     unwritten: &'a mut VecDeque<Queued>,
     unreceipted: &'a Unreceipted,
     last_message: &'a mut Instant,
 }
 
 impl<W: WriteMessages> Writer<'_, W> {
-    /// Writes messages and pings until the work is over (`Ok`) or the connection fails.
+    /// Writes messages and pings until nothing is left to do.
+    ///
+    /// # Errors
+    /// Returns the error when the connection fails.
     async fn write(mut self, mut sink: Sink) -> Result<(), Error> {
         let every = self.ping.every;
         let mut ping = tokio::time::interval_at(Instant::now() + every, every);
@@ -354,7 +355,7 @@ impl<W: WriteMessages> Writer<'_, W> {
             } else {
                 0
             };
-            // A keep-alive beyond what a clock can hold has no end.
+            // The keep-alive has no end if it is longer than a clock can hold.
             let idle = self
                 .keep_alive
                 .and_then(|keep_alive| self.last_message.checked_add(keep_alive));
@@ -365,8 +366,9 @@ impl<W: WriteMessages> Writer<'_, W> {
                 }
                 () = self.unreceipted.received.notified(), if waiting > 0 => {}
                 () = sleep_until(idle), if open && is_idle => {
-                    tracing::debug!(topic = %self.topic, "producer closed after its keep-alive");
-                    // What senders put in before they see it closed is still received above.
+                    tracing::debug!(topic = self.topic.as_str(), "producer closed after its keep-alive time");
+                    // Messages that senders queue before they notice the closing are still received
+                    // above.
                     self.queue.close();
                 }
                 _ = ping.tick() => sink.send(self.ping.ping.clone()).await?,
@@ -374,8 +376,9 @@ impl<W: WriteMessages> Writer<'_, W> {
         }
     }
 
-    /// The frames of the messages that may be written now, which are noted as written; `None` when
-    /// there are no such messages. Those that must not be written are told why.
+    /// Returns the frames of the messages that may be written now, and marks those messages as
+    /// written. Messages that must not be written fail with the reason. Returns `None` if there are
+    /// no messages.
     fn next_frames(&mut self) -> Option<Vec<Message>> {
         let room = self.window.saturating_sub(self.unreceipted.len());
         let count = self.unwritten.len().min(room).min(BATCH);

@@ -1,13 +1,13 @@
-//! HTTP proxies in environment variables, with the usual rules of web clients.
+//! HTTP proxies from environment variables, with the usual rules of web clients.
 //!
 //! | variable | for |
 //! |---|---|
 //! | `https_proxy`, `HTTPS_PROXY` | brokers at `wss://` |
 //! | `http_proxy`, `HTTP_PROXY` | brokers at `ws://` |
-//! | `no_proxy`, `NO_PROXY` | hosts that are reached without one |
+//! | `no_proxy`, `NO_PROXY` | hosts that need no proxy |
 //!
-//! The first variable of two that is not empty counts. The program asks the proxy for a tunnel
-//! (CONNECT). TLS and WebSocket run through the tunnel.
+//! Of each pair, the first variable that is not empty counts. The program asks the proxy for a
+//! tunnel (CONNECT). TLS and WebSocket run through the tunnel.
 
 use std::net::IpAddr;
 
@@ -17,9 +17,9 @@ use tokio::net::TcpStream;
 
 use crate::host_name;
 
-/// The greatest size of the head of an answer.
+/// The maximum size of the head of a proxy's answer.
 const MAX_HEAD_SIZE: usize = 16 << 10;
-/// The port of a proxy without a port in its URL.
+/// The default port of a proxy.
 const DEFAULT_PORT: u16 = 80;
 
 /// A proxy on the way to a host.
@@ -28,18 +28,18 @@ pub(super) struct Proxy {
     /// The host, without brackets.
     host: String,
     port: u16,
-    /// User and password, in the form for the header.
+    /// The user name and password, in the form of the header.
     credentials: Option<String>,
-    /// The variable that holds its URL.
+    /// The variable that contains its URL.
     variable: &'static str,
 }
 
-/// Why a proxy gives no tunnel.
+/// The reason why there is no tunnel through a proxy.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoWay {
     /// The reason in words.
     pub(super) reason: String,
-    /// The HTTP status of a refusal.
+    /// The HTTP status with which the proxy refuses.
     pub(super) status: Option<u16>,
 }
 
@@ -52,7 +52,7 @@ impl From<String> for NoWay {
     }
 }
 
-/// The first of two variables that is not empty, with its value.
+/// Returns the first of two variables that is not empty, with its value.
 fn first_of(
     names: [&'static str; 2],
     variable: &impl Fn(&str) -> Option<String>,
@@ -64,10 +64,10 @@ fn first_of(
 }
 
 impl Proxy {
-    /// The proxy for a host, if the environment variables name one.
+    /// Returns the proxy for a host, if the environment variables name one.
     ///
     /// # Errors
-    /// When the value of a variable is not a supported proxy.
+    /// Fails if the value of a variable is not a supported proxy.
     pub(super) fn towards(
         is_secure: bool,
         host: &str,
@@ -94,21 +94,21 @@ impl Proxy {
         {
             return Ok(None);
         }
-        // The message does not show the value: it may hold a password.
+        // The message does not show the value, because it may contain a password.
         let proxy = Self::parse(&value, name);
         proxy
             .map(Some)
-            .map_err(|reason| format!("the variable {name} names no proxy: {reason}").into())
+            .map_err(|reason| format!("the variable {name} is not a supported proxy: {reason}").into())
     }
 
-    /// Reads `http://user:password@host:port`. Only the host is required.
+    /// Parses `http://user:password@host:port`. Only the host is required.
     fn parse(url: &str, variable: &'static str) -> Result<Self, String> {
         let rest = match url.split_once("://") {
             None => url,
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
             Some((scheme, _)) => {
                 return Err(format!(
-                    "it begins with {scheme}://, and only proxies at http:// are known here"
+                    "it begins with {scheme}://, but only http:// proxies are supported"
                 ));
             }
         };
@@ -133,7 +133,7 @@ impl Proxy {
         })
     }
 
-    /// The name of the proxy in errors, without its password.
+    /// Returns the name of the proxy for errors, without its password.
     fn name(&self) -> String {
         let Self {
             host,
@@ -142,7 +142,7 @@ impl Proxy {
             ..
         } = self;
         let host = host_name::in_url(host).unwrap_or_default();
-        format!("the proxy {host}:{port} of {variable}")
+        format!("the proxy {host}:{port} from {variable}")
     }
 
     /// Connects to a host through the proxy. The host has the form of a URL.
@@ -171,27 +171,27 @@ impl Proxy {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             if head.len() >= MAX_HEAD_SIZE {
-                let reason = format!("answers with more than {} KiB", MAX_HEAD_SIZE >> 10);
+                let reason = format!("answers with a head of more than {} KiB", MAX_HEAD_SIZE >> 10);
                 return Err(failed(reason));
             }
-            // Read byte by byte, because the broker sends whatever comes after the head.
+            // Read byte by byte, because the bytes after the head come from the broker.
             head.push(stream.read_u8().await.map_err(lost)?);
         }
         match status(&head) {
             Some(200..=299) => Ok(stream),
             Some(status) => Err(NoWay {
                 reason: format!(
-                    "{} refuses the way to {host}:{port} with status {status}",
+                    "{} refuses a tunnel to {host}:{port} with status {status}",
                     self.name()
                 ),
                 status: Some(status),
             }),
-            None => Err(failed("does not answer as a proxy for HTTP".to_owned())),
+            None => Err(failed("does not answer like an HTTP proxy".to_owned())),
         }
     }
 }
 
-/// The status in the head of an answer.
+/// Returns the status in the head of an answer.
 fn status(head: &[u8]) -> Option<u16> {
     let line = head.split(|&byte| byte == b'\r').next()?;
     let line = std::str::from_utf8(line).ok()?;
@@ -202,7 +202,7 @@ fn status(head: &[u8]) -> Option<u16> {
         .then(|| status.parse().ok())?
 }
 
-/// Decodes the percent escapes in a part of a URL. Invalid escapes stay as they are.
+/// Decodes the percent escapes in a part of a URL. Invalid escapes stay unchanged.
 fn percent_decoded(text: &str) -> Vec<u8> {
     let digit = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
     let bytes = text.as_bytes();
@@ -219,7 +219,7 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     decoded
 }
 
-/// Whether a host is in a list of hosts that need no proxy.
+/// Returns whether a host is in a list of hosts that need no proxy.
 fn is_listed(list: &str, host: &str, port: u16) -> bool {
     let host = host_name::without_brackets(host).trim_end_matches('.');
     let host = host.to_ascii_lowercase();
@@ -251,7 +251,7 @@ fn is_listed(list: &str, host: &str, port: u16) -> bool {
     })
 }
 
-/// Whether an address is in a network such as `10.0.0.0/8`.
+/// Returns whether an address is in a network, for example `10.0.0.0/8`.
 fn is_within(address: IpAddr, network: &str, length: &str) -> bool {
     let bits = |address: IpAddr| match address {
         IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 32),
@@ -295,7 +295,7 @@ pub(super) mod tests {
     const SECURE: (bool, &str, u16) = (true, "broker.example.org", 443);
     const PLAIN: (bool, &str, u16) = (false, "broker.example.org", 80);
 
-    /// The host and the port of a proxy.
+    /// Returns the host and the port of a proxy.
     fn place(proxy: Result<Option<Proxy>, String>) -> Option<(String, u16)> {
         proxy.unwrap().map(|proxy| (proxy.host, proxy.port))
     }
@@ -309,7 +309,7 @@ pub(super) mod tests {
         assert_eq!(place(towards(PLAIN, &variables)), plain);
         assert_eq!(place(towards(PLAIN, &variables[..1])), None);
         assert_eq!(place(towards(SECURE, &[("ALL_PROXY", "http://s")])), None);
-        // The name in small letters counts before that in capitals, unless it is empty.
+        // The lower-case variable counts before the upper-case one, unless it is empty.
         let both = [("HTTPS_PROXY", "capital"), ("https_proxy", "small")];
         assert_eq!(
             place(towards(SECURE, &both)),
@@ -327,17 +327,17 @@ pub(super) mod tests {
         let proxy = proxy.unwrap().unwrap();
         let sent = payload::encode(b"ada:s@cret%2");
         assert_eq!(proxy.credentials, Some(format!("Basic {sent}")));
-        assert_eq!(proxy.name(), "the proxy p:3128 of HTTPS_PROXY");
+        assert_eq!(proxy.name(), "the proxy p:3128 from HTTPS_PROXY");
         for (value, reason) in [
             ("socks5://ada:secret@p", "it begins with socks5://"),
-            ("https://ada:secret@p", "only proxies at http://"),
+            ("https://ada:secret@p", "only http:// proxies"),
             ("http://ada:secret@", "its host is invalid: it is empty"),
-            ("http://ada:secret@p:x", "its port is no number"),
+            ("http://ada:secret@p:x", "its port is not a number"),
             ("http://ada:secret@a b", "it contains a space"),
         ] {
             let error = towards(SECURE, &[("https_proxy", value)]).err().unwrap();
             assert!(
-                error.starts_with("the variable https_proxy names no proxy: "),
+                error.starts_with("the variable https_proxy is not a supported proxy: "),
                 "{error}"
             );
             assert!(error.contains(reason), "{value}: {error}");
@@ -392,12 +392,12 @@ pub(super) mod tests {
         ] {
             assert!(!is_listed(list, host), "{list} {host}");
         }
-        // The list in small letters counts before that in capitals.
+        // The lower-case list counts before the upper-case one.
         let variables = [("HTTPS_PROXY", "p"), ("no_proxy", "a"), ("NO_PROXY", "*")];
         assert!(place(towards(SECURE, &variables)).is_some());
     }
 
-    /// A proxy that gives this answer to one request, and then the request.
+    /// Starts a proxy that sends this answer to one request, and returns the request.
     async fn answering(answer: Vec<u8>) -> (Proxy, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -407,7 +407,7 @@ pub(super) mod tests {
             while !request.ends_with(b"\r\n\r\n") {
                 request.push(stream.read_u8().await.unwrap());
             }
-            // The other side may leave early.
+            // The client may close the connection early.
             let _ = stream.write_all(&answer).await;
             String::from_utf8(request).unwrap()
         });
@@ -415,7 +415,7 @@ pub(super) mod tests {
         (Proxy::parse(&url, "HTTPS_PROXY").unwrap(), server)
     }
 
-    /// A proxy with one tunnel to a fixed place, and the request that it got.
+    /// Starts a proxy with one tunnel to a fixed address, and returns the request.
     pub(in crate::transport::socket) async fn proxy_to(
         place: SocketAddr,
     ) -> (String, JoinHandle<String>) {
@@ -430,7 +430,7 @@ pub(super) mod tests {
             let established = b"HTTP/1.1 200 Connection established\r\n\r\n";
             client.write_all(established).await.unwrap();
             let mut end = TcpStream::connect(place).await.unwrap();
-            // Either side may hang up at once.
+            // Either side may close the connection at once.
             let _ = tokio::io::copy_bidirectional(&mut client, &mut end).await;
             String::from_utf8(asked).unwrap()
         });
@@ -465,21 +465,21 @@ pub(super) mod tests {
         for (answer, reason, status) in [
             (
                 b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n".to_vec(),
-                "refuses the way to h:443 with status 407",
+                "refuses a tunnel to h:443 with status 407",
                 Some(407),
             ),
             (
                 b"HTTP/1.0 503 \r\n\r\n".to_vec(),
-                "refuses the way to h:443 with status 503",
+                "refuses a tunnel to h:443 with status 503",
                 Some(503),
             ),
             (
                 b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec(),
-                "does not answer as a proxy for HTTP",
+                "does not answer like an HTTP proxy",
                 None,
             ),
             (b"".to_vec(), "does not answer: ", None),
-            (large, "answers with more than 16 KiB", None),
+            (large, "answers with a head of more than 16 KiB", None),
         ] {
             let (proxy, server) = answering(answer).await;
             let error = proxy.tunnel("h", 443).await.unwrap_err();
@@ -494,7 +494,7 @@ pub(super) mod tests {
         drop(listener);
         let proxy = Proxy::parse(&place.to_string(), "http_proxy").unwrap();
         let error = proxy.tunnel("h", 80).await.unwrap_err();
-        let told = format!("the proxy {place} of http_proxy cannot be reached: connection refused");
+        let told = format!("the proxy {place} from http_proxy cannot be reached: connection refused");
         assert_eq!(error.reason, told);
     }
 }

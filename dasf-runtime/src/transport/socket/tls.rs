@@ -1,4 +1,4 @@
-//! `wss://`: TLS with the certificates that the operating system trusts, and those of private
+//! TLS for `wss://`, with the certificates that the operating system trusts and those of private
 //! authorities.
 
 use std::fmt;
@@ -24,12 +24,12 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async
 
 use crate::transport::TlsFault;
 
-/// The authorities whose certificates a broker may present: those that the operating system trusts,
-/// and private ones.
+/// The authorities that a broker's certificate may come from: those that the operating system
+/// trusts, and private ones.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trust(Option<Arc<Private>>);
 
-/// What trusts private authorities too.
+/// Private authorities, and the TLS configuration that trusts them.
 #[derive(Debug)]
 struct Private {
     authorities: Vec<CertificateDer<'static>>,
@@ -37,11 +37,11 @@ struct Private {
 }
 
 impl Trust {
-    /// Trusts the authorities whose certificates are in a PEM text as well. The broker may also
-    /// present one of these certificates itself.
+    /// Also trusts the authorities whose certificates are in PEM text. The broker may also present
+    /// one of these certificates itself.
     ///
     /// # Errors
-    /// What is wrong with the text, in words.
+    /// Returns the error in the text.
     pub(crate) fn add(&mut self, pem: &[u8]) -> Result<(), String> {
         let mut authorities = match &self.0 {
             Some(private) => private.authorities.clone(),
@@ -52,7 +52,7 @@ impl Trust {
             authorities.push(certificate.map_err(no_pem)?);
         }
         if authorities.len() == known {
-            return Err("it holds no certificate".to_owned());
+            return Err("it contains no certificate".to_owned());
         }
         let mut roots = system().roots.clone();
         for (index, authority) in authorities.iter().enumerate().skip(known) {
@@ -62,7 +62,7 @@ impl Trust {
                     TlsError::InvalidCertificate(error) => spoken(&error),
                     error => spoken(&error),
                 };
-                format!("certificate {number} in it cannot be used ({reason})")
+                format!("its certificate number {number} cannot be used ({reason})")
             })?;
         }
         roots.add_parsable_certificates(authorities.iter().take(known).cloned());
@@ -86,17 +86,17 @@ impl Trust {
     }
 }
 
-/// The mistake in a PEM text, in words: the error of the library lists bytes.
+/// Describes an error in PEM text. The error of the library lists bytes.
 fn no_pem(error: pem::Error) -> String {
     let reason = match error {
-        pem::Error::MissingSectionEnd { .. } => "a certificate in it has no end".to_owned(),
+        pem::Error::MissingSectionEnd { .. } => "a certificate in it is cut off".to_owned(),
         pem::Error::IllegalSectionStart { .. } => {
-            "a line in it begins with dashes, and does not say what follows".to_owned()
+            "a line in it begins with dashes but is not a valid header".to_owned()
         }
         pem::Error::Base64Decode(_) => "a certificate in it is not base64".to_owned(),
         error => error.to_string(),
     };
-    format!("it is no PEM: {reason}")
+    format!("it is not PEM: {reason}")
 }
 
 /// The certificates that the operating system trusts.
@@ -111,7 +111,7 @@ fn system() -> &'static System {
         let mut roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
         for error in &found.errors {
-            tracing::warn!(%error, "some certificates of the system cannot be read");
+            tracing::warn!(error = error.to_string(), "cannot read some certificates of the operating system");
         }
         roots.add_parsable_certificates(found.certs.iter().cloned());
         System {
@@ -121,12 +121,12 @@ fn system() -> &'static System {
     })
 }
 
-/// A TLS configuration that trusts these authorities and those of the system, and accepts these
-/// certificates from the broker itself. It names the provider of the cryptography, because rustls
-/// panics without one in a program that links two.
+/// Returns a TLS configuration that trusts these authorities and those of the system, and accepts
+/// these certificates from the broker itself. It names the provider of the cryptography, because
+/// rustls panics without one in a program that links two.
 ///
 /// # Errors
-/// What is wrong, in words, when the provider supports no version of TLS.
+/// Returns the reason if the provider does not support any version of TLS.
 fn configuration(
     roots: RootCertStore,
     certificates: Vec<CertificateDer<'static>>,
@@ -136,7 +136,7 @@ fn configuration(
     let builder = builder.with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| spoken(&error))?;
     let builder = if roots.is_empty() {
-        // The verifier trusts no authority, and refuses every certificate.
+        // The verifier does not trust any authority and rejects every certificate.
         builder.with_root_certificates(roots)
     } else {
         let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
@@ -152,12 +152,13 @@ fn configuration(
     Ok(Arc::new(builder.with_no_client_auth()))
 }
 
-/// Accepts the certificates that webpki accepts, and certificates that are trusted themselves, like
-/// OpenSSL. A self-signed certificate is that of an authority, which webpki refuses from a server.
+/// Accepts the certificates that webpki accepts, and trusted certificates that the broker presents
+/// itself, like OpenSSL. A self-signed certificate is usually that of an authority, which webpki
+/// rejects from a server.
 #[derive(Debug)]
 struct Verifier {
     webpki: Arc<WebPkiServerVerifier>,
-    /// The certificates that are trusted beside those of the system.
+    /// The certificates that are trusted besides those of the system.
     certificates: Vec<CertificateDer<'static>>,
 }
 
@@ -222,7 +223,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// The error of webpki for a certificate, if rustls has no error of its own.
+/// Returns the error of webpki for a certificate, if rustls does not have its own error for it.
 fn of_webpki(error: &CertificateError) -> Option<&webpki::Error> {
     match error {
         CertificateError::Other(OtherError(error)) => error.downcast_ref(),
@@ -230,7 +231,8 @@ fn of_webpki(error: &CertificateError) -> Option<&webpki::Error> {
     }
 }
 
-/// Whether a certificate is refused because of its issuer, or because it is that of an authority.
+/// Returns whether a certificate is rejected because of its issuer, or because it is the
+/// certificate of an authority.
 fn is_of_its_issuer(error: &CertificateError) -> bool {
     is_of_an_authority(error)
         || matches!(
@@ -239,19 +241,19 @@ fn is_of_its_issuer(error: &CertificateError) -> bool {
         )
 }
 
-/// Whether a certificate is refused because it is that of an authority.
+/// Returns whether a certificate is rejected because it is the certificate of an authority.
 fn is_of_an_authority(error: &CertificateError) -> bool {
     of_webpki(error) == Some(&webpki::Error::CaUsedAsEndEntity)
 }
 
-/// Opens a WebSocket on a connection, by TLS if the URL asks for it.
+/// Opens a WebSocket on a connection, with TLS if the URL asks for it.
 pub(super) async fn handshake(
     request: Request,
     stream: TcpStream,
     config: WebSocketConfig,
     trust: &Trust,
 ) -> Result<(WebSocketStream<MaybeTlsStream<TcpStream>>, Response), Error> {
-    // The certificates of the system are read when they are needed first, which takes a moment.
+    // The certificates of the system are read when they are first needed, which takes a moment.
     let connector = match request.uri().scheme_str() {
         Some("wss") => trust
             .connector()
@@ -261,10 +263,10 @@ pub(super) async fn handshake(
     client_async_tls_with_config(request, stream, Some(config), Some(connector)).await
 }
 
-/// What is wrong with TLS, and in words, if it was TLS that failed.
+/// Returns the TLS fault and its description; `None` if TLS is not the cause.
 pub(super) fn fault(error: &io::Error) -> Option<(TlsFault, String)> {
     if error.kind() == io::ErrorKind::UnexpectedEof && error.to_string() == HANDSHAKE_EOF {
-        let reason = "what answers there hangs up when it is spoken to in TLS";
+        let reason = "the server closes the connection when TLS starts";
         return Some((TlsFault::NotTls, reason.to_owned()));
     }
     let error = error.get_ref()?.downcast_ref::<TlsError>()?;
@@ -272,15 +274,15 @@ pub(super) fn fault(error: &io::Error) -> Option<(TlsFault, String)> {
         TlsError::InvalidCertificate(error) => of_certificate(error),
         TlsError::InvalidMessage(_) => (
             TlsFault::NotTls,
-            "what answers there does not speak TLS".to_owned(),
+            "the server does not speak TLS".to_owned(),
         ),
         TlsError::AlertReceived(alert) => (TlsFault::Other, of_alert(*alert)),
         TlsError::PeerIncompatible(why) => {
-            let reason = format!("it offers no TLS that is spoken here ({})", spoken(why));
+            let reason = format!("it shares no version or cipher of TLS with this program ({})", spoken(why));
             (TlsFault::Other, reason)
         }
         TlsError::PeerMisbehaved(why) => {
-            let reason = format!("it does not keep to the rules of TLS ({})", spoken(why));
+            let reason = format!("it violates the TLS protocol ({})", spoken(why));
             (TlsFault::Other, reason)
         }
         other => {
@@ -291,10 +293,10 @@ pub(super) fn fault(error: &io::Error) -> Option<(TlsFault, String)> {
     Some((fault, reason))
 }
 
-/// The error of tokio-rustls when the other side hangs up during the handshake.
+/// The error of tokio-rustls when the server closes the connection during the handshake.
 const HANDSHAKE_EOF: &str = "tls handshake eof";
 
-/// The mistake in a certificate, in words.
+/// Describes the error of a certificate.
 fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
     let other = |reason: &str| (TlsFault::Other, reason.to_owned());
     match error {
@@ -302,11 +304,11 @@ fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
             TlsFault::UnknownAuthority,
             "its certificate is from an authority that is not trusted here".to_owned(),
         ),
-        // The certificate of an authority may have the name of a trusted one but another key, for
+        // The certificate of the authority may have the name of a trusted one but another key, for
         // example after a renewal. Or the signature of the handshake is wrong.
         CertificateError::BadSignature => (
             TlsFault::UnknownAuthority,
-            "its certificate is not signed with the key of the authority that is trusted here under that name"
+            "its certificate is not signed with the key of the trusted authority of that name"
                 .to_owned(),
         ),
         CertificateError::NotValidForNameContext {
@@ -316,18 +318,18 @@ fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
             let expected = expected.to_str();
             let reason = match presented.as_slice() {
                 [] => format!(
-                    "its certificate names no host (in subjectAltName), so that it is not for {expected}"
+                    "its certificate contains no host name (in subjectAltName), so it is not for {expected}"
                 ),
                 names => {
                     let names: Vec<_> = names.iter().map(|name| readable(name)).collect();
-                    format!("its certificate is for {}, and not for {expected}", names.join(", "))
+                    format!("its certificate is for {}, not for {expected}", names.join(", "))
                 }
             };
             (TlsFault::OtherName, reason)
         }
         CertificateError::NotValidForName => (
             TlsFault::OtherName,
-            "its certificate is for a host of another name".to_owned(),
+            "its certificate is for another host name".to_owned(),
         ),
         CertificateError::ExpiredContext { time, not_after } => {
             let since = between(*not_after, *time);
@@ -335,29 +337,29 @@ fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
         }
         CertificateError::NotValidYetContext { time, not_before } => {
             let until = between(*time, *not_before);
-            let reason = format!("its certificate is not valid yet, but in {until}");
+            let reason = format!("its certificate becomes valid in {until}");
             (TlsFault::Outdated, reason)
         }
         CertificateError::Expired => {
-            (TlsFault::Outdated, "its certificate expired".to_owned())
+            (TlsFault::Outdated, "its certificate has expired".to_owned())
         }
         CertificateError::NotValidYet => {
             (TlsFault::Outdated, "its certificate is not valid yet".to_owned())
         }
-        CertificateError::Revoked => other("its certificate was revoked"),
+        CertificateError::Revoked => other("its certificate has been revoked"),
         CertificateError::BadEncoding => other("its certificate cannot be read"),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             other("its certificate is not for servers")
         }
         error if is_of_an_authority(error) => (
             TlsFault::UnknownAuthority,
-            "its certificate is that of an authority, perhaps one that it signed itself, and is not trusted here"
+            "its certificate is self-signed or that of an authority, and is not trusted here"
                 .to_owned(),
         ),
         error => {
             let reason = match of_webpki(error) {
                 Some(webpki::Error::UnsupportedCertVersion) => {
-                    "its version is not 3, so that it names no host".to_owned()
+                    "its version is not 3, so it contains no host name".to_owned()
                 }
                 Some(error) => spoken(error),
                 None => spoken(error),
@@ -367,27 +369,27 @@ fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
     }
 }
 
-/// Why the other side ends the handshake.
+/// Describes why the server ends the handshake.
 fn of_alert(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::ProtocolVersion => {
-            "it does not speak TLS 1.2 or 1.3, which are spoken here".to_owned()
+            "it supports neither TLS 1.2 nor TLS 1.3".to_owned()
         }
         AlertDescription::CertificateRequired
         | AlertDescription::BadCertificate
         | AlertDescription::UnknownCA
         | AlertDescription::AccessDenied => {
             let alert = spoken(&alert);
-            format!("it wants a certificate of its clients, which cannot be given here ({alert})")
+            format!("it requires client certificates, which this program does not support ({alert})")
         }
         AlertDescription::UnrecognisedName => {
-            "it does not know the host's name by which it is spoken to".to_owned()
+            "it does not know the host name in the URL".to_owned()
         }
-        alert => format!("it breaks TLS off ({})", spoken(&alert)),
+        alert => format!("it aborts the TLS handshake ({})", spoken(&alert)),
     }
 }
 
-/// The time between two moments, in the largest unit.
+/// Returns the time between two moments in the largest unit.
 fn between(earlier: UnixTime, later: UnixTime) -> String {
     let seconds = later.as_secs().saturating_sub(earlier.as_secs());
     let units = [("day", 86_400), ("hour", 3600), ("minute", 60)];
@@ -399,7 +401,7 @@ fn between(earlier: UnixTime, later: UnixTime) -> String {
     format!("{count} {unit}{plural}")
 }
 
-/// A name in a certificate, without the quotes and the kind in which webpki wraps it.
+/// Returns a name in a certificate without the quotes and the kind that webpki adds.
 fn readable(name: &str) -> String {
     let inner = name.split_once('(').and_then(|(kind, inner)| {
         let is_kind = kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -411,8 +413,8 @@ fn readable(name: &str) -> String {
     address.map_or_else(|_| name.to_owned(), |address| address.to_string())
 }
 
-/// The name of an error variant of a library, in words: `NoCipherSuitesInCommon` is "no cipher
-/// suites in common". Its fields are left out: they are for machines.
+/// Returns the name of a library's error variant as words: `NoCipherSuitesInCommon` becomes "no
+/// cipher suites in common". Its fields are technical and left out.
 fn spoken(error: &impl fmt::Debug) -> String {
     let text = format!("{error:?}");
     let name = text.split(|c: char| !c.is_ascii_alphanumeric()).next();
@@ -462,7 +464,8 @@ mod tests {
         CertificateParams::new([name.to_owned()]).unwrap()
     }
 
-    /// What a client is told that trusts these authorities, where this certificate is presented.
+    /// Returns the error of a client that trusts these authorities, if a server presents this
+    /// certificate.
     async fn told(
         trust: Trust,
         authority: &Authority,
@@ -473,7 +476,7 @@ mod tests {
         told_by(trust, certificate.der(), &key).await
     }
 
-    /// The error of a client with this trust, if a server presents this certificate.
+    /// Returns the error of a client with this trust, if a server presents this certificate.
     async fn told_by(
         trust: Trust,
         certificate: &CertificateDer<'static>,
@@ -482,7 +485,7 @@ mod tests {
         told_by_server(trust, configured(certificate, key)).await
     }
 
-    /// A server that presents this certificate.
+    /// Starts a server that presents this certificate.
     fn configured(certificate: &CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -493,7 +496,7 @@ mod tests {
             .unwrap()
     }
 
-    /// The error of a client for a server with this configuration.
+    /// Returns the error of a client for a server with this configuration.
     async fn told_by_server(trust: Trust, config: ServerConfig) -> ConnectError {
         let (port, server) = serve(config, "127.0.0.1");
         let error = connect_to(port, trust).await;
@@ -503,21 +506,21 @@ mod tests {
         error
     }
 
-    /// A server for one client, and its port.
+    /// Starts a server for one client, and returns its port.
     fn serve(config: ServerConfig, host: &str) -> (u16, thread::JoinHandle<()>) {
         let listener = TcpListener::bind((host, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = thread::spawn(move || {
             let (mut socket, _) = listener.accept().unwrap();
             let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
-            // It fails where the client does not trust the certificate.
+            // This fails if the client does not trust the certificate.
             let _ = answer(&mut Stream::new(&mut connection, &mut socket));
         });
         (port, server)
     }
 
-    /// Reads a request and refuses it. Nothing is left to be read, for that would reset the
-    /// connection and take the answer with it.
+    /// Reads a request and rejects it. It reads everything, because unread bytes would reset the
+    /// connection and lose the answer.
     fn answer(client: &mut (impl Read + Write)) -> io::Result<()> {
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") {
@@ -564,7 +567,7 @@ mod tests {
             // A certificate with the same name.
             (
                 trusting(&other),
-                "not signed with the key of the authority that is trusted here under that name",
+                "not signed with the key of the trusted authority of that name",
             ),
         ] {
             let error = told(trust, &ours, certificate("127.0.0.1")).await;
@@ -573,7 +576,7 @@ mod tests {
             assert!(error.to_string().ends_with(&told), "{error}");
             assert!(error.advice().unwrap().contains("--ca-file"));
         }
-        // Behind TLS, there is no broker.
+        // TLS succeeds, but there is no broker.
         let mut both = trusting(&other);
         both.add(ours.pem().as_bytes()).unwrap();
         for trust in [trusting(&ours), both] {
@@ -605,7 +608,7 @@ mod tests {
                     "{error}"
                 );
             } else {
-                let reason = "its certificate is for ::2, and not for ::1";
+                let reason = "its certificate is for ::2, not for ::1";
                 assert!(error.to_string().ends_with(reason), "{error}");
             }
             tokio::task::spawn_blocking(|| server.join().unwrap())
@@ -651,14 +654,15 @@ mod tests {
         }
     }
 
-    /// A certificate as `openssl req -x509` makes it: signed with its own key, and an authority's.
+    /// Returns a certificate like that of `openssl req -x509`: self-signed, and that of an
+    /// authority.
     fn self_signed(mut parameters: CertificateParams) -> (Certificate, KeyPair) {
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         (parameters.self_signed(&key).unwrap(), key)
     }
 
-    /// The error of a client that trusts only the presented certificate.
+    /// Returns the error of a client that trusts only the presented certificate.
     async fn told_of_its_own(parameters: CertificateParams) -> ConnectError {
         let (certificate, key) = self_signed(parameters);
         let mut trust = Trust::default();
@@ -668,7 +672,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_certificate_that_is_given_is_trusted_itself() {
-        // Behind TLS, there is no broker.
+        // TLS succeeds, but there is no broker.
         let error = told_of_its_own(certificate("127.0.0.1")).await;
         assert!(
             matches!(error, ConnectError::Refused { status: 404, .. }),
@@ -687,20 +691,20 @@ mod tests {
             "{error}"
         );
 
-        // Another certificate with the same content is refused.
+        // Another certificate with the same content is rejected.
         let (other, key) = self_signed(certificate("127.0.0.1"));
         for trust in [Trust::default(), trust] {
             let error = told_by(trust, other.der(), &key).await;
             assert_eq!(fault(&error), TlsFault::UnknownAuthority);
             assert!(
                 error.to_string().ends_with(
-                    "/ws: its certificate is that of an authority, perhaps one that it signed itself, and is not \
+                    "/ws: its certificate is self-signed or that of an authority, and is not \
                      trusted here"
                 ),
                 "{error}"
             );
             let advice = error.advice().unwrap();
-            assert!(advice.contains("or its own, with --ca-file"), "{advice}");
+            assert!(advice.contains("or the broker's own with --ca-file"), "{advice}");
         }
     }
 
@@ -711,12 +715,12 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .ends_with("/ws: its certificate is for broker.example.org, and not for 127.0.0.1"),
+                .ends_with("/ws: its certificate is for broker.example.org, not for 127.0.0.1"),
             "{error}"
         );
         let error = told_of_its_own(CertificateParams::default()).await;
         assert_eq!(fault(&error), TlsFault::OtherName);
-        assert!(error.to_string().contains("names no host"), "{error}");
+        assert!(error.to_string().contains("contains no host name"), "{error}");
 
         let mut early = certificate("127.0.0.1");
         early.not_before = date_time_ymd(2999, 1, 1);
@@ -724,7 +728,7 @@ mod tests {
         let error = told_of_its_own(early).await;
         assert_eq!(fault(&error), TlsFault::Outdated);
         assert!(
-            error.to_string().contains("is not valid yet, but in "),
+            error.to_string().contains("certificate becomes valid in "),
             "{error}"
         );
         let mut late = certificate("127.0.0.1");
@@ -732,7 +736,7 @@ mod tests {
         late.not_after = date_time_ymd(2001, 1, 1);
         let error = told_of_its_own(late).await;
         assert_eq!(fault(&error), TlsFault::Outdated);
-        assert!(error.to_string().contains("certificate expired"), "{error}");
+        assert!(error.to_string().contains("certificate has expired"), "{error}");
         let mut for_clients = certificate("127.0.0.1");
         for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
@@ -798,7 +802,7 @@ mod tests {
             .unwrap();
         let error = told_by_server(trust, config).await;
         assert_eq!(fault(&error), TlsFault::Other);
-        let reason = "it wants a certificate of its clients, which cannot be given here (certificate required)";
+        let reason = "it requires client certificates, which this program does not support (certificate required)";
         assert!(error.to_string().ends_with(reason), "{error}");
         let advice = error.advice().unwrap();
         assert!(advice.contains("which TLS it offers"), "{advice}");
@@ -809,19 +813,19 @@ mod tests {
         for (error, words) in [
             (
                 TlsError::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
-                "it offers no TLS that is spoken here (no cipher suites in common)",
+                "it shares no version or cipher of TLS with this program (no cipher suites in common)",
             ),
             (
                 TlsError::PeerMisbehaved(PeerMisbehaved::DuplicateServerHelloExtensions),
-                "it does not keep to the rules of TLS (duplicate server hello extensions)",
+                "it violates the TLS protocol (duplicate server hello extensions)",
             ),
             (
                 TlsError::AlertReceived(AlertDescription::ProtocolVersion),
-                "it does not speak TLS 1.2 or 1.3, which are spoken here",
+                "it supports neither TLS 1.2 nor TLS 1.3",
             ),
             (
                 TlsError::AlertReceived(AlertDescription::HandshakeFailure),
-                "it breaks TLS off (handshake failure)",
+                "it aborts the TLS handshake (handshake failure)",
             ),
             (
                 CertificateError::UnsupportedSignatureAlgorithmContext {
@@ -871,27 +875,27 @@ mod tests {
         });
         let error = connect_to(port, Trust::default()).await;
         assert_eq!(fault(&error), TlsFault::NotTls);
-        assert!(error.to_string().contains("hangs up"), "{error}");
+        assert!(error.to_string().contains("closes the connection when TLS starts"), "{error}");
         server.join().unwrap();
     }
 
     #[test]
     fn a_text_without_certificates_is_refused() {
         let mut trust = Trust::default();
-        assert_eq!(trust.add(b"").unwrap_err(), "it holds no certificate");
-        assert_eq!(trust.add(b"a text").unwrap_err(), "it holds no certificate");
+        assert_eq!(trust.add(b"").unwrap_err(), "it contains no certificate");
+        assert_eq!(trust.add(b"a text").unwrap_err(), "it contains no certificate");
         let key = KeyPair::generate().unwrap().serialize_pem();
         assert_eq!(
             trust.add(key.as_bytes()).unwrap_err(),
-            "it holds no certificate"
+            "it contains no certificate"
         );
         let cut = "-----BEGIN CERTIFICATE-----\nAAAA\n";
         let refusal = trust.add(cut.as_bytes()).unwrap_err();
-        assert_eq!(refusal, "it is no PEM: a certificate in it has no end");
+        assert_eq!(refusal, "it is not PEM: a certificate in it is cut off");
         let empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let refusal = trust.add(empty.as_bytes()).unwrap_err();
         assert!(
-            refusal.starts_with("certificate 1 in it cannot be used"),
+            refusal.starts_with("its certificate number 1 cannot be used"),
             "{refusal}"
         );
     }
