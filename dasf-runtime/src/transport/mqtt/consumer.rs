@@ -1,4 +1,4 @@
-//! Reading one topic.
+//! Reads one topic.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::address::Login;
 use crate::transport::ConnectError;
 use crate::transport::socket::{ConsumerDialect, Endpoint, Incoming, Link, ReadDeliveries};
 
-/// How a topic is read.
+/// The parameters of a topic's subscriber.
 pub(super) struct Receiving {
     pub(super) login: Login,
     pub(super) topic: Topic,
-    /// With whom it is shared.
+    /// The group that shares the topic.
     pub(super) group: Option<Subscription>,
     pub(super) receive_maximum: u16,
     pub(super) client_id: String,
@@ -35,18 +35,19 @@ pub(super) struct Receiving {
 }
 
 impl Receiving {
-    /// Whether the broker is to keep the session when its connection is lost. In a group others
-    /// return then what is in it, provided that they learn of it; otherwise it would only gather
-    /// requests that nobody runs.
+    /// Returns whether the broker keeps the session when its connection is lost. In a group, other
+    /// modules return its messages, if they notice the loss. Otherwise the session would only
+    /// collect requests that nobody runs.
     async fn is_kept(&self) -> Result<bool, ConnectError> {
         let Some(presence) = &self.presence else {
             return Ok(false);
         };
-        // No request comes before others would notice that this module died over it.
+        // Wait for the announcement, because without it nobody would notice that this module died
+        // with a request.
         match presence.announced().await {
             Ok(()) => Ok(self.group.is_some()),
             Err(_) if self.group.is_none() => Ok(false),
-            // There is no use in waiting for the right to it.
+            // Waiting does not help if the login has no right to announce itself.
             Err(ConnectError::Rejected { .. } | ConnectError::Unsupported { .. })
                 if !self.at_least_once =>
             {
@@ -60,7 +61,8 @@ impl Receiving {
         let is_kept = self.is_kept().await?;
         let opening = Opening {
             client_id: self.client_id.clone(),
-            // Mosquitto saves only sessions that were opened without it, even if they are new.
+            // Mosquitto saves only sessions that were opened without a clean start, even if they
+            // are new.
             clean_start: !is_kept && !self.was_kept.load(Ordering::Relaxed),
             session_expiry: if is_kept { SESSION_EXPIRY } else { 0 },
             receive_maximum: self.receive_maximum,
@@ -71,14 +73,14 @@ impl Receiving {
         let session = session::open(endpoint, &self.login, opening).await?;
         self.max_packet_size.learn(&session.limits);
         if self.group.is_some() && !session.limits.shares {
-            let reason = "it has no shared subscriptions, so that each request would be run by all of the group; \
-                          switch them on there, or start one module without a group";
+            let reason = "it has no shared subscriptions, so the whole group would run each request; \
+                          enable them there, or start one module without a group";
             return Err(session.lacks("a group", reason));
         }
         if self.at_least_once && !session.limits.keeps_sessions {
-            let reason = "it keeps no session of a client that is gone, where such requests would wait; allow a \
+            let reason = "it does not keep the session of a lost client, where such requests would wait; allow a \
                           Session Expiry Interval there, or start the modules without --ack completed";
-            return Err(session.lacks("delivery again of what a module did not finish", reason));
+            return Err(session.lacks("redelivery of unfinished requests", reason));
         }
         self.was_kept.store(is_kept, Ordering::Relaxed);
         Ok(session)
@@ -125,12 +127,12 @@ impl ConsumerDialect for Receiving {
     }
 }
 
-/// Reads PUBLISH packets, and notes them as unacknowledged.
+/// Reads PUBLISH packets and records them as unacknowledged.
 pub(super) struct DeliveryReader {
     early: VecDeque<Result<Publish, Unreadable>>,
     packets: Packets,
     unacknowledged: Arc<Unacknowledged>,
-    /// Whether messages can be given back.
+    /// Whether messages can be returned.
     gives_back: bool,
 }
 
@@ -152,7 +154,7 @@ impl DeliveryReader {
                 publish: kept,
             };
             if self.unacknowledged.add(held) > UNACKNOWLEDGED_LIMIT {
-                return Err("the broker sends more messages than it was told to".to_owned());
+                return Err("the broker sends more messages than allowed".to_owned());
             }
         }
         Ok(match read {
@@ -161,7 +163,7 @@ impl DeliveryReader {
         })
     }
 
-    /// Whether the broker says this of a message that was given back.
+    /// Returns whether the broker acknowledges or rejects a returned message.
     fn is_settled_by(&self, puback: &Puback) -> bool {
         let code = puback.reason_code;
         let is_taken = code == PubackReasonCode::Success;
@@ -171,7 +173,7 @@ impl DeliveryReader {
             let reason = session::reason(text, code);
             tracing::error!(
                 reason,
-                "the broker does not take a request back for its group; it waits until this module has ended"
+                "the broker refuses the return of a request to its group; the request waits until this module ends"
             );
         }
         is_settled
@@ -220,7 +222,7 @@ mod tests {
         let packet = b"\x32\x0d\x00\x02ab\x00\x07\x06\x08\x00\x03a/#";
         reader.accept(Message::binary(packet.to_vec()));
         let Ok(Some(Incoming::Unreadable(Some(message_id)))) = reader.next() else {
-            panic!("it was read");
+            panic!("the message was read");
         };
         let mut writer = AcknowledgementWriter::new(unacknowledged, None, &Limits::default());
         let frame = writer.frame(Verdict::Done(message_id));

@@ -1,4 +1,4 @@
-//! The modules that a broker's retained messages tell of.
+//! Reads the list of modules from the broker's retained messages.
 
 use mqtt_proto::QoS;
 use mqtt_proto::v5::RetainHandling;
@@ -10,12 +10,12 @@ use crate::address::Login;
 use crate::transport::socket::Endpoint;
 use crate::transport::{Announcement, ConnectError};
 
-/// How many modules are listed.
+/// The maximum number of listed modules.
 const MAX_MODULES: usize = 10_000;
-/// How many bytes their announcements may have together.
+/// The maximum total size of their announcements, in bytes.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Reads what all modules say of themselves.
+/// Reads the announcements of all modules.
 pub(super) async fn read(
     endpoint: &Endpoint,
     login: &Login,
@@ -25,8 +25,8 @@ pub(super) async fn read(
         ..Opening::fresh()
     };
     let mut session = session::open(endpoint, login, opening).await?;
-    // Without acknowledgements a broker sends as many as there are; with them Mosquitto drops those
-    // beyond its queue.
+    // Without acknowledgements a broker sends all messages. With them Mosquitto drops those beyond
+    // its queue.
     let options = session::options(QoS::Level0, RetainHandling::SendAtSubscribe);
     let mut announcements = Vec::new();
     let mut bytes = 0;
@@ -50,11 +50,11 @@ pub(super) async fn read(
         })
         .await?;
     if left_out > 0 {
-        tracing::warn!(%endpoint, left_out, "there are more modules than are listed");
+        tracing::warn!(endpoint = endpoint.to_string(), left_out, "too many modules to list all");
     }
-    // The list is complete, however the connection ends.
+    // The list is complete, even if the disconnection fails.
     if let Err(error) = session.disconnect(0).await {
-        tracing::debug!(%error, "not disconnected in order");
+        tracing::debug!(error = error.to_string(), "disconnected without the broker's confirmation");
     }
     Ok(announcements)
 }

@@ -1,18 +1,18 @@
-//! A message of the protocol as an MQTT message, and back.
+//! Converts messages of the protocol to MQTT messages, and back.
 //!
-//! | of the protocol | of MQTT |
+//! | protocol | MQTT |
 //! |---|---|
 //! | topic | `dasf/` and the topic |
 //! | payload, base64 | payload, the bytes themselves |
 //! | `response_topic` | Response Topic, `dasf/` and the topic |
 //! | `requestContext` | Correlation Data |
-//! | when it expires | Message Expiry Interval |
+//! | time of expiry | Message Expiry Interval |
 //! | message id | the User Property `messageId`, a UUID |
-//! | any other property | a User Property, as a text |
+//! | any other property | a User Property, as a string |
 //!
-//! A property longer than a User Property can be is sent as several of one name, in order. A payload
-//! that is no base64 by itself, as a piece of one may be, is sent as it is, with the Content Type
-//! [`BASE64`].
+//! A property that is too long for one User Property becomes several of the same name, in order.
+//! A payload that is not valid base64 by itself, for example a fragment, is sent unchanged with the
+//! Content Type [`BASE64`].
 
 use std::time::Duration;
 
@@ -28,27 +28,27 @@ use super::names;
 use crate::random;
 use crate::transport::{Outgoing, PublishError};
 
-/// The User Property that holds a message's id.
+/// The User Property that contains a message's id.
 const MESSAGE_ID: &str = "messageId";
-/// The longest text in a packet.
+/// The longest string in a packet, in bytes.
 const MAX_TEXT: usize = u16::MAX as usize;
-/// How many bytes a packet has at most beside its payload, if the request's context is short: three
-/// names of topics, and a few small properties.
+/// The maximum size of a packet without its payload, in bytes, if the request's context is short.
+/// It has room for three topic names and a few small properties.
 pub(super) const MAX_SIZE: usize = 1200;
 
-/// The Content Type of a payload that is the whole JSON.
+/// The Content Type of a payload that is complete JSON.
 const JSON: &str = "application/json";
-/// The Content Type of the text of an error.
+/// The Content Type of an error text.
 const TEXT: &str = "text/plain;charset=utf-8";
-/// The Content Type of a piece of a payload.
+/// The Content Type of a fragment of a payload.
 const PIECE: &str = "application/octet-stream";
 /// The Content Type of base64 that could not be decoded.
 const BASE64: &str = "application/base64";
 
-/// The MQTT message of a message.
+/// Converts a message of the protocol to an MQTT message.
 ///
 /// # Errors
-/// [`PublishError::Refused`] when it holds what MQTT cannot carry.
+/// Returns [`PublishError::Refused`] if MQTT cannot carry a part of it.
 pub(super) fn publish(
     message: &Outgoing,
     id: u128,
@@ -85,7 +85,8 @@ pub(super) fn publish(
     Ok(publish)
 }
 
-/// The message of an MQTT message; `Err` holds the id of one that nobody can read.
+/// Converts an MQTT message to a message of the protocol. `Err` contains the id of a message that
+/// cannot be read.
 pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
     let Publish {
         payload: bytes,
@@ -101,7 +102,7 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
     }
     let message_id = match texts.remove(MESSAGE_ID) {
         Some(Value::String(id)) => id,
-        // Not every peer gives one.
+        // Not every peer sends an id.
         _ => any_id(),
     };
     if let Some(topic) = received.response_topic {
@@ -133,7 +134,7 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
     })
 }
 
-/// The id of a message that brings none.
+/// Returns a new id for a message without one.
 pub(super) fn any_id() -> String {
     uuid(random::bits())
 }
@@ -148,7 +149,7 @@ fn content_type(properties: &Properties) -> &'static str {
     }
 }
 
-/// A property as a text; `None` for one without a value.
+/// Converts a property to a string; `None` for null.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
@@ -157,14 +158,14 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// Adds a User Property, in pieces if need be.
+/// Adds a User Property, in several parts if necessary.
 fn add(properties: &mut Vec<UserProperty>, name: &str, value: &str) -> Result<(), PublishError> {
     if name.len() > MAX_TEXT {
-        let reason = format!("the name of a property has {} bytes", name.len());
+        let reason = format!("the name of a property has {} bytes, but MQTT allows at most 65535", name.len());
         return Err(PublishError::Refused(reason));
     }
     if name.contains('\0') || value.contains('\0') {
-        let reason = format!("the property {name:?} holds U+0000, which MQTT does not carry");
+        let reason = format!("the property {name:?} contains U+0000, which MQTT does not allow");
         return Err(PublishError::Refused(reason));
     }
     let mut rest = value;
@@ -185,13 +186,13 @@ fn add(properties: &mut Vec<UserProperty>, name: &str, value: &str) -> Result<()
     }
 }
 
-/// A time in seconds, rounded up: a message must not expire before its call does.
+/// Converts a time to seconds, rounded up, because a message must not expire before its call does.
 fn whole_seconds(time: Duration) -> u32 {
     let seconds = time.as_secs().saturating_add(1);
     u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
-/// A number as a UUID of version 4.
+/// Returns a number as a UUID of version 4.
 fn uuid(number: u128) -> String {
     let version = (number & !(0xf << 76)) | (4 << 76);
     let variant = (version & !(0b11 << 62)) | (0b10 << 62);
@@ -295,7 +296,7 @@ mod tests {
             "elsewhere"
         );
         assert_eq!(first.properties.request_context().as_deref(), Some("ü"));
-        // Without an id of its own, it is like no other.
+        // A message without an id gets a unique one.
         assert_ne!(
             first.message_id,
             delivery(publish.clone()).unwrap().message_id

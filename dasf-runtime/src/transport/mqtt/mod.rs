@@ -1,8 +1,8 @@
 //! MQTT 5 over WebSockets.
 //!
-//! Every publisher and every subscriber has a session of its own, which ends with its connection.
-//! Only that of a module which must not lose a request is kept by the broker for a while, so that
-//! the module, or another of its group, finds there what was not acknowledged.
+//! Every publisher and every subscriber has its own session, which ends with its connection. There
+//! is one exception: a module that must not lose a request. The broker keeps its session for a
+//! while, so that the module or another one of its group finds the unacknowledged messages there.
 
 mod consumer;
 mod directory;
@@ -37,20 +37,21 @@ use producer::Sending;
 use session::Limits;
 use takeover::Group;
 
-/// The largest payload, in bytes, that goes in one message if it can be cut: Mosquitto 2.0 sends a
-/// WebSocket about 40 kB per second of what is larger, with its envelope, than 4 KiB.
+/// The largest payload, in bytes, that goes in one message if it can be cut into fragments. Messages
+/// that exceed 4 KiB with their envelope are slow: Mosquitto 2.0 sends only about 40 kB of them per
+/// second to a WebSocket.
 const PIECE_SIZE: usize = 2800;
-/// How many messages a sender is ahead of a reader: a fraction of the 1768 that Mosquitto keeps for
-/// one, because others send as well.
+/// How many messages a sender may be ahead of a reader. It is a fraction of the 1768 that Mosquitto
+/// keeps for a reader, because other senders need room too.
 const MAX_UNREAD: usize = 256;
-/// How many messages a broker may send to a reader without seeing acknowledgements. Mosquitto keeps
-/// 1000 beyond that, and drops the next; of those that it is sending, it drops what exceeds 1000.
+/// How many messages a broker may send to a reader before they are acknowledged. Mosquitto keeps
+/// 1000 more and drops later ones. Of the messages that it is sending, it drops those beyond 1000.
 const MAX_READ_AHEAD: u16 = 768;
-/// The smallest payload for which a message is cut: a broker that does not take even that with its
-/// envelope takes none.
+/// The smallest payload into which a message is cut. A broker that does not accept even this size
+/// with its envelope accepts no message.
 const MIN_PIECE_SIZE: usize = 256;
 
-/// Topics of one MQTT broker.
+/// An MQTT broker.
 #[derive(Debug, Clone)]
 pub(crate) struct Mqtt {
     pub(crate) url: BaseUrl,
@@ -61,7 +62,8 @@ pub(crate) struct Mqtt {
     pub(crate) max_packet_size: MaxPacketSize,
 }
 
-/// The largest packet that the broker takes, as it said on the connection opened last; 0 before.
+/// The largest packet that the broker accepts, as announced on the latest connection; 0 before the
+/// first.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MaxPacketSize(Arc<AtomicUsize>);
 
@@ -70,7 +72,7 @@ impl MaxPacketSize {
         self.0.store(limits.max_packet_size, Ordering::Relaxed);
     }
 
-    /// How large a payload can be.
+    /// Returns the largest payload; `None` before the first connection.
     fn payload(&self) -> Option<usize> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
@@ -91,7 +93,7 @@ impl Mqtt {
         }
     }
 
-    /// What MQTT cannot give a reading.
+    /// Returns why MQTT cannot serve a reading; `None` if it can.
     fn refusal(&self, reading: &Reading) -> Option<ConnectError> {
         let refuse = |feature, reason: &str| {
             Some(ConnectError::Unsupported {
@@ -104,11 +106,11 @@ impl Mqtt {
             Reader::Caller => None,
             _ if reading.max_redeliveries.is_some() => refuse(
                 "a limit of redeliveries",
-                "MQTT does not count how often a message comes; leave --max-redeliveries out",
+                "MQTT does not count redeliveries; remove --max-redeliveries",
             ),
             Reader::Alone if reading.at_least_once => refuse(
-                "delivery to another module without a group",
-                "without one every module gets every request, and what one of them leaves is no other's; name a group with --group NAME",
+                "redelivery to another module without a group",
+                "without a group every module gets every request, and no module takes over the requests of another; name a group with --group NAME",
             ),
             _ => None,
         }
@@ -138,7 +140,8 @@ impl Transport for Mqtt {
             name,
         });
         let announcement = reading.announcement.clone();
-        // Others of a group must learn of a module's death, even if it presents itself with nothing.
+        // The other modules of a group must notice a module's death, even if it does not announce
+        // itself in the list.
         let announcement = announcement.or_else(|| group.is_some().then(|| "{}".to_owned()));
         let presence = announcement.map(|announcement| {
             let module = presence::Module {
@@ -187,7 +190,7 @@ impl Transport for Mqtt {
     }
 }
 
-/// How many messages a broker is told to send without acknowledgements.
+/// Returns how many unacknowledged messages the broker may send.
 fn receive_maximum(prefetch: Option<usize>) -> u16 {
     let prefetch = prefetch.and_then(|prefetch| u16::try_from(prefetch).ok());
     prefetch.unwrap_or(MAX_READ_AHEAD).clamp(1, MAX_READ_AHEAD)

@@ -1,88 +1,88 @@
-//! The names of topics and of subscriptions in MQTT.
+//! The names of topics and subscriptions in MQTT.
 //!
-//! | what | its name |
+//! | item | name |
 //! |---|---|
 //! | a topic | `dasf/{topic}` |
-//! | what a group shares of it | `$share/{group}/dasf/{topic}` |
-//! | what is returned to a group | `dasf/{topic}/groups/{group}`, which it shares as well |
-//! | what a module says of itself | `dasf/{topic}/modules/{client id}`, retained |
+//! | the shared subscription of a group | `$share/{group}/dasf/{topic}` |
+//! | the messages returned to a group | `dasf/{topic}/groups/{group}`, with a shared subscription too |
+//! | the notices about a module | `dasf/{topic}/modules/{client id}`, retained |
 //!
-//! Neither a topic nor the name of a group has a character that means anything to MQTT.
+//! Topics and names of groups contain no characters with a special meaning in MQTT.
 
 use dasf_protocol::{Subscription, Topic};
 
 use crate::random;
 
-/// What MQTT topics of the protocol begin with.
+/// The prefix of the protocol's MQTT topics.
 const PREFIX: &str = "dasf/";
-/// The level under which modules say something of themselves.
+/// The level of the notices about modules.
 const MODULES: &str = "/modules/";
 
-/// What all client ids begin with.
+/// The prefix of all client ids.
 const CLIENT: &str = "dasf";
 /// The number of random letters and digits in the client id of a caller: 113 bits.
 const LETTERS: usize = 19;
 /// The number of random letters and digits in the client id of a module: 71 bits.
 const OWN_LETTERS: usize = 12;
-/// How many digits tell of its topic and its group.
+/// The number of digits in a client id that mark its topic and group.
 const MARK_DIGITS: usize = 6;
 
-/// What matches the notices of all modules on all topics.
+/// The filter for the notices about all modules on all topics.
 pub(super) const ALL_NOTICES: &str = "dasf/+/modules/+";
 
-/// A topic of the protocol, or what is to be one.
+/// Returns the MQTT topic of a topic, given as a string.
 pub(super) fn topic(name: &str) -> String {
     format!("{PREFIX}{name}")
 }
 
-/// The topic of the protocol; the name itself where it is none.
+/// Removes the protocol's prefix from an MQTT topic, if it has one.
 pub(super) fn without_prefix(name: &str) -> &str {
     name.strip_prefix(PREFIX).unwrap_or(name)
 }
 
-/// Where a group gets back what one of it did not finish: not on the topic itself, of which other
-/// groups have had it already.
+/// Returns the MQTT topic for the messages returned to a group. It differs from the topic itself,
+/// because other groups have already received the messages from there.
 pub(super) fn returned(topic: &Topic, group: &Subscription) -> String {
     format!("{PREFIX}{topic}/groups/{group}")
 }
 
-/// What the modules of a group subscribe to.
+/// Returns the subscriptions of the modules of a group.
 pub(super) fn shared(topic: &Topic, group: &Subscription) -> [String; 2] {
     [self::topic(topic.as_str()), returned(topic, group)]
         .map(|name| format!("$share/{group}/{name}"))
 }
 
-/// Where a module says something of itself.
+/// Returns the MQTT topic of the notices about a module.
 pub(super) fn notice(topic: &Topic, client_id: &str) -> String {
     format!("{PREFIX}{topic}{MODULES}{client_id}")
 }
 
-/// What matches the notices of all modules on a topic.
+/// Returns the filter for the notices about all modules on a topic.
 pub(super) fn notices(topic: &Topic) -> String {
     notice(topic, "+")
 }
 
-/// The topic, and the client id, of the module that says something there. Whoever may publish could
-/// name any client of the broker, so only those of modules count.
+/// Returns the topic and the client id of the module that a notice is about. Only client ids of
+/// modules count, because anyone who may publish could name any client of the broker.
 pub(super) fn module(name: &str) -> Option<(Topic, &str)> {
     let (topic, client_id) = name.strip_prefix(PREFIX)?.split_once(MODULES)?;
     let topic = topic.parse().ok()?;
     is_module_id(client_id).then_some((topic, client_id))
 }
 
-/// The name of a client that no other has: letters and digits, of which every broker takes 23.
+/// Returns a unique client id. It has at most 23 letters and digits, as every broker accepts.
 pub(super) fn client_id() -> String {
     format!("{CLIENT}{}", random::letters(LETTERS))
 }
 
-/// The name of a client that reads a topic, and tells by it which one, and for whom. A letter can be
-/// added to it.
+/// Returns the client id of a module, with a mark of its topic and its group. There is room for one
+/// more letter.
 pub(super) fn module_id(topic: &Topic, group: Option<&Subscription>) -> String {
     let own = random::letters(OWN_LETTERS);
     format!("{CLIENT}{own}{}", mark(topic, group))
 }
 
-/// Whether a text is a name that [`module_id`] gives.
+/// Returns whether a string has the form of the names from [`module_id`].
 fn is_module_id(text: &str) -> bool {
     let name = text.strip_prefix(CLIENT).unwrap_or_default();
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -94,16 +94,17 @@ fn is_module_id(text: &str) -> bool {
         && mark.bytes().all(is_digit)
 }
 
-/// Whether a client is a module of this group on this topic. Whoever may say something of modules
-/// on one topic must not have others end the session of a client that has nothing to do with it.
+/// Returns whether a client is a module of this group on this topic. Otherwise anyone who may
+/// publish notices on one topic could make the modules end the session of an unrelated client.
 pub(super) fn is_of_group(client_id: &str, topic: &Topic, group: &Subscription) -> bool {
     is_module_id(client_id) && client_id.ends_with(&mark(topic, Some(group)))
 }
 
-/// A few digits for a topic and a group: a hash (FNV-1a), the same in every version of a program.
+/// Returns a few digits for a topic and a group: an FNV-1a hash, the same in every version of the
+/// program.
 fn mark(topic: &Topic, group: Option<&Subscription>) -> String {
     let group = group.map(Subscription::as_str).unwrap_or_default();
-    // Neither has a slash.
+    // Neither contains a slash.
     let name = format!("{topic}/{group}");
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -154,7 +155,7 @@ mod tests {
         let topic: Topic = "demo".parse().unwrap();
         let group: Subscription = "workers".parse().unwrap();
         let id = module_id(&topic, Some(&group));
-        // As many letters and digits as every broker takes, with one more.
+        // As many letters and digits as every broker accepts, with room for one more.
         assert_eq!(id.len(), 22);
         assert!(is_of_group(&id, &topic, &group));
         assert_ne!(id, module_id(&topic, Some(&group)));

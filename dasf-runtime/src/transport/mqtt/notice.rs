@@ -1,4 +1,4 @@
-//! What a module says of itself, and others say of it, in a message that the broker retains.
+//! Notices: retained messages by which a module announces itself, or others report about it.
 
 use std::time::Duration;
 
@@ -11,34 +11,33 @@ use serde::{Deserialize, Serialize};
 use super::names;
 use super::takeover::SESSION_EXPIRY;
 
-/// The largest notice, in bytes: one cannot fill the memory of those who read it.
+/// The largest notice in bytes. The limit protects the memory of the readers.
 pub(super) const MAX_LENGTH: usize = 64 << 10;
-/// The largest packet taken where only notices come.
+/// The largest packet accepted on a connection for notices.
 pub(super) const MAX_PACKET_SIZE: usize = 2 * MAX_LENGTH;
-/// After how many seconds without its connection a module counts as lost. A short loss does not
-/// make it one.
+/// How many seconds without a connection make a module count as lost. A shorter loss does not.
 const WILL_DELAY: u32 = 1;
 
-/// For how many seconds an announcement is of use: where the broker itself dies, nobody says that
-/// the module is gone.
+/// How many seconds an announcement is valid. If the broker itself dies, nobody reports that the
+/// module is gone.
 const ANNOUNCEMENT_EXPIRY: u32 = 3600;
-/// After how long a module announces itself again.
+/// How often a module repeats its announcement.
 pub(super) const ANNOUNCE_EVERY: Duration = Duration::from_secs(ANNOUNCEMENT_EXPIRY as u64 / 4);
 
-/// What is said of a module.
+/// A notice about a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Notice {
-    /// It listens; the JSON in which it presents itself.
+    /// It listens. The string is its announcement as JSON.
     Announced(String),
-    /// It has died, and its session may hold messages that are to be returned to its group.
+    /// It died, and its session may contain messages to return to its group.
     Lost(Subscription),
-    /// Another module of the group is about to return them.
+    /// Another module of the group is about to return its messages.
     Claimed(Subscription),
-    /// It is gone, and left nothing.
+    /// It is gone and left no messages.
     Withdrawn,
 }
 
-/// The JSON of a notice that is no announcement.
+/// The JSON of a notice that is not an announcement.
 #[derive(Serialize, Deserialize)]
 struct Fate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +47,7 @@ struct Fate {
 }
 
 impl Notice {
-    /// Reads a notice; `None` for what is none.
+    /// Reads a notice; `None` for any other message.
     pub(super) fn read(payload: &[u8]) -> Option<Self> {
         if payload.is_empty() {
             return Some(Self::Withdrawn);
@@ -58,7 +57,7 @@ impl Notice {
         }
         let text = std::str::from_utf8(payload).ok()?;
         if !text.starts_with('{') {
-            // Fields could be read out of a list as well.
+            // Serde would also read the fields from a list.
             return None;
         }
         let fate: Fate = serde_json::from_str(text).ok()?;
@@ -81,7 +80,7 @@ impl Notice {
             .into()
     }
 
-    /// For how many seconds it is of use.
+    /// Returns how many seconds the notice is valid.
     fn expiry(&self) -> Option<u32> {
         match self {
             Self::Announced(_) => Some(ANNOUNCEMENT_EXPIRY),
@@ -90,8 +89,8 @@ impl Notice {
         }
     }
 
-    /// The message that says this of a module. A claim is not retained: it must not outlive the one
-    /// who makes it.
+    /// Returns the message of this notice about a module. A claim is not retained, because it must
+    /// not outlive the module that makes it.
     pub(super) fn publish(
         &self,
         topic: &Topic,
@@ -104,7 +103,7 @@ impl Notice {
         Ok(publish)
     }
 
-    /// What the broker says in place of the module when that is lost.
+    /// Returns the Will, which the broker publishes when the module is lost.
     pub(super) fn will(
         &self,
         topic: &Topic,

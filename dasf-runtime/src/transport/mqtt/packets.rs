@@ -1,4 +1,4 @@
-//! Packets in the stream of bytes that WebSocket frames carry.
+//! Reads and writes MQTT packets in the byte stream of WebSocket frames.
 
 use bytes::BytesMut;
 use mqtt_proto::v5::{
@@ -9,10 +9,10 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::transport::socket::MAX_FRAME_SIZE;
 
-/// The largest packet taken from a broker, which is told so.
+/// The largest packet accepted from a broker. The login announces this limit.
 pub(super) const MAX_PACKET_SIZE: usize = MAX_FRAME_SIZE;
 
-/// What a broker says that matters here.
+/// A packet from the broker that matters here.
 #[derive(Debug, PartialEq)]
 pub(super) enum Received {
     Connack(Connack),
@@ -25,32 +25,33 @@ pub(super) enum Received {
     Other,
 }
 
-/// A message that nobody can read. Brokers hand on what its sender wrote, and end no connection over
-/// it, so that it would come again on every one.
+/// A message that cannot be read. Brokers forward the bytes of its sender and keep the connection
+/// open, so such a message would come again on every connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreadable {
-    /// By what it is acknowledged, if it is to be.
+    /// The number for its acknowledgement, if it needs one.
     pub(super) pid: Option<Pid>,
 }
 
-/// Cuts packets out of the frames that come. A frame may hold several packets, or a part of one.
+/// Cuts packets out of the received frames. A frame may contain several packets or a part of one.
 #[derive(Debug, Default)]
 pub(super) struct Packets {
     bytes: BytesMut,
 }
 
 impl Packets {
-    /// Takes a frame; one that is not binary holds no packets.
+    /// Accepts a frame. Only binary frames contain packets.
     pub(super) fn accept(&mut self, frame: Message) {
         if let Message::Binary(bytes) = frame {
             self.bytes.extend_from_slice(&bytes);
         }
     }
 
-    /// The next packet that is complete.
+    /// Returns the next complete packet.
     ///
     /// # Errors
-    /// Why the bytes are no packets, or the packet is too large, which shows before it is complete.
+    /// Returns why the bytes are not packets, or that the packet is too large. Its size is known
+    /// before it is complete.
     pub(super) fn next(&mut self) -> Result<Option<Received>, String> {
         let Some((length, start)) = remaining_length(&self.bytes)? else {
             return Ok(None);
@@ -58,20 +59,20 @@ impl Packets {
         let total = start + length;
         if total > MAX_PACKET_SIZE {
             return Err(format!(
-                "the broker sends a packet of {total} bytes, more than the {MAX_PACKET_SIZE} it was told to"
+                "the broker sends a packet of {total} bytes, more than the allowed {MAX_PACKET_SIZE}"
             ));
         }
         if self.bytes.len() < total {
             return Ok(None);
         }
         let packet = self.bytes.split_to(total);
-        let received = decode(&packet, start).map_err(|error| format!("no MQTT packet: {error}"));
+        let received = decode(&packet, start).map_err(|error| format!("not an MQTT packet: {error}"));
         received.map(Some)
     }
 }
 
-/// The length that a packet announces, and where what it counts begins; `None` while that is not
-/// there yet.
+/// Returns the length that a packet announces, and where the counted bytes begin; `None` while they
+/// are not complete.
 fn remaining_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, String> {
     let mut length = 0;
     for (index, byte) in bytes.iter().skip(1).take(4).enumerate() {
@@ -81,12 +82,12 @@ fn remaining_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, String> {
         }
     }
     if bytes.len() > 4 {
-        return Err("no MQTT packet: its length does not end".to_owned());
+        return Err("not an MQTT packet: its length has more than 4 bytes".to_owned());
     }
     Ok(None)
 }
 
-/// Reads a packet, what it counts beginning at `start`.
+/// Decodes a packet whose counted bytes begin at `start`.
 fn decode(packet: &[u8], start: usize) -> Result<Received, ErrorV5> {
     let size = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     let total = size(packet.len());
@@ -110,7 +111,8 @@ fn decode(packet: &[u8], start: usize) -> Result<Received, ErrorV5> {
     })
 }
 
-/// What is known of a message that cannot be decoded; `None` where that ends before its number.
+/// Returns the known parts of a message that cannot be decoded; `None` if it ends before its
+/// number.
 fn unreadable(packet: &[u8], start: usize, qos: QoS) -> Option<Unreadable> {
     let number = |at: usize| {
         let bytes = packet.get(at..at.checked_add(2)?)?;
@@ -124,10 +126,10 @@ fn unreadable(packet: &[u8], start: usize, qos: QoS) -> Option<Unreadable> {
     Some(Unreadable { pid })
 }
 
-/// The frame of a packet.
+/// Returns the frame of a packet.
 ///
 /// # Errors
-/// What the packet holds that none can hold, in words.
+/// Returns why the packet cannot be encoded.
 pub(super) fn frame(packet: &Packet) -> Result<Message, String> {
     let bytes = packet.encode().map_err(|error| error.to_string())?;
     Ok(match bytes {
@@ -136,10 +138,10 @@ pub(super) fn frame(packet: &Packet) -> Result<Message, String> {
     })
 }
 
-/// One frame of several packets.
+/// Returns one frame of several packets.
 ///
 /// # Errors
-/// As [`frame`].
+/// The same as [`frame`].
 pub(super) fn frame_of(packets: &[Packet]) -> Result<Message, String> {
     let mut frame = Vec::new();
     for packet in packets {
@@ -149,10 +151,10 @@ pub(super) fn frame_of(packets: &[Packet]) -> Result<Message, String> {
     Ok(Message::binary(frame))
 }
 
-/// How many bytes a message makes as a packet.
+/// Returns the size of a message as a packet, in bytes.
 pub(super) fn size(publish: &Publish) -> usize {
     let body = publish.encode_len();
-    // A body of more bytes than a length can express is larger than any limit.
+    // A body that is too long for a packet's length field exceeds every limit.
     mqtt_proto::total_len(body).unwrap_or(usize::MAX)
 }
 
@@ -200,9 +202,9 @@ mod tests {
 
     #[test]
     fn a_message_that_nobody_can_read_is_known_by_its_number() {
-        // What it says is UTF-8, and is none.
+        // The text of this message should be UTF-8 but is not.
         let wrong_payload = b"\x32\x0a\x00\x02ab\x00\x07\x02\x01\x01\xff";
-        // Its Response Topic matches several.
+        // Its Response Topic is a filter that matches several topics.
         let wrong_topic = b"\x32\x0d\x00\x02ab\x00\x07\x06\x08\x00\x03a/#";
         for packet in [&wrong_payload[..], &wrong_topic[..]] {
             let mut packets = Packets::default();
@@ -215,7 +217,7 @@ mod tests {
             assert_eq!(received, Some(Received::Publish(Err(unreadable))));
             assert_eq!(packets.next(), Ok(Some(Received::Pingresp)));
         }
-        // Without an acknowledgement it has no number.
+        // A message without acknowledgement has no number.
         let mut packets = Packets::default();
         packets.accept(Message::binary(&b"\x30\x08\x00\x02ab\x02\x01\x01\xff"[..]));
         let received = packets.next().unwrap();

@@ -1,8 +1,8 @@
-//! A module's word to others that it is there, for as long as it is.
+//! Announces a module to others for as long as it listens.
 //!
-//! It has a session beside the one that reads the topic, whose Will tells others when the module
-//! dies. The sessions of modules of a group that must not lose requests also take over what others
-//! of the group leave behind.
+//! The announcement has its own session besides the one that reads the topic. Its Will tells others
+//! when the module dies. In a group that must not lose requests, this session also takes over the
+//! messages that other modules of the group leave behind.
 
 use std::sync::Arc;
 
@@ -24,30 +24,30 @@ use crate::backoff::Backoff;
 use crate::transport::socket::Endpoint;
 use crate::transport::{ConnectError, ConnectionState, first_attempt};
 
-/// For how many seconds the broker keeps the session that a module announces itself in: longer than
-/// the delay of its Will.
+/// How many seconds the broker keeps the session of an announcement. This is longer than the delay
+/// of its Will.
 const SESSION_EXPIRY: u32 = 60;
-/// How long a module may take to say that it goes.
+/// How long a module may take to withdraw its announcement.
 const FAREWELL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(8);
 
-/// With what a broker refuses a login whose Will it cannot retain, or cannot acknowledge.
+/// The reason codes with which a broker refuses a login whose Will it cannot retain or acknowledge.
 const RETAIN_NOT_SUPPORTED: u8 = 0x9a;
 const QOS_NOT_SUPPORTED: u8 = 0x9b;
 
-/// What a module says of itself, and where.
+/// A module to announce, and where.
 pub(super) struct Module {
     pub(super) endpoint: Endpoint,
     pub(super) login: Login,
     pub(super) topic: Topic,
-    /// That of the session which reads the topic.
+    /// The client id of the session that reads the topic.
     pub(super) client_id: String,
-    /// The JSON in which it presents itself.
+    /// The announcement, as JSON.
     pub(super) announcement: String,
-    /// The group to which its requests are returned, if they must not be lost.
+    /// The group to which its unfinished requests are returned, if they must not be lost.
     pub(super) heirs: Option<Group>,
 }
 
-/// Keeps a module announced until this is dropped.
+/// Keeps a module announced until it is dropped.
 pub(super) struct Presence {
     state: watch::Receiver<ConnectionState>,
     end: DropGuard,
@@ -55,7 +55,7 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// Announces a module, in the background.
+    /// Announces a module in the background.
     pub(super) fn start(runtime: &Handle, module: Module) -> Self {
         let (state, watched) = watch::channel(ConnectionState::Connecting);
         let end = CancellationToken::new();
@@ -70,7 +70,7 @@ impl Presence {
     /// Waits until the module is announced.
     ///
     /// # Errors
-    /// Why it is not, or not any more.
+    /// Returns why it is not announced, or no longer.
     pub(super) async fn announced(&self) -> Result<(), ConnectError> {
         first_attempt(&mut self.state.clone()).await
     }
@@ -79,7 +79,7 @@ impl Presence {
     pub(super) async fn end(self) {
         let Self { end, task, .. } = self;
         drop(end);
-        // It fails only where the runtime ends, and the broker tells others then.
+        // The task fails only if the runtime ends, and then the broker publishes the Will.
         let _ = task.await;
     }
 }
@@ -108,7 +108,7 @@ impl Module {
                             let farewell = module.withdraw(session);
                             let farewell = tokio::time::timeout(FAREWELL_TIMEOUT, farewell);
                             if !matches!(farewell.await, Ok(Ok(()))) {
-                                tracing::debug!("the broker has to say that this module is gone");
+                                tracing::debug!("the announcement was not withdrawn; the broker reports the module as gone");
                             }
                             return;
                         }
@@ -118,7 +118,7 @@ impl Module {
                                 ConnectError::Rejected { .. } | ConnectError::Unsupported { .. }
                             );
                             if is_refused {
-                                // Otherwise its Will would call this module lost, each time.
+                                // Otherwise its Will would report this module as lost each time.
                                 let farewell = session.disconnect(0);
                                 let _ = tokio::time::timeout(FAREWELL_TIMEOUT, farewell).await;
                             }
@@ -140,7 +140,7 @@ impl Module {
                     failure
                 }
             };
-            tracing::debug!(%failure, "announcement interrupted");
+            tracing::debug!(failure = failure.to_string(), "the announcement is interrupted");
             state.send_replace(ConnectionState::Disconnected(failure));
             tokio::select! {
                 () = tokio::time::sleep(backoff.next()) => {}
@@ -149,7 +149,7 @@ impl Module {
         }
     }
 
-    /// Opens the session whose Will says that the module is lost.
+    /// Opens the session whose Will reports that the module is lost.
     async fn open(&self, clean_start: bool) -> Result<Session, ConnectError> {
         let last = match &self.heirs {
             Some(group) => Notice::Lost(group.name.clone()),
@@ -162,7 +162,7 @@ impl Module {
         })?;
         let opening = Opening {
             client_id: format!("{}p", self.client_id),
-            // Otherwise the session before would end, and its Will be published.
+            // Otherwise the previous session would end and its Will would be published.
             clean_start,
             session_expiry: SESSION_EXPIRY,
             receive_maximum: RECEIVE_MAXIMUM,
@@ -173,7 +173,7 @@ impl Module {
         session::open(&self.endpoint, &self.login, opening).await
     }
 
-    /// Announces the module and keeps the connection, until it is told to end.
+    /// Announces the module and keeps the connection until the end is requested.
     async fn keep(
         self: &Arc<Self>,
         session: &mut Session,
@@ -184,10 +184,10 @@ impl Module {
         if !session.limits.retains {
             return Err(session.lacks(
                 "retained messages",
-                "modules say with them who is there, and who died",
+                "modules need them to announce themselves and to report dead modules",
             ));
         }
-        // Before it is announced, for which it must be able to hear of others.
+        // Subscribe first, because an announced module must receive the notices about others.
         if self.heirs.is_some() {
             let mut options = session::options(QoS::Level0, RetainHandling::SendAtSubscribe);
             options.no_local = true;
@@ -212,7 +212,7 @@ impl Module {
             tokio::select! {
                 () = end.cancelled() => {
                     if let (Some(takeover), Some(group)) = (takeover, &self.heirs) {
-                        // Others wait for this one, which does not go on.
+                        // Other modules wait for this one, which does not continue.
                         let notice = Notice::Lost(group.name.clone());
                         self.say(session, &takeover.client_id, &notice).await?;
                     }
@@ -225,7 +225,7 @@ impl Module {
                 _ = ping.tick() => {
                     session.ping().await?;
                     if let (Some(takeover), Some(group)) = (&takeover, &self.heirs) {
-                        // It goes on, so that nobody else begins.
+                        // The takeover continues, so other modules must not begin one.
                         let claim = Notice::Claimed(group.name.clone());
                         self.say(session, &takeover.client_id, &claim).await?;
                     }
@@ -245,7 +245,7 @@ impl Module {
         Notice::Announced(self.announcement.clone())
     }
 
-    /// Says something of a module on this topic.
+    /// Publishes a notice about a module on this topic.
     async fn say(
         &self,
         session: &mut Session,
@@ -255,13 +255,13 @@ impl Module {
         let publish = notice.publish(&self.topic, client_id);
         let publish = publish.map_err(|error| session.protocol_error(error.to_string()))?;
         match session.publish(publish).await {
-            // A claim that nobody else hears.
+            // Nobody else receives the claim.
             Err(ConnectError::Rejected { code: 0x10, .. }) => Ok(()),
             said => said,
         }
     }
 
-    /// Takes note of what is said of another module.
+    /// Handles a notice about another module.
     async fn heed(
         &self,
         session: &mut Session,
@@ -282,7 +282,7 @@ impl Module {
         if client_id == self.client_id {
             let announced = self.announced();
             if notice != announced {
-                // The broker took a lost connection for the end.
+                // The broker took a lost connection for the end of the module.
                 self.say(session, client_id, &announced).await?;
             }
             return Ok(());
@@ -302,7 +302,7 @@ impl Module {
         Ok(())
     }
 
-    /// Tells the group that this module takes over a lost session, and begins.
+    /// Announces to the group that this module takes over a lost session, and begins.
     async fn claim(
         &self,
         session: &mut Session,
@@ -321,7 +321,7 @@ impl Module {
         Ok(Some(Takeover { client_id, work }))
     }
 
-    /// Clears the notice of a session that was taken over.
+    /// Clears the notice about a session that was taken over.
     async fn conclude(
         &self,
         session: &mut Session,
@@ -331,24 +331,24 @@ impl Module {
     ) -> Result<(), ConnectError> {
         match taken {
             Ok(messages) => {
-                tracing::info!(topic = %self.topic, messages, "requests of a lost module returned to its group");
-                // Unless it came back meanwhile.
+                tracing::info!(topic = self.topic.as_str(), messages, "returned the requests of a lost module to its group");
+                // The module may have come back meanwhile.
                 if lost.remove(client_id) {
                     self.say(session, client_id, &Notice::Withdrawn).await?;
                 }
             }
             Err(error) => {
                 if lost.retry(client_id) {
-                    tracing::warn!(topic = %self.topic, %error, "requests of a lost module not returned yet");
+                    tracing::warn!(topic = self.topic.as_str(), error = error.to_string(), "cannot return the requests of a lost module yet");
                 } else {
-                    tracing::warn!(topic = %self.topic, %error, "requests of a lost module given up");
+                    tracing::warn!(topic = self.topic.as_str(), error = error.to_string(), "gave up the requests of a lost module");
                 }
             }
         }
         Ok(())
     }
 
-    /// Says that the module is gone, or that it left something to its group.
+    /// Publishes that the module is gone, or that it left messages to its group.
     async fn withdraw(&self, mut session: Session) -> Result<(), ConnectError> {
         let notice = match &self.heirs {
             Some(group) if !group.end_if_empty(&self.client_id).await.unwrap_or(false) => {
@@ -361,10 +361,10 @@ impl Module {
     }
 }
 
-/// Warns of a refusal unless that before was one as well; returns whether this is one.
+/// Logs a refusal unless the previous attempt was refused too. Returns whether this one is refused.
 fn warn_once(is_refused: bool, was_refused: bool, failure: &ConnectError) -> bool {
     if is_refused && !was_refused {
-        tracing::warn!(%failure, "the broker takes no announcement of this module: it is not listed");
+        tracing::warn!(failure = failure.to_string(), "the broker refuses the announcement of this module, so it is not listed");
     }
     is_refused
 }
@@ -375,7 +375,7 @@ struct Takeover {
     work: std::pin::Pin<Box<dyn Future<Output = Result<usize, ConnectError>> + Send>>,
 }
 
-/// Waits until a session is due; never returns without one.
+/// Waits until a session is due. Without a session it waits without end.
 async fn due(next: Option<(String, Instant)>) -> Option<String> {
     match next {
         Some((client_id, due)) => {
@@ -386,7 +386,7 @@ async fn due(next: Option<(String, Instant)>) -> Option<String> {
     }
 }
 
-/// Waits until a session is taken over, or could not be; never returns without one.
+/// Waits until a takeover has succeeded or failed. Without one it waits without end.
 async fn finished(takeover: &mut Option<Takeover>) -> (String, Result<usize, ConnectError>) {
     match takeover {
         Some(takeover) => {
@@ -433,7 +433,7 @@ mod tests {
         let presence = Presence::start(&Handle::current(), module);
         let (stream, _) = listener.accept().await.unwrap();
         let mut broker = tokio_tungstenite::accept_async(stream).await.unwrap();
-        // A login; a subscription, which is refused; nothing but the end.
+        // A login, then a subscription that is refused, then only the end.
         for (packet, answer) in [
             (0x10, &b"\x20\x03\x00\x00\x00"[..]),
             (0x82, &b"\x90\x04\x00\x01\x00\x87"[..]),
@@ -443,7 +443,7 @@ mod tests {
             broker.send(Message::binary(answer)).await.unwrap();
         }
         let frame = broker.next().await.unwrap().unwrap().into_data();
-        // Its reason is 0: the Will is dropped.
+        // The reason code is 0, which drops the Will.
         assert_eq!((frame[0], frame[2]), (0xe0, 0), "{frame:?}");
         drop(broker);
         let error = presence.announced().await.unwrap_err();

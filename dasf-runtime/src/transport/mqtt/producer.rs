@@ -1,4 +1,4 @@
-//! Sending messages to one topic.
+//! Sends messages to one topic.
 
 use mqtt_proto::v5::{Packet, Puback, PubackReasonCode};
 use mqtt_proto::{Pid, TopicName};
@@ -13,10 +13,10 @@ use crate::transport::socket::{
 };
 use crate::transport::{ConnectError, PublishError, Queued};
 
-/// How messages are sent to a topic.
+/// The parameters of a topic's publishers.
 pub(super) struct Sending {
     pub(super) login: Login,
-    /// Its MQTT topic.
+    /// The MQTT topic.
     pub(super) topic: String,
     pub(super) max_packet_size: MaxPacketSize,
 }
@@ -61,7 +61,7 @@ impl WriteMessages for MessageWriter {
         if size > self.max_packet_size {
             let limit = self.max_packet_size;
             return Err(PublishError::Refused(format!(
-                "the message has {size} bytes, and the broker takes {limit} at most"
+                "the message has {size} bytes, but the broker accepts at most {limit}"
             )));
         }
         let frame = packets::frame(&Packet::Publish(publish)).map_err(PublishError::Refused)?;

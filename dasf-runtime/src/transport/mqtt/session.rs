@@ -1,4 +1,4 @@
-//! Opening an MQTT session.
+//! Opens and uses MQTT sessions.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,39 +20,38 @@ use crate::address::Login;
 use crate::transport::ConnectError;
 use crate::transport::socket::{self, Endpoint, KeepAlive, Link, PING_INTERVAL, Sink, Stream};
 
-/// How many messages a broker may send before it sees acknowledgements of them, if nobody says
-/// otherwise.
+/// The default number of messages that a broker may send before they are acknowledged.
 pub(super) const RECEIVE_MAXIMUM: u16 = 64;
-/// How many it may send before the connection is given up. Mosquitto 2.0.11 was seen to send more
-/// than it is told to; what is not read yet holds it up all the same.
+/// The number of unacknowledged messages at which the connection is closed. Mosquitto 2.0.11
+/// sometimes sends more than allowed. Messages that are not read yet slow it down anyway.
 pub(super) const UNACKNOWLEDGED_LIMIT: usize = 4096;
-/// After how long without a packet a broker gives a connection up, if it does not say otherwise:
-/// twice the interval of pings.
+/// The default time without a packet after which a broker closes the connection: twice the interval
+/// of pings.
 pub(super) const KEEP_ALIVE: Duration = PING_INTERVAL.saturating_mul(2);
-/// How long the answer to a login may take, or closing a connection.
+/// How long the answer to a login, or closing a connection, may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the next packet may take when an answer is awaited: a message may come before it, and
-/// Mosquitto takes 18 s for one of 700 KiB.
+/// How long to wait for the next packet before an answer. A message may come first, and Mosquitto
+/// takes 18 s to send one of 700 KiB.
 const PACKET_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How a session is opened.
+/// The parameters of a new session.
 pub(super) struct Opening {
     pub(super) client_id: String,
-    /// Whether what the broker kept of the session before is forgotten.
+    /// Whether the broker discards the state of the previous session.
     pub(super) clean_start: bool,
-    /// For how many seconds the broker keeps the session when its connection is lost.
+    /// How many seconds the broker keeps the session when its connection is lost.
     pub(super) session_expiry: u32,
     pub(super) receive_maximum: u16,
     /// The largest packet that the broker may send, in bytes.
     pub(super) max_packet_size: usize,
-    /// After how long without a packet the broker gives the connection up.
+    /// The time without a packet after which the broker closes the connection.
     pub(super) keep_alive: Duration,
-    /// What the broker publishes when the session is lost.
+    /// The message that the broker publishes when the session is lost.
     pub(super) will: Option<LastWill>,
 }
 
 impl Opening {
-    /// A session of a new client, which ends with its connection.
+    /// Returns the parameters of a new client's session, which ends with its connection.
     pub(super) fn fresh() -> Self {
         Self {
             client_id: names::client_id(),
@@ -75,30 +74,30 @@ pub(super) struct Session {
     pub(super) limits: Limits,
     /// Whether the broker kept the session from an earlier connection.
     pub(super) is_present: bool,
-    /// Messages that came before the answer to something else.
+    /// Messages that came before the answer to another packet.
     pub(super) early: VecDeque<Result<Publish, Unreadable>>,
     /// How many pings the broker has not answered.
     unanswered: usize,
 }
 
-/// What a broker says of itself.
+/// The limits and features that a broker announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
-    /// The largest packet that it takes.
+    /// The largest packet that it accepts.
     pub(super) max_packet_size: usize,
-    /// How many messages it takes without having acknowledged them.
+    /// How many unacknowledged messages it accepts.
     pub(super) window: usize,
     /// Whether several clients can share a subscription.
     pub(super) shares: bool,
-    /// Whether it retains messages for those who subscribe later.
+    /// Whether it retains messages for later subscribers.
     pub(super) retains: bool,
-    /// Whether it keeps a session whose connection is lost, as far as it is asked to.
+    /// Whether it keeps a session whose connection is lost, if asked to.
     pub(super) keeps_sessions: bool,
     pub(super) ping_every: Duration,
 }
 
 impl Default for Limits {
-    /// Those of a broker that says nothing.
+    /// The limits of a broker that announces none.
     fn default() -> Self {
         Self {
             max_packet_size: MAX_PACKET_SIZE,
@@ -112,8 +111,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Reads the answer to a login, which may be that the broker refuses, or cannot do what is
-    /// needed.
+    /// Reads the answer to a login.
+    ///
+    /// # Errors
+    /// Fails if the broker refuses the login or lacks a required feature.
     fn of(endpoint: &Endpoint, connack: &Connack) -> Result<Self, ConnectError> {
         let url = endpoint.to_string();
         let properties = &connack.properties;
@@ -146,7 +147,7 @@ impl Limits {
             limits.ping_every = half.min(PING_INTERVAL);
         }
         let client_id = properties.assigned_client_id.as_deref();
-        tracing::debug!(%endpoint, assigned_client_id = client_id, ?limits, "MQTT session opened");
+        tracing::debug!(endpoint = endpoint.to_string(), assigned_client_id = client_id, ?limits, "MQTT session opened");
         Ok(limits)
     }
 }
@@ -191,7 +192,7 @@ pub(super) async fn open(
     Ok(session)
 }
 
-/// How a topic is subscribed to.
+/// Returns the options of a subscription.
 pub(super) fn options(qos: QoS, retain_handling: RetainHandling) -> SubscriptionOptions {
     SubscriptionOptions {
         retain_handling,
@@ -207,7 +208,7 @@ fn suback(received: Received) -> Option<Suback> {
 }
 
 impl Session {
-    /// Sends a packet, and waits for its answer. Messages that come before it are put by.
+    /// Sends a packet and waits for its answer. Messages that come first are kept for later.
     async fn ask<T>(
         &mut self,
         packet: &Packet,
@@ -216,7 +217,7 @@ impl Session {
         let mut early = std::mem::take(&mut self.early);
         let answer = self.ask_besides(packet, is_answer, |publish| {
             if early.len() >= UNACKNOWLEDGED_LIMIT {
-                return Err("it sends more messages than it was told to".to_owned());
+                return Err("it sends more messages than allowed".to_owned());
             }
             early.push_back(publish);
             Ok(())
@@ -226,7 +227,7 @@ impl Session {
         answer
     }
 
-    /// Sends a packet, and waits for its answer. Messages that come before it go elsewhere.
+    /// Sends a packet and waits for its answer. Messages that come first are passed to `take`.
     async fn ask_besides<T>(
         &mut self,
         packet: &Packet,
@@ -239,7 +240,7 @@ impl Session {
             _ => PACKET_TIMEOUT,
         };
         self.send(frame, patience).await?;
-        // Answers to pings come in order.
+        // The answers to pings come in order.
         let mut others = 0;
         if matches!(packet, Packet::Pingreq) {
             others = self.unanswered;
@@ -252,7 +253,8 @@ impl Session {
         loop {
             let received = tokio::select! {
                 received = self.read() => received,
-                // Much may come before the answer, while the broker must hear of this client.
+                // Many messages may come before the answer, and the broker must see pings
+                // meanwhile.
                 _ = ping.tick() => {
                     let frame = packets::frame(&Packet::Pingreq);
                     let frame = frame.map_err(|reason| self.protocol_error(reason))?;
@@ -289,13 +291,13 @@ impl Session {
         ConnectError::Timeout { url, after }
     }
 
-    /// The next packet.
+    /// Returns the next packet.
     ///
     /// # Errors
-    /// Why there is none any more.
+    /// Returns why there are no more packets.
     ///
     /// # Cancel safety
-    /// Cancel safe: nothing is lost.
+    /// Cancel safe: no packet is lost.
     async fn read(&mut self) -> Result<Received, String> {
         loop {
             match self.packets.next()? {
@@ -308,7 +310,7 @@ impl Session {
                 }
                 None => match self.stream.next().await {
                     Some(Ok(Message::Close(_))) | None => {
-                        return Err("it closes the connection".to_owned());
+                        return Err("it closed the connection".to_owned());
                     }
                     Some(Ok(frame)) => self.packets.accept(frame),
                     Some(Err(error)) => return Err(socket::broken(&error)),
@@ -317,10 +319,10 @@ impl Session {
         }
     }
 
-    /// The next message that can be read; for sessions in which none is to be acknowledged.
+    /// Returns the next message that can be read. This is for sessions without acknowledgements.
     ///
     /// # Errors
-    /// Why there is none any more.
+    /// Returns why there are no more messages.
     ///
     /// # Cancel safety
     /// Cancel safe: no message is lost.
@@ -339,7 +341,7 @@ impl Session {
         }
     }
 
-    /// What the broker says that is no answer.
+    /// Returns the error for an unexpected answer of the broker.
     pub(super) fn protocol_error(&self, reason: String) -> ConnectError {
         protocol_error(&self.endpoint, reason)
     }
@@ -357,7 +359,7 @@ impl Session {
         }
     }
 
-    /// What the broker cannot do.
+    /// Returns the error for a missing feature of the broker.
     pub(super) fn lacks(&self, feature: &'static str, reason: &str) -> ConnectError {
         ConnectError::Unsupported {
             url: self.endpoint.to_string(),
@@ -366,7 +368,7 @@ impl Session {
         }
     }
 
-    /// What MQTT makes of the names of topic filters.
+    /// Converts names to MQTT topic filters.
     fn filters(&self, names: &[String]) -> Result<Vec<TopicFilter>, ConnectError> {
         let filters = names
             .iter()
@@ -385,7 +387,7 @@ impl Session {
         Ok(Packet::Subscribe(Subscribe::new(Pid::default(), topics)))
     }
 
-    /// Subscribes.
+    /// Subscribes to topics.
     pub(super) async fn subscribe(
         &mut self,
         names: &[String],
@@ -396,7 +398,7 @@ impl Session {
         self.subscribed(&suback, options.max_qos)
     }
 
-    /// Subscribes, and reads what the broker retained.
+    /// Subscribes to topics and reads the retained messages.
     pub(super) async fn read_retained(
         &mut self,
         names: &[String],
@@ -407,18 +409,18 @@ impl Session {
         let subscribe = self.subscription(names, options)?;
         let suback = self.ask_besides(&subscribe, suback, &mut take).await?;
         self.subscribed(&suback, options.max_qos)?;
-        // Brokers send it before their answer to the subscription or after.
+        // Brokers send retained messages before or after their answer to the subscription.
         let is_answer = |received| matches!(received, Received::Pingresp).then_some(());
         self.ask_besides(&Packet::Pingreq, is_answer, take).await
     }
 
     fn subscribed(&self, suback: &Suback, asked: QoS) -> Result<(), ConnectError> {
         if suback.topics.is_empty() {
-            let reason = "its answer to a subscription says nothing".to_owned();
+            let reason = "its answer to a subscription is empty".to_owned();
             return Err(self.protocol_error(reason));
         }
         match suback.topics.iter().find(|&&code| code as u8 >= 0x80) {
-            // Messages that need no acknowledgement are lost with the connection.
+            // Messages without acknowledgement are lost with the connection.
             None if suback.topics.iter().any(|&code| (code as u8) < asked as u8) => {
                 let reason = "it grants a subscription only with QoS 0; allow QoS 1 there";
                 Err(self.lacks("acknowledgement of messages", reason))
@@ -431,7 +433,7 @@ impl Session {
         }
     }
 
-    /// Takes subscriptions back. That the broker knows none of them is as good.
+    /// Ends subscriptions. It does not matter if the broker does not know them.
     pub(super) async fn unsubscribe(&mut self, names: &[String]) -> Result<(), ConnectError> {
         let unsubscribe = Unsubscribe::new(Pid::default(), self.filters(names)?);
         let unsuback: Unsuback = self
@@ -452,11 +454,11 @@ impl Session {
         }
     }
 
-    /// Publishes a message, and waits until the broker has it.
+    /// Publishes a message and waits until the broker has it.
     ///
     /// # Errors
-    /// Beside those of the connection [`ConnectError::Rejected`], as well where nobody subscribes
-    /// and the message is not retained.
+    /// Returns the errors of the connection, and [`ConnectError::Rejected`] if the broker rejects
+    /// the message. This includes a message without subscribers, unless it is retained.
     pub(super) async fn publish(&mut self, mut publish: Publish) -> Result<(), ConnectError> {
         publish.qos_pid = QosPid::Level1(Pid::default());
         let is_retained = publish.retain;
@@ -476,7 +478,7 @@ impl Session {
         }
     }
 
-    /// Tells the broker that it need not keep a message.
+    /// Acknowledges a message.
     pub(super) async fn acknowledge(&mut self, pid: Pid) -> Result<(), ConnectError> {
         let frame = packets::frame(&Packet::Puback(Puback::new_success(pid)));
         let frame = frame.map_err(|reason| self.protocol_error(reason))?;
@@ -484,13 +486,13 @@ impl Session {
         sent.map_err(|error| self.protocol_error(socket::broken(&error)))
     }
 
-    /// Waits until the broker has sent all that it had to send before.
+    /// Waits until the broker has sent all earlier messages.
     pub(super) async fn ping(&mut self) -> Result<(), ConnectError> {
         let is_answer = |received| matches!(received, Received::Pingresp).then_some(());
         self.ask(&Packet::Pingreq, is_answer).await
     }
 
-    /// Ends the connection in order, and keeps or ends the session.
+    /// Closes the connection properly, and keeps or ends the session.
     pub(super) async fn disconnect(mut self, session_expiry: u32) -> Result<(), ConnectError> {
         let mut disconnect = Disconnect::new(DisconnectReasonCode::NormalDisconnect);
         disconnect.properties.session_expiry_interval = Some(session_expiry);
@@ -499,7 +501,7 @@ impl Session {
         let closed = async {
             self.sink.send(frame).await?;
             self.sink.close().await?;
-            // The broker has done what it was told when it closes the connection.
+            // When the broker closes the connection, it has processed the packet.
             while let Some(Ok(_)) = self.stream.next().await {}
             Ok::<(), tungstenite::Error>(())
         };
@@ -510,7 +512,7 @@ impl Session {
         }
     }
 
-    /// This session as a connection, with what writes and reads on it.
+    /// Converts this session to a connection with a writer and a reader.
     pub(super) fn into_link<W, R>(
         self,
         window: usize,
@@ -535,7 +537,7 @@ impl Session {
     }
 }
 
-/// What a broker says that is no answer.
+/// Returns the error for an unexpected answer of a broker.
 pub(super) fn protocol_error(endpoint: &Endpoint, reason: String) -> ConnectError {
     ConnectError::Protocol {
         url: endpoint.to_string(),
@@ -543,14 +545,14 @@ pub(super) fn protocol_error(endpoint: &Endpoint, reason: String) -> ConnectErro
     }
 }
 
-/// Why the broker ends a session.
+/// Describes why the broker ended a session.
 pub(super) fn farewell(disconnect: &Disconnect) -> String {
     let text = disconnect.properties.reason_string.as_deref();
     let reason = reason(text, disconnect.reason_code);
     format!("closed by the broker: {reason}")
 }
 
-/// The broker's explanation, or the code's name.
+/// Returns the broker's explanation or the name of the code.
 pub(super) fn reason(text: Option<&str>, code: impl std::fmt::Debug) -> String {
     match text {
         Some(text) => text.to_owned(),
@@ -558,7 +560,7 @@ pub(super) fn reason(text: Option<&str>, code: impl std::fmt::Debug) -> String {
     }
 }
 
-/// `NotAuthorized` as `not authorized`.
+/// Converts `NotAuthorized` to `not authorized`.
 fn in_words(name: &str) -> String {
     let mut words = String::with_capacity(name.len() + 4);
     for character in name.chars() {
@@ -616,8 +618,7 @@ mod tests {
         assert_eq!(strict, Ok(expected));
     }
 
-    /// A session at a broker that wants to hear of its client every second, and is played by the
-    /// test.
+    /// Opens a session at a simulated broker that expects a ping every second.
     async fn session() -> (Session, WebSocketStream<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Endpoint {
@@ -661,7 +662,7 @@ mod tests {
         let waiting = async {
             session.ping().await.unwrap();
             assert_eq!(session.early.len(), 1);
-            // The answers to the other pings are none to this one.
+            // The answers to other pings do not answer this one.
             session.ping().await.unwrap();
             assert_eq!(session.early.len(), 2);
         };

@@ -1,9 +1,10 @@
-//! What a module that died had not acknowledged, returned to its group.
+//! Returns the unacknowledged messages of a dead module to its group.
 //!
-//! A broker of MQTT keeps it in the session of the dead, and hands it to nobody else. So another
-//! module of the group, its heir, opens that session under the client id of the dead, publishes
-//! each message again to the group, and acknowledges it only when the broker has it. Should the
-//! heir die over that, another one finds the rest; at worst a request comes twice.
+//! An MQTT broker keeps these messages in the dead module's session and delivers them to nobody
+//! else. Therefore another module of the group takes over: it opens that session under the dead
+//! module's client id, and publishes each message to the group again. It acknowledges a message
+//! only when the broker has the copy. If it dies meanwhile, another module continues. In the worst
+//! case a request comes twice.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,28 +23,28 @@ use crate::random;
 use crate::transport::ConnectError;
 use crate::transport::socket::Endpoint;
 
-/// For how many seconds a broker keeps the session of a module that died.
+/// How many seconds a broker keeps the session of a dead module.
 pub(super) const SESSION_EXPIRY: u32 = 3600;
-/// How long the broker may be sending before an heir sends something: all large messages of a
-/// session come before the answer to a ping.
+/// The keep-alive of a takeover. The broker may send for a long time before it answers a ping,
+/// because all large messages of a session come first.
 const KEEP_ALIVE: Duration = Duration::from_secs(1800);
-/// How long an heir waits at most, at random, before it claims what it could return: one should be
-/// before the others.
+/// The longest random delay before a module claims a lost session, so that one module is first.
 const CLAIM_DELAY: Duration = Duration::from_millis(500);
-/// After how long it is looked again whether a session that was claimed is still there. An heir at
-/// work repeats its claim with each ping, which is sooner.
+/// When to check again whether a claimed session still exists. A module at work repeats its claim
+/// with each ping, which is sooner.
 const RETRY: Duration = Duration::from_secs(90);
-/// How long an heir whose own connection was lost waits before it claims what the broker retained
-/// meanwhile: a broker that is stopped says of all modules that they are lost, and each of them
-/// clears that when it is back.
+/// How long a module that lost its own connection waits before it claims sessions from retained
+/// notices. When a broker stops, it reports all modules as lost, and each module clears its notice
+/// when it is back.
 const RETURN_PATIENCE: Duration = Backoff::LONGEST.saturating_add(Duration::from_secs(5));
-/// How many lost sessions are remembered. The notices of others stay with the broker, for the next
-/// module that subscribes.
+/// The maximum number of remembered lost sessions. Further notices stay with the broker for the
+/// next module that subscribes.
 const MAX_LOST: usize = 1024;
-/// For how long messages are returned while the dead still gets its share of new ones.
+/// How long messages are returned while the dead module's session still receives its share of new
+/// ones.
 const SUBSCRIBED_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sessions of a group and where they are.
+/// The group of a lost session, and its address.
 #[derive(Clone)]
 pub(super) struct Group {
     pub(super) endpoint: Endpoint,
@@ -53,16 +54,16 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Returns what a session holds to the group, and ends the session. The number of messages is
-    /// returned.
+    /// Returns the messages of a session to the group, and ends the session. The result is the
+    /// number of messages.
     ///
     /// # Errors
-    /// Why not everything was returned; what was not is still in the session.
+    /// Returns why some messages were not returned. They stay in the session.
     pub(super) async fn take_over(&self, client_id: &str) -> Result<usize, ConnectError> {
         let mut session = self.resume(client_id).await?;
         let mut count = 0;
         if session.is_present {
-            // A broker need not keep what it has queued for a subscription that ends.
+            // A broker may drop queued messages when their subscription ends, so return them first.
             let patience = Some(Instant::now() + SUBSCRIBED_PATIENCE);
             count += self.return_all(&mut session, patience).await?;
             session.unsubscribe(&self.filters()).await?;
@@ -72,13 +73,13 @@ impl Group {
         Ok(count)
     }
 
-    /// Ends a session if it holds nothing, and says whether that is so.
+    /// Ends a session if it is empty, and returns whether it is.
     pub(super) async fn end_if_empty(&self, client_id: &str) -> Result<bool, ConnectError> {
         let mut session = self.resume(client_id).await?;
         if session.is_present {
             session.ping().await?;
             if session.early.is_empty() {
-                // What was on its way to the subscription comes before the answer to the ping.
+                // Messages under way to the subscription come before the answer to the ping.
                 session.unsubscribe(&self.filters()).await?;
                 session.ping().await?;
             }
@@ -102,12 +103,12 @@ impl Group {
         session::open(&self.endpoint, &self.login, opening).await
     }
 
-    /// What the modules of the group subscribe to.
+    /// Returns the subscriptions of the modules of the group.
     fn filters(&self) -> [String; 2] {
         names::shared(&self.topic, &self.name)
     }
 
-    /// Returns messages until the broker has no more of them, or the time is over.
+    /// Returns messages until the broker has no more, or until the given time.
     async fn return_all(
         &self,
         session: &mut Session,
@@ -125,9 +126,10 @@ impl Group {
                         let publish = returned(publish, name.clone());
                         let size = packets::size(&publish);
                         if size > session.limits.max_packet_size {
-                            // The name of its topic is longer than before. It is acknowledged all
-                            // the same: nobody can return it, and those behind it would not come.
-                            tracing::warn!(topic = %self.topic, size, "message too large to be returned passed over");
+                            // The new topic name is longer than the old one. Acknowledge the
+                            // message anyway: nobody can return it, and it would block the messages
+                            // after it.
+                            tracing::warn!(topic = self.topic.as_str(), size, "dropped a message that is too large to be returned");
                         } else {
                             session.publish(publish).await?;
                             count += 1;
@@ -135,7 +137,7 @@ impl Group {
                         pid
                     }
                     Err(Unreadable { pid }) => {
-                        tracing::warn!(topic = %self.topic, "message passed over");
+                        tracing::warn!(topic = self.topic.as_str(), "dropped a message that cannot be read");
                         pid
                     }
                 };
@@ -154,7 +156,7 @@ impl Group {
     }
 }
 
-/// A message as it goes back to its group: the same, with what is left of its time.
+/// Returns the copy of a message for its group, with the rest of its lifetime.
 pub(super) fn returned(received: Publish, topic_name: TopicName) -> Publish {
     let mut publish = Publish {
         dup: false,
@@ -162,31 +164,31 @@ pub(super) fn returned(received: Publish, topic_name: TopicName) -> Publish {
         topic_name,
         ..received
     };
-    // These belong to the connection on which it came.
+    // These belong to the connection on which the message came.
     publish.properties.topic_alias = None;
     publish.properties.subscription_id = None;
     publish
 }
 
-/// The sessions that this module may have to take over, and when.
+/// The lost sessions that this module may take over, and when.
 #[derive(Debug, Default)]
 pub(super) struct LostSessions {
     sessions: BTreeMap<String, Lost>,
-    /// Until when those whose notices were retained may come back themselves.
+    /// How long the modules of retained notices may take to come back themselves.
     patience: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Lost {
-    /// Since when it is known to be lost.
+    /// Since when the session is known to be lost.
     since: Instant,
-    /// When it is to be claimed.
+    /// When to claim it.
     due: Instant,
 }
 
 impl LostSessions {
-    /// A session was lost; whether its notice was there before this module was. Who claims it first
-    /// shows by chance.
+    /// Adds a lost session. `was_retained` means that its notice is older than this module's
+    /// subscription. A random delay decides which module claims it first.
     pub(super) fn add(&mut self, client_id: &str, was_retained: bool) {
         if self.sessions.len() < MAX_LOST && !self.sessions.contains_key(client_id) {
             let now = Instant::now();
@@ -197,7 +199,7 @@ impl LostSessions {
         }
     }
 
-    /// This module is back after its own connection was lost; others may be about to come back.
+    /// Gives other modules time to come back, after this module's own connection was lost.
     pub(super) fn are_given_time(&mut self) {
         let patience = Instant::now() + RETURN_PATIENCE;
         self.patience = Some(patience);
@@ -206,19 +208,19 @@ impl LostSessions {
         }
     }
 
-    /// A session is being taken over: whether it is still there is looked at later.
+    /// Schedules a later check of a session that is being taken over.
     pub(super) fn defer(&mut self, client_id: &str) {
         if let Some(lost) = self.sessions.get_mut(client_id) {
             lost.due = Instant::now() + RETRY + CLAIM_DELAY.mul_f64(random::fraction());
         }
     }
 
-    /// A session could not be taken over. It is tried again, and `false` is returned where the
-    /// broker does not keep it any longer.
+    /// Schedules another attempt to take over a session. Returns `false` if the broker no longer
+    /// keeps it.
     pub(super) fn retry(&mut self, client_id: &str) -> bool {
         let lifetime = Duration::from_secs(SESSION_EXPIRY.into());
         let Some(lost) = self.sessions.get(client_id) else {
-            // It came back meanwhile, or another took it over.
+            // The module came back meanwhile, or another module took the session over.
             return true;
         };
         if lost.since.elapsed() >= lifetime {
@@ -229,12 +231,12 @@ impl LostSessions {
         true
     }
 
-    /// There is nothing to take over.
+    /// Removes a session with nothing to take over.
     pub(super) fn remove(&mut self, client_id: &str) -> bool {
         self.sessions.remove(client_id).is_some()
     }
 
-    /// The session that comes next, and when.
+    /// Returns the next session and when it is due.
     pub(super) fn next(&self) -> Option<(&str, Instant)> {
         let next = self.sessions.iter().min_by_key(|(_, lost)| lost.due);
         next.map(|(client_id, lost)| (client_id.as_str(), lost.due))
@@ -257,7 +259,7 @@ mod tests {
         assert!(due <= Instant::now() + CLAIM_DELAY);
         lost.defer("a");
         assert!(lost.next().unwrap().1 >= Instant::now() + RETRY);
-        // Said again, it is not taken from the one who has it.
+        // A repeated notice does not take the session from the module that claimed it.
         lost.add("a", false);
         assert!(lost.next().unwrap().1 >= Instant::now() + RETRY);
         lost.add("b", false);
@@ -280,7 +282,7 @@ mod tests {
         lost.remove("a");
         lost.add("b", true);
         assert!(due(&lost) > back);
-        // Who is lost now is known to be.
+        // A new notice is certain: the module is lost now.
         lost.add("c", false);
         assert!(due(&lost) <= Instant::now() + CLAIM_DELAY);
     }

@@ -1,4 +1,4 @@
-//! The messages of one connection that are not acknowledged, and what is said of them.
+//! The unacknowledged messages of one connection, and the verdicts on them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,40 +13,40 @@ use super::takeover;
 use crate::transport::Verdict;
 use crate::transport::socket::WriteAcknowledgements;
 
-/// How often a message is given back to a group: the broker may hand it to the same module again,
-/// again and again where there is no other. Then it stays until the module has ended.
+/// How often a message is returned to a group. If there is no other module, the broker delivers it
+/// to the same module again and again. After this limit it stays until the module ends.
 const MAX_RETURNS: usize = 8;
-/// How many copies are on their way at a time, if the broker takes so many.
+/// How many copies may be under way at a time, if the broker accepts so many.
 const MAX_RETURNING: usize = 16;
-/// How many of the messages given back are remembered.
+/// How many returned messages are remembered.
 const MAX_REMEMBERED: usize = 4096;
 
-/// Messages that are not acknowledged. One half of the connection notes what comes, the other what
-/// is said of it.
+/// The unacknowledged messages. One half of the connection adds received messages, the other half
+/// handles the verdicts.
 #[derive(Default)]
 pub(super) struct Unacknowledged(Mutex<Messages>);
 
 #[derive(Default)]
 struct Messages {
-    /// Those of which nothing is said yet.
+    /// The messages without a verdict.
     held: VecDeque<Held>,
-    /// Those that are to be given back, in this order.
+    /// The messages to return, in this order.
     to_return: VecDeque<Returning>,
-    /// Those whose copies are on their way, by the numbers of the copies.
+    /// The messages whose copies are under way, by the numbers of the copies.
     returning: BTreeMap<u16, Held>,
-    /// The numbers of those whose copies the broker has.
+    /// The numbers of the messages whose copies the broker has.
     returned: Vec<Pid>,
 }
 
-/// A message that is not acknowledged.
+/// An unacknowledged message.
 pub(super) struct Held {
     pub(super) message_id: String,
     pub(super) pid: Pid,
-    /// The message itself, where it can be given back.
+    /// The message itself, if it can be returned.
     pub(super) publish: Option<Publish>,
 }
 
-/// A message that is to be given back, and its copy.
+/// A message to return, and its copy.
 struct Returning {
     held: Held,
     copy: Publish,
@@ -65,15 +65,15 @@ impl Unacknowledged {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a message, and says how many there are.
+    /// Adds a message, and returns the number of messages.
     pub(super) fn add(&self, held: Held) -> usize {
         let mut messages = self.lock();
         messages.held.push_back(held);
         messages.held.len() + messages.to_return.len() + messages.returning.len()
     }
 
-    /// Notes what the broker says of the copy with this number, and whether that is news for the
-    /// half that writes. A message whose copy is refused stays, for an heir.
+    /// Records the broker's answer for the copy with this number. Returns whether the writing half
+    /// must know it. A message whose copy is refused stays for the module that takes over.
     pub(super) fn settle(&self, copy: Pid, is_taken: bool) -> bool {
         let mut messages = self.lock();
         let Some(held) = messages.returning.remove(&copy.value()) else {
@@ -88,17 +88,17 @@ impl Unacknowledged {
     }
 }
 
-/// Writes what a reader says of messages.
+/// Writes the verdicts of a reader.
 pub(super) struct AcknowledgementWriter {
     pub(super) unacknowledged: Arc<Unacknowledged>,
-    /// Where a group gets its messages back.
+    /// The topic of the messages returned to a group.
     pub(super) returned: Option<TopicName>,
-    /// The largest packet that the broker takes.
+    /// The largest packet that the broker accepts.
     pub(super) max_packet_size: usize,
-    /// How many copies may be on their way.
+    /// How many copies may be under way.
     pub(super) window: usize,
     next: Pid,
-    /// The messages that were given back, in this order.
+    /// The ids of the returned messages, in this order.
     given_back: VecDeque<String>,
 }
 
@@ -118,7 +118,7 @@ impl AcknowledgementWriter {
         }
     }
 
-    /// The copy of a message that is published again to its group; `None` where it must stay.
+    /// Returns the copy of a message to publish to its group; `None` if the message must stay.
     fn copy(&mut self, held: &Held) -> Option<Publish> {
         let (Some(publish), Some(name)) = (&held.publish, &self.returned) else {
             return None;
@@ -138,8 +138,9 @@ impl AcknowledgementWriter {
 }
 
 impl WriteAcknowledgements for AcknowledgementWriter {
-    /// A message that is given back is published again to its group, and acknowledged when the
-    /// broker has the copy. What cannot be published is left unacknowledged, for an heir.
+    /// A returned message is published again to its group. It is acknowledged when the broker has
+    /// the copy. A message that cannot be published stays unacknowledged for the module that takes
+    /// over.
     fn frame(&mut self, verdict: Verdict) -> Option<Message> {
         let unacknowledged = Arc::clone(&self.unacknowledged);
         let mut messages = unacknowledged.lock();
@@ -169,7 +170,7 @@ impl WriteAcknowledgements for AcknowledgementWriter {
             let Some(Returning { held, mut copy }) = messages.to_return.pop_front() else {
                 break;
             };
-            // Only a few are in use.
+            // Only a few numbers are in use.
             while messages.returning.contains_key(&self.next.value()) {
                 self.next += 1;
             }
@@ -215,7 +216,8 @@ mod tests {
         AcknowledgementWriter::new(unacknowledged, returned, &Limits::default())
     }
 
-    /// What a frame holds: where copies go and their numbers, and the numbers acknowledged.
+    /// Returns the content of a frame: the topics of copies and their numbers, and the acknowledged
+    /// numbers.
     #[derive(Debug, PartialEq)]
     enum Written {
         Copy(String, u16),
