@@ -191,12 +191,12 @@ impl Said {
             ),
             (
                 "raw stranger",
-                "error validating request: there is no function \"stranger\"; there is add, area, \
+                "error validating request: the module has no function \"stranger\"; its functions are add, area, \
                  echo, fail, hello, none, slow, sqrt, when",
             ),
             (
                 "raw method",
-                "error validating request: there is no method of Greeter \"stranger\"; there is \
+                "error validating request: Greeter has no method \"stranger\"; its methods are \
                  greet, twice",
             ),
             ("raw fail", "error executing request: boom"),

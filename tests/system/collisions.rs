@@ -100,15 +100,15 @@ fn a_schema_that_would_be_wrong_is_refused() {
     let error = |module: Result<dasf::Module, ModuleError>| module.err().unwrap().to_string();
     assert_eq!(
         error(title_of_a_type::module()),
-        "FuncAdd cannot be served: a type of an argument is called FuncAdd too; rename one of them"
+        "FuncAdd cannot be served: the type of an argument also has the name FuncAdd; rename one of them"
     );
     assert_eq!(
         error(breaking_default::module()),
-        "limit cannot be served: a default breaks its schema: limit: most: 10 is greater than the \
+        "limit cannot be served: a default does not match its schema: limit: most: 10 is greater than the \
          maximum of 3"
     );
     assert_eq!(
         error(twice_the_keys::module()),
-        "add cannot be served: schema_extra has \"title\", which the schema has already"
+        "add cannot be served: schema_extra contains \"title\", which the schema already has; remove it"
     );
 }

@@ -162,7 +162,7 @@ async fn a_result_that_breaks_its_contract_is_an_error_of_the_module() {
     };
     assert_eq!(
         error(client.doubled(51).await.unwrap_err()),
-        "the result breaks its own contract: doubled: result: 102 is greater than the maximum of 100"
+        "the result does not match its schema: doubled: result: 102 is greater than the maximum of 100"
     );
     // A field's constraint counts for a result as for an argument.
     let latitude = |degrees| Latitude {
@@ -175,7 +175,7 @@ async fn a_result_that_breaks_its_contract_is_an_error_of_the_module() {
     );
     assert_eq!(
         error(client.mirror(latitude(60.0)).scale(2.0).await.unwrap_err()),
-        "the result breaks its own contract: mirror: result.degrees: -120.0 is less than the minimum of -90"
+        "the result does not match its schema: mirror: result.degrees: -120.0 is less than the minimum of -90"
     );
     host.shutdown().await;
 }

@@ -106,7 +106,7 @@ async fn patterns_are_about_ascii_wherever_they_stand() {
         (request("Rome", "a", "2026", "\u{feff}"), "describe: note: "),
         (
             request("Åre", "a", "2026", ""),
-            r#"the result breaks its own contract: describe: result: "Åre2026" does not match"#,
+            r#"the result does not match its schema: describe: result: "Åre2026" does not match"#,
         ),
     ] {
         let found = problems(&module, request).await;

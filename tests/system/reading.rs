@@ -421,7 +421,7 @@ fn a_type_of_which_no_value_can_be_read_is_refused() {
     let error = |module: Result<dasf::Module, ModuleError>| module.err().unwrap().to_string();
     let wide =
         "it has an integer of 128 bits in a tagged or untagged enum, or in a flattened field";
-    let keys = "it has a map whose keys cannot be read from text, the only kind of key in JSON";
+    let keys = "it has a map whose keys cannot be read from strings, the only keys in JSON";
     for (error, ty, reason) in [
         (error(pairs_for_keys::module()), "(i32, i32)", keys),
         (error(lists_for_keys::module()), "Vec<u8>", keys),
@@ -463,7 +463,7 @@ fn a_type_of_which_no_value_can_be_read_is_refused() {
         (
             error(closed_and_flattened::module()),
             "closed_and_flattened::Closed",
-            "serde's deny_unknown_fields refuses the fields that are flattened into the same struct",
+            "serde's deny_unknown_fields rejects the fields that are flattened into the same struct",
         ),
     ] {
         assert!(

@@ -1,4 +1,4 @@
-//! Taking the arguments of a call out of its request.
+//! Extracts the arguments of a call from its request.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use serde_json::Value;
 use super::Failure;
 use super::read::{Entries, Problem, Source};
 
-/// The arguments of one call, checked against their schema but not yet decoded. They are still the
-/// text of the request, so that no number loses a digit.
+/// The arguments of one call. They are checked against their schema but still text of the request,
+/// so numbers keep all their digits.
 #[derive(Debug, Clone, Default)]
 pub struct Arguments {
     function: &'static str,
     request: Arc<str>,
-    /// The range of the value of each key in the request.
+    /// The range of each key's value in the request.
     values: Vec<(String, Range<usize>)>,
     schema: Arc<Value>,
 }
 
 impl Arguments {
-    /// The arguments in an object that is the request, or the part of it in `range`.
+    /// Returns the arguments in an object: the request, or its part in `range`.
     ///
     /// # Errors
-    /// When it is not a JSON object.
+    /// Fails if it is not a JSON object.
     pub(super) fn new(
         function: &'static str,
         request: &Arc<str>,
@@ -45,7 +45,8 @@ impl Arguments {
         })
     }
 
-    /// The range of the value of a key in the request. If a key comes twice, the last one counts.
+    /// Returns the range of a key's value in the request. If a key comes twice, the last one
+    /// counts.
     pub(super) fn range(&self, name: &str) -> Option<Range<usize>> {
         let mut values = self.values.iter().rev();
         let (_, range) = values.find(|(key, _)| key == name)?;
@@ -64,7 +65,8 @@ impl Arguments {
     /// Reads a required argument.
     ///
     /// # Errors
-    /// [`Failure`] when it is missing, or its type does not take it although its schema does.
+    /// Returns a [`Failure`] if it is missing, or if its type cannot hold a value that its schema
+    /// accepts.
     pub fn take<T>(
         &mut self,
         name: &'static str,
@@ -82,7 +84,7 @@ impl Arguments {
     /// Reads an argument that has a default.
     ///
     /// # Errors
-    /// [`Failure`] when its type does not take it although its schema does.
+    /// Returns a [`Failure`] if its type cannot hold a value that its schema accepts.
     pub fn take_or<T>(
         &mut self,
         name: &'static str,

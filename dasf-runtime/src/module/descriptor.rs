@@ -1,4 +1,4 @@
-//! What the macros say about a module: plain tables, built at compile time.
+//! The tables that describe a module. The macros build them at compile time.
 
 use std::any::TypeId;
 use std::future::Future;
@@ -10,26 +10,26 @@ use serde_json::Value;
 use super::read::{Finding, Source};
 use super::{Invocation, Outcome};
 
-/// A module: the table that `#[dasf::module]` makes.
+/// The table of a module, made by `#[dasf::module]`.
 #[derive(Debug)]
 pub struct ModuleDescriptor {
     /// The name of the `mod`.
     pub name: &'static str,
-    /// The topic given in the attribute.
+    /// The topic from the attribute.
     pub topic: Option<&'static str>,
-    /// The group given in the attribute.
+    /// The group from the attribute.
     pub group: Option<&'static str>,
-    /// What the module does, in words.
+    /// The description of the module.
     pub description: &'static str,
-    /// Whether the attribute gives the description, in place of the documentation.
+    /// Whether the description comes from the attribute instead of the documentation.
     pub has_own_description: bool,
-    /// The attribute's version, or the package's.
+    /// The version from the attribute, or else of the package.
     pub version: &'static str,
-    /// What can be called, in the order of the source.
+    /// The members, in the order of the source.
     pub members: &'static [Member],
 }
 
-/// Something that a request can name.
+/// A member of a module.
 #[derive(Debug)]
 pub enum Member {
     /// A function.
@@ -43,16 +43,13 @@ pub enum Member {
 pub struct ClassDescriptor {
     /// The name in requests.
     pub name: &'static str,
-    /// What the class is, in words.
+    /// The description of the class.
     pub description: Option<&'static str>,
-    /// The constructor's arguments.
+    /// The arguments of the constructor.
     pub arguments: &'static [ArgumentDescriptor],
-    /// Whether callers should turn to another.
+    /// Whether callers should use another class.
     pub is_deprecated: bool,
-    /// Whether requests with unknown arguments of the constructor are refused. Otherwise the module
-    /// ignores these arguments.
-    pub refuses_unknown: bool,
-    /// What can be called on it.
+    /// The methods.
     pub methods: &'static [FunctionDescriptor],
 }
 
@@ -61,25 +58,22 @@ pub struct ClassDescriptor {
 pub struct FunctionDescriptor {
     /// The name in requests.
     pub name: &'static str,
-    /// What the function does, in words.
+    /// The description of the function.
     pub description: Option<&'static str>,
-    /// Its arguments, in the order of the source.
+    /// The arguments, in the order of the source.
     pub arguments: &'static [ArgumentDescriptor],
-    /// Its result.
+    /// The result.
     pub returns: ReturnDescriptor,
-    /// More keys for its schema.
+    /// Additional keys for its schema.
     pub schema_extra: Option<fn() -> Value>,
-    /// Whether callers should turn to another.
+    /// Whether callers should use another function.
     pub is_deprecated: bool,
-    /// Whether requests with unknown arguments are refused. Otherwise the module ignores these
-    /// arguments.
-    pub refuses_unknown: bool,
     /// The generated wrapper around it.
     pub handler: Handler,
 }
 
 impl ClassDescriptor {
-    /// A class without a description.
+    /// Returns a class without a description.
     pub const fn new(
         name: &'static str,
         arguments: &'static [ArgumentDescriptor],
@@ -90,32 +84,25 @@ impl ClassDescriptor {
             description: None,
             arguments,
             is_deprecated: false,
-            refuses_unknown: false,
             methods,
         }
     }
 
-    /// Says what the class is, in words.
+    /// Sets the description of the class.
     pub const fn description(mut self, description: &'static str) -> Self {
         self.description = Some(description);
         self
     }
 
-    /// Tells callers to turn to another.
+    /// Marks the class as deprecated.
     pub const fn deprecated(mut self) -> Self {
         self.is_deprecated = true;
-        self
-    }
-
-    /// Refuses requests with unknown arguments.
-    pub const fn refuse_unknown(mut self) -> Self {
-        self.refuses_unknown = true;
         self
     }
 }
 
 impl FunctionDescriptor {
-    /// A function without a description, whose result has this schema.
+    /// Returns a function without a description, whose result has this type.
     pub const fn new(
         name: &'static str,
         arguments: &'static [ArgumentDescriptor],
@@ -133,24 +120,23 @@ impl FunctionDescriptor {
             },
             schema_extra: None,
             is_deprecated: false,
-            refuses_unknown: false,
             handler,
         }
     }
 
-    /// Says what the function does, in words.
+    /// Sets the description of the function.
     pub const fn description(mut self, description: &'static str) -> Self {
         self.description = Some(description);
         self
     }
 
-    /// Says what the result means, in words.
+    /// Sets the description of the result.
     pub const fn returns(mut self, description: &'static str) -> Self {
         self.returns.description = Some(description);
         self
     }
 
-    /// Constrains the result.
+    /// Sets the constraints of the result.
     pub const fn return_keywords(mut self, keywords: &'static [Keyword]) -> Self {
         self.returns.keywords = keywords;
         self
@@ -162,19 +148,13 @@ impl FunctionDescriptor {
         self
     }
 
-    /// Tells callers to turn to another.
+    /// Marks the function as deprecated.
     pub const fn deprecated(mut self) -> Self {
         self.is_deprecated = true;
         self
     }
 
-    /// Refuses requests with unknown arguments.
-    pub const fn refuse_unknown(mut self) -> Self {
-        self.refuses_unknown = true;
-        self
-    }
-
-    /// Whether the function reports its progress.
+    /// Returns whether the function reports its progress.
     pub fn reports(&self) -> bool {
         self.arguments
             .iter()
@@ -183,7 +163,7 @@ impl FunctionDescriptor {
 }
 
 impl ArgumentDescriptor {
-    /// A required argument of a type with this schema.
+    /// Returns a required argument of this type.
     pub const fn new(name: &'static str, ty: TypeDescriptor) -> Self {
         Self {
             name,
@@ -196,31 +176,31 @@ impl ArgumentDescriptor {
         }
     }
 
-    /// Gives a title that is not made from the name.
+    /// Sets the title, which is made from the name by default.
     pub const fn title(mut self, title: &'static str) -> Self {
         self.title = Some(title);
         self
     }
 
-    /// Says what the argument means, in words.
+    /// Sets the description of the argument.
     pub const fn description(mut self, description: &'static str) -> Self {
         self.description = Some(description);
         self
     }
 
-    /// Gives a value that stands for a missing one.
+    /// Sets the default.
     pub const fn default(mut self, default: fn() -> Option<Value>) -> Self {
         self.default = Some(default);
         self
     }
 
-    /// Constrains the values, and adds other keywords to their schema.
+    /// Sets the constraints and other keywords of the argument's schema.
     pub const fn keywords(mut self, keywords: &'static [Keyword]) -> Self {
         self.keywords = keywords;
         self
     }
 
-    /// Makes it the report of the call's progress.
+    /// Makes the argument the progress report of the call.
     pub const fn reporter(mut self) -> Self {
         self.kind = ArgumentKind::Reporter;
         self
@@ -228,12 +208,12 @@ impl ArgumentDescriptor {
 }
 
 impl Keyword {
-    /// A keyword with a number or a text.
+    /// Returns a keyword with a value.
     pub const fn new(name: &'static str, value: Literal) -> Self {
         Self { name, value }
     }
 
-    /// One of an argument's examples.
+    /// Returns a keyword for one of an argument's examples.
     pub const fn example(value: fn() -> Option<Value>) -> Self {
         Self {
             name: "examples",
@@ -247,73 +227,73 @@ impl Keyword {
 pub struct ArgumentDescriptor {
     /// The name in requests.
     pub name: &'static str,
-    /// The title, where it is not made from the name.
+    /// The title, if it is not made from the name.
     pub title: Option<&'static str>,
-    /// What the argument means, in words.
+    /// The description of the argument.
     pub description: Option<&'static str>,
-    /// Its type.
+    /// The type.
     pub ty: TypeDescriptor,
-    /// The value that stands for a missing one; `None` for a required argument.
+    /// The default; `None` for a required argument.
     pub default: Option<fn() -> Option<Value>>,
-    /// Its constraints and other schema keywords.
+    /// The constraints and other schema keywords.
     pub keywords: &'static [Keyword],
-    /// Whether it is data.
+    /// Whether it is data of the caller.
     pub kind: ArgumentKind,
 }
 
-/// Whether an argument is data of the caller or a tool of the function.
+/// The kind of an argument: data of the caller, or a tool of the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArgumentKind {
     /// A value in the request.
     Data,
-    /// The report of the call's progress.
+    /// The progress report of the call.
     Reporter,
 }
 
-/// A function's result.
+/// The result of a function.
 #[derive(Debug)]
 pub struct ReturnDescriptor {
-    /// What the result means, in words.
+    /// The description of the result.
     pub description: Option<&'static str>,
-    /// Its type.
+    /// The type.
     pub ty: TypeDescriptor,
-    /// Its constraints and other schema keywords.
+    /// The constraints and other schema keywords.
     pub keywords: &'static [Keyword],
 }
 
-/// The schema of a type. Its definitions stay in the generator.
+/// A function that returns the schema of a type, and adds its definitions to the generator.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// The type of an argument or a result.
 #[derive(Debug, Clone, Copy)]
 pub struct TypeDescriptor {
-    /// Tells it from others.
+    /// Returns the id that distinguishes it from other types.
     pub id: fn() -> TypeId,
-    /// Its schema.
+    /// Returns its schema.
     pub schema: SchemaOf,
     /// Reads an example, to find out whether the type can be read.
     pub inspect: fn(Source<'_>) -> Finding,
 }
 
-/// One keyword of a JSON schema.
+/// A keyword of a JSON schema.
 #[derive(Debug)]
 pub struct Keyword {
-    /// The keyword as JSON Schema writes it, such as `exclusiveMinimum`.
+    /// The name of the keyword in JSON Schema, for example `exclusiveMinimum`.
     pub name: &'static str,
-    /// Its value.
+    /// The value.
     pub value: Literal,
 }
 
 /// The value of a [`Keyword`].
 #[derive(Debug)]
 pub enum Literal {
-    /// An integer of at most 64 bits, because a schema does not hold longer ones exactly.
+    /// An integer of at most 64 bits, because a schema cannot hold longer ones exactly.
     Integer(i128),
-    /// A number.
+    /// A float.
     Number(f64),
-    /// A text.
+    /// A string.
     Text(&'static str),
-    /// Anything else.
+    /// Another JSON value.
     Json(fn() -> Option<Value>),
 }
 
@@ -332,17 +312,17 @@ impl Literal {
     }
 }
 
-/// The generated code around a function: takes its arguments apart, calls it and encodes its
-/// result.
+/// The generated code around a function. It extracts the arguments, calls the function and encodes
+/// the result.
 #[derive(Debug, Clone, Copy)]
 pub enum Handler {
-    /// Runs on a thread where it may block.
+    /// Runs on a thread that may block.
     Blocking(fn(Invocation) -> Outcome),
-    /// Runs where the I/O runs, without a thread of its own: for functions that take microseconds.
+    /// Runs on the I/O task, for functions that take only microseconds.
     Inline(fn(Invocation) -> Outcome),
     /// Runs on the runtime.
     Async(fn(Invocation) -> BoxedCall),
 }
 
-/// The future of an `async` function's call.
+/// The future of a call of an `async` function.
 pub type BoxedCall = Pin<Box<dyn Future<Output = Outcome> + Send>>;

@@ -1,14 +1,14 @@
-//! Numbers of 32 bits in a schema, with the digits that a person would write.
+//! Floats of 32 bits in a schema, with the digits that a person would write.
 //!
-//! `schemars` widens a default of the type `f32` to 64 bits, so that 0.1 becomes
-//! 0.10000000149011612: longer than what anyone wrote, and beyond a limit of 0.1.
+//! `schemars` converts a default of type `f32` to 64 bits, so 0.1 becomes 0.10000000149011612. This
+//! number is longer than anyone would write, and it exceeds a limit of 0.1.
 
 use dasf_protocol::reference::definition;
 use serde_json::{Map, Number, Value};
 
 use super::schema::DEFINITIONS;
 
-/// The greatest number of schemas in a chain of references, some of which may be cycles.
+/// The maximum number of schemas in a chain of references, because some chains are cycles.
 const MAX_DEPTH: usize = 64;
 const OF_NUMBERS: [&str; 5] = [
     "minimum",
@@ -18,14 +18,14 @@ const OF_NUMBERS: [&str; 5] = [
     "multipleOf",
 ];
 
-/// Shortens the numbers of 32 bits in a schema: its limits, defaults, examples and fixed values.
+/// Shortens the floats of 32 bits in a schema: its limits, defaults, examples and fixed values.
 pub(super) fn shorten_in(schema: &mut Value, definitions: &Map<String, Value>) {
     if let Value::Object(fields) = schema {
         shorten_fields(fields, definitions);
     }
 }
 
-/// As [`shorten_in`], in the fields of a schema.
+/// Does the same as [`shorten_in`] for the fields of a schema.
 pub(super) fn shorten_fields(fields: &mut Map<String, Value>, definitions: &Map<String, Value>) {
     if is_float(fields) {
         for keyword in OF_NUMBERS {
@@ -66,7 +66,7 @@ pub(super) fn shorten_fields(fields: &mut Map<String, Value>, definitions: &Map<
     }
 }
 
-/// Shortens the numbers of a value that have 32 bits by its schema.
+/// Shortens the floats of a value that have 32 bits according to its schema.
 fn shorten(
     value: &mut Value,
     schema: &Map<String, Value>,
@@ -124,7 +124,7 @@ fn shorten(
     }
 }
 
-/// The target of a reference in a schema.
+/// Returns the target of a reference in a schema.
 fn target<'d>(
     schema: &Map<String, Value>,
     definitions: &'d Map<String, Value>,
@@ -133,7 +133,7 @@ fn target<'d>(
     definitions.get(&*name)
 }
 
-/// Whether a value can be of a variant: it has the variant's type, fixed values and fields.
+/// Returns whether a value can be of a variant: it has the variant's type, fixed values and fields.
 fn fits(value: &Value, variant: &Value, definitions: &Map<String, Value>, depth: usize) -> bool {
     let Value::Object(schema) = variant else {
         return true;
@@ -176,8 +176,8 @@ fn is_float(schema: &Map<String, Value>) -> bool {
     schema.get("format").is_some_and(|format| format == "float")
 }
 
-/// Gives a number the fewest digits that distinguish it from other numbers of 32 bits. Other values
-/// stay as they are.
+/// Gives a number the fewest digits that distinguish it from other floats of 32 bits. Other values
+/// are unchanged.
 fn shorten_number(value: &mut Value) {
     let Some(wide) = value.as_f64().filter(|_| value.is_f64()) else {
         return;
@@ -215,7 +215,7 @@ mod tests {
         for (schema, value, expected) in [
             (float.clone(), json!(wide), json!(0.1)),
             (double.clone(), json!(wide), json!(wide)),
-            // A number with more digits than 32 bits hold is not a number of 32 bits.
+            // A number with more digits than 32 bits can hold is not a float of 32 bits.
             (
                 float.clone(),
                 json!(0.123_456_789_f64),

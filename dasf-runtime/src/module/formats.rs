@@ -1,8 +1,9 @@
-//! The formats of dates and times, which mean the same for the types of `chrono` and of `time`.
+//! The formats of dates and times, with the same meaning for the types of `chrono` and `time`.
 //!
-//! For `date-time`, the validator follows RFC 3339. This leaves three gaps: it accepts leap
-//! seconds, which `time` cannot hold; `chrono` reads blanks, signs and fields of one digit where no
-//! format is checked; and the validator does not know the formats that `schemars` gives to types
+//! For `date-time`, the validator follows RFC 3339. This leaves three gaps. The validator accepts
+//! leap seconds, which `time` cannot hold. Without a format check, `chrono` reads spaces, signs and
+//! fields of one digit. And the validator does not know the formats that `schemars` gives to types
+//! without an offset.
 //! without an offset.
 
 use std::sync::LazyLock;
@@ -18,7 +19,7 @@ pub(super) fn known_to(options: ValidationOptions<'_>) -> ValidationOptions<'_> 
         .with_format("partial-time", is_partial_time)
 }
 
-/// `2026-11-22T10:00:00Z`, but no leap second.
+/// Accepts `2026-11-22T10:00:00Z`, but not a leap second.
 fn is_date_time(text: &str) -> bool {
     static BUILT_IN: LazyLock<Option<Validator>> = LazyLock::new(|| {
         let options = jsonschema::options().should_validate_formats(true);
@@ -26,16 +27,16 @@ fn is_date_time(text: &str) -> bool {
     });
     let is_leap_second = text.get(16..19) == Some(":60");
     let is_known = |validator: &Validator| validator.is_valid(&Value::from(text));
-    // Without a validator, the type decides what it reads.
+    // Without a validator, the type decides which strings it reads.
     !is_leap_second && BUILT_IN.as_ref().is_none_or(is_known)
 }
 
-/// `2026-11-22T10:00:00`.
+/// Accepts `2026-11-22T10:00:00`.
 fn is_partial_date_time(text: &str) -> bool {
     text.get(10..11) == Some("T") && is_date_time(&format!("{text}Z"))
 }
 
-/// `10:00:00`, or `10:00`, which both crates read.
+/// Accepts `10:00:00` and `10:00`; both crates read both.
 fn is_partial_time(text: &str) -> bool {
     let seconds = if text.len() == "10:00".len() {
         ":00"

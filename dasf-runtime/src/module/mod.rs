@@ -1,4 +1,4 @@
-//! A module: what can be called in it, and how a request becomes a call.
+//! Modules: their members, and how a request becomes a call.
 
 mod arguments;
 pub mod descriptor;
@@ -38,14 +38,14 @@ use schema::SchemaBuilder;
 use unknown_arguments::UnknownArgument;
 use validate::{Validator, list_problems};
 
-/// From this size on, in bytes, reading a request takes so long that other tasks would notice.
+/// The size in bytes from which reading a request takes so long that it delays other tasks.
 const LARGE_PAYLOAD: usize = 64 << 10;
-/// How much of an unknown name is quoted, in characters.
+/// How many characters of an unknown name an error quotes.
 const MAX_NAME_LENGTH: usize = 100;
 
-/// A module ready to be called: its descriptors with their schemas compiled.
+/// A module that is ready to be called, with compiled schemas.
 ///
-/// Generated code makes it from the annotated `mod`; the command line, the host and tests call it.
+/// Generated code makes it from the annotated `mod`. The command line, the host and tests call it.
 pub struct Module {
     descriptor: &'static ModuleDescriptor,
     description: String,
@@ -54,7 +54,7 @@ pub struct Module {
     api: ApiTemplate,
 }
 
-/// The documents that describe the module, without the topic, which stands in their title.
+/// The documents that describe the module, without the topic that becomes their title.
 struct ApiTemplate {
     schema: Map<String, Value>,
     info: ApiInfo,
@@ -64,7 +64,7 @@ struct ApiTemplate {
 struct Callable {
     descriptor: &'static FunctionDescriptor,
     arguments: Contract,
-    /// The contract of the result, where it has one beyond its type.
+    /// The schema of the result, if it has constraints beyond the type.
     result: Option<Validator>,
 }
 
@@ -73,41 +73,41 @@ struct Class {
     methods: HashMap<&'static str, Callable>,
 }
 
-/// The schema of the arguments of a function or constructor, also in compiled form.
+/// The schema of the arguments of a function or constructor, with its compiled form.
 struct Contract {
     validator: Validator,
     schema: Arc<Value>,
 }
 
-/// A module that cannot be served: a schema contradicts itself, or some values of a type can never
-/// be read.
+/// The error of a module that cannot be served, because a schema is invalid or some values of a
+/// type can never be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[error("{member} cannot be served: {reason}")]
 pub struct ModuleError {
     /// The function, class or method, or its argument or result.
     pub member: String,
-    /// The mistake in its schema or its type.
+    /// The error in its schema or type.
     pub reason: String,
 }
 
-/// What a request carries into a function: everything that its generated wrapper takes apart.
+/// The parts of a request that a generated wrapper passes to its function.
 pub struct Invocation {
     /// The constructor's arguments; empty for a function.
     pub constructor: Arguments,
     /// The function's or method's own arguments.
     pub arguments: Arguments,
-    /// Who calls, and how long they wait.
+    /// The context of the call.
     pub context: Context,
     report: Option<ReportSink>,
 }
 
 impl Invocation {
-    /// The report of an argument of type [`ProgressReport`]: the caller's, where the request holds
-    /// one, else the declared default.
+    /// Returns the report of an argument of type [`ProgressReport`]: the one in the request, or the
+    /// declared default.
     ///
     /// # Errors
-    /// [`Failure`] when what the caller sent is not a report.
+    /// Returns a [`Failure`] if the request's value is not a report.
     pub fn take_report(
         &mut self,
         name: &'static str,
@@ -117,7 +117,8 @@ impl Invocation {
             .arguments
             .take_or(name, read::read, || default().to_wire())?;
         if report.steps == 0 {
-            // The web page's form sends the schema's default of a report, not the argument's.
+            // The form of the web page sends the default from the schema of reports, not the
+            // default of the argument.
             report.steps = default().to_wire().steps;
         }
         Ok(match self.report.take() {
@@ -127,7 +128,7 @@ impl Invocation {
     }
 }
 
-/// What a request asks for, found and checked.
+/// The member that a request calls, with the checked arguments.
 struct Target<'m> {
     callable: &'m Callable,
     /// The name of the class; empty for a function.
@@ -140,8 +141,9 @@ impl Module {
     /// Makes a module ready to be called.
     ///
     /// # Errors
-    /// [`ModuleError`] when a schema is not one, for instance because a `pattern` is no regular
-    /// expression, when a default breaks its schema, and when values of a type can never be read.
+    /// Returns a [`ModuleError`] if a schema is invalid, for example because a `pattern` is not a
+    /// regular expression, or because two members would get the same title. Also fails if a default
+    /// does not match its schema, or if values of a type can never be read.
     pub fn new(descriptor: &'static ModuleDescriptor) -> Result<Self, ModuleError> {
         let mut builder = SchemaBuilder::new(descriptor.members)?;
         check_types(descriptor.members)?;
@@ -207,34 +209,34 @@ impl Module {
         })
     }
 
-    /// The module with another description than its documentation comment.
+    /// Replaces the description, which is the documentation comment by default.
     #[must_use]
     pub fn with_description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// The name of the annotated `mod`.
+    /// Returns the name of the annotated `mod`.
     pub fn name(&self) -> &'static str {
         self.descriptor.name
     }
 
-    /// The topic from the attribute, where it gives one.
+    /// Returns the topic from the attribute, if it has one.
     pub fn topic(&self) -> Option<&'static str> {
         self.descriptor.topic
     }
 
-    /// The module's version: the attribute's, or the package's.
+    /// Returns the version of the module: from the attribute, or else of the package.
     pub fn version(&self) -> &'static str {
         self.descriptor.version
     }
 
-    /// What the module does, in words.
+    /// Returns the description of the module.
     pub fn description(&self) -> &str {
         &self.description
     }
 
-    /// The names of the functions and classes.
+    /// Returns the names of the functions and classes.
     pub(crate) fn members(&self) -> impl Iterator<Item = &'static str> {
         self.descriptor.members.iter().map(|member| match member {
             Member::Function(function) => function.name,
@@ -242,7 +244,7 @@ impl Module {
         })
     }
 
-    /// The schema of a request to this module when it listens on `topic`: the answer to `info`.
+    /// Returns the schema of a request to this module on `topic`: the response to `info`.
     pub fn schema(&self, topic: &str) -> Value {
         let mut schema = self.api.schema.clone();
         schema.insert("title".to_owned(), topic.into());
@@ -250,7 +252,7 @@ impl Module {
         Value::Object(schema)
     }
 
-    /// The description of this module when it listens on `topic`: the answer to `api_info`.
+    /// Returns the API description of this module on `topic`: the response to `api_info`.
     pub fn api_info(&self, topic: &str) -> ApiInfo {
         ApiInfo {
             rpc_schema: self.schema(topic),
@@ -258,17 +260,18 @@ impl Module {
         }
     }
 
-    /// Runs the call that a request's payload describes.
+    /// Runs the call in the payload of a request.
     ///
-    /// A plain function runs on a thread of its own, an `async` one on the runtime. A panic in
-    /// either is a failure like any other.
+    /// A plain function runs on its own thread, an `async` function on the runtime. A panic in
+    /// either becomes a failure like any other.
     ///
     /// # Errors
-    /// [`Failure`] when the payload is no request to this module, or the function fails.
+    /// Returns a [`Failure`] if the payload is not a valid request to this module, or if the
+    /// function fails.
     ///
     /// # Cancel safety
-    /// When dropped, an `async` function is dropped at its next `await`; a plain function runs to
-    /// its end.
+    /// If the future is dropped, an `async` function is dropped at its next `await`. A plain
+    /// function runs to its end.
     pub async fn call(
         &self,
         payload: &str,
@@ -278,13 +281,13 @@ impl Module {
         run(self.read(payload)?, context, report).await
     }
 
-    /// Runs the call in a request, which is a JSON text. No number in it loses a digit.
+    /// Runs the call in a request, given as JSON text. Numbers keep all their digits.
     ///
     /// # Errors
-    /// As [`Module::call`].
+    /// The same as [`Module::call`].
     ///
     /// # Cancel safety
-    /// As [`Module::call`].
+    /// The same as [`Module::call`].
     pub async fn call_text(
         &self,
         request: &str,
@@ -294,8 +297,8 @@ impl Module {
         run(self.find(&request.into())?, context, report).await
     }
 
-    /// As [`Module::call`], for a task of its own on the runtime: reading a large request does not
-    /// keep the other tasks of its thread waiting.
+    /// Runs [`Module::call`] in its own task on the runtime. Reading a large request does not delay
+    /// other tasks of the thread.
     pub(crate) async fn call_in_task(
         &self,
         payload: &str,
@@ -306,13 +309,13 @@ impl Module {
         run(target?, context, report).await
     }
 
-    /// Runs the call that a request describes.
+    /// Runs the call in a request, given as a JSON value.
     ///
     /// # Errors
-    /// As [`Module::call`].
+    /// The same as [`Module::call`].
     ///
     /// # Cancel safety
-    /// As [`Module::call`].
+    /// The same as [`Module::call`].
     pub async fn call_value(
         &self,
         request: Value,
@@ -333,17 +336,17 @@ impl Module {
             .is_some_and(|name| self.classes.contains_key(name))
     }
 
-    /// Finds the function that a request names, and checks the request against its schema.
+    /// Finds the member that a request names, and checks the request against its schema.
     fn find(&self, text: &Arc<str>) -> Result<Target<'_>, Failure> {
         let request: Value = serde_json::from_str(text).map_err(|error| no_json(&error))?;
         if !request.is_object() {
             return Err(Failure::validation(
-                "a request is a JSON object with a func_name or a class_name",
+                "a request must be a JSON object with a func_name or a class_name",
             ));
         }
         let whole = 0..text.len();
-        // A request that names a class and a function is what its form says: a method's call is an
-        // object under `function`. What the schema does not know beside that is ignored.
+        // A request may name both a class and a function. Its form decides: a call of a method has
+        // an object under `function`. Unknown keys are ignored.
         let is_function = request.get("func_name").is_some_and(Value::is_string);
         let is_method = request.get("function").is_some_and(Value::is_object);
         let class_name = request
@@ -352,7 +355,12 @@ impl Module {
         match (class_name, request.get("func_name")) {
             (Some(Value::String(name)), _) => {
                 let Some((&name, class)) = self.classes.get_key_value(name.as_str()) else {
-                    return Err(unknown("class", name, self.classes.keys()));
+                    return Err(unknown(
+                        "the module",
+                        ["class", "classes"],
+                        name,
+                        self.classes.keys(),
+                    ));
                 };
                 let Some(call) = request.get("function").filter(|call| call.is_object()) else {
                     let problem =
@@ -365,7 +373,8 @@ impl Module {
                 };
                 let Some(callable) = class.methods.get(method.as_str()) else {
                     return Err(unknown(
-                        &format!("method of {name}"),
+                        name,
+                        ["method", "methods"],
                         method,
                         class.methods.keys(),
                     ));
@@ -398,7 +407,12 @@ impl Module {
             }
             (None, Some(Value::String(name))) => {
                 let Some(callable) = self.functions.get(name.as_str()) else {
-                    return Err(unknown("function", name, self.functions.keys()));
+                    return Err(unknown(
+                        "the module",
+                        ["function", "functions"],
+                        name,
+                        self.functions.keys(),
+                    ));
                 };
                 let schema = &callable.arguments.schema;
                 let unknown = unknown_arguments::of_function(name, schema, keys(&request));
@@ -414,8 +428,8 @@ impl Module {
                     arguments: callable.arguments(text, whole)?,
                 })
             }
-            (Some(_), _) => Err(Failure::validation("class_name: must be a text")),
-            (None, Some(_)) => Err(Failure::validation("func_name: must be a text")),
+            (Some(_), _) => Err(Failure::validation("class_name: must be a string")),
+            (None, Some(_)) => Err(Failure::validation("func_name: must be a string")),
             (None, None) => {
                 let problem = "func_name: the name of the function is required";
                 Err(Failure::validation(problem))
@@ -468,7 +482,7 @@ impl Contract {
 /// Checks that values of the types of all arguments and results can be read.
 ///
 /// # Errors
-/// The first type whose values cannot.
+/// Returns the first type whose values cannot be read.
 fn check_types(members: &[Member]) -> Result<(), ModuleError> {
     let mut checked = HashSet::new();
     let mut check = |ty: &TypeDescriptor, place: &dyn Fn() -> String| {
@@ -504,7 +518,7 @@ fn check_types(members: &[Member]) -> Result<(), ModuleError> {
     Ok(())
 }
 
-/// A default must be a value that a request could hold.
+/// Checks that each default is a value that a request could contain.
 fn check_defaults(
     member: &str,
     arguments: &[ArgumentDescriptor],
@@ -515,7 +529,7 @@ fn check_defaults(
         Some((argument.name.to_owned(), default))
     });
     let request = Value::Object(defaults.collect());
-    // What has no default is missing here, as it should be.
+    // Arguments without a default are missing here, which is expected.
     let mut problems = schema.problems(&request, "");
     problems.retain(|problem| !problem.is_missing());
     if problems.is_empty() {
@@ -524,7 +538,7 @@ fn check_defaults(
     Err(ModuleError {
         member: member.to_owned(),
         reason: format!(
-            "a default breaks its schema: {}",
+            "a default does not match its schema: {}",
             list_problems(member, &problems)
         ),
     })
@@ -551,12 +565,12 @@ async fn run(target: Target<'_>, context: Context, report: Option<ReportSink>) -
     callable.run(invocation).await
 }
 
-/// Does work on data of this size; where that takes long, without keeping the thread's other tasks
-/// waiting.
+/// Runs work on data of this size. If the work takes long, the thread's other tasks move to another
+/// thread first.
 fn without_stalling<T>(size: usize, work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
-    // A runtime of one thread has nobody to take the other tasks over.
+    // A runtime with one thread has no other thread for the tasks.
     if size > LARGE_PAYLOAD && matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
         tokio::task::block_in_place(work)
     } else {
@@ -564,17 +578,23 @@ fn without_stalling<T>(size: usize, work: impl FnOnce() -> T) -> T {
     }
 }
 
-fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a &'static str>) -> Failure {
+/// Returns the failure for a name that its owner does not have: the module or a class.
+fn unknown<'a>(
+    owner: &str,
+    [kind, plural]: [&str; 2],
+    name: &str,
+    known: impl Iterator<Item = &'a &'static str>,
+) -> Failure {
     let mut known: Vec<_> = known.copied().collect();
     known.sort_unstable();
     let known = if known.is_empty() {
-        "none".to_owned()
+        format!("it has no {plural}")
     } else {
-        known.join(", ")
+        format!("its {plural} are {}", known.join(", "))
     };
-    // No more of it than a name could be: it came over the wire.
+    // Shorten the name, because a peer can send any length.
     let name: String = name.chars().take(MAX_NAME_LENGTH).collect();
-    Failure::validation(format!("there is no {kind} {name:?}; there is {known}"))
+    Failure::validation(format!("{owner} has no {kind} {name:?}; {known}"))
 }
 
 impl Callable {
@@ -583,7 +603,8 @@ impl Callable {
         schemas: &dasf_protocol::api_info::FunctionInfo,
     ) -> Result<Self, ModuleError> {
         let arguments = Contract::new(descriptor.name, descriptor.arguments, &schemas.rpc_schema)?;
-        // Most results keep their type's schema by themselves; checking costs reading them again.
+        // Most results always match the schema of their type. Checking them would cost reading them
+        // again.
         let result = schema::constrains(&schemas.return_schema)
             .then(|| Validator::new(descriptor.name, &schemas.return_schema))
             .transpose()?;
@@ -603,7 +624,7 @@ impl Callable {
         let span = invocation.context.span().clone();
         let output = match self.descriptor.handler {
             Handler::Blocking(function) => {
-                // The thread's own panic handling makes a panic a `JoinError`.
+                // The thread catches a panic and turns it into a `JoinError`.
                 match tokio::task::spawn_blocking(move || span.in_scope(|| function(invocation)))
                     .await
                 {
@@ -618,7 +639,7 @@ impl Callable {
                     .unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
             }
             Handler::Async(function) => {
-                // The function is first called, and may first panic, inside the future.
+                // The function is called inside the future, so a panic at its start is caught too.
                 let call = AssertUnwindSafe(async { function(invocation).await });
                 call.catch_unwind()
                     .instrument(span)

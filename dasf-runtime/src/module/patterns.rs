@@ -1,5 +1,5 @@
-//! The patterns of a schema, checked by one engine: Rust's `regex`, which takes time in proportion
-//! to the text.
+//! The patterns of a schema, all checked by Rust's `regex`, whose time grows only linearly with the
+//! length of the string.
 
 use dasf_pattern::to_rust;
 use dasf_protocol::api_info::ApiInfo;
@@ -12,16 +12,16 @@ use super::validate::MAX_QUOTED;
 /// The dialect of the patterns in a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// The dialect of JSON Schema, ECMA-262 with the flag `u`, in modules of this framework: see
-    /// [`dasf_pattern`].
+    /// The dialect of JSON Schema, which modules of this framework use: ECMA-262 with the flag `u`.
+    /// See [`dasf_pattern`].
     JsonSchema,
-    /// The dialect of Rust's `regex`, with which pydantic checks patterns. Only the module checks a
-    /// pattern that `regex` cannot read, because the module may have another engine.
+    /// The dialect of Rust's `regex`, which pydantic uses. Patterns that `regex` cannot read are
+    /// left to the module, because it may have another engine.
     Pydantic,
 }
 
 impl Dialect {
-    /// The dialect of a module with this description.
+    /// Returns the dialect of a module with this API description.
     pub fn of(api_info: &ApiInfo) -> Self {
         match api_info.x_dasf {
             Some(_) => Self::JsonSchema,
@@ -33,7 +33,7 @@ impl Dialect {
 /// Compiles a schema with its patterns.
 ///
 /// # Errors
-/// When the schema is invalid, or a pattern is not in the dialect.
+/// Fails if the schema is invalid, or if a pattern is not in the dialect.
 pub(super) fn build(
     options: ValidationOptions<'_>,
     schema: &Value,
@@ -49,7 +49,7 @@ pub(super) fn build(
         }
         options = options.with_pattern_options(PatternOptions::regex());
         if all.are_of_names {
-            // The engine implements `patternProperties` itself, and would read some patterns
+            // The validator implements `patternProperties` itself, and would read some patterns
             // differently.
             let mut schema = schema.clone();
             translate_names(&mut schema);
@@ -59,7 +59,7 @@ pub(super) fn build(
     options
         .with_keyword("pattern", move |_, pattern, _| {
             let Value::String(pattern) = pattern else {
-                return Err(ValidationError::custom("a pattern is a text"));
+                return Err(ValidationError::custom("a pattern must be a string"));
             };
             let pattern = Pattern::new(pattern, dialect).map_err(ValidationError::custom)?;
             Ok(Box::new(pattern))
@@ -72,7 +72,7 @@ pub(super) fn build(
 struct Pattern {
     /// The pattern as written.
     source: String,
-    /// `None` if only the module can check it.
+    /// The compiled pattern; `None` if only the module can check it.
     engine: Option<Regex>,
 }
 
@@ -93,9 +93,9 @@ impl Pattern {
     }
 }
 
-/// The message for a valid pattern that is too large for the engine.
+/// Returns the message for a valid pattern that is too large for the engine.
 fn not_compiled(source: &str, error: &regex::Error) -> String {
-    format!("the pattern {source:?} is too large to be checked ({error}); repeat less in it")
+    format!("the pattern {source:?} is too large ({error}); use fewer or smaller repetitions")
 }
 
 impl<'i> Keyword<'i> for Pattern {
@@ -130,7 +130,7 @@ struct Patterns {
 }
 
 impl Patterns {
-    /// Looks at a schema and the schemas inside; `path` has the names that lead there.
+    /// Checks a schema and the schemas inside it. `path` contains the names that lead there.
     fn collect<'s>(&mut self, schema: &'s Value, path: &mut Vec<&'s str>) {
         match schema {
             Value::Array(schemas) => {
@@ -175,12 +175,12 @@ impl Patterns {
                 path if path.is_empty() => path,
                 path => format!(" of {path}"),
             };
-            self.mistake = Some(format!("the pattern {pattern:?}{of} is none: {mistake}"));
+            self.mistake = Some(format!("the pattern {pattern:?}{of} is invalid: {mistake}"));
         }
     }
 }
 
-/// Translates the patterns of names into the syntax of Rust's `regex`.
+/// Translates the patterns for names of properties into the syntax of Rust's `regex`.
 fn translate_names(schema: &mut Value) {
     match schema {
         Value::Array(schemas) => schemas.iter_mut().for_each(translate_names),
@@ -193,7 +193,7 @@ fn translate_names(schema: &mut Value) {
                         for (pattern, mut schema) in translated {
                             translate_names(&mut schema);
                             let pattern = to_rust(&pattern).unwrap_or(pattern);
-                            // Two patterns may become the same one in the syntax of the engine.
+                            // Two patterns may become the same in the syntax of the engine.
                             let schema = match schemas.remove(&pattern) {
                                 Some(other) => json!({"allOf": [other, schema]}),
                                 None => schema,
@@ -295,18 +295,18 @@ mod tests {
     #[test]
     fn a_pattern_that_is_none_is_told_with_its_place() {
         for (schema, of) in [
-            (json!({"pattern": "(?i)a"}), "the pattern \"(?i)a\" is none"),
+            (json!({"pattern": "(?i)a"}), "the pattern \"(?i)a\" is invalid"),
             (
                 json!({"$defs": {"Point": {"properties": {"pattern": {"pattern": "[[:alpha:]]"}}}}}),
-                "the pattern \"[[:alpha:]]\" of Point.pattern is none",
+                "the pattern \"[[:alpha:]]\" of Point.pattern is invalid",
             ),
             (
                 json!({"properties": {"a": {"anyOf": [{"patternProperties": {"(?=a)": {}}}]}}}),
-                "the pattern \"(?=a)\" of a is none",
+                "the pattern \"(?=a)\" of a is invalid",
             ),
             (
                 json!({"items": {"pattern": r"^\p{L}{1,9999}$"}}),
-                "is too large to be checked",
+                "is too large (",
             ),
         ] {
             let mistake = built(&schema, Dialect::JsonSchema).unwrap_err();

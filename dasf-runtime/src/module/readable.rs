@@ -1,9 +1,9 @@
-//! Checks whether values that the schema of a type accepts can be read as the type.
+//! Checks that the values that the schema of a type accepts can be read as this type.
 //!
 //! Serde reads the content of tagged and untagged enums, and of flattened fields, as JSON before it
-//! knows the type. Some types cannot be read this way, whatever the value is. A module with such a
-//! type would start, and then refuse every call. So the module makes examples for the known cases
-//! from the schema, and reads them, before it starts.
+//! knows the type. Some types can never be read this way. A module with such a type would start and
+//! then reject every call. Therefore the module makes examples of the known cases from the schema,
+//! and reads them before it starts.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -14,28 +14,29 @@ use super::descriptor::TypeDescriptor;
 use super::read::{Finding, Source, is_integer_key, is_tagged};
 use super::schema::{definition, list, of_reader};
 
-/// The greatest depth at which risks are searched.
+/// The maximum depth of the search for risks.
 const MAX_DEPTH: usize = 24;
-/// The greatest number of examples of one type.
+/// The maximum number of examples of one type.
 const MAX_EXAMPLES: usize = 500;
-/// The greatest number of schemas that are searched for the examples of one type.
+/// The maximum number of schemas to search for the examples of one type.
 const MAX_STEPS: usize = 10_000;
 /// Sample keys. Every type that can be a key reads at least one of them.
 const KEYS: &[&str] = &["a", "1", "true"];
-/// As [`KEYS`], for schemas whose keys are integers.
+/// The sample keys for schemas with integer keys.
 const INTEGER_KEYS: &[&str] = &["1"];
 
-/// The part of an example that serde may not read.
+/// The part of an example that serde may not be able to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Risk {
     /// An integer of 128 bits.
     Wide,
-    /// A key that is no text. The values beside it are none of those that only some texts are.
+    /// A key that is not a string. The values of the map do not have a type that accepts only some
+    /// strings.
     Key {
         keys: &'static [&'static str],
         has_plain_values: bool,
     },
-    /// An object without further properties, and with a flattened part.
+    /// An object that forbids other properties and has a flattened part.
     Closed,
     /// A field with a second name that is not in the schema.
     Alias,
@@ -48,14 +49,14 @@ struct Example {
     values: Vec<Value>,
     /// The value without the part at risk, if there is such a value.
     without: Option<Value>,
-    /// Other keys that the object at risk has.
+    /// The other keys of the object at risk.
     names: Vec<String>,
 }
 
 /// Checks that values of a type can be read, by reading examples.
 ///
 /// # Errors
-/// The reason why some can never be read.
+/// Returns the reason why some values can never be read.
 pub(super) fn check(ty: &TypeDescriptor) -> Result<(), String> {
     let (document, schema) = of_reader(ty.schema);
     let inspect = |example: &Value| {
@@ -80,8 +81,8 @@ pub(super) fn check(ty: &TypeDescriptor) -> Result<(), String> {
 }
 
 impl Risk {
-    /// Why values of the type cannot be read. `None` if an example can be read, or is refused for
-    /// another reason.
+    /// Returns why values of the type cannot be read. `None` if an example can be read, or is
+    /// rejected for another reason.
     fn reason(
         self,
         findings: &[Finding],
@@ -101,7 +102,7 @@ impl Risk {
                 let is_cut = findings.iter().any(|finding| finding.has_cut_wide);
                 is_cut.then(|| {
                     "it has an integer of 128 bits in a tagged or untagged enum, or in a flattened \
-                     field, where serde reads 64 bits at most; use i64, u64 or String instead"
+                     field, where serde reads at most 64 bits; use i64, u64 or String instead"
                         .to_owned()
                 })
             }
@@ -113,8 +114,8 @@ impl Risk {
                     let mut keys = names.iter().map(String::as_str).chain([key]);
                     keys.any(|key| problem.starts_with(&format!("invalid type: string {key:?}")))
                 });
-                // For an untagged enum, serde gives no reason. The keys are the reason if the value
-                // can be read without them.
+                // For an untagged enum, serde does not give a reason. The keys are the reason if
+                // the value can be read without them.
                 let is_untagged = has_plain_values
                     && problems
                         .iter()
@@ -126,14 +127,14 @@ impl Risk {
                 };
                 (names_keys || is_untagged).then(|| {
                     format!(
-                        "it has a map whose keys cannot be read from text, the only kind of key in \
+                        "it has a map whose keys cannot be read from strings, the only keys in \
                          JSON{expected}; use String or integers as keys, or a list of pairs"
                     )
                 })
             }
             Self::Alias => None,
             Self::Closed => first.starts_with("unknown field").then(|| {
-                "serde's deny_unknown_fields refuses the fields that are flattened into the same \
+                "serde's deny_unknown_fields rejects the fields that are flattened into the same \
                  struct; remove one of the two"
                     .to_owned()
             }),
@@ -141,18 +142,18 @@ impl Risk {
     }
 }
 
-/// The message for a type with a second name for a field.
+/// Returns the message for a type whose field has a second name.
 fn alias(finding: &Finding) -> Option<String> {
     let (alias, duplicate) = finding.alias.as_ref()?;
     let field = duplicate.trim_start_matches("duplicate field ");
     Some(format!(
-        "its field {field} has the alias `{alias}`, which the schema does not announce, so that no \
-         constraint would apply to it; remove serde's alias"
+        "its field {field} has the alias `{alias}`, which is not in the schema, so no constraint \
+         would apply to it; remove serde's alias"
     ))
 }
 
 impl Example {
-    /// The same example with its values inside of other values.
+    /// Returns the same example inside another value.
     fn inside(self, around: impl Fn(Value) -> Value) -> Self {
         Self {
             risk: self.risk,
@@ -168,13 +169,13 @@ struct Examples<'s> {
     document: &'s Value,
     /// The number of schemas that may still be searched.
     steps: Cell<usize>,
-    /// The definitions that have examples, with the kind of union around them: serde reads a
-    /// definition in the same way in all unions of one kind.
+    /// The definitions that already have examples, each with the kind of union around it. Serde
+    /// reads a definition in the same way in all unions of one kind.
     known: RefCell<HashSet<(&'s str, Around)>>,
 }
 
-/// The kind of union around a value: serde keeps the content of a union as JSON until it knows
-/// the type.
+/// The kind of union around a value. Serde keeps the content of a union as JSON until it knows the
+/// type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Around {
     Nothing,
@@ -183,7 +184,7 @@ enum Around {
 }
 
 impl<'s> Examples<'s> {
-    /// The examples of a type with this schema.
+    /// Returns the examples of a type with this schema.
     fn of_type(document: &'s Value, schema: &'s Value) -> Vec<Example> {
         let mut examples = Vec::new();
         let maker = Self {
@@ -272,7 +273,7 @@ impl<'s> Examples<'s> {
         }
     }
 
-    /// Collects the risks in a value itself.
+    /// Collects the risks of a value itself.
     fn collect_own(
         &self,
         parts: &[&'s Map<String, Value>],
@@ -335,7 +336,7 @@ impl<'s> Examples<'s> {
         }
     }
 
-    /// The schemas that apply to a value together, one list for each variant.
+    /// Returns the schemas that apply to a value together, as one list for each variant.
     fn parts(
         &self,
         schema: &'s Map<String, Value>,
@@ -371,7 +372,7 @@ impl<'s> Examples<'s> {
         choices
     }
 
-    /// A small value of a schema; `None` if there is none within the depth.
+    /// Returns a small value of a schema; `None` if there is none within the depth.
     fn of(&self, schema: &'s Value, depth: usize) -> Option<Value> {
         let Some(schema) = schema.as_object() else {
             return Some(Value::Null);
@@ -383,7 +384,7 @@ impl<'s> Examples<'s> {
             .find_map(|choice| self.of_parts(choice, depth))
     }
 
-    /// A small value to which all these schemas apply.
+    /// Returns a small value to which all these schemas apply.
     fn of_parts(&self, parts: &[&'s Map<String, Value>], depth: usize) -> Option<Value> {
         let keyword = |name: &str| parts.iter().find_map(|part| part.get(name));
         if let Some(value) = keyword("const") {
@@ -440,12 +441,12 @@ impl<'s> Examples<'s> {
     }
 }
 
-/// Make the value with the least depth possible, because recursive types take long with more.
+/// Makes the value with the least possible depth, because recursive types take long with more.
 fn shallowest(depth: usize, make: impl Fn(usize) -> Option<Value>) -> Option<Value> {
     (0..=depth).find_map(make)
 }
 
-/// A text of the format.
+/// Returns a string of the format.
 fn text(parts: &[&Map<String, Value>]) -> String {
     let format = parts.iter().find_map(|part| part.get("format")?.as_str());
     match format {
@@ -463,7 +464,7 @@ fn text(parts: &[&Map<String, Value>]) -> String {
     }
 }
 
-/// The kind of union that a schema is.
+/// Returns the kind of union of a schema.
 fn union_of(schema: &Map<String, Value>) -> Around {
     let variants = ["anyOf", "oneOf"]
         .into_iter()
@@ -477,8 +478,8 @@ fn union_of(schema: &Map<String, Value>) -> Around {
     }
 }
 
-/// Whether every value of the JSON type is a value of the type in Rust, as far as the schema shows
-/// it.
+/// Returns whether every value of the JSON type is also a value of the Rust type, as far as the
+/// schema shows.
 fn is_plain(schema: &Value) -> bool {
     let kind = schema.get("type").and_then(Value::as_str);
     match kind {
@@ -491,14 +492,14 @@ fn is_plain(schema: &Value) -> bool {
     }
 }
 
-/// The object with one more property.
+/// Returns the object with one more property.
 fn with(object: &Value, name: &str, value: Value) -> Value {
     let mut fields = object.as_object().cloned().unwrap_or_default();
     fields.insert(name.to_owned(), value);
     Value::Object(fields)
 }
 
-/// The list with another item at this place.
+/// Returns the list with another item at this index.
 fn replaced(list: &Value, index: usize, value: Value) -> Value {
     let mut items = list.as_array().cloned().unwrap_or_default();
     if let Some(item) = items.get_mut(index) {
@@ -524,7 +525,7 @@ mod tests {
 
     #[derive(JsonSchema)]
     #[serde(tag = "kind")]
-    #[allow(dead_code)] // only its schema is of interest
+    #[allow(dead_code)] // only its schema matters
     enum Tree {
         Leaf {
             place: Place,
@@ -546,7 +547,7 @@ mod tests {
     }
 
     #[derive(JsonSchema)]
-    #[allow(dead_code)] // only its schema is of interest
+    #[allow(dead_code)] // only its schema matters
     struct Place {
         x: f64,
         y: f64,

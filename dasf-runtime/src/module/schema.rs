@@ -1,9 +1,9 @@
 //! The JSON schemas that a module publishes, in the form that existing peers read.
 //!
-//! Pydantic made the schemas of all modules so far, and the web component reads them with tools for
-//! draft 7. So there is no `$schema`, properties have titles, an optional value is `anyOf [T,
-//! null]`, a tuple is an array with a list in `items`, and the root of a function's schema is an
-//! object, never a `$ref`.
+//! Existing modules publish schemas from pydantic, and the web component reads them with tools for
+//! draft 7. Therefore there is no `$schema`, and properties have titles. An optional value is
+//! `anyOf [T, null]`, and a tuple is an array with a list in `items`. The root of a function's
+//! schema is an object, never a `$ref`.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
@@ -27,12 +27,12 @@ const REFERENCE_PREFIX: &str = "#/$defs/";
 /// The keyword that forbids arguments without a name in the schema, if it is false.
 const OTHER_ARGUMENTS: &str = "additionalProperties";
 
-/// The schema of a type: what a descriptor's function pointers point to.
+/// Returns the schema of a type. The function pointers of descriptors point here.
 pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// The document with all definitions, and the schema by which values of a type are read.
+/// Returns the document with all definitions, and the schema by which values of a type are read.
 pub(crate) fn of_reader(schema: SchemaOf) -> (Value, Value) {
     let settings = SchemaSettings::draft2019_09().for_deserialize();
     let mut generator = settings.into_generator();
@@ -45,7 +45,7 @@ pub(crate) fn of_reader(schema: SchemaOf) -> (Value, Value) {
 pub(super) struct SchemaBuilder {
     requests: SchemaGenerator,
     results: SchemaGenerator,
-    /// The module's `anyOf`, in the order of the source, with the definitions it refers to.
+    /// The `anyOf` of the module, in the order of the source.
     members: Vec<(String, Value)>,
     methods: Vec<(String, Value)>,
     functions: HashMap<String, (Map<String, Value>, Schema)>,
@@ -60,16 +60,17 @@ pub(super) struct Documents {
 }
 
 impl SchemaBuilder {
-    /// A builder for these members.
+    /// Returns a builder for these members.
     ///
     /// # Errors
-    /// When two of them get the same title, which names their schema.
+    /// Fails if two members get the same title, because the title names the schema.
     pub(super) fn new(members: &'static [Member]) -> Result<Self, ModuleError> {
         let settings = SchemaSettings::draft2019_09();
         let mut requests = settings.clone().for_deserialize().into_generator();
         if functions(members).any(FunctionDescriptor::reports) {
-            // Before any type of the module's own of the same name, which then gets another; and in
-            // this order, because the definitions refer to each other by these names.
+            // Add these definitions before the module's own types, so that a type of the same name
+            // gets another name. The order matters, because the definitions refer to each other by
+            // these names.
             requests.subschema_for::<ReportDefinition<0>>();
             requests.subschema_for::<ReportDefinition<1>>();
             requests.subschema_for::<ReportDefinition<2>>();
@@ -79,7 +80,7 @@ impl SchemaBuilder {
         for (title, member) in titles_of(members) {
             if let Some(other) = titles.insert(title.clone(), member.clone()) {
                 let reason =
-                    format!("its title {title} is that of {other} too; rename one of them");
+                    format!("its schema has the same title {title} as that of {other}; rename one of them");
                 return Err(ModuleError { member, reason });
             }
         }
@@ -206,7 +207,7 @@ impl SchemaBuilder {
             }
             match argument.default {
                 None => required.push(json!(argument.name)),
-                // A default that has no JSON is left out of the schema; it still stands for a
+                // A default without a JSON form is left out of the schema. It still replaces a
                 // missing argument.
                 Some(default) => {
                     if let Some(default) = default() {
@@ -227,7 +228,7 @@ impl SchemaBuilder {
     fn result_schema(&mut self, title: &str, function: &'static FunctionDescriptor) -> Schema {
         let mut schema = (function.returns.ty.schema)(&mut self.results);
         schema.ensure_object();
-        // Nothing is returned, and nothing promised: pydantic leaves such a schema open.
+        // A function without a result promises nothing, so the schema stays open, as in pydantic.
         if schema.get("type") == Some(&json!("null")) {
             schema = Schema::default();
             schema.insert(RESULT_TYPE.to_owned(), "null".into());
@@ -242,7 +243,7 @@ impl SchemaBuilder {
         schema
     }
 
-    /// Gives numbers of 32 bits the digits that a person would write.
+    /// Gives floats of 32 bits the digits that a person would write.
     fn shorten_floats(
         &mut self,
         definitions: &mut Map<String, Value>,
@@ -266,10 +267,10 @@ impl SchemaBuilder {
         }
     }
 
-    /// The finished documents.
+    /// Returns the finished documents.
     ///
     /// # Errors
-    /// When a type has the name of a member's schema.
+    /// Fails if a type has the name of a member's schema.
     pub(super) fn finish(mut self) -> Result<Documents, ModuleError> {
         let finished = |generator: &mut SchemaGenerator| -> Map<String, Value> {
             let contract = generator.contract().clone();
@@ -293,7 +294,7 @@ impl SchemaBuilder {
                 return Err(ModuleError {
                     member: title.clone(),
                     reason: format!(
-                        "a type of an argument is called {title} too; rename one of them"
+                        "the type of an argument also has the name {title}; rename one of them"
                     ),
                 });
             }
@@ -342,7 +343,7 @@ impl Documents {
         }
     }
 
-    /// A result's schema whose root says itself what it is: a `$ref` there would hide the title.
+    /// Returns a result's schema without a `$ref` at its root, because that would hide the title.
     fn standalone_result(&self, result: &Schema) -> Value {
         let mut root = result.as_object().cloned().unwrap_or_default();
         if let Some(Value::String(reference)) = root.get("$ref")
@@ -358,7 +359,7 @@ impl Documents {
         with_definitions(root, &self.result_definitions)
     }
 
-    /// The schema of a request to the module, but for title and description.
+    /// Returns the schema of a request to the module, without title and description.
     pub(super) fn into_module_schema(self) -> Map<String, Value> {
         let mut definitions = Map::new();
         let any_of: Vec<Value> = self
@@ -377,7 +378,7 @@ impl Documents {
     }
 }
 
-/// All functions and methods.
+/// Returns all functions and methods.
 pub(super) fn functions(members: &[Member]) -> impl Iterator<Item = &FunctionDescriptor> {
     members.iter().flat_map(|member| match member {
         Member::Function(function) => std::slice::from_ref(function),
@@ -385,7 +386,7 @@ pub(super) fn functions(members: &[Member]) -> impl Iterator<Item = &FunctionDes
     })
 }
 
-/// The titles of all schemas, with the members that they belong to.
+/// Returns the titles of all schemas, with their members.
 fn titles_of(members: &'static [Member]) -> Vec<(String, String)> {
     let mut titles = Vec::new();
     for member in members {
@@ -460,15 +461,15 @@ fn object_schema(
     schema
 }
 
-/// Adds keys to a function's schema, beside those that it has.
+/// Adds keys to a function's schema. They must not replace existing ones.
 fn add_extra(schema: &mut Map<String, Value>, extra: Value) -> Result<(), String> {
     let Value::Object(extra) = extra else {
-        return Err(format!("schema_extra is an object, not {extra}"));
+        return Err(format!("schema_extra must be an object, not {extra}"));
     };
     for (key, value) in extra {
         if schema.contains_key(&key) {
             return Err(format!(
-                "schema_extra has {key:?}, which the schema has already"
+                "schema_extra contains {key:?}, which the schema already has; remove it"
             ));
         }
         schema.insert(key, value);
@@ -479,7 +480,7 @@ fn add_extra(schema: &mut Map<String, Value>, extra: Value) -> Result<(), String
 fn add_keywords(schema: &mut Schema, keywords: &'static [Keyword]) {
     for Keyword { name, value } in keywords {
         match (*name, value) {
-            // `example` may stand more than once; JSON Schema has one list.
+            // `example` may be repeated, but JSON Schema has one list.
             ("examples", Literal::Json(value)) => {
                 let examples = schema
                     .ensure_object()
@@ -494,20 +495,20 @@ fn add_keywords(schema: &mut Schema, keywords: &'static [Keyword]) {
     }
 }
 
-/// The list at a keyword of a schema; empty if there is none.
+/// Returns the list of a keyword in a schema; empty if there is none.
 pub(super) fn list<'s>(schema: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
     let list = schema.get(keyword).and_then(Value::as_array);
     list.map(Vec::as_slice).unwrap_or_default()
 }
 
-/// The definition in a document that a `$ref` in it points to.
+/// Returns the definition that a `$ref` in a document points to.
 pub(super) fn definition<'a>(document: &'a Value, reference: &str) -> Option<&'a Value> {
     let (keyword, name) = reference::definition(reference)?;
     document.get(keyword)?.get(&*name)
 }
 
-/// Adds a keyword to a schema, beside an existing one, so that both count. A constraint on an
-/// argument must not widen the bounds of the type.
+/// Adds a keyword to a schema. If it already exists, both values count, so a constraint on an
+/// argument cannot widen the bounds of the type.
 fn narrow(schema: &mut Map<String, Value>, keyword: &str, value: Value) {
     let Some(present) = schema.get(keyword) else {
         schema.insert(keyword.to_owned(), value);
@@ -536,7 +537,7 @@ fn narrow(schema: &mut Map<String, Value>, keyword: &str, value: Value) {
     }
 }
 
-/// Compares two numbers of JSON exactly.
+/// Compares two JSON numbers exactly.
 fn compare(one: &Number, other: &Number) -> Option<Ordering> {
     match (one.as_i128(), other.as_i128()) {
         (Some(one), Some(other)) => Some(one.cmp(&other)),
@@ -546,14 +547,14 @@ fn compare(one: &Number, other: &Number) -> Option<Ordering> {
     }
 }
 
-/// Compares an integer of 64 bits and a float. The cast saturates for a float out of range, and
-/// keeps all digits before the point for other floats.
+/// Compares an integer of 64 bits with a float. The cast keeps all digits before the point, and
+/// saturates for a float out of range.
 fn compare_with_float(integer: i128, float: f64) -> Option<Ordering> {
     let order = integer.cmp(&(float as i128));
     Some(order.then(0.0.partial_cmp(&float.fract())?))
 }
 
-/// Adds the definitions that a schema refers to, directly or through others.
+/// Adds the definitions to which a schema refers, directly or through others.
 fn with_definitions(mut schema: Map<String, Value>, definitions: &Map<String, Value>) -> Value {
     let mut needed = BTreeSet::new();
     let mut open: Vec<&Value> = schema.values().collect();
@@ -582,7 +583,7 @@ fn with_definitions(mut schema: Map<String, Value>, definitions: &Map<String, Va
     Value::Object(schema)
 }
 
-/// Brings what `schemars` writes into the form that peers read.
+/// Converts a schema of `schemars` to the form that peers read.
 fn to_peer_form(schema: &mut Schema, contract: &Contract) {
     UnknownVariants.transform(schema);
     ReplacePrefixItems::default().transform(schema);
@@ -591,11 +592,11 @@ fn to_peer_form(schema: &mut Schema, contract: &Contract) {
     PeerForm.transform(schema);
 }
 
-/// Marks the tag of a struct until it is known whether the schema is that of a result.
+/// Marks the tag of a struct until it is known whether the schema describes a result.
 const STRUCT_TAG: &str = "x_dasf_struct_tag";
 
 /// Adds the tag of a struct, `#[serde(tag = "…")]`, to its schema, because `schemars` leaves it
-/// out. The attribute of the module adds this transform to the types that it sees.
+/// out. `#[dasf::module]` adds this transform to the types in the module.
 #[derive(Debug, Clone, Copy)]
 pub struct StructTag {
     /// The name of the field.
@@ -617,8 +618,8 @@ impl Transform for StructTag {
     }
 }
 
-/// Makes the tags of structs required in results and optional in requests: serde always writes a
-/// tag, but does not need it to read the struct.
+/// Makes the tags of structs required in results and optional in requests. Serde always writes a
+/// tag, but reads the struct without it.
 struct StructTags {
     is_result: bool,
 }
@@ -659,7 +660,7 @@ impl Transform for PeerForm {
     }
 }
 
-/// Gives a property a title made from its name; a `$ref` has its definition's.
+/// Gives a property a title made from its name. A `$ref` has the title of its definition.
 fn add_title(schema: &mut Schema, name: &str) {
     let fields = schema.ensure_object();
     if !fields.contains_key("$ref") {
@@ -669,15 +670,15 @@ fn add_title(schema: &mut Schema, name: &str) {
     }
 }
 
-/// Whether a value of the right type could break this schema: somewhere in it is a keyword that
-/// constrains values and does not follow from the type itself.
+/// Returns whether a value of the right type could violate this schema. This is so if a keyword
+/// constrains values beyond their type.
 pub(super) fn constrains(schema: &Value) -> bool {
     match schema {
         Value::Array(items) => items.iter().any(constrains),
         Value::Object(fields) => fields
             .iter()
             .any(|(keyword, value)| match keyword.as_str() {
-                // Names of the user's, and values.
+                // The keys here are the user's names, and the values are schemas.
                 "properties" | "patternProperties" | DEFINITIONS => {
                     let mut schemas = value.as_object().into_iter().flat_map(Map::values);
                     schemas.any(constrains)
@@ -689,8 +690,9 @@ pub(super) fn constrains(schema: &Value) -> bool {
     }
 }
 
-/// Whether a keyword of a schema constrains values beyond their type: a character is a text of one,
-/// an array has its length, and an integer the bounds of its width.
+/// Returns whether a keyword of a schema constrains values beyond their type. For example, a
+/// character is a string of length one, an array has its length, and an integer has the bounds of
+/// its width.
 fn is_constraint(keyword: &str, value: &Value, schema: &Map<String, Value>) -> bool {
     let (least, most) = match schema.get("format").and_then(Value::as_str) {
         Some("int8") => (Some(-128), Some(127)),
@@ -719,9 +721,9 @@ fn is_constraint(keyword: &str, value: &Value, schema: &Map<String, Value>) -> b
     }
 }
 
-/// Turns `type: [T, "null"]` into `anyOf [T, null]`.
+/// Converts `type: [T, "null"]` to `anyOf [T, null]`.
 fn split_nullable(schema: &mut Schema) {
-    /// What describes the value as a whole, and stays outside.
+    /// The keywords that describe the value as a whole, and stay outside.
     const ANNOTATIONS: [&str; 5] = ["title", "description", "default", "examples", "deprecated"];
     let Some(fields) = schema.as_object_mut() else {
         return;
@@ -750,7 +752,7 @@ fn split_nullable(schema: &mut Schema) {
     fields.insert("anyOf".to_owned(), json!([value, {"type": "null"}]));
 }
 
-/// `Func` and `my_function` make `FuncMyFunction`.
+/// Returns `FuncMyFunction` for `Func` and `my_function`.
 fn camel_case(prefix: &str, name: &str) -> String {
     let mut title = prefix.to_owned();
     for word in name.split('_') {
@@ -765,8 +767,8 @@ fn method_title(class: &str, method: &str) -> String {
     camel_case(&camel_case("MethClass", class), method)
 }
 
-/// Every word capitalized, as Python's `str.title` does, with blanks for underscores: `func_name`
-/// makes `Func Name`.
+/// Returns the name with spaces for underscores and every word capitalized, like Python's
+/// `str.title`: `func_name` becomes `Func Name`.
 fn title_case(name: &str) -> String {
     let mut title = String::with_capacity(name.len());
     let mut in_word = false;
@@ -829,12 +831,12 @@ mod tests {
         }
         #[derive(JsonSchema)]
         struct Plain {
-            #[allow(dead_code)] // only its schema is of interest
+            #[allow(dead_code)] // only its schema matters
             pattern: (u8, i16, u64, i128, char, [f32; 3], Option<String>),
         }
         #[derive(JsonSchema)]
         struct Bound {
-            #[allow(dead_code)] // only its schema is of interest
+            #[allow(dead_code)] // only its schema matters
             #[schemars(range(min = 1))]
             size: u8,
         }

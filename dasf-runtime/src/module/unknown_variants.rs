@@ -1,14 +1,15 @@
 //! Enums with a variant for all unknown values.
 //!
 //! `schemars` describes a variant with `#[serde(other)]` as one more value, `"Unknown"` or `{"tag":
-//! "Unknown"}`. But serde reads every other text or tag as this variant. With a mark on the schema
-//! of the variant, this module makes the schema accept the same values as serde.
+//! "Unknown"}`. But serde reads every other string or tag as this variant. The schema of the
+//! variant carries a mark, and with it this module makes the schema accept the same values as
+//! serde.
 
 use schemars::Schema;
 use schemars::transform::{Transform, transform_subschemas};
 use serde_json::{Map, Value, json};
 
-/// The mark. `#[dasf::module]` sets it on the variants that it sees; users set it on others.
+/// The mark. `#[dasf::module]` sets it on the variants in the module; users set it on others.
 const MARK: &str = "x_dasf_other";
 
 /// Lets the schemas of marked variants accept all values that no other variant accepts.
@@ -22,7 +23,7 @@ impl Transform for UnknownVariants {
                 open_forms(forms);
             }
         }
-        // The only variant.
+        // The only variant of the enum.
         if let Some(fields) = schema.as_object_mut()
             && fields.shift_remove(MARK).is_some()
         {
@@ -69,7 +70,7 @@ fn open(form: &mut Map<String, Value>, others: &[Value]) {
     form.entry("additionalProperties").or_insert(true.into());
 }
 
-/// The name of the property that distinguishes a variant from others.
+/// Returns the name of the property that distinguishes a variant from others.
 fn tag_of(form: &Map<String, Value>) -> Option<String> {
     let properties = form.get("properties")?.as_object()?;
     let mut tags = properties
@@ -78,7 +79,7 @@ fn tag_of(form: &Map<String, Value>) -> Option<String> {
     tags.next().map(|(name, _)| name.clone())
 }
 
-/// The texts that a schema accepts.
+/// Returns the strings that a schema accepts.
 fn texts(schema: &Value) -> Vec<Value> {
     let one = schema.get("const").into_iter();
     let several = schema
@@ -92,7 +93,7 @@ fn texts(schema: &Value) -> Vec<Value> {
         .collect()
 }
 
-/// Lets the schema of one text accept all texts but some.
+/// Changes the schema of one string to accept all strings except the known ones.
 fn exclude(schema: &mut Map<String, Value>, known: &[Value]) {
     schema.shift_remove("const");
     schema.insert("type".to_owned(), "string".into());
@@ -101,7 +102,7 @@ fn exclude(schema: &mut Map<String, Value>, known: &[Value]) {
     }
 }
 
-/// The name of the variant becomes the title, because as a value it is one of many.
+/// Makes the name of the variant the title, because as a value it is one of many.
 fn entitle(form: &mut Map<String, Value>, name: Option<Value>) {
     if let Some(name) = name {
         form.entry("title").or_insert(name);

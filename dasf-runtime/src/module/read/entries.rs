@@ -1,4 +1,4 @@
-//! The entries of an object, whose values are still JSON.
+//! The entries of an object, with values that are still JSON.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The keys of an object in its order, with their values.
+/// The keys of an object in order, with their values.
 pub(in crate::module) struct Entries<'a>(pub(in crate::module) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {

@@ -1,8 +1,8 @@
-//! Following the schema of a type while a value of it is read.
+//! Follows the schema of a type while reading a value of it.
 //!
-//! Serde reads the content of a tagged or untagged enum, and of a flattened field, as plain JSON
-//! first. It learns the type only afterwards, when `2.0` is already a float and the key `"1"` a
-//! text. The schema knows the type before.
+//! Serde first reads the content of a tagged or untagged enum, and of a flattened field, as plain
+//! JSON. Only afterwards does it know the type, when `2.0` is already a float and the key `"1"` a
+//! string. The schema provides the type earlier.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -12,12 +12,12 @@ use serde_json::{Map, Value};
 
 use crate::module::schema::{definition, list};
 
-/// The greatest number of schemas that apply to one value through references and compositions.
+/// The maximum number of schemas that apply to one value through references and compositions.
 const MAX_DEPTH: usize = 64;
-/// The greatest number of steps to choose variants and to look ahead for one argument. After them,
-/// the reader follows the type alone.
+/// The maximum number of steps for choosing variants and looking ahead, for one argument. After
+/// these, the reader follows the type alone.
 const MAX_STEPS: usize = 1_000_000;
-/// The number of bytes that the reader looks at in the time of one step.
+/// The number of bytes that count as one step when the reader looks ahead.
 const BYTES_PER_STEP: usize = 256;
 
 /// A document with schemas that refer to each other.
@@ -31,44 +31,44 @@ struct Document<'s> {
     probe: RefCell<Probe>,
 }
 
-/// Names of fields that a struct reads, but its schema does not have.
+/// The names of fields that a struct reads but its schema does not have.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Probe {
     /// The names that were found.
     pub(super) met: BTreeSet<FieldName>,
-    /// The name that is added at the end of an object. The error of serde then tells which field
-    /// has this other name.
+    /// The name that is added at the end of an object. The error of serde then names the field that
+    /// has this second name.
     pub(super) tried: Option<FieldName>,
 }
 
 /// The name of a struct, and the name of a field.
 pub(super) type FieldName = (&'static str, &'static str);
 
-/// The schema for the current place in the value, if there is one.
+/// The schemas for the current place in the value, if there are any.
 #[derive(Clone, Default)]
 pub(super) struct Guide<'s>(Option<Rc<Place<'s>>>);
 
 struct Place<'s> {
     document: Rc<Document<'s>>,
-    /// All schemas that apply here, with the chosen variants of unions.
+    /// All schemas that apply here, including the chosen variants of unions.
     schemas: Vec<&'s Map<String, Value>>,
     value: &'s Value,
     union: Union,
 }
 
-/// Whether serde tries types one after another.
+/// How serde finds the type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Union {
     /// Serde knows the type here.
     None,
-    /// A tag or a key of the object tells serde the type of the object and of its content.
+    /// A tag or a key of the object gives serde the type of the object and of its content.
     Tagged,
     /// Serde tries all types on the whole content.
     Untagged,
 }
 
 impl<'s> Guide<'s> {
-    /// A guide for a value of a schema inside a document.
+    /// Returns a guide for a value with a schema inside a document.
     pub(super) fn new(root: &'s Value, schema: &'s Value, value: &'s Value) -> Self {
         let document = Rc::new(Document {
             root,
@@ -100,7 +100,7 @@ impl<'s> Guide<'s> {
         Self(Some(Rc::new(place)))
     }
 
-    /// The guide for a property of this object.
+    /// Returns the guide for a property of this object.
     pub(super) fn property(&self, key: &str) -> Self {
         let Some(place) = &self.0 else {
             return Self::default();
@@ -115,7 +115,7 @@ impl<'s> Guide<'s> {
         Self::enter(&place.document, place.union, schemas, value)
     }
 
-    /// The guide for an item of this list.
+    /// Returns the guide for an item of this list.
     pub(super) fn item(&self, index: usize) -> Self {
         let Some(place) = &self.0 else {
             return Self::default();
@@ -130,18 +130,18 @@ impl<'s> Guide<'s> {
         Self::enter(&place.document, place.union, schemas, value)
     }
 
-    /// Whether there is a schema to follow.
+    /// Returns whether there is a schema to follow.
     pub(super) fn is_known(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Whether an object stands here, whose entries can be looked at before they are read.
+    /// Returns whether the value is an object whose entries may be read ahead.
     pub(super) fn is_object(&self) -> bool {
         let mut places = self.0.iter();
         places.any(|place| place.value.is_object() && place.document.steps.get() > 0)
     }
 
-    /// Counts that so many bytes were looked at once more.
+    /// Counts the steps for reading this many bytes ahead.
     pub(super) fn spend(&self, bytes: usize) {
         if let Some(place) = &self.0 {
             let steps = &place.document.steps;
@@ -149,7 +149,7 @@ impl<'s> Guide<'s> {
         }
     }
 
-    /// Whether a number stands here, and has to be an integer.
+    /// Returns whether the value is a number that must be an integer.
     pub(super) fn is_integer(&self) -> bool {
         let is_number = self.0.as_ref().is_some_and(|place| place.value.is_number());
         let is_integer = |kind: &Value| match kind {
@@ -165,8 +165,8 @@ impl<'s> Guide<'s> {
                 .any(|schema| schema.get("type").is_some_and(is_integer))
     }
 
-    /// Notes that serde reads an integer of at most 64 bits here, although the schema may have one
-    /// of 128 bits.
+    /// Records that serde reads an integer of at most 64 bits here, although the schema may allow
+    /// 128 bits.
     pub(super) fn note_cut(&self) {
         let is_wide = self.schemas().any(|schema| {
             let format = schema.get("format").and_then(Value::as_str);
@@ -177,13 +177,13 @@ impl<'s> Guide<'s> {
         }
     }
 
-    /// Whether [`note_cut`](Self::note_cut) met an integer of 128 bits, in this place or others.
+    /// Returns whether [`note_cut`](Self::note_cut) found an integer of 128 bits anywhere.
     pub(super) fn has_cut_wide(&self) -> bool {
         let mut places = self.0.iter();
         places.any(|place| place.document.has_cut_wide.get())
     }
 
-    /// Begins the trial of a name, and returns the state before.
+    /// Begins the trial of a name, and returns the previous state.
     pub(super) fn probe(&self, tried: Option<FieldName>) -> Probe {
         let probe = Probe {
             met: BTreeSet::new(),
@@ -193,7 +193,7 @@ impl<'s> Guide<'s> {
         document.map_or_else(Probe::default, |document| document.probe.replace(probe))
     }
 
-    /// Notes the fields of a struct that serde reads here. Returns the name of a field to add at
+    /// Records the fields of a struct that serde reads here. Returns the name of a field to add at
     /// the end, if there is one.
     pub(super) fn note_fields(
         &self,
@@ -218,8 +218,8 @@ impl<'s> Guide<'s> {
         Some(field)
     }
 
-    /// Whether this key is an integer key of a map, and not a field of a struct: serde takes an
-    /// integer in place of a name for the index of a field.
+    /// Returns whether this key is an integer key of a map, not a field of a struct. Serde would
+    /// take an integer for the index of a field.
     pub(super) fn has_integer_key(&self, key: &str) -> bool {
         if self
             .0
@@ -241,7 +241,8 @@ impl<'s> Guide<'s> {
         is_integer
     }
 
-    /// The property by which serde knows the variant, where this object is of a tagged enum.
+    /// Returns the property by which serde finds the variant, if this object belongs to a tagged
+    /// enum.
     pub(super) fn tag(&self) -> Option<&'s str> {
         self.schemas().find_map(|schema| {
             let properties = schema.get("properties")?.as_object()?;
@@ -285,7 +286,7 @@ impl<'s> Place<'s> {
 }
 
 impl<'s> Document<'s> {
-    /// The way in which serde finds the variant.
+    /// Returns how serde finds the variant.
     fn union(&self, variants: &'s [Value]) -> Union {
         let is_null = |variant: &&Value| variant.get("type").is_some_and(|it| it == "null");
         let mut variants = variants
@@ -309,8 +310,8 @@ impl<'s> Document<'s> {
         }
     }
 
-    /// The variant of a value: the first one that fits the value as it is, else the first one that
-    /// fits it with whole floats as integers.
+    /// Returns the variant of a value: the first one that matches the value unchanged, or else the
+    /// first one that matches it with whole floats as integers.
     fn choose(&self, variants: &'s [Value], value: &Value) -> Option<&'s Value> {
         let find = |is_lenient| {
             let mut variants = variants.iter();
@@ -323,15 +324,16 @@ impl<'s> Document<'s> {
         definition(self.root, schema.get("$ref")?.as_str()?)
     }
 
-    /// Whether a value has the form that a schema describes. The value has been checked against the
-    /// whole schema, so that its form is enough to tell the variants of a union apart.
+    /// Returns whether a value has the form that a schema describes. The value has already been
+    /// checked against the whole schema, so its form is enough to distinguish the variants of a
+    /// union.
     fn fits(&self, schema: &'s Value, value: &Value, is_lenient: bool, depth: usize) -> bool {
         let schema = match schema {
             Value::Object(schema) => schema,
             schema => return *schema != Value::Bool(false),
         };
         let Some(depth) = depth.checked_sub(1) else {
-            return true; // what is that deep tells no variants apart
+            return true; // values this deep do not distinguish variants
         };
         let Some(steps) = self.steps.get().checked_sub(1) else {
             return false;
@@ -373,7 +375,8 @@ impl<'s> Document<'s> {
                 Value::Object(fields) => {
                     let required = list(schema, "required").iter().filter_map(Value::as_str);
                     let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
-                    // What tells the variants apart is looked at before all that may be inside.
+                    // Check the properties that distinguish the variants first, before the contents
+                    // of the others.
                     let (tags, others): (Vec<_>, Vec<_>) = fields
                         .iter()
                         .map(|(key, value)| (property(schema, key), value))
@@ -395,7 +398,7 @@ impl<'s> Document<'s> {
     }
 }
 
-/// Whether a property has fixed values.
+/// Returns whether a property has fixed values.
 fn is_tag(property: &Value) -> bool {
     property
         .get("const")
@@ -403,7 +406,8 @@ fn is_tag(property: &Value) -> bool {
         .is_some()
 }
 
-/// Whether a variant has a value, a key, or a property with a value that no other variant has.
+/// Returns whether a variant has a value, a key, or a property with a value that no other variant
+/// has.
 pub(in crate::module) fn is_tagged(variant: &Value) -> bool {
     let properties = variant.get("properties").and_then(Value::as_object);
     let mut properties = properties.into_iter().flatten();
@@ -415,16 +419,16 @@ pub(in crate::module) fn is_tagged(variant: &Value) -> bool {
         || properties.any(|(_, property)| property.get("const").is_some())
 }
 
-/// The schema of a property in the schema of an object; `None` if it has none, or forbids the
-/// property.
+/// Returns the schema of a property in the schema of an object; `None` if there is none or the
+/// property is forbidden.
 fn property<'s>(schema: &'s Map<String, Value>, key: &str) -> Option<&'s Value> {
     let others = schema.get("unevaluatedProperties");
     let others = others.filter(|others| others.is_object());
     evaluated_property(schema, key).or(others)
 }
 
-/// The same without `unevaluatedProperties`, which describes only the properties that no other part
-/// of the schema describes.
+/// Does the same without `unevaluatedProperties`, which describes only the properties that no other
+/// part of the schema describes.
 pub(crate) fn evaluated_property<'s>(
     schema: &'s Map<String, Value>,
     key: &str,
@@ -452,7 +456,8 @@ fn item(schema: &Map<String, Value>, index: usize) -> Option<&Value> {
     }
 }
 
-/// Whether this is the pattern of `schemars` for maps whose keys are integers, and the key is one.
+/// Returns whether this is the pattern of `schemars` for maps with integer keys, and the key is an
+/// integer.
 pub(in crate::module) fn is_integer_key(pattern: &str, key: &str) -> bool {
     let digits = match pattern {
         r"^\d+$" => key,

@@ -1,7 +1,7 @@
-//! Reading the value of an argument or a result out of its JSON.
+//! Reads the value of an argument or a result from its JSON.
 //!
-//! The module reads every value that a published schema accepts. Serde alone reads less: in JSON
-//! Schema `2.0` is an integer, and a map anywhere may have integers for keys.
+//! A module reads every value that its published schema accepts. Serde alone reads fewer values: in
+//! JSON Schema, `2.0` is an integer, and every map may have integers as keys.
 
 mod entries;
 mod guide;
@@ -31,7 +31,7 @@ pub struct Source<'a> {
     pub schema: &'a Value,
 }
 
-/// Why a value does not have a type, and the place in the value.
+/// The reason why a value does not have a type, with the place in the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The path inside the value; empty for the value itself.
@@ -40,7 +40,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// No value of the type can be read.
+    /// Returns the problem of a type whose values can never be read.
     pub(crate) fn unreadable() -> Self {
         Self {
             path: String::new(),
@@ -59,7 +59,7 @@ impl Problem {
         }
     }
 
-    /// The path inside the value; `.` for the value itself.
+    /// Returns the path inside the value; `.` for the value itself.
     pub(crate) fn path_or_root(&self) -> &str {
         match self.path.as_str() {
             "" => ".",
@@ -67,12 +67,12 @@ impl Problem {
         }
     }
 
-    /// The mistake.
+    /// Returns the message without the path.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// The problem as that of an argument: `argument.path: message`.
+    /// Describes the problem as that of an argument: `argument.path: message`.
     pub(super) fn of_argument(&self, name: &str) -> String {
         let Self { path, message } = self;
         let dot = if path.is_empty() || path.starts_with('[') {
@@ -87,23 +87,23 @@ impl Problem {
 /// Reads a value.
 ///
 /// # Errors
-/// [`Problem`] when it is not of the type.
+/// Returns a [`Problem`] if the value does not have the type.
 pub fn read<T: DeserializeOwned>(source: Source<'_>) -> Result<T, Problem> {
-    // In most cases the type alone is enough; otherwise, follow the schema.
+    // In most cases the type alone is enough. Otherwise follow the schema.
     read_guided(source.json, Guide::default())
         .or_else(|problem| read_by_schema(source).ok_or(problem))
 }
 
-/// Reads a result, by the schema of its type if it is known.
+/// Reads a result, with the schema of its type if it is known.
 ///
 /// # Errors
-/// [`Problem`] when it is not of the type.
+/// Returns a [`Problem`] if the value does not have the type.
 pub(crate) fn read_result<T: DeserializeOwned>(
     json: &str,
     schema: Option<SchemaOf>,
 ) -> Result<T, Problem> {
     read_guided(json, Guide::default()).or_else(|problem| {
-        // Made late, because most results do not need it.
+        // The schema is made late, because most results do not need it.
         let Some((document, schema)) = schema.map(of_reader) else {
             return Err(problem);
         };
@@ -128,16 +128,16 @@ fn read_by_schema<T: DeserializeOwned>(source: Source<'_>) -> Option<T> {
 pub struct Finding {
     /// The name of the type.
     pub(super) type_name: &'static str,
-    /// Why the example could not be read.
+    /// The reason why the example could not be read.
     pub(super) problem: Option<Problem>,
-    /// Whether serde met an integer of 128 bits before it knew the type.
+    /// Whether serde read an integer of 128 bits before it knew the type.
     pub(super) has_cut_wide: bool,
-    /// A second name of a field, which the schema does not have, and the error of serde if a value
+    /// A second name of a field that the schema does not have, with the error of serde if a value
     /// has both names: ``duplicate field `name` ``.
     pub(super) alias: Option<(&'static str, String)>,
 }
 
-/// Reads an example of the schema of a type, to find out whether the type can be read.
+/// Reads an example from the schema of a type, to find out whether the type can be read.
 pub fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
     let value = serde_json::from_str(source.json).unwrap_or_default();
     let guide = Guide::new(source.document, source.schema, &value);
@@ -186,7 +186,7 @@ mod tests {
         })
     }
 
-    /// Reads a value, and writes it again.
+    /// Reads a value and writes it again.
     fn through<T: DeserializeOwned + JsonSchema + Serialize>(json: &str) -> String {
         match read_as::<T>(json) {
             Ok(value) => serde_json::to_string(&value).unwrap(),

@@ -1,8 +1,8 @@
-//! Integers as JSON Schema has them: `2.0` and `1e3` are integers, to the last digit.
+//! Integers as in JSON Schema: `2.0` and `1e3` are integers, and keep all digits.
 
 use serde::de::{Error, Visitor};
 
-/// A number that is whole, with all its digits.
+/// An integer with all its digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whole {
     /// At least zero.
@@ -12,7 +12,7 @@ pub(super) enum Whole {
 }
 
 impl Whole {
-    /// Reads a number of JSON; `None` if it has a fraction, or more than 128 bits.
+    /// Parses a JSON number; `None` if it has a fraction or more than 128 bits.
     ///
     /// A fraction too small for a double does not count, because the validator compares doubles.
     pub(super) fn parse(number: &str) -> Option<Self> {
@@ -20,10 +20,10 @@ impl Whole {
     }
 
     fn rounded(number: &str) -> Option<Self> {
-        /// Up to here, a double has all integers.
+        /// Below this limit, a double can hold every integer.
         const LIMIT: f64 = 9_007_199_254_740_992.0;
         if !number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-            return None; // Rust reads more numbers than JSON has
+            return None; // Rust accepts more forms of numbers than JSON
         }
         let number: f64 = number.parse().ok()?;
         let is_whole = number.fract() == 0.0 && number.abs() < LIMIT;
@@ -50,7 +50,7 @@ impl Whole {
     /// Passes the integer to a visitor of integers with at most 64 bits.
     ///
     /// # Errors
-    /// The visitor itself, if the integer has more bits.
+    /// Returns the visitor if the integer has more bits.
     pub(super) fn visit<'de, V: Visitor<'de>, E: Error>(
         self,
         visitor: V,
@@ -67,10 +67,10 @@ impl Whole {
         }
     }
 
-    /// As [`Whole::visit`], for a visitor of integers with 128 bits.
+    /// Does the same as [`Whole::visit`] for a visitor of integers with 128 bits.
     ///
     /// # Errors
-    /// Never: the form is that of [`Whole::visit`].
+    /// Never fails. The signature is that of [`Whole::visit`].
     pub(super) fn visit_wide<'de, V: Visitor<'de>, E: Error>(
         self,
         visitor: V,
@@ -82,10 +82,10 @@ impl Whole {
     }
 }
 
-/// The value of `12`, `12.00` or `1.2e1`.
+/// Returns the value of `12`, `12.00` or `1.2e1`.
 fn magnitude(number: &str) -> Option<u128> {
     if !number.starts_with(|first: char| first.is_ascii_digit()) {
-        return None; // no number at all
+        return None; // not a number
     }
     if let Ok(integer) = number.parse() {
         return Some(integer);
@@ -99,7 +99,7 @@ fn magnitude(number: &str) -> Option<u128> {
     let digits = format!("{integer}{fraction}");
     let digits = digits.trim_start_matches('0');
     if digits.is_empty() {
-        return Some(0); // whatever the exponent is
+        return Some(0); // with any exponent
     }
     let places = exponent
         .ok()?

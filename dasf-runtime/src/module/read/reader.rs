@@ -1,7 +1,7 @@
-//! A deserializer around the one of `serde_json`, which reads values by the rules of JSON Schema.
+//! A deserializer around that of `serde_json`, which reads values by the rules of JSON Schema.
 //!
-//! It reads whole floats as integers, with all digits. If it has a [`Guide`], it follows the guide
-//! where serde keeps JSON until it knows the type.
+//! It reads whole floats as integers, with all digits. Where serde keeps JSON until it knows the
+//! type, the deserializer follows its [`Guide`], if it has one.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -24,7 +24,7 @@ use super::number::Whole;
 pub(super) struct Reader<'s, D> {
     inner: D,
     guide: Guide<'s>,
-    /// A key that is put behind those of the object.
+    /// A key to add after the keys of the object.
     last_key: Option<&'static str>,
 }
 
@@ -52,7 +52,7 @@ impl<'s, D> Reader<'s, D> {
     }
 }
 
-/// Calls a method of `serde_json`; a [`Reader`] reads the content of the value.
+/// Calls a method of `serde_json`, with a [`Reader`] for the content of the value.
 macro_rules! around {
     ($self:ident.$method:ident($($argument:expr),*; $visitor:ident)) => {{
         let (inner, visitor) = $self.around($visitor);
@@ -60,7 +60,7 @@ macro_rules! around {
     }};
 }
 
-/// Integers, of at most 64 bits or of 128.
+/// Methods for integers of at most 64 bits, or of 128 bits.
 macro_rules! integers {
     ($($method:ident $visit:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -72,14 +72,14 @@ macro_rules! integers {
                 },
                 None => visitor,
             };
-            // Not such an integer: `serde_json` reports the error.
+            // It is not such an integer, and `serde_json` reports the error.
             let mut text = serde_json::Deserializer::from_str(raw);
             text.deserialize_any(visitor).map_err(|error| converted(&error))
         }
     )*};
 }
 
-/// Values without content.
+/// Methods for values without content.
 macro_rules! plain {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -109,12 +109,12 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
         let Entries(mut entries) = Entries::deserialize(self.inner)?;
         self.guide
             .spend(entries.iter().map(|(_, value)| value.get().len()).sum());
-        // Of a key that comes twice, the last counts, as where the schema was checked.
+        // If a key comes twice, the last one counts, as in the check of the schema.
         let mut seen = HashSet::new();
         entries.reverse();
         entries.retain(|(key, _)| seen.insert(key.clone()));
         entries.reverse();
-        // Serde knows what the others are when it has seen the tag.
+        // When serde knows the tag, it knows the types of the other entries.
         let tag = self.guide.tag();
         if let Some(index) = entries.iter().position(|(key, _)| Some(&**key) == tag) {
             entries[..=index].rotate_right(1);
@@ -203,7 +203,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
     }
 }
 
-/// Passes a value on unchanged.
+/// Methods that pass a value on unchanged.
 macro_rules! taken {
     ($($method:ident($value:ty))*) => {$(
         fn $method<E: serde::de::Error>(self, value: $value) -> Result<Self::Value, E> {
@@ -212,7 +212,7 @@ macro_rules! taken {
     )*};
 }
 
-/// As a visitor, a reader passes its guide on to the content of the value.
+/// As a visitor, a reader passes its guide to the content of the value.
 impl<'de, V: Visitor<'de>> Visitor<'de> for Reader<'_, V> {
     type Value = V::Value;
 
@@ -259,17 +259,17 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Reader<'_, V> {
     }
 }
 
-/// The parts of a value: its items, its entries, or its variant and the content of that.
+/// The parts of a value: its items, its entries, or its variant with the content.
 struct Parts<'s, A> {
     inner: A,
     guide: Guide<'s>,
     /// The number of items read so far.
     count: usize,
-    /// The guide for the value of the key that was read last.
+    /// The guide for the value of the last key.
     value: Guide<'s>,
-    /// A key that is put behind those of the object.
+    /// A key to add after the keys of the object.
     last_key: Option<&'static str>,
-    /// Whether that key was read last.
+    /// Whether the last key was the added one.
     has_no_value: bool,
 }
 
@@ -399,7 +399,7 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Reader<'_, T> {
     }
 }
 
-/// The text of a key.
+/// Reads a key as a string.
 struct Text;
 
 impl<'de> DeserializeSeed<'de> for Text {
@@ -411,7 +411,7 @@ impl<'de> DeserializeSeed<'de> for Text {
             type Value = Cow<'de, str>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a text")
+                formatter.write_str("a string")
             }
 
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
@@ -426,14 +426,14 @@ impl<'de> DeserializeSeed<'de> for Text {
     }
 }
 
-/// A key of an object, read as the key type of the map. In JSON all keys are texts.
+/// A key of an object, read as the key type of the map. All keys in JSON are strings.
 struct Key<'de> {
     text: Cow<'de, str>,
     is_integer: bool,
 }
 
 impl<'de> Key<'de> {
-    /// A key, and the guide for its value.
+    /// Returns a key, and the guide for its value.
     fn new<'s>(text: Cow<'de, str>, object: &Guide<'s>) -> (Self, Guide<'s>) {
         let value = object.property(&text);
         let is_integer = object.has_integer_key(&text);
@@ -441,7 +441,7 @@ impl<'de> Key<'de> {
     }
 }
 
-/// Keys that are integers.
+/// Methods for keys that are integers.
 macro_rules! integer_keys {
     ($($method:ident $visit:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> serde_json::Result<V::Value> {
@@ -457,7 +457,7 @@ macro_rules! integer_keys {
     )*};
 }
 
-/// Keys that are numbers with a fraction.
+/// Methods for keys that are floats.
 macro_rules! number_keys {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> serde_json::Result<V::Value> {
@@ -537,12 +537,12 @@ impl<'de> Deserializer<'de> for Key<'de> {
     }
 }
 
-/// The error of another deserializer.
+/// Converts the error of another deserializer.
 fn converted<E: Error>(error: &serde_json::Error) -> E {
     E::custom(message(error))
 }
 
-/// The message of an error, without the line and column, which mean nothing to the caller.
+/// Returns the message of an error without line and column, which mean nothing to the caller.
 pub(super) fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());

@@ -1,5 +1,5 @@
-//! Checks requests and results against the published schemas, and reports each mistake with its
-//! place. The module uses this, and so does a caller that checks a request before it sends it.
+//! Checks requests and results against the published schemas, and reports each problem with its
+//! place. A module uses this, and so can a caller before it sends a request.
 //!
 //! ```
 //! use dasf_runtime::module::validate::{Dialect, Validator, list_problems};
@@ -26,12 +26,12 @@ use super::{Failure, ModuleError, Output, formats, patterns};
 use recursion::{has_recursive_union, is_deeper};
 use variant::Refusal;
 
-/// The greatest number of problems in a list.
+/// The maximum number of problems in a list.
 const MAX_PROBLEMS: usize = 10;
-/// The greatest length of a value that a problem quotes.
+/// The maximum length of a value that a problem quotes.
 pub(super) const MAX_QUOTED: usize = 80;
 
-/// The greatest depth of a value whose problems are looked for in a recursive union.
+/// The maximum depth of a value whose problems are listed, if its schema has a recursive union.
 const MAX_UNION_DEPTH: usize = 8;
 
 /// A compiled schema.
@@ -41,7 +41,7 @@ pub struct Validator {
     has_recursive_union: bool,
 }
 
-/// One problem, with its place.
+/// A problem of a value, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     path: String,
@@ -51,7 +51,7 @@ pub struct Problem {
 impl Problem {
     const MISSING: &str = "is required";
 
-    /// Makes a problem at a path. A dot at the end of the path is cut.
+    /// Returns a problem at a path, without a dot at the end of the path.
     fn new(path: &str, message: String) -> Self {
         Self {
             path: path.trim_end_matches('.').to_owned(),
@@ -59,7 +59,7 @@ impl Problem {
         }
     }
 
-    /// Makes the problem of an object that lacks a property.
+    /// Returns the problem of an object that lacks a property.
     fn missing(path: &str, property: &str) -> Self {
         let dot = if path.is_empty() || path.ends_with('.') {
             ""
@@ -72,17 +72,17 @@ impl Problem {
         }
     }
 
-    /// The path of the value, such as `points[1].x`; empty for the whole value.
+    /// Returns the path of the value, for example `points[1].x`; empty for the whole value.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The problem in words.
+    /// Returns the description of the problem.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Whether the problem is a missing value.
+    /// Returns whether the problem is a missing value.
     pub fn is_missing(&self) -> bool {
         self.message == Self::MISSING
     }
@@ -90,8 +90,8 @@ impl Problem {
 
 impl Validator {
     pub(super) fn new(member: &str, schema: &Value) -> Result<Self, ModuleError> {
-        // 2019-09 has both what we write and what peers read: keywords beside a `$ref`, and tuples
-        // by `items`.
+        // Draft 2019-09 has everything that this crate writes and peers read: keywords beside a
+        // `$ref`, and tuples in `items`.
         let options = formats::known_to(jsonschema::options())
             .with_draft(Draft::Draft201909)
             .should_validate_formats(true);
@@ -103,10 +103,11 @@ impl Validator {
             })
     }
 
-    /// A validator for the schema of another module; `None` if the schema is invalid.
+    /// Returns a validator for the schema of another module; `None` if the schema is invalid.
     ///
-    /// It does not check formats: pydantic takes a time without an offset, and much else, where its
-    /// schema has a format that demands more. Nor does it know the draft: pydantic writes 2020-12.
+    /// It does not check formats, because pydantic accepts more than its schemas allow, for example
+    /// times without an offset. The draft is found from the schema, because pydantic writes draft
+    /// 2020-12.
     pub fn of_peer(schema: &Value, patterns: Dialect) -> Option<Self> {
         let draft = if has_tuple_by_items(schema) {
             Draft::Draft201909
@@ -127,21 +128,21 @@ impl Validator {
         }
     }
 
-    /// Whether a value is valid.
+    /// Returns whether a value is valid.
     pub fn accepts(&self, value: &Value) -> bool {
         self.schema.is_valid(value)
     }
 
-    /// The problems of a value; paths begin with `prefix`.
+    /// Returns the problems of a value. Their paths begin with `prefix`.
     pub fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
         if self.accepts(value) {
             return Vec::new();
         }
         if self.has_recursive_union && is_deeper(value, MAX_UNION_DEPTH) {
-            // The validator would collect so many errors that a short request takes all memory.
+            // The validator would collect so many errors that a short request uses all memory.
             let message = format!(
-                "breaks the schema; problems are looked for in values of at most {MAX_UNION_DEPTH} \
-                 levels"
+                "does not match the schema; details are available only for values of at most \
+                 {MAX_UNION_DEPTH} levels"
             );
             return vec![Problem::new(prefix, message)];
         }
@@ -152,7 +153,7 @@ impl Validator {
         problems
     }
 
-    /// Passes a result on if it keeps the contract of its function.
+    /// Returns a result unchanged if it matches the schema of its function.
     pub(super) fn check_result(&self, function: &str, output: Output) -> Result<Output, Failure> {
         let value = serde_json::from_slice(&output.0)
             .map_err(|error| Failure::processing(format!("{function}: {error}")))?;
@@ -162,16 +163,16 @@ impl Validator {
         } else {
             let problems = list_problems(function, &problems);
             Err(Failure::processing(format!(
-                "the result breaks its own contract: {problems}"
+                "the result does not match its schema: {problems}"
             )))
         }
     }
 }
 
-/// Adds the bounds of numbers of 32 bits to a schema. Without them, a number beyond the bounds
-/// would become infinite.
+/// Adds bounds to the floats of 32 bits in a schema. Without them, a number beyond the bounds would
+/// become infinite.
 fn with_float_bounds(schema: &Value) -> Value {
-    /// Half a step beyond `f32::MAX`, from where on numbers are rounded to infinity.
+    /// Half a step above `f32::MAX`: from here on, numbers are rounded to infinity.
     const LIMIT: f64 = 3.402_823_567_797_336_6e38;
     match schema {
         Value::Array(parts) => parts.iter().map(with_float_bounds).collect(),
@@ -197,7 +198,7 @@ fn with_float_bounds(schema: &Value) -> Value {
     }
 }
 
-/// Whether a tuple is written as before 2020-12: as a list in `items`.
+/// Returns whether tuples have the form of drafts before 2020-12: a list in `items`.
 fn has_tuple_by_items(schema: &Value) -> bool {
     match schema {
         Value::Array(parts) => parts.iter().any(has_tuple_by_items),
@@ -210,12 +211,12 @@ fn has_tuple_by_items(schema: &Value) -> bool {
     }
 }
 
-/// Whether a keyword holds values, not schemas.
+/// Returns whether the value of a keyword is data, not a schema.
 fn is_data(keyword: &str) -> bool {
     matches!(keyword, "const" | "default" | "enum" | "examples")
 }
 
-/// The text of a list of problems in an answer: `function: path: problem; path: problem`.
+/// Joins problems into one line: `function: path: problem; path: problem`.
 pub fn list_problems(function: &str, problems: &[Problem]) -> String {
     let mut text = function.to_owned();
     for (index, Problem { path, message }) in problems.iter().take(MAX_PROBLEMS).enumerate() {
@@ -271,7 +272,7 @@ fn collect(error: &ValidationError<'_>, prefix: &str, problems: &mut Vec<Problem
     problems.push(Problem::new(&path, message));
 }
 
-/// The problem of a value that is not one of the known values.
+/// Returns the message for a value that is not one of the known values.
 fn none_of(found: &str, known: Vec<String>) -> String {
     match <[String; 1]>::try_from(known) {
         Ok([only]) => format!("{found} is not {only}"),
@@ -282,7 +283,7 @@ fn none_of(found: &str, known: Vec<String>) -> String {
     }
 }
 
-/// The text of a value in a problem.
+/// Returns a value as a problem shows it.
 fn shown(value: &Value) -> String {
     if value_is_long(value) {
         "the value".to_owned()
@@ -291,7 +292,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The message of the validator, without a value that is too long to read.
+/// Returns the message of the validator, without a value that is too long to read.
 fn quote(error: &ValidationError<'_>) -> String {
     let long = match error.instance().as_ref() {
         Value::String(text) => text.len() > MAX_QUOTED,
@@ -307,8 +308,8 @@ fn quote(error: &ValidationError<'_>) -> String {
 }
 
 fn value_is_long(value: &Value) -> bool {
-    /// Counts written bytes, and stops at the limit, so that a huge value costs no more than a
-    /// small one.
+    /// Counts written bytes and stops at the limit, so that a huge value costs no more than a small
+    /// one.
     struct Limited(usize);
     impl Write for Limited {
         fn write_str(&mut self, text: &str) -> std::fmt::Result {
@@ -319,7 +320,7 @@ fn value_is_long(value: &Value) -> bool {
     write!(Limited(MAX_QUOTED), "{value}").is_err()
 }
 
-/// `points[0].x` for the JSON pointer `/points/0/x`.
+/// Converts the JSON pointer `/points/0/x` to `points[0].x`.
 fn dotted(location: &Location, prefix: &str) -> String {
     let mut path = prefix.to_owned();
     for segment in location {
@@ -422,7 +423,7 @@ mod tests {
         );
     }
 
-    /// The problems of enum values, for the schemas that serde and schemars give enums.
+    /// Checks the problems of enum values, with schemas that serde and schemars make for enums.
     #[track_caller]
     fn of_enum(schema: &Value, problems: &[(Value, &str)]) {
         let schema = json!({"properties": {"a": schema}});
@@ -553,7 +554,7 @@ mod tests {
         // All errors of all variants would be 4^100.
         assert_eq!(
             text(&schema, &json!({"tree": tree(100)})),
-            "f: breaks the schema; problems are looked for in values of at most 8 levels"
+            "f: does not match the schema; details are available only for values of at most 8 levels"
         );
     }
 

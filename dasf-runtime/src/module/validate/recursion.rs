@@ -1,14 +1,15 @@
-//! Types that hold themselves through a union: a tree of operations, for instance.
+//! Types that contain themselves through a union, for example a tree of operations.
 //!
-//! The validator collects the errors of every variant of a union, with those of all variants inside.
-//! In a recursive type their number grows with the power of the depth of the value.
+//! The validator collects the errors of every variant of a union, with the errors of all variants
+//! inside. In a recursive type, their number grows exponentially with the depth of the value.
 
 use std::collections::{HashMap, HashSet};
 
 use dasf_protocol::reference::{DEFINITIONS, definition};
 use serde_json::{Map, Value};
 
-/// Whether a definition of the document refers to itself, and one has a union of several types.
+/// Returns whether a definition of the document refers to itself, and some definition has a union
+/// of several types.
 pub(super) fn has_recursive_union(document: &Value) -> bool {
     let definitions = DEFINITIONS
         .iter()
@@ -74,7 +75,7 @@ impl Parts {
     }
 }
 
-/// Whether lists and objects stand in each other deeper than a number of levels.
+/// Returns whether lists and objects are nested deeper than a number of levels.
 pub(super) fn is_deeper(value: &Value, levels: usize) -> bool {
     let inner = |levels: usize| move |value: &Value| is_deeper(value, levels);
     match (value, levels.checked_sub(1)) {

@@ -1,35 +1,34 @@
-//! Finds the variant of a union that a value was meant to be, by the reasons why each variant
-//! refuses it.
+//! Finds the intended variant of a union for an invalid value, from the errors of each variant.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::Location;
 use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;
 
-/// Why a value is none of the variants of a union.
+/// The reason why a value matches no variant of a union.
 pub(super) enum Refusal<'e, 'v> {
-    /// The value was meant to be a variant that has these errors.
+    /// The value is meant to be a variant that has these errors.
     Variant(&'e [ValidationError<'v>]),
-    /// The tag is not one of the known values. The first error has its place and its value.
+    /// The tag is not one of the known values. The first error contains its place and its value.
     UnknownTag {
         error: &'e ValidationError<'v>,
         known: Vec<String>,
     },
-    /// The only key of the object should name the variant, and is not one of these names.
+    /// The only key of the object should name the variant, but is not one of these names.
     UnknownKey { known: Vec<String> },
-    /// All variants need this property.
+    /// All variants require this property.
     Missing(String),
     /// The variant cannot be found.
     Unclear,
 }
 
-/// Judges a value by the errors of each variant of a union, which is `at` a place in the value.
+/// Judges a value by the errors of each variant of a union. `at` is the union's place in the value.
 pub(super) fn judge<'e, 'v>(
     variants: &'e [Vec<ValidationError<'v>>],
     at: &Location,
 ) -> Refusal<'e, 'v> {
     let depth = depth(at);
-    // For an optional value, report the mistake in the value, and not that it is not null.
+    // For an optional value, report the problem of the value, not that it is not null.
     let mut open: Vec<_> = variants
         .iter()
         .filter(|errors| !only_lacks_null(errors))
@@ -44,7 +43,7 @@ pub(super) fn judge<'e, 'v>(
     if let [variant] = open[..] {
         return Refusal::Variant(variant);
     }
-    // Inside of it, an object has a tag with one value for each variant.
+    // An object may have a tag: a property with one value for each variant.
     let mut tagged = open.clone();
     narrow(&mut tagged, &has_another_tag);
     match tagged[..] {
@@ -57,7 +56,7 @@ pub(super) fn judge<'e, 'v>(
             let Some(&error) = tags.first() else {
                 return Refusal::Unclear;
             };
-            // If the variants look at different places, no place is the tag.
+            // If the errors have different places, none of them is the tag.
             if tags
                 .iter()
                 .any(|tag| tag.instance_path() != error.instance_path())
@@ -69,7 +68,7 @@ pub(super) fn judge<'e, 'v>(
         }
         _ => {}
     }
-    // Otherwise the object has only one key, which names the variant.
+    // Otherwise the object may have only one key, which names the variant.
     let mut keyed = tagged.clone();
     keyed.retain(|errors| !lacks_its_only_key(errors, depth));
     match keyed[..] {
@@ -93,7 +92,7 @@ pub(super) fn judge<'e, 'v>(
         .map_or(Refusal::Unclear, |name| Refusal::Missing(name.to_owned()))
 }
 
-/// Whether the errors of a variant say no more than that the value is not null.
+/// Returns whether the only error of a variant is that the value is not null.
 fn only_lacks_null(errors: &[ValidationError<'_>]) -> bool {
     let [error] = errors else { return false };
     matches!(
@@ -113,7 +112,7 @@ fn is_of_another_type(error: &ValidationError<'_>, depth: usize) -> bool {
         && self::depth(error.instance_path()) == depth
 }
 
-/// Whether the value, or a property of it, differs from the fixed value of the variant.
+/// Returns whether the value or one of its properties differs from the fixed value of the variant.
 fn has_another_tag(error: &ValidationError<'_>, depth: usize) -> bool {
     let is_tag = match error.kind() {
         ValidationErrorKind::Constant { .. } => true,
@@ -123,7 +122,7 @@ fn has_another_tag(error: &ValidationError<'_>, depth: usize) -> bool {
     is_tag && self::depth(error.instance_path()) <= depth + 1
 }
 
-/// The values that the error says were expected, as JSON.
+/// Returns the expected values of the error, as JSON.
 fn values(error: &ValidationError<'_>) -> Vec<String> {
     match error.kind() {
         ValidationErrorKind::Constant { expected_value } => vec![expected_value.to_string()],
@@ -135,7 +134,7 @@ fn values(error: &ValidationError<'_>) -> Vec<String> {
     }
 }
 
-/// Whether an object has another key than the one that the variant consists of.
+/// Returns whether an object has another key instead of the variant's only key.
 fn lacks_its_only_key(errors: &[ValidationError<'_>], depth: usize) -> bool {
     let has_another = errors.iter().any(|error| {
         matches!(
@@ -146,7 +145,7 @@ fn lacks_its_only_key(errors: &[ValidationError<'_>], depth: usize) -> bool {
     has_another && missing(errors, depth).len() == 1
 }
 
-/// The properties of the value itself that are missing.
+/// Returns the missing properties of the value itself.
 fn missing<'e>(errors: &'e [ValidationError<'_>], depth: usize) -> Vec<&'e str> {
     let missing = errors.iter().filter_map(|error| match error.kind() {
         ValidationErrorKind::Required { property }
