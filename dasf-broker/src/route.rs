@@ -426,7 +426,7 @@ mod tests {
     #[test]
     fn bad_names_are_told() {
         let told = |path: &str| Route::parse(path).unwrap_err().to_string();
-        assert!(told("/ws/a%20b").contains("the topic \"a b\" contains ' '"));
+        assert!(told("/ws/a%20b").contains("the topic \"a b\" contains a space"));
         assert!(told("/ws/demo/a%2Fb").contains("the subscription \"a/b\" contains '/'"));
         assert!(told("/ws/a%2").contains("percent"));
         assert!(told("/ws/%FF").contains("percent"));

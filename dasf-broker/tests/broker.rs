@@ -254,7 +254,7 @@ async fn a_bad_address_is_told() {
     let (status, text) = refusal(&broker, "/ws/demo/a%20b").await;
     assert_eq!(status, 400);
     assert!(
-        text.contains("the subscription \"a b\" contains ' '"),
+        text.contains("the subscription \"a b\" contains a space"),
         "{text}"
     );
     let (status, text) = refusal(&broker, "/ws/demo/s?subscriptionType=Failover").await;
@@ -1266,7 +1266,7 @@ mod program {
         assert_eq!(child.wait().unwrap().code(), Some(2));
         let error = stderr(&mut child);
         assert!(
-            error.contains("--token, or DASF_BROKER_TOKEN, is refused: it holds a line break"),
+            error.contains("--token, or DASF_BROKER_TOKEN, is refused: it contains a line break"),
             "{error}"
         );
         assert!(!error.contains("ret\n"), "{error}");

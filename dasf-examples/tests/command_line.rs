@@ -130,7 +130,7 @@ fn usage_mistakes_are_one_line_and_code_2() {
         ),
         (
             &["-t", "a b", "listen"][..],
-            "the topic \"a b\" contains ' '",
+            "the topic \"a b\" contains a space",
         ),
         (
             &["--websocket-url", "http://localhost", "listen"][..],
@@ -598,8 +598,8 @@ fn options_come_from_the_environment_too() {
     let broken = [variables.as_slice(), &[("DE_BACKEND_TOKEN", "sec\nret")]].concat();
     assert_eq!(
         error_line(&run(&broken, &["test-connect"]), 2),
-        "the value of --token, or DE_BACKEND_TOKEN, is refused: it holds a line break, and must be \
-         one line; --help lists what there is"
+        "the value of --token, or DE_BACKEND_TOKEN, is refused: it contains a line break; use a single \
+         line; --help lists what there is"
     );
 
     // Set and empty is not set.

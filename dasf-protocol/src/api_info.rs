@@ -1,78 +1,79 @@
-//! A module's description of itself: what it answers to `api_info`.
+//! The API description of a module: its response to `api_info`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The version of our extensions that this crate speaks: see [`Extensions`].
+/// The version of the protocol extensions that this crate supports; see [`Extensions`].
 pub const EXTENSION_VERSION: u32 = 1;
 
-/// The key in a [`FunctionInfo::return_schema`] that says what the result's type is called, or
-/// `null` where nothing is returned. The form that other programs read has no place for either.
+/// The key in a [`FunctionInfo::return_schema`] for the name of the result's type. Its value is
+/// `null` if a function returns nothing. The common protocol has no place for either.
 pub const RESULT_TYPE: &str = "x_dasf_type";
 
-/// Everything that can be called in a module, with JSON schemas.
+/// The functions and classes of a module, with JSON schemas.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ApiInfo {
-    /// The module's classes.
+    /// The classes.
     pub classes: Vec<ClassInfo>,
-    /// The module's functions.
+    /// The functions.
     pub functions: Vec<FunctionInfo>,
-    /// The schema of a request to the module; also the answer to `info`.
+    /// The schema of a request to the module. It is also the response to `info`.
     pub rpc_schema: Value,
-    /// What the module understands beyond the common protocol; absent in modules of other programs.
+    /// The extensions of the common protocol that the module supports; absent in modules of other
+    /// programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub x_dasf: Option<Extensions>,
 }
 
-/// One class.
+/// A class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassInfo {
     /// The `class_name` of a request.
     pub name: String,
     /// The schema of the constructor's arguments and `class_name`.
     pub rpc_schema: Value,
-    /// What can be called on it.
+    /// The methods.
     pub methods: Vec<FunctionInfo>,
 }
 
-/// One function or method.
+/// A function or method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FunctionInfo {
     /// The `func_name` of a request.
     pub name: String,
     /// The schema of the arguments and `func_name`.
     pub rpc_schema: Value,
-    /// The schema of the result; null where the module does not say.
+    /// The schema of the result; null if the module does not provide it.
     #[serde(default)]
     pub return_schema: Value,
 }
 
-/// What a module understands beyond the common protocol.
+/// The extensions of the common protocol that a module supports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extensions {
-    /// The version of the extensions: [`EXTENSION_VERSION`].
+    /// The version of the extensions, [`EXTENSION_VERSION`].
     pub version: u32,
-    /// The module's own version, where it has one.
+    /// The version of the module, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module_version: Option<String>,
-    /// The extensions by name: see [`extension`].
+    /// The names of the extensions; see [`extension`].
     #[serde(default)]
     pub speaks: Vec<String>,
 }
 
-/// The names in [`Extensions::speaks`].
+/// The names of extensions in [`Extensions::speaks`].
 pub mod extension {
-    /// Requests may come in fragments.
+    /// The module accepts requests in fragments.
     pub const REQUEST_FRAGMENTS: &str = "request_fragments";
-    /// A request may come without its payload, which the module asks for when it begins: see
-    /// [`ON_DEMAND`](crate::properties::key::ON_DEMAND).
+    /// The module accepts a request without its payload, and asks for the payload when it begins.
+    /// See [`ON_DEMAND`](crate::properties::key::ON_DEMAND).
     pub const REQUESTS_ON_DEMAND: &str = "requests_on_demand";
-    /// The property `x_dasf_timeout_ms` is honoured.
+    /// The module observes the property `x_dasf_timeout_ms`.
     pub const TIMEOUT: &str = "timeout";
 }
 
 impl ApiInfo {
-    /// Whether the module speaks an [`extension`].
+    /// Returns whether the module supports an [`extension`].
     pub fn speaks(&self, extension: &str) -> bool {
         let speaks = self.x_dasf.as_ref().map(|it| it.speaks.as_slice());
         speaks

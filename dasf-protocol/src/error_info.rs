@@ -1,18 +1,18 @@
-//! What an error answer says to a program, beside the text that it says to a person.
+//! The code and the details of an error, for programs, besides its text for people.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::properties::{Properties, key};
 
-/// How long the JSON of an error may be in the properties, in bytes. They share a frame with the
-/// payload, which has the error's text, and brokers refuse large frames.
+/// The maximum size of an error's JSON in the properties, in bytes. The properties share a frame
+/// with the payload, which contains the error's text, and brokers reject large frames.
 pub const MAX_SIZE: usize = 16 << 10;
 
 /// The code and the details of a function's error: the extension `x_dasf_error`.
 ///
-/// It stands in the properties of the answer as a JSON text, as a module's description does; some
-/// brokers turn every other value into a text on its way.
+/// The properties of the response contain it as a string of JSON, because some brokers turn every
+/// other value into a string.
 ///
 /// ```
 /// use dasf_protocol::{ErrorInfo, Properties};
@@ -24,16 +24,16 @@ pub const MAX_SIZE: usize = 16 << 10;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorInfo {
-    /// What went wrong, in a word that stays the same.
+    /// The kind of the error, as a word that stays the same.
     pub code: String,
-    /// What belongs to it; null for nothing.
+    /// Data about the error, or null.
     #[serde(default)]
     pub details: Value,
 }
 
 impl ErrorInfo {
-    /// The properties with the error. Details that make it longer than [`MAX_SIZE`] are left out,
-    /// and so is a code that is.
+    /// Adds the error to properties. It omits details that make the JSON longer than [`MAX_SIZE`],
+    /// and also a code that does so alone.
     pub fn add_to(&self, properties: Properties) -> Properties {
         let text = |info: &Self| {
             let json = crate::payload::to_json(info).ok()?;
@@ -51,7 +51,7 @@ impl ErrorInfo {
         }
     }
 
-    /// The error in the properties of an answer; `None` where there is none, or none that can be
+    /// Returns the error in the properties of a response; `None` if there is none or it cannot be
     /// read.
     pub fn from_properties(properties: &Properties) -> Option<Self> {
         match properties.get(key::ERROR)? {

@@ -1,9 +1,9 @@
-//! Payloads that do not fit one frame: cut into fragments, and put together again.
+//! Cuts payloads that do not fit in one frame into fragments, and joins them again.
 //!
-//! The whole payload is base64-encoded once and **the base64 text** is cut; each piece travels in a
-//! frame of its own with the properties `fragment` (from 0) and `num_fragments`. A payload that
-//! fits one frame is not cut: Python's client cannot put fragments together, and the TypeScript
-//! client hangs on a single one.
+//! The whole payload is encoded in base64 once, and then **the base64 text** is cut. Each fragment
+//! has its own frame with the properties `fragment` (from 0) and `num_fragments`. A payload that
+//! fits in one frame must not be cut, because Python's client cannot join fragments, and the
+//! TypeScript client hangs on a single one.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use crate::properties::{Properties, key};
 
-/// Cuts a base64 text into pieces of at most `width` bytes.
+/// Cuts base64 text into pieces of at most `width` bytes.
 ///
 /// # Panics
-/// When `width` is 0.
+/// Panics if `width` is 0.
 ///
 /// ```
 /// let pieces: Vec<&str> = dasf_protocol::fragment::split("MTIzNDU2Nzg5", 5).collect();
@@ -22,27 +22,27 @@ use crate::properties::{Properties, key};
 /// ```
 pub fn split(base64: &str, width: usize) -> impl ExactSizeIterator<Item = &str> {
     base64.as_bytes().chunks(width).map(|piece| {
-        // Base64 is ASCII, so no cut falls inside a character; another text yields an empty piece,
-        // never a panic.
+        // Base64 is ASCII, so no cut falls inside a character. Other text would yield an empty
+        // piece, not a panic.
         std::str::from_utf8(piece).unwrap_or_default()
     })
 }
 
-/// Where one fragment belongs.
+/// The position of a fragment in its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     /// The index, from 0.
     pub index: usize,
-    /// How many fragments there are in all; at least 1.
+    /// The number of fragments, at least 1.
     pub count: usize,
 }
 
 impl Position {
-    /// Reads the position from a message's properties; `None` for a message that is whole.
+    /// Reads the position from a message's properties. Returns `None` for a complete message.
     ///
     /// # Errors
-    /// [`FragmentError::Position`] when only one of the two numbers is there, or they contradict
-    /// each other.
+    /// Returns [`FragmentError::Position`] if only one of the two numbers is present, or if they
+    /// contradict each other.
     pub fn of(properties: &Properties) -> Result<Option<Self>, FragmentError> {
         let number = |key| {
             let value = properties.get(key).filter(|value| !value.is_null());
@@ -62,40 +62,40 @@ impl Position {
     }
 }
 
-/// Why fragments cannot be put together.
+/// The reason why fragments cannot be joined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FragmentError {
-    /// `fragment` and `num_fragments` are not two integers of which the first is the smaller.
+    /// `fragment` and `num_fragments` are not integers with `fragment` less than `num_fragments`.
     #[error(
         "the properties fragment and num_fragments must be integers with fragment < num_fragments"
     )]
     Position,
-    /// Two fragments of one payload disagree on their number.
-    #[error("one fragment says that there are {expected} in all, another says {found}")]
+    /// Two fragments of one payload have different values of `num_fragments`.
+    #[error("the fragments of one payload disagree on num_fragments: {expected} and {found}")]
     Count {
-        /// What the first fragment said.
+        /// The value of the first fragment.
         expected: usize,
-        /// What this one says.
+        /// The value of this fragment.
         found: usize,
     },
-    /// The fragments held would take more memory than allowed.
-    #[error("the fragments awaiting their rest exceed the limit of {limit} bytes")]
+    /// The unfinished payloads would take more memory than allowed.
+    #[error("the fragments of unfinished payloads exceed the limit of {limit} bytes")]
     TooLarge {
-        /// The limit in bytes of base64 text, over all payloads together.
+        /// The limit in bytes of base64, for all payloads together.
         limit: usize,
     },
 }
 
-/// What a payload of so many fragments takes before the first of them has come.
+/// Returns the memory for a payload of `count` fragments before its first fragment.
 fn announced_size(count: usize) -> usize {
     count.saturating_mul(ENTRY_SIZE).saturating_add(OVERHEAD)
 }
 
-/// Puts fragments together, for many payloads at once, within a bound on memory.
+/// Joins the fragments of many payloads, within a limit on memory.
 ///
-/// Fragments may come in any order and more than once. A payload that violates the rules is
-/// forgotten whole.
+/// Fragments may come in any order and more than once. If a fragment breaks the rules, its whole
+/// payload is dropped.
 ///
 /// ```
 /// use std::time::Instant;
@@ -123,17 +123,17 @@ struct Partial {
     last_seen: Instant,
 }
 
-/// What one entry of a payload's list of pieces takes: a message that announces many fragments
-/// costs this much for each, before the first byte of them has come.
+/// The memory for one entry in a payload's list of pieces. A message that announces many fragments
+/// costs this much for each, before it brings any data.
 const ENTRY_SIZE: usize = size_of::<Option<Box<str>>>();
-/// What an unfinished payload takes besides its pieces, its key included.
+/// The memory for an unfinished payload besides its pieces, including its key.
 const OVERHEAD: usize = 512;
-/// The part of the limit that the announcement of one payload's fragments may take: a single
-/// message must not keep everybody else out.
+/// The share of the limit that one payload's announcement may take is one part in this number, so
+/// that a single message cannot block all others.
 const ANNOUNCEMENT_SHARE: usize = 8;
 
 impl<K: Eq + Hash> Reassembler<K> {
-    /// A reassembler that holds at most `limit` bytes of unfinished payloads, counted in base64.
+    /// Returns a reassembler for at most `limit` bytes of unfinished payloads, counted in base64.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -142,11 +142,11 @@ impl<K: Eq + Hash> Reassembler<K> {
         }
     }
 
-    /// Adds a fragment. Returns the whole base64 text when it was the last one missing.
+    /// Adds a fragment. Returns the whole base64 text if no fragment is missing.
     ///
     /// # Errors
-    /// [`FragmentError::Count`] and [`FragmentError::TooLarge`]; the payload's other fragments are
-    /// then dropped.
+    /// Returns [`FragmentError::Count`] or [`FragmentError::TooLarge`]. The payload's other
+    /// fragments are then dropped.
     pub fn insert(
         &mut self,
         key: K,
@@ -215,14 +215,14 @@ impl<K: Eq + Hash> Reassembler<K> {
         ))
     }
 
-    /// Forgets a payload's fragments, for a call that nobody waits for any more.
+    /// Drops the fragments of a payload that nobody needs any more.
     pub fn forget(&mut self, key: &K) {
         if let Some(partial) = self.partial.remove(key) {
             self.held -= partial.size;
         }
     }
 
-    /// Forgets the payloads that got no fragment for `age`, and returns their keys.
+    /// Drops the payloads that got no fragment for `age`, and returns their keys.
     pub fn forget_older_than(&mut self, age: Duration, now: Instant) -> Vec<K> {
         let held = &mut self.held;
         self.partial
@@ -237,7 +237,7 @@ impl<K: Eq + Hash> Reassembler<K> {
             .collect()
     }
 
-    /// How many bytes the unfinished payloads take.
+    /// Returns the memory of the unfinished payloads, in bytes.
     pub fn held_bytes(&self) -> usize {
         self.held
     }

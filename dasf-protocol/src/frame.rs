@@ -1,6 +1,6 @@
-//! The JSON texts that travel on a WebSocket, one object each.
+//! The JSON frames on a WebSocket, with one object each.
 //!
-//! A producer socket carries [`Publish`] to the broker and [`Receipt`] back; a consumer socket
+//! A producer's socket carries [`Publish`] to the broker and [`Receipt`] back. A consumer's socket
 //! carries [`Delivery`] from the broker and [`Acknowledgement`] back.
 
 use std::borrow::Cow;
@@ -10,22 +10,22 @@ use serde_json::Value;
 
 use crate::properties::Properties;
 
-/// Bytes that a frame should stay below, what a broker adds included: the Django broker refuses
-/// frames of about 1,000,000 bytes, or stores them and fails every later connection.
+/// The size in bytes below which a frame should stay, including the broker's additions. The Django
+/// broker rejects frames of about 1,000,000 bytes, or stores them and fails every later connection.
 pub const MAX_FRAME_SIZE: usize = 1_000_000;
 
-/// Why a text from a broker is not the frame that was expected.
+/// The reason why a broker's frame cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// The text is not JSON, or lacks what such a frame must have.
+    /// The frame is not JSON, or a required field is missing.
     #[error("not a {expected} frame{}: {source}", id_suffix(.message_id.as_deref()))]
     Malformed {
-        /// What was expected: `delivery` or `receipt`.
+        /// The kind of frame that was expected: `delivery` or `receipt`.
         expected: &'static str,
-        /// The frame's message id, where it could still be read.
+        /// The message id in the frame, if it could be read.
         message_id: Option<String>,
-        /// What the JSON decoder said.
+        /// The error of the JSON decoder.
         source: serde_json::Error,
     },
 }
@@ -53,26 +53,26 @@ impl FrameError {
         }
     }
 
-    /// The id of the message that could not be read, where it could.
+    /// Returns the id of the message that could not be read, if the frame contains it.
     pub fn message_id(&self) -> Option<&str> {
         let Self::Malformed { message_id, .. } = self;
         message_id.as_deref()
     }
 }
 
-/// A message on its way to the broker.
+/// A message to the broker.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Publish<'a> {
-    /// The payload in base64; empty where the message has none.
+    /// The payload in base64; empty if the message has none.
     pub payload: Cow<'a, str>,
-    /// Comes back in the [`Receipt`], and pairs the two.
+    /// The context, which comes back in the [`Receipt`] and matches it to the message.
     pub context: Cow<'a, str>,
     /// The routing data.
     pub properties: Cow<'a, Properties>,
 }
 
 impl Publish<'_> {
-    /// The frame as JSON text.
+    /// Returns the frame as JSON.
     ///
     /// ```
     /// use std::borrow::Cow;
@@ -85,7 +85,7 @@ impl Publish<'_> {
     /// };
     /// assert_eq!(publish.to_json(), r#"{"payload":"NQ==","context":"3","properties":{"status":"success"}}"#);
     /// ```
-    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message proves that it cannot happen
+    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message explains why it cannot happen
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("strings and a map with string keys always serialize")
     }
@@ -94,15 +94,15 @@ impl Publish<'_> {
 /// The broker's answer to a [`Publish`].
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Receipt {
-    /// The id that the broker gave the message; absent in some refusals.
+    /// The broker's id of the message; absent in some rejections.
     #[serde(rename = "messageId", default)]
     pub message_id: Option<String>,
-    /// The `context` of the publish, with the JSON type it had.
+    /// The `context` of the message, with the JSON type that it had.
     #[serde(default)]
     pub context: Value,
-    /// `ok`, or the refusal: a sentence from DASF brokers, `send-error:N` from Pulsar.
+    /// `ok`, or the rejection: a sentence from DASF brokers, `send-error:N` from Pulsar.
     pub result: String,
-    /// Pulsar's explanation of a refusal.
+    /// Pulsar's explanation of a rejection.
     #[serde(rename = "errorMsg", default)]
     pub error_message: Option<String>,
 }
@@ -111,12 +111,12 @@ impl Receipt {
     /// Reads a receipt.
     ///
     /// # Errors
-    /// [`FrameError`] when the text is not JSON or has no `result`.
+    /// Returns a [`FrameError`] if the frame is not JSON or has no `result`.
     pub fn from_json(text: &str) -> Result<Self, FrameError> {
         serde_json::from_str(text).map_err(|error| FrameError::new("receipt", text, error))
     }
 
-    /// The context as the text that was sent, whatever JSON type came back.
+    /// Returns the context as the string that was sent, even if it comes back as a number.
     pub fn context_text(&self) -> Option<Cow<'_, str>> {
         match &self.context {
             Value::String(text) => Some(text.into()),
@@ -125,7 +125,7 @@ impl Receipt {
         }
     }
 
-    /// The broker's reason, where it did not take the message.
+    /// Returns the broker's reason if it rejects the message.
     pub fn refusal(&self) -> Option<String> {
         match (self.result.as_str(), &self.error_message) {
             ("ok", _) => None,
@@ -135,18 +135,18 @@ impl Receipt {
     }
 }
 
-/// A message that the broker hands to a consumer.
+/// A message from the broker to a consumer.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Delivery {
-    /// The broker's id of the message: the one to acknowledge.
+    /// The broker's id of the message, for the acknowledgement.
     #[serde(rename = "messageId")]
     pub message_id: String,
-    /// The payload in base64; empty where the message has none.
+    /// The payload in base64; empty if the message has none.
     #[serde(default)]
     pub payload: String,
     /// The routing data.
     pub properties: Properties,
-    /// How often it was delivered before, as far as the broker counts that.
+    /// How often the message was delivered before, if the broker counts that.
     #[serde(
         rename = "redeliveryCount",
         default,
@@ -155,7 +155,7 @@ pub struct Delivery {
     pub redelivery_count: u32,
 }
 
-/// A count that is none does not make a message unreadable.
+/// Reads the count. An invalid count does not make the message unreadable.
 fn redelivery_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let count = Value::deserialize(deserializer)?.as_u64().unwrap_or(0);
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
@@ -165,14 +165,14 @@ impl Delivery {
     /// Reads a delivery.
     ///
     /// # Errors
-    /// [`FrameError`] when the text is not JSON, or has no text `messageId` or no object
-    /// `properties`.
+    /// Returns a [`FrameError`] if the frame is not JSON, if `messageId` is not a string, or if
+    /// `properties` is not an object.
     pub fn from_json(text: &str) -> Result<Self, FrameError> {
         serde_json::from_str(text).map_err(|error| FrameError::new("delivery", text, error))
     }
 }
 
-/// Tells the broker that a message arrived and need not come again.
+/// An acknowledgement: the message need not be redelivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledgement<'a> {
     /// The id from the [`Delivery`].
@@ -181,16 +181,16 @@ pub struct Acknowledgement<'a> {
 }
 
 impl Acknowledgement<'_> {
-    /// The frame as JSON text.
-    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message proves that it cannot happen
+    /// Returns the frame as JSON.
+    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message explains why it cannot happen
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("one string always serializes")
     }
 }
 
-/// Gives a message back, so that the broker delivers it again, where possible to another consumer.
+/// A negative acknowledgement: the broker redelivers the message, if possible to another consumer.
 ///
-/// Apache Pulsar and the embedded broker know this frame. The Django broker would take it for an
+/// Apache Pulsar and the embedded broker support this frame. The Django broker would take it for an
 /// acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "negativeAcknowledge")]
@@ -201,8 +201,8 @@ pub struct NegativeAcknowledgement<'a> {
 }
 
 impl NegativeAcknowledgement<'_> {
-    /// The frame as JSON text.
-    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message proves that it cannot happen
+    /// Returns the frame as JSON.
+    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message explains why it cannot happen
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("one string always serializes")
     }

@@ -1,24 +1,25 @@
-//! What DASF programs send each other over a message broker: the frames, their properties, the
-//! payload encodings, fragments, progress reports and the description of a module. No I/O happens
-//! here.
+//! Reads and writes the messages that DASF programs exchange over a message broker.
 //!
-//! There is no published specification of the protocol. What this crate encodes was read in, and
-//! measured on, the programs that speak it: Python `demessaging` 0.6.4 with `deprogressapi` 0.4.3,
-//! the broker `dasf-broker-django` 0.0.1.dev1 with the TypeScript client inside it, and Apache
-//! Pulsar's WebSocket API.
+//! The crate covers frames, properties, payloads, fragments, progress reports and the API
+//! description of a module. It does no I/O.
 //!
-//! | module | what it holds |
+//! The protocol has no published specification. This crate follows the programs that use it, as
+//! read in their sources and measured: Python `demessaging` 0.6.4 with `deprogressapi` 0.4.3, the
+//! broker `dasf-broker-django` 0.0.1.dev1 with its TypeScript client, and the WebSocket API of
+//! Apache Pulsar.
+//!
+//! | module | content |
 //! |---|---|
 //! | [`topic`] | the names of topics and subscriptions |
-//! | [`frame`] | the JSON texts on a WebSocket: publish, receipt, delivery, acknowledgement |
-//! | [`properties`] | the routing data inside a frame: message type, request context, response topic … |
-//! | [`payload`] | how a request, a result or an error text becomes a payload and back |
+//! | [`frame`] | the JSON objects on a WebSocket: publish, receipt, delivery, acknowledgement |
+//! | [`properties`] | the routing data in a frame: message type, request context, response topic … |
+//! | [`payload`] | conversion between a payload and a request, a result or an error text |
 //! | [`fragment`] | payloads cut into several frames |
-//! | [`progress`] | the report tree of a running call |
-//! | [`error_info`] | what an error answer says to a program |
-//! | [`api_info`] | a module's description of itself |
-//! | [`reference`](mod@reference) | what a `$ref` in the schemas of a description points to |
-//! | [`text`] | texts out of files and variables |
+//! | [`progress`] | the tree of progress reports of a running call |
+//! | [`error_info`] | the code and the details of an error |
+//! | [`api_info`] | the API description of a module |
+//! | [`reference`](mod@reference) | the targets of `$ref` in the schemas of an API description |
+//! | [`text`] | strings from files and environment variables |
 
 pub mod api_info;
 pub mod error_info;

@@ -1,8 +1,9 @@
-//! How a request, a result or an error text becomes a payload, and back.
+//! Converts requests, results and error texts to payloads, and back.
 //!
-//! A payload is the standard base64 of a text. Two faults of existing peers shape the encodings:
-//! the TypeScript client decodes what it receives, and encodes characters up to U+00FF, as Latin-1.
-//! So [`to_json`] writes ASCII only, and [`to_text`] reads as Latin-1 what is not UTF-8.
+//! A payload is text in standard base64. The encodings avoid two faults of the TypeScript client:
+//! it decodes received text as Latin-1, and it encodes characters up to U+00FF as Latin-1.
+//! Therefore [`to_json`] writes only ASCII, and [`to_text`] reads text that is not UTF-8 as
+//! Latin-1.
 
 use std::borrow::Cow;
 use std::io;
@@ -12,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
 
-/// Why a payload cannot be read.
+/// The reason why a payload cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayloadError {
@@ -29,13 +30,13 @@ pub fn encode(bytes: &[u8]) -> String {
 /// Decodes the payload of a frame.
 ///
 /// # Errors
-/// [`PayloadError::Base64`] when the payload is not standard base64 with padding.
+/// Returns [`PayloadError::Base64`] if the payload is not standard base64 with padding.
 pub fn decode(payload: &str) -> Result<Vec<u8>, PayloadError> {
     Ok(STANDARD.decode(payload)?)
 }
 
-/// The text in a decoded payload: as UTF-8, or as Latin-1 where it is not UTF-8. Every byte
-/// sequence has a text.
+/// Returns the text in a decoded payload. It reads UTF-8, or Latin-1 if the bytes are not UTF-8.
+/// This never fails.
 ///
 /// ```
 /// use dasf_protocol::payload::to_text;
@@ -50,14 +51,16 @@ pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// How deep lists and objects may be nested. `serde_json` reads no deeper ones.
+/// The maximum depth of nested lists and objects. `serde_json` does not read deeper ones.
 pub const MAX_DEPTH: usize = 127;
 
-/// JSON in ASCII: every other character is written as `\uXXXX`, and NaN and infinities as `null`.
+/// Writes a value as ASCII JSON. Other characters become `\uXXXX`, and NaN and infinities become
+/// `null`.
 ///
 /// # Errors
-/// The errors of the value's own `Serialize`, map keys that are neither strings nor numbers, and
-/// values nested deeper than [`MAX_DEPTH`], which the other side could not read.
+/// Returns the errors of the value's `Serialize`. Also fails for map keys that are neither strings
+/// nor numbers, and for values nested deeper than [`MAX_DEPTH`], which the other side could not
+/// read.
 ///
 /// ```
 /// use dasf_protocol::payload::to_json;
@@ -75,7 +78,7 @@ pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::
     Ok(json)
 }
 
-/// Compact JSON whose strings hold ASCII only, and which is not too deep to be read.
+/// Formats compact JSON in ASCII, with a limit on the depth.
 struct AsciiFormatter {
     /// The number of open lists and objects.
     depth: usize,
@@ -86,7 +89,7 @@ impl AsciiFormatter {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             let message =
-                format!("it is nested deeper than {MAX_DEPTH} levels, and could not be read");
+                format!("it has more than {MAX_DEPTH} nested levels, so nobody could read it");
             return Err(io::Error::other(message));
         }
         Ok(())
@@ -126,7 +129,7 @@ impl Formatter for AsciiFormatter {
         write_ascii(writer, fragment)
     }
 
-    /// The text is JSON already. Only its strings may hold characters beyond ASCII.
+    /// Raw JSON may contain other characters only in its strings.
     fn write_raw_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,
@@ -224,7 +227,7 @@ mod tests {
         let error = nested(MAX_DEPTH + 1).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "it is nested deeper than 127 levels, and could not be read"
+            "it has more than 127 nested levels, so nobody could read it"
         );
     }
 

@@ -1,7 +1,7 @@
-//! The report of a running call: a tree of steps, sent whole each time it changes.
+//! Progress reports: the tree of a running call's steps. Each change sends the whole tree.
 //!
-//! The shape is `deprogressapi` 0.4.3's tree report. Every node, recursively, carries every field,
-//! because the web page reads them without asking.
+//! The form is the tree report of `deprogressapi` 0.4.3. Every node has every field, because the
+//! web page reads them without a check.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::properties::Status;
 
-/// One node of the tree, the root included.
+/// A node of the tree, including the root.
 ///
 /// ```
 /// use dasf_protocol::progress::Report;
@@ -26,26 +26,26 @@ pub struct Report {
     /// How a Python caller shows the report.
     #[serde(default)]
     pub settings: Settings,
-    /// The report's id; updates of one report share it.
+    /// The id of the report. The updates of a report have the same id.
     #[serde(default = "root_id")]
     pub report_id: String,
-    /// How this step stands.
+    /// The status of this step.
     #[serde(default = "running")]
     pub status: Status,
-    /// What this step does, in words.
+    /// A description of this step.
     pub step_message: String,
-    /// How many steps there are below; never 0 at the root, by which the web page divides.
+    /// The number of steps below. It is never 0 at the root, because the web page divides by it.
     #[serde(default, deserialize_with = "steps")]
     pub steps: u64,
     /// The steps below.
     #[serde(default)]
     pub children: Vec<Report>,
-    /// Selects the kind of report.
+    /// The kind of report.
     #[serde(default)]
     pub report_type: ReportType,
 }
 
-/// A number of steps. A caller may send less than none: the schema, which is Python's, allows it.
+/// Reads a number of steps. A caller may send a negative number, because Python's schema allows it.
 fn steps<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let steps = i128::deserialize(deserializer)?.max(0);
     Ok(u64::try_from(steps).unwrap_or(u64::MAX))
@@ -59,7 +59,7 @@ fn running() -> Status {
     Status::Running
 }
 
-/// The kind of a report. There is one.
+/// The kind of a report. There is only one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReportType {
     /// A tree of steps.
@@ -68,14 +68,14 @@ pub enum ReportType {
     Tree,
 }
 
-/// How a Python caller shows a report; kept as it came, and sent back.
+/// How a Python caller shows a report. It is returned to the caller unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The way of showing.
+    /// The way of showing the report.
     #[serde(default)]
     pub show_method: ShowMethod,
-    /// Whether a terminal program may take the whole screen.
+    /// Whether a terminal program may use the whole screen.
     #[serde(default = "yes")]
     pub use_curses: bool,
 }
@@ -93,26 +93,26 @@ impl Default for Settings {
     }
 }
 
-/// The ways in which a Python caller shows a report.
+/// How a Python caller shows a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 pub enum ShowMethod {
-    /// Not at all.
+    /// Do not show it.
     None,
-    /// As fits the caller's surroundings.
+    /// Choose a way that suits the caller's environment.
     #[default]
     Auto,
-    /// As lines of text.
+    /// Print lines.
     Print,
-    /// In a window.
+    /// Show a window.
     Windowed,
-    /// In a notebook.
+    /// Show it in a notebook.
     Jupyter,
 }
 
 impl Report {
-    /// A running report without children.
+    /// Returns a running report without children.
     pub fn new(report_id: impl Into<String>, step_message: impl Into<String>, steps: u64) -> Self {
         Self {
             settings: Settings::default(),
@@ -125,13 +125,14 @@ impl Report {
         }
     }
 
-    /// The part of the announced steps that is over, from 0 to 1; 1 for a report that ended.
+    /// Returns the finished fraction of the announced steps, from 0 to 1. It is 1 for a report that
+    /// ended.
     pub fn fraction(&self) -> f64 {
         if self.status != Status::Running {
             return 1.0;
         }
         let steps = self.steps.max(self.children.len() as u64).max(1);
-        // Folded from 0.0, because the sum of no floats is -0.0.
+        // Start at 0.0, because the sum of no floats is -0.0.
         let done = self
             .children
             .iter()
@@ -142,7 +143,7 @@ impl Report {
         (done / steps).min(1.0)
     }
 
-    /// The step that runs now, innermost: what a reader wants to know first.
+    /// Returns the innermost step that runs now.
     pub fn current(&self) -> &Report {
         let running = self
             .children
@@ -154,7 +155,8 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// One line: the share done, the report's message, and the message of the step that runs.
+    /// Writes one line: the finished share, the report's message and the message of the running
+    /// step.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -170,8 +172,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// The JSON schemas of a report and its parts, by the names under which a module's schema lists
-/// them. The root is `ProgressReport`.
+/// Returns the JSON schemas of a report and its parts, under the names that a module's schema uses.
+/// The root is `ProgressReport`.
 pub fn schema_definitions() -> Map<String, Value> {
     let definitions = json!({
         "ProgressReport": {
@@ -185,19 +187,19 @@ pub fn schema_definitions() -> Map<String, Value> {
                 },
                 "report_id": {
                     "type": "string", "title": "Report Id", "default": "root",
-                    "description": "Tells this report from others of the same call."
+                    "description": "Distinguishes this report from others of the same call."
                 },
                 "status": {
                     "$ref": "#/$defs/Status", "default": "running",
-                    "description": "How the reported work stands."
+                    "description": "The status of the work."
                 },
                 "step_message": {
                     "type": "string", "title": "Step Message",
-                    "description": "What is being done, in words."
+                    "description": "A description of the work."
                 },
                 "steps": {
                     "type": "integer", "title": "Steps", "default": 0,
-                    "description": "How many steps there are below this one."
+                    "description": "The number of steps below this one."
                 },
                 "children": {
                     "type": "array", "title": "Children",
@@ -205,7 +207,7 @@ pub fn schema_definitions() -> Map<String, Value> {
                 },
                 "report_type": {
                     "type": "string", "const": "tree", "title": "Report Type", "default": "tree",
-                    "description": "Selects the kind of report."
+                    "description": "The kind of report."
                 }
             }
         },
@@ -217,11 +219,11 @@ pub fn schema_definitions() -> Map<String, Value> {
             "properties": {
                 "show_method": {
                     "$ref": "#/$defs/ShowReportMethod", "default": "AUTO",
-                    "description": "The way of showing."
+                    "description": "The way of showing the report."
                 },
                 "use_curses": {
                     "type": "boolean", "title": "Use Curses", "default": true,
-                    "description": "Whether a terminal program may take the whole screen."
+                    "description": "Whether a terminal program may use the whole screen."
                 }
             }
         },
@@ -255,7 +257,7 @@ mod tests {
         let report: Report =
             serde_json::from_str(r#"{"step_message": "working", "steps": -1}"#).unwrap();
         assert_eq!(report.steps, 0);
-        // Every number that is written is read again, from a text and from a value.
+        // Every number that can be written can be read again, from text and from a value.
         let most = Report::new("root", "working", u64::MAX);
         let json = serde_json::to_value(&most).unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The routing data of a message: an open set of named values beside the payload.
+//! The properties of a message: named values for its routing, beside the payload.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,80 +8,79 @@ use serde_json::{Map, Value};
 
 use crate::topic::Topic;
 
-/// The keys whose meaning the protocol defines.
+/// The property names that the protocol defines.
 pub mod key {
-    /// What a message is: see [`MessageType`](super::MessageType).
+    /// The type of the message, a [`MessageType`](super::MessageType).
     pub const MESSAGE_TYPE: &str = "messageType";
     /// The caller's id of the call.
     pub const REQUEST_CONTEXT: &str = "requestContext";
-    /// The topic on which the caller awaits the answer.
+    /// The topic on which the caller waits for the response.
     pub const RESPONSE_TOPIC: &str = "response_topic";
-    /// The topic of the module that answers.
+    /// The topic of the module that sends the response.
     pub const SOURCE_TOPIC: &str = "source_topic";
-    /// How the call stands: see [`Status`](super::Status).
+    /// The status of the call, a [`Status`](super::Status).
     pub const STATUS: &str = "status";
     /// The index of a fragment, from 0.
     pub const FRAGMENT: &str = "fragment";
-    /// How many fragments a payload was cut into.
+    /// The number of fragments of the payload.
     pub const NUM_FRAGMENTS: &str = "num_fragments";
-    /// The answer to an `info` request: the module's schema as a JSON text.
+    /// The response to `info`: the module's schema as a string of JSON.
     pub const INFO: &str = "info";
-    /// The answer to an `api_info` request: the module's description as a JSON text.
+    /// The response to `api_info`: the API description as a string of JSON.
     pub const API_INFO: &str = "api_info";
-    /// Extension: the time left for the call when it was sent, in milliseconds.
+    /// Extension: the time left for the call when the request was sent, in milliseconds.
     pub const TIMEOUT_MS: &str = "x_dasf_timeout_ms";
-    /// Extension: set to `1` by a caller that publishes a request again because it does not know
-    /// whether the broker took it the first time.
+    /// Extension: `1` in a request that a caller publishes again, because it does not know whether
+    /// the broker received it the first time.
     pub const REPEATED: &str = "x_dasf_repeated";
-    /// Extension: set to `1` by a caller that sends a request without its payload, because the
-    /// fragments of a large one would go to different modules of a group. The module asks for it
-    /// with [`Fetch`](super::MessageType::Fetch).
+    /// Extension: `1` in a request without its payload. A caller sends a large request to a group
+    /// in this way, because its fragments would go to different modules. The module asks for the
+    /// payload with [`Fetch`](super::MessageType::Fetch).
     pub const ON_DEMAND: &str = "x_dasf_on_demand";
-    /// Extension: a text that the fragments of one answer have in common. A request may be answered
-    /// twice, when the module that answered it first died over that.
+    /// Extension: a string that all fragments of one response share. A request may get two
+    /// responses, if a module dies while it sends the first.
     pub const ANSWER: &str = "x_dasf_answer";
-    /// Extension: set to `1` by a caller that answers each [`Ping`](super::MessageType::Ping) on its
-    /// response topic, so that the module knows how far it has read a large answer. A
+    /// Extension: `1` from a caller that answers each [`Ping`](super::MessageType::Ping) on its
+    /// response topic. The module then knows how much of a large response the caller has read. The
     /// [`Pong`](super::MessageType::Pong) goes to the ping's `response_topic`.
     pub const ANSWERS_PINGS: &str = "x_dasf_answers_pings";
-    /// Extension: the code and the details of a function's error, as a JSON text: see
+    /// Extension: the code and the details of a function's error, as a string of JSON. See
     /// [`ErrorInfo`](crate::ErrorInfo).
     pub const ERROR: &str = "x_dasf_error";
 }
 
-/// What a message is.
+/// The type of a message.
 ///
-/// A peer may use a type that this version does not know; it is kept as it came.
+/// A peer may use a type that this version does not know. Such a type is kept unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MessageType {
-    /// Asks whether a peer reads; answered by [`Pong`](Self::Pong).
+    /// Asks whether a peer reads its topic. The answer is [`Pong`](Self::Pong).
     Ping,
-    /// The answer to [`Ping`](Self::Ping).
+    /// Answers a [`Ping`](Self::Ping).
     Pong,
     /// Asks for the module's schema.
     Info,
-    /// Asks for the module's description.
+    /// Asks for the module's API description.
     ApiInfo,
     /// Calls a function.
     Request,
-    /// The answer to [`Request`](Self::Request), [`Info`](Self::Info) or
-    /// [`ApiInfo`](Self::ApiInfo).
+    /// Answers a [`Request`](Self::Request), [`Info`](Self::Info) or [`ApiInfo`](Self::ApiInfo).
     Response,
-    /// A report of a call that still runs.
+    /// Reports the progress of a running call.
     Progress,
-    /// A line of a module's log.
+    /// Contains a line of a module's log.
     Log,
-    /// Asks for the payload of a request that came without, in fragments to the
-    /// [`response_topic`](Properties::response_topic) of this message, with the properties of the
-    /// request.
+    /// Asks for the payload of a request that came without it. The caller sends it in fragments,
+    /// with the properties of the request, to the [`response_topic`](Properties::response_topic) of
+    /// this message.
     Fetch,
     /// A type that this version does not know.
     Other(String),
 }
 
 impl MessageType {
-    /// The type as it stands in the properties.
+    /// Returns the name of the type in the properties.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Ping => "ping",
@@ -121,20 +120,20 @@ impl fmt::Display for MessageType {
     }
 }
 
-/// How a call, or one step of it, stands.
+/// The status of a call, or of one of its steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It ended well.
+    /// It ended successfully.
     Success,
     /// It failed.
     Error,
-    /// It is not over yet.
+    /// It still runs.
     Running,
 }
 
 impl Status {
-    /// The status as it stands in the properties.
+    /// Returns the name of the status in the properties.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -157,16 +156,16 @@ impl FromStr for Status {
     }
 }
 
-/// A status that is neither `success`, `error` nor `running`.
+/// The error of a status that is not `success`, `error` or `running`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown status {0:?}; expected success, error or running")]
+#[error("unknown status {0:?}; use success, error or running")]
 pub struct UnknownStatus(pub String);
 
-/// The properties of one message.
+/// The properties of a message.
 ///
-/// Known keys have typed accessors; all others are kept as they came, because peers pass on what
-/// they do not know. Pulsar turns every value into a string on its way, so numbers are read in both
-/// forms.
+/// Known properties have typed accessors. All others are kept unchanged, because peers pass on
+/// properties that they do not know. Pulsar turns every value into a string, so numbers are read
+/// from both forms.
 ///
 /// ```
 /// use dasf_protocol::{MessageType, Properties};
@@ -182,26 +181,26 @@ pub struct UnknownStatus(pub String);
 pub struct Properties(Map<String, Value>);
 
 impl Properties {
-    /// No properties.
+    /// Returns an empty set of properties.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// These properties and one more; a value that stood under the key is replaced.
+    /// Sets a property. It replaces an existing value.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.0.insert(key.to_owned(), value.into());
         self
     }
 
-    /// These properties without that one.
+    /// Removes a property.
     #[must_use]
     pub fn without(mut self, key: &str) -> Self {
         self.0.shift_remove(key);
         self
     }
 
-    /// These properties with their message type set.
+    /// Sets the message type.
     #[must_use]
     pub fn with_message_type(self, message_type: MessageType) -> Self {
         let name = match message_type {
@@ -211,23 +210,24 @@ impl Properties {
         self.with(key::MESSAGE_TYPE, name)
     }
 
-    /// These properties with their status set.
+    /// Sets the status.
     #[must_use]
     pub fn with_status(self, status: Status) -> Self {
         self.with(key::STATUS, status.as_str())
     }
 
-    /// The raw value of a key.
+    /// Returns the JSON value of a property.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key)
     }
 
-    /// The value of a key where it is a text.
+    /// Returns the value of a property if it is a string.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key)?.as_str()
     }
 
-    /// The value of a key where it is a non-negative integer, as a number or as decimal digits.
+    /// Returns the value of a property if it is a non-negative integer, as a number or as decimal
+    /// digits.
     pub fn integer(&self, key: &str) -> Option<u64> {
         match self.0.get(key)? {
             Value::Number(number) => number.as_u64(),
@@ -236,12 +236,12 @@ impl Properties {
         }
     }
 
-    /// What the message is.
+    /// Returns the type of the message.
     pub fn message_type(&self) -> Option<MessageType> {
         self.text(key::MESSAGE_TYPE).map(MessageType::from)
     }
 
-    /// The caller's id of the call, as the text in which a module answers it.
+    /// Returns the caller's id of the call as a string, which is its form in responses.
     pub fn request_context(&self) -> Option<String> {
         match self.0.get(key::REQUEST_CONTEXT)? {
             Value::String(text) if !text.is_empty() => Some(text.clone()),
@@ -250,17 +250,18 @@ impl Properties {
         }
     }
 
-    /// The topic on which the answer is awaited; `None` where it is missing or no topic.
+    /// Returns the topic for the response; `None` if it is missing or invalid.
     pub fn response_topic(&self) -> Option<Topic> {
         self.text(key::RESPONSE_TOPIC)?.parse().ok()
     }
 
-    /// How the call stands. A response without a status is a success.
+    /// Returns the status of the call; `None` if it is missing or unknown. A response without a
+    /// status is a success.
     pub fn status(&self) -> Option<Status> {
         self.text(key::STATUS)?.parse().ok()
     }
 
-    /// All properties, in the order in which they came.
+    /// Returns all properties in their original order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }

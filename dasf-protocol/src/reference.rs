@@ -1,15 +1,17 @@
-//! The targets of a `$ref` in a schema. A `$ref` is a JSON pointer in the fragment of a URL, which
-//! escapes special characters in names: `Größe` is `Gr%C3%B6%C3%9Fe`, and `a/b~c` is `a~1b~0c`.
+//! The targets of `$ref` in schemas.
+//!
+//! A `$ref` is a JSON pointer in the fragment of a URL, which escapes special characters in names:
+//! `Größe` is `Gr%C3%B6%C3%9Fe`, and `a/b~c` is `a~1b~0c`.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// The keywords for definitions: today's, and the one of draft 7.
+/// The keywords for definitions: the current one, and that of draft 7.
 pub const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
-/// The keyword, one of [`DEFINITIONS`], and the name of the definition that a `$ref` points to;
-/// `None` if it points to something else.
+/// Returns the keyword, one of [`DEFINITIONS`], and the name of the definition to which a `$ref`
+/// points; `None` for any other target.
 ///
 /// ```
 /// use dasf_protocol::reference::definition;
@@ -27,8 +29,8 @@ pub fn definition(reference: &str) -> Option<(&'static str, Cow<'_, str>)> {
     Some((keyword, decode(name)))
 }
 
-/// One part of a JSON pointer in the fragment of a URL, decoded: `%XX` is a byte of UTF-8, `~1` a
-/// slash, and `~0` a tilde (RFC 6901, §6). Other characters stay as they are.
+/// Decodes one part of a JSON pointer in the fragment of a URL. `%XX` is a byte of UTF-8, `~1` a
+/// slash and `~0` a tilde (RFC 6901, §6). Other characters stay unchanged.
 ///
 /// ```
 /// use dasf_protocol::reference::decode;

@@ -1,30 +1,30 @@
-//! Texts from files, standard input and environment variables: decodes bytes, and removes byte
-//! order marks and line breaks around a text.
+//! Strings from files, standard input and environment variables: decodes bytes, and removes byte
+//! order marks and line breaks.
 
-/// The byte order mark, which some editors and shells write at the start of a text.
+/// The byte order mark, which some editors and shells write at the start of a file.
 const MARK: char = '\u{feff}';
 
-/// Why bytes cannot be read as text.
+/// The reason why bytes cannot be read as a string.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {
-    /// The text begins with the byte order mark of another encoding.
+    /// The bytes begin with the byte order mark of another encoding.
     #[error("it is encoded as {encoding}; save it as UTF-8")]
     Encoding {
-        /// The encoding, such as `UTF-16`.
+        /// The encoding, for example `UTF-16`.
         encoding: &'static str,
     },
     /// The bytes are not UTF-8.
-    #[error("it is no text in UTF-8: byte {position} cannot be read")]
+    #[error("it is not UTF-8 from byte {position} on; save it as UTF-8")]
     NotUtf8 {
-        /// The position of the first wrong byte, counted from 1.
+        /// The position of the first invalid byte, counted from 1.
         position: usize,
     },
 }
 
-/// A value with several lines where one line is allowed.
+/// The error of a value with several lines where only one line is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it holds a line break, and must be one line")]
+#[error("it contains a line break; use a single line")]
 pub struct NotOneLine;
 
 /// Decodes the bytes of a file, and removes a byte order mark at the start.
@@ -39,7 +39,7 @@ pub struct NotOneLine;
 /// ```
 ///
 /// # Errors
-/// [`TextError`] when the bytes are not UTF-8.
+/// Returns a [`TextError`] if the bytes are not UTF-8.
 pub fn decode(bytes: Vec<u8>) -> Result<String, TextError> {
     let length = bytes.len();
     let rest = skip_mark(&bytes)?.len();
@@ -53,7 +53,7 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, TextError> {
 /// Removes a UTF-8 byte order mark from the start of a file. The other bytes may have any encoding.
 ///
 /// # Errors
-/// [`TextError::Encoding`] when the mark is not that of UTF-8.
+/// Returns [`TextError::Encoding`] if the mark belongs to another encoding.
 pub fn skip_mark(bytes: &[u8]) -> Result<&[u8], TextError> {
     let encoding = match bytes {
         [0xef, 0xbb, 0xbf, rest @ ..] => return Ok(rest),
@@ -64,12 +64,12 @@ pub fn skip_mark(bytes: &[u8]) -> Result<&[u8], TextError> {
     Err(TextError::Encoding { encoding })
 }
 
-/// Removes a byte order mark from the start of a text.
+/// Removes a byte order mark from the start of a string.
 pub fn without_mark(text: &str) -> &str {
     text.strip_prefix(MARK).unwrap_or(text)
 }
 
-/// Removes the line breaks at the end of a value, which values from files often have.
+/// Removes the line breaks at the end of a value. Values from files often have one.
 ///
 /// ```
 /// use dasf_protocol::text::one_line;
@@ -79,7 +79,7 @@ pub fn without_mark(text: &str) -> &str {
 /// ```
 ///
 /// # Errors
-/// [`NotOneLine`] when a line break is left inside.
+/// Returns [`NotOneLine`] if the value contains another line break.
 pub fn one_line(value: &str) -> Result<&str, NotOneLine> {
     let line = value.trim_end_matches(['\n', '\r']);
     if line.contains(['\n', '\r']) {

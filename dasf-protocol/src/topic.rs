@@ -1,4 +1,4 @@
-//! Names of topics and of the subscriptions that read them.
+//! The names of topics and subscriptions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,22 +7,22 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// How long a topic may be, in characters. Brokers accept longer names than some of their parts
-/// survive: 35 are safe everywhere, and a response topic appends at least nine characters to its
-/// module's topic.
+/// The maximum length of a topic in characters. Brokers accept longer names, but some of their
+/// parts fail with them: only 35 characters are safe everywhere. A response topic adds at least
+/// nine characters to the topic of its module.
 pub const MAX_TOPIC_LENGTH: usize = 255;
 
-/// The greatest length of a response topic, where the topic of the module leaves room:
+/// The maximum length of a response topic, if the topic of the module leaves room.
 /// dasf-broker-django stores topic names in columns of 50 characters, if its database limits
 /// columns.
 const RESPONSE_TOPIC_LENGTH: usize = 50;
-/// The least number of random characters in a response topic.
+/// The minimum number of random characters in a response topic.
 const SHORTEST_NAME: usize = 8;
 /// The number of characters for 128 random bits.
 const NAME_LENGTH: usize = 22;
 
-/// Writes 128 random bits as a name of 22 letters, digits, `-` and `_`, which topics and
-/// subscriptions may contain.
+/// Returns 128 random bits as a name of 22 letters, digits, `-` and `_`. Such a name is valid for
+/// topics and subscriptions.
 ///
 /// ```
 /// assert_eq!(dasf_protocol::topic::random_name(1), "AAAAAAAAAAAAAAAAAAAAAQ");
@@ -31,30 +31,30 @@ pub fn random_name(bits: u128) -> String {
     URL_SAFE_NO_PAD.encode(bits.to_be_bytes())
 }
 
-/// Why a text is no name of a topic or of a subscription.
+/// The reason why a name of a topic or subscription is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TopicError {
     /// The name is empty.
-    #[error("the name of a {kind} must not be empty")]
+    #[error("the name of the {kind} is empty; use at least one character")]
     Empty {
-        /// What was to be named: `topic` or `subscription`.
+        /// The named thing: `topic` or `subscription`.
         kind: &'static str,
     },
     /// The name is longer than [`MAX_TOPIC_LENGTH`].
-    #[error("the {kind} name has {length} characters, at most {MAX_TOPIC_LENGTH} are allowed")]
+    #[error("the name of the {kind} has {length} characters; use at most {MAX_TOPIC_LENGTH}")]
     TooLong {
-        /// What was to be named: `topic` or `subscription`.
+        /// The named thing: `topic` or `subscription`.
         kind: &'static str,
-        /// The length of the refused name in bytes.
+        /// The length of the rejected name in bytes.
         length: usize,
     },
-    /// The name holds a character that brokers do not accept in it.
-    #[error("the {kind} {name:?} contains {character:?}; allowed are {allowed}")]
+    /// The name contains a character that brokers do not accept.
+    #[error("the {kind} {name:?} contains {}; use {allowed}", in_words(*.character))]
     Character {
-        /// What was to be named: `topic` or `subscription`.
+        /// The named thing: `topic` or `subscription`.
         kind: &'static str,
-        /// The refused name.
+        /// The rejected name.
         name: String,
         /// The first character that is not allowed.
         character: char,
@@ -63,9 +63,18 @@ pub enum TopicError {
     },
 }
 
+/// Returns a character as an error shows it: most readers do not see a quoted space.
+fn in_words(character: char) -> String {
+    if character == ' ' {
+        "a space".to_owned()
+    } else {
+        format!("{character:?}")
+    }
+}
+
 /// The name of a topic: one or more ASCII letters, digits, `-` and `_`.
 ///
-/// Cheap to clone: all clones share one text.
+/// Clones are cheap, because they share the string.
 ///
 /// ```
 /// use dasf_protocol::Topic;
@@ -116,34 +125,34 @@ fn check(
 }
 
 impl Topic {
-    /// The name as text.
+    /// Returns the name as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The topic on which a caller awaits its answers: this topic, `_`, and `suffix`.
+    /// Returns the topic on which a caller waits for its responses: this topic, `_` and `suffix`.
     ///
     /// # Errors
-    /// [`TopicError`] when the suffix holds a character that is not allowed, or makes the name too
-    /// long.
+    /// Returns a [`TopicError`] if the suffix contains a character that is not allowed, or makes
+    /// the name too long.
     pub fn response_topic(&self, suffix: &str) -> Result<Topic, TopicError> {
         format!("{self}_{suffix}").parse()
     }
 
-    /// The response topic of a caller with 128 random bits: this topic, `_`, and the
+    /// Returns the response topic of a caller with 128 random bits: this topic, `_`, and the
     /// [name](random_name) of the bits.
     ///
     /// Brokers need short topics. If this topic has 28 to 41 characters, the name is cut so that
-    /// the whole has 50 characters. The name keeps at least eight characters, or 48 bits. Should
-    /// two callers get the same name, they tell their answers apart by their contexts, which start
-    /// at random numbers.
+    /// the response topic has 50 characters. The name keeps at least eight characters, or 48 bits.
+    /// If two callers get the same name, they distinguish their responses by the contexts, which
+    /// start at random numbers.
     ///
     /// # Errors
-    /// [`TopicError::TooLong`] for a topic with more than 246 characters.
+    /// Returns [`TopicError::TooLong`] for a topic with more than 246 characters.
     pub fn response_topic_of(&self, bits: u128) -> Result<Topic, TopicError> {
         let left = |limit: usize| limit.saturating_sub(self.as_str().len() + 1);
         let length = match left(RESPONSE_TOPIC_LENGTH) {
-            // The whole is longer than 50 characters in any case.
+            // The response topic is longer than 50 characters in any case.
             ..SHORTEST_NAME => left(MAX_TOPIC_LENGTH),
             length => length,
         };
@@ -154,7 +163,7 @@ impl Topic {
 }
 
 impl Subscription {
-    /// The name as text.
+    /// Returns the name as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -165,7 +174,7 @@ impl FromStr for Topic {
 
     fn from_str(name: &str) -> Result<Self, TopicError> {
         let accepts = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        check(name, "topic", "letters, digits, '-' and '_'", accepts).map(Topic)
+        check(name, "topic", "ASCII letters, digits, '-' and '_'", accepts).map(Topic)
     }
 }
 
@@ -174,7 +183,7 @@ impl FromStr for Subscription {
 
     fn from_str(name: &str) -> Result<Self, TopicError> {
         let accepts = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
-        let allowed = "letters, digits, '-', '_', '.' and ':'";
+        let allowed = "ASCII letters, digits, '-', '_', '.' and ':'";
         check(name, "subscription", allowed, accepts).map(Subscription)
     }
 }

@@ -162,8 +162,8 @@ async fn a_result_that_nobody_could_read_is_a_failure() {
         answer(r#"{"func_name": "deep", "levels": 128}"#)
             .await
             .unwrap_err(),
-        "error processing request: the result cannot be written as JSON: it is nested deeper than \
-         127 levels, and could not be read"
+        "error processing request: the result cannot be written as JSON: it has more than 127 \
+         nested levels, so nobody could read it"
     );
 }
 

@@ -63,7 +63,7 @@ fn usage_mistakes_are_one_line_and_code_2() {
             &["ping"][..],
             "a topic is needed; give one with --topic NAME, or set DE_BACKEND_TOPIC",
         ),
-        (&["api", "-t", "a b"][..], "the topic \"a b\" contains ' '"),
+        (&["api", "-t", "a b"][..], "the topic \"a b\" contains a space"),
         (
             &["api", "-t", "a", "-i", "2"][..],
             "--indent goes with --json",
