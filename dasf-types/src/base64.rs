@@ -1,4 +1,4 @@
-//! Bytes as a text in base64.
+//! Bytes as a base64 string.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,25 +12,26 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What Python's `base64` writes, and reads: padding is needed, and the bits that it leaves over
-/// are ignored.
+/// The rules of Python's `base64`: padding is required, and the bits left over before it are
+/// ignored.
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
-/// Bytes that are a text in JSON: standard base64 with padding, as Python's `base64.b64encode`
-/// writes it and pydantic's `Base64Bytes` reads it.
+/// Bytes that are a string in JSON. The string is standard base64 with padding, as Python's
+/// `base64.b64encode` writes it and pydantic's `Base64Bytes` reads it.
 ///
 /// JSON has no bytes. A plain `Vec<u8>` becomes a list of numbers, which is about three times as
 /// long.
 ///
-/// Line breaks and other blanks in the text are passed over when it is read. Everything else that
-/// is not base64 is refused, with its position, counted from 0. (Python's `base64.b64decode` passes
-/// over that too, and so takes a damaged text, or one in the URL-safe alphabet, for other bytes.)
+/// When reading, line breaks and other white space are ignored. Every other character that is not
+/// base64 is an error, which reports its position, counted from 0. Python's `base64.b64decode`
+/// ignores these characters too, and so reads wrong bytes from a damaged string or from the
+/// URL-safe alphabet.
 ///
-/// `T` is what holds the bytes: a `Vec<u8>`, or any type that can be made of one and read as
-/// bytes, such as `bytes::Bytes`.
+/// `T` holds the bytes. It is a `Vec<u8>`, or any other type that can be made from one and read as
+/// bytes, for example `bytes::Bytes`.
 ///
 /// ```
 /// use dasf_types::Base64;
@@ -51,7 +52,7 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
 pub struct Base64<T = Vec<u8>>(pub T);
 
 impl<T> Base64<T> {
-    /// The bytes themselves.
+    /// Returns the bytes.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -95,14 +96,14 @@ impl<'de, T: From<Vec<u8>>> Deserialize<'de> for Base64<T> {
     }
 }
 
-/// Reads the text.
+/// Reads the string.
 struct Text<T>(PhantomData<fn() -> T>);
 
 impl<T: From<Vec<u8>>> Visitor<'_> for Text<T> {
     type Value = Base64<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text in base64")
+        f.write_str("a string in base64")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Base64<T>, E> {
@@ -117,12 +118,12 @@ fn is_blank(byte: u8) -> bool {
     byte.is_ascii_whitespace()
 }
 
-/// The text of bytes.
+/// Returns bytes in base64.
 pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     ENGINE.encode(bytes)
 }
 
-/// The bytes of a text, or what is wrong with it.
+/// Decodes a base64 string, or returns its error.
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
     let mut symbols = Cow::Borrowed(text.as_bytes());
     if symbols.iter().copied().any(is_blank) {
@@ -131,20 +132,21 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
     ENGINE.decode(symbols).map_err(|error| match error {
         DecodeError::InvalidByte(index, _)
         | DecodeError::InvalidLastSymbol { offset: index, .. } => {
-            // The decoder counts the bytes that it was given, and a reader counts characters.
+            // The decoder counts bytes without white space; the error counts characters of the
+            // string.
             let characters = text.chars().enumerate();
             let mut symbols = characters
                 .filter(|(_, symbol)| !symbol.is_ascii_whitespace())
                 .flat_map(|found| std::iter::repeat_n(found, found.1.len_utf8()));
             match symbols.nth(index) {
-                Some((place, '=')) => format!("text goes on after the '=' at position {place}"),
+                Some((place, '=')) => format!("more characters follow the '=' at position {place}"),
                 Some((place, symbol)) => format!("{symbol:?} at position {place}"),
                 None => error.to_string(),
             }
         }
         DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => {
             let length = text.bytes().filter(|&byte| !is_blank(byte)).count();
-            format!("it ends too early or lacks padding: {length} symbols are no multiple of 4")
+            format!("it is cut off or lacks padding: its length {length} is not a multiple of 4")
         }
     })
 }
@@ -163,7 +165,7 @@ impl<T> JsonSchema for Base64<T> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // `format` is what pydantic writes, `contentEncoding` what JSON Schema knows.
+        // pydantic writes `format`, and JSON Schema defines `contentEncoding`.
         json_schema!({"type": "string", "format": "base64", "contentEncoding": "base64"})
     }
 }
@@ -203,15 +205,15 @@ mod tests {
             ("Zmü9", "not base64: 'ü' at position 2"),
             (
                 "Zg==Zg==",
-                "not base64: text goes on after the '=' at position 2",
+                "not base64: more characters follow the '=' at position 2",
             ),
             (
                 "Zg",
-                "not base64: it ends too early or lacks padding: 2 symbols are no multiple of 4",
+                "not base64: it is cut off or lacks padding: its length 2 is not a multiple of 4",
             ),
             (
                 "Zm9vY",
-                "not base64: it ends too early or lacks padding: 5 symbols are no multiple of 4",
+                "not base64: it is cut off or lacks padding: its length 5 is not a multiple of 4",
             ),
         ] {
             let error = read(text).unwrap_err();
@@ -219,7 +221,7 @@ mod tests {
         }
         let error = serde_json::from_str::<Base64>("[1]").unwrap_err();
         assert!(
-            error.to_string().contains("expected a text in base64"),
+            error.to_string().contains("expected a string in base64"),
             "{error}"
         );
     }

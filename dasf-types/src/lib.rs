@@ -1,15 +1,16 @@
-//! Types of arguments and results whose JSON form no other crate gives them.
+//! Types for the arguments and results of module functions: bytes, arrays, NetCDF data, dates and
+//! times.
 //!
-//! A function of a module takes and returns any type that has a JSON form and a JSON Schema. This
-//! crate is for data that has neither of its own, or another one than the callers of today
-//! understand. The crate `dasf` re-exports it.
+//! A function can take and return any type with a JSON form and a JSON schema. This crate has types
+//! for data that lacks them, or whose usual JSON form existing callers do not understand. The crate
+//! `dasf` re-exports them.
 //!
 //! | data | type | in JSON |
 //! |---|---|---|
-//! | bytes | [`Base64`] | text in base64 |
+//! | bytes | [`Base64`] | a string in base64 |
 //! | arrays of the crate `ndarray` | `ndarray::Array1` …, with the feature `ndarray` | nested lists |
 //! | arrays and datasets of xarray | `netcdf::DataArray` …, with the feature `netcdf` | a NetCDF file in base64 |
-//! | dates and times of the crate `time` | `time::OffsetDateTime` …, with the feature `time` | text as in RFC 3339 |
+//! | dates and times of the crate `time` | `time::OffsetDateTime` …, with the feature `time` | a string as in RFC 3339 |
 
 mod base64;
 #[cfg(feature = "ndarray")]

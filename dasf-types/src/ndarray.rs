@@ -1,8 +1,8 @@
 //! Arrays of the crate [`ndarray`](https://docs.rs/ndarray) as nested lists.
 //!
-//! The form that `ndarray` itself gives an array in JSON, `{"v": 1, "dim": [2, 2], "data": […]}`,
-//! is understood by nobody else. An [`Array`] is what Python's `numpy.ndarray.tolist()` gives and
-//! `numpy.array` takes: nested lists, one level for each axis.
+//! By default, `ndarray` writes an array as `{"v": 1, "dim": [2, 2], "data": […]}`, which no other
+//! program reads. An [`Array`] is written as nested lists, with one level for each axis. Python's
+//! `numpy.ndarray.tolist()` writes this form, and `numpy.array` reads it.
 //!
 //! ```
 //! use dasf_types::ndarray::{Array1, Array2};
@@ -19,26 +19,26 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
-//! Lists of different lengths beside each other are refused, and the path of the error is that of
-//! the first odd one.
+//! All lists of one level must have the same length. The path of the error is that of the first
+//! list that differs.
 //!
 //! # Axes of length 0
 //!
-//! Lists cannot tell the length of an axis that nothing is in: an array of shape `(0, 3)` is
-//! written as `[]`, and one of shape `(2, 0, 3)` as `[[], []]`. When these are read, every axis
-//! below an empty one has the length 0: the shapes are `(0, 0)` and `(2, 0, 0)`.
+//! Nested lists do not contain the lengths of axes inside an empty one. An array of shape `(0, 3)`
+//! is written as `[]`, and one of shape `(2, 0, 3)` as `[[], []]`. When these are read, every axis
+//! below an empty one has length 0: the shapes are `(0, 0)` and `(2, 0, 0)`.
 //!
 //! # Arrays of any number of axes
 //!
-//! [`ArrayD`] takes lists nested to any depth up to [`MAX_AXES`]. It is as deep as its lists, so
-//! its elements cannot be lists themselves, and an empty list is its last axis: `[[], []]` has the
-//! shape `[2, 0]`. The outermost level must be a list; an `ArrayD` without axes, which would be a
-//! bare element, cannot be written.
+//! [`ArrayD`] reads lists with any number of levels up to [`MAX_AXES`]. Each level is an axis, so
+//! its elements cannot be lists, and an empty list is the last axis: `[[], []]` has the shape `[2,
+//! 0]`. The outermost level must be a list. An `ArrayD` without axes would be a single element, and
+//! cannot be written.
 //!
-//! # Numbers
+//! # Floats
 //!
-//! JSON has no NaN and no infinity. They are written as null, which is refused when read as an
-//! `f64`; an array of `Option<f64>` takes null for a missing value.
+//! JSON has neither NaN nor infinity. They are written as null, which cannot be read as an `f64`.
+//! An array of `Option<f64>` accepts null for a missing value.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -51,12 +51,13 @@ use serde::de::{DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAccess, 
 use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, forward_to_deserialize_any};
 
-/// How many axes an [`ArrayD`] may have. (`serde_json` gives up at 127 levels of anything.)
+/// The maximum number of axes of an [`ArrayD`]. (`serde_json` reads at most 127 levels of any
+/// kind.)
 pub const MAX_AXES: usize = 64;
 
-/// An array of `ndarray` that is nested lists in JSON; it can be used as the array itself.
+/// An array of `ndarray` that is nested lists in JSON. You can use it like the array itself.
 ///
-/// See [the module](self) for its form.
+/// See [the module](self) for the form of the lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Array<A, D: Dimension>(pub ::ndarray::Array<A, D>);
 
@@ -74,11 +75,11 @@ pub type Array4<A> = Array<A, Ix4>;
 pub type Array5<A> = Array<A, Ix5>;
 /// Six levels of lists.
 pub type Array6<A> = Array<A, Ix6>;
-/// Lists nested to any depth up to [`MAX_AXES`].
+/// Nested lists with any number of levels up to [`MAX_AXES`].
 pub type ArrayD<A> = Array<A, IxDyn>;
 
 impl<A, D: Dimension> Array<A, D> {
-    /// The array itself.
+    /// Returns the array.
     pub fn into_inner(self) -> ::ndarray::Array<A, D> {
         self.0
     }
@@ -113,23 +114,23 @@ impl<A, D: Dimension> From<Array<A, D>> for ::ndarray::Array<A, D> {
 impl<A: Serialize, D: Dimension> Serialize for Array<A, D> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match (self.0.ndim(), D::NDIM) {
-            (0, None) => Err(S::Error::custom("an ArrayD without axes is no list")),
+            (0, None) => Err(S::Error::custom("an ArrayD without axes cannot be written as a list")),
             (axes, _) if axes > MAX_AXES => Err(S::Error::custom(format_args!(
-                "the array has {axes} axes; {MAX_AXES} is the most"
+                "the array has {axes} axes; use at most {MAX_AXES}"
             ))),
             _ => Lists(self.0.view().into_dyn()).serialize(serializer),
         }
     }
 }
 
-/// An array, or a part of one, to be written.
+/// An array, or a part of one, to write.
 struct Lists<'a, A>(ArrayViewD<'a, A>);
 
 impl<A: Serialize> Serialize for Lists<'_, A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match (self.0.ndim(), self.0.first()) {
             (0, Some(element)) => element.serialize(serializer),
-            // The innermost lists are walked without a view of each element.
+            // This avoids a view of each element in the innermost lists.
             (1, _) => serializer.collect_seq(&self.0),
             _ => {
                 let mut list = serializer.serialize_seq(Some(self.0.len_of(Axis(0))))?;
@@ -155,7 +156,7 @@ impl<'de, A: Deserialize<'de>, D: Dimension> Deserialize<'de> for Array<A, D> {
             depth: 0,
         };
         outermost.deserialize(deserializer)?;
-        // Below an empty list nothing was seen.
+        // Inside an empty list there was nothing to count.
         let lengths = reading.lengths.into_iter().map(Option::unwrap_or_default);
         let lengths: Vec<usize> = lengths.collect();
         let array = ::ndarray::ArrayD::from_shape_vec(lengths, reading.elements);
@@ -164,22 +165,22 @@ impl<'de, A: Deserialize<'de>, D: Dimension> Deserialize<'de> for Array<A, D> {
     }
 }
 
-/// What was read of an array so far. Elements are appended as they come, so that no more is held
-/// than the input has.
+/// The parts of an array that are read so far. Elements are appended as they come, so memory grows
+/// only with the input.
 struct Reading<A> {
-    /// The type says how many axes there are.
+    /// Whether the type fixes the number of axes.
     is_fixed: bool,
-    /// The number of axes. Where the type does not say it, the first element or empty list does.
+    /// The number of axes. If the type does not fix it, the first element or empty list does.
     axes: Option<usize>,
-    /// The length of each axis, known once its first list is over.
+    /// The length of each axis, known after its first list.
     lengths: Vec<Option<usize>>,
     elements: Vec<A>,
 }
 
-/// Reads one list with all that is in it, or one element.
+/// Reads one list with its contents, or one element.
 struct Level<'r, A> {
     reading: &'r mut Reading<A>,
-    /// How many lists are around it.
+    /// The number of lists around it.
     depth: usize,
 }
 
@@ -189,7 +190,7 @@ impl<'de, A: Deserialize<'de>> DeserializeSeed<'de> for Level<'_, A> {
     fn deserialize<T: Deserializer<'de>>(self, deserializer: T) -> Result<(), T::Error> {
         let is_element = self.reading.axes == Some(self.depth);
         match (self.reading.is_fixed, is_element) {
-            // An element may be a list itself, if its type is one.
+            // An element may be a list itself, if its type is a list.
             (true, true) => self.element(deserializer),
             (true, false) => deserializer.deserialize_seq(self),
             (false, _) => deserializer.deserialize_any(self),
@@ -204,7 +205,7 @@ impl<A> Level<'_, A> {
     {
         let axes = *self.reading.axes.get_or_insert(self.depth);
         if self.depth < axes || (axes == 0 && !self.reading.is_fixed) {
-            return Err(T::Error::custom("a list is expected here"));
+            return Err(T::Error::custom("expected a list"));
         }
         self.reading.elements.push(A::deserialize(deserializer)?);
         Ok(())
@@ -212,7 +213,7 @@ impl<A> Level<'_, A> {
 
     fn odd<E: Error>(found: impl fmt::Display, expected: usize) -> E {
         E::custom(format_args!(
-            "{found} items in this list, but {expected} in those before it"
+            "{found} items in this list, but {expected} in the lists before it"
         ))
     }
 }
@@ -228,7 +229,7 @@ impl<'de, A: Deserialize<'de>> Visitor<'de> for Level<'_, A> {
         let Self { reading, depth } = self;
         if reading.axes == Some(depth) {
             return Err(S::Error::custom(
-                "a list, where those before it have an element",
+                "found a list, but earlier items of this level are elements",
             ));
         }
         if depth == MAX_AXES {
@@ -259,12 +260,12 @@ impl<'de, A: Deserialize<'de>> Visitor<'de> for Level<'_, A> {
             Some(_) => {}
             None => reading.lengths[depth] = Some(count),
         }
-        // There was no element below, so that this is the last axis.
+        // There was no element below, so this is the last axis.
         reading.axes.get_or_insert(depth + 1);
         Ok(())
     }
 
-    // What follows is reached by elements of an array whose number of axes the type does not say.
+    // The following methods read elements of an array whose type does not fix the number of axes.
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
         self.element(Element::new(value.into_deserializer()))
@@ -295,8 +296,8 @@ impl<'de, A: Deserialize<'de>> Visitor<'de> for Level<'_, A> {
     }
 }
 
-/// A single element; also of an `Option` or of a newtype, which serde's own deserializers of single
-/// values do not know.
+/// A single element. Unlike serde's own deserializers of single values, it supports `Option` and
+/// newtypes.
 struct Element<T> {
     value: T,
     is_null: bool,
@@ -373,10 +374,10 @@ impl<A: JsonSchema, D: Dimension> JsonSchema for Array<A, D> {
                 generator.subschema_for::<A>(),
                 |items, _| json_schema!({"type": "array", "items": items}),
             ),
-            // A schema cannot say more without recursion, which few generators of clients follow.
+            // A schema cannot be more exact without recursion, which few client generators support.
             None => json_schema!({
                 "type": "array",
-                "description": "Lists nested to any depth; those of one level have equal lengths",
+                "description": "Lists nested to any depth; lists of one level have equal lengths",
             }),
         }
     }
@@ -390,7 +391,7 @@ mod tests {
     use serde::de::DeserializeOwned;
     use serde_json::json;
 
-    /// Reads as a module does: the error has the path in front.
+    /// Reads as a module does: the error begins with the path.
     fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         let value: serde_json::Value = serde_json::from_str(text).unwrap();
         serde_path_to_error::deserialize(&value)
@@ -422,8 +423,8 @@ mod tests {
 
     #[test]
     fn odd_lists_are_refused_with_their_path() {
-        let more = "more than 2 items in this list, but 2 in those before it";
-        let fewer = "1 items in this list, but 2 in those before it";
+        let more = "more than 2 items in this list, but 2 in the lists before it";
+        let fewer = "1 items in this list, but 2 in the lists before it";
         for (text, problem) in [
             ("[[1, 2], [3, 4, 5], [6]]", format!("[1]: {more}")),
             ("[[1, 2], [3, 4], [5]]", format!("[2]: {fewer}")),
@@ -443,15 +444,15 @@ mod tests {
         );
 
         let error = |text| read::<ArrayD<f64>>(text).unwrap_err();
-        assert_eq!(error("[[1], 2]"), "[1]: a list is expected here");
-        assert_eq!(error("5"), ".: a list is expected here");
+        assert_eq!(error("[[1], 2]"), "[1]: expected a list");
+        assert_eq!(error("5"), ".: expected a list");
         assert_eq!(
             error("[1, [2]]"),
-            "[1]: a list, where those before it have an element"
+            "[1]: found a list, but earlier items of this level are elements"
         );
         assert_eq!(
             error("[[], [[]]]"),
-            "[1][0]: a list, where those before it have an element"
+            "[1][0]: found a list, but earlier items of this level are elements"
         );
         assert_eq!(
             error(r#"[1, "a"]"#),
@@ -503,9 +504,9 @@ mod tests {
         assert!(write(MAX_AXES).is_ok());
         assert_eq!(
             write(MAX_AXES + 1).unwrap_err(),
-            "the array has 65 axes; 64 is the most"
+            "the array has 65 axes; use at most 64"
         );
-        assert_eq!(write(0).unwrap_err(), "an ArrayD without axes is no list");
+        assert_eq!(write(0).unwrap_err(), "an ArrayD without axes cannot be written as a list");
     }
 
     #[test]
@@ -532,7 +533,7 @@ mod tests {
         both(vec![u64::MAX]);
         both(vec![Kind::Bare, Kind::Full { of: 1 }]);
         both(vec![Wrapped(Some(1)), Wrapped(None)]);
-        // Only a fixed number of axes tells an axis from an element that is a list.
+        // Only a fixed number of axes distinguishes an axis from an element that is a list.
         let pairs: Array1<(u8, u8)> = read("[[1, 2], [3, 4], [5, 6]]").unwrap();
         assert_eq!(pairs.len(), 3);
     }

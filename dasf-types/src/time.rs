@@ -1,7 +1,7 @@
-//! Dates and times of the crate [`time`](https://docs.rs/time) as texts.
+//! Dates and times of the crate [`time`](https://docs.rs/time) as strings.
 //!
-//! `time` writes its types as lists of numbers, and has no JSON Schema for them. These types are
-//! the texts of RFC 3339 and ISO 8601 that Python's pydantic writes and reads:
+//! By default, `time` writes its types as lists of numbers, and has no JSON schemas for them. These
+//! types are strings as in RFC 3339 and ISO 8601, which Python's pydantic writes and reads:
 //!
 //! | type | in JSON | `format` in the schema |
 //! |---|---|---|
@@ -10,14 +10,14 @@
 //! | [`Date`] | `2026-11-22` | `date` |
 //! | [`Time`] | `10:00:00`, `10:00:00.250000` | `partial-time` |
 //!
-//! The formats are those that `schemars` gives the types of the crate `chrono`. In JSON Schema,
-//! `date-time` and `time` need an offset from UTC, so that they would not fit what has none; the
-//! names that begin with `partial-` are from RFC 3339, and of validators only a module knows them.
+//! `schemars` uses the same formats for the types of the crate `chrono`. In JSON Schema,
+//! `date-time` and `time` require an offset from UTC, so they do not fit types without one. The
+//! names with `partial-` come from RFC 3339; only modules check them, other validators do not.
 //!
-//! A fraction of a second is written with six digits, or with nine if six are not exact. As with
-//! the types of `chrono`, a `T` stands between date and time, and only a time of day may lack the
-//! seconds. Years go from 0 to 9999, and seconds from 0 to 59: leap seconds are refused, because
-//! `time` has no value for them.
+//! Fractions of a second are written with six digits, or with nine if six are not exact. As with
+//! the types of `chrono`, a `T` separates date and time, and only a [`Time`] may omit the seconds.
+//! Years go from 0 to 9999, and seconds from 0 to 59. Leap seconds are rejected, because `time` has
+//! no value for them.
 //!
 //! ```
 //! use dasf_types::time::{Date, OffsetDateTime};
@@ -58,29 +58,29 @@ const DATE_TIME: StaticFormatDescription = format_description!(
     "[year range:standard]-[month]-[day]T[hour]:[minute]:[second][optional [.[subsecond]]]"
 );
 
-/// What a text cannot say.
+/// The reason why a value cannot be written.
 #[derive(Debug, thiserror::Error)]
 enum Unwritable {
     #[error("the year {0} is not between 0 and 9999")]
     Year(i32),
-    #[error("the offset from UTC, {0}, has seconds")]
+    #[error("the offset {0} from UTC has seconds; use whole minutes")]
     Offset(UtcOffset),
 }
 
-/// Why a text is refused.
+/// The reason why a string is rejected.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
     #[error("{0}")]
     Parse(#[from] Parse),
-    #[error("a year has no sign")]
+    #[error("a year cannot have a sign")]
     Sign,
-    #[error("between date and time is a T")]
+    #[error("put a T between the date and the time")]
     Separator,
-    #[error("the second 60, a leap second, is not known here")]
+    #[error("leap seconds (second 60) are not supported")]
     LeapSecond,
 }
 
-/// Refuses texts that `time` reads, but `chrono` and Python do not.
+/// Rejects strings that `time` reads but `chrono` and Python do not.
 fn check(text: &str) -> Result<(), Unreadable> {
     if text.starts_with(['+', '-']) {
         return Err(Unreadable::Sign);
@@ -88,7 +88,7 @@ fn check(text: &str) -> Result<(), Unreadable> {
     if text.as_bytes().get(10) == Some(&b' ') {
         return Err(Unreadable::Separator);
     }
-    // `time` would turn it into the last nanosecond before.
+    // `time` would convert it to the last nanosecond before.
     let clock = text.get(11..).unwrap_or(text);
     if clock.get(5..8) == Some(":60") {
         return Err(Unreadable::LeapSecond);
@@ -132,9 +132,9 @@ fn write_offset(text: &mut String, offset: UtcOffset) -> Result<(), Unwritable> 
     Ok(())
 }
 
-/// A type of the crate `time` that is a text in JSON.
+/// A type of the crate `time` that is a string in JSON.
 trait Text: Sized {
-    /// What the text is called, and how it looks.
+    /// The name of the form, with an example.
     const WHAT: &'static str;
 
     fn write(&self) -> Result<String, Unwritable>;
@@ -203,7 +203,7 @@ impl Text for Time {
     }
 }
 
-/// Reads the text of a type.
+/// Reads the string of a type.
 struct Reader<T>(std::marker::PhantomData<fn() -> T>);
 
 impl<T: Text> Visitor<'_> for Reader<T> {
@@ -215,7 +215,7 @@ impl<T: Text> Visitor<'_> for Reader<T> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         T::read(text).map_err(|error| match error {
-            // Of a wrong character between the numbers, `time` does not say which.
+            // For a wrong character between the numbers, `time` does not report which one.
             Unreadable::Parse(Parse::ParseFromDescription(
                 ParseFromDescription::InvalidLiteral { .. },
             )) => E::custom(format_args!("not {}", T::WHAT)),
@@ -231,7 +231,7 @@ macro_rules! text_types {
         pub struct $name(pub ::time::$name);
 
         impl $name {
-            /// The value itself.
+            /// Returns the value.
             pub fn into_inner(self) -> ::time::$name {
                 self.0
             }
@@ -292,11 +292,11 @@ macro_rules! text_types {
 text_types! {
     /// A date and time with its offset from UTC: `2026-11-22T10:00:00Z`.
     OffsetDateTime, "date-time";
-    /// A date and time of which the offset from UTC is not known: `2026-11-22T10:00:00`.
+    /// A date and time without an offset from UTC: `2026-11-22T10:00:00`.
     PrimitiveDateTime, "partial-date-time";
     /// A date: `2026-11-22`.
     Date, "date";
-    /// A time of the day: `10:00:00`.
+    /// A time of day: `10:00:00`.
     Time, "partial-time";
 }
 
@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_leap_second_is_refused_and_not_another_one() {
-        let reason = "the second 60, a leap second, is not known here";
+        let reason = "leap seconds (second 60) are not supported";
         let refusals = [
             read::<OffsetDateTime>("2016-12-31T23:59:60Z").unwrap_err(),
             read::<OffsetDateTime>("2016-12-31T18:59:60.5-05:00").unwrap_err(),
@@ -525,7 +525,7 @@ mod tests {
         let odd = OffsetDateTime(datetime!(1890-01-01 0:00).assume_offset(offset!(+0:53:28)));
         assert_eq!(
             failure(serde_json::to_string(&odd)),
-            "the offset from UTC, +00:53:28, has seconds"
+            "the offset +00:53:28 from UTC has seconds; use whole minutes"
         );
     }
 

@@ -1062,7 +1062,7 @@ async fn arrays() {
     let request = json!({"func_name": "arrays", "line": [], "field": [[1, 2], [3]], "any": []});
     assert_eq!(
         problem(request).await,
-        "arrays: field[1]: 1 items in this list, but 2 in those before it"
+        "arrays: field[1]: 1 items in this list, but 2 in the lists before it"
     );
     let request =
         json!({"func_name": "arrays", "line": [], "field": [], "any": [[1, 2], [3, "x"]]});

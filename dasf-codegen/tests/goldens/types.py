@@ -831,7 +831,7 @@ class Client(_BlockingClient):
         line : list[int]
         field : list[list[float]]
         any : list[Any]
-            Lists nested to any depth; those of one level have equal lengths
+            Lists nested to any depth; lists of one level have equal lengths
 
         Returns
         -------
@@ -1323,7 +1323,7 @@ class AsyncClient(_AsyncClient):
         line : list[int]
         field : list[list[float]]
         any : list[Any]
-            Lists nested to any depth; those of one level have equal lengths
+            Lists nested to any depth; lists of one level have equal lengths
 
         Returns
         -------

@@ -316,7 +316,7 @@ export interface ArraysArguments {
   /** Each item: An integer of 64 bits; numbers are exact up to 2^53 - 1. */
   line: number[];
   field: number[][];
-  /** Lists nested to any depth; those of one level have equal lengths */
+  /** Lists nested to any depth; lists of one level have equal lengths */
   any: unknown[];
 }
 

@@ -1,4 +1,4 @@
-//! One variable with its coordinates.
+//! Arrays: one variable with its coordinates.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use indexmap::IndexMap;
@@ -11,9 +11,10 @@ use super::format;
 use super::values::{Element, Value, Values};
 use super::variable::Variable;
 
-/// The name that xarray gives to an array without one.
+/// The name that xarray writes for an array without a name.
 const UNNAMED: &str = "__xarray_dataarray_variable__";
-/// Where xarray keeps a name that a coordinate or a dimension has as well.
+/// The attribute in which xarray keeps the name of an array that has the name of a coordinate or a
+/// dimension.
 const HIDDEN_NAME: &str = "__xarray_dataarray_name__";
 
 /// Values with named axes, coordinates along them and attributes: Python's `xarray.DataArray`.
@@ -35,7 +36,7 @@ const HIDDEN_NAME: &str = "__xarray_dataarray_name__";
 /// let over_time = sst.to_f64()?.mean_axis(sst.axis("time").unwrap()).unwrap();
 /// assert!((over_time[1] - 27.8).abs() < 1e-9 && over_time[2].is_nan());
 ///
-/// // It is sent as a NetCDF file, which holds all of this.
+/// // It is sent as a NetCDF file with all these parts.
 /// assert_eq!(DataArray::from_netcdf(&sst.to_netcdf()?)?, sst);
 /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
 /// ```
@@ -47,11 +48,11 @@ pub struct DataArray {
 }
 
 impl DataArray {
-    /// Values, with the names of their axes.
+    /// Returns an array of these values, with the names of their axes.
     ///
     /// # Errors
     ///
-    /// When there are not as many names as the values have axes.
+    /// Fails if the number of names differs from the number of axes.
     pub fn new<D>(
         dims: impl IntoIterator<Item = D>,
         values: impl Into<Values>,
@@ -62,7 +63,7 @@ impl DataArray {
         Variable::new(dims, values).map(Self::from)
     }
 
-    /// A single value, without axes.
+    /// Returns an array of a single value without axes.
     ///
     /// ```
     /// use dasf_types::netcdf::DataArray;
@@ -76,8 +77,8 @@ impl DataArray {
         Variable::scalar(value).into()
     }
 
-    /// Other values with the name, the attributes and the coordinates of this array, but for the
-    /// coordinates along dimensions that the values do not have.
+    /// Returns an array of other values with the name, the attributes and the coordinates of this
+    /// array. Coordinates along dimensions that the values do not have are left out.
     ///
     /// ```
     /// use dasf_types::netcdf::ndarray::{Axis, array};
@@ -100,8 +101,8 @@ impl DataArray {
     ///
     /// # Errors
     ///
-    /// When there are not as many names as the values have axes, or a dimension has another length
-    /// than a coordinate along it.
+    /// Fails if the number of names differs from the number of axes, or if a dimension has another
+    /// length than a coordinate along it.
     pub fn derive<D>(
         &self,
         dims: impl IntoIterator<Item = D>,
@@ -121,22 +122,22 @@ impl DataArray {
         Ok(derived)
     }
 
-    /// The same with a name.
+    /// Sets the name.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// The same with one more attribute, or with another value of it.
+    /// Sets an attribute.
     #[must_use]
     pub fn with_attribute(mut self, name: impl Into<String>, value: impl Into<Attribute>) -> Self {
         self.variable.attributes_mut().insert(name, value);
         self
     }
 
-    /// The same with values along the dimension of this name, or with a single value that holds for
-    /// all of the array.
+    /// Adds a coordinate: with values along the dimension of its name, or with a single value for
+    /// the whole array.
     ///
     /// ```
     /// use dasf_types::netcdf::DataArray;
@@ -153,14 +154,14 @@ impl DataArray {
     /// let error = profile.with_coordinate("lat", [54.0, 54.1]).unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "coordinate `lat` has the dimension `lat`, which the array lacks"
+    ///     "coordinate `lat` has the dimension `lat`, which the array does not have"
     /// );
     /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// When the array has no such dimension, or one of another length.
+    /// Fails if the array does not have this dimension, or has it with another length.
     pub fn with_coordinate(
         self,
         name: impl Into<String>,
@@ -171,7 +172,7 @@ impl DataArray {
         self.with_coordinate_variable(name, variable)
     }
 
-    /// The same with a coordinate of any axes, or with attributes.
+    /// Adds a coordinate that may have any axes and attributes.
     ///
     /// ```
     /// use dasf_types::netcdf::ndarray::array;
@@ -188,7 +189,8 @@ impl DataArray {
     ///
     /// # Errors
     ///
-    /// When it has a dimension that the array lacks, or that has another length there.
+    /// Fails if the array does not have a dimension of the coordinate, or has it with another
+    /// length.
     pub fn with_coordinate_variable(
         mut self,
         name: impl Into<String>,
@@ -234,109 +236,110 @@ impl DataArray {
         (self.name, self.variable, self.coordinates)
     }
 
-    /// The name, if it has one.
+    /// Returns the name, if the array has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The names of the axes.
+    /// Returns the names of the axes.
     #[must_use]
     pub fn dims(&self) -> &[String] {
         self.variable.dims()
     }
 
-    /// The length of each axis.
+    /// Returns the length of each axis.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         self.variable.shape()
     }
 
-    /// The axis of this name, to be used with the methods of `ndarray`.
+    /// Returns the axis of this name, for the methods of `ndarray`.
     #[must_use]
     pub fn axis(&self, dimension: &str) -> Option<Axis> {
         self.variable.axis(dimension)
     }
 
-    /// The values.
+    /// Returns the values.
     #[must_use]
     pub fn values(&self) -> &Values {
         self.variable.values()
     }
 
-    /// The values, taken out.
+    /// Returns the values and drops the rest.
     #[must_use]
     pub fn into_values(self) -> Values {
         self.variable.into_values()
     }
 
-    /// What is said of the values.
+    /// Returns the attributes of the values.
     #[must_use]
     pub fn attributes(&self) -> &Attributes {
         self.variable.attributes()
     }
 
-    /// What is said of the values, to be changed.
+    /// Returns the attributes of the values for changes.
     pub fn attributes_mut(&mut self) -> &mut Attributes {
         self.variable.attributes_mut()
     }
 
-    /// The coordinate of this name.
+    /// Returns the coordinate of this name.
     #[must_use]
     pub fn coordinate(&self, name: &str) -> Option<&Variable> {
         self.coordinates.get(name)
     }
 
-    /// All coordinates with their names.
+    /// Returns all coordinates with their names.
     pub fn coordinates(&self) -> impl ExactSizeIterator<Item = (&str, &Variable)> {
         self.coordinates
             .iter()
             .map(|(name, coordinate)| (name.as_str(), coordinate))
     }
 
-    /// The values, if they are stored as this type; see [`Values::view`].
+    /// Returns the values if they have this type; see [`Values::view`].
     ///
     /// # Errors
     ///
-    /// When they have another type.
+    /// Fails if they have another type.
     pub fn view<T: Element>(&self) -> Result<&ArrayD<T>, NetcdfError> {
         self.variable.view()
     }
 
-    /// A copy as numbers of double precision; see [`Values::to_f64`].
+    /// Returns a copy as floats of double precision; see [`Values::to_f64`].
     ///
     /// # Errors
     ///
-    /// When they are no numbers.
+    /// Fails if the values are not numbers.
     pub fn to_f64(&self) -> Result<ArrayD<f64>, NetcdfError> {
         self.variable.to_f64()
     }
 
-    /// A copy as times; see [`Variable::to_times`].
+    /// Returns a copy as times; see [`Variable::to_times`].
     ///
     /// # Errors
     ///
-    /// When they are no times, or in a calendar other than the Gregorian one.
+    /// Fails if the values are not times, or use a calendar other than the Gregorian one.
     pub fn to_times(&self) -> Result<ArrayD<Option<NaiveDateTime>>, NetcdfError> {
         self.variable.to_times()
     }
 
-    /// A copy as durations; see [`Variable::to_durations`].
+    /// Returns a copy as durations; see [`Variable::to_durations`].
     ///
     /// # Errors
     ///
-    /// When the values are neither durations nor numbers with a unit of time.
+    /// Fails if the values are neither durations nor numbers with a unit of time.
     pub fn to_durations(&self) -> Result<ArrayD<Option<TimeDelta>>, NetcdfError> {
         self.variable.to_durations()
     }
 
     /// Reads a NetCDF-3 file with one variable besides coordinates.
     ///
-    /// As with `xarray.open_dataarray`, attributes of the file itself are not kept.
+    /// As with `xarray.open_dataarray`, the attributes of the file itself are dropped.
     ///
     /// # Errors
     ///
-    /// When the bytes are no such file, or have several variables.
+    /// Fails if the bytes are not a valid NetCDF-3 file, or do not contain exactly one variable
+    /// besides coordinates.
     pub fn from_netcdf(bytes: &[u8]) -> Result<Self, NetcdfError> {
         let mut contents = cf::decode(format::read(bytes)?)?;
         let variables: Vec<_> = contents.variables.into_iter().collect();
@@ -356,12 +359,12 @@ impl DataArray {
         })
     }
 
-    /// The array as a NetCDF-3 file.
+    /// Writes the array as a NetCDF-3 file.
     ///
     /// # Errors
     ///
-    /// When something in it has no form in such a file: a name with characters beyond Latin-1, an
-    /// attribute with a name that readers act on, 2 GiB of data.
+    /// Fails if a part of it cannot be written: a name with characters outside Latin-1, an
+    /// attribute with a special meaning in files, or 2 GiB of data.
     pub fn to_netcdf(&self) -> Result<Vec<u8>, NetcdfError> {
         let mut attributes = Attributes::new();
         let name = match &self.name {
@@ -383,7 +386,7 @@ impl DataArray {
 }
 
 impl From<Variable> for DataArray {
-    /// Without a name and coordinates.
+    /// Makes an array without a name and coordinates.
     fn from(variable: Variable) -> Self {
         Self {
             name: None,
@@ -393,7 +396,7 @@ impl From<Variable> for DataArray {
     }
 }
 
-/// A coordinate along the dimension of its own name, or without one.
+/// Returns a coordinate along the dimension of its own name, or of a single value.
 pub(super) fn along_itself(name: &str, values: Values) -> Result<Variable, NetcdfError> {
     match values.shape().len() {
         0 => Variable::new([""; 0], values),

@@ -1,30 +1,30 @@
-//! What is said of a variable or a dataset.
+//! The attributes of a variable or a dataset.
 
 use indexmap::IndexMap;
 
-/// The value of an attribute: a text, or one number or several.
+/// The value of an attribute: a string, a number or several numbers.
 ///
-/// It is made from Rust values with `into()`. A number is an array of length one. Texts, numbers
-/// and NaN are compared as [`Values`](super::Values) are.
+/// Rust values become attributes with `into()`. A number is an array of length one. Attributes are
+/// compared like [`Values`](super::Values): NaN equals NaN.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Attribute {
-    /// A text.
+    /// A string.
     Text(String),
-    /// Integers of 8 bits. Python's `True` and `False` come as 1 and 0.
+    /// Integers of 8 bits. Python's `True` and `False` become 1 and 0.
     I8(Vec<i8>),
     /// Integers of 16 bits.
     I16(Vec<i16>),
-    /// Integers of 32 bits, as Python's `int` comes.
+    /// Integers of 32 bits; Python's `int` becomes one.
     I32(Vec<i32>),
-    /// Numbers of single precision.
+    /// Floats of single precision.
     F32(Vec<f32>),
-    /// Numbers of double precision, as Python's `float` comes.
+    /// Floats of double precision; Python's `float` becomes one.
     F64(Vec<f64>),
 }
 
 impl Attribute {
-    /// The text, if it is one.
+    /// Returns the string, if it is one.
     ///
     /// ```
     /// use dasf_types::netcdf::Attribute;
@@ -40,7 +40,7 @@ impl Attribute {
         }
     }
 
-    /// The number, if it is a single one.
+    /// Returns the number, if it is a single one.
     ///
     /// ```
     /// use dasf_types::netcdf::Attribute;
@@ -57,7 +57,7 @@ impl Attribute {
         }
     }
 
-    /// The numbers, if it is no text.
+    /// Returns the numbers, if it is not a string.
     ///
     /// ```
     /// use dasf_types::netcdf::Attribute;
@@ -80,7 +80,7 @@ impl Attribute {
     }
 }
 
-/// Whether two numbers are the same, where NaN is the same as NaN.
+/// Returns whether two numbers are the same. NaN is the same as NaN.
 pub(super) fn same<T: PartialEq>(one: &T, other: &T) -> bool {
     #[allow(clippy::eq_op)] // only NaN differs from itself
     let both_nan = one != one && other != other;
@@ -148,30 +148,30 @@ from_numbers!(I8: i8, I16: i16, I32: i32, F32: f32, F64: f64);
 
 /// Attributes by name, in the order of the file.
 ///
-/// Two of them are equal whatever their order.
+/// The order does not matter for equality.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Attributes(IndexMap<String, Attribute>);
 
 impl Attributes {
-    /// No attributes.
+    /// Returns no attributes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The attribute of this name.
+    /// Returns the attribute of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Attribute> {
         self.0.get(name)
     }
 
-    /// The text of this attribute, if there is such an attribute and it is a text.
+    /// Returns the string of this attribute, if it exists and is a string.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name)?.as_str()
     }
 
-    /// Sets an attribute, and returns what it was before.
+    /// Sets an attribute, and returns its previous value.
     pub fn insert(
         &mut self,
         name: impl Into<String>,
@@ -180,23 +180,23 @@ impl Attributes {
         self.0.insert(name.into(), value.into())
     }
 
-    /// Takes an attribute out.
+    /// Removes an attribute, and returns its value.
     pub fn remove(&mut self, name: &str) -> Option<Attribute> {
         self.0.shift_remove(name)
     }
 
-    /// Names and values.
+    /// Returns the names and values.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Attribute)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// How many there are.
+    /// Returns the number of attributes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no attributes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,6 +1,6 @@
-//! The conventions by which variables of a file mean more than what is stored: coordinates, missing
-//! values, packed numbers, texts, times. Both directions do what xarray does, but never lose digits
-//! or the year of a model for it.
+//! The conventions that give the stored values of a file their meaning: coordinates, missing
+//! values, packed numbers, strings and times. Reading and writing follow xarray, but never lose
+//! digits or change the dates of a model's calendar.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +14,8 @@ use super::time;
 use super::values::{Values, shaped};
 use super::variable::Variable;
 
-/// Attributes that say how values are stored. Readers would take a user's for such a one.
+/// Attributes that describe how values are stored. Readers would misinterpret a user's attribute of
+/// the same name.
 const STORAGE: [&str; 7] = [
     "_FillValue",
     "missing_value",
@@ -25,10 +26,10 @@ const STORAGE: [&str; 7] = [
     "coordinates",
 ];
 
-/// The most names of coordinates that are listed variable by variable.
+/// The maximum number of coordinate names listed for each variable separately.
 const LISTED: usize = 10_000;
 
-/// What is in a file, as it is meant.
+/// The contents of a file, with values converted by the conventions.
 pub(super) struct Contents {
     pub(super) variables: IndexMap<String, Variable>,
     pub(super) coordinates: IndexMap<String, Variable>,
@@ -42,7 +43,7 @@ fn unreadable(variable: &str, problem: impl Into<String>) -> NetcdfError {
     }
 }
 
-/// Reads what is in a file.
+/// Converts the contents of a file.
 pub(super) fn decode(mut file: File) -> Result<Contents, NetcdfError> {
     give_units_to_bounds(&mut file.variables);
     let text_axes = text_axes(&file);
@@ -71,7 +72,7 @@ pub(super) fn decode(mut file: File) -> Result<Contents, NetcdfError> {
     })
 }
 
-/// The bounds of times are times in the same units, and need not say so themselves.
+/// Copies the units of times to their bounds, which need not have units themselves.
 fn give_units_to_bounds(variables: &mut [StoredVariable]) {
     let mut given = HashMap::new();
     for variable in variables.iter() {
@@ -96,7 +97,7 @@ fn give_units_to_bounds(variables: &mut [StoredVariable]) {
     }
 }
 
-/// For each dimension, whether it counts the characters of texts.
+/// Returns for each dimension whether it counts the characters of strings.
 fn text_axes(file: &File) -> Vec<bool> {
     let mut are: Vec<bool> = vec![true; file.dimensions.len()];
     for variable in &file.variables {
@@ -144,8 +145,8 @@ fn decode_variable(
             decode_meaning(numbers, &mut attributes)
         }
     };
-    // Those that are left have no meaning for values of this type. Kept, they would stand in the way
-    // of writing the variable again.
+    // The remaining attributes have no meaning for values of this type, and would prevent writing
+    // the variable again.
     for attribute in STORAGE {
         attributes.remove(attribute);
     }
@@ -162,12 +163,12 @@ fn shape(indices: &[usize], dimensions: &[Dimension]) -> Vec<usize> {
     lengths.map(|dimension| dimension.length).collect()
 }
 
-/// The shape, if it is that of so many values.
+/// Returns the shape if it fits the number of values.
 fn checked_shape(variable: &str, shape: &[usize], values: usize) -> Result<IxDyn, NetcdfError> {
     fn product(mut lengths: impl Iterator<Item = usize>) -> Option<usize> {
         lengths.try_fold(1, usize::checked_mul)
     }
-    // Beside an empty dimension, the others could claim any length, which `ndarray` refuses.
+    // Beside an empty dimension, the others could have any length, which `ndarray` rejects.
     let filled = product(shape.iter().map(|&length| length.max(1)));
     let fits = filled.is_some_and(|filled| isize::try_from(filled).is_ok());
     if fits && product(shape.iter().copied()) == Some(values) {
@@ -175,7 +176,7 @@ fn checked_shape(variable: &str, shape: &[usize], values: usize) -> Result<IxDyn
     } else {
         Err(unreadable(
             variable,
-            format!("{values} values have not the shape {shape:?}"),
+            format!("{values} values do not fit the shape {shape:?}"),
         ))
     }
 }
@@ -187,7 +188,7 @@ fn decode_texts(
     shape: &[usize],
     attributes: &mut Attributes,
 ) -> Result<Values, NetcdfError> {
-    // As in xarray, these have no meaning for texts.
+    // As in xarray, these have no meaning for strings.
     for fill in ["_FillValue", "missing_value", "_Unsigned"] {
         attributes.remove(fill);
     }
@@ -202,7 +203,7 @@ fn decode_texts(
         other => {
             return Err(unreadable(
                 variable,
-                format!("its texts are in the encoding `{other}`; UTF-8 and Latin-1 are known"),
+                format!("its strings have the encoding `{other}`; use UTF-8 or Latin-1"),
             ));
         }
     };
@@ -218,14 +219,14 @@ fn decode_texts(
         String::from_utf8(bytes.to_vec()).map_err(|error| {
             unreadable(
                 variable,
-                format!("it holds bytes that are no text: {error}"),
+                format!("it contains bytes that are not text: {error}"),
             )
         })
     };
     let texts: Vec<String> = if length == 0 {
-        // Texts without characters take no bytes, so the file could claim any number of them.
+        // Strings without characters take no bytes, so the file could announce any number of them.
         if !shape.contains(&0) {
-            return Err(unreadable(variable, "its texts have no characters"));
+            return Err(unreadable(variable, "its strings have no characters"));
         }
         Vec::new()
     } else {
@@ -235,14 +236,14 @@ fn decode_texts(
     Ok(Values::Text(shaped(shape, texts)))
 }
 
-/// The type to which numbers are unpacked.
+/// The type of unpacked numbers.
 #[derive(Clone, Copy)]
 enum Precision {
     Single,
     Double,
 }
 
-/// Numbers with their missing values as NaN, unpacked.
+/// Returns the unpacked numbers, with missing values as NaN.
 fn decode_numbers(
     variable: &str,
     stored: Numbers,
@@ -265,7 +266,7 @@ fn decode_numbers(
     };
     let (scale, offset) = (factor("scale_factor")?, factor("add_offset")?);
 
-    // Single precision where it holds the numbers, and the factors have no other.
+    // Use single precision if it represents the numbers, and if the factors have single precision.
     let long = matches!(stored, Numbers::I32(_) | Numbers::F64(_));
     let single_factors = scale.map_or(offset.is_none(), |(_, single)| single)
         && offset.is_none_or(|(_, single)| single);
@@ -289,20 +290,20 @@ fn decode_numbers(
         .filter(|fill| !fill.is_nan())
         .map(|fill| {
             if fill < 0.0 && range > 0.0 {
-                // Of unsigned numbers, it may be written as a signed one.
+                // The fill value of unsigned numbers may be written as a signed one.
                 fill + range
             } else if single {
-                // It was rounded where it stands for a value.
+                // It was rounded when it was stored as a value.
                 #[allow(clippy::cast_possible_truncation)]
                 f64::from(fill as f32)
             } else {
                 fill
             }
         })
-        // Minus zero is sorted elsewhere than zero; the sum is zero.
+        // Minus zero has another place in the order than zero; the sum is zero.
         .map(|fill| fill + 0.0)
         .collect();
-    // There may be as many as there are values.
+    // There may be as many fill values as values.
     fills.sort_by(f64::total_cmp);
     let is_fill = |number: f64| {
         let found = fills.binary_search_by(|fill| fill.total_cmp(&(number + 0.0)));
@@ -328,7 +329,7 @@ fn decode_numbers(
             };
             Values::F64(shaped(shape, numbers.map(unpack).collect()))
         }
-        #[allow(clippy::cast_possible_truncation)] // factors and numbers fit, or it were `Double`
+        #[allow(clippy::cast_possible_truncation)] // factors and numbers fit; otherwise the precision is `Double`
         Precision::Single => {
             let unpack = |number: f64| {
                 let scaled = scale.map_or(number as f32, |scale| number as f32 * scale as f32);
@@ -339,7 +340,7 @@ fn decode_numbers(
     })
 }
 
-/// Integers as unsigned ones in a type that holds them, and how many there are.
+/// Reads integers as unsigned ones in a larger type, and returns the size of their range.
 fn widen(stored: Numbers) -> (Numbers, f64) {
     fn unsigned<T: Copy, U>(numbers: &[T], widen: impl Fn(T) -> U) -> Vec<U> {
         numbers.iter().map(|&number| widen(number)).collect()
@@ -361,7 +362,7 @@ fn widen(stored: Numbers) -> (Numbers, f64) {
     }
 }
 
-/// Numbers as they are.
+/// Returns numbers without conversion.
 fn plain(stored: Numbers, shape: IxDyn) -> Values {
     match stored {
         Numbers::I8(numbers) => Values::I8(shaped(shape, numbers)),
@@ -372,7 +373,7 @@ fn plain(stored: Numbers, shape: IxDyn) -> Values {
     }
 }
 
-/// Numbers that stand for times, durations or truth. What is not understood stays a number.
+/// Converts numbers to times, durations or booleans. Numbers with unknown units stay numbers.
 fn decode_meaning(values: Values, attributes: &mut Attributes) -> Values {
     let dtype = attributes.text("dtype").unwrap_or_default();
     let units = attributes.text("units").unwrap_or_default();
@@ -402,7 +403,7 @@ fn decode_meaning(values: Values, attributes: &mut Attributes) -> Values {
     values
 }
 
-/// Puts into a file what is meant.
+/// Converts variables to the contents of a file.
 pub(super) fn encode<'a>(
     variables: impl IntoIterator<Item = (&'a str, &'a Variable)>,
     coordinates: &IndexMap<String, Variable>,
@@ -421,7 +422,7 @@ pub(super) fn encode<'a>(
     if attributes.text("coordinates").is_some() {
         return Err(reserved("the dataset", "coordinates"));
     }
-    // Along a dimension, a coordinate is known by its name; the others are listed.
+    // A coordinate along its own dimension is known by its name. Only the others are listed.
     let dimension_names: HashSet<&str> = all()
         .flat_map(|(_, variable)| variable.dims().iter().map(String::as_str))
         .collect();
@@ -437,7 +438,7 @@ pub(super) fn encode<'a>(
     {
         return Err(NetcdfError::Name {
             name: (*name).to_owned(),
-            problem: "the name of a coordinate has no spaces",
+            problem: "the name of a coordinate cannot contain spaces",
         });
     }
 
@@ -451,7 +452,8 @@ pub(super) fn encode<'a>(
         text_axes: HashMap::new(),
     };
     encoder.taken.extend(all().map(|(name, _)| name.to_owned()));
-    // With very many of both, the lists would be longer than everything else; one for all will do.
+    // With very many variables and coordinates, the lists would be longer than the data. One list
+    // for all is enough then.
     let by_variable = variables.len().saturating_mul(listed.len()) <= LISTED;
     let mut named = HashSet::new();
     for (name, variable) in all() {
@@ -463,7 +465,7 @@ pub(super) fn encode<'a>(
         }
         encoder.add(name, variable, &names.join(" "))?;
     }
-    // A coordinate that no variable has is listed for the whole file.
+    // A coordinate that belongs to no variable is listed for the whole file.
     let unnamed: Vec<&str> = listed
         .iter()
         .map(|(name, _)| *name)
@@ -483,17 +485,17 @@ fn reserved(owner: &str, attribute: &str) -> NetcdfError {
     NetcdfError::UnwritableAttribute {
         owner: owner.to_owned(),
         attribute: attribute.to_owned(),
-        problem: "readers take it for a statement on how the values are stored".to_owned(),
+        problem: "readers would use it to decode the values; use another name".to_owned(),
     }
 }
 
 struct Encoder {
     file: File,
-    /// Names that a dimension for the characters of texts cannot have.
+    /// Names that are not available for the dimension of a string's characters.
     taken: HashSet<String>,
-    /// The indices of the others.
+    /// The indices of the user's dimensions.
     dimensions: HashMap<String, usize>,
-    /// The dimension for texts of each length.
+    /// The dimension for strings of each length.
     text_axes: HashMap<usize, usize>,
 }
 
@@ -577,7 +579,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// The index of a dimension that the user named.
+    /// Returns the index of a dimension of the user.
     fn dimension(
         &mut self,
         variable: &str,
@@ -601,7 +603,8 @@ impl Encoder {
         }
     }
 
-    /// The index of a dimension for the characters of texts: `string7` for texts of seven bytes.
+    /// Returns the index of a dimension for the characters of strings: `string7` for strings of
+    /// seven bytes.
     fn text_axis(&mut self, length: usize) -> usize {
         if let Some(&index) = self.text_axes.get(&length) {
             return index;
@@ -635,13 +638,13 @@ fn too_precise(variable: &str, what: &str) -> NetcdfError {
     unwritable(variable, &problem)
 }
 
-/// Texts as characters, filled up with NUL to the same length.
+/// Returns strings as characters, filled up with NUL to the same length.
 fn characters(variable: &str, texts: &[&str]) -> Result<(usize, Vec<u8>), NetcdfError> {
     if texts.iter().any(|text| text.ends_with('\0')) {
-        let problem = "one of its texts ends with a NUL, which readers cut off";
+        let problem = "one of its strings ends with a NUL, which readers remove";
         return Err(unwritable(variable, problem));
     }
-    // Length zero would make the dimension unlimited.
+    // A dimension of length zero would be unlimited.
     let length = texts
         .iter()
         .map(|text| text.len())

@@ -1,4 +1,4 @@
-//! Several variables that share coordinates.
+//! Datasets of several variables that share coordinates.
 
 use indexmap::IndexMap;
 
@@ -10,7 +10,7 @@ use super::format;
 use super::values::Values;
 use super::variable::Variable;
 
-/// Several variables with coordinates that they share: Python's `xarray.Dataset`.
+/// Several variables that share coordinates: Python's `xarray.Dataset`.
 ///
 /// ```
 /// use dasf_types::netcdf::ndarray::array;
@@ -25,7 +25,7 @@ use super::variable::Variable;
 ///     .with_attribute("institution", "Somewhere");
 ///
 /// assert_eq!(dataset.variable("nino").unwrap().to_f64()?.sum(), 4.0);
-/// // As an array, a variable takes the coordinates along its own dimensions with it.
+/// // The array gets the coordinates along the dimensions of the variable.
 /// let sst = dataset.data_array("sst").unwrap();
 /// assert!(sst.coordinate("lon").is_some());
 ///
@@ -40,19 +40,19 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// A dataset without variables.
+    /// Returns a dataset without variables.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with one more variable.
+    /// Adds a variable.
     ///
-    /// One with the name of a dimension is a coordinate.
+    /// A variable with the name of a dimension becomes a coordinate.
     ///
     /// # Errors
     ///
-    /// When there is one of this name already, or a dimension has another length elsewhere.
+    /// Fails if the name is already used, or if a dimension has another length elsewhere.
     pub fn with_variable(
         mut self,
         name: impl Into<String>,
@@ -68,12 +68,12 @@ impl Dataset {
         Ok(self)
     }
 
-    /// The same with a coordinate along the dimension of this name, or with a single value that
-    /// holds for everything.
+    /// Adds a coordinate: with values along the dimension of its name, or with a single value for
+    /// the whole dataset.
     ///
     /// # Errors
     ///
-    /// When the values have several axes; and as [`Self::with_variable`].
+    /// Fails if the values have several axes, or for the reasons of [`Self::with_variable`].
     pub fn with_coordinate(
         self,
         name: impl Into<String>,
@@ -84,11 +84,11 @@ impl Dataset {
         self.with_coordinate_variable(name, variable)
     }
 
-    /// The same with a coordinate of any axes, or with attributes.
+    /// Adds a coordinate that may have any axes and attributes.
     ///
     /// # Errors
     ///
-    /// As [`Self::with_variable`].
+    /// The same as [`Self::with_variable`].
     pub fn with_coordinate_variable(
         mut self,
         name: impl Into<String>,
@@ -100,7 +100,7 @@ impl Dataset {
         Ok(self)
     }
 
-    /// The same with an array under its name, and with its coordinates.
+    /// Adds an array under its name, with its coordinates.
     ///
     /// ```
     /// use dasf_types::netcdf::{DataArray, Dataset};
@@ -117,8 +117,8 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// When it has no name; when the dataset has other coordinates under the same names; and as
-    /// [`Self::with_variable`].
+    /// Fails if the array has no name, or if the dataset has different coordinates of the same
+    /// name. Otherwise the errors are those of [`Self::with_variable`].
     pub fn with_data_array(self, array: DataArray) -> Result<Self, NetcdfError> {
         let (name, variable, coordinates) = array.into_parts();
         let name = name.ok_or(NetcdfError::Unnamed)?;
@@ -131,15 +131,15 @@ impl Dataset {
         dataset.with_variable(name, variable)
     }
 
-    /// The same with one more attribute, or with another value of it.
+    /// Sets an attribute.
     #[must_use]
     pub fn with_attribute(mut self, name: impl Into<String>, value: impl Into<Attribute>) -> Self {
         self.attributes.insert(name, value);
         self
     }
 
-    /// Checks that a variable fits the others, and makes coordinates of those that have the names of
-    /// its dimensions.
+    /// Checks that a variable fits the other ones, and turns variables with the names of its
+    /// dimensions into coordinates.
     fn prepare(&mut self, name: &str, variable: &Variable) -> Result<(), NetcdfError> {
         if self.variables.contains_key(name) || self.coordinates.contains_key(name) {
             return Err(NetcdfError::Duplicate {
@@ -178,40 +178,41 @@ impl Dataset {
         Ok(())
     }
 
-    /// The length of a dimension.
+    /// Returns the length of a dimension.
     #[must_use]
     pub fn dimension(&self, name: &str) -> Option<usize> {
         let mut all = self.variables.values().chain(self.coordinates.values());
         all.find_map(|variable| variable.shape().get(variable.axis(name)?.0).copied())
     }
 
-    /// The variable of this name, or else the coordinate.
+    /// Returns the variable of this name, or else the coordinate.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&Variable> {
         self.variables.get(name).or_else(|| self.coordinate(name))
     }
 
-    /// All variables with their names, without coordinates.
+    /// Returns all variables with their names, without coordinates.
     pub fn variables(&self) -> impl ExactSizeIterator<Item = (&str, &Variable)> {
         self.variables
             .iter()
             .map(|(name, variable)| (name.as_str(), variable))
     }
 
-    /// The coordinate of this name.
+    /// Returns the coordinate of this name.
     #[must_use]
     pub fn coordinate(&self, name: &str) -> Option<&Variable> {
         self.coordinates.get(name)
     }
 
-    /// All coordinates with their names.
+    /// Returns all coordinates with their names.
     pub fn coordinates(&self) -> impl ExactSizeIterator<Item = (&str, &Variable)> {
         self.coordinates
             .iter()
             .map(|(name, coordinate)| (name.as_str(), coordinate))
     }
 
-    /// A copy of a variable, or else of a coordinate, with the coordinates along its dimensions.
+    /// Returns a copy of a variable, or else of a coordinate, with the coordinates along its
+    /// dimensions.
     #[must_use]
     pub fn data_array(&self, name: &str) -> Option<DataArray> {
         let variable = self.variable(name)?;
@@ -226,13 +227,13 @@ impl Dataset {
         ))
     }
 
-    /// What is said of all of it.
+    /// Returns the attributes of the dataset.
     #[must_use]
     pub fn attributes(&self) -> &Attributes {
         &self.attributes
     }
 
-    /// What is said of all of it, to be changed.
+    /// Returns the attributes of the dataset for changes.
     pub fn attributes_mut(&mut self) -> &mut Attributes {
         &mut self.attributes
     }
@@ -241,7 +242,7 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// When the bytes are no such file.
+    /// Fails if the bytes are not a valid NetCDF-3 file.
     pub fn from_netcdf(bytes: &[u8]) -> Result<Self, NetcdfError> {
         let contents = cf::decode(format::read(bytes)?)?;
         Ok(Self {
@@ -251,11 +252,11 @@ impl Dataset {
         })
     }
 
-    /// The dataset as a NetCDF-3 file.
+    /// Writes the dataset as a NetCDF-3 file.
     ///
     /// # Errors
     ///
-    /// When something in it has no form in such a file; see [`DataArray::to_netcdf`].
+    /// Fails if a part of it cannot be written; see [`DataArray::to_netcdf`].
     pub fn to_netcdf(&self) -> Result<Vec<u8>, NetcdfError> {
         let variables = self.variables();
         format::write(&cf::encode(variables, &self.coordinates, &self.attributes)?)

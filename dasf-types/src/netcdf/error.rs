@@ -1,159 +1,159 @@
-//! What can be wrong with a file, or with what is to be written to one.
+//! The errors of reading and writing NetCDF files.
 
-/// Why data could not be read from NetCDF, written to it, or put together.
+/// The reason why data cannot be read from NetCDF, written to it, or combined.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetcdfError {
-    /// The text is not base64.
-    #[error("the text is not base64: {reason}")]
+    /// The string is not base64.
+    #[error("the string is not base64: {reason}")]
     Base64 {
-        /// What is wrong with it.
+        /// The error in it.
         reason: String,
     },
-    /// The data do not begin as a NetCDF-3 file does.
-    #[error("the data are no NetCDF-3 file: {found}")]
+    /// The data do not begin like a NetCDF-3 file.
+    #[error("the data are not a NetCDF-3 file: {found}")]
     NotNetcdf3 {
-        /// What they look like.
+        /// What the data are instead.
         found: &'static str,
     },
-    /// The file contradicts the format, or itself.
+    /// The file contradicts the format or itself.
     #[error("the NetCDF file is malformed at byte {offset}: {problem}")]
     Malformed {
-        /// Where it does.
+        /// The place of the error.
         offset: usize,
-        /// How it does.
+        /// A description of the error.
         problem: String,
     },
-    /// The values of a variable cannot be understood.
+    /// The values of a variable cannot be read.
     #[error("variable `{variable}` cannot be read: {problem}")]
     Unreadable {
         /// The name of the variable.
         variable: String,
-        /// What is wrong with it.
+        /// A description of the problem.
         problem: String,
     },
-    /// A variable has no form in a NetCDF-3 file.
+    /// A variable cannot be written to a NetCDF-3 file.
     #[error("variable `{variable}` cannot be written: {problem}")]
     Unwritable {
         /// The name of the variable.
         variable: String,
-        /// What is wrong with it.
+        /// A description of the problem.
         problem: String,
     },
-    /// An attribute has no form in a NetCDF-3 file, or means something else there.
+    /// An attribute cannot be written to a NetCDF-3 file, or has a special meaning there.
     #[error("attribute `{attribute}` of {owner} cannot be written: {problem}")]
     UnwritableAttribute {
-        /// What has the attribute.
+        /// The variable or dataset with the attribute.
         owner: String,
         /// The name of the attribute.
         attribute: String,
-        /// What is wrong with it.
+        /// A description of the problem.
         problem: String,
     },
-    /// A name has no form in a NetCDF-3 file.
+    /// A name cannot be written to a NetCDF-3 file.
     #[error("the name {name:?} cannot be written: {problem}")]
     Name {
         /// The name.
         name: String,
-        /// What is wrong with it.
+        /// A description of the problem.
         problem: &'static str,
     },
-    /// A NetCDF-3 file holds less than two gibibytes.
-    #[error("the data do not fit a NetCDF-3 classic file, which holds less than 2 GiB")]
+    /// The data exceed the size of a NetCDF-3 file, which is less than 2 GiB.
+    #[error("the data do not fit in a NetCDF-3 classic file; use less than 2 GiB")]
     TooLarge,
-    /// There are as many names of dimensions as the values have axes.
-    #[error("{names} dimensions are named {dims:?}, but the values have {axes} axes")]
+    /// The number of dimension names differs from the number of axes.
+    #[error("{names} dimension names {dims:?} are given, but the values have {axes} axes")]
     DimensionCount {
-        /// How many names there are.
+        /// The number of names.
         names: usize,
         /// The names.
         dims: Vec<String>,
-        /// How many axes the values have.
+        /// The number of axes of the values.
         axes: usize,
     },
-    /// A dimension has the same length everywhere.
+    /// A dimension has different lengths in different variables.
     #[error(
         "dimension `{dimension}` has length {expected}, but `{variable}` has {found} values along it"
     )]
     DimensionLength {
         /// The name of the dimension.
         dimension: String,
-        /// Its length elsewhere.
+        /// Its length in other variables.
         expected: usize,
-        /// The variable that differs.
+        /// The variable with another length.
         variable: String,
-        /// Its length in this variable.
+        /// The length in this variable.
         found: usize,
     },
-    /// A coordinate of an array has only dimensions of the array.
-    #[error("coordinate `{coordinate}` has the dimension `{dimension}`, which the array lacks")]
+    /// A coordinate of an array has a dimension that the array does not have.
+    #[error("coordinate `{coordinate}` has the dimension `{dimension}`, which the array does not have")]
     ForeignDimension {
         /// The name of the coordinate.
         coordinate: String,
-        /// The dimension that the array lacks.
+        /// The missing dimension.
         dimension: String,
     },
-    /// The values of a coordinate have several axes, and nothing says which these are.
+    /// The values of a coordinate have several axes without names.
     #[error("coordinate `{coordinate}` has {axes} axes; name them with a `Variable`")]
     CoordinateAxes {
         /// The name of the coordinate.
         coordinate: String,
-        /// How many axes its values have.
+        /// The number of axes of its values.
         axes: usize,
     },
-    /// What has the name of a dimension has values along it.
-    #[error("`{name}` is a dimension, so the variable `{name}` has values along it")]
+    /// A variable has the name of a dimension but not this dimension.
+    #[error("the variable `{name}` has the name of a dimension; it must have values along `{name}`")]
     NotAlongItself {
         /// The name.
         name: String,
     },
-    /// A name stands for one variable only.
+    /// Two variables have the same name.
     #[error("there are two variables with the name `{name}`")]
     Duplicate {
         /// The name.
         name: String,
     },
-    /// An array becomes part of a dataset under its name.
-    #[error("the array has no name, which it needs in a dataset")]
+    /// An array without a name cannot become part of a dataset.
+    #[error("the array has no name; a dataset needs one")]
     Unnamed,
-    /// A file with one array holds one variable besides coordinates.
+    /// A file for one array has no variable, or several, besides coordinates.
     #[error(
-        "an array is read from a file with one variable besides coordinates; this one has {}",
+        "an array needs a file with one variable besides coordinates; this one has {}",
         list(.found)
     )]
     NotOneVariable {
-        /// The variables of this file.
+        /// The variables in this file.
         found: Vec<String>,
     },
-    /// The values are of another type.
+    /// The values have another type.
     #[error("the values are {found}, not {wanted}")]
     WrongType {
-        /// What the values are.
+        /// The type of the values.
         found: &'static str,
-        /// What was asked for.
+        /// The requested type.
         wanted: &'static str,
     },
-    /// The values are no times of the Gregorian calendar.
-    #[error("the values are no times: {reason}")]
+    /// The values are not times of the Gregorian calendar.
+    #[error("the values are not times: {reason}")]
     NotTimes {
-        /// Why they are not.
+        /// Why they are not times.
         reason: String,
     },
     /// The values are not durations.
-    #[error("the values are no durations: {reason}")]
+    #[error("the values are not durations: {reason}")]
     NotDurations {
-        /// Why they are not.
+        /// Why they are not durations.
         reason: String,
     },
-    /// NetCDF-3 has no integers of more than 32 bits.
-    #[error("the integer {value} does not fit the 32 bits of NetCDF-3")]
+    /// An integer has more than the 32 bits of NetCDF-3.
+    #[error("the integer {value} does not fit in the 32 bits of NetCDF-3")]
     Integer {
         /// The integer.
         value: String,
     },
 }
 
-/// The first few of the names: a file may have very many.
+/// Lists the first names, because a file may have very many.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 5;
     match names.split_at_checked(SHOWN) {

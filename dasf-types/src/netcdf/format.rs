@@ -1,8 +1,8 @@
-//! The NetCDF-3 classic file format: bytes to names, numbers and characters, and back.
+//! Reads and writes the NetCDF-3 classic file format: names, numbers and characters.
 //!
-//! A file is a header and, behind it, the values of each variable. The header counts everything
-//! with 32 bits, so a short file may claim any amount of data. Nothing is allocated here before the
-//! bytes for it are known to be there, and no byte of the file is used twice.
+//! A file consists of a header and the values of each variable. The header counts with 32 bits, so
+//! a short file may announce any amount of data. This module allocates memory only for bytes that
+//! the file really contains, and uses no byte of the file twice.
 
 use std::collections::HashSet;
 
@@ -12,15 +12,16 @@ use super::error::NetcdfError;
 const DIMENSIONS: u32 = 10;
 const VARIABLES: u32 = 11;
 const ATTRIBUTES: u32 = 12;
-/// NumPy's limit, so that Python can hold whatever is read here. It bounds recursion as well.
+/// The limit of NumPy, so that Python can hold everything that is read here. It also limits
+/// recursion.
 pub(super) const MAX_AXES: usize = 64;
-/// The limit of the netCDF library. Every use of a dimension takes four bytes of the file and a copy
-/// of its name here.
+/// The limit of the netCDF library. Each use of a dimension takes four bytes of the file, but a
+/// copy of its name in memory.
 const MAX_NAME: usize = 256;
-/// The number of records of a file that was not closed.
+/// The number of records in a file that was not closed.
 const STREAMING: u32 = u32::MAX;
 
-/// What is in a file, with the values as they are stored.
+/// The contents of a file, with values as they are stored.
 #[derive(Debug, Default)]
 pub(super) struct File {
     pub(super) dimensions: Vec<Dimension>,
@@ -37,7 +38,7 @@ pub(super) struct Dimension {
 #[derive(Debug)]
 pub(super) struct StoredVariable {
     pub(super) name: String,
-    /// Indices of dimensions.
+    /// The indices of its dimensions.
     pub(super) dimensions: Vec<usize>,
     pub(super) attributes: Attributes,
     pub(super) values: Stored,
@@ -70,7 +71,7 @@ impl Numbers {
         }
     }
 
-    /// Exact copies, since double precision holds every number of the format.
+    /// Returns exact copies, because double precision represents every number of the format.
     pub(super) fn to_f64s(&self) -> Vec<f64> {
         fn widen<T: Copy + Into<f64>>(numbers: &[T]) -> Vec<f64> {
             numbers.iter().map(|&number| number.into()).collect()
@@ -148,7 +149,7 @@ impl Kind {
         }
     }
 
-    /// The values in bytes whose number is a multiple of the size of one.
+    /// Reads values from bytes whose length is a multiple of a value's size.
     fn read(self, bytes: &[u8]) -> Stored {
         fn numbers<const N: usize, T>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Vec<T> {
             bytes
@@ -198,7 +199,7 @@ impl Stored {
     }
 }
 
-/// How many bytes are missing to a multiple of four.
+/// Returns the number of bytes missing to a multiple of four.
 fn padding(length: usize) -> usize {
     length.wrapping_neg() % 4
 }
@@ -234,7 +235,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<File, NetcdfError> {
     })
 }
 
-/// What data that are no NetCDF-3 file look like.
+/// Describes data that are not a NetCDF-3 file.
 fn look(bytes: &[u8]) -> &'static str {
     match bytes {
         [] => "they are empty",
@@ -242,7 +243,7 @@ fn look(bytes: &[u8]) -> &'static str {
             "they are NetCDF-4 or HDF5; write them with format=\"NETCDF3_CLASSIC\""
         }
         [b'C', b'D', b'F', 5, ..] => {
-            "they are of the variant CDF-5; write them with format=\"NETCDF3_CLASSIC\""
+            "they have the variant CDF-5; write them with format=\"NETCDF3_CLASSIC\""
         }
         _ => "they do not begin with `CDF`",
     }
@@ -255,18 +256,18 @@ fn malformed(offset: usize, problem: impl Into<String>) -> NetcdfError {
     }
 }
 
-/// What the header says of a variable.
+/// The header's description of a variable.
 struct Described {
     name: String,
     dimensions: Vec<usize>,
     attributes: Attributes,
     kind: Kind,
     begin: u64,
-    /// Where the header says it.
+    /// The place of the description in the file.
     offset: usize,
 }
 
-/// The header, read from front to back.
+/// The header, read from start to end.
 struct Header<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -280,14 +281,15 @@ impl<'a> Header<'a> {
             let there = rest.len();
             malformed(
                 self.at,
-                format!("{what} takes {length} bytes, and there are {there}"),
+                format!("{what} takes {length} bytes, but only {there} are left"),
             )
         })?;
         self.at += length;
         Ok(taken)
     }
 
-    /// Bytes that are padded to a multiple of four. The last padding of a file may be missing.
+    /// Takes bytes that are padded to a multiple of four. The last padding of a file may be
+    /// missing.
     fn take_padded(&mut self, length: usize, what: &str) -> Result<&'a [u8], NetcdfError> {
         let taken = self.take(length, what)?;
         self.at = self
@@ -305,7 +307,7 @@ impl<'a> Header<'a> {
     fn length(&mut self, what: &str) -> Result<usize, NetcdfError> {
         let offset = self.at;
         let number = self.number(what)?;
-        // Lengths are signed in the format; what is negative is also more than any file holds.
+        // Lengths are signed in the format, and a negative length exceeds every file.
         if number > i32::MAX.unsigned_abs() {
             return Err(malformed(offset, format!("{what} is negative")));
         }
@@ -318,18 +320,18 @@ impl<'a> Header<'a> {
         if length > MAX_NAME {
             return Err(malformed(
                 offset,
-                format!("{what} has {length} bytes; {MAX_NAME} is the most"),
+                format!("{what} has {length} bytes, but at most {MAX_NAME} are allowed"),
             ));
         }
         let bytes = self.take_padded(length, what)?;
-        // The format asks for UTF-8, scipy writes Latin-1.
+        // The format requires UTF-8, but scipy writes Latin-1.
         Ok(match str::from_utf8(bytes) {
             Ok(name) => name.to_owned(),
             Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
         })
     }
 
-    /// The number of entries of a list.
+    /// Returns the number of entries of a list.
     fn list(&mut self, tag: u32, what: &str) -> Result<usize, NetcdfError> {
         let offset = self.at;
         let found = self.number(what)?;
@@ -337,22 +339,23 @@ impl<'a> Header<'a> {
         if found == tag || (found == 0 && count == 0) {
             Ok(count)
         } else {
-            Err(malformed(offset, format!("no {what} is here")))
+            Err(malformed(offset, format!("expected the {what} here")))
         }
     }
 
     fn kind(&mut self) -> Result<Kind, NetcdfError> {
         let offset = self.at;
         let code = self.number("a type")?;
-        Kind::from_code(code).ok_or_else(|| malformed(offset, format!("there is no type {code}")))
+        Kind::from_code(code).ok_or_else(|| malformed(offset, format!("the type {code} is unknown")))
     }
 
-    /// The number of records, and each dimension with whether it counts records.
+    /// Returns the number of records, and each dimension with a flag for the one that counts
+    /// records.
     fn dimensions(&mut self) -> Result<(usize, Vec<(Dimension, bool)>), NetcdfError> {
         let start = self.at;
         let records = self.number("the number of records")?;
         if records == STREAMING {
-            return Err(malformed(start, "the number of records is not filled in"));
+            return Err(malformed(start, "the number of records is missing"));
         }
         self.at = start;
         let records = self.length("the number of records")?;
@@ -364,10 +367,10 @@ impl<'a> Header<'a> {
             let name = self.name("the name of a dimension")?;
             let length = self.length("the length of a dimension")?;
             if !names.insert(name.clone()) {
-                return Err(malformed(offset, format!("dimension `{name}` comes twice")));
+                return Err(malformed(offset, format!("dimension `{name}` occurs twice")));
             }
-            // Length zero marks the dimension that counts records. scipy writes dimensions that are
-            // empty in the same way; as long as there are no records, both mean the same.
+            // Length zero marks the dimension that counts records. scipy writes empty dimensions in
+            // the same way. As long as there are no records, both mean the same.
             let counts_records = length == 0;
             let length = if counts_records { records } else { length };
             dimensions.push((Dimension { name, length }, counts_records));
@@ -376,7 +379,7 @@ impl<'a> Header<'a> {
         if records > 0 && unlimited.count() > 1 {
             return Err(malformed(
                 start,
-                "several dimensions are unlimited, or empty beside an unlimited one",
+                "several dimensions are unlimited, or some are empty beside an unlimited one",
             ));
         }
         Ok((records, dimensions))
@@ -403,7 +406,7 @@ impl<'a> Header<'a> {
                 Stored::Numbers(Numbers::F64(numbers)) => Attribute::F64(numbers),
             };
             if attributes.insert(name.clone(), value).is_some() {
-                return Err(malformed(offset, format!("attribute `{name}` comes twice")));
+                return Err(malformed(offset, format!("attribute `{name}` occurs twice")));
             }
         }
         Ok(attributes)
@@ -420,13 +423,13 @@ impl<'a> Header<'a> {
             let offset = self.at;
             let name = self.name("the name of a variable")?;
             if !names.insert(name.clone()) {
-                return Err(malformed(offset, format!("variable `{name}` comes twice")));
+                return Err(malformed(offset, format!("variable `{name}` occurs twice")));
             }
             let axes = self.length("the number of dimensions of a variable")?;
             if axes > MAX_AXES {
                 return Err(malformed(
                     offset,
-                    format!("variable `{name}` has {axes} dimensions; {MAX_AXES} is the most"),
+                    format!("variable `{name}` has {axes} dimensions, but at most {MAX_AXES} are allowed"),
                 ));
             }
             let indices = (0..axes).map(|_| self.length("the index of a dimension"));
@@ -443,14 +446,15 @@ impl<'a> Header<'a> {
                     None => {
                         return Err(malformed(
                             offset,
-                            format!("variable `{name}` has a dimension that is not there"),
+                            format!("variable `{name}` has an unknown dimension"),
                         ));
                     }
                 }
             }
             let attributes = self.attributes()?;
             let kind = self.kind()?;
-            // It follows from the dimensions, and some writers get it wrong.
+            // Ignore the size, because it follows from the dimensions, and some writers get it
+            // wrong.
             let _size = self.number("the size of a variable")?;
             let begin = if self.large_offsets {
                 let bytes = self.take(8, "the offset of a variable")?;
@@ -471,14 +475,15 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The text of an attribute. As in xarray, bytes that are no UTF-8 do not cost the whole file.
+/// Returns the string of an attribute. As in xarray, bytes that are not UTF-8 are replaced, so the
+/// rest of the file stays readable.
 fn attribute_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
         .trim_end_matches('\0')
         .to_owned()
 }
 
-/// What is behind the header.
+/// The values after the header.
 struct Body<'a> {
     bytes: &'a [u8],
     records: usize,
@@ -493,7 +498,7 @@ impl Body<'_> {
                 .and_then(|&index| self.dimensions.get(index))
                 .is_some_and(|&(_, counts_records)| counts_records)
         };
-        // The length of what each variable has in a record, or has at all.
+        // The length of each variable: in one record if it has records, or else in total.
         let mut lengths = Vec::with_capacity(described.len());
         let mut in_one_record = 0_usize;
         let mut record_variables = 0_usize;
@@ -517,7 +522,7 @@ impl Body<'_> {
                     .ok_or_else(too_long)?;
             }
         }
-        // The values of a single variable follow each other without padding.
+        // The records of a single variable follow each other without padding.
         let stride = |length| {
             if record_variables == 1 {
                 length
@@ -543,7 +548,7 @@ impl Body<'_> {
                 (1, length)
             };
             let total = length.checked_mul(count).ok_or_else(too_long)?;
-            // Without this, many short descriptions could share the same long values.
+            // Without this check, many short descriptions could share the same long values.
             unclaimed = unclaimed.checked_sub(total).ok_or_else(too_long)?;
             let begin = usize::try_from(variable.begin).map_err(|_| too_long())?;
             let values = if total == 0 {
@@ -576,7 +581,7 @@ impl Body<'_> {
         Ok(variables)
     }
 
-    /// The length in bytes along all dimensions but the first few.
+    /// Returns the length in bytes along all dimensions except the first ones.
     fn length(&self, variable: &Described, skipped: usize) -> Option<usize> {
         let lengths = variable.dimensions.iter().skip(skipped).map(|&index| {
             self.dimensions
@@ -662,14 +667,14 @@ fn write_name(name: &str, out: &mut Vec<u8>) -> Result<(), NetcdfError> {
     }
     if name.contains('/') || name.chars().any(char::is_control) || name.ends_with(' ') {
         return Err(refuse(
-            "it has a `/` or a control character, or ends with a space",
+            "it contains a `/` or a control character, or ends with a space",
         ));
     }
-    // scipy reads and writes Latin-1, so whatever else is written would come as another name.
+    // scipy reads and writes Latin-1, so other characters would become another name.
     let latin: Option<Vec<u8>> = name.chars().map(|char| u8::try_from(char).ok()).collect();
-    let latin = latin.ok_or_else(|| refuse("it has characters beyond Latin-1"))?;
+    let latin = latin.ok_or_else(|| refuse("it contains characters outside Latin-1"))?;
     if !name.is_ascii() && str::from_utf8(&latin).is_ok() {
-        return Err(refuse("it reads as another name"));
+        return Err(refuse("readers would decode it as another name"));
     }
     if latin.len() > MAX_NAME {
         return Err(refuse("it is longer than 256 bytes"));
@@ -693,7 +698,7 @@ fn write_attributes(
                 return Err(NetcdfError::UnwritableAttribute {
                     owner: owner.to_owned(),
                     attribute: name.to_owned(),
-                    problem: "it ends with a NUL, which readers cut off".to_owned(),
+                    problem: "it ends with a NUL, which readers remove".to_owned(),
                 });
             }
             Attribute::Text(text) => Stored::Chars(text.as_bytes().to_vec()),

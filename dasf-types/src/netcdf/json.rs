@@ -1,4 +1,4 @@
-//! The JSON form: the bytes of a NetCDF-3 file in base64, as in the Python package `demessaging`.
+//! The JSON form: a NetCDF-3 file in base64, as in the Python package `demessaging`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::dataset::Dataset;
 use super::error::NetcdfError;
 use crate::base64;
 
-/// Reads a text with a function that reads a file.
+/// Reads a base64 string with a function that reads a file.
 struct Text<T> {
     read: fn(&[u8]) -> Result<T, NetcdfError>,
 }

@@ -21,61 +21,62 @@
 //! # Ok::<(), NetcdfError>(())
 //! ```
 //!
-//! Values are arrays of the crate [`ndarray`], times are those of the crate `chrono`.
+//! Values are arrays of the crate [`ndarray`], and times are those of the crate `chrono`.
 //!
-//! # What a file holds
+//! # The contents of a file
 //!
-//! NetCDF-3 has integers of 8, 16 and 32 bits, numbers of single and double precision, and
-//! characters. By the CF conventions and those of xarray, attributes make more of them. Reading
-//! undoes each of these, and takes the attributes away; writing does it again:
+//! NetCDF-3 has integers of 8, 16 and 32 bits, floats of single and double precision, and
+//! characters. The conventions of CF and of xarray define further types by attributes. Reading
+//! converts the values and removes these attributes. Writing adds them again:
 //!
 //! | in the file | read as | written |
 //! |---|---|---|
-//! | integers, without `_FillValue` | [`I8`](Values::I8), [`I16`](Values::I16), [`I32`](Values::I32) | as they are |
-//! | numbers | [`F32`](Values::F32), [`F64`](Values::F64) | with `_FillValue` NaN |
-//! | `_FillValue` or `missing_value` | NaN in their place; integers become [`F32`](Values::F32), of 32 bits [`F64`](Values::F64) | as NaN |
-//! | `scale_factor`, `add_offset` | unpacked, to [`F32`](Values::F32) or [`F64`](Values::F64) as in xarray, but never so that digits are lost | unpacked |
+//! | integers, without `_FillValue` | [`I8`](Values::I8), [`I16`](Values::I16), [`I32`](Values::I32) | unchanged |
+//! | floats | [`F32`](Values::F32), [`F64`](Values::F64) | with `_FillValue` NaN |
+//! | `_FillValue` or `missing_value` | NaN in their place; integers become [`F32`](Values::F32), those of 32 bits [`F64`](Values::F64) | as NaN |
+//! | `scale_factor`, `add_offset` | unpacked to [`F32`](Values::F32) or [`F64`](Values::F64) as in xarray, but without losing digits | unpacked |
 //! | `_Unsigned = "true"` | the next larger type: [`I16`](Values::I16), [`I32`](Values::I32), [`F64`](Values::F64) | in this type |
 //! | `dtype = "bool"` | [`Bool`](Values::Bool) | as 8-bit integers |
-//! | characters, along a dimension of their own | [`Text`](Values::Text), without the NULs at the end | as UTF-8, along a dimension `string7` for 7 bytes |
+//! | characters, along their own dimension | [`Text`](Values::Text), without the NULs at the end | as UTF-8, along a dimension `string7` for 7 bytes |
 //! | `units = "days since …"` in a calendar of the real world | [`Time`](Values::Time) | in the coarsest units that are exact |
-//! | `units = "days since …"` in another calendar, or not understood | numbers, with `units` and `calendar` | as they are |
+//! | `units = "days since …"` in another calendar, or not valid | numbers, with `units` and `calendar` | unchanged |
 //! | `units = "days"` with `dtype = "timedelta64[…]"` | [`Duration`](Values::Duration) | in the coarsest units that are exact |
-//! | `units = "days"` without `dtype` | numbers, with `units`; [`Variable::to_durations`] reads them as durations, as which older xarray wrote them | as they are |
-//! | an unlimited dimension | a dimension like others | with its length |
+//! | `units = "days"` without `dtype` | numbers, with `units`; [`Variable::to_durations`] converts them to durations, because older xarray wrote durations so | unchanged |
+//! | an unlimited dimension | an ordinary dimension | with its length |
 //!
-//! The calendars of the real world are `standard` (also called `gregorian`), which is taken where
-//! none is named, and `proleptic_gregorian`. In `standard`, a reference date before 1582-10-15 is
-//! one of the Julian calendar, and so counted; dates before that day are not turned to others, but
-//! stay numbers. Model years of 360 days and the like stay numbers as well, so that nothing is
-//! lost when an array is passed on; [`Variable::to_times`] says why they are no times.
+//! The calendars of the real world are `standard` (also called `gregorian`) and
+//! `proleptic_gregorian`. The default is `standard`. In `standard`, a reference date before
+//! 1582-10-15 is a date of the Julian calendar. Values before that day are not converted to times
+//! and stay numbers. Values in calendars of models, for example with years of 360 days, stay numbers
+//! too, so that nothing is lost when an array is passed on. [`Variable::to_times`] reports why
+//! they are not times.
 //!
-//! Python has integers of 64 bits, and writes them with 32 if they fit. For Rust's larger integers
-//! there is [`Values::integers`].
+//! Python has integers of 64 bits, and writes them with 32 bits if they fit. For Rust's larger
+//! integers, use [`Values::integers`].
 //!
 //! A coordinate is a variable with the name of a dimension, or one that an attribute `coordinates`
-//! lists. Files of the variants CDF-1 (`NETCDF3_CLASSIC`) and CDF-2 (`NETCDF3_64BIT`) are read,
-//! CDF-1 is written.
+//! lists. Files of the variants CDF-1 (`NETCDF3_CLASSIC`) and CDF-2 (`NETCDF3_64BIT`) can be read;
+//! files are written as CDF-1.
 //!
 //! # Limits
 //!
-//! A file that arrives may claim anything. Reading takes memory in proportion to the length of the
-//! file, and ends with a [`NetcdfError`] whatever its bytes are. The most that was seen is 24 times
-//! the length for times stored in bytes, 60 times for texts of one byte each, and 80 times for very
-//! long names of dimensions; numbers take a few times the length. What a module accepts is limited by
-//! the size of its requests. Crates that read this format
-//! refuse names that are not UTF-8, which `scipy` writes, or trust the lengths in the header; so
-//! the format is read and written here.
+//! A file from a peer may contain any bytes. Reading needs memory in proportion to the length of
+//! the file, and returns a [`NetcdfError`] for invalid bytes. The most memory that was measured is 24
+//! times the length for times stored in bytes, 60 times for strings of one byte each, and 80 times
+//! for very long names of dimensions. Numbers need a few times the length. The limit on the size of
+//! requests also limits the files that a module reads. Other crates for this format reject names
+//! that are not UTF-8, which `scipy` writes, or trust the lengths in the header. Therefore this
+//! crate reads and writes the format itself.
 //!
 //! - An array has at most 64 dimensions, as in NumPy. A file has less than 2 GiB.
 //! - A name has at most 256 bytes, as in the netCDF library.
-//! - Names are written in Latin-1, since `scipy` reads no others. Attributes and texts can have any
-//!   characters, but no NUL at their end.
-//! - An array of length zero along any dimension but the first can be written, but `scipy` cannot
-//!   read it, not even from itself.
-//! - Nanoseconds are exact over 104 days from midnight before the first of the times, microseconds
-//!   over 285 years; what is beyond is refused when it is written. xarray itself reads times up to
-//!   292 years after the first one, unless Python has the package `cftime`.
+//! - Names are written in Latin-1, because `scipy` reads only this. Attributes and strings can have
+//!   any characters, but no NUL at their end.
+//! - An array with length zero along any dimension but the first can be written. However, `scipy`
+//!   cannot read such a file, even if it wrote the file itself.
+//! - Nanoseconds are exact over 104 days from midnight before the first of the times, and
+//!   microseconds over 285 years. Times beyond this cannot be written. xarray itself reads times up
+//!   to 292 years after the first one, or more with the Python package `cftime`.
 
 mod array;
 mod attributes;
@@ -97,5 +98,5 @@ pub use self::dataset::Dataset;
 pub use self::error::NetcdfError;
 pub use self::values::{Element, Value, Values};
 pub use self::variable::Variable;
-/// The crate of the arrays, in the version used here.
+/// The crate of the arrays, in the version that this crate uses.
 pub use ndarray;

@@ -1,4 +1,4 @@
-//! What holds for all arrays, and for all bytes.
+//! Tests for all arrays and for arbitrary bytes.
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use ndarray::{ArrayD, IxDyn, array};
@@ -9,7 +9,7 @@ use schemars::schema_for;
 use super::format::{Dimension, File, Numbers, Stored, StoredVariable};
 use super::{Attribute, Attributes, DataArray, Dataset, Element, NetcdfError, Values, Variable};
 
-/// A file with one variable.
+/// Returns a file with one variable.
 fn file(dims: &[(&str, usize)], values: impl Into<Stored>, attributes: Attributes) -> File {
     let dimension = |&(name, length): &(&str, usize)| Dimension {
         name: name.to_owned(),
@@ -31,7 +31,7 @@ fn bytes(file: &File) -> Vec<u8> {
     super::format::write(file).unwrap()
 }
 
-/// What is read from integers with these attributes.
+/// Returns the values that are read from integers with these attributes.
 fn unpacked<const N: usize>(numbers: Numbers, attributes: [(&str, Attribute); N]) -> Values {
     let length = numbers.len();
     let file = file(&[("x", length)], numbers, attributes.into_iter().collect());
@@ -85,7 +85,7 @@ fn missing_and_packed_numbers_are_unpacked() {
         unpacked(long, [("_FillValue", (-1).into())]),
         Values::from([16_777_217.0, f64::NAN])
     );
-    // The fill value of numbers of single precision is often written with double.
+    // The fill value of floats with single precision is often written with double precision.
     let single = Numbers::F32(vec![1.5, -999.9]);
     assert_eq!(
         unpacked(single, [("missing_value", (-999.9_f64).into())]),
@@ -132,15 +132,15 @@ fn times_that_are_not_understood_stay_numbers() {
     assert_eq!(array.attributes().text("calendar"), Some("noleap"));
     let error = array.to_times().unwrap_err().to_string();
     assert!(error.contains("the calendar `noleap`"), "{error}");
-    // Passed on, it is what it was.
+    // Writing it again does not change it.
     assert_eq!(
         DataArray::from_netcdf(&array.to_netcdf().unwrap()),
         Ok(array)
     );
 }
 
-/// The file that xarray 2024.10.0 writes for the `timedelta64` values 6, 12 and 30 hours in `lead`,
-/// and 90 minutes, `NaT` and 30 minutes in `gap`.
+/// The file that xarray 2024.10.0 writes for two `timedelta64` variables: 6, 12 and 30 hours in
+/// `lead`, and 90 minutes, `NaT` and 30 minutes in `gap`.
 const OLD_DURATIONS: &str = "Q0RGAgAAAAAAAAAKAAAAAQAAAAF4AAAAAAAAAwAAAAAAAAAAAAAACwAAAAIAAAAEbGVhZAAAAAEAAAAAAAAADAAAAAEAAAAFdW5pdHMAAAAA\
     AAACAAAABWhvdXJzAAAAAAAABAAAAAwAAAAAAAAAtAAAAANnYXAAAAAAAQAAAAAAAAAMAAAAAQAAAAV1bml0cwAAAAAAAAIAAAAHbWlu\
     dXRlcwAAAAAGAAAAGAAAAAAAAADAAAAABgAAAAwAAAAeQFaAAAAAAAB/+AAAAAAAAEA+AAAAAAAA";
@@ -157,7 +157,7 @@ fn durations_of_older_xarray_are_numbers_that_can_be_read_as_durations() {
     let gap = dataset.variable("gap").unwrap();
     let minutes = [Some(90), None, Some(30)].map(|minutes| minutes.map(TimeDelta::minutes));
     assert_eq!(gap.to_durations(), Ok(ndarray::arr1(&minutes).into_dyn()));
-    // In the form of today's xarray, the values are durations already.
+    // In the form of today's xarray, the values are durations.
     let durations = Variable::new(["x"], hours).unwrap();
     assert_eq!(durations.to_durations(), lead.to_durations());
 
@@ -167,7 +167,7 @@ fn durations_of_older_xarray_are_numbers_that_can_be_read_as_durations() {
         variable.to_durations().unwrap_err().to_string()
     };
     for units in ["days", "months", "days since 2000-01-01", "degC"] {
-        let expected = format!("the values are no durations: the units `{units}` are not");
+        let expected = format!("the values are not durations: the units `{units}` are not");
         assert!(of(units).starts_with(&expected), "{}", of(units));
     }
     let bare = Variable::new(["x"], [1.0]).unwrap().to_durations();
@@ -229,7 +229,7 @@ fn texts_in_other_encodings_are_read_or_refused() {
     assert_eq!(read(b"\0b\0\0", "ascii"), Values::from(["\0b"]));
     let error = problem(&text(b"a\xfc", "utf-8"));
     assert!(
-        error.starts_with("variable `v` cannot be read: it holds bytes"),
+        error.starts_with("variable `v` cannot be read: it contains bytes"),
         "{error}"
     );
     let error = problem(&text(b"ab", "utf-16"));
@@ -255,7 +255,7 @@ fn a_character_dimension_that_numbers_share_is_one_of_the_array() {
     assert_eq!(texts.values(), &Values::from(["a", "b"]));
 }
 
-/// A file in which two variables count records.
+/// Returns a file in which two variables count records.
 fn with_records() -> Vec<u8> {
     let variable = |name: &str, values: Numbers| StoredVariable {
         name: name.to_owned(),
@@ -302,7 +302,7 @@ fn records_are_put_together() {
 #[test]
 fn claims_beyond_the_file_are_refused() {
     let read = |bytes: &[u8]| Dataset::from_netcdf(bytes).unwrap_err().to_string();
-    // One more record, and very many.
+    // One more record, and very many more.
     for records in [[0, 0, 0, 4], [0x7f, 0xff, 0xff, 0xff]] {
         let mut bytes = with_records();
         bytes[4..8].copy_from_slice(&records);
@@ -310,7 +310,7 @@ fn claims_beyond_the_file_are_refused() {
     }
     let mut streaming = with_records();
     streaming[4..8].copy_from_slice(&[0xff; 4]);
-    assert!(read(&streaming).contains("the number of records is not filled in"));
+    assert!(read(&streaming).contains("the number of records is missing"));
 
     // 2^31 - 1 values along each of three dimensions.
     let huge = [("x", 1), ("y", 1), ("z", 1)];
@@ -329,7 +329,7 @@ fn claims_beyond_the_file_are_refused() {
         bytes[length..length + 4].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff]);
     }
     assert!(
-        read(&bytes).contains("have not the shape"),
+        read(&bytes).contains("do not fit the shape"),
         "{}",
         read(&bytes)
     );
@@ -352,7 +352,7 @@ fn many_variables_do_not_share_the_same_bytes() {
         .collect();
     let mut bytes = bytes(&many);
     Dataset::from_netcdf(&bytes).unwrap();
-    // Every variable takes 40 bytes of the header; the last four say where its values begin.
+    // Each variable takes 40 bytes of the header; the last four give the start of its values.
     let body = bytes.len() - 64 * 64 * 8;
     let first: [u8; 4] = u32::try_from(body).unwrap().to_be_bytes();
     for index in 0..64 {
@@ -377,7 +377,7 @@ fn long_names_are_refused() {
         .position(|bytes| bytes == [0, 0, 1, 0, b'n', b'n', b'n', b'n']);
     bytes[at.unwrap() + 3] = 1;
     let error = DataArray::from_netcdf(&bytes).unwrap_err().to_string();
-    assert!(error.contains("257 bytes; 256 is the most"), "{error}");
+    assert!(error.contains("257 bytes, but at most 256 are allowed"), "{error}");
 }
 
 #[test]
@@ -410,20 +410,20 @@ fn texts_without_characters_are_refused() {
         Stored::Chars(b"a".to_vec()),
         Attributes::new(),
     ));
-    // 2^31 - 1 texts of length zero would take no byte of the file.
+    // 2^31 - 1 strings of length zero would take no bytes in the file.
     bytes[24..28].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff]);
     bytes[40..44].fill(0);
     let error = Dataset::from_netcdf(&bytes).unwrap_err().to_string();
     assert_eq!(
         error,
-        "variable `v` cannot be read: its texts have no characters"
+        "variable `v` cannot be read: its strings have no characters"
     );
 }
 
 #[test]
 fn other_formats_are_named() {
     let look = |bytes: &[u8]| DataArray::from_netcdf(bytes).unwrap_err().to_string();
-    assert_eq!(look(b""), "the data are no NetCDF-3 file: they are empty");
+    assert_eq!(look(b""), "the data are not a NetCDF-3 file: they are empty");
     assert!(look(b"\x89HDF\r\n\x1a\n").contains("they are NetCDF-4 or HDF5"));
     assert!(look(b"CDF\x05").contains("CDF-5"));
     assert!(look(b"text").contains("they do not begin with `CDF`"));
@@ -475,7 +475,7 @@ fn what_readers_would_misread_is_refused() {
         assert!(error.starts_with("the name "), "{error}");
     }
     let error = refused(&plain().with_coordinate("a b", 1.0).unwrap());
-    assert!(error.contains("no spaces"), "{error}");
+    assert!(error.contains("cannot contain spaces"), "{error}");
     let error = refused(&DataArray::new(["x"], ["a\0"]).unwrap());
     assert!(error.contains("ends with a NUL"), "{error}");
     let year = TimeDelta::days(365);
@@ -537,7 +537,7 @@ fn a_dataset_keeps_its_parts_in_step() {
     let array = DataArray::new(["x"], [1]).unwrap();
     let error = array.with_coordinate("x", 1).unwrap_err();
     assert_eq!(error, not_along_itself);
-    // In whichever order they come.
+    // The order does not matter.
     let scalar = Dataset::new().with_variable("x", Variable::scalar(1));
     let error = scalar.unwrap().with_variable("a", along("x", &[1, 2]));
     assert_eq!(error.unwrap_err(), not_along_itself);
@@ -594,7 +594,7 @@ fn the_json_form_is_a_text() {
     let json = serde_json::to_string(&array).unwrap();
     assert!(json.starts_with(r#""Q0RGAQ"#), "{json}");
     assert_eq!(serde_json::from_str::<DataArray>(&json).unwrap(), array);
-    // As MIME has it.
+    // As in MIME.
     let (head, tail) = json.split_at(20);
     let broken = format!(r"{head}\r\n{tail}");
     assert_eq!(serde_json::from_str::<DataArray>(&broken).unwrap(), array);
@@ -604,8 +604,8 @@ fn the_json_form_is_a_text() {
             .unwrap_err()
             .to_string()
     };
-    assert!(error(r#""Q0R""#).starts_with("the text is not base64: "));
-    assert!(error(r#""Q0RG""#).starts_with("the data are no NetCDF-3 file: "));
+    assert!(error(r#""Q0R""#).starts_with("the string is not base64: "));
+    assert!(error(r#""Q0RG""#).starts_with("the data are not a NetCDF-3 file: "));
     assert!(error("{}").contains("expected a NetCDF-3 file in base64"));
     let unwritable = serde_json::to_string(&array.with_name("a/b")).unwrap_err();
     assert!(
@@ -693,7 +693,7 @@ prop_compose! {
     }
 }
 
-/// Reads bytes as both types, and checks that what is read is no more than the bytes.
+/// Reads bytes as both types, and checks that the result is not larger than the bytes allow.
 fn read(bytes: &[u8]) {
     let _ = DataArray::from_netcdf(bytes);
     if let Ok(dataset) = Dataset::from_netcdf(bytes) {

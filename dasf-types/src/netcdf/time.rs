@@ -1,4 +1,4 @@
-//! Times and durations, which NetCDF stores as numbers: `days since 2000-01-01`.
+//! Times and durations, which NetCDF stores as numbers with units: `days since 2000-01-01`.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use ndarray::ArrayD;
@@ -8,7 +8,7 @@ use super::format::Numbers;
 
 const SECOND: i128 = 1_000_000_000;
 const DAY: i128 = 86_400 * SECOND;
-/// The units of the CF conventions whose length is fixed, in nanoseconds, from coarse to fine.
+/// The units of the CF conventions with a fixed length in nanoseconds, from coarse to fine.
 const UNITS: [(&str, i128); 7] = [
     ("days", DAY),
     ("hours", 3_600 * SECOND),
@@ -18,7 +18,7 @@ const UNITS: [(&str, i128); 7] = [
     ("microseconds", SECOND / 1_000_000),
     ("nanoseconds", 1),
 ];
-/// Other names for them.
+/// Other names of these units.
 const SHORT_UNITS: [(&str, &str); 14] = [
     ("d", "days"),
     ("h", "hours"),
@@ -35,14 +35,14 @@ const SHORT_UNITS: [(&str, &str); 14] = [
     ("microsec", "microseconds"),
     ("microsecs", "microseconds"),
 ];
-/// The first day of the Gregorian calendar. In the calendar `standard`, days before it are Julian.
+/// The first day of the Gregorian calendar. In the calendar `standard`, earlier days are Julian.
 const FIRST_GREGORIAN: (i32, u32, u32) = (1582, 10, 15);
-/// The first of January 1970, as a Julian day number.
+/// The Julian day number of 1 January 1970.
 const EPOCH_JULIAN_DAY: i64 = 2_440_588;
-/// Up to here, every integer is a number of double precision.
+/// Double precision represents every integer up to this one.
 const EXACT: i128 = 1 << 53;
 
-/// Whether units count from a point in time.
+/// Returns whether units count from a point in time.
 pub(super) fn are_since(units: &str) -> bool {
     units.contains("since")
 }
@@ -53,13 +53,14 @@ fn refuse(reason: impl Into<String>) -> NetcdfError {
     }
 }
 
-/// The nanoseconds of a number of units, rounded.
+/// Converts a number of units to nanoseconds, rounded.
 fn nanoseconds(number: f64, unit: i128) -> Option<i128> {
     let whole = number.trunc();
-    // The fraction alone keeps its digits; the product of the whole number would lose them.
+    // The fraction is multiplied alone, because the product of the whole number would lose its
+    // digits.
     #[allow(clippy::cast_precision_loss)] // a unit has at most 47 bits
     let fraction = ((number - whole) * unit as f64).round();
-    #[allow(clippy::cast_possible_truncation)] // what is too large is saturated, and refused below
+    #[allow(clippy::cast_possible_truncation)] // too large values saturate and are rejected below
     let (whole, fraction) = (whole as i128, fraction as i128);
     whole.checked_mul(unit)?.checked_add(fraction)
 }
@@ -75,20 +76,20 @@ fn to_nanoseconds(time: NaiveDateTime) -> i128 {
     i128::from(time.timestamp()) * SECOND + i128::from(time.timestamp_subsec_nanos())
 }
 
-/// Numbers as the times that they stand for, NaN as none.
+/// Converts numbers to times, and NaN to `None`.
 pub(super) fn decode_times(
     numbers: &ArrayD<f64>,
     units: &str,
     calendar: Option<&str>,
 ) -> Result<ArrayD<Option<NaiveDateTime>>, NetcdfError> {
-    // What no calendar is said to be is `standard`.
+    // The default calendar is `standard`.
     let calendar = calendar.unwrap_or("standard").to_lowercase();
     let mixed = match calendar.as_str() {
         "standard" | "gregorian" => true,
         "proleptic_gregorian" => false,
         _ => {
             return Err(refuse(format!(
-                "the calendar `{calendar}` is not that of the real world"
+                "the calendar `{calendar}` is not a calendar of the real world"
             )));
         }
     };
@@ -97,7 +98,7 @@ pub(super) fn decode_times(
         .ok_or_else(|| refuse(format!("the units `{units}` are not `UNIT since DATE`")))?;
     let unit = unit_length(unit.trim()).ok_or_else(|| {
         refuse(format!(
-            "the unit `{}` has no fixed length, or is not known",
+            "the unit `{}` has no fixed length or is unknown",
             unit.trim()
         ))
     })?;
@@ -105,7 +106,7 @@ pub(super) fn decode_times(
         .and_then(|reference| reference.nanoseconds(mixed))
         .ok_or_else(|| {
             refuse(format!(
-                "the reference date `{}` is not understood",
+                "the reference date `{}` is invalid",
                 reference.trim()
             ))
         })?;
@@ -118,7 +119,7 @@ pub(super) fn decode_times(
             .ok_or_else(|| refuse(format!("{number} {units} is out of range")))?;
         if mixed && time.date() < first {
             return Err(refuse(format!(
-                "{number} {units} is before 1582-10-15, a date of the Julian calendar"
+                "{number} {units} is before 1582-10-15 and so a date of the Julian calendar"
             )));
         }
         Ok(time)
@@ -132,9 +133,9 @@ pub(super) fn decode_times(
     })
 }
 
-/// Numbers as the durations that they stand for, NaN as none.
+/// Converts numbers to durations, and NaN to `None`.
 ///
-/// There is none at all if the units are no unit of time, or a number is out of range.
+/// Returns `None` if the units are not a unit of time, or if a number is out of range.
 pub(super) fn decode_durations(
     numbers: &ArrayD<f64>,
     units: &str,
@@ -172,18 +173,18 @@ fn unit_length(unit: &str) -> Option<i128> {
     })
 }
 
-/// A date and a time of day with an offset, of a calendar that is not said.
+/// A date and a time of day with an offset, in any calendar.
 #[derive(Debug, PartialEq)]
 struct Reference {
     year: i32,
     month: u32,
     day: u32,
-    /// Since midnight in UTC, in nanoseconds.
+    /// The nanoseconds since midnight in UTC.
     time: i128,
 }
 
 impl Reference {
-    /// Reads `2000-01-01`, `1-1-1 00:00:0.0`, `2000-01-01T12:00Z`, `1990-1-1 0:0:0 -6:00` …
+    /// Parses `2000-01-01`, `1-1-1 00:00:0.0`, `2000-01-01T12:00Z`, `1990-1-1 0:0:0 -6:00` …
     fn parse(text: &str) -> Option<Self> {
         let end = text.find([' ', 'T', 't', 'Z', 'z']).unwrap_or(text.len());
         let (date, rest) = text.split_at(end);
@@ -211,7 +212,7 @@ impl Reference {
         })
     }
 
-    /// Since 1970, if there is such a day in the calendar.
+    /// Returns the nanoseconds since 1970, if the calendar has this day.
     fn nanoseconds(&self, mixed: bool) -> Option<i128> {
         let date = (self.year, self.month, self.day);
         let days = if mixed && date < FIRST_GREGORIAN {
@@ -223,7 +224,7 @@ impl Reference {
         (i128::from(days) * DAY).checked_add(self.time)
     }
 
-    /// The days since 1970 of a date of the Julian calendar.
+    /// Returns the days since 1970 of a date in the Julian calendar.
     fn julian_days(&self) -> Option<i64> {
         let date = (self.year, self.month, self.day);
         let leap = self.year % 4 == 0;
@@ -234,7 +235,7 @@ impl Reference {
             1..=12 => 31,
             _ => return None,
         };
-        // After the fourth of October came the fifteenth. There was no year zero.
+        // The fourth of October was followed by the fifteenth. There was no year zero.
         if date > (1582, 10, 4) || self.year < 1 || !(1..=longest).contains(&self.day) {
             return None;
         }
@@ -243,7 +244,7 @@ impl Reference {
             i64::from(self.month),
             i64::from(self.day),
         );
-        // Years that begin in March have the leap day at their end.
+        // In years that begin in March, the leap day is the last day.
         let before_march = i64::from(month < 3);
         let year = year + 4_800 - before_march;
         let month = month + 12 * before_march - 3;
@@ -252,13 +253,13 @@ impl Reference {
     }
 }
 
-/// A number of a few digits only, without a sign.
+/// Parses an unsigned number of at most nine digits.
 fn number<T: std::str::FromStr>(digits: &str) -> Option<T> {
     let plain = (1..=9).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| digits.parse().ok())?
 }
 
-/// `12`, `12:00`, `12:00:00`, `12:00:00.5`, or nothing, in nanoseconds.
+/// Parses `12`, `12:00`, `12:00:00`, `12:00:00.5` or nothing, and returns nanoseconds.
 fn time_of_day(clock: &str) -> Option<i128> {
     if clock.is_empty() {
         return Some(0);
@@ -284,7 +285,7 @@ fn time_of_day(clock: &str) -> Option<i128> {
     )
 }
 
-/// `Z`, `UTC`, `+02:00`, `-6:00`, `+0200`, `+2`, `0:00` or nothing, in nanoseconds.
+/// Parses `Z`, `UTC`, `+02:00`, `-6:00`, `+0200`, `+2`, `0:00` or nothing, and returns nanoseconds.
 fn offset(zone: &str) -> Option<i128> {
     if zone.is_empty() || ["z", "utc", "gmt"].contains(&zone.to_lowercase().as_str()) {
         return Some(0);
@@ -302,14 +303,14 @@ fn offset(zone: &str) -> Option<i128> {
     (hours < 24 && minutes < 60).then(|| sign * i128::from(hours * 60 + minutes) * 60 * SECOND)
 }
 
-/// Numbers that stand for times or durations.
+/// Times or durations as numbers.
 pub(super) struct Encoded {
     pub(super) units: String,
-    /// Integers where all of them are small and there.
+    /// Integers if all of them are present and small.
     pub(super) numbers: Numbers,
 }
 
-/// Times as numbers since the day of the first of them, which are exact.
+/// Converts times to exact numbers since the day of the first time.
 pub(super) fn encode_times(times: &ArrayD<Option<NaiveDateTime>>) -> Option<Encoded> {
     let first = times.iter().flatten().next().map(NaiveDateTime::date);
     let first = first.unwrap_or_default();
@@ -324,7 +325,7 @@ pub(super) fn encode_times(times: &ArrayD<Option<NaiveDateTime>>) -> Option<Enco
     })
 }
 
-/// Durations as numbers, which are exact.
+/// Converts durations to exact numbers.
 pub(super) fn encode_durations(durations: &ArrayD<Option<TimeDelta>>) -> Option<Encoded> {
     let nanoseconds = durations.iter().map(|duration| {
         duration.map(|duration| {
@@ -334,7 +335,8 @@ pub(super) fn encode_durations(durations: &ArrayD<Option<TimeDelta>>) -> Option<
     encode(&nanoseconds.collect::<Vec<_>>())
 }
 
-/// In the coarsest units that all are whole numbers of; none if these are too many of them.
+/// Uses the coarsest unit of which all values are whole multiples. Returns `None` if the numbers
+/// are too large.
 fn encode(nanoseconds: &[Option<i128>]) -> Option<Encoded> {
     let whole = |unit: i128| nanoseconds.iter().flatten().all(|count| count % unit == 0);
     let (units, unit) = UNITS.into_iter().find(|&(_, unit)| whole(unit))?;
@@ -350,7 +352,7 @@ fn encode(nanoseconds: &[Option<i128>]) -> Option<Encoded> {
             if counts().flatten().any(|count| count.abs() > EXACT) {
                 return None;
             }
-            #[allow(clippy::cast_precision_loss)] // exact, as was just seen
+            #[allow(clippy::cast_precision_loss)] // exact, as checked above
             let numbers = counts().map(|count| count.map_or(f64::NAN, |count| count as f64));
             Numbers::F64(numbers.collect())
         }
@@ -444,7 +446,7 @@ mod tests {
 
     #[test]
     fn the_standard_calendar_is_julian_before_1582() {
-        // As cftime has it: hours since the first day of year 1 in the mixed calendar.
+        // As in cftime: hours since the first day of year 1 in the mixed calendar.
         let units = "hours since 1-1-1 00:00:0.0";
         let noon = "2000-01-01 12:00:00";
         assert_eq!(decode(17_522_916.0, units, "standard").as_deref(), Ok(noon));
@@ -466,7 +468,7 @@ mod tests {
             let error = decode(300_000.0, gap, "standard").unwrap_err();
             assert!(error.contains("the reference date"), "{error}");
         }
-        // The year 1500 is a leap year in the Julian calendar only.
+        // The year 1500 is a leap year only in the Julian calendar.
         assert!(decode(300_000.0, "days since 1500-2-29", "standard").is_ok());
         assert!(decode(300_000.0, "days since 1500-2-29", "proleptic_gregorian").is_err());
     }
@@ -517,7 +519,7 @@ mod tests {
         assert_eq!((numbers, integers), (vec![1.0, 3_155_760_000e6], false));
 
         assert_eq!(encoded(&[]).unwrap().0, "days since 1970-01-01 00:00:00");
-        // Nanoseconds of a year do not fit any number of the format.
+        // The nanoseconds of a year do not fit in any number of the format.
         let far = ["2000-01-01T00:00:00.000000001", "2001-01-01T00:00:00"];
         assert_eq!(encoded(&far.map(Some)), None);
     }

@@ -6,10 +6,10 @@ use ndarray::{Array, ArrayD, Dimension, IxDyn};
 use super::attributes::same;
 use super::error::NetcdfError;
 
-/// The values of a variable: an array of any number of axes, of one of these types.
+/// The values of a variable: an array of any number of axes, with one of these types.
 ///
-/// `Values` are made with `into()` from a single value, from a `Vec`, a slice or an array of Rust
-/// along one axis, and from any array of the crate [`ndarray`]:
+/// `Values` are made with `into()` from a single value, from a `Vec`, a slice or a Rust array along
+/// one axis, and from any array of the crate [`ndarray`]:
 ///
 /// ```
 /// use chrono::NaiveDate;
@@ -26,13 +26,13 @@ use super::error::NetcdfError;
 /// assert_eq!(days.type_name(), "times");
 /// ```
 ///
-/// Missing numbers are NaN, missing times and durations are `None`. Two values are equal if they
-/// have the same type and shape, and the same values; here NaN equals NaN, since a missing value is
-/// the same as a missing value.
+/// Missing numbers are NaN; missing times and durations are `None`. Two `Values` are equal if they
+/// have the same type, the same shape and the same values. Here NaN equals NaN, because one missing
+/// value is the same as another.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Values {
-    /// `true` and `false`.
+    /// Booleans.
     Bool(ArrayD<bool>),
     /// Integers of 8 bits.
     I8(ArrayD<i8>),
@@ -40,15 +40,15 @@ pub enum Values {
     I16(ArrayD<i16>),
     /// Integers of 32 bits.
     I32(ArrayD<i32>),
-    /// Numbers of single precision.
+    /// Floats of single precision.
     F32(ArrayD<f32>),
-    /// Numbers of double precision.
+    /// Floats of double precision.
     F64(ArrayD<f64>),
-    /// Texts.
+    /// Strings.
     Text(ArrayD<String>),
     /// Times of the Gregorian calendar, in UTC.
     Time(ArrayD<Option<NaiveDateTime>>),
-    /// Durations, as Python's `timedelta64`.
+    /// Durations, like Python's `timedelta64`.
     Duration(ArrayD<Option<TimeDelta>>),
 }
 
@@ -70,7 +70,7 @@ macro_rules! with_array {
 }
 
 impl Values {
-    /// Integers of any type, which all fit 32 bits. NetCDF-3 has no larger ones.
+    /// Returns integers of any type that all fit in 32 bits. NetCDF-3 has no larger ones.
     ///
     /// ```
     /// use dasf_types::netcdf::Values;
@@ -82,14 +82,14 @@ impl Values {
     /// let error = Values::integers(&arr1(&[1_i64 << 40])).unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "the integer 1099511627776 does not fit the 32 bits of NetCDF-3"
+    ///     "the integer 1099511627776 does not fit in the 32 bits of NetCDF-3"
     /// );
     /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// When one does not fit.
+    /// Fails if an integer does not fit.
     pub fn integers<T, D>(integers: &Array<T, D>) -> Result<Self, NetcdfError>
     where
         T: Copy + TryInto<i32> + ToString,
@@ -108,25 +108,25 @@ impl Values {
         Ok(Self::I32(shaped(shape, narrowed)))
     }
 
-    /// The length of each axis.
+    /// Returns the length of each axis.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         with_array!(self, array => array.shape())
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         with_array!(self, array => array.len())
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What the values are, in words: `64-bit numbers`, `texts`, `times` …
+    /// Returns the name of the type, in words: `64-bit floats`, `strings`, `times` …
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -142,7 +142,7 @@ impl Values {
         }
     }
 
-    /// The values, if they are stored as this type.
+    /// Returns the values if they have this type.
     ///
     /// ```
     /// use dasf_types::netcdf::Values;
@@ -150,18 +150,19 @@ impl Values {
     /// let values = Values::from([1.5_f32, 2.5]);
     /// assert_eq!(values.view::<f32>()?.sum(), 4.0);
     /// let error = values.view::<i32>().unwrap_err();
-    /// assert_eq!(error.to_string(), "the values are 32-bit numbers, not 32-bit integers");
+    /// assert_eq!(error.to_string(), "the values are 32-bit floats, not 32-bit integers");
     /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// When they have another type.
+    /// Fails if they have another type.
     pub fn view<T: Element>(&self) -> Result<&ArrayD<T>, NetcdfError> {
         T::of(self).ok_or_else(|| self.wrong_type(T::NAME))
     }
 
-    /// A copy as numbers of double precision, which hold all numbers of NetCDF-3 exactly.
+    /// Returns a copy as floats of double precision, which represent all numbers of NetCDF-3
+    /// exactly.
     ///
     /// ```
     /// use dasf_types::netcdf::Values;
@@ -172,7 +173,7 @@ impl Values {
     ///
     /// # Errors
     ///
-    /// When they are no numbers.
+    /// Fails if the values are not numbers.
     pub fn to_f64(&self) -> Result<ArrayD<f64>, NetcdfError> {
         match self {
             Self::I8(array) => Ok(array.mapv(f64::from)),
@@ -194,9 +195,9 @@ impl Values {
     }
 }
 
-/// An array of as many values as the shape says.
+/// Returns an array of the values with this shape.
 pub(super) fn shaped<T>(shape: IxDyn, values: Vec<T>) -> ArrayD<T> {
-    // The shape is that of an array with as many values, so the other case does not arise.
+    // All callers pass as many values as the shape needs, so the error does not occur.
     Array::from_shape_vec(shape, values).unwrap_or_else(|_| Array::from_vec(Vec::new()).into_dyn())
 }
 
@@ -222,11 +223,11 @@ impl PartialEq for Values {
 }
 
 mod sealed {
-    /// Only this crate says what a value can be.
+    /// Only this crate can define the types of values.
     pub trait Sealed {}
 }
 
-/// A type that [`Values`] are stored as: `bool`, `i8`, `i16`, `i32`, `f32`, `f64`, `String`,
+/// A type that [`Values`] can have: `bool`, `i8`, `i16`, `i32`, `f32`, `f64`, `String`,
 /// `Option<NaiveDateTime>` or `Option<TimeDelta>`.
 pub trait Element: sealed::Sealed + Sized {
     #[doc(hidden)]
@@ -266,9 +267,9 @@ macro_rules! elements {
     )*};
 }
 
-/// A type that [`Values`] are made from: each [`Element`], `&str`, and the types of `chrono`.
+/// A type from which [`Values`] can be made: each [`Element`], `&str`, and the types of `chrono`.
 ///
-/// A date is the midnight with which it begins. A time with an offset is turned to UTC.
+/// A date becomes the midnight at its beginning. A time with an offset is converted to UTC.
 pub trait Value {
     #[doc(hidden)]
     type Element: Element;
@@ -281,9 +282,9 @@ elements! {
     i8, I8, "8-bit integers";
     i16, I16, "16-bit integers";
     i32, I32, "32-bit integers";
-    f32, F32, "32-bit numbers";
-    f64, F64, "64-bit numbers";
-    String, Text, "texts";
+    f32, F32, "32-bit floats";
+    f64, F64, "64-bit floats";
+    String, Text, "strings";
     Option<NaiveDateTime>, Time, "times";
     Option<TimeDelta>, Duration, "durations";
 }

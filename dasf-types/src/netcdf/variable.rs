@@ -1,4 +1,4 @@
-//! Values with names for their axes.
+//! Variables: values with names for their axes.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use ndarray::{ArrayD, Axis};
@@ -8,8 +8,8 @@ use super::error::NetcdfError;
 use super::time;
 use super::values::{Element, Value, Values};
 
-/// Values with a name for each axis, and attributes: what a [`DataArray`](super::DataArray) and
-/// each of its coordinates consist of.
+/// Values with a name for each axis, and attributes. A [`DataArray`](super::DataArray) and each of
+/// its coordinates consist of one.
 ///
 /// ```
 /// use dasf_types::netcdf::ndarray::array;
@@ -21,7 +21,7 @@ use super::values::{Element, Value, Values};
 /// assert_eq!(depth.attributes().text("units"), Some("m"));
 ///
 /// let error = Variable::new(["x"], array![[1.0, 2.0]]).unwrap_err();
-/// assert_eq!(error.to_string(), r#"1 dimensions are named ["x"], but the values have 2 axes"#);
+/// assert_eq!(error.to_string(), r#"1 dimension names ["x"] are given, but the values have 2 axes"#);
 /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -32,11 +32,11 @@ pub struct Variable {
 }
 
 impl Variable {
-    /// Values, with the names of their axes.
+    /// Returns a variable of these values, with the names of their axes.
     ///
     /// # Errors
     ///
-    /// When there are not as many names as the values have axes.
+    /// Fails if the number of names differs from the number of axes.
     pub fn new<D>(
         dims: impl IntoIterator<Item = D>,
         values: impl Into<Values>,
@@ -62,7 +62,7 @@ impl Variable {
         }
     }
 
-    /// A single value, without axes.
+    /// Returns a variable of a single value without axes.
     #[must_use]
     pub fn scalar(value: impl Value) -> Self {
         Self {
@@ -77,26 +77,26 @@ impl Variable {
         self
     }
 
-    /// The same with one more attribute.
+    /// Sets an attribute.
     #[must_use]
     pub fn with_attribute(mut self, name: impl Into<String>, value: impl Into<Attribute>) -> Self {
         self.attributes.insert(name, value);
         self
     }
 
-    /// The names of the axes.
+    /// Returns the names of the axes.
     #[must_use]
     pub fn dims(&self) -> &[String] {
         &self.dims
     }
 
-    /// The length of each axis.
+    /// Returns the length of each axis.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         self.values.shape()
     }
 
-    /// The axis of this name, to be used with the methods of `ndarray`.
+    /// Returns the axis of this name, for the methods of `ndarray`.
     #[must_use]
     pub fn axis(&self, dimension: &str) -> Option<Axis> {
         self.dims
@@ -105,57 +105,58 @@ impl Variable {
             .map(Axis)
     }
 
-    /// Whether it has all dimensions of a coordinate, which is one of its own then.
+    /// Returns whether the variable has all dimensions of a coordinate, so that the coordinate
+    /// belongs to it.
     pub(super) fn has_dims_of(&self, coordinate: &Self) -> bool {
         let mut dims = coordinate.dims.iter();
         dims.all(|dimension| self.dims.contains(dimension))
     }
 
-    /// The values.
+    /// Returns the values.
     #[must_use]
     pub fn values(&self) -> &Values {
         &self.values
     }
 
-    /// The values, taken out.
+    /// Returns the values and drops the rest.
     #[must_use]
     pub fn into_values(self) -> Values {
         self.values
     }
 
-    /// What is said of the values.
+    /// Returns the attributes of the values.
     #[must_use]
     pub fn attributes(&self) -> &Attributes {
         &self.attributes
     }
 
-    /// What is said of the values, to be changed.
+    /// Returns the attributes of the values for changes.
     pub fn attributes_mut(&mut self) -> &mut Attributes {
         &mut self.attributes
     }
 
-    /// The values, if they are stored as this type; see [`Values::view`].
+    /// Returns the values if they have this type; see [`Values::view`].
     ///
     /// # Errors
     ///
-    /// When they have another type.
+    /// Fails if they have another type.
     pub fn view<T: Element>(&self) -> Result<&ArrayD<T>, NetcdfError> {
         self.values.view()
     }
 
-    /// A copy as numbers of double precision; see [`Values::to_f64`].
+    /// Returns a copy as floats of double precision; see [`Values::to_f64`].
     ///
     /// # Errors
     ///
-    /// When they are no numbers.
+    /// Fails if the values are not numbers.
     pub fn to_f64(&self) -> Result<ArrayD<f64>, NetcdfError> {
         self.values.to_f64()
     }
 
-    /// A copy as times.
+    /// Returns a copy as times.
     ///
-    /// Times that could not be understood when the variable was read are numbers with the
-    /// attributes `units` and `calendar`. For these the error says what is the matter with them:
+    /// Times that could not be converted when the variable was read are numbers with the attributes
+    /// `units` and `calendar`. For these, the error explains why:
     ///
     /// ```
     /// use dasf_types::netcdf::Variable;
@@ -165,14 +166,14 @@ impl Variable {
     ///     .with_attribute("calendar", "360_day");
     /// assert_eq!(
     ///     model_time.to_times().unwrap_err().to_string(),
-    ///     "the values are no times: the calendar `360_day` is not that of the real world"
+    ///     "the values are not times: the calendar `360_day` is not that of the real world"
     /// );
     /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// When they are no times, or in a calendar other than the Gregorian one.
+    /// Fails if the values are not times, or use a calendar other than the Gregorian one.
     pub fn to_times(&self) -> Result<ArrayD<Option<NaiveDateTime>>, NetcdfError> {
         match (&self.values, self.attributes.text("units")) {
             (Values::Time(times), _) => Ok(times.clone()),
@@ -186,11 +187,11 @@ impl Variable {
         }
     }
 
-    /// A copy as durations.
+    /// Returns a copy as durations.
     ///
-    /// Older xarray, such as 2024.10, writes a `timedelta64` as a number with the attribute
-    /// `units`, such as `hours`. A number that counts hours looks the same. So such values are read
-    /// as numbers, as in today's xarray, and this method turns them into durations:
+    /// Older xarray, for example 2024.10, writes a `timedelta64` as a number with the attribute
+    /// `units`, for example `hours`. A plain number of hours looks the same. Therefore such values
+    /// are read as numbers, as in today's xarray, and this method converts them to durations:
     ///
     /// ```
     /// use dasf_types::netcdf::Variable;
@@ -200,12 +201,12 @@ impl Variable {
     /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
     /// ```
     ///
-    /// NaN is `None`.
+    /// NaN becomes `None`.
     ///
     /// # Errors
     ///
-    /// When the values are neither durations nor numbers with the attribute `units`;
-    /// [`NetcdfError::NotDurations`] when the unit has no fixed length, or a number is too large.
+    /// Fails if the values are neither durations nor numbers with the attribute `units`. Returns
+    /// [`NetcdfError::NotDurations`] if the unit has no fixed length, or if a number is too large.
     pub fn to_durations(&self) -> Result<ArrayD<Option<TimeDelta>>, NetcdfError> {
         match (&self.values, self.attributes.text("units")) {
             (Values::Duration(durations), _) => Ok(durations.clone()),
