@@ -31,13 +31,10 @@ fn check_name(host: &str) -> Result<(), String> {
         return Err("it is empty".to_owned());
     }
     if host.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err("it contains a space".to_owned());
+        return Err("it contains a space or a control character".to_owned());
     }
     if host.contains("://") {
-        return Err(
-            "it is a URL; use --websocket-url, or websocket() in code"
-                .to_owned(),
-        );
+        return Err("it is a URL; use --websocket-url, or websocket() in code".to_owned());
     }
     if host.contains('@') {
         return Err("it contains a user name".to_owned());
@@ -56,7 +53,9 @@ fn check_name(host: &str) -> Result<(), String> {
     if let Some((_, port)) = host.rsplit_once(':')
         && (host.starts_with('[') || host.matches(':').count() == 1)
     {
-        return Err(format!("it contains a port, {port:?}; give the port separately"));
+        return Err(format!(
+            "it contains a port, {port:?}; give the port separately"
+        ));
     }
     if host.contains([':', '[', ']']) {
         return Err("it is not an IPv6 address".to_owned());

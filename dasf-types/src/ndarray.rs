@@ -114,7 +114,9 @@ impl<A, D: Dimension> From<Array<A, D>> for ::ndarray::Array<A, D> {
 impl<A: Serialize, D: Dimension> Serialize for Array<A, D> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match (self.0.ndim(), D::NDIM) {
-            (0, None) => Err(S::Error::custom("an ArrayD without axes cannot be written as a list")),
+            (0, None) => Err(S::Error::custom(
+                "an ArrayD without axes cannot be written as a list",
+            )),
             (axes, _) if axes > MAX_AXES => Err(S::Error::custom(format_args!(
                 "the array has {axes} axes; use at most {MAX_AXES}"
             ))),
@@ -506,7 +508,10 @@ mod tests {
             write(MAX_AXES + 1).unwrap_err(),
             "the array has 65 axes; use at most 64"
         );
-        assert_eq!(write(0).unwrap_err(), "an ArrayD without axes cannot be written as a list");
+        assert_eq!(
+            write(0).unwrap_err(),
+            "an ArrayD without axes cannot be written as a list"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod floats;
 mod formats;
 mod outcome;
 mod patterns;
-#[doc(hidden)] // for what macros generate
+#[doc(hidden)] // for generated code
 pub mod read;
 mod readable;
 mod schema;

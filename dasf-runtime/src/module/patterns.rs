@@ -295,7 +295,10 @@ mod tests {
     #[test]
     fn a_pattern_that_is_none_is_told_with_its_place() {
         for (schema, of) in [
-            (json!({"pattern": "(?i)a"}), "the pattern \"(?i)a\" is invalid"),
+            (
+                json!({"pattern": "(?i)a"}),
+                "the pattern \"(?i)a\" is invalid",
+            ),
             (
                 json!({"$defs": {"Point": {"properties": {"pattern": {"pattern": "[[:alpha:]]"}}}}}),
                 "the pattern \"[[:alpha:]]\" of Point.pattern is invalid",

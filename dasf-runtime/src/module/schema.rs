@@ -79,8 +79,9 @@ impl SchemaBuilder {
         let mut titles = HashMap::new();
         for (title, member) in titles_of(members) {
             if let Some(other) = titles.insert(title.clone(), member.clone()) {
-                let reason =
-                    format!("its schema has the same title {title} as that of {other}; rename one of them");
+                let reason = format!(
+                    "its schema has the same title {title} as that of {other}; rename one of them"
+                );
                 return Err(ModuleError { member, reason });
             }
         }

@@ -112,7 +112,10 @@ impl ReadReceipts for Frame {
         let receipt = match Receipt::from_json(frame.to_text().unwrap_or_default()) {
             Ok(receipt) => receipt,
             Err(error) => {
-                tracing::warn!(error = error.to_string(), "ignored a receipt that cannot be read");
+                tracing::warn!(
+                    error = error.to_string(),
+                    "ignored a receipt that cannot be read"
+                );
                 return Ok(None);
             }
         };
@@ -158,7 +161,10 @@ impl ReadDeliveries for Frame {
             match Delivery::from_json(frame.to_text().unwrap_or_default()) {
                 Ok(delivery) => Incoming::Delivery(delivery),
                 Err(error) => {
-                    tracing::warn!(error = error.to_string(), "ignored a message that cannot be read");
+                    tracing::warn!(
+                        error = error.to_string(),
+                        "ignored a message that cannot be read"
+                    );
                     Incoming::Unreadable(error.message_id().map(str::to_owned))
                 }
             },

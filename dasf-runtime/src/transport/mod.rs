@@ -329,9 +329,7 @@ impl ConnectError {
 fn status_advice(status: u16) -> Option<&'static str> {
     Some(match status {
         300..=399 => "use the address to which the server redirects, for example one with wss://",
-        400 => {
-            "check the topic, tenant, namespace and limits; the broker rejects one of them"
-        }
+        400 => "check the topic, tenant, namespace and limits; the broker rejects one of them",
         401 => "log in with --token TOKEN; the broker must be able to verify the token",
         403 => {
             "ask the broker's administrator for access to this topic; at a Pulsar, the token's role needs the rights \
@@ -343,9 +341,7 @@ fn status_advice(status: u16) -> Option<&'static str> {
              modules share a subscription with --group NAME"
         }
         429 => "start fewer programs at once, or try again later",
-        500 => {
-            "see the log of the broker; try again if it is starting or moving the topic"
-        }
+        500 => "see the log of the broker; try again if it is starting or moving the topic",
         502 | 504 => {
             "check that the broker behind the proxy and the storage of its topics run, and try again"
         }

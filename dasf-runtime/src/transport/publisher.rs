@@ -131,7 +131,12 @@ impl Queued {
             }
             (None, Ok(())) => {}
             (None, Err(error)) => {
-                tracing::error!(topic = topic.as_str(), context, error = error.to_string(), "message not published");
+                tracing::error!(
+                    topic = topic.as_str(),
+                    context,
+                    error = error.to_string(),
+                    "message not published"
+                );
             }
         }
     }

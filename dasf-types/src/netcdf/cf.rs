@@ -329,7 +329,8 @@ fn decode_numbers(
             };
             Values::F64(shaped(shape, numbers.map(unpack).collect()))
         }
-        #[allow(clippy::cast_possible_truncation)] // factors and numbers fit; otherwise the precision is `Double`
+        #[allow(clippy::cast_possible_truncation)]
+        // factors and numbers fit; otherwise the precision is `Double`
         Precision::Single => {
             let unpack = |number: f64| {
                 let scaled = scale.map_or(number as f32, |scale| number as f32 * scale as f32);

@@ -13,7 +13,7 @@ pub enum NetcdfError {
     /// The data do not begin like a NetCDF-3 file.
     #[error("the data are not a NetCDF-3 file: {found}")]
     NotNetcdf3 {
-        /// What the data are instead.
+        /// A description of the data.
         found: &'static str,
     },
     /// The file contradicts the format or itself.
@@ -86,7 +86,9 @@ pub enum NetcdfError {
         found: usize,
     },
     /// A coordinate of an array has a dimension that the array does not have.
-    #[error("coordinate `{coordinate}` has the dimension `{dimension}`, which the array does not have")]
+    #[error(
+        "coordinate `{coordinate}` has the dimension `{dimension}`, which the array does not have"
+    )]
     ForeignDimension {
         /// The name of the coordinate.
         coordinate: String,
@@ -102,7 +104,9 @@ pub enum NetcdfError {
         axes: usize,
     },
     /// A variable has the name of a dimension but not this dimension.
-    #[error("the variable `{name}` has the name of a dimension; it must have values along `{name}`")]
+    #[error(
+        "the variable `{name}` has the name of a dimension; it must have values along `{name}`"
+    )]
     NotAlongItself {
         /// The name.
         name: String,

@@ -346,7 +346,8 @@ impl<'a> Header<'a> {
     fn kind(&mut self) -> Result<Kind, NetcdfError> {
         let offset = self.at;
         let code = self.number("a type")?;
-        Kind::from_code(code).ok_or_else(|| malformed(offset, format!("the type {code} is unknown")))
+        Kind::from_code(code)
+            .ok_or_else(|| malformed(offset, format!("the type {code} is unknown")))
     }
 
     /// Returns the number of records, and each dimension with a flag for the one that counts
@@ -367,7 +368,10 @@ impl<'a> Header<'a> {
             let name = self.name("the name of a dimension")?;
             let length = self.length("the length of a dimension")?;
             if !names.insert(name.clone()) {
-                return Err(malformed(offset, format!("dimension `{name}` occurs twice")));
+                return Err(malformed(
+                    offset,
+                    format!("dimension `{name}` occurs twice"),
+                ));
             }
             // Length zero marks the dimension that counts records. scipy writes empty dimensions in
             // the same way. As long as there are no records, both mean the same.
@@ -406,7 +410,10 @@ impl<'a> Header<'a> {
                 Stored::Numbers(Numbers::F64(numbers)) => Attribute::F64(numbers),
             };
             if attributes.insert(name.clone(), value).is_some() {
-                return Err(malformed(offset, format!("attribute `{name}` occurs twice")));
+                return Err(malformed(
+                    offset,
+                    format!("attribute `{name}` occurs twice"),
+                ));
             }
         }
         Ok(attributes)
@@ -429,7 +436,9 @@ impl<'a> Header<'a> {
             if axes > MAX_AXES {
                 return Err(malformed(
                     offset,
-                    format!("variable `{name}` has {axes} dimensions, but at most {MAX_AXES} are allowed"),
+                    format!(
+                        "variable `{name}` has {axes} dimensions, but at most {MAX_AXES} are allowed"
+                    ),
                 ));
             }
             let indices = (0..axes).map(|_| self.length("the index of a dimension"));

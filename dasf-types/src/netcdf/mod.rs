@@ -41,7 +41,7 @@
 //! | `units = "days since …"` in a calendar of the real world | [`Time`](Values::Time) | in the coarsest units that are exact |
 //! | `units = "days since …"` in another calendar, or not valid | numbers, with `units` and `calendar` | unchanged |
 //! | `units = "days"` with `dtype = "timedelta64[…]"` | [`Duration`](Values::Duration) | in the coarsest units that are exact |
-//! | `units = "days"` without `dtype` | numbers, with `units`; [`Variable::to_durations`] converts them to durations, because older xarray wrote durations so | unchanged |
+//! | `units = "days"` without `dtype` | numbers, with `units`; [`Variable::to_durations`] converts them to durations, because older xarray wrote durations in this form | unchanged |
 //! | an unlimited dimension | an ordinary dimension | with its length |
 //!
 //! The calendars of the real world are `standard` (also called `gregorian`) and

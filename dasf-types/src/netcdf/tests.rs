@@ -377,7 +377,10 @@ fn long_names_are_refused() {
         .position(|bytes| bytes == [0, 0, 1, 0, b'n', b'n', b'n', b'n']);
     bytes[at.unwrap() + 3] = 1;
     let error = DataArray::from_netcdf(&bytes).unwrap_err().to_string();
-    assert!(error.contains("257 bytes, but at most 256 are allowed"), "{error}");
+    assert!(
+        error.contains("257 bytes, but at most 256 are allowed"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -423,7 +426,10 @@ fn texts_without_characters_are_refused() {
 #[test]
 fn other_formats_are_named() {
     let look = |bytes: &[u8]| DataArray::from_netcdf(bytes).unwrap_err().to_string();
-    assert_eq!(look(b""), "the data are not a NetCDF-3 file: they are empty");
+    assert_eq!(
+        look(b""),
+        "the data are not a NetCDF-3 file: they are empty"
+    );
     assert!(look(b"\x89HDF\r\n\x1a\n").contains("they are NetCDF-4 or HDF5"));
     assert!(look(b"CDF\x05").contains("CDF-5"));
     assert!(look(b"text").contains("they do not begin with `CDF`"));

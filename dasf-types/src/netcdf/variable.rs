@@ -166,7 +166,7 @@ impl Variable {
     ///     .with_attribute("calendar", "360_day");
     /// assert_eq!(
     ///     model_time.to_times().unwrap_err().to_string(),
-    ///     "the values are not times: the calendar `360_day` is not that of the real world"
+    ///     "the values are not times: the calendar `360_day` is not a calendar of the real world"
     /// );
     /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
     /// ```

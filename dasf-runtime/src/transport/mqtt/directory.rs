@@ -50,11 +50,18 @@ pub(super) async fn read(
         })
         .await?;
     if left_out > 0 {
-        tracing::warn!(endpoint = endpoint.to_string(), left_out, "too many modules to list all");
+        tracing::warn!(
+            endpoint = endpoint.to_string(),
+            left_out,
+            "too many modules to list all"
+        );
     }
     // The list is complete, even if the disconnection fails.
     if let Err(error) = session.disconnect(0).await {
-        tracing::debug!(error = error.to_string(), "disconnected without the broker's confirmation");
+        tracing::debug!(
+            error = error.to_string(),
+            "disconnected without the broker's confirmation"
+        );
     }
     Ok(announcements)
 }

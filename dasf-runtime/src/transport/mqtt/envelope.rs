@@ -161,7 +161,10 @@ fn text(value: &Value) -> Option<String> {
 /// Adds a User Property, in several parts if necessary.
 fn add(properties: &mut Vec<UserProperty>, name: &str, value: &str) -> Result<(), PublishError> {
     if name.len() > MAX_TEXT {
-        let reason = format!("the name of a property has {} bytes, but MQTT allows at most 65535", name.len());
+        let reason = format!(
+            "the name of a property has {} bytes, but MQTT allows at most 65535",
+            name.len()
+        );
         return Err(PublishError::Refused(reason));
     }
     if name.contains('\0') || value.contains('\0') {

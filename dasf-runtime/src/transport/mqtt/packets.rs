@@ -66,7 +66,8 @@ impl Packets {
             return Ok(None);
         }
         let packet = self.bytes.split_to(total);
-        let received = decode(&packet, start).map_err(|error| format!("not an MQTT packet: {error}"));
+        let received =
+            decode(&packet, start).map_err(|error| format!("not an MQTT packet: {error}"));
         received.map(Some)
     }
 }

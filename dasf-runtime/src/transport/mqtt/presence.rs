@@ -108,7 +108,9 @@ impl Module {
                             let farewell = module.withdraw(session);
                             let farewell = tokio::time::timeout(FAREWELL_TIMEOUT, farewell);
                             if !matches!(farewell.await, Ok(Ok(()))) {
-                                tracing::debug!("the announcement was not withdrawn; the broker reports the module as gone");
+                                tracing::debug!(
+                                    "the announcement was not withdrawn; the broker reports the module as gone"
+                                );
                             }
                             return;
                         }
@@ -140,7 +142,10 @@ impl Module {
                     failure
                 }
             };
-            tracing::debug!(failure = failure.to_string(), "the announcement is interrupted");
+            tracing::debug!(
+                failure = failure.to_string(),
+                "the announcement is interrupted"
+            );
             state.send_replace(ConnectionState::Disconnected(failure));
             tokio::select! {
                 () = tokio::time::sleep(backoff.next()) => {}
@@ -331,7 +336,11 @@ impl Module {
     ) -> Result<(), ConnectError> {
         match taken {
             Ok(messages) => {
-                tracing::info!(topic = self.topic.as_str(), messages, "returned the requests of a lost module to its group");
+                tracing::info!(
+                    topic = self.topic.as_str(),
+                    messages,
+                    "returned the requests of a lost module to its group"
+                );
                 // The module may have come back meanwhile.
                 if lost.remove(client_id) {
                     self.say(session, client_id, &Notice::Withdrawn).await?;
@@ -339,9 +348,17 @@ impl Module {
             }
             Err(error) => {
                 if lost.retry(client_id) {
-                    tracing::warn!(topic = self.topic.as_str(), error = error.to_string(), "cannot return the requests of a lost module yet");
+                    tracing::warn!(
+                        topic = self.topic.as_str(),
+                        error = error.to_string(),
+                        "cannot return the requests of a lost module yet"
+                    );
                 } else {
-                    tracing::warn!(topic = self.topic.as_str(), error = error.to_string(), "gave up the requests of a lost module");
+                    tracing::warn!(
+                        topic = self.topic.as_str(),
+                        error = error.to_string(),
+                        "gave up the requests of a lost module"
+                    );
                 }
             }
         }
@@ -364,7 +381,10 @@ impl Module {
 /// Logs a refusal unless the previous attempt was refused too. Returns whether this one is refused.
 fn warn_once(is_refused: bool, was_refused: bool, failure: &ConnectError) -> bool {
     if is_refused && !was_refused {
-        tracing::warn!(failure = failure.to_string(), "the broker refuses the announcement of this module, so it is not listed");
+        tracing::warn!(
+            failure = failure.to_string(),
+            "the broker refuses the announcement of this module, so it is not listed"
+        );
     }
     is_refused
 }

@@ -147,7 +147,12 @@ impl Limits {
             limits.ping_every = half.min(PING_INTERVAL);
         }
         let client_id = properties.assigned_client_id.as_deref();
-        tracing::debug!(endpoint = endpoint.to_string(), assigned_client_id = client_id, ?limits, "MQTT session opened");
+        tracing::debug!(
+            endpoint = endpoint.to_string(),
+            assigned_client_id = client_id,
+            ?limits,
+            "MQTT session opened"
+        );
         Ok(limits)
     }
 }

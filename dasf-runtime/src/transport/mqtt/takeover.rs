@@ -129,7 +129,11 @@ impl Group {
                             // The new topic name is longer than the old one. Acknowledge the
                             // message anyway: nobody can return it, and it would block the messages
                             // after it.
-                            tracing::warn!(topic = self.topic.as_str(), size, "dropped a message that is too large to be returned");
+                            tracing::warn!(
+                                topic = self.topic.as_str(),
+                                size,
+                                "dropped a message that is too large to be returned"
+                            );
                         } else {
                             session.publish(publish).await?;
                             count += 1;
@@ -137,7 +141,10 @@ impl Group {
                         pid
                     }
                     Err(Unreadable { pid }) => {
-                        tracing::warn!(topic = self.topic.as_str(), "dropped a message that cannot be read");
+                        tracing::warn!(
+                            topic = self.topic.as_str(),
+                            "dropped a message that cannot be read"
+                        );
                         pid
                     }
                 };

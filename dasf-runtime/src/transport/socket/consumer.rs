@@ -207,7 +207,11 @@ async fn read(
                     deliveries.send(delivery).await;
                 }
                 Ok(Some(Incoming::Unreadable(message_id))) => {
-                    tracing::warn!(topic = topic.as_str(), message_id, "ignored a message that cannot be read");
+                    tracing::warn!(
+                        topic = topic.as_str(),
+                        message_id,
+                        "ignored a message that cannot be read"
+                    );
                     if let Some(message_id) = message_id {
                         let _ = asides.unreadable.send(message_id).await;
                     }

@@ -159,7 +159,10 @@ impl Unreceipted {
                 self.with(|messages| messages.front().and_then(|it| it.queued.written_at()));
             match oldest {
                 Some(at) if at.elapsed() >= RECEIPT_TIMEOUT => {
-                    return format!("the broker sent no receipt for {} s", RECEIPT_TIMEOUT.as_secs());
+                    return format!(
+                        "the broker sent no receipt for {} s",
+                        RECEIPT_TIMEOUT.as_secs()
+                    );
                 }
                 Some(at) => tokio::time::sleep_until(at + RECEIPT_TIMEOUT).await,
                 None => tokio::time::sleep(RECEIPT_TIMEOUT).await,
@@ -267,7 +270,11 @@ impl Producer {
         }
         if !left.is_empty() {
             let (topic, count) = (&self.topic, left.len());
-            tracing::error!(topic = topic.as_str(), count, "dropped messages because there is no connection");
+            tracing::error!(
+                topic = topic.as_str(),
+                count,
+                "dropped messages because there is no connection"
+            );
         }
         for queued in left {
             queued.settle(&self.topic, Err(error.clone()));
@@ -306,7 +313,11 @@ fn settle(settlement: Settlement, topic: &Topic, unreceipted: &Unreceipted) {
     let Settlement { key, outcome } = settlement;
     match unreceipted.take(key.as_deref()) {
         Some(queued) => queued.settle(topic, outcome),
-        None => tracing::debug!(topic = topic.as_str(), key, "ignored a receipt for an unknown message"),
+        None => tracing::debug!(
+            topic = topic.as_str(),
+            key,
+            "ignored a receipt for an unknown message"
+        ),
     }
 }
 

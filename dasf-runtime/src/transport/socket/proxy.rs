@@ -96,9 +96,9 @@ impl Proxy {
         }
         // The message does not show the value, because it may contain a password.
         let proxy = Self::parse(&value, name);
-        proxy
-            .map(Some)
-            .map_err(|reason| format!("the variable {name} is not a supported proxy: {reason}").into())
+        proxy.map(Some).map_err(|reason| {
+            format!("the variable {name} is not a supported proxy: {reason}").into()
+        })
     }
 
     /// Parses `http://user:password@host:port`. Only the host is required.
@@ -171,7 +171,10 @@ impl Proxy {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             if head.len() >= MAX_HEAD_SIZE {
-                let reason = format!("answers with a head of more than {} KiB", MAX_HEAD_SIZE >> 10);
+                let reason = format!(
+                    "answers with a head of more than {} KiB",
+                    MAX_HEAD_SIZE >> 10
+                );
                 return Err(failed(reason));
             }
             // Read byte by byte, because the bytes after the head come from the broker.
@@ -494,7 +497,8 @@ pub(super) mod tests {
         drop(listener);
         let proxy = Proxy::parse(&place.to_string(), "http_proxy").unwrap();
         let error = proxy.tunnel("h", 80).await.unwrap_err();
-        let told = format!("the proxy {place} from http_proxy cannot be reached: connection refused");
+        let told =
+            format!("the proxy {place} from http_proxy cannot be reached: connection refused");
         assert_eq!(error.reason, told);
     }
 }

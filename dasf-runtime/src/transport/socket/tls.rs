@@ -111,7 +111,10 @@ fn system() -> &'static System {
         let mut roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
         for error in &found.errors {
-            tracing::warn!(error = error.to_string(), "cannot read some certificates of the operating system");
+            tracing::warn!(
+                error = error.to_string(),
+                "cannot read some certificates of the operating system"
+            );
         }
         roots.add_parsable_certificates(found.certs.iter().cloned());
         System {
@@ -272,13 +275,15 @@ pub(super) fn fault(error: &io::Error) -> Option<(TlsFault, String)> {
     let error = error.get_ref()?.downcast_ref::<TlsError>()?;
     let (fault, reason) = match error {
         TlsError::InvalidCertificate(error) => of_certificate(error),
-        TlsError::InvalidMessage(_) => (
-            TlsFault::NotTls,
-            "the server does not speak TLS".to_owned(),
-        ),
+        TlsError::InvalidMessage(_) => {
+            (TlsFault::NotTls, "the server does not speak TLS".to_owned())
+        }
         TlsError::AlertReceived(alert) => (TlsFault::Other, of_alert(*alert)),
         TlsError::PeerIncompatible(why) => {
-            let reason = format!("it shares no version or cipher of TLS with this program ({})", spoken(why));
+            let reason = format!(
+                "it shares no version or cipher of TLS with this program ({})",
+                spoken(why)
+            );
             (TlsFault::Other, reason)
         }
         TlsError::PeerMisbehaved(why) => {
@@ -286,7 +291,7 @@ pub(super) fn fault(error: &io::Error) -> Option<(TlsFault, String)> {
             (TlsFault::Other, reason)
         }
         other => {
-            let reason = format!("TLS with it fails ({})", spoken(other));
+            let reason = format!("the handshake fails ({})", spoken(other));
             (TlsFault::Other, reason)
         }
     };
@@ -322,7 +327,10 @@ fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
                 ),
                 names => {
                     let names: Vec<_> = names.iter().map(|name| readable(name)).collect();
-                    format!("its certificate is for {}, not for {expected}", names.join(", "))
+                    format!(
+                        "its certificate is for {}, not for {expected}",
+                        names.join(", ")
+                    )
                 }
             };
             (TlsFault::OtherName, reason)
@@ -333,19 +341,21 @@ fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
         ),
         CertificateError::ExpiredContext { time, not_after } => {
             let since = between(*not_after, *time);
-            (TlsFault::Outdated, format!("its certificate expired {since} ago"))
+            (
+                TlsFault::Outdated,
+                format!("its certificate expired {since} ago"),
+            )
         }
         CertificateError::NotValidYetContext { time, not_before } => {
             let until = between(*time, *not_before);
-            let reason = format!("its certificate becomes valid in {until}");
+            let reason = format!("its certificate is not valid yet; it becomes valid in {until}");
             (TlsFault::Outdated, reason)
         }
-        CertificateError::Expired => {
-            (TlsFault::Outdated, "its certificate has expired".to_owned())
-        }
-        CertificateError::NotValidYet => {
-            (TlsFault::Outdated, "its certificate is not valid yet".to_owned())
-        }
+        CertificateError::Expired => (TlsFault::Outdated, "its certificate has expired".to_owned()),
+        CertificateError::NotValidYet => (
+            TlsFault::Outdated,
+            "its certificate is not valid yet".to_owned(),
+        ),
         CertificateError::Revoked => other("its certificate has been revoked"),
         CertificateError::BadEncoding => other("its certificate cannot be read"),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
@@ -364,7 +374,10 @@ fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
                 Some(error) => spoken(error),
                 None => spoken(error),
             };
-            (TlsFault::Other, format!("its certificate is not accepted: {reason}"))
+            (
+                TlsFault::Other,
+                format!("its certificate is not accepted: {reason}"),
+            )
         }
     }
 }
@@ -372,15 +385,15 @@ fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
 /// Describes why the server ends the handshake.
 fn of_alert(alert: AlertDescription) -> String {
     match alert {
-        AlertDescription::ProtocolVersion => {
-            "it supports neither TLS 1.2 nor TLS 1.3".to_owned()
-        }
+        AlertDescription::ProtocolVersion => "it supports neither TLS 1.2 nor TLS 1.3".to_owned(),
         AlertDescription::CertificateRequired
         | AlertDescription::BadCertificate
         | AlertDescription::UnknownCA
         | AlertDescription::AccessDenied => {
             let alert = spoken(&alert);
-            format!("it requires client certificates, which this program does not support ({alert})")
+            format!(
+                "it requires client certificates, which this program does not support ({alert})"
+            )
         }
         AlertDescription::UnrecognisedName => {
             "it does not know the host name in the URL".to_owned()
@@ -704,7 +717,10 @@ mod tests {
                 "{error}"
             );
             let advice = error.advice().unwrap();
-            assert!(advice.contains("or the broker's own with --ca-file"), "{advice}");
+            assert!(
+                advice.contains("or the broker's own with --ca-file"),
+                "{advice}"
+            );
         }
     }
 
@@ -720,7 +736,10 @@ mod tests {
         );
         let error = told_of_its_own(CertificateParams::default()).await;
         assert_eq!(fault(&error), TlsFault::OtherName);
-        assert!(error.to_string().contains("contains no host name"), "{error}");
+        assert!(
+            error.to_string().contains("contains no host name"),
+            "{error}"
+        );
 
         let mut early = certificate("127.0.0.1");
         early.not_before = date_time_ymd(2999, 1, 1);
@@ -728,7 +747,9 @@ mod tests {
         let error = told_of_its_own(early).await;
         assert_eq!(fault(&error), TlsFault::Outdated);
         assert!(
-            error.to_string().contains("certificate becomes valid in "),
+            error
+                .to_string()
+                .contains("is not valid yet; it becomes valid in "),
             "{error}"
         );
         let mut late = certificate("127.0.0.1");
@@ -736,7 +757,10 @@ mod tests {
         late.not_after = date_time_ymd(2001, 1, 1);
         let error = told_of_its_own(late).await;
         assert_eq!(fault(&error), TlsFault::Outdated);
-        assert!(error.to_string().contains("certificate has expired"), "{error}");
+        assert!(
+            error.to_string().contains("certificate has expired"),
+            "{error}"
+        );
         let mut for_clients = certificate("127.0.0.1");
         for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
@@ -835,7 +859,10 @@ mod tests {
                 .into(),
                 "its certificate is not accepted: unsupported signature algorithm context",
             ),
-            (TlsError::DecryptError, "TLS with it fails (decrypt error)"),
+            (
+                TlsError::DecryptError,
+                "the handshake fails (decrypt error)",
+            ),
         ] {
             let (_, told) = super::fault(&io::Error::other(error)).unwrap();
             assert_eq!(told, words);
@@ -875,7 +902,12 @@ mod tests {
         });
         let error = connect_to(port, Trust::default()).await;
         assert_eq!(fault(&error), TlsFault::NotTls);
-        assert!(error.to_string().contains("closes the connection when TLS starts"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("closes the connection when TLS starts"),
+            "{error}"
+        );
         server.join().unwrap();
     }
 
@@ -883,7 +915,10 @@ mod tests {
     fn a_text_without_certificates_is_refused() {
         let mut trust = Trust::default();
         assert_eq!(trust.add(b"").unwrap_err(), "it contains no certificate");
-        assert_eq!(trust.add(b"a text").unwrap_err(), "it contains no certificate");
+        assert_eq!(
+            trust.add(b"a text").unwrap_err(),
+            "it contains no certificate"
+        );
         let key = KeyPair::generate().unwrap().serialize_pem();
         assert_eq!(
             trust.add(key.as_bytes()).unwrap_err(),
