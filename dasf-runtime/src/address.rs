@@ -69,7 +69,6 @@ pub enum AddressError {
 /// There are three kinds of brokers. A DASF broker has one base URL, and each topic is a path below
 /// it. An Apache Pulsar has a host, a port, a tenant and a namespace. An MQTT broker has one URL,
 /// and its messages contain the topic.
-/// in their messages:
 ///
 /// ```
 /// use dasf_runtime::Address;

@@ -4,7 +4,6 @@
 //! leap seconds, which `time` cannot hold. Without a format check, `chrono` reads spaces, signs and
 //! fields of one digit. And the validator does not know the formats that `schemars` gives to types
 //! without an offset.
-//! without an offset.
 
 use std::sync::LazyLock;
 

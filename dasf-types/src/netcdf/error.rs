@@ -62,7 +62,7 @@ pub enum NetcdfError {
     #[error("the data do not fit in a NetCDF-3 classic file; use less than 2 GiB")]
     TooLarge,
     /// The number of dimension names differs from the number of axes.
-    #[error("{names} dimension names {dims:?} are given, but the values have {axes} axes")]
+    #[error("the names of the dimensions are {dims:?}, but the values have {axes} axes")]
     DimensionCount {
         /// The number of names.
         names: usize,

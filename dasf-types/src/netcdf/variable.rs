@@ -21,7 +21,7 @@ use super::values::{Element, Value, Values};
 /// assert_eq!(depth.attributes().text("units"), Some("m"));
 ///
 /// let error = Variable::new(["x"], array![[1.0, 2.0]]).unwrap_err();
-/// assert_eq!(error.to_string(), r#"1 dimension names ["x"] are given, but the values have 2 axes"#);
+/// assert_eq!(error.to_string(), r#"the names of the dimensions are ["x"], but the values have 2 axes"#);
 /// # Ok::<(), dasf_types::netcdf::NetcdfError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
