@@ -31,9 +31,9 @@
 //! # Arrays of any number of axes
 //!
 //! [`ArrayD`] reads lists with any number of levels up to [`MAX_AXES`]. Each level is an axis, so
-//! its elements cannot be lists, and an empty list is the last axis: `[[], []]` has the shape `[2,
-//! 0]`. The outermost level must be a list. An `ArrayD` without axes would be a single element, and
-//! cannot be written.
+//! its elements cannot be lists. An empty list is the last axis, so `[[], []]` has the shape
+//! `[2, 0]`. The outermost level must be a list. An `ArrayD` without axes would be a single
+//! element, and cannot be written.
 //!
 //! # Floats
 //!

@@ -1,8 +1,8 @@
 //! MQTT 5 over WebSockets.
 //!
-//! Every publisher and every subscriber has its own session, which ends with its connection. There
-//! is one exception: a module that must not lose a request. The broker keeps its session for a
-//! while, so that the module or another one of its group finds the unacknowledged messages there.
+//! Every publisher and every subscriber has its own session, which ends with its connection. The
+//! exception is a module that must not lose requests. The broker keeps its session for a while, so
+//! that the module or another one of its group finds the unacknowledged messages there.
 
 mod consumer;
 mod directory;

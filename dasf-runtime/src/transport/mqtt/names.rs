@@ -94,8 +94,8 @@ fn is_module_id(text: &str) -> bool {
         && mark.bytes().all(is_digit)
 }
 
-/// Returns whether a client is a module of this group on this topic. Otherwise anyone who may
-/// publish notices on one topic could make the modules end the session of an unrelated client.
+/// Returns whether a client is a module of this group on this topic. Without this check, anyone who
+/// may publish notices on one topic could make the modules end the session of an unrelated client.
 pub(super) fn is_of_group(client_id: &str, topic: &Topic, group: &Subscription) -> bool {
     is_module_id(client_id) && client_id.ends_with(&mark(topic, Some(group)))
 }
