@@ -191,12 +191,12 @@ impl Said {
             ),
             (
                 "raw stranger",
-                "error validating request: the module has no function \"stranger\"; its functions are add, area, \
+                "error validating request: there is no function \"stranger\"; there is add, area, \
                  echo, fail, hello, none, slow, sqrt, when",
             ),
             (
                 "raw method",
-                "error validating request: Greeter has no method \"stranger\"; its methods are \
+                "error validating request: there is no method of Greeter \"stranger\"; there is \
                  greet, twice",
             ),
             ("raw fail", "error executing request: boom"),

@@ -355,12 +355,7 @@ impl Module {
         match (class_name, request.get("func_name")) {
             (Some(Value::String(name)), _) => {
                 let Some((&name, class)) = self.classes.get_key_value(name.as_str()) else {
-                    return Err(unknown(
-                        "the module",
-                        ["class", "classes"],
-                        name,
-                        self.classes.keys(),
-                    ));
+                    return Err(unknown("class", name, self.classes.keys()));
                 };
                 let Some(call) = request.get("function").filter(|call| call.is_object()) else {
                     let problem =
@@ -373,8 +368,7 @@ impl Module {
                 };
                 let Some(callable) = class.methods.get(method.as_str()) else {
                     return Err(unknown(
-                        name,
-                        ["method", "methods"],
+                        &format!("method of {name}"),
                         method,
                         class.methods.keys(),
                     ));
@@ -407,12 +401,7 @@ impl Module {
             }
             (None, Some(Value::String(name))) => {
                 let Some(callable) = self.functions.get(name.as_str()) else {
-                    return Err(unknown(
-                        "the module",
-                        ["function", "functions"],
-                        name,
-                        self.functions.keys(),
-                    ));
+                    return Err(unknown("function", name, self.functions.keys()));
                 };
                 let schema = &callable.arguments.schema;
                 let unknown = unknown_arguments::of_function(name, schema, keys(&request));
@@ -578,23 +567,17 @@ fn without_stalling<T>(size: usize, work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Returns the failure for a name that its owner does not have: the module or a class.
-fn unknown<'a>(
-    owner: &str,
-    [kind, plural]: [&str; 2],
-    name: &str,
-    known: impl Iterator<Item = &'a &'static str>,
-) -> Failure {
+fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a &'static str>) -> Failure {
     let mut known: Vec<_> = known.copied().collect();
     known.sort_unstable();
     let known = if known.is_empty() {
-        format!("it has no {plural}")
+        "none".to_owned()
     } else {
-        format!("its {plural} are {}", known.join(", "))
+        known.join(", ")
     };
-    // Shorten the name, because a peer can send any length.
+    // No more of it than a name could be: it came over the wire.
     let name: String = name.chars().take(MAX_NAME_LENGTH).collect();
-    Failure::validation(format!("{owner} has no {kind} {name:?}; {known}"))
+    Failure::validation(format!("there is no {kind} {name:?}; there is {known}"))
 }
 
 impl Callable {
