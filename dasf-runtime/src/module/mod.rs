@@ -40,7 +40,7 @@ use validate::{Validator, list_problems};
 
 /// The size in bytes from which reading a request takes so long that it delays other tasks.
 const LARGE_PAYLOAD: usize = 64 << 10;
-/// How many characters of an unknown name an error quotes.
+/// How much of an unknown name is quoted, in characters.
 const MAX_NAME_LENGTH: usize = 100;
 
 /// A module that is ready to be called, with compiled schemas.

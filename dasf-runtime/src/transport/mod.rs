@@ -227,7 +227,7 @@ pub enum ConnectError {
         url: String,
         /// The HTTP status: 401 or 403 for a missing or insufficient login, 404 for an unknown
         /// topic or path, 409 for a subscription that another consumer has. The chapter
-        /// *Troubleshooting* of the guide lists them.
+        /// *Brokers* of the guide lists them.
         status: u16,
         /// The broker's explanation, or the name of the status.
         reason: String,
