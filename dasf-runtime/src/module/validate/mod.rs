@@ -1,5 +1,7 @@
 //! Checks requests and results against the published schemas, and reports each problem with its
-//! place. A module uses this, and so can a caller before it sends a request.
+//! place.
+//!
+//! A module uses this for every request. A caller can use it before it sends a request.
 //!
 //! ```
 //! use dasf_runtime::module::validate::{Dialect, Validator, list_problems};
