@@ -374,8 +374,8 @@ async fn the_command_line_reaches_it_by_tls() {
     for (options, end) in [
         (
             with("rubbish"),
-            "with status 401: Authentication required; log in with --token TOKEN, which the broker must be able to \
-             verify\n",
+            "with status 401: Authentication required; log in with --token TOKEN; the broker must be able to \
+             verify the token\n",
         ),
         (
             with(NOBODY),
