@@ -314,7 +314,7 @@ async fn every_refusal_says_what_to_do() {
         &second.unwrap_err(),
         409,
         reason,
-        "all the producers and consumers",
+        "limit of producers or consumers",
     );
     guarded.administrate("POST", &format!("{limited}/maxTopicsPerNamespace"), "1");
     let more = serve("another", address_there()).await.map(drop);

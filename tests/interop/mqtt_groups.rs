@@ -706,7 +706,7 @@ async fn what_mqtt_cannot_do_is_refused() {
                 max_redeliveries: Some(3),
                 ..in_group(Acknowledge::Completed)
             },
-            "leave --max-redeliveries out",
+            "remove --max-redeliveries",
         ),
     ] {
         let refused = Worker::try_start("refused", address.clone(), "refused", options).await;

@@ -190,7 +190,7 @@ mod tests {
         let error = read(&parser, "sec\nret").unwrap_err();
         assert!(
             error
-                .starts_with("the value of --flag, or FLAG_OF_A_TEST, is refused: it holds a line"),
+                .starts_with("the value of --flag, or FLAG_OF_A_TEST, is refused: it contains a line"),
             "{error}"
         );
         assert!(
