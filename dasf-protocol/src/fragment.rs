@@ -2,8 +2,8 @@
 //!
 //! The whole payload is encoded in base64 once, and then **the base64 text** is cut. Each fragment
 //! has its own frame with the properties `fragment` (from 0) and `num_fragments`. A payload that
-//! fits in one frame must not be cut, because Python's client cannot join fragments, and the
-//! TypeScript client hangs on a single one.
+//! fits in one frame must not be cut. Python's client cannot join fragments, and the TypeScript
+//! client hangs on a single one.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -128,8 +128,8 @@ struct Partial {
 const ENTRY_SIZE: usize = size_of::<Option<Box<str>>>();
 /// The memory for an unfinished payload besides its pieces, including its key.
 const OVERHEAD: usize = 512;
-/// The share of the limit that one payload's announcement may take is one part in this number, so
-/// that a single message cannot block all others.
+/// One payload may announce fragments for at most the limit divided by this number. So a single
+/// message cannot block all others.
 const ANNOUNCEMENT_SHARE: usize = 8;
 
 impl<K: Eq + Hash> Reassembler<K> {

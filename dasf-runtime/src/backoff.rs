@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::random;
 
 /// Waits that double from [`Backoff::FIRST`] to [`Backoff::LONGEST`]. Each wait is a random part of
-/// that, between half and all of it, so that many programs that lost one broker do not reconnect at
-/// the same instant.
+/// that, between half and all of it. So many programs that lost one broker do not reconnect at the
+/// same instant.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,

@@ -142,8 +142,8 @@ impl Module {
     ///
     /// # Errors
     /// Returns a [`ModuleError`] if a schema is invalid, for example because a `pattern` is not a
-    /// regular expression, or because two members would get the same title. Also fails if a default
-    /// does not match its schema, or if values of a type can never be read.
+    /// regular expression. Also fails if two members would get the same title, if a default does
+    /// not match its schema, or if values of a type can never be read.
     pub fn new(descriptor: &'static ModuleDescriptor) -> Result<Self, ModuleError> {
         let mut builder = SchemaBuilder::new(descriptor.members)?;
         check_types(descriptor.members)?;

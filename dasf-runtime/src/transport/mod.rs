@@ -253,9 +253,9 @@ pub enum ConnectError {
         /// Why the feature is needed, and what to do.
         reason: String,
     },
-    /// A server answers, but not like a WebSocket broker. This is also the error of an address for
-    /// MQTT whose server closes the connection before it answers, sends data that is not MQTT, or
-    /// does not acknowledge messages.
+    /// A server answers, but not like a WebSocket broker. An address for MQTT has this error in
+    /// three more cases: the server closes the connection before it answers, sends data that is not
+    /// MQTT, or does not acknowledge messages.
     #[error("{url} does not answer as a WebSocket broker: {reason}")]
     Protocol {
         /// The URL without its query.

@@ -47,9 +47,9 @@
 //! The calendars of the real world are `standard` (also called `gregorian`) and
 //! `proleptic_gregorian`. The default is `standard`. In `standard`, a reference date before
 //! 1582-10-15 is a date of the Julian calendar. Values before that day are not converted to times
-//! and stay numbers. Values in calendars of models, for example with years of 360 days, stay numbers
-//! too, so that nothing is lost when an array is passed on. [`Variable::to_times`] reports why
-//! they are not times.
+//! and stay numbers. Values in calendars of models, for example with years of 360 days, also stay
+//! numbers. So nothing is lost when an array is passed on. [`Variable::to_times`] reports why they
+//! are not times.
 //!
 //! Python has integers of 64 bits, and writes them with 32 bits if they fit. For Rust's larger
 //! integers, use [`Values::integers`].
@@ -61,12 +61,12 @@
 //! # Limits
 //!
 //! A file from a peer may contain any bytes. Reading needs memory in proportion to the length of
-//! the file, and returns a [`NetcdfError`] for invalid bytes. The most memory that was measured is 24
-//! times the length for times stored in bytes, 60 times for strings of one byte each, and 80 times
-//! for very long names of dimensions. Numbers need a few times the length. The limit on the size of
-//! requests also limits the files that a module reads. Other crates for this format reject names
-//! that are not UTF-8, which `scipy` writes, or trust the lengths in the header. Therefore this
-//! crate reads and writes the format itself.
+//! the file, and returns a [`NetcdfError`] for invalid bytes. Numbers need a few times the length
+//! of the file. The highest measured factors are 24 for times stored in bytes, 60 for strings of
+//! one byte each, and 80 for very long names of dimensions. The limit on the size of requests also
+//! limits the files that a module reads. Other crates for this format reject names that are not
+//! UTF-8, which `scipy` writes, or trust the lengths in the header. Therefore this crate reads and
+//! writes the format itself.
 //!
 //! - An array has at most 64 dimensions, as in NumPy. A file has less than 2 GiB.
 //! - A name has at most 256 bytes, as in the netCDF library.

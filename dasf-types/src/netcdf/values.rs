@@ -8,8 +8,8 @@ use super::error::NetcdfError;
 
 /// The values of a variable: an array of any number of axes, with one of these types.
 ///
-/// `Values` are made with `into()` from a single value, from a `Vec`, a slice or a Rust array along
-/// one axis, and from any array of the crate [`ndarray`]:
+/// `Values` are made with `into()` from a single value, or from a `Vec`, a slice or a Rust array
+/// along one axis. Any array of the crate [`ndarray`] becomes `Values` too:
 ///
 /// ```
 /// use chrono::NaiveDate;
