@@ -712,7 +712,7 @@ mod tests {
         let unreadable = std::fs::read("no such file").unwrap_err();
         assert_eq!(*reason, unreadable.to_string());
         let empty = address.with_ca_certificates(b"").unwrap_err();
-        assert!(empty.to_string().contains("in PEM"), "{empty}");
+        assert!(empty.to_string().contains("a PEM file"), "{empty}");
     }
 
     #[cfg(feature = "tls")]

@@ -189,8 +189,9 @@ mod tests {
         assert_eq!(read(&parser, "a b\r\n").as_deref(), Ok("a b"));
         let error = read(&parser, "sec\nret").unwrap_err();
         assert!(
-            error
-                .starts_with("the value of --flag, or FLAG_OF_A_TEST, is refused: it contains a line"),
+            error.starts_with(
+                "the value of --flag, or FLAG_OF_A_TEST, is refused: it contains a line"
+            ),
             "{error}"
         );
         assert!(

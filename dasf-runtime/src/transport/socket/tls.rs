@@ -585,7 +585,7 @@ mod tests {
         ] {
             let error = told(trust, &ours, certificate("127.0.0.1")).await;
             assert_eq!(fault(&error), TlsFault::UnknownAuthority);
-            let told = format!("/ws: its certificate is {reason}");
+            let told = format!("/ws fails: its certificate is {reason}");
             assert!(error.to_string().ends_with(&told), "{error}");
             assert!(error.advice().unwrap().contains("--ca-file"));
         }
@@ -711,7 +711,7 @@ mod tests {
             assert_eq!(fault(&error), TlsFault::UnknownAuthority);
             assert!(
                 error.to_string().ends_with(
-                    "/ws: its certificate is self-signed or that of an authority, and is not \
+                    "/ws fails: its certificate is self-signed or that of an authority, and is not \
                      trusted here"
                 ),
                 "{error}"
@@ -729,9 +729,9 @@ mod tests {
         let error = told_of_its_own(certificate("broker.example.org")).await;
         assert_eq!(fault(&error), TlsFault::OtherName);
         assert!(
-            error
-                .to_string()
-                .ends_with("/ws: its certificate is for broker.example.org, not for 127.0.0.1"),
+            error.to_string().ends_with(
+                "/ws fails: its certificate is for broker.example.org, not for 127.0.0.1"
+            ),
             "{error}"
         );
         let error = told_of_its_own(CertificateParams::default()).await;
@@ -829,7 +829,7 @@ mod tests {
         let reason = "it requires client certificates, which this program does not support (certificate required)";
         assert!(error.to_string().ends_with(reason), "{error}");
         let advice = error.advice().unwrap();
-        assert!(advice.contains("which TLS it offers"), "{advice}");
+        assert!(advice.contains("which TLS versions it offers"), "{advice}");
     }
 
     #[test]
