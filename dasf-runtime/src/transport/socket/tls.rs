@@ -758,7 +758,7 @@ mod tests {
         let error = told_of_its_own(late).await;
         assert_eq!(fault(&error), TlsFault::Outdated);
         assert!(
-            error.to_string().contains("certificate has expired"),
+            error.to_string().contains("certificate expired "),
             "{error}"
         );
         let mut for_clients = certificate("127.0.0.1");
