@@ -138,7 +138,7 @@ fn a_type_s_pattern_that_is_none_is_told_when_the_module_is_made() {
     let ModuleError { member, reason, .. } = posix::module().err().unwrap();
     assert_eq!(member, "length");
     assert!(
-        reason.starts_with(r#"the pattern "^[[:alpha:]]+$" of Word.letters is none"#)
+        reason.starts_with(r#"the pattern "^[[:alpha:]]+$" of Word.letters is invalid"#)
             && reason.contains(r"write `[\p{L}]`"),
         "{reason}"
     );
