@@ -49,6 +49,9 @@ pub struct ClassDescriptor {
     pub arguments: &'static [ArgumentDescriptor],
     /// Whether callers should use another class.
     pub is_deprecated: bool,
+    /// Whether requests with unknown arguments of the constructor are refused. Otherwise the module
+    /// ignores these arguments.
+    pub refuses_unknown: bool,
     /// The methods.
     pub methods: &'static [FunctionDescriptor],
 }
@@ -68,6 +71,9 @@ pub struct FunctionDescriptor {
     pub schema_extra: Option<fn() -> Value>,
     /// Whether callers should use another function.
     pub is_deprecated: bool,
+    /// Whether requests with unknown arguments are refused. Otherwise the module ignores these
+    /// arguments.
+    pub refuses_unknown: bool,
     /// The generated wrapper around it.
     pub handler: Handler,
 }
@@ -84,6 +90,7 @@ impl ClassDescriptor {
             description: None,
             arguments,
             is_deprecated: false,
+            refuses_unknown: false,
             methods,
         }
     }
@@ -97,6 +104,12 @@ impl ClassDescriptor {
     /// Marks the class as deprecated.
     pub const fn deprecated(mut self) -> Self {
         self.is_deprecated = true;
+        self
+    }
+
+    /// Refuses requests with unknown arguments.
+    pub const fn refuse_unknown(mut self) -> Self {
+        self.refuses_unknown = true;
         self
     }
 }
@@ -120,6 +133,7 @@ impl FunctionDescriptor {
             },
             schema_extra: None,
             is_deprecated: false,
+            refuses_unknown: false,
             handler,
         }
     }
@@ -151,6 +165,12 @@ impl FunctionDescriptor {
     /// Marks the function as deprecated.
     pub const fn deprecated(mut self) -> Self {
         self.is_deprecated = true;
+        self
+    }
+
+    /// Refuses requests with unknown arguments.
+    pub const fn refuse_unknown(mut self) -> Self {
+        self.refuses_unknown = true;
         self
     }
 
