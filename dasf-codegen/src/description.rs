@@ -31,9 +31,11 @@ pub struct Function {
     pub arguments: Vec<Field>,
     /// The name of the argument through which the function reports its progress, where it does.
     pub reporter: Option<String>,
-    /// What it returns.
+    /// Whether callers may send arguments that the description does not name.
+    pub is_open: bool,
+    /// The result.
     pub result: Schema,
-    /// Whether callers should use another.
+    /// Whether the module marks it as deprecated.
     pub is_deprecated: bool,
 }
 
@@ -46,9 +48,11 @@ pub struct Class {
     pub documentation: String,
     /// The arguments of the constructor, in the module's order.
     pub arguments: Vec<Field>,
-    /// What can be called on it.
+    /// Whether callers may send arguments that the description does not name.
+    pub is_open: bool,
+    /// The methods.
     pub methods: Vec<Function>,
-    /// Whether callers should use another.
+    /// Whether the module marks it as deprecated.
     pub is_deprecated: bool,
 }
 

@@ -201,7 +201,7 @@ impl File<'_> {
         match line {
             // Where these stand in the order of the alphabet.
             "import contextlib" | "import websocket" => line.to_owned() + "\n",
-            "import ipaddress" if self.imports.contains(&Import::Module("datetime")) => {
+            "import difflib" if self.imports.contains(&Import::Module("datetime")) => {
                 format!("import datetime\n{line}\n")
             }
             "import time" if self.imports.contains(&Import::Module("uuid")) => {

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import copy
+import difflib
 import ipaddress
 import json
 import logging
@@ -53,30 +54,33 @@ from typing_extensions import Self
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-# Bytes of a request's JSON that go in one frame, and of base64 in a fragment: brokers refuse, or
-# lose, frames of more than about 1,000,000 bytes.
+# The largest request in one frame, in bytes of JSON, and the largest fragment, in bytes of base64.
+# Brokers reject or lose frames of more than about 1,000,000 bytes.
 _FRAME_LIMIT = 700 << 10
-# Bytes of base64 that the fragments of one answer may have.
+# The largest response in fragments, in bytes of base64.
 _ANSWER_LIMIT = 256 << 20
-# Reports that wait for a slow `on_progress`; each holds the whole state, so that one may be missed.
+# The maximum number of reports that wait for a slow `on_progress`. The client drops more: each
+# report contains the whole state.
 _REPORT_LIMIT = 64
-# Seconds that a handshake may take: Pulsar answers it only when the topic is ready.
+# The timeout of a handshake, in seconds. Pulsar answers it only when the topic is ready.
 _HANDSHAKE_TIMEOUT = 30.0
-# Seconds that closing a connection may take.
+# The timeout of closing a connection, in seconds.
 _CLOSE_TIMEOUT = 3.0
-# Seconds of silence after which a broker is asked for a sign of life, and then taken for dead.
+# The client pings a broker that was silent for these seconds. After the same time without an
+# answer the connection counts as lost.
 _SILENCE_LIMIT = 30.0
-# Seconds from the first to the longest wait before a lost connection is made again, and how long
-# one must last to start anew.
+# The first and the longest wait before a reconnect, in seconds. A connection that lasts for the
+# third number of seconds resets the wait.
 _FIRST_WAIT, _LONGEST_WAIT, _LASTING = 0.1, 20.0, 5.0
-# How often the connection may be lost over one request, which itself may be what breaks it.
+# The number of losses of the connection after which the client gives a request up. The request
+# itself may be the cause.
 _MAX_LOSSES = 4
-# Some brokers store topics and call numbers in columns of these sizes.
+# Some brokers store topics and call numbers in database columns of these sizes.
 _TOPIC_LIMIT = 50
 _CONTEXT_LIMIT = 1 << 31
-# The largest answer of a proxy, in bytes.
+# The largest response of a proxy, in bytes.
 _PROXY_LIMIT = 16 << 10
-# A host and a port; a host with colons is in brackets.
+# A host and a port. A host with colons is in brackets.
 _PLACE = re.compile(r"(\[[^]]*\]|[^:]*)(?::([0-9]+))?")
 
 
@@ -85,76 +89,90 @@ class _LeftOut:
         return "<left out>"
 
 
-# Stands for an argument that is left out of the request.
+# The value of an argument that the caller leaves out.
 _LEFT_OUT: Any = _LeftOut()
 
-_KINDS: dict[str, Literal["validation", "execution", "processing", "overflow"]] = {
-    "error validating request": "validation",
-    "error executing request": "execution",
-    "error processing request": "processing",
-    "request rejected due to queue overflow, try again later": "overflow",
+_Kind: TypeAlias = Literal["validation", "execution", "processing", "overflow"]
+# The beginning of the module's text for each kind, and the beginning of the exception's text.
+_KINDS: dict[_Kind, tuple[str, str]] = {
+    "validation": ("error validating request", "validating"),
+    "execution": ("error executing request", "executing"),
+    "processing": ("error processing request", "processing"),
+    "overflow": ("request rejected due to queue overflow, try again later", ""),
 }
 
 
 class DasfError(Exception):
-    """Why a call did not yield its result."""
+    """A call failed."""
 
 
 class ModuleError(DasfError):
-    """The module answered that it failed.
+    """The module reported a failure.
+
+    The exception's text begins with its kind, as in ``executing: ...``.
 
     Attributes
     ----------
     message : str
-        What went wrong, in the module's words.
+        The module's message, without the kind.
     kind : str or None
-        ``validation`` when the request is none of the module's, ``execution`` when the function
-        itself failed, ``processing`` when the module could not finish the call, ``overflow`` when
-        it has too much to do; None where it does not say.
+        ``validation`` if the request does not match the module, ``execution`` if the function
+        failed, ``processing`` if the module could not finish the call, ``overflow`` if the queue of
+        the module is full. None if the module did not send a kind.
     code : str or None
-        What went wrong, in a word that stays the same, where the function has one.
+        The code of the function's error. None if it has none.
     details : Any
-        What belongs to the code.
+        The details of the function's error. None if it has none.
+    text : str
+        The text that the module sent, such as ``error executing request: ...``.
     """
 
     def __init__(self, text: str, code: str | None = None, details: Any = None) -> None:
         super().__init__(text)
-        kinds = (prefix for prefix in _KINDS if text.startswith(prefix))
-        prefix = next(kinds, "")
-        rest = text[len(prefix) :].removeprefix(": ") if prefix else text
-        # An overflow has no other words than these.
-        self.message = rest or text
-        self.kind = _KINDS.get(prefix)
+        self.text = text
+        self.message = text
+        self.kind: _Kind | None = None
         self.code = code
         self.details = details
+        self._shown = text
+        for kind, (prefix, verb) in _KINDS.items():
+            if text.startswith(prefix):
+                self.kind = kind
+                rest = text[len(prefix) :].removeprefix(": ")
+                if rest:
+                    self.message = rest
+                    self._shown = f"{verb}: {rest}" if verb else text
+
+    def __str__(self) -> str:
+        return self._shown
 
 
 class RefusedError(DasfError):
-    """The broker did not take the request; the text is the broker's."""
+    """The broker rejected the request; the text contains its reason."""
 
 
 class NoAnswerError(DasfError, TimeoutError):
-    """No answer came in time.
+    """No response arrived within the timeout.
 
-    The module may be busy, or none listens. The call may still run.
+    The module may be busy, or no module listens. The call may still run.
     """
 
 
 class NotConnectedError(DasfError, ConnectionError):
-    """There is no connection to the broker."""
+    """There is no connection to the broker, or the client is closed."""
 
 
 class ResultError(DasfError):
-    """The answer is not what the module declared; its cause says where."""
+    """The response does not have the declared type; ``__cause__`` names the place."""
 
 
 class TooLargeError(DasfError):
-    """A request or an answer is larger than what can be sent or held."""
+    """A request or a response is larger than its limit."""
 
 
 @dataclass(frozen=True)
 class Pulsar:
-    """The address of an Apache Pulsar, with Pulsar's own defaults."""
+    """The address of an Apache Pulsar, with Pulsar's defaults."""
 
     host: str = "localhost"
     port: int = 8080
@@ -172,12 +190,16 @@ class Pulsar:
 
 
 def _one_line(name: str, text: str) -> str:
-    """Cut the newline at the end of a text from a file, and allow no other one."""
+    """Remove the newline at the end of a text from a file, and allow no other one."""
     text = text.rstrip("\r\n")
     if "\r" in text or "\n" in text:
-        # The message does not show the value: it may be a secret.
-        raise ValueError(f"{name} has a newline inside: it is one line")
+        # The message does not contain the value, because it may be secret.
+        raise ValueError(f"{name} contains a newline; use one line")
     return text
+
+
+# The message does not contain the address, because it may contain a password.
+_NO_USER = "the broker's address contains a user name; use a token instead"
 
 
 def _host(text: str) -> str:
@@ -189,68 +211,67 @@ def _host(text: str) -> str:
     if re.fullmatch(r"[\w.-]+", host):
         return host
     if not host.strip():
-        raise ValueError("the host is empty: give a name or an address")
+        raise ValueError("the host is empty; give a name or an address")
     if "@" in host:
-        # The message does not show the host: it may contain a password.
-        raise ValueError("a broker's address has no user name: use a token")
+        raise ValueError(_NO_USER)
     if "://" in host:
-        hint = "is a URL: give the name alone, and `tls=True` in place of wss://"
+        hint = "is a URL; give only the host name, and `tls=True` for wss://"
     elif (place := _PLACE.fullmatch(host)) and place[2]:
-        hint = f"has a port: give it as `port={place[2]}`"
+        hint = f"contains a port; give it as `port={place[2]}`"
     else:
-        hint = "is neither a name nor an address"
+        hint = "is not a host name or an IP address"
     raise ValueError(f"the host {host!r} {hint}")
 
 
 def _place(host: str, port: int) -> str:
     """Return a host and a port in the form of a URL."""
     if not 0 < port < 1 << 16:
-        raise ValueError(f"the port {port} is none: ports go from 1 to 65535")
+        raise ValueError(f"the port {port} is not valid; use a number from 1 to 65535")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _checked_url(text: str) -> str:
     """Check the URL of a broker, and return it."""
     url = _one_line("the URL of the broker", text)
-    # The message does not show the address: it may contain a password.
+    form = "write ws://host:port/path or wss://host/path"
     if not url.startswith(("ws://", "wss://")):
-        raise ValueError("a broker's URL begins with ws:// or wss://")
+        text = "the broker's URL does not begin with ws:// or wss://"
+        raise ValueError(f"{text}; {form}")
     if re.search(r"\s", url):
-        raise ValueError("there is a blank in the broker's URL")
+        raise ValueError(f"the broker's URL contains a space; {form}")
     authority = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0]
     if "@" in authority:
-        raise ValueError("a broker's address has no user name: use a token")
+        raise ValueError(_NO_USER)
     place = _PLACE.fullmatch(authority)
     if place is None:
-        hint = "an IPv6 address is in brackets, as in ws://[::1]:8080"
-        raise ValueError(f"there is no host in the broker's URL, or no port: {hint}")
+        hint = "put an IPv6 address in brackets, as in ws://[::1]:8080"
+        text = f"the broker's URL has no valid host and port; {form}; {hint}"
+        raise ValueError(text)
     _place(_host(place[1]), int(place[2] or 80))
     return url
 
 
 @dataclass(frozen=True)
 class _Proxy:
-    """An HTTP proxy, which makes the connections to brokers."""
+    """An HTTP proxy for the connections to brokers."""
 
-    # The variable that names the proxy.
+    # The environment variable that names the proxy.
     variable: str
     host: str
     port: int
-    # The user with the password, in base64.
+    # The user name and the password, in base64.
     login: str | None
 
     def __str__(self) -> str:
         return f"the proxy {_place(self.host, self.port)} of {self.variable}"
 
     def connect(self, to: str) -> socket.socket:
-        """Return a connection with a host and a port, given in the form of a URL."""
+        """Return a connection to a host and a port, given in the form of a URL."""
         try:
             place = (self.host, self.port)
             stream = socket.create_connection(place, _HANDSHAKE_TIMEOUT)
         except OSError as error:
-            raise ConnectionError(
-                f"{self} cannot be reached: {_reason(error)}"
-            ) from error
+            raise ConnectionError(f"cannot reach {self}: {_reason(error)}") from error
         try:
             self._ask(stream, to)
         except BaseException:
@@ -265,23 +286,23 @@ class _Proxy:
         try:
             stream.sendall(request.encode())
             while not answer.endswith(b"\r\n\r\n") and len(answer) < _PROXY_LIMIT:
-                # Byte by byte, because the broker sends whatever comes after the
-                # answer.
+                # Byte by byte: the bytes after the proxy's response come from the broker.
                 if not (byte := stream.recv(1)):
                     break
                 answer += byte
         except OSError as error:
-            raise ConnectionError(f"{self} gives up: {_reason(error)}") from error
+            text = f"the connection to {self} failed: {_reason(error)}"
+            raise ConnectionError(text) from error
         status = re.match(rb"HTTP/1\.[01] (\d{3})", answer)
         if status is None or not answer.endswith(b"\r\n\r\n"):
-            raise ConnectionError(f"{self} does not answer as a proxy does")
+            raise ConnectionError(f"{self} does not answer like an HTTP proxy")
         if not status[1].startswith(b"2"):
-            text = f"refuses the way to {to} with status {status[1].decode()}"
+            text = f"refused the connection to {to} with status {status[1].decode()}"
             raise ConnectionError(f"{self} {text}")
 
 
 def _proxy(scheme: str, host: str, port: int) -> _Proxy | None:
-    """Return the proxy that the environment names for a broker."""
+    """Return the proxy for a broker from the environment."""
     name = "https_proxy" if scheme == "wss" else "http_proxy"
     names = [name, name.upper()]
     if "REQUEST_METHOD" in os.environ:
@@ -291,17 +312,16 @@ def _proxy(scheme: str, host: str, port: int) -> _Proxy | None:
     if not names or _is_direct(host, port):
         return None
     scheme, mark, rest = os.environ[names[0]].strip().rpartition("://")
+    form = "write it as http://host:port"
     if mark and scheme.lower() != "http":
-        raise ConnectionError(
-            f"the proxy of {names[0]} is not spoken to: write it as http://host:port"
-        )
+        text = f"the proxy of {names[0]} is not an HTTP proxy; {form}"
+        raise ConnectionError(text)
     try:
         parts = urllib.parse.urlsplit(f"http://{rest}")
         found, number = _host(parts.hostname or ""), parts.port or 80
     except ValueError:
-        raise ConnectionError(
-            f"the proxy of {names[0]} is none: write it as http://host:port"
-        ) from None
+        text = f"the proxy of {names[0]} is not valid; {form}"
+        raise ConnectionError(text) from None
     login = None
     if parts.username:
         words = (parts.username, parts.password or "")
@@ -316,7 +336,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _is_direct(host: str, port: int) -> bool:
-    """Tell whether a broker is reached without a proxy."""
+    """Return whether the client connects to a broker without a proxy."""
     address = _address(host)
     host = host.lower().rstrip(".")
     if host == "localhost" or (address is not None and address.is_loopback):
@@ -346,7 +366,7 @@ def _is_direct(host: str, port: int) -> bool:
 
 
 def _trust(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
-    """Return a context that trusts the authorities of this machine and those in a file."""
+    """Return a context that trusts the authorities of this machine and of a file."""
     context = ssl.create_default_context()
     if ca_file is not None:
         with open(ca_file, encoding="ascii", errors="ignore") as file:
@@ -354,17 +374,16 @@ def _trust(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cadata=text)
         except (ValueError, ssl.SSLError):
-            raise ValueError(
-                f"there is no certificate in {os.fspath(ca_file)!r}: it is a text in PEM"
-            ) from None
-        # Trust each certificate in the file itself, without a check of its issuer.
+            text = f"the file {os.fspath(ca_file)!r} contains no certificate in PEM"
+            raise ValueError(text) from None
+        # Trust each certificate in the file, without a check of its issuer.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
 class Progress(BaseModel):
-    """What a running call reports: a step with the steps below it."""
+    """A progress report: a step with the steps below it."""
 
     report_id: str = "root"
     status: Literal["running", "success", "error"] = "running"
@@ -374,14 +393,14 @@ class Progress(BaseModel):
 
     @property
     def fraction(self) -> float:
-        """The part of the announced steps that is over, from 0 to 1."""
+        """The part of the announced steps that is done, from 0 to 1."""
         if self.status != "running":
             return 1.0
         done = sum(child.fraction for child in self.children)
         return min(done / max(self.steps, len(self.children), 1), 1.0)
 
     def __str__(self) -> str:
-        """One line: the share done, the message, and that of the step that runs."""
+        """One line: the percentage, the message, and the message of the running step."""
         current = self
         while running := [it for it in current.children if it.status == "running"]:
             current = running[-1]
@@ -389,20 +408,20 @@ class Progress(BaseModel):
         return line if current is self else f"{line}: {current.step_message}"
 
 
-# The context in which results are read.
+# The validation context of results.
 _RESULT = object()
 
 
 def _is_plain(function: Callable[..., None]) -> Callable[..., None]:
-    """Mark a constructor that pydantic should not call when it reads JSON."""
+    """Mark a constructor, so that pydantic does not call it when it reads JSON."""
     setattr(function, "__pydantic_base_init__", True)
     return function
 
 
 class _Model(BaseModel):
-    """An object with known properties. Requests leave out the fields that were not set.
+    """An object with known properties. Requests leave out the fields that are not set.
 
-    Programs create it with the names of its attributes. JSON and dicts have the names that the
+    Create a model with the names of its attributes. JSON and dicts have the names that the
     module gave to its fields.
     """
 
@@ -417,23 +436,40 @@ class _Model(BaseModel):
             given[str(known and known.validation_alias or name)] = value
         if len(given) < len(values):
             raise TypeError(f"a field of {type(self).__name__} is given twice")
+        if self.model_config.get("extra") != "allow":
+            self._refuse_unknown(values)
         super().__init__(**given)
+
+    @classmethod
+    def _refuse_unknown(cls, values: dict[str, Any]) -> None:
+        fields = cls.model_fields
+        known = {*fields, *(it.validation_alias for it in fields.values())}
+        for name in values:
+            if name in known:
+                continue
+            if meant := difflib.get_close_matches(name, fields, 1):
+                hint = f'did you mean "{meant[0]}"?'
+            elif fields:
+                hint = f"its fields are {', '.join(fields)}"
+            else:
+                hint = "it has no fields"
+            raise TypeError(f'{cls.__name__} has no field "{name}"; {hint}')
 
     def model_post_init(self, context: Any) -> None:
         fields = type(self).model_fields
         given = self.__pydantic_fields_set__
         for name in self.__pydantic_extra__ or ():
-            # A further property may have the name of an attribute that was left out.
+            # A further property may have the name of an attribute that is not set.
             if name in fields and self.__dict__[name] == fields[name].default:
                 given.discard(name)
-        # Send a default that was changed in place, and one that distinguishes types.
+        # Send a default that a program may change in place, and one that distinguishes types.
         for name, value in self.__dict__.items():
             is_tag = name in fields and get_origin(fields[name].annotation) is Literal
             if is_tag and context is _RESULT and name not in given:
                 # A property with only one value distinguishes types: a result without
                 # it has another type.
                 if len(get_args(fields[name].annotation)) == 1:
-                    raise ValueError(f"there is no {name}")
+                    raise ValueError(f"the property {name} is missing")
             if is_tag or isinstance(value, (list, dict, set, BaseModel)):
                 given.add(name)
 
@@ -446,7 +482,7 @@ def _to_base64(value: bytes) -> str:
     return base64.b64encode(value).decode()
 
 
-# Bytes that travel in base64.
+# Bytes in base64.
 _Base64: TypeAlias = Annotated[
     bytes,
     BeforeValidator(_from_base64),
@@ -455,10 +491,11 @@ _Base64: TypeAlias = Annotated[
 
 
 def _matches(pattern: str, rust: str | None = None) -> AfterValidator:
-    """Check a text with the engine of the module, which pydantic has as well.
+    """Check a string against a pattern.
 
-    What that cannot read is for Python's own, which a module in Python may have chosen; what
-    neither can read, the module alone checks. `rust` says the pattern in the engine's words.
+    The check uses Rust's regular expressions, as the module does. It uses Python's ``re`` for a
+    pattern that Rust cannot read, because a module in Python may have chosen this engine. Only the
+    module checks a pattern that neither can read. `rust` is the pattern in Rust's syntax.
     """
 
     def unchecked(text: str) -> str:
@@ -471,7 +508,7 @@ def _matches(pattern: str, rust: str | None = None) -> AfterValidator:
         schema["regex_engine"] = "python-re"
         try:
             with warnings.catch_warnings():
-                # Only the author of the module can avoid what Python warns of.
+                # Only the author of the module can change the pattern.
                 warnings.simplefilter("ignore")
                 matches = SchemaValidator(schema).isinstance_python
         except SchemaError:
@@ -486,11 +523,11 @@ def _matches(pattern: str, rust: str | None = None) -> AfterValidator:
 
 
 def _other_than(*known: str) -> AfterValidator:
-    """Check that a text is none of those that have a type of their own."""
+    """Check that a string is not the tag of a known type."""
 
     def check(text: str) -> str:
         if text in known:
-            raise ValueError(f"String should be none of {known!r}")
+            raise ValueError(f"String should not be one of {known!r}")
         return text
 
     return AfterValidator(check)
@@ -503,12 +540,12 @@ def _or_another(value: object, handler: ValidatorFunctionWrapHandler) -> object:
         return value
 
 
-# Only properties with some names have the type; the module does not describe others.
+# The module describes only the properties with certain names; others may have any type.
 _OR_ANOTHER = WrapValidator(_or_another)
 
 
 class _Arguments:
-    """The arguments of a function or of a constructor, by their names in JSON."""
+    """The arguments of a function or a constructor, by their names in JSON."""
 
     def __init__(self, name: str, types: dict[str, Any]) -> None:
         self.name = name
@@ -518,7 +555,7 @@ class _Arguments:
     def to_json(self, given: dict[str, Any]) -> dict[str, Any]:
         """Check arguments, and return them as JSON."""
         if self._model is None:
-            # Fields are numbered, because arguments may have names that fields cannot have.
+            # Fields have numbers, because an argument may have a name that no field can have.
             fields: dict[str, Any] = {
                 f"argument_{number}": (types, Field(default=None, alias=name))
                 for number, (name, types) in enumerate(self._types.items())
@@ -545,55 +582,54 @@ class _Function(_Arguments, Generic[_T]):
         try:
             return self._adapter.validate_json(answer.text, context=_RESULT)
         except ValidationError as error:
-            raise ResultError(
-                f"{self.name} returned something else: {error}"
-            ) from error
+            text = f"the result of {self.name} does not have the declared type: {error}"
+            raise ResultError(text) from error
 
 
 @dataclass
 class _Answer:
-    """The answer to a call that did not fail."""
+    """The response to a call that succeeded."""
 
     text: str
     properties: dict[str, Any]
 
 
-# What comes to a call: reports, and then its answer or the reason why there is none.
+# The events of a call: its reports, and then its response or its failure.
 _Event: TypeAlias = Union[Progress, _Answer, Exception]
 
 
 @dataclass
 class _Call:
-    """A call that awaits its answer."""
+    """A call that waits for its response."""
 
     context: str
     deadline: float
     deliver: Callable[[_Event], None]
     wants_report: Callable[[], bool]
-    # What has no receipt yet, in the order of sending.
+    # The frames without a receipt, in the order of sending.
     frames: list[dict[str, Any]]
-    # The number of the connection to which they were written last.
+    # The number of the connection to which the frames were last written.
     written_to: int = 0
     losses: int = 0
     pieces: dict[int, str] = field(default_factory=dict)
-    # What these fragments have in common.
+    # The identifier of the response to which the pieces belong.
     answer: object = None
-    # What is sent only to a module that asks for it, and what sends it to the one that asked last.
+    # The frames for a module that asks for them, and the sender for the module that asked last.
     held: list[dict[str, Any]] = field(default_factory=list)
     sender: _Sender | None = None
 
 
 @dataclass(frozen=True)
 class _Door:
-    """What the connection to a broker needs: headers and TLS."""
+    """The headers and the TLS context of the connections to a broker."""
 
     headers: dict[str, str]
-    # This checks the certificate of a broker behind TLS.
+    # None for a broker without TLS.
     tls: ssl.SSLContext | None
 
 
 class _Socket(threading.Thread):
-    """Keeps one WebSocket open, and hands on what comes."""
+    """Keeps one WebSocket open, and passes its frames on."""
 
     def __init__(
         self,
@@ -609,23 +645,23 @@ class _Socket(threading.Thread):
         self._on_open = on_open
         self._on_frame = on_frame
         self._socket: Any = None
-        # The socket below; it exists before the broker has answered the handshake.
+        # The TCP socket. It exists before the broker answers the handshake.
         self._attempt: socket.socket | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._tried = threading.Event()
-        # How many connections there have been.
+        # The number of connections so far.
         self._number = 0
-        # Why there is no connection; None where there is one.
-        self.failure: str | None = "it does not answer"
+        # The reason why there is no connection; None while there is one.
+        self.failure: str | None = "the broker does not answer"
 
     def opened(self, timeout: float) -> str | None:
-        """Wait for the first attempt; return why it failed."""
+        """Wait for the first attempt; return the reason of its failure."""
         self._tried.wait(timeout)
         return self.failure
 
     def current(self) -> tuple[int, Any]:
-        """Return the connection with its number; None where there is none."""
+        """Return the connection with its number; None if there is none."""
         with self._lock:
             return self._number, self._socket
 
@@ -635,14 +671,14 @@ class _Socket(threading.Thread):
         try:
             connected.send(json.dumps(frame, separators=(",", ":")))
         except (OSError, websocket.WebSocketException):
-            # Half a frame may be out. The thread notices, and connects again.
+            # The broker may have received a part of the frame. The thread reconnects.
             with contextlib.suppress(Exception):
                 connected.abort()
             return False
         return True
 
     def close(self) -> None:
-        """Close the connection for good."""
+        """Close the connection without a reconnect."""
         self._closing.set()
         with self._lock:
             connected = self._socket
@@ -654,7 +690,7 @@ class _Socket(threading.Thread):
                 connected.abort()
 
     def stop(self) -> None:
-        """Give the connection up at once, without a word to the broker."""
+        """Drop the connection at once, without a close frame."""
         self._closing.set()
         with self._lock:
             attempt = self._attempt
@@ -663,7 +699,7 @@ class _Socket(threading.Thread):
                 attempt.shutdown(socket.SHUT_RDWR)
 
     def run(self) -> None:
-        """Connect, read, and connect again, until it is closed."""
+        """Connect, read, and reconnect, until the connection is closed."""
         attempts = 0
         while not self._closing.is_set():
             begun = time.monotonic()
@@ -681,7 +717,7 @@ class _Socket(threading.Thread):
                 attempts = 0
             wait = min(_FIRST_WAIT * 2**attempts, _LONGEST_WAIT)
             attempts = min(attempts + 1, 16)
-            # Programs that lost one broker should not all come back at the same instant.
+            # Clients of the same broker should not all reconnect at the same time.
             self._closing.wait(wait * random.uniform(0.5, 1.0))
 
     def _attempt_with(self, stream: socket.socket) -> None:
@@ -692,7 +728,7 @@ class _Socket(threading.Thread):
             raise ConnectionError("the client is closed")
 
     def _stream(self) -> socket.socket:
-        """Connect with the broker, through a proxy and by TLS if they are needed."""
+        """Connect to the broker, through a proxy and with TLS if necessary."""
         parts = urllib.parse.urlsplit(self._url)
         tls = self._door.tls
         host = parts.hostname or ""
@@ -722,7 +758,7 @@ class _Socket(threading.Thread):
     def _serve(self) -> None:
         connected: Any = websocket.WebSocket(
             enable_multithread=True,
-            # Done by the JSON decoder, faster.
+            # The JSON decoder checks this faster.
             skip_utf8_validation=True,
         )
         stream = self._stream()
@@ -745,14 +781,15 @@ class _Socket(threading.Thread):
         ) as error:
             reason = _reason(error)
             if isinstance(error, (IndexError, ValueError)):
-                reason = "the broker answers something else than HTTP"
-            # A broker that answered before still speaks the same protocol.
+                reason = "the broker does not answer with HTTP"
+            # A broker that answered before did not need TLS.
             if self._door.tls is None and self._number == 0:
-                reason = f"{reason}; does it want TLS, as in wss://?"
+                reason = f"{reason}; if the broker needs TLS, use wss://"
             raise ConnectionError(reason) from error
         if (status := connected.getstatus()) != 101:
             connected.shutdown()
-            raise ConnectionError(f"the broker redirects with status {status}")
+            text = f"the broker answered with a redirect, status {status}"
+            raise ConnectionError(text)
         connected.settimeout(_SILENCE_LIMIT)
         with self._lock:
             self._socket = connected
@@ -779,30 +816,30 @@ class _Socket(threading.Thread):
                 try:
                     frame = json.loads(data)
                 except ValueError as error:
-                    _log.warning("the broker sent something else than JSON: %s", error)
+                    _log.warning("the broker sent a frame that is not JSON: %s", error)
                     continue
                 if isinstance(frame, dict):
                     self._on_frame(frame)
 
 
 class _Sender(_Socket):
-    """Sends what a call holds to the module that asked for it, over a connection of its own."""
+    """Sends the payload of a call to the module that asked for it, on a separate connection."""
 
     def __init__(self, topic: str, url: str, door: _Door, call: _Call) -> None:
         name = f"dasf producer to {topic}"
         super().__init__(name, url, door, self._write, self._on_receipt)
         self._topic = topic
         self._deadline = call.deadline
-        # What has no receipt yet.
+        # The frames without a receipt.
         self._frames = list(call.held)
 
     def _write(self) -> None:
         number, connected = self.current()
         if number > _MAX_LOSSES:
-            self._end(f"the connection was lost each of the {_MAX_LOSSES} times")
+            self._end(f"the connection was lost {_MAX_LOSSES} times")
             return
         for frame in self._frames:
-            # The frames are those of the call, which another one may send later.
+            # A copy, because another sender may send the frames of the call later.
             left = int(_left(self._deadline) * 1000)
             properties = {**frame["properties"], "x_dasf_timeout_ms": left}
             if not self.send(connected, {**frame, "properties": properties}):
@@ -815,15 +852,15 @@ class _Sender(_Socket):
         if result != "ok":
             self._end(str(frame.get("errorMsg") or result))
             return
-        # Brokers answer in order.
+        # Brokers send receipts in order.
         self._frames.pop(0)
         if not self._frames:
             self._end()
 
     def _end(self, failure: str | None = None) -> None:
         if failure is not None:
-            # No failure of the call: the module may have died, and another one asks then.
-            text = "the payload for which topic %s asks is not sent: %s"
+            # The call goes on: the module may have crashed, and another one asks then.
+            text = "cannot send the payload that the module requested on topic %s: %s"
             _log.warning(text, self._topic, failure)
         self._closing.set()
         with contextlib.suppress(Exception):
@@ -831,36 +868,36 @@ class _Sender(_Socket):
 
 
 def _distrust(error: ssl.SSLCertVerificationError) -> str:
-    """Say in words why a certificate is refused, by the error number of OpenSSL."""
+    """Return the reason why a certificate is not valid, by the error number of OpenSSL."""
     if error.verify_code in (2, 18, 19, 20, 21):
         return (
-            "its certificate is from an authority that is not trusted here: give the"
-            " certificate of the authority as `ca_file`"
+            "this machine does not trust the authority of the broker's certificate; give"
+            " the certificate of the authority as `ca_file`"
         )
     if error.verify_code in (62, 64):
-        return "its certificate is for another name than that in the address"
+        return "the broker's certificate is for another host name; check the address"
     if error.verify_code in (9, 10):
-        return "its certificate is not valid at this time, as the clock here has it"
-    return f"its certificate is not accepted: {error.verify_message.lower()}"
+        return "the broker's certificate is expired or not yet valid; check the clock"
+    return f"the broker's certificate is not valid: {error.verify_message.lower()}"
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, websocket.WebSocketBadStatusException):
-        return f"the broker refuses the connection with status {error.status_code}"
+        return f"the broker refused the connection with status {error.status_code}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return _distrust(error)
     if isinstance(error, ssl.SSLError):
         if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-            return "the broker does not speak TLS at this port: is it ws:// there?"
-        reason = (error.reason or "it ends").lower().replace("_", " ")
-        return f"TLS with the broker fails: {reason}"
+            return "the broker does not use TLS on this port; use ws:// without TLS"
+        reason = (error.reason or "it ended").lower().replace("_", " ")
+        return f"TLS with the broker failed: {reason}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error) or type(error).__name__
 
 
 class _Connection:
-    """The connections to a module's topic and from the topic of its answers."""
+    """The connections to a module's topic and to the response topic."""
 
     def __init__(
         self,
@@ -871,9 +908,10 @@ class _Connection:
         ca_file: str | os.PathLike[str] | None = None,
     ) -> None:
         if re.fullmatch(r"[-\w]+", topic, re.ASCII) is None:
-            raise ValueError(f"a topic has letters, digits, - and _ only: {topic!r}")
+            rule = "use ASCII letters, digits, '-' and '_'"
+            raise ValueError(f"the topic {topic!r} is not valid; {rule}")
         self.topic = topic
-        # A name that no other client has: 128 random bits, or as many as fit.
+        # A unique name: 128 random bits, or as many as the limit of the topic allows.
         room = _TOPIC_LIMIT - len(topic) - 1
         name = secrets.token_urlsafe(16)
         if room >= 8:
@@ -881,7 +919,7 @@ class _Connection:
         self._response_topic = f"{topic}_{name}"
         path = f"{self._response_topic}/python-client-{name}"
         if isinstance(address, Pulsar):
-            # Pulsar forgets a subscription that is not durable when its reader is gone.
+            # Pulsar deletes a subscription that is not durable when its consumer ends.
             path = f"{path}?subscriptionMode=NonDurable"
         else:
             address = _checked_url(address)
@@ -900,18 +938,17 @@ class _Connection:
         self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._is_closed = False
-        # The kinds of warnings that are in the log.
+        # The kinds of warnings that the log contains already.
         self._warned_of: set[str] = set()
         self._pid = os.getpid()
         self._sockets: tuple[_Socket, _Socket] | None = None
         self._writing = threading.RLock()
-        # The calls of two clients have different numbers, in case their topics are
-        # equal.
+        # Each client starts with another number, in case the response topics are equal.
         self._context = secrets.randbelow(_CONTEXT_LIMIT)
         self._calls: dict[str, _Call] = {}
-        # Those of the calls, and others that end by themselves.
+        # The senders of the calls, and others that are about to end.
         self._senders: list[_Sender] = []
-        # The module's api_info, when it was asked for.
+        # The module's API description, if the client has requested it.
         self.api_info: dict[str, Any] | None = None
 
     def _url(self, role: str, path: str) -> str:
@@ -922,13 +959,14 @@ class _Connection:
         return f"{base.rstrip('/')}/{path}{mark}{query}"
 
     def open(self, deadline: float) -> None:
-        """Connect, unless that is done; an answer must not come before its reader."""
+        """Connect if necessary. The consumer is first, so that no response is lost."""
         if self._pid != os.getpid():
             raise NotConnectedError(
-                "the client belongs to the parent process; make a new one in the child"
+                "the client belongs to the parent process; create a new one in the child"
             )
         if not self._opening.acquire(timeout=_left(deadline)):
-            raise NotConnectedError("cannot connect to the broker in time")
+            text = "cannot connect to the broker within the timeout"
+            raise NotConnectedError(text)
         try:
             if self._is_closed:
                 raise NotConnectedError("the client is closed")
@@ -958,9 +996,9 @@ class _Connection:
             self._opening.release()
 
     def close(self) -> None:
-        """Close the connections. Calls that wait fail."""
+        """Close the connections. Unfinished calls fail."""
         if self._pid != os.getpid():
-            # The parent still uses them.
+            # The parent process still uses the connections.
             return
         with self._lock:
             self._is_closed = True
@@ -984,12 +1022,12 @@ class _Connection:
             sender.join(_left(deadline))
 
     def no_answer(self, timeout: float) -> DasfError:
-        """Say why a call got no answer."""
-        text = f"no answer from topic {self.topic} within {timeout:g} s"
+        """Return the exception for a call without a response."""
+        text = f"no response from topic {self.topic} within {timeout:g} s"
         for one in self._sockets or ():
             if one.failure is not None:
                 return NotConnectedError(f"{text}: {one.failure}")
-        return NoAnswerError(f"{text}; is a module listening there?")
+        return NoAnswerError(f"{text}; check that a module listens there")
 
     def register(
         self,
@@ -1000,7 +1038,7 @@ class _Connection:
         wants_report: Callable[[], bool],
         is_on_demand: bool = False,
     ) -> _Call:
-        """Make a call of what is asked, to be written and, whatever happens, to be ended."""
+        """Return a new call. Write it, and end it in any case."""
         context = self._next_context()
         properties = {
             "messageType": message_type,
@@ -1008,7 +1046,7 @@ class _Connection:
             "response_topic": self._response_topic,
         }
         text = _to_base64(payload)
-        # What fits one frame is not cut: no peer expects a single fragment.
+        # A small request has no fragment number: peers do not expect a single fragment.
         width = _FRAME_LIMIT if len(payload) > _FRAME_LIMIT else max(len(text), 1)
         frames = _frames(properties, text, width)
         held: list[dict[str, Any]] = []
@@ -1017,14 +1055,14 @@ class _Connection:
             frames = _frames({**properties, "x_dasf_on_demand": "1"}, "", 1)
         call = _Call(context, deadline, deliver, wants_report, frames, held=held)
         with self._lock:
-            # Nobody would end it.
+            # Nobody would end a call after this.
             if self._is_closed:
                 raise NotConnectedError("the client is closed")
             self._calls[context] = call
         return call
 
     def _next_context(self) -> str:
-        """Return a number for a call that no pending call has."""
+        """Return a number that no unfinished call has."""
         with self._lock:
             while True:
                 self._context = (self._context + 1) % _CONTEXT_LIMIT
@@ -1032,26 +1070,26 @@ class _Connection:
                     return context
 
     def end(self, call: _Call) -> None:
-        """Forget a call, and end what it left behind."""
+        """Remove a call, and stop its sender."""
         self._forget(call.context)
 
     def _forget(self, context: str) -> _Call | None:
         with self._lock:
             call = self._calls.pop(context, None)
-        # Nothing gets a sender that is not among the calls.
+        # Only a call in the table can receive a sender.
         if call is not None and call.sender is not None:
             call.sender.stop()
         return call
 
     def _writable(self) -> tuple[int, Any]:
-        """Return the connection for requests, if answers can be read as well."""
+        """Return the connection for requests if the one for responses is open, too."""
         sockets = self._sockets
         if sockets is None or sockets[0].current()[1] is None:
             return 0, None
         return sockets[1].current()
 
     def write(self, call: _Call) -> None:
-        """Send a call's frames, or leave them to the next connection."""
+        """Send a call's frames, or leave them for the next connection."""
         with self._writing:
             number, connected = self._writable()
             if connected is None or call.written_to == number:
@@ -1064,14 +1102,14 @@ class _Connection:
                 properties = frame["properties"]
                 properties["x_dasf_timeout_ms"] = int(_left(call.deadline) * 1000)
                 if is_repeated:
-                    # It may have reached the broker before: nobody should run it twice.
+                    # The broker may have received it before. No module should run it twice.
                     properties["x_dasf_repeated"] = "1"
                 if not _Socket.send(connected, frame):
                     return
 
     def _resend(self) -> None:
-        """Send what may not have reached the broker before the connection was lost."""
-        # Both connections may be back at once.
+        """Send the frames without a receipt on a new connection."""
+        # Both connections may open at the same time.
         with self._writing:
             number, connected = self._writable()
             if connected is None:
@@ -1079,11 +1117,12 @@ class _Connection:
             with self._lock:
                 calls = [it for it in self._calls.values() if it.frames]
             calls = [it for it in calls if it.written_to != number]
-            # Brokers read in order, so that a message that breaks the connection is the oldest.
+            # Brokers read in order. So a message that breaks the connection is the oldest one.
             for call in [it for it in calls if it.written_to][:1]:
                 call.losses += 1
                 if call.losses >= _MAX_LOSSES:
-                    text = f"the connection was lost each of the {call.losses} times it was sent"
+                    lost = f"was lost {call.losses} times while sending it"
+                    text = f"the request was not sent: the connection {lost}"
                     self._finish(call.context, NotConnectedError(text))
                     calls.remove(call)
             for call in calls:
@@ -1101,7 +1140,8 @@ class _Connection:
         named = frame.get("context")
         context = None if named is None else str(named)
         with self._lock:
-            # Brokers answer in order, and may leave out the context of what they cannot read.
+            # Brokers send receipts in order. The receipt of an unreadable frame may have no
+            # context.
             waiting = (
                 it
                 for it in self._calls.values()
@@ -1127,12 +1167,12 @@ class _Connection:
         with self._lock:
             call = self._calls.get(context)
         if call is None:
-            # The call is over, or was answered before: brokers may deliver twice.
+            # The call has ended. Brokers may deliver a response twice.
             return
         payload = str(frame.get("payload") or "")
         message_type = properties.get("messageType")
         if not self._is_meant(properties):
-            text = "an answer from %s to %s, not to this client, is passed over"
+            text = "ignoring a message from topic %s to topic %s, not for this client"
             topics = (properties.get(it) for it in ("source_topic", "response_topic"))
             self._warn_once(text, *topics)
             return
@@ -1150,16 +1190,15 @@ class _Connection:
             self._finish(context, error)
         except ValueError as error:
             if message_type == "progress":
-                self._warn_once("a report of progress cannot be read: %s", error)
+                self._warn_once("cannot read a progress report: %s", error)
             else:
-                self._finish(
-                    context, ResultError(f"the answer cannot be read: {error}")
-                )
+                failure = ResultError(f"cannot read the response: {error}")
+                self._finish(context, failure)
 
     def _is_meant(self, properties: dict[str, Any]) -> bool:
-        """Tell whether an answer is from the called module, and for this client."""
+        """Return whether a message is from the called module, and for this client."""
         expected = {"source_topic": self.topic}
-        # In a message that asks for a payload, it names the topic for the payload.
+        # A request for a payload has the topic for that payload there.
         if properties.get("messageType") != "fetch":
             expected["response_topic"] = self._response_topic
         return all(
@@ -1168,30 +1207,30 @@ class _Connection:
         )
 
     def _warn_once(self, text: str, *values: object) -> None:
-        """Log the first warning of a kind: whoever may publish could fill the log."""
+        """Log the first warning of a kind. A publisher must not fill the log."""
         with self._lock:
             if text in self._warned_of:
                 return
             self._warned_of.add(text)
-        text = f"{text}; more of this kind are not logged"
+        text = f"{text}; further warnings of this kind are not logged"
         _log.warning(text, *(_excerpt(value) for value in values))
 
     def _send_held(self, call: _Call, topic: object) -> None:
-        """Send what a call holds to the module that asks for it on this topic."""
+        """Send the payload of a call to the module that asks for it, on this topic."""
         name = topic if isinstance(topic, str) else ""
-        # It becomes a part of a URL.
+        # The topic becomes a part of a URL.
         if re.fullmatch(r"[-\w]{1,255}", name, re.ASCII) is None or not call.held:
-            self._warn_once("the topic %s asks for a payload in vain", topic)
+            self._warn_once("ignoring a request for a payload on topic %s", topic)
             return
         sender = _Sender(name, self._url("producer", name), self._door, call)
         with self._lock:
             if self._calls.get(call.context) is not call:
                 return
-            # Before others can wait for its end.
+            # Before another thread can wait for its end.
             sender.start()
             before, call.sender = call.sender, sender
             self._senders = [it for it in self._senders if it.is_alive()] + [sender]
-        # The module that asked before is gone.
+        # The module that asked before has ended.
         if before is not None:
             before.stop()
 
@@ -1199,7 +1238,7 @@ class _Connection:
 def _frames(
     properties: dict[str, Any], payload: str, width: int
 ) -> list[dict[str, Any]]:
-    """Cut a payload into frames; what fits one does not get a number."""
+    """Cut a payload into frames. A single frame has no number."""
     context = properties["requestContext"]
     starts = range(0, max(len(payload), 1), width)
     frames: list[dict[str, Any]] = []
@@ -1218,7 +1257,7 @@ def _excerpt(value: object) -> str:
 
 
 def _text(payload: str) -> str:
-    """Decode a payload: as UTF-8, or as Latin-1 where it is not UTF-8."""
+    """Decode a payload as UTF-8, or as Latin-1 if it is not UTF-8."""
     data = base64.b64decode(payload, validate=True)
     try:
         return data.decode()
@@ -1227,20 +1266,21 @@ def _text(payload: str) -> str:
 
 
 def _put_together(call: _Call, properties: dict[str, Any], payload: str) -> str | None:
-    """Add a fragment, and return the whole base64 when it was the last one missing."""
+    """Add a fragment; return the complete base64 when all fragments have arrived."""
     index, count = properties.get("fragment"), properties.get("num_fragments")
     if index is None and count is None:
         return payload
     index, count = int(str(index)), int(str(count))
     if not 0 <= index < count:
-        raise ValueError(f"there is no fragment {index} of {count}")
-    # Where another module answers as well, because the first one died over that.
+        raise ValueError(f"the fragment number {index} is not valid, of {count}")
+    # Another module answers, because the first one crashed while it answered.
     if call.answer != (answer := properties.get("x_dasf_answer")):
         call.answer = answer
         call.pieces.clear()
     call.pieces.setdefault(index, payload)
     if sum(map(len, call.pieces.values())) > _ANSWER_LIMIT:
-        raise TooLargeError(f"the answer has more than {_ANSWER_LIMIT} bytes of base64")
+        text = f"the response has more than {_ANSWER_LIMIT} bytes of base64"
+        raise TooLargeError(text)
     if len(call.pieces) < count:
         return None
     return "".join(call.pieces[number] for number in range(count))
@@ -1259,7 +1299,7 @@ def _answer(payload: str, properties: dict[str, Any]) -> _Event:
 
 
 def _deadline(timeout: float) -> float:
-    # A clock holds no infinity, and locks may hold no more than 49 days.
+    # A clock cannot reach infinity, and some locks accept at most 49 days.
     return time.monotonic() + min(timeout, 30 * 24 * 3600.0)
 
 
@@ -1268,9 +1308,9 @@ def _left(deadline: float) -> float:
 
 
 class _Caller:
-    """What clients have in common, whether they block or not."""
+    """The common part of the blocking and the asynchronous client."""
 
-    # The topic where the module listens if it is not told otherwise.
+    # The topic in the module's description.
     _topic: ClassVar[str]
 
     def __init__(
@@ -1284,25 +1324,25 @@ class _Caller:
         timeout: float = 60.0,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> None:
-        """Settle what to connect to; the first call connects, and so does ``with``.
+        """Create a client. It connects at the first call, or in a ``with`` statement.
 
         Parameters
         ----------
         address : str or Pulsar
             The base URL of a DASF broker, such as ``ws://localhost:8080/ws``, or a Pulsar.
         topic : str, optional
-            Where the module listens; its own topic if it is left out.
+            The topic of the module. Default: the topic in the module's description.
         token : str, optional
-            What the broker asks for at the door.
+            The token for the login at the broker.
         headers : dict, optional
-            Headers to send when connecting.
+            Headers of the handshake.
         ca_file : str or path, optional
-            Certificates in PEM that are trusted at a ``wss://`` address besides those that this
-            machine trusts: of a private authority, or that of the broker itself.
+            A file with certificates in PEM that the client trusts at a ``wss://`` address, besides
+            the authorities of this machine: of a private authority, or of the broker itself.
         timeout : float, default: 60.0
-            How many seconds a call waits for its answer.
+            How many seconds a call waits for its response.
         on_progress : callable, optional
-            What is called with each report of progress.
+            The function that receives the progress reports.
         """
         topic = self._topic if topic is None else topic
         self._connection = _Connection(address, topic, token, headers, ca_file)
@@ -1315,14 +1355,14 @@ class _Caller:
         timeout: float | None = None,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> Self:
-        """Make a client that shares the connection, and whose calls differ in this.
+        """Return a client with other options that shares the connection.
 
         Parameters
         ----------
         timeout : float, optional
-            How many seconds a call waits for its answer.
+            How many seconds a call waits for its response.
         on_progress : callable, optional
-            What is called with each report of progress.
+            The function that receives the progress reports.
         """
         other = copy.copy(self)
         if timeout is not None:
@@ -1332,7 +1372,7 @@ class _Caller:
         return other
 
     def _report(self, event: _Event) -> _Answer | None:
-        """Return an answer, raise a failure, and show a report of progress."""
+        """Return a response, raise a failure, and pass a progress report on."""
         if isinstance(event, Exception):
             raise event
         if isinstance(event, _Answer):
@@ -1342,16 +1382,16 @@ class _Caller:
         return None
 
     def _is_on_demand(self, request: bytes, api_info: dict[str, Any]) -> bool:
-        """Tell whether a large request is sent when the module asks for it."""
+        """Return whether to send a large request only when a module asks for it."""
         speaks = (api_info.get("x_dasf") or {}).get("speaks") or []
         if "request_fragments" in speaks:
             return False
-        # The module is one of a group, each of which would get some of the fragments only.
+        # Each module of a group would receive only some of the fragments.
         if "requests_on_demand" in speaks:
             return True
         raise TooLargeError(
-            f"the request has {len(request)} bytes, and this module takes"
-            f" {_FRAME_LIMIT} bytes at most"
+            f"the request has {len(request)} bytes; this module accepts at most"
+            f" {_FRAME_LIMIT}"
         )
 
     def _keep_api_info(self, answer: _Answer) -> dict[str, Any]:
@@ -1359,9 +1399,8 @@ class _Caller:
             api_info = json.loads(answer.properties["api_info"])
             self._connection.api_info = dict(api_info)
         except (KeyError, TypeError, ValueError) as error:
-            raise ResultError(
-                f"the module does not describe itself: {error}"
-            ) from error
+            text = f"cannot read the module's API description: {error}"
+            raise ResultError(text) from error
         return self._connection.api_info
 
 
@@ -1381,7 +1420,7 @@ def _instance(constructor: _Arguments, given: dict[str, Any]) -> dict[str, Any]:
 
 
 class _BlockingClient(_Caller):
-    """Calls that wait for their results."""
+    """A client whose calls block until the result is there."""
 
     def __enter__(self) -> Self:
         self._connection.open(_deadline(self._timeout))
@@ -1391,15 +1430,15 @@ class _BlockingClient(_Caller):
         self.close()
 
     def close(self) -> None:
-        """Close the connection, which clients made by :meth:`with_options` share."""
+        """Close the connection, also for the clients of :meth:`with_options`."""
         self._connection.close()
 
     def ping(self) -> None:
-        """Ask whether the module listens."""
+        """Check that the module listens; raise an exception if it does not answer."""
         self._exchange("ping", b"", _deadline(self._timeout))
 
     def api_info(self) -> dict[str, Any]:
-        """Ask the module for its description of itself."""
+        """Request the module's API description."""
         return self._api_info(_deadline(self._timeout))
 
     def _api_info(self, deadline: float) -> dict[str, Any]:
@@ -1454,7 +1493,7 @@ class _BlockingClient(_Caller):
 
 
 class _AsyncClient(_Caller):
-    """Calls that are awaited."""
+    """A client for asyncio."""
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._connection.open, _deadline(self._timeout))
@@ -1464,15 +1503,15 @@ class _AsyncClient(_Caller):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection, which clients made by :meth:`with_options` share."""
+        """Close the connection, also for the clients of :meth:`with_options`."""
         await asyncio.to_thread(self._connection.close)
 
     async def ping(self) -> None:
-        """Ask whether the module listens."""
+        """Check that the module listens; raise an exception if it does not answer."""
         await self._exchange("ping", b"", _deadline(self._timeout))
 
     async def api_info(self) -> dict[str, Any]:
-        """Ask the module for its description of itself."""
+        """Request the module's API description."""
         return await self._api_info(_deadline(self._timeout))
 
     async def _api_info(self, deadline: float) -> dict[str, Any]:
@@ -1507,7 +1546,7 @@ class _AsyncClient(_Caller):
         is_shown = self._on_progress is not None
 
         def deliver(event: _Event) -> None:
-            # The loop may be closed by now, and nobody waits.
+            # The loop may be closed; then nobody waits.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(events.put_nowait, event)
 

@@ -21,6 +21,7 @@ fn function(name: &str, arguments: Vec<Field>, result: Type) -> Function {
         documentation: String::new(),
         arguments,
         reporter: None,
+        is_open: false,
         result: Schema::of(result),
         is_deprecated: false,
     }
@@ -240,6 +241,7 @@ fn a_class_is_made_by_both_clients() {
         name: "Client".to_owned(),
         documentation: String::new(),
         arguments: vec![field("self", Type::Boolean)],
+        is_open: false,
         methods: vec![function("list", Vec::new(), Type::Null)],
         is_deprecated: false,
     });

@@ -112,6 +112,7 @@ fn read_function<'a>(
         documentation: text(schema, "description"),
         arguments,
         reporter,
+        is_open: is_open(schema),
         result,
         is_deprecated: is_deprecated(schema),
     })
@@ -139,6 +140,7 @@ fn read_class<'a>(
         name: name.to_owned(),
         documentation: text(schema, "description"),
         arguments,
+        is_open: is_open(schema),
         methods,
         is_deprecated: is_deprecated(schema),
     })
@@ -184,6 +186,26 @@ fn properties(schema: &Map<String, Value>) -> impl Iterator<Item = (&String, &Va
 fn text(schema: &Map<String, Value>, keyword: &str) -> String {
     let text = schema.get(keyword).and_then(Value::as_str);
     text.unwrap_or_default().to_owned()
+}
+
+/// Whether the schema of a function or a constructor accepts arguments that it does not name. A
+/// schema that does not mention them does not: the module would ignore them.
+fn is_open(schema: &Map<String, Value>) -> bool {
+    const ELSEWHERE: [&str; 8] = [
+        "$ref",
+        "$dynamicRef",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "if",
+        "dependentSchemas",
+        "patternProperties",
+    ];
+    let accepts = |keyword: &str| schema.get(keyword).is_some_and(|it| *it != false);
+    !schema.get("properties").is_some_and(Value::is_object)
+        || ELSEWHERE.iter().any(|keyword| schema.contains_key(*keyword))
+        || accepts("additionalProperties")
+        || accepts("unevaluatedProperties")
 }
 
 fn is_deprecated(schema: &Map<String, Value>) -> bool {

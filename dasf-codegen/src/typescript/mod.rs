@@ -25,8 +25,9 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// Names of types and values that a file has, or uses.
-const RESERVED: [&str; 60] = [
+const RESERVED: [&str; 61] = [
     "Answer",
+    "ArgumentError",
     "Array",
     "Boolean",
     "CLOSE_LIMIT",
@@ -177,8 +178,10 @@ impl Writer<'_> {
         for function in &description.functions {
             let name = names.claim(&method_name(&function.name));
             let interface = type_name(&function.name);
-            let arguments = self.arguments(&interface, &function.name, &function.arguments);
-            let mut request = spread(arguments.as_ref(), "args");
+            let of = &function.name;
+            let arguments =
+                self.arguments(&interface, of, &function.arguments, function.is_open);
+            let mut request = spread(arguments.as_ref().map(Arguments::given));
             request.push((
                 "func_name".to_owned(),
                 Expression::word(literal(&function.name)),
@@ -197,20 +200,22 @@ impl Writer<'_> {
     /// Writes a class; returns the method of `Client` that gives one.
     fn class(&mut self, method: &str, class: &Class) -> String {
         let name = self.names.claim(&type_name(&class.name));
-        let arguments = self.arguments(&name, &class.name, &class.arguments);
+        let arguments = self.arguments(&name, &class.name, &class.arguments, class.is_open);
         let mut names = Names::without(RESERVED_METHODS);
         let mut methods = String::new();
         for function in &class.methods {
             let method = names.claim(&method_name(&function.name));
             let interface = format!("{name}{}", type_name(&function.name));
             let wire_name = format!("{}.{}", class.name, function.name);
-            let own = self.arguments(&interface, &wire_name, &function.arguments);
-            let mut call = spread(own.as_ref(), "args");
+            let is_open = function.is_open;
+            let own = self.arguments(&interface, &wire_name, &function.arguments, is_open);
+            let mut call = spread(own.as_ref().map(Arguments::given));
             call.push((
                 "func_name".to_owned(),
                 Expression::word(literal(&function.name)),
             ));
-            let mut request = spread(arguments.as_ref(), "this.#args");
+            let kept = arguments.as_ref().map(|_| Expression::word("this.#args"));
+            let mut request = spread(kept);
             request.push((
                 "class_name".to_owned(),
                 Expression::word(literal(&class.name)),
@@ -219,7 +224,7 @@ impl Writer<'_> {
             methods += &self.method(&method, function, own.as_ref(), request);
         }
         let (field, parameter, assignment) = match &arguments {
-            None => (String::new(), String::new(), ""),
+            None => (String::new(), String::new(), String::new()),
             Some(arguments) => {
                 let interface = &arguments.interface;
                 let undefined = if arguments.may_be_left_out {
@@ -230,7 +235,10 @@ impl Writer<'_> {
                 (
                     format!("  readonly #args: {interface}{undefined};\n"),
                     format!(", {}", arguments.parameter()),
-                    "    this.#args = args;\n",
+                    format!(
+                        "    this.#args = {};\n",
+                        arguments.given().write(4, "this.#args = ;".len())
+                    ),
                 )
             }
         };
@@ -263,7 +271,13 @@ impl Writer<'_> {
     }
 
     /// Writes the interface of arguments, where there are any.
-    fn arguments(&mut self, start: &str, of: &str, fields: &[Field]) -> Option<Arguments> {
+    fn arguments(
+        &mut self,
+        start: &str,
+        of: &str,
+        fields: &[Field],
+        is_open: bool,
+    ) -> Option<Arguments> {
         if fields.is_empty() {
             return None;
         }
@@ -274,8 +288,11 @@ impl Writer<'_> {
             .types
             .interface(&interface, fields, None, direction, false, &comment);
         self.interfaces += &written;
+        let names = fields.iter().map(|field| Expression::word(literal(&field.name)));
         Some(Arguments {
             interface,
+            of: of.to_owned(),
+            known: (!is_open).then(|| names.collect()),
             may_be_left_out: !fields.iter().any(Field::is_required),
         })
     }
@@ -321,10 +338,15 @@ impl Writer<'_> {
                 Expression::word("options"),
             ],
         );
+        // The check of the arguments may throw; an asynchronous method rejects then.
+        let name = match arguments.is_some_and(|it| it.known.is_some()) {
+            true => format!("async {name}"),
+            false => name.to_owned(),
+        };
         format!(
             "{}{}    return {};\n  }}\n\n",
             comment.write("  "),
-            signature(name, &parameters, &format!("Promise<{ty}>")),
+            signature(&name, &parameters, &format!("Promise<{ty}>")),
             call.write(4, "return ;".len()),
         )
     }
@@ -333,6 +355,10 @@ impl Writer<'_> {
 /// The arguments of a function that has some.
 struct Arguments {
     interface: String,
+    /// The function or the class, for error messages.
+    of: String,
+    /// The names of the arguments; `None` if the module accepts others.
+    known: Option<Vec<Expression>>,
     may_be_left_out: bool,
 }
 
@@ -341,11 +367,21 @@ impl Arguments {
         let mark = if self.may_be_left_out { "?" } else { "" };
         format!("args{mark}: {}", self.interface)
     }
+
+    /// The parameter `args`, with a check of its names.
+    fn given(&self) -> Expression {
+        let args = Expression::word("args");
+        let Some(known) = &self.known else {
+            return args;
+        };
+        let of = Expression::word(literal(&self.of));
+        Expression::Call("known".to_owned(), vec![of, args, Expression::List(known.clone())])
+    }
 }
 
-/// What a request begins with: the arguments in the variable, where there are any.
-fn spread(arguments: Option<&Arguments>, variable: &str) -> Vec<(String, Expression)> {
-    let spread = |_| ("...".to_owned(), Expression::word(variable));
+/// The first part of a request: the arguments, if there are any.
+fn spread(arguments: Option<Expression>) -> Vec<(String, Expression)> {
+    let spread = |arguments| ("...".to_owned(), arguments);
     arguments.map(spread).into_iter().collect()
 }
 

@@ -1,42 +1,41 @@
-/** Where a broker is, how to log in there, and what holds for every call. */
+/** The address of a broker, the login, and the defaults of all calls. */
 export interface ClientOptions {
-  /** The base URL of a DASF broker, such as `ws://localhost:8080/ws`: topics are paths below it. */
+  /** The base URL of a DASF broker, such as `ws://localhost:8080/ws`. Topics are paths below it. */
   url?: string | undefined;
   /** The address of an Apache Pulsar, in place of `url`. */
   pulsar?: PulsarAddress | undefined;
-  /** The topic on which the module listens, where it is not the one in the module's description. */
+  /** The topic of the module; default: the topic in the module's description. */
   topic?: string | undefined;
   /**
-   * Logs in: as the header `authorization` where a constructor is handed in as `WebSocket`, else as
-   * `?token=` in the URL, because the platform's own sends no headers. Pulsar reads either; the
-   * Django broker only the header.
+   * The token for the login. With the option `WebSocket`, the client sends it in the header
+   * `authorization`; without it in the URL as `?token=`, because the platform's `WebSocket` cannot
+   * send headers. Pulsar reads both; the Django broker reads only the header.
    */
   token?: string | undefined;
-  /** Headers of the handshake. They need a constructor that is handed in as `WebSocket`. */
+  /** Headers of the handshake. They need the option `WebSocket`. */
   headers?: Record<string, string> | undefined;
   /**
-   * The constructor of sockets, in place of the platform's: that of the package `ws` where the
-   * platform has none (Node.js before 22), or for what only it can do. It gets `{ headers }` as third
-   * argument.
+   * A constructor of sockets to use in place of the platform's `WebSocket`. Node.js before version
+   * 22 has none: use that of the package `ws`. It receives `{ headers }` as its third argument.
    */
   WebSocket?: WebSocketConstructor | undefined;
-  /** How long a call waits for its answer, in milliseconds; default 60,000. */
+  /** How long a call waits for its response, in milliseconds; default 60,000. */
   timeout?: number | undefined;
   /**
-   * The largest request that is sent in one frame, in bytes; default 700 KiB. Larger ones are sent
-   * in fragments, if the module can put them together: at once, or where several modules share the
-   * work, when one of them asks for it.
+   * The largest request that the client sends in one frame, in bytes; default 700 KiB. It sends a
+   * larger request in fragments if the module supports this. If several modules share the topic, it
+   * sends the fragments when one of them asks for them.
    */
   maxPayloadSize?: number | undefined;
-  /** The largest answer in fragments, in bytes of base64; default 256 MiB. */
+  /** The largest response in fragments, in bytes of base64; default 256 MiB. */
   maxResponseSize?: number | undefined;
 }
 
-/** Where an Apache Pulsar is. */
+/** The address of an Apache Pulsar. */
 export interface PulsarAddress {
   /** Default `localhost`. */
   host?: string | undefined;
-  /** The port of HTTP; default 8080. */
+  /** The HTTP port; default 8080. */
   port?: number | undefined;
   /** Default `non-persistent`. */
   persistence?: "persistent" | "non-persistent" | undefined;
@@ -48,17 +47,17 @@ export interface PulsarAddress {
   tls?: boolean | undefined;
 }
 
-/** How one call differs from the client's defaults. */
+/** The options of one call. */
 export interface CallOptions {
-  /** How long to wait for the answer, in milliseconds. */
+  /** How long to wait for the response, in milliseconds; default: the timeout of the client. */
   timeout?: number | undefined;
-  /** Ends the waiting: the call rejects with the signal's reason. The module may go on with it. */
+  /** Cancels the call: it rejects with the signal's reason. The module may continue its work. */
   signal?: Signal | undefined;
-  /** Gets every report of progress: the whole tree, each time it changes. */
+  /** Receives the progress reports. Each one contains the whole tree of steps. */
   onProgress?: ((report: ProgressReport) => void) | undefined;
 }
 
-/** What an `AbortSignal` has that is used here. */
+/** The part of an `AbortSignal` that the client uses. */
 export interface Signal {
   readonly aborted: boolean;
   readonly reason?: unknown;
@@ -68,21 +67,21 @@ export interface Signal {
 
 /** The progress of a call, or of one of its steps. */
 export interface ProgressReport {
-  /** What is being done, in words. */
+  /** A description of the step. */
   step_message: string;
-  /** How it stands. */
+  /** The state of the step. */
   status: "running" | "success" | "error";
-  /** How many steps there are below, as far as that is known. */
+  /** The number of steps below this one, as far as the module announced them. */
   steps: number;
-  /** The steps that were begun. */
+  /** The steps below this one that have started. */
   children: ProgressReport[];
-  /** Which report it is; `root` for that of the call. */
+  /** The identifier of the step; `root` for the call itself. */
   report_id: string;
-  /** The kind of report, `tree`. */
+  /** The type of the report, `tree`. */
   report_type: string;
 }
 
-/** What is used of a `WebSocket`, the browser's or another. */
+/** The part of a `WebSocket` that the client uses. */
 export interface WebSocketLike {
   onopen: ((event: any) => void) | null;
   onmessage: ((event: any) => void) | null;
@@ -92,57 +91,76 @@ export interface WebSocketLike {
   close(): void;
 }
 
-/** What makes sockets: the platform's `WebSocket`, or that of the package `ws`. */
+/** A constructor of sockets: the platform's `WebSocket`, or the one of the package `ws`. */
 export type WebSocketConstructor = new (
   url: string,
   protocols?: string[],
   options?: { headers: Record<string, string> },
 ) => WebSocketLike;
 
-/** Why a call did not yield its result: the class says what happened. */
+/** A call that failed. The class of the error is the reason. */
 export class DasfError extends Error {
   override readonly name: string = "DasfError";
 }
 
-/** What the module failed at, as the beginning of its answer says. */
+/** A function has no argument of this name. The client sends no request. */
+export class ArgumentError extends DasfError {
+  override readonly name = "ArgumentError";
+}
+
+/**
+ * The kind of a failure.
+ *
+ * - `validation`: the request does not match the module.
+ * - `execution`: the function failed.
+ * - `processing`: the module could not finish the call.
+ * - `overflow`: the queue of the module is full.
+ */
 export type FailureKind = "validation" | "execution" | "processing" | "overflow";
 
-/** The module answered that it failed. */
+/** The module reported a failure. The message begins with its kind, as in `executing: …`. */
 export class ModuleError extends DasfError {
   override readonly name = "ModuleError";
-  /** What it failed at; absent where its text does not say. */
+  /** The kind of the failure; undefined if the module did not send it. */
   readonly kind: FailureKind | undefined;
-  /** The code of the function's error, where it has one. */
+  /** The module's message, without the kind. */
+  readonly reason: string;
+  /** The code of the function's error; undefined if it has none. */
   readonly code: string | undefined;
-  /** What belongs to the code. */
+  /** The details of the function's error; undefined if it has none. */
   readonly details: unknown;
-  /** The module's text as it came: the message with the protocol's sentence in front. */
+  /** The text that the module sent, such as `error executing request: …`. */
   readonly text: string;
 
   constructor(text: string, info: { code?: unknown; details?: unknown } = {}) {
-    const [kind, prefix] = FAILURES.find(([, prefix]) => text.startsWith(prefix)) ?? [];
-    const rest = text.slice(prefix?.length ?? 0);
-    super((rest.startsWith(": ") ? rest.slice(2) : rest) || (kind === "overflow" ? text : ""));
+    const [kind, prefix = "", verb = ""] = FAILURES.find((it) => text.startsWith(it[1])) ?? [];
+    const reason = text.slice(prefix.length).replace(/^: /, "");
+    super(verb && reason ? `${verb}: ${reason}` : text);
     this.kind = kind;
+    this.reason = reason || (kind === "overflow" ? text : "");
     this.text = text;
     this.code = typeof info.code === "string" ? info.code : undefined;
     this.details = info.details ?? undefined;
   }
 }
 
-const FAILURES: readonly (readonly [FailureKind, string])[] = [
-  ["validation", "error validating request"],
-  ["execution", "error executing request"],
-  ["processing", "error processing request"],
-  ["overflow", "request rejected due to queue overflow, try again later"],
+/** The kinds of failures: the beginning of the module's text, and the beginning of the message. */
+const FAILURES: readonly (readonly [FailureKind, string, string])[] = [
+  ["validation", "error validating request", "validating"],
+  ["execution", "error executing request", "executing"],
+  ["processing", "error processing request", "processing"],
+  ["overflow", "request rejected due to queue overflow, try again later", ""],
 ];
 
-/** The broker did not take the request; the message has its reason. */
+/** The broker rejected the request. The message contains the broker's reason. */
 export class RefusedError extends DasfError {
   override readonly name = "RefusedError";
 }
 
-/** No answer came in time. The call may still run: the module may be busy, or none listens. */
+/**
+ * No response arrived within the timeout. The module may be busy, or no module listens. The call
+ * may still run.
+ */
 export class TimeoutError extends DasfError {
   override readonly name = "TimeoutError";
 }
@@ -152,20 +170,20 @@ export class ConnectionError extends DasfError {
   override readonly name = "ConnectionError";
 }
 
-/** The request is too large for one frame, and the module takes no fragments. */
+/** The request is too large for one frame, and the module does not support fragments. */
 export class RequestTooLargeError extends DasfError {
   override readonly name = "RequestTooLargeError";
 }
 
 /**
- * The answer cannot be read, or the result is not what this client expects: it may be made for
- * another version of the module.
+ * The client cannot read the response, or the result does not have the declared type. The module
+ * may have another version than this file.
  */
 export class ResultError extends DasfError {
   override readonly name = "ResultError";
 }
 
-/** What the platform has, so that this file needs the types of neither the DOM nor Node.js. */
+/** The part of the platform that this file uses. So it needs no types of the DOM or of Node.js. */
 interface Platform {
   WebSocket?: WebSocketConstructor;
   URL?: new (url: string) => unknown;
@@ -182,7 +200,7 @@ interface Platform {
 }
 const platform = globalThis as unknown as Platform;
 
-/** Writes bytes as base64, as arguments of that kind expect them. */
+/** Encodes bytes as base64, for an argument in base64. */
 export function toBase64(bytes: Uint8Array): string {
   let binary = "";
   for (let start = 0; start < bytes.length; start += 0x8000) {
@@ -191,22 +209,22 @@ export function toBase64(bytes: Uint8Array): string {
   return platform.btoa(binary);
 }
 
-/** Reads bytes from base64, as results of that kind have them. */
+/** Decodes bytes from base64, for a result in base64. */
 export function fromBase64(base64: string): Uint8Array {
   const binary = platform.atob(base64);
-  // `Uint8Array.from` would make a list of all characters first.
+  // `Uint8Array.from` would first make a list of all characters.
   const bytes = new Uint8Array(binary.length);
   for (let index = 0; index < bytes.length; index++) bytes[index] = binary.charCodeAt(index);
   return bytes;
 }
 
-/** The text in a payload: UTF-8, or Latin-1 where it is none. Throws where it is no base64. */
+/** Decodes a payload as UTF-8, or as Latin-1 if it is not UTF-8. */
 function payloadText(payload: string): string {
   let bytes: Uint8Array;
   try {
     bytes = fromBase64(payload);
   } catch {
-    throw new ResultError("the result cannot be read: it is no base64");
+    throw new ResultError("cannot read the result: it is not base64");
   }
   try {
     const decoder = new platform.TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -216,10 +234,7 @@ function payloadText(payload: string): string {
   }
 }
 
-/**
- * Random bytes that nobody can guess. Without `crypto`, as in Node.js before 19, others may predict
- * them.
- */
+/** Returns random bytes. Without `crypto`, as in Node.js before 19, others can predict them. */
 function randomBytes(length: number): Uint8Array {
   const bytes = Uint8Array.from({ length }, () => Math.floor(Math.random() * 256));
   return platform.crypto?.getRandomValues(bytes) ?? bytes;
@@ -229,7 +244,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** JSON, or undefined where it is none. */
+/** Parses JSON; returns undefined if the text is not JSON. */
 function parse(text: unknown): unknown {
   try {
     return typeof text === "string" ? JSON.parse(text) : undefined;
@@ -238,7 +253,7 @@ function parse(text: unknown): unknown {
   }
 }
 
-/** What brokers send: a delivery, or a receipt. */
+/** A frame of the broker: a delivery or a receipt. */
 interface Frame {
   messageId?: unknown;
   payload?: unknown;
@@ -248,7 +263,7 @@ interface Frame {
   errorMsg?: unknown;
 }
 
-/** The routing data of a message. */
+/** The properties of a message. */
 interface Properties {
   messageType?: unknown;
   requestContext?: unknown;
@@ -265,7 +280,7 @@ interface Properties {
   x_dasf_error?: unknown;
 }
 
-/** What a value looks like, in as much as a program relies on it. */
+/** The checks of a value. */
 type Shape =
   | "any"
   | "null"
@@ -283,21 +298,21 @@ type Shape =
   | { object: readonly Property[]; rest?: Shape }
   | { named: string };
 
-/** A property: always there, or maybe, or there with this value if it is left out. */
+/** A property: required, optional, or with a default. */
 type Property = { name: string; shape: Shape; optional?: true; default?: unknown };
 
-/** The shapes of the types that have a name. */
+/** The shapes of the named types. */
 type Shapes = Readonly<Record<string, Shape>>;
 
-/** A copy of the value with defaults for what is left out; throws where it is of another shape. */
+/** Checks a value; returns a copy in which missing properties have their defaults. */
 function read(shape: Shape, value: unknown, path: string, shapes: Shapes): unknown {
   const refuse = (reason: string): never => {
-    throw new ResultError(`${path} is not what this client expects: ${reason}`);
+    throw new ResultError(`cannot read ${path}: ${reason}`);
   };
   const wrong = (expected: string): never => {
     const list = Array.isArray(value) ? "a list" : "an object";
     const found = value === null ? "null" : typeof value === "object" ? list : `a ${typeof value}`;
-    return refuse(`${found}, not ${expected}`);
+    return refuse(`expected ${expected}, found ${found}`);
   };
   if (typeof shape === "string") {
     const fits =
@@ -305,7 +320,8 @@ function read(shape: Shape, value: unknown, path: string, shapes: Shapes): unkno
       (shape === "null" && value === null) ||
       (shape === "integer" && Number.isInteger(value)) ||
       typeof value === shape;
-    return fits ? value : wrong(shape);
+    if (fits) return value;
+    return wrong(shape === "null" ? shape : `${shape === "integer" ? "an" : "a"} ${shape}`);
   }
   const items = (shapeAt: (index: number) => Shape): unknown[] => {
     if (!Array.isArray(value)) return wrong("a list");
@@ -317,13 +333,17 @@ function read(shape: Shape, value: unknown, path: string, shapes: Shapes): unkno
     return shape.literal.includes(value) ? value : wrong(`one of ${JSON.stringify(shape.literal)}`);
   }
   if ("besides" in shape) {
-    if (typeof value !== "string") return wrong("string");
-    return shape.besides.includes(value) ? refuse(`${JSON.stringify(value)} has another form`) : value;
+    if (typeof value !== "string") return wrong("a string");
+    const isKnown = shape.besides.includes(value);
+    return isKnown ? refuse(`${JSON.stringify(value)} belongs to another variant`) : value;
   }
   if ("list" in shape) return items(() => shape.list);
   if ("tuple" in shape) {
     const { tuple } = shape;
-    if (!Array.isArray(value) || value.length !== tuple.length) wrong(`${tuple.length} values`);
+    if (!Array.isArray(value)) return wrong("a list");
+    if (value.length !== tuple.length) {
+      return refuse(`expected ${tuple.length} values, found ${value.length}`);
+    }
     return items((index) => tuple[index] ?? "any");
   }
   if ("union" in shape) {
@@ -331,10 +351,10 @@ function read(shape: Shape, value: unknown, path: string, shapes: Shapes): unkno
       try {
         return read(variant, value, path, shapes);
       } catch {
-        // Another one may fit.
+        // Another variant may match.
       }
     }
-    return refuse(`${excerpt(value)} is of none of the declared types`);
+    return refuse(`${excerpt(value)} has none of the declared types`);
   }
   if (!isObject(value)) return wrong("an object");
   const rest = "map" in shape ? shape.map : (shape.rest ?? "any");
@@ -346,37 +366,87 @@ function read(shape: Shape, value: unknown, path: string, shapes: Shapes): unkno
     return [key, read(property?.shape ?? rest, item, `${path}.${key}`, shapes)] as const;
   });
   for (const [key, property] of properties) {
-    // A copy, because results belong to the caller.
+    // A copy, because the caller may change the result.
     if ("default" in property) entries.push([key, parse(JSON.stringify(property.default))]);
-    else if (!property.optional) refuse(`it has no ${JSON.stringify(key)}`);
+    else if (!property.optional) refuse(`the property ${JSON.stringify(key)} is missing`);
   }
   return Object.fromEntries(entries);
 }
 
-/** The beginning of a value, which is enough to recognize its variant. */
+/** The first 100 characters of a value's JSON, for error messages. */
 function excerpt(value: unknown): string {
   const text = JSON.stringify(value);
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-/** How long the handshake of a socket may take, in milliseconds. */
+/**
+ * Returns the arguments of a function or a class.
+ *
+ * @throws {ArgumentError} if it has no argument of one of their names
+ */
+function known<T extends object>(
+  of: string,
+  args: T | undefined,
+  names: readonly string[],
+): T | undefined {
+  const given: unknown = args ?? {};
+  if (!isObject(given)) {
+    const example = names.map((name) => `${name}: …`).join(", ");
+    throw new ArgumentError(`${of} takes its arguments as one object: { ${example} }`);
+  }
+  const isUnknown = (name: string) => given[name] !== undefined && !names.includes(name);
+  const unknown = Object.keys(given).find(isUnknown);
+  if (unknown === undefined) return args;
+  const meant = closest(unknown, names);
+  const hint =
+    meant === undefined
+      ? `its arguments are ${names.join(", ")}`
+      : `did you mean ${JSON.stringify(meant)}?`;
+  throw new ArgumentError(`${of} has no argument ${JSON.stringify(unknown)}; ${hint}`);
+}
+
+/** Returns the name that is most similar to another; undefined if none is similar. */
+function closest(name: string, names: readonly string[]): string | undefined {
+  const wanted = name.toLowerCase();
+  const distances = names.map((it) => [distance(wanted, it.toLowerCase()), it] as const);
+  const [least, meant = ""] = distances.sort(([one], [other]) => one - other)[0] ?? [];
+  const length = Math.max(name.length, meant.length);
+  const isSimilar = least !== undefined && least < length && least <= Math.max(1, length / 3);
+  return isSimilar ? meant : undefined;
+}
+
+/** The number of characters to insert, delete or replace to get from one text to another. */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let start = 0; start < from.length; start++) {
+    const next = [start + 1];
+    for (let end = 0; end < to.length; end++) {
+      const replaced = (row[end] ?? 0) + (from[start] === to[end] ? 0 : 1);
+      next.push(Math.min(replaced, (row[end + 1] ?? 0) + 1, (next[end] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[to.length] ?? 0;
+}
+
+/** The timeout of a socket's handshake, in milliseconds. */
 const CONNECT_LIMIT = 30_000;
-/** How long the broker may take to confirm a message before the connection counts as lost. */
+/** The timeout of a receipt, in milliseconds. Without one the connection counts as lost. */
 const RECEIPT_LIMIT = 60_000;
-/** How long closing may take. */
+/** The timeout of closing a socket, in milliseconds. */
 const CLOSE_LIMIT = 5_000;
-/** How many messages may be without the broker's receipt before no more are sent. */
+/** The maximum number of messages without a receipt. The client sends no more before a receipt. */
 const UNRECEIPTED_LIMIT = 256;
-/** How often a message is sent that takes the connection with it. */
+/** The number of losses of the connection after which the client gives a message up. */
 const MAX_LOSSES = 4;
-/** What timers can count to. */
+/** The longest duration of a timer, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 /** The longest topic that the databases of all brokers store, in characters. */
 const TOPIC_LIMIT = 50;
-/** Such databases store call numbers below this one. */
+/** The databases of all brokers store call numbers below this limit. */
 const CONTEXT_LIMIT = 2 ** 31;
 
-/** What one socket is for. */
+/** The purpose of a socket: its address, and the handlers of its events. */
 interface Purpose {
   open(): WebSocketLike;
   heard(frame: Frame): void;
@@ -384,10 +454,10 @@ interface Purpose {
   lost(reason: string): void;
 }
 
-/** One socket, which is opened again whenever it is lost. */
+/** A socket that reconnects when its connection is lost. */
 class Link {
-  /** Why there is no connection; undefined while there is one. */
-  failure: string | undefined = "the connection is not made yet";
+  /** The reason why there is no connection; undefined while there is one. */
+  failure: string | undefined = "the connection is not open yet";
   readonly #purpose: Purpose;
   #socket: WebSocketLike | undefined;
   #timer: unknown;
@@ -437,13 +507,13 @@ class Link {
     this.#socket?.send(JSON.stringify(frame));
   }
 
-  /** Gives the socket up for this reason, and opens another after a while. */
+  /** Drops the socket for this reason, and reconnects after a wait. */
   lose(reason: string): void {
     const socket = this.#socket;
     this.#socket = undefined;
     socket?.close();
     platform.clearTimeout(this.#timer);
-    // One that is accepted and dropped at once is no success.
+    // A connection that the broker accepts and drops at once counts as a failure.
     if (this.failure === undefined && Date.now() - this.#openedAt >= 5_000) this.#failures = 0;
     this.failure = reason;
     const longest = Math.min(100 * 2 ** this.#failures++, 20_000);
@@ -452,7 +522,7 @@ class Link {
     this.#purpose.lost(reason);
   }
 
-  /** Closes the socket for good; resolves when that is done. */
+  /** Closes the socket without a reconnect; resolves when it is closed. */
   async stop(): Promise<void> {
     platform.clearTimeout(this.#timer);
     const socket = this.#socket;
@@ -472,36 +542,36 @@ interface Outgoing {
   readonly call: Call;
   readonly payload: string;
   readonly properties: Properties;
-  /** How often the connection was lost while this one was the first without a receipt. */
+  /** The number of losses of the connection while this was the first message without a receipt. */
   losses: number;
-  /** When it was written to the socket last. */
+  /** The time at which the client last wrote it to the socket. */
   sentAt: number;
 }
 
-/** An answer, whole. */
+/** A complete response. */
 interface Answer {
   payload: string;
   properties: Properties;
 }
 
-/** A call that awaits its answer. */
+/** A call that waits for its response. */
 interface Call {
   readonly context: string;
   readonly deadline: number;
   readonly onProgress: ((report: ProgressReport) => void) | undefined;
   readonly fragments: Map<number, string>;
-  /** What these fragments have in common. */
+  /** The identifier of the response to which the fragments belong. */
   answer: unknown;
   size: number;
-  /** What is sent only to a module that asks for it. */
+  /** The pieces of a payload that the client sends only to a module that asks for them. */
   readonly held: readonly string[];
-  /** What sends it to the module that asked last. */
+  /** The connection to the module that asked last. */
   sender: Link | undefined;
   resolve(answer: Answer): void;
   reject(error: unknown): void;
 }
 
-/** Calls a module: many calls at once over one pair of connections. @internal */
+/** Calls a module, with many calls at the same time over one pair of connections. @internal */
 export class Caller {
   readonly #topic: string;
   readonly #responseTopic: string;
@@ -514,20 +584,20 @@ export class Caller {
   #wasConnected = false;
   #closing: Promise<void> | undefined;
   readonly #calls = new Map<string, Call>();
-  /** The number of the last call. Two clients use different numbers, in case their topics are equal. */
+  /** The number of the last call. Each client starts with another one, in case topics are equal. */
   #context: number;
-  /** What is to be sent, in this order; a set, because calls that end are taken out of it. */
+  /** The messages to send, in this order. A set, because ended calls are removed from it. */
   #queue = new Set<Outgoing>();
   #unreceipted: Outgoing[] = [];
   #receiptTimer: unknown;
   #apiInfo: Promise<Record<string, unknown>> | undefined;
-  /** The ends of what sent something to a module that asked for it. */
+  /** The connections to asking modules that are being closed. */
   readonly #endings = new Set<Promise<void>>();
 
   constructor(options: ClientOptions, topic: string, shapes: Shapes) {
     this.#options = options;
     this.#topic = options.topic ?? topic;
-    // A name that no other client has: 128 random bits, or as many as fit.
+    // A unique name: 128 random bits, or as many as the limit of the topic allows.
     const room = TOPIC_LIMIT - this.#topic.length - 1;
     const bytes = randomBytes(20);
     const whole = toBase64(bytes.subarray(0, 16)).replace(/\+/g, "-").replace(/\//g, "_");
@@ -536,9 +606,8 @@ export class Caller {
     this.#responseTopic = `${this.#topic}_${session}`;
     this.#shapes = shapes;
     if (!/^[-\w]+$/.test(this.#topic)) {
-      throw new ConnectionError(
-        `${JSON.stringify(this.#topic)} is no name of a topic; set one as \`topic\``,
-      );
+      const rule = "use ASCII letters, digits, '-' and '_'";
+      throw new ConnectionError(`the topic ${JSON.stringify(this.#topic)} is not valid; ${rule}`);
     }
     this.#subscription = `typescript-client-${session}`;
     this.#socket = socketMaker(options);
@@ -552,11 +621,11 @@ export class Caller {
     const isLarge = json.length > limit;
     const speaks = isLarge ? await this.#speaks(deadline, options) : [];
     const isCut = speaks.includes("request_fragments");
-    // The module is one of a group, each of which would get some of the fragments only.
+    // Each module of a group would receive only some of the fragments.
     const isOnDemand = !isCut && speaks.includes("requests_on_demand");
     if (isLarge && !isCut && !isOnDemand) {
-      const most = `a module of this kind takes ${limit} at most`;
-      throw new RequestTooLargeError(`the request has ${json.length} bytes, and ${most}`);
+      const most = `this module accepts at most ${limit}`;
+      throw new RequestTooLargeError(`the request has ${json.length} bytes; ${most}`);
     }
     const base64 = toBase64(json);
     const pieces = isLarge ? [] : [base64];
@@ -569,25 +638,25 @@ export class Caller {
     try {
       value = JSON.parse(text);
     } catch (error) {
-      throw new ResultError(`the result cannot be read: ${String(error)}`);
+      throw new ResultError(`cannot read the result: ${String(error)}`);
     }
     return read(result, value, "result", this.#shapes) as T;
   }
 
-  /** Asks whether the module listens. */
+  /** Checks that the module listens; rejects if it does not answer. */
   async ping(options: CallOptions = {}): Promise<void> {
     await this.#exchange("ping", [""], this.#deadline(options), options);
   }
 
-  /** The module's description of itself. */
+  /** Requests the module's API description. */
   async apiInfo(options: CallOptions = {}): Promise<Record<string, unknown>> {
     const answer = await this.#exchange("api_info", [""], this.#deadline(options), options);
     const info = parse(answer.properties.api_info);
-    if (!isObject(info)) throw new ResultError("the module's description of itself is no object");
+    if (!isObject(info)) throw new ResultError("the module's API description is not an object");
     return info;
   }
 
-  /** Rejects the calls that are on their way, and closes the connections. */
+  /** Closes the connections. Unfinished calls reject with a `ConnectionError`. */
   close(): Promise<void> {
     this.#closing ??= this.#stop("the client is closed");
     return this.#closing;
@@ -601,7 +670,7 @@ export class Caller {
     return Date.now() + Math.min(this.#timeout(options), LONGEST);
   }
 
-  /** What the module understands beyond the protocol. */
+  /** The protocol extensions of the module. */
   async #speaks(deadline: number, { signal }: CallOptions): Promise<unknown[]> {
     const timeout = deadline - Date.now();
     const info = await (this.#apiInfo ?? this.apiInfo({ timeout, signal }));
@@ -612,8 +681,8 @@ export class Caller {
   }
 
   /**
-   * Publishes one message, in as many frames as there are pieces, and waits for its answer. On
-   * demand, the pieces are not sent before the module asks for them.
+   * Publishes one message, with one frame for each piece, and waits for the response. On demand,
+   * the client sends the pieces only when a module asks for them.
    */
   #exchange(
     messageType: string,
@@ -624,7 +693,7 @@ export class Caller {
   ): Promise<Answer> {
     const { signal, onProgress } = options;
     return new Promise((resolve, reject) => {
-      const reason = () => signal?.reason ?? new DasfError("the call was aborted");
+      const reason = () => signal?.reason ?? new DasfError("the call was cancelled");
       if (signal?.aborted) return reject(reason());
       if (this.#closing) return reject(new ConnectionError("the client is closed"));
       const context = this.#nextContext();
@@ -669,7 +738,7 @@ export class Caller {
     });
   }
 
-  /** A number for a call that no pending call has. */
+  /** A number that no unfinished call has. */
   #nextContext(): string {
     let context: string;
     do {
@@ -680,11 +749,11 @@ export class Caller {
   }
 
   #lateness(timeout: number): DasfError {
-    const text = `no answer from the topic ${this.#topic} within ${timeout} ms`;
+    const text = `no response from topic ${this.#topic} within ${timeout} ms`;
     const failure = this.#consumer?.failure ?? this.#producer?.failure;
     return failure
       ? new ConnectionError(`${text}: ${failure}`)
-      : new TimeoutError(`${text}; is a module listening there?`);
+      : new TimeoutError(`${text}; check that a module listens there`);
   }
 
   #connect(): void {
@@ -706,29 +775,29 @@ export class Caller {
     });
   }
 
-  /** Gives up where there never was a connection: the address may be wrong. */
+  /** Fails the calls if there was no connection before: the address may be wrong. */
   #lost(reason: string): void {
-    if (!this.#wasConnected) void this.#stop(`there is no connection to the broker: ${reason}`);
+    if (!this.#wasConnected) void this.#stop(`cannot connect to the broker: ${reason}`);
   }
 
-  /** Puts what has no receipt back into the queue: whether the broker took it is not known. */
+  /** Queues the messages without a receipt again: the broker may not have received them. */
   #sendAgain(): void {
     platform.clearTimeout(this.#receiptTimer);
-    // Brokers read in order, so that a message which itself makes them drop the connection comes to
-    // be the first.
+    // Brokers read in order. So a message that makes the broker drop the connection becomes the
+    // first without a receipt.
     const [first] = this.#unreceipted;
     if (first && ++first.losses >= MAX_LOSSES) {
-      const text = `the connection was lost each of the ${MAX_LOSSES} times it was sent`;
+      const text = `the connection was lost ${MAX_LOSSES} times while sending it`;
       first.call.reject(new ConnectionError(`the request was not sent: ${text}`));
     }
-    // Where the call has ended, nobody waits for the answer any more.
+    // An ended call waits for no response.
     const again = this.#unreceipted.filter(({ call }) => this.#calls.has(call.context));
     for (const { properties } of again) properties.x_dasf_repeated = "1";
     this.#queue = new Set([...again, ...this.#queue]);
     this.#unreceipted = [];
   }
 
-  /** Sends what waits, once an answer can be read. */
+  /** Sends the queued messages if both connections are open. */
   #publish(): void {
     const failure = this.#consumer?.failure ?? this.#producer?.failure;
     if (!this.#producer || failure !== undefined) return;
@@ -743,11 +812,11 @@ export class Caller {
       this.#producer.send({ payload, context: call.context, properties });
     }
     platform.clearTimeout(this.#receiptTimer);
-    // The oldest one counts: else calls that follow one another would put the end off for ever.
+    // The oldest message counts, so that new calls do not extend the timeout.
     const [oldest] = this.#unreceipted;
     if (oldest) {
       this.#receiptTimer = platform.setTimeout(() => {
-        // The broker does not answer, and so the other connection is as good as lost as well.
+        // A broker that does not answer has lost the other connection, too.
         const reason = `no receipt within ${RECEIPT_LIMIT} ms`;
         this.#producer?.lose(reason);
         this.#consumer?.lose(reason);
@@ -755,28 +824,28 @@ export class Caller {
     }
   }
 
-  /** Matches the broker's receipt with its message. */
+  /** Matches a receipt of the broker with its message. */
   #settle({ context, result, errorMsg }: Frame): void {
     if (typeof result !== "string") return;
-    // A refusal without a context (Pulsar's answer to bad JSON) is about the first message.
+    // A rejection without a context (Pulsar's reaction to bad JSON) belongs to the first message.
     const isMeant = ({ call }: Outgoing) => call.context === String(context ?? call.context);
     const index = this.#unreceipted.findIndex(isMeant);
     const [message] = index < 0 ? [] : this.#unreceipted.splice(index, 1);
     if (result !== "ok") {
       const reason = typeof errorMsg === "string" ? `${errorMsg} (${result})` : result;
-      const text = `the broker refuses to publish to the topic ${this.#topic}: ${reason}`;
+      const text = `the broker rejected the request to topic ${this.#topic}: ${reason}`;
       message?.call.reject(new RefusedError(text));
     }
     this.#publish();
   }
 
-  /** Hands a message to the call that awaits it. */
+  /** Passes a message to the call that waits for it. */
   #receive({ messageId, payload, properties }: Frame): void {
     if (typeof messageId === "string") this.#consumer?.send({ messageId });
     if (!isObject(properties)) return;
     const { requestContext }: Properties = properties;
     const call = this.#calls.get(String(requestContext));
-    // The answer came before, or no call waits for it, or it is for another client.
+    // The call has its response already, or the message belongs to another client.
     if (!call || !this.#isMeant(properties)) return;
     try {
       this.#answer(call, typeof payload === "string" ? payload : "", properties);
@@ -785,10 +854,10 @@ export class Caller {
     }
   }
 
-  /** Whether an answer is from the called module, and for this client. */
+  /** Whether a message is from the called module, and for this client. */
   #isMeant({ messageType, source_topic, response_topic }: Properties): boolean {
     const isTopic = (named: unknown, topic: string) => (named ?? "") === "" || named === topic;
-    // In a message that asks for a payload, it names the topic for the payload.
+    // A request for a payload has the topic for that payload there.
     const isHere = messageType === "fetch" || isTopic(response_topic, this.#responseTopic);
     return isHere && isTopic(source_topic, this.#topic);
   }
@@ -799,7 +868,7 @@ export class Caller {
       try {
         report = parse(payloadText(piece));
       } catch {
-        // The answer does not depend on it.
+        // An unreadable report does not change the response.
       }
       if (isObject(report)) call.onProgress?.(report as unknown as ProgressReport);
       return;
@@ -818,12 +887,12 @@ export class Caller {
   }
 
   /**
-   * Sends what a call holds to the module that asks for it on this topic. The call does not fail
-   * where that does: the module may have died, and another one asks then.
+   * Sends the payload of a call to the module that asks for it, on this topic. If that fails, the
+   * call goes on: the module may have crashed, and another one asks then.
    */
   #sendHeld(call: Call, topic: unknown): void {
     const { context: requestContext, held } = call;
-    // It becomes a part of a URL.
+    // The topic becomes a part of a URL.
     if (typeof topic !== "string" || !/^[-\w]{1,255}$/.test(topic) || held.length === 0) return;
     const response_topic = this.#responseTopic;
     const routing = { messageType: "request", requestContext, response_topic };
@@ -836,7 +905,7 @@ export class Caller {
         sender.send({ payload: held[sent], context: requestContext, properties });
       }
     };
-    // The module that asked before is gone.
+    // The module that asked before has ended.
     this.#endSender(call);
     const sender = (call.sender = new Link({
       open: () => this.#socket("producer", topic),
@@ -847,7 +916,7 @@ export class Caller {
       },
       heard: ({ result }) => {
         if (typeof result !== "string") return;
-        // Brokers answer in order.
+        // Brokers send receipts in order.
         if (result !== "ok" || ++taken === held.length) return this.#endSender(call);
         publish();
       },
@@ -855,7 +924,7 @@ export class Caller {
     }));
   }
 
-  /** Closes the connection on which the call sends what it holds, if there is one. */
+  /** Closes the connection to the module that asked for the payload, if there is one. */
   #endSender(call: Call): void {
     const ending = call.sender?.stop();
     call.sender = undefined;
@@ -864,17 +933,17 @@ export class Caller {
     void ending.then(() => this.#endings.delete(ending));
   }
 
-  /** The whole payload, once all of its fragments are there. */
+  /** Adds a fragment; returns the complete payload when all fragments have arrived. */
   #whole(call: Call, piece: string, properties: Properties): string | undefined {
     const { fragment, num_fragments } = properties;
     if ((fragment ?? num_fragments ?? null) === null) return piece;
-    // Pulsar makes texts of them.
+    // Pulsar sends the numbers as strings.
     const [index, count] = [Number(fragment ?? NaN), Number(num_fragments ?? NaN)];
     if (!Number.isInteger(index) || !Number.isInteger(count) || index < 0 || index >= count) {
-      throw new ResultError("the fragments of the answer have no proper numbers");
+      throw new ResultError("cannot read the response: its fragments have invalid numbers");
     }
     const { fragments } = call;
-    // Where another module answers as well, because the first one died over that.
+    // Another module answers, because the first one crashed while it answered.
     if (call.answer !== properties.x_dasf_answer) {
       call.answer = properties.x_dasf_answer;
       call.size = 0;
@@ -886,7 +955,8 @@ export class Caller {
     }
     const limit = this.#options.maxResponseSize ?? 256 << 20;
     if (call.size > limit) {
-      throw new ResultError(`the answer exceeds maxResponseSize, which is ${limit} bytes`);
+      const text = `has more than ${limit} bytes; raise the option maxResponseSize`;
+      throw new ResultError(`the response ${text}`);
     }
     if (fragments.size < count) return undefined;
     return Array.from({ length: count }, (_, index) => fragments.get(index) ?? "").join("");
@@ -903,14 +973,14 @@ export class Caller {
   }
 }
 
-/** Opens the sockets of topics. */
+/** A function that opens the socket of a topic. */
 type SocketMaker = (
   role: "producer" | "consumer",
   topic: string,
   subscription?: string,
 ) => WebSocketLike;
 
-/** What opens sockets at the address in the options. */
+/** Returns a function that opens sockets at the address in the options. */
 function socketMaker(options: ClientOptions): SocketMaker {
   const { pulsar, WebSocket = platform.WebSocket } = options;
   const token = options.token === undefined ? undefined : oneLine("the token", options.token);
@@ -922,12 +992,12 @@ function socketMaker(options: ClientOptions): SocketMaker {
   );
   if (!WebSocket) {
     throw new ConnectionError(
-      "this platform has no WebSocket; hand in one, such as that of the package ws: { WebSocket }",
+      "this platform has no WebSocket; pass one, such as that of the package ws: { WebSocket }",
     );
   }
   if (!options.WebSocket && Object.keys(headers).length > 0) {
     throw new ConnectionError(
-      "the platform's WebSocket sends no headers; hand in one that does, such as that of the package ws",
+      "the platform's WebSocket cannot send headers; pass another one as the option WebSocket",
     );
   }
   const url = pulsar ? "" : checkedUrl(options.url ?? "");
@@ -951,18 +1021,18 @@ function socketMaker(options: ClientOptions): SocketMaker {
         ? new WebSocket(address, [], { headers: handshake })
         : new WebSocket(address);
     } catch (error) {
-      // The reason may show the whole address, and there may be a token in its query.
+      // The reason may contain the whole address, and its query may contain a token.
       const reason = parameters.length > 0 ? "" : `: ${String(error)}`;
-      throw new ConnectionError(`no socket can be made for ${path.join("/")}${reason}`);
+      throw new ConnectionError(`cannot open a WebSocket to ${path.join("/")}${reason}`);
     }
   };
 }
 
-/** Cuts the newline at the end of a text from a file, and allows no other one. */
+/** Removes the newline at the end of a text from a file, and allows no other one. */
 function oneLine(name: string, text: string): string {
   const line = text.replace(/[\r\n]+$/, "");
-  // The message does not show the value: it may be a secret.
-  if (/[\r\n]/.test(line)) throw new ConnectionError(`${name} has a newline inside: it is one line`);
+  // The message does not contain the value, because it may be secret.
+  if (/[\r\n]/.test(line)) throw new ConnectionError(`${name} contains a newline; use one line`);
   return line;
 }
 
@@ -975,35 +1045,35 @@ function checkedUrl(text: string): string {
   if (host === undefined || /\s/.test(url)) {
     const shown = JSON.stringify(url.split("?")[0]?.replace(/[^/]*@/, "…@"));
     const colons = authority?.split(":").length ?? 0;
-    const hint = colons > 2 ? "; an IPv6 address is in brackets, as in ws://[::1]:8080" : "";
-    const form = "it has the form ws://host:port/path or wss://host/path";
-    throw new ConnectionError(`${shown} is no URL of a WebSocket; ${form}${hint}`);
+    const hint = colons > 2 ? "; put an IPv6 address in brackets, as in ws://[::1]:8080" : "";
+    const form = "write ws://host:port/path or wss://host/path";
+    throw new ConnectionError(`${shown} is not a WebSocket URL; ${form}${hint}`);
   }
   checkedPlace(host, Number(port ?? 80));
   return url;
 }
 
-const NO_USER = "a broker's address has no user name: use a token";
+const NO_USER = "the broker's address contains a user name; use a token instead";
 
 /** Checks a host and a port, and returns them in the form of a URL. */
 function checkedPlace(text: string, port: number): string {
   const host = oneLine("the host", text);
   const address = host.replace(/^\[(.*)\]$/, "$1");
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new ConnectionError(`the port ${port} is none: ports go from 1 to 65535`);
+    throw new ConnectionError(`the port ${port} is not valid; use a number from 1 to 65535`);
   }
   if (isIPv6(address)) return `[${address}]:${port}`;
-  // Letters and digits of all scripts, and the ASCII characters - . and _
+  // Letters and digits of all scripts, and the ASCII characters `-`, `.` and `_`.
   if (/^[^\s\0-,/:-@[-^`{-\x7f]+$/.test(host)) return `${host}:${port}`;
   if (host.trim() === "") {
-    throw new ConnectionError("the host is empty: give a name or an address");
+    throw new ConnectionError("the host is empty; give a name or an address");
   }
-  // The message does not show the host: it may contain a password.
+  // The message does not contain the host, because it may contain a password.
   if (host.includes("@")) throw new ConnectionError(NO_USER);
   const [, given] = /^[^:]*:(\d+)$/.exec(host) ?? [];
-  let hint = "is neither a name nor an address";
-  if (host.includes("://")) hint = "is a URL: give the name alone, and `tls: true` in place of wss://";
-  else if (given) hint = `has a port: give it as \`port: ${given}\``;
+  let hint = "is not a host name or an IP address";
+  if (host.includes("://")) hint = "is a URL; give only the host name, and `tls: true` for wss://";
+  else if (given) hint = `contains a port; give it as \`port: ${given}\``;
   throw new ConnectionError(`the host ${JSON.stringify(host)} ${hint}`);
 }
 
@@ -1017,7 +1087,7 @@ function isIPv6(text: string): boolean {
   }
 }
 
-/** The part of a Pulsar's URLs in front of the topic. Checks the host. */
+/** Checks the host of a Pulsar; returns the part of its URLs before the topic. */
 function pulsarBase(address: PulsarAddress): (role: string) => string {
   const { host = "localhost", port = 8080, persistence = "non-persistent" } = address;
   const { tenant = "public", namespace = "default", tls = false } = address;

@@ -26,6 +26,7 @@ fn function(name: &str, arguments: Vec<Field>, result: Type) -> Function {
         documentation: String::new(),
         arguments,
         reporter: None,
+        is_open: false,
         result: Schema::of(result),
         is_deprecated: false,
     }
@@ -36,6 +37,7 @@ fn class(name: &str, arguments: Vec<Field>, methods: Vec<Function>) -> Class {
         name: name.to_owned(),
         documentation: String::new(),
         arguments,
+        is_open: false,
         methods,
         is_deprecated: false,
     }
