@@ -1,22 +1,25 @@
-//! The description of a module that all languages are written from: its members, and the types
-//! that their schemas tell of, without the many ways in which JSON Schema can say one thing.
+//! The description of a module: the common source of the clients in all languages.
+//!
+//! It has the module's members and their types. JSON Schema can express one type in many ways; the
+//! description has one form for each type.
 
 use serde_json::{Number, Value};
 
-/// A module, as its `api_info` describes it.
+/// A module.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
-    /// The topic, or whatever else the module gives as its title.
+    /// The title of the description, which is normally the topic.
     pub topic: String,
-    /// What the module does, in its own words; empty where it does not say.
+    /// The documentation of the module; empty if it has none.
     pub documentation: String,
-    /// What can be called.
+    /// The functions.
     pub functions: Vec<Function>,
-    /// What can be made, and called on what was made.
+    /// The classes.
     pub classes: Vec<Class>,
-    /// The types that have a name, in the order in which they are met: what [`TypeId`] points to.
+    /// The named types, in the order in which they first appear. A [`TypeId`] is an index of this
+    /// list.
     pub types: Vec<Declaration>,
-    /// The document itself.
+    /// The API description as the module sent it.
     pub api_info: Value,
 }
 
@@ -25,11 +28,11 @@ pub struct Description {
 pub struct Function {
     /// The `func_name` of a request.
     pub name: String,
-    /// What it does; empty where the module does not say.
+    /// The documentation; empty if there is none.
     pub documentation: String,
-    /// The arguments that carry data, in the module's order.
+    /// The arguments that callers send, in the module's order.
     pub arguments: Vec<Field>,
-    /// The name of the argument through which the function reports its progress, where it does.
+    /// The name of the argument for progress reports, if the function has one.
     pub reporter: Option<String>,
     /// Whether callers may send arguments that the description does not name.
     pub is_open: bool,
@@ -39,12 +42,12 @@ pub struct Function {
     pub is_deprecated: bool,
 }
 
-/// A class. It is made anew for every call of a method.
+/// A class. The module creates a new object for each method call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Class {
     /// The `class_name` of a request.
     pub name: String,
-    /// What it is; empty where the module does not say.
+    /// The documentation; empty if there is none.
     pub documentation: String,
     /// The arguments of the constructor, in the module's order.
     pub arguments: Vec<Field>,
@@ -59,33 +62,33 @@ pub struct Class {
 /// An argument of a function, or a property of an object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
-    /// Its name in JSON, which need not be an identifier.
+    /// The name in JSON. It may not be an identifier.
     pub name: String,
-    /// What stands there.
+    /// The schema of the value.
     pub schema: Schema,
-    /// Whether it may be left out.
+    /// Whether the field is required.
     pub presence: Presence,
 }
 
-/// Whether a field may be left out, and what that means.
+/// Whether a field is required.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Presence {
-    /// It must be given.
+    /// The field is required.
     Required,
-    /// It may be left out, which means this value.
+    /// The field is optional, with this default.
     Default(Value),
-    /// It may be left out; the module does not say what that means.
+    /// The field is optional. The description has no default.
     Optional,
 }
 
-/// What may stand in one place.
+/// The schema of a value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
     /// The type.
     pub ty: Type,
-    /// What it means here; empty where the module does not say.
+    /// The documentation of this place; empty if there is none.
     pub documentation: String,
-    /// Which values of the type are accepted.
+    /// The constraints of the value.
     pub constraints: Box<Constraints>,
 }
 
@@ -94,29 +97,30 @@ pub struct Schema {
 pub enum Type {
     /// Only null.
     Null,
-    /// True or false.
+    /// A boolean.
     Boolean,
-    /// An integer; the width is given where a Rust module gave one.
+    /// An integer. Rust modules add its width.
     Integer(Option<Width>),
-    /// A number that need not be an integer.
+    /// A number, either an integer or a float.
     Number,
-    /// A text.
+    /// A string.
     Text(Format),
-    /// One of these values: texts, integers, or truth values; at least one, none twice.
+    /// One of these strings, integers or booleans. The list has at least one value, and all values
+    /// are different.
     Literal(Vec<Value>),
-    /// The type or null. What is inside is neither null nor nullable.
+    /// The inner type or null. The inner type is neither null nor nullable.
     Nullable(Box<Schema>),
     /// A list.
     List(Box<Schema>),
-    /// A list without a value twice.
+    /// A list of different values.
     Set(Box<Schema>),
-    /// A list of as many values as there are types.
+    /// A list with one value for each type.
     Tuple(Vec<Schema>),
     /// An object whose keys are data.
     Map(Box<Schema>),
-    /// A type that has a name: the index in [`Description::types`].
+    /// A named type: the index in [`Description::types`].
     Named(TypeId),
-    /// Any of at least two types, of which none is null, nullable or a union.
+    /// One of at least two types. None of them is null, nullable or a union.
     Union(Vec<Variant>),
     /// Any JSON value.
     Any(Openness),
@@ -125,19 +129,18 @@ pub enum Type {
 /// One of the types of a union.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variant {
-    /// What the module calls it: the title, the tag, the name of a type; empty where there is none.
+    /// The title, the tag or the name of the type; empty if there is none.
     pub name: String,
     /// The type.
     pub schema: Schema,
 }
 
-/// Why a type is any JSON value.
+/// The reason why a type accepts any JSON value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Openness {
-    /// The module accepts anything, or does not say what.
+    /// The module accepts any value, or does not describe it.
     Declared,
-    /// What the schema says cannot be said in this description, for this reason: a sentence without
-    /// a full stop.
+    /// The description cannot express the schema, for this reason: a sentence without a full stop.
     Inexpressible(String),
 }
 
@@ -145,7 +148,7 @@ pub enum Openness {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypeId(pub usize);
 
-/// The width of an integer: the `format` that `schemars` writes, such as `uint8`.
+/// The width of an integer, from the `format` of `schemars`, such as `uint8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
     /// `i8`
@@ -174,30 +177,30 @@ pub enum Width {
     Usize,
 }
 
-/// What a text stands for.
+/// The format of a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
-    /// Itself.
+    /// No format.
     Plain,
     /// Bytes in the base64 of RFC 4648 §4.
     Base64,
-    /// A NetCDF-3 file in base64: an array or a dataset of xarray, by the title.
+    /// A NetCDF-3 file in base64. The schema's title distinguishes an array and a dataset of xarray.
     NetCdf(NetCdf),
-    /// A date and a time, with or without an offset from UTC.
+    /// A date and time, with or without an offset from UTC.
     DateTime,
     /// A date.
     Date,
-    /// A time of the day.
+    /// A time of day.
     Time,
-    /// A length of time, as in ISO 8601.
+    /// A duration, as in ISO 8601.
     Duration,
     /// A UUID.
     Uuid,
-    /// What the schema's `format` says, and this description does not know.
+    /// Another `format` of the schema.
     Other(String),
 }
 
-/// What a NetCDF file holds.
+/// The content of a NetCDF file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetCdf {
     /// One variable.
@@ -206,69 +209,68 @@ pub enum NetCdf {
     Dataset,
 }
 
-/// A type that has a name.
+/// A named type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Declaration {
-    /// Its name, which no other has; not yet an identifier of any language.
+    /// The unique name. It may not be an identifier.
     pub name: String,
-    /// What it is; empty where the module does not say.
+    /// The documentation; empty if there is none.
     pub documentation: String,
-    /// What it consists of.
+    /// The definition.
     pub definition: Definition,
 }
 
-/// What a type that has a name consists of.
+/// The definition of a named type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Definition {
     /// An object with known properties.
     Object {
         /// The properties, in the module's order.
         fields: Vec<Field>,
-        /// What its further properties are, where the module says that there may be some.
+        /// The schema of further properties, if the module allows them explicitly.
         rest: Option<Box<Schema>>,
-        /// The regular expressions that the names of further properties of that type match, if the
-        /// module does not describe other properties; empty if all further properties have that
-        /// type.
+        /// Regular expressions for the names of further properties. Further properties whose names
+        /// match one of them have the type of `rest`; the module does not describe others. Empty if
+        /// all further properties have that type.
         rest_patterns: Vec<String>,
     },
-    /// Another name for what a schema says. It leads to itself through a list, a tuple, a map or an
-    /// object at most.
+    /// Another name for a schema. An alias refers to itself only through a list, a tuple, a map or
+    /// an object.
     Alias(Schema),
 }
 
-/// Which values of a type are accepted.
+/// The constraints of a value.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Constraints {
-    /// The least number.
+    /// The minimum of a number.
     pub minimum: Option<Number>,
-    /// The greatest number.
+    /// The maximum of a number.
     pub maximum: Option<Number>,
-    /// Numbers are greater than this.
+    /// A number is greater than this.
     pub exclusive_minimum: Option<Number>,
-    /// Numbers are less than this.
+    /// A number is less than this.
     pub exclusive_maximum: Option<Number>,
-    /// Numbers are a multiple of this.
+    /// A number is a multiple of this.
     pub multiple_of: Option<Number>,
-    /// The least number of characters.
+    /// The minimum number of characters.
     pub min_length: Option<u64>,
-    /// The greatest number of characters.
+    /// The maximum number of characters.
     pub max_length: Option<u64>,
-    /// The regular expression that a text matches.
+    /// The regular expression that a string matches.
     pub pattern: Option<String>,
-    /// The values that a text must not have.
+    /// The strings that are not accepted.
     pub excluded: Vec<String>,
-    /// The least number of values in a list, or of keys in a map.
+    /// The minimum number of values in a list, or of keys in a map.
     pub min_items: Option<u64>,
-    /// The greatest number of values in a list, or of keys in a map.
+    /// The maximum number of values in a list, or of keys in a map.
     pub max_items: Option<u64>,
 }
 
 impl Description {
-    /// The pattern in the syntax of Rust's `regex`, for checking texts. `None` if only the module
-    /// can check it.
+    /// Returns the pattern in the syntax of Rust's `regex`. `None` if only the module can check it.
     ///
-    /// Modules of this framework have patterns of JSON Schema, which are translated; patterns of
-    /// pydantic have this syntax already.
+    /// Modules of this framework have patterns of JSON Schema, and this translates them. Patterns
+    /// of pydantic have this syntax already.
     pub fn checked_pattern(&self, pattern: &str) -> Option<String> {
         match self.api_info.get("x_dasf") {
             Some(_) => dasf_pattern::to_rust(pattern).ok(),
@@ -276,18 +278,18 @@ impl Description {
         }
     }
 
-    /// The type that a name stands for.
+    /// Returns the named type with this index.
     ///
     /// # Panics
-    /// When `id` is of another description.
+    /// If `id` belongs to another description.
     pub fn declaration(&self, id: TypeId) -> &Declaration {
         &self.types[id.0]
     }
 }
 
 impl Type {
-    /// The fixed texts, and the variant for other texts, if the type accepts both: the module knows
-    /// the fixed ones, and a newer module may send others.
+    /// Returns the known strings and the variant for other strings, if the type accepts both. A
+    /// newer module may send other strings.
     pub fn open_texts(&self) -> Option<(&[Value], &Variant)> {
         match self {
             Self::Union(variants) => open_texts(variants),
@@ -296,7 +298,7 @@ impl Type {
     }
 }
 
-/// As [`Type::open_texts`], for the variants of a union.
+/// The same as [`Type::open_texts`], for the variants of a union.
 pub fn open_texts(variants: &[Variant]) -> Option<(&[Value], &Variant)> {
     let [one, other] = variants else {
         return None;
@@ -322,8 +324,8 @@ pub fn open_texts(variants: &[Variant]) -> Option<(&[Value], &Variant)> {
 }
 
 impl Declaration {
-    /// The only value of a type, if it has only one. Such a value distinguishes an object from
-    /// others. `types` are those of the description.
+    /// Returns the only value of a type, if it has only one. Such a value distinguishes the variants
+    /// of a union. `types` are the types of the description.
     pub fn only_value<'d>(types: &'d [Self], ty: &'d Type) -> Option<&'d Value> {
         let mut ty = ty;
         // Stop after as many steps as there are aliases, because aliases may form a cycle.
@@ -345,7 +347,7 @@ impl Declaration {
 }
 
 impl Schema {
-    /// A schema that says nothing but the type.
+    /// Returns a schema with a type, and without documentation and constraints.
     pub fn of(ty: Type) -> Self {
         Self {
             ty,
@@ -354,22 +356,23 @@ impl Schema {
         }
     }
 
-    /// The constraints in words, with those of what is inside a nullable or a list.
+    /// Returns the constraints in words, including those inside of a nullable type or a list.
     pub fn limits(&self) -> Vec<String> {
         let mut limits = self.constraints.phrases();
         match &self.ty {
             Type::Nullable(inner) => limits.extend(inner.limits()),
             Type::List(item) | Type::Set(item) => {
                 let items = item.limits().into_iter();
-                limits.extend(items.map(|limit| format!("each {limit}")));
+                limits.extend(items.map(|limit| format!("each item {limit}")));
             }
             _ => {}
         }
         limits
     }
 
-    /// Whether a value breaks the constraints, as far as this is easy to find out. The default of a
-    /// module may break them: rounding to 32 bits changes a number.
+    /// Returns whether a value violates the constraints. It does not check patterns.
+    ///
+    /// The default of a module may violate them: rounding to 32 bits changes a number.
     pub fn is_broken_by(&self, value: &Value) -> bool {
         let items = |item: &Self, values: &[Value]| {
             self.constraints.is_broken_by_count(values.len())
@@ -396,13 +399,13 @@ impl Schema {
 }
 
 impl Field {
-    /// Whether it must be given.
+    /// Returns whether the field is required.
     pub fn is_required(&self) -> bool {
         self.presence == Presence::Required
     }
 
-    /// Whether the property is always there with one value. It distinguishes its object from
-    /// others: an object without it is another one. `types` are those of the description.
+    /// Returns whether the property is a tag: it is always present with the same value. An object
+    /// without this value belongs to another variant. `types` are the types of the description.
     pub fn is_tag(&self, types: &[Declaration]) -> bool {
         let only = Declaration::only_value(types, &self.schema.ty);
         only.is_some_and(|only| match &self.presence {
@@ -414,35 +417,40 @@ impl Field {
 }
 
 impl Constraints {
-    /// The constraints in words, such as `greater than 0`, each a phrase of its own.
+    /// Returns the constraints in words: one phrase for each, such as `greater than 0`.
     pub fn phrases(&self) -> Vec<String> {
         fn number(text: &str, value: Option<&Number>) -> Option<String> {
             value.map(|value| format!("{text} {value}"))
         }
-        fn count(text: &str, value: Option<u64>, unit: &str) -> Option<String> {
-            let plural = if value == Some(1) { "" } else { "s" };
-            value.map(|value| format!("{text} {value} {unit}{plural}"))
+        fn counts(least: Option<u64>, most: Option<u64>, unit: &str) -> Vec<String> {
+            let count = |text: &str, value: Option<u64>| {
+                let plural = if value == Some(1) { "" } else { "s" };
+                value.map(|value| format!("{text} {value} {unit}{plural}"))
+            };
+            let phrases = match least == most {
+                true => [count("exactly", least), None],
+                false => [count("at least", least), count("at most", most)],
+            };
+            phrases.into_iter().flatten().collect()
         }
-        let phrases = [
+        let numbers = [
             number("at least", self.minimum.as_ref()),
             number("greater than", self.exclusive_minimum.as_ref()),
             number("at most", self.maximum.as_ref()),
             number("less than", self.exclusive_maximum.as_ref()),
             number("a multiple of", self.multiple_of.as_ref()),
-            count("at least", self.min_length, "character"),
-            count("at most", self.max_length, "character"),
-            self.pattern
-                .as_ref()
-                .map(|pattern| format!("the pattern `{pattern}`")),
-            (!self.excluded.is_empty()).then(|| {
-                let excluded = self.excluded.iter();
-                let excluded: Vec<String> = excluded.map(|text| format!("`{text}`")).collect();
-                format!("other than {}", excluded.join(", "))
-            }),
-            count("at least", self.min_items, "item"),
-            count("at most", self.max_items, "item"),
         ];
-        phrases.into_iter().flatten().collect()
+        let mut phrases: Vec<String> = numbers.into_iter().flatten().collect();
+        phrases.extend(counts(self.min_length, self.max_length, "character"));
+        let pattern = self.pattern.iter();
+        phrases.extend(pattern.map(|pattern| format!("matching `{pattern}`")));
+        if !self.excluded.is_empty() {
+            let excluded = self.excluded.iter();
+            let excluded: Vec<String> = excluded.map(|text| format!("`{text}`")).collect();
+            phrases.push(format!("not one of {}", excluded.join(", ")));
+        }
+        phrases.extend(counts(self.min_items, self.max_items, "item"));
+        phrases
     }
 
     fn is_broken_by_number(&self, number: &Number) -> bool {

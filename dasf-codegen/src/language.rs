@@ -1,24 +1,24 @@
-//! The languages that clients are written in.
+//! The languages of generated clients.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A language that clients are written in.
+/// A language of generated clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Language {
     /// Rust, for the crate `dasf`.
     Rust,
     /// Python, for the package `demessaging`.
     Python,
-    /// TypeScript, for browsers and Node.
+    /// TypeScript, for browsers and Node.js.
     TypeScript,
 }
 
 impl Language {
-    /// All of them.
+    /// All languages.
     pub const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::TypeScript];
 
-    /// The name, as [`FromStr`] reads it.
+    /// Returns the name, as [`FromStr`] reads it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
@@ -27,7 +27,7 @@ impl Language {
         }
     }
 
-    /// The usual extension of a file, without the dot.
+    /// Returns the usual extension of a file, without the dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Rust => "rs",
@@ -43,9 +43,9 @@ impl fmt::Display for Language {
     }
 }
 
-/// The text is the name of no language that clients are written in.
+/// The error for an unknown language.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("clients are not written in {0:?}; there is rust, python and typescript")]
+#[error("cannot generate a client in {0:?}; use rust, python or typescript")]
 pub struct UnknownLanguage(String);
 
 impl FromStr for Language {
@@ -71,7 +71,7 @@ mod tests {
         let error = "cobol".parse::<Language>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "clients are not written in \"cobol\"; there is rust, python and typescript"
+            "cannot generate a client in \"cobol\"; use rust, python or typescript"
         );
     }
 }

@@ -1,43 +1,40 @@
-//! Names that a language accepts, and that no two things in one place share.
+//! Valid and unique names in a language.
 
 use std::collections::HashMap;
 
 use unicode_ident::{is_xid_continue, is_xid_start};
 use unicode_normalization::UnicodeNormalization;
 
-/// Which different spellings a language takes for the same identifier.
+/// The spellings that a language treats as the same identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Folding {
-    /// None: JavaScript compares characters.
+    /// Only equal spellings: JavaScript compares characters.
     Exact,
-    /// Spellings that are equal in Unicode, such as `é` in one character and in two: Rust compares
-    /// identifiers in NFC.
-    Canonical,
-    /// Spellings whose letters differ only in their look, too, such as `ﬁ` and `fi`: Python
-    /// compares identifiers in NFKC.
+    /// Spellings with the same compatibility form (NFKC), such as `ﬁ` and `fi`. Python compares
+    /// identifiers in this form. Rust compares them in NFC, and warns of identifiers that are not in
+    /// NFKC.
     Compatible,
 }
 
 impl Folding {
-    /// The name as the language compares it.
+    /// Returns the name in the form that the language compares.
     pub(crate) fn fold(self, name: &str) -> String {
         match self {
             Self::Exact => name.to_owned(),
-            Self::Canonical => name.nfc().collect(),
             Self::Compatible => name.nfkc().collect(),
         }
     }
 }
 
-/// The names in one place, such as a file, a class, or the parameters of a function.
+/// The names in one scope, such as a file, a class, or the parameters of a function.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
-    /// The names that are taken, with the number that is tried next.
+    /// The used names, each with the number to try next.
     taken: HashMap<String, usize>,
 }
 
 impl Names {
-    /// A place in which these names cannot be had.
+    /// Returns a scope in which these names are reserved.
     pub(crate) fn without<'a>(reserved: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
             taken: reserved
@@ -47,14 +44,14 @@ impl Names {
         }
     }
 
-    /// The wanted name, or that with the first number that makes it free.
+    /// Claims the wanted name, or the name with the first free number.
     pub(crate) fn claim(&mut self, wanted: &str) -> String {
         let Some(&number) = self.taken.get(wanted) else {
             self.taken.insert(wanted.to_owned(), 2);
             return wanted.to_owned();
         };
         let mut numbered = (number..).map(|number| (number, format!("{wanted}{number}")));
-        // Every number is tried, so one is free.
+        // The search ends, because the numbers are unlimited.
         let free = numbered.find(|(_, name)| !self.taken.contains_key(name));
         let (number, name) = free.unwrap_or_default();
         self.taken
@@ -64,16 +61,16 @@ impl Names {
     }
 }
 
-/// Makes an identifier of what a language's usual spelling of a name gave: `start` is put in front
-/// of what does not begin with a letter, and characters that no identifier has are left out.
+/// Returns an identifier for a name in the usual spelling of a language.
 ///
-/// If no character can be used, the name is `start`. The result has the form in which the language
-/// compares names: two names are the same to the language only if their texts are equal.
+/// It omits the characters that identifiers cannot have. A name that does not begin with a letter
+/// gets `start` as its beginning; a name without usable characters becomes `start`. The result has
+/// the form that the language compares, so two different results are two identifiers.
 pub(crate) fn identifier(spelled: &str, start: &str, folding: Folding) -> String {
     let folded = folding.fold(spelled);
-    // Folding turns letters into letters, but may join two between which one is left out.
+    // An omitted character may separate two characters that combine. So the result is folded again.
     let characters = folded.chars();
-    // Characters that only choose the look of the character before them are invisible, too.
+    // Variation selectors and fillers are invisible.
     let is_variant = |it| matches!(it, '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
     let is_filler = |it| matches!(it, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
     let is_kept = |&it: &char| is_xid_continue(it) && !is_variant(it) && !is_filler(it);
@@ -85,9 +82,9 @@ pub(crate) fn identifier(spelled: &str, start: &str, folding: Folding) -> String
     }
 }
 
-/// Whether a character is not seen itself, but changes how others are: a control character, or one
-/// that turns the direction of writing, by which a comment could look like code. In a comment a blank
-/// stands for it.
+/// Returns whether a character is invisible but changes other characters: a control character, or a
+/// character for the direction of writing. With such a character a comment could look like code.
+/// Comments have a space in its place.
 pub(crate) fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -106,8 +103,8 @@ pub(crate) fn is_hidden(character: char) -> bool {
         )
 }
 
-/// Whether a character needs an escape in a literal: a hidden character, or a joiner, as texts in
-/// some languages and composed emoji have it.
+/// Returns whether a character needs an escape in a literal: a hidden character, or a joiner. Some
+/// scripts and composed emoji have joiners.
 pub(crate) fn is_escaped(character: char) -> bool {
     is_hidden(character) || matches!(character, '\u{200c}' | '\u{200d}')
 }
@@ -126,7 +123,7 @@ mod tests {
 
     #[test]
     fn an_identifier_has_letters_digits_and_underscores() {
-        for folding in [Folding::Exact, Folding::Canonical, Folding::Compatible] {
+        for folding in [Folding::Exact, Folding::Compatible] {
             for (spelled, expected) in [
                 ("moving_mean", "moving_mean"),
                 ("2m_temperature", "x2m_temperature"),
@@ -143,17 +140,16 @@ mod tests {
 
     #[test]
     fn an_identifier_is_written_as_its_language_compares_it() {
-        for (spelled, exact, canonical, compatible) in [
-            ("ﬁt", "ﬁt", "ﬁt", "fit"),
-            ("ϵϑµϕℓ", "ϵϑµϕℓ", "ϵϑµϕℓ", "εθμφl"),
-            ("e\u{301}", "e\u{301}", "\u{e9}", "\u{e9}"),
-            // A character was dropped between two that combine into one.
-            ("e-\u{301}", "e\u{301}", "\u{e9}", "\u{e9}"),
-            ("\u{301}", "e\u{301}", "\u{e9}", "\u{e9}"),
-            ("x\u{ff3f}²", "x\u{ff3f}", "x\u{ff3f}", "x_2"),
+        for (spelled, exact, compatible) in [
+            ("ﬁt", "ﬁt", "fit"),
+            ("ϵϑµϕℓ", "ϵϑµϕℓ", "εθμφl"),
+            ("e\u{301}", "e\u{301}", "\u{e9}"),
+            // A character was omitted between two that combine.
+            ("e-\u{301}", "e\u{301}", "\u{e9}"),
+            ("\u{301}", "e\u{301}", "\u{e9}"),
+            ("x\u{ff3f}²", "x\u{ff3f}", "x_2"),
         ] {
             assert_eq!(identifier(spelled, "e", Folding::Exact), exact);
-            assert_eq!(identifier(spelled, "e", Folding::Canonical), canonical);
             assert_eq!(identifier(spelled, "e", Folding::Compatible), compatible);
         }
     }

@@ -1,4 +1,4 @@
-//! How Python is laid out: in the way of `black`, so that nobody's formatter changes it.
+//! The layout of Python, as `black` formats it.
 
 use std::fmt::Write;
 
@@ -7,25 +7,25 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::names::is_escaped;
 
-/// How long a line may be.
+/// The maximum width of a line.
 const WIDTH: usize = 88;
 
-/// An expression, of which it is not settled how many lines it takes.
+/// An expression. It is broken into lines if it is too long for one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Expression {
-    /// What cannot be broken.
+    /// A text without line breaks.
     Text(String),
-    /// Expressions between brackets.
+    /// Expressions in brackets.
     Brackets {
-        /// What stands before the items, with the opening bracket.
+        /// The text before the items, with the opening bracket.
         open: String,
         items: Vec<Expression>,
         /// The closing bracket.
         close: &'static str,
     },
-    /// Any of some types.
+    /// A union of types.
     Union {
-        /// What stands before it.
+        /// The text before the types.
         before: String,
         items: Vec<Expression>,
     },
@@ -63,7 +63,7 @@ impl Expression {
         }
     }
 
-    /// The expression with something before it.
+    /// Returns the expression with a text before it.
     pub(super) fn after(self, text: &str) -> Self {
         match self {
             Self::Text(it) => Self::Text(format!("{text}{it}")),
@@ -79,7 +79,7 @@ impl Expression {
         }
     }
 
-    /// The expression on one line.
+    /// Returns the expression on one line.
     pub(super) fn flat(&self) -> String {
         let join = |items: &[Self], separator| {
             let items: Vec<String> = items.iter().map(Self::flat).collect();
@@ -92,7 +92,7 @@ impl Expression {
         }
     }
 
-    /// The lines, of which the first is not indented; `rest` columns must be left on the last.
+    /// Returns the lines. The first is not indented, and the last leaves space for `rest` columns.
     pub(super) fn lines(&self, indent: usize, rest: usize) -> String {
         let flat = self.flat();
         if fits(&flat, indent, rest) {
@@ -103,7 +103,7 @@ impl Expression {
             Self::Brackets { open, items, close } => (open.clone(), items, *close),
             Self::Union { before, items } => (format!("{before}Union["), items, "]"),
         };
-        // A comma would make a tuple of the only type in an index.
+        // With a comma, the only type in an index would become a tuple.
         let comma = if close == "]" && items.len() < 2 {
             ""
         } else {
@@ -119,12 +119,12 @@ impl Expression {
     }
 }
 
-/// Whether a line is short enough.
+/// Returns whether a line is short enough.
 pub(super) fn fits(line: &str, indent: usize, rest: usize) -> bool {
     indent + line.width() + rest <= WIDTH
 }
 
-/// Puts blanks in front of each line that is not empty.
+/// Indents each line that is not empty.
 pub(super) fn indented(text: &str, indent: usize) -> String {
     let lines = text.lines().map(|line| match line {
         "" => "\n".to_owned(),
@@ -133,9 +133,9 @@ pub(super) fn indented(text: &str, indent: usize) -> String {
     lines.collect()
 }
 
-/// A text as a literal.
+/// Returns a string literal.
 pub(super) fn string(text: &str) -> String {
-    // As black does: the quotes that need fewer backslashes, double ones where both need as many.
+    // As black does: the quotes that need fewer backslashes, or else double quotes.
     let count = |quote| text.matches(quote).count();
     let quote = if count('"') > count('\'') { '\'' } else { '"' };
     let mut literal = String::from(quote);
@@ -153,7 +153,7 @@ pub(super) fn string(text: &str) -> String {
     literal
 }
 
-/// Adds a character, or its number where it would not be seen or would change how a line reads.
+/// Adds a character; an escape if the character is invisible or changes the line.
 fn push_visible(text: &mut String, character: char) {
     let number = u32::from(character);
     let _ = match (is_escaped(character), number) {
@@ -167,7 +167,7 @@ fn push_visible(text: &mut String, character: char) {
     };
 }
 
-/// A JSON value as Python's literal for it.
+/// Returns the Python literal of a JSON value.
 pub(super) fn literal(value: &Value) -> Expression {
     match value {
         Value::Null => Expression::text("None"),
@@ -189,7 +189,7 @@ pub(super) fn literal(value: &Value) -> Expression {
     }
 }
 
-/// A number, of which Python must not make an infinity.
+/// Returns a number in Python. A large number must not become infinite.
 pub(super) fn number(text: &str) -> String {
     let is_integer = text
         .bytes()
@@ -200,7 +200,7 @@ pub(super) fn number(text: &str) -> String {
     }
 }
 
-/// A text between three quotes, its lines indented.
+/// Returns an indented docstring.
 pub(super) fn docstring(text: &str, indent: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in text.replace("\r\n", "\n").split(['\n', '\r']) {
@@ -214,14 +214,14 @@ pub(super) fn docstring(text: &str, indent: usize) -> String {
         }
         lines.push(escaped);
     }
-    // The lines below the first begin where it does, or further right.
+    // The lines after the first get the same indentation, or more.
     let blanks = |line: &String| line.len() - line.trim_start_matches(' ').len();
     let below = lines.iter().skip(1).filter(|line| !line.is_empty());
     let margin = below.map(blanks).min().unwrap_or(0);
     for line in lines.iter_mut().skip(1) {
         *line = line.get(margin..).unwrap_or_default().to_owned();
     }
-    // Quotes that would end the text, or that black would keep apart from its ends.
+    // Escape quotes that would end the docstring, or to which black would add a space.
     let mut text = lines.join("\n").trim().replace("\"\"", "\\\"\\\"");
     if text.starts_with('"') {
         text.insert(0, '\\');

@@ -1,4 +1,4 @@
-//! Functions and classes: what is called.
+//! Functions and classes.
 
 use heck::{ToShoutySnakeCase, ToSnakeCase};
 
@@ -8,52 +8,52 @@ use super::{Block, File, IN_ANNOTATIONS, Import, code, member, topic_line};
 use crate::description::{Class, Field, Function, Type};
 use crate::names::{Folding, Names, identifier};
 
-/// What every client has.
+/// The methods of every client.
 const IN_CLIENTS: [&str; 4] = ["api_info", "close", "ping", "with_options"];
 
-/// How long the name of a constant may be.
+/// The maximum length of a constant's name.
 const MAX_CONSTANT: usize = 40;
 
-/// Whether calls block or are awaited.
+/// The mode of a client: its calls block, or are coroutines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Blocking,
     Async,
 }
 
-/// A function or a constructor as it is written.
+/// A function or a constructor in Python.
 struct Signature {
-    /// What it is called.
     name: String,
-    /// The constant that holds what is known of it.
+    /// The constant with the types of its arguments and its result.
     constant: String,
     parameters: Vec<Parameter>,
-    /// The type of what it returns.
+    /// The type of the result.
     result: String,
     documentation: String,
     is_deprecated: bool,
 }
 
 struct Parameter {
-    /// What it is called in Python, and in JSON.
+    /// The name in Python.
     name: String,
+    /// The name in JSON.
     wire: String,
     ty: String,
     is_required: bool,
 }
 
-/// A class as it is written.
+/// A class in Python.
 struct Object {
     constructor: Signature,
     documentation: String,
     methods: Vec<Signature>,
-    /// The names of its class for clients that block, and for those that do not.
+    /// The names of its class for the blocking and for the asynchronous client.
     blocking: String,
     asynchronous: String,
 }
 
 impl File<'_> {
-    /// Writes the clients, and what they are made of.
+    /// Writes the clients, their classes and their constants.
     pub(super) fn write_members(&mut self) {
         let mut names = Names::default();
         let is_reserved = |name: &str| IN_CLIENTS.contains(&name) || IN_ANNOTATIONS.contains(&name);
@@ -79,8 +79,8 @@ impl File<'_> {
         }
     }
 
-    /// Settles how a function is written, and writes what is known of it. `class` is the name of
-    /// the class of which it is a method.
+    /// Chooses the signature of a function, and writes its constant. `class` is the class of a
+    /// method, and empty for a function.
     fn function(&mut self, function: &Function, name: String, class: &str) -> Signature {
         let constant = self.constant(&format!("{class} {}", function.name));
         let parameters = self.parameters(&function.arguments, &format!("{class} {name}"));
@@ -163,10 +163,10 @@ impl File<'_> {
         }
     }
 
-    /// The name of a constant.
+    /// Claims the name of a constant.
     fn constant(&mut self, name: &str) -> String {
         let spelled = identifier(&name.to_shouty_snake_case(), "X", Folding::Compatible);
-        // ASCII, so that no character is cut.
+        // Only ASCII can be cut without splitting a character.
         let kept = spelled.get(..MAX_CONSTANT).unwrap_or(&spelled);
         self.names.claim(&format!("_{kept}"))
     }
@@ -178,7 +178,7 @@ impl File<'_> {
         is_deprecated
     }
 
-    /// A type for people and the same for checks, under one name if they are long.
+    /// Returns a type for annotations and for checks. A long type gets a name.
     fn both(
         &mut self,
         plain: &Expression,
@@ -213,7 +213,7 @@ impl File<'_> {
         parameters
     }
 
-    /// The types of arguments by their names in JSON.
+    /// Returns the types of arguments by their names in JSON.
     fn table(&mut self, arguments: &[Field]) -> Expression {
         let mut items = Vec::new();
         for argument in arguments {
@@ -223,7 +223,7 @@ impl File<'_> {
         Expression::braces(items)
     }
 
-    /// Adds what is known of the parameters.
+    /// Adds the documentation of the parameters.
     fn describe(&mut self, parameters: &[Parameter], arguments: &[Field], to: &mut Vec<String>) {
         let mut entries = Vec::new();
         for (parameter, argument) in parameters.iter().zip(arguments) {
@@ -236,17 +236,12 @@ impl File<'_> {
     }
 
     fn client(&self, functions: &[Signature], objects: &[Object], mode: Mode) -> String {
-        let (name, base, how) = match mode {
-            Mode::Blocking => ("Client", "_BlockingClient", "Calls of the module that wait"),
-            Mode::Async => (
-                "AsyncClient",
-                "_AsyncClient",
-                "Calls of the module that are awaited",
-            ),
+        let (name, base, what) = match mode {
+            Mode::Blocking => ("Client", "_BlockingClient", "The blocking client"),
+            Mode::Async => ("AsyncClient", "_AsyncClient", "The asyncio client"),
         };
-        let documentation = format!("{how}.\n\n{}", self.documentation());
         let mut text = format!("class {name}({base}):\n");
-        text.push_str(&docstring(&documentation, 4));
+        text.push_str(&docstring(&self.documentation(what), 4));
         text.push('\n');
         text.push_str(&indented(&topic_line(&self.description.topic), 4));
         for function in functions {
@@ -262,7 +257,7 @@ impl File<'_> {
 }
 
 impl Object {
-    /// The class on which methods are called.
+    /// Returns the class with the methods.
     fn write(&self, mode: Mode) -> String {
         let (name, base) = match mode {
             Mode::Blocking => (&self.blocking, "_BlockingObject"),
@@ -277,7 +272,7 @@ impl Object {
         text
     }
 
-    /// The client's method that makes one.
+    /// Returns the client's method that creates an object.
     fn make(&self, mode: Mode) -> String {
         let name = match mode {
             Mode::Blocking => &self.blocking,
@@ -294,7 +289,7 @@ impl Object {
 }
 
 impl Signature {
-    /// The method that calls it.
+    /// Returns the method that calls the function.
     fn call(&self, mode: Mode) -> String {
         let (def, call) = match mode {
             Mode::Blocking => ("def", "return self._call"),
@@ -304,7 +299,7 @@ impl Signature {
         self.write(def, &self.result, &Expression::call(call, items))
     }
 
-    /// The arguments by their names in JSON.
+    /// Returns the arguments by their names in JSON.
     fn given(&self) -> Expression {
         let item = |it: &Parameter| Expression::Text(format!("{}: {}", string(&it.wire), it.name));
         Expression::braces(self.parameters.iter().map(item).collect())
@@ -322,9 +317,7 @@ impl Signature {
         parameters.extend(others.iter().map(other));
         let mut text = String::new();
         if self.is_deprecated {
-            text.push_str(
-                "    @deprecated(\"The module says that callers should use another.\")\n",
-            );
+            text.push_str("    @deprecated(\"The module marks this as deprecated.\")\n");
         }
         let parameters = parameters.into_iter().map(Expression::Text).collect();
         let head = Expression::call(&format!("{def} {}", self.name), parameters);
@@ -339,7 +332,7 @@ impl Signature {
     }
 }
 
-/// What a function does, in the module's words if there are any.
+/// Returns the module's documentation of a function, or a summary if there is none.
 fn summary(documentation: &str, name: &str) -> String {
     match documentation.trim() {
         "" => format!("Call {} of the module.", code(name)),

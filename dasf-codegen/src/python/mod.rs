@@ -1,4 +1,4 @@
-//! The client in Python: one file for the package `demessaging`, in the way of `black`.
+//! The client in Python: one file for the package `demessaging`, in the layout of `black`.
 
 mod layout;
 mod members;
@@ -12,10 +12,10 @@ use crate::description::Description;
 use crate::names::{Folding, Names, identifier};
 use layout::{docstring, string};
 
-/// What is the same in every file: connections, calls, errors.
+/// The part that is the same in every file: connections, calls, exceptions.
 const RUNTIME: &str = include_str!("runtime.py");
 
-/// What cannot be the name of anything.
+/// The keywords, which cannot be names.
 const KEYWORDS: [&str; 35] = [
     "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
     "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
@@ -23,13 +23,13 @@ const KEYWORDS: [&str; 35] = [
     "with", "yield",
 ];
 
-/// What annotations are made of. In a class nothing else may have such a name, because annotations
-/// below it would mean that.
+/// The names in annotations. A member of a class cannot have such a name, because later annotations
+/// in the class would refer to it.
 const IN_ANNOTATIONS: [&str; 11] = [
     "bool", "bytes", "datetime", "dict", "float", "int", "list", "set", "str", "tuple", "uuid",
 ];
 
-/// The names of Python's own that types could have.
+/// The built-in names that types could have.
 const BUILTINS: [&str; 68] = [
     "ArithmeticError",
     "AssertionError",
@@ -101,7 +101,7 @@ const BUILTINS: [&str; 68] = [
     "ZeroDivisionError",
 ];
 
-/// What the generated part may import besides.
+/// The additional imports of the generated part.
 const IMPORTS: [Import; 4] = [
     Import::Module("datetime"),
     Import::Module("uuid"),
@@ -109,10 +109,10 @@ const IMPORTS: [Import; 4] = [
     Import::Extension("deprecated"),
 ];
 
-/// Something to import.
+/// An import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Import {
-    /// A module of Python's own.
+    /// A module of the standard library.
     Module(&'static str),
     /// A name of `typing_extensions`.
     Extension(&'static str),
@@ -126,7 +126,7 @@ impl Import {
     }
 }
 
-/// Writes the file.
+/// Generates the file.
 pub(crate) fn write(description: &Description, header: &[String]) -> String {
     let mut file = File {
         description,
@@ -149,25 +149,25 @@ pub(crate) fn write(description: &Description, header: &[String]) -> String {
     file.finish(header)
 }
 
-/// The file in the making.
+/// The unfinished file.
 struct File<'a> {
     description: &'a Description,
-    /// The names of what stands at the file's outermost level.
+    /// The names at the top level of the file.
     names: Names,
-    /// The name of each type, and what its fields are called.
+    /// The names of each type and of its fields.
     types: Vec<types::Named>,
-    /// The types that stand above.
+    /// Whether the file contains each type already.
     is_written: Vec<bool>,
     imports: BTreeSet<Import>,
-    /// What stands at the file's outermost level.
+    /// The blocks at the top level of the file.
     blocks: Vec<Block>,
 }
 
-/// One thing at the file's outermost level.
+/// One block at the top level of the file.
 enum Block {
-    /// A statement, to which others may be close.
+    /// A statement, without empty lines to the next one.
     Statement(String),
-    /// A class, around which there is space.
+    /// A class, with empty lines around it.
     Class(String),
 }
 
@@ -177,7 +177,7 @@ impl File<'_> {
             .iter()
             .map(|line| format!("{}\n", format!("# {line}").trim_end()))
             .collect();
-        text.push_str(&docstring(&self.documentation(), 0));
+        text.push_str(&docstring(&self.documentation("The client"), 0));
         text.push('\n');
         for line in RUNTIME.lines() {
             text.push_str(&self.import(line));
@@ -195,11 +195,11 @@ impl File<'_> {
         text
     }
 
-    /// A line of the runtime, with what is imported there besides.
+    /// Returns a line of the runtime, with the additional imports at this place.
     fn import(&self, line: &str) -> String {
         let imports = self.imports.iter();
         match line {
-            // Where these stand in the order of the alphabet.
+            // The imports are in alphabetical order.
             "import contextlib" | "import websocket" => line.to_owned() + "\n",
             "import difflib" if self.imports.contains(&Import::Module("datetime")) => {
                 format!("import datetime\n{line}\n")
@@ -218,13 +218,14 @@ impl File<'_> {
         }
     }
 
-    fn documentation(&self) -> String {
+    /// Returns the documentation of the file or of a client, whose kind is `what`.
+    fn documentation(&self, what: &str) -> String {
         let Description {
             topic,
             documentation,
             ..
         } = self.description;
-        let summary = format!("The client of the DASF module {}.", code(topic));
+        let summary = format!("{what} of the DASF module {}.", code(topic));
         match documentation.trim() {
             "" => summary,
             documentation => format!("{summary}\n\n{documentation}"),
@@ -232,7 +233,7 @@ impl File<'_> {
     }
 }
 
-/// What stands at the outermost level of the runtime.
+/// Returns the names at the top level of the runtime.
 fn names_of_the_runtime() -> impl Iterator<Item = &'static str> {
     let is_part = |character: char| character.is_alphanumeric() || character == '_';
     let mut is_import = false;
@@ -249,10 +250,10 @@ fn names_of_the_runtime() -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// The name of a function, an argument or a field, which cannot be one of these.
+/// Returns the name of a function, an argument or a field, except the reserved names.
 fn member(name: &str, reserved: impl Fn(&str) -> bool) -> String {
     let name = Folding::Compatible.fold(name);
-    // What is written as Python's own names are stays as it is.
+    // A name in the usual spelling of Python stays unchanged.
     let is_plain = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit();
     let is_usual = name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|it| is_plain(it) || it == '_');
@@ -267,13 +268,13 @@ fn member(name: &str, reserved: impl Fn(&str) -> bool) -> String {
     name
 }
 
-/// A name for code: between two backquotes each.
+/// Returns a name as inline code, in double backquotes.
 fn code(name: &str) -> String {
     let words: Vec<&str> = name.split_whitespace().collect();
     format!("``{}``", words.join(" "))
 }
 
-/// The topic, for the class attribute.
+/// Returns the class attribute with the topic.
 fn topic_line(topic: &str) -> String {
     format!("_topic = {}", string(topic))
 }

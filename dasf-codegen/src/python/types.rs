@@ -1,4 +1,4 @@
-//! Types: what they are called in Python, and the models that stand for those with a name.
+//! Types: their annotations in Python, and the models of the named types.
 
 use heck::ToUpperCamelCase;
 use serde_json::{Number, Value};
@@ -12,7 +12,7 @@ use crate::description::{
 };
 use crate::names::{Folding, Names, identifier, is_hidden};
 
-/// The attributes of every model, which a field would hide.
+/// The attributes of every model. A field of this name would hide the attribute.
 const IN_MODELS: [&str; 31] = [
     "construct",
     "copy",
@@ -47,28 +47,28 @@ const IN_MODELS: [&str; 31] = [
     "mro",
 ];
 
-/// How long the name of a type may be: there must be place for something else on its line.
+/// The maximum length of a type's name, so that its line has space for more.
 const MAX_NAME: usize = 60;
 
-/// What a type is called.
+/// The names of a type and of its fields.
 #[derive(Debug)]
 pub(super) struct Named {
     name: String,
-    /// What the fields of an object are called, in their order.
+    /// The names of an object's fields, in their order.
     fields: Vec<String>,
 }
 
-/// Whether an annotation says which values of a type are accepted.
+/// Whether an annotation contains constraints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
-    /// It does: what arguments and results are checked against.
+    /// With constraints, for the checks of arguments and results.
     Full,
-    /// It does not: what a person reads.
+    /// Without constraints, for people.
     Plain,
 }
 
 impl File<'_> {
-    /// The name of a class or of another type, which nothing in the file has yet.
+    /// Claims a free name for a class or another type.
     pub(super) fn claim_type(&mut self, name: &str) -> String {
         let name = Folding::Compatible.fold(name);
         let is_usual = name.starts_with(|first: char| first.is_ascii_uppercase())
@@ -77,11 +77,11 @@ impl File<'_> {
             true => name,
             false => identifier(&name.to_upper_camel_case(), "X", Folding::Compatible),
         };
-        // ASCII, so that no character is cut.
+        // Only ASCII can be cut without splitting a character.
         self.names.claim(name.get(..MAX_NAME).unwrap_or(&name))
     }
 
-    /// Writes the types that have a name.
+    /// Writes the named types.
     pub(super) fn write_types(&mut self) {
         for declaration in &self.description.types {
             let name = self.claim_type(&declaration.name);
@@ -113,7 +113,7 @@ impl File<'_> {
         }
     }
 
-    /// The types, each behind those that it is made of, as far as there is such an order.
+    /// Returns the types in order: each type after its parts, except in cycles.
     fn order(&self) -> Vec<TypeId> {
         let types = &self.description.types;
         let parts = |id: TypeId| {
@@ -136,7 +136,7 @@ impl File<'_> {
             if std::mem::replace(&mut is_met[start.0], true) {
                 continue;
             }
-            // By hand, because a chain of types may be longer than the stack is deep.
+            // Without recursion, because a long chain of types would overflow the stack.
             let mut path = vec![(start, parts(start).into_iter())];
             while let Some((id, rest)) = path.last_mut() {
                 match rest.next() {
@@ -209,12 +209,12 @@ impl File<'_> {
         self.blocks.push(Block::Class(class));
     }
 
-    /// The line of one field.
+    /// Returns the line of one field.
     fn field(&mut self, model: &str, attribute: &str, field: &Field) -> String {
         let mut ty = self.ty(&field.schema);
         let presence = match &field.presence {
-            // The client would send this default, because it can be changed in place, and the
-            // module would refuse it.
+            // The client would send this default, because a program can change it in place. The
+            // module would reject it.
             Presence::Default(Value::Array(_) | Value::Object(_)) if has_broken_default(field) => {
                 &Presence::Optional
             }
@@ -242,7 +242,7 @@ impl File<'_> {
             None => {}
         }
         if renamed {
-            // In contrast to `alias`, these leave the attribute's name to whoever makes the model.
+            // In contrast to `alias`, these keep the attribute's name for the constructor.
             for kind in ["validation_alias", "serialization_alias"] {
                 let alias = format!("{kind}={}", string(&field.name));
                 arguments.push(Expression::Text(alias));
@@ -262,12 +262,12 @@ impl File<'_> {
             Some(value) => value.after(&format!("{} = ", head(&ty))).lines(4, 0),
             None => head(&ty),
         };
-        // The lines of a value that is broken are indented for the class already.
+        // The lines of a broken value are already indented for the class.
         let line = line.replace("\n    ", "\n");
         format!("{}{line}\n", comment.unwrap_or_default())
     }
 
-    /// Writes another name for a type.
+    /// Writes an alias of a type.
     fn write_alias(&mut self, name: &str, documentation: &str, schema: &Schema) {
         let mut text = String::new();
         for line in documentation.trim().lines() {
@@ -285,7 +285,8 @@ impl File<'_> {
         self.blocks.push(Block::Statement(text));
     }
 
-    /// The statement that gives a type a name; one that is not made of types above is quoted.
+    /// Returns the statement that gives a type a name. It is quoted if a part of the type comes
+    /// later.
     fn alias(&mut self, name: &str, ty: &Expression, is_ready: bool) -> String {
         let mut line = if is_ready {
             ty.clone()
@@ -301,7 +302,7 @@ impl File<'_> {
         line
     }
 
-    /// A type that is short enough: under a name of its own if need be.
+    /// Returns a type that is short enough. A long type gets a name.
     pub(super) fn short(
         &mut self,
         ty: &Expression,
@@ -313,7 +314,7 @@ impl File<'_> {
             return flat;
         }
         let name = self.claim_type(name);
-        // A model that is not above may be part of it.
+        // A part of the type may come later.
         let words: Vec<&str> = flat.split(|it| !is_xid_continue(it)).collect();
         let mut types = self.types.iter().zip(&self.is_written);
         let is_ready = types.all(|(ty, &is_written)| is_written || !words.contains(&&*ty.name));
@@ -322,12 +323,12 @@ impl File<'_> {
         name
     }
 
-    /// The type with what is accepted of it.
+    /// Returns the type of a schema with its constraints.
     pub(super) fn ty(&mut self, schema: &Schema) -> Expression {
         self.annotation(schema, Detail::Full)
     }
 
-    /// The type of a schema.
+    /// Returns the type of a schema.
     pub(super) fn annotation(&mut self, schema: &Schema, detail: Detail) -> Expression {
         let ty = match &schema.ty {
             Type::Null => Expression::text("None"),
@@ -403,7 +404,7 @@ impl File<'_> {
         }
     }
 
-    /// The attribute that tells the models of a union apart, where there is one.
+    /// Returns the attribute that distinguishes the models of a union, if there is one.
     fn discriminator(&self, variants: &[Variant]) -> Option<String> {
         let mut models = Vec::new();
         for variant in variants {
@@ -436,7 +437,7 @@ impl File<'_> {
         tags.map(|(_, name)| name.clone())
     }
 
-    /// The type of a field, as documentation says it.
+    /// Returns the type of a field for the documentation.
     pub(super) fn say_type(&mut self, field: &Field) -> String {
         let ty = self.annotation(&field.schema, Detail::Plain).flat();
         match &field.presence {
@@ -453,7 +454,7 @@ impl File<'_> {
         }
     }
 
-    /// What a schema says of a value: lines of text.
+    /// Returns the documentation of a value: lines of text.
     pub(super) fn explain(&self, schema: &Schema) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         let documentation = schema.documentation.trim();
@@ -472,10 +473,10 @@ impl File<'_> {
                 lines.push(format!("Any JSON value, because {reason}."));
             }
             Type::Text(Format::NetCdf(_)) => {
-                lines.push("A NetCDF file, which xarray opens from ``io.BytesIO``.".to_owned());
+                lines.push("A NetCDF file; xarray opens it from ``io.BytesIO``.".to_owned());
             }
             Type::Set(item) if !is_hashable(&item.ty) => {
-                lines.push("No value twice.".to_owned());
+                lines.push("All values are different.".to_owned());
             }
             _ => {}
         }
@@ -483,7 +484,7 @@ impl File<'_> {
     }
 }
 
-/// A section of a docstring, as numpy has them.
+/// Returns a section of a docstring in the style of numpy.
 pub(super) fn section(title: &str, entries: Vec<(String, Vec<String>)>) -> String {
     let mut lines = vec![title.to_owned(), "-".repeat(title.len())];
     for (head, parts) in entries {
@@ -493,10 +494,9 @@ pub(super) fn section(title: &str, entries: Vec<(String, Vec<String>)>) -> Strin
     lines.join("\n")
 }
 
-/// What the fields of an object are called.
+/// Returns the names of an object's fields.
 fn field_names(fields: &[Field]) -> Vec<String> {
-    // Programs create a model with its attributes. No attribute has the JSON name of another field:
-    // a reader would take it for that field.
+    // No attribute has the JSON name of another field: the constructor accepts both names.
     let mut names = Names::without(fields.iter().map(|field| &*field.name));
     let is_reserved = |name: &str| IN_MODELS.contains(&name) || IN_ANNOTATIONS.contains(&name);
     let mut attribute = |field: &Field| match member(&field.name, is_reserved) {
@@ -506,7 +506,7 @@ fn field_names(fields: &[Field]) -> Vec<String> {
     fields.iter().map(&mut attribute).collect()
 }
 
-/// The types with a name that a schema consists of.
+/// Collects the named types inside of a schema.
 fn collect_names(schema: &Schema, names: &mut Vec<TypeId>) {
     match &schema.ty {
         Type::Named(id) => names.push(*id),
@@ -528,7 +528,7 @@ fn collect_names(schema: &Schema, names: &mut Vec<TypeId>) {
     }
 }
 
-/// Any of some types, none of them twice.
+/// Returns a union of types, without duplicates.
 fn union(items: Vec<Expression>) -> Expression {
     let mut found: Vec<Expression> = Vec::new();
     let mut add = |item: Expression| {
@@ -557,7 +557,8 @@ fn union(items: Vec<Expression>) -> Expression {
     }
 }
 
-/// One of some values. Those that `Literal` does not take are left to the module to check.
+/// Returns the type for one of some values. Only the module checks values that `Literal` does not
+/// support.
 fn one_of(values: &[Value]) -> Expression {
     let (exact, others): (Vec<&Value>, Vec<&Value>) = values
         .iter()
@@ -576,7 +577,7 @@ fn one_of(values: &[Value]) -> Expression {
     union(items)
 }
 
-/// Whether the default of a field breaks its own limits.
+/// Returns whether the default of a field violates the constraints of the field.
 fn has_broken_default(field: &Field) -> bool {
     match &field.presence {
         Presence::Default(value) => field.schema.is_broken_by(value),
@@ -584,7 +585,7 @@ fn has_broken_default(field: &Field) -> bool {
     }
 }
 
-/// What is inside of a nullable type.
+/// Returns the type inside of a nullable type.
 fn inner(ty: &Type) -> &Type {
     match ty {
         Type::Nullable(schema) => &schema.ty,
@@ -592,7 +593,7 @@ fn inner(ty: &Type) -> &Type {
     }
 }
 
-/// Why a type is any value, where it is so for want of words.
+/// Returns the reason why a type is any JSON value, if the description cannot express it.
 fn reason(ty: &Type) -> Option<String> {
     match inner(ty) {
         Type::Any(Openness::Inexpressible(reason)) => Some(reason.replace(is_hidden, " ")),
@@ -604,7 +605,7 @@ fn is_nullable(ty: &Type) -> bool {
     matches!(ty, Type::Null | Type::Nullable(_) | Type::Any(_))
 }
 
-/// Whether Python's sets can hold values of the type.
+/// Returns whether a Python set can contain values of the type.
 fn is_hashable(ty: &Type) -> bool {
     match ty {
         Type::Boolean | Type::Integer(_) | Type::Number | Type::Text(_) | Type::Literal(_) => true,
@@ -614,7 +615,7 @@ fn is_hashable(ty: &Type) -> bool {
     }
 }
 
-/// Whether a value is, as it is written in Python, one of the type.
+/// Returns whether the Python literal of a value has the type.
 fn is_of(value: &Value, ty: &Type) -> bool {
     match (value, ty) {
         (Value::Null, Type::Null | Type::Nullable(_))
@@ -631,7 +632,7 @@ fn is_of(value: &Value, ty: &Type) -> bool {
     }
 }
 
-/// What is checked of a value besides its type.
+/// Returns the checks of a value besides its type.
 fn checks(schema: &Schema, description: &Description) -> Vec<Expression> {
     let Constraints {
         minimum,
@@ -688,7 +689,7 @@ fn checks(schema: &Schema, description: &Description) -> Vec<Expression> {
     checks
 }
 
-/// The check of a pattern: the pattern as written, and in the syntax of its engine if that differs.
+/// Returns the check of a pattern: the pattern, and the pattern in Rust's syntax if it differs.
 fn matches(pattern: &str, description: &Description) -> Option<Expression> {
     let checked = description.checked_pattern(pattern)?;
     let mut arguments = vec![Expression::Text(string(pattern))];
@@ -698,14 +699,14 @@ fn matches(pattern: &str, description: &Description) -> Option<Expression> {
     Some(Expression::call("_matches", arguments))
 }
 
-/// The argument of `Field` for a bound, which for an integer is an integer.
+/// Returns the argument of `Field` for a bound. The bound of an integer is an integer.
 fn bound_of(name: &str, number: &Number, is_integer: bool) -> Option<String> {
     let text = if number.is_f64() {
         let value = number.as_f64()?;
         let whole = match name {
             "ge" | "lt" => value.ceil(),
             "gt" | "le" => value.floor(),
-            // Integers are a multiple of 0.5 anyhow; of what else cannot be said.
+            // The check of an integer cannot have a step with a fraction.
             _ if value.fract() == 0.0 => value,
             _ if is_integer => return None,
             _ => value,
@@ -726,7 +727,7 @@ fn bound_of(name: &str, number: &Number, is_integer: bool) -> Option<String> {
     Some(format!("{name}={text}"))
 }
 
-/// The constraints of a schema and of what is inside of a nullable one, in words.
+/// Collects the constraints of a schema in words, including those inside of a nullable type.
 fn say_constraints(schema: &Schema, phrases: &mut Vec<String>) {
     phrases.extend(schema.constraints.phrases());
     if let Type::Nullable(inner) = &schema.ty {

@@ -1,4 +1,4 @@
-//! What the references of a schema point to.
+//! The references of schemas.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,15 +6,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use dasf_protocol::reference::{DEFINITIONS, definition};
 use serde_json::{Map, Value};
 
-/// Tells a document from others.
+/// The identity of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RootId(usize);
 
-/// The document that a schema stands in, which its references refer to.
+/// The document that contains a schema and the targets of its references.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Root<'a> {
     own: &'a Map<String, Value>,
-    /// The schema of the whole module, for documents that do not bring their definitions.
+    /// The schema of the whole module, for documents without their own definitions.
     module: &'a Map<String, Value>,
 }
 
@@ -23,13 +23,13 @@ impl<'a> Root<'a> {
         Self { own, module }
     }
 
-    /// Which document this is.
+    /// Returns the identity of the document.
     pub(super) fn id(&self) -> RootId {
-        // Documents stand at addresses of their own while they are read.
+        // During the reading, each document has its own address.
         RootId(std::ptr::from_ref(self.own).addr())
     }
 
-    /// The name and the definition that a `$ref` points to.
+    /// Returns the name and the definition of a reference's target.
     pub(super) fn resolve(&self, reference: &str) -> Option<(String, &'a Value)> {
         let (keyword, name) = definition(reference)?;
         let definitions = [self.own, self.module].into_iter();
@@ -38,7 +38,7 @@ impl<'a> Root<'a> {
         Some((name.into_owned(), definition))
     }
 
-    /// The schema of a function or a class itself, which some modules only refer to.
+    /// Returns the schema of a function or a class. Some modules send only a reference to it.
     pub(super) fn callable(&self, schema: &'a Map<String, Value>) -> &'a Map<String, Value> {
         let target = schema.get("$ref").and_then(Value::as_str);
         let target = target.and_then(|target| self.resolve(target)?.1.as_object());
@@ -46,10 +46,11 @@ impl<'a> Root<'a> {
     }
 }
 
-/// Tells schemas apart that have different structures, with all that they refer to.
+/// The fingerprints of schemas, which distinguish schemas with different structures. They include
+/// the targets of references.
 ///
-/// What may be left out does not count: a type of a Rust module has other defaults as a result than
-/// as an argument.
+/// Required properties and defaults do not count: in a Rust module they differ between the argument
+/// and the result of one type.
 #[derive(Debug, Default)]
 pub(super) struct Fingerprints {
     nodes: HashMap<(RootId, String), usize>,
@@ -59,15 +60,16 @@ pub(super) struct Fingerprints {
 /// A definition of a document.
 #[derive(Debug)]
 struct Node {
-    /// Of the definition alone.
+    /// The hash of the definition itself.
     hash: u64,
-    /// What it refers to, before and after that is looked up.
+    /// Its references that are not resolved yet.
     unresolved: Vec<String>,
+    /// The targets of its resolved references.
     targets: Vec<usize>,
 }
 
 impl Fingerprints {
-    /// A number that two schemas share only if they have the same structure.
+    /// Returns the fingerprint of a schema. Only schemas with the same structure share one.
     pub(super) fn of(&mut self, root: &Root<'_>, schema: &Map<String, Value>) -> u64 {
         let mut hasher = DefaultHasher::new();
         let mut text = String::new();
@@ -95,7 +97,7 @@ impl Fingerprints {
         hasher.finish()
     }
 
-    /// The definition that a reference points to, whether there is one or not.
+    /// Returns the node for a reference, also if the reference has no target.
     fn node(&mut self, root: &Root<'_>, reference: &str) -> usize {
         let key = (root.id(), reference.to_owned());
         if let Some(&node) = self.nodes.get(&key) {
@@ -123,7 +125,7 @@ impl Fingerprints {
     }
 }
 
-/// Writes what a schema says of the values it accepts, and collects what it refers to.
+/// Writes the structure of a schema, and collects its references.
 fn write_structure<'s>(
     schema: &'s Map<String, Value>,
     text: &mut String,
@@ -144,7 +146,7 @@ fn write_structure<'s>(
                 references.push(reference.as_str());
                 text.push_str(reference);
             }
-            // Their keys are names, not keywords.
+            // The keys are names, not keywords.
             ("properties" | "patternProperties", Value::Object(schemas)) => {
                 for (name, schema) in schemas {
                     text.push_str(&Value::from(name.as_str()).to_string());
@@ -172,7 +174,7 @@ fn write_part<'s>(part: &'s Value, text: &mut String, references: &mut Vec<&'s s
     }
 }
 
-/// Whether a keyword says nothing of which values are accepted.
+/// Returns whether a keyword is only an annotation, without an effect on the accepted values.
 pub(super) fn is_annotation(keyword: &str) -> bool {
     matches!(
         keyword,

@@ -1,5 +1,4 @@
-//! One schema that says what several say together: `allOf`, and keywords beside a `$ref` or a
-//! union.
+//! Merges several schemas into one: `allOf`, and keywords beside a `$ref` or a union.
 
 use std::cmp::Ordering;
 
@@ -7,12 +6,13 @@ use serde_json::{Map, Number, Value, json};
 
 use super::definitions::Root;
 
-/// How many references and `allOf` are followed one after the other. It ends those in a circle.
+/// The maximum depth of references and `allOf`. This ends cycles.
 const MAX_DEPTH: usize = 32;
-/// How many are followed in one document. It ends those that branch at every step.
+/// The maximum number of references and `allOf` in one document. This ends schemas that branch at
+/// each step.
 const MAX_STEPS: usize = 10_000;
 
-/// What is left of the steps that one document may take.
+/// The remaining number of steps for one document.
 #[derive(Debug)]
 pub(super) struct Budget(usize);
 
@@ -22,10 +22,10 @@ impl Default for Budget {
     }
 }
 
-/// Replaces the `$ref` and the `allOf` at the root of a schema by what they say.
+/// Replaces the `$ref` and the `allOf` at the root of a schema by their content.
 ///
 /// # Errors
-/// Why that cannot be done, as a sentence without a full stop.
+/// The reason why this is not possible, as a sentence without a full stop.
 pub(super) fn expand(
     root: &Root<'_>,
     schema: &Map<String, Value>,
@@ -41,7 +41,7 @@ fn expand_at(
     depth: usize,
 ) -> Result<Map<String, Value>, String> {
     if depth > MAX_DEPTH || budget.0 == 0 {
-        return Err("the schema refers to itself, or through too many others".to_owned());
+        return Err("the schema refers to itself, or has too many references".to_owned());
     }
     budget.0 -= 1;
     let mut own = schema.clone();
@@ -51,7 +51,11 @@ fn expand_at(
         match target {
             Some((_, Value::Object(target))) => whole = expand_at(root, target, budget, depth + 1)?,
             Some((_, Value::Bool(true))) => {}
-            _ => return Err(format!("{reference} refers to nothing in the document")),
+            _ => {
+                return Err(format!(
+                    "the reference {reference} has no target in the document"
+                ));
+            }
         }
     }
     if let Some(parts) = own.shift_remove("allOf") {
@@ -61,17 +65,17 @@ fn expand_at(
                     whole = merge(whole, expand_at(root, part, budget, depth + 1)?)?;
                 }
                 Value::Bool(true) => {}
-                _ => return Err("no value is accepted".to_owned()),
+                _ => return Err("the schema accepts no value".to_owned()),
             }
         }
     }
     merge(whole, own)
 }
 
-/// What both schemas say. Annotations are those of the second.
+/// Returns a schema for the values that both schemas accept, with the annotations of the second.
 ///
 /// # Errors
-/// Why that cannot be said, as a sentence without a full stop.
+/// The reason why there is no such schema, as a sentence without a full stop.
 pub(super) fn merge(
     mut whole: Map<String, Value>,
     other: Map<String, Value>,
@@ -87,9 +91,13 @@ pub(super) fn merge(
     Ok(whole)
 }
 
-/// What a keyword says with both of its values, which differ.
+/// Merges two different values of a keyword.
 fn both(keyword: &str, one: &Value, other: Value) -> Result<Value, String> {
-    let contradiction = || Err(format!("its parts contradict each other in `{keyword}`"));
+    let contradiction = || {
+        Err(format!(
+            "the parts of the schema contradict each other in `{keyword}`"
+        ))
+    };
     match keyword {
         "properties" | "patternProperties" | "$defs" | "definitions" => {
             let (Some(one), Value::Object(other)) = (one.as_object(), other) else {
@@ -164,7 +172,7 @@ fn both(keyword: &str, one: &Value, other: Value) -> Result<Value, String> {
     }
 }
 
-/// Compares two numbers. Integers are compared exactly, because a float does not hold all their
+/// Compares two numbers. It compares integers exactly, because a float cannot represent all their
 /// digits.
 fn order(one: &Value, other: &Value) -> Option<Ordering> {
     let integer = |value: &Value| value.as_number().and_then(Number::as_i128);
@@ -174,7 +182,7 @@ fn order(one: &Value, other: &Value) -> Option<Ordering> {
     }
 }
 
-/// The values of a list, or the one value that stands in its place.
+/// Returns the values of a list, or a single value as a list.
 fn list(value: &Value) -> Vec<Value> {
     match value {
         Value::Array(values) => values.clone(),
@@ -247,20 +255,20 @@ mod tests {
         for (schema, reason) in [
             (
                 json!({"allOf": [{"type": "string"}, {"type": "integer"}]}),
-                "its parts contradict each other in `type`",
+                "the parts of the schema contradict each other in `type`",
             ),
             (
                 json!({"allOf": [{"anyOf": [{}]}, {"anyOf": [true]}]}),
-                "its parts contradict each other in `anyOf`",
+                "the parts of the schema contradict each other in `anyOf`",
             ),
-            (json!({"allOf": [false]}), "no value is accepted"),
+            (json!({"allOf": [false]}), "the schema accepts no value"),
             (
                 json!({"$ref": "#/$defs/Nothing"}),
-                "\"#/$defs/Nothing\" refers to nothing in the document",
+                "the reference \"#/$defs/Nothing\" has no target in the document",
             ),
             (
                 json!({"$ref": "#/$defs/A", "$defs": {"A": {"allOf": [{"$ref": "#/$defs/A"}]}}}),
-                "the schema refers to itself, or through too many others",
+                "the schema refers to itself, or has too many references",
             ),
         ] {
             assert_eq!(expanded(&schema).unwrap_err(), reason);

@@ -1,7 +1,7 @@
-//! From `api_info`, as a module sends it, to a [`Description`].
+//! Reads the API description of a module into a [`Description`].
 //!
-//! The document comes from another program. What is missing in its frame is an error; what is odd
-//! in a schema makes that place a type that takes anything, and says why.
+//! The document comes from another program. A missing member is an error. A schema that the
+//! description cannot express becomes a type that accepts any value, with the reason.
 
 mod definitions;
 mod merge;
@@ -13,25 +13,26 @@ use crate::description::{Class, Description, Field, Function, Openness, Presence
 use definitions::Root;
 use schema::Schemas;
 
-/// What is wrong with an `api_info`.
+/// The error for a document that is not an API description.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{path}: expected {expected}, but found {found}; is this what a module answers to `api_info`?"
+    "{path}: expected {expected}, found {found}; check that this is the API description of a module"
 )]
 #[non_exhaustive]
 pub struct ReadError {
     /// The place, such as `api_info.functions[2].name`.
     pub path: String,
-    /// What should stand there.
+    /// The expected value.
     pub expected: &'static str,
-    /// What does.
+    /// The value in the document.
     pub found: &'static str,
 }
 
-/// Reads the description that a module gives of itself.
+/// Reads the API description of a module.
 ///
 /// # Errors
-/// When the document is no `api_info`: when members are missing, or have no name or no schema.
+/// If the document is not an API description: it has no list of functions or classes, or a member
+/// has no name or no schema.
 ///
 /// ```
 /// use serde_json::json;
@@ -99,7 +100,7 @@ fn read_function<'a>(
             schemas, &root, schema, argument, value, &context,
         ));
     }
-    // A module that returns nothing may leave it out.
+    // The schema may be missing if the function returns nothing.
     let result = match place.value.get("return_schema") {
         Some(Value::Object(returns)) => {
             let root = Root::new(returns, module);
@@ -128,7 +129,7 @@ fn read_class<'a>(
     let root = Root::new(schema, module);
     let schema = root.callable(schema);
     let arguments = properties(schema)
-        // In a request, these are the class and the call of a method.
+        // In a request, these are the class and the method call.
         .filter(|(argument, _)| !matches!(argument.as_str(), "class_name" | "function"))
         .map(|(argument, value)| read_field(schemas, &root, schema, argument, value, name))
         .collect();
@@ -146,7 +147,7 @@ fn read_class<'a>(
     })
 }
 
-/// A property of an object, or an argument.
+/// Reads a property of an object, or an argument.
 fn read_field<'a>(
     schemas: &mut Schemas<'a>,
     root: &Root<'a>,
@@ -162,7 +163,7 @@ fn read_field<'a>(
     }
 }
 
-/// Whether a property of an object may be left out.
+/// Returns whether a property of an object is required.
 fn presence(object: &Map<String, Value>, name: &str, value: &Value) -> Presence {
     let required = object.get("required").and_then(Value::as_array);
     let is_required = required.is_some_and(|required| {
@@ -182,14 +183,14 @@ fn properties(schema: &Map<String, Value>) -> impl Iterator<Item = (&String, &Va
     properties.into_iter().flatten()
 }
 
-/// A text of a schema, which is empty where there is none.
+/// Returns a string of a schema; empty if there is none.
 fn text(schema: &Map<String, Value>, keyword: &str) -> String {
     let text = schema.get(keyword).and_then(Value::as_str);
     text.unwrap_or_default().to_owned()
 }
 
-/// Whether the schema of a function or a constructor accepts arguments that it does not name. A
-/// schema that does not mention them does not: the module would ignore them.
+/// Returns whether the schema of a function or a constructor accepts unknown arguments. If the schema
+/// does not mention them, the result is false: the module would ignore them.
 fn is_open(schema: &Map<String, Value>) -> bool {
     const ELSEWHERE: [&str; 8] = [
         "$ref",
@@ -203,7 +204,9 @@ fn is_open(schema: &Map<String, Value>) -> bool {
     ];
     let accepts = |keyword: &str| schema.get(keyword).is_some_and(|it| *it != false);
     !schema.get("properties").is_some_and(Value::is_object)
-        || ELSEWHERE.iter().any(|keyword| schema.contains_key(*keyword))
+        || ELSEWHERE
+            .iter()
+            .any(|keyword| schema.contains_key(*keyword))
         || accepts("additionalProperties")
         || accepts("unevaluatedProperties")
 }
@@ -212,7 +215,7 @@ fn is_deprecated(schema: &Map<String, Value>) -> bool {
     schema.get("deprecated") == Some(&Value::Bool(true))
 }
 
-/// A value of the document, and where it stands.
+/// A value of the document and its place.
 struct Place<'a> {
     value: &'a Value,
     path: String,
@@ -250,15 +253,15 @@ impl<'a> Place<'a> {
     }
 
     fn text(&self) -> Result<&'a str, ReadError> {
-        self.value.as_str().ok_or_else(|| self.error("a text"))
+        self.value.as_str().ok_or_else(|| self.error("a string"))
     }
 
     fn error(&self, expected: &'static str) -> ReadError {
         let found = match self.value {
             Value::Null => "nothing",
-            Value::Bool(_) => "a truth value",
+            Value::Bool(_) => "a boolean",
             Value::Number(_) => "a number",
-            Value::String(_) => "a text",
+            Value::String(_) => "a string",
             Value::Array(_) => "a list",
             Value::Object(_) => "an object",
         };

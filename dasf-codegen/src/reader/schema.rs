@@ -1,4 +1,4 @@
-//! From a JSON schema to a type.
+//! Reads JSON schemas as types.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -14,11 +14,11 @@ use crate::description::{
 };
 use crate::names::Names;
 
-/// How deep schemas may stand inside each other without a name: deeper than anybody writes them, and
-/// not so deep that a compiler runs out of stack on the type.
+/// The maximum depth of nested schemas without a name. Nobody writes deeper schemas, and a compiler
+/// does not overflow its stack on a type of this depth.
 const MAX_DEPTH: usize = 32;
 
-/// Reads schemas, and collects the types that have a name.
+/// Reads schemas, and collects the named types.
 #[derive(Debug, Default)]
 pub(super) struct Schemas<'a> {
     types: Vec<Declaration>,
@@ -26,36 +26,36 @@ pub(super) struct Schemas<'a> {
     fingerprints: Fingerprints,
     /// The types by name and fingerprint.
     known: HashMap<(String, u64), TypeId>,
-    /// What references of a document are known to point to.
+    /// The known targets of references.
     references: HashMap<(RootId, String), TypeId>,
-    /// What the same type says elsewhere of which fields may be left out.
+    /// Whether fields are required in other schemas of the same type.
     elsewhere: Vec<(TypeId, String, Presence)>,
-    /// Definitions that were referred to, and are not read yet. They wait, because they may refer
-    /// to each other at any depth.
+    /// Definitions to read. A queue avoids recursion, because they may refer to each other at any
+    /// depth.
     waiting: VecDeque<(TypeId, Root<'a>, &'a Map<String, Value>)>,
     depth: usize,
     budget: Budget,
 }
 
-/// What a schema turned out to be.
+/// The content of a schema.
 enum Shape {
-    /// A type that needs no name.
+    /// A type without a name.
     Type(Type),
     /// An object with known properties.
     Object(Definition),
 }
 
 impl<'a> Schemas<'a> {
-    /// Reads the schema of one place; `context` are words that tell it from other places.
+    /// Reads the schema of one place. `context` is a unique description of the place.
     pub(super) fn read(&mut self, root: &Root<'a>, schema: &Value, context: &str) -> Schema {
         match schema {
             Value::Object(schema) => self.read_object(root, schema, context),
             Value::Bool(true) => Schema::of(Type::Any(Openness::Declared)),
-            _ => Schema::of(inexpressible("no value is accepted")),
+            _ => Schema::of(inexpressible("the schema accepts no value")),
         }
     }
 
-    /// Reads the schema of a result, whose title is that of its function.
+    /// Reads the schema of a result. Its title is the name of the function.
     pub(super) fn read_result(
         &mut self,
         root: &Root<'a>,
@@ -83,7 +83,7 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    /// All types that have a name.
+    /// Returns all named types.
     pub(super) fn finish(mut self) -> Vec<Declaration> {
         while let Some((id, root, schema)) = self.waiting.pop_front() {
             self.define(id, &root, schema);
@@ -99,7 +99,7 @@ impl<'a> Schemas<'a> {
         self.types
     }
 
-    /// Reads what a type that has a name consists of.
+    /// Reads the definition of a named type.
     fn define(&mut self, id: TypeId, root: &Root<'a>, schema: &Map<String, Value>) {
         let name = self.types[id.0].name.clone();
         let definition = match self.shape(root, schema, &name) {
@@ -123,7 +123,7 @@ impl<'a> Schemas<'a> {
             Shape::Type(ty) => ty,
             Shape::Object(definition) => {
                 let title = text(schema, "title");
-                // Every property has its own name as its title, if it has no better one.
+                // The title of a property is its own name by default.
                 let is_of_place = context.to_lowercase().ends_with(&title.to_lowercase());
                 let name = if is_of_place { context } else { &title };
                 let (id, is_new) = self.reserve(root, schema, name);
@@ -141,7 +141,7 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    /// The type of this name that says what the schema says, and whether it is new.
+    /// Returns the type of this name with the structure of the schema, and whether it is new.
     fn reserve(
         &mut self,
         root: &Root<'a>,
@@ -160,7 +160,7 @@ impl<'a> Schemas<'a> {
         self.types.push(Declaration {
             name: self.names.claim(name),
             documentation: String::new(),
-            // Until it is read.
+            // The reader replaces this later.
             definition: Definition::Alias(Schema::of(Type::Any(Openness::Declared))),
         });
         self.known.insert(key, id);
@@ -227,7 +227,7 @@ impl<'a> Schemas<'a> {
             }
             _ => Shape::Type(
                 match ["not", "if"].iter().find(|key| schema.contains_key(**key)) {
-                    Some(keyword) => inexpressible(&format!("`{keyword}` makes no type")),
+                    Some(keyword) => inexpressible(&format!("the schema uses `{keyword}`")),
                     None => Type::Any(Openness::Declared),
                 },
             ),
@@ -240,7 +240,9 @@ impl<'a> Schemas<'a> {
             return Type::Named(id);
         }
         match root.resolve(reference) {
-            None => inexpressible(&format!("`{reference}` refers to nothing in the document")),
+            None => inexpressible(&format!(
+                "the reference `{reference}` has no target in the document"
+            )),
             Some((name, Value::Object(definition))) => {
                 let (id, is_new) = self.reserve(root, definition, &name);
                 if is_new {
@@ -268,7 +270,7 @@ impl<'a> Schemas<'a> {
             "string" => Type::Text(format(schema)),
             "array" => self.array(root, schema, context),
             "object" => return self.object(root, schema, context),
-            other => inexpressible(&format!("there is no type `{other}` in JSON")),
+            other => inexpressible(&format!("`{other}` is not a type of JSON")),
         })
     }
 
@@ -300,7 +302,8 @@ impl<'a> Schemas<'a> {
         Shape::Type(Type::Map(Box::new(values)))
     }
 
-    /// The type of a value that matches any of these schemas; `None` if no schema accepts a value.
+    /// Returns the type of a value that matches any of these schemas; `None` if no schema accepts a
+    /// value.
     fn any_of(&mut self, root: &Root<'a>, schemas: &[&Value], context: &str) -> Option<Schema> {
         let mut schemas = schemas.iter().filter(|schema| ***schema != false);
         let first = self.read(root, schemas.next()?, context);
@@ -334,9 +337,7 @@ impl<'a> Schemas<'a> {
             let is_closed = items == Some(&Value::Bool(false))
                 || schema.get("additionalItems") == Some(&Value::Bool(false));
             if length("minItems") != count || !(is_closed || length("maxItems") == count) {
-                return inexpressible(
-                    "a list of any length whose first values have types of their own",
-                );
+                return inexpressible("only the first values of the list have their own types");
             }
             let items = first.iter().enumerate();
             let items =
@@ -353,7 +354,7 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    /// Any of the members, to each of which applies what stands beside them.
+    /// Returns a union of the members. The keywords in `base` apply to each of them.
     fn union(
         &mut self,
         root: &Root<'a>,
@@ -393,19 +394,21 @@ impl<'a> Schemas<'a> {
     }
 }
 
-/// The members of a union, without nulls, unions, and anything twice.
+/// The members of a union, without nulls, nested unions and duplicates.
 #[derive(Default)]
 struct Union {
     is_nullable: bool,
     literals: Vec<Value>,
-    /// The literals as texts, to find them in.
+    /// The literals as JSON, for a fast search.
     known_literals: HashSet<String>,
     variants: Vec<Variant>,
 }
 
 impl Union {
+    /// Adds a member.
+    ///
     /// # Errors
-    /// When the union is anything with this member.
+    /// If the union with this member accepts any value.
     fn add(&mut self, variant: Variant) -> Result<(), Openness> {
         match variant.schema.ty {
             Type::Any(open) => return Err(open),
@@ -423,7 +426,7 @@ impl Union {
                 }
             }
             Type::Literal(values) => {
-                // All literals are one type, which stands where the first does.
+                // All literals are one variant, at the place of the first.
                 if self.literals.is_empty() {
                     self.variants.push(Variant {
                         name: String::new(),
@@ -462,7 +465,7 @@ impl Union {
                 Schema::of(Type::Union(self.variants))
             }
             (_, None) if self.is_nullable => return Type::Null,
-            (_, None) => return inexpressible("no value is accepted"),
+            (_, None) => return inexpressible("the schema accepts no value"),
         };
         if self.is_nullable {
             return Type::Nullable(Box::new(schema));
@@ -471,8 +474,8 @@ impl Union {
     }
 }
 
-/// What is true of a field both where it must be given, as in a result, and where it may be left
-/// out, as in an argument of the same type.
+/// Returns the presence that is correct for both places of a type. A field may be required in a
+/// result, and optional in an argument.
 fn more_lenient(one: &Presence, other: Presence) -> Presence {
     match (one, &other) {
         (Presence::Required, _) | (Presence::Default(_), Presence::Optional) => other,
@@ -488,7 +491,8 @@ fn is_definitions(keyword: &str) -> bool {
     matches!(keyword, "$defs" | "definitions")
 }
 
-/// The reference of a schema that says nothing besides: a `$ref`, or the only part of an `allOf`.
+/// Returns the reference of a schema that contains nothing else: a `$ref`, or the only part of an
+/// `allOf`.
 fn sole_reference(schema: &Map<String, Value>) -> Option<&str> {
     let mut structure = schema
         .iter()
@@ -506,16 +510,15 @@ fn sole_reference(schema: &Map<String, Value>) -> Option<&str> {
     }
 }
 
-/// Whether what stands beside a union adds anything to this member of it. A type alone does not,
-/// where the member has one: generators repeat it.
+/// Returns whether the keywords beside a union add a constraint to this member. A `type` alone does
+/// not if the member has a type: generators repeat it.
 fn says_more(structure: &Map<String, Value>, member: &Map<String, Value>) -> bool {
     structure.iter().any(|(keyword, value)| {
         keyword != "type" || !(member.contains_key("$ref") || member.get("type") == Some(value))
     })
 }
 
-/// What a member of a union is called: its title, the only property of an object that is required,
-/// or the value of the property that tells it from the others.
+/// Returns the name of a union's member: its title, the value of its tag, or its only property.
 fn variant_name(schema: &Value) -> String {
     let Value::Object(schema) = schema else {
         return String::new();
@@ -538,7 +541,7 @@ fn variant_name(schema: &Value) -> String {
     }
 }
 
-/// One of these values.
+/// Returns the type for one of these values.
 fn literal(values: &[Value]) -> Type {
     let mut union = Union::default();
     let mut literals = Vec::new();
@@ -549,11 +552,11 @@ fn literal(values: &[Value]) -> Type {
                 return if values.iter().all(Value::is_number) {
                     Type::Number
                 } else {
-                    inexpressible("one of fixed values, of which some have a fraction")
+                    inexpressible("some of the fixed values have a fraction")
                 };
             }
             Value::Array(_) | Value::Object(_) => {
-                return inexpressible("one of fixed values, of which some are lists or objects");
+                return inexpressible("some of the fixed values are lists or objects");
             }
             value => literals.push(value.clone()),
         }
@@ -609,9 +612,9 @@ fn format(schema: &Map<String, Value>) -> Format {
     }
 }
 
-/// What a schema says besides the type.
+/// Returns the constraints of a schema.
 fn constraints(schema: &Map<String, Value>, ty: &Type) -> Constraints {
-    // Those of a tuple are its type; those beside a union are said of its members.
+    // The type of a tuple contains its length. The constraints beside a union are in its members.
     if matches!(ty, Type::Tuple(_) | Type::Union(_)) {
         return Constraints::default();
     }
@@ -635,7 +638,7 @@ fn constraints(schema: &Map<String, Value>, ty: &Type) -> Constraints {
     }
 }
 
-/// The texts that a schema does not accept.
+/// Returns the strings that a schema does not accept.
 fn excluded(schema: &Map<String, Value>) -> Vec<String> {
     let values = schema.get("not").and_then(|not| not.get("enum"));
     let values = values.and_then(Value::as_array).into_iter().flatten();
@@ -643,18 +646,18 @@ fn excluded(schema: &Map<String, Value>) -> Vec<String> {
     texts.map(str::to_owned).collect()
 }
 
-/// Makes aliases that lead to nothing but themselves a type that takes anything: no language has
+/// Replaces aliases that refer only to themselves by a type that accepts any value: no language has
 /// such a type.
 fn end_circles(types: &mut [Declaration]) {
     for index in 0..types.len() {
         if leads_to_itself(types, TypeId(index)) {
-            let reason = "the type refers to nothing but itself";
+            let reason = "the type refers only to itself";
             types[index].definition = Definition::Alias(Schema::of(inexpressible(reason)));
         }
     }
 }
 
-/// Whether an alias leads to itself by other aliases, unions and nulls alone.
+/// Returns whether an alias refers to itself through other aliases, unions and nullable types only.
 fn leads_to_itself(types: &[Declaration], start: TypeId) -> bool {
     let mut seen = vec![false; types.len()];
     let mut waiting = vec![start];

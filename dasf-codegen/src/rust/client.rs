@@ -1,4 +1,4 @@
-//! The client's methods, with the surface of the client that `#[dasf::module]` generates.
+//! The methods of the client, with the interface of the client that `#[dasf::module]` generates.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -8,20 +8,20 @@ use super::idents::Idents;
 use super::types::Types;
 use crate::description::{Class, Description, Field, Format, Function, Presence, Schema, Type};
 
-/// The methods that every client has.
+/// The methods of every client.
 const METHODS_OF_CLIENTS: [&str; 3] = ["builder", "caller", "connect"];
 /// The methods of every call's builder.
 const METHODS_OF_CALLS: [&str; 3] = ["timeout", "on_progress", "send"];
 
-/// What is written for the client.
+/// Generates the client.
 pub(super) struct Client<'t, 'd> {
     krate: TokenStream,
     types: &'t mut Types<'d>,
     /// The names of the types in the module `client`.
     names: Idents,
-    /// Those types.
+    /// The types in the module `client`.
     builders: TokenStream,
-    /// Their methods.
+    /// The methods of these types.
     methods: TokenStream,
 }
 
@@ -36,7 +36,7 @@ impl<'t, 'd> Client<'t, 'd> {
         }
     }
 
-    /// The types for the module `client`, and the methods of all of them.
+    /// Returns the types in the module `client`, and their methods.
     pub(super) fn write(mut self, description: &Description) -> (TokenStream, TokenStream) {
         let mut names = Idents::without(METHODS_OF_CLIENTS);
         let mut of_client = TokenStream::new();
@@ -174,7 +174,7 @@ impl<'t, 'd> Client<'t, 'd> {
         }
     }
 
-    /// The methods of a builder, one for each argument that may be left out.
+    /// Returns the methods of a builder: one for each optional argument.
     fn setters(
         &mut self,
         arguments: &[&Field],
@@ -213,7 +213,7 @@ impl<'t, 'd> Client<'t, 'd> {
             .collect()
     }
 
-    /// How an argument is taken, and what is sent of it.
+    /// Returns the parameter for an argument.
     fn parameter(&mut self, argument: &Field, ident: &Ident, place: &str) -> Parameter {
         let schema = &argument.schema;
         let place = format!("{place} {}", argument.name);
@@ -246,12 +246,13 @@ impl<'t, 'd> Client<'t, 'd> {
         }
     }
 
-    /// The type of an argument, and whether it is passed by reference: what is small is not.
+    /// Returns the type of an argument, and whether the parameter is a reference. Small types are
+    /// passed by value.
     fn passed(&mut self, schema: &Schema, place: &str) -> (TokenStream, bool) {
         match &schema.ty {
             Type::Text(Format::Base64 | Format::NetCdf(_)) => (self.types.of(schema, place), true),
             Type::Text(_) => {
-                // For what is to be said of it.
+                // This adds the remarks about the format.
                 self.types.of(schema, place);
                 (quote!(str), true)
             }
@@ -266,7 +267,7 @@ impl<'t, 'd> Client<'t, 'd> {
         }
     }
 
-    /// What is to be said of an argument; empty where that is nothing.
+    /// Returns the documentation of an argument; empty if there is none.
     fn argument_doc(&mut self, argument: &Field) -> String {
         let mut sentences = vec![
             docs::prose(&argument.schema.documentation)
@@ -278,7 +279,7 @@ impl<'t, 'd> Client<'t, 'd> {
         sentences.join("; ").replace(".; ", ". ")
     }
 
-    /// The documentation of a method.
+    /// Returns the documentation of a method.
     fn doc(
         &mut self,
         documentation: &str,
@@ -306,7 +307,7 @@ impl<'t, 'd> Client<'t, 'd> {
     }
 }
 
-/// One parameter of a method: what is declared, and what is sent.
+/// One parameter of a method: its type, and the expression of its value in the request.
 struct Parameter {
     lifetime: Option<TokenStream>,
     ty: TokenStream,
@@ -342,7 +343,7 @@ impl Parameters {
     }
 }
 
-/// The arguments that must be given, and the others.
+/// Returns the required arguments and the optional arguments.
 fn split(arguments: &[Field]) -> (Vec<&Field>, Vec<&Field>) {
     arguments
         .iter()

@@ -1,23 +1,23 @@
-//! Documentation that another program wrote, as rustdoc takes it.
+//! The module's documentation in the format of rustdoc.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::names::is_hidden;
 
-/// The attributes of an item's documentation: one for each line.
+/// Returns the attributes for an item's documentation: one for each line.
 pub(super) fn attributes(text: &str) -> TokenStream {
     let lines = lines(text);
     quote!(#(#[doc = #lines])*)
 }
 
-/// The attributes of the documentation of the file.
+/// Returns the attributes for the documentation of the file.
 pub(super) fn inner_attributes(text: &str) -> TokenStream {
     let lines = lines(text);
     quote!(#(#![doc = #lines])*)
 }
 
-/// The lines as they stand behind a comment's slashes.
+/// Returns the lines after the slashes of a comment.
 fn lines(text: &str) -> impl Iterator<Item = String> {
     text.trim().lines().map(|line| match line {
         "" => String::new(),
@@ -25,13 +25,13 @@ fn lines(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// A text as Markdown that says the same and does no more: rustdoc would compile its code, and warn
-/// of what looks like a link or a tag.
+/// Returns a text as Markdown without special effects. Otherwise rustdoc would compile code in it,
+/// and warn of text that looks like a link or a tag.
 pub(super) fn prose(text: &str) -> String {
     let mut prose = String::with_capacity(text.len());
     let mut is_code = false;
     for line in text.trim().lines() {
-        // Four blanks make code, too.
+        // Four spaces also begin a code block.
         let blanks = line.len() - line.trim_start().len();
         let line = line.trim();
         if line.starts_with("```") || line.starts_with("~~~") {
@@ -54,7 +54,7 @@ pub(super) fn prose(text: &str) -> String {
     prose
 }
 
-/// A text as code, whatever it has.
+/// Returns a text as inline code.
 pub(super) fn code(text: &str) -> String {
     if text.contains('`') {
         format!("`` {text} ``")
@@ -63,10 +63,10 @@ pub(super) fn code(text: &str) -> String {
     }
 }
 
-/// Escapes what begins a link or a tag, except in code.
+/// Escapes the beginnings of links and tags, except in code.
 fn escape(line: &str, prose: &mut String) {
     if line.matches('`').count() % 2 == 1 {
-        // Where code begins and ends is not known.
+        // With an odd number of backquotes, the bounds of the code are unknown.
         for character in line.chars() {
             if matches!(character, '[' | '<' | '`') {
                 prose.push('\\');

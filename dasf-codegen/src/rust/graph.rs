@@ -1,22 +1,22 @@
-//! Which types hold which: a type that holds itself needs a box, and an alias of itself a name of
-//! its own.
+//! The graph of types. A type that contains itself needs a box, and an alias that contains itself a
+//! separate type.
 
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::description::{Definition, Description, Type, TypeId};
 
-/// Groups of types that hold each other.
+/// Groups of types that contain each other.
 #[derive(Debug)]
 pub(super) struct Circles {
-    /// By the index of the type. Alone in its group is a type that is in no circle.
+    /// The group of each type, by its index. A type outside of all cycles is alone in its group.
     group: Vec<usize>,
-    /// The types that hold themselves, directly or through others.
+    /// Whether each type contains itself, directly or through others.
     is_in_circle: Vec<bool>,
 }
 
 impl Circles {
-    /// The groups of a graph whose edges lead from a type to those it holds.
+    /// Returns the groups of a graph. Its edges lead from a type to the types that it contains.
     fn new(count: usize, edges: impl Iterator<Item = (TypeId, TypeId)>) -> Self {
         let mut graph = DiGraph::<(), ()>::new();
         for _ in 0..count {
@@ -40,19 +40,19 @@ impl Circles {
         }
     }
 
-    /// Whether a type that is held by another holds that one in turn.
+    /// Returns whether a type contains the type that contains it.
     pub(super) fn closes(&self, holder: TypeId, held: TypeId) -> bool {
         self.group[holder.0] == self.group[held.0]
     }
 
-    /// Whether a type holds itself.
+    /// Returns whether a type contains itself.
     pub(super) fn contains(&self, id: TypeId) -> bool {
         self.is_in_circle[id.0]
     }
 }
 
-/// The circles in which the size of a type would be infinite: of fields, and of what is left when
-/// the fields that close one are boxed.
+/// Returns the cycles in which a type would have an infinite size: those of fields, and those that
+/// remain when the fields of the cycles are boxed.
 pub(super) fn infinite(description: &Description) -> (Circles, Circles) {
     let types = || (0..description.types.len()).map(TypeId);
     let held = |id: TypeId| {
@@ -74,8 +74,8 @@ pub(super) fn infinite(description: &Description) -> (Circles, Circles) {
     (all, rest)
 }
 
-/// The circles of types that are nothing but other names, through lists and maps as well. `is_named`
-/// tells the types that get a definition of their own in any case.
+/// Returns the cycles of aliases, including those through lists and maps. `is_named` returns whether
+/// a type has its own definition in any case.
 pub(super) fn nameless(description: &Description, is_named: impl Fn(TypeId) -> bool) -> Circles {
     let types = (0..description.types.len()).map(TypeId);
     let edges = types.filter(|id| !is_named(*id)).flat_map(|id| {
@@ -87,7 +87,7 @@ pub(super) fn nameless(description: &Description, is_named: impl Fn(TypeId) -> b
     Circles::new(description.types.len(), edges.into_iter())
 }
 
-/// The types in a definition; those in lists and maps only where `through_lists`.
+/// Collects the types in a definition, and those in lists and maps if `through_lists` is set.
 fn collect(definition: &Definition, through_lists: bool, held: &mut Vec<TypeId>) {
     let mut waiting: Vec<&Type> = match definition {
         Definition::Object { fields, .. } => fields.iter().map(|field| &field.schema.ty).collect(),

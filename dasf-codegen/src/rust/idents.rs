@@ -1,38 +1,39 @@
-//! Names as Rust spells them.
+//! Identifiers in Rust.
 
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Ident, Span};
 
 use crate::names::{Folding, Names, identifier};
 
-/// Names in one place.
+/// The names in one scope.
 #[derive(Debug, Default)]
 pub(super) struct Idents(Names);
 
 impl Idents {
-    /// A place in which these names cannot be had.
+    /// Returns a scope in which these names are reserved.
     pub(super) fn without<'a>(reserved: impl IntoIterator<Item = &'a str>) -> Self {
         Self(Names::without(reserved))
     }
 
-    /// A name for a type or a variant that is free here.
+    /// Claims a free name for a type or a variant.
     pub(super) fn type_name(&mut self, name: &str) -> Ident {
-        let spelled = Folding::Canonical.fold(name).to_upper_camel_case();
-        let spelled = identifier(&spelled, "Value", Folding::Canonical);
+        let spelled = Folding::Compatible.fold(name).to_upper_camel_case();
+        let spelled = identifier(&spelled, "Value", Folding::Compatible);
         ident(&self.0.claim(&spelled))
     }
 
-    /// A name for a function, a field or a variable that is free here.
+    /// Claims a free name for a function, a field or a variable.
     pub(super) fn value_name(&mut self, name: &str) -> Ident {
-        let spelled = Folding::Canonical.fold(name).to_snake_case();
-        let spelled = identifier(&spelled, "value", Folding::Canonical);
+        let spelled = Folding::Compatible.fold(name).to_snake_case();
+        let spelled = identifier(&spelled, "value", Folding::Compatible);
         ident(&self.0.claim(&spelled))
     }
 }
 
-/// An identifier; raw where the name is a keyword, and with an underscore where that cannot be.
+/// Returns an identifier. A keyword becomes a raw identifier, or gets an underscore if it cannot be
+/// raw.
 fn ident(name: &str) -> Ident {
-    // A keyword since the edition 2024, which `syn` does not know of.
+    // `gen` is a keyword since the edition 2024, but not for `syn`.
     if name != "gen" && syn::parse_str::<Ident>(name).is_ok() {
         return Ident::new(name, Span::call_site());
     }
@@ -57,11 +58,12 @@ mod tests {
             ("größe", "größe"),
             ("", "value"),
             ("-", "value2"),
-            // The compiler takes an `é` of two characters for the `é` of one.
+            // To the compiler, `é` of one character and of two are the same.
             ("\u{e9}t\u{e9}", "\u{e9}t\u{e9}"),
             ("e\u{301}te\u{301}", "\u{e9}t\u{e9}2"),
-            ("ﬁt", "ﬁt"),
-            ("fit", "fit"),
+            // The compiler warns of characters such as the ligature.
+            ("ﬁt", "fit"),
+            ("fit", "fit2"),
         ] {
             assert_eq!(idents.value_name(name).to_string(), expected, "{name}");
         }

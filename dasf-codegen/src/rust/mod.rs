@@ -1,9 +1,8 @@
-//! The client in Rust: the surface of the client that `#[dasf::module]` generates, with types made
-//! from the schemas.
+//! The client in Rust. It has the interface of the client that `#[dasf::module]` generates, with
+//! types from the schemas.
 //!
-//! The crate `typify` makes types from schemas, too, but not from any: it ends the process on some,
-//! and writes types that do not compile, or any JSON value, for more. The description has few forms,
-//! and each becomes one here.
+//! The crate `typify` also generates types from schemas. But it panics on some schemas, and for
+//! others it generates types that do not compile or that accept any JSON value.
 
 mod client;
 mod docs;
@@ -20,7 +19,7 @@ use crate::names::is_escaped;
 use client::Client;
 use types::Types;
 
-/// Writes the file.
+/// Generates the file.
 pub(crate) fn write(description: &Description, header: &[String]) -> String {
     let api_info = description.api_info.to_string();
     let items = items(description, &quote!(dasf), &raw(&api_info));
@@ -43,13 +42,13 @@ pub(crate) fn write(description: &Description, header: &[String]) -> String {
         .collect();
     let code = match syn::parse2(tokens.clone()) {
         Ok(file) => spaced(&prettyplease::unparse(&file)),
-        // It shows, and compiles or not as it would otherwise.
+        // The compiler reports the error when it reads the file.
         Err(_) => tokens.to_string(),
     };
     format!("{comment}\n{code}")
 }
 
-/// A JSON text as a raw literal, in which it can be read.
+/// Returns JSON as a raw string literal, which is readable.
 fn raw(json: &str) -> TokenStream {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
@@ -68,7 +67,7 @@ fn raw(json: &str) -> TokenStream {
     syn::parse_str(&format!("r{hashes}\"{text}\"{hashes}")).unwrap_or_else(|_| quote!(#text))
 }
 
-/// Puts a blank line before every item that follows another with a body.
+/// Inserts an empty line between items.
 fn spaced(code: &str) -> String {
     let mut spaced = String::with_capacity(code.len());
     let mut before = "";
@@ -90,8 +89,8 @@ fn spaced(code: &str) -> String {
     spaced
 }
 
-/// The items of a client, for a module of their own. `krate` is the path of the crate `dasf`,
-/// `api_info` an expression of the description's text.
+/// Generates the items of a client, for a separate module. `krate` is the path of the crate `dasf`,
+/// and `api_info` an expression with the description as a string.
 pub(crate) fn items(
     description: &Description,
     krate: &TokenStream,
@@ -107,7 +106,7 @@ pub(crate) fn items(
     let mut types = Types::new(description, krate.clone());
     let (builders, methods) = Client::new(krate.clone(), &mut types).write(description);
     let definitions = types.definitions();
-    // Not every module needs all that is imported.
+    // Not every client uses all imports.
     quote! {
         #[allow(unused_imports)]
         use std::collections::BTreeMap;
@@ -115,16 +114,16 @@ pub(crate) fn items(
         #[allow(unused_imports)]
         use #krate::generated::{Call, Deserialize, Deserializer, Instance, Mode, Serialize, Value};
 
-        /// A client of the module, for asynchronous code.
+        /// An asynchronous client of the module.
         pub type Client = client::Client<#krate::Async>;
 
-        /// A client of the module for code that is not asynchronous.
+        /// The client for blocking code.
         pub mod blocking {
-            /// A client of the module whose calls are sent with `send()`.
+            /// A blocking client of the module. `send()` on a call waits for its result.
             pub type Client = super::client::Client<#krate::Blocking>;
         }
 
-        /// The client, and the calls that it makes.
+        /// The client and its calls.
         pub mod client {
             #krate::generated::client!(#topic, super::API_INFO);
             #builders
@@ -134,7 +133,7 @@ pub(crate) fn items(
 
         #(#definitions)*
 
-        /// What the module said of itself; requests are checked against it before they are sent.
+        /// The API description of the module. The client checks each request against it.
         const API_INFO: &str = #api_info;
     }
 }

@@ -1,4 +1,4 @@
-//! Types: those that have a name in the description, and those that need one in Rust only.
+//! Types: the named types of the description, and the types that need a name only in Rust.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::description::{
     Type, TypeId, Variant, Width,
 };
 
-/// The names that the file uses for other things.
+/// The names that the file uses for other items.
 const RESERVED: [&str; 27] = [
     "BTreeMap",
     "Box",
@@ -48,7 +48,7 @@ const RESERVED: [&str; 27] = [
 /// The longest tuple that has `Debug` and `PartialEq`.
 const MAX_TUPLE: usize = 12;
 
-/// Writes types, and collects the definitions that they need.
+/// Generates types, and collects the definitions that they need.
 pub(super) struct Types<'d> {
     description: &'d Description,
     /// The path of the crate `dasf`.
@@ -56,20 +56,20 @@ pub(super) struct Types<'d> {
     names: Idents,
     /// The names of the types of the description.
     idents: Vec<Ident>,
-    /// Circles that boxes must break: in all fields, and in what the boxes of fields leave.
+    /// The cycles that boxes must break: those of fields, and those that remain without them.
     of_fields: Circles,
     of_others: Circles,
-    /// Circles of other names alone.
+    /// The cycles that consist only of aliases.
     nameless: Circles,
     definitions: Vec<TokenStream>,
-    /// What is to be said of the types of the current item.
+    /// The remarks about the types of the current item.
     notes: Vec<String>,
 }
 
-/// The type that a type stands in, where its size counts.
+/// The type that contains a type directly, so that its size counts.
 #[derive(Debug, Clone, Copy)]
 enum Holder {
-    /// None, or one that holds it behind a pointer.
+    /// None, or a type that contains it behind a pointer.
     Nothing,
     Field(TypeId),
     Other(TypeId),
@@ -96,11 +96,11 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// The definitions of all types of the description, and of those that were needed so far.
+    /// Returns the definitions of all named types, and of the other types that needed a name.
     pub(super) fn definitions(mut self) -> Vec<TokenStream> {
         let needed = std::mem::take(&mut self.definitions);
         for (index, declaration) in self.description.types.iter().enumerate() {
-            // Those that its parts need come after it.
+            // The types for its parts come after it.
             let before = self.definitions.len();
             let definition = self.declaration(TypeId(index), declaration);
             self.definitions.insert(before, definition);
@@ -109,12 +109,12 @@ impl<'d> Types<'d> {
         self.definitions
     }
 
-    /// The type of a place; `name` are words that tell the place from others.
+    /// Returns the type for a schema. `name` is a unique description of the place.
     pub(super) fn of(&mut self, schema: &Schema, name: &str) -> TokenStream {
         self.held_by(Holder::Nothing, schema, name)
     }
 
-    /// Whether a value of the type is copied as easily as referred to.
+    /// Returns whether the type is small and `Copy`.
     pub(super) fn is_small(&self, schema: &Schema) -> bool {
         match &schema.ty {
             Type::Null | Type::Boolean | Type::Integer(_) | Type::Number => true,
@@ -125,7 +125,7 @@ impl<'d> Types<'d> {
             }
             Type::Named(id) if !self.nameless.contains(*id) => {
                 match &self.description.declaration(*id).definition {
-                    // It ends, because the type is in no circle of aliases.
+                    // The recursion ends, because the type is in no cycle of aliases.
                     Definition::Alias(schema) => self.is_small(schema),
                     Definition::Object { .. } => false,
                 }
@@ -134,10 +134,15 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// What is to be said of the types that were written since this was asked last, and of the
-    /// limits of this one: sentences in Markdown.
+    /// Returns the remarks about the types since the last call, and the limits of this schema:
+    /// sentences in Markdown.
     pub(super) fn remarks(&mut self, schema: &Schema) -> Vec<String> {
-        let mut remarks = std::mem::take(&mut self.notes);
+        let mut remarks: Vec<String> = Vec::new();
+        for note in std::mem::take(&mut self.notes) {
+            if !remarks.contains(&note) {
+                remarks.push(note);
+            }
+        }
         let phrases = schema.limits();
         if !phrases.is_empty() {
             remarks.push(format!("Limits: {}.", phrases.join(", ")));
@@ -182,7 +187,7 @@ impl<'d> Types<'d> {
             Type::Tuple(items) => {
                 let count = items.len();
                 self.notes.push(format!(
-                    "A `Value`, because a tuple of {count} cannot be compared or printed; it is a list."
+                    "A list of `Value`, because Rust cannot compare or print a tuple of {count}."
                 ));
                 quote!(Vec<Value>)
             }
@@ -205,7 +210,7 @@ impl<'d> Types<'d> {
             }
             Type::Union(variants) => {
                 let ident = self.names.type_name(name);
-                let doc = format!("One of the types of `{name}`.");
+                let doc = format!("One of the variants of `{name}`.");
                 let definition = self.union(holder, &ident, variants, &doc);
                 self.definitions.push(definition);
                 quote!(#ident)
@@ -222,7 +227,7 @@ impl<'d> Types<'d> {
     fn literal(&mut self, values: &[Value], schema: &Schema, name: &str) -> TokenStream {
         if values.iter().all(Value::is_string) {
             let ident = self.names.type_name(name);
-            let doc = format!("One of the texts of `{name}`.");
+            let doc = format!("One of the strings of `{name}`.");
             let definition = self.texts(&ident, values, &doc);
             self.definitions.push(definition);
             return quote!(#ident);
@@ -241,7 +246,7 @@ impl<'d> Types<'d> {
     fn declaration(&mut self, id: TypeId, declaration: &Declaration) -> TokenStream {
         let ident = self.idents[id.0].clone();
         let doc = match declaration.documentation.as_str() {
-            "" => format!("`{}` of the module.", declaration.name),
+            "" => format!("The type `{}` of the module.", declaration.name),
             documentation => docs::prose(documentation),
         };
         match &declaration.definition {
@@ -280,7 +285,7 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// The path of the crate `serde`, as its derive macros take it.
+    /// Returns the path of the crate `serde`, for its derive macros.
     fn serde(&self) -> String {
         format!(
             "{}::generated::serde",
@@ -299,7 +304,7 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// The attributes for a documentation, with what is to be said of the type in it.
+    /// Returns the attributes for a documentation, with the remarks about the type.
     fn documented(&mut self, text: &str, schema: &Schema) -> TokenStream {
         let mut paragraphs = vec![text.trim().to_owned()];
         paragraphs.extend(self.remarks(schema));
@@ -320,7 +325,7 @@ impl<'d> Types<'d> {
         let mut parameters = Vec::new();
         let mut values = Vec::new();
         let mut defaults = Vec::new();
-        // Attributes for fields that serde would read or write differently.
+        // The functions for fields that serde would read or write differently.
         let mut helpers = Vec::new();
         for field in fields {
             let name = names.value_name(&field.name);
@@ -430,7 +435,7 @@ impl<'d> Types<'d> {
         let constructor = (parameters.len() < values.len()).then(|| {
             quote! {
                 impl #ident {
-                    /// One in which everything that may be left out has its default.
+                    /// Creates a value in which all optional fields have their defaults.
                     pub fn new(#(#parameters),*) -> Self {
                         Self { #(#values),* }
                     }
@@ -451,8 +456,8 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// How a field is read that does not accept every value of its type: an expression of the
-    /// `deserializer`; `None` if the field accepts all values.
+    /// Returns the expression that reads a field from the `deserializer`, if the field does not
+    /// accept every value of its type; otherwise `None`.
     fn checked(&self, schema: &Schema) -> Option<TokenStream> {
         let krate = &self.krate;
         match &schema.ty {
@@ -475,7 +480,7 @@ impl<'d> Types<'d> {
             }
             Type::Named(id) if !self.nameless.contains(*id) => {
                 match &self.description.declaration(*id).definition {
-                    // It ends, because the type is in no circle of aliases.
+                    // The recursion ends, because the type is in no cycle of aliases.
                     Definition::Alias(schema) => self.checked(schema),
                     Definition::Object { .. } => None,
                 }
@@ -484,7 +489,7 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// Whether the module refuses its own default for a missing field.
+    /// Returns whether the default of a field violates the constraints of the field.
     fn has_broken_default(&self, field: &Field) -> bool {
         let Presence::Default(value) = &field.presence else {
             return false;
@@ -495,7 +500,7 @@ impl<'d> Types<'d> {
             && !self.nameless.contains(id)
             && let Definition::Alias(inner) = &self.description.declaration(id).definition
         {
-            // It ends, because the type is in no circle of aliases.
+            // The loop ends, because the type is in no cycle of aliases.
             schema = inner;
             is_broken |= schema.is_broken_by(value);
         }
@@ -504,7 +509,7 @@ impl<'d> Types<'d> {
 
     fn field_doc(&mut self, field: &Field) -> TokenStream {
         let mut text = match field.schema.documentation.as_str() {
-            "" => format!("`{}` in JSON.", field.name),
+            "" => format!("The property `{}`.", field.name),
             documentation => docs::prose(documentation),
         };
         if let Presence::Default(value) = &field.presence
@@ -515,14 +520,14 @@ impl<'d> Types<'d> {
         self.documented(&text, &field.schema)
     }
 
-    /// What a field is when it is not there; `ty` is how its type is written.
+    /// Returns the value of a field that is missing; `ty` is its type in Rust.
     fn absent(&self, field: &Field, ty: &TokenStream) -> Absent {
         let types = &self.description.types;
         if field.is_tag(types)
             && let Some(only) = Declaration::only_value(types, &field.schema.ty)
             && let Some(only) = self.value_of(&field.schema, only, ty)
         {
-            // There is nothing to choose.
+            // The field has only one value.
             return Absent::Never(Some(only));
         }
         match &field.presence {
@@ -533,7 +538,7 @@ impl<'d> Types<'d> {
             }
             Presence::Default(value) => match self.value_of(&field.schema, value, ty) {
                 Some(value) => Absent::Value(value),
-                // Left out would not be the null that it can be, too.
+                // The field can be null, so `None` cannot mean that it is missing.
                 None if matches!(field.schema.ty, Type::Nullable(_)) => {
                     let krate = &self.krate;
                     let json = value.to_string();
@@ -544,13 +549,13 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// A value as Rust, for a type that is written `ty`; `None` if this is not simple, or the value
-    /// has another type.
+    /// Returns the Rust expression of a value, for a type that is `ty` in Rust; `None` if the
+    /// expression is not simple, or if the value has another type.
     fn value_of(&self, schema: &Schema, value: &Value, ty: &TokenStream) -> Option<TokenStream> {
         text_value(&schema.ty, value, ty).or_else(|| self.value(schema, value))
     }
 
-    /// The same of types that are written here or have a name.
+    /// Returns the Rust expression of a value whose type is not an enum of strings.
     fn value(&self, schema: &Schema, value: &Value) -> Option<TokenStream> {
         match (&schema.ty, value) {
             (Type::Nullable(_), Value::Null) => Some(quote!(None)),
@@ -624,7 +629,12 @@ impl<'d> Types<'d> {
             let place = format!("{ident} {name}");
             let ty = self.held_by(holder, &variant.schema, &place);
             let text = match variant.schema.documentation.as_str() {
-                "" => format!("{}.", kind(&variant.schema.ty)),
+                "" => match &variant.schema.ty {
+                    Type::Named(id) => {
+                        format!("The type `{}`.", self.description.declaration(*id).name)
+                    }
+                    ty => kind_sentence(ty).to_owned(),
+                },
                 documentation => docs::prose(documentation),
             };
             let doc = self.documented(&text, &variant.schema);
@@ -675,12 +685,12 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// How a type is written where no alias stands in its place.
+    /// Returns the Rust type of a schema, without aliases.
     fn behind_aliases(&self, schema: &Schema, written: &TokenStream) -> String {
         match &schema.ty {
             Type::Named(id) if !self.nameless.contains(*id) => {
                 match &self.description.declaration(*id).definition {
-                    // It ends, because the type is in no circle of aliases.
+                    // The recursion ends, because the type is in no cycle of aliases.
                     Definition::Alias(schema)
                         if !is_named(&self.description.declaration(*id).definition) =>
                     {
@@ -693,7 +703,7 @@ impl<'d> Types<'d> {
                             Type::Named(id) => {
                                 self.behind_aliases(schema, &self.idents[id.0].to_token_stream())
                             }
-                            // Whatever it is: no conversion is better than two of one type.
+                            // Two conversions from one type would not compile.
                             _ => String::new(),
                         }
                     }
@@ -715,7 +725,7 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// Fixed texts, to which a newer module may add others.
+    /// Generates an enum of known strings with a variant for other strings.
     fn open_texts(
         &mut self,
         ident: &Ident,
@@ -726,7 +736,7 @@ impl<'d> Types<'d> {
         let (variants, mut names) = text_variants(values);
         let name = other_variant(&mut names, other);
         let text = match other.schema.documentation.as_str() {
-            "" => "Another text.".to_owned(),
+            "" => "Any other string.".to_owned(),
             documentation => docs::prose(documentation),
         };
         let (doc, text) = (docs::attributes(doc), docs::attributes(&text));
@@ -744,15 +754,15 @@ impl<'d> Types<'d> {
     }
 }
 
-/// What a field is when it is not there.
+/// The value of a field that is missing.
 enum Absent {
-    /// The property is always there; it has this value if there is no other.
+    /// The field is required. It has this value if it is a tag.
     Never(Option<TokenStream>),
     /// Null.
     Null,
-    /// This value.
+    /// This default.
     Value(TokenStream),
-    /// Something that only the module knows, or that cannot be written here.
+    /// A default that only the module knows, or that has no simple expression in Rust.
     Omitted,
 }
 
@@ -760,7 +770,7 @@ fn is_boxed(ty: &TokenStream) -> bool {
     ty.to_string().starts_with("Box ")
 }
 
-/// Whether a type has a definition of its own whatever it leads to.
+/// Returns whether a type has its own definition in any case.
 fn is_named(definition: &Definition) -> bool {
     match definition {
         Definition::Object { .. } => true,
@@ -772,7 +782,7 @@ fn is_named(definition: &Definition) -> bool {
     }
 }
 
-/// The variants for texts, and the names that they have.
+/// Returns the variants for strings, and their names.
 fn text_variants(values: &[Value]) -> (Vec<TokenStream>, Idents) {
     let mut names = Idents::default();
     let variants = values.iter().map(|value| {
@@ -785,7 +795,7 @@ fn text_variants(values: &[Value]) -> (Vec<TokenStream>, Idents) {
     (variants.collect(), names)
 }
 
-/// The name of the variant for all other texts, given the names of the other variants.
+/// Returns the name of the variant for all other strings; `names` are the names of the others.
 fn other_variant(names: &mut Idents, other: &Variant) -> Ident {
     match other.name.as_str() {
         "" => names.type_name("Other"),
@@ -793,8 +803,8 @@ fn other_variant(names: &mut Idents, other: &Variant) -> Ident {
     }
 }
 
-/// A text as a value of the enum that is written `ty`; `None` if the type has no texts, or the
-/// value is not one of them.
+/// Returns the expression of a string as a value of the enum `written`; `None` if the type is not
+/// an enum of strings, or the value is not one of them.
 fn text_value(ty: &Type, value: &Value, written: &TokenStream) -> Option<TokenStream> {
     let (values, other) = match ty {
         Type::Literal(values) if values.iter().all(Value::is_string) => (values.as_slice(), None),
@@ -821,7 +831,7 @@ fn text_value(ty: &Type, value: &Value, written: &TokenStream) -> Option<TokenSt
     }
 }
 
-/// What a variant is called that has no name.
+/// Returns the name of a variant for which the module has no name.
 fn kind(ty: &Type) -> &'static str {
     match ty {
         Type::Null => "Null",
@@ -838,21 +848,38 @@ fn kind(ty: &Type) -> &'static str {
     }
 }
 
-/// What is to be said of a text.
+/// Returns the documentation of a variant for which the module has none.
+fn kind_sentence(ty: &Type) -> &'static str {
+    match ty {
+        Type::Null => "Null.",
+        Type::Boolean => "A boolean.",
+        Type::Integer(_) => "An integer.",
+        Type::Number => "A number.",
+        Type::Text(_) => "A string.",
+        Type::Literal(_) => "One of some fixed values.",
+        Type::List(_) | Type::Set(_) => "A list.",
+        Type::Tuple(_) => "A list with a fixed number of values.",
+        Type::Map(_) => "An object whose keys are data.",
+        Type::Named(_) => "An object.",
+        Type::Nullable(_) | Type::Union(_) | Type::Any(_) => "Any JSON value.",
+    }
+}
+
+/// Returns the remark about a string.
 fn text_note(format: &Format) -> Option<String> {
     let note = match format {
         Format::DateTime => "A date and time, such as `2026-11-22T10:00:00Z`.",
         Format::Date => "A date, such as `2026-11-22`.",
-        Format::Time => "A time of the day, such as `10:00:00`.",
-        Format::Duration => "A length of time as in ISO 8601, such as `PT1H30M`.",
+        Format::Time => "A time of day, such as `10:00:00`.",
+        Format::Duration => "A duration as in ISO 8601, such as `PT1H30M`.",
         Format::Uuid => "A UUID.",
-        Format::Other(format) => return Some(format!("A text of the format `{format}`.")),
+        Format::Other(format) => return Some(format!("A string with the format `{format}`.")),
         Format::Plain | Format::Base64 | Format::NetCdf(_) => return None,
     };
     Some(note.to_owned())
 }
 
-/// The width of an integer: what the module says, or what its limits and values need.
+/// Returns the width of an integer from the description, or from its limits and values.
 fn integer_width(width: Option<Width>, schema: &Schema) -> Width {
     let limits = &schema.constraints;
     let values = match &schema.ty {
@@ -868,7 +895,7 @@ fn integer_width(width: Option<Width>, schema: &Schema) -> Width {
     let exceeds = |limit: u64| {
         greatest.iter().any(|number| match number.as_i128() {
             Some(number) => number > i128::from(limit),
-            // `limit as f64` may be greater than the limit, because it is rounded.
+            // `limit as f64` may be greater than the limit, because the conversion rounds.
             None => number.as_f64().is_some_and(|it| it >= limit as f64),
         })
     };
@@ -905,7 +932,7 @@ fn integer(width: Option<Width>, schema: &Schema) -> TokenStream {
     }
 }
 
-/// An integer as Rust, where the type can hold it.
+/// Returns the expression of an integer, if the width can represent it.
 fn integer_value(width: Width, number: &Number) -> Option<TokenStream> {
     let value = number.as_i128()?;
     let fits = match width {

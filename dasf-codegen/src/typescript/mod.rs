@@ -1,13 +1,12 @@
 //! The client in TypeScript: one file without dependencies, for browsers and for Node.js.
 //!
-//! What stands in it, from above: the types that have a name, the arguments of each function as an
-//! interface, the class `Client` with a method for each function, and a class for each class of the
-//! module; then the [`RUNTIME`], which is the same in every file and does all the work; and last what
-//! it checks results by.
+//! The file has these parts: the named types, an interface for the arguments of each function, the
+//! class `Client` with a method for each function, and a class for each class of the module. Then the
+//! [`RUNTIME`] follows, which is the same in every file, and the checks of results.
 //!
-//! Types and classes are in upper, methods in lower camel case, as TypeScript has them. The names of
-//! arguments and properties are those of the wire: they are data, and what a result has should be
-//! what an argument takes.
+//! Types and classes are in upper camel case, and methods in lower camel case, as usual in
+//! TypeScript. Arguments and properties have the names of the wire format: they are data, and a
+//! program can pass a property of a result as an argument.
 
 #[cfg(test)]
 mod tests;
@@ -21,10 +20,10 @@ use crate::names::{Folding, Names, identifier};
 use text::{Comment, Expression, line_comment, literal, signature};
 use types::{Direction, Types, remarks, type_name};
 
-/// The fixed part of each file.
+/// The part that is the same in every file.
 const RUNTIME: &str = include_str!("runtime.ts");
 
-/// Names of types and values that a file has, or uses.
+/// The names of types and values that every file defines or uses.
 const RESERVED: [&str; 61] = [
     "Answer",
     "ArgumentError",
@@ -89,8 +88,8 @@ const RESERVED: [&str; 61] = [
     "WebSocketLike",
 ];
 
-/// Names that the methods of a class cannot have: its own, and those that every object has or that
-/// would make it something else, such as a promise.
+/// The names that the methods of a class cannot have. Every object has these names, or they would
+/// change it, for example into a promise.
 const RESERVED_METHODS: [&str; 9] = [
     "constructor",
     "hasOwnProperty",
@@ -103,10 +102,10 @@ const RESERVED_METHODS: [&str; 9] = [
     "valueOf",
 ];
 
-/// The methods of `Client` that are no functions of the module.
+/// The methods of `Client` that do not call a function of the module.
 const CLIENT_METHODS: [&str; 3] = ["apiInfo", "close", "ping"];
 
-/// Writes the client of a module; `header` is what it says on top of itself.
+/// Generates the client of a module with a header.
 pub(crate) fn write(description: &Description, header: &[String]) -> String {
     let mut names = Names::without(RESERVED);
     let types = Types::new(description, &mut names);
@@ -119,36 +118,36 @@ pub(crate) fn write(description: &Description, header: &[String]) -> String {
     let methods = writer.methods(description);
     let header: Vec<String> = header.iter().map(|line| line_comment(line)).collect();
     let comment = Comment::of(&description.documentation).and(
-        "All calls share one pair of connections, which are made with the first call, and made again \
-         when they are lost. A call that fails rejects with a `DasfError`, whose class says why.",
+        "The client connects at the first call, and reconnects when a connection is lost. A call that \
+         fails rejects with a `DasfError`; the class of the error is the reason.",
     );
     format!(
         "{header}\n\n{declarations}{interfaces}{comment}export class Client {{
   readonly #caller: Caller;
 
-  /** Where no topic is given, it is that of the module's description. */
+  /** Creates a client. It connects at the first call. */
   constructor(options: ClientOptions) {{
     this.#caller = new Caller(options, {topic}, SHAPES);
   }}
 
-{methods}  /** Asks whether the module listens. */
+{methods}  /** Checks that the module listens; rejects if it does not answer. */
   ping(options?: CallOptions): Promise<void> {{
     return this.#caller.ping(options);
   }}
 
-  /** The module's description of itself. */
+  /** Requests the module's API description. */
   apiInfo(options?: CallOptions): Promise<Record<string, unknown>> {{
     return this.#caller.apiInfo(options);
   }}
 
-  /** Rejects the calls that are on their way, and closes the connections. */
+  /** Closes the connections. Unfinished calls reject with a `ConnectionError`. */
   close(): Promise<void> {{
     return this.#caller.close();
   }}
 }}
 
 {classes}{RUNTIME}
-/** What results look like whose types have a name. */
+/** The checks of the named types in results. */
 const SHAPES: Shapes = {shapes};\n",
         header = header.join("\n"),
         declarations = types.declare(),
@@ -171,7 +170,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// The methods of `Client`, each followed by an empty line.
+    /// Returns the methods of `Client`, each followed by an empty line.
     fn methods(&mut self, description: &Description) -> String {
         let mut names = Names::without(RESERVED_METHODS.into_iter().chain(CLIENT_METHODS));
         let mut written = String::new();
@@ -179,8 +178,7 @@ impl Writer<'_> {
             let name = names.claim(&method_name(&function.name));
             let interface = type_name(&function.name);
             let of = &function.name;
-            let arguments =
-                self.arguments(&interface, of, &function.arguments, function.is_open);
+            let arguments = self.arguments(&interface, of, &function.arguments, function.is_open);
             let mut request = spread(arguments.as_ref().map(Arguments::given));
             request.push((
                 "func_name".to_owned(),
@@ -188,7 +186,7 @@ impl Writer<'_> {
             ));
             written += &self.method(&name, function, arguments.as_ref(), request);
         }
-        // On a class without methods nothing can be called.
+        // A class without methods has nothing to call.
         let classes = description.classes.iter();
         for class in classes.filter(|class| !class.methods.is_empty()) {
             let name = names.claim(&method_name(&class.name));
@@ -197,7 +195,7 @@ impl Writer<'_> {
         written
     }
 
-    /// Writes a class; returns the method of `Client` that gives one.
+    /// Writes a class; returns the method of `Client` that creates an object of it.
     fn class(&mut self, method: &str, class: &Class) -> String {
         let name = self.names.claim(&type_name(&class.name));
         let arguments = self.arguments(&name, &class.name, &class.arguments, class.is_open);
@@ -243,7 +241,7 @@ impl Writer<'_> {
             }
         };
         let comment = Comment::of(&class.documentation)
-            .and("The module makes it anew for every call of a method.")
+            .and("The module creates a new object for each method call.")
             .deprecated(class.is_deprecated);
         self.classes += &format!(
             "{comment}export class {name} {{
@@ -270,7 +268,7 @@ impl Writer<'_> {
         )
     }
 
-    /// Writes the interface of arguments, where there are any.
+    /// Writes the interface of arguments, if there are any.
     fn arguments(
         &mut self,
         start: &str,
@@ -288,7 +286,9 @@ impl Writer<'_> {
             .types
             .interface(&interface, fields, None, direction, false, &comment);
         self.interfaces += &written;
-        let names = fields.iter().map(|field| Expression::word(literal(&field.name)));
+        let names = fields
+            .iter()
+            .map(|field| Expression::word(literal(&field.name)));
         Some(Arguments {
             interface,
             of: of.to_owned(),
@@ -297,7 +297,7 @@ impl Writer<'_> {
         })
     }
 
-    /// A method, followed by an empty line.
+    /// Returns a method, followed by an empty line.
     fn method(
         &self,
         name: &str,
@@ -307,7 +307,7 @@ impl Writer<'_> {
     ) -> String {
         let mut comment = Comment::of(&function.documentation);
         if function.reporter.is_some() {
-            comment = comment.and("It tells `onProgress` how far it got.");
+            comment = comment.and("Reports its progress to `onProgress`.");
         }
         let result = &function.result;
         let mut returns = result.documentation.trim().to_owned();
@@ -352,10 +352,10 @@ impl Writer<'_> {
     }
 }
 
-/// The arguments of a function that has some.
+/// The arguments of a function or a class.
 struct Arguments {
     interface: String,
-    /// The function or the class, for error messages.
+    /// The name of the function or the class, for error messages.
     of: String,
     /// The names of the arguments; `None` if the module accepts others.
     known: Option<Vec<Expression>>,
@@ -368,24 +368,27 @@ impl Arguments {
         format!("args{mark}: {}", self.interface)
     }
 
-    /// The parameter `args`, with a check of its names.
+    /// Returns the parameter `args`, with a check of its names.
     fn given(&self) -> Expression {
         let args = Expression::word("args");
         let Some(known) = &self.known else {
             return args;
         };
         let of = Expression::word(literal(&self.of));
-        Expression::Call("known".to_owned(), vec![of, args, Expression::List(known.clone())])
+        Expression::Call(
+            "known".to_owned(),
+            vec![of, args, Expression::List(known.clone())],
+        )
     }
 }
 
-/// The first part of a request: the arguments, if there are any.
+/// Returns the first part of a request: the arguments, if there are any.
 fn spread(arguments: Option<Expression>) -> Vec<(String, Expression)> {
     let spread = |arguments| ("...".to_owned(), arguments);
     arguments.map(spread).into_iter().collect()
 }
 
-/// What a method is called: the function's own name where that is one in TypeScript.
+/// Returns the name of a method: the function's own name if it is usual in TypeScript.
 fn method_name(name: &str) -> String {
     let is_usual = name.starts_with(|first: char| first.is_ascii_lowercase())
         && name

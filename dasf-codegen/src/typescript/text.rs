@@ -1,13 +1,13 @@
-//! How texts, comments and nested values are written in TypeScript.
+//! The layout of strings, comments and nested values in TypeScript.
 
 use serde_json::Value;
 
 use crate::names::{is_escaped, is_hidden};
 
-/// How wide lines are, where they can be broken.
+/// The maximum width of a line that can be broken.
 const WIDTH: usize = 100;
 
-/// A text as a literal.
+/// Returns a string literal.
 pub(super) fn literal(text: &str) -> String {
     let mut written = String::from("\"");
     for character in text.chars() {
@@ -28,7 +28,7 @@ pub(super) fn literal(text: &str) -> String {
     written
 }
 
-/// A name of a property: a literal where it is not an identifier.
+/// Returns the name of a property; a literal if it is not an identifier.
 pub(super) fn property(name: &str) -> String {
     let is_letter = |character: char| character.is_ascii_alphabetic() || "_$".contains(character);
     let is_identifier = name.starts_with(is_letter)
@@ -42,7 +42,7 @@ pub(super) fn property(name: &str) -> String {
     }
 }
 
-/// One line of a `//` comment.
+/// Returns one line of a `//` comment.
 pub(super) fn line_comment(text: &str) -> String {
     let text: String = text
         .chars()
@@ -51,7 +51,7 @@ pub(super) fn line_comment(text: &str) -> String {
     format!("// {text}").trim_end().to_owned()
 }
 
-/// What stands before a declaration.
+/// The comment before a declaration.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Comment {
     paragraphs: Vec<String>,
@@ -59,38 +59,38 @@ pub(super) struct Comment {
 }
 
 impl Comment {
-    /// A comment that begins with what the module says, if it says anything.
+    /// Returns a comment that begins with the module's documentation, if there is any.
     pub(super) fn of(documentation: &str) -> Self {
         Self::default().and(documentation)
     }
 
-    /// With a further paragraph, unless it is empty.
+    /// Adds a paragraph, unless it is empty.
     pub(super) fn and(mut self, paragraph: &str) -> Self {
         self.paragraphs.push(paragraph.trim().to_owned());
         self
     }
 
-    /// With a paragraph of sentences.
+    /// Adds a paragraph of sentences.
     pub(super) fn and_sentences(self, sentences: &[String]) -> Self {
         self.and(&sentences.join(" "))
     }
 
-    /// With a tag and the text behind it.
+    /// Adds a tag with a text.
     pub(super) fn tag(mut self, tag: &str, text: &str) -> Self {
         self.tags.push(format!("@{tag} {}", safe(text.trim())));
         self
     }
 
-    /// With the tag of what others should not use any more.
+    /// Adds the tag for deprecated items.
     pub(super) fn deprecated(self, is_deprecated: bool) -> Self {
         if is_deprecated {
-            self.tag("deprecated", "The module says so.")
+            self.tag("deprecated", "The module marks this as deprecated.")
         } else {
             self
         }
     }
 
-    /// The comment with its line break; nothing where there is nothing to say.
+    /// Returns the comment with its line break; empty if the comment is empty.
     pub(super) fn write(&self, indent: &str) -> String {
         let room = WIDTH.saturating_sub(indent.len() + 3);
         let mut lines = Vec::new();
@@ -118,7 +118,7 @@ impl Comment {
     }
 }
 
-/// A text that neither ends the comment in which it stands, nor begins a tag there.
+/// Escapes the sequences that would end the comment or begin a tag.
 fn safe(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     let lines = text.split([
@@ -131,7 +131,7 @@ fn safe(text: &str) -> String {
         let content = line.trim_start();
         match content.strip_prefix('@') {
             Some(rest) => format!("{}\\@{rest}", &line[..line.len() - content.len()]),
-            // It would end the comment together with the star in front of it.
+            // With the star at the beginning of the line, it would end the comment.
             None if content.starts_with('/') => format!("\\{content}"),
             None => line,
         }
@@ -139,7 +139,7 @@ fn safe(text: &str) -> String {
     safe.collect::<Vec<_>>().join("\n")
 }
 
-/// Breaks a line between words, where it is too long and not indented as code is.
+/// Breaks a line between words if it is too long. It keeps code and tables.
 fn wrap(line: &str, room: usize, lines: &mut Vec<String>) {
     if line.chars().count() <= room || line.starts_with([' ', '|']) {
         lines.push(line.to_owned());
@@ -158,7 +158,7 @@ fn wrap(line: &str, room: usize, lines: &mut Vec<String>) {
     lines.push(current);
 }
 
-/// `prefix` and a union of types behind it, in one line or in one for each type.
+/// Returns `prefix` and a union of types, on one line or with one line for each type.
 pub(super) fn union(prefix: &str, types: &[String], indent: &str) -> String {
     let flat = format!("{indent}{prefix} {};\n", types.join(" | "));
     if types.len() < 2 || flat.chars().count() <= WIDTH + 1 {
@@ -168,7 +168,7 @@ pub(super) fn union(prefix: &str, types: &[String], indent: &str) -> String {
     format!("{indent}{prefix}{};\n", members.collect::<String>())
 }
 
-/// The head of a method, without its body: in one line, or in one for each parameter.
+/// Returns the head of a method, on one line or with one line for each parameter.
 pub(super) fn signature(name: &str, parameters: &[String], result: &str) -> String {
     let flat = format!("  {name}({}): {result} {{\n", parameters.join(", "));
     if parameters.is_empty() || flat.chars().count() <= WIDTH + 1 {
@@ -181,10 +181,10 @@ pub(super) fn signature(name: &str, parameters: &[String], result: &str) -> Stri
     )
 }
 
-/// An expression, which is broken into lines where it is too long for one.
+/// An expression. It is broken into lines if it is too long for one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Expression {
-    /// What is not broken.
+    /// A text without line breaks.
     Word(String),
     /// An object.
     Object(Vec<(String, Expression)>),
@@ -199,12 +199,12 @@ impl Expression {
         Self::Word(word.into())
     }
 
-    /// An object of one property.
+    /// Returns an object with one property.
     pub(super) fn pair(key: &str, value: Self) -> Self {
         Self::Object(vec![(key.to_owned(), value)])
     }
 
-    /// JSON as it is written in TypeScript.
+    /// Returns the literal of a JSON value.
     pub(super) fn json(value: &Value) -> Self {
         match value {
             Value::String(text) => Self::Word(literal(text)),
@@ -219,8 +219,8 @@ impl Expression {
         }
     }
 
-    /// Whether there is a list of several objects of several properties, which is a table: each is
-    /// a row of it.
+    /// Returns whether the expression contains a table: a list of several objects with several
+    /// properties. Each object has its own line.
     fn has_rows(&self) -> bool {
         let is_row = |item: &Self| matches!(item, Self::Object(fields) if fields.len() > 1);
         match self {
@@ -250,7 +250,8 @@ impl Expression {
         }
     }
 
-    /// The expression at an indentation, with so many characters before and after it in its line.
+    /// Returns the expression at an indentation; `around` is the number of characters before and
+    /// after it on its line.
     pub(super) fn write(&self, indent: usize, around: usize) -> String {
         let flat = self.flat();
         if indent + around + flat.chars().count() <= WIDTH && !self.has_rows() {
@@ -286,7 +287,7 @@ impl Expression {
     }
 }
 
-/// A property of an object; the key of one that is spread is `...`.
+/// Returns a property of an object. The key `...` spreads the value.
 fn field(key: &str, value: &str) -> String {
     if key == "..." {
         format!("...{value}")
@@ -295,9 +296,9 @@ fn field(key: &str, value: &str) -> String {
     }
 }
 
-/// The key of a property in an object.
+/// Returns the key of a property in an object.
 fn key(name: &str) -> String {
-    // Without brackets it would be the object's prototype.
+    // Without brackets this would set the prototype of the object.
     if name == "__proto__" {
         "[\"__proto__\"]".to_owned()
     } else {
@@ -334,7 +335,8 @@ mod tests {
         let comment = Comment::of("a */ {@link b}\u{2028}@c\r\n/d").deprecated(true);
         assert_eq!(
             comment.write(""),
-            "/**\n * a *\\/ {\\@link b}\n * \\@c\n * \\/d\n *\n * @deprecated The module says so.\n */\n"
+            "/**\n * a *\\/ {\\@link b}\n * \\@c\n * \\/d\n *\n \
+             * @deprecated The module marks this as deprecated.\n */\n"
         );
     }
 

@@ -1,13 +1,14 @@
-//! Types of arguments and results, as TypeScript says them and as the runtime checks them.
+//! The types of arguments and results in TypeScript, and the checks of the runtime.
 //!
-//! A property with a default may be left out by a caller, but is always there in a result: where a
-//! module leaves it out, the runtime fills it in. So a type that has such a property, and is used in
-//! both directions, is written twice: `Point` is what results have, and `PointInput` what arguments
-//! take. A `Point` can be given where a `PointInput` is wanted. All other types are written once.
+//! A property with a default is optional in arguments, but always present in results: the runtime
+//! adds the default if the module omits the property. So a type with such a property that is used in
+//! both directions has two declarations: results have the type `Point`, and arguments have the type
+//! `PointInput`. A program can pass a `Point` as a `PointInput`. All other types have one
+//! declaration.
 //!
-//! A tag, which has one value and that as its default, must be given in an object as well: without it
-//! the module, and the compiler, may take the object for another variant of a union. So does the
-//! runtime with a result that lacks it.
+//! A tag has only one value, which is its default. It is required in an object nevertheless: without
+//! the tag, the module and the compiler may take the object for another variant of a union. The
+//! runtime rejects a result without the tag.
 
 use std::collections::HashSet;
 
@@ -21,30 +22,30 @@ use crate::description::{
 };
 use crate::names::{Folding, Names, identifier};
 
-/// Who writes a value.
+/// The use of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Direction {
-    /// The caller.
+    /// The caller sends the value.
     Argument,
-    /// The module.
+    /// The module sends the value.
     Result,
 }
 
-/// The types that have a name.
+/// The named types.
 pub(super) struct Types<'a> {
     declarations: &'a [Declaration],
     names: Vec<Name>,
     uses: HashSet<(usize, Direction)>,
 }
 
-/// What a declared type is called.
+/// The names of a declared type.
 struct Name {
     result: String,
     argument: String,
 }
 
 impl<'a> Types<'a> {
-    /// Gives the types of a description their names.
+    /// Chooses the names of a description's types.
     pub(super) fn new(description: &'a Description, names: &mut Names) -> Self {
         let declarations = &description.types[..];
         let uses = uses(description);
@@ -68,12 +69,12 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// The type, as it stands behind a colon.
+    /// Returns the type as an annotation.
     pub(super) fn ty(&self, ty: &Type, direction: Direction) -> String {
         self.members(ty, direction, false).join(" | ")
     }
 
-    /// The types of which the type is a union: one where it is none.
+    /// Returns the members of a union, or the type itself if it is not a union.
     fn members(&self, ty: &Type, direction: Direction, in_alias: bool) -> Vec<String> {
         let inner = |ty: &Type| self.members(ty, direction, in_alias).join(" | ");
         let one = match ty {
@@ -94,7 +95,7 @@ impl<'a> Types<'a> {
                 let items: Vec<String> = items.iter().map(|item| inner(&item.ty)).collect();
                 format!("[{}]", items.join(", "))
             }
-            // An alias may lead to itself through an object, but not through a `Record`.
+            // An alias may refer to itself through an object type, but not through a `Record`.
             Type::Map(values) if in_alias => format!("{{ [key: string]: {} }}", inner(&values.ty)),
             Type::Map(values) => format!("Record<string, {}>", inner(&values.ty)),
             Type::Literal(values) => {
@@ -113,7 +114,7 @@ impl<'a> Types<'a> {
                     .flat_map(|variant| self.members(&variant.schema.ty, direction, in_alias));
                 let mut members = without_repetition(members);
                 if open_texts(variants).is_some() {
-                    // With plain `string`, editors would not suggest the fixed texts.
+                    // With plain `string`, editors would not suggest the known strings.
                     let texts = members.iter_mut().filter(|member| *member == "string");
                     texts.for_each(|text| *text = "(string & {})".to_owned());
                 }
@@ -131,7 +132,7 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// The declarations of all types, each followed by an empty line.
+    /// Returns the declarations of all types, each followed by an empty line.
     pub(super) fn declare(&self) -> String {
         let mut written = String::new();
         for (id, (declaration, name)) in self.declarations.iter().zip(&self.names).enumerate() {
@@ -143,16 +144,13 @@ impl<'a> Types<'a> {
             };
             let mut comment = Comment::of(&declaration.documentation);
             if name.argument != name.result {
-                let text = format!(
-                    "Arguments take `{}`, which may leave out more.",
-                    name.argument
-                );
+                let text = format!("Arguments have the type `{}`.", name.argument);
                 written += &self.declaration(
                     declaration,
                     &name.argument,
                     Direction::Argument,
                     Comment::of(&declaration.documentation).and(&format!(
-                        "As an argument; in results it is `{}`.",
+                        "The type in arguments; results have the type `{}`.",
                         name.result
                     )),
                 );
@@ -193,8 +191,8 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// An interface, followed by an empty line. An object may have a tag; the arguments of a function
-    /// have none, because they are no variant of a union.
+    /// Returns an interface, followed by an empty line. An object may have a tag; the arguments of a
+    /// function have none, because they are not a variant of a union.
     pub(super) fn interface(
         &self,
         name: &str,
@@ -232,13 +230,13 @@ impl<'a> Types<'a> {
         if let Some(rest) = rest {
             let ty = self.ty(&rest.ty, direction);
             let mut comment = Comment::of(&rest.documentation).and_sentences(&remarks(rest));
-            // All properties must be of the type that further ones have, as TypeScript sees it.
+            // TypeScript requires that all properties have the type of the index signature.
             let is_common = fields
                 .iter()
                 .all(|field| !may_be_left_out(field) && self.ty(&field.schema.ty, direction) == ty);
             let shown = if is_common { &ty } else { "unknown" };
             if shown != ty {
-                comment = comment.and(&format!("Further properties are of the type `{ty}`."));
+                comment = comment.and(&format!("All other properties have the type `{ty}`."));
             }
             written += &comment.write("  ");
             written += &format!("  [key: string]: {shown};\n");
@@ -247,7 +245,7 @@ impl<'a> Types<'a> {
         written
     }
 
-    /// The check of the runtime for this schema.
+    /// Returns the check of the runtime for a schema.
     pub(super) fn shape_of(&self, schema: &Schema) -> Expression {
         let excluded = &schema.constraints.excluded;
         if schema.ty == Type::Text(Format::Plain) && !excluded.is_empty() {
@@ -257,7 +255,7 @@ impl<'a> Types<'a> {
         self.shape(&schema.ty)
     }
 
-    /// What the runtime checks where this type is expected.
+    /// Returns the check of the runtime for a type.
     fn shape(&self, ty: &Type) -> Expression {
         let quoted = |name: &str| Expression::word(literal(name));
         let of = |key: &str, schema: &Schema| Expression::pair(key, self.shape_of(schema));
@@ -289,7 +287,7 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// What the runtime checks where the types that results have by name are expected.
+    /// Returns the checks of the runtime for the named types in results.
     pub(super) fn shapes(&self) -> Expression {
         let used = |&(id, _): &(usize, _)| self.uses.contains(&(id, Direction::Result));
         let declarations = self.declarations.iter().zip(&self.names).enumerate();
@@ -322,7 +320,8 @@ impl<'a> Types<'a> {
         Expression::Object(shapes.collect())
     }
 
-    /// Of a property: with its name inside, because some names have a meaning as keys.
+    /// Returns the check of a property. It contains the name, because some names have a meaning as
+    /// keys.
     fn property_shape(&self, field: &Field) -> Expression {
         let mut shape = vec![
             ("name".to_owned(), Expression::word(literal(&field.name))),
@@ -331,7 +330,7 @@ impl<'a> Types<'a> {
         match &field.presence {
             Presence::Required => {}
             Presence::Optional => shape.push(("optional".to_owned(), Expression::word("true"))),
-            // A result without it is of another type.
+            // A result without the tag has another type.
             Presence::Default(_) if field.is_tag(self.declarations) => {}
             Presence::Default(value) => {
                 shape.push(("default".to_owned(), Expression::json(value)));
@@ -341,7 +340,7 @@ impl<'a> Types<'a> {
     }
 }
 
-/// What a type is called: its own name where that is one in TypeScript.
+/// Returns the name of a type: its own name if it is usual in TypeScript.
 pub(super) fn type_name(name: &str) -> String {
     let is_usual = name.starts_with(|first: char| first.is_ascii_uppercase())
         && name
@@ -354,7 +353,7 @@ pub(super) fn type_name(name: &str) -> String {
     }
 }
 
-/// Whether a property with a default distinguishes objects: it has no other value.
+/// Returns whether a property with a default is a tag.
 fn is_tag(field: &Field, declarations: &[Declaration]) -> bool {
     matches!(field.presence, Presence::Default(_)) && field.is_tag(declarations)
 }
@@ -372,7 +371,7 @@ fn or_never(types: Vec<String>) -> Vec<String> {
     }
 }
 
-/// What an alias says of itself, where its declaration does not say the same.
+/// Returns the documentation of an alias; empty if its declaration has the same.
 fn own_documentation<'a>(schema: &'a Schema, documentation: &str) -> &'a str {
     if schema.documentation == documentation {
         ""
@@ -381,7 +380,7 @@ fn own_documentation<'a>(schema: &'a Schema, documentation: &str) -> &'a str {
     }
 }
 
-/// The sentence that says what it means to leave an argument out.
+/// Returns the sentence about the default of an argument.
 fn default(value: &Value) -> String {
     let json = value.to_string();
     if json.contains('`') {
@@ -391,7 +390,7 @@ fn default(value: &Value) -> String {
     }
 }
 
-/// What the type does not say of a value, in sentences.
+/// Returns sentences about a value that its type in TypeScript does not express.
 pub(super) fn remarks(schema: &Schema) -> Vec<String> {
     let mut sentences: Vec<String> = nature(&schema.ty).into_iter().collect();
     let phrases = schema.constraints.phrases();
@@ -416,7 +415,7 @@ pub(super) fn remarks(schema: &Schema) -> Vec<String> {
         Type::Union(variants) => {
             for variant in variants {
                 let what = if variant.name.is_empty() {
-                    "One of the types"
+                    "One variant"
                 } else {
                     &variant.name
                 };
@@ -434,40 +433,40 @@ fn sentence(text: &str) -> String {
     format!("{}{}.", first.collect::<String>(), characters.as_str())
 }
 
-/// What a value of a type stands for, where the type in TypeScript does not say it.
+/// Returns the meaning of a value, if its type in TypeScript does not express it.
 fn nature(ty: &Type) -> Option<String> {
     let text = match ty {
         Type::Integer(width) => match width {
             Some(Width::I64 | Width::U64 | Width::Isize | Width::Usize) => {
-                "An integer of 64 bits; numbers are exact up to 2^53 - 1."
+                "A 64-bit integer; JavaScript numbers are exact up to 2^53 - 1."
             }
             Some(Width::I128 | Width::U128) => {
-                "An integer of 128 bits; numbers are exact up to 2^53 - 1."
+                "A 128-bit integer; JavaScript numbers are exact up to 2^53 - 1."
             }
             _ => "An integer.",
         },
-        Type::Set(_) => "No value twice.",
+        Type::Set(_) => "All values are different.",
         Type::Any(Openness::Inexpressible(reason)) => {
-            return Some(format!("Of any type here, because {reason}."));
+            return Some(format!("Any JSON value, because {reason}."));
         }
         Type::Text(format) => match format {
             Format::Plain => return None,
-            Format::Base64 => "Bytes in base64: see `toBase64` and `fromBase64`.",
+            Format::Base64 => "Bytes in base64; use `toBase64` and `fromBase64`.",
             Format::NetCdf(NetCdf::DataArray) => "A NetCDF-3 file of one variable, in base64.",
             Format::NetCdf(NetCdf::Dataset) => "A NetCDF-3 file in base64.",
-            Format::DateTime => "A date and a time, such as `2028-02-29T12:30:00Z`.",
+            Format::DateTime => "A date and time, such as `2028-02-29T12:30:00Z`.",
             Format::Date => "A date, such as `2028-02-29`.",
-            Format::Time => "A time of the day, such as `12:30:00`.",
-            Format::Duration => "A length of time, such as `PT1H30M`.",
+            Format::Time => "A time of day, such as `12:30:00`.",
+            Format::Duration => "A duration, such as `PT1H30M`.",
             Format::Uuid => "A UUID.",
-            Format::Other(name) => return Some(format!("A text of the format {name}.")),
+            Format::Other(name) => return Some(format!("A string with the format `{name}`.")),
         },
         _ => return None,
     };
     Some(text.to_owned())
 }
 
-/// The schemas of which a type consists.
+/// Returns the schemas inside of a type.
 fn parts(ty: &Type) -> Vec<&Schema> {
     match ty {
         Type::Nullable(inner) | Type::List(inner) | Type::Set(inner) | Type::Map(inner) => {
@@ -479,7 +478,7 @@ fn parts(ty: &Type) -> Vec<&Schema> {
     }
 }
 
-/// The schemas of which a declared type consists.
+/// Returns the schemas inside of a declared type.
 fn declared_parts(declaration: &Declaration) -> Vec<&Schema> {
     match &declaration.definition {
         Definition::Alias(schema) => vec![schema],
@@ -490,7 +489,7 @@ fn declared_parts(declaration: &Declaration) -> Vec<&Schema> {
     }
 }
 
-/// The declared types that a type names itself.
+/// Returns the declared types that schemas refer to directly.
 fn named(schemas: Vec<&Schema>) -> Vec<usize> {
     let mut open = schemas;
     let mut found = Vec::new();
@@ -503,7 +502,7 @@ fn named(schemas: Vec<&Schema>) -> Vec<usize> {
     found
 }
 
-/// Which declared types are used in which direction.
+/// Returns the uses of the declared types.
 fn uses(description: &Description) -> HashSet<(usize, Direction)> {
     let mut uses = HashSet::new();
     let mut open: Vec<(usize, Direction)> = Vec::new();
@@ -533,7 +532,7 @@ fn uses(description: &Description) -> HashSet<(usize, Direction)> {
     uses
 }
 
-/// The declared types in which a caller may leave out what has a default, however deep.
+/// Returns the declared types that contain a property with a default, at any depth.
 fn having_defaults(declarations: &[Declaration]) -> HashSet<usize> {
     let has_default = |declaration: &Declaration| match &declaration.definition {
         Definition::Alias(_) => false,
@@ -541,7 +540,7 @@ fn having_defaults(declarations: &[Declaration]) -> HashSet<usize> {
             matches!(field.presence, Presence::Default(_)) && !is_tag(field, declarations)
         }),
     };
-    // Who names a type, so that each type is looked at once.
+    // The users of each type, so that the loop visits each type once.
     let mut users = vec![Vec::new(); declarations.len()];
     for (id, declaration) in declarations.iter().enumerate() {
         for part in named(declared_parts(declaration)) {
