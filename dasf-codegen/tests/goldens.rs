@@ -1,8 +1,8 @@
-//! Clients of three modules in three languages, compared with files. `tests/generated` is a crate of
-//! the Rust ones; `tests/interop` runs mypy and tsc on the others. Of those, the part that is the
-//! same in every file is left out here.
+//! Clients of four modules in three languages, compared with files. The crate `tests/generated`
+//! compiles those in Rust; `tests/interop` runs mypy and tsc on the others. The files do not contain
+//! the part that is the same in every client.
 //!
-//! `UPDATE_GOLDENS=1 cargo test -p dasf-codegen --test goldens` writes them anew.
+//! `UPDATE_GOLDENS=1 cargo test -p dasf-codegen --test goldens` writes the files again.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -11,11 +11,11 @@ use std::path::Path;
 
 use dasf_codegen::{Language, generate};
 
-/// A client without the part that every client in the language has.
+/// Returns a client without the part that is the same in every client of the language.
 fn own_part(source: &str, language: Language) -> String {
     let runtime = match language {
         Language::Rust => return source.to_owned(),
-        // What it imports stands among the imports of the file.
+        // The file contains the imports of the runtime and others.
         Language::Python => {
             let runtime = include_str!("../src/python/runtime.py");
             runtime.split_once("\n_log = ").unwrap().1
@@ -26,7 +26,7 @@ fn own_part(source: &str, language: Language) -> String {
     format!("{before}[… runtime.{} …]{after}", language.extension())
 }
 
-/// Compares the clients of a module with the files of its name.
+/// Compares the clients of a module with the files of this name.
 fn check(name: &str) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let file = format!("{name}.api.json");

@@ -1,4 +1,4 @@
-//! Any bytes as what a module answers to `api_info`: an error, or code that parses.
+//! Any bytes as an API description give an error, or code that parses.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 mod documents;
 
 fuzz_target!(|bytes: &[u8]| {
-    // As it would come, and as one that is nearly right.
+    // The bytes as JSON, and the bytes as the source of an almost valid description.
     if let Ok(document) = serde_json::from_slice(bytes) {
         check(&document);
     }

@@ -62,12 +62,12 @@ fn description() -> Description {
     }
 }
 
-/// What is written besides the runtime.
+/// Returns the generated part of the file, without the runtime.
 fn written(description: &Description) -> String {
     let text = write(description, &[]);
     let end = RUNTIME.lines().last().unwrap();
     let (_, rest) = text.split_once(&format!("{end}\n")).unwrap();
-    // The last line of the runtime stands in it twice.
+    // The runtime contains its last line twice.
     let rest = rest.split_once(&format!("{end}\n")).map_or(rest, |it| it.1);
     rest.to_owned()
 }
@@ -104,7 +104,7 @@ fn values_are_literals_of_python() {
     assert_eq!(layout::number("1e400"), "float(\"1e400\")");
 }
 
-/// A reader would take it for that field.
+/// The constructor accepts both names.
 #[test]
 fn no_attribute_is_the_name_of_another_field() {
     let mut description = description();
@@ -118,7 +118,7 @@ fn no_attribute_is_the_name_of_another_field() {
     contains(&text, "    age2: bool\n    age: bool\n");
 }
 
-/// Python takes letters that differ only in their look for the same letter.
+/// To Python, letters with the same compatibility form are the same letter.
 #[test]
 fn names_are_told_apart_as_python_compares_them() {
     let mut description = description();
@@ -149,7 +149,7 @@ fn names_are_told_apart_as_python_compares_them() {
     }
 }
 
-/// An alias that is not quoted names what stands below it.
+/// An alias without quotes would refer to a later type.
 #[test]
 fn a_type_with_other_letters_is_found_in_an_alias() {
     let mut description = description();
@@ -208,7 +208,7 @@ fn a_function_is_a_method_of_both_clients() {
     );
     contains(
         &text,
-        r#"    @deprecated("The module says that callers should use another.")
+        r#"    @deprecated("The module marks this as deprecated.")
     async def add(self, a: int, *, b: float = _LEFT_OUT) -> float:
         """Add.
 
@@ -382,7 +382,7 @@ fn unions_are_told_apart_by_their_tag() {
 
 #[test]
 fn what_cannot_be_said_is_any_value_and_says_why() {
-    let reason = Openness::Inexpressible("`not` makes no type".to_owned());
+    let reason = Openness::Inexpressible("the schema uses `not`".to_owned());
     let text = with_function(function(
         "f",
         vec![field("a", Type::Any(reason))],
@@ -394,7 +394,7 @@ fn what_cannot_be_said_is_any_value_and_says_why() {
     );
     contains(
         &text,
-        "            Any JSON value, because `not` makes no type.\n",
+        "            Any JSON value, because the schema uses `not`.\n",
     );
 }
 
@@ -422,7 +422,7 @@ fn sets_hold_what_python_can_hash() {
         "self, a: set[int], b: list[list[bool]], c: set[bytes]",
     );
     contains(&text, "-> tuple[()]:\n");
-    contains(&text, "            No value twice.\n");
+    contains(&text, "            All values are different.\n");
 }
 
 #[test]
@@ -441,7 +441,10 @@ fn only_what_is_used_is_imported() {
         .functions
         .push(function("f", arguments, Type::Null));
     let text = write(&description, &[]);
-    contains(&text, "import copy\nimport datetime\nimport ipaddress\n");
+    contains(
+        &text,
+        "import copy\nimport datetime\nimport difflib\nimport ipaddress\n",
+    );
     contains(&text, "import time\nimport uuid\n");
 }
 

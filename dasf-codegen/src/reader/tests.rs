@@ -6,7 +6,7 @@ use crate::description::{
     Width,
 };
 
-/// The type of the one argument `value` of a function `f`, and the types that have a name.
+/// Returns the type of the only argument `value` of a function `f`, and the named types.
 fn read_type(schema: &Value, definitions: &Value) -> (Schema, Vec<Declaration>) {
     let description = read(&json!({
         "functions": [{
@@ -91,22 +91,51 @@ fn the_reference_module_is_described() {
 #[test]
 fn what_is_no_api_info_is_refused() {
     for (document, message) in [
-        (json!([]), "api_info: expected an object, but found a list"),
+        (json!([]), "api_info: expected an object, found a list"),
         (
             json!({"rpc_schema": {}}),
-            "api_info.functions: expected a list, but found nothing",
+            "api_info.functions: expected a list, found nothing",
         ),
         (
             json!({"rpc_schema": {}, "functions": [{"name": 1}], "classes": []}),
-            "api_info.functions[0].name: expected a text, but found a number",
+            "api_info.functions[0].name: expected a string, found a number",
         ),
         (
             json!({"rpc_schema": {}, "functions": [], "classes": [{"name": "A", "rpc_schema": true}]}),
-            "api_info.classes[0].rpc_schema: expected an object, but found a truth value",
+            "api_info.classes[0].rpc_schema: expected an object, found a boolean",
         ),
     ] {
         let error = read(&document).unwrap_err().to_string();
         assert_eq!(error.split(';').next(), Some(message));
+    }
+}
+
+#[test]
+fn unknown_arguments_are_accepted_if_the_schema_allows_them() {
+    for (keyword, value, is_open) in [
+        ("title", json!("F"), false),
+        ("additionalProperties", json!(false), false),
+        ("additionalProperties", json!(true), true),
+        ("additionalProperties", json!({"type": "number"}), true),
+        ("unevaluatedProperties", json!({}), true),
+        ("patternProperties", json!({"^x": {}}), true),
+        ("allOf", json!([{}]), true),
+    ] {
+        let schema = json!({"properties": {"a": {}}, keyword: value});
+        let method = json!({"name": "m", "rpc_schema": schema});
+        let description = read(&json!({
+            "functions": [method],
+            "classes": [{"name": "C", "rpc_schema": schema, "methods": [method]}],
+            "rpc_schema": {},
+        }));
+        let description = description.unwrap();
+        let class = &description.classes[0];
+        let found = [
+            description.functions[0].is_open,
+            class.is_open,
+            class.methods[0].is_open,
+        ];
+        assert_eq!(found, [is_open; 3], "{schema}");
     }
 }
 
@@ -144,15 +173,15 @@ fn plain_types() {
         (json!({}), ANYTHING),
         (json!(true), ANYTHING),
         (json!({"title": "Anything", "default": null}), ANYTHING),
-        (json!(false), inexpressible("no value is accepted")),
-        (json!({"not": {}}), inexpressible("`not` makes no type")),
+        (json!(false), inexpressible("the schema accepts no value")),
+        (json!({"not": {}}), inexpressible("the schema uses `not`")),
         (
             json!({"type": "blob"}),
-            inexpressible("there is no type `blob` in JSON"),
+            inexpressible("`blob` is not a type of JSON"),
         ),
         (
             json!({"$ref": "#/$defs/A"}),
-            inexpressible("`#/$defs/A` refers to nothing in the document"),
+            inexpressible("the reference `#/$defs/A` has no target in the document"),
         ),
     ] {
         assert_eq!(type_of(&schema), ty, "{schema}");
@@ -185,7 +214,7 @@ fn lists_and_maps() {
         ),
         (
             json!({"type": "array", "prefixItems": [{"type": "number"}]}),
-            inexpressible("a list of any length whose first values have types of their own"),
+            inexpressible("only the first values of the list have their own types"),
         ),
         (
             json!({"type": "object", "additionalProperties": {"type": "number"}}),
@@ -227,18 +256,24 @@ fn unions_and_literals() {
         ),
         (json!({"anyOf": [integer, integer]}), Type::Integer(None)),
         (json!({"anyOf": [integer, {}]}), ANYTHING),
-        (json!({"anyOf": []}), inexpressible("no value is accepted")),
+        (
+            json!({"anyOf": []}),
+            inexpressible("the schema accepts no value"),
+        ),
         (json!({"const": "a"}), literal(["a"])),
         (json!({"enum": ["a", "b", "a"]}), literal(["a", "b"])),
         (json!({"enum": ["a", null]}), nullable(literal(["a"]))),
         (json!({"enum": [null]}), Type::Null),
         (json!({"enum": [1.5, 2]}), Type::Number),
-        (json!({"enum": []}), inexpressible("no value is accepted")),
+        (
+            json!({"enum": []}),
+            inexpressible("the schema accepts no value"),
+        ),
         (
             json!({"enum": [[]]}),
-            inexpressible("one of fixed values, of which some are lists or objects"),
+            inexpressible("some of the fixed values are lists or objects"),
         ),
-        // What schemars writes for units with documentation.
+        // The schema that schemars writes for unit variants with documentation.
         (
             json!({"oneOf": [{"const": "a"}, {"const": "b", "description": "B"}]}),
             literal(["a", "b"]),
@@ -347,7 +382,7 @@ fn objects_without_a_name_get_one_of_their_place() {
 
 #[test]
 fn circles_without_content_are_ended() {
-    let reason = "the type refers to nothing but itself";
+    let reason = "the type refers only to itself";
     let circle = json!({
         "A": {"anyOf": [{"$ref": "#/$defs/B"}, {"type": "null"}]},
         "B": {"$ref": "#/$defs/A"},
@@ -435,7 +470,7 @@ fn results_of_our_own_modules_have_their_names() {
     let Definition::Object { fields, .. } = &point.definition else {
         panic!("{point:?}")
     };
-    // Required in the one, and not in the other.
+    // Required in one schema, and not in the other.
     assert_eq!(fields[0].presence, Presence::Default(json!(0)));
     assert_eq!(fields[1].presence, Presence::Optional);
     let [f, g] = description.functions.try_into().unwrap();
@@ -483,7 +518,7 @@ fn schemas_that_branch_at_every_step_end() {
     assert!(types.len() < 20_000, "{}", types.len());
 }
 
-/// The further properties of an object: their type, and their names.
+/// Returns the type and the names of an object's further properties.
 fn rest_of(schema: &Value) -> Option<(Type, String)> {
     let (_, types) = read_type(schema, &json!({}));
     let Definition::Object {

@@ -71,7 +71,7 @@ fn boxed(ty: Type) -> Box<Schema> {
 const TEXT: Type = Type::Text(Format::Plain);
 const INTEGER: Type = Type::Integer(None);
 
-/// What is written before the runtime, and after it.
+/// Returns the parts of the file before and after the runtime.
 fn written(functions: Vec<Function>, classes: Vec<Class>, types: Vec<Declaration>) -> [String; 2] {
     let description = Description {
         topic: "topic".to_owned(),
@@ -129,12 +129,29 @@ fn arguments_are_one_object_which_may_be_left_out_where_all_of_it_may() {
     );
     assert_has(
         &before,
-        "  add(args: AddArguments, options?: CallOptions): Promise<number> {",
+        "  async add(args: AddArguments, options?: CallOptions): Promise<number> {",
     );
     assert_has(
         &before,
-        "  slow(args?: SlowArguments, options?: CallOptions): Promise<string> {",
+        "  async slow(args?: SlowArguments, options?: CallOptions): Promise<string> {",
     );
+}
+
+#[test]
+fn arguments_of_any_name_are_accepted_if_the_schema_allows_them() {
+    let mut function = function("f", vec![required("a", TEXT)], TEXT);
+    function.is_open = true;
+    let mut class = class("C", vec![required("a", TEXT)], vec![function.clone()]);
+    class.is_open = true;
+    let [before, _] = written(vec![function], vec![class], vec![]);
+    assert_has(
+        &before,
+        "  f(args: FArguments, options?: CallOptions): Promise<string> {
+    return this.#caller.call({ ...args, func_name: \"f\" }, \"string\", options);
+",
+    );
+    assert_has(&before, "    this.#args = args;\n");
+    assert_has(&before, "function: { ...args, func_name: \"f\" }");
 }
 
 #[test]
@@ -151,7 +168,7 @@ fn a_class_keeps_the_arguments_of_its_constructor() {
     let [before, _] = written(vec![], classes, vec![]);
     assert_has(
         &before,
-        "  /** @deprecated The module says so. */
+        "  /** @deprecated The module marks this as deprecated. */
   greeter(args?: GreeterArguments): Greeter {
     return new Greeter(this.#caller, args);
   }
@@ -160,11 +177,19 @@ fn a_class_keeps_the_arguments_of_its_constructor() {
     assert_has(
         &before,
         "    return this.#caller.call(
-      { ...this.#args, class_name: \"Greeter\", function: { ...args, func_name: \"greet\" } },
+      {
+        ...this.#args,
+        class_name: \"Greeter\",
+        function: { ...known(\"Greeter.greet\", args, [\"name\"]), func_name: \"greet\" },
+      },
       \"string\",
       options,
     );
 ",
+    );
+    assert_has(
+        &before,
+        "    this.#args = known(\"Greeter\", args, [\"greeting\"]);\n",
     );
     assert_has(
         &before,
@@ -258,9 +283,9 @@ fn a_tag_must_be_given_although_it_has_a_default() {
     assert_has(&before, "  kind?: \"a\" | \"b\";\n");
     assert_has(&before, "  kind?: \"a\";\n");
     assert_has(&before, "  kind?: Circle;\n");
-    // Arguments are no variant of a union.
+    // Arguments are not a variant of a union.
     assert_has(&before, "bark(args?: BarkArguments,");
-    // A module may leave it out.
+    // The runtime requires the tag in results.
     assert_has(&after, "{ name: \"kind\", shape: { literal: [\"dog\"] } }");
 }
 
@@ -327,7 +352,7 @@ fn further_properties_are_as_typescript_allows_them() {
     assert_has(&before, "  a: string;\n  [key: string]: string;\n");
     assert_has(
         &before,
-        "  /** Further properties are of the type `string`. */\n  [key: string]: unknown;\n",
+        "  /** All other properties have the type `string`. */\n  [key: string]: unknown;\n",
     );
     assert_has(
         &before,
@@ -380,10 +405,11 @@ fn names_are_what_typescript_accepts() {
         ("call", ""),
     ] {
         let start = before
-            .find(&format!("\n  {method}("))
+            .find(&format!("\n  async {method}("))
             .unwrap_or_else(|| panic!("{method}: {before}"));
         let rest = &before[start..];
-        let request = format!("{{ ...args, func_name: \"{name}\" }}");
+        let request =
+            format!("{{ ...known(\"{name}\", args, [\"{name}\"]), func_name: \"{name}\" }}");
         assert!(
             rest.find(&request).is_some_and(|at| at < 200),
             "{method}: {rest}"
@@ -402,7 +428,7 @@ fn names_are_what_typescript_accepts() {
     ] {
         assert_has(&before, &format!("export {declared}"));
     }
-    // A class has no other methods of its own.
+    // A class has no reserved methods of a client.
     assert_has(
         &before,
         "\n  close(options?: CallOptions): Promise<void> {\n    return this.#caller.call(",
@@ -438,23 +464,23 @@ fn comments_say_what_types_do_not() {
         "  /**
    * Evil *\\/ text
    *
-   * An integer of 64 bits; numbers are exact up to 2^53 - 1. Greater than 0, at most 9.
+   * A 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. Greater than 0, at most 9.
    */
 ",
     );
     assert_has(
         &before,
-        "  /** Each item: Of any type here, because it has `not`. */\n  b: unknown[];\n",
+        "  /** Each item: Any JSON value, because it has `not`. */\n  b: unknown[];\n",
     );
     assert_has(
         &before,
         "  /**
    * Does.
    *
-   * It tells `onProgress` how far it got.
+   * Reports its progress to `onProgress`.
    *
    * @returns The sum. At least 3 characters.
-   * @deprecated The module says so.
+   * @deprecated The module marks this as deprecated.
    */
 ",
     );
@@ -484,7 +510,7 @@ fn all_names_of_the_runtime_are_reserved() {
             code.split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
         });
         for word in words {
-            // A parameter of a type hides what is outside.
+            // The type parameter `T` hides other types of this name.
             let is_type = word != "T" && word.starts_with(|first: char| first.is_ascii_uppercase());
             assert!(!is_type || RESERVED.contains(&word), "{word} in {line}");
         }

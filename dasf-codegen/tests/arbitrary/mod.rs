@@ -1,10 +1,10 @@
-//! Documents that a module might send as its `api_info`, made of any bytes: most are nearly right,
-//! because what is refused at once shows little.
+//! API descriptions from random bytes. Most are almost valid, because the generator rejects others
+//! at once.
 
 use arbitrary::{Result, Unstructured};
 use serde_json::{Map, Value, json};
 
-/// Names that mean something to a language, to a generated client, or to a parser.
+/// Names with a meaning in a language, in a generated client, or for a parser.
 const NAMES: &[&str] = &[
     "",
     "a",
@@ -90,7 +90,7 @@ const NAMES: &[&str] = &[
     "x\u{0}y",
     "\u{202e}",
 ];
-/// The names of definitions, so that references often find one.
+/// The names of definitions, so that many references have a target.
 const DEFINITIONS: &[&str] = &["A", "B", "C", "Client", "a/b~c", "Box[int]", ""];
 const TYPES: &[&str] = &[
     "null", "boolean", "integer", "number", "string", "array", "object", "blob",
@@ -110,12 +110,11 @@ const FORMATS: &[&str] = &[
     "*/",
     "\"\"\"",
 ];
-/// How deep schemas are nested.
+/// The maximum depth of nested schemas.
 const MAX_DEPTH: u32 = 5;
 
-/// A document that is the same whenever the number is: its bytes come from a linear congruential
-/// generator.
-#[allow(dead_code)] // fuzzing has bytes of its own
+/// Returns the document for a number. Its bytes come from a linear congruential generator.
+#[allow(dead_code)] // The fuzz target has its own bytes.
 pub(crate) fn of_seed(seed: u64) -> Value {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
@@ -125,11 +124,11 @@ pub(crate) fn of_seed(seed: u64) -> Value {
         (state >> 56) as u8
     };
     let bytes: Vec<u8> = (0..4000).map(|_| next()).collect();
-    // When the bytes are used up, it is made of zeros.
+    // After the last byte, the generator uses zeros.
     api_info(&mut Unstructured::new(&bytes)).unwrap_or_default()
 }
 
-/// A document.
+/// Returns a document.
 pub(crate) fn api_info(bytes: &mut Unstructured<'_>) -> Result<Value> {
     if bytes.ratio(1, 20)? {
         return value(bytes, MAX_DEPTH);
@@ -162,7 +161,7 @@ fn class(bytes: &mut Unstructured<'_>) -> Result<Value> {
     }))
 }
 
-/// The schema of a function's or a constructor's arguments.
+/// Returns the schema of the arguments of a function or a constructor.
 fn root(bytes: &mut Unstructured<'_>) -> Result<Value> {
     let mut schema = json!({"type": "object", "properties": properties(bytes, MAX_DEPTH)?});
     schema["required"] = several(bytes, 3, |bytes| Ok(name(bytes)?.into()))?;
@@ -286,7 +285,7 @@ fn number(bytes: &mut Unstructured<'_>) -> Result<Value> {
     })
 }
 
-/// Any JSON.
+/// Returns any JSON value.
 fn value(bytes: &mut Unstructured<'_>, depth: u32) -> Result<Value> {
     let kinds = if depth == 0 { 3 } else { 5 };
     Ok(match bytes.int_in_range(0..=kinds)? {

@@ -1,5 +1,5 @@
-//! The clients that `dasf-codegen` generates for its tests, compiled as a stranger would: with
-//! nothing but `dasf`, and with the warnings that careful crates forbid.
+//! The generated clients of the tests of `dasf-codegen`, compiled with `dasf` as the only dependency,
+//! and with warnings as errors.
 
 #![deny(missing_docs, warnings, clippy::all)]
 
