@@ -1,4 +1,4 @@
-//! The generated Python client against modules of both languages.
+//! The generated Python client with modules in Rust and in Python.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ on_json_brokers!(
     a_functions_error_comes_with_its_code_and_details,
 );
 
-/// The folder of what is generated for one test.
+/// Returns the folder for the generated files of one test.
 pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("generated")
@@ -33,7 +33,7 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// Writes the client of a module into a folder of its own, which is returned.
+/// Writes the client of a module into a new folder; returns the folder.
 pub(crate) fn save(name: &str, file: &str, api_info: &Value) -> String {
     let folder = folder(name);
     let source = generate(api_info, Language::Python, name).unwrap();
@@ -47,7 +47,7 @@ pub(crate) fn save_reference(name: &str) -> String {
     save(name, "generated_reference.py", &api_info)
 }
 
-/// A name for the folder of a test, which runs for each broker.
+/// Returns the name of a folder, because each broker runs the same test.
 fn name_for(broker: &TestBroker, topic: &Topic) -> String {
     let port: String = broker
         .place()
@@ -69,7 +69,7 @@ async fn a_rust_module_is_called(broker: &TestBroker) {
     host.shutdown().await;
 }
 
-/// The client is made of what this module says of itself.
+/// The client is generated from the API description of the running module.
 async fn a_python_module_is_called(broker: &TestBroker) {
     let topic = broker.topic("py-python").await;
     let mut module = reference_module(broker, &topic, &["--log-level", "50"]);
@@ -88,7 +88,7 @@ async fn a_python_module_is_called(broker: &TestBroker) {
     );
 }
 
-/// Errors that programs tell apart.
+/// Errors with codes.
 #[dasf::module(topic = "stations", main = false)]
 mod stations {
     #[derive(Debug, thiserror::Error, dasf::IntoError)]
@@ -109,7 +109,7 @@ mod stations {
     }
 }
 
-/// Names that differ only in their look or their spelling.
+/// Names that differ only in the look or the spelling of letters.
 #[dasf::module(topic = "names", main = false)]
 mod names {
     use std::collections::BTreeMap;
@@ -117,7 +117,7 @@ mod names {
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
 
-    /// Letters that look like others.
+    /// Letters with the same compatibility form as others.
     #[derive(Debug, Serialize, Deserialize, JsonSchema)]
     pub(crate) struct Greek {
         #[serde(rename = "ϵ")]
@@ -245,7 +245,7 @@ async fn names_that_look_alike_are_told_apart() {
     host.shutdown().await;
 }
 
-/// Certificates of a broker, with their keys, in a folder.
+/// Writes certificates of a broker, with their keys, into a folder.
 fn certificates(folder: &Path) {
     let name = |text: &str| {
         let mut parameters =
@@ -280,7 +280,7 @@ fn certificates(folder: &Path) {
         let certificate = parameters.signed_by(&key, &issuer).unwrap();
         write(file, certificate.pem(), &key);
     }
-    // As `openssl req -x509` makes them, and without the extension for authorities.
+    // Like a certificate of `openssl req -x509`, and one without the extension for authorities.
     for (file, parameters) in [
         ("self-signed", authority("itself")),
         ("no-authority", name("itself")),
@@ -291,7 +291,7 @@ fn certificates(folder: &Path) {
     }
 }
 
-/// By TLS, with certificates of all kinds, and through a proxy.
+/// With TLS, certificates of all kinds, and a proxy.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_is_reached_by_tls_and_through_a_proxy() {
     let broker = TestBroker::embedded().await;
@@ -322,12 +322,14 @@ async fn a_functions_error_comes_with_its_code_and_details(broker: &TestBroker) 
     assert_eq!(
         said,
         "no_such_station {'name': 'ä 世'} execution there is no station ä 世\n\
-         nothing_measured None execution nothing was measured\n"
+         executing: there is no station ä 世\n\
+         nothing_measured None execution nothing was measured\n\
+         executing: nothing was measured\n"
     );
     host.shutdown().await;
 }
 
-/// A script that calls, calls again while the broker is away, and goes on when it is back.
+/// Runs a script that calls before, during and after an outage of the broker.
 async fn survive(folder: String, url: &str, restart: impl AsyncFnOnce(&mut Dialog)) {
     let mut script = Dialog::start("generated_restart.py", &[&folder, url, "restarted"]);
     assert_eq!(script.hear().await, "3");
@@ -406,8 +408,8 @@ async fn who_may_not_publish_is_told_so() {
     );
 }
 
-/// demessaging's own stub of this function cannot be imported, whatever the module: it names a type
-/// that it does not import.
+/// Python cannot import the stub of this function by demessaging: the stub uses a type that it does
+/// not import.
 #[test]
 fn the_client_of_a_function_that_reports_is_imported_where_the_stub_of_demessaging_is_not() {
     let arguments = ["--members", "slow", "--topic", "nowhere", "generate"];
@@ -440,7 +442,7 @@ fn frames_in_any_order_and_lost_connections_are_survived() {
     assert_eq!(python::run("generated_runtime.py", &[&folder], ""), "");
 }
 
-/// A tool of the Python environment, which must have nothing to say of files.
+/// Runs a tool of the Python environment on files. It must report nothing.
 fn check(tool: &str, options: &[&str], files: &[PathBuf]) {
     let output = Command::new(python::interpreter())
         .args(["-m", tool])
@@ -467,7 +469,7 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
         let name = path.file_name().unwrap().to_str().unwrap();
         let name = name.trim_end_matches(".api.json");
         let api_info = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        // Python has modules called `types` and so on.
+        // Python has its own modules with names such as `types`.
         let file = format!("generated_{name}.py");
         files.push(PathBuf::from(save("all", &file, &api_info)).join(file));
     }
@@ -482,7 +484,7 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
         let file = file.to_str().unwrap();
         assert_eq!(python::run("import_file.py", &[file], ""), "");
     }
-    // The script that calls is typed as well, and uses the client as people would.
+    // These scripts have types, and use the clients as programs do.
     for script in [
         "generated_calls.py",
         "generated_group.py",
@@ -500,7 +502,7 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
     check("mypy", &["--strict", "--cache-dir", "mypy"], &files);
 }
 
-/// How a module takes part in a group, and takes a request for done when it is answered.
+/// Returns the options of a module in a group that acknowledges a request after its response.
 pub(crate) fn in_a_group() -> HostOptions {
     HostOptions {
         group: Some("workers".parse().unwrap()),
@@ -510,7 +512,7 @@ pub(crate) fn in_a_group() -> HostOptions {
     }
 }
 
-/// Two reference modules that share the work of a topic.
+/// Starts two reference modules that share a topic.
 pub(crate) async fn serve_in_a_group(broker: &TestBroker, topic: &Topic) -> [Host; 2] {
     let start = || {
         let module = reference::module().unwrap();
@@ -543,13 +545,13 @@ async fn the_modules_of_a_group_ask_for_large_requests_at_a_pulsar() {
     call_a_group(&TestBroker::pulsar().await).await;
 }
 
-/// The modules of this name that have begun to measure.
+/// The names of the modules that have started to measure.
 static BEGUN: std::sync::LazyLock<tokio::sync::watch::Sender<Vec<String>>> =
     std::sync::LazyLock::new(Default::default);
 
 #[dasf::module(topic = "readers", main = false)]
 mod readers {
-    /// The number of bytes in a text. Some modules never come to an end.
+    /// The number of bytes in a string. Some modules never finish.
     #[dasf::function]
     pub(super) async fn measure(text: String) -> u64 {
         let name = std::thread::current().name().unwrap().to_owned();
@@ -562,14 +564,14 @@ mod readers {
     }
 }
 
-/// What the modules of which some never come to an end say of themselves.
+/// Returns the API description of the modules of which some never finish.
 pub(crate) fn readers_api() -> Value {
     let api_info = readers::module().unwrap().api_info("readers");
     serde_json::to_value(api_info).unwrap()
 }
 
-/// Has a module die while it works on a large request, which another one then has to ask for. The
-/// call is that of a client at the URL.
+/// Ends a module while it works on a large request, so that another module asks for the request. A
+/// client at the URL makes the call.
 pub(crate) async fn take_over(client: &str, call: impl AsyncFnOnce(String)) {
     let broker = Broker::builder().bind(([127, 0, 0, 1], 0).into());
     let broker = broker.start().await.unwrap();
@@ -595,16 +597,16 @@ pub(crate) async fn take_over(client: &str, call: impl AsyncFnOnce(String)) {
         let mut begun = BEGUN.subscribe();
         let has_begun = begun.wait_for(|names| names.contains(&endless));
         drop(has_begun.await.unwrap());
-        // It says goodbye to nobody, as a process that is killed.
+        // It closes no connection, like a killed process.
         first.shutdown_background();
-        start("heir").await
+        start("second").await
     };
     let ((), (second, host)) = tokio::join!(call(url.clone()), rescue);
     host.shutdown().await;
     second.shutdown_background();
 }
 
-/// A call of a client in Python, which is `blocking` or `awaited`.
+/// Makes a call of a client in Python, which is `blocking` or `awaited`.
 async fn is_taken_over(way: &str) {
     let folder = save(
         &format!("taken-over-{way}"),

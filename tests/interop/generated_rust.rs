@@ -1,4 +1,4 @@
-//! A Rust client that was generated from the description of the Python reference module, and that
+//! A Rust client, generated from the API description of the Python reference module, with that
 //! module.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ async fn every_kind_of_call_is_answered(broker: &TestBroker) {
         .unwrap();
     until_it_listens(&mut module, client.caller()).await;
 
-    // The client is that of the module as it is today.
+    // The API description of the running module is the one of the client.
     let generated = include_str!("../../dasf-codegen/tests/schemas/reference.api.json");
     let generated: Value = serde_json::from_str(generated).unwrap();
     let live = client.caller().api_info().await.unwrap();

@@ -1,4 +1,4 @@
-//! Generated clients in TypeScript, as the compiler checks them, in Node.js and in Chromium.
+//! Generated clients in TypeScript: with the compiler, in Node.js and in Chromium.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -24,13 +24,13 @@ on_json_brokers!(
     a_python_module_is_called_from_node,
 );
 
-/// What the reference module says of itself.
+/// Returns the API description of the reference module.
 fn reference_api() -> Value {
     let api = reference::module().unwrap().api_info("test-topic");
     serde_json::to_value(api).unwrap()
 }
 
-/// Has the compiler read a project, and panics with what it does not accept.
+/// Compiles a project, and panics with the errors of the compiler.
 fn compile(project: &Path) {
     let compiler = packages().join("node_modules/typescript/lib/tsc.js");
     let mut tsc = Command::new("node");
@@ -40,7 +40,8 @@ fn compile(project: &Path) {
     assert!(output.status.success(), "{}: {printed}", project.display());
 }
 
-/// A folder with what is compiled in it. It is in that of the packages, which are found so.
+/// Returns a folder with the scripts. It is inside the folder of the packages, so that the compiler
+/// finds them.
 fn fresh_folder(name: &str) -> PathBuf {
     let folder = packages().join(name);
     let _ = fs::remove_dir_all(&folder);
@@ -54,7 +55,7 @@ fn fresh_folder(name: &str) -> PathBuf {
     folder
 }
 
-/// A type that contains itself, with properties of all kinds.
+/// Returns the schema of a type that contains itself, with properties of all kinds.
 fn tree() -> Value {
     json!({
         "$ref": "#/$defs/Tree",
@@ -75,8 +76,8 @@ fn tree() -> Value {
     })
 }
 
-/// The folder of the scripts, compiled together with the client of the reference module, with one
-/// that takes the results of `hello` and `area` for something else, and with that of readers.
+/// Returns the folder of the compiled scripts and clients: the client of the reference module, one
+/// that expects other results of `hello` and `area`, the client of the readers, and that of `forms`.
 async fn compiled() -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let compile = || {
@@ -109,12 +110,12 @@ async fn compiled() -> PathBuf {
     folder.await.unwrap()
 }
 
-/// What a script that is compiled has seen.
+/// Runs a compiled script; returns its results.
 pub(crate) async fn run(script: &str, wanted: Value) -> Map<String, Value> {
     node(compiled().await.join(script), wanted).await
 }
 
-/// What a script calls, with so many calls at once.
+/// Returns the input of a script, with this number of simultaneous calls.
 fn wanted(broker: &TestBroker, topic: &str, calls: usize) -> Value {
     match broker {
         TestBroker::Pulsar(pulsar) => {
@@ -125,7 +126,7 @@ fn wanted(broker: &TestBroker, topic: &str, calls: usize) -> Value {
     }
 }
 
-/// Checks what every module answers to `callEverything`.
+/// Checks the results of `callEverything`, which are the same for every module.
 fn assert_seen(seen: &Map<String, Value>, calls: usize) {
     for (name, expected) in [
         ("add", json!([5, -1])),
@@ -147,16 +148,45 @@ fn assert_seen(seen: &Map<String, Value>, calls: usize) {
             json!([["success", ["success", "success"]], "working", "step 1"]),
         ),
         ("running", json!(true)),
-        ("fail", json!(["ModuleError", "execution", "nö 世"])),
+        (
+            "fail",
+            json!(["ModuleError", "execution", "executing: nö 世"]),
+        ),
         (
             "odd",
             json!([
                 "ResultError",
-                "result is not what this client expects: a string, not integer"
+                "cannot read result: expected an integer, found a string"
             ]),
         ),
         ("aborted", json!([["", "enough"], ["", "enough"]])),
         ("handler", json!(["Error", "by the handler"])),
+        (
+            "unknown",
+            json!([
+                [
+                    "ArgumentError",
+                    "add has no argument \"bb\"; did you mean \"b\"?"
+                ],
+                [
+                    "ArgumentError",
+                    "add has no argument \"zzz\"; its arguments are a, b"
+                ],
+                [
+                    "ArgumentError",
+                    "add takes its arguments as one object: { a: …, b: … }"
+                ],
+                [
+                    "ArgumentError",
+                    "Greeter.greet has no argument \"nmae\"; did you mean \"name\"?"
+                ],
+                [
+                    "ArgumentError",
+                    "Greeter has no argument \"greting\"; did you mean \"greeting\"?"
+                ],
+                3
+            ]),
+        ),
         (
             "closed",
             json!([
@@ -176,7 +206,7 @@ fn assert_seen(seen: &Map<String, Value>, calls: usize) {
     let late = &seen["late"];
     assert_eq!(late[0], "TimeoutError");
     let text = late[1].as_str().unwrap();
-    assert!(text.ends_with("within 100 ms; is a module listening there?"));
+    assert!(text.ends_with("within 100 ms; check that a module listens there"));
     let functions = seen["functions"].as_array().unwrap();
     assert!(functions.contains(&json!("add")), "{functions:?}");
 }
@@ -189,7 +219,7 @@ async fn a_rust_module_is_called_from_node(broker: &TestBroker) {
     assert_eq!(seen["large_request"], true);
     assert_eq!(
         seen["sqrt_of_negative"][2],
-        "sqrt: a: -1 is less than or equal to the minimum of 0"
+        "validating: sqrt: a: -1 is less than or equal to the minimum of 0"
     );
     assert_eq!(seen["nobody"][0], "ConnectionError");
     let text = seen["nobody"][1].as_str().unwrap();
@@ -215,7 +245,7 @@ async fn a_python_module_is_called_from_node(broker: &TestBroker) {
     let mut module = reference_module(broker, &topic, &["--log-level", "50"]);
     let client = connect(broker, &topic).await;
     until_it_listens(&mut module, client.caller()).await;
-    // More at once have no place in its queue.
+    // The queue of the module is too short for more calls.
     let seen = run("node.js", wanted(broker, topic.as_str(), 50)).await;
     assert_seen(&seen, 50);
     assert_eq!(seen["large_request"], "RequestTooLargeError");
@@ -239,7 +269,7 @@ async fn a_token_is_shown_to_the_broker() {
     let text = seen["seen"][1][1].as_str().unwrap();
     assert!(text.ends_with("Unexpected server response: 401"), "{text}");
 
-    // In the URL, because a page cannot set headers.
+    // The token is in the URL, because a page cannot set headers.
     let compiled = compiled().await;
     let wanted = json!({"url": broker.url(), "topic": "ts-token", "token": "a secret", "calls": 1,
         "compiled": compiled});
@@ -255,13 +285,13 @@ async fn a_refusal_has_the_words_of_the_broker() {
     let seen = run("login.js", wanted).await;
     let refused = json!([
         "RefusedError",
-        "the broker refuses to publish to the topic private: User is not allowed to publish to \
-         this topic"
+        "the broker rejected the request to topic private: User is not allowed to publish to this \
+         topic"
     ]);
     assert_eq!(seen["seen"], json!([refused, refused]));
 }
 
-/// A script that goes on in step with the test.
+/// A script that runs in step with the test.
 struct Script {
     child: Child,
     input: ChildStdin,
@@ -291,13 +321,13 @@ impl Script {
 
 impl Drop for Script {
     fn drop(&mut self) {
-        // It fails where the script has ended.
+        // This fails if the script has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A module at a broker, and a script that has called it.
+/// Starts a module at a broker, and a script that calls it.
 async fn call_before(url: &str) -> (Host, Script) {
     let topic = "ts-restarted".parse().unwrap();
     let address = Address::websocket(url).unwrap();
@@ -310,13 +340,13 @@ async fn call_before(url: &str) -> (Host, Script) {
     (host, script)
 }
 
-/// Calls at a broker that is away.
+/// Makes the script call while the broker is down.
 fn call_meanwhile(script: &mut Script) {
     writeln!(script.input, "away").unwrap();
     assert_eq!(script.line(), "waiting");
 }
 
-/// Expects what was called meanwhile to be answered, and another call after it.
+/// Expects the responses to these calls, and to another call.
 async fn call_after(host: Host, mut script: Script) {
     assert_eq!(script.line(), "[4,5,6]");
     assert_eq!(script.line(), "7");
@@ -355,7 +385,7 @@ async fn calls_survive_a_restart_of_django() {
     drop(django);
 }
 
-/// What a broker may do at the worst moment, by hand.
+/// A broker made by hand that fails at the worst moments.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_brokers_do_is_survived() {
     let seen = run("by_hand.js", Value::Null).await;
@@ -369,8 +399,8 @@ async fn what_brokers_do_is_survived() {
             "request",
             json!([r#"{"data":"ä 世","func_name":"echo"}"#, "string", true]),
         ),
-        // The same request, and it says that it may have come before; what the broker confirmed is
-        // not sent again.
+        // The same request, with the mark for a repetition. The client does not repeat a request with
+        // a receipt.
         ("again", json!([true, true, null, "1"])),
         ("next", json!(r#"{"a":2,"func_name":"add"}"#)),
         ("echo", json!("ä 世 🌍")),
@@ -383,6 +413,7 @@ async fn what_brokers_do_is_survived() {
             "failed",
             json!([
                 "execution",
+                "executing: gone",
                 "gone",
                 "error executing request: gone",
                 "no_such_station",
@@ -394,12 +425,12 @@ async fn what_brokers_do_is_survived() {
             json!([
                 [
                     "RefusedError",
-                    "the broker refuses to publish to the topic t: User is not allowed to publish \
-                     to this topic"
+                    "the broker rejected the request to topic t: User is not allowed to publish to \
+                     this topic"
                 ],
                 [
                     "RefusedError",
-                    "the broker refuses to publish to the topic t: Failed to parse (send-error:3)"
+                    "the broker rejected the request to topic t: Failed to parse (send-error:3)"
                 ]
             ]),
         ),
@@ -409,7 +440,7 @@ async fn what_brokers_do_is_survived() {
                 "ResultError",
                 [
                     "ResultError",
-                    "the fragments of the answer have no proper numbers"
+                    "cannot read the response: its fragments have invalid numbers"
                 ]
             ]),
         ),
@@ -417,22 +448,22 @@ async fn what_brokers_do_is_survived() {
             "no_base64",
             json!([
                 "after the report",
-                ["ResultError", "the result cannot be read: it is no base64"],
-                ["ResultError", "the result cannot be read: it is no base64"]
+                ["ResultError", "cannot read the result: it is not base64"],
+                ["ResultError", "cannot read the result: it is not base64"]
             ]),
         ),
         (
             "fatal",
             json!([
                 "ConnectionError",
-                "the request was not sent: the connection was lost each of the 4 times it was sent"
+                "the request was not sent: the connection was lost 4 times while sending it"
             ]),
         ),
         (
             "too_large",
             json!([
                 "RequestTooLargeError",
-                "the request has 90 bytes, and a module of this kind takes 40 at most"
+                "the request has 90 bytes; this module accepts at most 40"
             ]),
         ),
         ("pieces", json!([40, 40, 40])),
@@ -510,38 +541,37 @@ async fn what_brokers_do_is_survived() {
         (
             "mistakes",
             json!([
-                "the host is empty: give a name or an address",
-                "the host is empty: give a name or an address",
-                "the host \" h\" is neither a name nor an address",
-                "the host \"h/ws\" is neither a name nor an address",
-                "the host \"fe80::1%eth0\" is neither a name nor an address",
-                "the host \"[h]\" is neither a name nor an address",
-                "the host \":::\" is neither a name nor an address",
-                "the host \"localhost:18080\" has a port: give it as `port: 18080`",
-                "the host \"ws://localhost\" is a URL: give the name alone, and `tls: true` in \
-                 place of wss://",
-                "a broker's address has no user name: use a token",
-                "the host has a newline inside: it is one line",
-                "the port 0 is none: ports go from 1 to 65535",
-                "the host is empty: give a name or an address",
-                "the host is empty: give a name or an address",
-                "\"ws://::1:8080/ws\" is no URL of a WebSocket; it has the form \
-                 ws://host:port/path or wss://host/path; an IPv6 address is in brackets, as in \
-                 ws://[::1]:8080",
-                "\"ws://h:port\" is no URL of a WebSocket; it has the form ws://host:port/path or \
+                "the host is empty; give a name or an address",
+                "the host is empty; give a name or an address",
+                "the host \" h\" is not a host name or an IP address",
+                "the host \"h/ws\" is not a host name or an IP address",
+                "the host \"fe80::1%eth0\" is not a host name or an IP address",
+                "the host \"[h]\" is not a host name or an IP address",
+                "the host \":::\" is not a host name or an IP address",
+                "the host \"localhost:18080\" contains a port; give it as `port: 18080`",
+                "the host \"ws://localhost\" is a URL; give only the host name, and `tls: true` \
+                 for wss://",
+                "the broker's address contains a user name; use a token instead",
+                "the host contains a newline; use one line",
+                "the port 0 is not valid; use a number from 1 to 65535",
+                "the host is empty; give a name or an address",
+                "the host is empty; give a name or an address",
+                "\"ws://::1:8080/ws\" is not a WebSocket URL; write ws://host:port/path or \
+                 wss://host/path; put an IPv6 address in brackets, as in ws://[::1]:8080",
+                "\"ws://h:port\" is not a WebSocket URL; write ws://host:port/path or \
                  wss://host/path",
-                "\"ws://a b\" is no URL of a WebSocket; it has the form ws://host:port/path or \
+                "\"ws://a b\" is not a WebSocket URL; write ws://host:port/path or \
                  wss://host/path",
-                "\"h:80\" is no URL of a WebSocket; it has the form ws://host:port/path or \
+                "\"h:80\" is not a WebSocket URL; write ws://host:port/path or \
                  wss://host/path",
-                "a broker's address has no user name: use a token",
-                "\"http://…@h/ws\" is no URL of a WebSocket; it has the form ws://host:port/path \
+                "the broker's address contains a user name; use a token instead",
+                "\"http://…@h/ws\" is not a WebSocket URL; write ws://host:port/path \
                  or wss://host/path",
-                "the token has a newline inside: it is one line",
-                "the header \"a\" has a newline inside: it is one line"
+                "the token contains a newline; use one line",
+                "the header \"a\" contains a newline; use one line"
             ]),
         ),
-        // The length of a topic, the number of different client names, and their length.
+        // The length of a topic, the number of different client names, and the length of a name.
         (
             "names",
             json!([
@@ -560,17 +590,17 @@ async fn what_brokers_do_is_survived() {
             json!([
                 [
                     "ConnectionError",
-                    "the platform's WebSocket sends no headers; hand in one that does, such as \
-                     that of the package ws"
+                    "the platform's WebSocket cannot send headers; pass another one as the option \
+                     WebSocket"
                 ],
                 [
                     "ConnectionError",
-                    "\"http://h\" is no URL of a WebSocket; it has the form ws://host:port/path \
+                    "\"http://h\" is not a WebSocket URL; write ws://host:port/path \
                      or wss://host/path"
                 ],
                 [
                     "ConnectionError",
-                    "\"a b\" is no name of a topic; set one as `topic`"
+                    "the topic \"a b\" is not valid; use ASCII letters, digits, '-' and '_'"
                 ]
             ]),
         ),
@@ -579,37 +609,34 @@ async fn what_brokers_do_is_survived() {
             json!([
                 [
                     "ConnectionError",
-                    "there is no connection to the broker: no socket can be made for \
+                    "cannot connect to the broker: cannot open a WebSocket to \
                      ws://h/ws/t_…/…"
                 ],
                 [
                     "ConnectionError",
-                    "there is no connection to the broker: no socket can be made for \
+                    "cannot connect to the broker: cannot open a WebSocket to \
                      ws://h/ws/t_…/…: SyntaxError: Invalid URL: ws://h/ws/t_…/…"
                 ],
                 [
                     "ConnectionError",
-                    "the port 99999 is none: ports go from 1 to 65535"
+                    "the port 99999 is not valid; use a number from 1 to 65535"
                 ]
             ]),
         ),
         (
             "no_connection",
-            json!([
-                "ConnectionError",
-                "there is no connection to the broker: no way in"
-            ]),
+            json!(["ConnectionError", "cannot connect to the broker: no way in"]),
         ),
         (
             "read",
             json!([
                 {"x": 1, "more": [], "y": [{"x": 7}]},
                 {"x": 1, "y": [], "z": "b", "w": null},
-                "result is not what this client expects: a list, not an object",
-                "result.x is not what this client expects: \"1\" is of none of the declared types",
-                "result is not what this client expects: it has no \"x\"",
+                "cannot read result: expected an object, found a list",
+                "cannot read result.x: \"1\" has none of the declared types",
+                "cannot read result: the property \"x\" is missing",
                 {"x": 1, "y": [{"x": 2.5, "y": [{"x": 7}]}]},
-                "result.z is not what this client expects: a string, not one of [\"a\",\"b\"]"
+                "cannot read result.z: expected one of [\"a\",\"b\"], found a string"
             ]),
         ),
         ("connected_later", json!(3)),
@@ -619,7 +646,7 @@ async fn what_brokers_do_is_survived() {
     }
 }
 
-/// A module whose names mean something else in TypeScript, or nothing.
+/// Returns the API description of a module with names that are reserved or invalid in TypeScript.
 fn awkward_api() -> Value {
     let names = [
         "add",
@@ -697,7 +724,7 @@ fn awkward_api() -> Value {
     })
 }
 
-/// The compiler needs the types of no platform for the client of any description of a test.
+/// The clients of all descriptions compile without the types of a platform.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_client_compiles_by_itself() {
     spawn_blocking(|| {

@@ -63,12 +63,8 @@ async fn typescript_reads_what_only_a_newer_module_has() {
         ])
     );
     let refused = |path: &str, value: &str| {
-        let sentence = "is not what this client expects";
-        let reason = "is of none of the declared types";
-        json!([
-            "ResultError",
-            format!("{path} {sentence}: {value} {reason}")
-        ])
+        let reason = "has none of the declared types";
+        json!(["ResultError", format!("cannot read {path}: {value} {reason}")])
     };
     assert_eq!(
         seen["wrong"],

@@ -85,7 +85,7 @@ fn usage_mistakes_are_one_line_and_code_2() {
         (&["generate", "-t", "a"][..], "--lang <LANGUAGE>"),
         (
             &["generate", "-t", "a", "--lang", "cobol"][..],
-            "there is rust, python and typescript",
+            "use rust, python or typescript",
         ),
         (
             &["generate", "-t", "a", "--lang", "rust", "--check"][..],
@@ -665,7 +665,7 @@ fn a_client_is_written_and_checked() {
     );
     let line = other.fails(1);
     assert!(
-        line.ends_with("is this what a module answers to `api_info`?"),
+        line.ends_with("check that this is the API description of a module"),
         "{line}"
     );
 }

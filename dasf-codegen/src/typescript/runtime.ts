@@ -415,16 +415,19 @@ function closest(name: string, names: readonly string[]): string | undefined {
   return isSimilar ? meant : undefined;
 }
 
-/** The number of characters to insert, delete or replace to get from one text to another. */
+/** The number of characters to insert, delete, replace or swap to get from one text to another. */
 function distance(from: string, to: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (let start = 0; start < from.length; start++) {
     const next = [start + 1];
     for (let end = 0; end < to.length; end++) {
       const replaced = (row[end] ?? 0) + (from[start] === to[end] ? 0 : 1);
-      next.push(Math.min(replaced, (row[end + 1] ?? 0) + 1, (next[end] ?? 0) + 1));
+      const isSwapped = from[start] === to[end - 1] && from[start - 1] === to[end];
+      const swapped = isSwapped ? (before[end - 1] ?? 0) + 1 : replaced;
+      next.push(Math.min(replaced, swapped, (row[end + 1] ?? 0) + 1, (next[end] ?? 0) + 1));
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[to.length] ?? 0;
 }

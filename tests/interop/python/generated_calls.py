@@ -1,11 +1,13 @@
-"""Call the reference module through its generated client, and check what comes back.
+"""Call the reference module through its generated client, and check the results.
 
-The arguments are the folder of the client `generated_reference.py`, the URL of the broker (or the host
-and port of a Pulsar, as in `localhost:8080`), the topic, and the language of the module. The script says nothing where everything is as it should be.
+The arguments are the folder of the client `generated_reference.py`, the URL of the broker (or the
+host and port of a Pulsar, as in `localhost:8080`), the topic, and the language of the module. The
+script prints nothing if everything is right.
 """
 
 import asyncio
 import datetime as dt
+import pickle
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -25,7 +27,7 @@ TEXTS = ["", 'Grüße, ä 世 🌍 \0 "\\', "\x7f\x80\u2028\U0010ffff"]
 
 
 def address(place: str) -> str | Pulsar:
-    """Where the broker is."""
+    """Return the address of the broker."""
     if "://" in place:
         return place
     host, port = place.split(":")
@@ -33,7 +35,7 @@ def address(place: str) -> str | Pulsar:
 
 
 def fails(kind: type[Exception], call: Callable[[], object]) -> Any:
-    """The exception that a call raises."""
+    """Return the exception that a call raises."""
     try:
         result = call()
     except kind as error:
@@ -42,7 +44,7 @@ def fails(kind: type[Exception], call: Callable[[], object]) -> Any:
 
 
 async def fails_later(kind: type[Exception], call: Coroutine[Any, Any, object]) -> Any:
-    """The exception that an awaited call raises."""
+    """Return the exception that an awaited call raises."""
     try:
         result = await call
     except kind as error:
@@ -73,7 +75,7 @@ def blocking(client: Client, language: str) -> None:
     assert greeter.greet("Ada") == "Yo Ada"
     assert greeter.twice("Bob", times=3) == ["Yo Bob"] * 3
 
-    # What the module would refuse is refused before it is sent.
+    # The client rejects an invalid argument before it sends the request.
     error = fails(ValidationError, lambda: client.sqrt(0.0))
     assert [it["loc"] for it in error.errors()] == [("a",)], error
     assert "greater than 0" in str(error)
@@ -83,10 +85,24 @@ def blocking(client: Client, language: str) -> None:
     fails(ValidationError, lambda: client.greeter(greeting=number))
     fails(ValidationError, lambda: client.sqrt(float("nan")))
 
-    # What the module refuses is an error of its kind.
+    # An unknown name, in a call and in a model.
+    unknown: dict[str, Any] = {"bb": 2}
+    error = fails(TypeError, lambda: client.add(1, **unknown))
+    assert "unexpected keyword argument 'bb'" in str(error), error
+    error = fails(TypeError, lambda: client.greeter(**unknown))
+    assert "unexpected keyword argument 'bb'" in str(error), error
+    error = fails(TypeError, lambda: Point(x=1.0, **unknown))
+    assert str(error) == 'Point has no field "bb"; its fields are x, y'
+    unknown = {"yy": 2.0}
+    error = fails(TypeError, lambda: Point(x=1.0, **unknown))
+    assert str(error) == 'Point has no field "yy"; did you mean "y"?'
+
+    # A failure of the module has a kind.
     error = fails(reference.ModuleError, lambda: client.fail("nö 世"))
     assert (error.kind, error.message) == ("execution", "nö 世"), error
-    assert str(error) == "error executing request: nö 世"
+    assert str(error) == "executing: nö 世"
+    assert error.text == "error executing request: nö 世"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
     assert (error.code, error.details) == (None, None)
     if language == "rust":
         naive = DAY.replace(tzinfo=None)
@@ -115,22 +131,22 @@ def blocking(client: Client, language: str) -> None:
 
 
 def large(client: Client, language: str) -> None:
-    # In one frame there, in fragments back.
+    # A request in one frame, and a response in fragments.
     part = "0123456789" * 10_000
     parts = client.greeter(greeting="Yo").twice(part, times=50)
     assert parts == [f"Yo {part}"] * 50
-    # In fragments there and back, where the module can put them together.
+    # Fragments in both directions, if the module supports them.
     whole = "0123456789ä" * 120_000
     if language == "rust":
         assert client.echo(whole) == whole
     else:
         error = fails(reference.TooLargeError, lambda: client.echo(whole))
-        assert "716800 bytes at most" in str(error)
+        assert "accepts at most 716800" in str(error)
     assert client.add(1) == 3
 
 
 def at_once(client: Client) -> None:
-    """Calls from many threads over one connection."""
+    """Call from many threads over one connection."""
     sums: dict[int, int] = {}
 
     def add(a: int) -> None:
@@ -163,13 +179,14 @@ async def asynchronous(place: str, topic: str, language: str) -> None:
         await fails_later(ValidationError, client.sqrt(-1.0))
         error = await fails_later(reference.ModuleError, client.fail("boom"))
         assert (error.kind, error.message) == ("execution", "boom")
+        assert str(error) == "executing: boom"
         reports: list[reference.Progress] = []
         watched = client.with_options(on_progress=reports.append)
         assert await watched.slow(n=2) == "done"
         assert [it.status for it in reports][-1] == "success", reports
         short = client.with_options(timeout=0.2)
         await fails_later(reference.NoAnswerError, short.slow(n=10))
-        # A call that is given up leaves the others alone.
+        # Other calls go on when one is cancelled.
         call = asyncio.create_task(client.slow(n=10))
         await client.add(1)
         call.cancel()

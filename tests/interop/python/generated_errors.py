@@ -1,4 +1,4 @@
-"""Call functions that fail through the generated client, and print what is raised.
+"""Call functions that fail through the generated client, and print the exceptions.
 
 The arguments are the folder of the client `generated_stations.py`, the URL of the broker (or the
 host and port of a Pulsar, as in `localhost:8080`), and the topic.
@@ -22,3 +22,4 @@ with Client(address, topic=topic) as client:
             client.measure(name)
         except ModuleError as error:
             print(error.code, error.details, error.kind, error.message)
+            print(error)

@@ -1,7 +1,8 @@
-"""Send large requests to modules that share a topic's work.
+"""Send large requests to modules that share a topic.
 
 The arguments are the folder of the client `generated_reference.py`, the URL of the broker (or the
-host and port of a Pulsar, as in `localhost:8080`), and the topic. The script says nothing where everything is as it should be.
+host and port of a Pulsar, as in `localhost:8080`), and the topic. The script prints nothing if
+everything is right.
 """
 
 import asyncio
@@ -20,11 +21,11 @@ TEXTS = [letter * 100_000 for letter in "abcdef"]
 
 
 def address(place: str) -> str | Pulsar:
-    """Where the broker is."""
+    """Return the address of the broker."""
     if "://" in place:
         return place
     host, port = place.split(":")
-    # What it keeps for a group is persistent.
+    # Pulsar keeps the requests of a group in persistent topics.
     return Pulsar(host, int(port), persistence="persistent")
 
 

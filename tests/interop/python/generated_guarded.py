@@ -20,7 +20,7 @@ from generated_reference import (  # noqa: E402
 
 PORT, TOPIC, TOKEN, CA_FILE = sys.argv[1:]
 PULSAR = Pulsar("localhost", int(PORT), persistence="persistent", tls=True)
-UNTRUSTED = "from an authority that is not trusted here"
+UNTRUSTED = "does not trust the authority of the broker's certificate"
 
 
 def refused(**options: Any) -> str:

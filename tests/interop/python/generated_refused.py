@@ -1,4 +1,4 @@
-"""Call through the generated client as somebody who may not, and print what is raised.
+"""Call through the generated client without permission, and print the exceptions.
 
 The arguments are the folder of the client `generated_reference.py`, the URL of the broker, the
 topic, and a token.

@@ -1,7 +1,7 @@
-"""Call the reference module through its generated client while the broker goes and comes back.
+"""Call the reference module through its generated client while the broker restarts.
 
 The arguments are the folder of the client `generated_reference.py`, the URL of the broker, and the
-topic. After the first result the script waits for a line, which says that the broker is away.
+topic. After the first result the script waits for a line: the broker is down then.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Give the connection of a generated client frames by hand, and check what becomes of them.
+"""Send frames to the connection of a generated client by hand, and check the effects.
 
-The argument is the folder of the client `generated_reference.py`. The script says nothing where
-everything is as it should be.
+The argument is the folder of the client `generated_reference.py`. The script prints nothing
+if everything is right.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from generated_reference import Pulsar  # noqa: E402
 
 
 class Socket:
-    """A connection that keeps what is sent, or loses it."""
+    """A connection that keeps the sent frames, or loses them."""
 
     def __init__(self, is_lost: bool = False) -> None:
         self.is_lost = is_lost
@@ -43,7 +43,7 @@ class Socket:
 
 
 class Sockets:
-    """What stands for the thread that keeps a connection open."""
+    """A replacement of the thread that keeps a connection open."""
 
     failure = None
 
@@ -136,14 +136,16 @@ def addresses() -> None:
     assert urls("ws://[::1]:8080/ws\r\n")[0] == "ws://[::1]:8080/ws/demo"
     assert urls("ws://[::1]")[0] == "ws://[::1]/demo"
 
-    # The message names the mistake, and shows no password.
-    secret = "a broker's address has no user name: use a token"
-    empty = "the host is empty: give a name or an address"
-    neither = "is neither a name nor an address"
-    scheme = "a broker's URL begins with ws:// or wss://"
-    brackets = "an IPv6 address is in brackets, as in ws://[::1]:8080"
-    no_host = f"there is no host in the broker's URL, or no port: {brackets}"
-    no_url = "is a URL: give the name alone, and `tls=True` in place of wss://"
+    # The message names the mistake, and contains no password.
+    secret = "the broker's address contains a user name; use a token instead"
+    empty = "the host is empty; give a name or an address"
+    neither = "is not a host name or an IP address"
+    form = "write ws://host:port/path or wss://host/path"
+    scheme = f"the broker's URL does not begin with ws:// or wss://; {form}"
+    brackets = "put an IPv6 address in brackets, as in ws://[::1]:8080"
+    no_host = f"the broker's URL has no valid host and port; {form}; {brackets}"
+    no_url = "is a URL; give only the host name, and `tls=True` for wss://"
+    port = "is not valid; use a number from 1 to 65535"
     wrong: list[tuple[str | Pulsar, str]] = [
         ("http://h", scheme),
         ("localhost:8080", scheme),
@@ -154,11 +156,11 @@ def addresses() -> None:
         ("ws://:80/ws", empty),
         ("ws://::1:8080/ws", no_host),
         ("ws://localhost:port/ws", no_host),
-        ("ws://localhost:70000/ws", "the port 70000 is none: ports go from 1 to 65535"),
-        ("ws://local host/ws", "there is a blank in the broker's URL"),
+        ("ws://localhost:70000/ws", f"the port 70000 {port}"),
+        ("ws://local host/ws", f"the broker's URL contains a space; {form}"),
         (
             "ws://h/ws\nx",
-            "the URL of the broker has a newline inside: it is one line",
+            "the URL of the broker contains a newline; use one line",
         ),
         (Pulsar("me:secret@h"), secret),
         (Pulsar(""), empty),
@@ -169,11 +171,11 @@ def addresses() -> None:
         (Pulsar("[h]"), f"the host '[h]' {neither}"),
         (
             Pulsar("localhost:18080"),
-            "the host 'localhost:18080' has a port: give it as `port=18080`",
+            "the host 'localhost:18080' contains a port; give it as `port=18080`",
         ),
         (Pulsar("ws://localhost"), f"the host 'ws://localhost' {no_url}"),
-        (Pulsar("a\nb"), "the host has a newline inside: it is one line"),
-        (Pulsar("h", 0), "the port 0 is none: ports go from 1 to 65535"),
+        (Pulsar("a\nb"), "the host contains a newline; use one line"),
+        (Pulsar("h", 0), f"the port 0 {port}"),
     ]
     for address, text in wrong:
         assert refused(lambda: urls(address)) == text
@@ -198,10 +200,10 @@ def secrets() -> None:
         given = {"topic": "demo", "token": None, "headers": None, **options}
         return client._Connection("ws://h", **given)._door.headers
 
-    # With the newline of a file.
+    # A secret from a file ends with a newline.
     assert headers(token="secret\n") == {"authorization": "Token secret"}
     assert headers(headers={"x": "secret\r\n"}) == {"x": "secret"}
-    text = "has a newline inside: it is one line"
+    text = "contains a newline; use one line"
     for token in ("secret\nx", "\nsecret", "secret\rx: y"):
         assert refused(lambda: headers(token=token)) == f"the token {text}"
         said = refused(lambda: headers(headers={"x": token}))
@@ -222,7 +224,7 @@ def identities() -> None:
             assert re.fullmatch(f"{topic}_[-_A-Za-z0-9]{{{room}}}", name), name
     begins = [made("demo")._next_context() for _ in range(100)]
     assert len(set(begins)) > 90 and all(0 <= int(it) < 2**31 for it in begins)
-    # Some databases store no larger number. No two pending calls have the same one.
+    # Some databases store no larger number. Two unfinished calls have different numbers.
     on = connection()
     waits, _ = begin(on)
     on._context = 2**31 - 2
@@ -252,15 +254,15 @@ def strangers() -> None:
         deliver(on, call, in_base64(b"0"), **properties)
     assert not events and call.sender is None
     source, response = "'" + "x" * 96 + "...", "['" + "y" * 95 + "..."
-    text = f"an answer from {source} to {response}, not to this client, is passed over"
-    assert logged == [f"{text}; more of this kind are not logged"], logged
+    text = f"ignoring a message from topic {source} to topic {response}, not for this client"
+    assert logged == [f"{text}; further warnings of this kind are not logged"], logged
     for _ in range(2):
         deliver(on, call, "", messageType="fetch", response_topic="z" * 200)
         deliver(on, call, in_base64(b"{}"), messageType="progress")
-    in_vain = "the topic '" + "z" * 96 + "... asks for a payload in vain"
-    assert logged[1] == f"{in_vain}; more of this kind are not logged", logged
-    assert logged[2].startswith("a report of progress cannot be read: "), logged
-    # Of each client once.
+    in_vain = "ignoring a request for a payload on topic '" + "z" * 96 + "..."
+    assert logged[1] == f"{in_vain}; further warnings of this kind are not logged", logged
+    assert logged[2].startswith("cannot read a progress report: "), logged
+    # Each client logs a warning once.
     other = connection()
     deliver(other, begin(other)[0], "", source_topic="another")
     client._log.removeHandler(handler)
@@ -316,14 +318,14 @@ def proxies() -> None:
     ]:
         assert found(url, **variables) == expected, (url, variables)
     for value, text in [
-        ("https://me:secret@p:1", "is not spoken to"),
-        ("socks5://p:1", "is not spoken to"),
-        ("http://", "is none"),
-        ("http://me:secret@p:x", "is none"),
+        ("https://me:secret@p:1", "is not an HTTP proxy"),
+        ("socks5://p:1", "is not an HTTP proxy"),
+        ("http://", "is not valid"),
+        ("http://me:secret@p:x", "is not valid"),
     ]:
         hint = "write it as http://host:port"
         said = found("wss://h", HTTPS_PROXY=value)
-        assert said == f"the proxy of HTTPS_PROXY {text}: {hint}"
+        assert said == f"the proxy of HTTPS_PROXY {text}; {hint}"
 
     for url, direct, is_direct in [
         ("wss://a.b.c", "x, B.C ,", True),
@@ -365,7 +367,7 @@ def answers() -> None:
     for index in (2, 0, 0, 1):
         assert not events
         deliver(on, call, pieces[index], fragment=index, num_fragments=3)
-    # Late, and twice.
+    # A late fragment that arrives twice.
     deliver(on, call, pieces[1], fragment=1, num_fragments=3)
     assert [it.text for it in events] == ['[1, "ä 世"]']
     assert len(on._sockets[0].socket.sent) == 5, "each is acknowledged"
@@ -412,7 +414,7 @@ def answers() -> None:
 def requests() -> None:
     on = connection()
     producer = on._sockets[1]
-    # Before there is a connection, and over one that is lost.
+    # Before there is a connection, and on a connection that is lost.
     call, events = begin(on, b'"x"')
     producer.connect(is_lost=True)
     on._resend()
@@ -434,7 +436,7 @@ def requests() -> None:
     on._on_receipt({"messageId": "m", "context": "0", "result": "ok"})
     wire = producer.connect()
     on._resend()
-    assert not wire.sent and not events, "what the broker took is not sent again"
+    assert not wire.sent and not events, "a request with a receipt is not sent again"
 
     for frame, reason in [
         ({"result": "no"}, "no"),
@@ -444,7 +446,7 @@ def requests() -> None:
         on._on_receipt({"context": call.context, **frame})
         assert [(type(it), str(it)) for it in events] == [(client.RefusedError, reason)]
 
-    # One that breaks the connection is given up, and no other.
+    # The client gives up the request that breaks the connection, and no other.
     first, events = begin(on)
     second, others = begin(on)
     for _ in range(4):
@@ -456,7 +458,7 @@ def requests() -> None:
     on._resend()
     assert [it["context"] for it in wire.sent] == [second.context]
 
-    # Fragments, of which those without a receipt are sent again.
+    # The client sends fragments without a receipt again.
     large = b"0" * (client._FRAME_LIMIT + 1)
     call, events = begin(on, large)
     sent = [it for it in wire.sent if it["context"] == call.context]
@@ -469,7 +471,7 @@ def requests() -> None:
     sent = [it for it in wire.sent if it["context"] == call.context]
     assert [it["properties"]["fragment"] for it in sent] == [1]
 
-    # What is sent again says how long there is still to wait.
+    # A repeated request has the remaining timeout.
     on = connection()
     call, events = begin(on)
     call.deadline -= 1
@@ -487,7 +489,7 @@ def refusals() -> None:
     on._on_receipt({"context": "0", "result": None})
     on._on_receipt({"context": "unknown", "result": "no"})
     assert not events and not others
-    # Without a context it is about the oldest that has no receipt.
+    # A receipt without a context belongs to the oldest request without a receipt.
     on._on_receipt({"context": 0, "result": "ok"})
     on._on_receipt({"result": "send-error", "errorMsg": "bad JSON"})
     assert not events
@@ -495,7 +497,7 @@ def refusals() -> None:
 
 
 def readers() -> None:
-    # Nothing is sent while nobody could read the answer.
+    # The client sends nothing while it cannot read the response.
     on = connection()
     consumer, producer = on._sockets
     consumer.socket = None
@@ -506,7 +508,7 @@ def readers() -> None:
     consumer.connect()
     on._resend()
     assert len(wire.sent) == 1
-    # The same where both are lost, and the producer is back first, however often it is.
+    # Both connections are lost, and the producer reconnects first, any number of times.
     consumer.socket = None
     for _ in range(5):
         wire = producer.connect()
@@ -534,21 +536,21 @@ def ends() -> None:
     assert "closed" in not_connected(lambda: begin(on))
     assert not on._calls
 
-    # The process that was forked shares the connections with its parent.
+    # A forked process shares the connections with its parent.
     on = connection()
     on._pid = -1
     on.close()
     assert on._sockets is not None
     assert "child" in not_connected(lambda: on.open(client._deadline(1)))
 
-    # Others that connect take none of a call's time beyond its limit.
+    # A call ends at its timeout while another thread connects.
     on = connection()
     with on._opening:
         begun = time.monotonic()
         not_connected(lambda: on.open(client._deadline(0.1)))
         assert time.monotonic() - begun < 5
 
-    # Nobody listens there, for however long one waits.
+    # No broker listens on this port, with an infinite timeout.
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     on = client._Connection(f"ws://127.0.0.1:{port}", "demo", None, None)
@@ -579,7 +581,7 @@ def redirects() -> None:
 
 
 def reports() -> None:
-    # What `on_progress` raises is not a limit that has passed.
+    # An exception of `on_progress` is not the timeout of the call.
     def fail(_: Any) -> None:
         raise asyncio.TimeoutError("from on_progress")
 
@@ -601,7 +603,7 @@ def on_demand() -> None:
     begun: list[Any] = []
 
     class Sender(client._Sender):
-        """One whose connections are made by hand."""
+        """A sender whose connections are made by hand."""
 
         def start(self) -> None:
             begun.append(self)
@@ -631,9 +633,9 @@ def on_demand() -> None:
         assert frame["properties"].pop("x_dasf_on_demand") == "1"
         routing = frame["properties"]
         assert routing["messageType"] == "request"
-        assert not begun, "nobody has asked yet"
+        assert not begun, "no module has asked yet"
 
-        # What is no topic does not become a part of a URL.
+        # An invalid topic does not become a part of a URL.
         for topic in ("", "a/b", "a?b", "ä", "a\n", "a" * 256, 7, None):
             ask(call, topic)
         other, _ = begin(on)
@@ -655,13 +657,13 @@ def on_demand() -> None:
         assert [len(it) for it in pieces] == [40, 40]
         assert base64.b64decode("".join(pieces)) == data
 
-        # What the broker took is not sent again when the connection is lost.
+        # After a lost connection, the sender does not repeat a frame with a receipt.
         ada._on_frame({"result": "ok"})
         wire = ada.connect()
         assert [it["payload"] for it in wire.sent] == pieces[1:]
         assert ada.is_alive()
 
-        # Another module takes over, and gets all of it.
+        # Another module takes over, and receives the whole payload.
         ask(call, "bob")
         bob = begun[1]
         assert not ada.is_alive() and bob.is_alive()
@@ -672,7 +674,7 @@ def on_demand() -> None:
             bob._on_frame({"messageId": "m", "result": "ok"})
         assert not bob.is_alive()
 
-        # That it cannot be sent is no failure of the call.
+        # The call goes on if the client cannot send the payload.
         ask(call, "cyd")
         begun[2].connect()
         begun[2]._on_frame({"result": "send-error:3", "errorMsg": "full"})
@@ -684,7 +686,7 @@ def on_demand() -> None:
         assert not begun[3].is_alive()
         assert not events
 
-        # Nobody needs the payload of a call that is over.
+        # No module needs the payload of a call that has ended.
         ask(call, "eve")
         deliver(on, call, in_base64(b"1"))
         assert [it.text for it in events] == ["1"]
@@ -705,7 +707,7 @@ def on_demand() -> None:
 
 
 def handshakes() -> None:
-    # A module asks, but the broker does not answer the handshake of what sends the payload.
+    # A module asks, but the broker does not answer the handshake of the sender.
     with socket.create_server(("127.0.0.1", 0)) as server:
         on = connection()
         on._address = f"ws://127.0.0.1:{server.getsockname()[1]}"
@@ -723,7 +725,7 @@ def handshakes() -> None:
 
 
 def patterns() -> None:
-    # Python warns of this one, and takes it for something else.
+    # Python warns of this pattern, and reads it with another meaning.
     texts: TypeAdapter[str] = TypeAdapter(
         Annotated[str, client._matches("^[[:alpha:]]$")]
     )

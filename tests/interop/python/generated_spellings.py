@@ -1,4 +1,4 @@
-"""Call a module whose names differ only in their look or their spelling.
+"""Call a module with names that differ only in the look or the spelling of letters.
 
 The arguments are the folder of the client `generated_names.py`, the URL of the broker, and the topic.
 The script prints nothing if everything is right.
@@ -24,7 +24,7 @@ def is_refused(model: Any, value: object) -> None:
 
 
 def letters(client: Client) -> None:
-    # Python reads the first of these as `fit`, too.
+    # Python also reads the first name as `fit`.
     assert client.ﬁt() == "ligature"
     assert client.fit() == "ligature"
     assert client.fit2() == "letters"
@@ -56,7 +56,7 @@ def spellings(client: Client) -> None:
         assert gas.model_dump_json(by_alias=True).replace(":", ": ") == text, gas
         assert client.gas(gas) == gas
 
-    # A further property may have the name of an attribute, and stays as it is.
+    # A further property may have the name of an attribute. It stays unchanged.
     ada: dict[str, Any] = {"firstName": "Ada"}
     ada |= {"first_name": ["Countess"], "her_age": ["in 1843"]}
     person = client.person(Person.model_validate(ada))
@@ -76,7 +76,7 @@ def spellings(client: Client) -> None:
     is_refused(Team, {"head_of": ada, "allOf": []})
     assert Team.model_validate({"headOf": ada, "allOf": [person]}).head_of == person
 
-    # Python code uses attributes, and gives one field only one value.
+    # A program cannot set a field by its attribute and by its JSON name.
     twice: dict[str, Any] = {"first_name": "Ada", "firstName": "Bob"}
     try:
         Person(**twice)

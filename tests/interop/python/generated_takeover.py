@@ -1,7 +1,7 @@
-"""Send a large request to modules of which the first one dies.
+"""Send a large request to modules, of which the first one crashes.
 
 The arguments are the folder of the client `generated_readers.py`, the URL of the broker, the topic,
-and whether the call is `blocking` or `awaited`. The script says what the module answers.
+and whether the call is `blocking` or `awaited`. The script prints the result.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Check arguments and results with the types of a generated client, without any broker.
 
-The argument is the folder of the client `generated_awkward.py`. The script says nothing where
-everything is as it should be.
+The argument is the folder of the client `generated_awkward.py`. The script prints nothing
+if everything is right.
 """
 
 import datetime as dt
@@ -33,7 +33,7 @@ def refuses(function, **given):
     raise AssertionError(f"{function.name} accepts {given}: {found}")
 
 
-# Names are those of JSON there, and Python's here.
+# The names in JSON and in Python differ.
 odd = awkward.Client2(
     class_="c",
     self_=1,
@@ -50,7 +50,7 @@ assert sent(awkward._NAMES, client=odd) == {"client": expected}
 result = '{"class": "c", "self": 1, "list": [], "int": 2, "2m": 3, "datetime": "2020-01-02T00:00:00Z", "x-y z": 1, "new": 1}'
 assert read(awkward._NAMES, result).class_ == "c"
 
-# What was left out is not sent, unless it was changed in place.
+# A request omits the fields that are not set, unless a program changes them in place.
 tree = awkward.Tree(value=1)
 assert sent(awkward._RECURSIVE, a=tree) == {"a": {"value": 1, "children": []}}
 tree.children.append(awkward.Tree(value=2, left=None))
@@ -63,7 +63,7 @@ assert sent(awkward._RECURSIVE, b={"a": [1, "x", {"b": []}]}, c=[[], [[]]]) == {
 refuses(awkward._RECURSIVE, c=[1])
 assert read(awkward._RECURSIVE, '{"a": [true, {}]}') == {"a": [True, {}]}
 
-# A tag is sent even where it has a default, because unions are told apart by it.
+# A request contains a tag with a default, because the tag distinguishes the variants of a union.
 class Dog(awkward._Model):
     kind: Literal["dog"] = "dog"
     size: Literal["small", "large"] = "small"
@@ -75,7 +75,7 @@ assert Dog().model_dump(exclude_unset=True) == dog
 assert Dog(name="x").model_dump(exclude_unset=True) == {**dog, "name": "x"}
 assert Dog.model_validate({}).model_dump(exclude_unset=True) == dog
 
-# Unions, by their tag where they have one.
+# Unions, with and without a tag.
 circle = awkward.Circle(kind="circle", radius=1)
 assert sent(awkward._UNIONS, b=circle, c={"kind": "square", "side": 2}) == {
     "b": {"kind": "circle", "radius": 1.0},
@@ -92,7 +92,7 @@ assert shapes.day == dt.date(2020, 1, 1)
 assert shapes.origin == awkward.Tree(value=1)
 refuses(awkward._UNIONS, e=4)
 
-# Further properties are of their type.
+# Further properties have a type.
 bag = awkward.Bag.model_validate({"a": "x", "b": 1})
 assert sent(awkward._NAMES, bag=bag) == {"bag": {"a": "x", "b": 1}}
 refuses(awkward._NAMES, bag={"a": "x", "b": "y"})
@@ -152,5 +152,5 @@ assert sent(awkward._SETS, a={1}, c=(1, "x"), d=[2, "y"]) == {
 refuses(awkward._SETS, e={})
 assert read(awkward._SETS, '["x", "y"]') == {"x", "y"}
 
-# What is left out is left out.
+# A request omits the arguments that are left out.
 assert sent(awkward._DEFAULTS, a=awkward._LEFT_OUT, b=1) == {"b": 1}

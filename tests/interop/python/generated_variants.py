@@ -1,7 +1,6 @@
-"""Read results that have one of several forms with generated clients, without any broker.
+"""Read results with several variants with generated clients, without any broker.
 
-The argument is the folder of the clients. The script says nothing where everything is as it should
-be.
+The argument is the folder of the clients. The script prints nothing if everything is right.
 """
 
 import sys
@@ -26,7 +25,7 @@ def refuses(module, function, text, *words):
     raise AssertionError(f"{function.name} accepts {text}: {found}")
 
 
-# A tag is required, whether it has a default or not.
+# A tag is required, also if it has a default.
 for text, job in {
     '{"name": "a"}': forms.JobName(name="a"),
     '{"name": "a", "kind": "Sum"}': forms.JobNameSum(name="a", kind="Sum"),
@@ -66,7 +65,7 @@ named = read(unusual, unusual._PATTERNS, '{"a": "x", "n_1": 0.5, "t_1": ["y"], "
 assert named.model_extra == {"n_1": 0.5, "t_1": ["y"], "else": True}
 refuses(unusual, unusual._PATTERNS, '{"a": "x", "else": {}}')
 
-# Variants that only a newer module has.
+# Variants of a newer module.
 known = '["Red", {"event": "Rain", "amount": 1}, {"t": "Rain", "c": 1}, "Calm"]'
 assert read(forms, forms._OTHERS, known) == (
     "Red",
@@ -97,7 +96,7 @@ assert isinstance(read(forms, forms._OTHERS, more)[1], forms.EventRain)
 refuses(forms, forms._CLOSED, '"Oval"', "Oval")
 refuses(forms, forms._CLOSED, '{"Oblong": {"side": 1}}', "Oblong")
 
-# A default that breaks its own limit is not sent.
+# A request omits a default that violates its own limit.
 assert unusual._DEFAULTS.to_json({"a": unusual.Opt()}) == {"a": {}}
 assert read(unusual, unusual._DEFAULTS, "{}").steps == 1
 

@@ -1,7 +1,7 @@
-"""Reach a broker by TLS and through a proxy, and check the errors when that fails.
+"""Connect to a broker with TLS and through a proxy, and check the errors.
 
-The arguments are the folder of the client `generated_reference.py`, which has the certificates as
-well, the URL of the broker, and the topic. The script prints nothing if everything is right.
+The arguments are the folder of the client `generated_reference.py` and of the certificates, the URL
+of the broker, and the topic. The script prints nothing if everything is right.
 """
 
 import asyncio
@@ -31,9 +31,10 @@ PATIENCE = 120.0
 URL, TOPIC = sys.argv[1:]
 BROKER = urllib.parse.urlsplit(URL).port or 0
 UNTRUSTED = (
-    "its certificate is from an authority that is not trusted here: give the certificate"
-    " of the authority as `ca_file`"
+    "this machine does not trust the authority of the broker's certificate; give the"
+    " certificate of the authority as `ca_file`"
 )
+OTHER_NAME = "the broker's certificate is for another host name; check the address"
 
 
 def file(name: str) -> str:
@@ -50,7 +51,7 @@ def pass_on(source: socket.socket, target: socket.socket) -> None:
 
 
 def join(one: socket.socket, other: socket.socket) -> None:
-    """Pass on what the two ends send each other, until one of them ends."""
+    """Forward the data between two sockets, until one of them ends."""
     back = threading.Thread(target=pass_on, args=(other, one), daemon=True)
     back.start()
     pass_on(one, other)
@@ -61,7 +62,7 @@ def join(one: socket.socket, other: socket.socket) -> None:
 
 @contextlib.contextmanager
 def serving(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Serve each connection to a port in a thread."""
+    """Serve each connection to a port in its own thread."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:
@@ -82,7 +83,7 @@ def serving(serve: Callable[[socket.socket], None]) -> Iterator[int]:
 
 @contextlib.contextmanager
 def guarded(name: str) -> Iterator[int]:
-    """The broker behind TLS, with this certificate."""
+    """Serve the broker with TLS and this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file(f"{name}.pem"), file(f"{name}.key"))
 
@@ -134,20 +135,20 @@ def tls() -> None:
             assert fails(Pulsar("localhost", port, tls=True)) == UNTRUSTED
             assert fails(url, ca_file=file("expired.pem")) == UNTRUSTED
             said = fails(f"ws://localhost:{port}/ws")
-            assert said.endswith("; does it want TLS, as in wss://?"), said
+            assert said.endswith("; if the broker needs TLS, use wss://"), said
     trusted = {"ca_file": file("authority.pem")}
     with guarded("issued") as port:
         said = fails(f"wss://127.0.0.1:{port}/ws", **trusted)
-        assert said == "its certificate is for another name than that in the address"
+        assert said == OTHER_NAME
     with guarded("other-name") as port:
         said = fails(f"wss://localhost:{port}/ws", **trusted)
-        assert said == "its certificate is for another name than that in the address"
+        assert said == OTHER_NAME
     with guarded("expired") as port:
         said = fails(f"wss://localhost:{port}/ws", **trusted)
-        as_clock = "as the clock here has it"
-        assert said == f"its certificate is not valid at this time, {as_clock}"
+        expired = "expired or not yet valid; check the clock"
+        assert said == f"the broker's certificate is {expired}"
     said = fails(URL.replace("ws:", "wss:"), **trusted)
-    assert said == "the broker does not speak TLS at this port: is it ws:// there?"
+    assert said == "the broker does not use TLS on this port; use ws:// without TLS"
 
     for text in ("", "no certificate", "ä\n"):
         with open(file("text.pem"), "w", encoding="utf-8") as written:
@@ -155,7 +156,7 @@ def tls() -> None:
         try:
             Client("wss://h", ca_file=file("text.pem"))
         except ValueError as error:
-            assert "text.pem': it is a text in PEM" in str(error), error
+            assert str(error).endswith("text.pem' contains no certificate in PEM"), error
         else:
             raise AssertionError(text)
     try:
@@ -217,10 +218,10 @@ def proxies() -> None:
         with_proxy(HTTPS_PROXY=f"me:secret@127.0.0.1:{proxy}")
         named = f"the proxy 127.0.0.1:{proxy} of HTTPS_PROXY"
         place = f"broker.test:{port}"
-        refusal = f"{named} refuses the way to {place} with status 407"
+        refusal = f"{named} refused the connection to {place} with status 407"
         assert fails(url, **trusted) == refusal
     said = fails(url, **trusted)
-    assert said == f"{named} cannot be reached: connection refused", said
+    assert said == f"cannot reach {named}: connection refused", said
 
     def refuse(accepted: socket.socket) -> None:
         accepted.recv(1 << 16)
@@ -229,10 +230,10 @@ def proxies() -> None:
     with serving(refuse) as proxy:
         with_proxy(HTTPS_PROXY=f"127.0.0.1:{proxy}")
         named = f"the proxy 127.0.0.1:{proxy} of HTTPS_PROXY"
-        assert fails(url, **trusted) == f"{named} does not answer as a proxy does"
+        assert fails(url, **trusted) == f"{named} does not answer like an HTTP proxy"
     with_proxy(HTTPS_PROXY="https://127.0.0.1:1")
     said = fails(url, **trusted)
-    assert said.startswith("the proxy of HTTPS_PROXY is not spoken to"), said
+    assert said.startswith("the proxy of HTTPS_PROXY is not an HTTP proxy"), said
 
 
 tls()

@@ -1,4 +1,4 @@
-/** A broker made by hand, which does what real ones do at the worst moment. */
+/** A broker made by hand that fails at the worst moments. */
 
 import { isDeepStrictEqual } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
@@ -9,7 +9,7 @@ import { Client as OddClient } from './odd.js';
 import { Client, ModuleError } from './reference.js';
 import type { ClientOptions, WebSocketConstructor, WebSocketLike } from './reference.js';
 
-/** Things that come one after the other, awaited or not. */
+/** A queue of items. */
 class Queue<T> {
   readonly #items: T[] = [];
   readonly #waiting: ((item: T) => void)[] = [];
@@ -35,7 +35,7 @@ interface Frame {
   properties: Record<string, string | number>;
 }
 
-/** The sockets that are made, those of a producer and those of a consumer. */
+/** The sockets of producers and of consumers. */
 const sockets = { producer: new Queue<Socket>(), consumer: new Queue<Socket>() };
 let passes = true;
 
@@ -77,7 +77,7 @@ class Socket implements WebSocketLike {
   }
 }
 
-/** A client with its two sockets. */
+/** Returns a client with its two sockets. */
 async function connect(options: ClientOptions = {}) {
   return connected(new Client({ url: 'ws://h/ws/', topic: 't', WebSocket: Socket, ...options }));
 }
@@ -93,7 +93,7 @@ async function connected<C extends { ping(): Promise<void> }>(client: C) {
   return { client, producer, consumer, ping, call };
 }
 
-/** What a request says. */
+/** Returns the content of a request. */
 function text({ payload }: Frame): string {
   return Buffer.from(payload, 'base64').toString();
 }
@@ -121,8 +121,7 @@ const seen: Record<string, unknown> = {};
   const urls = [producer.url, consumer.url].map((url) => url.replaceAll(session, '…'));
   seen.urls = urls;
 
-  // The connection is lost before the broker says whether it took the first request, but after it
-  // took the second.
+  // The connection is lost before the receipt of the first request, but after that of the second.
   const first = client.echo({ data: 'ä 世' });
   const second = client.add({ a: 1 });
   const before = [await producer.sent.next(), await producer.sent.next()] as const;
@@ -149,7 +148,7 @@ const seen: Record<string, unknown> = {};
   answer(consumer, next, base64('4'));
   await third;
 
-  // An answer in fragments, which come in any order and more than once.
+  // A response in fragments, which arrive in any order and more than once.
   const whole = base64(JSON.stringify('ä 世 🌍'));
   const cuts = [whole.slice(0, 3), whole.slice(3, 8), whole.slice(8)];
   const places = [2, 0, 0, 1, 1];
@@ -160,7 +159,7 @@ const seen: Record<string, unknown> = {};
   for (const _ of [next, ...places]) acknowledged.push((await consumer.sent.next()).messageId);
   seen.acknowledged = acknowledged.slice(1).every((id) => id === `answer to ${again.context}`);
 
-  // Messages for other clients are ignored.
+  // The client ignores messages for other clients.
   for (const foreign of [
     { source_topic: 'another' },
     { source_topic: 't', response_topic: 't_another' },
@@ -172,7 +171,7 @@ const seen: Record<string, unknown> = {};
     await consumer.sent.next();
   }
 
-  // A single fragment, and what is read as Latin-1.
+  // A single fragment, and a response in Latin-1.
   const here = { source_topic: 't', response_topic: ping.properties.response_topic };
   answer(consumer, before[1], base64('5'), { fragment: 0, num_fragments: 1, ...here });
   seen.add = await second;
@@ -181,7 +180,7 @@ const seen: Record<string, unknown> = {};
   answer(consumer, request, base64('"Gr\xfc\xdfe"', 'latin1'));
   seen.latin1 = await greet;
 
-  // While answers cannot be read, nothing is sent.
+  // The client sends nothing while it cannot read responses.
   consumer.drop('gone');
   const waiting = client.add({ a: 3 });
   const consumerAgain = await sockets.consumer.next();
@@ -199,7 +198,8 @@ const seen: Record<string, unknown> = {};
   });
   const error = await failing;
   if (error instanceof ModuleError) {
-    seen.failed = [error.kind, error.message, error.text, error.code, error.details];
+    const { kind, message, reason, text, code, details } = error;
+    seen.failed = [kind, message, reason, text, code, details];
   }
   const refuse = async (receipt: (frame: Frame) => object) => {
     const call = failure(client.add({ a: 1 }));
@@ -221,7 +221,7 @@ const seen: Record<string, unknown> = {};
   });
   seen.unreadable = [(await unreadable)[0], await broken];
 
-  // What is no base64.
+  // Payloads that are not base64.
   const reported = client.echo({ data: 'x' });
   const asked = await producerAgain.sent.next();
   answer(consumerAgain, asked, '%', { messageType: 'progress' });
@@ -237,7 +237,7 @@ const seen: Record<string, unknown> = {};
 }
 
 {
-  // A request that takes the connection with it is not sent for ever.
+  // The client gives up a request that breaks the connection.
   const { client, producer } = await connect();
   const fatal = failure(client.add({ a: 1 }));
   let socket = producer;
@@ -252,7 +252,7 @@ const seen: Record<string, unknown> = {};
 }
 
 {
-  // A large request, for a module that takes fragments and for one that does not.
+  // A large request, for a module with support of fragments and for one without.
   const data = '0123456789'.repeat(6);
   const unable = await connect({ maxPayloadSize: 40 });
   const refused = failure(unable.client.echo({ data }));
@@ -280,7 +280,7 @@ const seen: Record<string, unknown> = {};
 }
 
 {
-  // A large request, for a module that shares its work with others, and asks for it.
+  // A large request, for a module of a group that asks for it.
   const data = '0123456789'.repeat(6);
   const { client, producer, consumer } = await connect({ maxPayloadSize: 40 });
   const call = client.echo({ data });
@@ -300,7 +300,7 @@ const seen: Record<string, unknown> = {};
     return JSON.parse(text({ ...request, payload }));
   };
 
-  // Of these, none becomes a part of a URL.
+  // No invalid topic becomes a part of a URL.
   for (const topic of ['', 'a/b', 'a?b', 'ä', 'a\n', 'a'.repeat(256), 7, null]) ask(topic);
   ask('ada');
   const ada = await sockets.producer.next();
@@ -315,21 +315,21 @@ const seen: Record<string, unknown> = {};
     whole(first),
   ];
 
-  // What the broker took is not sent again when the connection is lost.
+  // After a lost connection, the client does not repeat a frame with a receipt.
   ada.frame({ result: 'ok', context: request.context });
   ada.drop('gone');
   const adaAgain = await sockets.producer.next();
   const rest = await frames(adaAgain, 2);
   seen.asked_again = [adaAgain.url, rest.map(({ properties }) => properties.fragment)];
 
-  // Another module takes over, and gets all of it.
+  // Another module takes over, and receives the whole payload.
   ask('bob');
   const bob = await sockets.producer.next();
   seen.taken_over = [await adaAgain.closed.next(), bob.url, whole(await frames(bob, 3))];
   for (let left = 3; left > 0; left--) bob.frame({ result: 'ok', context: request.context });
   const closed = [await bob.closed.next()];
 
-  // That it cannot be sent is no failure of the call.
+  // The call goes on if the client cannot send the payload.
   ask('cyd');
   const cyd = await sockets.producer.next();
   cyd.frame({ result: 'send-error:3', errorMsg: 'full' });
@@ -343,7 +343,7 @@ const seen: Record<string, unknown> = {};
   }
   closed.push(await dan.closed.next());
 
-  // Nothing is sent when the call is over.
+  // The client sends nothing after the end of the call.
   ask('eve');
   const eve = await sockets.producer.next();
   answer(consumer, request, base64('"done"'));
@@ -358,7 +358,7 @@ const seen: Record<string, unknown> = {};
 }
 
 {
-  // Clients have topics that nobody can guess, and that fit the database of the broker.
+  // Response topics have random names, and fit the database of the broker.
   const lengths: [number, number, number][] = [];
   for (const length of [4, 27, 28, 35, 41, 42]) {
     const topic = 'x'.repeat(length);
@@ -401,7 +401,7 @@ const seen: Record<string, unknown> = {};
   );
   seen.options = await Promise.all(refusals);
 
-  // Hosts, and texts from files.
+  // Hosts, and values from files.
   const urls = async (options: ClientOptions) => {
     const made = await connect({ url: undefined, ...options });
     await made.client.close();
@@ -435,7 +435,7 @@ const seen: Record<string, unknown> = {};
     (seen.mistakes as unknown[]).push(said[1]);
   }
 
-  // No error shows the query of an address.
+  // No error contains the query of an address.
   const refuse = function (url: string) {
     throw new SyntaxError(`Invalid URL: ${url}`);
   } as unknown as WebSocketConstructor;
@@ -453,7 +453,7 @@ const seen: Record<string, unknown> = {};
 }
 
 {
-  // Results that leave out what has a default, or are not as declared.
+  // Results without properties that have defaults, and results of other types.
   const options = { url: 'ws://h/ws', topic: 't', WebSocket: Socket };
   const { client, producer, consumer } = await connected(new OddClient(options));
   const results = [
@@ -476,7 +476,7 @@ const seen: Record<string, unknown> = {};
 }
 
 {
-  // Calls that end before they are sent leave nothing behind.
+  // Calls that end before the client sends them use no memory afterwards.
   const { client, consumer } = await connect();
   passes = false;
   consumer.drop('gone');
@@ -499,7 +499,7 @@ const seen: Record<string, unknown> = {};
 }
 
 {
-  // Where there never was a connection, a call does not wait for one.
+  // Without a first connection, a call fails at once.
   passes = false;
   const client = new Client({ url: 'ws://h/ws', topic: 't', WebSocket: Socket });
   seen.no_connection = await failure(client.ping());

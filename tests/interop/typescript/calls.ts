@@ -4,16 +4,16 @@ import { Client as OddClient } from './odd.js';
 import { Client, ModuleError } from './reference.js';
 import type { ClientOptions, Point, ProgressReport, PulsarAddress } from './reference.js';
 
-/** What a run is to do. */
+/** The input of a run. */
 export interface Wanted {
   url?: string;
   pulsar?: PulsarAddress;
   topic: string;
-  /** How many calls are made at once. */
+  /** The number of simultaneous calls. */
   calls: number;
 }
 
-/** The class of the error with which a call rejects, and what the error says. */
+/** Returns the class of the error with which a call rejects, and its message. */
 export async function failure(call: Promise<unknown>): Promise<unknown[]> {
   try {
     await call;
@@ -24,7 +24,7 @@ export async function failure(call: Promise<unknown>): Promise<unknown[]> {
   throw new Error('the call did not fail');
 }
 
-/** Calls everything; returns what came back, by name. */
+/** Calls everything; returns the results by name. */
 export async function callEverything(
   { url, pulsar, topic, calls }: Wanted,
   options: ClientOptions = {},
@@ -59,7 +59,7 @@ export async function callEverything(
   const sums = await Promise.all(numbers.map((a) => client.add({ a, b: 1 }, { timeout: 120_000 })));
   seen.at_once = sums.filter((sum, index) => sum === index + 1).length;
 
-  // 5 MB, which comes in fragments.
+  // 5 MB, which arrive in fragments.
   const part = '0123456789'.repeat(10_000);
   const parts = await greeter.twice({ name: part, times: 50 });
   seen.large_result = parts.filter((text) => text === `Yo ${part}`).length;
@@ -98,6 +98,17 @@ export async function callEverything(
   };
   seen.handler = await failure(client.slow({ n: 1 }, { onProgress: thrown }));
 
+  // The compiler would reject these calls.
+  const plain: any = client;
+  seen.unknown = [
+    await failure(plain.add({ a: 1, bb: 2 })),
+    await failure(plain.add({ a: 1, zzz: 2 })),
+    await failure(plain.add(1)),
+    await failure(plain.greeter().greet({ nmae: 'Ada' })),
+    await failure((async () => plain.greeter({ greting: 'Yo' }))()),
+    await plain.add({ a: 1, bb: undefined }),
+  ];
+
   const { functions } = (await client.apiInfo()) as { functions: { name: string }[] };
   seen.functions = functions.map(({ name }) => name);
   const pending = failure(client.slow({ n: 20 }));
@@ -106,20 +117,20 @@ export async function callEverything(
   return seen;
 }
 
-/** What the compiler refuses. */
+/** Calls that the compiler rejects. */
 export function refused(client: Client): void {
-  // @ts-expect-error `a` must be given
+  // @ts-expect-error `a` is required
   void client.add({});
   // @ts-expect-error `a` is a number
   void client.add({ a: '1' });
-  // @ts-expect-error there is no `c`
+  // @ts-expect-error `c` is unknown
   void client.add({ a: 1, c: 2 });
-  // @ts-expect-error `fr` is no language of the module
+  // @ts-expect-error `fr` is not a language of the module
   void client.hello({ name: 'Ada', lang: 'fr' });
   // @ts-expect-error the result is a number
   void client.add({ a: 1 }).then((sum: string) => sum);
   // @ts-expect-error a point has an `x`
   void client.area({ points: [{ y: 1 }] });
-  // @ts-expect-error `name` must be given
+  // @ts-expect-error `name` is required
   void client.greeter().greet();
 }

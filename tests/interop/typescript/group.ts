@@ -1,4 +1,4 @@
-/** Sends large requests to modules that share a topic's work. */
+/** Sends large requests to modules that share a topic. */
 
 import { WebSocket } from 'ws';
 
@@ -7,7 +7,7 @@ import { Client } from './reference.js';
 const { url, pulsar, topic, calls } = JSON.parse(process.argv[2] ?? '');
 const client = new Client({
   url,
-  // What it keeps for a group is persistent.
+  // Pulsar keeps the requests of a group in persistent topics.
   pulsar: pulsar && { ...pulsar, persistence: 'persistent' },
   topic,
   WebSocket,

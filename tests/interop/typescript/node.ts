@@ -8,7 +8,7 @@ import { Client } from './reference.js';
 const wanted = JSON.parse(process.argv[2] ?? '');
 const seen = await callEverything(wanted, { WebSocket });
 
-// Nobody listens at this port, and the platform may have no sockets of its own.
+// No broker listens on this port. Then the platform has no WebSocket.
 seen.nobody = await failure(new Client({ url: 'ws://127.0.0.1:1/ws', WebSocket }).add({ a: 1 }));
 Reflect.deleteProperty(globalThis, 'WebSocket');
 seen.no_sockets = await failure((async () => new Client({ url: wanted.url, pulsar: wanted.pulsar }))());

@@ -1,4 +1,4 @@
-/** Calls while the broker is away, in step with the test, which says so in lines. */
+/** Calls while the broker is down, in step with the lines of the test. */
 
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -12,7 +12,7 @@ const lines = createInterface({ input: process.stdin });
 const client = new Client({ url, topic, WebSocket, timeout: 120_000 });
 
 console.log(await client.add({ a: 1 }));
-// The broker ends now, and comes back after the next line.
+// The broker stops now, and restarts after the next line.
 await once(lines, 'line');
 const calls = [2, 3, 4].map((a) => client.add({ a }));
 console.log('waiting');

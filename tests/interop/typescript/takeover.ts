@@ -1,4 +1,4 @@
-/** Sends a large request to modules of which the first one dies. */
+/** Sends a large request to modules, of which the first one crashes. */
 
 import { WebSocket } from 'ws';
 

@@ -1,4 +1,4 @@
-/** Reads results that have one of several forms, of a module that repeats what it is given. */
+/** Reads results with several variants, of a module that returns its arguments. */
 
 import { WebSocket } from 'ws';
 
@@ -32,7 +32,7 @@ for (const [index, color] of colors.entries()) {
 }
 read.push((await client.series({ series, bag }))[0]);
 
-// A mistake in a known variant does not make it an unknown one. The error of a closed enum shows
+// A mistake in a known variant does not make it an unknown one. The error of a closed enum contains
 // the value.
 const event = { event: 'Rain', amount: 'much' };
 const wrong = [
