@@ -380,11 +380,12 @@ function excerpt(value: unknown): string {
 }
 
 /**
- * Returns the arguments of a function or a class.
+ * Returns the arguments of a function or a class. Throws an `ArgumentError` if one of their names is
+ * unknown.
  *
- * @throws {ArgumentError} if it has no argument of one of their names
+ * @internal
  */
-function known<T extends object>(
+export function known<T extends object>(
   of: string,
   args: T | undefined,
   names: readonly string[],
