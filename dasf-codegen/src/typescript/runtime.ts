@@ -385,11 +385,11 @@ function excerpt(value: unknown): string {
  *
  * @internal
  */
-export function known<T extends object>(
+export function known<T extends object | undefined>(
   of: string,
-  args: T | undefined,
+  args: T,
   names: readonly string[],
-): T | undefined {
+): T {
   const given: unknown = args ?? {};
   if (!isObject(given)) {
     const example = names.map((name) => `${name}: …`).join(", ");
