@@ -1,4 +1,4 @@
-//! What stands in the file, for descriptions made by hand.
+//! The content of the file, for descriptions made by hand.
 
 use serde_json::{Value, json};
 
