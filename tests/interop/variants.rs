@@ -64,7 +64,10 @@ async fn typescript_reads_what_only_a_newer_module_has() {
     );
     let refused = |path: &str, value: &str| {
         let reason = "has none of the declared types";
-        json!(["ResultError", format!("cannot read {path}: {value} {reason}")])
+        json!([
+            "ResultError",
+            format!("cannot read {path}: {value} {reason}")
+        ])
     };
     assert_eq!(
         seen["wrong"],
