@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use dasf_broker::Broker;
+use dasf_test_support::broker_builder;
+use dasf_test_support::program::{self, Listening};
 use serde_json::{Value, json};
 
 const REFERENCE: &str = env!("CARGO_BIN_EXE_reference");
@@ -18,12 +20,8 @@ const CLIMATE: &str = env!("CARGO_BIN_EXE_climate");
 const DEAD_URL: &str = "ws://127.0.0.1:1/ws";
 
 fn command(program: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null());
-    // What the tests' own surroundings say must not count.
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
-        command.env_remove(name);
-    }
+    let mut command = program::command(program);
+    command.args(arguments);
     command
 }
 
@@ -442,49 +440,10 @@ fn a_failed_request_is_one_line_and_code_1() {
     );
 }
 
-/// A module that listens, as a process; it is killed with this value.
-struct Listening(Child, BufReader<std::process::ChildStderr>);
-
-impl Listening {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("listening") {
-            line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "the module ended");
-        }
-        Self(child, log)
-    }
-
-    /// Sends a signal, waits for the end, and returns exit code and the rest of the log.
-    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
-        let pid = self.0.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let mut log = String::new();
-        std::io::Read::read_to_string(&mut self.1, &mut log).unwrap();
-        (self.0.wait().unwrap().code(), log)
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        // Where it ended already, there is nothing to kill.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A broker, and the runtime in which it runs.
 fn broker(token: Option<&str>) -> (tokio::runtime::Runtime, Broker) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut builder = Broker::builder().bind(([127, 0, 0, 1], 0).into());
+    let mut builder = broker_builder();
     if let Some(token) = token {
         builder = builder.token(token);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dasf::{Address, CallError, Host, HostOptions};
 use dasf_examples::reference;
+use dasf_test_support::listen_at;
 
 use crate::brokers::Process;
 use crate::brokers::django::Django;
@@ -13,10 +14,7 @@ async fn listen(django: &Django, token: &str) -> Host {
     let address = Address::websocket(&django.url()).unwrap();
     let address = address.with_token(token).unwrap();
     let module = reference::module().unwrap();
-    let topic = "private".parse().unwrap();
-    Host::start(module, &topic, address, HostOptions::default())
-        .await
-        .unwrap()
+    listen_at(address, "private", module, HostOptions::default()).await
 }
 
 /// A client of the topic `private`; without a token, that of nobody in particular.

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use dasf::{Address, Host, HostOptions};
 use dasf_examples::reference;
+use dasf_test_support::listen_at;
 use serde_json::json;
 
 use crate::brokers::django::{Django, fresh_database};
 use crate::brokers::{TestBroker, on_dasf_brokers};
-use crate::by_hand::{Peer, text};
 use crate::proxy::Proxy;
+use dasf_test_support::peer::{Peer, text};
 
 // Pulsar drops what nobody reads on a topic that is not persistent, and hands a message with one id
 // to every reader; `pulsar` tests its persistent ones. An MQTT broker keeps nothing for a module that
@@ -91,9 +92,7 @@ async fn a_request_delivered_again_runs_once(broker: &TestBroker) {
     let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
     let address = Address::websocket(&proxy.url()).unwrap();
     let module = counting::module().unwrap();
-    let host = Host::start(module, &topic, address, HostOptions::default())
-        .await
-        .unwrap();
+    let host = listen_at(address, topic.as_str(), module, HostOptions::default()).await;
     let client = counting::Client::builder()
         .topic(topic.as_str())
         .websocket(&broker.place())
@@ -129,12 +128,9 @@ async fn module_and_client_survive_a_restart_of_django() {
         django
     });
     let django = django.await.unwrap();
-    let topic = "restarted".parse().unwrap();
     let address = Address::websocket(&url).unwrap();
     let module = reference::module().unwrap();
-    let host = Host::start(module, &topic, address, HostOptions::default())
-        .await
-        .unwrap();
+    let host = listen_at(address, "restarted", module, HostOptions::default()).await;
     let client = connect(&url, "restarted").await;
     assert_eq!(client.add(1).await.unwrap(), 3);
 

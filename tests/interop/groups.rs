@@ -9,14 +9,15 @@ use dasf::{
     Acknowledge, Address, CallError, Caller, ClientBuilder, ConnectError, Host, HostOptions,
     StartError,
 };
+use dasf_test_support::worker::Worker;
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
 
 use crate::brokers::{TestBroker, on_sharing_brokers};
-use crate::by_hand::{Socket, soon};
 use crate::proxy::Proxy;
+use dasf_test_support::soon;
 use workers::Client;
 
 on_sharing_brokers!(
@@ -88,37 +89,12 @@ mod workers {
     }
 }
 
-/// A module with a runtime of its own, whose threads have its name.
-struct Worker {
-    runtime: Runtime,
-    host: Host,
-}
-
-impl Worker {
-    async fn start(name: &str, address: &Address, topic: &Topic, options: HostOptions) -> Self {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name(name)
-            .enable_all()
-            .build()
-            .unwrap();
-        let (address, topic) = (address.clone(), topic.clone());
-        let start =
-            async move { Host::start(workers::module().unwrap(), &topic, address, options).await };
-        let host = runtime.spawn(start).await.unwrap().unwrap();
-        Self { runtime, host }
-    }
-
-    /// Ends it in the middle of everything, as the end of its process does: nobody says goodbye to
-    /// the broker.
-    fn kill(self) {
-        self.runtime.shutdown_background();
-    }
-
-    async fn stop(self) {
-        self.host.shutdown().await;
-        self.runtime.shutdown_background();
-    }
+/// Starts a worker.
+async fn start(name: &str, address: &Address, topic: &Topic, options: HostOptions) -> Worker {
+    let module = workers::module().unwrap();
+    Worker::start(name, module, topic.as_str(), address.clone(), options)
+        .await
+        .unwrap()
 }
 
 fn options(acknowledge: Acknowledge) -> HostOptions {
@@ -160,7 +136,7 @@ impl Team {
     }
 
     async fn start(&self, name: &str) -> Worker {
-        Worker::start(name, &self.address, &self.topic, self.options.clone()).await
+        start(name, &self.address, &self.topic, self.options.clone()).await
     }
 
     /// Starts bob, who has to begin again what ada began, and lets him finish it.
@@ -255,7 +231,7 @@ async fn a_module_that_stops_gives_back_what_it_did_not_begin(broker: &TestBroke
     let team = Team::new(broker, "stops", options(Acknowledge::Completed)).await;
     let topic = &team.topic;
     let hoarding = hoarding(Acknowledge::Completed);
-    let ada = Worker::start("ada", &team.address, topic, hoarding).await;
+    let ada = start("ada", &team.address, topic, hoarding).await;
     let client = team.connect().await;
     let begun = Gate::of(&format!("{topic}-begun"));
     let waiting = Gate::of(&format!("{topic}-waiting"));
@@ -303,7 +279,7 @@ async fn a_large_request_is_sent_to_the_module_that_asks_for_it(broker: &TestBro
     let mut others = Vec::new();
     for name in ["cyd", "dan"] {
         let options = options(Acknowledge::Received);
-        others.push(Worker::start(name, &team.address, &team.topic, options).await);
+        others.push(start(name, &team.address, &team.topic, options).await);
     }
     let measure = |length: usize| {
         let call = client.measure(topic, "x".repeat(length));
@@ -449,7 +425,7 @@ async fn a_request_that_comes_again_while_it_runs_runs_once() {
     let topic = &team.topic;
     let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
     let through_proxy = Address::websocket(&proxy.url()).unwrap();
-    let ada = Worker::start("ada", &through_proxy, topic, team.options.clone()).await;
+    let ada = start("ada", &through_proxy, topic, team.options.clone()).await;
     let client = team.connect().await;
     let call = client.hold(topic.as_str()).into_future();
     let cut = async {
@@ -482,7 +458,7 @@ async fn what_waits_in_a_module_goes_to_another_after_a_lost_connection_too() {
     let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
     let through_proxy = Address::websocket(&proxy.url()).unwrap();
     let hoarding = hoarding(Acknowledge::Received);
-    let ada = Worker::start("ada", &through_proxy, topic, hoarding).await;
+    let ada = start("ada", &through_proxy, topic, hoarding).await;
     let client = team.connect().await;
     let caller = Caller::builder(topic.as_str()).address(broker.address());
     let caller = caller.connect().await.unwrap();

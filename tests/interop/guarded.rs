@@ -11,11 +11,11 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio::task::block_in_place;
 
-use crate::brokers::free_ports;
 use crate::brokers::pulsar::{Pulsar, Setup};
 use crate::generated_python::save_reference;
 use crate::python;
 use crate::support::{call_everything, reference_program};
+use dasf_test_support::process::free_ports;
 
 /// The key of the tokens below, in base64, and the tokens: JWTs with HS256 of `{"sub":"admin"}`,
 /// `{"sub":"member"}` and `{"sub":"nobody"}`.

@@ -5,15 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod access;
-mod brokers;
-// What the tests of the whole system use besides is not used here.
-#[allow(dead_code)]
-#[path = "../system/support.rs"]
-mod by_hand;
 mod corpus;
 mod delivery;
 mod descriptions;
-mod dialog;
 mod differential;
 mod fixtures;
 mod generated_python;
@@ -27,7 +21,6 @@ mod mqtt_groups;
 mod patterns;
 mod proxy;
 mod pulsar;
-mod python;
 mod python_caller;
 mod python_module;
 mod rust;
@@ -36,4 +29,4 @@ mod variants;
 mod web;
 mod xarray;
 
-use brokers::mosquitto;
+use dasf_test_support::{brokers, dialog, python};

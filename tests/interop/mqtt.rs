@@ -8,37 +8,33 @@ use std::time::Duration;
 use dasf::protocol::Topic;
 use dasf::{Address, CallError, ClientError, ConnectError, Host, HostOptions};
 use dasf_examples::reference;
+use dasf_test_support::listen_at;
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::mosquitto::{Mosquitto, free_port};
+use crate::brokers::mosquitto::{Mosquitto, free_port};
 
-impl Mosquitto {
-    /// Serves the reference module here.
-    async fn serve(&self, topic: &str) -> Host {
-        self.serve_with(topic, HostOptions::default()).await
-    }
+/// Starts the reference module.
+async fn serve(broker: &Mosquitto, topic: &str) -> Host {
+    serve_with(broker, topic, HostOptions::default()).await
+}
 
-    async fn serve_with(&self, topic: &str, options: HostOptions) -> Host {
-        let topic: Topic = topic.parse().unwrap();
-        let module = reference::module().unwrap();
-        Host::start(module, &topic, self.address(), options)
-            .await
-            .unwrap()
-    }
+async fn serve_with(broker: &Mosquitto, topic: &str, options: HostOptions) -> Host {
+    let module = reference::module().unwrap();
+    listen_at(broker.address(), topic, module, options).await
+}
 
-    /// A client of the reference module.
-    async fn connect(&self, topic: &str) -> reference::Client {
-        let builder = reference::Client::builder().topic(topic);
-        builder.mqtt(&self.url()).connect().await.unwrap()
-    }
+/// Returns a client of the reference module.
+async fn connect(broker: &Mosquitto, topic: &str) -> reference::Client {
+    let builder = reference::Client::builder().topic(topic);
+    builder.mqtt(&broker.url()).connect().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_nobody_listens_to_fails_at_once() {
     let broker = Mosquitto::open().await;
-    let client = broker.connect("nobody").await;
+    let client = connect(&broker, "nobody").await;
     let error = client.add(1).await.unwrap_err();
     assert!(
         matches!(&error, CallError::NobodyListens { topic } if topic.as_str() == "nobody"),
@@ -50,8 +46,8 @@ async fn a_call_that_nobody_listens_to_fails_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_and_result_come_in_pieces() {
     let broker = Mosquitto::open().await;
-    let host = broker.serve("large").await;
-    let client = broker.connect("large").await;
+    let host = serve(&broker, "large").await;
+    let client = connect(&broker, "large").await;
     // As a whole, each of them would take eight minutes.
     let large = "0123456789".repeat(2_000_000);
     let echo = client.echo(&*large).await.unwrap();
@@ -71,7 +67,7 @@ async fn a_large_request_and_result_come_in_pieces() {
 async fn slow_line(broker: &Mosquitto) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let target = SocketAddr::from(([127, 0, 0, 1], broker.port));
+    let target = SocketAddr::from(([127, 0, 0, 1], broker.port()));
     tokio::spawn(async move {
         while let Ok((near, _)) = listener.accept().await {
             tokio::spawn(async move {
@@ -108,8 +104,7 @@ async fn nothing_is_dropped_that_a_slow_peer_is_sent() {
     let line = slow_line(&broker).await;
     let address = || Address::mqtt(&format!("ws://127.0.0.1:{line}")).unwrap();
     let module = reference::module().unwrap();
-    let topic = "slow".parse().unwrap();
-    let host = Host::start(module, &topic, address(), HostOptions::default()).await;
+    let host = listen_at(address(), "slow", module, HostOptions::default()).await;
     let builder = reference::Client::builder().topic("slow");
     let client = builder.address(address()).connect().await.unwrap();
     let large = "0123456789".repeat(600_000);
@@ -126,8 +121,8 @@ async fn nothing_is_dropped_that_a_slow_peer_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_larger_than_the_brokers_buffer_comes_through() {
     let broker = Mosquitto::open().await;
-    let host = broker.serve("whole").await;
-    let client = broker.connect("whole").await;
+    let host = serve(&broker, "whole").await;
+    let client = connect(&broker, "whole").await;
     // A description cannot be cut.
     let description = client.caller().api_info_text().await.unwrap();
     assert!(description.len() > 5_000, "{}", description.len());
@@ -157,9 +152,7 @@ async fn messages_are_cut_to_what_the_broker_takes() {
     };
     for (topic, options) in [("alone", HostOptions::default()), ("shared", shared)] {
         let module = copying::module().unwrap();
-        let name = topic.parse().unwrap();
-        let host = Host::start(module, &name, broker.address(), options).await;
-        let host = host.unwrap();
+        let host = listen_at(broker.address(), topic, module, options).await;
         let builder = copying::Client::builder().topic(topic);
         let client = builder.mqtt(&broker.url()).connect().await.unwrap();
         for length in [1, 1500, 2000, 2999, 1_000_000] {
@@ -175,8 +168,8 @@ async fn messages_are_cut_to_what_the_broker_takes() {
 async fn what_cannot_be_cut_is_refused() {
     let lines = "allow_anonymous true\nmax_packet_size 10000\n".to_owned();
     let broker = Mosquitto::start(free_port(), lines).await;
-    let host = broker.serve("narrow").await;
-    let client = broker.connect("narrow").await;
+    let host = serve(&broker, "narrow").await;
+    let client = connect(&broker, "narrow").await;
     let error = client.caller().api_info().await.unwrap_err();
     let CallError::Module(failure) = &error else {
         panic!("{error}")
@@ -199,10 +192,10 @@ async fn what_cannot_be_cut_is_refused() {
 async fn calls_go_on_after_the_broker_was_restarted() {
     let anyone = || "allow_anonymous true\n".to_owned();
     let broker = Mosquitto::open().await;
-    let host = broker.serve("restart").await;
-    let client = broker.connect("restart").await;
+    let host = serve(&broker, "restart").await;
+    let client = connect(&broker, "restart").await;
     assert_eq!(client.add(1).await.unwrap(), 3);
-    let port = broker.port;
+    let port = broker.port();
     drop(broker);
     let broker = Mosquitto::start(port, anyone()).await;
     let answered = async {
@@ -223,17 +216,7 @@ async fn calls_go_on_after_the_broker_was_restarted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_is_checked_and_its_refusal_is_typed() {
-    let port = free_port();
-    let passwords = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mosquitto-{port}"));
-    let made = Command::new("mosquitto_passwd")
-        .args(["-b", "-c"])
-        .arg(&passwords)
-        .args(["ada", "secret"])
-        .status();
-    assert!(made.unwrap().success());
-    let file = passwords.display();
-    let login = format!("allow_anonymous false\npassword_file {file}\n");
-    let broker = Mosquitto::start(port, login).await;
+    let broker = Mosquitto::with_login("ada", "secret").await;
     let connect = async |user, password| {
         let address = Address::mqtt_with_login(&broker.url(), user, password).unwrap();
         let builder = reference::Client::builder().topic("login").address(address);

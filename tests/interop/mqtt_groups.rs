@@ -12,6 +12,7 @@ use dasf::{
     Acknowledge, Address, CallError, ConnectError, Host, HostOptions, ListedModule, StartError,
     list_modules,
 };
+use dasf_test_support::worker::Worker;
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::copy_bidirectional;
@@ -22,7 +23,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 
-use crate::mosquitto::{Mosquitto, free_port};
+use crate::brokers::mosquitto::{Mosquitto, free_port};
 
 /// How long what a test waits for may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -76,63 +77,20 @@ pub(crate) mod work {
     }
 }
 
-/// A module on a runtime of its own, so that it can die as its process would.
-struct Worker {
-    runtime: Option<Runtime>,
-    host: Option<Host>,
+/// Starts a worker.
+async fn start(name: &str, broker: &Mosquitto, topic: &str, options: HostOptions) -> Worker {
+    let started = try_start(name, broker.address(), topic, options);
+    started.await.unwrap()
 }
 
-impl Worker {
-    async fn start(name: &str, broker: &Mosquitto, topic: &str, options: HostOptions) -> Self {
-        let started = Self::try_start(name, broker.address(), topic, options);
-        started.await.unwrap()
-    }
-
-    async fn try_start(
-        name: &str,
-        address: Address,
-        topic: &str,
-        options: HostOptions,
-    ) -> Result<Self, StartError> {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let builder = builder.worker_threads(1).thread_name(name).enable_all();
-        let runtime = builder.build().unwrap();
-        let topic = topic.parse().unwrap();
-        let module = work::module().unwrap();
-        let host =
-            runtime.spawn(async move { Host::start(module, &topic, address, options).await });
-        let host = host.await.unwrap();
-        let worker = |host| Self {
-            runtime: Some(runtime),
-            host,
-        };
-        match host {
-            Ok(host) => Ok(worker(Some(host))),
-            Err(error) => {
-                drop(worker(None));
-                Err(error)
-            }
-        }
-    }
-
-    /// Ends it as `SIGKILL` does: its connections break, and nothing is said.
-    fn kill(self) {
-        drop(self);
-    }
-
-    async fn end(mut self) {
-        if let Some(host) = self.host.take() {
-            host.shutdown().await;
-        }
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
+async fn try_start(
+    name: &str,
+    address: Address,
+    topic: &str,
+    options: HostOptions,
+) -> Result<Worker, StartError> {
+    let module = work::module().unwrap();
+    Worker::start(name, module, topic, address, options).await
 }
 
 fn in_group(acknowledge: Acknowledge) -> HostOptions {
@@ -201,7 +159,7 @@ async fn modules_of_a_group_share_the_calls() {
     ] {
         let mut workers = Vec::new();
         for name in ["first", "second", "third"] {
-            workers.push(Worker::start(name, &broker, topic, in_group(acknowledge)).await);
+            workers.push(start(name, &broker, topic, in_group(acknowledge)).await);
         }
         let client = client(&broker, topic).await;
         let keys: Vec<String> = (0..60).map(|number| format!("{topic}-{number}")).collect();
@@ -219,7 +177,7 @@ async fn modules_of_a_group_share_the_calls() {
             assert_eq!(times, 1, "{key}");
         }
         for worker in workers {
-            worker.end().await;
+            worker.stop().await;
         }
     }
 }
@@ -230,7 +188,7 @@ async fn what_a_dead_module_did_not_finish_is_run_by_another() {
     let options = || in_group(Acknowledge::Completed);
     let mut workers = HashMap::new();
     for name in ["a", "b", "c"] {
-        let worker = Worker::start(name, &broker, "death", options()).await;
+        let worker = start(name, &broker, "death", options()).await;
         workers.insert(name.to_owned(), worker);
     }
     let client = client(&broker, "death").await;
@@ -240,7 +198,7 @@ async fn what_a_dead_module_did_not_finish_is_run_by_another() {
     let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
     assert!(workers.contains_key(&heir.unwrap()));
     for worker in workers.into_values() {
-        worker.end().await;
+        worker.stop().await;
     }
     // Nothing is left of the dead, nor of those that ended.
     listed(&broker, &[]).await;
@@ -250,17 +208,17 @@ async fn what_a_dead_module_did_not_finish_is_run_by_another() {
 async fn a_later_module_takes_what_the_last_one_left() {
     let broker = Mosquitto::open().await;
     let options = || in_group(Acknowledge::Completed);
-    let worker = Worker::start("early", &broker, "later", options()).await;
+    let worker = start("early", &broker, "later", options()).await;
     let client = client(&broker, "later").await;
     let call = tokio::spawn(async move { client.hang_once("later").await });
     assert_eq!(begun("later").await, "early");
     worker.kill();
     // The broker has noticed.
     listed(&broker, &[]).await;
-    let worker = Worker::start("late", &broker, "later", options()).await;
+    let worker = start("late", &broker, "later", options()).await;
     let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
     assert_eq!(heir.unwrap(), "late");
-    worker.end().await;
+    worker.stop().await;
 }
 
 /// Publishes messages that are given as packets, numbered 1 and more, and waits until the broker
@@ -319,7 +277,7 @@ async fn what_is_too_large_to_be_returned_does_not_hold_up_the_rest() {
     let lines = "allow_anonymous true\nmax_packet_size 2000\n".to_owned();
     let broker = Mosquitto::start(free_port(), lines).await;
     let options = || in_group(Acknowledge::Completed);
-    let worker = Worker::start("early", &broker, "full", options()).await;
+    let worker = start("early", &broker, "full", options()).await;
     let client = client(&broker, "full").await;
     let call = tokio::spawn(async move { client.hang_once("full").await });
     assert_eq!(begun("full").await, "early");
@@ -328,10 +286,10 @@ async fn what_is_too_large_to_be_returned_does_not_hold_up_the_rest() {
     let overhead = publish_packet("full", 1, &[]).len();
     let large = publish_packet("full", 1, &vec![0; 1999 - overhead]);
     publish_packets(&broker, &[large]).await;
-    let worker = Worker::start("late", &broker, "full", options()).await;
+    let worker = start("late", &broker, "full", options()).await;
     let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
     assert_eq!(heir.unwrap(), "late");
-    worker.end().await;
+    worker.stop().await;
     // Nothing is left to take over.
     listed(&broker, &[]).await;
 }
@@ -340,7 +298,7 @@ async fn what_is_too_large_to_be_returned_does_not_hold_up_the_rest() {
 async fn a_message_that_nobody_can_read_does_not_disturb() {
     let broker = Mosquitto::open().await;
     let options = || in_group(Acknowledge::Completed);
-    let worker = Worker::start("early", &broker, "unreadable", options()).await;
+    let worker = start("early", &broker, "unreadable", options()).await;
     let client = client(&broker, "unreadable").await;
     publish_packets(&broker, &unreadable_packets("unreadable")).await;
     assert_eq!(client.run("unreadable").await.unwrap(), "early");
@@ -350,10 +308,10 @@ async fn a_message_that_nobody_can_read_does_not_disturb() {
     worker.kill();
     listed(&broker, &[]).await;
     publish_packets(&broker, &unreadable_packets("unreadable")).await;
-    let worker = Worker::start("late", &broker, "unreadable", options()).await;
+    let worker = start("late", &broker, "unreadable", options()).await;
     let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
     assert_eq!(heir.unwrap(), "late");
-    worker.end().await;
+    worker.stop().await;
 }
 
 /// Passes on what comes to a port, until it is told to cut the connections.
@@ -367,7 +325,7 @@ impl Line {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let cut = watch::Sender::new(());
-        let (signal, target) = (cut.clone(), broker.port);
+        let (signal, target) = (cut.clone(), broker.port());
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 let mut cut = signal.subscribe();
@@ -395,13 +353,11 @@ async fn a_module_that_comes_back_soon_keeps_its_session() {
     let options = || in_group(Acknowledge::Completed);
     let line = Line::to(&broker).await;
     let address = Address::mqtt(&format!("ws://127.0.0.1:{}", line.port)).unwrap();
-    let far = Worker::try_start("far", address, "back", options())
-        .await
-        .unwrap();
+    let far = try_start("far", address, "back", options()).await.unwrap();
     let client = client(&broker, "back").await;
     let call = tokio::spawn(async move { client.hold("back").await });
     assert_eq!(begun("back").await, "far");
-    let near = Worker::start("near", &broker, "back", options()).await;
+    let near = start("near", &broker, "back", options()).await;
     let connections = line.connections();
     line.cut.send_replace(());
     let back = async {
@@ -413,8 +369,8 @@ async fn a_module_that_comes_back_soon_keeps_its_session() {
     RELEASED.send_modify(|released| released.push("back".to_owned()));
     let worker = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
     assert_eq!(worker.unwrap(), "far");
-    far.end().await;
-    near.end().await;
+    far.stop().await;
+    near.stop().await;
     // The request was acknowledged, though the broker delivered it twice, so nobody ran it again.
     let begun = BEGUN.borrow().clone();
     assert_eq!(begun.iter().filter(|(key, _)| key == "back").count(), 1);
@@ -430,12 +386,12 @@ async fn what_waits_for_a_module_that_ends_goes_to_another() {
         drain_timeout: Duration::from_millis(100),
         ..in_group(Acknowledge::Completed)
     };
-    let busy = Worker::start("busy", &broker, "end", options()).await;
+    let busy = start("busy", &broker, "end", options()).await;
     let client = client(&broker, "end").await;
     let hanging = client.clone();
     let hanging = tokio::spawn(async move { hanging.hang_once("end").await });
     assert_eq!(begun("end").await, "busy");
-    let idle = Worker::start("idle", &broker, "end", options()).await;
+    let idle = start("idle", &broker, "end", options()).await;
     let waiting: Vec<_> = (0..6)
         .map(|number| {
             let client = client.clone();
@@ -449,13 +405,13 @@ async fn what_waits_for_a_module_that_ends_goes_to_another() {
         run.count() >= 3
     });
     drop(tokio::time::timeout(PATIENCE, half).await.unwrap());
-    busy.end().await;
+    busy.stop().await;
     for call in waiting {
         let worker = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
         assert_eq!(worker.unwrap(), "idle");
     }
     hanging.abort();
-    idle.end().await;
+    idle.stop().await;
 }
 
 /// Where the broker does not let a module give its requests back, they stay in its session.
@@ -478,7 +434,7 @@ async fn what_the_broker_does_not_take_back_is_not_lost() {
             drain_timeout: Duration::from_millis(100),
             ..in_group(Acknowledge::Completed)
         };
-        let started = Worker::try_start(user, address, "refused", options).await;
+        let started = try_start(user, address, "refused", options).await;
         started.unwrap()
     };
     let limited = start("limited").await;
@@ -495,24 +451,24 @@ async fn what_the_broker_does_not_take_back_is_not_lost() {
         _ = &mut waiting => panic!("the only worker is busy"),
         answered = client.caller().ping() => answered.unwrap(),
     }
-    limited.end().await;
+    limited.stop().await;
     let full = start("full").await;
     for worker in tokio::time::timeout(PATIENCE, waiting).await.unwrap() {
         assert_eq!(worker.unwrap(), "full");
     }
     hanging.abort();
-    full.end().await;
+    full.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn those_that_live_are_listed() {
     let broker = Mosquitto::open().await;
     assert_eq!(list_modules(broker.address()).await.unwrap(), []);
-    let alone = Worker::start("alone", &broker, "b-alone", HostOptions::default()).await;
+    let alone = start("alone", &broker, "b-alone", HostOptions::default()).await;
     let grouped = in_group(Acknowledge::Received);
-    let grouped = Worker::start("grouped", &broker, "a-group", grouped).await;
+    let grouped = start("grouped", &broker, "a-group", grouped).await;
     let completed = in_group(Acknowledge::Completed);
-    let completed = Worker::start("completed", &broker, "c-completed", completed).await;
+    let completed = start("completed", &broker, "c-completed", completed).await;
     let modules = listed(&broker, &["a-group", "b-alone", "c-completed"]).await;
     for (module, group) in modules.iter().zip([Some("workers"), None, Some("workers")]) {
         assert_eq!(module.name, "work");
@@ -520,7 +476,7 @@ async fn those_that_live_are_listed() {
         assert_eq!(module.functions, ["run", "hold", "hang_once"]);
         assert_eq!(module.group.as_deref(), group);
     }
-    alone.end().await;
+    alone.stop().await;
     let modules = list_modules(broker.address()).await.unwrap();
     assert_eq!(modules.len(), 2, "{modules:?}");
     grouped.kill();
@@ -546,12 +502,12 @@ async fn a_module_that_may_not_announce_itself_works_if_it_can() {
     let client = client(&broker, "rules").await;
     let received = in_group(Acknowledge::Received);
     for (name, options) in [("alone", HostOptions::default()), ("grouped", received)] {
-        let worker = Worker::start(name, &broker, "rules", options).await;
+        let worker = start(name, &broker, "rules", options).await;
         assert_eq!(client.run("rules").await.unwrap(), name);
-        worker.end().await;
+        worker.stop().await;
     }
     let completed = in_group(Acknowledge::Completed);
-    let refused = Worker::try_start("refused", broker.address(), "rules", completed).await;
+    let refused = try_start("refused", broker.address(), "rules", completed).await;
     let Err(StartError::Connect(ConnectError::Rejected { code, .. })) = refused else {
         panic!("it started")
     };
@@ -564,15 +520,15 @@ async fn a_module_that_may_not_announce_itself_works_if_it_can() {
 async fn a_group_works_on_after_the_broker_was_restarted() {
     let broker = Mosquitto::open().await;
     let options = in_group(Acknowledge::Completed);
-    let worker = Worker::start("worker", &broker, "restart", options).await;
+    let worker = start("worker", &broker, "restart", options).await;
     let client = client(&broker, "restart").await;
     assert_eq!(client.run("restart").await.unwrap(), "worker");
-    let port = broker.port;
+    let port = broker.port();
     drop(broker);
     let broker = Mosquitto::start(port, "allow_anonymous true\n".to_owned()).await;
     listed(&broker, &["restart"]).await;
     assert_eq!(answered(&client, "restart").await, "worker");
-    worker.end().await;
+    worker.stop().await;
     drop(broker);
 }
 
@@ -639,7 +595,7 @@ impl Drop for Persistent {
 async fn what_a_broker_wrote_down_is_run_after_its_restart() {
     let mut persistent = Persistent::open().await;
     let options = || in_group(Acknowledge::Completed);
-    let worker = Worker::start("early", persistent.broker(), "written", options()).await;
+    let worker = start("early", persistent.broker(), "written", options()).await;
     let client = client(persistent.broker(), "written").await;
     let caller = client.clone();
     let call = tokio::spawn(async move { caller.hang_once("written").await });
@@ -649,13 +605,13 @@ async fn what_a_broker_wrote_down_is_run_after_its_restart() {
     persistent.restart().await;
     // The caller is back, for the answer.
     let alone = HostOptions::default();
-    let alone = Worker::start("alone", persistent.broker(), "written", alone).await;
+    let alone = start("alone", persistent.broker(), "written", alone).await;
     assert_eq!(answered(&client, "written-alone").await, "alone");
-    let worker = Worker::start("late", persistent.broker(), "written", options()).await;
+    let worker = start("late", persistent.broker(), "written", options()).await;
     let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
     assert_eq!(heir.unwrap(), "late");
-    alone.end().await;
-    worker.end().await;
+    alone.stop().await;
+    worker.stop().await;
 }
 
 /// Mosquitto says of all modules that they are lost when it is stopped.
@@ -665,7 +621,7 @@ async fn modules_that_come_back_after_a_restart_keep_their_sessions() {
     let options = || in_group(Acknowledge::Completed);
     let mut workers = Vec::new();
     for name in ["first", "second", "third"] {
-        workers.push(Worker::start(name, persistent.broker(), "alive", options()).await);
+        workers.push(start(name, persistent.broker(), "alive", options()).await);
     }
     let client = client(persistent.broker(), "alive").await;
     let keys = ["alive-1", "alive-2", "alive-3"];
@@ -686,7 +642,7 @@ async fn modules_that_come_back_after_a_restart_keep_their_sessions() {
         assert_eq!(begun.iter().filter(|(other, _)| other == key).count(), 1);
     }
     for worker in workers {
-        worker.end().await;
+        worker.stop().await;
     }
 }
 
@@ -709,7 +665,7 @@ async fn what_mqtt_cannot_do_is_refused() {
             "remove --max-redeliveries",
         ),
     ] {
-        let refused = Worker::try_start("refused", address.clone(), "refused", options).await;
+        let refused = try_start("refused", address.clone(), "refused", options).await;
         let Err(StartError::Connect(error)) = refused else {
             panic!("it started")
         };

@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::Error;
 
 use crate::brokers::Process;
 use crate::brokers::pulsar::Pulsar;
-use crate::by_hand::{Peer, Socket};
 use crate::support::call_everything;
+use dasf_test_support::peer::{Peer, Socket};
 
 /// How long Pulsar may take to collect what nobody uses, and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -136,7 +136,7 @@ async fn numbers_and_booleans_arrive_as_texts() {
     }
     let answer = peer.receive().await;
     assert_eq!(answer["properties"]["requestContext"], "7");
-    assert_eq!(crate::by_hand::text(&answer), "42");
+    assert_eq!(dasf_test_support::peer::text(&answer), "42");
     host.shutdown().await;
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use dasf::{Host, HostOptions};
 use dasf_examples::reference;
+use dasf_test_support::listen_at;
 use serde_json::{Map, Value, json};
 
 use crate::brokers::django::Django;
@@ -151,9 +152,7 @@ async fn the_typescript_client(broker: &TestBroker) {
         max_payload_size: 3000,
         ..HostOptions::default()
     };
-    let host = Host::start(module, &topic, broker.address(), options)
-        .await
-        .unwrap();
+    let host = listen_at(broker.address(), topic.as_str(), module, options).await;
     let long = "ä1".repeat(1000);
     let wanted = json!({"websocket": broker.place(), "topic": topic.as_str(), "long": long});
     let seen = node("client.mjs", wanted).await;

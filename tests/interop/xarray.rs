@@ -322,21 +322,10 @@ mod module {
     }
 }
 
-async fn broker() -> Broker {
-    let any_port = ([127, 0, 0, 1], 0).into();
-    Broker::builder().bind(any_port).start().await.unwrap()
-}
-
 async fn start() -> (Broker, Host) {
     let broker = broker().await;
-    let topic = "arrays".parse().unwrap();
-    let host = Host::start(
-        module::module().unwrap(),
-        &topic,
-        Address::websocket(&broker.url()).unwrap(),
-        HostOptions::default(),
-    );
-    let host = host.await.unwrap();
+    let module = module::module().unwrap();
+    let host = listen(&broker, "arrays", module, HostOptions::default()).await;
     (broker, host)
 }
 

@@ -1,6 +1,7 @@
 //! A broker by hand, which does what no good broker does.
 
-use dasf::{Address, Host, HostOptions};
+use dasf::{Address, HostOptions};
+use dasf_test_support::{listen_at, soon};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -9,7 +10,6 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use crate::odd_module::odd;
-use crate::support::soon;
 
 /// Takes the next connection, and tells for which path it is.
 async fn accept(listener: &TcpListener) -> (String, WebSocketStream<TcpStream>) {
@@ -41,12 +41,7 @@ async fn a_module_survives_frames_that_are_none_and_comes_back_under_its_name() 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = Address::websocket(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
     let module = odd::module().unwrap();
-    let starting = tokio::spawn(async move {
-        let topic = "demo".parse().unwrap();
-        Host::start(module, &topic, address, HostOptions::default())
-            .await
-            .unwrap()
-    });
+    let starting = tokio::spawn(listen_at(address, "demo", module, HostOptions::default()));
     let (path, mut consumer) = accept(&listener).await;
     assert!(path.starts_with("/demo/backend-module-"), "{path}");
     let host = soon("the host", starting).await.unwrap();

@@ -10,16 +10,12 @@ use dasf::protocol::Status;
 use dasf::protocol::progress::Report;
 use dasf::{Address, CallError, ClientError, FailureKind, Host, HostOptions};
 use dasf_examples::reference::{self, Lang, Point};
+use dasf_test_support::{both_styles, broker, listen_at};
 use serde_json::json;
 
-use crate::support::{both_styles, broker};
-
 async fn start(address: Address) -> (Host, reference::Client) {
-    let topic = "demo".parse().unwrap();
     let module = reference::module().unwrap();
-    let host = Host::start(module, &topic, address.clone(), HostOptions::default())
-        .await
-        .unwrap();
+    let host = listen_at(address.clone(), "demo", module, HostOptions::default()).await;
     let client = reference::Client::builder()
         .topic("demo")
         .address(address)
@@ -122,14 +118,8 @@ fn assert_failure<T: std::fmt::Debug>(
 async fn a_module_and_a_client_of_different_styles_meet() {
     let broker = broker().await;
     let [websocket, pulsar] = both_styles(&broker);
-    let topic = "demo".parse().unwrap();
-    let host = Host::start(
-        reference::module().unwrap(),
-        &topic,
-        pulsar,
-        HostOptions::default(),
-    );
-    let host = host.await.unwrap();
+    let module = reference::module().unwrap();
+    let host = listen_at(pulsar, "demo", module, HostOptions::default()).await;
     let client = reference::Client::builder()
         .topic("demo")
         .address(websocket)

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use dasf::protocol::payload;
-use dasf::{
-    Address, CallError, Caller, ClientError, ConnectError, FailureKind, HostOptions, TlsFault,
-};
+use dasf::{CallError, Caller, ClientError, ConnectError, FailureKind, HostOptions, TlsFault};
 use dasf_broker::Broker;
 use dasf_examples::{arithmetic, reference};
+use dasf_test_support::peer::Socket;
+use dasf_test_support::{both_styles, broker, broker_builder, listen, soon};
 use serde_json::json;
-
-use crate::support::{Socket, broker, listen, soon};
 
 #[tokio::test]
 async fn a_call_that_nobody_answers_ends_in_time() {
@@ -43,12 +41,7 @@ async fn a_dropped_call_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_dead_or_refusing_address_is_an_error_at_once() {
-    let broker = Broker::builder()
-        .bind(([127, 0, 0, 1], 0).into())
-        .token("secret")
-        .start()
-        .await
-        .unwrap();
+    let broker = broker_builder().token("secret").start().await.unwrap();
     let url = broker.url();
     match arithmetic::Client::connect(&url).await {
         Err(ClientError::Connect(ConnectError::Refused {
@@ -60,10 +53,7 @@ async fn a_dead_or_refusing_address_is_an_error_at_once() {
         }
         other => panic!("{other:?}"),
     }
-    for style in [Address::websocket(&url).unwrap(), {
-        let socket = broker.local_addr();
-        Address::pulsar(socket.ip().to_string(), socket.port()).unwrap()
-    }] {
+    for style in both_styles(&broker) {
         arithmetic::Client::builder()
             .address(style)
             .token("secret")
@@ -79,7 +69,7 @@ async fn a_dead_or_refusing_address_is_an_error_at_once() {
         other => panic!("{other:?}"),
     }
     // TLS is there, and says what it meets.
-    let plain = crate::support::broker().await;
+    let plain = dasf_test_support::broker().await;
     let tls_url = plain.url().replace("ws://", "wss://");
     let no_tls = arithmetic::Client::connect(&tls_url).await;
     match no_tls {
@@ -128,13 +118,8 @@ async fn a_broker_is_reached_by_ipv6() {
 #[tokio::test]
 async fn what_the_broker_refuses_to_publish_is_an_error_at_once() {
     // A backlog of one message, and nobody reads it.
-    let any_port = ([127, 0, 0, 1], 0).into();
-    let broker = Broker::builder()
-        .bind(any_port)
-        .max_backlog_messages(1)
-        .start()
-        .await
-        .unwrap();
+    let broker = broker_builder().max_backlog_messages(1).start();
+    let broker = broker.await.unwrap();
     let client = arithmetic::Client::connect(&broker.url()).await.unwrap();
     let _waiting = tokio::spawn(client.add(1).into_future());
     let refused = soon("the refusal", async {

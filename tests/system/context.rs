@@ -5,10 +5,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use dasf::HostOptions;
 use dasf::protocol::payload;
+use dasf_test_support::peer::Peer;
+use dasf_test_support::{broker, listen};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
-
-use crate::support::{Peer, broker, listen};
 
 /// Functions that log, each with a text of the caller's.
 #[allow(unreachable_pub)] // what is public in a class is callable

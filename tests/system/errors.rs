@@ -3,12 +3,11 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use dasf::{CallError, Context, HostOptions};
+use dasf_test_support::{broker, listen};
 use serde_json::json;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{self, Layer, SubscriberExt};
-
-use crate::support::{broker, listen};
 
 /// Errors of every kind. Callers get the outermost text.
 #[dasf::module(topic = "errors", main = false)]

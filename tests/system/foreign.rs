@@ -6,9 +6,8 @@ use dasf::{CallError, HostOptions, Module};
 use dasf_test_foreign::bare::atlas::{self, Missing, Place};
 use dasf_test_foreign::conditional::configured;
 use dasf_test_foreign::namesakes::lookalikes;
+use dasf_test_support::{broker, listen};
 use serde_json::{Value, json};
-
-use crate::support::{broker, listen};
 
 /// The schemas of a module's functions, by their names.
 fn functions(module: &Module) -> BTreeMap<String, Value> {

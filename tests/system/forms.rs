@@ -13,9 +13,8 @@ use dasf_test_generated::forms::{
 use dasf_test_generated::unusual::{
     Cat, Named, NamedAdditional, Opt, Plain, Version1, Version2, VersionsA,
 };
+use dasf_test_support::{broker, listen};
 use serde_json::{Value, json};
-
-use crate::support::{broker, listen};
 
 #[dasf::module(topic = "forms", main = false)]
 // The test needs functions that return their argument.

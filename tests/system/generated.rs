@@ -10,9 +10,9 @@ use dasf_test_generated::types::{
     ExternalOne, Folder, Internal, InternalSquare, Kind, Pair, Pair2, Picture, Place, Position,
     Untagged,
 };
+use dasf_test_support::{PATIENCE, broker, listen};
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, broker, listen};
 use crate::types::every_type;
 
 /// The same client, made by the macro.

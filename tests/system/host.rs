@@ -6,10 +6,11 @@ use dasf::protocol::payload;
 use dasf::{CallError, FailureKind, HostOptions};
 use dasf_broker::Broker;
 use dasf_examples::reference;
+use dasf_test_support::peer::{Peer, text};
+use dasf_test_support::{broker, listen, soon, until};
 use serde_json::{Value, json};
 
 use crate::odd_module::odd;
-use crate::support::{Peer, broker, listen, soon, text};
 
 const TOPIC: &str = "demo";
 
@@ -522,11 +523,4 @@ async fn without_keep_alive_a_response_connection_ends_with_its_answer() {
         .await;
     }
     host.shutdown().await;
-}
-
-/// Waits for a condition that no event announces.
-async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
 }

@@ -1,9 +1,8 @@
 //! Modules whose names, paths and surroundings could get in the way of what is generated.
 
 use dasf::{Context, HostOptions};
+use dasf_test_support::{broker, listen};
 use serde_json::json;
-
-use crate::support::{broker, listen};
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub(crate) struct Outer {

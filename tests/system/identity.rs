@@ -5,9 +5,9 @@ use std::future::IntoFuture;
 
 use dasf::Caller;
 use dasf::protocol::payload;
+use dasf_test_support::peer::Socket;
+use dasf_test_support::{broker, soon};
 use serde_json::{Value, json};
-
-use crate::support::{Socket, broker, soon};
 
 /// A client of the topic `demo`, in a program that seeds its random numbers.
 async fn seeded(url: &str) -> Caller {

@@ -1,9 +1,8 @@
 //! Limits at the ends of the ranges of numbers, and numbers of 32 bits.
 
 use dasf::{Context, FailureKind, HostOptions, Module};
+use dasf_test_support::{broker, listen};
 use serde_json::{Value, json};
-
-use crate::support::{broker, listen};
 
 /// Functions with limits at the ends of their types.
 #[dasf::module(main = false, topic = "extremes")]

@@ -26,6 +26,5 @@ mod reading;
 mod reconnect;
 mod replay;
 mod schema;
-mod support;
 mod types;
 mod unknown_arguments;

@@ -2,9 +2,8 @@
 //! generated client.
 
 use dasf::{CallError, Context, FailureKind, HostOptions, Module};
+use dasf_test_support::{broker, listen};
 use serde_json::{Value, json};
-
-use crate::support::{broker, listen};
 
 /// Functions whose arguments and results keep contracts.
 #[dasf::module(main = false, topic = "constrained")]

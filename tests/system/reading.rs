@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use dasf::{Context, HostOptions, ModuleError};
+use dasf_test_support::{broker, listen};
 use serde_json::Value;
-
-use crate::support::{broker, listen};
 
 /// Types that serde reads by way of JSON, as arguments and as results.
 #[dasf::module(topic = "reading", main = false)]

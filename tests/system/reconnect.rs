@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use dasf::{Host, HostOptions};
 use dasf_broker::Broker;
+use dasf_test_support::peer::{Peer, Socket};
+use dasf_test_support::{broker, broker_builder, listen, soon};
 use serde_json::json;
 
 use crate::odd_module::odd;
-use crate::support::{Peer, Socket, broker, listen, soon};
 
 /// The odd module, and its client.
 async fn serve(broker: &Broker) -> (Host, odd::Client) {
@@ -135,13 +136,8 @@ async fn a_request_without_receipt_is_published_again_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_breaks_the_connection_takes_no_other_with_it() {
-    let any_port = ([127, 0, 0, 1], 0).into();
-    let broker = Broker::builder()
-        .bind(any_port)
-        .max_frame_size(10_000)
-        .start()
-        .await
-        .unwrap();
+    let broker = broker_builder().max_frame_size(10_000).start();
+    let broker = broker.await.unwrap();
     let (host, client) = serve(&broker).await;
     let poison = tokio::spawn(client.count("x".repeat(20_000)).into_future());
     let others = (0..60).map(|_| tokio::spawn(client.count("neighbour").into_future()));

@@ -3,10 +3,11 @@
 
 use dasf::HostOptions;
 use dasf_examples::reference;
+use dasf_test_support::peer::{Socket, text};
+use dasf_test_support::{broker, listen};
 use serde_json::Value;
 
 use crate::schema::assert_same_meaning;
-use crate::support::{Socket, broker, listen, text};
 
 const TOPIC: &str = "test-topic";
 

@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dasf::{Base64, CallError, Context, FailureKind, Host, HostOptions};
 use dasf_broker::Broker;
+use dasf_test_support::{broker, listen};
 use serde_json::{Value, json};
-
-use crate::support::{broker, listen};
 
 /// Types of another module, which functions name by their path.
 pub(crate) mod elsewhere {

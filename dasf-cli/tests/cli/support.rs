@@ -1,15 +1,16 @@
-//! A broker with modules, and the program that calls them.
+//! A broker with modules, and the program `dasf` that calls them.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dasf::{Address, Host, HostOptions, Module};
+use dasf::{HostOptions, Module};
 use dasf_broker::Broker;
+use dasf_test_support::{broker_builder, listen, program};
 use tokio::runtime::Runtime;
 
-/// A broker, with a folder for files; both are gone when this is dropped.
+/// A broker and a folder for files. A drop stops the broker and removes the folder.
 pub(crate) struct Stage {
     pub(crate) runtime: Runtime,
     broker: Broker,
@@ -24,7 +25,7 @@ impl Stage {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let runtime = Runtime::new().unwrap();
-        let mut builder = Broker::builder().bind(([127, 0, 0, 1], 0).into());
+        let mut builder = broker_builder();
         if let Some(token) = token {
             builder = builder.token(token);
         }
@@ -40,13 +41,11 @@ impl Stage {
         self.broker.url()
     }
 
-    /// Serves a module as long as this stage is there.
+    /// Serves a module until the stage is dropped.
     pub(crate) fn serve(&self, module: Module, topic: &str) {
-        let address = Address::websocket(&self.url()).unwrap();
-        let topic = topic.parse().unwrap();
-        let start = Host::start(module, &topic, address, HostOptions::default());
-        let host = self.runtime.block_on(start).unwrap();
-        // Its task owns it, and ends with the runtime.
+        let start = listen(&self.broker, topic, module, HostOptions::default());
+        let host = self.runtime.block_on(start);
+        // The task owns the host, and ends with the runtime.
         self.runtime.spawn(async move {
             let mut host = host;
             host.ended().await;
@@ -57,21 +56,17 @@ impl Stage {
         self.folder.join(name).to_str().unwrap().to_owned()
     }
 
-    /// The path of a new file.
+    /// Writes a file, and returns its path.
     pub(crate) fn file(&self, name: &str, text: &str) -> String {
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
-    /// The program, for which this stage's broker is the one to use.
+    /// Returns a command of the program, with the broker of this stage as its broker.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dasf"));
-        command.args(arguments).stdin(Stdio::null());
-        // What the tests' own surroundings say must not count.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
-            command.env_remove(name);
-        }
+        let mut command = program::command(env!("CARGO_BIN_EXE_dasf"));
+        command.args(arguments);
         command.env("DE_BACKEND_WEBSOCKET_URL", self.url());
         command
     }
@@ -86,7 +81,7 @@ impl Stage {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // A program that fails does not read.
+        // A program that fails does not read its input.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         Run(child.wait_with_output().unwrap())
@@ -95,16 +90,16 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // What is left of it does no harm.
+        // A folder that remains does no harm.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-/// What the program did.
+/// The output of the program.
 pub(crate) struct Run(pub(crate) Output);
 
 impl Run {
-    /// What it printed; nothing else was told.
+    /// Returns the standard output. The standard error must be empty.
     pub(crate) fn succeeds(self) -> String {
         let Self(output) = self;
         let told = String::from_utf8(output.stderr).unwrap();
@@ -113,7 +108,8 @@ impl Run {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The one line in which a failure is told; nothing was printed.
+    /// Returns the one line of the standard error, without `error: `. The standard output must be
+    /// empty.
     pub(crate) fn fails(self, code: i32) -> String {
         let Self(output) = self;
         let told = String::from_utf8(output.stderr).unwrap();

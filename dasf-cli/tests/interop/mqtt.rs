@@ -1,36 +1,23 @@
-//! The command `dasf` and a Mosquitto, which `cargo xtask mosquitto` provides.
+//! The command `dasf` against Mosquitto.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use dasf::{Host, HostOptions, Module};
 use dasf_examples::{arithmetic, reference};
+use dasf_test_support::brokers::mosquitto::{Mosquitto, free_port};
+use dasf_test_support::listen_at;
 use serde_json::{Value, json};
 
-use crate::brokers::mosquitto::{Mosquitto, free_port};
-use crate::text;
-
-/// Runs the program while the test's own tasks go on.
-async fn dasf(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dasf"));
-    command.args(arguments).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
-        command.env_remove(name);
-    }
-    let run = tokio::task::spawn_blocking(move || command.output().unwrap());
-    run.await.unwrap()
-}
+use crate::{dasf, text};
 
 async fn serve(broker: &Mosquitto, module: Module, topic: &str, group: Option<&str>) -> Host {
     let options = HostOptions {
         group: group.map(|group| group.parse().unwrap()),
         ..HostOptions::default()
     };
-    let topic = topic.parse().unwrap();
-    Host::start(module, &topic, broker.address(), options)
-        .await
-        .unwrap()
+    listen_at(broker.address(), topic, module, options).await
 }
 
 fn succeeded(output: &Output) -> &str {
@@ -82,7 +69,7 @@ async fn modules_that_listen_are_listed() {
     assert_eq!(succeeded(&dasf(&list).await), "No module listens.\n");
 }
 
-/// Makes a certificate for this machine, which nobody but itself vouches for, and its key.
+/// Makes a self-signed certificate for this machine, and its key.
 fn certificate(name: &str) -> (PathBuf, PathBuf) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let [certificate, key] = ["pem", "key"].map(|kind| folder.join(format!("{name}.{kind}")));

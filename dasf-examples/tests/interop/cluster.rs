@@ -11,14 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use dasf_broker::Broker;
 use dasf_examples::monte_carlo::Client;
+use dasf_test_support::brokers::pulsar::{Pulsar, Setup};
+use dasf_test_support::program::{self, Listening};
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, MutexGuard, OnceCell, watch};
 
-use crate::brokers::pulsar::{Pulsar, Setup};
-use crate::module::{self, Module};
-use crate::python;
+use crate::listen;
 
 /// How long a call may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -42,10 +41,10 @@ async fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Starts a module with these options.
-async fn start(topic: &str, options: &[String]) -> Module {
-    let mut command = module::command(env!("CARGO_BIN_EXE_monte-carlo"));
+async fn start(topic: &str, options: &[String]) -> Listening {
+    let mut command = program::command(env!("CARGO_BIN_EXE_monte-carlo"));
     command.args(["-t", topic]).args(options);
-    Module::start(command).await
+    listen(command).await
 }
 
 /// One of a group on a Pulsar, which runs one call at a time.
@@ -57,7 +56,7 @@ fn grouped(pulsar: &Pulsar) -> Vec<String> {
     options.split(' ').map(str::to_owned).collect()
 }
 
-async fn team(topic: &str, options: &[String], size: usize) -> Vec<Module> {
+async fn team(topic: &str, options: &[String], size: usize) -> Vec<Listening> {
     join_all((0..size).map(|_| start(topic, options))).await
 }
 
@@ -109,7 +108,7 @@ async fn three_modules_share_the_work_of_twenty_clients_and_one_that_dies_is_rep
     let clients = clients(&pulsar, topic).await;
     let wait = async |client: &Client| client.wait(5).await.unwrap();
     let (shares, _) = work(&clients, CALLS, |client, _| wait(client)).await;
-    let processes: Vec<u32> = team.iter().map(Module::id).collect();
+    let processes: Vec<u32> = team.iter().map(Listening::id).collect();
     let fair = CLIENTS * CALLS / MODULES;
     for process in &processes {
         let share = shares.get(process).copied().unwrap_or_default();
@@ -137,7 +136,7 @@ async fn three_modules_share_the_work_of_twenty_clients_and_one_that_dies_is_rep
     let total: usize = shares.values().sum();
     assert_eq!(total, CLIENTS * CALLS, "every call is answered");
     let lost = shares.get(&dead).copied().unwrap_or_default();
-    for process in team.iter().map(Module::id) {
+    for process in team.iter().map(Listening::id) {
         assert!(shares[&process] > lost, "{shares:?}");
     }
 }
@@ -175,7 +174,7 @@ async fn more_modules_do_more() {
         waited.push(waiting);
         drop(team);
     }
-    let folder = python::root().join("target/interop");
+    let folder = dasf_test_support::root().join("target/interop");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("group-rate.txt"), &figures).unwrap();
     // What waits needs no processor, so this holds on a busy machine as well.
@@ -186,8 +185,7 @@ async fn more_modules_do_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_program_moves_from_a_laptop_to_a_cluster_by_its_options() {
     let _alone = alone().await;
-    let broker = Broker::builder().bind(([127, 0, 0, 1], 0).into());
-    let broker = broker.start().await.unwrap();
+    let broker = dasf_test_support::broker().await;
     let laptop = ["--websocket-url".to_owned(), broker.url()];
     let topic = "moving";
     let module = start(topic, &laptop).await;

@@ -1,16 +1,19 @@
-//! The programs of this package at brokers that are not the project's own. `cargo xtask pulsar` and
-//! `cargo xtask mosquitto` provide them.
+//! The programs of this package on Pulsar and on Mosquitto. `cargo xtask pulsar` and `cargo xtask
+//! mosquitto` install these brokers.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-// What other tests use of these is not used here.
-#[allow(dead_code, unused_imports, unused_macros)]
-#[path = "../../../tests/interop/brokers/mod.rs"]
-mod brokers;
 mod cluster;
-mod module;
 mod mqtt;
-#[allow(dead_code)] // as above
-#[path = "../../../tests/interop/python.rs"]
-mod python;
+
+use std::process::Command;
+
+use dasf_test_support::program::Listening;
+
+/// Starts a module, and waits until it listens.
+async fn listen(mut command: Command) -> Listening {
+    command.arg("listen");
+    let start = move || Listening::start(command);
+    tokio::task::spawn_blocking(start).await.unwrap()
+}

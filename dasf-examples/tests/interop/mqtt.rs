@@ -1,52 +1,38 @@
 //! The command line of a module over a Mosquitto: logging in, and processes of a group that are
 //! killed.
 
-use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use dasf::{Address, list_modules};
 use dasf_examples::reference::Client;
+use dasf_test_support::brokers::mosquitto::Mosquitto;
+use dasf_test_support::program;
 use tokio::sync::mpsc;
 
-use crate::brokers::mosquitto::{Mosquitto, free_port};
-use crate::module::{self, Module};
+use crate::listen;
 
 /// How long a call may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The command line of the reference module.
 fn reference(options: &[&str]) -> Command {
-    let mut command = module::command(env!("CARGO_BIN_EXE_reference"));
+    let mut command = program::command(env!("CARGO_BIN_EXE_reference"));
     command.args(options);
     command
 }
 
 async fn run(options: &[&str]) -> Output {
-    let mut command = reference(options);
-    let run = tokio::task::spawn_blocking(move || command.output().unwrap());
-    run.await.unwrap()
+    program::output(reference(options)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_logs_in() {
-    let port = free_port();
-    let passwords = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mosquitto-{port}"));
-    let made = Command::new("mosquitto_passwd")
-        .args(["-b", "-c"])
-        .arg(&passwords)
-        .args(["ada", "secret"])
-        .status();
-    assert!(made.unwrap().success());
-    let lines = format!(
-        "allow_anonymous false\npassword_file {}\n",
-        passwords.display()
-    );
-    let broker = Mosquitto::start(port, lines).await;
+    let broker = Mosquitto::with_login("ada", "secret").await;
     let url = broker.url();
     let place = ["-t", "login", "--mqtt-url", &url];
     let login = [&place[..], &["--mqtt-user", "ada", "--token", "secret"]].concat();
-    let _module = Module::start(reference(&login)).await;
+    let _module = listen(reference(&login)).await;
     let request = ["send-request", "{func_name: add, a: 1}"];
     let output = run(&[&login[..], &request].concat()).await;
     assert_eq!(String::from_utf8_lossy(&output.stdout), "3\n", "{output:?}");
@@ -70,7 +56,7 @@ async fn a_call_survives_the_process_that_runs_it() {
     let url = broker.url();
     let options = "-t killed --group workers --ack completed --mqtt-url".split(' ');
     let options: Vec<&str> = options.chain([&*url]).collect();
-    let first = Module::start(reference(&options)).await;
+    let first = listen(reference(&options)).await;
     let builder = Client::builder().topic("killed").timeout(PATIENCE);
     let client = builder.mqtt(&url).connect().await.unwrap();
     let (sender, mut reports) = mpsc::unbounded_channel();
@@ -80,7 +66,7 @@ async fn a_call_survives_the_process_that_runs_it() {
     let call = tokio::spawn(async move { call.await });
     // It runs.
     reports.recv().await.unwrap();
-    let second = Module::start(reference(&options)).await;
+    let second = listen(reference(&options)).await;
     drop(first);
     assert_eq!(call.await.unwrap().unwrap(), "done");
     let modules = list_modules(Address::mqtt(&url).unwrap()).await.unwrap();

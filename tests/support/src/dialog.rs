@@ -1,4 +1,4 @@
-//! A Python script with which a test talks.
+//! A Python script to which a test writes lines, and which answers with lines.
 
 use std::process::Stdio;
 
@@ -6,15 +6,17 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 
 use crate::python::command;
 
-/// A script with which a test talks, line by line.
-pub(crate) struct Dialog {
+/// A running script. A drop kills it.
+#[derive(Debug)]
+pub struct Dialog {
     child: tokio::process::Child,
     input: tokio::process::ChildStdin,
     output: Lines<BufReader<tokio::process::ChildStdout>>,
 }
 
 impl Dialog {
-    pub(crate) fn start(script: &str, arguments: &[&str]) -> Self {
+    /// Starts a script of the folder `tests/interop/python`.
+    pub fn start(script: &str, arguments: &[&str]) -> Self {
         let mut child = tokio::process::Command::from(command(script, arguments))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -30,19 +32,21 @@ impl Dialog {
         }
     }
 
-    /// The next line that the script prints. What made it end stands in its standard error.
-    pub(crate) async fn hear(&mut self) -> String {
+    /// Returns the next line that the script prints. If the script has ended, its standard error in the
+    /// output of the test shows why.
+    pub async fn hear(&mut self) -> String {
         let line = self.output.next_line().await.unwrap();
         line.unwrap_or_else(|| panic!("the script has ended"))
     }
 
-    pub(crate) async fn say(&mut self, line: &str) {
+    /// Writes a line to the script.
+    pub async fn say(&mut self, line: &str) {
         let line = format!("{line}\n");
         self.input.write_all(line.as_bytes()).await.unwrap();
     }
 
     /// Waits until the script ends.
-    pub(crate) async fn end(mut self) {
+    pub async fn end(mut self) {
         assert!(self.child.wait().await.unwrap().success());
     }
 }

@@ -1,54 +1,48 @@
-//! Running the Python peers.
+//! Python scripts. `cargo xtask python` installs Python with the packages that they need.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// The root of the repository. This file serves the tests of more than one package.
-pub(crate) fn root() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders = package.ancestors();
-    let root = folders.find(|folder| folder.join("tests/interop/python").is_dir());
-    root.unwrap().to_owned()
-}
+use crate::root;
 
-/// The Python with what `requirements.txt` lists.
-pub(crate) fn interpreter() -> PathBuf {
+/// Returns the path of a Python with the packages of `tests/interop/requirements.txt`.
+pub fn interpreter() -> PathBuf {
     let root = root();
     let python = root.join("target/python/bin/python");
-    // The file that `cargo xtask python` writes when everything is installed.
+    // `cargo xtask python` writes this file when all packages are installed.
     let stamp = std::fs::read_to_string(root.join("target/python/requirements.txt"));
     let wanted = std::fs::read_to_string(root.join("tests/interop/requirements.txt")).unwrap();
     assert!(
         stamp.is_ok_and(|stamp| stamp == wanted),
-        "there is no Python with the packages of tests/interop/requirements.txt; run `cargo xtask \
-         python`, which provides it"
+        "the packages of tests/interop/requirements.txt are not installed; run `cargo xtask \
+         python` first"
     );
     python
 }
 
-/// A script of the folder `python`, to be started.
-pub(crate) fn command(script: &str, arguments: &[&str]) -> Command {
+/// Returns a command that runs a script of the folder `tests/interop/python`.
+pub fn command(script: &str, arguments: &[&str]) -> Command {
     let folder = root().join("tests/interop/python");
     let mut command = Command::new(interpreter());
     command
         .arg(folder.join(script))
         .args(arguments)
-        // xarray and pydantic warn of what the scripts do on purpose.
+        // The scripts do on purpose what xarray and pydantic warn of.
         .env("PYTHONWARNINGS", "ignore")
         .env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 
-/// Runs a script of the folder `python`, and returns what it prints.
-pub(crate) fn run(script: &str, arguments: &[&str], input: &str) -> String {
+/// Runs a script of the folder `tests/interop/python`, and returns its output.
+pub fn run(script: &str, arguments: &[&str], input: &str) -> String {
     let mut child = command(script, arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A script that failed does not read; its standard error says more than a broken pipe.
+    // A script that fails does not read its input. Its standard error shows more than a broken pipe.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
@@ -61,8 +55,8 @@ pub(crate) fn run(script: &str, arguments: &[&str], input: &str) -> String {
     printed
 }
 
-/// Runs a script while the caller's tasks go on.
-pub(crate) async fn run_beside(script: &'static str, arguments: &[&str]) -> String {
+/// Runs a script while the tasks of the test go on.
+pub async fn run_beside(script: &'static str, arguments: &[&str]) -> String {
     let arguments: Vec<String> = arguments.iter().map(|&text| text.to_owned()).collect();
     let script = tokio::task::spawn_blocking(move || {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -71,11 +65,12 @@ pub(crate) async fn run_beside(script: &'static str, arguments: &[&str]) -> Stri
     script.await.unwrap()
 }
 
-/// A script that runs until this is dropped.
-pub(crate) struct Server(Child);
+/// A script that runs until it is dropped.
+#[derive(Debug)]
+pub struct Server(Child);
 
-/// Starts a script that does not end by itself. What it has to say goes to the standard error.
-pub(crate) fn serve(script: &str, arguments: &[&str]) -> Server {
+/// Starts a script that does not end by itself. The test run shows its standard error.
+pub fn serve(script: &str, arguments: &[&str]) -> Server {
     let child = command(script, arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -85,7 +80,7 @@ pub(crate) fn serve(script: &str, arguments: &[&str]) -> Server {
 
 impl Server {
     /// Panics if the script has ended.
-    pub(crate) fn check(&mut self) {
+    pub fn check(&mut self) {
         let ended = self.0.try_wait().unwrap();
         assert!(ended.is_none(), "the script has ended: {ended:?}");
     }
@@ -93,7 +88,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It fails where the script has ended, which the test has noticed then.
+        // Both fail where the script has ended; the test has noticed that.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

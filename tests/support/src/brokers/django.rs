@@ -1,4 +1,4 @@
-//! The Django broker in a process of its own. `cargo xtask python` provides it.
+//! The Django broker as a process. `cargo xtask python` installs it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -13,46 +13,48 @@ use serde_json::Value;
 use super::{Process, shared};
 use crate::python;
 
-/// A `dasf-broker-django` that runs in a process of its own, until this is dropped or the test's
-/// process ends.
-pub(crate) struct Django {
+/// A `dasf-broker-django` that runs until it is dropped or the process of the test ends.
+#[derive(Debug)]
+pub struct Django {
     child: Child,
     lines: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
     ready: Ready,
 }
 
-/// What the broker says when it listens.
+/// The line that the broker prints when it listens.
 #[derive(Debug, Deserialize)]
 struct Ready {
     port: u16,
     tokens: Tokens,
 }
 
-/// The tokens of users with rights on the topic `private`.
+/// The tokens of users with and without rights on the topic `private`.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Tokens {
-    pub(crate) producer: String,
-    pub(crate) consumer: String,
-    pub(crate) nobody: String,
+pub struct Tokens {
+    /// The token of a user who may publish.
+    pub producer: String,
+    /// The token of a user who may read.
+    pub consumer: String,
+    /// The token of a user without rights.
+    pub nobody: String,
 }
 
-/// The file of a database that is not there yet.
-pub(crate) fn fresh_database(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("django");
+/// Returns the path of a database that does not exist yet.
+pub fn fresh_database(name: &str) -> PathBuf {
+    let folder = crate::temporary_folder().join("django");
     fs::create_dir_all(&folder).unwrap();
     let process = std::process::id();
     let file = folder.join(format!("{name}-{process}.sqlite3"));
-    // A process of before may have had the same number.
+    // An earlier process may have had the same number.
     let _ = fs::remove_file(&file);
     file
 }
 
 impl Django {
-    /// Starts the broker with a database, on this port or a free one for 0, and waits until it
-    /// listens.
-    pub(crate) fn start(database: &Path, port: u16) -> Self {
-        let folder = python::root().join("tests/interop/django");
-        // The broker tells there of every connection to a topic that is not there any more.
+    /// Starts the broker with a database, and waits until it listens. Port 0 stands for a free port.
+    pub fn start(database: &Path, port: u16) -> Self {
+        let folder = crate::root().join("tests/interop/django");
+        // The broker logs every connection to a topic that was deleted.
         let log = database.with_extension("log");
         let mut child = Command::new(python::interpreter())
             .arg("serve.py")
@@ -79,38 +81,40 @@ impl Django {
         }
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// Returns the port of the broker.
+    pub fn port(&self) -> u16 {
         self.ready.port
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Returns the URL of the broker.
+    pub fn url(&self) -> String {
         format!("ws://127.0.0.1:{}/ws", self.port())
     }
 
-    pub(crate) fn tokens(&self) -> &Tokens {
+    /// Returns the tokens of the users.
+    pub fn tokens(&self) -> &Tokens {
         &self.ready.tokens
     }
 
-    /// Makes a topic that everybody may use.
-    pub(crate) fn make_topic(&self, name: &str) {
+    /// Creates a topic that everybody may use.
+    pub fn make_topic(&self, name: &str) {
         assert_eq!(self.ask("topic", name), Value::Null);
     }
 
-    /// What the broker's database says of the module that listens to a topic.
-    pub(crate) fn api_info(&self, topic: &str) -> Value {
+    /// Returns the API description that the database of the broker has for a topic.
+    pub fn api_info(&self, topic: &str) -> Value {
         self.ask("api_info", topic)
     }
 
-    /// Has `serve.py` obey a command.
+    /// Sends a command to `serve.py`, and returns the answer.
     fn ask(&self, command: &str, topic: &str) -> Value {
         let mut lines = self.lines.lock().unwrap();
         let (input, output) = &mut *lines;
         writeln!(input, "{command} {topic}").unwrap();
         let mut answer = String::new();
         output.read_line(&mut answer).unwrap();
-        serde_json::from_str(&answer).unwrap_or_else(|_| {
-            panic!("the Django broker did not {command}; its standard error says why")
-        })
+        serde_json::from_str(&answer)
+            .unwrap_or_else(|_| panic!("the Django broker did not {command}; its log shows why"))
     }
 }
 
@@ -132,7 +136,7 @@ impl Process for Django {
         Address::websocket(&self.url()).unwrap()
     }
 
-    /// Nobody else may make one there.
+    /// A topic that a client creates is not for everybody.
     fn make_topic(&self, name: &str) {
         Self::make_topic(self, name);
     }
@@ -140,7 +144,7 @@ impl Process for Django {
 
 impl Drop for Django {
     fn drop(&mut self) {
-        // It fails where the process has ended, which a test has noticed then.
+        // Both fail where the process has ended; a test has noticed that.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! What the processes of brokers have in common.
+//! Foreign brokers as processes, and free ports.
 
 use std::net::TcpListener;
 use std::ops::Range;
@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Runs the command that follows until the standard input ends, which it does with the process that
-/// holds its other end, however that ends; then removes the folder. The command alone holds the
-/// standard error, which so ends with it.
+/// Runs a command until the standard input of the shell ends, and then removes the folder. The input
+/// ends with the process that holds its other end, even if that process is killed. Only the command
+/// keeps the standard error, so a reader of it sees the end of the command.
 const UNTIL_INPUT_ENDS: &str = r#"
 folder=$1
 shift
@@ -21,12 +21,14 @@ wait $broker
 rm -rf "$folder"
 "#;
 
-/// A process that runs until this is dropped or the test's process ends.
-pub(crate) struct Guarded(Child);
+/// A process that runs until it is dropped or the process of the test ends.
+#[derive(Debug)]
+pub struct Guarded(Child);
 
 impl Guarded {
-    /// A command that is to be started; the folder is its own, and goes with it.
-    pub(crate) fn command(folder: &Path, program: impl AsRef<Path>) -> Command {
+    /// Returns a command that the caller starts. The folder belongs to the process, and is removed
+    /// with it.
+    pub fn command(folder: &Path, program: impl AsRef<Path>) -> Command {
         let mut shell = Command::new("sh");
         shell.args(["-c", UNTIL_INPUT_ENDS, "sh"]);
         shell
@@ -36,8 +38,8 @@ impl Guarded {
         shell
     }
 
-    /// Takes a started [`command`](Self::command) into its care.
-    pub(crate) fn new(shell: Child) -> Self {
+    /// Guards a started [`command`](Self::command).
+    pub fn new(shell: Child) -> Self {
         Self(shell)
     }
 }
@@ -50,12 +52,14 @@ impl Drop for Guarded {
     }
 }
 
-/// Ports that were free a moment ago. They are below those that systems give to whoever asks for any,
-/// and to outgoing connections, so that nobody gets them before the process listens there.
-pub(crate) fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
+/// Returns ports that were free a moment ago.
+///
+/// They are below the range from which systems choose ports for port 0 and for outgoing connections.
+/// So no other program gets one of them before the process listens there.
+pub fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
     const PORTS: Range<u16> = 10_000..32_000;
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // Other processes begin elsewhere.
+    // Test programs that run at the same time start at different ports.
     let start = usize::try_from(std::process::id()).unwrap() * 97;
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     [(); COUNT].map(|()| {

@@ -1,4 +1,4 @@
-//! An Apache Pulsar in a process of its own. `cargo xtask pulsar` provides it.
+//! An Apache Pulsar as a process. `cargo xtask pulsar` installs it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,43 +12,44 @@ use std::time::{Duration, Instant};
 use dasf::Address;
 use serde_json::Value;
 
-use super::process::{Guarded, free_ports};
 use super::{Process, shared};
-use crate::python::root;
+use crate::process::{Guarded, free_ports};
+use crate::{root, temporary_folder};
 
-/// How long Pulsar may take to start on a busy machine. It does not say when it is ready, so it is
-/// asked this often.
+/// The time that Pulsar may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// The time between two checks whether Pulsar is ready, which it does not announce.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// A Pulsar that runs until this is dropped or the test's process ends.
-pub(crate) struct Pulsar {
+/// A Pulsar that runs until it is dropped or the process of the test ends.
+#[derive(Debug)]
+pub struct Pulsar {
     _process: Guarded,
     port: u16,
     folder: PathBuf,
     authorization: String,
 }
 
-/// What a Pulsar is started with besides the usual.
-#[derive(Default)]
-pub(crate) struct Setup<'a> {
-    /// Settings; `{folder}` in a value is the Pulsar's own folder.
-    pub(crate) settings: &'a [(&'a str, &'a str)],
+/// Additions to the usual set-up of a Pulsar.
+#[derive(Debug, Default)]
+pub struct Setup<'a> {
+    /// Settings; `{folder}` in a value stands for the folder of this Pulsar.
+    pub settings: &'a [(&'a str, &'a str)],
     /// Files in that folder.
-    pub(crate) files: &'a [(&'a str, &'a str)],
-    /// The token with which the tests ask its interface of administration.
-    pub(crate) token: Option<&'a str>,
+    pub files: &'a [(&'a str, &'a str)],
+    /// The token of the tests for the admin API.
+    pub token: Option<&'a str>,
 }
 
-/// The folder of the version of Pulsar that the tests are for.
+/// Returns the folder of the Pulsar whose version the tests demand.
 fn distribution() -> PathBuf {
     let root = root();
     let wanted = fs::read_to_string(root.join("tests/interop/pulsar-version.txt")).unwrap();
-    // The file that `cargo xtask pulsar` writes when everything is unpacked.
+    // `cargo xtask pulsar` writes this file when everything is unpacked.
     let stamp = fs::read_to_string(root.join("target/pulsar/version.txt"));
     assert!(
         stamp.is_ok_and(|stamp| stamp == wanted),
-        "there is no Apache Pulsar {}; run `cargo xtask pulsar`, which provides it",
+        "Apache Pulsar {} is not installed; run `cargo xtask pulsar` first",
         wanted.trim()
     );
     let name = format!("apache-pulsar-{}", wanted.trim());
@@ -57,7 +58,7 @@ fn distribution() -> PathBuf {
 
 impl Pulsar {
     /// Starts a Pulsar, and waits until it is ready.
-    pub(crate) fn start(name: &str, setup: &Setup<'_>) -> Self {
+    pub fn start(name: &str, setup: &Setup<'_>) -> Self {
         let Setup {
             settings,
             files,
@@ -65,9 +66,8 @@ impl Pulsar {
         } = setup;
         let distribution = distribution();
         let process = std::process::id();
-        let folder =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pulsar-{name}-{process}"));
-        // A process of before may have had the same number.
+        let folder = temporary_folder().join(format!("pulsar-{name}-{process}"));
+        // An earlier process may have had the same number.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let [port, broker_port] = free_ports();
@@ -77,15 +77,15 @@ impl Pulsar {
             ("listeningInterface", "lo"),
             ("webServicePort", &port.to_string()),
             ("brokerServicePort", &broker_port.to_string()),
-            // Where readers share one, a large message of one costs another the message that comes
-            // meanwhile, on a topic that keeps nothing.
+            // Consumers that share a connection lose messages of topics that store nothing: while
+            // one consumer receives a large message, the messages for the others are dropped.
             ("webSocketConnectionsPerBroker", "256"),
         ];
         let file = distribution.join("conf/standalone.conf");
         let mut configuration = fs::read_to_string(file).unwrap();
         for (name, value) in usual.iter().chain(*settings) {
             let value = value.replace("{folder}", folder.to_str().unwrap());
-            // The last of several counts.
+            // Pulsar uses the last of several lines.
             write!(configuration, "\n{name}={value}").unwrap();
         }
         for (name, text) in *files {
@@ -94,7 +94,7 @@ impl Pulsar {
         let file = folder.join("standalone.conf");
         fs::write(&file, configuration + "\n").unwrap();
 
-        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pulsar-{name}.log"));
+        let log = temporary_folder().join(format!("pulsar-{name}.log"));
         let output = fs::File::create(&log).unwrap();
         let shell = Guarded::command(&folder, distribution.join("bin/pulsar"))
             .args(["standalone", "--no-functions-worker", "--no-stream-storage"])
@@ -106,7 +106,7 @@ impl Pulsar {
             .env("PULSAR_STANDALONE_CONF", file)
             .env("PULSAR_LOG_DIR", folder.join("logs"))
             .env("PULSAR_MEM", "-Xms256m -Xmx1g -XX:MaxDirectMemorySize=1g")
-            // What starts soon on a machine with few processors.
+            // These start quickly on a machine with few processors.
             .env("PULSAR_GC", "-XX:+UseSerialGC")
             .env("PULSAR_EXTRA_OPTS", "-XX:TieredStopAtLevel=1")
             .stdout(output.try_clone().unwrap())
@@ -124,7 +124,7 @@ impl Pulsar {
         while !pulsar.is_ready() {
             assert!(
                 started.elapsed() < PATIENCE,
-                "Pulsar did not start: see {}",
+                "Pulsar did not start; see {}",
                 log.display()
             );
             thread::sleep(INTERVAL);
@@ -132,21 +132,21 @@ impl Pulsar {
         pulsar
     }
 
-    /// Whether there is the namespace that everybody uses.
+    /// Returns whether the default namespace exists.
     fn is_ready(&self) -> bool {
-        // While it starts it may take a question without ever answering.
+        // A Pulsar that starts may accept a request and never answer it.
         let patience = Duration::from_secs(5);
         let namespaces = self.ask("GET", "namespaces/public", "", patience);
         namespaces.is_ok_and(|(_, names)| names.contains("\"public/default\""))
     }
 
-    /// The port of HTTP.
-    pub(crate) fn port(&self) -> u16 {
+    /// Returns the HTTP port.
+    pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Where its persistent topics are.
-    pub(crate) fn persistent_address(&self) -> Address {
+    /// Returns the address of the persistent topics.
+    pub fn persistent_address(&self) -> Address {
         Address::try_from(dasf::Pulsar {
             host: "127.0.0.1".to_owned(),
             port: self.port,
@@ -156,18 +156,18 @@ impl Pulsar {
         .unwrap()
     }
 
-    /// The folder that goes with it.
-    pub(crate) fn folder(&self) -> &Path {
+    /// Returns the folder of this Pulsar.
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The URL of a WebSocket: what follows is a topic, or a topic with a subscription.
-    pub(crate) fn url(&self, role: &str, persistence: &str, path: &str) -> String {
+    /// Returns the URL of a WebSocket. The path is a topic, or a topic with a subscription.
+    pub fn url(&self, role: &str, persistence: &str, path: &str) -> String {
         let port = self.port;
         format!("ws://127.0.0.1:{port}/ws/v2/{role}/{persistence}/public/default/{path}")
     }
 
-    /// Asks the interface of administration: the status and the text of the answer.
+    /// Sends a request to the admin API, and returns status and text of the response.
     fn ask(
         &self,
         method: &str,
@@ -177,7 +177,7 @@ impl Pulsar {
     ) -> std::io::Result<(String, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(patience))?;
-        // HTTP/1.0, so that the answer is neither cut into chunks nor followed by another.
+        // A response to HTTP/1.0 has no chunks, and the connection ends with it.
         write!(
             stream,
             "{method} /admin/v2/{path} HTTP/1.0\r\nhost: 127.0.0.1\r\n{}content-type: application/json\r\n\
@@ -192,15 +192,15 @@ impl Pulsar {
         Ok((status.to_owned(), body.to_owned()))
     }
 
-    /// What the interface of administration says.
-    pub(crate) fn get(&self, path: &str) -> Value {
+    /// Returns a document of the admin API.
+    pub fn get(&self, path: &str) -> Value {
         let (status, text) = self.ask("GET", path, "", PATIENCE).unwrap();
         assert_eq!(status, "200", "{path}: {text}");
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Has the interface of administration do something.
-    pub(crate) fn administrate(&self, method: &str, path: &str, body: &str) {
+    /// Sends a request to the admin API that changes something.
+    pub fn administrate(&self, method: &str, path: &str, body: &str) {
         let (status, text) = self.ask(method, path, body, PATIENCE).unwrap();
         assert!(status.starts_with('2'), "{path}: {status} {text}");
     }
@@ -209,7 +209,7 @@ impl Pulsar {
 impl Process for Pulsar {
     async fn for_test() -> Arc<Self> {
         static SHARED: OnceLock<Arc<Pulsar>> = OnceLock::new();
-        // What nobody uses is collected sooner than after a minute.
+        // Unused topics are deleted after a second, by default after a minute.
         let start = || {
             let setup = Setup {
                 settings: &[("brokerDeleteInactiveTopicsFrequencySeconds", "1")],

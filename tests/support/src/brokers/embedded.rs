@@ -1,4 +1,4 @@
-//! The project's own broker, in the test's process.
+//! The embedded broker, in the process of the test.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +8,14 @@ use dasf_broker::Broker;
 
 use super::Process;
 
-/// A broker for one test alone.
-pub(crate) struct Embedded(Broker);
+/// An embedded broker for one test.
+#[derive(Debug)]
+pub struct Embedded(Broker);
 
 impl Embedded {
-    /// Waits until there are no more than this many connections, of which nothing tells when it
-    /// changes.
-    pub(crate) async fn has_at_most(&self, connections: u64) {
+    /// Waits until the broker has this many connections or fewer.
+    pub async fn has_at_most(&self, connections: u64) {
+        // The broker does not announce the end of a connection.
         while self.0.statistics().connections > connections {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -23,8 +24,7 @@ impl Embedded {
 
 impl Process for Embedded {
     async fn for_test() -> Arc<Self> {
-        let broker = Broker::builder().bind(([127, 0, 0, 1], 0).into());
-        Arc::new(Self(broker.start().await.unwrap()))
+        Arc::new(Self(crate::broker().await))
     }
 
     fn place(&self) -> String {

@@ -1,0 +1,192 @@
+//! Addresses, tokens and features: from the handshake to plain HTTP.
+
+use dasf_broker::Broker;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+use crate::support::{PATIENCE, builder, connect, refusal, refusal_of, start};
+
+#[tokio::test]
+async fn the_styles_meet_whatever_the_slashes() {
+    let broker = start().await;
+    let mut pulsar = connect(
+        &broker,
+        "/ws/v2/consumer//non-persistent/public/default/demo/p/",
+    )
+    .await;
+    let mut dasf = connect(&broker, "/ws//demo/d%3Ae").await;
+    let mut from_dasf = connect(&broker, "//ws///demo/").await;
+    let mut from_pulsar = connect(&broker, "/ws//v2/producer/persistent/public/default/demo").await;
+    let mut elsewhere = connect(&broker, "/ws/v2/producer/persistent/lab/default/demo").await;
+    elsewhere.publish("elsewhere").await;
+    from_dasf.publish("one").await;
+    from_pulsar
+        .send(json!({"payload": "two", "context": "2"}))
+        .await;
+    let receipt = from_pulsar.receive().await;
+    let id = receipt["messageId"].as_str().unwrap();
+    assert_eq!(
+        receipt,
+        json!({"messageId": id, "context": "2", "result": "ok", "errorCode": 0, "schemaVersion": 0})
+    );
+    for consumer in [&mut pulsar, &mut dasf] {
+        consumer.read("one").await;
+        assert_eq!(consumer.read("two").await, id);
+    }
+}
+
+#[tokio::test]
+async fn a_topic_may_be_called_v2() {
+    let broker = start().await;
+    let mut consumer = connect(&broker, "/ws/v2/producer").await;
+    let mut producer = connect(&broker, "/ws/v2").await;
+    producer.publish("one").await;
+    consumer.read("one").await;
+}
+
+#[tokio::test]
+async fn a_bad_address_is_told() {
+    let broker = start().await;
+    let (status, text) = refusal(&broker, "/ws/a.b").await;
+    assert_eq!(status, 400);
+    assert!(text.contains("the topic \"a.b\" contains '.'"), "{text}");
+    let (status, text) = refusal(&broker, "/ws/demo/a%20b").await;
+    assert_eq!(status, 400);
+    assert!(
+        text.contains("the subscription \"a b\" contains a space"),
+        "{text}"
+    );
+    let (status, text) = refusal(&broker, "/ws/demo/s?subscriptionType=Failover").await;
+    assert_eq!(status, 400);
+    assert!(
+        text.contains("Failover") && text.contains("Exclusive or Shared"),
+        "{text}"
+    );
+    let (status, text) = refusal(&broker, "/ws/demo/s?negativeAckRedeliveryDelay=1s").await;
+    assert_eq!(status, 400);
+    assert!(
+        text.contains("\"1s\"") && text.contains("milliseconds"),
+        "{text}"
+    );
+    for (query, reasons) in [
+        ("maxRedeliverCount=0", ["\"0\"", "from 1 on"]),
+        ("maxRedeliverCount=many", ["\"many\"", "from 1 on"]),
+        (
+            "deadLetterTopic=lost",
+            ["maxRedeliverCount", "leave both out"],
+        ),
+        (
+            "maxRedeliverCount=1&deadLetterTopic=a.b",
+            ["'.'", "deadLetterTopic=NAME"],
+        ),
+        (
+            "maxRedeliverCount=1&deadLetterTopic=demo",
+            ["own topic", "another"],
+        ),
+    ] {
+        let (status, text) = refusal(&broker, &format!("/ws/demo/s?{query}")).await;
+        assert_eq!(status, 400);
+        assert!(
+            reasons.iter().all(|reason| text.contains(reason)),
+            "{query}: {text}"
+        );
+    }
+    let (status, text) = refusal(&broker, "/ws/v2/producer/volatile/public/default/demo").await;
+    assert_eq!(status, 400);
+    assert!(text.contains("volatile"), "{text}");
+    let (status, text) = refusal(&broker, "/elsewhere").await;
+    assert_eq!(status, 404);
+    assert!(
+        text.contains("/ws/{topic}") && text.contains("/ws/v2/producer/"),
+        "{text}"
+    );
+    assert_eq!(broker.statistics().topics, 0);
+}
+
+#[tokio::test]
+async fn the_handshake_says_what_the_broker_can() {
+    let broker = start().await;
+    for path in [
+        "/ws/demo",
+        "/ws/demo/s",
+        "/ws/v2/producer/persistent/public/default/demo",
+        "/ws/v2/consumer/persistent/public/default/demo/t",
+    ] {
+        let url = format!("ws://{}{path}", broker.local_addr());
+        let (_, response) = connect_async(url).await.unwrap();
+        assert_eq!(response.status(), 101);
+        assert_eq!(response.headers()["dasf-features"], "shared-subscriptions");
+    }
+}
+
+async fn http(broker: &Broker, request: &str) -> String {
+    let mut stream = TcpStream::connect(broker.local_addr()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn plain_http_gets_answers() {
+    let broker = builder().token("secret").start().await.unwrap();
+    let get = |path| format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let health = http(&broker, &get("/health")).await;
+    assert!(
+        health.starts_with("HTTP/1.1 200 ") && health.ends_with("\r\n\r\nok"),
+        "{health}"
+    );
+    let topic = http(&broker, &get("/ws/demo?token=secret")).await;
+    assert!(
+        topic.starts_with("HTTP/1.1 400 ") && topic.contains("WebSocket"),
+        "{topic}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for() {
+    let broker = builder().token("a+b=").start().await.unwrap();
+    let (status, text) = refusal(&broker, "/ws/demo").await;
+    assert_eq!(status, 401);
+    assert!(text.contains("authorization: Token"), "{text}");
+    let (status, text) = refusal(&broker, "/ws/demo/s?token=wrong").await;
+    assert_eq!(status, 401);
+    assert!(text.contains("not the one"), "{text}");
+    connect(&broker, "/ws/demo?token=a%2Bb%3D")
+        .await
+        .publish("a")
+        .await;
+    connect(&broker, "/ws/demo/s?subscriptionType=Shared&token=a+b=")
+        .await
+        .read("a")
+        .await;
+    for (value, accepted) in [
+        ("Token a+b=", true),
+        ("Bearer a+b=", true),
+        ("bearer  a+b=", true),
+        ("Basic a+b=", false),
+        ("Token a+b", false),
+    ] {
+        let url = format!("ws://{}/ws/demo", broker.local_addr());
+        let mut request = url.into_client_request().unwrap();
+        request
+            .headers_mut()
+            .insert("authorization", value.parse().unwrap());
+        match connect_async(request).await {
+            Ok(_) => assert!(accepted, "{value}"),
+            Err(Error::Http(response)) => {
+                assert!(!accepted, "{value}");
+                assert_eq!(refusal_of(*response).0, 401);
+            }
+            Err(error) => panic!("{value}: {error}"),
+        }
+    }
+}

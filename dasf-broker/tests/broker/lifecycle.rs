@@ -1,0 +1,81 @@
+//! The start and the end of a broker, and of peers that do not answer.
+
+use std::time::Duration;
+
+use dasf_broker::{Broker, StartError};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::support::{PATIENCE, builder, connect, start, until};
+
+#[tokio::test]
+async fn a_start_that_cannot_be_is_told() {
+    let broker = start().await;
+    let error = Broker::builder()
+        .bind(broker.local_addr())
+        .start()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StartError::Bind { .. }));
+    let text = error.to_string();
+    assert!(
+        text.contains(&broker.local_addr().to_string()) && text.contains("port 0"),
+        "{text}"
+    );
+    let error = builder().max_topics(0).start().await.unwrap_err();
+    assert!(
+        matches!(error, StartError::ZeroLimit { name: "max_topics" }),
+        "{error}"
+    );
+    let error = builder().token("").start().await.unwrap_err();
+    assert!(matches!(error, StartError::EmptyToken), "{error}");
+}
+
+#[tokio::test]
+async fn a_silent_peer_is_dropped_and_a_living_one_is_not() {
+    let broker = builder()
+        .ping_interval(Duration::from_millis(40))
+        .start()
+        .await
+        .unwrap();
+    let mut living = connect(&broker, "/ws/demo/s").await;
+    let _silent = connect(&broker, "/ws/demo/s").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let statistics = timeout(PATIENCE, async {
+        // Reading answers the pings.
+        tokio::select! {
+            statistics = until(&broker, |it| it.connections == 2) => statistics,
+            message = living.next() => panic!("{message:?}"),
+            message = producer.next() => panic!("{message:?}"),
+        }
+    });
+    assert_eq!(statistics.await.unwrap().connections, 2);
+    producer.publish("a").await;
+    living.read("a").await;
+}
+
+#[tokio::test]
+async fn a_shutdown_says_goodbye() {
+    let broker = start().await;
+    let address = broker.local_addr();
+    let mut producer = connect(&broker, "/ws/demo").await;
+    producer.publish("a").await;
+    let mut consumer = connect(&broker, "/ws/demo/s").await;
+    consumer.expect("a").await;
+    let ((), producer, consumer) =
+        tokio::join!(broker.shutdown(), producer.closed(), consumer.closed());
+    assert_eq!(
+        (producer.code, consumer.code),
+        (CloseCode::Away, CloseCode::Away)
+    );
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_dropped_handle_stops_the_broker() {
+    let broker = start().await;
+    let producer = connect(&broker, "/ws/demo").await;
+    drop(broker);
+    assert_eq!(producer.closed().await.code, CloseCode::Away);
+}

@@ -1,0 +1,148 @@
+//! The program `dasf-broker`.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dasf-broker"));
+    command.args(arguments).env_remove("DASF_BROKER_TOKEN");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn spawn(arguments: &[&str]) -> Child {
+    command(arguments).spawn().unwrap()
+}
+
+fn stderr(child: &mut Child) -> String {
+    let mut text = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    text
+}
+
+#[cfg(unix)]
+#[test]
+fn it_says_where_it_listens_and_stops_when_asked() {
+    for signal in ["-TERM", "-INT"] {
+        let mut child = spawn(&["--bind", "127.0.0.1:0"]);
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line.strip_prefix("dasf-broker listens on ").unwrap();
+        let (address, rest) = address.split_once(';').unwrap();
+        let url = format!("give modules and clients the URL ws://{address}/ws");
+        assert_eq!(rest.trim(), url);
+
+        // One line says what is wrong with a second one on the same address.
+        let mut second = spawn(&["--bind", address]);
+        assert_eq!(second.wait().unwrap().code(), Some(1));
+        let error = stderr(&mut second);
+        assert!(
+            error.starts_with("dasf-broker: cannot listen on "),
+            "{error}"
+        );
+        assert!(error.contains("another port"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+
+        let pid = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        assert_eq!(stderr(&mut child), "");
+    }
+}
+
+/// The address in the first line that a broker prints.
+fn address(child: &mut Child) -> String {
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line.strip_prefix("dasf-broker listens on ").unwrap();
+    address.split_once(';').unwrap().0.to_owned()
+}
+
+#[test]
+fn it_listens_on_the_address_of_a_name() {
+    let mut child = spawn(&["--bind", "localhost:0"]);
+    let address = address(&mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+
+    for wrong in [
+        "localhost",
+        ":8080",
+        "::1:8080",
+        "localhost:port",
+        "localhost:70000",
+    ] {
+        let mut child = spawn(&["--bind", wrong]);
+        assert_eq!(child.wait().unwrap().code(), Some(2), "{wrong}");
+        let error = stderr(&mut child);
+        assert!(
+            error.contains(wrong) && error.contains("such as 127.0.0.1:8080, localhost:8080"),
+            "{error}"
+        );
+    }
+    let mut child = spawn(&["--bind", "no.such.host.invalid:8080"]);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let error = stderr(&mut child);
+    let begin = "dasf-broker: cannot listen on no.such.host.invalid:8080: ";
+    assert!(error.starts_with(begin), "{error}");
+}
+
+#[test]
+fn its_token_is_one_line() {
+    use std::io::Write;
+    use std::net::TcpStream;
+
+    let spawn = |token: &str| {
+        command(&["--bind", "127.0.0.1:0"])
+            .env("DASF_BROKER_TOKEN", token)
+            .spawn()
+            .unwrap()
+    };
+    let mut child = spawn("secret\n");
+    let mut peer = TcpStream::connect(address(&mut child)).unwrap();
+    let request = "GET /ws/topic?token=secret HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\n\
+                   upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    peer.write_all(request.as_bytes()).unwrap();
+    let mut status = String::new();
+    BufReader::new(peer).read_line(&mut status).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(status.starts_with("HTTP/1.1 101 "), "{status}");
+
+    let mut child = spawn("sec\nret");
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    let error = stderr(&mut child);
+    assert!(
+        error.contains("--token, or DASF_BROKER_TOKEN, is refused: it contains a line break"),
+        "{error}"
+    );
+    assert!(!error.contains("ret\n"), "{error}");
+    // Nothing is no token, and must not let everybody in.
+    let mut child = spawn("\n");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn its_limits_are_those_of_the_library() {
+    let mut child = spawn(&["--bind", "127.0.0.1:0", "--max-topics", "0"]);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let error = stderr(&mut child);
+    assert!(error.contains("the limit max_topics is 0"), "{error}");
+}

@@ -1,0 +1,178 @@
+//! Subscriptions that are exclusive or shared, and their end.
+
+use std::collections::HashSet;
+
+use serde_json::json;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::support::{connect, refusal, start, until};
+
+#[tokio::test]
+async fn an_exclusive_subscription_has_one_consumer() {
+    let broker = start().await;
+    let path = "/ws/v2/consumer/persistent/public/default/demo/s";
+    let first = connect(&broker, path).await;
+    let (status, text) = refusal(&broker, path).await;
+    assert_eq!(status, 409);
+    assert!(
+        text.contains("'s' of topic 'demo' has a consumer already"),
+        "{text}"
+    );
+    let (status, text) = refusal(&broker, "/ws/demo/s").await;
+    assert_eq!(status, 409);
+    assert!(text.contains("is Exclusive and Durable"), "{text}");
+    connect(&broker, "/ws/demo/other?subscriptionType=Exclusive").await;
+    first.leave().await;
+    connect(&broker, path).await;
+}
+
+#[tokio::test]
+async fn sharers_divide_the_work_and_a_busy_one_gets_no_more() {
+    let broker = start().await;
+    let path = "/ws/demo/s?receiverQueueSize=2";
+    let mut busy = connect(&broker, path).await;
+    let mut quick = connect(&broker, path).await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    for number in 0..4 {
+        producer.publish(&number.to_string()).await;
+    }
+    // In turn, until the permits of both are used up.
+    busy.expect("0").await;
+    quick.read("1").await;
+    busy.expect("2").await;
+    quick.read("3").await;
+    for number in 4..20 {
+        producer.publish(&number.to_string()).await;
+        quick.read(&number.to_string()).await;
+    }
+    // What the busy one has not acknowledged goes to the other as soon as it leaves.
+    busy.leave().await;
+    quick.read("0").await;
+    quick.read("2").await;
+    let statistics = until(&broker, |it| it.acknowledged == 20).await;
+    assert_eq!((statistics.delivered, statistics.redelivered), (22, 2));
+}
+
+/// The work of one that dies is done by the others: all of it, once.
+#[tokio::test]
+async fn a_sharer_that_dies_leaves_its_work_to_the_other() {
+    const COUNT: usize = 20;
+    let broker = start().await;
+    let mut dying = connect(&broker, "/ws/demo/s").await;
+    let mut living = connect(&broker, "/ws/demo/s").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let mut ids = HashSet::new();
+    for number in 0..COUNT {
+        ids.insert(producer.publish(&number.to_string()).await);
+    }
+    let mut lost = HashSet::new();
+    for _ in 0..COUNT / 2 {
+        let delivery = dying.receive().await;
+        assert_eq!(delivery.get("redeliveryCount"), None);
+        lost.insert(delivery["messageId"].as_str().unwrap().to_owned());
+    }
+    drop(dying);
+    for _ in 0..COUNT {
+        let delivery = living.receive().await;
+        let id = delivery["messageId"].as_str().unwrap();
+        assert!(ids.remove(id), "{id} came twice");
+        let again = lost.contains(id).then(|| json!(1));
+        assert_eq!(delivery.get("redeliveryCount"), again.as_ref());
+        living.acknowledge(id).await;
+    }
+    let statistics = until(&broker, |it| it.acknowledged == COUNT as u64).await;
+    assert_eq!(statistics.redelivered, COUNT as u64 / 2);
+}
+
+/// Many at once, on several threads: nothing is lost, and nothing comes twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_crowd_divides_its_work() {
+    const PRODUCERS: usize = 8;
+    const EACH: usize = 500;
+    let broker = start().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let mut consumer = connect(&broker, "/ws/demo/s?receiverQueueSize=5").await;
+        tasks.spawn(async move {
+            let mut read = Vec::new();
+            loop {
+                let delivery = consumer.receive().await;
+                let payload = delivery["payload"].as_str().unwrap().to_owned();
+                consumer
+                    .acknowledge(delivery["messageId"].as_str().unwrap())
+                    .await;
+                if payload == "end" {
+                    return read;
+                }
+                read.push(payload);
+            }
+        });
+    }
+    let mut producers = tokio::task::JoinSet::new();
+    for number in 0..PRODUCERS {
+        let mut producer = connect(&broker, "/ws/demo").await;
+        producers.spawn(async move {
+            for count in 0..EACH {
+                producer.publish(&format!("{number}/{count}")).await;
+            }
+        });
+    }
+    producers.join_all().await;
+    until(&broker, |it| it.acknowledged == (PRODUCERS * EACH) as u64).await;
+    // Each sharer stops at the first of these: the least busy gets it, which is one that has had
+    // none.
+    let mut last = connect(&broker, "/ws/demo").await;
+    let mut read = Vec::new();
+    while !tasks.is_empty() {
+        last.publish("end").await;
+        read.extend(tasks.join_next().await.unwrap().unwrap());
+    }
+    let unique: HashSet<_> = read.iter().cloned().collect();
+    assert_eq!(
+        (read.len(), unique.len()),
+        (PRODUCERS * EACH, PRODUCERS * EACH)
+    );
+}
+
+#[tokio::test]
+async fn who_unsubscribes_leaves_nothing_behind() {
+    let broker = start().await;
+    let mut consumer = connect(&broker, "/ws/demo/s").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    producer.publish("a").await;
+    consumer.expect("a").await;
+    consumer.send(json!({"type": "unsubscribe"})).await;
+    assert_eq!(consumer.closed().await.code, CloseCode::Normal);
+    assert_eq!(broker.statistics().dropped, 1);
+    producer.publish("b").await;
+    connect(&broker, "/ws/demo/s").await.read("b").await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_not_durable_ends_with_its_consumer() {
+    let broker = start().await;
+    let consumer = connect(&broker, "/ws/demo/s?subscriptionMode=NonDurable").await;
+    let mut other = connect(&broker, "/ws/demo/other").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    producer.publish("a").await;
+    other.read("a").await;
+    consumer.leave().await;
+    assert_eq!(broker.statistics().dropped, 1);
+    let mut again = connect(&broker, "/ws/demo/s").await;
+    producer.publish("b").await;
+    again.read("b").await;
+}
+
+#[tokio::test]
+async fn a_topic_goes_with_its_last_peer() {
+    let broker = start().await;
+    let mut consumer = connect(&broker, "/ws/demo_4f2a/s").await;
+    let mut producer = connect(&broker, "/ws/demo_4f2a").await;
+    producer.publish("a").await;
+    consumer.read("a").await;
+    until(&broker, |it| it.acknowledged == 1).await;
+    consumer.leave().await;
+    assert_eq!(broker.statistics().topics, 1);
+    producer.leave().await;
+    until(&broker, |it| it.topics == 0 && it.connections == 0).await;
+}

@@ -1,0 +1,64 @@
+//! A module that a test can kill.
+
+use dasf::{Address, Host, HostOptions, Module, StartError};
+use tokio::runtime::{Builder, Runtime};
+
+/// A module in a runtime of its own, whose threads have its name. A drop ends it as `SIGKILL` ends
+/// a process: its connections break, and the module sends nothing more.
+#[derive(Debug)]
+pub struct Worker {
+    runtime: Option<Runtime>,
+    host: Option<Host>,
+}
+
+impl Worker {
+    /// Starts a module under a name.
+    ///
+    /// # Errors
+    ///
+    /// The error of the module's start.
+    pub async fn start(
+        name: &str,
+        module: Module,
+        topic: &str,
+        address: Address,
+        options: HostOptions,
+    ) -> Result<Self, StartError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name(name)
+            .enable_all()
+            .build()
+            .unwrap();
+        let topic = topic.parse().unwrap();
+        let start = async move { Host::start(module, &topic, address, options).await };
+        let host = runtime.spawn(start).await.unwrap();
+        let mut worker = Self {
+            runtime: Some(runtime),
+            host: None,
+        };
+        worker.host = Some(host?);
+        Ok(worker)
+    }
+
+    /// Kills the module.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// Shuts the module down in order.
+    pub async fn stop(mut self) {
+        if let Some(host) = self.host.take() {
+            host.shutdown().await;
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // A runtime must not be dropped where tasks run; this does not wait for its tasks.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
