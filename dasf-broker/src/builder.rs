@@ -1,4 +1,4 @@
-//! Starting and stopping a broker.
+//! The settings, the start and the end of a broker.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::listener::{Door, Visitor};
 use crate::server::{Server, router};
 use crate::statistics::Statistics;
 
-/// How long a shutdown waits for peers that do not take part in it.
+/// The time that a shutdown waits for peers.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Bounds of the time between two searches for what has expired.
+/// The bounds of the time between two searches for expired messages.
 const MIN_SWEEP_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The settings of a [`Broker`] that is to be started.
+/// The settings of a [`Broker`].
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -63,85 +63,89 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The address to listen on; port 0 takes any free port. Default: `127.0.0.1:8080`, which only
-    /// programs on this machine reach.
+    /// Sets the address to listen on. Port 0 stands for any free port. Default: `127.0.0.1:8080`,
+    /// which only programs on this machine can reach.
     pub fn bind(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// A secret that every handshake must bring: in the header `authorization: Token …` or
-    /// `authorization: Bearer …`, or in the query `?token=…`. Default: none.
+    /// Sets a secret that every handshake must contain: in the header `authorization: Token …` or
+    /// `authorization: Bearer …`, or in the query as `?token=…`. Default: no token.
     ///
-    /// Without a token, whoever reaches the port may publish and consume; for a broker on
-    /// `127.0.0.1` that includes the web pages in a browser on this machine.
+    /// Without a token, every program that reaches the port may publish and consume. For a broker on
+    /// `127.0.0.1`, these are all programs on this machine, and the web pages in its browsers.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
     }
 
-    /// How many bytes a frame of a peer may have; a larger one closes its socket with code 1009.
-    /// Default: 1,048,576.
+    /// Sets the largest size of a frame of a peer, in bytes. A larger frame closes its connection
+    /// with code 1009. Default: 1,048,576.
     pub fn max_frame_size(mut self, bytes: usize) -> Self {
         self.limits.max_frame_size = bytes;
         self
     }
 
-    /// How many WebSockets may be open; one more is refused with HTTP 503. Default: 4096.
+    /// Sets the largest number of open WebSockets. The broker refuses further ones with HTTP 503.
+    /// Default: 4096.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.limits.max_connections = connections;
         self
     }
 
-    /// How many topics may exist; a socket for one more is refused with HTTP 503. Default: 16,384.
+    /// Sets the largest number of topics. The broker refuses a WebSocket for a further one with HTTP
+    /// 503. Default: 16,384.
     pub fn max_topics(mut self, topics: usize) -> Self {
         self.limits.max_topics = topics;
         self
     }
 
-    /// How many subscriptions a topic may have; one more is refused with HTTP 503. Default: 256.
+    /// Sets the largest number of subscriptions of a topic. The broker refuses a further one with
+    /// HTTP 503. Default: 256.
     pub fn max_subscriptions(mut self, subscriptions: usize) -> Self {
         self.limits.max_subscriptions = subscriptions;
         self
     }
 
-    /// How many messages a subscription holds, waiting or unacknowledged, and a topic without
-    /// subscriptions. What happens beyond is told in the [crate
-    /// documentation](crate#when-a-backlog-is-full). Default: 10,000.
+    /// Sets the largest number of messages in the backlog of a subscription, or of a topic without
+    /// subscriptions. The backlog contains waiting and unacknowledged messages. The [crate
+    /// documentation](crate#when-a-backlog-is-full) describes a full backlog. Default: 10,000.
     pub fn max_backlog_messages(mut self, messages: usize) -> Self {
         self.limits.max_backlog_messages = messages;
         self
     }
 
-    /// How many bytes these messages may have together. Default: 64 MiB.
+    /// Sets the largest number of bytes in such a backlog. Default: 64 MiB.
     pub fn max_backlog_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_backlog_bytes = bytes;
         self
     }
 
-    /// How many unacknowledged messages a consumer has that does not ask for a number by the query
-    /// parameter `receiverQueueSize`. Default: 1000.
+    /// Sets the largest number of unacknowledged messages of a consumer without the query parameter
+    /// `receiverQueueSize`. Default: 1000.
     pub fn receiver_queue_size(mut self, messages: usize) -> Self {
         self.limits.receiver_queue_size = messages;
         self
     }
 
-    /// The most unacknowledged messages that a consumer has, whatever it asks for. Default: 10,000.
+    /// Sets the largest number of unacknowledged messages of any consumer. A larger
+    /// `receiverQueueSize` has no effect. Default: 10,000.
     pub fn max_receiver_queue_size(mut self, messages: usize) -> Self {
         self.limits.max_receiver_queue_size = messages;
         self
     }
 
-    /// How long a subscription without a consumer is kept, and a message in a topic without
-    /// subscriptions. Default: 10 minutes. The broker looks after it four times in that span, every
-    /// 30 seconds at least.
+    /// Sets how long the broker keeps a subscription without a consumer, and a message in a topic
+    /// without subscriptions. The broker checks this four times in that span, and at least every 30
+    /// seconds. Default: 10 minutes.
     pub fn subscription_retention(mut self, retention: Duration) -> Self {
         self.limits.subscription_retention = retention;
         self
     }
 
-    /// How often each peer is pinged. One that is silent for two intervals is disconnected.
-    /// Default: 30 seconds.
+    /// Sets the time between two pings of a peer. The broker disconnects a peer that has answered
+    /// none of the last two pings when the third is due. Default: 30 seconds.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.limits.ping_interval = interval;
         self
@@ -150,10 +154,12 @@ impl Builder {
     /// Starts the broker on the current Tokio runtime.
     ///
     /// # Errors
-    /// [`StartError`] when the address cannot be bound, or a setting makes no sense.
+    ///
+    /// [`StartError`] if the broker cannot listen on the address, a limit is 0 or the token is empty.
     ///
     /// # Panics
-    /// Outside of a Tokio runtime with I/O and time enabled.
+    ///
+    /// Panics outside of a Tokio runtime with I/O and time enabled.
     pub async fn start(self) -> Result<Broker, StartError> {
         let Self {
             address,
@@ -208,7 +214,7 @@ impl Builder {
     }
 }
 
-/// Gives up what nobody read in time, again and again.
+/// Removes expired messages and subscriptions from time to time.
 async fn sweep(hub: Arc<Hub>, shutdown: CancellationToken) {
     let period =
         (hub.limits.subscription_retention / 4).clamp(MIN_SWEEP_INTERVAL, MAX_SWEEP_INTERVAL);
@@ -222,8 +228,8 @@ async fn sweep(hub: Arc<Hub>, shutdown: CancellationToken) {
     }
 }
 
-/// A running broker. It stops when this handle is dropped; [`shutdown`](Self::shutdown) also waits
-/// for that.
+/// A running broker. It stops when this handle is dropped. [`shutdown`](Self::shutdown) also waits
+/// for the end.
 #[derive(Debug)]
 #[must_use = "the broker stops when its handle is dropped"]
 pub struct Broker {
@@ -237,20 +243,20 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// The settings of a new broker, with their defaults.
+    /// Returns the settings of a new broker, with their defaults.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// The address on which the broker listens, with the port that it has.
+    /// Returns the address on which the broker listens, with its actual port.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The base URL to give to modules and clients, such as `ws://127.0.0.1:8080/ws`.
+    /// Returns the base URL for modules and clients, such as `ws://127.0.0.1:8080/ws`.
     ///
-    /// A broker that listens on all addresses of the machine is named by the local one; from other
-    /// machines it is reached under this machine's name.
+    /// For a broker that listens on all addresses of the machine, the URL contains the local address.
+    /// On other machines, use the name of this machine instead.
     pub fn url(&self) -> String {
         let ip = match self.address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -260,14 +266,19 @@ impl Broker {
         format!("ws://{}/ws", SocketAddr::new(ip, self.address.port()))
     }
 
-    /// What the broker did since it started, and what it holds.
+    /// Returns the numbers of messages since the start, and of topics and connections now.
     pub fn statistics(&self) -> Statistics {
         let connections = self.max_connections - self.places.available_permits();
         self.hub.counters.read(self.hub.topics(), connections)
     }
 
-    /// Stops accepting connections, closes the open ones with code 1001, and returns when that is
-    /// done. Peers that do not answer are left behind after three seconds.
+    /// Stops the broker: it accepts no more connections, and closes the open ones with code 1001.
+    ///
+    /// Returns when all connections are closed, at the latest after three seconds.
+    ///
+    /// # Cancel safety
+    ///
+    /// If you drop the future, the broker stops all the same.
     pub async fn shutdown(self) {
         let Self {
             tasks,
@@ -279,7 +290,7 @@ impl Broker {
         tasks.close();
         let done = async {
             tasks.wait().await;
-            // It logs its own failure; a panic is told by the runtime.
+            // The task logs its error, and the runtime reports a panic.
             let _ = (&mut serving).await;
         };
         if timeout(SHUTDOWN_TIMEOUT, done).await.is_err() {

@@ -1,5 +1,4 @@
-//! The work of one WebSocket: reading and writing at the same time, in one task and without locks
-//! of its own.
+//! One WebSocket: one task reads and writes at the same time.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -23,23 +22,25 @@ use crate::message::Frame;
 use crate::receipt;
 use crate::route::Style;
 
-/// Frames that are read, and deliveries that are taken, before the others get their turn.
+/// The largest number of frames that a task reads, or of deliveries that it takes, in one step. Then
+/// it continues with its other work.
 const BATCH: usize = 128;
 
-/// Receipts that may wait for a producer which does not read them. With more, its next frames are
-/// not read.
+/// The largest number of receipts that wait for a producer. Above that, the broker does not read its
+/// next frames.
 const MAX_PENDING_RECEIPTS: usize = 16_384;
 
-/// Bytes of such receipts: each carries the context of its frame, which may be long.
+/// The largest number of bytes of such receipts. A receipt contains the context of its frame, which
+/// may be long.
 const MAX_PENDING_BYTES: usize = 4 * 1024 * 1024;
 
-/// A peer is lost when the next ping is due after this number of pings without a sign of life.
+/// A peer is lost when a ping is due after this number of pings without any frame of the peer.
 const MAX_UNANSWERED_PINGS: u32 = 2;
 
-/// How long the peer may take for its part of the closing handshake.
+/// The time that the peer has to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A WebSocket; not its type, so that tests can put another in its place.
+/// A WebSocket. It is a trait because tests use another type.
 pub(crate) trait Socket:
     Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin
 {
@@ -50,18 +51,18 @@ impl<S> Socket for S where
 {
 }
 
-/// What a socket is for.
+/// The role of a socket: producer or consumer.
 pub(crate) trait Role {
-    /// Whether what waits to be sent still has a worth when the broker closes the socket.
+    /// Whether the broker sends the waiting messages before it closes the socket.
     const SENDS_THE_REST: bool;
 
-    /// Takes a frame of the peer; may close the socket.
+    /// Handles a frame of the peer. A returned frame closes the socket.
     fn receive(&mut self, text: &str, outgoing: &mut Outgoing) -> Option<CloseFrame>;
 
-    /// Is called after some frames were taken, and when the task was woken.
+    /// Runs after some frames were handled, and when the task wakes.
     fn settle(&mut self, cx: &mut Context<'_>);
 
-    /// Adds what is to be sent, or sees to it that the task is woken when there is something.
+    /// Adds messages to send. If there are none, registers the task for the next one.
     fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>);
 }
 
@@ -92,12 +93,12 @@ impl Outgoing {
     }
 }
 
-/// How a connection came to its end.
+/// The end of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The peer closed it.
     Left,
-    /// It broke, or the peer no longer answers.
+    /// The connection broke, or the peer does not answer.
     Lost(String),
     /// The broker closes it.
     Closed(CloseFrame),
@@ -110,8 +111,8 @@ fn close(code: u16, reason: impl Into<Utf8Bytes>) -> CloseFrame {
     }
 }
 
-/// Runs a socket to its end, and closes it. The role ends before the socket is closed, so that
-/// nothing waits for a peer that takes its time to say goodbye.
+/// Runs a socket to its end, and closes it. The role ends before the closing handshake, so nothing
+/// waits for a slow peer.
 pub(crate) async fn drive<S: Socket, R: Role>(
     socket: &mut S,
     role: R,
@@ -137,7 +138,7 @@ pub(crate) async fn drive<S: Socket, R: Role>(
                 }
             }
             socket.send(Message::Close(Some(frame.clone()))).await?;
-            // The peer's answer, behind what it sent before it knew.
+            // Frames that the peer sent before the close frame come before its answer.
             while socket.next().await.transpose()?.is_some() {}
         } else if end == End::Left {
             socket.close().await?;
@@ -146,7 +147,7 @@ pub(crate) async fn drive<S: Socket, R: Role>(
     };
     match timeout(CLOSE_TIMEOUT, goodbye).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!("the socket broke while it was closed: {error}"),
+        Ok(Err(error)) => debug!("the connection broke during the closing handshake: {error}"),
         Err(_) => debug!("the peer did not answer the close frame in time"),
     }
     end
@@ -156,11 +157,11 @@ struct Driver<'a, S, R> {
     socket: &'a mut S,
     role: R,
     outgoing: Outgoing,
-    /// Whether the socket has taken something that it may not have written yet.
+    /// Whether the socket may hold messages that it has not written.
     unflushed: bool,
     heartbeat: Interval,
-    /// Pings since the peer was heard. They are counted instead of the time, so that a broker which
-    /// was stopped for a while does not take its own silence for that of the peers.
+    /// The number of pings since the last frame of the peer. With the time instead, a broker that was
+    /// suspended for a while would lose all its peers.
     unanswered: u32,
     max_frame_size: usize,
 }
@@ -183,7 +184,7 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         while self.heartbeat.poll_tick(cx).is_ready() {
             if self.unanswered == MAX_UNANSWERED_PINGS {
-                let reason = format!("it answered none of {MAX_UNANSWERED_PINGS} pings");
+                let reason = format!("the peer answered none of {MAX_UNANSWERED_PINGS} pings");
                 return Poll::Ready(End::Lost(reason));
             }
             self.unanswered += 1;
@@ -206,8 +207,8 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
                 Poll::Ready(Ok(())) if idle => return Poll::Pending,
                 Poll::Ready(Ok(())) => {}
                 Poll::Pending => {
-                    // Reading goes on while the peer does not read, up to the bound of what waits
-                    // for it.
+                    // The broker reads on while the peer does not read, up to the limits of waiting
+                    // receipts.
                     if more && !self.outgoing.is_saturated() {
                         cx.waker().wake_by_ref();
                     }
@@ -217,8 +218,7 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
         }
     }
 
-    /// Reads a batch of frames. Answers whether there may be more, without the task being woken for
-    /// them.
+    /// Reads a batch of frames. Returns whether there may be more frames that do not wake the task.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         for _ in 0..BATCH {
             if self.outgoing.is_saturated() {
@@ -239,7 +239,7 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
                 }
                 Some(Ok(Message::Binary(_))) => End::Closed(close(
                     close_code::UNSUPPORTED,
-                    "binary frames have no meaning here; send JSON as text",
+                    "the broker accepts no binary frames; send JSON in text frames",
                 )),
                 Some(Err(error)) => self.broken(error),
             };
@@ -254,7 +254,7 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
             Some(tungstenite::Error::Capacity(_)) => End::Closed(close(
                 close_code::SIZE,
                 format!(
-                    "a frame may have {} bytes (max_frame_size)",
+                    "the frame is larger than {} bytes, the limit max_frame_size",
                     self.max_frame_size
                 ),
             )),
@@ -265,7 +265,7 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
         }
     }
 
-    /// Writes what waits, with one flush for all of it.
+    /// Writes the waiting messages, with one flush for all.
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
         while !self.outgoing.messages.is_empty() {
             ready!(self.socket.poll_ready_unpin(cx))?;
@@ -282,7 +282,7 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
     }
 }
 
-/// A socket that publishes.
+/// The socket of a producer.
 pub(crate) struct Publishing {
     pub(crate) style: Style,
     pub(crate) producer: Producer,
@@ -317,14 +317,14 @@ impl Role for Publishing {
     }
 
     fn fill(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {
-        // A producer gets nothing but the receipts of its frames.
+        // A producer gets only the receipts of its frames.
     }
 }
 
-/// A socket that consumes.
+/// The socket of a consumer.
 pub(crate) struct Consuming {
     consumer: Consumer,
-    /// Wakes the task for what the peer gave back, once it has given something back.
+    /// Wakes the task when a delayed message is due.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -337,7 +337,7 @@ impl Consuming {
     }
 }
 
-/// What a consumer sends. Without a type, it is an acknowledgement.
+/// A frame of a consumer. Without a type, it is an acknowledgement.
 #[derive(Deserialize)]
 struct Command<'a> {
     #[serde(rename = "type", borrow, default)]
@@ -355,7 +355,7 @@ impl Role for Consuming {
             Ok(command) => command,
             Err(error) => {
                 let (topic, subscription) = (consumer.topic(), consumer.subscription());
-                warn!(%topic, %subscription, "a consumer's frame is no acknowledgement: {error}");
+                warn!(%topic, %subscription, "ignored a frame that is not an acknowledgement: {error}");
                 return None;
             }
         };
@@ -367,11 +367,11 @@ impl Role for Consuming {
             }
             "unsubscribe" => {
                 let (topic, subscription) = (consumer.topic(), consumer.subscription());
-                warn!(%topic, %subscription, "not unsubscribed: there are other consumers");
+                warn!(%topic, %subscription, "did not remove the subscription, because it has other consumers");
                 return None;
             }
             other => {
-                debug!(topic = %consumer.topic(), "ignored a consumer's frame of type {other:?}");
+                debug!(topic = %consumer.topic(), "ignored a frame of type {other:?}");
                 return None;
             }
         };
@@ -379,14 +379,14 @@ impl Role for Consuming {
             debug!(
                 topic = %consumer.topic(), subscription = %consumer.subscription(),
                 message = &*command.message_id,
-                "acknowledged by a socket that has no such message in flight"
+                "ignored an acknowledgement of a message that the consumer does not have"
             );
         }
         None
     }
 
     fn settle(&mut self, cx: &mut Context<'_>) {
-        // Here and not in `fill`, which has to wait while the peer does not read.
+        // Not in `fill`, which does not run while the peer does not read.
         while let Some(due) = self.consumer.due().map(Instant::from_std) {
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
             if timer.deadline() != due {
@@ -419,7 +419,7 @@ mod tests {
     use dasf_protocol::Topic;
     use serde_json::json;
 
-    /// A peer that says what it is told to, and reads `reads` messages.
+    /// A peer that sends given messages, and reads `reads` messages.
     struct Peer {
         says: Box<dyn Iterator<Item = Message>>,
         reads: usize,
@@ -435,7 +435,7 @@ mod tests {
             }
         }
 
-        /// One that says nothing.
+        /// Returns a peer that sends nothing.
         fn silent(reads: usize) -> Self {
             Self::new(iter::empty(), reads)
         }
@@ -498,7 +498,8 @@ mod tests {
         fn fill(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {}
     }
 
-    /// How many frames are read of a peer that sends without end, and reads `reads` receipts.
+    /// Returns the number of frames that the broker reads from a peer that sends without end, and
+    /// reads `reads` receipts.
     fn frames_read(receipt: &str, reads: usize) -> usize {
         let mut socket = Peer::new(iter::repeat(Message::text("frame")), reads);
         let role = Echo {
@@ -547,7 +548,7 @@ mod tests {
         let refusal = json!({"type": "negativeAcknowledge", "messageId": message.id()});
         let refusal = Message::text(refusal.to_string());
         driver.socket.says = Box::new(iter::once(refusal));
-        // Something that the socket does not take is on its way meanwhile.
+        // Meanwhile a message waits that the socket does not accept.
         producer.publish("}").1.unwrap();
         let started = Instant::now();
         assert!(driver.poll(&mut cx).is_pending());
@@ -577,7 +578,10 @@ mod tests {
             received: 0,
         };
         let end = drive(&mut socket, role, interval, 1024, CancellationToken::new()).await;
-        assert_eq!(end, End::Lost("it answered none of 2 pings".to_owned()));
+        assert_eq!(
+            end,
+            End::Lost("the peer answered none of 2 pings".to_owned())
+        );
         assert_eq!(started.elapsed(), interval * 3);
         assert_eq!(socket.taken, vec![Message::Ping(Vec::new().into()); 2]);
     }

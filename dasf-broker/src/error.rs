@@ -1,4 +1,4 @@
-//! Why a broker does not start, an address is not served, or a message is not taken.
+//! The errors of a start, of a handshake and of a publish.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,51 +9,51 @@ use dasf_protocol::{Subscription, TopicError};
 use crate::limits::FullLimit;
 use crate::route::TopicName;
 
-/// Why a broker did not start.
+/// The error of a broker that does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address could not be bound.
+    /// The broker cannot listen on the address.
     #[error("cannot listen on {address}: {source}; {}", remedy(source))]
     Bind {
-        /// The address that was asked for.
+        /// The address of the settings.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A limit is zero, with which the broker could do nothing.
+    /// A limit is zero. With such a limit, a broker cannot work.
     #[error("the limit {name} is 0; set it to at least 1, or leave it out")]
     ZeroLimit {
-        /// The setter of the limit.
+        /// The name of the limit and of its setter.
         name: &'static str,
     },
-    /// The token is empty: that would be a lock which any key opens.
-    #[error("the token is empty; set one with at least one character, or none at all")]
+    /// The token is empty. It would keep nobody out.
+    #[error("the token is empty; set a token of at least one character, or no token")]
     EmptyToken,
 }
 
-/// What a person can do about an address that cannot be bound.
+/// Returns advice for an address on which the broker cannot listen.
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "stop the program that listens there, or choose another port (port 0 takes any free one)"
+            "stop the program that listens there, or choose another port (0 stands for any free port)"
         }
         io::ErrorKind::PermissionDenied => {
-            "choose a port from 1024 on, or run with the right to use this one"
+            "choose a port of at least 1024, or run the broker with the right to use this port"
         }
         io::ErrorKind::AddrNotAvailable => {
-            "choose an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
+            "choose an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all addresses"
         }
         _ => "choose another address or port",
     }
 }
 
-/// Why a path or query is not that of a producer or consumer.
+/// The error of a path or query that belongs to no producer or consumer.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RouteError {
     #[error(
-        "nothing is served under this path; there are\n\
-         /ws/{{topic}} (publish) and /ws/{{topic}}/{{subscription}} (consume), and in Pulsar's style\n\
+        "the broker does not know this path; its paths are\n\
+         /ws/{{topic}} (publish) and /ws/{{topic}}/{{subscription}} (consume), and in the Pulsar style\n\
          /ws/v2/producer/{{persistence}}/{{tenant}}/{{namespace}}/{{topic}} and\n\
          /ws/v2/consumer/{{persistence}}/{{tenant}}/{{namespace}}/{{topic}}/{{subscription}}"
     )]
@@ -66,32 +66,27 @@ pub(crate) enum RouteError {
     Persistence { persistence: String },
     #[error("the {kind} is {name:?}; use 1 to 255 letters, digits, '-', '_', '.', ':' and '='")]
     Scope { kind: &'static str, name: String },
-    #[error("the subscription type {value:?} is not offered; use Exclusive or Shared")]
+    #[error("the subscription type is {value:?}; use Exclusive or Shared")]
     SubscriptionType { value: String },
     #[error("the subscription mode is {value:?}; use Durable or NonDurable")]
     SubscriptionMode { value: String },
-    #[error("receiverQueueSize is {value:?}; use a whole number from 1 on")]
+    #[error("receiverQueueSize is {value:?}; use an integer of at least 1")]
     ReceiverQueueSize { value: String },
-    #[error(
-        "negativeAckRedeliveryDelay is {value:?}; use a whole number of milliseconds, 0 for none"
-    )]
+    #[error("negativeAckRedeliveryDelay is {value:?}; use an integer, the number of milliseconds")]
     RedeliveryDelay { value: String },
-    #[error("maxRedeliverCount is {value:?}; use a whole number from 1 on, or leave it out")]
+    #[error("maxRedeliverCount is {value:?}; use an integer of at least 1, or leave it out")]
     MaxRedeliverCount { value: String },
     #[error(
-        "deadLetterTopic comes without maxRedeliverCount; add it, as in maxRedeliverCount=3, or \
-         leave both out"
+        "deadLetterTopic needs maxRedeliverCount; add it, such as maxRedeliverCount=3, or leave \
+         both out"
     )]
     DeadLetterTopicAlone,
     #[error(
-        "no dead letter topic: {0}; name one of the consumer's own tenant and namespace with \
-         deadLetterTopic=NAME"
+        "the name of the dead-letter topic is not valid: {0}; set another name with \
+         deadLetterTopic=NAME, without tenant and namespace"
     )]
     DeadLetterTopic(#[source] TopicError),
-    #[error(
-        "deadLetterTopic is {value:?}, the consumer's own topic: what it does not want would come \
-         to it again; name another one"
-    )]
+    #[error("deadLetterTopic is {value:?}, the consumer's own topic; use another topic")]
     DeadLetterCircle { value: String },
 }
 
@@ -104,7 +99,7 @@ impl RouteError {
     }
 }
 
-/// Why a producer or consumer is not let in.
+/// The error of a producer or consumer that cannot use a topic.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AttachError {
     #[error(
@@ -116,8 +111,8 @@ pub(crate) enum AttachError {
         subscription: Subscription,
     },
     #[error(
-        "the subscription '{subscription}' of topic '{topic}' is {present} for the consumer it has; \
-         attach as {present}, or use another name"
+        "the subscription '{subscription}' of topic '{topic}' is {present}; connect with the same \
+         subscriptionType and subscriptionMode, or use another name"
     )]
     Conflict {
         topic: TopicName,
@@ -125,12 +120,12 @@ pub(crate) enum AttachError {
         present: &'static str,
     },
     #[error(
-        "topic '{topic}' has {max} subscriptions, as many as max_subscriptions allows; \
+        "topic '{topic}' has {max} subscriptions, the limit max_subscriptions; \
          close some consumers, or raise the limit"
     )]
     TooManySubscriptions { topic: TopicName, max: usize },
     #[error(
-        "the broker has {max} topics, as many as max_topics allows; close some connections, \
+        "the broker has {max} topics, the limit max_topics; close some connections, \
          wait until unread messages expire, or raise the limit"
     )]
     TooManyTopics { max: usize },
@@ -147,11 +142,11 @@ impl AttachError {
     }
 }
 
-/// Why a well-formed message is not taken.
+/// The error of a good message that the broker refuses.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PublishError {
     #[error(
-        "subscription '{subscription}' of topic '{topic}' is full ({} = {}): \
+        "subscription '{subscription}' of topic '{topic}' is full ({} = {}); \
          try again when its consumer has acknowledged some messages, or raise the limit",
         limit.name, limit.value
     )]
@@ -161,14 +156,14 @@ pub(crate) enum PublishError {
         limit: FullLimit,
     },
     #[error(
-        "topic '{topic}' is full ({} = {}) and nobody reads it: \
+        "topic '{topic}' is full ({} = {}) and has no consumer; \
          start a consumer and try again, or raise the limit",
         limit.name, limit.value
     )]
     TopicFull { topic: TopicName, limit: FullLimit },
 }
 
-/// Why a dead letter topic does not take a message.
+/// The error of a dead-letter topic that refuses a message.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DeadLetterError {
     #[error(transparent)]

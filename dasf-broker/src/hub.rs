@@ -1,4 +1,4 @@
-//! All topics of a broker, and the handles by which connections take part in one.
+//! All topics of a broker, and the handles of producers and consumers.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -19,7 +19,7 @@ use crate::topic::{ConsumerId, DeadLetter, Effects, Topic};
 
 /// The topics of a broker.
 ///
-/// Where both are held, the lock of the table is taken before that of a topic.
+/// To hold both locks, lock the table first and the topic second.
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) limits: Arc<Limits>,
@@ -28,13 +28,13 @@ pub(crate) struct Hub {
     topics: Mutex<HashMap<TopicName, Arc<Mutex<Topic>>>>,
 }
 
-/// Locks a mutex whose content no panic leaves half changed: nothing that is run under it panics.
+/// Locks a mutex. No code under it panics, so its content is never half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn now() -> Instant {
-    // Tokio's clock, so that tests can move it.
+    // Tests can move the clock of Tokio.
     tokio::time::Instant::now().into_std()
 }
 
@@ -52,7 +52,7 @@ impl Hub {
         lock(&self.topics).len()
     }
 
-    /// Takes part in a topic, which is made where there is none of the name.
+    /// Runs a function on a topic, and creates the topic if it does not exist.
     fn enter<T, E: From<AttachError>>(
         &self,
         name: &TopicName,
@@ -61,7 +61,7 @@ impl Hub {
         let mut topics = lock(&self.topics);
         let max = self.limits.max_topics;
         let count = topics.len();
-        // The table stays locked meanwhile, so that nobody finds the topic idle and removes it.
+        // The table stays locked, so no other task finds the topic idle and removes it.
         match topics.entry(name.clone()) {
             Entry::Occupied(found) => {
                 let entered = enter(&mut lock(found.get()))?;
@@ -77,7 +77,7 @@ impl Hub {
         }
     }
 
-    /// Removes a topic that holds nothing.
+    /// Removes a topic if it is idle.
     fn leave(&self, name: &TopicName) {
         let mut topics = lock(&self.topics);
         if topics.get(name).is_some_and(|topic| lock(topic).is_idle()) {
@@ -121,7 +121,8 @@ impl Hub {
         })
     }
 
-    /// Sees to what follows from a change of the topic `name`. The caller holds no lock.
+    /// Publishes the dead letters of a change of the topic `name`, and wakes tasks. The caller must
+    /// hold no lock.
     fn carry_out(&self, name: &TopicName, effects: &mut Effects) {
         for DeadLetter { message, topic } in std::mem::take(&mut effects.dead_letters) {
             self.dead_letter(name, &message, &topic, effects);
@@ -131,9 +132,10 @@ impl Hub {
         }
     }
 
-    /// Publishes a message of the topic `name` again, in the topic of its dead letters. As a message
-    /// of its own: it may come there from several subscriptions, and it is kept there for its own
-    /// time.
+    /// Publishes a message of the topic `name` to its dead-letter topic.
+    ///
+    /// The dead letter is a new message: the same message may come there from several subscriptions,
+    /// and its retention starts anew.
     fn dead_letter(
         &self,
         name: &TopicName,
@@ -145,7 +147,7 @@ impl Hub {
         let copy_id = copy.id().to_owned();
         let published = self.enter(to, |topic| -> Result<(), DeadLetterError> {
             topic.insert(copy, effects)?;
-            // Before anybody can get it.
+            // A consumer may get the dead letter as soon as the lock is free.
             self.counters.dead_lettered.add(1);
             Ok(())
         });
@@ -153,20 +155,20 @@ impl Hub {
             Ok(_) => {
                 warn!(
                     topic = %name, message = message.id(), to = %to, as_message = copy_id,
-                    "moved to the dead letters: delivered again as often as its consumer allows"
+                    "moved to the dead-letter topic after the last redelivery that the consumer allows"
                 );
             }
             Err(error) => {
                 self.counters.dropped.add(1);
                 warn!(
                     topic = %name, message = message.id(), to = %to,
-                    "dropped, as the topic of the dead letters does not take it: {error}"
+                    "dropped: the dead-letter topic refused the message: {error}"
                 );
             }
         }
     }
 
-    /// Gives up what nobody read in time, in all topics.
+    /// Removes expired messages and subscriptions from all topics.
     pub(crate) fn sweep(&self) {
         let topics: Vec<_> = lock(&self.topics)
             .iter()
@@ -185,7 +187,7 @@ impl Hub {
     }
 }
 
-/// A connected producer. Dropping it disconnects it.
+/// A connected producer. A drop disconnects it.
 #[derive(Debug)]
 pub(crate) struct Producer {
     hub: Arc<Hub>,
@@ -195,20 +197,20 @@ pub(crate) struct Producer {
 }
 
 impl Producer {
-    /// Publishes the members of a frame, as the message that is returned. The consumers learn of it
-    /// by [`settle`](Self::settle).
+    /// Publishes the fields of a frame as a message, and returns the message. Consumers wake with
+    /// [`settle`](Self::settle).
     pub(crate) fn publish(&mut self, members: &str) -> (Message, Result<(), PublishError>) {
         let message = Message::new(&self.hub.ids, now(), members);
         let published = lock(&self.topic).publish(message.clone(), &mut self.effects);
         (message, published)
     }
 
-    /// Tells the consumers that there is something for them.
+    /// Wakes the consumers that have a new message.
     pub(crate) fn settle(&mut self) {
         self.hub.carry_out(&self.name, &mut self.effects);
     }
 
-    /// Counts and logs a frame that was not taken.
+    /// Counts and logs a refused frame.
     pub(crate) fn refused(&self, message: Option<&str>, reason: &str) {
         self.hub.counters.refused.add(1);
         info!(topic = %self.name, message, "refused a frame: {reason}");
@@ -229,7 +231,7 @@ impl Drop for Producer {
     }
 }
 
-/// A connected consumer. Dropping it disconnects it.
+/// A connected consumer. A drop disconnects it.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     hub: Arc<Hub>,
@@ -238,7 +240,7 @@ pub(crate) struct Consumer {
     topic: Arc<Mutex<Topic>>,
     id: ConsumerId,
     redelivery_delay: Duration,
-    /// When something that it gave back is due again, at the earliest.
+    /// When the first of the delayed messages is due.
     due: Option<Instant>,
     effects: Effects,
 }
@@ -257,14 +259,14 @@ impl Consumer {
         lock(&self.topic).take(&self.subscription, self.id, max, waker, deliver);
     }
 
-    /// Acknowledges a message. Answers whether its id was known.
+    /// Acknowledges a message. Returns whether the consumer had it.
     pub(crate) fn acknowledge(&mut self, id: &str) -> bool {
         self.hub.ids.sequence(id).is_some_and(|sequence| {
             lock(&self.topic).acknowledge(&self.subscription, self.id, sequence, &mut self.effects)
         })
     }
 
-    /// Gives a message back to the subscription. Answers whether its id was known.
+    /// Acknowledges a message negatively. Returns whether the consumer had it.
     pub(crate) fn refuse(&mut self, id: &str) -> bool {
         let Some(sequence) = self.hub.ids.sequence(id) else {
             return false;
@@ -278,7 +280,7 @@ impl Consumer {
         known
     }
 
-    /// When [`release_due`](Self::release_due) has something to do.
+    /// Returns when to call [`release_due`](Self::release_due).
     pub(crate) fn due(&self) -> Option<Instant> {
         self.due
     }
@@ -294,8 +296,8 @@ impl Consumer {
         lock(&self.topic).unsubscribe(&self.subscription, self.id)
     }
 
-    /// Tells the other consumers of the subscription that there is something for them, and moves the
-    /// dead letters to their topic.
+    /// Wakes the other consumers of the subscription that have a new message, and publishes dead
+    /// letters.
     pub(crate) fn settle(&mut self) {
         self.hub.carry_out(&self.name, &mut self.effects);
     }
@@ -354,7 +356,7 @@ mod tests {
 
         tokio::time::advance(Duration::from_secs(1)).await;
         hub.sweep();
-        // The subscription is gone, and its younger message waits for a reader of any name.
+        // The subscription is gone. Its younger message waits for a subscription of any name.
         assert_eq!(hub.counters.read(0, 0).expired, 2);
         assert_eq!(hub.topics(), 1);
         drop(producer);

@@ -1,8 +1,8 @@
-//! The message broker of DASF, in one process and in memory: for a laptop, a lab, a test.
+//! An embedded message broker for DASF modules and their clients: one process, in memory.
 //!
-//! Modules and clients reach it as they reach a Django broker or Apache Pulsar, over WebSockets. As
-//! a program it is `dasf-broker --bind 127.0.0.1:8080`; as a library it runs inside a test or an
-//! application:
+//! Modules and clients connect to it over WebSockets, as they connect to a Django broker or to
+//! Apache Pulsar. As a program, it is `dasf-broker --bind 127.0.0.1:8080`. As a library, it runs
+//! inside a test or an application:
 //!
 //! ```
 //! use futures_util::{SinkExt, StreamExt};
@@ -27,113 +27,171 @@
 //!
 //! # Addresses
 //!
-//! | style | publish | consume |
+//! A WebSocket is either a producer, which publishes messages to a topic, or a consumer, which
+//! receives the messages of a subscription of a topic. The path decides:
+//!
+//! | style | producer | consumer |
 //! |---|---|---|
 //! | DASF | `/ws/{topic}` | `/ws/{topic}/{subscription}` |
 //! | Pulsar | `/ws/v2/producer/{persistence}/{tenant}/{namespace}/{topic}` | `/ws/v2/consumer/…/{topic}/{subscription}` |
 //!
-//! Both are served on one port, and peers of both meet: a DASF path means the tenant `public` and
-//! the namespace `default`, and since everything is kept in memory, `persistent` and
-//! `non-persistent` name the same topic. Empty segments do not count, so that a base URL may end in
-//! a slash. `GET /health` answers `ok`.
+//! The broker serves both styles on one port. A producer of one style reaches consumers of the
+//! other:
 //!
-//! A consumer may add these parameters of Pulsar to its address; others are ignored:
+//! - A DASF path names a topic of the tenant `public` and the namespace `default`.
+//! - `persistent` and `non-persistent` name the same topic, because the broker keeps all messages in
+//!   memory.
+//! - Empty segments of a path are ignored, so a base URL may end in a slash.
 //!
-//! | parameter | default | |
+//! `GET /health` returns `ok`.
+//!
+//! A consumer can set these parameters of Pulsar in the query of its URL. The broker ignores other
+//! parameters.
+//!
+//! | parameter | default | meaning |
 //! |---|---|---|
-//! | `subscriptionType` | by the style | `Exclusive` or `Shared` |
-//! | `subscriptionMode` | `Durable` | or `NonDurable` |
-//! | `receiverQueueSize` | [`receiver_queue_size`](Builder::receiver_queue_size) | how many unacknowledged messages it has at most |
-//! | `negativeAckRedeliveryDelay` | 0 | for how many milliseconds a message waits that it gives back, an hour at most |
-//! | `maxRedeliverCount` | none | after how many redeliveries a message that it gives back or leaves behind is a dead letter, from 1 on |
-//! | `deadLetterTopic` | `{topic}-{subscription}-DLQ` (`.` and `:` become `-`) | where its dead letters go |
+//! | `subscriptionType` | `Shared` in the DASF style, `Exclusive` in the Pulsar style | `Exclusive` or `Shared` |
+//! | `subscriptionMode` | `Durable` | `Durable` or `NonDurable` |
+//! | `receiverQueueSize` | [`receiver_queue_size`](Builder::receiver_queue_size) | the largest number of unacknowledged messages of the consumer |
+//! | `negativeAckRedeliveryDelay` | 0 | the milliseconds before a negatively acknowledged message is delivered again; at most an hour |
+//! | `maxRedeliverCount` | no limit | the number of redeliveries after which a message becomes a dead letter; at least 1 |
+//! | `deadLetterTopic` | `{topic}-{subscription}-DLQ`, with `-` for `.` and `:` | the topic of the dead letters |
 //!
-//! With [`Builder::token`], every handshake needs the header `authorization: Token …` or
-//! `Bearer …`, or `?token=…`.
+//! With [`Builder::token`], every handshake needs the token: in the header `authorization: Token …`
+//! or `authorization: Bearer …`, or in the query as `?token=…`.
 //!
-//! A handshake is answered with 400 for a bad name or value, 401 for a missing or wrong token, 404
-//! for another path, 409 for a subscription that is taken, 503 where a limit is reached; the body
-//! says what to do. Once it is answered with 101, the consumer misses nothing that is published.
+//! The broker refuses a handshake with one of these statuses. The body of the response says what to
+//! do.
 //!
-//! The answer 101 carries the header `dasf-features`: a list, separated by commas, of what this
-//! broker can and another one behind the same addresses may not. It is `shared-subscriptions`:
-//! consumers of one subscription divide its messages, where a Django broker gives each of them all.
+//! | status | cause |
+//! |---|---|
+//! | 400 | a bad name or a bad value of a parameter |
+//! | 401 | a missing or wrong token |
+//! | 404 | another path |
+//! | 409 | a subscription that accepts no more consumers, or none of this type and mode |
+//! | 503 | a limit of the broker |
+//!
+//! A handshake that succeeds has status 101. From then on, the consumer gets every message that is
+//! published.
+//!
+//! The response with status 101 has the header `dasf-features`. It lists, separated by commas, the
+//! abilities of this broker that other brokers with the same paths may lack. The list contains
+//! `shared-subscriptions`: the consumers of one subscription share its messages. A Django broker
+//! delivers every message to each of them.
 //!
 //! # Messages
 //!
-//! A producer sends JSON objects. The broker reads their `context`, adds `messageId` (a UUID),
-//! `publishTime` and, where it delivers again, `redeliveryCount` (a frame must not have these
-//! itself), and hands everything else on byte for byte. Each frame gets a receipt,
-//! `{"messageId", "context", "result": "ok"}`; a frame that is not taken gets one whose `result` is
-//! the reason (in Pulsar's style `send-error:3` or `send-error:8` with the reason in `errorMsg`),
-//! and the connection goes on. A binary frame closes it with code 1003, one above
-//! [`Builder::max_frame_size`] with 1009.
+//! A producer sends JSON objects as text frames. The broker reads the field `context`, adds the
+//! fields below, and delivers all other fields byte for byte as they came. A frame must not contain
+//! these fields:
 //!
-//! A producer may read its receipts late: up to 16,384 of them, or 4 MiB, wait for it. Then the
-//! broker stops reading from it until it reads.
+//! - `messageId`, a UUID;
+//! - `publishTime`;
+//! - `redeliveryCount`, in a redelivery.
+//!
+//! The broker answers each frame with a receipt, `{"messageId", "context", "result": "ok"}`. If it
+//! refuses the frame, `result` is the reason. In the Pulsar style, `result` is then `send-error:3`
+//! for a bad frame or `send-error:8` for a full backlog, and `errorMsg` is the reason. The
+//! connection stays open. Two kinds of frames close it: a binary frame, with code 1003, and a frame
+//! above [`Builder::max_frame_size`], with code 1009.
+//!
+//! A producer may read its receipts late. The broker keeps up to 16,384 receipts or 4 MiB for it.
+//! Above that, the broker reads no more frames of this producer until the producer reads.
 //!
 //! # Subscriptions
 //!
-//! Each subscription of a topic gets a copy of each message that is published while the
-//! subscription exists. Its consumers divide these:
+//! Every subscription of a topic gets a copy of each message that is published while the
+//! subscription exists. The consumers of a subscription have the same topic and the same
+//! subscription name. They share its messages by the type of the subscription:
 //!
-//! - **Exclusive** (the default in Pulsar's style): there is one consumer; a second one is refused.
-//! - **Shared** (the default in the DASF style): each message goes to the consumer with the fewest
-//!   unacknowledged ones. It is the default because modules in Python name their subscription by
-//!   the second in which they start: two of the same second must not shut each other out.
+//! - **Exclusive** (default in the Pulsar style): the subscription has one consumer. The broker
+//!   refuses a second one.
+//! - **Shared** (default in the DASF style): each message goes to the consumer with the fewest
+//!   unacknowledged messages. Modules in Python name their subscription by the second in which they
+//!   start. With an exclusive default, two modules that start in the same second would exclude each
+//!   other.
 //!
-//! A consumer acknowledges with `{"messageId": …}` what it is done with. It has
-//! [`receiver_queue_size`](Builder::receiver_queue_size) unacknowledged messages at most; the rest
-//! waits. What it did not acknowledge when its socket closes, or gives back with `{"type":
-//! "negativeAcknowledge", "messageId": …}`, is delivered again: before all younger messages, with
-//! the same `messageId`, and with `"redeliveryCount": N`, which tells how often it was delivered in
-//! vain (there is none in a first delivery). `{"type": "unsubscribe"}` gives the subscription up
-//! with what it holds.
+//! ## Acknowledgements and redelivery
 //!
-//! A message that is given back goes to another consumer if one has room, else to the same one. With
-//! `negativeAckRedeliveryDelay` it waits that long before, unless the socket closes earlier.
-//! Meanwhile it still belongs to the subscription and its limits, but no longer to what the consumer
-//! has unacknowledged: younger messages may overtake it.
+//! A consumer sends JSON objects:
+//!
+//! | frame | effect |
+//! |---|---|
+//! | `{"messageId": …}` | Acknowledges a message. The subscription then forgets it. |
+//! | `{"type": "negativeAcknowledge", "messageId": …}` | Returns a message to the broker, which delivers it again. |
+//! | `{"type": "unsubscribe"}` | Removes the subscription with all its messages, if it has no other consumer, and closes the connection. |
+//!
+//! A consumer has at most [`receiver_queue_size`](Builder::receiver_queue_size) unacknowledged
+//! messages. Further messages wait in the backlog of the subscription.
+//!
+//! The broker delivers a message again when its consumer acknowledges it negatively, or disconnects
+//! without an acknowledgement. A redelivery comes before all younger messages. It has the same
+//! `messageId` and the field `"redeliveryCount": N`, where N is the number of earlier deliveries. A
+//! first delivery does not have this field.
+//!
+//! A negatively acknowledged message goes to another consumer that has room. If there is none, it
+//! goes to the same consumer again. With `negativeAckRedeliveryDelay`, it waits that long before, but
+//! not after its consumer disconnects. While it waits, it counts for the limits of the subscription,
+//! but not for the unacknowledged messages of the consumer. Younger messages can overtake it.
+//!
+//! ## Dead letters
 //!
 //! With `maxRedeliverCount=N`, a message that comes back from this consumer after N redeliveries is
-//! not delivered again. Its subscription holds it no more, and it is published in the dead letter
-//! topic of the same tenant and namespace: as a message of its own, with a new `messageId` and
-//! without `redeliveryCount`, and everything else as the producer sent it. It waits there for a
-//! consumer as other messages do; where a limit keeps it out, it is dropped. The number counts what
-//! the socket of any consumer took, worked on or not, so a consumer that may die should keep
-//! `receiverQueueSize` near to what it works on at a time.
+//! not delivered again. The broker removes it from the subscription and publishes it to the
+//! dead-letter topic, which has the same tenant and namespace. The dead letter has a new `messageId`
+//! and no `redeliveryCount`. All other fields are as the producer sent them. Like any message, it
+//! waits for a consumer of that topic. If a limit keeps it out, the broker drops it.
 //!
-//! A subscription outlives its consumers by [`Builder::subscription_retention`], unless it is
-//! `NonDurable`, and a consumer of the same name finds in it what came meanwhile. A topic without
-//! subscriptions keeps its messages for the same time. (An empty subscription that is the only one
-//! of its topic ends with its last consumer: the topic keeps what comes for the next one, and the
-//! response topics of past callers do not pile up.)
+//! The number counts every delivery that the socket of a consumer accepted, even if the consumer did
+//! not begin to work on the message. So a consumer that may crash should set `receiverQueueSize` to
+//! little more than the number of messages that it works on at a time.
 //!
-//! # Modules that restart
+//! ## How long a subscription exists
 //!
-//! Modules name their subscription by their start time, so one that restarts comes under a new name
-//! and would never see what was sent while it was away. Therefore a consumer with a **new** name,
-//! on a topic that **nobody else** consumes, takes over all that waits there: the messages of the
-//! topic, and those of its subscriptions without a consumer, each message once and in the order of
-//! publishing. Those subscriptions end with that. While another subscription has a consumer, a new
-//! name begins with the next message.
+//! A subscription continues to exist for [`Builder::subscription_retention`] after its last consumer
+//! disconnects. A consumer that connects with the same name gets the messages of the meantime. There
+//! are two exceptions:
 //!
-//! # When a backlog is full
+//! - A `NonDurable` subscription ends with its last consumer.
+//! - An empty subscription that is the only one of its topic ends with its last consumer. The topic
+//!   keeps later messages for the next subscription. So the response topics of former callers do not
+//!   pile up.
 //!
-//! A subscription holds [`max_backlog_messages`](Builder::max_backlog_messages) and
-//! [`max_backlog_bytes`](Builder::max_backlog_bytes) at most. A message that would exceed that is
-//! refused, with a receipt that names the subscription and the limit. One exception: while somebody
-//! consumes a topic, its subscriptions without a consumer do not stop the publishing; a full one
-//! drops its oldest message.
+//! A topic without subscriptions keeps its messages for [`Builder::subscription_retention`].
 //!
-//! Whatever is refused, dropped, expired or moved to a dead letter topic is logged with its topic and
-//! message id, and counted in [`Broker::statistics`].
+//! ## Modules that restart
+//!
+//! Modules name their subscription by their start time. So a module that restarts has a new name, and
+//! would miss the messages that were sent while it was away. Therefore the broker treats a **new**
+//! name on a topic **without any other consumer** in a special way: the new subscription takes over
+//! all messages that wait there. These are the messages of the topic and of its subscriptions
+//! without a consumer, each message once and in the order of publishing. The old subscriptions end.
+//!
+//! While another subscription of the topic has a consumer, a new subscription starts with the next
+//! message.
+//!
+//! # Backlogs
+//!
+//! The backlog of a subscription contains all messages that no consumer has acknowledged: those that
+//! wait, and those that a consumer has. A topic without subscriptions has a backlog of its own.
+//!
+//! ## When a backlog is full
+//!
+//! A backlog holds at most [`max_backlog_messages`](Builder::max_backlog_messages) messages and
+//! [`max_backlog_bytes`](Builder::max_backlog_bytes) bytes. The broker refuses a message that would
+//! exceed a limit. The receipt names the subscription and the limit.
+//!
+//! There is one exception. While any subscription of a topic has a consumer, its subscriptions
+//! without a consumer do not stop a publish: a full one drops its oldest message.
+//!
+//! The broker logs every message that it refuses, drops, lets expire or moves to a dead-letter topic,
+//! with topic and message id. [`Broker::statistics`] counts them.
 //!
 //! # Connections
 //!
-//! Each peer is pinged every [`ping_interval`](Builder::ping_interval), and disconnected when it
-//! has answered neither of two pings by the time of the third. A connection that has not become a
-//! WebSocket within 10 seconds is closed.
+//! The broker pings each peer every [`ping_interval`](Builder::ping_interval). It disconnects a peer
+//! that has answered none of the last two pings when the third is due. It closes a connection that
+//! is not a WebSocket after 10 seconds.
 
 mod builder;
 mod connection;

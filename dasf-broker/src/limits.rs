@@ -1,8 +1,8 @@
-//! What bounds the memory and the patience of a broker.
+//! The limits of a broker.
 
 use std::time::Duration;
 
-/// The bounds of a broker, each with the setter of [`Builder`](crate::Builder) that changes it.
+/// The limits of a broker. Each has a setter of the same name in [`Builder`](crate::Builder).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) max_frame_size: usize,
@@ -35,7 +35,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The name of a limit that is zero: with it, the broker could do nothing at all.
+    /// Returns the name of a limit that is zero. With such a limit, a broker cannot work.
     pub(crate) fn zero(&self) -> Option<&'static str> {
         let zeros = [
             ("max_frame_size", self.max_frame_size == 0),
@@ -57,15 +57,15 @@ impl Limits {
             .find_map(|(name, zero)| zero.then_some(name))
     }
 
-    /// How many unacknowledged messages a consumer gets that asked for `requested`.
+    /// Returns the largest number of unacknowledged messages of a consumer that requests a number.
     pub(crate) fn permits(&self, requested: Option<usize>) -> usize {
         requested
             .unwrap_or(self.receiver_queue_size)
             .clamp(1, self.max_receiver_queue_size)
     }
 
-    /// The limit that a backlog of this size exceeds. Bytes are those of whole deliveries, with
-    /// what the broker adds.
+    /// Returns the limit that a backlog of this size exceeds. The bytes include the fields that the
+    /// broker adds.
     pub(crate) fn exceeds_backlog(&self, messages: usize, bytes: usize) -> Option<FullLimit> {
         if messages > self.max_backlog_messages {
             Some(FullLimit {

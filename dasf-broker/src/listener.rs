@@ -1,5 +1,4 @@
-//! The door of the broker: how many connections it holds, how long they may take for the handshake,
-//! and how they end.
+//! TCP connections: their number, the time for their handshake, and their end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,18 +17,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep, timeout};
 use tracing::debug;
 
-/// How long a connection may stay without a WebSocket.
+/// The time after which a connection must be a WebSocket.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections beyond those with a WebSocket: the ones that shake hands, are told a refusal, or ask
-/// for health.
+/// The connections in addition to WebSockets: those in a handshake, with a refused handshake, or with
+/// a request for `/health`.
 const SPARE_CONNECTIONS: usize = 64;
 
-/// How long, and how far, the rest of a peer's data is read after the last word to it.
+/// The longest time and the largest number of bytes for reading on after the last frame to a peer.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A listening socket with a limited number of connections; more wait until one has ended.
+/// A listening socket with a limited number of connections. Further ones wait until one has ended.
 #[derive(Debug)]
 pub(crate) struct Door {
     listener: TcpListener,
@@ -53,7 +52,7 @@ impl Listener for Door {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Visit, SocketAddr) {
-        // It could only fail on a semaphore that was closed, and nobody closes this one.
+        // This fails only on a closed semaphore, and this one is never closed.
         let place = self.places.clone().acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.listener).await;
         if let Err(error) = stream.set_nodelay(true) {
@@ -76,7 +75,7 @@ impl Listener for Door {
     }
 }
 
-/// What the handler of a request knows of its connection.
+/// The connection of a request, for its handler.
 #[derive(Debug, Clone)]
 pub(crate) struct Visitor {
     pub(crate) address: SocketAddr,
@@ -90,15 +89,15 @@ struct VisitState {
 }
 
 impl Visitor {
-    /// The connection becomes a WebSocket, which may stay as long as it likes.
+    /// Marks the connection as a WebSocket, which has no deadline.
     pub(crate) fn upgraded(&self) {
         self.state.upgraded.store(true, Ordering::Relaxed);
     }
 
-    /// When the connection is dropped, the peer's data is read on for a while.
+    /// Makes the broker read on for a while when it drops the connection.
     ///
-    /// A socket that is closed with unread data resets the connection, and the peer may never see
-    /// the last frame, which says why it was closed.
+    /// If a socket with unread data is closed, the system resets the connection. The peer may then
+    /// never receive the last frame, which contains the reason.
     pub(crate) fn linger(&self) {
         self.state.lingers.store(true, Ordering::Relaxed);
     }
@@ -113,7 +112,7 @@ impl Connected<IncomingStream<'_, Door>> for Visitor {
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Visit {
-    /// Is there until the drop.
+    /// `None` only during the drop.
     stream: Option<TcpStream>,
     place: Option<OwnedSemaphorePermit>,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -185,7 +184,7 @@ impl Drop for Visit {
         let (stream, place) = (self.stream.take(), self.place.take());
         if let (Some(stream), Ok(runtime)) = (stream, Handle::try_current()) {
             runtime.spawn(async move {
-                // Whatever goes wrong here, the connection is over.
+                // The connection ends in any case, so errors do not matter.
                 let _ = timeout(LINGER_TIMEOUT, drain(stream)).await;
                 drop(place);
             });
@@ -193,7 +192,7 @@ impl Drop for Visit {
     }
 }
 
-/// Says that nothing more is sent, and reads until the peer says so as well.
+/// Closes the sending half, and reads until the peer closes its own.
 async fn drain(mut stream: TcpStream) -> io::Result<u64> {
     stream.shutdown().await?;
     tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
@@ -220,7 +219,7 @@ mod tests {
         let started = Instant::now();
         let error = visit.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        // Tokio's timer counts in whole milliseconds.
+        // The timer of Tokio counts whole milliseconds.
         assert_eq!(started.elapsed().as_secs(), HANDSHAKE_TIMEOUT.as_secs());
     }
 

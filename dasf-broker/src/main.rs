@@ -1,4 +1,4 @@
-//! The broker as a program. See `dasf-broker --help`.
+//! The program `dasf-broker`.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -17,18 +17,18 @@ use tracing_subscriber::prelude::*;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Address or name of this machine and port to listen on; port 0 takes any free port, 0.0.0.0
+    /// Address or host name, and port, to listen on; port 0 stands for any free port, 0.0.0.0 for
     /// all addresses of this machine
     #[arg(
         long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = bind
     )]
     bind: String,
 
-    /// Secret that modules and clients must bring
+    /// Secret that modules and clients must send
     #[arg(long, env = TOKEN, hide_env_values = true)]
     token: Option<String>,
 
-    /// What to report on stderr: off, error, warn, info, debug or trace
+    /// Level of the log on standard error: off, error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: LevelFilter,
 
@@ -36,46 +36,46 @@ struct Arguments {
     limits: Limits,
 }
 
-/// The variable of the environment that holds the token.
+/// The environment variable of the token.
 const TOKEN: &str = "DASF_BROKER_TOKEN";
 
-/// Left out, a limit has the library's default.
+/// The limits. One that is not set has the default of the library.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 struct Limits {
-    /// Bytes of a frame [default: 1048576]
+    /// Largest frame, in bytes [default: 1048576]
     #[arg(long, value_name = "BYTES")]
     max_frame_size: Option<usize>,
 
-    /// Open WebSockets [default: 4096]
+    /// Largest number of open WebSockets [default: 4096]
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<usize>,
 
-    /// Topics [default: 16384]
+    /// Largest number of topics [default: 16384]
     #[arg(long, value_name = "NUMBER")]
     max_topics: Option<usize>,
 
-    /// Subscriptions of a topic [default: 256]
+    /// Largest number of subscriptions of a topic [default: 256]
     #[arg(long, value_name = "NUMBER")]
     max_subscriptions: Option<usize>,
 
-    /// Messages that a subscription holds [default: 10000]
+    /// Largest number of messages in a backlog [default: 10000]
     #[arg(long, value_name = "NUMBER")]
     max_backlog_messages: Option<usize>,
 
-    /// Bytes of these messages together [default: 67108864]
+    /// Largest number of bytes in a backlog [default: 67108864]
     #[arg(long, value_name = "BYTES")]
     max_backlog_bytes: Option<usize>,
 
-    /// Unacknowledged messages of a consumer that does not ask for a number [default: 1000]
+    /// Largest number of unacknowledged messages of a consumer that sets no number [default: 1000]
     #[arg(long, value_name = "NUMBER")]
     receiver_queue_size: Option<usize>,
 
-    /// Unacknowledged messages of any consumer [default: 10000]
+    /// Largest number of unacknowledged messages that a consumer can set [default: 10000]
     #[arg(long, value_name = "NUMBER")]
     max_receiver_queue_size: Option<usize>,
 
-    /// Seconds for which messages are kept while nobody reads them [default: 600]
+    /// Seconds for which the broker keeps messages that nobody reads [default: 600]
     #[arg(long, value_name = "SECONDS")]
     subscription_retention: Option<u64>,
 
@@ -142,7 +142,7 @@ impl Arguments {
     }
 }
 
-/// Checks the form of the address to listen on. The name is resolved later.
+/// Checks the form of an address to listen on. The program resolves the name later.
 fn bind(text: &str) -> Result<String, String> {
     let is_right = match text.rsplit_once(':') {
         Some((host, port)) => {
@@ -154,13 +154,16 @@ fn bind(text: &str) -> Result<String, String> {
     if is_right {
         Ok(text.to_owned())
     } else {
-        Err("an address and a port are expected, such as 127.0.0.1:8080, localhost:8080 or [::1]:8080".to_owned())
+        Err(
+            "use an address and a port, such as 127.0.0.1:8080, localhost:8080 or [::1]:8080"
+                .to_owned(),
+        )
     }
 }
 
-/// Cuts the line break at the end of a token that comes from a file.
+/// Removes the line break at the end of a token that comes from a file.
 fn token(text: &str) -> Result<String, String> {
-    // The message does not show the token, because it is secret.
+    // The error must not show the token.
     text::one_line(text)
         .map(str::to_owned)
         .map_err(|error| format!("the value of --token, or {TOKEN}, is refused: {error}"))
@@ -183,8 +186,7 @@ fn main() -> ExitCode {
             .error(ErrorKind::ValueValidation, problem)
             .exit(),
     }
-    // Nothing of the libraries below: at their finest level they write whole handshakes, with the
-    // tokens.
+    // Libraries log whole handshakes at level trace, and these contain tokens.
     let filter = Targets::new().with_target("dasf_broker", arguments.log_level);
     // See <https://no-color.org>.
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -207,19 +209,19 @@ fn main() -> ExitCode {
 }
 
 fn failed(error: impl Display) -> ExitCode {
-    // Where stderr is gone, the exit code has to say it alone.
+    // Without standard error, the exit code alone reports the error.
     let _ = writeln!(io::stderr(), "dasf-broker: {error}");
     ExitCode::FAILURE
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    // Before anybody can know that the broker runs, and stop it.
+    // A signal may come as soon as the program prints its address.
     let mut signals = Signals::new()?;
     let address = resolve(&arguments.bind)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.bind))?;
     let broker = arguments.builder(address).start().await?;
-    // A broker whose stdout is closed serves all the same.
+    // A broker without standard output works all the same.
     let _ = writeln!(
         io::stdout(),
         "dasf-broker listens on {}; give modules and clients the URL {}",

@@ -1,4 +1,4 @@
-//! A message: from the bytes a producer sent to the text every consumer gets.
+//! A message: the frame of its producer, and the text for its consumers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-/// Why a text is no message.
+/// The error of a frame that is not a message.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameError {
     #[error(
@@ -20,14 +20,13 @@ pub(crate) enum FrameError {
         "the frame is not a JSON object; send {{\"payload\": …, \"context\": …, \"properties\": {{…}}}}"
     )]
     NotAnObject,
-    #[error("the properties are not a JSON object; send them as one, or leave them out")]
+    #[error("properties is not a JSON object; send an object, or leave it out")]
     Properties,
-    #[error("the frame has a {0:?} of its own; leave it out, the broker adds it")]
+    #[error("the frame contains {0:?}, which the broker adds; leave it out")]
     Reserved(&'static str),
 }
 
-/// The parts of a frame that matter to the broker. The payload is checked to be JSON and nothing
-/// more.
+/// The fields of a frame that the broker reads. Of the payload, it only checks that it is JSON.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
@@ -47,7 +46,7 @@ struct Envelope<'a> {
     redelivery_count: Option<&'a RawValue>,
 }
 
-/// Keeps a `null` apart from a key that is not there.
+/// Distinguishes `null` from a missing field.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<&'a RawValue>, D::Error> {
@@ -57,16 +56,15 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(
 /// A frame of a producer.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
-    /// The value of `context`, as it was written; `null` where there is none.
+    /// The JSON of `context`; `null` if it is missing.
     pub(crate) context: &'a str,
-    /// The frame after its opening brace, or why it is no message.
+    /// The frame after its opening brace, or an error.
     pub(crate) members: Result<&'a str, FrameError>,
 }
 
 impl<'a> Frame<'a> {
     pub(crate) fn parse(text: &'a str) -> Self {
-        // An array must be told from an object here: the derived code would take its items for the
-        // fields.
+        // The derived code would read the items of an array as the fields.
         let Some(members) = text.trim_ascii_start().strip_prefix('{') else {
             let error = serde_json::from_str::<IgnoredAny>(text)
                 .map_or_else(FrameError::Json, |_| FrameError::NotAnObject);
@@ -107,16 +105,16 @@ impl<'a> Frame<'a> {
 
 /// Numbers the messages of a broker, and writes the numbers as UUIDs.
 ///
-/// A UUID of version 8 leaves its bits to whoever makes it. Here the first half is random and marks
-/// the broker's run, the second counts: as unique as a random one, cheaper, and an acknowledgement
-/// names its message without a table.
+/// A program chooses the bits of a UUID of version 8. Here the first half is random and marks the run
+/// of the broker, and the second half is a counter. Such an id is as unique as a random one, and
+/// cheaper. The broker finds the message of an acknowledgement without a table of ids.
 #[derive(Debug)]
 pub(crate) struct MessageIds {
     run: u64,
     next: AtomicU64,
 }
 
-/// The variant bits that RFC 9562 asks for at the start of the second half.
+/// The variant bits of RFC 9562 at the start of the second half.
 const VARIANT: u64 = 0b10 << 62;
 
 impl MessageIds {
@@ -136,7 +134,7 @@ impl MessageIds {
         Uuid::from_u64_pair(self.run, VARIANT | sequence)
     }
 
-    /// The number of the message that an id names, if this broker's run made it.
+    /// Returns the number of the message with this id, if this run of the broker made the id.
     pub(crate) fn sequence(&self, id: &str) -> Option<u64> {
         let (run, sequence) = Uuid::try_parse(id).ok()?.as_u64_pair();
         (run == self.run && sequence & VARIANT == VARIANT).then_some(sequence & !VARIANT)
@@ -147,25 +145,25 @@ const ID_KEY: &str = "{\"messageId\":\"";
 const TIME_KEY: &str = "\",\"publishTime\":\"";
 const TIME_EXAMPLE: &str = "2026-11-22T10:52:08.353669+00:00";
 
-/// Where the id starts in the text of a message.
+/// The start of the id in the text of a message.
 const ID_START: usize = ID_KEY.len();
 const ID_END: usize = ID_START + uuid::fmt::Hyphenated::LENGTH;
-/// Where what the broker adds to a message ends, up to the quotation mark behind the time.
+/// The end of the fields that the broker adds, after the quotation mark behind the time.
 const HEAD_END: usize = ID_END + TIME_KEY.len() + TIME_EXAMPLE.len() + 1;
 
-/// A message as its consumers get it. All clones share one text, and so do all first deliveries.
+/// A message as its consumers get it. All clones and all first deliveries share one text.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
-    /// Its place among all messages of the broker.
+    /// The number of the message in the broker.
     pub(crate) sequence: u64,
-    /// When it was accepted.
+    /// When the broker accepted the message.
     pub(crate) published: Instant,
-    /// The whole first delivery: the producer's object with `messageId` and `publishTime` in front.
+    /// The first delivery: `messageId`, `publishTime` and the fields of the producer.
     text: Utf8Bytes,
 }
 
 impl Message {
-    /// Makes the message out of what followed the opening brace of a producer's frame.
+    /// Creates a message from the part of a frame after its opening brace.
     pub(crate) fn new(ids: &MessageIds, published: Instant, members: &str) -> Self {
         let sequence = ids.next();
         let separator = if members.trim_ascii_start().starts_with('}') {
@@ -173,7 +171,7 @@ impl Message {
         } else {
             ","
         };
-        // The exact size, so that turning the text into shared bytes does not copy it again.
+        // With the exact size, the conversion into shared bytes does not copy the text.
         let mut text = String::with_capacity(HEAD_END + separator.len() + members.len());
         text.push_str(ID_KEY);
         let mut id = Uuid::encode_buffer();
@@ -190,13 +188,13 @@ impl Message {
         }
     }
 
-    /// The id as its consumers read it.
+    /// Returns the id as text.
     pub(crate) fn id(&self) -> &str {
         &self.text[ID_START..ID_END]
     }
 
-    /// The text for a socket, where the message was delivered in vain so many times before. Only
-    /// the first delivery needs no copy.
+    /// Returns the text of a delivery after this number of earlier ones. The first delivery does not
+    /// copy the text.
     pub(crate) fn delivery(&self, redeliveries: u32) -> Utf8Bytes {
         if redeliveries == 0 {
             return self.text.clone();
@@ -212,13 +210,13 @@ impl Message {
         .into()
     }
 
-    /// What [`new`](Self::new) made the message of.
+    /// Returns the text from which [`new`](Self::new) created the message.
     pub(crate) fn members(&self) -> &str {
         let tail = &self.text[HEAD_END..];
         tail.strip_prefix(',').unwrap_or(tail)
     }
 
-    /// The bytes that it takes.
+    /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.text.len()
     }
@@ -229,8 +227,8 @@ fn push_time(text: &mut String, time: SystemTime) {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since_epoch.as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years are counted from March, so that a leap day ends one and months have a regular length;
-    // day 0 is then 0000-03-01. After Howard Hinnant's `civil_from_days`.
+    // Years start in March, so a leap day is the last day of a year and the lengths of months are
+    // regular. Day 0 is 0000-03-01. This is `civil_from_days` of Howard Hinnant.
     let day = days + 719_468;
     let (era, day) = (day / 146_097, day % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

@@ -1,15 +1,15 @@
-//! The broker's answer to each frame of a producer.
+//! Receipts: the answers to the frames of a producer.
 
 use serde_json::Value;
 
 use crate::route::Style;
 
-/// Pulsar's code for a frame that cannot be read.
+/// The code of Pulsar for a bad frame.
 pub(crate) const BAD_FRAME: u8 = 3;
-/// Pulsar's code for a message that the broker does not take.
+/// The code of Pulsar for a message that the broker refuses.
 pub(crate) const REFUSED: u8 = 8;
 
-/// The receipt of a message that was taken. `context` is JSON text.
+/// Returns the receipt of an accepted message. `context` is JSON.
 pub(crate) fn accepted(style: Style, id: &str, context: &str) -> String {
     let end = match style {
         Style::Dasf => ",\"result\":\"ok\"}",
@@ -18,7 +18,7 @@ pub(crate) fn accepted(style: Style, id: &str, context: &str) -> String {
     ["{\"messageId\":\"", id, "\",\"context\":", context, end].concat()
 }
 
-/// The receipt of a frame that was not taken. `context` is JSON text.
+/// Returns the receipt of a refused frame. `context` is JSON.
 pub(crate) fn refused(style: Style, code: u8, reason: &str, context: &str) -> String {
     let reason = Value::from(reason);
     match style {

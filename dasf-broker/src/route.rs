@@ -1,4 +1,4 @@
-//! From the path and query of a handshake to what it asks for.
+//! The path and the query of a handshake.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,14 +9,15 @@ use dasf_protocol::{Subscription, Topic};
 
 use crate::error::RouteError;
 
-/// Whose conventions a socket follows in its path, its defaults and its receipts.
+/// The conventions of a socket for its path, its defaults and its receipts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     Dasf,
     Pulsar,
 }
 
-/// What makes two topics the same one: all but the persistence, since everything is kept in memory.
+/// The full name of a topic. It does not contain the persistence, because the broker keeps all
+/// messages in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct TopicName {
     tenant: Cow<'static, str>,
@@ -28,7 +29,7 @@ const DEFAULT_TENANT: &str = "public";
 const DEFAULT_NAMESPACE: &str = "default";
 
 impl From<Topic> for TopicName {
-    /// The topic that a DASF path means: Pulsar's defaults.
+    /// Returns the topic of a DASF path, with the default tenant and namespace of Pulsar.
     fn from(topic: Topic) -> Self {
         Self {
             tenant: DEFAULT_TENANT.into(),
@@ -39,7 +40,7 @@ impl From<Topic> for TopicName {
 }
 
 impl TopicName {
-    /// A topic of the same tenant and namespace.
+    /// Returns a topic of the same tenant and namespace.
     fn sibling(&self, topic: Topic) -> Self {
         Self {
             topic,
@@ -63,40 +64,39 @@ impl fmt::Display for TopicName {
     }
 }
 
-/// How the consumers of a subscription divide its messages.
+/// How the consumers of a subscription share its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SubscriptionType {
-    /// There is one consumer, which gets them all.
+    /// One consumer gets all messages.
     Exclusive,
     /// Each message goes to one of the consumers.
     Shared,
 }
 
-/// What the query of a consumer asks for.
+/// The options of a consumer in the query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConsumerOptions {
     pub(crate) kind: SubscriptionType,
-    /// Whether the subscription outlives its last consumer.
+    /// Whether the subscription stays without a consumer.
     pub(crate) durable: bool,
     pub(crate) receiver_queue_size: Option<usize>,
-    /// How long a message waits that the consumer gives back.
+    /// The time before a negatively acknowledged message is delivered again.
     pub(crate) redelivery_delay: Duration,
     pub(crate) dead_letters: Option<DeadLetterPolicy>,
 }
 
-/// When a consumer has a message delivered no more, and where it goes then.
+/// When a message becomes a dead letter, and its topic then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeadLetterPolicy {
-    /// How often it may be delivered again.
+    /// The largest number of redeliveries.
     pub(crate) max_redeliveries: u32,
     pub(crate) topic: TopicName,
 }
 
-/// The longest time for which a consumer may have a message wait that it gives back: it stays in
-/// the backlog meanwhile.
+/// The longest delay of a redelivery. It has a limit because the message stays in the backlog.
 pub(crate) const MAX_REDELIVERY_DELAY: Duration = Duration::from_secs(3600);
 
-/// What a path asks for.
+/// The meaning of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     Health,
@@ -112,9 +112,8 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Reads a path as it stands in the request line. Empty segments do not count, so that base
-    /// URLs may end in `/`. The number of segments decides between the styles: `/ws/v2/x` is the
-    /// DASF topic `v2`.
+    /// Reads the path of a request line. It ignores empty segments, so base URLs may end in `/`. The
+    /// number of segments decides the style: `/ws/v2/x` is the DASF topic `v2`.
     pub(crate) fn parse(path: &str) -> Result<Self, RouteError> {
         let segments: Vec<_> = path
             .split('/')
@@ -181,7 +180,7 @@ fn pulsar_topic(
     })
 }
 
-/// A tenant or namespace, with the characters that Pulsar allows in them.
+/// Reads a tenant or namespace. It may have the characters that Pulsar allows.
 fn scope(kind: &'static str, segment: &str) -> Result<Cow<'static, str>, RouteError> {
     let name = decode(segment)?.into_owned();
     let accepts = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '=');
@@ -192,7 +191,7 @@ fn scope(kind: &'static str, segment: &str) -> Result<Cow<'static, str>, RouteEr
     }
 }
 
-/// The query parameters of a handshake, in the order in which they stand there.
+/// The query parameters of a handshake.
 pub(crate) struct Query<'a>(&'a str);
 
 impl<'a> Query<'a> {
@@ -200,8 +199,8 @@ impl<'a> Query<'a> {
         Self(query.unwrap_or_default())
     }
 
-    /// The first value of a parameter. A `+` stays one: tokens contain it, and no value contains a
-    /// space.
+    /// Returns the first value of a parameter. A `+` stays a `+`: tokens contain it, and no value
+    /// contains a space.
     pub(crate) fn get(&self, name: &str) -> Result<Option<Cow<'a, str>>, RouteError> {
         self.0
             .split('&')
@@ -211,8 +210,8 @@ impl<'a> Query<'a> {
             .transpose()
     }
 
-    /// What a consumer asks for. Parameters that are not offered are ignored, as they ask for
-    /// nothing that could be missed: names and the like.
+    /// Returns the options of a consumer. Other parameters of Pulsar, such as names, are ignored: the
+    /// consumer works without them.
     pub(crate) fn consumer_options(
         &self,
         style: Style,
@@ -228,8 +227,8 @@ impl<'a> Query<'a> {
                 });
             }
             None => match style {
-                // Modules in Python name their subscription by the second in which they start: two
-                // of the same second must not shut each other out.
+                // Modules in Python name their subscription by the second in which they start. Two
+                // that start in the same second must not exclude each other.
                 Style::Dasf => SubscriptionType::Shared,
                 Style::Pulsar => SubscriptionType::Exclusive,
             },
@@ -296,7 +295,7 @@ impl<'a> Query<'a> {
         };
         let name = match name {
             Some(name) => name,
-            // The default of Pulsar, without the characters that only a subscription may have.
+            // The default of Pulsar, but a topic cannot contain `.` and `:`.
             None => format!("{}-{subscription}-DLQ", topic.topic)
                 .replace(['.', ':'], "-")
                 .into(),
@@ -314,7 +313,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Undoes percent-encoding.
+/// Decodes percent-encoding.
 fn decode(text: &str) -> Result<Cow<'_, str>, RouteError> {
     if !text.contains('%') {
         return Ok(text.into());
@@ -483,7 +482,7 @@ mod tests {
             .contains("':'")
         );
 
-        // It is where its topic is.
+        // It has the tenant and the namespace of the topic.
         let route = Route::parse("/ws/v2/consumer/persistent/lab/x.y/demo/s").unwrap();
         let Route::Consumer {
             style,

@@ -1,4 +1,4 @@
-//! The handshakes: who is let in, and what the others are told.
+//! Handshakes: accepts WebSockets, and refuses other requests with a reason.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use crate::hub::Hub;
 use crate::listener::Visitor;
 use crate::route::{Query, Route};
 
-/// What a socket sets aside for reading: enough for many small frames, little enough for thousands
-/// of sockets.
+/// The read buffer of a socket: enough for many small frames, and small enough for thousands of
+/// sockets.
 const READ_BUFFER_SIZE: usize = 16 * 1024;
 
-/// The header in which the answer to a handshake tells what this broker can and others may not: a
-/// list separated by commas. The crate documentation says what each word means.
+/// The header with the abilities of this broker that other brokers may lack. The crate documentation
+/// explains the values.
 const FEATURES: (HeaderName, HeaderValue) = (
     HeaderName::from_static("dasf-features"),
     HeaderValue::from_static("shared-subscriptions"),
 );
 
-/// What all handshakes share.
+/// The state that all handshakes share.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) hub: Arc<Hub>,
@@ -41,7 +41,7 @@ pub(crate) struct Server {
     pub(crate) tasks: TaskTracker,
 }
 
-/// A handshake that is answered with something else than a WebSocket.
+/// The response to a handshake that the broker refuses.
 struct Refusal {
     status: StatusCode,
     reason: String,
@@ -79,8 +79,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The service of all paths. They are taken apart by hand, because base URLs that end in a slash
-/// lead to empty segments, which a router takes for other paths.
+/// Returns the service of all paths. It does not use the router of axum: base URLs that end in a
+/// slash lead to empty segments, and for the router these are other paths.
 pub(crate) fn router(server: Arc<Server>) -> Router {
     Router::new().fallback(answer).with_state(server)
 }
@@ -91,13 +91,13 @@ async fn answer(
     request: Request,
 ) -> Response {
     let address = visitor.address;
-    // Only the path: the query may hold a token.
+    // The query is not logged, because it may contain a token.
     let path = request.uri().path().to_owned();
     server
         .serve(visitor, request)
         .await
         .unwrap_or_else(|refusal| {
-            info!(%address, path, status = refusal.status.as_u16(), "refused: {}", refusal.reason);
+            info!(%address, path, status = refusal.status.as_u16(), "refused the handshake: {}", refusal.reason);
             refusal.into_response()
         })
 }
@@ -113,12 +113,15 @@ impl Server {
         if route == Route::Health {
             return Ok("ok".into_response());
         }
-        // Taken from the parts before `query` borrows them.
+        // The extractor changes the parts, so it must run before `query` borrows them.
         let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
         let query = Query::new(parts.uri.query());
         self.check_token(&parts.headers, &query)?;
         let upgrade = upgrade.map_err(|error| {
-            let reason = format!("this is the address of a WebSocket: {}", error.body_text());
+            let reason = format!(
+                "this path needs a WebSocket handshake: {}",
+                error.body_text()
+            );
             Refusal::new(error.status(), reason)
         })?;
         let limits = &self.hub.limits;
@@ -129,13 +132,13 @@ impl Server {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             let max = limits.max_connections;
             let reason = format!(
-                "the broker has {max} connections, as many as max_connections allows; \
+                "the broker has {max} connections, the limit max_connections; \
                  close some, or raise the limit"
             );
             return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason));
         };
-        // The producer or consumer exists before the answer says so: what is published after it is
-        // not missed.
+        // The consumer exists before the response with status 101, so it misses no message that is
+        // published after the response.
         match route {
             Route::Health => Ok("ok".into_response()),
             Route::Producer { style, topic } => {
@@ -165,7 +168,7 @@ impl Server {
         let task = self.tasks.token();
         let address = visitor.address;
         let response = upgrade
-            .on_failed_upgrade(move |error| debug!(%address, "the handshake broke off: {error}"))
+            .on_failed_upgrade(move |error| debug!(%address, "the handshake failed: {error}"))
             .on_upgrade(move |socket| self.run(socket, role, place, visitor, task));
         ([FEATURES], response).into_response()
     }
@@ -181,7 +184,7 @@ impl Server {
         let address = visitor.address;
         debug!(%address, "connected");
         let limits = &self.hub.limits;
-        // A token of its own, so that sockets do not meet at the lock of a common one.
+        // With one common token, all sockets would wait for its lock.
         let shutdown = self.shutdown.child_token();
         let end = drive(
             &mut socket,
@@ -192,10 +195,10 @@ impl Server {
         )
         .await;
         match &end {
-            End::Left => debug!(%address, "the peer left"),
-            End::Lost(reason) => info!(%address, "lost the peer: {reason}"),
+            End::Left => debug!(%address, "the peer disconnected"),
+            End::Lost(reason) => info!(%address, "lost the connection: {reason}"),
             End::Closed(frame) => {
-                info!(%address, code = frame.code, "closed: {}", frame.reason);
+                info!(%address, code = frame.code, "closed the connection: {}", frame.reason);
                 visitor.linger();
             }
         }
@@ -220,16 +223,16 @@ impl Server {
             return Ok(());
         }
         let reason = if given.iter().any(Option::is_some) {
-            "the token is not the one of this broker"
+            "the token is wrong"
         } else {
-            "this broker asks for a token: send the header 'authorization: Token …' \
-             (or 'Bearer …'), or the query '?token=…'"
+            "this broker needs a token; send it in the header 'authorization: Token …' \
+             (or 'Bearer …'), or in the query '?token=…'"
         };
         Err(Refusal::new(StatusCode::UNAUTHORIZED, reason))
     }
 }
 
-/// Compares two texts in a time that depends on their lengths alone.
+/// Compares two strings in a time that depends on their lengths only.
 fn is_same(given: &str, expected: &str) -> bool {
     let difference = given
         .bytes()

@@ -1,46 +1,45 @@
-//! What a broker did, in numbers.
+//! The numbers of a broker.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a broker did since it started, and what it holds.
+/// The numbers of messages since a broker started, and of topics and connections now.
 ///
-/// The numbers are read one after the other while the broker works, so two of them need not belong
-/// to the very same moment.
+/// The broker works while the numbers are read, so two numbers may belong to different moments.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
     /// Messages accepted from producers.
     pub published: u64,
-    /// Messages handed to a consumer's socket, each redelivery counted again.
+    /// Deliveries to the sockets of consumers, with redeliveries.
     pub delivered: u64,
     /// Messages that a consumer acknowledged.
     pub acknowledged: u64,
-    /// Those of `delivered` that had been handed to a consumer in vain before.
+    /// Redeliveries. They are part of `delivered`.
     pub redelivered: u64,
-    /// Frames of producers that were refused, with a reason in the receipt.
+    /// Frames of producers that the broker refused. The receipt contains the reason.
     pub refused: u64,
-    /// Messages moved to a dead letter topic, as they had been delivered again as often as their
-    /// consumer allows. They count neither as acknowledged nor as published once more.
+    /// Messages that moved to a dead-letter topic after the last redelivery that their consumer
+    /// allows. They do not count as acknowledged, and count as published only once.
     pub dead_lettered: u64,
-    /// Messages given up without an acknowledgement: the oldest of a full subscription without a
-    /// consumer, what was left in a subscription that was not durable, or was unsubscribed, and
-    /// what a dead letter topic could not take.
+    /// Messages that the broker dropped without an acknowledgement: the oldest messages of full
+    /// subscriptions without a consumer, the messages of subscriptions that were not durable or were
+    /// removed by their consumer, and messages that a dead-letter topic refused.
     pub dropped: u64,
-    /// Messages given up because nobody read them within the retention.
+    /// Messages that nobody read within [`subscription_retention`](crate::Builder::subscription_retention).
     pub expired: u64,
-    /// Topics that exist now.
+    /// The topics that exist now.
     pub topics: u64,
-    /// WebSockets that are open now.
+    /// The WebSockets that are open now.
     pub connections: u64,
 }
 
-/// One number that only grows.
+/// A number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     pub(crate) fn add(&self, count: usize) {
-        // Nothing is ordered by these numbers, so the cheapest ordering will do.
+        // No other memory access depends on these numbers, so the cheapest ordering is enough.
         self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 

@@ -1,5 +1,5 @@
-//! One topic: its subscriptions, their consumers, and the messages on the way. No I/O happens here,
-//! and time comes in as an argument.
+//! One topic: its subscriptions, their consumers and their messages. This module does no I/O, and gets
+//! the time as an argument.
 
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,26 +17,25 @@ use crate::message::Message;
 use crate::route::{ConsumerOptions, DeadLetterPolicy, SubscriptionType, TopicName};
 use crate::statistics::Counters;
 
-/// Collects what follows from a change. The caller sees to it when it holds no lock.
+/// The consequences of a change. The caller carries them out when it holds no lock.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// Tasks that have something to do.
+    /// Tasks to wake.
     pub(crate) wakers: Vec<Waker>,
-    /// Messages that another topic is to have.
+    /// Messages to publish to another topic.
     pub(crate) dead_letters: Vec<DeadLetter>,
 }
 
-/// A message that was delivered again as often as its consumer allows. Its subscription holds it no
-/// more.
+/// A message after the last redelivery that its consumer allows. Its subscription has removed it.
 #[derive(Debug)]
 pub(crate) struct DeadLetter {
     pub(crate) message: Message,
-    /// The topic that is to have it.
+    /// The dead-letter topic.
     pub(crate) topic: TopicName,
 }
 
-/// Bytes that [`Topic::take`] copies before it lets others have the topic. Deliveries again have
-/// texts of their own, as they tell how often the message came before.
+/// The largest number of bytes that [`Topic::take`] copies at a time, because it holds the lock of the
+/// topic. Redeliveries are copies, as they contain the number of earlier deliveries.
 const MAX_COPIED: usize = 256 * 1024;
 
 /// A consumer within its topic.
@@ -45,8 +44,8 @@ pub(crate) struct ConsumerId(u64);
 
 /// The state of a topic.
 ///
-/// Its own backlog is empty while it has a subscription: only what nobody subscribed to is kept
-/// there, and the first subscription takes it over.
+/// The backlog of the topic itself is empty while the topic has a subscription. The first
+/// subscription takes over this backlog.
 #[derive(Debug)]
 pub(crate) struct Topic {
     name: TopicName,
@@ -65,11 +64,11 @@ struct Backlog {
     bytes: usize,
 }
 
-/// A message that was not acknowledged yet.
+/// A message without an acknowledgement.
 #[derive(Debug)]
 struct Entry {
     message: Message,
-    /// How often a socket got it in vain.
+    /// The number of deliveries without an acknowledgement.
     redeliveries: u32,
 }
 
@@ -78,15 +77,15 @@ struct Entry {
 struct State {
     kind: SubscriptionType,
     durable: bool,
-    /// Waiting for a consumer with a permit; empty while there is one.
+    /// Messages that wait for a consumer with a permit. Empty while a consumer has a permit.
     ready: Backlog,
     consumers: Vec<Consumer>,
-    /// All that is held: ready, in flight or delayed.
+    /// The number of all messages: ready, in flight or delayed.
     messages: usize,
     bytes: usize,
-    /// Since when there is no consumer.
+    /// When the last consumer disconnected.
     detached: Option<Instant>,
-    /// Counts the assignments, to find the consumer whose turn it is.
+    /// The number of assignments, which decides between equal consumers.
     turn: u64,
 }
 
@@ -95,18 +94,19 @@ struct State {
 struct Consumer {
     id: ConsumerId,
     permits: usize,
-    /// Assigned to it and not acknowledged.
+    /// Messages that are assigned to the consumer and not acknowledged.
     in_flight: BTreeMap<u64, Entry>,
-    /// Those of `in_flight` that its socket did not take yet. The oldest is taken first.
+    /// The messages of `in_flight` that the socket has not taken yet. It takes the oldest first.
     outbox: BTreeSet<u64>,
-    /// How long a message waits that it gives back.
+    /// The time before a negatively acknowledged message is delivered again.
     redelivery_delay: Duration,
-    /// What it gave back and when that is due, in this order, as the delay is always the same.
+    /// Negatively acknowledged messages with the times at which they are due, in the order of these
+    /// times.
     delayed: VecDeque<(Instant, Entry)>,
     dead_letters: Option<DeadLetterPolicy>,
-    /// Its task, when that waits for the outbox to fill.
+    /// The task of the consumer while it waits for a message.
     waker: Option<Waker>,
-    /// The turn of its last assignment.
+    /// The number of the last assignment.
     turn: u64,
 }
 
@@ -117,7 +117,7 @@ impl Backlog {
                 self.bytes += entry.message.size();
                 slot.insert(entry);
             }
-            // The same message comes from several subscriptions when a new one inherits them.
+            // A new subscription that takes over several others gets the same message from each.
             Slot::Occupied(mut slot) => {
                 let known = slot.get_mut();
                 known.redeliveries = known.redeliveries.max(entry.redeliveries);
@@ -137,7 +137,7 @@ impl Backlog {
         }
     }
 
-    /// Takes out what was published at least `age` ago.
+    /// Removes the oldest message if it was published at least `age` ago.
     fn pop_older(&mut self, age: Duration, now: Instant) -> Option<Entry> {
         let (_, first) = self.entries.first_key_value()?;
         let old = now.saturating_duration_since(first.message.published) >= age;
@@ -153,8 +153,8 @@ impl Entry {
         }
     }
 
-    /// Counts a delivery that was in vain. Answers the topic which is to have the message then, if
-    /// the consumer does not allow another one.
+    /// Counts a delivery without an acknowledgement. Returns the dead-letter topic if the consumer does
+    /// not allow another redelivery.
     fn came_back(&mut self, policy: Option<&DeadLetterPolicy>) -> Option<TopicName> {
         self.redeliveries = self.redeliveries.saturating_add(1);
         policy
@@ -200,26 +200,26 @@ impl State {
         }
     }
 
-    /// The limit that keeps a message out.
+    /// Returns the limit that a further message would exceed.
     fn full(&self, message: &Message, limits: &Limits) -> Option<FullLimit> {
         limits.exceeds_backlog(self.messages + 1, self.bytes + message.size())
     }
 
-    /// The consumer that gets the next message: of those with a permit the one with the least to
-    /// do, and of equals the one that waited longest. The one that gave the message back comes last
-    /// of all.
+    /// Returns the consumer for the next message: among those with a permit, the consumer with the
+    /// fewest messages in flight, and among equals the one that waits longest. The consumer that
+    /// returned the message comes last.
     fn next_consumer(&mut self, giver: Option<ConsumerId>) -> Option<&mut Consumer> {
         self.consumers
             .iter_mut()
             .filter(|consumer| consumer.in_flight.len() < consumer.permits)
             .min_by_key(|consumer| {
-                // One that gave messages back, which come again later, is about to leave.
+                // A consumer with delayed messages is probably about to stop.
                 let gave = giver == Some(consumer.id) || !consumer.delayed.is_empty();
                 (gave, consumer.in_flight.len(), consumer.turn)
             })
     }
 
-    /// Takes in a message that is new to the subscription.
+    /// Adds a new message.
     fn push(&mut self, message: Message, effects: &mut Effects) {
         self.messages += 1;
         self.bytes += message.size();
@@ -232,8 +232,8 @@ impl State {
         }
     }
 
-    /// Gives ready messages to consumers while these have permits. Where `giver` gave some of them
-    /// back, they are for others first.
+    /// Assigns ready messages to consumers that have permits. Messages that `giver` returned go to
+    /// others first.
     fn dispatch(&mut self, giver: Option<ConsumerId>, effects: &mut Effects) {
         while let Some(entry) = self.ready.pop_first() {
             self.turn += 1;
@@ -246,13 +246,13 @@ impl State {
         }
     }
 
-    /// No longer holds a message.
+    /// Subtracts a message that the subscription no longer has.
     fn release(&mut self, entry: &Entry) {
         self.messages -= 1;
         self.bytes -= entry.message.size();
     }
 
-    /// Leaves a message to another topic.
+    /// Moves a message to another topic.
     fn dead_letter(&mut self, entry: Entry, topic: TopicName, effects: &mut Effects) {
         self.release(&entry);
         let Entry { message, .. } = entry;
@@ -263,7 +263,7 @@ impl State {
         self.consumers.iter_mut().find(|consumer| consumer.id == id)
     }
 
-    /// Everything that is held, where no consumer is left.
+    /// Returns all messages of a subscription without a consumer.
     fn into_backlog(self) -> Backlog {
         debug_assert!(self.consumers.is_empty());
         self.ready
@@ -283,7 +283,7 @@ impl Topic {
         }
     }
 
-    /// Whether nothing would be lost without the topic.
+    /// Returns whether the topic can be removed without a loss.
     pub(crate) fn is_idle(&self) -> bool {
         self.producers == 0 && self.subscriptions.is_empty() && self.backlog.entries.is_empty()
     }
@@ -296,7 +296,7 @@ impl Topic {
         self.producers -= 1;
     }
 
-    /// Takes a message of a producer.
+    /// Publishes a message of a producer.
     pub(crate) fn publish(
         &mut self,
         message: Message,
@@ -307,7 +307,8 @@ impl Topic {
         Ok(())
     }
 
-    /// Adds a message to each subscription, or to the topic's backlog where there is none.
+    /// Adds a message to each subscription. Without a subscription, adds it to the backlog of the
+    /// topic.
     pub(crate) fn insert(
         &mut self,
         message: Message,
@@ -320,8 +321,8 @@ impl Topic {
         }
         for (name, state) in &mut self.subscriptions {
             while state.full(&message, &self.limits).is_some() {
-                // Only a subscription without a consumer gets here full: all that it holds is
-                // ready.
+                // `check_room` lets only a full subscription without a consumer pass, and all its
+                // messages are ready.
                 let Some(oldest) = state.ready.pop_first() else {
                     break;
                 };
@@ -329,7 +330,7 @@ impl Topic {
                 self.counters.dropped.add(1);
                 warn!(
                     topic = %self.name, subscription = %name, message = oldest.message.id(),
-                    "dropped the oldest message of a full subscription that has no consumer"
+                    "dropped the oldest message: the subscription is full and has no consumer"
                 );
             }
             state.push(message.clone(), effects);
@@ -337,9 +338,10 @@ impl Topic {
         Ok(())
     }
 
-    /// Refuses a message that would overfill a subscription which is read. One that is not read
-    /// must not stop those which are; but where nothing is read, nothing is gained by dropping what
-    /// was accepted before.
+    /// Refuses a message that would exceed a limit of a subscription with a consumer.
+    ///
+    /// A subscription without a consumer does not stop the others. But if no subscription has a
+    /// consumer, the message is refused: otherwise accepted messages would be dropped for no gain.
     fn check_room(&self, message: &Message) -> Result<(), PublishError> {
         let is_read = self.subscriptions.values().any(State::is_attached);
         for (name, state) in &self.subscriptions {
@@ -364,7 +366,7 @@ impl Topic {
         }
     }
 
-    /// Connects a consumer, and makes the subscription where there is none of its name.
+    /// Connects a consumer, and creates the subscription if it does not exist.
     pub(crate) fn attach(
         &mut self,
         name: &Subscription,
@@ -381,7 +383,7 @@ impl Topic {
         }
         let id = ConsumerId(self.next_consumer);
         self.next_consumer += 1;
-        // It is there by now.
+        // The subscription exists by now.
         let state = self
             .subscriptions
             .entry(name.clone())
@@ -406,7 +408,7 @@ impl Topic {
         Ok(id)
     }
 
-    /// Checks whether a subscription that has a consumer takes another one.
+    /// Checks whether a subscription with a consumer accepts another one.
     fn admit(
         &self,
         name: &Subscription,
@@ -432,7 +434,8 @@ impl Topic {
         }
     }
 
-    /// Makes a subscription. While nobody reads the topic, it takes over all that waits there.
+    /// Creates a subscription. If the topic has no consumer, the subscription takes over all waiting
+    /// messages.
     fn create(
         &mut self,
         name: &Subscription,
@@ -458,14 +461,14 @@ impl Topic {
         if state.messages > 0 {
             info!(
                 topic = %self.name, subscription = %name, messages = state.messages,
-                "a new subscription takes over what nobody read"
+                "the new subscription takes over the waiting messages"
             );
         }
         Ok(state)
     }
 
-    /// Disconnects a consumer. What it did not acknowledge goes to the other consumers, or waits
-    /// for the next.
+    /// Disconnects a consumer. Its unacknowledged messages go to other consumers, or wait for the next
+    /// one.
     pub(crate) fn detach(
         &mut self,
         name: &Subscription,
@@ -508,9 +511,8 @@ impl Topic {
             return;
         }
         state.detached = Some(now);
-        // An empty subscription without others beside it does nothing that the topic's backlog
-        // would not do; it goes at once, so that the response topics of past callers do not pile
-        // up.
+        // An empty subscription that is the only one does nothing that the backlog of the topic does
+        // not do. It is removed at once, so the response topics of former callers do not pile up.
         if (!state.durable || alone && state.messages == 0)
             && let Some(state) = self.subscriptions.remove(name)
         {
@@ -527,9 +529,9 @@ impl Topic {
         }
     }
 
-    /// Removes the subscription of its only consumer with all that it holds.
+    /// Removes the subscription of a consumer, with all its messages.
     ///
-    /// Answers whether that was done: while other consumers are connected, it is not.
+    /// Returns whether the subscription was removed. If it has other consumers, it is not.
     pub(crate) fn unsubscribe(&mut self, name: &Subscription, id: ConsumerId) -> bool {
         let Some(mut state) = self.subscriptions.remove(name) else {
             return false;
@@ -549,12 +551,12 @@ impl Topic {
                 state.ready.insert(entry);
             }
         }
-        self.drop_all(name, state, "its subscription was given up");
+        self.drop_all(name, state, "its consumer removed the subscription");
         true
     }
 
-    /// Hands the next messages of a consumer to `deliver`, `max` at most. When there is none, the
-    /// consumer's task is woken by the next one.
+    /// Passes the next messages of a consumer to `deliver`, at most `max`. If there is none, the next
+    /// one wakes the task of the consumer.
     pub(crate) fn take(
         &mut self,
         name: &Subscription,
@@ -596,7 +598,7 @@ impl Topic {
         self.counters.redelivered.add(redelivered);
     }
 
-    /// Forgets a message that its consumer is done with. Answers whether it was in flight there.
+    /// Acknowledges a message. Returns whether it was in flight to the consumer.
     pub(crate) fn acknowledge(
         &mut self,
         name: &Subscription,
@@ -613,7 +615,8 @@ impl Topic {
         let Some(entry) = consumer.in_flight.remove(&sequence) else {
             return false;
         };
-        // It is there when an earlier socket got the message and its peer answers here.
+        // The outbox contains the message if the peer got it on an earlier connection, and acknowledges
+        // it on this one.
         consumer.outbox.remove(&sequence);
         state.release(&entry);
         state.dispatch(None, effects);
@@ -621,8 +624,8 @@ impl Topic {
         true
     }
 
-    /// Gives a message that its consumer did not want to the subscription again, at once or after
-    /// the consumer's delay, unless it is a dead letter now. Answers whether it was in flight there.
+    /// Acknowledges a message negatively. The message is delivered again, at once or after the delay of
+    /// the consumer, or becomes a dead letter. Returns whether it was in flight to the consumer.
     pub(crate) fn refuse(
         &mut self,
         name: &Subscription,
@@ -638,8 +641,7 @@ impl Topic {
             return false;
         };
         if consumer.outbox.contains(&sequence) {
-            // An earlier socket got it, and its peer speaks of that delivery here. The message is
-            // on its way again already.
+            // The peer means a delivery on an earlier connection. The redelivery is on its way.
             return true;
         }
         let Some(mut entry) = consumer.in_flight.remove(&sequence) else {
@@ -654,14 +656,13 @@ impl Topic {
         } else {
             let due = now + consumer.redelivery_delay;
             consumer.delayed.push_back((due, entry));
-            // It has room for another one meanwhile.
+            // Meanwhile the consumer has room for another message.
             state.dispatch(None, effects);
         }
         true
     }
 
-    /// Gives what a consumer gave back to the subscription again, where the delay is over. Answers
-    /// when the next of it is due.
+    /// Makes the delayed messages of a consumer ready that are due. Returns when the next one is due.
     pub(crate) fn release_due(
         &mut self,
         name: &Subscription,
@@ -681,7 +682,7 @@ impl Topic {
         next
     }
 
-    /// Gives up what nobody read for longer than the retention.
+    /// Removes messages and subscriptions that are older than the retention.
     pub(crate) fn sweep(&mut self, now: Instant) {
         let retention = self.limits.subscription_retention;
         let is_over = |state: &State| {
@@ -700,10 +701,10 @@ impl Topic {
             .filter_map(|name| self.subscriptions.remove_entry(&name))
             .collect();
         for (name, state) in over {
-            debug!(topic = %self.name, subscription = %name, "dissolved: no consumer came back");
+            debug!(topic = %self.name, subscription = %name, "removed the subscription: no consumer came back");
             let backlog = state.into_backlog();
             if self.subscriptions.is_empty() {
-                // Some may be young: they are kept for their own time.
+                // Younger messages stay for the rest of their own retention.
                 self.backlog.append(backlog);
             } else {
                 for entry in backlog.entries.values() {
@@ -733,7 +734,7 @@ mod tests {
     use dasf_protocol::Topic as Name;
     use proptest::prelude::*;
 
-    /// A topic with what its callers bring along.
+    /// A topic with the arguments of its methods.
     struct Bench {
         topic: Topic,
         ids: MessageIds,
@@ -764,7 +765,7 @@ mod tests {
         }
     }
 
-    /// Options with which a message is delivered again so many times.
+    /// Options with this number of redeliveries.
     fn dead_lettering(permits: usize, max_redeliveries: u32) -> ConsumerOptions {
         let topic = "lost".parse::<Name>().unwrap().into();
         ConsumerOptions {
@@ -810,7 +811,7 @@ mod tests {
                 .detach(&name(subscription), id, self.now, &mut self.effects);
         }
 
-        /// Takes a batch, with how often each message came in vain before.
+        /// Takes a batch, with the number of earlier deliveries of each message.
         fn take_counted(&mut self, subscription: &str, id: ConsumerId) -> Vec<(u64, u32)> {
             let mut taken = Vec::new();
             let ids = &self.ids;
@@ -846,7 +847,7 @@ mod tests {
             )
         }
 
-        /// What was left to another topic since the last call.
+        /// Returns the dead letters since the last call.
         fn dead_letters(&mut self) -> Vec<u64> {
             self.effects
                 .dead_letters
@@ -858,7 +859,7 @@ mod tests {
                 .collect()
         }
 
-        /// Answers after which time the next message is due.
+        /// Returns the time until the next message is due.
         fn release_due(&mut self, subscription: &str, id: ConsumerId) -> Option<Duration> {
             self.topic
                 .release_due(&name(subscription), id, self.now, &mut self.effects)
@@ -924,7 +925,7 @@ mod tests {
         assert_eq!(taken, [(sent[0], 1), (sent[1], 1), (sent[2], 1)]);
         assert_eq!(bench.take_counted("s", id), [(sent[3], 0)]);
         bench.detach("s", id);
-        // A new name inherits the counts.
+        // A subscription of a new name takes over the numbers.
         let id = bench.attach("t", &shared(9));
         let taken = bench.take_counted("t", id);
         assert_eq!(taken, [(sent[0], 2), (sent[1], 2), (sent[2], 2)]);
@@ -988,7 +989,7 @@ mod tests {
         assert_eq!(bench.take("s", b), [sent[1], sent[3]]);
         assert!(bench.acknowledge("s", a, sent[2]));
         assert!(bench.acknowledge("s", b, sent[3]));
-        // The one who sends it back would have less to do.
+        // The consumer that returns it would have fewer messages.
         assert!(bench.refuse("s", a, sent[0]));
         assert!(bench.take("s", a).is_empty());
         assert_eq!(bench.take("s", b), [sent[0]]);
@@ -1080,7 +1081,7 @@ mod tests {
             bench.detach("s", id);
         }
         assert_eq!(bench.dead_letters(), [first]);
-        // It no longer counts against the limit.
+        // A dead letter does not count for the limit.
         let third = bench.publish().unwrap();
 
         let id = bench.attach("s", &dead_lettering(1, 1));
@@ -1106,7 +1107,7 @@ mod tests {
             assert_eq!(bench.take_counted("s", id), [(sequence, count)]);
             bench.detach("s", id);
         }
-        // One that is not taken is not decided about.
+        // A message that the socket did not take is not counted.
         let id = bench.attach("s", &dead_lettering(1, 3));
         bench.detach("s", id);
         assert!(bench.dead_letters().is_empty());
@@ -1247,12 +1248,12 @@ mod tests {
         id: ConsumerId,
         permits: usize,
         max_redeliveries: Option<u32>,
-        /// What it got and has not answered.
+        /// The messages without an acknowledgement.
         got: Vec<u64>,
     }
 
     impl Peer {
-        /// Counts what came in vain. Answers whether that makes it a dead letter.
+        /// Counts a delivery without an acknowledgement. Returns whether the message is a dead letter.
         fn returns(&self, owed: &mut BTreeMap<u64, u32>, sequence: u64) -> bool {
             let count = owed.get_mut(&sequence).unwrap();
             *count += 1;
@@ -1265,12 +1266,11 @@ mod tests {
     }
 
     proptest! {
-        /// Runs the topic beside a model that knows, for each subscription, which messages it is
-        /// owed.
+        /// Runs the topic beside a model that knows the expected messages of each subscription.
         #[test]
         fn each_subscription_gets_what_it_is_owed(steps in prop::collection::vec(step(), 0..80)) {
             let mut bench = Bench::new(Limits::default());
-            // With how often each came in vain.
+            // The expected messages, with the numbers of their deliveries.
             let mut owed: BTreeMap<&str, BTreeMap<u64, u32>> = BTreeMap::new();
             let mut unclaimed = BTreeMap::new();
             let mut peers: Vec<Peer> = Vec::new();
@@ -1360,7 +1360,7 @@ mod tests {
                 }
             }
 
-            // Everybody leaves but one reader of each name, who gets all that is owed, in order.
+            // One consumer of each name remains, and gets all expected messages in order.
             let readers: Vec<_> =
                 owed.keys().map(|&name| (name, bench.attach(name, &shared(1000)))).collect();
             for peer in peers {

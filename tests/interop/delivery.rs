@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dasf::{Address, Host, HostOptions};
+use dasf::{Address, HostOptions};
 use dasf_examples::reference;
 use dasf_test_support::listen_at;
+use dasf_test_support::peer::{Peer, text};
 use serde_json::json;
 
 use crate::brokers::django::{Django, fresh_database};
 use crate::brokers::{TestBroker, on_dasf_brokers};
 use crate::proxy::Proxy;
-use dasf_test_support::peer::{Peer, text};
 
 // Pulsar drops what nobody reads on a topic that is not persistent, and hands a message with one id
 // to every reader; `pulsar` tests its persistent ones. An MQTT broker keeps nothing for a module that

@@ -9,15 +9,15 @@ use dasf::{
     Acknowledge, Address, CallError, Caller, ClientBuilder, ConnectError, Host, HostOptions,
     StartError,
 };
+use dasf_test_support::peer::Socket;
+use dasf_test_support::soon;
 use dasf_test_support::worker::Worker;
 use futures_util::future::join_all;
 use serde_json::json;
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
 
 use crate::brokers::{TestBroker, on_sharing_brokers};
 use crate::proxy::Proxy;
-use dasf_test_support::soon;
 use workers::Client;
 
 on_sharing_brokers!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dasf::protocol::Topic;
 use dasf::{Address, ClientError, ConnectError, Host, HostOptions, StartError, TlsFault};
 use dasf_examples::reference;
+use dasf_test_support::process::free_ports;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio::task::block_in_place;
@@ -15,7 +16,6 @@ use crate::brokers::pulsar::{Pulsar, Setup};
 use crate::generated_python::save_reference;
 use crate::python;
 use crate::support::{call_everything, reference_program};
-use dasf_test_support::process::free_ports;
 
 /// The key of the tokens below, in base64, and the tokens: JWTs with HS256 of `{"sub":"admin"}`,
 /// `{"sub":"member"}` and `{"sub":"nobody"}`.

@@ -1,11 +1,8 @@
 //! Rust modules and clients over Mosquitto, which `cargo xtask mosquitto` provides.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use dasf::protocol::Topic;
 use dasf::{Address, CallError, ClientError, ConnectError, Host, HostOptions};
 use dasf_examples::reference;
 use dasf_test_support::listen_at;
@@ -115,7 +112,7 @@ async fn nothing_is_dropped_that_a_slow_peer_is_sent() {
     for echo in join_all(calls).await {
         assert!(echo.unwrap() == large);
     }
-    host.unwrap().shutdown().await;
+    host.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use dasf::{
-    Acknowledge, Address, CallError, ConnectError, Host, HostOptions, ListedModule, StartError,
+    Acknowledge, Address, CallError, ConnectError, HostOptions, ListedModule, StartError,
     list_modules,
 };
 use dasf_test_support::worker::Worker;
@@ -17,7 +17,6 @@ use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;

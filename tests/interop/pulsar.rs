@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use dasf::protocol::Topic;
 use dasf::{Address, CallError, ClientError, ConnectError, Host, HostOptions, StartError};
 use dasf_examples::reference;
+use dasf_test_support::peer::{Peer, Socket};
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
@@ -15,7 +16,6 @@ use tokio_tungstenite::tungstenite::Error;
 use crate::brokers::Process;
 use crate::brokers::pulsar::Pulsar;
 use crate::support::call_everything;
-use dasf_test_support::peer::{Peer, Socket};
 
 /// How long Pulsar may take to collect what nobody uses, and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(60);

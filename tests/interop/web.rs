@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dasf::{Host, HostOptions};
+use dasf::HostOptions;
 use dasf_examples::reference;
 use dasf_test_support::listen_at;
 use serde_json::{Map, Value, json};

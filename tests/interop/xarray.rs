@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use dasf::netcdf::ndarray::{Array, Array2, array};
 use dasf::netcdf::{Attribute, DataArray, Dataset, NetcdfError, Values, Variable};
-use dasf::{Address, CallError, Host, HostOptions};
+use dasf::{CallError, Host, HostOptions};
 use dasf_broker::Broker;
+use dasf_test_support::{broker, listen};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

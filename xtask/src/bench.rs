@@ -1,4 +1,4 @@
-//! Measuring how many calls a second go through the project's own broker.
+//! Measures calls per second through the embedded broker.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -12,12 +12,12 @@ use crate::output::websocket_url;
 use crate::steps::{cargo, root};
 
 const TOPIC: &str = "arithmetic";
-/// How long the broker may take until it says where it listens.
+/// The time until the broker must have printed its URL.
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// How long a process may take to end by itself before it is killed.
+/// The time that a process has to end before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// Builds, starts broker and module, runs the measurement, and stops what was started.
+/// Builds the programs, starts broker and module, runs the measurement, and stops both.
 pub(crate) fn run(seconds: u32, out: &mut impl Write) -> io::Result<()> {
     build(&["-p", "dasf-broker", "--bin", "dasf-broker"])?;
     build(&[
@@ -71,8 +71,7 @@ fn build(arguments: &[&str]) -> io::Result<()> {
     }
 }
 
-/// Where cargo put a release binary: beside the directory of this program, whatever the target
-/// directory is.
+/// Returns the path of a release binary, in the target directory of this program.
 fn binary(name: &str) -> io::Result<PathBuf> {
     let own = std::env::current_exe()?;
     own.parent()
@@ -83,7 +82,7 @@ fn binary(name: &str) -> io::Result<PathBuf> {
                 .join(name)
                 .with_extension(std::env::consts::EXE_EXTENSION)
         })
-        .ok_or_else(|| io::Error::other(format!("{} is in no target directory", own.display())))
+        .ok_or_else(|| io::Error::other(format!("{} is not in a target directory", own.display())))
 }
 
 pub(crate) fn write_machine(out: &mut impl Write) -> io::Result<()> {
@@ -108,7 +107,7 @@ fn cpu_model(cpuinfo: &str) -> Option<String> {
         .map(|(_, model)| model.trim().to_owned())
 }
 
-/// Starts the broker on a free port, and reads from its output where it listens.
+/// Starts the broker on a free port, and reads its URL from its output.
 fn start_broker() -> io::Result<(Running, String)> {
     let mut broker = Running::start(
         "dasf-broker",
@@ -135,12 +134,11 @@ fn start_broker() -> io::Result<(Running, String)> {
     }
 }
 
-/// Passes the broker's output on to standard error as long as there is any, and the URL to the
-/// sender.
+/// Copies the output of the broker to standard error, and sends its URL.
 fn follow(stdout: ChildStdout, urls: &mpsc::Sender<String>) {
     let mut lines = BufReader::new(stdout).lines();
     while let Some(Ok(line)) = lines.next() {
-        // Neither a closed standard error nor a URL that nobody waits for may stop the broker.
+        // The broker must go on without a reader of standard error or of the URL.
         let _ = writeln!(io::stderr(), "{line}");
         if let Some(url) = websocket_url(&line) {
             let _ = urls.send(url);
@@ -148,7 +146,7 @@ fn follow(stdout: ChildStdout, urls: &mpsc::Sender<String>) {
     }
 }
 
-/// A process that is stopped when this is dropped, however that comes about.
+/// A process. A drop stops it.
 struct Running {
     name: &'static str,
     child: Child,
@@ -162,7 +160,7 @@ impl Running {
         Ok(Self { name, child })
     }
 
-    /// Asks the process to end (SIGTERM), kills it where it does not, and waits for it.
+    /// Sends SIGTERM, kills the process if it does not end, and waits for it.
     fn stop(&mut self) -> io::Result<()> {
         if self.child.try_wait()?.is_some() {
             return Ok(());
@@ -180,7 +178,10 @@ impl Running {
         self.child.kill()?;
         self.child.wait()?;
         Err(match asked {
-            Ok(_) => io::Error::other(format!("had to be killed after {} s", STOP_LIMIT.as_secs())),
+            Ok(_) => io::Error::other(format!(
+                "did not end within {} s and was killed",
+                STOP_LIMIT.as_secs()
+            )),
             Err(error) => error,
         })
     }
@@ -189,7 +190,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
-            // Standard error is all that is left to report to.
+            // If standard error is closed, the error cannot be reported.
             let _ = writeln!(io::stderr(), "xtask: {}: {error}", self.name);
         }
     }

@@ -1,4 +1,4 @@
-//! The browser of the tests of web pages, and the packages of npm that drive it.
+//! Installs Chromium and npm packages for the tests of web pages.
 
 use std::env;
 use std::fs;
@@ -8,15 +8,14 @@ use std::process::Command;
 
 use crate::{debian, steps};
 
-/// The packages, each with its version and its checksum.
+/// The packages with their versions and checksums.
 const MANIFEST: &str = "tests/interop/web/package.json";
 const LOCK: &str = "tests/interop/web/package-lock.json";
-/// Where they are installed, and in it the lock file that they were installed from.
+/// The folder of the packages, and a copy of their lock file in it.
 const FOLDER: &str = "target/web";
 const STAMP: &str = "installed.json";
 
-/// Installs the packages in `target/web`, and Chromium on this machine, unless they are there
-/// already.
+/// Installs the packages in `target/web`, and Chromium on this machine, unless they are installed.
 pub(crate) fn provide(root: &Path) -> io::Result<()> {
     install_packages(root)?;
     let path = env::var_os("PATH").unwrap_or_default();
@@ -37,9 +36,9 @@ fn install_packages(root: &Path) -> io::Result<()> {
     npm.args(["ci", "--engine-strict", "--no-audit", "--no-fund"])
         .current_dir(&folder);
     steps::succeed(&mut npm).map_err(|error| {
-        io::Error::other(format!("{error}; Node.js 20 or later and its npm do this"))
+        io::Error::other(format!("{error}; install Node.js 20 or later with npm"))
     })?;
-    // Last, so that an installation that is not complete is made again.
+    // The last step, so an incomplete installation is repeated.
     fs::write(stamp, wanted)
 }
 
@@ -54,7 +53,7 @@ mod tests {
         fs::create_dir_all(root.join("tests/interop/web")).unwrap();
         fs::write(root.join(LOCK), "{}").unwrap();
         fs::write(root.join(FOLDER).join(STAMP), "{}").unwrap();
-        // npm would miss the manifest.
+        // Without the manifest, npm would fail.
         install_packages(&root).unwrap();
         fs::remove_dir_all(root).unwrap();
     }

@@ -1,5 +1,5 @@
-//! Measuring how long a service takes to compile: one of dasf's, and one of the same ten functions
-//! with `jsonrpsee`, side by side.
+//! Measures the compile times of two services with the same ten functions: one of dasf, one of
+//! `jsonrpsee`.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,20 +11,20 @@ use crate::steps::{cargo, root};
 
 /// The services in `benches/build`.
 const SERVICES: [&str; 2] = ["dasf", "jsonrpsee"];
-/// Where they are built, each in a folder of its own.
+/// The folder of the builds, with one folder for each service.
 const TARGET: &str = "target/build-times";
-/// What a service's source reads at compile time: another value makes the crate be built again, as
-/// another body of a function would.
+/// An environment variable that the source of a service reads at compile time. A new value causes a
+/// new build, like a change of a function.
 const CHANGE: &str = "GREETING";
 
-/// How long one service took.
+/// The compile times of one service.
 struct Times {
     cold: Duration,
     incremental: Vec<Duration>,
 }
 
-/// Builds each service once from nothing, and `runs` times after a change of one function. The
-/// services take turns, so that what else the machine does falls on both.
+/// Builds each service once from scratch, and `runs` times after a change of one function. The
+/// services take turns, so other work of the machine affects both.
 pub(crate) fn run(runs: u32, out: &mut impl Write) -> io::Result<()> {
     write_machine(out)?;
     let mut times = Vec::new();
@@ -33,7 +33,7 @@ pub(crate) fn run(runs: u32, out: &mut impl Write) -> io::Result<()> {
         if target.exists() {
             fs::remove_dir_all(&target)?;
         }
-        // What has to come over the network is not what is measured.
+        // Downloads are not part of the measurement.
         cargo_in(service, &["fetch", "--locked"], "")?;
         times.push(Times {
             cold: build(service, "Hello")?,

@@ -1,4 +1,4 @@
-//! Programs that come as Debian packages.
+//! Installs programs of Debian packages.
 
 use std::env;
 use std::ffi::OsStr;
@@ -8,15 +8,15 @@ use std::process::{Command, Stdio};
 
 use crate::steps;
 
-/// Installs a package on this machine, unless `path` has its program already; says what to install
-/// where that is not ours to do.
+/// Installs a package on this machine, unless a folder of `path` has its program. Without root or
+/// apt, the error names the package to install.
 pub(crate) fn provide(path: &OsStr, program: &str, package: &str) -> io::Result<()> {
     if find(path, program).is_some() {
         return Ok(());
     }
     if find(path, "apt-get").is_none() || !is_root() {
         return Err(io::Error::other(format!(
-            "there is no `{program}` on the PATH; install the Debian package `{package}`"
+            "`{program}` is not on the PATH; install the Debian package `{package}`"
         )));
     }
     let install: [&[&str]; 2] = [&["update"], &["install", "--yes", package]];
@@ -28,7 +28,7 @@ pub(crate) fn provide(path: &OsStr, program: &str, package: &str) -> io::Result<
     Ok(())
 }
 
-/// The program of this name in the first folder of `path` that has one.
+/// Returns the program in the first folder of `path` that has it.
 fn find(path: &OsStr, program: &str) -> Option<PathBuf> {
     env::split_paths(path)
         .map(|folder| folder.join(program))
@@ -54,7 +54,7 @@ mod tests {
         let error = provide(folder.as_os_str(), "mvn", "maven").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no `mvn` on the PATH; install the Debian package `maven`"
+            "`mvn` is not on the PATH; install the Debian package `maven`"
         );
         fs::write(folder.join("mvn"), "").unwrap();
         provide(folder.as_os_str(), "mvn", "maven").unwrap();

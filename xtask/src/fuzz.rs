@@ -1,4 +1,4 @@
-//! Looking for inputs that a fuzz target does not bear: libFuzzer, on the stable compiler.
+//! Searches for inputs for which a fuzz target fails, with libFuzzer and the stable compiler.
 
 use std::fs;
 use std::io;
@@ -6,17 +6,17 @@ use std::process::{Command, Stdio};
 
 use crate::steps::{cargo, root, succeed};
 
-/// What makes the compiler count which code an input reaches, as `cargo fuzz` does it.
+/// Compiler flags that record the code that an input reaches. `cargo fuzz` uses the same.
 const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
     -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
-/// Where all of it is kept; what was found before is where the next run begins.
+/// The folder of all files. The next run continues with the inputs of earlier ones.
 const TARGET: &str = "target/fuzz";
 
-/// Runs the target `api_info` for so many seconds. An input that it does not bear is written below
-/// `target/fuzz`, and is a failure.
+/// Runs the target `api_info` for this number of seconds. An input for which it fails is written below
+/// `target/fuzz`, and is an error.
 pub(crate) fn run(seconds: u32) -> io::Result<()> {
     let host = host()?;
     let target = root().join(TARGET);
@@ -39,7 +39,7 @@ pub(crate) fn run(seconds: u32) -> io::Result<()> {
     succeed(&mut fuzz)
 }
 
-/// The machine's own target, which is named so that build scripts are not instrumented.
+/// Returns the target of this machine. With an explicit target, build scripts are not instrumented.
 fn host() -> io::Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
@@ -48,6 +48,6 @@ fn host() -> io::Result<String> {
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    let host = host.ok_or_else(|| io::Error::other("rustc does not tell the host's target"))?;
+    let host = host.ok_or_else(|| io::Error::other("`rustc -vV` shows no host"))?;
     Ok(host.to_owned())
 }

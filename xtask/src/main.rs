@@ -1,6 +1,6 @@
-//! The project's own commands: `cargo xtask test`, the measurements and what they need.
+//! The development commands of the project: `cargo xtask test`, measurements and set-up.
 //!
-//! It is compiled before anything else, so it uses the standard library only.
+//! It is compiled before everything else, so it uses only the standard library.
 
 mod bench;
 mod book;
@@ -19,26 +19,26 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 const HELP: &str = "\
-The project's own commands.
+Development commands of the project.
 
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test                 Format, lints, documentation, tests and the quickstart; the last line is the sum
-  bench [--seconds N]  Measure the call rate through the project's own broker, N seconds per row [default: 5]
+  test                 Check format, lints and documentation, and run all tests; the last line shows the totals
+  bench [--seconds N]  Measure calls per second through the embedded broker, N seconds per row [default: 5]
   build-times [--runs N]
-                       Measure how long a service takes to compile, beside one of jsonrpsee's; N changes [default: 5]
-  fuzz [--seconds N]   Look for descriptions of modules that no client can be generated from [default: 60]
-  python               Provide the Python environment of the tests against Python, in target/python
-  browser              Provide Chromium and what drives it for the tests of web pages, in target/web
-  pulsar               Provide the Apache Pulsar of the tests against one, in target/pulsar
-  mosquitto            Provide the MQTT broker of the tests
-  book                 Make the guide as a book, in target/book
+                       Measure the compile time of a service of dasf and one of jsonrpsee, N changes each [default: 5]
+  fuzz [--seconds N]   Search for API descriptions for which the client generator fails [default: 60]
+  python               Install the Python environment of the tests in target/python
+  browser              Install Chromium, and npm packages for the tests of web pages in target/web
+  pulsar               Install Apache Pulsar for the tests in target/pulsar
+  mosquitto            Install Mosquitto, the MQTT broker of the tests
+  book                 Build the guide as a book in target/book
 
 Options:
   -h, --help           Print this help";
 
-/// What the command line asks for.
+/// A command of the command line.
 #[derive(Debug, PartialEq)]
 enum Command {
     Help,
@@ -80,8 +80,8 @@ impl Command {
                 "test" | "bench" | "build-times" | "fuzz" | "python" | "browser" | "pulsar"
                 | "mosquitto" | "book",
                 ..,
-            ] => Err(format!("`{}` is no usage", arguments.join(" "))),
-            [command, ..] => Err(format!("no command `{command}`")),
+            ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
+            [command, ..] => Err(format!("unknown command `{command}`")),
             [] => Err("a command is missing".to_owned()),
         }
     }
@@ -137,7 +137,7 @@ impl Command {
 
 fn above_zero(option: &str, value: &str) -> Result<u32, String> {
     let number = value.parse().ok().filter(|&number| number > 0);
-    number.ok_or_else(|| format!("{option} takes a whole number above 0, not `{value}`"))
+    number.ok_or_else(|| format!("{option} takes an integer above 0, not `{value}`"))
 }
 
 fn main() -> ExitCode {
@@ -152,7 +152,7 @@ fn main() -> ExitCode {
             ExitCode::from(2),
         ),
     };
-    // Standard error is all that is left to report to.
+    // If standard error is closed, the error cannot be reported.
     let _ = writeln!(io::stderr(), "xtask: {message}");
     code
 }

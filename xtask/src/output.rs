@@ -1,6 +1,6 @@
-//! Reading what child processes print.
+//! Reads the output of child processes.
 
-/// How many tests passed and failed.
+/// The numbers of passed and failed tests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) passed: u64,
@@ -8,8 +8,8 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// The counts of a line such as `test result: ok. 12 passed; 0 failed; 1 ignored; …`, and
-    /// nothing for any other line.
+    /// Returns the numbers in a line such as `test result: ok. 12 passed; 0 failed; 1 ignored; …`, and
+    /// `None` for any other line.
     pub(crate) fn from_line(line: &str) -> Option<Self> {
         let line = without_colour(line);
         let rest = line.trim().strip_prefix("test result: ")?;
@@ -32,14 +32,14 @@ impl std::ops::AddAssign for Count {
     }
 }
 
-/// The WebSocket URL in a line, up to the next white space.
+/// Returns the WebSocket URL in a line.
 pub(crate) fn websocket_url(line: &str) -> Option<String> {
     let line = without_colour(line);
     let url = &line[line.find("ws://")?..];
     url.split_whitespace().next().map(str::to_owned)
 }
 
-/// The text without the escape sequences that colour it (`ESC [ … letter`).
+/// Removes the escape sequences of colours (`ESC [ … letter`).
 fn without_colour(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! The Apache Pulsar of the tests against one.
+//! Installs Apache Pulsar for the tests.
 
 use std::env;
 use std::fs;
@@ -10,18 +10,18 @@ use crate::{debian, steps};
 
 /// The version of Pulsar.
 const VERSION: &str = "tests/interop/pulsar-version.txt";
-/// Where it is unpacked, and in it the version that it is of.
+/// The folder of Pulsar, and a file with its version in it.
 const FOLDER: &str = "target/pulsar";
 const STAMP: &str = "version.txt";
-/// What unpacks an archive of a Maven repository.
+/// The Maven goal that unpacks an archive.
 const UNPACK: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:unpack";
 
-/// Unpacks Pulsar in `target/pulsar`, unless it is there already, and installs what runs it.
+/// Unpacks Pulsar in `target/pulsar`, unless it is there, and installs Java.
 pub(crate) fn provide(root: &Path) -> io::Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     debian::provide(&path, "java", "openjdk-17-jre-headless")?;
     let wanted = fs::read_to_string(root.join(VERSION))?;
-    // Absolute, because Maven runs elsewhere.
+    // Maven runs in another folder and needs an absolute path.
     let folder = std::path::absolute(root.join(FOLDER))?;
     let stamp = folder.join(STAMP);
     if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == wanted) {
@@ -31,8 +31,7 @@ pub(crate) fn provide(root: &Path) -> io::Result<()> {
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
-    // Maven works in a folder of its own, because neither the archive of 245 MB is kept nor what it
-    // writes beside it.
+    // Maven downloads into this folder. It is deleted afterwards with the archive of 245 MB.
     let loaded = folder.join("loaded");
     fs::create_dir_all(&loaded)?;
     let version = wanted.trim();
@@ -46,7 +45,7 @@ pub(crate) fn provide(root: &Path) -> io::Result<()> {
         .current_dir(&loaded);
     steps::succeed(&mut mvn)?;
     fs::remove_dir_all(loaded)?;
-    // Last, so that what is not complete is unpacked again.
+    // The last step, so an incomplete Pulsar is unpacked again.
     fs::write(stamp, wanted)
 }
 

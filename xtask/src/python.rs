@@ -1,4 +1,4 @@
-//! The Python environment of the tests against Python peers.
+//! Installs the Python environment of the tests.
 
 use std::fs;
 use std::io;
@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 
 use crate::steps;
 
-/// The packages, each with its version.
+/// The packages with their versions.
 const REQUIREMENTS: &str = "tests/interop/requirements.txt";
-/// The environment, and in it the requirements that it was made of.
+/// The folder of the environment, and a copy of its requirements in it.
 const ENVIRONMENT: &str = "target/python";
 const STAMP: &str = "requirements.txt";
 
-/// Makes the environment in `target/python`, unless it is there already.
+/// Creates the environment in `target/python`, unless it exists.
 pub(crate) fn provide(root: &Path) -> io::Result<()> {
     let requirements = root.join(REQUIREMENTS);
     let wanted = fs::read_to_string(&requirements)?;
@@ -37,11 +37,11 @@ pub(crate) fn provide(root: &Path) -> io::Result<()> {
             .args(["--disable-pip-version-check", "--requirement"])
             .arg(&requirements),
     )?;
-    // Last, so that an environment that is not complete is made again.
+    // The last step, so an incomplete environment is created anew.
     fs::write(stamp, wanted)
 }
 
-/// Says what to install where something is missing.
+/// Checks whether Python can create an environment. The error names the packages to install.
 fn can_make_environments(python: &str) -> io::Result<()> {
     let mut command = Command::new(python);
     command
@@ -51,7 +51,7 @@ fn can_make_environments(python: &str) -> io::Result<()> {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(io::Error::other(format!(
-            "{python} cannot make virtual environments; install the Debian package `python3-venv`"
+            "{python} cannot create virtual environments; install the Debian package `python3-venv`"
         ))),
         Err(error) => Err(io::Error::other(format!(
             "cannot start {python}: {error}; install the Debian packages `python3` and \
@@ -68,7 +68,7 @@ mod tests {
     fn what_is_missing_is_named() {
         let error = can_make_environments("no-such-python").unwrap_err();
         assert!(error.to_string().contains("the Debian packages `python3`"));
-        // A program that starts, and fails.
+        // A program that starts and fails.
         let error = can_make_environments("false").unwrap_err();
         assert!(
             error

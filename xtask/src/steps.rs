@@ -1,4 +1,4 @@
-//! Running a table of steps one after the other, and summing what they say.
+//! Runs the steps of a table one after the other, and adds up their tests.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use crate::output::Count;
 
-/// The root of the repository, in which every step runs.
+/// Returns the root of the repository. Every step runs there.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The cargo that runs this program, or else the one on the path.
+/// Returns the cargo that runs this program, or the one on the `PATH`.
 pub(crate) fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-/// Runs a command that has nothing to read, and reports where it fails.
+/// Runs a command without input. Returns an error if the command fails.
 pub(crate) fn succeed(command: &mut Command) -> io::Result<()> {
     let status = command.stdin(Stdio::null()).status()?;
     if status.success() {
@@ -28,18 +28,18 @@ pub(crate) fn succeed(command: &mut Command) -> io::Result<()> {
     }
 }
 
-/// How a step adds to the sum.
+/// How a step counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
-    /// Counts as one failure, or as nothing.
+    /// Counts as one failure if it fails, and as nothing if it succeeds.
     Check,
-    /// Counts as the tests that its output reports.
+    /// Counts as the tests in its output.
     Tests,
-    /// Counts as one test, which passes when the program succeeds and prints something.
+    /// Counts as one test. It passes if the program succeeds and prints something.
     Program,
 }
 
-/// One row of the table: a command, and how it counts.
+/// A row of the table: a command, and how it counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
     name: &'static str,
@@ -60,17 +60,17 @@ impl Step {
         }
     }
 
-    /// A step that counts as one failure when it fails, and as nothing when it succeeds.
+    /// Returns a step that counts as one failure if it fails, and as nothing if it succeeds.
     pub(crate) const fn check(name: &'static str, command: &'static [&'static str]) -> Self {
         Self::new(name, command, Kind::Check)
     }
 
-    /// A step whose output says how many tests passed and failed.
+    /// Returns a step whose output contains the numbers of passed and failed tests.
     pub(crate) const fn tests(name: &'static str, command: &'static [&'static str]) -> Self {
         Self::new(name, command, Kind::Tests)
     }
 
-    /// A step that counts as one test: it must succeed and print at least one line.
+    /// Returns a step that counts as one test. It must succeed and print at least one line.
     pub(crate) const fn program(name: &'static str, command: &'static [&'static str]) -> Self {
         Self::new(name, command, Kind::Program)
     }
@@ -81,7 +81,7 @@ impl Step {
         self
     }
 
-    /// Skips this step where the named one did not succeed.
+    /// Skips this step if another one did not succeed.
     pub(crate) const fn after(mut self, name: &'static str) -> Self {
         self.needs = Some(name);
         self
@@ -92,8 +92,7 @@ impl Step {
         setting.unwrap_or_default() + &self.command.join(" ")
     }
 
-    /// Runs the command. Its standard error goes straight through, its standard output through
-    /// `out`.
+    /// Runs the command, and copies its standard output to `out`. The command inherits standard error.
     fn run(&self, out: &mut impl Write) -> io::Result<Report> {
         let (program, arguments) = self
             .command
@@ -139,7 +138,7 @@ impl Step {
                 passed: 0,
                 failed: u64::from(!success),
             },
-            // A test program that dies says nothing, and is a failure all the same.
+            // A test program that crashes prints no result, and counts as a failure.
             Kind::Tests if !success => Count {
                 failed: tests.failed.max(1),
                 ..tests
@@ -170,7 +169,7 @@ impl Step {
     }
 }
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Outcome {
     Ok,
@@ -193,20 +192,20 @@ struct Report {
     count: Count,
 }
 
-/// The sum over all steps.
+/// The totals of all steps.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Summary {
     count: Count,
 }
 
 impl Summary {
-    /// Whether nothing failed, and anything was tested at all.
+    /// Returns whether no test failed and at least one passed.
     pub(crate) fn is_success(&self) -> bool {
         self.count.failed == 0 && self.count.passed > 0
     }
 }
 
-/// Runs every step, also after one that failed, and ends with a table and the sum.
+/// Runs every step, even after a failure, and prints a table and the totals.
 pub(crate) fn run(steps: &[Step], out: &mut impl Write) -> io::Result<Summary> {
     let mut done: Vec<(&str, Outcome, Duration)> = Vec::with_capacity(steps.len());
     let mut total = Count::default();

@@ -1,8 +1,8 @@
-//! What `cargo xtask test` runs. A new step is one more row.
+//! The steps of `cargo xtask test`. A new step is one more row.
 
 use crate::steps::Step;
 
-/// The steps, in the order in which they run.
+/// The steps in their order.
 pub(crate) const STEPS: &[Step] = &[
     Step::check("python", &["cargo", "xtask", "python"]),
     Step::check("browser", &["cargo", "xtask", "browser"]),

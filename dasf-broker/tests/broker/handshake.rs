@@ -74,8 +74,8 @@ async fn a_bad_address_is_told() {
         "{text}"
     );
     for (query, reasons) in [
-        ("maxRedeliverCount=0", ["\"0\"", "from 1 on"]),
-        ("maxRedeliverCount=many", ["\"many\"", "from 1 on"]),
+        ("maxRedeliverCount=0", ["\"0\"", "at least 1"]),
+        ("maxRedeliverCount=many", ["\"many\"", "at least 1"]),
         (
             "deadLetterTopic=lost",
             ["maxRedeliverCount", "leave both out"],
@@ -86,7 +86,7 @@ async fn a_bad_address_is_told() {
         ),
         (
             "maxRedeliverCount=1&deadLetterTopic=demo",
-            ["own topic", "another"],
+            ["own topic", "another topic"],
         ),
     ] {
         let (status, text) = refusal(&broker, &format!("/ws/demo/s?{query}")).await;
@@ -159,7 +159,7 @@ async fn a_token_is_asked_for() {
     assert!(text.contains("authorization: Token"), "{text}");
     let (status, text) = refusal(&broker, "/ws/demo/s?token=wrong").await;
     assert_eq!(status, 401);
-    assert!(text.contains("not the one"), "{text}");
+    assert!(text.contains("the token is wrong"), "{text}");
     connect(&broker, "/ws/demo?token=a%2Bb%3D")
         .await
         .publish("a")
