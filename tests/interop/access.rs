@@ -1,4 +1,4 @@
-//! Who may use a topic of the Django broker, and what those are told who may not.
+//! Rights on a topic of the Django broker.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use dasf_test_support::listen_at;
 use crate::brokers::Process;
 use crate::brokers::django::Django;
 
-/// The module `reference` on the topic `private`, with a token.
+/// Starts the module `reference` on the topic `private`, with a token.
 async fn listen(django: &Django, token: &str) -> Host {
     let address = Address::websocket(&django.url()).unwrap();
     let address = address.with_token(token).unwrap();
@@ -17,7 +17,7 @@ async fn listen(django: &Django, token: &str) -> Host {
     listen_at(address, "private", module, HostOptions::default()).await
 }
 
-/// A client of the topic `private`; without a token, that of nobody in particular.
+/// Returns a client of the topic `private`. Without a token, it is an anonymous user.
 async fn connect(django: &Django, token: Option<&str>) -> reference::Client {
     let builder = reference::Client::builder()
         .topic("private")
@@ -28,13 +28,13 @@ async fn connect(django: &Django, token: Option<&str>) -> reference::Client {
     }
 }
 
-/// One test, because it is one topic.
+/// One test, because all of it uses one topic.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_is_for_those_who_may_use_it() {
     let django = Django::for_test().await;
     let tokens = django.tokens();
 
-    // Who may not consume gets nothing, and is told nothing: the broker accepts the connection.
+    // The broker accepts the connection of a module without the right to consume, and sends it nothing.
     let nobody = listen(&django, &tokens.nobody).await;
     let client = connect(&django, Some(&tokens.producer)).await;
     let unanswered = client.add(1).timeout(Duration::from_secs(1)).await;
@@ -47,7 +47,7 @@ async fn a_topic_is_for_those_who_may_use_it() {
     let host = listen(&django, &tokens.consumer).await;
     assert_eq!(client.add(1).b(4).await.unwrap(), 5);
 
-    // Who may not publish is told so, in the broker's words.
+    // Without the right to publish, a call fails with the text of the broker.
     for token in [None, Some(tokens.nobody.as_str()), Some("no such token")] {
         let refused = connect(&django, token).await.add(1).await.unwrap_err();
         match &refused {

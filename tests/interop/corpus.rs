@@ -1,5 +1,5 @@
-//! Generated clients of modules that have all kinds of types, as pydantic describes them: that every
-//! language accepts its clients, and that they call the modules themselves.
+//! Generated clients of Python modules with types of all kinds. The compilers and checkers of each
+//! language accept the clients, and the clients call the modules.
 
 mod rust;
 mod typescript;
@@ -25,7 +25,7 @@ struct Sample {
     calls: Vec<Call>,
 }
 
-/// A call, and what demessaging answers to it.
+/// A call, and the response of demessaging.
 #[derive(Serialize, Deserialize)]
 struct Call {
     function: String,
@@ -33,12 +33,12 @@ struct Call {
     constructor: Option<Map<String, Value>>,
     arguments: Map<String, Value>,
     result: Value,
-    /// Properties of the result that the module does not declare.
+    /// Properties of the result that are not in its schema.
     undeclared: Vec<String>,
 }
 
-/// Something that can be called. The generated code has the members of a module in the order of its
-/// description, whatever it calls them.
+/// A function or a class. Generated code has the members of a module in the order of the API
+/// description, under other names.
 struct Member<'a> {
     name: &'a str,
     required: Vec<&'a str>,
@@ -77,7 +77,7 @@ impl Sample {
         members(&self.api_info["classes"])
     }
 
-    /// The methods of the class at this place.
+    /// Returns the methods of the class at this position.
     fn methods(&self, class: usize) -> Vec<Member<'_>> {
         members(&self.api_info["classes"][class]["methods"])
     }
@@ -97,7 +97,7 @@ fn position(members: &[Member<'_>], name: &str) -> usize {
     position.unwrap()
 }
 
-/// The modules, which Python describes once.
+/// Returns the modules. Python describes them once.
 fn corpus() -> &'static [Sample] {
     static CORPUS: OnceLock<Vec<Sample>> = OnceLock::new();
     CORPUS.get_or_init(|| {
@@ -113,12 +113,12 @@ fn corpus() -> &'static [Sample] {
     })
 }
 
-/// A folder that is kept from one run of the tests to the next, so that compilers have less to do.
+/// Returns a folder that stays for the next run of the tests, so compilers have less to do.
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// Writes a file, unless it is so already: compilers look at its date.
+/// Writes a file if its content changes, because compilers look at its date.
 fn write(file: &Path, content: &str) {
     if fs::read_to_string(file).is_ok_and(|before| before == content) {
         return;
@@ -127,7 +127,7 @@ fn write(file: &Path, content: &str) {
     fs::write(file, content).unwrap();
 }
 
-/// Runs a program that has to succeed, and returns what it prints.
+/// Runs a program that must succeed, and returns its output.
 async fn succeed(mut command: Command) -> String {
     let shown = format!("{command:?}");
     let output = tokio::task::spawn_blocking(move || command.stdin(Stdio::null()).output());
@@ -142,7 +142,7 @@ async fn succeed(mut command: Command) -> String {
     printed
 }
 
-/// Serves all modules to a program that calls them, and prints a list of what went wrong.
+/// Serves all modules for a program that calls them and prints a list of errors.
 async fn call_everything(program: impl FnOnce(&str) -> Command) {
     let broker = TestBroker::embedded().await;
     let url = broker.place();
@@ -153,7 +153,7 @@ async fn call_everything(program: impl FnOnce(&str) -> Command) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Writes the clients in a language, and what they are to call.
+/// Writes the clients in a language, and their calls.
 fn write_clients(folder: &Path, language: Language) -> PathBuf {
     for sample in corpus() {
         let file = folder.join(&sample.name);
@@ -190,8 +190,8 @@ fn few_types_cannot_be_said() {
         let is_partial = description.contains("Inexpressible");
         is_partial.then_some(sample.name.as_str())
     });
-    // Fixed values of which some have a fraction, schemas that pydantic does not write by itself,
-    // and named tuples of which a part may be left out.
+    // Literal values with a fraction, schemas that a user wrote for pydantic, and named tuples with
+    // optional fields.
     let expected = ["enums", "schemas", "named_tuples"];
     assert_eq!(names.collect::<Vec<_>>(), expected);
 }

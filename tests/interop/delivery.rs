@@ -1,4 +1,4 @@
-//! Messages whose receiver, or whose broker, is away.
+//! Messages for a module that is away, redeliveries, and a restart of the Django broker.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::brokers::django::{Django, fresh_database};
 use crate::brokers::{TestBroker, on_dasf_brokers};
 use crate::proxy::Proxy;
 
-// Pulsar drops what nobody reads on a topic that is not persistent, and hands a message with one id
-// to every reader; `pulsar` tests its persistent ones. An MQTT broker keeps nothing for a module that
-// is away, and the peer by hand writes no MQTT.
+// On a non-persistent topic, Pulsar drops messages without a consumer, and gives messages the same id;
+// the tests in `pulsar` use persistent topics. An MQTT broker keeps nothing for a module that is away,
+// and `Peer` does not speak MQTT.
 on_dasf_brokers!(
     what_came_while_the_module_was_away_is_answered,
     more_than_a_hundred_messages_at_once_are_answered,
     a_request_delivered_again_runs_once,
 );
 
-/// How long a call may take on a busy machine.
+/// The time that a call may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn connect(url: &str, topic: &str) -> reference::Client {
@@ -30,10 +30,11 @@ async fn connect(url: &str, topic: &str) -> reference::Client {
     builder.timeout(PATIENCE).connect().await.unwrap()
 }
 
-/// Publishes requests that nobody reads yet, and returns what the module answers once it listens.
+/// Publishes requests while no module listens, and returns the responses of the module that starts
+/// later.
 async fn answers_after_absence(broker: &TestBroker, name: &str, count: u64) -> Vec<(u64, String)> {
     let topic = broker.topic(name).await;
-    // The broker makes the topic of the answers itself.
+    // The broker itself creates the response topic.
     let responses = format!("{topic}_responses");
     let mut peer = Peer::connect(&broker.place(), topic.as_str(), &responses).await;
     let host = broker.serve(reference::module().unwrap(), &topic).await;
@@ -43,7 +44,7 @@ async fn answers_after_absence(broker: &TestBroker, name: &str, count: u64) -> V
     host.shutdown().await;
 
     for context in 0..count {
-        // The broker has each when it gives the receipt.
+        // With the receipt, the broker has the message.
         let request = json!({"func_name": "add", "a": context});
         peer.request(context, &request).await;
     }
@@ -70,7 +71,7 @@ async fn more_than_a_hundred_messages_at_once_are_answered(broker: &TestBroker) 
     assert_eq!(answers, expected);
 }
 
-/// Counts how often it runs.
+/// Counts its calls.
 #[dasf::module(main = false)]
 mod counting {
     use super::{AtomicUsize, Ordering};
@@ -88,7 +89,7 @@ mod counting {
 async fn a_request_delivered_again_runs_once(broker: &TestBroker) {
     let is_embedded = matches!(broker, TestBroker::Embedded(_));
     let topic = broker.topic("again").await;
-    // The module's acknowledgements are lost with the connection on which they are sent.
+    // The acknowledgements of the module get lost with their connection.
     let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
     let address = Address::websocket(&proxy.url()).unwrap();
     let module = counting::module().unwrap();
@@ -103,14 +104,14 @@ async fn a_request_delivered_again_runs_once(broker: &TestBroker) {
     assert_eq!(client.count(is_embedded).await.unwrap(), 1);
     proxy.hold_acknowledgements();
     assert_eq!(client.count(is_embedded).await.unwrap(), 2);
-    // The broker delivers that request again; the next one comes after it.
+    // The broker delivers that request again, before the next one.
     proxy.cut().await;
     assert_eq!(client.count(is_embedded).await.unwrap(), 3);
     assert_eq!(proxy.requests(), 4, "one of three is delivered twice");
     host.shutdown().await;
 }
 
-/// The Django broker ends and comes back, with a module that listens and a client that waits.
+/// The Django broker restarts while a module listens and a client waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn module_and_client_survive_a_restart_of_django() {
     let database = fresh_database("restarted");

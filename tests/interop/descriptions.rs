@@ -1,5 +1,5 @@
-//! Any JSON as the description of a module, and the parsers of the languages that clients are written
-//! in. That of Rust judges in the tests of `dasf-codegen`.
+//! Arbitrary JSON as an API description: the parsers of Python and TypeScript accept the generated
+//! clients. The tests of `dasf-codegen` do the same for Rust.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::web::packages;
 #[path = "../../dasf-codegen/tests/arbitrary/mod.rs"]
 mod arbitrary;
 
-/// Writes the clients of many documents into a folder, and returns how many there are.
+/// Writes the clients of many documents into a folder, and returns their number.
 fn write_clients(folder: &Path, language: Language) -> usize {
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).unwrap();
@@ -38,7 +38,7 @@ fn any_description_is_an_error_or_python_that_compiles() {
 
 #[test]
 fn any_description_is_an_error_or_typescript_that_parses() {
-    // Beside the packages, so that the script finds them.
+    // The script finds the packages only from this folder.
     let folder = packages().join("descriptions");
     let count = write_clients(&folder, Language::TypeScript);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/web/parse_files.mjs");

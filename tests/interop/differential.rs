@@ -1,7 +1,7 @@
-//! The same requests to the reference module in Python and to its mirror in Rust.
+//! The same requests to the reference module in Python and to the same module in Rust.
 //!
-//! `requests.json` holds the requests, `differences.json` the reason of each that is not answered
-//! alike, and the guide a row for each reason.
+//! `requests.json` contains the requests, `differences.json` the reason for each difference, and the
+//! guide a row for each reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::python;
 
-/// One line of `requests.json`.
+/// A line of `requests.json`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
@@ -22,20 +22,20 @@ struct Request {
     body: String,
     #[serde(default)]
     encoding: Encoding,
-    /// What stands for a text so many times.
+    /// A placeholder, and the string and its repetitions for which it stands.
     #[serde(default)]
     repeat: BTreeMap<String, (String, usize)>,
 }
 
-/// How the body becomes the payload.
+/// The encoding of the body in the payload.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Encoding {
     #[default]
     Utf8,
-    /// Each character is a byte, as the TypeScript client writes it.
+    /// Each character is a byte. The TypeScript client does this.
     Latin1,
-    /// The body is the payload already.
+    /// The body is the payload.
     Payload,
 }
 
@@ -61,19 +61,19 @@ fn requests() -> Vec<Request> {
     let requests: Vec<Request> = serde_json::from_str(include_str!("requests.json")).unwrap();
     let mut names = BTreeSet::new();
     for request in &requests {
-        // What differs is found by its name.
+        // A name identifies a difference.
         assert!(names.insert(&request.name), "{} twice", request.name);
     }
     requests
 }
 
-/// The reasons by the names of requests.
+/// The reasons, by the names of the requests.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Differences {
-    /// Why it is answered otherwise than in Python.
+    /// The reason for a response that differs from that of Python.
     python: BTreeMap<String, String>,
-    /// Why the request or its result is not treated as the published schema says.
+    /// The reason for a request or a result that does not follow the published schema.
     schema: BTreeMap<String, String>,
 }
 
@@ -81,16 +81,16 @@ fn differences() -> Differences {
     serde_json::from_str(include_str!("differences.json")).unwrap()
 }
 
-/// What a caller gets.
+/// The response to a caller.
 #[derive(Debug)]
 enum Answer {
-    /// The result as JSON text.
+    /// The result, as JSON.
     Success(String),
     Error(String),
     Nothing,
 }
 
-/// The beginnings of error texts.
+/// The prefixes of error texts.
 const PREFIXES: [&str; 3] = [
     "error validating request",
     "error executing request",
@@ -98,19 +98,19 @@ const PREFIXES: [&str; 3] = [
 ];
 
 impl Answer {
-    /// The beginning of the error's text.
+    /// The prefix of the error text.
     fn prefix(&self) -> Option<&'static str> {
         let Self::Error(text) = self else { return None };
         let prefix = PREFIXES.iter().find(|prefix| text.starts_with(**prefix));
         Some(prefix.unwrap_or_else(|| panic!("{text}")))
     }
 
-    /// Whether the request was found valid, whatever came of it then.
+    /// Returns whether the module accepted the request as valid.
     fn is_valid(&self) -> bool {
         self.prefix() != Some(PREFIXES[0])
     }
 
-    /// Whether two answers say the same, apart from an error's own words.
+    /// Returns whether two responses are equal, apart from the text of an error.
     fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Success(one), Self::Success(other)) => {
@@ -124,7 +124,7 @@ impl Answer {
     }
 }
 
-/// Whether two values are equal, where `1` and `1.0` are.
+/// Returns whether two values are equal. `1` and `1.0` are.
 fn are_equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) if one.is_f64() || other.is_f64() => {
@@ -145,7 +145,7 @@ fn are_equal(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// What the Python module answers.
+/// Returns the responses of the Python module.
 fn ask_python(payloads: &[String]) -> Vec<Answer> {
     let input = payloads
         .iter()
@@ -174,7 +174,7 @@ async fn ask(module: &Module, payload: &str) -> Answer {
     }
 }
 
-/// Asserts that what differs is what is listed.
+/// Asserts that the differences are those of the list.
 fn assert_listed(found: &BTreeMap<String, String>, listed: &BTreeMap<String, String>) {
     let unlisted = found.iter().filter(|(name, _)| !listed.contains_key(*name));
     let unlisted: Vec<_> = unlisted
@@ -217,7 +217,7 @@ async fn what_python_answers_otherwise_is_listed() {
     assert_listed(&found, &differences().python);
 }
 
-/// A validator of what is published, apart from the module's own.
+/// Returns a validator of the published schema that is independent of the module.
 fn compile(schema: &Value) -> jsonschema::Validator {
     jsonschema::options()
         .with_draft(Draft::Draft201909)
@@ -226,7 +226,7 @@ fn compile(schema: &Value) -> jsonschema::Validator {
         .unwrap()
 }
 
-/// The published schema of the result of the function or method that a request calls.
+/// Returns the published schema of the result of a request.
 fn return_schema<'a>(api: &'a Value, request: &Value) -> &'a Value {
     let find = |list: &'a Value, name: &Value| {
         let mut members = list.as_array().unwrap().iter();

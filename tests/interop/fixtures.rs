@@ -1,4 +1,4 @@
-//! The fixtures of `dasf_broker.tests`, by which users of the Django broker test their modules.
+//! The fixtures of `dasf_broker.tests`, with which users of the Django broker test their modules.
 
 use std::path::Path;
 use std::process::Command;

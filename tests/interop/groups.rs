@@ -1,4 +1,4 @@
-//! Modules that share a topic's work, and what becomes of it when one of them dies.
+//! Modules that share the requests of a topic, and the requests of a module that crashes or stops.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -28,17 +28,17 @@ on_sharing_brokers!(
     a_large_request_is_sent_to_the_module_that_asks_for_it,
 );
 
-/// How long a call may take on a busy machine.
+/// The time that a call may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 const GROUP: &str = "workers";
 
-/// Where calls of [`workers::hold`] wait, by the names that the tests give them.
+/// The gates where calls of [`workers::hold`] wait, by their names.
 static GATES: LazyLock<Mutex<HashMap<String, Arc<Gate>>>> = LazyLock::new(Mutex::default);
 
 struct Gate {
-    /// The workers that came here, in this order.
+    /// The workers that have reached the gate, in their order.
     arrived: watch::Sender<Vec<String>>,
-    /// Closed when they may go on.
+    /// The test closes it to open the gate.
     barrier: Semaphore,
 }
 
@@ -58,7 +58,7 @@ impl Gate {
         self.barrier.close();
     }
 
-    /// Waits until so many workers came, and returns them.
+    /// Waits until this number of workers has reached the gate, and returns their names.
     async fn arrivals(&self, count: usize) -> Vec<String> {
         let mut arrived = self.arrived.subscribe();
         let come = arrived.wait_for(|workers| workers.len() >= count);
@@ -106,7 +106,7 @@ fn options(acknowledge: Acknowledge) -> HostOptions {
     }
 }
 
-/// Options of a worker that takes more requests than it begins.
+/// Returns the options of a worker that receives more requests than it starts.
 fn hoarding(acknowledge: Acknowledge) -> HostOptions {
     HostOptions {
         max_workers: 1,
@@ -115,7 +115,7 @@ fn hoarding(acknowledge: Acknowledge) -> HostOptions {
     }
 }
 
-/// Workers of one topic that start alike, and the gate with the topic's name.
+/// Workers of one topic with the same options, and the gate of the topic.
 struct Team {
     address: Address,
     topic: Topic,
@@ -124,7 +124,7 @@ struct Team {
 }
 
 impl Team {
-    /// Chooses a topic; nobody works there yet.
+    /// Chooses a topic without workers.
     async fn new(broker: &TestBroker, name: &str, options: HostOptions) -> Self {
         let topic = broker.topic(name).await;
         Self {
@@ -139,7 +139,7 @@ impl Team {
         start(name, &self.address, &self.topic, self.options.clone()).await
     }
 
-    /// Starts bob, who has to begin again what ada began, and lets him finish it.
+    /// Starts the worker bob, which gets the request that ada had started, and opens the gate.
     async fn start_successor(&self) -> Worker {
         let bob = self.start("bob").await;
         assert_eq!(self.gate.arrivals(2).await, ["ada", "bob"]);
@@ -147,7 +147,7 @@ impl Team {
         bob
     }
 
-    /// A client that is to be connected.
+    /// Returns the builder of a client.
     fn client(&self) -> ClientBuilder<Client> {
         let builder = Client::builder().topic(self.topic.as_str());
         builder.timeout(PATIENCE).address(self.address.clone())
@@ -167,7 +167,7 @@ async fn the_work_of_a_topic_is_shared(broker: &TestBroker) {
     }
     let client = team.connect().await;
     let open = async {
-        // Two of each are at work, so that the rest has to be divided.
+        // Each worker runs two calls, so the workers must share the rest.
         team.gate.arrivals(6).await;
         team.gate.open();
     };
@@ -270,7 +270,7 @@ async fn a_large_request_is_sent_to_the_module_that_asks_for_it(broker: &TestBro
     let call = client.measure(topic, text.as_str()).into_future();
     let rescue = async {
         team.gate.arrivals(1).await;
-        // The next one has to ask for it again.
+        // The next worker must request it again.
         ada.kill();
         team.start_successor().await
     };
@@ -293,7 +293,7 @@ async fn a_large_request_is_sent_to_the_module_that_asks_for_it(broker: &TestBro
     }
 }
 
-/// What of a request is put aside for a group.
+/// Returns the request and the properties of the next dead letter.
 async fn put_aside(aside: &mut Socket) -> (serde_json::Value, serde_json::Value) {
     let letter = aside.receive().await;
     let request = payload::decode(letter["payload"].as_str().unwrap()).unwrap();
@@ -328,7 +328,7 @@ async fn a_request_over_which_modules_die_is_put_aside_by_the_embedded_broker() 
     cyd.stop().await;
 }
 
-/// A Pulsar counts what is given back, not what a module had that died.
+/// Pulsar counts redeliveries of returned messages, but not those of a module that crashed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
     let broker = TestBroker::pulsar().await;
@@ -346,7 +346,7 @@ async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
     let aside = pulsar.url("consumer", "persistent", &aside);
     let mut aside = Socket::open(&aside).await;
     let ada = team.start("ada").await;
-    // Nobody can send to a topic that is terminated. With a reader it is not collected.
+    // Nobody can publish to a terminated topic. With a reader, Pulsar does not delete it.
     let closed = format!("{topic}_closed");
     let reader = pulsar.url("consumer", "persistent", &format!("{closed}/reader"));
     let _reader = Socket::open(&reader).await;
@@ -371,7 +371,7 @@ async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
     ada.stop().await;
 }
 
-/// A Pulsar's own client, in its WebSocket proxy, holds as much again as was asked for.
+/// The client in the WebSocket proxy of Pulsar holds the same number of messages in addition.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_waits_in_a_busy_module_while_another_is_idle() {
     let broker = TestBroker::embedded().await;
@@ -431,7 +431,7 @@ async fn a_request_that_comes_again_while_it_runs_runs_once() {
     let cut = async {
         team.gate.arrivals(1).await;
         proxy.cut().await;
-        // It is younger, so the first one came again before it.
+        // It is younger, so the redelivery of the first one came before it.
         let other = format!("{topic}-other");
         Gate::of(&other).open();
         assert_eq!(client.hold(other).await.unwrap(), "ada");
@@ -441,7 +441,7 @@ async fn a_request_that_comes_again_while_it_runs_runs_once() {
     let (answer, ()) = tokio::join!(call, cut);
     assert_eq!(answer.unwrap(), "ada");
     ada.stop().await;
-    // Nothing is left for the next one.
+    // No request is left for the next worker.
     let bob = team.start("bob").await;
     let next = format!("{topic}-next");
     Gate::of(&next).open();
@@ -471,7 +471,7 @@ async fn what_waits_in_a_module_goes_to_another_after_a_lost_connection_too() {
     };
     let cut = async {
         team.gate.arrivals(1).await;
-        // Messages come in order: what is answered came after what waits.
+        // Messages come in order, so this request came after the ones that wait.
         while proxy.requests() < 2 {
             caller.ping().await.unwrap();
         }
@@ -516,7 +516,7 @@ async fn the_django_broker_shares_nothing() {
     assert!(error.to_string().contains(reason), "{error}");
 }
 
-/// Without a group, the next module that listens takes over.
+/// Without a group, the next module on the topic takes over.
 async fn the_next_module_runs_what_the_last_one_did_not_finish(broker: &TestBroker) {
     let options = HostOptions {
         group: None,
@@ -530,7 +530,7 @@ async fn the_next_module_runs_what_the_last_one_did_not_finish(broker: &TestBrok
         team.gate.arrivals(1).await;
         ada.kill();
         if let TestBroker::Embedded(embedded) = broker {
-            // While the broker believes that ada listens, bob would be one more module.
+            // While the broker counts ada as connected, bob would be an additional module.
             soon("the end of ada", embedded.has_at_most(2)).await;
         }
         team.start_successor().await

@@ -1,4 +1,4 @@
-//! An Apache Pulsar that is reached by TLS, and lets in who has a token and a right; for one test at a time.
+//! An Apache Pulsar with TLS, tokens and rights.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -17,7 +17,7 @@ use crate::generated_python::save_reference;
 use crate::python;
 use crate::support::{call_everything, reference_program};
 
-/// The key of the tokens below, in base64, and the tokens: JWTs with HS256 of `{"sub":"admin"}`,
+/// The key of the tokens below, in base64. The tokens are JWTs with HS256 of `{"sub":"admin"}`,
 /// `{"sub":"member"}` and `{"sub":"nobody"}`.
 const KEY: &str = "data:;base64,YSBzZWNyZXQgb2YgYSB0ZXN0LCAzMiBieXRlcyBsb25n";
 const ADMIN: &str =
@@ -27,17 +27,17 @@ const MEMBER: &str =
 const NOBODY: &str =
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.2BpdWveOOlw72eWukPhpl4cY-jLlvWcS7LJHQKnoukY";
 
-/// The rights of a role that may send and read.
+/// The rights of a role that may publish and consume.
 const RIGHTS: &str = r#"["produce","consume"]"#;
 
 struct Guarded {
     pulsar: Pulsar,
     tls_port: u16,
-    /// The certificate of its authority, in PEM.
+    /// The certificate of the authority, in PEM.
     authority: String,
 }
 
-/// The Pulsar, for one test at a time, because some of them change its settings.
+/// Returns the Pulsar for one test at a time, because some tests change its settings.
 async fn guarded() -> MutexGuard<'static, Guarded> {
     static SHARED: OnceCell<Mutex<Guarded>> = OnceCell::const_new();
     let start = || async {
@@ -74,7 +74,7 @@ impl Guarded {
                 ("tokenSecretKey", KEY),
                 ("authorizationEnabled", "true"),
                 ("superUserRoles", "admin"),
-                // Its WebSockets come to it as a client.
+                // The WebSocket proxy connects to the broker as a client.
                 (
                     "brokerClientAuthenticationPlugin",
                     "org.apache.pulsar.client.impl.auth.AuthenticationToken",
@@ -83,7 +83,7 @@ impl Guarded {
                     "brokerClientAuthenticationParameters",
                     &format!("token:{ADMIN}"),
                 ),
-                // How long that client tries before there is a refusal; half a minute otherwise.
+                // The time that this client tries before it reports a refusal. The default is 30 s.
                 ("brokerClient_lookupTimeoutMs", "3000"),
                 ("brokerClient_operationTimeoutMs", "3000"),
             ],
@@ -111,7 +111,7 @@ impl Guarded {
         block_in_place(|| self.pulsar.administrate(method, path, body));
     }
 
-    /// Sets what it goes by until it is set otherwise.
+    /// Changes a dynamic setting.
     fn set(&self, setting: &str, value: &str) {
         let path = format!("brokers/configuration/{setting}/{value}");
         self.administrate("POST", &path, "");
@@ -121,7 +121,7 @@ impl Guarded {
         self.pulsar.folder().join("authority.pem")
     }
 
-    /// Its persistent topics in a namespace, for whoever trusts its authority.
+    /// Returns the address of persistent topics in a namespace, with trust in the authority.
     fn namespace(&self, namespace: &str) -> Address {
         let address = Address::try_from(dasf::Pulsar {
             host: "localhost".to_owned(),
@@ -159,7 +159,7 @@ async fn connect(topic: &str, address: Address) -> Result<reference::Client, Con
     })
 }
 
-/// What a module and a client are told that are refused, with what to do about it.
+/// Returns the errors of a module and of a client that Pulsar refuses.
 async fn refused(topic: &str, address: Address, status: u16, reason: &str, advice: &str) {
     let client = connect(topic, address.clone()).await.map(drop);
     let host = serve(topic, address).await.map(drop);
@@ -234,7 +234,7 @@ async fn an_authority_that_is_not_trusted_is_the_reason() {
         assert!(error.advice().unwrap().contains("--ca-file"));
     }
 
-    // And the ports are taken for each other.
+    // The ports are exchanged.
     let no_tls = connect("untrusted", untrusting(true, guarded.pulsar.port())).await;
     match no_tls.map(drop).unwrap_err() {
         ConnectError::Tls { fault, .. } => assert_eq!(fault, TlsFault::NotTls),
@@ -265,7 +265,7 @@ async fn a_token_opens_what_is_refused_without() {
     )
     .await;
 
-    // It is done as advised.
+    // The test follows the advice of the error.
     let rights = "namespaces/public/default/permissions/nobody";
     guarded.administrate("POST", rights, RIGHTS);
     let host = serve("guarded", nobody.clone()).await.unwrap();
@@ -291,7 +291,7 @@ async fn every_refusal_says_what_to_do() {
     let reason = "Invalid query params: receiverQueueSize needs to be >= 0";
     refused("anything", spelled.unwrap(), 400, reason, "check the topic").await;
 
-    // A role without rights learns nothing of what is there.
+    // Only an administrator gets this error. Pulsar does not show other roles which namespaces exist.
     let nowhere = guarded.namespace("nowhere").with_token(ADMIN).unwrap();
     refused(
         "anything",
@@ -341,7 +341,7 @@ async fn every_refusal_says_what_to_do() {
     assert_refusal(&error, 504, "request timeout", "try again");
 }
 
-/// Runs the program of a module with a command of it.
+/// Runs a command of the program of a module.
 fn run(program: &Path, guarded: &Guarded, options: &[&str], command: &[&str]) -> Output {
     let mut program = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
@@ -358,7 +358,7 @@ fn run(program: &Path, guarded: &Guarded, options: &[&str], command: &[&str]) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_reaches_it_by_tls() {
-    // Before anybody waits for the Pulsar.
+    // The build runs before the test waits for the Pulsar.
     let program = block_in_place(reference_program);
     let guarded = guarded().await;
     let host = serve("by-command-line", guarded.address(MEMBER))
@@ -397,11 +397,11 @@ async fn the_command_line_reaches_it_by_tls() {
     host.shutdown().await;
 }
 
-/// Bytes of a request, and of its result: 94 fragments each.
+/// The size of a request and of its result, 94 fragments each.
 const LARGE: usize = 50_000_000;
 
-/// Here, because they fill the connections that the Pulsar's WebSockets share, so that it would drop
-/// what other tests send to topics that keep nothing.
+/// These tests fill the connections that the WebSockets of Pulsar share. On the shared Pulsar, messages
+/// of other tests to non-persistent topics would be dropped.
 async fn large_request_and_result(persistence: &str) {
     let guarded = guarded().await;
     let address = Address::try_from(dasf::Pulsar {
@@ -416,7 +416,7 @@ async fn large_request_and_result(persistence: &str) {
     let client = connect("large-calls", address).await.unwrap();
     let large = "0123456789".repeat(LARGE / 10);
     let echo = client.echo(&*large).timeout(Duration::from_secs(120)).await;
-    // Not with `assert_eq`, which would print both.
+    // `assert_eq` would print both.
     assert!(echo.unwrap() == large);
     host.shutdown().await;
 }
@@ -426,7 +426,7 @@ async fn a_large_request_and_result_go_over_persistent_topics() {
     large_request_and_result("persistent").await;
 }
 
-/// Which drop what comes while a reader's connection is busy.
+/// Non-persistent topics drop messages while the connection of a consumer is busy.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_and_result_go_over_topics_that_keep_nothing() {
     large_request_and_result("non-persistent").await;

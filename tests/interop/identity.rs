@@ -1,4 +1,4 @@
-//! The contexts that brokers accept.
+//! The request contexts that the Django broker accepts.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -8,9 +8,9 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::brokers::Process;
 use crate::brokers::django::Django;
 
-/// The Django broker stores contexts in an integer column, which has 64 bits in the database of
-/// this test, and 32 bits in most others. So clients use contexts of 31 bits, and have their 128
-/// random bits in the name of the topic.
+/// The Django broker stores contexts in an integer column. It has 64 bits in the database of this
+/// test, and 32 bits in most others. So clients use contexts of 31 bits. The response topic contains
+/// their 128 random bits.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_django_broker_drops_whoever_has_a_context_of_128_bits() {
     let django = Django::for_test().await;

@@ -1,5 +1,5 @@
-//! The project against peers that are not its own. `cargo xtask python` provides the Python ones,
-//! `cargo xtask browser` the browser, and `cargo xtask mosquitto` the MQTT broker.
+//! Modules and clients against programs of other projects. `tests/README.md` shows what these tests
+//! need and how to install it.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]

@@ -1,4 +1,4 @@
-//! Rust modules and clients over Mosquitto, which `cargo xtask mosquitto` provides.
+//! Rust modules and clients on Mosquitto.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -39,19 +39,19 @@ async fn a_call_that_nobody_listens_to_fails_at_once() {
     );
 }
 
-/// Mosquitto hands out what is larger than 4 KiB slowly, in parts.
+/// Mosquitto delivers messages above 4 KiB slowly, in parts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_and_result_come_in_pieces() {
     let broker = Mosquitto::open().await;
     let host = serve(&broker, "large").await;
     let client = connect(&broker, "large").await;
-    // As a whole, each of them would take eight minutes.
+    // In one message, each of them would take eight minutes.
     let large = "0123456789".repeat(2_000_000);
     let echo = client.echo(&*large).await.unwrap();
-    // Not with `assert_eq`, which would print both.
+    // `assert_eq` would print both.
     assert!(echo == large);
     let builder = reference::Client::builder().topic("large");
-    // Pieces of a length that is no multiple of four are no base64 by themselves.
+    // A part whose length is not a multiple of four is not base64 by itself.
     let builder = builder.mqtt(&broker.url()).max_payload_size(2799);
     let client = builder.connect().await.unwrap();
     let large = "0123456789".repeat(10_000);
@@ -59,8 +59,8 @@ async fn a_large_request_and_result_come_in_pieces() {
     host.shutdown().await;
 }
 
-/// Passes a broker's messages on at 2 MB per second, and what is sent to it at once. Returns the
-/// port that it listens on.
+/// Forwards messages of a broker at 2 MB per second, and messages to the broker at once. Returns the
+/// port for clients.
 async fn slow_line(broker: &Mosquitto) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -69,7 +69,7 @@ async fn slow_line(broker: &Mosquitto) -> u16 {
         while let Ok((near, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let far = TcpSocket::new_v4().unwrap();
-                // What waits must wait in the broker.
+                // Small buffers, so messages wait in the broker.
                 far.set_recv_buffer_size(16 * 1024).unwrap();
                 let (mut from_broker, mut to_broker) =
                     far.connect(target).await.unwrap().into_split();
@@ -85,7 +85,7 @@ async fn slow_line(broker: &Mosquitto) -> u16 {
                         }
                     }
                 };
-                // Either ends with its connection.
+                // An error is the end of a connection.
                 let _ = tokio::join!(slowly, tokio::io::copy(&mut from_peer, &mut to_broker));
             });
         }
@@ -93,7 +93,7 @@ async fn slow_line(broker: &Mosquitto) -> u16 {
     port
 }
 
-/// Mosquitto drops what exceeds a number of messages, beyond some megabytes that wait in sockets.
+/// Mosquitto drops messages above a number of waiting ones. Some megabytes more wait in sockets.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_dropped_that_a_slow_peer_is_sent() {
     let lines = "allow_anonymous true\nmax_queued_messages 300\n".to_owned();
@@ -106,7 +106,7 @@ async fn nothing_is_dropped_that_a_slow_peer_is_sent() {
     let client = builder.address(address()).connect().await.unwrap();
     let large = "0123456789".repeat(600_000);
     assert!(client.echo(&*large).await.unwrap() == large);
-    // The calls of a client share what it may be ahead.
+    // The calls of a client share one limit for messages on the way.
     let large = "0123456789".repeat(75_000);
     let calls = (0..8).map(|_| client.echo(&*large).into_future());
     for echo in join_all(calls).await {
@@ -120,7 +120,7 @@ async fn a_message_larger_than_the_brokers_buffer_comes_through() {
     let broker = Mosquitto::open().await;
     let host = serve(&broker, "whole").await;
     let client = connect(&broker, "whole").await;
-    // A description cannot be cut.
+    // An API description is not sent in parts.
     let description = client.caller().api_info_text().await.unwrap();
     assert!(description.len() > 5_000, "{}", description.len());
     assert_eq!(client.caller().api_info().await.unwrap().functions.len(), 9);
@@ -138,7 +138,7 @@ mod copying {
     }
 }
 
-/// Pieces with their envelopes are made to fit, on the way there and back.
+/// Fragments and their envelopes fit into the limit, in requests and in responses.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_are_cut_to_what_the_broker_takes() {
     let lines = "allow_anonymous true\nmax_packet_size 3000\n".to_owned();
@@ -176,7 +176,7 @@ async fn what_cannot_be_cut_is_refused() {
         text.contains("the broker takes 8800 in one message"),
         "{text}"
     );
-    // Without knowing whether the module puts pieces together.
+    // The client does not know whether the module accepts fragments.
     let small = "0123456789".repeat(800);
     assert!(client.echo(&*small).await.unwrap() == small);
     let large = "0123456789".repeat(900);
@@ -196,7 +196,7 @@ async fn calls_go_on_after_the_broker_was_restarted() {
     drop(broker);
     let broker = Mosquitto::start(port, anyone()).await;
     let answered = async {
-        // The broker answers at once, until the module is back.
+        // The broker reports at once that no module listens, until the module is back.
         loop {
             match client.add(1).timeout(Duration::from_secs(2)).await {
                 Ok(sum) => return sum,

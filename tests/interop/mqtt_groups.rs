@@ -1,5 +1,5 @@
-//! Modules that share a topic of a Mosquitto, what becomes of the requests of one that dies, and
-//! the list of those that live.
+//! Modules that share a topic of Mosquitto, the requests of a module that crashes, and the list of
+//! modules.
 
 use std::collections::HashMap;
 use std::fs;
@@ -24,10 +24,10 @@ use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PR
 
 use crate::brokers::mosquitto::{Mosquitto, free_port};
 
-/// How long what a test waits for may take on a busy machine.
+/// The longest time that a test waits on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The calls that were begun: their keys, and who runs them.
+/// The calls that have started: their keys, and the names of their workers.
 static BEGUN: LazyLock<watch::Sender<Vec<(String, String)>>> =
     LazyLock::new(|| watch::Sender::new(Vec::new()));
 
@@ -35,7 +35,7 @@ static BEGUN: LazyLock<watch::Sender<Vec<(String, String)>>> =
 static RELEASED: LazyLock<watch::Sender<Vec<String>>> =
     LazyLock::new(|| watch::Sender::new(Vec::new()));
 
-/// Notes that a call begins, and says by whom, and how often it was begun before.
+/// Records the start of a call. Returns the name of the worker and the number of earlier starts.
 fn begin(key: String) -> (String, usize) {
     let thread = std::thread::current();
     let worker = thread.name().unwrap_or_default().to_owned();
@@ -47,7 +47,7 @@ fn begin(key: String) -> (String, usize) {
     (worker, before)
 }
 
-/// Work that tells who does it.
+/// Functions that return the name of their worker.
 #[dasf::module(topic = "work", main = false)]
 pub(crate) mod work {
     /// The name of the one that runs it.
@@ -105,7 +105,7 @@ async fn client(broker: &Mosquitto, topic: &str) -> work::Client {
     builder.mqtt(&broker.url()).connect().await.unwrap()
 }
 
-/// Waits until a call has begun, and says who runs it.
+/// Waits until a call has started, and returns the name of its worker.
 async fn begun(key: &str) -> String {
     let mut begun = BEGUN.subscribe();
     let found = begun.wait_for(|begun| begun.iter().any(|(other, _)| other == key));
@@ -117,10 +117,10 @@ async fn begun(key: &str) -> String {
     worker.clone()
 }
 
-/// Calls again and again until somebody answers, and says who.
+/// Repeats a call until a worker answers, and returns the name of the worker.
 async fn answered(client: &work::Client, key: &str) -> String {
     let answered = async {
-        // The broker answers at once, until a module has subscribed.
+        // The broker reports at once that no module listens, until a module has subscribed.
         loop {
             match client.run(key).timeout(Duration::from_secs(2)).await {
                 Ok(worker) => return worker,
@@ -132,7 +132,7 @@ async fn answered(client: &work::Client, key: &str) -> String {
     tokio::time::timeout(PATIENCE, answered).await.unwrap()
 }
 
-/// Waits until the modules that are listed are those.
+/// Waits until the list contains exactly the modules of these topics.
 async fn listed(broker: &Mosquitto, topics: &[&str]) -> Vec<ListedModule> {
     let listed = async {
         loop {
@@ -199,7 +199,7 @@ async fn what_a_dead_module_did_not_finish_is_run_by_another() {
     for worker in workers.into_values() {
         worker.stop().await;
     }
-    // Nothing is left of the dead, nor of those that ended.
+    // Crashed and stopped modules left nothing in the list.
     listed(&broker, &[]).await;
 }
 
@@ -212,7 +212,7 @@ async fn a_later_module_takes_what_the_last_one_left() {
     let call = tokio::spawn(async move { client.hang_once("later").await });
     assert_eq!(begun("later").await, "early");
     worker.kill();
-    // The broker has noticed.
+    // The broker has noticed the end of the module.
     listed(&broker, &[]).await;
     let worker = start("late", &broker, "later", options()).await;
     let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
@@ -220,8 +220,8 @@ async fn a_later_module_takes_what_the_last_one_left() {
     worker.stop().await;
 }
 
-/// Publishes messages that are given as packets, numbered 1 and more, and waits until the broker
-/// has them.
+/// Publishes messages, given as packets with the numbers from 1, and waits until the broker has
+/// acknowledged them.
 async fn publish_packets(broker: &Mosquitto, packets: &[Vec<u8>]) {
     let mut request = broker.url().into_client_request().unwrap();
     let protocol = HeaderValue::from_static("mqtt");
@@ -245,8 +245,8 @@ async fn publish_packets(broker: &Mosquitto, packets: &[Vec<u8>]) {
     }
 }
 
-/// Packets that Mosquitto takes and hands on, though what they say is wrong: a payload that is no
-/// UTF-8 as it should be, and a Response Topic that matches several.
+/// Returns packets with errors that Mosquitto accepts and delivers: a payload that is not UTF-8
+/// although the packet declares it, and a Response Topic with a wildcard.
 fn unreadable_packets(topic: &str) -> [Vec<u8>; 2] {
     let properties = [&b"\x02\x01\x01\xff"[..], &b"\x06\x08\x00\x03a/#"[..]];
     [1, 2].map(|number: u8| {
@@ -255,7 +255,7 @@ fn unreadable_packets(topic: &str) -> [Vec<u8>; 2] {
     })
 }
 
-/// A packet that publishes what is given as properties and payload.
+/// Returns a packet that publishes a payload with properties.
 fn publish_packet(topic: &str, number: u8, rest: &[u8]) -> Vec<u8> {
     let topic = format!("dasf/{topic}");
     let mut body = vec![0, u8::try_from(topic.len()).unwrap()];
@@ -289,7 +289,7 @@ async fn what_is_too_large_to_be_returned_does_not_hold_up_the_rest() {
     let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
     assert_eq!(heir.unwrap(), "late");
     worker.stop().await;
-    // Nothing is left to take over.
+    // No session is left for another worker.
     listed(&broker, &[]).await;
 }
 
@@ -301,7 +301,7 @@ async fn a_message_that_nobody_can_read_does_not_disturb() {
     let client = client(&broker, "unreadable").await;
     publish_packets(&broker, &unreadable_packets("unreadable")).await;
     assert_eq!(client.run("unreadable").await.unwrap(), "early");
-    // In a session that is taken over.
+    // Now the unreadable messages wait in a session that the next worker takes over.
     let call = tokio::spawn(async move { client.hang_once("unreadable-left").await });
     assert_eq!(begun("unreadable-left").await, "early");
     worker.kill();
@@ -313,7 +313,7 @@ async fn a_message_that_nobody_can_read_does_not_disturb() {
     worker.stop().await;
 }
 
-/// Passes on what comes to a port, until it is told to cut the connections.
+/// Forwards the connections to a port, until the test cuts them.
 struct Line {
     port: u16,
     cut: watch::Sender<()>,
@@ -340,7 +340,7 @@ impl Line {
         Self { port, cut }
     }
 
-    /// How many connections there are.
+    /// Returns the number of connections.
     fn connections(&self) -> usize {
         self.cut.receiver_count()
     }
@@ -370,7 +370,7 @@ async fn a_module_that_comes_back_soon_keeps_its_session() {
     assert_eq!(worker.unwrap(), "far");
     far.stop().await;
     near.stop().await;
-    // The request was acknowledged, though the broker delivered it twice, so nobody ran it again.
+    // The request was delivered twice. It was acknowledged, so no worker ran it again.
     let begun = BEGUN.borrow().clone();
     assert_eq!(begun.iter().filter(|(key, _)| key == "back").count(), 1);
     listed(&broker, &[]).await;
@@ -397,7 +397,7 @@ async fn what_waits_for_a_module_that_ends_goes_to_another() {
             tokio::spawn(async move { client.run(format!("end-{number}")).await })
         })
         .collect();
-    // The broker gives each module every other one.
+    // The broker delivers to the two modules in turn.
     let mut begun = BEGUN.subscribe();
     let half = begun.wait_for(|begun| {
         let run = begun.iter().filter(|(key, _)| key.starts_with("end-"));
@@ -413,7 +413,7 @@ async fn what_waits_for_a_module_that_ends_goes_to_another() {
     idle.stop().await;
 }
 
-/// Where the broker does not let a module give its requests back, they stay in its session.
+/// If a module may not publish the requests that it returns, they stay in its session.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_broker_does_not_take_back_is_not_lost() {
     let port = free_port();
@@ -444,7 +444,7 @@ async fn what_the_broker_does_not_take_back_is_not_lost() {
     let waiting = ["refused-1", "refused-2"].map(|key| client.run(key).into_future());
     let waiting = join_all(waiting);
     tokio::pin!(waiting);
-    // What was sent before the ping is there when it is answered.
+    // The response to the ping comes after the earlier messages.
     tokio::select! {
         biased;
         _ = &mut waiting => panic!("the only worker is busy"),
@@ -484,13 +484,13 @@ async fn those_that_live_are_listed() {
     listed(&broker, &[]).await;
 }
 
-/// What the guide's table of rights leaves out for modules that are not listed.
+/// A module without the right to publish its entry in the list of modules.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_may_not_announce_itself_works_if_it_can() {
     let port = free_port();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let rules = folder.join(format!("mosquitto-{port}.acl"));
-    // One level, so that there are no notices.
+    // The rights cover only one level of topics, so there are no notices.
     fs::write(
         &rules,
         "topic readwrite dasf/+\ntopic readwrite dasf/+/groups/+\n",
@@ -514,7 +514,7 @@ async fn a_module_that_may_not_announce_itself_works_if_it_can() {
     assert_eq!(list_modules(broker.address()).await.unwrap(), []);
 }
 
-/// A Mosquitto that is restarted has forgotten its sessions, and what it retained.
+/// A Mosquitto without persistence loses its sessions and its retained messages in a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_works_on_after_the_broker_was_restarted() {
     let broker = Mosquitto::open().await;
@@ -531,7 +531,7 @@ async fn a_group_works_on_after_the_broker_was_restarted() {
     drop(broker);
 }
 
-/// A Mosquitto that writes down what it has when it is told to end.
+/// A Mosquitto with persistence, which saves its state when it stops.
 struct Persistent {
     folder: PathBuf,
     port: u16,
@@ -561,14 +561,14 @@ impl Persistent {
         self.broker = Some(Mosquitto::start(self.port, lines).await);
     }
 
-    /// Stops it in order, and starts it again.
+    /// Stops the broker in order, and starts it again.
     async fn restart(&mut self) {
         let pid = fs::read_to_string(self.folder.join("pid")).unwrap();
         let pid = pid.trim();
         let stop = Command::new("kill").arg(pid).status();
         assert!(stop.unwrap().success());
         let stopped = async {
-            // What has ended has no command line any more, though nobody waited for it yet.
+            // A process that has ended has an empty command line until its parent waits for it.
             let line = format!("/proc/{pid}/cmdline");
             while fs::read(&line).is_ok_and(|line| !line.is_empty()) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -602,7 +602,7 @@ async fn what_a_broker_wrote_down_is_run_after_its_restart() {
     worker.kill();
     listed(persistent.broker(), &[]).await;
     persistent.restart().await;
-    // The caller is back, for the answer.
+    // The caller reconnects before the response.
     let alone = HostOptions::default();
     let alone = start("alone", persistent.broker(), "written", alone).await;
     assert_eq!(answered(&client, "written-alone").await, "alone");
@@ -613,7 +613,7 @@ async fn what_a_broker_wrote_down_is_run_after_its_restart() {
     worker.stop().await;
 }
 
-/// Mosquitto says of all modules that they are lost when it is stopped.
+/// When Mosquitto stops, it publishes the wills of all modules, as if they had crashed.
 #[tokio::test(flavor = "multi_thread")]
 async fn modules_that_come_back_after_a_restart_keep_their_sessions() {
     let mut persistent = Persistent::open().await;

@@ -1,5 +1,5 @@
-//! Patterns mean the same to a module and to its clients in all languages. The tests share one
-//! table of patterns, texts and verdicts.
+//! Patterns have the same meaning in a module and in its clients in all languages. The tests share a
+//! table of patterns, strings and expected results.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::python;
 use crate::web::node;
 
-/// One line of the table.
+/// A line of the table.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -62,7 +62,7 @@ fn api_info(patterns: &[&str], is_of_dasf: bool) -> Value {
     api_info
 }
 
-/// The texts that the generated client in Python sends.
+/// Returns the strings that the generated Python client sends.
 fn sent_by_python(name: &str, api_info: &Value, texts: &[Vec<&str>]) -> Vec<Vec<bool>> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("patterns");
     fs::create_dir_all(&folder).unwrap();
@@ -124,7 +124,7 @@ fn a_caller_in_rust_sends_what_the_table_accepts() {
     }
 }
 
-/// Pydantic's own verdict on the patterns of a module that uses it.
+/// The results of pydantic itself for the patterns of a Python module.
 #[test]
 fn the_patterns_of_a_pydantic_module_mean_to_callers_what_they_mean_there() {
     let cases: Vec<(&str, Vec<&str>)> = vec![
@@ -154,7 +154,7 @@ fn the_patterns_of_a_pydantic_module_mean_to_callers_what_they_mean_there() {
         let validator =
             Validator::of_peer(&json!({"pattern": pattern}), Dialect::Pydantic).unwrap();
         for (text, expected) in texts.iter().zip(expected) {
-            // The module checks a pattern that Rust's engine cannot read.
+            // The Rust engine cannot read the pattern, so only the module checks it.
             let is_readable = !pattern.contains("(?!") && !pattern.contains("\\1");
             let expected = *expected || !is_readable;
             assert_eq!(

@@ -1,4 +1,4 @@
-//! A connection that is lost at the worst moment.
+//! A proxy between a module and a broker that can lose acknowledgements and cut connections.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -9,14 +9,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Passes on what a module and a broker send each other, and can lose the acknowledgements.
+/// Forwards the frames between a module and a broker, and can hold back acknowledgements.
 pub(crate) struct Proxy {
     address: SocketAddr,
-    /// Whether what the reader of the topic sends is passed on.
+    /// Whether the proxy forwards the frames of the consumer of the topic.
     passes: watch::Sender<bool>,
-    /// The connections that there are.
+    /// The open connections.
     current: watch::Sender<Connections>,
-    /// What the broker sent to the reader of the topic.
+    /// The bytes that the broker sent to the consumer of the topic.
     delivered: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -28,7 +28,7 @@ struct Connections {
 }
 
 impl Proxy {
-    /// Stands between a broker's base URL and the reader of a topic.
+    /// Starts a proxy between the base URL of a broker and the consumer of a topic.
     pub(crate) async fn start(broker_url: &str, topic: &str) -> Self {
         let broker = broker_url.trim_start_matches("ws://").split('/').next();
         let broker = broker.unwrap().to_owned();
@@ -36,7 +36,7 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let (passes, passing) = watch::channel(true);
         let (current, connections) = watch::channel(Connections::default());
-        // A reader's path is the topic's with the name of the subscription.
+        // The path of a consumer is the topic and the name of the subscription.
         let reader = format!("GET /ws/{topic}/");
         let delivered = Arc::<Mutex<Vec<u8>>>::default();
         let record = Arc::clone(&delivered);
@@ -57,25 +57,26 @@ impl Proxy {
         }
     }
 
-    /// How many requests the broker sent to the reader of the topic.
+    /// Returns the number of requests that the broker sent to the consumer of the topic.
     pub(crate) fn requests(&self) -> usize {
         let delivered = self.delivered.lock().unwrap();
-        // Frames of a broker are not masked; brokers differ in the blank behind the colon.
+        // Frames of a broker are not masked. Some brokers write a space after a colon.
         let text = String::from_utf8_lossy(&delivered).replace(": ", ":");
         text.matches(r#""messageType":"request""#).count()
     }
 
-    /// The base URL for the module.
+    /// Returns the base URL for the module.
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/ws", self.address)
     }
 
-    /// Keeps what the reader of the topic sends from now on.
+    /// Holds back the frames of the consumer of the topic from now on.
     pub(crate) fn hold_acknowledgements(&self) {
         self.passes.send_replace(false);
     }
 
-    /// Cuts all connections, with what was kept. New ones pass everything on.
+    /// Cuts all connections, and drops the frames that were held back. New connections forward all
+    /// frames.
     pub(crate) async fn cut(&self) {
         let Connections { cut, tasks } = self.current.send_replace(Connections::default());
         cut.cancel();

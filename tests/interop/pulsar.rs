@@ -1,4 +1,4 @@
-//! What an Apache Pulsar does otherwise than the brokers of DASF.
+//! Behaviour of Apache Pulsar that differs from the brokers of DASF.
 
 use std::collections::BTreeSet;
 use std::future::IntoFuture;
@@ -17,11 +17,11 @@ use crate::brokers::Process;
 use crate::brokers::pulsar::Pulsar;
 use crate::support::call_everything;
 
-/// How long Pulsar may take to collect what nobody uses, and how often it is asked.
+/// The time in which Pulsar must delete unused topics, and the time between two checks.
 const PATIENCE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Its address with these kind of topics.
+/// Returns the address of persistent or of non-persistent topics.
 fn address(pulsar: &Pulsar, persistence: &str) -> Address {
     Address::try_from(dasf::Pulsar {
         host: "127.0.0.1".to_owned(),
@@ -42,7 +42,7 @@ async fn connect(topic: &Topic, address: Address) -> Result<reference::Client, C
     builder.address(address).connect().await
 }
 
-/// Asks the interface of administration until the answer is as expected.
+/// Reads a document of the admin API until it is as expected.
 async fn until(pulsar: &Arc<Pulsar>, path: &str, expected: impl Fn(&Value) -> bool) -> Value {
     let started = Instant::now();
     loop {
@@ -57,7 +57,7 @@ async fn until(pulsar: &Arc<Pulsar>, path: &str, expected: impl Fn(&Value) -> bo
     }
 }
 
-/// The topic in a list whose name goes on after this.
+/// Returns the topic of a list that starts with a prefix.
 fn find<'a>(topics: &'a Value, start: &str) -> Option<&'a str> {
     let topics = topics.as_array().unwrap().iter();
     let mut names = topics.map(|topic| topic.as_str().unwrap().rsplit('/').next().unwrap());
@@ -82,7 +82,7 @@ async fn nothing_is_left_of_topics_of_either_kind() {
         until(&pulsar, &subscriptions, |names| *names != json!([])).await;
         drop(client);
         until(&pulsar, &subscriptions, |names| *names == json!([])).await;
-        // Pulsar collects what has neither subscriptions nor producers.
+        // Pulsar deletes topics without subscriptions and producers.
         host.shutdown().await;
         until(&pulsar, &topics, |topics| find(topics, &name).is_none()).await;
     }
@@ -122,7 +122,7 @@ async fn numbers_and_booleans_arrive_as_texts() {
     let producer = pulsar.url("producer", "non-persistent", "texts");
     let consumer = pulsar.url("consumer", "non-persistent", "texts_answers/reader");
     let mut peer = Peer::connect_to(&producer, &consumer, "texts_answers").await;
-    // The second half of a request, whose properties are numbers, before the first.
+    // The second half of a request comes before the first, and its properties are numbers.
     let request = dasf::protocol::payload::encode(br#"{"func_name":"add","a":40}"#);
     let (first, second) = request.split_at(12);
     for (fragment, payload) in [(1, second), (0, first)] {
@@ -140,7 +140,7 @@ async fn numbers_and_booleans_arrive_as_texts() {
     host.shutdown().await;
 }
 
-/// The status and the reason of a refusal.
+/// Returns the status and the reason of a refusal.
 fn refusal(error: &ConnectError) -> (u16, &str) {
     match error {
         ConnectError::Refused { status, reason, .. } => (*status, reason),
@@ -148,7 +148,7 @@ fn refusal(error: &ConnectError) -> (u16, &str) {
     }
 }
 
-/// What a module and a client are told that are refused.
+/// Returns the errors of a module and of a client that Pulsar refuses.
 async fn refused(topic: &str, address: Address, status: u16, reason: &str) {
     let topic = topic.parse().unwrap();
     match connect(&topic, address.clone()).await {
@@ -174,7 +174,7 @@ async fn a_namespace_that_is_not_there_is_named_as_the_reason() {
     refused("anything", nowhere, 404, "Namespace not found").await;
 }
 
-/// Why modules and clients have subscriptions of their own.
+/// For this reason, each module and each client has its own subscription.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_has_one_reader() {
     let pulsar = Pulsar::for_test().await;
@@ -187,7 +187,7 @@ async fn a_subscription_has_one_reader() {
     drop(reader);
 }
 
-/// Bytes of a request that Pulsar does not take in one message, and closes the connection over.
+/// The size of a request that is too large for one message of Pulsar, which closes the connection.
 const TOO_LARGE: usize = 1_100_000;
 
 #[tokio::test(flavor = "multi_thread")]

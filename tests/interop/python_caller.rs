@@ -15,8 +15,8 @@ on_json_brokers!(
     the_generated_stub_of_a_module_calls_it,
 );
 
-/// Calls through the model that demessaging makes of the reference module, and with requests of
-/// which it has no say.
+/// Calls through the model that demessaging builds from the reference module, and with requests that
+/// the model does not check.
 async fn the_model_of_a_module_calls_it(broker: &TestBroker) {
     let topic = broker.topic("py-model").await;
     let host = broker.serve(reference::module().unwrap(), &topic).await;
@@ -44,9 +44,9 @@ async fn the_generated_stub_of_a_module_calls_it(broker: &TestBroker) {
     host.shutdown().await;
 }
 
-/// Writes a stub into a folder of its own, as `stub.py`.
+/// Writes a stub into its own folder, as `stub.py`.
 fn save_stub(topic: &str, place: &str, stub: &str) -> PathBuf {
-    // A topic has its name from this process, a broker its port from the system.
+    // Together, the topic of this process and the port of the broker are unique.
     let port: String = place.chars().filter(char::is_ascii_digit).collect();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stubs/{topic}-{port}"));
     fs::create_dir_all(&folder).unwrap();
@@ -54,8 +54,8 @@ fn save_stub(topic: &str, place: &str, stub: &str) -> PathBuf {
     folder
 }
 
-/// Why `reference_stub.py` says more to demessaging than the reference module does: these members'
-/// annotations name what the generated code neither imports nor defines.
+/// The reason for the additions in `reference_stub.py`: the annotations of these members contain names
+/// that the generated code neither imports nor defines.
 #[test]
 fn a_stub_of_some_members_is_generated_but_cannot_be_imported() {
     for (member, missing) in [
@@ -71,7 +71,7 @@ fn a_stub_of_some_members_is_generated_but_cannot_be_imported() {
     }
 }
 
-/// What a script of calls printed: each case, with what it yielded.
+/// The output of a script of calls: each case and its result.
 struct Said(BTreeMap<String, Value>);
 
 impl Said {
@@ -95,13 +95,13 @@ impl Said {
         assert_eq!(self.take(case), json!({ "value": expected }), "{case}");
     }
 
-    /// The module's error, which demessaging raises with its text.
+    /// An error of the module. demessaging raises it with its text.
     fn error(&mut self, case: &str, text: &str) {
         let expected = json!({"error": "ValueError", "text": text});
         assert_eq!(self.take(case), expected, "{case}");
     }
 
-    /// An error of demessaging's own, which says this among other things.
+    /// An error of demessaging itself, whose text contains this.
     fn validation_error(&mut self, case: &str, part: &str) {
         let found = self.take(case);
         assert_eq!(found["error"], "ValidationError", "{case}: {found}");
@@ -113,7 +113,7 @@ impl Said {
         assert!(self.0.is_empty(), "{:?} are not expected", self.0.keys());
     }
 
-    /// The cases of `cases`.
+    /// Checks the cases of `cases`.
     fn check_calls(&mut self) {
         self.value("add", 5);
         self.value("add both", -1);
@@ -134,7 +134,7 @@ impl Said {
         self.value("large echo", true);
         self.value("when", "2020-02-29T12:30:00+02:00");
         self.value("when in UTC", "2020-02-29T10:30:00+00:00");
-        // Python's `datetime` may lack an offset; the Rust module's type may not.
+        // A `datetime` of Python may have no offset, but the type of the Rust module has one.
         let no_offset =
             "error validating request: when: t: \"2020-02-28T12:30:00\" is not a \"date-time\"";
         self.error("when without an offset", no_offset);
@@ -159,17 +159,17 @@ impl Said {
         self.value("threads", true);
         self.value("in a running loop", 42);
 
-        // demessaging refuses these before it sends them.
+        // demessaging refuses these requests before it sends them.
         let language = "FuncHello.lang\n  Input should be 'en' or 'de'";
         self.validation_error("hello in French", language);
         let root = "FuncSqrt.a\n  Input should be greater than 0";
         self.validation_error("sqrt of nothing", root);
-        // And this it takes for whole after the first fragment.
+        // demessaging takes this response as complete after the first fragment.
         let cut = "Invalid JSON: EOF while parsing a string";
         self.validation_error("fragments", cut);
     }
 
-    /// The cases of `requests`.
+    /// Checks the cases of `requests`.
     fn check_requests(&mut self, topic: &str) {
         self.value("raw add", "3");
         self.value("raw add with more", "3");
@@ -220,7 +220,7 @@ impl Said {
     }
 }
 
-/// A report as demessaging prints it.
+/// Returns a report as demessaging prints it.
 fn node(message: &str, status: &str, steps: u64, show_method: &str, children: &[Value]) -> Value {
     json!({
         "settings": {"show_method": show_method, "use_curses": true},

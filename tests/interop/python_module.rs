@@ -1,4 +1,4 @@
-//! A Rust client and the Python reference module, as demessaging serves it.
+//! A Rust client and the Python reference module, which demessaging serves.
 
 use std::sync::{Arc, Mutex};
 
@@ -28,14 +28,14 @@ on_json_brokers!(
     the_module_describes_itself,
 );
 
-/// The module with a client of it; it ends when this is dropped.
+/// The module and a client. A drop ends the module.
 struct Served {
     client: reference::Client,
     topic: Topic,
     _module: python::Server,
 }
 
-/// For tests that provoke errors, each of which Python would write to the log.
+/// Options for tests that cause errors. Python would log each of them.
 const QUIET: &[&str] = &["--log-level", "50"];
 
 async fn serve(broker: &TestBroker, options: &[&str]) -> Served {
@@ -63,7 +63,7 @@ async fn numbers_of_any_length_are_added(broker: &TestBroker) {
     assert_eq!(sum.get(), "265252859812191058636308480000002");
 }
 
-/// The kind and the message of a failure that the module answered.
+/// Returns the kind and the message of a failure of the module.
 fn failure<T: std::fmt::Debug>(result: Result<T, CallError>) -> (FailureKind, String) {
     match result {
         Err(CallError::Module(failure)) => (failure.kind().unwrap(), failure.message().to_owned()),
@@ -77,11 +77,11 @@ async fn errors_are_of_their_kind(broker: &TestBroker) {
         let failed = failure(client.fail(text).await);
         assert_eq!(failed, (FailureKind::Execution, text.to_owned()));
     }
-    // Python's years have four digits.
+    // The years of Python have four digits.
     let (kind, _) = failure(client.when(DateTime::<Utc>::MAX_UTC.into()).await);
     assert_eq!(kind, FailureKind::Validation);
 
-    // pydantic compares the request with every member, and tells why it is none of them.
+    // pydantic compares the request with every member, and reports an error for each.
     let (kind, message) = failure(client.sqrt(-1.0).await);
     assert_eq!(kind, FailureKind::Validation);
     let title = "16 validation errors for __main__\n";
@@ -95,11 +95,11 @@ async fn errors_are_of_their_kind(broker: &TestBroker) {
     assert_eq!(kind, FailureKind::Validation);
     let reason = "FuncAdd.func_name\n  Input should be 'add'";
     assert!(message.contains(reason), "{message}");
-    // Python serves on.
+    // The module continues to work.
     assert_eq!(client.add(1).await.unwrap(), 3);
 }
 
-/// A report as Python sends it.
+/// Returns a report as Python sends it.
 fn node(message: &str, status: Status, steps: u64, children: &[Report]) -> Report {
     let mut report = Report::new("root", message, steps);
     report.status = status;
@@ -120,7 +120,7 @@ async fn reports_arrive_as_they_change(broker: &TestBroker) {
         root(running, &[step(0, success), step(1, success)]),
         root(success, &[step(0, success), step(1, success)]),
     ];
-    // The second call begins anew, although Python's default is one object.
+    // The second call starts anew, although the default in Python is one object.
     for _ in 0..2 {
         let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
         let seen = Arc::clone(&reports);
@@ -131,12 +131,12 @@ async fn reports_arrive_as_they_change(broker: &TestBroker) {
         assert_eq!(slow.await.unwrap(), "done");
         assert_eq!(*reports.lock().unwrap(), expected);
     }
-    // Without anybody to look at the reports.
+    // A call without a handler for reports.
     assert_eq!(client.slow().await.unwrap(), "done");
 }
 
 async fn large_results_arrive_and_large_requests_are_not_sent(broker: &TestBroker) {
-    // Fragments of one size and of another.
+    // Fragments of different sizes.
     for options in [&[][..], &["--max_payload_size", "700000"]] {
         let Served { client, topic, .. } = &serve(broker, options).await;
         let part = "0123456789".repeat(10_000);
@@ -144,7 +144,7 @@ async fn large_results_arrive_and_large_requests_are_not_sent(broker: &TestBroke
         let parts = parts.await.unwrap();
         assert_eq!(parts.len(), 50);
         assert!(parts.iter().all(|found| *found == format!("Yo {part}")));
-        // In one frame, there and back.
+        // Request and response are one frame each.
         let whole = "x".repeat(500_000);
         assert!(client.echo(&*whole).await.unwrap() == whole);
 
@@ -156,7 +156,7 @@ async fn large_results_arrive_and_large_requests_are_not_sent(broker: &TestBroke
             "{error:?}"
         );
         assert_eq!(client.add(1).await.unwrap(), 3);
-        // The large one is not among what anybody sees until the one after it.
+        // The witness gets no large request before the next request.
         let next = json!({"func_name": "add", "a": 1});
         loop {
             let frame = witness.next().await.unwrap().unwrap();
@@ -221,7 +221,7 @@ async fn the_module_describes_itself(broker: &TestBroker) {
     let Served { client, topic, .. } = &serve(broker, &[]).await;
     client.caller().ping().await.unwrap();
     let info: Value = serde_json::from_str(&client.caller().info().await.unwrap()).unwrap();
-    // What the module prints, with the topic at which it listens here.
+    // The description that the module prints, with the topic of this test.
     let mut schema: Value = serde_json::from_str(include_str!("../fixtures/schema.json")).unwrap();
     schema["title"] = json!(topic.as_str());
     assert_eq!(info, schema);

@@ -17,7 +17,7 @@ async fn every_kind_of_call_is_answered(broker: &TestBroker) {
     let host = broker.serve(reference::module().unwrap(), &topic).await;
     let client = connect(broker, &topic).await;
     call_everything(&client).await;
-    // A failure of each kind, and a report that ends with the call.
+    // A failure of each kind, and progress reports.
     for (error, text) in [
         (
             client.fail("nö 世").await.unwrap_err(),
@@ -54,8 +54,8 @@ async fn many_calls_at_once(broker: &TestBroker) {
     host.shutdown().await;
 }
 
-/// Bytes of a request, and of its result: 94 fragments each. The Django broker drops messages
-/// once a hundred wait for one reader. `mqtt` and `guarded` have tests of their own.
+/// The size of a request and of its result, 94 fragments each. The Django broker drops messages when
+/// a hundred wait for one consumer. `mqtt` and `guarded` contain the tests of the other brokers.
 const LARGE: usize = 50_000_000;
 
 async fn large_request_and_result(broker: &TestBroker) {
@@ -64,7 +64,7 @@ async fn large_request_and_result(broker: &TestBroker) {
     let client = connect(broker, &topic).await;
     let large = "0123456789".repeat(LARGE / 10);
     let echo = client.echo(&*large).timeout(Duration::from_secs(300)).await;
-    // Not with `assert_eq`, which would print both.
+    // `assert_eq` would print both.
     assert!(echo.unwrap() == large);
     host.shutdown().await;
 }
@@ -74,7 +74,7 @@ async fn a_large_request_and_result_go_over_the_embedded_broker() {
     large_request_and_result(&TestBroker::embedded().await).await;
 }
 
-/// Over one of its own, whose database of some 40 MB is removed after it.
+/// On its own Django broker, whose database of some 40 MB is removed afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_and_result_go_over_the_django_broker() {
     let database = fresh_database("large");

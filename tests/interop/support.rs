@@ -1,4 +1,4 @@
-//! What tests of several peers share.
+//! The reference module in Rust and in Python, for tests of several peers.
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
@@ -14,7 +14,7 @@ use dasf_examples::reference::{self, Lang, Point};
 use crate::brokers::TestBroker;
 use crate::python;
 
-/// A client of the reference module.
+/// Returns a client of the reference module.
 pub(crate) async fn connect(broker: &TestBroker, topic: &Topic) -> reference::Client {
     reference::Client::builder()
         .topic(topic.as_str())
@@ -24,7 +24,7 @@ pub(crate) async fn connect(broker: &TestBroker, topic: &Topic) -> reference::Cl
         .unwrap()
 }
 
-/// Calls every function and method, and checks what comes back.
+/// Calls every function and method, and checks the results.
 pub(crate) async fn call_everything(client: &reference::Client) {
     assert_eq!(client.add(3).await.unwrap(), 5);
     assert_eq!(client.add(3).b(-4).await.unwrap(), -1);
@@ -54,7 +54,7 @@ pub(crate) async fn call_everything(client: &reference::Client) {
         ("2019-12-31T23:59:59.123456Z", "2020-01-01T23:59:59.123456Z"),
     ] {
         let next = client.when(time(before)).await.unwrap();
-        // With its offset, which the comparison of two times leaves out.
+        // The text contains the offset. The comparison of two times ignores it.
         assert_eq!(next.to_rfc3339(), time(after).to_rfc3339());
     }
     client.none().await.unwrap();
@@ -72,7 +72,7 @@ pub(crate) async fn call_everything(client: &reference::Client) {
     }
 }
 
-/// The Python reference module, which listens on a topic until this is dropped.
+/// Starts the Python reference module on a topic. A drop ends it.
 pub(crate) fn reference_module(
     broker: &TestBroker,
     topic: &Topic,
@@ -84,7 +84,7 @@ pub(crate) fn reference_module(
     python::serve("reference_module.py", &arguments)
 }
 
-/// Waits for a Python module, which takes a while to start and does not say when it listens.
+/// Waits for a Python module, which takes a while to start and does not report when it listens.
 pub(crate) async fn until_it_listens(module: &mut python::Server, caller: &Caller) {
     for _ in 0..60 {
         module.check();
@@ -96,12 +96,12 @@ pub(crate) async fn until_it_listens(module: &mut python::Server, caller: &Calle
     panic!("the module does not listen");
 }
 
-/// The program of the module `reference`, built if need be.
+/// Builds the program of the module `reference`, and returns its path.
 pub(crate) fn reference_program() -> PathBuf {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--locked", "--quiet"])
         .args(["-p", "dasf-examples", "--bin", "reference"])
-        // As the program's own tests want it, which run the same file.
+        // The tests of the program run the same file, and need this feature.
         .args(["--features", "generate"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()

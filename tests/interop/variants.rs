@@ -1,5 +1,5 @@
-//! Generated clients in Python and TypeScript with types whose JSON has several forms: tags,
-//! properties of any name, variants that only a newer module has.
+//! Generated clients in Python and TypeScript for types with several JSON forms: tags, properties of any
+//! name, and variants that only a newer module has.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ mod repeating {
     }
 }
 
-/// A description from which the tests generate clients.
+/// Returns an API description from which the tests generate clients.
 pub(crate) fn description(name: &str) -> Value {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("dasf-codegen/tests/schemas");
     let file = schemas.join(name).with_extension("api.json");

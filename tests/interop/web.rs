@@ -17,7 +17,7 @@ use crate::brokers::django::Django;
 use crate::brokers::{TestBroker, on_dasf_brokers};
 use crate::python;
 
-/// How long a peer may take to notice something.
+/// The time that a peer has to notice a change.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Characters that the TypeScript client shows, but cannot send.
@@ -40,7 +40,7 @@ mod words {
     }
 }
 
-// Both take the URL of a DASF broker, and make the paths below it of the topics.
+// Both need the URL of a DASF broker, and add the topics to its path.
 on_dasf_brokers!(the_web_component, the_typescript_client);
 
 async fn the_web_component(broker: &TestBroker) {
@@ -51,9 +51,9 @@ async fn the_web_component(broker: &TestBroker) {
     let reference = broker.serve(module, &reference_topic).await;
     let words = broker.serve(words::module().unwrap(), &words_topic).await;
     let (name, pages) = match broker {
-        // The component asks the module for its description.
+        // The component requests the API description from the module.
         TestBroker::Embedded(_) => ("embedded", None),
-        // The page holds the description which the broker has asked for.
+        // The page contains the API description that the broker has requested.
         TestBroker::Django(django) => {
             stored_api_info(django, reference_topic.as_str()).await;
             stored_api_info(django, words_topic.as_str()).await;
@@ -112,8 +112,8 @@ async fn the_web_component(broker: &TestBroker) {
         .iter()
         .map(|state| state[1].as_f64().unwrap())
         .collect();
-    // The form sends a report of no steps, so that the function's own three count; where more are
-    // made, there are as many, and the bar never leaves its track.
+    // The form sends a report without steps, so the three steps of the function count. With more
+    // steps, their number grows, and the bar stays within its track.
     assert!(
         bar.iter().all(|part| (0.0..=100.0).contains(part)),
         "{progress:?}"
@@ -133,7 +133,7 @@ async fn the_web_component(broker: &TestBroker) {
         seen["world"],
         json!({"caption": "世界", "value": "ä 世 ä 世 "})
     );
-    // Here the function itself says how many steps there are.
+    // Here the function itself sets the number of steps.
     let progress = seen["world_progress"].as_array().unwrap();
     assert_eq!(progress.last(), Some(&json!(["Step 2 of 2", 100])));
     for picture in ["members", "progress", "words"] {
@@ -166,7 +166,7 @@ async fn the_typescript_client(broker: &TestBroker) {
     assert_eq!(seen["greet"], "Hi ß");
     assert_eq!(seen["fragments_before"], 0);
     assert_eq!(seen["echo"], *long);
-    // 7 characters of JSON for each ä1, the quotes, and a third more in base64.
+    // 7 characters of JSON for each ä1, the quotes, and a third more for base64.
     let fragments: Vec<Value> = (0..4).map(|index| json!([index, 4])).collect();
     assert_eq!(seen["fragments"], Value::from(fragments));
     assert_eq!(
@@ -194,7 +194,7 @@ async fn the_typescript_client(broker: &TestBroker) {
     host.shutdown().await;
 }
 
-/// The value after JavaScript has read and written it: 1.0 is 1 there.
+/// Returns the value after JavaScript has read and written it, where 1.0 becomes 1.
 fn as_javascript(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(as_javascript).collect(),
@@ -212,7 +212,8 @@ fn as_javascript(value: &Value) -> Value {
     }
 }
 
-/// What the TypeScript client makes of a description: names in its own style, and no other keys.
+/// Returns an API description as the TypeScript client shows it: with its own style of names, and
+/// without other keys.
 fn renamed(api: &Value) -> Value {
     let functions = |functions: &Value| -> Value {
         let functions = functions.as_array().unwrap().iter();
@@ -274,7 +275,7 @@ async fn django_knows_who_listens() {
     host.shutdown().await;
 }
 
-/// What the broker knows of a module, as soon as it knows something.
+/// Waits until the broker has an API description of a module, and returns it.
 async fn stored_api_info(django: &Arc<Django>, topic: &str) -> Value {
     let start = Instant::now();
     loop {
@@ -289,10 +290,10 @@ async fn stored_api_info(django: &Arc<Django>, topic: &str) -> Value {
     }
 }
 
-/// The status and the text of a page of the broker.
+/// Returns the status and the text of a page of the broker.
 async fn get(django: &Django, path: &str) -> (u16, String) {
     let address = ("127.0.0.1", django.port());
-    // Without keep-alive, so that the answer ends where the connection does.
+    // Without keep-alive, the response ends with the connection.
     let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
     let answer = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
@@ -307,22 +308,21 @@ async fn get(django: &Django, path: &str) -> (u16, String) {
     (status.parse().unwrap(), body.to_owned())
 }
 
-/// The folder with the packages of npm.
+/// Returns the folder with the npm packages.
 pub(crate) fn packages() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/web");
-    // The file that `cargo xtask browser` writes when everything is installed.
+    // `cargo xtask browser` writes this file when all packages are installed.
     let stamp = fs::read_to_string(folder.join("installed.json"));
     let lock = fs::read_to_string(root.join("tests/interop/web/package-lock.json")).unwrap();
     assert!(
         stamp.is_ok_and(|stamp| stamp == lock),
-        "the packages of tests/interop/web are not installed; run `cargo xtask browser`, which \
-         installs them"
+        "the packages of tests/interop/web are not installed; run `cargo xtask browser` first"
     );
     folder
 }
 
-/// Runs a script of the folder `web`, or one with a whole path, and returns all that it has seen.
+/// Runs a script of the folder `web`, or a script with an absolute path, and returns its results.
 pub(crate) async fn node(script: impl AsRef<Path>, wanted: Value) -> Map<String, Value> {
     // The web component comes with the Python packages.
     python::interpreter();

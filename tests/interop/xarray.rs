@@ -1,4 +1,4 @@
-//! Arrays and datasets, between Rust and xarray.
+//! Arrays and datasets between Rust and xarray.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ fn time(text: &str) -> Option<NaiveDateTime> {
     Some(text.parse().unwrap())
 }
 
-/// The arrays of `xarray_cases.py`, as they are read here.
+/// Returns the arrays of `xarray_cases.py`.
 fn arrays() -> Result<Vec<(&'static str, DataArray)>, NetcdfError> {
     let nan = f64::NAN;
     let texts = array![["a", ""], ["Grüße", "世界"]];
@@ -177,7 +177,7 @@ fn arrays() -> Result<Vec<(&'static str, DataArray)>, NetcdfError> {
     ])
 }
 
-/// The datasets of `xarray_cases.py`, as they are read here.
+/// Returns the datasets of `xarray_cases.py`.
 fn datasets() -> Result<Vec<(&'static str, Dataset)>, NetcdfError> {
     let sst = Variable::new(["time", "lon"], array![[27.5, f64::NAN], [27.4, 27.9]])?;
     let b = array![[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]];
@@ -247,7 +247,7 @@ fn python_reads_what_rust_sends() {
     assert_eq!(said, format!("{count} are identical\n"));
 }
 
-/// What xarray reads from a file with packed numbers.
+/// Returns the values that xarray reads from a file with packed numbers.
 #[derive(Deserialize)]
 struct Unpacked {
     file: Value,
@@ -264,7 +264,7 @@ fn packed_numbers_are_unpacked_as_in_xarray() {
     for (index, case) in cases.into_iter().enumerate() {
         let array: DataArray = serde_json::from_value(case.file).unwrap();
         let is_long = ["int32", "float64"].contains(&case.packed.as_str());
-        // Single precision has not the digits of these. There are no unsigned types here.
+        // Single precision has too few digits for these. Unsigned types are not available here.
         let dtype = match case.dtype.as_str() {
             "float32" if is_long => "float64",
             "uint8" => "int16",
@@ -285,7 +285,7 @@ fn packed_numbers_are_unpacked_as_in_xarray() {
         let found = array.to_f64().unwrap();
         assert_eq!(found.len(), case.values.len());
         for (&found, expected) in found.iter().zip(case.values) {
-            #[allow(clippy::cast_possible_truncation)] // as xarray does
+            #[allow(clippy::cast_possible_truncation)] // like xarray
             let same = match expected {
                 None => found.is_nan(),
                 Some(expected) if is_rounded => found as f32 == expected as f32,
@@ -296,7 +296,7 @@ fn packed_numbers_are_unpacked_as_in_xarray() {
     }
 }
 
-/// Functions of arrays, for callers of both languages.
+/// Functions with arrays, for callers in both languages.
 #[dasf::module(topic = "arrays", main = false)]
 mod module {
     use dasf::netcdf::{DataArray, Dataset};
@@ -330,7 +330,7 @@ async fn start() -> (Broker, Host) {
     (broker, host)
 }
 
-/// Calls that modules in Rust and in Python answer alike.
+/// Calls that modules in Rust and in Python answer in the same way.
 async fn call_with_arrays(client: &module::Client) -> Result<(), NetcdfError> {
     let sst = DataArray::new(["time", "lon"], array![[27.0, 28.0], [27.5, 28.5]])?
         .with_coordinate("time", [day(1998, 1, 1), day(1998, 2, 1)])?
@@ -357,7 +357,7 @@ async fn call_with_arrays(client: &module::Client) -> Result<(), NetcdfError> {
     let stamped = client.stamp(dataset.clone(), title()).await.unwrap();
     assert_eq!(stamped, dataset.with_attribute("title", title()));
 
-    // What has no form in a file is refused before it is sent.
+    // The client refuses values that a file cannot contain.
     let nameless = sst.with_name("a/b");
     let error = client.mean(&nameless, "time").await.unwrap_err();
     let problem = "the name \"a/b\" cannot be written";
@@ -371,7 +371,7 @@ async fn a_rust_client_calls_with_arrays() {
     let client = module::Client::connect(&broker.url()).await.unwrap();
     call_with_arrays(&client).await.unwrap();
 
-    // Large enough to travel in fragments.
+    // Large enough for several fragments.
     let large = Variable::new(["y", "x"], Array2::from_elem((1000, 1000), 0.5)).unwrap();
     let large = Dataset::new().with_variable("large", large).unwrap();
     let stamped = client
@@ -403,7 +403,7 @@ async fn a_rust_client_calls_a_python_module_with_arrays() {
     until_it_listens(&mut module, client.caller()).await;
     call_with_arrays(&client).await.unwrap();
 
-    // Large enough to travel in fragments.
+    // Large enough for several fragments.
     let request = json!({"func_name": "ramp", "length": 200_000});
     let ramp = client.caller().call(&request).await.unwrap();
     let ramp: DataArray = serde_json::from_value(ramp).unwrap();
@@ -412,7 +412,7 @@ async fn a_rust_client_calls_a_python_module_with_arrays() {
         ramp,
         DataArray::new(["x"], numbers).unwrap().with_name("ramp")
     );
-    // demessaging does not put requests together again.
+    // demessaging does not accept requests in fragments.
     let error = client.mean(&ramp, "x").await.unwrap_err();
     assert!(
         matches!(error, CallError::RequestTooLarge { .. }),

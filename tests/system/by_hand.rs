@@ -1,4 +1,4 @@
-//! A broker by hand, which does what no good broker does.
+//! A module on a broker that the test plays, and that sends bad frames and breaks connections.
 
 use dasf::{Address, HostOptions};
 use dasf_test_support::{listen_at, soon};
@@ -11,11 +11,11 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use crate::odd_module::odd;
 
-/// Takes the next connection, and tells for which path it is.
+/// Accepts the next connection, and returns its path.
 async fn accept(listener: &TcpListener) -> (String, WebSocketStream<TcpStream>) {
     let (connection, _) = soon("a connection", listener.accept()).await.unwrap();
     let mut path = String::new();
-    #[allow(clippy::result_large_err)] // the shape that the handshake asks for
+    #[allow(clippy::result_large_err)] // the signature of the callback
     let read_path = |request: &Request, response: Response| {
         path = request.uri().path().to_owned();
         Ok(response)
@@ -56,7 +56,7 @@ async fn a_module_survives_frames_that_are_none_and_comes_back_under_its_name() 
         consumer.send(Message::text(frame)).await.unwrap();
     }
     consumer.send(Message::binary(vec![0, 1, 2])).await.unwrap();
-    // What has an id is acknowledged, so that it does not come for ever.
+    // The module acknowledges a message with an id, so it is not delivered again and again.
     consumer
         .send(Message::text(r#"{"messageId": "bare"}"#))
         .await
@@ -68,7 +68,7 @@ async fn a_module_survives_frames_that_are_none_and_comes_back_under_its_name() 
     assert_eq!(answer_path, "/caller");
     let pong = receive(&mut producer).await;
     assert_eq!(pong["properties"]["messageType"], "pong");
-    // Neither does a receipt that is none do any harm.
+    // A bad receipt does no harm either.
     for frame in ["not json", "{}", r#"{"result": "ok", "context": "1"}"#] {
         producer.send(Message::text(frame)).await.unwrap();
     }
@@ -86,7 +86,7 @@ async fn a_module_survives_frames_that_are_none_and_comes_back_under_its_name() 
         .send(Message::text(r#"{"result": "ok", "context": "1"}"#))
         .await
         .unwrap();
-    // A broker that does not say goodbye does not keep the module from ending.
+    // The module ends even if the broker does not close its connections.
     drop((consumer, producer));
     soon("the end", host.shutdown()).await;
 }

@@ -135,7 +135,7 @@ async fn many_calls_go_over_one_pair_of_connections() {
     let broker = broker().await;
     let [address, _] = both_styles(&broker);
     let (host, client) = start(address).await;
-    // The client's two sockets, the module's two, and what a further client would add.
+    // Two sockets of the client and two of the module. A further client would add sockets.
     client.add(0).await.unwrap();
     let connections = broker.statistics().connections;
     let calls = (0..200).map(|number| tokio::spawn(client.add(number).b(number).into_future()));
@@ -161,7 +161,7 @@ async fn large_requests_and_results_travel_in_fragments() {
     host.shutdown().await;
 }
 
-/// The thread on which a blocking client is refused.
+/// The name of the thread on which a blocking client must fail.
 const IN_ASYNCHRONOUS_CODE: &str = "in asynchronous code";
 
 #[test]
@@ -183,12 +183,12 @@ fn a_blocking_client_calls_without_asynchronous_code() {
     );
     assert_failure(client.fail("boom").send(), FailureKind::Execution, "boom");
     client.caller().ping().unwrap();
-    // Refused where asynchronous code runs, without a panic; allowed on a thread that may block.
+    // An error, not a panic, where asynchronous code runs. Allowed on a thread that may block.
     let panics = Arc::new(AtomicUsize::new(0));
     let hook = std::panic::take_hook();
     let count = Arc::clone(&panics);
     std::panic::set_hook(Box::new(move |panic| {
-        // Report the panics of other tests as usual.
+        // Panics of other tests are reported as usual.
         if thread::current()
             .name()
             .is_none_or(|name| name != IN_ASYNCHRONOUS_CODE)
@@ -221,7 +221,7 @@ fn a_blocking_client_calls_without_asynchronous_code() {
     runtime.block_on(host.shutdown());
 }
 
-/// The web page sends the report that the schema of reports gives as a default, with no steps.
+/// The web page sends the default of the schema of reports: a report without steps.
 #[tokio::test]
 async fn a_report_without_steps_has_those_of_the_function() {
     let steps = Arc::new(Mutex::new(Vec::new()));
@@ -245,6 +245,6 @@ async fn a_report_without_steps_has_those_of_the_function() {
     assert_eq!(outcome.unwrap().as_json(), r#""done""#);
     let steps = steps.lock().unwrap();
     assert_eq!(steps.first(), Some(&(3, 0)));
-    // More steps than were announced are as many as there are.
+    // With more steps than announced, the number of steps grows.
     assert_eq!(steps.last(), Some(&(4, 4)));
 }

@@ -1,4 +1,4 @@
-//! The client when things do not go well.
+//! The client: timeouts, dropped calls, refusals, limits and bad responses.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ async fn a_dead_or_refusing_address_is_an_error_at_once() {
         }
         other => panic!("{other:?}"),
     }
-    // TLS is there, and says what it meets.
+    // TLS is compiled in, and the error shows that the broker does not use it.
     let plain = dasf_test_support::broker().await;
     let tls_url = plain.url().replace("ws://", "wss://");
     let no_tls = arithmetic::Client::connect(&tls_url).await;
@@ -117,7 +117,7 @@ async fn a_broker_is_reached_by_ipv6() {
 
 #[tokio::test]
 async fn what_the_broker_refuses_to_publish_is_an_error_at_once() {
-    // A backlog of one message, and nobody reads it.
+    // A backlog of one message, and no consumer.
     let broker = broker_builder().max_backlog_messages(1).start();
     let broker = broker.await.unwrap();
     let client = arithmetic::Client::connect(&broker.url()).await.unwrap();
@@ -139,7 +139,7 @@ async fn what_the_broker_refuses_to_publish_is_an_error_at_once() {
     }
 }
 
-/// A module by hand, which answers every request with the same frames.
+/// Starts a module that answers every request with the same frames.
 async fn answering(broker: &Broker, topic: &str, answers: Vec<serde_json::Value>) {
     let url = broker.url();
     let mut consumer = Socket::open(&format!("{url}/{topic}/by-hand")).await;
@@ -201,7 +201,7 @@ async fn fragments_may_come_in_any_order_and_twice() {
     let broker = broker().await;
     let text = payload::encode(br#""0123456789""#);
     let piece = |index: usize, range: std::ops::Range<usize>| {
-        // As texts, which is how Pulsar hands numbers on.
+        // Pulsar delivers numbers as strings.
         let position = json!({"fragment": index.to_string(), "num_fragments": "3"});
         response(&text[range], &position)
     };
@@ -259,7 +259,7 @@ async fn a_foreign_module_gets_no_fragments() {
     }
 }
 
-/// It asks a module once how that takes large requests, until the module refuses one.
+/// The client asks a module once how it accepts large requests, and again when the module refuses one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_learns_that_a_group_took_over() {
     let broker = broker().await;

@@ -1,9 +1,9 @@
-//! Names that meet in a module's schema.
+//! Equal names in the schema of a module.
 
 use dasf::{Context, ModuleError};
 use serde_json::json;
 
-/// Two functions whose schemas would have one title.
+/// Two functions whose schemas would have the same title.
 #[dasf::module(main = false)]
 pub(crate) mod same_title {
     #[dasf::function]
@@ -75,7 +75,7 @@ pub(crate) mod title_of_a_type {
     }
 }
 
-/// A default that is no literal, and breaks the argument's constraint.
+/// A default that is not a literal, and violates the constraint of its argument.
 #[dasf::module(main = false)]
 pub(crate) mod breaking_default {
     const MOST: i64 = 10;
@@ -86,7 +86,7 @@ pub(crate) mod breaking_default {
     }
 }
 
-/// More keys for a schema that it has already.
+/// Additional keys that the schema already has.
 #[dasf::module(main = false)]
 pub(crate) mod twice_the_keys {
     #[dasf::function(schema_extra = serde_json::json!({"title": "Mine"}))]

@@ -1,4 +1,4 @@
-//! What a function knows of the call that it serves.
+//! The context of a call: its log lines, its deadline and its cancellation.
 
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -10,7 +10,7 @@ use dasf_test_support::{broker, listen};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Functions that log, each with a text of the caller's.
+/// Functions that log a text of the caller.
 #[allow(unreachable_pub)] // what is public in a class is callable
 #[dasf::module(main = false)]
 mod logging {
@@ -81,7 +81,7 @@ mod logging {
     }
 }
 
-/// What is logged in this process.
+/// The log of this process.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -99,7 +99,7 @@ impl io::Write for Log {
 static LOG: LazyLock<Log> = LazyLock::new(|| {
     let log = Log::default();
     let writer = log.clone();
-    // Spans of the host, and events of this file.
+    // The spans of the host and the events of this file.
     let filter = Targets::new()
         .with_target("dasf_runtime", LevelFilter::ERROR)
         .with_target(module_path!(), LevelFilter::INFO);
@@ -111,7 +111,7 @@ static LOG: LazyLock<Log> = LazyLock::new(|| {
     log
 });
 
-/// The one line of the log that ends with the text.
+/// Returns the only line of the log that ends with the text.
 fn line(text: &str) -> String {
     let log = LOG.0.lock().unwrap();
     let log = String::from_utf8_lossy(&log);
@@ -135,7 +135,7 @@ async fn what_a_function_logs_is_attributed_to_its_call() {
     .await;
     let builder = logging::Client::builder().topic("logs");
     let client = builder.websocket(&broker.url()).connect().await.unwrap();
-    // All at once: each is attributed to its own call.
+    // The calls run at the same time, and each log line belongs to its own call.
     let (first, second) = ("first", "second");
     tokio::try_join!(
         client.on_a_thread(first),
@@ -193,7 +193,7 @@ async fn the_deadline_and_the_token_are_those_of_the_caller() {
     )
     .await;
     let mut peer = Peer::connect(&broker.url(), "waits", "caller").await;
-    // This caller does not mind an answer that comes too late.
+    // This caller accepts a response after its deadline.
     for (timeout, function, expected) in [
         (30_000, "seconds_left", 10.0..=30.0),
         (300, "outlast", 0.2..=10.0),

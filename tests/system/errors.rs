@@ -1,4 +1,4 @@
-//! Errors with causes, in the log and in the answers to callers.
+//! Errors with causes, in the log and in the responses to callers.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -128,10 +128,10 @@ pub(crate) mod talkative {
     }
 }
 
-/// The failures in the log of modules.
+/// The failures in the logs of modules.
 static LOGGED: LazyLock<Arc<Mutex<Vec<String>>>> = LazyLock::new(Arc::default);
 
-/// Keeps the failures among the events of this thread.
+/// Records the failures among the events of this thread.
 struct Failures;
 
 impl<S: Subscriber> Layer<S> for Failures {
@@ -150,7 +150,7 @@ impl<S: Subscriber> Layer<S> for Failures {
     }
 }
 
-/// The answers of the functions of a module, without a broker.
+/// Returns the error message of a request to a module, without a broker.
 async fn message(module: &dasf::Module, request: serde_json::Value) -> String {
     let outcome = module.call_value(request, Context::local(), None).await;
     outcome.unwrap_err().message().to_owned()
@@ -200,7 +200,7 @@ async fn callers_are_told_the_causes_where_the_module_says_so() {
     }
 }
 
-/// Runs on one thread, so that the log belongs to this test.
+/// Runs on one thread, so the log contains only this test.
 #[tokio::test]
 async fn the_log_has_every_cause() {
     let subscriber = tracing_subscriber::registry().with(Failures);

@@ -1,4 +1,4 @@
-//! Modules of another crate, written in surroundings of their own: see `tests/foreign`.
+//! Modules of another crate, `tests/foreign`, in unusual surroundings.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use dasf_test_foreign::namesakes::lookalikes;
 use dasf_test_support::{broker, listen};
 use serde_json::{Value, json};
 
-/// The schemas of a module's functions, by their names.
+/// Returns the schemas of the functions of a module, by name.
 fn functions(module: &Module) -> BTreeMap<String, Value> {
     let functions = module.api_info("t").functions.into_iter();
     functions
@@ -30,7 +30,7 @@ async fn a_module_without_a_prelude_is_served_and_called() {
     let found = client.find("here").among(vec![place.clone()]).await;
     assert_eq!(found.unwrap(), place);
     assert_eq!(client.map().scale(3).zoom(2).await.unwrap(), 6);
-    // The object is made anew for each call.
+    // Each call creates a new object.
     assert_eq!(client.map().scale(3).zoom(5).await.unwrap(), 15);
     host.shutdown().await;
 }
@@ -64,17 +64,17 @@ async fn an_error_arrives_as_what_it_was() {
         Some(Missing::Far(name, distance)) if name == "far" && distance.to_bits() == 0.5_f64.to_bits()
     ));
 
-    // What was not sent cannot come back, but its code does.
+    // A field that is not sent does not arrive, but the code of the error does.
     let error = client.find("unreadable").await.unwrap_err();
     assert_eq!(failure(&error).code(), Some("no_map"));
     assert_eq!(failure(&error).details(), None);
     assert!(error.typed::<Missing>().is_none());
 
-    // A constructor's error is one of the call.
+    // An error of a constructor is an error of the call.
     let error = client.map().scale(0).zoom(1).await.unwrap_err();
     assert_eq!(failure(&error).code(), Some("unknown"));
 
-    // An error of the module's own has no code.
+    // An error of the framework has no code.
     let request = json!({"func_name": "x"});
     let error = client.caller().call(&request).await.unwrap_err();
     assert_eq!(failure(&error).code(), None);
@@ -118,7 +118,7 @@ async fn what_is_deprecated_says_so_and_works() {
 
     let host = listen(&broker, "conditional", module, HostOptions::default()).await;
     let client = configured::Client::connect(&broker.url()).await.unwrap();
-    // The compiler warns of a caller as of a use of the function itself.
+    // The compiler warns of a call through the client as of a call of the function.
     #[expect(deprecated)]
     let sum = client.add(1, 2);
     assert_eq!(sum.await.unwrap(), 3);

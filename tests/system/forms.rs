@@ -1,5 +1,5 @@
-//! Types whose JSON has several forms, as the module publishes them and as a generated client reads
-//! them: with tags, with properties of any name, and with variants that only a newer module has.
+//! Types with several JSON forms: tags, properties of any name, and variants that only a newer module
+//! has. The module publishes them, and a generated client reads them.
 
 use std::collections::BTreeMap;
 
@@ -175,8 +175,8 @@ pub(crate) mod today {
     }
 }
 
-/// The description from which `dasf-codegen` generates the clients of its tests. `UPDATE_GOLDENS=1`
-/// writes it anew.
+/// The API description from which `dasf-codegen` generates the clients of its tests.
+/// `UPDATE_GOLDENS=1` writes it anew.
 #[test]
 fn the_description_is_what_clients_are_generated_from() {
     let api_info = today::module().unwrap().api_info("forms");
@@ -256,7 +256,7 @@ mod newer {
     }
 }
 
-/// The answer to a request that is sent without a client, as from another language.
+/// Returns the response to a request without a client, as from another language.
 async fn answer(request: Value) -> Result<Value, String> {
     let module = today::module().unwrap();
     let outcome = module.call_value(request, Context::local(), None).await;
@@ -265,7 +265,7 @@ async fn answer(request: Value) -> Result<Value, String> {
         .map_err(|failure| failure.to_string())
 }
 
-/// A generated client, and the module that it calls.
+/// A generated client and the module that it calls.
 async fn client_of(module: Module) -> (Client, Host, Broker) {
     let broker = broker().await;
     let host = listen(&broker, "forms", module, HostOptions::default()).await;
@@ -452,7 +452,7 @@ fn types_are_told_apart_by_numbers_and_by_tags_that_have_a_default() {
         (json!({"kind": "cat"}), Cat::new().into()),
         (json!({"x": 0.5}), Plain { x: Some(0.5) }.into()),
         (json!({}), Plain::new().into()),
-        // Neither of the two.
+        // Neither form.
         (json!({"version": 2, "final": false}), Plain::new().into()),
         (json!({"version": 3, "final": true}), Plain::new().into()),
     ] {
@@ -463,7 +463,7 @@ fn types_are_told_apart_by_numbers_and_by_tags_that_have_a_default() {
     assert_eq!(wrong.unwrap_err().to_string(), "3 is none of 1");
 }
 
-/// The module that has the default itself knows it better than its description.
+/// A module knows its default better than its API description does.
 #[test]
 fn a_default_that_breaks_its_own_limit_is_not_sent() {
     let default = Opt::new();

@@ -1,4 +1,4 @@
-//! The module host: what it answers to good and to bad messages, and how it stops.
+//! The module host: its responses to good and bad messages, its queue, and its stop.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn odd_host(broker: &Broker, options: HostOptions) -> dasf::Host {
     listen(broker, TOPIC, odd::module().unwrap(), options).await
 }
 
-/// The odd module on a broker of its own, and somebody who speaks to it.
+/// Starts the odd module on its own broker, and connects a caller.
 async fn serve_odd(options: HostOptions) -> (Broker, dasf::Host, Peer) {
     let broker = broker().await;
     let host = odd_host(&broker, options).await;
@@ -190,7 +190,7 @@ async fn unreadable_messages_are_passed_over() {
     assert_eq!(pong["properties"]["messageType"], "pong");
     assert_eq!(pong["context"], "7");
     host.shutdown().await;
-    // Everything was acknowledged, so nothing comes again.
+    // All messages were acknowledged, so none is delivered again.
     let all = frames.len() as u64 + 1;
     let acknowledged = until(|| broker.statistics().acknowledged > all);
     soon("every acknowledgement", acknowledged).await;
@@ -201,7 +201,7 @@ async fn unreadable_messages_are_passed_over() {
 async fn a_broker_s_own_questions_are_answered() {
     let broker = broker().await;
     let host = odd_host(&broker, HostOptions::default()).await;
-    // As the Django broker asks every module that connects.
+    // The Django broker sends this to every module that connects.
     let mut peer = Peer::connect(&broker.url(), TOPIC, "status-ping").await;
     peer.send("api_info", 1, "", json!({})).await;
     let answer = peer.receive().await;
@@ -246,7 +246,7 @@ async fn what_exceeds_the_queue_is_rejected() {
             ("success".into(), r#""overflow""#.into())
         );
     }
-    // There is room again.
+    // The queue has room again.
     odd::open("overflow");
     peer.request(4, &request).await;
     assert_eq!(peer.answer().await.0, "success");
@@ -287,7 +287,7 @@ async fn every_rejected_request_is_told_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn progress_may_come_from_any_thread() {
     let broker = broker().await;
-    // Each report needs a new connection, which a thread without a runtime cannot make by itself.
+    // Each report needs a new connection, and a thread without a runtime cannot open one.
     let options = HostOptions {
         producer_keep_alive: Duration::ZERO,
         ..HostOptions::default()
@@ -379,7 +379,7 @@ async fn a_request_in_fragments_is_put_together() {
     )
     .await;
     assert_eq!(peer.answer().await, ("success".into(), "1".into()));
-    // More than may be held, and numbers that contradict each other.
+    // A request above the limit, and numbers that contradict each other.
     let large = "A".repeat(4000);
     peer.send(
         "request",
@@ -409,7 +409,7 @@ async fn a_request_published_again_runs_once() {
     peer.send("request", 1, &request, json!({"x_dasf_repeated": "1"}))
         .await;
     assert_eq!(peer.answer().await.1, "1", "the answer from memory");
-    // A caller that starts anew with the same numbers does not say so, and is served.
+    // A caller that restarts with the same numbers sends no such property, and gets a new result.
     peer.send("request", 1, &request, json!({})).await;
     assert_eq!(peer.answer().await.1, "2");
     host.shutdown().await;
@@ -444,7 +444,7 @@ async fn stopping_lets_accepted_calls_finish() {
         peer.request(context, &json!({"func_name": "wait", "name": "drain"}))
             .await;
     }
-    // Answered after both were accepted.
+    // The response comes after both requests were accepted.
     peer.send("ping", 3, "", json!({})).await;
     assert_eq!(peer.receive().await["properties"]["messageType"], "pong");
     let stopping = tokio::spawn(host.shutdown());
@@ -489,7 +489,7 @@ async fn response_connections_are_pooled_bounded_and_closed() {
         }
         peers.push(peer);
     }
-    // Two sockets for each peer, the module's own, and its pool of two.
+    // Two sockets for each peer, one of the module, and its pool of two.
     let sockets_of_peers = 2 * peers.len() as u64;
     let expected = sockets_of_peers + 1 + 2;
     soon(

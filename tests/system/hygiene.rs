@@ -1,4 +1,4 @@
-//! Modules whose names, paths and surroundings could get in the way of what is generated.
+//! Modules whose names, paths and surroundings could collide with generated code.
 
 use dasf::{Context, HostOptions};
 use dasf_test_support::{broker, listen};
@@ -13,7 +13,7 @@ pub(crate) const START: i64 = 40;
 
 /// Everything is reached by paths, and nothing is in the prelude.
 #[deny(missing_docs, unused)]
-// What is public in a class is callable; arguments by value are what is tested.
+// Public items of a class are callable. The test needs arguments by value.
 #[allow(unreachable_pub, clippy::needless_pass_by_value)]
 #[dasf::module(main = false, topic = "hygiene")]
 pub(crate) mod awkward {
@@ -35,7 +35,7 @@ pub(crate) mod awkward {
         pub(crate) struct Own(pub(crate) u8);
     }
 
-    // Each of these could make the same name of the other's parts.
+    // Both functions could lead to the same generated names.
     #[dasf::function]
     pub(crate) fn mean(#[dasf(default = 1)] window_size: i64) -> i64 {
         window_size
@@ -65,7 +65,7 @@ pub(crate) mod awkward {
         }
     }
 
-    // The client's method is a keyword.
+    // A method of the client has the name of a keyword.
     pub(crate) struct Match {
         size: u32,
     }
@@ -80,7 +80,7 @@ pub(crate) mod awkward {
             Self { size }
         }
 
-        // A getter has the name of the constructor's argument.
+        // A getter has the name of an argument of the constructor.
         pub fn size(&self) -> u32 {
             self.helper()
         }
@@ -134,7 +134,7 @@ async fn raw_names_lose_their_prefix_in_requests() {
     assert_eq!(outcome.unwrap().as_json(), r#""x""#);
 }
 
-/// What people write that is less usual, and right.
+/// Code that is unusual and correct.
 #[deny(missing_docs, unused, non_snake_case, non_camel_case_types)]
 #[dasf::module(main = false, topic = "unusual")]
 #[allow(
@@ -150,7 +150,7 @@ pub(crate) mod unusual {
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
 
-    // Short names that generated code could use for itself.
+    // Short names that generated code could use.
     pub(crate) type M = [[f64; 2]; 2];
 
     #[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -208,7 +208,7 @@ pub(crate) mod unusual {
         (unit, digits)
     }
 
-    // One builder has both names.
+    // The same builder has both names.
     #[function]
     fn wait(#[dasf(default = 1)] timeout: u8, #[dasf(default = 2)] with_timeout: u8) -> u8 {
         10 * timeout + with_timeout

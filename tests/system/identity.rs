@@ -1,4 +1,4 @@
-//! How clients recognize their answers.
+//! How clients recognize their responses.
 
 use std::collections::HashMap;
 use std::future::IntoFuture;
@@ -9,20 +9,20 @@ use dasf_test_support::peer::Socket;
 use dasf_test_support::{broker, soon};
 use serde_json::{Value, json};
 
-/// A client of the topic `demo`, in a program that seeds its random numbers.
+/// Returns a client of the topic `demo`, in a program that seeds its random numbers.
 async fn seeded(url: &str) -> Caller {
     fastrand::seed(42);
     let builder = Caller::builder("demo").websocket(url);
     builder.connect().await.unwrap()
 }
 
-/// A request that a hand-written module reads.
+/// A request that the test reads in place of a module.
 struct Request {
     context: String,
     response_topic: String,
 }
 
-/// The received requests, by the name of the function.
+/// Returns the received requests, by the names of the functions.
 async fn requests(module: &mut Socket, count: usize) -> HashMap<String, Request> {
     let mut requests = HashMap::new();
     while requests.len() < count {
@@ -42,7 +42,7 @@ async fn requests(module: &mut Socket, count: usize) -> HashMap<String, Request>
     requests
 }
 
-/// Publishes an answer, and waits until the broker has it.
+/// Publishes a response, and waits for the receipt.
 async fn answer(url: &str, topic: &str, context: &str, source_topic: &str, result: &str) {
     let mut producer = Socket::open(&format!("{url}/{topic}")).await;
     let properties = json!({
@@ -55,7 +55,7 @@ async fn answer(url: &str, topic: &str, context: &str, source_topic: &str, resul
     assert_eq!(producer.receive().await["result"], "ok");
 }
 
-/// Two clients of one seed, each of which reads the answers to both as if their topics were one.
+/// Two clients with the same seed. Each gets the responses to both.
 #[tokio::test]
 async fn nobody_takes_an_answer_that_is_not_its_own() {
     let broker = broker().await;
@@ -75,7 +75,7 @@ async fn nobody_takes_an_answer_that_is_not_its_own() {
     assert_ne!(a.response_topic, b.response_topic);
     assert_ne!(a.context, b.context);
     for request in [a, b] {
-        // 128 bits, and a number that fits every broker's column.
+        // 128 bits in the topic, and a number that fits the databases of all brokers.
         assert_eq!(request.response_topic.len(), "demo_".len() + 22);
         assert!(request.context.parse::<u64>().unwrap() < 1 << 31);
     }

@@ -1,4 +1,4 @@
-//! Limits at the ends of the ranges of numbers, and numbers of 32 bits.
+//! Constraints at the ends of number types, and numbers of 32 bits.
 
 use dasf::{Context, FailureKind, HostOptions, Module};
 use dasf_test_support::{broker, listen};
@@ -129,7 +129,7 @@ async fn limits_at_the_ends_of_a_type_are_published_and_kept_exactly() {
         "{low}"
     );
 
-    // Results may have limits that are not integers, too.
+    // Constraints of results may be floats.
     let floats = |a: f64| json!({"func_name": "floats", "a": a, "b": 0, "c": 1, "d": 0});
     assert!(answer(&module, floats(0.25)).await.is_ok());
     let broken = answer(&module, floats(0.75)).await.unwrap_err();
@@ -252,7 +252,7 @@ async fn numbers_of_32_bits_are_published_and_sent_as_people_write_them() {
     let info = serde_json::to_string(&module.api_info("t")).unwrap();
     assert!(info.contains("0.1"), "{info}");
     for wide in [0.1_f32, 0.2, 0.3, 0.7, 0.01].map(f64::from) {
-        // The number of 64 bits is in a tuple.
+        // The 64-bit number is in a tuple.
         let places: Vec<_> = info.match_indices(&wide.to_string()).collect();
         let is_in_tuple = places.iter().all(|(at, _)| info[..*at].ends_with("[0.1,"));
         assert!(is_in_tuple, "{wide} in {info}");

@@ -1,4 +1,5 @@
-//! The whole system: modules, clients and brokers that talk to each other over real sockets.
+//! Modules and clients on the embedded broker, over real sockets. `tests/README.md` shows where a
+//! test is.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]

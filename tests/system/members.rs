@@ -1,5 +1,5 @@
-//! Constraints, defaults, documentation and classes: through the schema, the module and the
-//! generated client.
+//! Constraints, defaults, documentation and classes: in the schema, in the module and in the generated
+//! client.
 
 use dasf::{CallError, Context, FailureKind, HostOptions, Module};
 use dasf_test_support::{broker, listen};
@@ -62,7 +62,7 @@ pub(crate) mod constrained {
     }
 }
 
-/// What is wrong with a request, without the name of the function.
+/// Returns the error of a request, without the name of the function.
 async fn problems(module: &Module, request: Value) -> Vec<String> {
     let failure = module
         .call_value(request, Context::local(), None)
@@ -163,7 +163,7 @@ async fn a_result_that_breaks_its_contract_is_an_error_of_the_module() {
         error(client.doubled(51).await.unwrap_err()),
         "the result does not match its schema: doubled: result: 102 is greater than the maximum of 100"
     );
-    // A field's constraint counts for a result as for an argument.
+    // The constraint of a field holds in results and in arguments.
     let latitude = |degrees| Latitude {
         degrees,
         side: "N".to_owned(),
@@ -319,7 +319,7 @@ fn documentation_reaches_the_caller() {
         assert_eq!(properties[name]["description"], description, "{name}");
     }
     assert_eq!(properties["sign"]["title"], "Sign");
-    assert_eq!(properties["of_type"]["title"], Value::Null); // its definition has one
+    assert_eq!(properties["of_type"]["title"], Value::Null); // the definition has a title
     assert_eq!(described.rpc_schema["description"], "In the option");
     assert_eq!(described.return_schema["description"], "Nothing");
 }
@@ -431,7 +431,7 @@ async fn classes_are_made_anew_for_every_call() {
     let host = listen(&broker, "classes", module, HostOptions::default()).await;
     let client = classes::Client::connect(&broker.url()).await.unwrap();
     let counter = client.counter().start(5);
-    // Nothing of one call is left for the next.
+    // A call does not affect the next one.
     assert_eq!(counter.add(2).await.unwrap(), 7);
     assert_eq!(counter.add(2).await.unwrap(), 7);
     assert_eq!(counter.value().await.unwrap(), 5);

@@ -1,4 +1,4 @@
-//! A module that misbehaves in every way that a module can, and waits where a test wants it to.
+//! A module whose functions panic, block, count their calls, or wait until the test lets them go on.
 
 /// Functions for tests.
 #[dasf::module(main = false)]
@@ -21,7 +21,7 @@ pub(crate) mod odd {
         )
     }
 
-    /// Lets one call of `wait` with this name go on.
+    /// Lets one call of `wait` with this name continue.
     pub(crate) fn open(name: &str) {
         gate(name).add_permits(1);
     }

@@ -1,4 +1,4 @@
-//! Values that serde alone would misread or refuse, and types that cannot be read.
+//! Values that serde alone reads wrongly or refuses, and types that cannot be read.
 
 use std::collections::BTreeMap;
 
@@ -204,7 +204,7 @@ async fn maps_with_integers_for_keys_are_read_wherever_they_stand() {
     );
     host.shutdown().await;
 
-    // With the variant after its content, and whole floats for integers.
+    // The variant comes after its content, and floats without a fraction stand for integers.
     let request = r#"{"func_name": "stations", "stations": [{"steps": [1.0], "name": "Rhein", "kind": "levels"}]}"#;
     assert_eq!(
         answer(request).await.unwrap(),
@@ -265,7 +265,7 @@ macro_rules! module_of {
     ($module:ident { $($item:item)* } $ty:ty) => {
         #[dasf::module(main = false)]
         pub(crate) mod $module {
-            #[allow(unused_imports)] // not all of them need all
+            #[allow(unused_imports)] // not every module needs all imports
             use std::collections::BTreeMap;
 
             #[allow(unused_imports)] // as above

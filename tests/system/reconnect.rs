@@ -1,4 +1,4 @@
-//! Brokers that go away and come back.
+//! Restarts of the broker, and connections that break.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::odd_module::odd;
 
-/// The odd module, and its client.
+/// Starts the odd module, and connects a client.
 async fn serve(broker: &Broker) -> (Host, odd::Client) {
     let host = listen(
         broker,
@@ -88,7 +88,7 @@ async fn a_module_gets_what_came_while_it_was_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_without_receipt_is_published_again_and_says_so() {
-    // A broker by hand: it drops the first connection after it got the request, before any receipt.
+    // The test plays a broker that closes each connection after a request, without a receipt.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
     let (received, mut requests) = tokio::sync::mpsc::channel(16);
@@ -129,7 +129,7 @@ async fn a_request_without_receipt_is_published_again_and_says_so() {
         assert_eq!(again["properties"]["x_dasf_repeated"], "1");
         assert_eq!(again["payload"], first["payload"]);
     }
-    // A message that itself makes the broker drop the connection does not do so for ever.
+    // The client gives up on a message that breaks its connection again and again.
     let error = soon("the end", call).await.unwrap().unwrap_err();
     assert!(matches!(error, dasf::CallError::NotSent { .. }), "{error}");
 }
@@ -146,7 +146,7 @@ async fn a_message_that_breaks_the_connection_takes_no_other_with_it() {
     }
     let error = soon("the end", poison).await.unwrap().unwrap_err();
     assert!(matches!(error, dasf::CallError::NotSent { .. }), "{error}");
-    // Each ran once, however often it was published.
+    // Each call ran once, even if it was published more than once.
     assert_eq!(client.count("neighbour").await.unwrap(), 61);
     host.shutdown().await;
 }
@@ -180,7 +180,7 @@ async fn an_answer_nobody_can_receive_does_not_stop_the_module() {
         ..HostOptions::default()
     };
     let host = listen(&broker, "demo", odd::module().unwrap(), options).await;
-    // A topic without a reader, and one whose name no broker takes in full.
+    // A topic without a consumer, and a topic with the longest name.
     for response_topic in ["nobody".to_owned(), "x".repeat(255)] {
         let mut producer = Socket::open(&format!("{}/demo", broker.url())).await;
         let properties =

@@ -1,5 +1,4 @@
-//! Every exchange that was captured between Python programs, with our module in place of the Python
-//! one.
+//! Recorded exchanges between Python programs, repeated with a Rust module in place of the Python one.
 
 use dasf::HostOptions;
 use dasf_examples::reference;
@@ -21,7 +20,7 @@ async fn every_captured_exchange_gets_an_equal_answer() {
     let fixtures = fixtures();
     assert_eq!(fixtures.len(), 19);
     for (name, exchange) in fixtures {
-        // The Python module was set to this size for the one exchange that shows fragments.
+        // The recorded Python module had this limit in the exchange with fragments.
         let max_payload_size = match name.as_str() {
             "fragmented_response" => 60,
             _ => HostOptions::DEFAULT_MAX_PAYLOAD_SIZE,
@@ -64,7 +63,7 @@ async fn replay(name: &str, exchange: &Value, options: HostOptions) {
         let received = consumer.receive().await;
         assert_equal_answer(&format!("{name}[{index}]"), &received, expected);
     }
-    // A broker that stops waits a moment for peers to say goodbye.
+    // A broker that stops waits for connected peers.
     drop((producer, consumer));
     host.shutdown().await;
     broker.shutdown().await;
@@ -75,7 +74,7 @@ fn assert_equal_answer(name: &str, received: &Value, expected: &Value) {
     for (key, value) in expected["properties"].as_object().unwrap() {
         let own = &received["properties"][key];
         if key == "info" || key == "api_info" {
-            // Documents as JSON texts.
+            // JSON documents in strings.
             let parse = |text: &Value| serde_json::from_str(text.as_str().unwrap()).unwrap();
             assert_same_meaning(&parse(own), &parse(value));
         } else {
@@ -84,12 +83,12 @@ fn assert_equal_answer(name: &str, received: &Value, expected: &Value) {
     }
     let known = expected["properties"].as_object().unwrap();
     let own = received["properties"].as_object().unwrap();
-    // What is added is what peers ignore.
+    // Peers ignore the additional properties.
     let own = own.keys().filter(|key| !key.starts_with("x_dasf_"));
     assert_eq!(own.count(), known.len(), "{name}: {received}");
 
     if expected["properties"]["num_fragments"].is_number() {
-        // Cut at the same places, from the same text.
+        // The fragments are equal.
         assert_eq!(received["payload"], expected["payload"], "{name}");
         return;
     }
@@ -107,7 +106,7 @@ fn assert_equal_answer(name: &str, received: &Value, expected: &Value) {
 
 #[test]
 fn better_texts_name_the_function_and_what_is_wrong() {
-    // What the replay does not compare: the words after the prefix.
+    // The replay does not compare the text after the prefix.
     let module = reference::module().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for (exchange, expected) in [

@@ -1,11 +1,11 @@
-//! What the reference module publishes, beside what its Python original does.
+//! The schema of the reference module, compared with that of its Python original.
 
 use dasf_examples::reference;
 use serde_json::Value;
 
-/// What a Rust type says beyond a Python one.
+/// Keys that the schema of a Rust type has in addition.
 const ADDED_BY_RUST: [&str; 3] = ["format", "minimum", "maximum"];
-/// The progress report's own definitions, whose descriptions are in our words.
+/// The definitions of the progress report, whose descriptions differ from the Python ones.
 const REPORT_DEFINITIONS: [&str; 4] = [
     "ProgressReport",
     "ReportSettings",
@@ -13,7 +13,7 @@ const REPORT_DEFINITIONS: [&str; 4] = [
     "Status",
 ];
 
-/// Fails unless two schema documents mean the same.
+/// Panics unless two schemas have the same meaning.
 pub(crate) fn assert_same_meaning(own: &Value, python: &Value) {
     let mut differences = Vec::new();
     compare(own, python, "", &mut differences);
@@ -30,7 +30,7 @@ fn compare(own: &Value, python: &Value, path: &str, differences: &mut Vec<String
                 }
             }
             for (key, value) in own {
-                // Our extensions, and what numeric types know of their range.
+                // Extensions of dasf, and the ranges of number types.
                 let is_added = ADDED_BY_RUST.contains(&key.as_str())
                     || ["x_dasf", "x_dasf_type"].contains(&key.as_str());
                 if !python.contains_key(key) && !is_added {
@@ -74,7 +74,7 @@ fn the_description_equals_python_s() {
     let python = serde_json::from_str(answer.as_str().unwrap()).unwrap();
     let own = serde_json::to_value(reference::module().unwrap().api_info("test-topic")).unwrap();
     assert_same_meaning(&own, &python);
-    // Names and fields come in the order of the source, which forms show.
+    // Forms show names and fields in the order of the source.
     let names = |document: &Value| {
         let functions = document["functions"].as_array().unwrap();
         functions

@@ -1,5 +1,5 @@
-//! Every kind of type that an argument or a result can have: through the schema, the module and
-//! the generated client. The guide's table of types names these tests.
+//! Every kind of type of an argument or a result: in the schema, in the module and in the generated
+//! client.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -34,7 +34,7 @@ pub(crate) mod elsewhere {
 }
 
 #[dasf::module(topic = "types", main = false)]
-// What is taken as it is given is what is tested.
+// The test needs arguments by value.
 #[allow(clippy::needless_pass_by_value, clippy::boxed_local)]
 pub(crate) mod every_type {
     use std::borrow::Cow;
@@ -325,7 +325,7 @@ use every_type::{
     Adjacent, External, Folder, Height, Internal, Kind, Metres, Picture, Position, Untagged,
 };
 
-/// The module on a broker, with a client.
+/// The module on a broker, and a client.
 struct Served {
     client: every_type::Client,
     host: Host,
@@ -350,7 +350,7 @@ impl Served {
     }
 }
 
-/// The schema of a function's argument.
+/// Returns the schema of an argument of a function.
 fn argument(function: &str, argument: &str) -> Value {
     let functions = every_type::module().unwrap().api_info("types").functions;
     let function = functions.into_iter().find(|it| it.name == function);
@@ -361,7 +361,7 @@ fn argument(function: &str, argument: &str) -> Value {
     schema
 }
 
-/// What a request without a client, as a caller in another language sends it, is answered.
+/// Returns the response to a request without a client, as from another language.
 async fn answer(request: Value) -> Result<Value, String> {
     let module = every_type::module().unwrap();
     let outcome = module.call_value(request, Context::local(), None).await;
@@ -370,7 +370,7 @@ async fn answer(request: Value) -> Result<Value, String> {
         .map_err(|failure| failure.to_string())
 }
 
-/// Like [`answer`], but with the texts of request and result.
+/// Like [`answer`], with request and result as JSON.
 async fn text_answer(request: &str) -> Result<String, String> {
     let module = every_type::module().unwrap();
     let outcome = module.call_text(request, Context::local(), None).await;
@@ -379,7 +379,7 @@ async fn text_answer(request: &str) -> Result<String, String> {
         .map_err(|failure| failure.to_string())
 }
 
-/// The problem of a request that is refused.
+/// Returns the error of a refused request.
 async fn problem(request: Value) -> String {
     let text = answer(request).await.unwrap_err();
     let (kind, problem) = text.split_once(": ").unwrap();
@@ -387,7 +387,8 @@ async fn problem(request: Value) -> String {
     problem.to_owned()
 }
 
-/// What `dasf-codegen` makes the clients of its tests from. `UPDATE_GOLDENS=1` writes it anew.
+/// The API description from which `dasf-codegen` generates the clients of its tests.
+/// `UPDATE_GOLDENS=1` writes it anew.
 #[test]
 fn the_description_is_what_clients_are_generated_from() {
     let api_info = every_type::module().unwrap().api_info("types");
@@ -447,7 +448,7 @@ async fn integers() {
     served.stop().await;
 }
 
-/// Beyond 2^53 JavaScript rounds. Rust and Python keep all digits, in requests and in results.
+/// JavaScript rounds above 2^53. Rust and Python keep all digits, in requests and in results.
 #[tokio::test(flavor = "multi_thread")]
 async fn wide_integers() {
     assert_eq!(
@@ -490,7 +491,7 @@ async fn floats() {
         argument("floats", "c"),
         json!({"type": "number", "format": "double"})
     );
-    // With the digits that somebody wrote.
+    // The digits are as in the request.
     assert_eq!(argument("floats", "b")["default"], json!(0.1));
     let request = json!({"func_name": "floats", "a": 1, "c": 1e300});
     assert_eq!(answer(request).await.unwrap(), json!([1.0, 0.1, 1e300]));
@@ -584,7 +585,7 @@ async fn lists() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tuples() {
-    // As draft 7 writes it, which existing forms read.
+    // The form of draft 7, which existing web forms read.
     let pair = argument("tuples", "pair");
     assert_eq!(pair["items"][0], json!({"type": "string"}));
     assert_eq!(pair["items"][1]["format"], "uint8");
@@ -868,7 +869,7 @@ async fn chrono_dates() {
     }
     let request = json!({
         "func_name": "chrono_dates",
-        // As Python writes them.
+        // Python writes them in this form.
         "instant": "2026-11-22T10:00:00Z", "local": "2026-11-22T11:00:00.250000+01:00",
         "naive": "2026-11-22T10:00:00", "date": "2026-11-22", "time": "10:00:00.5",
     });
@@ -971,7 +972,7 @@ async fn time_dates() {
     served.stop().await;
 }
 
-/// Both crates read the same texts.
+/// Both crates read the same strings.
 #[tokio::test]
 async fn dates_and_times_are_the_same_for_both_crates() {
     let request = json!({
@@ -1046,7 +1047,7 @@ async fn arrays() {
     assert_eq!(field["type"], "array");
     assert_eq!(field["items"]["type"], "array");
     assert_eq!(field["items"]["items"]["format"], "double");
-    // To JSON Schema, 2.0 is an integer.
+    // For JSON Schema, 2.0 is an integer.
     let request = json!({"func_name": "arrays", "line": [1, 2.0], "field": [[1, 2], [3, 4]],
         "any": [[[1.5], [2]]]});
     assert_eq!(
@@ -1117,7 +1118,7 @@ async fn any_json() {
     served.stop().await;
 }
 
-/// Types that stay out of the description from which other tests generate clients.
+/// Types that are not part of the API description from which other tests generate clients.
 #[dasf::module(topic = "edges", main = false)]
 pub(crate) mod edges {
     use schemars::JsonSchema;
@@ -1192,7 +1193,7 @@ pub(crate) mod edges {
     }
 }
 
-/// The module `edges` on a broker, with a client.
+/// The module `edges` on a broker, and a client.
 async fn edges() -> (edges::Client, Host, Broker) {
     let broker = broker().await;
     let module = edges::module().unwrap();
@@ -1201,7 +1202,7 @@ async fn edges() -> (edges::Client, Host, Broker) {
     (client, host, broker)
 }
 
-/// JSON has one null.
+/// JSON has only one null.
 #[tokio::test(flavor = "multi_thread")]
 async fn options_of_options() {
     let api_info = edges::module().unwrap().api_info("edges");
@@ -1232,7 +1233,7 @@ async fn options_of_options() {
     host.shutdown().await;
 }
 
-/// serde always writes the tag, and reads a struct without the tag. A wrong tag is refused.
+/// serde always writes the tag, and reads a struct without a tag. A wrong tag is an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn structs_with_a_tag() {
     let module = edges::module().unwrap();
@@ -1292,7 +1293,7 @@ async fn structs_with_a_tag() {
     host.shutdown().await;
 }
 
-/// A client reads and writes what its own module writes and reads.
+/// A client reads the results of its own module, and writes its requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn values_left_out() {
     let (client, host, _broker) = edges().await;
@@ -1314,7 +1315,7 @@ async fn values_left_out() {
     host.shutdown().await;
 }
 
-/// The request itself is the first of 127 levels.
+/// The request itself is the first of 127 nested levels.
 #[tokio::test(flavor = "multi_thread")]
 async fn nesting() {
     let module = edges::module().unwrap();

@@ -1,10 +1,9 @@
-//! Modules in a library, written in surroundings that are unlike those of dasf's own examples:
-//! the crate `dasf` has another name, nothing is in the prelude, every public item must be
-//! documented, and some types are called as everybody's are.
+//! Modules in unusual surroundings: a library in which the crate `dasf` has another name, the prelude is
+//! empty, every public item must be documented, and some types have the names of well-known types.
 
 #![no_implicit_prelude]
 #![deny(missing_docs, warnings)]
-// What is taken by value, and what fails, is what the tests are about.
+// The tests need arguments by value, and functions that fail.
 #![allow(clippy::missing_errors_doc, clippy::needless_pass_by_value)]
 
 pub mod bare;

@@ -1,4 +1,4 @@
-//! The clients in Rust: a crate of them all, with a program that calls each function as a user does.
+//! The clients in Rust: a crate with all clients, and a program that calls each function.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,20 +35,20 @@ tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
 debug = "line-tables-only"
 "#;
 
-/// What all modules of the crate share.
+/// The code that all modules of the crate share.
 const SUPPORT: &str = r#"
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A module with what is to be called in it.
+/// A module and its calls.
 #[derive(Deserialize)]
 pub struct Sample {
     pub name: String,
     pub calls: Vec<Call>,
 }
 
-/// A call, and the result that it should have.
+/// A call and its expected result.
 #[derive(Deserialize)]
 pub struct Call {
     constructor: Option<Map<String, Value>>,
@@ -166,11 +166,11 @@ fn program(names: &[&str]) -> String {
 struct Method {
     name: Ident,
     parameters: Vec<Type>,
-    /// The last part of the type that it returns.
+    /// The last part of its return type.
     returns: String,
 }
 
-/// The methods of generated code, by the type that has them, in the order of the code.
+/// The methods of generated code by their types, in the order of the code.
 struct Client(BTreeMap<String, Vec<Method>>);
 
 impl Client {
@@ -207,7 +207,7 @@ impl Client {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// A function that makes all calls, and returns what went wrong.
+    /// Returns the source of a function that makes all calls and returns the errors.
     fn calls(&self, sample: &Sample) -> String {
         let calls = sample.calls.iter().enumerate().map(|(index, call)| {
             let name = format_ident!("call_{index}");
@@ -263,7 +263,7 @@ impl Client {
         let settings = call.constructor.as_ref().unwrap();
         let instance = self.with(&quote!(client), member, method, "setting", settings);
         let methods = sample.methods(place);
-        // Its own methods follow those that set what may be left out.
+        // The methods of the class follow the setters of optional arguments.
         let own = &self.of(&method.returns)[member.optional.len()..];
         let place = position(&methods, &call.function);
         self.with(
@@ -275,7 +275,7 @@ impl Client {
         )
     }
 
-    /// The call of a method of `owner` with these arguments.
+    /// Returns the source of a call of a method of `owner` with these arguments.
     fn with(
         &self,
         owner: &TokenStream,
@@ -308,7 +308,7 @@ impl Client {
     }
 }
 
-/// An argument, read as the type of a parameter.
+/// Returns the source of an argument with the type of a parameter.
 fn argument(source: &TokenStream, name: &str, ty: &Type) -> TokenStream {
     let read = |ty: &TokenStream| quote!(#source::<#ty>(#name)?);
     if let Type::Reference(reference) = ty {
@@ -327,7 +327,7 @@ fn argument(source: &TokenStream, name: &str, ty: &Type) -> TokenStream {
     quote!(#value.#borrow())
 }
 
-/// The type that owns what a reference is to, and how an option of it is borrowed.
+/// Returns the owned type of a reference, and the method that borrows an option of it.
 fn owned(ty: &Type) -> (TokenStream, Ident) {
     match ty {
         Type::Slice(slice) => {
@@ -341,7 +341,7 @@ fn owned(ty: &Type) -> (TokenStream, Ident) {
     }
 }
 
-/// The `T` of `impl Into<Option<T>>`.
+/// Returns the `T` of `impl Into<Option<T>>`.
 fn option(ty: &Type) -> Option<&Type> {
     let Type::ImplTrait(ty) = ty else { return None };
     let Some(TypeParamBound::Trait(into)) = ty.bounds.first() else {
@@ -353,7 +353,7 @@ fn option(ty: &Type) -> Option<&Type> {
     parameter(&option.path)
 }
 
-/// The type in the angle brackets of a path.
+/// Returns the type in the angle brackets of a path.
 fn parameter(path: &syn::Path) -> Option<&Type> {
     let PathArguments::AngleBracketed(arguments) = &path.segments.last()?.arguments else {
         return None;
@@ -364,7 +364,7 @@ fn parameter(path: &syn::Path) -> Option<&Type> {
     }
 }
 
-/// The last part of a type's path, without its parameters.
+/// Returns the last part of the path of a type, without parameters.
 fn last_part(ty: &Type) -> String {
     match ty {
         Type::Path(path) => path.path.segments.last().unwrap().ident.to_string(),

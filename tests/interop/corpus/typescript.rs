@@ -1,5 +1,5 @@
-//! The clients in TypeScript: a program that calls each function with arguments as they are in JSON,
-//! so that their types are checked as well.
+//! The clients in TypeScript: a program that calls each function with its arguments as literals, so the
+//! compiler checks their types.
 
 use std::process::Command;
 
@@ -23,7 +23,7 @@ const CONFIGURATION: &str = r#"{
 }
 "#;
 
-/// What the program begins with.
+/// The beginning of the program.
 const SUPPORT: &str = r#"import { isDeepStrictEqual } from "node:util";
 import { WebSocket } from "ws";
 
@@ -54,7 +54,7 @@ async function check(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_in_typescript() {
-    // In the folder of the packages, which are found so.
+    // The compiler finds the packages only from their folder.
     let folder = web::packages().join("corpus");
     write_clients(&folder, Language::TypeScript);
     write(&folder.join("main.ts"), &program());
@@ -117,7 +117,7 @@ fn expression(sample: &Sample, source: &str, call: &Call) -> String {
     format!("client.{name}({settings}).{method}({arguments})")
 }
 
-/// The argument of a method, which may be left out where it says nothing.
+/// Returns the argument of a method, or nothing if it is empty.
 fn given(arguments: &Map<String, Value>) -> String {
     if arguments.is_empty() {
         String::new()
@@ -126,14 +126,14 @@ fn given(arguments: &Map<String, Value>) -> String {
     }
 }
 
-/// The methods of a class, in the order of the code, and the types that they return.
+/// The methods of a class in the order of the code, and their return types.
 fn methods<'a>(source: &'a str, class: &str) -> Vec<(&'a str, &'a str)> {
     let start = format!("export class {class} {{\n");
     let (_, body) = source.split_once(&start).unwrap();
     let (body, _) = body.split_once("\n}\n").unwrap();
     let mut methods = Vec::new();
     for line in body.lines() {
-        // What is in a method, or in its documentation, stands further right.
+        // The body and the documentation of a method have a larger indent.
         let Some(line) = line.strip_prefix("  ") else {
             continue;
         };
@@ -141,7 +141,7 @@ fn methods<'a>(source: &'a str, class: &str) -> Vec<(&'a str, &'a str)> {
         if name.starts_with(|first: char| first.is_alphabetic() || "_$".contains(first)) {
             methods.push((name, ""));
         }
-        // On the same line, or below the parameters.
+        // The return type is on the same line, or below the parameters.
         if let (Some((_, returns)), Some(method)) = (line.rsplit_once("): "), methods.last_mut())
             && !line.starts_with(' ')
         {

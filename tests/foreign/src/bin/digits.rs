@@ -1,4 +1,4 @@
-//! A module whose numbers have more digits than 64 bits hold. See `--help`.
+//! A module whose integers need more than 64 bits.
 
 /// Numbers of many digits.
 #[rpc::module(topic = "digits", crate = rpc)]
