@@ -36,7 +36,7 @@ pub enum StartError {
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "stop the program that listens there, or choose another port (0 stands for any free port)"
+            "stop the program that listens there, or choose another port (port 0 stands for any free port)"
         }
         io::ErrorKind::PermissionDenied => {
             "choose a port of at least 1024, or run the broker with the right to use this port"

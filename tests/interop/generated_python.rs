@@ -341,17 +341,13 @@ async fn survive(folder: String, url: &str, restart: impl AsyncFnOnce(&mut Dialo
 
 async fn serve_restarted(url: &str) -> Host {
     let address = Address::websocket(url).unwrap();
-    let topic = "restarted".parse().unwrap();
     let module = reference::module().unwrap();
-    Host::start(module, &topic, address, HostOptions::default())
-        .await
-        .unwrap()
+    dasf_test_support::listen_at(address, "restarted", module, HostOptions::default()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_survives_a_restart_of_the_embedded_broker() {
-    let broker = Broker::builder().bind(([127, 0, 0, 1], 0).into());
-    let broker = broker.start().await.unwrap();
+    let broker = dasf_test_support::broker().await;
     let (url, address) = (broker.url(), broker.local_addr());
     let host = serve_restarted(&url).await;
     let folder = save_reference("restarted-embedded");

@@ -253,14 +253,13 @@ async fn a_python_module_is_called_from_node(broker: &TestBroker) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_shown_to_the_broker() {
-    let topic = "ts-token".parse().unwrap();
-    let builder = Broker::builder().bind(([127, 0, 0, 1], 0).into());
+    let builder = dasf_test_support::broker_builder();
     let broker = builder.token("a secret").start().await.unwrap();
     let address = Address::websocket(&broker.url()).unwrap();
     let address = address.with_token("a secret").unwrap();
     let module = reference::module().unwrap();
     let options = HostOptions::default();
-    let host = Host::start(module, &topic, address, options).await.unwrap();
+    let host = dasf_test_support::listen_at(address, "ts-token", module, options).await;
     let tokens = ["a secret", "another"];
     let wanted = json!({"url": broker.url(), "topic": "ts-token", "tokens": tokens});
     let seen = run("login.js", wanted).await;
@@ -329,11 +328,10 @@ impl Drop for Script {
 
 /// Starts a module at a broker, and a script that calls it.
 async fn call_before(url: &str) -> (Host, Script) {
-    let topic = "ts-restarted".parse().unwrap();
     let address = Address::websocket(url).unwrap();
     let module = reference::module().unwrap();
     let options = HostOptions::default();
-    let host = Host::start(module, &topic, address, options).await.unwrap();
+    let host = dasf_test_support::listen_at(address, "ts-restarted", module, options).await;
     let script = compiled().await.join("restart.js");
     let mut script = Script::start(&script, &json!({"url": url, "topic": "ts-restarted"}));
     assert_eq!(script.line(), "3");

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use dasf::HostOptions;
 use dasf::protocol::payload;
 use dasf_test_support::peer::Peer;
-use dasf_test_support::{broker, listen};
+use dasf_test_support::{broker, listen, serve};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -125,16 +125,8 @@ fn line(text: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_function_logs_is_attributed_to_its_call() {
     LazyLock::force(&LOG);
-    let broker = broker().await;
-    let host = listen(
-        &broker,
-        "logs",
-        logging::module().unwrap(),
-        HostOptions::default(),
-    )
-    .await;
-    let builder = logging::Client::builder().topic("logs");
-    let client = builder.websocket(&broker.url()).connect().await.unwrap();
+    let client = logging::Client::builder();
+    let (_broker, host, client) = serve("logs", logging::module().unwrap(), client).await;
     // The calls run at the same time, and each log line belongs to its own call.
     let (first, second) = ("first", "second");
     tokio::try_join!(

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, LazyLock, Mutex};
 
-use dasf::{CallError, Context, HostOptions};
-use dasf_test_support::{broker, listen};
+use dasf::{CallError, Context};
+use dasf_test_support::serve;
 use serde_json::json;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -205,10 +205,8 @@ async fn callers_are_told_the_causes_where_the_module_says_so() {
 async fn the_log_has_every_cause() {
     let subscriber = tracing_subscriber::registry().with(Failures);
     let _logs = tracing::subscriber::set_default(subscriber);
-    let broker = broker().await;
-    let module = discreet::module().unwrap();
-    let host = listen(&broker, "errors", module, HostOptions::default()).await;
-    let client = discreet::Client::connect(&broker.url()).await.unwrap();
+    let client = discreet::Client::builder();
+    let (_broker, host, client) = serve("errors", discreet::module().unwrap(), client).await;
     let told = [
         client.coded().await,
         client.of_a_type().await,

@@ -6,7 +6,7 @@ use dasf::{CallError, HostOptions, Module};
 use dasf_test_foreign::bare::atlas::{self, Missing, Place};
 use dasf_test_foreign::conditional::configured;
 use dasf_test_foreign::namesakes::lookalikes;
-use dasf_test_support::{broker, listen};
+use dasf_test_support::{broker, listen, serve};
 use serde_json::{Value, json};
 
 /// Returns the schemas of the functions of a module, by name.
@@ -37,10 +37,8 @@ async fn a_module_without_a_prelude_is_served_and_called() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_arrives_as_what_it_was() {
-    let broker = broker().await;
-    let module = atlas::module().unwrap();
-    let host = listen(&broker, "bare", module, HostOptions::default()).await;
-    let client = atlas::Client::connect(&broker.url()).await.unwrap();
+    let client = atlas::Client::builder();
+    let (_broker, host, client) = serve("bare", atlas::module().unwrap(), client).await;
     let failure = |error: &CallError| match error {
         CallError::Module(failure) => failure.clone(),
         other => panic!("{other}"),

@@ -13,7 +13,7 @@ use dasf_test_generated::forms::{
 use dasf_test_generated::unusual::{
     Cat, Named, NamedAdditional, Opt, Plain, Version1, Version2, VersionsA,
 };
-use dasf_test_support::{broker, listen};
+use dasf_test_support::{listen, serve};
 use serde_json::{Value, json};
 
 #[dasf::module(topic = "forms", main = false)]
@@ -267,9 +267,8 @@ async fn answer(request: Value) -> Result<Value, String> {
 
 /// A generated client and the module that it calls.
 async fn client_of(module: Module) -> (Client, Host, Broker) {
-    let broker = broker().await;
-    let host = listen(&broker, "forms", module, HostOptions::default()).await;
-    let client = Client::connect(&broker.url()).await.unwrap();
+    let client = Client::builder();
+    let (broker, host, client) = serve("forms", module, client).await;
     (client, host, broker)
 }
 

@@ -10,7 +10,7 @@ use dasf_test_generated::types::{
     ExternalOne, Folder, Internal, InternalSquare, Kind, Pair, Pair2, Picture, Place, Position,
     Untagged,
 };
-use dasf_test_support::{PATIENCE, broker, listen};
+use dasf_test_support::{PATIENCE, broker, listen, serve};
 use serde_json::{Value, json};
 
 use crate::types::every_type;
@@ -37,10 +37,8 @@ async fn a_byte_order_mark_before_a_description_is_skipped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_goes_there_and_back() {
-    let broker = broker().await;
-    let module = every_type::module().unwrap();
-    let host = listen(&broker, "types", module, HostOptions::default()).await;
-    let client = types::Client::connect(&broker.url()).await.unwrap();
+    let client = types::Client::builder();
+    let (_broker, host, client) = serve("types", every_type::module().unwrap(), client).await;
 
     let signed = (i8::MIN, i16::MAX, -3, i64::MIN, 5);
     let (a, b, c, d, e) = signed;

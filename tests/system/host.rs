@@ -26,17 +26,18 @@ async fn serve_odd(options: HostOptions) -> (Broker, dasf::Host, Peer) {
     (broker, host, peer)
 }
 
+/// Starts the reference module on its own broker, and connects a caller.
+async fn serve_reference() -> (Broker, dasf::Host, Peer) {
+    let broker = broker().await;
+    let module = reference::module().unwrap();
+    let host = listen(&broker, TOPIC, module, HostOptions::default()).await;
+    let peer = Peer::connect(&broker.url(), TOPIC, "caller").await;
+    (broker, host, peer)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_request_is_told_what_is_wrong() {
-    let broker = broker().await;
-    let host = listen(
-        &broker,
-        TOPIC,
-        reference::module().unwrap(),
-        HostOptions::default(),
-    )
-    .await;
-    let mut peer = Peer::connect(&broker.url(), TOPIC, "caller").await;
+    let (_broker, host, mut peer) = serve_reference().await;
     let encoded = |text: &str| payload::encode(text.as_bytes());
     for (index, (payload, expected)) in [
         ("no base64!".to_owned(), "the payload is not base64: "),
@@ -103,15 +104,7 @@ async fn what_the_schema_takes_the_function_gets() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_latin_1_request_is_understood() {
-    let broker = broker().await;
-    let host = listen(
-        &broker,
-        TOPIC,
-        reference::module().unwrap(),
-        HostOptions::default(),
-    )
-    .await;
-    let mut peer = Peer::connect(&broker.url(), TOPIC, "caller").await;
+    let (_broker, host, mut peer) = serve_reference().await;
     let latin_1 = b"{\"func_name\": \"echo\", \"data\": \"Gr\xfc\xdfe\"}";
     peer.send("request", 1, &payload::encode(latin_1), json!({}))
         .await;

@@ -1,7 +1,7 @@
 //! Modules whose names, paths and surroundings could collide with generated code.
 
-use dasf::{Context, HostOptions};
-use dasf_test_support::{broker, listen};
+use dasf::Context;
+use dasf_test_support::serve;
 use serde_json::json;
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -93,15 +93,8 @@ pub(crate) mod awkward {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_awkward_module_is_served_and_called() {
-    let broker = broker().await;
-    let host = listen(
-        &broker,
-        "hygiene",
-        awkward::module().unwrap(),
-        HostOptions::default(),
-    )
-    .await;
-    let client = awkward::Client::connect(&broker.url()).await.unwrap();
+    let client = awkward::Client::builder();
+    let (_broker, host, client) = serve("hygiene", awkward::module().unwrap(), client).await;
     assert_eq!(client.outer(Outer { x: 2 }).await.unwrap(), Outer { x: 42 });
     assert_eq!(
         client.outer(Outer { x: 2 }).by(1).await.unwrap(),
@@ -248,10 +241,8 @@ pub(crate) mod unusual {
 async fn an_unusual_module_is_served_and_called() {
     use unusual::{Fixed, Pair, R};
 
-    let broker = broker().await;
-    let module = unusual::module().unwrap();
-    let host = listen(&broker, "unusual", module, HostOptions::default()).await;
-    let client = unusual::Client::connect(&broker.url()).await.unwrap();
+    let client = unusual::Client::builder();
+    let (_broker, host, client) = serve("unusual", unusual::module().unwrap(), client).await;
     let matrix = [[1.0, 0.0], [0.0, 2.0]];
     assert_eq!(client.trace(matrix).await.unwrap(), R(10));
     assert_eq!(client.trace(matrix).r(R(1)).await.unwrap(), R(4));

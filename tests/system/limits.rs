@@ -1,7 +1,7 @@
 //! Constraints at the ends of number types, and numbers of 32 bits.
 
-use dasf::{Context, FailureKind, HostOptions, Module};
-use dasf_test_support::{broker, listen};
+use dasf::{Context, FailureKind, Module};
+use dasf_test_support::serve;
 use serde_json::{Value, json};
 
 /// Functions with limits at the ends of their types.
@@ -269,9 +269,8 @@ async fn numbers_of_32_bits_are_published_and_sent_as_people_write_them() {
     assert_eq!(opt["rate"], 0.1);
     assert_eq!(opt["named"], json!({"a": [0.1, f64::from(0.1_f32)]}));
 
-    let broker = broker().await;
-    let host = listen(&broker, "narrow", module, HostOptions::default()).await;
-    let client = narrow::Client::connect(&broker.url()).await.unwrap();
+    let client = narrow::Client::builder();
+    let (_broker, host, client) = serve("narrow", module, client).await;
     assert_eq!(client.rate().await.unwrap(), 0.1);
     assert_eq!(client.rate().rate(0.1).maybe(0.1).await.unwrap(), 0.1);
     let outer = narrow::Outer::default();

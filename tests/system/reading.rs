@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dasf::{Context, HostOptions, ModuleError};
-use dasf_test_support::{broker, listen};
+use dasf::{Context, ModuleError};
+use dasf_test_support::serve;
 use serde_json::Value;
 
 /// Types that serde reads by way of JSON, as arguments and as results.
@@ -170,10 +170,8 @@ async fn a_result_that_nobody_could_read_is_a_failure() {
 async fn maps_with_integers_for_keys_are_read_wherever_they_stand() {
     use by_the_schema::{Client, Counted, Grid, Größe, Odd, Series, Station};
 
-    let broker = broker().await;
-    let module = by_the_schema::module().unwrap();
-    let host = listen(&broker, "reading", module, HostOptions::default()).await;
-    let client = Client::connect(&broker.url()).await.unwrap();
+    let client = Client::builder();
+    let (_broker, host, client) = serve("reading", by_the_schema::module().unwrap(), client).await;
     let stations = [
         Station {
             name: "Elbe".to_owned(),

@@ -10,15 +10,15 @@ use serde_json::json;
 
 use crate::odd_module::odd;
 
+/// Starts the odd module.
+async fn serve_odd(broker: &Broker) -> Host {
+    let module = odd::module().unwrap();
+    listen(broker, "demo", module, HostOptions::default()).await
+}
+
 /// Starts the odd module, and connects a client.
 async fn serve(broker: &Broker) -> (Host, odd::Client) {
-    let host = listen(
-        broker,
-        "demo",
-        odd::module().unwrap(),
-        HostOptions::default(),
-    )
-    .await;
+    let host = serve_odd(broker).await;
     let builder = odd::Client::builder()
         .topic("demo")
         .websocket(&broker.url());
@@ -64,24 +64,12 @@ async fn a_module_gets_what_came_while_it_was_away() {
     let mut peer = Peer::connect(&broker.url(), "demo", "caller").await;
     peer.request(1, &json!({"func_name": "count", "name": "away"}))
         .await;
-    let host = listen(
-        &broker,
-        "demo",
-        odd::module().unwrap(),
-        HostOptions::default(),
-    )
-    .await;
+    let host = serve_odd(&broker).await;
     assert_eq!(peer.answer().await.1, "1");
     host.shutdown().await;
     peer.request(2, &json!({"func_name": "count", "name": "away"}))
         .await;
-    let host = listen(
-        &broker,
-        "demo",
-        odd::module().unwrap(),
-        HostOptions::default(),
-    )
-    .await;
+    let host = serve_odd(&broker).await;
     assert_eq!(peer.answer().await.1, "2");
     host.shutdown().await;
 }

@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use dasf::{Base64, CallError, Context, FailureKind, Host, HostOptions};
+use dasf::{Base64, CallError, Context, FailureKind, Host};
 use dasf_broker::Broker;
-use dasf_test_support::{broker, listen};
+use dasf_test_support::serve;
 use serde_json::{Value, json};
 
 /// Types of another module, which functions name by their path.
@@ -334,10 +334,8 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
-        let broker = broker().await;
-        let module = every_type::module().unwrap();
-        let host = listen(&broker, "types", module, HostOptions::default()).await;
-        let client = every_type::Client::connect(&broker.url()).await.unwrap();
+        let client = every_type::Client::builder();
+        let (broker, host, client) = serve("types", every_type::module().unwrap(), client).await;
         Self {
             client,
             host,
@@ -1195,10 +1193,8 @@ pub(crate) mod edges {
 
 /// The module `edges` on a broker, and a client.
 async fn edges() -> (edges::Client, Host, Broker) {
-    let broker = broker().await;
-    let module = edges::module().unwrap();
-    let host = listen(&broker, "edges", module, HostOptions::default()).await;
-    let client = edges::Client::connect(&broker.url()).await.unwrap();
+    let client = edges::Client::builder();
+    let (broker, host, client) = serve("edges", edges::module().unwrap(), client).await;
     (client, host, broker)
 }
 

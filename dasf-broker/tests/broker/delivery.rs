@@ -59,7 +59,7 @@ async fn each_name_gets_its_copy() {
     for payload in ["1", "2", "3"] {
         producer.publish(payload).await;
     }
-    // The messages of before are not for a name that comes later, while others read.
+    // A later subscription does not get earlier messages while others have consumers.
     let mut c = connect(&broker, "/ws/demo/c").await;
     producer.publish("4").await;
     for payload in ["1", "2", "3", "4"] {
@@ -72,27 +72,27 @@ async fn each_name_gets_its_copy() {
 async fn a_restarted_module_finds_what_came_meanwhile() {
     let broker = start().await;
     let mut producer = connect(&broker, "/ws/demo").await;
-    // Before there is any subscription.
+    // The topic has no subscription yet.
     producer.publish("a").await;
     let mut first = connect(&broker, "/ws/demo/backend-module-2026-11-22T10:52:08").await;
     first.read("a").await;
     producer.publish("b").await;
     first.expect("b").await;
     first.leave().await;
-    // In the subscription that nobody will come back to.
+    // The message waits in a subscription whose consumer does not come back.
     producer.publish("c").await;
     let mut second = connect(&broker, "/ws/demo/backend-module-2026-11-22T10:53:09").await;
     second.read("b").await;
     second.read("c").await;
-    // And only once.
+    // The messages came only once.
     let mut third = connect(&broker, "/ws/demo/other").await;
     producer.publish("d").await;
     second.read("d").await;
     third.read("d").await;
 }
 
-/// The peer that writes all it has before it reads anything: the broker must not stop reading
-/// because it cannot write.
+/// A peer may write all its frames before it reads. The broker must not stop reading because it cannot
+/// write.
 #[tokio::test]
 async fn a_producer_may_read_its_receipts_late() {
     const COUNT: usize = 10_000;
@@ -101,7 +101,7 @@ async fn a_producer_may_read_its_receipts_late() {
     let filler = "x".repeat(200);
     let publish_all = async {
         for number in 0..COUNT {
-            // Contexts of this length make more receipts than the buffers of the sockets hold.
+            // With contexts of this length, the receipts exceed the buffers of the sockets.
             let frame = json!({"payload": "", "context": format!("{number} {filler}")});
             producer
                 .0
@@ -133,7 +133,7 @@ async fn a_producer_may_read_its_receipts_late() {
     }
 }
 
-/// A consumer that reads nothing must not hold up the one beside it.
+/// A consumer that reads nothing must not slow down another one.
 #[tokio::test]
 async fn a_slow_consumer_slows_nobody() {
     const COUNT: usize = 2000;

@@ -86,13 +86,13 @@ async fn a_frame_that_is_too_large_closes_its_socket() {
     assert_eq!(frame.code, CloseCode::Size);
     assert!(frame.reason.contains("1048576"), "{}", frame.reason);
 
-    // A consumer still gets the one that fits, although the broker has made it longer.
+    // A consumer gets the frame that fits, although the broker has added fields.
     let mut consumer = connect(&broker, "/ws/demo/s").await;
     assert_eq!(
         consumer.receive().await["payload"].as_str().unwrap().len(),
         1_048_576 - overhead
     );
-    // Much larger ones, of which the broker reads only the beginning, get the same answer.
+    // The broker reads only the beginning of a much larger frame, and answers in the same way.
     let mut producer = connect(&broker, "/ws/demo").await;
     let (mut sender, mut receiver) = (&mut producer.0).split();
     let huge = Message::text("x".repeat(20_000_000));

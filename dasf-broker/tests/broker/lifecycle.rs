@@ -43,7 +43,7 @@ async fn a_silent_peer_is_dropped_and_a_living_one_is_not() {
     let _silent = connect(&broker, "/ws/demo/s").await;
     let mut producer = connect(&broker, "/ws/demo").await;
     let statistics = timeout(PATIENCE, async {
-        // Reading answers the pings.
+        // A peer that reads answers the pings.
         tokio::select! {
             statistics = until(&broker, |it| it.connections == 2) => statistics,
             message = living.next() => panic!("{message:?}"),

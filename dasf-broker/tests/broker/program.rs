@@ -39,7 +39,7 @@ fn it_says_where_it_listens_and_stops_when_asked() {
         let url = format!("give modules and clients the URL ws://{address}/ws");
         assert_eq!(rest.trim(), url);
 
-        // One line says what is wrong with a second one on the same address.
+        // A second broker on the same address fails with one line.
         let mut second = spawn(&["--bind", address]);
         assert_eq!(second.wait().unwrap().code(), Some(1));
         let error = stderr(&mut second);
@@ -63,7 +63,7 @@ fn it_says_where_it_listens_and_stops_when_asked() {
     }
 }
 
-/// The address in the first line that a broker prints.
+/// Returns the address in the first line that a broker prints.
 fn address(child: &mut Child) -> String {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap())
@@ -134,7 +134,7 @@ fn its_token_is_one_line() {
         "{error}"
     );
     assert!(!error.contains("ret\n"), "{error}");
-    // Nothing is no token, and must not let everybody in.
+    // An empty token must not open the broker for everybody.
     let mut child = spawn("\n");
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }

@@ -52,7 +52,7 @@ async fn a_message_that_is_sent_back_goes_to_another_first() {
     let mut b = connect(&broker, "/ws/demo/s?receiverQueueSize=1").await;
     a.give_back(&ids[0]).await;
     assert_eq!(b.expect_again("a", 1).await, ids[0]);
-    // The other has no room for this one.
+    // The other consumer has no room for this message.
     a.give_back(&ids[1]).await;
     assert_eq!(a.expect_again("b", 1).await, ids[1]);
     b.give_back(&ids[0]).await;
@@ -103,7 +103,7 @@ async fn a_message_that_waits_leaves_room_and_does_not_outwait_the_socket() {
     b.expect_again("c", 1).await;
 }
 
-/// Checks that a dead letter is the frame of its producer, as a message of its own.
+/// Checks that a dead letter is a new message with the frame of its producer.
 fn check_dead_letter(mut letter: Value, frame: &Value, id: &str) {
     let letter = letter.as_object_mut().unwrap();
     let own_id = letter.remove("messageId").unwrap();
@@ -129,7 +129,7 @@ async fn a_message_that_kills_its_consumers_becomes_a_dead_letter() {
     assert_eq!(first.expect("cG9pc29u").await, id);
     drop(first);
     for count in [1, 2] {
-        // Only the producer is left.
+        // Only the producer is still connected.
         until(&broker, |it| it.connections == 1).await;
         let mut next = connect(&broker, path).await;
         assert_eq!(next.expect_again("cG9pc29u", count).await, id);

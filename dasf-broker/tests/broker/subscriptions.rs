@@ -36,7 +36,7 @@ async fn sharers_divide_the_work_and_a_busy_one_gets_no_more() {
     for number in 0..4 {
         producer.publish(&number.to_string()).await;
     }
-    // In turn, until the permits of both are used up.
+    // The consumers get messages in turn, until both have no permits.
     busy.expect("0").await;
     quick.read("1").await;
     busy.expect("2").await;
@@ -45,7 +45,7 @@ async fn sharers_divide_the_work_and_a_busy_one_gets_no_more() {
         producer.publish(&number.to_string()).await;
         quick.read(&number.to_string()).await;
     }
-    // What the busy one has not acknowledged goes to the other as soon as it leaves.
+    // When the busy consumer disconnects, its unacknowledged messages go to the other.
     busy.leave().await;
     quick.read("0").await;
     quick.read("2").await;
@@ -53,7 +53,7 @@ async fn sharers_divide_the_work_and_a_busy_one_gets_no_more() {
     assert_eq!((statistics.delivered, statistics.redelivered), (22, 2));
 }
 
-/// The work of one that dies is done by the others: all of it, once.
+/// The messages of a consumer that crashes go to the others, each once.
 #[tokio::test]
 async fn a_sharer_that_dies_leaves_its_work_to_the_other() {
     const COUNT: usize = 20;
@@ -84,7 +84,7 @@ async fn a_sharer_that_dies_leaves_its_work_to_the_other() {
     assert_eq!(statistics.redelivered, COUNT as u64 / 2);
 }
 
-/// Many at once, on several threads: nothing is lost, and nothing comes twice.
+/// Many peers on several threads: no message is lost or delivered twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_crowd_divides_its_work() {
     const PRODUCERS: usize = 8;
@@ -119,7 +119,7 @@ async fn a_crowd_divides_its_work() {
     }
     producers.join_all().await;
     until(&broker, |it| it.acknowledged == (PRODUCERS * EACH) as u64).await;
-    // Each sharer stops at the first of these: the least busy gets it, which is one that has had
+    // Each consumer stops at its first `end`. The least busy consumer gets the next one, and it has had
     // none.
     let mut last = connect(&broker, "/ws/demo").await;
     let mut read = Vec::new();

@@ -1,8 +1,8 @@
-//! Several processes of one module on an Apache Pulsar: they share the work, take over from each
-//! other, and do more the more there are.
+//! Several processes of one module on Apache Pulsar. They share the work, take over the work of a
+//! process that crashes, and together do more calls per second than one.
 //!
-//! What was measured is written to `target/interop/group-rate.txt`; with `--release` those are the
-//! figures of the guide.
+//! The measured rates are written to `target/interop/group-rate.txt`. With `--release`, these are the
+//! numbers of the guide.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,12 +19,12 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell, watch};
 
 use crate::listen;
 
-/// How long a call may take on a busy machine.
+/// The time that a call may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 const CLIENTS: usize = 20;
 const MODULES: usize = 3;
 
-/// The Pulsar that the tests of this file share.
+/// Returns the Pulsar that the tests of this file share.
 async fn pulsar() -> Arc<Pulsar> {
     static SHARED: OnceCell<Arc<Pulsar>> = OnceCell::const_new();
     let start = || async {
@@ -34,20 +34,20 @@ async fn pulsar() -> Arc<Pulsar> {
     SHARED.get_or_init(start).await.clone()
 }
 
-/// Keeps the other tests of this file waiting, which would disturb what is measured.
+/// Makes the other tests of this file wait, because they would disturb the measurement.
 async fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::const_new(());
     ALONE.lock().await
 }
 
-/// Starts a module with these options.
+/// Starts a module with options.
 async fn start(topic: &str, options: &[String]) -> Listening {
     let mut command = program::command(env!("CARGO_BIN_EXE_monte-carlo"));
     command.args(["-t", topic]).args(options);
     listen(command).await
 }
 
-/// One of a group on a Pulsar, which runs one call at a time.
+/// Returns the options of a module in a group on Pulsar that runs one call at a time.
 fn grouped(pulsar: &Pulsar) -> Vec<String> {
     let port = pulsar.port();
     let options = format!(
@@ -60,7 +60,7 @@ async fn team(topic: &str, options: &[String], size: usize) -> Vec<Listening> {
     join_all((0..size).map(|_| start(topic, options))).await
 }
 
-/// Connects clients, as if each were in a program of its own.
+/// Connects clients that share no connection.
 async fn clients(pulsar: &Pulsar, topic: &str) -> Vec<Client> {
     let connect = || async {
         let builder = Client::builder().topic(topic).timeout(PATIENCE);
@@ -70,8 +70,8 @@ async fn clients(pulsar: &Pulsar, topic: &str) -> Vec<Client> {
     join_all((0..CLIENTS).map(|_| connect())).await
 }
 
-/// Has each client make calls, one after the other; returns how many each process ran, and how
-/// many calls a second that was.
+/// Lets each client make calls, one after the other. Returns the number of calls of each process, and
+/// the calls per second.
 async fn work<'a, F: Future<Output = u32>>(
     clients: &'a [Client],
     calls: usize,
@@ -115,7 +115,7 @@ async fn three_modules_share_the_work_of_twenty_clients_and_one_that_dies_is_rep
         assert!(share >= fair / 2, "{share} of {shares:?}, fair is {fair}");
     }
 
-    // Killed in the middle of its work, while requests wait in it.
+    // One module is killed while it works and has further requests.
     let dead = team.remove(0);
     let answered = AtomicUsize::new(0);
     let (progress, mut made) = watch::channel(0);
@@ -166,7 +166,7 @@ async fn more_modules_do_more() {
             assert!((estimate.value - std::f64::consts::PI).abs() < 0.1);
             estimate.process
         };
-        // The first calls make connections for the answers.
+        // The first calls open the connections for the responses.
         work(&clients, 1, |client, _| wait(client)).await;
         let (_, waiting) = work(&clients, 5 * size, |client, _| wait(client)).await;
         let (_, working) = work(&clients, 5 * size, compute).await;
@@ -177,11 +177,11 @@ async fn more_modules_do_more() {
     let folder = dasf_test_support::root().join("target/interop");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("group-rate.txt"), &figures).unwrap();
-    // What waits needs no processor, so this holds on a busy machine as well.
+    // Waiting calls need no processor, so this holds on a busy machine.
     assert!(waited[2] > 1.8 * waited[0], "{figures}");
 }
 
-/// What the chapter on clusters shows: the same program, moved by its options alone.
+/// The same program runs on a laptop and on a cluster, with other options only.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_program_moves_from_a_laptop_to_a_cluster_by_its_options() {
     let _alone = alone().await;

@@ -1,5 +1,4 @@
-//! The command line of a module over a Mosquitto: logging in, and processes of a group that are
-//! killed.
+//! The command line of a module on Mosquitto: login, and a group of which a process is killed.
 
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -12,10 +11,10 @@ use tokio::sync::mpsc;
 
 use crate::listen;
 
-/// How long a call may take on a busy machine.
+/// The time that a call may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The command line of the reference module.
+/// Returns a command of the reference module.
 fn reference(options: &[&str]) -> Command {
     let mut command = program::command(env!("CARGO_BIN_EXE_reference"));
     command.args(options);
@@ -64,7 +63,7 @@ async fn a_call_survives_the_process_that_runs_it() {
         let _ = sender.send(());
     });
     let call = tokio::spawn(async move { call.await });
-    // It runs.
+    // The call runs.
     reports.recv().await.unwrap();
     let second = listen(reference(&options)).await;
     drop(first);

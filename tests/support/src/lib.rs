@@ -29,7 +29,7 @@ pub mod worker;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dasf::{Address, Host, HostOptions, Module};
+use dasf::{Address, Caller, ClientBuilder, Host, HostOptions, Module};
 use dasf_broker::{Broker, Builder};
 
 /// The time after which [`soon`] gives up.
@@ -70,6 +70,20 @@ pub async fn listen_at(
     Host::start(module, &topic.parse().unwrap(), address, options)
         .await
         .unwrap()
+}
+
+/// Starts an embedded broker with a module on a topic, and connects a client. The settings of the
+/// client need no topic and no broker.
+pub async fn serve<C: From<Caller>>(
+    topic: &str,
+    module: Module,
+    client: ClientBuilder<C>,
+) -> (Broker, Host, C) {
+    let broker = broker().await;
+    let host = listen(&broker, topic, module, HostOptions::default()).await;
+    let client = client.topic(topic).websocket(&broker.url());
+    let client = client.connect().await.unwrap();
+    (broker, host, client)
 }
 
 /// Waits for a future, and panics after [`PATIENCE`]; `what` names the result.
