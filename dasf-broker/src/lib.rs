@@ -130,8 +130,8 @@
 //! first delivery does not have this field.
 //!
 //! A negatively acknowledged message goes to another consumer that has room. If there is none, it
-//! goes to the same consumer again. With `negativeAckRedeliveryDelay`, it waits that long before, but
-//! not after its consumer disconnects. While it waits, it counts for the limits of the subscription,
+//! goes to the same consumer again. With `negativeAckRedeliveryDelay`, it first waits for that time,
+//! or until its consumer disconnects. While it waits, it counts for the limits of the subscription,
 //! but not for the unacknowledged messages of the consumer. Younger messages can overtake it.
 //!
 //! ## Dead letters

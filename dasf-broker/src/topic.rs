@@ -93,6 +93,7 @@ struct State {
 #[derive(Debug)]
 struct Consumer {
     id: ConsumerId,
+    /// The largest number of messages in `in_flight`.
     permits: usize,
     /// Messages that are assigned to the consumer and not acknowledged.
     in_flight: BTreeMap<u64, Entry>,

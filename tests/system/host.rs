@@ -6,7 +6,7 @@ use dasf::protocol::payload;
 use dasf::{CallError, FailureKind, HostOptions};
 use dasf_broker::Broker;
 use dasf_examples::reference;
-use dasf_test_support::peer::{Peer, text};
+use dasf_test_support::peer::{Peer, Socket, text};
 use dasf_test_support::{broker, listen, soon, until};
 use serde_json::{Value, json};
 
@@ -515,5 +515,29 @@ async fn without_keep_alive_a_response_connection_ends_with_its_answer() {
         )
         .await;
     }
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_nobody_can_receive_does_not_stop_the_module() {
+    let broker = broker().await;
+    let options = HostOptions {
+        producer_connection_timeout: Duration::from_millis(10),
+        ..HostOptions::default()
+    };
+    let host = listen(&broker, "demo", odd::module().unwrap(), options).await;
+    // A topic without a consumer, and a topic with the longest name.
+    for response_topic in ["nobody".to_owned(), "x".repeat(255)] {
+        let mut producer = Socket::open(&format!("{}/demo", broker.url())).await;
+        let properties =
+            json!({"messageType": "ping", "requestContext": 1, "response_topic": response_topic});
+        producer
+            .send(&json!({"payload": "", "context": 1, "properties": properties}))
+            .await;
+        assert_eq!(producer.receive().await["result"], "ok");
+    }
+    let mut peer = Peer::connect(&broker.url(), "demo", "caller").await;
+    peer.request(1, &json!({"func_name": "not_a_number"})).await;
+    assert_eq!(peer.answer().await.0, "success");
     host.shutdown().await;
 }

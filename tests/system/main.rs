@@ -4,7 +4,6 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod by_hand;
 mod calls;
 mod client;
 mod collisions;

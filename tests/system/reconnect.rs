@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use dasf::{Host, HostOptions};
+use dasf::{Address, Host, HostOptions};
 use dasf_broker::Broker;
-use dasf_test_support::peer::{Peer, Socket};
-use dasf_test_support::{broker, broker_builder, listen, soon};
-use serde_json::json;
+use dasf_test_support::peer::Peer;
+use dasf_test_support::{broker, broker_builder, listen, listen_at, soon};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use crate::odd_module::odd;
 
@@ -77,7 +82,7 @@ async fn a_module_gets_what_came_while_it_was_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_without_receipt_is_published_again_and_says_so() {
     // The test plays a broker that closes each connection after a request, without a receipt.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
     let (received, mut requests) = tokio::sync::mpsc::channel(16);
     tokio::spawn(async move {
@@ -85,11 +90,10 @@ async fn a_request_without_receipt_is_published_again_and_says_so() {
             let (connection, _) = listener.accept().await.unwrap();
             let received = received.clone();
             tokio::spawn(async move {
-                use futures_util::StreamExt;
                 let mut socket = tokio_tungstenite::accept_async(connection).await.unwrap();
                 while let Some(Ok(frame)) = socket.next().await {
                     if let Ok(text) = frame.to_text()
-                        && let Ok(request) = serde_json::from_str::<serde_json::Value>(text)
+                        && let Ok(request) = serde_json::from_str::<Value>(text)
                     {
                         received.send(request).await.unwrap();
                         return;
@@ -160,26 +164,82 @@ async fn a_call_without_a_broker_says_so() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_nobody_can_receive_does_not_stop_the_module() {
-    let broker = broker().await;
-    let options = HostOptions {
-        producer_connection_timeout: Duration::from_millis(10),
-        ..HostOptions::default()
+/// Accepts the next connection, and returns its path.
+async fn accept(listener: &TcpListener) -> (String, WebSocketStream<TcpStream>) {
+    let (connection, _) = soon("a connection", listener.accept()).await.unwrap();
+    let mut path = String::new();
+    #[allow(clippy::result_large_err)] // the signature of the callback
+    let read_path = |request: &Request, response: Response| {
+        path = request.uri().path().to_owned();
+        Ok(response)
     };
-    let host = listen(&broker, "demo", odd::module().unwrap(), options).await;
-    // A topic without a consumer, and a topic with the longest name.
-    for response_topic in ["nobody".to_owned(), "x".repeat(255)] {
-        let mut producer = Socket::open(&format!("{}/demo", broker.url())).await;
-        let properties =
-            json!({"messageType": "ping", "requestContext": 1, "response_topic": response_topic});
-        producer
-            .send(&json!({"payload": "", "context": 1, "properties": properties}))
-            .await;
-        assert_eq!(producer.receive().await["result"], "ok");
+    let socket = accept_hdr_async(connection, read_path).await.unwrap();
+    (path, socket)
+}
+
+async fn receive(socket: &mut WebSocketStream<TcpStream>) -> Value {
+    let frame = soon("a frame", socket.next()).await.unwrap().unwrap();
+    serde_json::from_str(frame.to_text().unwrap()).unwrap()
+}
+
+fn ping(message_id: &str) -> Message {
+    let properties =
+        json!({"messageType": "ping", "requestContext": 1, "response_topic": "caller"});
+    let frame = json!({"messageId": message_id, "payload": "", "properties": properties});
+    Message::text(frame.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_survives_frames_that_are_none_and_comes_back_under_its_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = Address::websocket(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
+    let module = odd::module().unwrap();
+    let starting = tokio::spawn(listen_at(address, "demo", module, HostOptions::default()));
+    let (path, mut consumer) = accept(&listener).await;
+    assert!(path.starts_with("/demo/backend-module-"), "{path}");
+    let host = soon("the host", starting).await.unwrap();
+
+    for frame in [
+        "not json",
+        "[]",
+        "5",
+        r#"{"messageId": 5}"#,
+        r#"{"payload": ""}"#,
+    ] {
+        consumer.send(Message::text(frame)).await.unwrap();
     }
-    let mut peer = Peer::connect(&broker.url(), "demo", "caller").await;
-    peer.request(1, &json!({"func_name": "not_a_number"})).await;
-    assert_eq!(peer.answer().await.0, "success");
-    host.shutdown().await;
+    consumer.send(Message::binary(vec![0, 1, 2])).await.unwrap();
+    // The module acknowledges a message with an id, so it is not delivered again and again.
+    consumer
+        .send(Message::text(r#"{"messageId": "bare"}"#))
+        .await
+        .unwrap();
+    assert_eq!(receive(&mut consumer).await, json!({"messageId": "bare"}));
+    consumer.send(ping("good")).await.unwrap();
+    assert_eq!(receive(&mut consumer).await, json!({"messageId": "good"}));
+    let (answer_path, mut producer) = accept(&listener).await;
+    assert_eq!(answer_path, "/caller");
+    let pong = receive(&mut producer).await;
+    assert_eq!(pong["properties"]["messageType"], "pong");
+    // A bad receipt does no harm either.
+    for frame in ["not json", "{}", r#"{"result": "ok", "context": "1"}"#] {
+        producer.send(Message::text(frame)).await.unwrap();
+    }
+
+    drop(consumer);
+    let (path_again, mut consumer) = accept(&listener).await;
+    assert_eq!(path_again, path);
+    consumer.send(ping("again")).await.unwrap();
+    assert_eq!(receive(&mut consumer).await, json!({"messageId": "again"}));
+    assert_eq!(
+        receive(&mut producer).await["properties"]["messageType"],
+        "pong"
+    );
+    producer
+        .send(Message::text(r#"{"result": "ok", "context": "1"}"#))
+        .await
+        .unwrap();
+    // The module ends even if the broker does not close its connections.
+    drop((consumer, producer));
+    soon("the end", host.shutdown()).await;
 }
