@@ -576,11 +576,7 @@ fn an_interrupt_ends_a_call() {
     let mut line = String::new();
     progress.read_line(&mut line).unwrap();
     assert!(line.contains("count"), "{line}");
-    let pid = child.id().to_string();
-    let kill = std::process::Command::new("kill")
-        .args(["-INT", &pid])
-        .status();
-    assert!(kill.unwrap().success());
+    dasf_test_support::program::signal(child.id(), "-INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(output.stdout, b"");

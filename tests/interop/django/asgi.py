@@ -1,4 +1,4 @@
-"""What daphne serves: the pages, and the broker's WebSockets with logins by token."""
+"""The application that daphne serves: the pages, and the WebSockets of the broker with tokens."""
 
 import django
 from django.core.asgi import get_asgi_application

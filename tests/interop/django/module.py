@@ -1,6 +1,6 @@
-"""The module under test, as the broker's fixtures start modules: as a script of Python.
+"""The module under test. The fixtures of the broker start modules as Python scripts.
 
-The program is the one that DASF_TEST_MODULE names; it gets the arguments of this script.
+This script runs the program that DASF_TEST_MODULE names, with its own arguments.
 """
 
 import os

@@ -1,11 +1,11 @@
 """Serve the broker on a port of this machine until the standard input ends.
 
-The arguments are the file of the database, which is made when it is not there, and the port, 0 for
-a free one. When the broker listens, one line of JSON on the standard output says where, and which
-tokens it knows. Each line of the standard input is a command, and is answered by a line of JSON:
+The arguments are the file of the database, which is created if it does not exist, and the port; 0
+stands for a free port. When the broker listens, it prints a line of JSON with its port and its
+tokens. Each line of the standard input is a command, and the answer is a line of JSON:
 
-topic NAME      make a topic of that name which everybody may use; null
-api_info NAME   what the broker knows of the module that listens to the topic; {} for nothing
+topic NAME      create a topic that everybody may use; the answer is null
+api_info NAME   return the stored API description of the module on the topic; {} if there is none
 """
 
 import json
@@ -28,12 +28,12 @@ from rest_framework.authtoken.models import Token  # noqa: E402
 
 from dasf_broker.models import BrokerTopic  # noqa: E402
 
-# Who may do what with the topic `private`.
+# The rights of users on the topic `private`.
 USERS = {"producer": {"producer": "producer"}, "consumer": {"consumer": "consumer"}, "nobody": {}}
 
 
 def prepare():
-    """Make the database, and let everybody make topics by using them."""
+    """Create the database, and let everybody create topics by using them."""
     call_command("migrate", verbosity=0)
     may_make_topics = Permission.objects.get(codename="add_brokertopic")
     anonymous = get_anonymous_user()
@@ -44,7 +44,7 @@ def prepare():
         user.user_permissions.add(may_make_topics)
         tokens[name] = Token.objects.get_or_create(user=user)[0].key
     if not BrokerTopic.objects.exists():
-        # The topic of the status page's answers, and one that not everybody may use.
+        # The response topic of the status page, and a topic that only some users may use.
         call_command("dasf_topic", "status-ping", new=True, anonymous=True)
         call_command("dasf_topic", "private", new=True, public=False)
         for options in filter(None, USERS.values()):
@@ -69,7 +69,7 @@ def obey():
             command, name = line.split()
             print(json.dumps(COMMANDS[command](name)), flush=True)
     except Exception:
-        # Nobody would answer the next command.
+        # Without this thread, the next command would have no answer.
         traceback.print_exc()
         os._exit(1)
     os._exit(0)

@@ -1,4 +1,4 @@
-"""A Django project with nothing but the DASF broker."""
+"""A Django project with only the DASF broker."""
 
 import os
 
@@ -34,7 +34,7 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ["DASF_TEST_DATABASE"],
         "TEST": {"NAME": os.environ["DASF_TEST_DATABASE"] + ".test"},
-        # Several threads write; they wait for each other instead of failing.
+        # Several threads write. They must wait for each other instead of failing.
         "OPTIONS": {"timeout": 30, "transaction_mode": "IMMEDIATE"},
     }
 }

@@ -1,4 +1,4 @@
-"""A Rust module under the fixtures with which the broker's own users test their modules."""
+"""A Rust module, tested with the fixtures of the broker for its users."""
 
 import json
 import os

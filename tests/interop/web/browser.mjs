@@ -1,4 +1,4 @@
-/** Chromium, the pages that it opens, and what was seen there, said in lines of JSON. */
+/** Opens pages in Chromium, and prints observations as lines of JSON. */
 
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -11,18 +11,18 @@ const TARGET = fileURLToPath(new URL('../../../target/', import.meta.url));
 const PACKAGES = join(TARGET, 'web/node_modules');
 const { chromium } = createRequire(join(TARGET, 'web/'))('playwright-core');
 
-/** How long a script may take, for what waits in a page without an end of its own. */
+/** The time limit of a script, because some waits in a page have none. */
 const PATIENCE_MS = 300_000;
 
-/** What the Rust test wants of this script. */
+/** The arguments of the Rust test. */
 export const wanted = JSON.parse(process.argv[2]);
 
-/** Says what was seen. */
+/** Prints an observation. */
 export function say(seen) {
   console.log(JSON.stringify(seen));
 }
 
-/** The folder `dist` of the web component, which is in the wheel of the Django broker. */
+/** The folder `dist` of the web component. The wheel of the Django broker contains it. */
 function bundle() {
   const lib = join(TARGET, 'python/lib');
   const python = readdirSync(lib).find((name) => name.startsWith('python'));
@@ -37,7 +37,7 @@ const FILES = {
   '/react-dom.js': join(PACKAGES, 'react-dom/umd/react-dom.production.min.js'),
 };
 
-/** Serves these scripts, and at any other path the page that `html` makes of it. */
+/** Serves these scripts, and at any other path the page that `html` returns. */
 async function servePages(html, files) {
   const server = createServer(async (request, response) => {
     const file = files[request.url];
@@ -50,7 +50,7 @@ async function servePages(html, files) {
 }
 
 /**
- * Opens Chromium and pages of our own, and closes them when `use(page, url)` is over. `scripts` are
+ * Opens Chromium with pages of this test, and closes it when `use(page, url)` is over. `scripts` are
  * the files of further paths.
  */
 export async function withBrowser(html, use, scripts = {}) {

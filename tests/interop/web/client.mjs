@@ -2,8 +2,8 @@
 
 import { say, wanted, withBrowser } from './browser.mjs';
 
-// The library leaves React to its page. It asks for React's JSX functions, which have no script of
-// their own.
+// The library expects React from its page. It needs the JSX functions of React, which have no script
+// of their own.
 const HTML = `<!DOCTYPE html>
   <meta charset="utf-8">
   <title>The TypeScript client</title>

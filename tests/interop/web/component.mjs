@@ -1,4 +1,4 @@
-/** Uses the web component as a person does: read the list, fill forms in, look at the results. */
+/** Uses the web component as a person does: reads the list, fills in forms, looks at results. */
 
 import { say, wanted, withBrowser } from './browser.mjs';
 
@@ -14,7 +14,7 @@ await withBrowser(html, async (page, ownPages) => {
   const pages = wanted.pages ?? ownPages;
   const component = page.locator('dasf-module');
   const errors = [];
-  // Chromium asks for an icon, which neither server has.
+  // Chromium requests an icon, which neither server has.
   await page.route('**/favicon.ico', (route) => route.fulfill({ status: 204 }));
   page.on('pageerror', (error) => errors.push(String(error)));
   page.on('console', (message) => {
@@ -38,7 +38,7 @@ await withBrowser(html, async (page, ownPages) => {
     await component.locator('form').first().waitFor();
   }
 
-  /** Goes back to the list of members, however deep we are. */
+  /** Goes back to the list of members from any page. */
   async function back() {
     await component.getByRole('button', { name: 'All functions' }).first().click();
     await component.locator('form').first().waitFor({ state: 'detached' });
@@ -54,7 +54,7 @@ await withBrowser(html, async (page, ownPages) => {
     await component.getByRole('button', { name: 'Submit' }).click();
   }
 
-  /** Fills the form in and sends it; returns the output that appears, and what it is called. */
+  /** Fills in the form and sends it; returns the output and its title. */
   async function call(fields) {
     await fill(fields);
     await submit();
@@ -73,13 +73,13 @@ await withBrowser(html, async (page, ownPages) => {
     return view.innerText();
   }
 
-  /** Keeps a picture of the page, with what still moves in its last place. */
+  /** Saves a picture of the page after all animations. */
   async function picture(name) {
     const path = `${wanted.screenshots}-${name}.png`;
     await page.screenshot({ path, fullPage: true, animations: 'disabled' });
   }
 
-  /** Notes from now on each state of the progress bar: its text and its percentage. */
+  /** Records from now on each state of the progress bar: its text and its percentage. */
   async function watchProgress() {
     await page.evaluate(() => {
       window.progress = [];
@@ -108,7 +108,7 @@ await withBrowser(html, async (page, ownPages) => {
   say({ default: await component.locator('#root_b').inputValue() });
   say({ add: await call({ a: '40' }) });
   say({ add_again: await call({ a: '40', b: '-1' }) });
-  // An integer for the form, but none of 64 bits.
+  // The form accepts this integer, but it needs more than 64 bits.
   say({ invalid: await call({ a: '1e30' }) });
   await back();
 
@@ -144,7 +144,7 @@ await withBrowser(html, async (page, ownPages) => {
 
   await open('Greeter');
   await open('greet');
-  // With the constructor's form as it came.
+  // The form of the constructor is unchanged.
   say({ greet_untouched: await call({ name: 'Ada' }) });
   await back();
 
@@ -168,7 +168,7 @@ await withBrowser(html, async (page, ownPages) => {
   await open('echo');
   say({ echo: await call({ data: 'äöü ß ÿ' }) });
   say({ errors });
-  // The client cannot encode what is above U+00FF, and only the console says so.
+  // The client cannot encode characters above U+00FF. Only the console shows the error.
   const refused = page.waitForEvent('console', (message) => message.type() === 'error');
   await fill({ data: '世' });
   await submit();

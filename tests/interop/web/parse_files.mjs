@@ -1,4 +1,4 @@
-// Parses the TypeScript files of a folder, which is the argument, and prints how many they are.
+// Parses the TypeScript files of a folder, which is the argument, and prints their number.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,5 +1,5 @@
 // Matches patterns as JSON Schema does in JavaScript. The argument is a list of patterns with
-// texts. The script prints whether each pattern is found.
+// strings. The script prints whether each pattern matches.
 
 const cases = JSON.parse(process.argv[2]);
 const found = cases.map(({ pattern, texts }) => {
