@@ -449,7 +449,7 @@ mod tests {
             ),
         ] {
             let error = request("f", &[], given(arguments)).unwrap_err();
-            let text = format!("error validating request: f: {problem}");
+            let text = format!("validating: f: {problem}");
             assert_eq!(error, Error::Failed(text));
         }
     }
@@ -468,7 +468,7 @@ mod tests {
         let error = request("Greeter.greet", &[], given(&["times=x"])).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "error validating request: Greeter.greet: name: is required; function.name: is required; \
+            "validating: Greeter.greet: name: is required; function.name: is required; \
              function.times: \"x\" is not of type \"integer\""
         );
         for (constructor, arguments, problem) in [

@@ -98,13 +98,13 @@ async fn a_python_module_is_shown_and_called(broker: &TestBroker) {
             &["call", "fail", "msg=boom"],
             1,
             "",
-            "error: error executing request: boom\n",
+            "error: executing: boom\n",
         ),
         (
             &["call", "sqrt", "a=-1"],
             1,
             "",
-            "error: error validating request: sqrt: a: -1 is less than or equal to the minimum of 0\n",
+            "error: validating: sqrt: a: -1 is less than or equal to the minimum of 0\n",
         ),
         (
             &["call", "ad", "a=-1"],

@@ -345,7 +345,7 @@ fn words_of_yaml_are_what_the_schema_wants() {
         ),
     ] {
         let line = error_line(&reference(&["compute", request]), 1);
-        assert_eq!(line, format!("error validating request: {problem}"));
+        assert_eq!(line, format!("validating: {problem}"));
     }
     let line = error_line(&reference(&["compute", "{func_name: sqrt, a: .inf}"]), 2);
     assert!(
@@ -372,7 +372,7 @@ fn arguments_that_nothing_has_are_refused_before_anything_is_sent() {
             &["--websocket-url", DEAD_URL, "send-request"],
         ] {
             let line = error_line(&reference(&[command, &[request]].concat()), 1);
-            assert_eq!(line, format!("error validating request: {problem}"));
+            assert_eq!(line, format!("validating: {problem}"));
         }
     }
 }
@@ -432,11 +432,11 @@ fn a_client_is_written_and_checked() {
 #[test]
 fn a_failed_request_is_one_line_and_code_1() {
     let line = error_line(&reference(&["compute", "{func_name: fail, msg: boom}"]), 1);
-    assert_eq!(line, "error executing request: boom");
+    assert_eq!(line, "executing: boom");
     let line = error_line(&reference(&["compute", "{func_name: sqrt, a: -1}"]), 1);
     assert_eq!(
         line,
-        "error validating request: sqrt: a: -1 is less than or equal to the minimum of 0"
+        "validating: sqrt: a: -1 is less than or equal to the minimum of 0"
     );
 }
 
@@ -473,7 +473,7 @@ fn a_module_listens_answers_and_stops_with_code_0() {
         assert_eq!(stdout(&sent("{func_name: add, a: 1, b: 41}")), "42");
         assert_eq!(
             error_line(&sent("{func_name: fail, msg: boom}"), 1),
-            "error executing request: boom"
+            "executing: boom"
         );
         let connected = reference(&["-t", "demo", "--websocket-url", &url, "test-connect"]);
         assert_eq!(

@@ -21,11 +21,11 @@ async fn every_kind_of_call_is_answered(broker: &TestBroker) {
     for (error, text) in [
         (
             client.fail("nö 世").await.unwrap_err(),
-            "error executing request: nö 世",
+            "executing: nö 世",
         ),
         (
             client.sqrt(-1.0).await.unwrap_err(),
-            "error validating request: sqrt: a: -1.0 is less than or equal to the minimum of 0",
+            "validating: sqrt: a: -1.0 is less than or equal to the minimum of 0",
         ),
     ] {
         assert_eq!(error.to_string(), text);

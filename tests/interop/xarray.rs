@@ -347,7 +347,7 @@ async fn call_with_arrays(client: &module::Client) -> Result<(), NetcdfError> {
     let error = client.mean(&sst, "depth").await.unwrap_err().to_string();
     assert_eq!(
         error,
-        "error executing request: the array has no dimension `depth`"
+        "executing: the array has no dimension `depth`"
     );
 
     let dataset = Dataset::new()

@@ -235,6 +235,6 @@ async fn the_log_has_every_cause() {
         "text is all",
         "open is missing: disk off",
     ];
-    let expected = expected.map(|text| format!("error executing request: {text}"));
+    let expected = expected.map(|text| format!("executing: {text}"));
     assert_eq!(*LOGGED.lock().unwrap(), expected);
 }

@@ -47,7 +47,7 @@ async fn an_error_arrives_as_what_it_was() {
     let error = client.find("nowhere").await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "error executing request: nobody knows nowhere"
+        "executing: nobody knows nowhere"
     );
     assert_eq!(failure(&error).code(), Some("unknown"));
     assert_eq!(failure(&error).details(), Some(&json!({"name": "nowhere"})));

@@ -366,7 +366,7 @@ async fn a_known_variant_is_checked() {
         });
         let failure = answer(request).await.unwrap_err();
         assert!(
-            failure.starts_with(FailureKind::Validation.prefix()),
+            failure.starts_with(FailureKind::Validation.name()),
             "{failure}"
         );
     }

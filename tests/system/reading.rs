@@ -146,7 +146,7 @@ async fn a_number_beyond_32_bits_is_refused() {
     let request = r#"{"func_name": "odd", "odd": {"grids": []}, "sizes": [{"breite": 1e39}]}"#;
     assert_eq!(
         answer(request).await.unwrap_err(),
-        "error validating request: odd: sizes[0].breite: 1e+39 is greater than or equal to the \
+        "validating: odd: sizes[0].breite: 1e+39 is greater than or equal to the \
          maximum of 3.4028235677973366e+38"
     );
 }
@@ -161,8 +161,8 @@ async fn a_result_that_nobody_could_read_is_a_failure() {
         answer(r#"{"func_name": "deep", "levels": 128}"#)
             .await
             .unwrap_err(),
-        "error processing request: the result cannot be written as JSON: it has more than 127 \
-         nested levels, so nobody could read it"
+        "processing: the result cannot be written as JSON: it has more than 127 nested levels, \
+         so nobody could read it"
     );
 }
 
@@ -237,7 +237,7 @@ async fn what_is_wrong_inside_a_variant_has_its_path() {
         let request = format!(r#"{{"func_name": "stations", "stations": [{station}]}}"#);
         assert_eq!(
             answer(&request).await.unwrap_err(),
-            format!("error validating request: stations: {problem}")
+            format!("validating: stations: {problem}")
         );
     }
 }

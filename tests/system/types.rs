@@ -381,7 +381,7 @@ async fn text_answer(request: &str) -> Result<String, String> {
 async fn problem(request: Value) -> String {
     let text = answer(request).await.unwrap_err();
     let (kind, problem) = text.split_once(": ").unwrap();
-    assert_eq!(kind, FailureKind::Validation.prefix());
+    assert_eq!(kind, FailureKind::Validation.name());
     problem.to_owned()
 }
 
@@ -1328,7 +1328,7 @@ async fn nesting() {
     let refused = call(127).await.unwrap_err();
     assert!(
         refused.starts_with(
-            "error validating request: the request is not JSON: recursion limit exceeded"
+            "validating: the request is not JSON: recursion limit exceeded"
         ),
         "{refused}"
     );

@@ -468,21 +468,15 @@ fn what_the_module_refuses_is_told_in_its_words_before_it_is_sent() {
         ),
     ] {
         let told = stage.run(&[&["call", "-t", "reference"], arguments].concat());
-        assert_eq!(
-            told.fails(1),
-            format!("error validating request: {problem}")
-        );
+        assert_eq!(told.fails(1), format!("validating: {problem}"));
     }
     // What is no JSON of the schema's, but of its format, the module knows better.
     let told = stage
         .run(&["call", "-t", "reference", "when", "t=noon"])
         .fails(1);
-    assert!(
-        told.starts_with("error validating request: when: t: "),
-        "{told}"
-    );
+    assert!(told.starts_with("validating: when: t: "), "{told}");
     let told = stage.run(&["call", "-t", "reference", "fail", "msg=two\nlines"]);
-    assert_eq!(told.fails(1), "error executing request: two; lines");
+    assert_eq!(told.fails(1), "executing: two; lines");
 }
 
 #[test]

@@ -279,7 +279,7 @@ mod tests {
             ),
         ] {
             let error = read(text).unwrap_err();
-            let expected = format!("error validating request: {problem}");
+            let expected = format!("validating: {problem}");
             assert_eq!(error, Error::Failed(expected), "{text}");
         }
         for text in [

@@ -1,4 +1,4 @@
-//! Why a call did not yield its result.
+//! The reasons why a call has no result.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,114 +12,127 @@ use crate::module::FailureKind;
 use crate::transport::ConnectError;
 use crate::types::IntoError;
 
-/// Why a call did not yield its result.
+/// The reason why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// No answer came in time. The call may still run: the module may be busy, or none listens on
-    /// the topic.
-    #[error("no answer from topic {topic} within {after:?}; is a module listening there?")]
+    /// No response came in time. The call may still run: the module may be busy. Or no module
+    /// listens on the topic.
+    #[error(
+        "no response from topic {topic} within {}; the module may be busy, or no module listens there",
+        shown(*after)
+    )]
     Timeout {
-        /// The module's topic.
+        /// The topic of the module.
         topic: Topic,
-        /// How long it was waited for.
+        /// The timeout of the call.
         after: Duration,
     },
-    /// No answer came in time, and at the end there was no connection to the broker.
-    #[error("no answer from topic {topic} within {after:?}: {reason}")]
+    /// No response came in time, and at the end there was no connection to the broker.
+    #[error("no response from topic {topic} within {}: {reason}", shown(*after))]
     Disconnected {
-        /// The module's topic.
+        /// The topic of the module.
         topic: Topic,
-        /// How long it was waited for.
+        /// The timeout of the call.
         after: Duration,
-        /// Why there was no connection.
+        /// The reason why there was no connection.
         reason: ConnectError,
     },
-    /// The module answered that it failed.
+    /// The module responded with an error.
     #[error(transparent)]
     Module(#[from] ModuleFailure),
-    /// The broker knows that no module listens. MQTT brokers may tell; others let a call wait for
-    /// its [`Timeout`](Self::Timeout).
+    /// The broker reports that no module listens. MQTT brokers can report it. With other brokers the
+    /// call waits for its [`Timeout`](Self::Timeout).
     #[error("no module listens on topic {topic}")]
     NobodyListens {
-        /// The module's topic.
+        /// The topic of the module.
         topic: Topic,
     },
-    /// The broker did not take the request.
-    #[error("the broker refuses to publish to topic {topic}: {reason}")]
+    /// The broker rejected the request.
+    #[error("the broker rejects messages to topic {topic}: {reason}")]
     Refused {
-        /// The module's topic.
+        /// The topic of the module.
         topic: Topic,
-        /// The broker's reason.
+        /// The reason that the broker gave.
         reason: String,
     },
     /// The request did not reach the broker.
     #[error("the request to topic {topic} was not sent: {reason}")]
     NotSent {
-        /// The module's topic.
+        /// The topic of the module.
         topic: Topic,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// The request breaks the module's schema, and was not sent: see
+    /// The request does not match the API description of the module, and was not sent: see
     /// [`check_against`](crate::client::ClientBuilder::check_against).
-    #[error("the request was not sent, because the module would refuse it: {problems}")]
+    #[error("the request is not valid and was not sent: {problems}")]
     Invalid {
-        /// The function, and what is wrong with each argument.
+        /// The function and the problem of each argument.
         problems: String,
     },
-    /// An argument has no JSON.
+    /// JSON cannot represent the value of an argument.
     #[error("the argument {argument} cannot be written as JSON: {reason}")]
     Encode {
-        /// The argument's name.
+        /// The name of the argument.
         argument: String,
-        /// What `serde_json` said.
+        /// The error of `serde_json`.
         reason: String,
     },
-    /// The result is not of the type that this client expects: it may be made for another version
-    /// of the module.
-    #[error("the result is not what this client expects, at {path}: {reason}")]
+    /// The result does not have the type that this client expects. The client may be made for
+    /// another version of the module.
+    #[error("the result does not have the type that this client expects, at {path}: {reason}")]
     Decode {
-        /// Where in the result.
+        /// The path of the value in the result.
         path: String,
-        /// What `serde_json` said.
+        /// The error of the deserializer.
         reason: String,
     },
-    /// The answer's payload is not base64.
-    #[error("the answer cannot be read: {0}")]
+    /// The payload of the response is not base64.
+    #[error("the response cannot be read: {0}")]
     Payload(#[from] PayloadError),
-    /// The answer's fragments do not make a whole.
-    #[error("the answer cannot be put together: {0}")]
+    /// The fragments of the response do not fit together.
+    #[error("the fragments of the response cannot be joined: {0}")]
     Fragments(FragmentError),
-    /// The answer's fragments exceed
+    /// The fragments of the response exceed
     /// [`max_response_size`](crate::client::ClientOptions::max_response_size).
     #[error(
-        "the answer, with those of other calls, exceeds max_response_size, which is {limit} bytes"
+        "the response and the responses of other calls exceed max_response_size, which is {limit} bytes"
     )]
     ResponseTooLarge {
-        /// The limit in bytes of base64 text.
+        /// The limit, in bytes of base64.
         limit: usize,
     },
-    /// The request needs fragments, which this module does not understand.
+    /// The request needs fragments, and this module does not join them.
     #[error(
-        "the request has {size} bytes, more than the {limit} that go in one message, and the module does not put pieces together; raise max_payload_size, or the broker's own limit"
+        "the request has {size} bytes, but one message holds {limit}, and the module does not join fragments; raise max_payload_size, or the limit of the broker"
     )]
     RequestTooLarge {
-        /// The request's size in bytes.
+        /// The size of the request, in bytes.
         size: usize,
-        /// The largest size that goes in one frame: `max_payload_size`, or less where the broker
-        /// takes less.
+        /// The largest size that fits in one frame: `max_payload_size`, or the limit of the broker if
+        /// that is smaller.
         limit: usize,
     },
     /// The client is closed.
     #[error("the client is closed")]
     Closed,
-    /// A blocking call was made where asynchronous code runs, which would stop that code.
-    /// The client does not notice it inside `tokio::task::unconstrained`, where tokio panics.
+    /// A blocking call was made inside asynchronous code, which it would block. The client does not
+    /// notice this inside `tokio::task::unconstrained`, where tokio panics.
     #[error(
         "a blocking call cannot be made inside asynchronous code; use the module's Client there"
     )]
     InsideRuntime,
+}
+
+/// Formats a duration for a message: `60 s`, `1.5 s` or `50 ms`.
+pub(crate) fn shown(duration: Duration) -> impl fmt::Display {
+    let milliseconds = duration.as_millis();
+    if milliseconds < 1000 {
+        format!("{milliseconds} ms")
+    } else {
+        format!("{} s", duration.as_secs_f64())
+    }
 }
 
 impl From<FragmentError> for CallError {
@@ -132,8 +145,8 @@ impl From<FragmentError> for CallError {
 }
 
 impl CallError {
-    /// The error of the function that was called, where it is one of these: a function whose error
-    /// is an [`IntoError`] sends more than its text.
+    /// Returns the error of the function that was called, if it is an `E`. A function whose error is
+    /// an [`IntoError`] sends a code and details with the text.
     ///
     /// ```
     /// # use dasf_runtime::{IntoError, client::CallError};
@@ -152,7 +165,9 @@ impl CallError {
     }
 }
 
-/// A module's answer that it failed.
+/// An error response of a module.
+///
+/// Its `Display` text names the kind once: `executing: there is no station Atlantis`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleFailure {
     kind: Option<FailureKind>,
@@ -172,28 +187,35 @@ impl ModuleFailure {
         }
     }
 
-    /// What kind of failure it is; `None` where the module's text does not say.
+    /// Returns the kind of the failure; `None` if the text of the module does not begin with one of
+    /// the protocol's prefixes.
     pub fn kind(&self) -> Option<FailureKind> {
         self.kind
     }
 
-    /// What went wrong, in the module's words, without the protocol's prefix.
+    /// Returns the module's message, without the protocol's prefix.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The code of the function's error, where that is an [`IntoError`].
+    /// Returns the text as it came from the module, with the protocol's prefix: `error executing
+    /// request: there is no station Atlantis`.
+    pub fn wire_text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the code of the function's error, if the error is an [`IntoError`].
     pub fn code(&self) -> Option<&str> {
         self.info.as_ref().map(|info| info.code.as_str())
     }
 
-    /// The details of the function's error, where that is an [`IntoError`] and has any.
+    /// Returns the details of the function's error, if the error is an [`IntoError`] with details.
     pub fn details(&self) -> Option<&Value> {
         let details = self.info.as_ref().map(|info| &info.details);
         details.filter(|details| !details.is_null())
     }
 
-    /// The function's error itself, where it is one of these.
+    /// Returns the function's error itself, if it is an `E`.
     pub fn typed<E: IntoError>(&self) -> Option<E> {
         let info = self.info.as_ref()?;
         E::from_parts(&info.code, &info.details)
@@ -201,10 +223,45 @@ impl ModuleFailure {
 }
 
 impl fmt::Display for ModuleFailure {
-    /// The module's text as it came.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        match self.kind {
+            None | Some(FailureKind::Overflow) => f.write_str(&self.text),
+            Some(kind) => write!(f, "{}: {}", kind.name(), self.message),
+        }
     }
 }
 
 impl std::error::Error for ModuleFailure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_a_module_shows_its_kind_once() {
+        let overflow = "request rejected due to queue overflow, try again later";
+        for (wire, expected) in [
+            (
+                "error validating request: add: a: is required",
+                "validating: add: a: is required",
+            ),
+            ("error executing request: boom", "executing: boom"),
+            ("error processing request: no", "processing: no"),
+            (overflow, overflow),
+            ("Traceback: boom", "Traceback: boom"),
+        ] {
+            let failure = ModuleFailure::new(wire.to_owned(), None);
+            assert_eq!(failure.to_string(), expected);
+            assert_eq!(failure.wire_text(), wire);
+            assert_eq!(CallError::from(failure).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        for (milliseconds, expected) in [(60_000, "60 s"), (1500, "1.5 s"), (50, "50 ms")] {
+            let duration = Duration::from_millis(milliseconds);
+            assert_eq!(shown(duration).to_string(), expected);
+        }
+    }
+}

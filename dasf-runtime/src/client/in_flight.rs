@@ -451,7 +451,7 @@ mod tests {
             Err(CallError::Module(failure)) => {
                 assert_eq!(failure.kind(), Some(FailureKind::Execution));
                 assert_eq!(failure.message(), "boom");
-                assert_eq!(failure.to_string(), "error executing request: boom");
+                assert_eq!(failure.to_string(), "executing: boom");
             }
             other => panic!("{other:?}"),
         }

@@ -71,7 +71,7 @@ impl Answer {
             Some(info) => info.add_to(properties),
             None => properties,
         };
-        Self::new(properties, failure.to_string().as_bytes())
+        Self::new(properties, failure.wire_text().as_bytes())
     }
 
     /// The largest answer that is remembered, in base64.

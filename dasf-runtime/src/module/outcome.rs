@@ -1,4 +1,4 @@
-//! How a call ends: with a result's JSON, or a failure's text.
+//! The outcome of a call: the JSON of a result, or a failure.
 
 use std::any::Any;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::types::IntoError;
 
-/// How a call ended.
+/// The outcome of a call.
 pub type Outcome = Result<Output, Failure>;
 
 /// A result as JSON, in ASCII.
@@ -17,39 +17,54 @@ pub type Outcome = Result<Output, Failure>;
 pub struct Output(pub(crate) Vec<u8>);
 
 impl Output {
-    /// The result as JSON text.
+    /// Returns the JSON of the result.
     pub fn as_json(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
-/// Which of the protocol's sentences begins the text of an error answer.
+/// The kind of a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// The request is not one of the module's: `error validating request`.
+    /// The module rejected the request: it does not match the schema of a function or method.
     Validation,
-    /// The function itself failed: `error executing request`.
+    /// The function returned an error or panicked.
     Execution,
-    /// The module could not finish the call: `error processing request`.
+    /// The module could not finish the call.
     Processing,
-    /// The module has too much to do: `request rejected due to queue overflow, try again later`.
+    /// The queue of the module is full.
     Overflow,
 }
 
+/// The whole text of an overflow, on the wire and for people.
+const OVERFLOW: &str = "request rejected due to queue overflow, try again later";
+
 impl FailureKind {
-    /// The beginning of the answer's text.
+    /// Returns the words with which the protocol begins the text of such a failure, for example
+    /// `error validating request`. For people, [`name`](Self::name) is shorter.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Validation => "error validating request",
             Self::Execution => "error executing request",
             Self::Processing => "error processing request",
-            Self::Overflow => "request rejected due to queue overflow, try again later",
+            Self::Overflow => OVERFLOW,
         }
     }
 
-    /// Splits the text of an error answer into its kind and the rest; no kind where it begins
-    /// otherwise.
+    /// Returns the word with which the `Display` text of such a failure begins: `validating`,
+    /// `executing` or `processing`. For an overflow it is the whole text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Validation => "validating",
+            Self::Execution => "executing",
+            Self::Processing => "processing",
+            Self::Overflow => OVERFLOW,
+        }
+    }
+
+    /// Splits the text of an error response into its kind and its message. The kind is `None` if the
+    /// text has none of the known prefixes.
     pub(crate) fn parse(text: &str) -> (Option<Self>, &str) {
         let kinds = [
             Self::Validation,
@@ -66,27 +81,25 @@ impl FailureKind {
     }
 }
 
-/// Why a call failed. Its text, prefix included, is what the caller receives.
+/// The reason why a call failed.
+///
+/// Its `Display` text names the kind once: `validating: add: a: is required`. Callers receive the
+/// [text of the protocol](Self::wire_text).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Failure {
     kind: FailureKind,
     message: String,
     /// The causes of the function's error, nearest first.
     causes: Vec<String>,
-    /// Whether the message names the causes.
-    tells_causes: bool,
-    /// What a program can make use of, where the function's error has it.
+    /// Whether the message contains the causes.
+    shows_causes: bool,
+    /// The code and the details of the function's error.
     info: Option<Box<ErrorInfo>>,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.prefix())?;
-        match self.kind {
-            FailureKind::Overflow => Ok(()),
-            // Python writes the colon even where nothing follows.
-            _ => write!(f, ": {}", self.message),
-        }
+        f.write_str(&self.text(self.kind.name()))
     }
 }
 
@@ -96,32 +109,46 @@ impl Failure {
             kind,
             message,
             causes: Vec::new(),
-            tells_causes: false,
+            shows_causes: false,
             info: None,
         }
     }
 
-    /// The request is not one of the module's.
+    /// Creates a failure for a request that the module rejects.
     pub fn validation(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Validation, message.into())
     }
 
-    /// The function itself failed.
+    /// Creates a failure for a function that returned an error or panicked.
     pub fn execution(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Execution, message.into())
     }
 
-    /// The module could not finish the call.
+    /// Creates a failure for a call that the module could not finish.
     pub fn processing(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Processing, message.into())
     }
 
-    /// The module has too much to do.
+    /// Creates a failure for a request that found the queue of the module full.
     pub(crate) fn overflow() -> Self {
         Self::new(FailureKind::Overflow, String::new())
     }
 
-    /// The failure with the code and the details of a function's error.
+    /// Returns the text that a caller receives, as the protocol defines it: `error validating
+    /// request: add: a: is required`.
+    pub fn wire_text(&self) -> String {
+        self.text(self.kind.prefix())
+    }
+
+    fn text(&self, kind: &str) -> String {
+        match self.kind {
+            FailureKind::Overflow => kind.to_owned(),
+            // Python writes the colon even if the message is empty.
+            _ => format!("{kind}: {}", self.message),
+        }
+    }
+
+    /// Adds the code and the details of a function's error.
     pub(crate) fn with_parts_of(mut self, error: &impl IntoError) -> Self {
         self.info = Some(Box::new(ErrorInfo {
             code: error.code().into_owned(),
@@ -130,21 +157,21 @@ impl Failure {
         self
     }
 
-    /// Adds the causes of the failure, nearest first. The log always shows them; the caller sees
-    /// them if the module says so.
+    /// Adds the causes of the failure, nearest first. The log always shows them. The message for the
+    /// caller shows them if `is_shown` is true.
     #[must_use]
-    pub fn caused_by(mut self, causes: Vec<String>, is_told: bool) -> Self {
+    pub fn caused_by(mut self, causes: Vec<String>, is_shown: bool) -> Self {
         self.causes = causes;
-        self.tells_causes = is_told;
-        if is_told {
+        self.shows_causes = is_shown;
+        if is_shown {
             self.message = with_causes(&self.message, &self.causes);
         }
         self
     }
 
-    /// The failure's text with all causes, for the log.
+    /// Returns the `Display` text with all causes, for the log.
     pub(crate) fn in_full(&self) -> String {
-        if self.tells_causes {
+        if self.shows_causes {
             self.to_string()
         } else {
             with_causes(&self.to_string(), &self.causes)
@@ -160,30 +187,31 @@ impl Failure {
         Self::execution(format!("the function panicked: {message}"))
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of the failure.
     pub fn kind(&self) -> FailureKind {
         self.kind
     }
 
-    /// What went wrong, without the kind's prefix.
+    /// Returns the message without the kind.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The causes of the function's error, nearest first: the text of its
-    /// [`source`](std::error::Error::source), of the source of that, and so on. The module logs
-    /// them. Callers get them in the [message](Self::message) if the attribute of the module says
-    /// `errors = "chain"`.
+    /// Returns the causes of the function's error, nearest first: the text of its
+    /// [`source`](std::error::Error::source), then the text of that error's source, and so on.
+    ///
+    /// The module logs them. The [message](Self::message) for callers contains them if the attribute
+    /// of the module has `errors = "chain"`.
     pub fn causes(&self) -> &[String] {
         &self.causes
     }
 
-    /// The code of the function's error, where that is an [`IntoError`].
+    /// Returns the code of the function's error, if the error is an [`IntoError`].
     pub fn code(&self) -> Option<&str> {
         self.info.as_ref().map(|info| info.code.as_str())
     }
 
-    /// The details of the function's error, where that is an [`IntoError`] and has any.
+    /// Returns the details of the function's error, if the error is an [`IntoError`] with details.
     pub fn details(&self) -> Option<&Value> {
         self.info()
             .map(|info| &info.details)
@@ -195,7 +223,7 @@ impl Failure {
     }
 }
 
-/// A text and its causes. A cause that the text already ends with is not repeated.
+/// Appends causes to a text. Skips a cause if the text already ends with it.
 fn with_causes(text: &str, causes: &[String]) -> String {
     let mut whole = text.to_owned();
     for cause in causes {
@@ -209,10 +237,11 @@ fn with_causes(text: &str, causes: &[String]) -> String {
     whole
 }
 
-/// Encodes the result of a function.
+/// Encodes the result of a function as JSON.
 ///
 /// # Errors
-/// [`Failure`] when the result has no JSON, for instance a map whose keys are no texts.
+/// Returns a [`Failure`] when JSON cannot represent the result, for example a map whose keys are not
+/// strings.
 pub fn encode_result<T: Serialize + ?Sized>(result: &T) -> Outcome {
     payload::to_json(result).map(Output).map_err(|error| {
         Failure::processing(format!("the result cannot be written as JSON: {error}"))
@@ -232,7 +261,7 @@ mod tests {
             Failure::processing("x"),
             Failure::overflow(),
         ] {
-            let text = failure.to_string();
+            let text = failure.wire_text();
             assert_eq!(
                 FailureKind::parse(&text),
                 (Some(failure.kind()), failure.message())
@@ -245,25 +274,25 @@ mod tests {
     }
 
     #[test]
-    fn the_log_knows_the_causes_and_the_caller_where_it_is_told() {
+    fn the_log_knows_the_causes_and_the_caller_where_it_is_shown() {
         let causes = || vec!["no such file".to_owned(), "os error 2".to_owned()];
         let failure = Failure::execution("no data").caused_by(causes(), false);
-        let whole = "error executing request: no data: no such file: os error 2";
-        assert_eq!(failure.to_string(), "error executing request: no data");
+        let whole = "executing: no data: no such file: os error 2";
+        assert_eq!(failure.to_string(), "executing: no data");
         assert_eq!(failure.in_full(), whole);
-        let told = Failure::execution("no data").caused_by(causes(), true);
+        let shown = Failure::execution("no data").caused_by(causes(), true);
         assert_eq!(
-            (told.to_string(), told.in_full()),
+            (shown.to_string(), shown.in_full()),
             (whole.into(), whole.into())
         );
-        assert_eq!((told.causes(), failure.causes()), (&*causes(), &*causes()));
+        assert_eq!((shown.causes(), failure.causes()), (&*causes(), &*causes()));
         // An error that names its cause itself, and one that is its cause.
-        let told = Failure::execution("no data: no such file").caused_by(causes(), true);
-        assert_eq!(told.to_string(), whole);
-        let told = Failure::execution("no such file").caused_by(causes(), true);
-        assert_eq!(told.message(), "no such file: os error 2");
-        let told = Failure::execution("is off").caused_by(vec!["off".to_owned()], true);
-        assert_eq!(told.message(), "is off: off");
+        let shown = Failure::execution("no data: no such file").caused_by(causes(), true);
+        assert_eq!(shown.to_string(), whole);
+        let shown = Failure::execution("no such file").caused_by(causes(), true);
+        assert_eq!(shown.message(), "no such file: os error 2");
+        let shown = Failure::execution("is off").caused_by(vec!["off".to_owned()], true);
+        assert_eq!(shown.message(), "is off: off");
     }
 
     #[test]
