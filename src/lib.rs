@@ -233,8 +233,8 @@ pub mod cli {
     #[cfg(feature = "generate")]
     pub use dasf_runtime::cli::Generate;
     pub use dasf_runtime::cli::{
-        ArgumentNames, Connection, Error, Indent, Logging, ProgressHandler, close, has_colours,
-        parse, print_error, print_result, printable, progress_handler, read_text,
+        ArgumentNames, Connection, Error, Indent, Logging, Presence, ProgressHandler, close,
+        has_colours, parse, print_error, print_result, printable, progress_handler, read_text,
         run_until_interrupted, takes_texts_only, unknown, unknown_argument,
     };
 }

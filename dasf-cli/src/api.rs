@@ -1,4 +1,4 @@
-//! `dasf api`: what can be called in a module, for people.
+//! `dasf api`: shows the functions and classes of a module.
 
 use std::collections::BTreeSet;
 
@@ -14,30 +14,32 @@ use textwrap::core::display_width;
 use crate::options::Api;
 use crate::{describe, read, with_caller};
 
-/// Wider lines are hard to read.
+/// The greatest width of lines, in characters.
 const MAX_WIDTH: usize = 100;
-/// How much of a documentation is shown in brief, in characters.
+/// The greatest length of brief documentation, in characters.
 const MAX_BRIEF: usize = 200;
-/// A blank at which lines do not break.
+/// A space at which lines do not break.
 const NO_BREAK: char = '\u{a0}';
-/// How much of a value is shown, in characters.
+/// The greatest length of a shown value, in characters.
 const MAX_VALUE: usize = 60;
-/// How many values or types to choose from are shown.
+/// The greatest number of alternatives that are shown.
 const MAX_CHOICES: usize = 12;
-/// How many types may stand inside each other.
+/// The greatest nesting of shown types.
 const MAX_DEPTH: usize = 12;
 
 pub(crate) fn run(connection: &Connection, options: &Api) -> Result<(), Error> {
     if options.indent.indent.is_some() && !options.json {
-        return Err(Error::usage("--indent goes with --json"));
+        return Err(Error::usage("--indent needs --json"));
     }
     let topic = connection.topic()?;
     if options.json {
-        let document = with_caller(connection, options.timeout, describe)?;
+        let document = with_caller(connection, options.timeout, async |caller, presence| {
+            describe(caller, presence).await
+        })?;
         return options.indent.print(&document);
     }
-    let document: Value = with_caller(connection, options.timeout, async |caller| {
-        read(caller, &describe(caller).await?)
+    let document: Value = with_caller(connection, options.timeout, async |caller, presence| {
+        read(caller, &describe(caller, presence).await?)
     })?;
     let description = dasf_codegen::read(&document).map_err(Error::failed)?;
     let mut page = Page {
@@ -54,7 +56,7 @@ pub(crate) fn run(connection: &Connection, options: &Api) -> Result<(), Error> {
     print_result(page.text.trim_end())
 }
 
-/// What is printed, in the making. Every text of the module's is made fit for a terminal.
+/// The output while it is written. Every string of the module is made safe for a terminal.
 struct Page<'a> {
     topic: &'a str,
     description: &'a Description,
@@ -64,7 +66,7 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Everything that can be called, in brief.
+    /// Writes all functions and classes, in brief.
     fn overview(&mut self) {
         let Description {
             documentation,
@@ -75,7 +77,7 @@ impl Page<'_> {
         self.heading(self.topic);
         self.brief(2, documentation);
         if functions.is_empty() && classes.is_empty() {
-            self.line("\nNothing can be called.");
+            self.line("\nThe module has no functions and no classes.");
         }
         if !functions.is_empty() {
             self.text.push('\n');
@@ -95,14 +97,12 @@ impl Page<'_> {
         let example = functions.first().map(|function| &function.name);
         if let Some(name) = example.or(classes.first().map(|class| &class.name)) {
             let topic = self.topic;
-            self.line(&format!(
-                "\n`dasf api -t {topic} NAME` shows one in detail, such as {}.",
-                printable(name)
-            ));
+            let name = printable(name);
+            self.line(&format!("\nFor details: dasf api -t {topic} {name}"));
         }
     }
 
-    /// One function, class or method, with the types that it speaks of.
+    /// Writes the details of a function, class or method, with its types.
     fn detail(&mut self, name: &str) -> Result<(), Error> {
         let Description {
             functions, classes, ..
@@ -137,17 +137,17 @@ impl Page<'_> {
             let methods = class.methods.iter();
             known.extend(methods.map(|method| format!("{}.{}", class.name, method.name)));
         }
-        Err(unknown("function or class", name, &known))
+        Err(unknown("the module", "function or class", name, &known))
     }
 
     fn whole_function(&mut self, prefix: &str, function: &Function, class: Option<&Class>) {
         self.function(0, prefix, function);
         self.documentation(&function.documentation);
         if function.is_deprecated {
-            self.line("\nDeprecated: another function should be used.");
+            self.line("\nDeprecated: use another function.");
         }
         if function.reporter.is_some() {
-            self.line("\nReports its progress.");
+            self.line("\nSends progress reports.");
         }
         self.fields("Arguments", &function.arguments);
         self.text.push('\n');
@@ -161,7 +161,7 @@ impl Page<'_> {
         let mut usage = format!("dasf call -t {} {prefix}{}", self.topic, function.name);
         let arguments = function.arguments.iter().map(|argument| ("", argument));
         let constructor = class.into_iter().flat_map(|class| &class.arguments);
-        // What belongs together stays on one line.
+        // An option and its argument stay on one line.
         let option = format!("--new{NO_BREAK}");
         let constructor = constructor.map(|argument| (option.as_str(), argument));
         for (option, argument) in arguments.chain(constructor) {
@@ -194,8 +194,8 @@ impl Page<'_> {
         self.signature(indent, &name, &function.arguments, &result);
     }
 
-    /// `name(a: integer, b: integer = 2) -> integer`, with a line for each argument where it would
-    /// not fit on one.
+    /// Writes `name(a: integer, b: integer = 2) -> integer`, with a line for each argument if one line is
+    /// too short.
     fn signature(&mut self, indent: usize, name: &str, arguments: &[Field], end: &str) {
         let arguments: Vec<String> = arguments.iter().map(|it| self.argument(it)).collect();
         let name = printable(name);
@@ -214,7 +214,7 @@ impl Page<'_> {
         self.paragraph(indent, indent + 4, &format!("){end}"));
     }
 
-    /// `b: integer = 2`
+    /// Returns, for example, `b: integer = 2`.
     fn argument(&self, field: &Field) -> String {
         let mut text = format!("{}: {}", field.name, self.shown(&field.schema));
         match &field.presence {
@@ -236,7 +236,7 @@ impl Page<'_> {
         }
     }
 
-    /// A line, and below it what a schema says beside its type.
+    /// Writes a line, and below it the documentation and the constraints of a schema.
     fn entry(&mut self, indent: usize, line: &str, schema: &Schema) {
         self.paragraph(indent, indent + 4, line);
         let constraints = phrases(schema, 0).join(", ");
@@ -247,7 +247,7 @@ impl Page<'_> {
         }
     }
 
-    /// All types with a name that these schemas lead to.
+    /// Writes all named types that these schemas use.
     fn types<'s>(&mut self, schemas: impl Iterator<Item = &'s Schema>) {
         let mut found = BTreeSet::new();
         let mut next = Vec::new();
@@ -293,7 +293,7 @@ impl Page<'_> {
         }
     }
 
-    /// The first paragraph of a documentation.
+    /// Writes the first paragraph of documentation.
     fn brief(&mut self, indent: usize, documentation: &str) {
         let text = brief(documentation);
         if !text.is_empty() {
@@ -301,7 +301,7 @@ impl Page<'_> {
         }
     }
 
-    /// A whole documentation.
+    /// Writes the whole documentation.
     fn documentation(&mut self, documentation: &str) {
         if documentation.trim().is_empty() {
             return;
@@ -317,7 +317,7 @@ impl Page<'_> {
         self.line(&heading);
     }
 
-    /// Lines that fit the width.
+    /// Writes lines that fit the width.
     fn paragraph(&mut self, first_indent: usize, indent: usize, text: &str) {
         let text = printable(text);
         let (first_indent, indent) = (" ".repeat(first_indent), " ".repeat(indent));
@@ -346,7 +346,7 @@ impl Page<'_> {
         printable(&self.type_of(schema, 0))
     }
 
-    /// A type as TypeScript writes it, because that is how JSON is written.
+    /// Returns a type in the notation of TypeScript, which resembles JSON.
     fn type_of(&self, schema: &Schema, depth: usize) -> String {
         if depth > MAX_DEPTH {
             return "…".to_owned();
@@ -397,7 +397,7 @@ fn phrases(schema: &Schema, depth: usize) -> Vec<String> {
         Type::Nullable(inner) => phrases.extend(self::phrases(inner, depth + 1)),
         Type::List(item) | Type::Set(item) | Type::Map(item) => {
             if matches!(schema.ty, Type::Set(_)) {
-                phrases.push("none twice".to_owned());
+                phrases.push("no duplicates".to_owned());
             }
             let each = self::phrases(item, depth + 1);
             phrases.extend(each.into_iter().map(|phrase| format!("each {phrase}")));
@@ -408,7 +408,7 @@ fn phrases(schema: &Schema, depth: usize) -> Vec<String> {
     phrases
 }
 
-/// The types with a name that a schema speaks of.
+/// Finds the named types in a schema.
 fn collect(schema: &Schema, found: &mut Vec<TypeId>, depth: usize) {
     if depth > MAX_DEPTH {
         return;
@@ -428,7 +428,7 @@ fn collect(schema: &Schema, found: &mut Vec<TypeId>, depth: usize) {
     }
 }
 
-/// `"en" | "de"`, without so many that nobody reads them.
+/// Returns, for example, `"en" | "de"`, with a limited number of alternatives.
 fn choices(choices: impl ExactSizeIterator<Item = String>) -> String {
     let more = choices.len().saturating_sub(MAX_CHOICES);
     let mut shown: Vec<String> = choices.take(MAX_CHOICES).collect();
@@ -442,8 +442,8 @@ fn shown_value(value: &Value) -> String {
     cut(&value.to_string(), MAX_VALUE)
 }
 
-/// The paragraphs of a documentation, each on one line, with empty ones between them. Where lines
-/// mean something, as in lists and in code, they stay.
+/// Returns the paragraphs of documentation, each on one line, with empty lines between them. The lines
+/// of lists and code stay.
 fn paragraphs(documentation: &str) -> Vec<String> {
     let mut paragraphs: Vec<String> = Vec::new();
     let mut goes_on = false;
@@ -460,25 +460,25 @@ fn paragraphs(documentation: &str) -> Vec<String> {
             Some(last) if goes_on && !stands_alone => *last = format!("{last} {line}"),
             _ => paragraphs.push(line.to_owned()),
         }
-        // What follows an item of a list goes on with it.
+        // A line after an item of a list belongs to the item.
         goes_on = !is_code && !is_fence && !line.trim().is_empty();
     }
     paragraphs
 }
 
-/// The first paragraph of a documentation, or its beginning, on one line.
+/// Returns the first paragraph of documentation, or its beginning, on one line.
 pub(crate) fn brief(documentation: &str) -> String {
     let lines = documentation.trim_start().lines();
     let first: Vec<&str> = lines.take_while(|line| !line.trim().is_empty()).collect();
     cut(&first.join(" "), MAX_BRIEF)
 }
 
-/// How wide lines may be.
+/// Returns the width of lines.
 pub(crate) fn page_width() -> usize {
     textwrap::termwidth().min(MAX_WIDTH)
 }
 
-/// The beginning of a text that is too long.
+/// Cuts a string that is too long.
 fn cut(text: &str, length: usize) -> String {
     match text.char_indices().nth(length) {
         None => text.to_owned(),
@@ -578,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_holds_itself_is_shown_once() {
+    fn a_recursive_type_is_shown_once() {
         let description = description(&json!({
             "node": {"$ref": "#/$defs/Node"},
             "sizes": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2},
@@ -611,7 +611,7 @@ Usage
     }
 
     #[test]
-    fn what_does_not_fit_the_width_goes_on_below() {
+    fn long_lines_are_wrapped() {
         let description = description(&json!({
             "first": {"type": "string", "default": "a".repeat(100)},
             "second": {"type": "integer"},

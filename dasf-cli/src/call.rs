@@ -1,15 +1,14 @@
 //! `dasf call`.
 
 use std::io::IsTerminal;
-use std::time::Duration;
 
+use dasf::Failure;
 use dasf::cli::{
     ArgumentNames, Connection, Error, print_result, printable, progress_handler, takes_texts_only,
-    unknown,
+    unknown, unknown_argument,
 };
 use dasf::protocol::api_info::{ApiInfo, FunctionInfo};
 use dasf::validate::{Dialect, Problem, Validator, list_problems};
-use dasf::{Caller, Failure};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -24,16 +23,12 @@ pub(crate) fn run(connection: &Connection, options: &Call) -> Result<(), Error> 
         Some(json) => Input::Object(sources.object(json)?),
         None => Input::Texts(sources.arguments(&options.arguments)?),
     };
-    let result = with_caller(connection, options.timeout, async |caller| {
-        let api = api_info(caller).await?;
+    let result = with_caller(connection, options.timeout, async |caller, presence| {
+        let api: ApiInfo = read(caller, &describe(caller, presence).await?)?;
         let target = Target::find(&api, &options.function)?;
         let request = target.request(constructor, arguments)?;
-        caller
-            .call_raw(&request)
-            .timeout(Duration::from_secs(options.timeout))
-            .on_progress(progress_handler(options.no_progress))
-            .await
-            .map_err(Error::failed)
+        let on_progress = progress_handler(options.no_progress);
+        presence.call(&request, on_progress).await
     })?;
     match serde_json::from_str::<String>(result.get()) {
         Ok(text) if options.raw => print_result(&raw(text)),
@@ -41,11 +36,7 @@ pub(crate) fn run(connection: &Connection, options: &Call) -> Result<(), Error> 
     }
 }
 
-async fn api_info(caller: &Caller) -> Result<ApiInfo, Error> {
-    read(caller, &describe(caller).await?)
-}
-
-/// A text as it is; in a terminal, without what that would obey.
+/// Returns a string for printing. In a terminal it has no control characters.
 fn raw(text: String) -> String {
     if std::io::stdout().is_terminal() {
         let lines: Vec<String> = text.split('\n').map(printable).collect();
@@ -55,39 +46,39 @@ fn raw(text: String) -> String {
     }
 }
 
-/// Arguments as the command line gives them.
+/// Arguments from the command line.
 #[derive(Debug)]
 enum Input {
-    /// Texts, of which the schema says what they mean.
+    /// Strings. Their meaning depends on the schema.
     Texts(Vec<Given>),
-    /// Values.
+    /// JSON values.
     Object(Fields),
 }
 
-/// What is called.
+/// A function or method that is called.
 #[derive(Debug)]
 struct Target<'a> {
     /// The name in messages: `add` or `Greeter.greet`.
     name: &'a str,
-    /// Of a method: the constructor of its class.
+    /// The constructor of the class, for a method.
     constructor: Option<Parameters<'a>>,
     function: Parameters<'a>,
 }
 
-/// The arguments that a function or a constructor takes.
+/// The arguments of a function, method or constructor.
 #[derive(Debug)]
 struct Parameters<'a> {
-    /// The name of the function or class.
+    /// The name of the function, method or class.
     name: &'a str,
     schema: &'a Value,
-    /// `None` where the schema is none, so that the module alone can tell what is wrong.
+    /// `None` if the schema is not valid. Then only the module can check the arguments.
     validator: Option<Validator>,
-    /// The same without what is required.
+    /// The same, but no argument is required.
     each: Option<Validator>,
 }
 
 impl<'a> Target<'a> {
-    /// Finds a function by its name, or a method by that of its class and its own.
+    /// Finds a function by its name, or a method by `CLASS.METHOD`.
     fn find(api: &'a ApiInfo, name: &'a str) -> Result<Self, Error> {
         let patterns = Dialect::of(api);
         let named = |functions: &'a [FunctionInfo], name: &str| {
@@ -117,7 +108,7 @@ impl<'a> Target<'a> {
                     "{class_name} is a class; call one of its methods: {class_name}.{methods}"
                 ))
             } else {
-                unknown(&format!("method of {class_name}"), method_name, &methods)
+                unknown(class_name, "method", method_name, &methods)
             });
         }
         let functions = api.functions.iter().map(|function| function.name.clone());
@@ -126,30 +117,31 @@ impl<'a> Target<'a> {
             methods.map(|method| format!("{}.{}", class.name, method.name))
         });
         let known: Vec<String> = functions.chain(methods).collect();
-        Err(unknown("function", name, &known))
+        Err(unknown("the module", "function", name, &known))
     }
 
-    /// The request, checked as the module will check it.
+    /// Returns the request after the checks that the module makes, too.
     fn request(&self, constructor: Input, arguments: Input) -> Result<Box<RawValue>, Error> {
         let constructor = match (&self.constructor, constructor) {
-            (Some(parameters), input) => Some(parameters.read(input, |name| {
+            (Some(class), input) => Some(class.read(class.name, input, |name| {
                 let is_of_method = self.function.names().knows(name);
-                is_of_method.then(|| format!("it is one of {}: write it without --new", self.name))
+                is_of_method.then(|| format!("{} has it; write it without --new", self.name))
             })?),
             (None, Input::Texts(given)) if given.is_empty() => None,
             (None, _) => {
                 let name = self.name;
                 return Err(Error::Usage(format!(
-                    "{name} is a function; --new is for methods of classes"
+                    "{name} is a function; --new is for the methods of classes"
                 )));
             }
         };
-        let mut arguments = self.function.read(arguments, |name| {
+        let mut arguments = self.function.read(self.name, arguments, |name| {
             let class = self.constructor.as_ref()?;
             let class_name = class.name;
-            class.names().knows(name).then(|| {
-                format!("it is one of the constructor of {class_name}: write it after --new")
-            })
+            class
+                .names()
+                .knows(name)
+                .then(|| format!("the constructor of {class_name} has it; write it after --new"))
         })?;
         push(
             &mut arguments,
@@ -174,13 +166,13 @@ impl<'a> Target<'a> {
         raw_json(request.to_json())
     }
 
-    /// Fails as the module would, if there are problems.
+    /// Fails in the words of the module, if there are problems.
     fn refuse(&self, problems: &[Problem]) -> Result<(), Error> {
         if problems.is_empty() {
             return Ok(());
         }
         let problems = list_problems(self.name, problems);
-        Err(Error::failed(Failure::validation(problems)))
+        Err(Error::usage(Failure::validation(problems)))
     }
 }
 
@@ -199,8 +191,8 @@ impl<'a> Parameters<'a> {
         let validator = Validator::of_peer(schema, patterns);
         if validator.is_none() {
             tracing::warn!(
-                of = name,
-                "the schema is none; the module alone checks the call"
+                name,
+                "the schema is not valid; only the module checks the call"
             );
         }
         let mut without_required = schema.clone();
@@ -220,9 +212,11 @@ impl<'a> Parameters<'a> {
         ArgumentNames::of(self.schema)
     }
 
-    /// The values of arguments. `elsewhere` says where an argument belongs that is none here.
+    /// Returns the values of arguments. `elsewhere` returns the place where an argument of this name
+    /// belongs.
     fn read(
         &self,
+        full_name: &str,
         input: Input,
         elsewhere: impl Fn(&str) -> Option<String>,
     ) -> Result<Fields, Error> {
@@ -231,14 +225,8 @@ impl<'a> Parameters<'a> {
                 return Ok(());
             }
             Err(match elsewhere(name) {
-                Some(hint) => {
-                    let kind = &self.name;
-                    Error::Usage(format!("{kind} takes no argument {name:?}; {hint}"))
-                }
-                None => {
-                    let known = self.names().all();
-                    unknown(&format!("argument of {}", self.name), name, &known)
-                }
+                Some(hint) => Error::Usage(format!("{full_name} has no argument {name:?}; {hint}")),
+                None => unknown_argument(full_name, name, &self.names().all()),
             })
         };
         match input {
@@ -260,8 +248,8 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// What a text means: JSON where the schema takes that, otherwise the text itself. Where it
-    /// takes neither, the one that makes the better error.
+    /// Returns the value that a string stands for: JSON if the schema accepts that, otherwise the
+    /// string itself. If the schema accepts neither, it is the one with the better error message.
     fn value(&self, name: &str, text: String) -> Result<Box<RawValue>, Error> {
         let json: Option<Box<RawValue>> = serde_json::from_str(&text).ok();
         let as_text = Value::String(text);
@@ -274,7 +262,7 @@ impl<'a> Parameters<'a> {
                 match serde_json::from_str::<Value>(json.get()) {
                     Ok(json) if each.accepts(&json!({name: json})) => false,
                     Ok(_) => each.accepts(&json!({name: as_text})) || wants_text(),
-                    // The module has to judge a number that cannot be read here, such as 1e400.
+                    // Only the module can check a number that cannot be read here, such as 1e400.
                     Err(_) => wants_text(),
                 }
             }
@@ -286,7 +274,7 @@ impl<'a> Parameters<'a> {
     }
 
     fn problems(&self, json: &str, prefix: &str) -> Vec<Problem> {
-        // The module has to judge a value that cannot be read here.
+        // Only the module can check a value that cannot be read here.
         match (&self.validator, serde_json::from_str(json)) {
             (Some(validator), Ok(value)) => validator.problems(&value, prefix),
             _ => Vec::new(),
@@ -423,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_schema_refuses_is_told_in_the_module_s_words() {
+    fn problems_are_reported_in_the_words_of_the_module() {
         for (arguments, problem) in [
             (&["text=x"][..], "number: is required"),
             (
@@ -450,7 +438,7 @@ mod tests {
         ] {
             let error = request("f", &[], given(arguments)).unwrap_err();
             let text = format!("validating: f: {problem}");
-            assert_eq!(error, Error::Failed(text));
+            assert_eq!(error, Error::Usage(text));
         }
     }
 
@@ -475,19 +463,18 @@ mod tests {
             (
                 &[][..],
                 &["greeting=Yo"][..],
-                "greet takes no argument \"greeting\"; it is one of the constructor of Greeter: \
-                 write it after --new",
+                "Greeter.greet has no argument \"greeting\"; the constructor of Greeter has it; write \
+                 it after --new",
             ),
             (
                 &["times=1"],
                 &[],
-                "Greeter takes no argument \"times\"; it is one of Greeter.greet: write it without \
-                 --new",
+                "Greeter has no argument \"times\"; Greeter.greet has it; write it without --new",
             ),
             (
                 &["greting=Yo"],
                 &[],
-                "there is no argument of Greeter \"greting\"; did you mean \"greeting\"?",
+                "Greeter has no argument \"greting\"; did you mean \"greeting\"?",
             ),
         ] {
             let error = request("Greeter.greet", constructor, given(arguments)).unwrap_err();
@@ -504,7 +491,7 @@ mod tests {
                 "Greter.greet",
                 &[][..],
                 given(&[]),
-                "there is no function \"Greter.greet\"; did you mean \"Greeter.greet\"?",
+                "the module has no function \"Greter.greet\"; did you mean \"Greeter.greet\"?",
             ),
             (
                 "Greeter",
@@ -516,25 +503,25 @@ mod tests {
                 "Greeter.great",
                 &[],
                 given(&[]),
-                "there is no method of Greeter \"great\"; did you mean \"greet\"?",
+                "Greeter has no method \"great\"; did you mean \"greet\"?",
             ),
             (
                 "f",
                 &["x=1"],
                 given(&[]),
-                "f is a function; --new is for methods of classes",
+                "f is a function; --new is for the methods of classes",
             ),
             (
                 "f",
                 &[],
                 given(&["nubmer=1"]),
-                "there is no argument of f \"nubmer\"; did you mean \"number\"?",
+                "f has no argument \"nubmer\"; did you mean \"number\"?",
             ),
             (
                 "f",
                 &[],
                 object(json!({"func_name": "g", "number": 1})),
-                "there is no argument of f \"func_name\"; there is text, number, lang, maybe, list, \
+                "f has no argument \"func_name\"; its arguments are text, number, lang, maybe, list, \
                  any",
             ),
         ] {
@@ -554,7 +541,7 @@ mod tests {
         ] {
             let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
             let values = parameters
-                .read(given(&["a=1"]), |_| None)
+                .read("f", given(&["a=1"]), |_| None)
                 .unwrap()
                 .to_json();
             assert_eq!(values, r#"{"a":1}"#, "{schema}");
@@ -572,7 +559,9 @@ mod tests {
             },
         });
         let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
-        let values = parameters.read(given(&["a=1", "b=2"]), |_| None).unwrap();
+        let values = parameters
+            .read("f", given(&["a=1", "b=2"]), |_| None)
+            .unwrap();
         assert_eq!(values.to_json(), r#"{"a":"1","b":"2"}"#);
     }
 
@@ -583,7 +572,9 @@ mod tests {
             "properties": {"a": {"$ref": "#/$defs/A"}, "b": {"$ref": "#/$defs/B"}},
         });
         let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
-        let values = parameters.read(given(&["a=1", "b=2"]), |_| None).unwrap();
+        let values = parameters
+            .read("f", given(&["a=1", "b=2"]), |_| None)
+            .unwrap();
         parameters.problems(&values.to_json(), "");
     }
 }

@@ -13,8 +13,8 @@ pub(crate) fn run(connection: &Connection, options: &Generate) -> Result<(), Err
         Some(path) => (read(path)?, origin(path)),
         None => {
             let topic = connection.topic()?;
-            let api_info = with_caller(connection, options.timeout, async |caller| {
-                crate::read(caller, &describe(caller).await?)
+            let api_info = with_caller(connection, options.timeout, async |caller, presence| {
+                crate::read(caller, &describe(caller, presence).await?)
             })?;
             (api_info, format!("topic {topic}"))
         }
@@ -25,10 +25,10 @@ pub(crate) fn run(connection: &Connection, options: &Generate) -> Result<(), Err
 fn read(path: &str) -> Result<Value, Error> {
     let text = read_text(path)?;
     serde_json::from_str(&text)
-        .map_err(|error| Error::Failed(format!("{path} is no JSON: {error}")))
+        .map_err(|error| Error::Failed(format!("{path} is not JSON: {error}")))
 }
 
-/// The name of a file without its folder, which is another one on each machine.
+/// Returns the name of a file without its folder, which differs between machines.
 fn origin(path: &str) -> String {
     let name = Path::new(path).file_name();
     match name {

@@ -1,4 +1,4 @@
-//! `dasf list`: which modules listen.
+//! `dasf list`: lists the modules that listen.
 
 use dasf::cli::{self, Connection, Error, print_result, printable};
 use dasf::{ConnectError, ListedModule, list_modules};
@@ -6,12 +6,12 @@ use dasf::{ConnectError, ListedModule, list_modules};
 use crate::api::{brief, page_width};
 use crate::options::List;
 
-/// How far the text below a topic is indented.
+/// The indentation of the lines below a topic.
 const INDENT: &str = "  ";
 
 pub(crate) fn run(connection: &Connection, options: &List) -> Result<(), Error> {
     if options.indent.indent.is_some() && !options.json {
-        return Err(Error::usage("--indent goes with --json"));
+        return Err(Error::usage("--indent needs --json"));
     }
     let address = connection.address()?;
     let modules =
@@ -25,13 +25,11 @@ pub(crate) fn run(connection: &Connection, options: &List) -> Result<(), Error> 
     print_result(page(&modules, page_width()).trim_end())
 }
 
-/// A failed connection, with what to do about it.
+/// Returns the error for a failed connection, with advice.
 fn failed(error: ConnectError) -> Error {
     let advice = match &error {
-        // Brokers without a list, as that which is the default, are not asked for one.
-        ConnectError::Unreachable { .. } => {
-            Some("check the address, or start the broker there".into())
-        }
+        // The default broker has no list, so an option must have set this address.
+        ConnectError::Unreachable { .. } => Some("check the address, or start the broker".into()),
         error => error.advice(),
     };
     match advice {
@@ -40,8 +38,8 @@ fn failed(error: ConnectError) -> Error {
     }
 }
 
-/// A heading for each topic and group, what the module says of itself, and what can be called.
-/// Modules that say the same are counted. Every text of theirs is made fit for a terminal.
+/// Returns a heading for each topic and group, the description of the module, and its functions and
+/// classes. Equal modules are counted. Every string of a module is made safe for a terminal.
 fn page(modules: &[ListedModule], width: usize) -> String {
     let mut text = String::new();
     for same in modules.chunk_by(|a, b| a == b) {
@@ -64,7 +62,7 @@ fn page(modules: &[ListedModule], width: usize) -> String {
     text
 }
 
-/// ` (3 modules of the group workers)`
+/// Returns, for example, ` (3 modules of the group workers)`.
 fn heading(count: usize, group: Option<&str>) -> String {
     let group = group.map(printable);
     match (count, group) {
@@ -82,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_cannot_connect_is_told_what_to_do() {
+    fn a_failed_connection_is_reported_with_advice() {
         let url = || "ws://h/mqtt".to_owned();
         let reason = || "no".to_owned();
         let rejected = ConnectError::Rejected {
@@ -96,7 +94,7 @@ mod tests {
         let (url, reason) = (url(), reason());
         let text = failed(ConnectError::Unreachable { url, reason }).to_string();
         assert!(
-            text.ends_with("no; check the address, or start the broker there"),
+            text.ends_with("no; check the address, or start the broker"),
             "{text}"
         );
     }

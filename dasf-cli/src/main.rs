@@ -1,5 +1,4 @@
-//! The command `dasf`: the command line of a person who calls modules without their source. See
-//! `dasf --help`.
+//! The command `dasf`, for people who call modules and do not have their source. See `dasf --help`.
 
 mod api;
 mod call;
@@ -13,8 +12,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
-use dasf::cli::{self, Connection, Error};
-use dasf::{CallError, Caller};
+use dasf::Caller;
+use dasf::cli::{self, Connection, Error, Presence};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -42,43 +41,40 @@ fn run() -> Result<(), Error> {
     }
 }
 
-/// Connects a client of the module, and does something with it, until that is done or the user
-/// interrupts it.
+/// Connects a client of the module, and runs work with it until the work ends or the user interrupts
+/// it.
 fn with_caller<T>(
     connection: &Connection,
     timeout: u64,
-    work: impl AsyncFnOnce(&Caller) -> Result<T, Error>,
+    work: impl AsyncFnOnce(&Caller, &Presence<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let builder = connection.caller()?.timeout(Duration::from_secs(timeout));
+    let timeout = Duration::from_secs(timeout);
+    let builder = connection.caller()?.timeout(timeout);
     cli::run_until_interrupted(async {
         let caller = connection.connect(builder).await?;
-        let result = work(&caller).await;
+        let presence = Presence::new(&caller, timeout);
+        let result = work(&caller, &presence).await;
+        drop(presence);
         cli::close(caller).await;
         result
     })
 }
 
-/// The module's description of itself, as the JSON document that it sent.
-async fn describe(caller: &Caller) -> Result<Box<RawValue>, Error> {
-    let text = caller.api_info_text().await.map_err(Error::failed)?;
+/// Returns the API description of the module: the JSON document that it sent.
+async fn describe(caller: &Caller, presence: &Presence<'_>) -> Result<Box<RawValue>, Error> {
+    let text = presence.ask(caller.api_info_text()).await?;
     serde_json::from_str(&text).map_err(|error| unreadable(caller, error))
 }
 
-/// The contents of such a document.
+/// Reads such a document.
 fn read<T: DeserializeOwned>(caller: &Caller, document: &RawValue) -> Result<T, Error> {
     serde_json::from_str(document.get()).map_err(|error| unreadable(caller, error))
 }
 
-/// What is said of a description that is none.
+/// Returns the error for an API description that is not valid.
 fn unreadable(caller: &Caller, reason: impl std::fmt::Display) -> Error {
-    let path = format!("the description of the module on topic {}", caller.topic());
-    Error::Failed(format!("{path} cannot be read: {reason}"))
-}
-
-/// Whether an error says that nobody answers, which another try may change.
-fn is_silence(error: &CallError) -> bool {
-    matches!(
-        error,
-        CallError::Timeout { .. } | CallError::Disconnected { .. }
-    )
+    let topic = caller.topic();
+    Error::Failed(format!(
+        "the API description of the module on topic {topic} cannot be read: {reason}"
+    ))
 }

@@ -1,9 +1,9 @@
-//! What the command line accepts.
+//! The command line of `dasf`.
 
 use clap::{Args, Parser, Subcommand};
 use dasf::cli::{Connection, Indent, Logging};
 
-/// Calls the modules of a message broker, without their source
+/// Calls modules over a message broker; their source is not needed
 #[derive(Debug, Parser)]
 #[command(
     name = "dasf",
@@ -11,14 +11,16 @@ use dasf::cli::{Connection, Indent, Logging};
     disable_help_subcommand = true,
     after_help = "\
 Examples:
-  dasf ping -t arithmetic                   does a module listen?
-  dasf list --mqtt-url ws://localhost:9001  which modules listen?
-  dasf api -t arithmetic                    what can be called?
-  dasf call -t arithmetic add a=1 b=5       call it
+  dasf ping -t arithmetic                   check that a module listens
+  dasf list --mqtt-url ws://localhost:9001  list the modules of an MQTT broker
+  dasf api -t arithmetic                    show the functions and classes
+  dasf call -t arithmetic add a=1 b=5       call a function
   dasf generate -t arithmetic --lang python -o arithmetic.py
 
 The options for connection and logging can also be set in the environment, as DE_BACKEND_ and \
-their name in capitals: DE_BACKEND_TOPIC, DE_BACKEND_WEBSOCKET_URL, DE_BACKEND_TOKEN …"
+their name in capitals: DE_BACKEND_TOPIC, DE_BACKEND_WEBSOCKET_URL, DE_BACKEND_TOKEN …
+
+Exit codes: 0 success, 1 failure, 2 a mistake in the command line or the request, 130 interrupted."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -31,18 +33,18 @@ pub(crate) struct Cli {
     pub(crate) logging: Logging,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Ask whether a module listens, and how long it takes to answer
+    /// Check that a module listens, and measure its response time
     Ping(Ping),
     /// List the modules that listen on an MQTT broker
     List(List),
-    /// Show what can be called, with arguments, types and documentation
+    /// Show the functions and classes of a module, with arguments, types and documentation
     Api(Api),
-    /// Call a function, or a method of a class, and print the result
+    /// Call a function or a method, and print the result
     Call(Call),
-    /// Write the source of a typed client in Rust, Python or TypeScript
+    /// Generate a typed client in Rust, Python or TypeScript
     Generate(Generate),
 }
 
@@ -52,14 +54,14 @@ Examples:
   dasf ping -t arithmetic
   dasf ping -t arithmetic -n 10 --timeout 1
 
-The exit code is 0 when the module answered at least once, and 1 when it did not.")]
+The exit code is 0 if the module answered at least once, and 1 otherwise.")]
 pub(crate) struct Ping {
-    /// How many times to ask, once a second
+    /// Number of pings, one each second
     #[arg(short = 'n', long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) count: u32,
 
-    /// How many seconds to wait for each answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    /// Seconds to wait for each answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub(crate) timeout: u64,
 }
 
@@ -69,7 +71,7 @@ Examples:
   dasf list --mqtt-url ws://localhost:9001/mqtt
   dasf list --mqtt-url wss://broker.example.org/mqtt --mqtt-user ada --json
 
-Modules leave word at an MQTT broker that they listen. Other brokers keep no such list.")]
+Only MQTT brokers have a list of modules: a module announces itself there when it listens.")]
 pub(crate) struct List {
     /// Print the list as JSON
     #[arg(long)]
@@ -82,23 +84,23 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  dasf api -t arithmetic                    everything, in brief
-  dasf api -t arithmetic add                one function, in detail
-  dasf api -t arithmetic Greeter            one class
+  dasf api -t arithmetic                    all functions and classes, in brief
+  dasf api -t arithmetic add                the details of a function
+  dasf api -t arithmetic Greeter            the details of a class
   dasf api -t arithmetic --json > arithmetic.api.json")]
 pub(crate) struct Api {
-    /// A function, a class, or a method as CLASS.METHOD, to be shown in detail
+    /// Show the details of this function, class or method (as CLASS.METHOD)
     pub(crate) name: Option<String>,
 
-    /// Print the module's description as it is: the JSON document that clients are made from
+    /// Print the API description as JSON, from which clients are generated
     #[arg(long, conflicts_with = "name")]
     pub(crate) json: bool,
 
     #[command(flatten)]
     pub(crate) indent: Indent,
 
-    /// How many seconds to wait for the description
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    /// Seconds to wait for the module
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub(crate) timeout: u64,
 }
 
@@ -112,38 +114,37 @@ Examples:
   dasf call -t geometry area --json '{\"points\": [], \"scale\": 2}'
   dasf call -t texts count text=@- < letter.txt
 
-A VALUE is JSON where that is what the argument takes, and otherwise a text: name=Ada, a=1, and \
-name=123 for an argument that takes texts. A text that begins with @ or looks like JSON is put in \
-quotes: name='\"@home\"'.")]
+A VALUE is JSON if the argument accepts that, and otherwise a string: a=1, name=Ada, and name=123 if \
+the argument is a string. Write a string that begins with @ in double quotes: name='\"@home\"'.")]
 pub(crate) struct Call {
-    /// The function, or a method as CLASS.METHOD; `dasf api` lists them
+    /// The function, or a method as CLASS.METHOD; 'dasf api' lists them
     pub(crate) function: String,
 
-    /// An argument; as NAME=@FILE its value is read from a file, as NAME=@- from standard input
+    /// An argument; NAME=@FILE reads the value from a file, NAME=@- from standard input
     #[arg(value_name = "NAME=VALUE")]
     pub(crate) arguments: Vec<String>,
 
-    /// An argument of the class's constructor; once for each
+    /// An argument of the constructor of the class; repeat the option for further arguments
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) new: Vec<String>,
 
-    /// All arguments of the function or method as a JSON object, which may be read from a @FILE, or
-    /// from standard input as -
+    /// All arguments of the function or method as a JSON object; @FILE reads it from a file, - from
+    /// standard input
     #[arg(long, value_name = "JSON", conflicts_with = "arguments")]
     pub(crate) json: Option<String>,
 
-    /// Print a result that is a text without quotes
+    /// Print a string result without quotes
     #[arg(short, long)]
     pub(crate) raw: bool,
 
     #[command(flatten)]
     pub(crate) indent: Indent,
 
-    /// How many seconds to wait for the result
+    /// Seconds to wait for the result
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) timeout: u64,
 
-    /// Do not show how far the call got
+    /// Do not show progress reports
     #[arg(long)]
     pub(crate) no_progress: bool,
 }
@@ -155,19 +156,18 @@ Examples:
   dasf generate --api-info arithmetic.api.json --lang typescript -o arithmetic.ts
   dasf generate -t arithmetic --lang rust -o src/arithmetic.rs --check
 
-`dasf api -t arithmetic --json` prints the description, to be kept in a file. With one, clients are \
-made without a broker, and the same ones every time.")]
+'dasf api -t arithmetic --json' prints the API description. From a file with it, clients are generated \
+without a broker, and do not change until the file changes.")]
 pub(crate) struct Generate {
-    /// The module's description as a JSON file, or - for standard input; without it, the module on
-    /// the topic is asked
+    /// File with the API description as JSON, or - for standard input [default: ask the module]
     #[arg(long, value_name = "FILE")]
     pub(crate) api_info: Option<String>,
 
     #[command(flatten)]
     pub(crate) client: dasf::cli::Generate,
 
-    /// How many seconds to wait for the description
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    /// Seconds to wait for the module
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub(crate) timeout: u64,
 }
 
@@ -177,12 +177,12 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_definition_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn options_stand_among_arguments() {
+    fn options_and_arguments_may_be_mixed() {
         let line = "dasf call add a=-1 -t sums --new x=1 b=2 --new y=2 --raw";
         let cli = Cli::try_parse_from(line.split(' ')).unwrap();
         let Command::Call(call) = cli.command else {

@@ -1,4 +1,4 @@
-//! Reading arguments from the command line.
+//! Reading the arguments of a call from the command line.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,14 +8,14 @@ use dasf::protocol::text;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// What `NAME=VALUE` gives: a text whose meaning the argument's schema settles.
+/// An argument `NAME=VALUE`. The meaning of the value depends on the schema.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Given {
     pub(crate) name: String,
     pub(crate) text: String,
 }
 
-/// The fields of a JSON object in their order. Each value stays text, because a
+/// The fields of a JSON object in their order. The values are not parsed, because a
 /// [`Value`](serde_json::Value) keeps only 64 bits of a number.
 #[derive(Debug, Default)]
 pub(crate) struct Fields(pub(crate) Vec<(String, Box<RawValue>)>);
@@ -48,7 +48,7 @@ impl<'de> Deserialize<'de> for Fields {
 }
 
 impl Fields {
-    /// The object.
+    /// Returns the object as JSON.
     pub(crate) fn to_json(&self) -> String {
         let fields = self.0.iter().map(|(name, value)| {
             let name = serde_json::Value::from(name.as_str());
@@ -58,10 +58,10 @@ impl Fields {
     }
 }
 
-/// Where values come from that the command line does not hold itself.
+/// The sources of values that are not on the command line.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    /// What was read from standard input, which there is once.
+    /// Whether standard input was read, which is possible once.
     is_stdin_read: bool,
 }
 
@@ -69,14 +69,14 @@ impl Sources {
     /// Reads arguments of the form `NAME=VALUE`, `NAME=@FILE` and `NAME=@-`.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is no `=`, or a name comes twice; [`Error::Failed`] when a file
-    /// cannot be read.
+    /// [`Error::Usage`] when an argument has no `=`, or a name is a duplicate. [`Error::Failed`] when a
+    /// file cannot be read.
     pub(crate) fn arguments(&mut self, arguments: &[String]) -> Result<Vec<Given>, Error> {
         let mut given: Vec<Given> = Vec::new();
         for argument in arguments {
             let Some((name, value)) = argument.split_once('=') else {
                 return Err(Error::Usage(format!(
-                    "an argument is written NAME=VALUE, unlike {argument:?}"
+                    "the argument {argument:?} has no value; write NAME=VALUE"
                 )));
             };
             if given.iter().any(|before| before.name == name) {
@@ -97,7 +97,7 @@ impl Sources {
     /// Reads all arguments at once: a JSON object, `@FILE` or `-`.
     ///
     /// # Errors
-    /// [`Error::Usage`] when it is no JSON object; [`Error::Failed`] when a file cannot be read.
+    /// [`Error::Usage`] when it is not a JSON object, [`Error::Failed`] when a file cannot be read.
     pub(crate) fn object(&mut self, json: &str) -> Result<Fields, Error> {
         let text = match json.strip_prefix('@') {
             Some(path) => self.read(path)?,
@@ -105,18 +105,18 @@ impl Sources {
             None => text::without_mark(json).to_owned(),
         };
         let object = serde_json::from_str(&text);
-        object.map_err(|error| Error::Usage(format!("--json takes a JSON object: {error}")))
+        object.map_err(|error| Error::Usage(format!("--json must be a JSON object: {error}")))
     }
 
     /// Reads a file, or standard input as `-`.
     ///
     /// # Errors
-    /// [`Error::Failed`] when it cannot be read or is no text, [`Error::Usage`] for standard input
-    /// the second time.
+    /// [`Error::Failed`] when it cannot be read or is not UTF-8, [`Error::Usage`] for standard input the
+    /// second time.
     fn read(&mut self, path: &str) -> Result<String, Error> {
         if path == "-" {
             if self.is_stdin_read {
-                let problem = "standard input can be one value only";
+                let problem = "standard input can be read for one value only";
                 return Err(Error::usage(problem));
             }
             self.is_stdin_read = true;
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_sign_separates_name_and_value() {
+    fn the_first_equals_sign_separates_name_and_value() {
         let given = |name: &str, text: &str| Given {
             name: name.to_owned(),
             text: text.to_owned(),
@@ -148,11 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn mistakes_are_reported() {
         for (line, problem) in [
             (
                 &["a"][..],
-                "an argument is written NAME=VALUE, unlike \"a\"",
+                "the argument \"a\" has no value; write NAME=VALUE",
             ),
             (&["a=1", "a=2"], "the argument \"a\" is given twice"),
             (&["a=@/no/such/file"], "/no/such/file cannot be read"),
@@ -162,7 +162,10 @@ mod tests {
         }
         for json in ["[1]", "5", "{\"a\":", "", "{\"a\": 1, \"a\": 2}"] {
             let error = Sources::default().object(json).unwrap_err().to_string();
-            assert!(error.starts_with("--json takes a JSON object: "), "{error}");
+            assert!(
+                error.starts_with("--json must be a JSON object: "),
+                "{error}"
+            );
         }
     }
 }

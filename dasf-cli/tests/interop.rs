@@ -102,7 +102,7 @@ async fn a_python_module_is_shown_and_called(broker: &TestBroker) {
         ),
         (
             &["call", "sqrt", "a=-1"],
-            1,
+            2,
             "",
             "error: validating: sqrt: a: -1 is less than or equal to the minimum of 0\n",
         ),
@@ -110,7 +110,7 @@ async fn a_python_module_is_shown_and_called(broker: &TestBroker) {
             &["call", "ad", "a=-1"],
             2,
             "",
-            "error: there is no function \"ad\"; did you mean \"add\"?\n",
+            "error: the module has no function \"ad\"; did you mean \"add\"?\n",
         ),
         (
             &["api", "Greeter.greet"],
@@ -169,7 +169,7 @@ Classes
     .twice(name: string, times: integer = 2) -> string[]
         Twice
 
-`dasf api -t {topic} NAME` shows one in detail, such as add.
+For details: dasf api -t {topic} add
 "
             ),
             "",

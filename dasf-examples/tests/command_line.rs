@@ -4,6 +4,9 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "command_line/presence.rs"]
+mod presence;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -103,7 +106,7 @@ fn help_explains_every_option_and_command() {
 #[test]
 fn usage_mistakes_are_one_line_and_code_2() {
     for (arguments, expected) in [
-        (&[][..], "a command is needed"),
+        (&[][..], "the command is missing"),
         (&["lisen"][..], "unrecognized subcommand 'lisen'"),
         (
             &["--nonsense", "listen"][..],
@@ -150,13 +153,13 @@ fn usage_mistakes_are_one_line_and_code_2() {
                 DEAD_URL,
                 "listen",
             ][..],
-            "--mqtt-url names one broker",
+            "--mqtt-url cannot be combined",
         ),
-        (&["--log-level", "loud", "listen"][..], "no log level"),
+        (&["--log-level", "loud", "listen"][..], "is not a log level"),
         (&["compute"][..], "<REQUEST>"),
         (
             &["compute", "missing.json"][..],
-            "neither a JSON or YAML object nor a file",
+            "neither a JSON or YAML object nor an existing file",
         ),
     ] {
         let line = error_line(&reference(arguments), 2);
@@ -285,7 +288,7 @@ fn a_request_is_read_from_whatever_can_be_read() {
     let folder = folder.to_str().unwrap();
     assert_eq!(
         error_line(&reference(&["compute", folder]), 1),
-        format!("{folder} cannot be read: it is a folder, where a file is expected")
+        format!("{folder} cannot be read: it is a directory, not a file")
     );
 
     let mark = b"\xef\xbb\xbf";
@@ -344,26 +347,34 @@ fn words_of_yaml_are_what_the_schema_wants() {
             r#"echo: data: null is not of type "string""#,
         ),
     ] {
-        let line = error_line(&reference(&["compute", request]), 1);
+        let line = error_line(&reference(&["compute", request]), 2);
         assert_eq!(line, format!("validating: {problem}"));
     }
     let line = error_line(&reference(&["compute", "{func_name: sqrt, a: .inf}"]), 2);
     assert!(
-        line.contains("the request cannot be written as JSON: there is no number .inf"),
+        line.contains("the request cannot be written as JSON: JSON has no number .inf"),
         "{line}"
     );
 }
 
 #[test]
-fn arguments_that_nothing_has_are_refused_before_anything_is_sent() {
+fn invalid_requests_are_rejected_before_anything_is_sent() {
     for (request, problem) in [
         (
             "{func_name: add, a: 1, bb: 3}",
-            "there is no argument of add \"bb\"; did you mean \"b\"?",
+            "add has no argument \"bb\"; did you mean \"b\"?",
         ),
         (
             r#"{"class_name": "Greeter", "greting": "Yo", "function": {"func_name": "greet", "name": "A"}}"#,
-            "there is no argument of Greeter \"greting\"; did you mean \"greeting\"?",
+            "Greeter has no argument \"greting\"; did you mean \"greeting\"?",
+        ),
+        (
+            "{func_name: ad, a: 1}",
+            "the module has no function \"ad\"; did you mean \"add\"?",
+        ),
+        (
+            "{func_name: sqrt, a: -1}",
+            "validating: sqrt: a: -1 is less than or equal to the minimum of 0",
         ),
     ] {
         for command in [
@@ -371,8 +382,8 @@ fn arguments_that_nothing_has_are_refused_before_anything_is_sent() {
             // No module listens, and there is no broker.
             &["--websocket-url", DEAD_URL, "send-request"],
         ] {
-            let line = error_line(&reference(&[command, &[request]].concat()), 1);
-            assert_eq!(line, format!("validating: {problem}"));
+            let line = error_line(&reference(&[command, &[request]].concat()), 2);
+            assert_eq!(line, problem);
         }
     }
 }
@@ -411,9 +422,7 @@ fn a_client_is_written_and_checked() {
         assert_eq!(stdout(&equal), "");
         let line = error_line(&other, 1);
         assert!(
-            line.starts_with(&format!(
-                "{file} is not what the module says, first in line 1; "
-            )),
+            line.starts_with(&format!("{file} is not current: line 1 differs; ")),
             "{line}"
         );
     }
@@ -433,11 +442,6 @@ fn a_client_is_written_and_checked() {
 fn a_failed_request_is_one_line_and_code_1() {
     let line = error_line(&reference(&["compute", "{func_name: fail, msg: boom}"]), 1);
     assert_eq!(line, "executing: boom");
-    let line = error_line(&reference(&["compute", "{func_name: sqrt, a: -1}"]), 1);
-    assert_eq!(
-        line,
-        "validating: sqrt: a: -1 is less than or equal to the minimum of 0"
-    );
 }
 
 /// A broker, and the runtime in which it runs.
@@ -557,8 +561,8 @@ fn options_come_from_the_environment_too() {
     let broken = [variables.as_slice(), &[("DE_BACKEND_TOKEN", "sec\nret")]].concat();
     assert_eq!(
         error_line(&run(&broken, &["test-connect"]), 2),
-        "the value of --token, or DE_BACKEND_TOKEN, is refused: it contains a line break; use a single \
-         line; --help lists what there is"
+        "the value of --token (DE_BACKEND_TOKEN) is not valid: it contains a line break; use a \
+         single line; see --help"
     );
 
     // Set and empty is not set.
@@ -571,15 +575,28 @@ fn options_come_from_the_environment_too() {
     let with_empty = [with_token.as_slice(), &empty.map(|name| (name, ""))].concat();
     assert!(run(&with_empty, &["test-connect"]).status.success());
 
-    // An attribute stands over the environment.
-    let output = command(REFERENCE, &["test-connect"])
-        .envs(with_token)
+    // The environment takes precedence over the attribute.
+    for (arguments, topic) in [
+        (&["test-connect"][..], "from-env"),
+        (&["-t", "from-line", "test-connect"][..], "from-line"),
+    ] {
+        let output = command(REFERENCE, arguments)
+            .envs(with_token.clone())
+            .output()
+            .unwrap();
+        assert_eq!(
+            stdout(&output),
+            format!("connected to {url}, topic {topic}")
+        );
+    }
+    let schema = command(REFERENCE, &["schema"])
+        .env("DE_BACKEND_TOPIC", "from-env")
+        .env("DE_BACKEND_DESCRIPTION", "From the environment.")
         .output()
         .unwrap();
-    assert_eq!(
-        stdout(&output),
-        format!("connected to {url}, topic test-topic")
-    );
+    let schema: Value = serde_json::from_str(&stdout(&schema)).unwrap();
+    assert_eq!(schema["title"], "from-env");
+    assert_eq!(schema["description"], "From the environment.");
 
     // And where there is no topic at all, that is a mistake.
     let line = error_line(&run(&variables[..1], &["listen"]), 2);

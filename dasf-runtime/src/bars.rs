@@ -1,4 +1,4 @@
-//! Showing reports of progress as bars in a terminal.
+//! Showing progress reports as bars in a terminal.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,31 +9,31 @@ use dasf_protocol::Status;
 use dasf_protocol::progress::Report;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// How many lines one call takes at most.
+/// The greatest number of lines for one call.
 const MAX_LINES: usize = 10;
-/// How many calls have bars at a time: each takes a thread that moves it, and a terminal shows no
-/// more.
+/// The greatest number of calls with bars at a time. Each one needs a thread, and a terminal has no room
+/// for more.
 const MAX_CALLS: usize = 20;
-/// How many characters of a message are shown at most.
+/// The greatest length of a message, in characters.
 const MAX_MESSAGE_LENGTH: usize = 200;
-/// The length of a bar, in steps too small to be seen.
+/// The length of a bar, in steps that are too small to be seen.
 const BAR_LENGTH: u64 = 1000;
-/// A call's own line.
+/// The line of a call.
 const BAR_TEMPLATE: &str =
     "{spinner:.green} {bar:24.green/dim} {percent:>3} % {elapsed:>4} {wide_msg}";
 /// The line of a step.
 const STEP_TEMPLATE: &str = "{wide_msg}";
-/// How often a bar moves to show that it is alive.
+/// The time between two movements of a bar.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The terminal of this process, in which several calls may report at a time.
+/// The terminal of this process. Several calls may report at a time.
 static SCREEN: LazyLock<Screen> = LazyLock::new(|| Screen::new(MultiProgress::new()));
 
 /// A terminal with the bars of several calls.
 #[derive(Clone)]
 struct Screen {
     bars: MultiProgress,
-    /// How many calls have bars.
+    /// The number of calls with bars.
     calls: Arc<AtomicUsize>,
 }
 
@@ -47,7 +47,7 @@ impl Screen {
         self.calls.load(Ordering::Relaxed) == 0
     }
 
-    /// Counts one more call, if there is room for it.
+    /// Counts a further call, if there is room for it.
     fn enter(&self) -> bool {
         let more = |calls| (calls < MAX_CALLS).then_some(calls + 1);
         let calls = &self.calls;
@@ -60,12 +60,12 @@ impl Screen {
     }
 }
 
-/// Draws the progress of a call in the terminal; for `on_progress`.
+/// Returns a handler for `on_progress` that draws the progress of a call in the terminal.
 ///
-/// Standard error shows a bar with the part done and the report's message, and below it the steps
-/// that run or failed, at most ten lines in all. When the call ends, the bar makes way for one line
-/// that says how it went. Calls at the same time have bars below each other, up to twenty; of further
-/// ones only that line is shown. Where standard error is no terminal, nothing is drawn.
+/// Standard error shows a bar with the finished part and the message of the report. The running and
+/// failed steps are below it. All this has at most ten lines. When the call ends, one line with the
+/// outcome replaces the bar. Up to twenty calls at a time have bars, one below the other. Further calls
+/// have only the last line. If standard error is not a terminal, nothing is drawn.
 ///
 /// ```no_run
 /// # use dasf_runtime::client::{Caller, CallError};
@@ -75,29 +75,29 @@ impl Screen {
 /// # Ok(()) }
 /// ```
 ///
-/// What else the program writes to the terminal meanwhile gets between the bars.
+/// Other output of the program to the terminal appears between the bars.
 pub fn show_progress() -> impl FnMut(&Report) + Send + 'static {
     let mut bars = Bars::new(&SCREEN, io::stderr());
     move |report| bars.show(report)
 }
 
-/// Whether standard error is a terminal that bars can be drawn in.
+/// Returns whether standard error is a terminal that can show bars.
 pub(crate) fn can_be_drawn() -> bool {
     !SCREEN.bars.is_hidden()
 }
 
-/// A text as a terminal may show it: with blanks in place of the characters that would control it.
+/// Replaces control characters by spaces, so that a terminal can show the string safely.
 pub fn printable(text: &str) -> String {
     let printable = |symbol: char| if symbol.is_control() { ' ' } else { symbol };
     text.chars().map(printable).collect()
 }
 
-/// Standard error, for what is written between the bars.
+/// Standard error, for output beside the bars.
 pub(crate) struct BesideBars;
 
 impl Write for BesideBars {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        // All of it, so that no bar is drawn in the middle of a line.
+        // Everything is written at once, so that no bar is drawn in the middle of a line.
         let write = || io::stderr().write_all(text);
         if SCREEN.is_empty() {
             write()?;
@@ -115,15 +115,15 @@ impl Write for BesideBars {
 /// The bars of one call.
 struct Bars<W> {
     screen: Screen,
-    /// The same terminal, for what stays in it.
+    /// The same terminal, for the lines that stay.
     output: W,
     begin: Instant,
-    /// The call's own bar, and a line for each step shown; none where there is no room.
+    /// The bar of the call, and a line for each shown step. Empty if there is no room.
     lines: Vec<ProgressBar>,
     is_over: bool,
 }
 
-/// A step as it is shown.
+/// A shown step.
 #[derive(Debug, PartialEq)]
 enum Line<'r> {
     Step { depth: usize, report: &'r Report },
@@ -188,7 +188,7 @@ impl<W: Write> Bars<W> {
         for step in lines_of(report) {
             text = text + &step.to_string() + "\n";
         }
-        // That nobody reads it is no reason to stop the call.
+        // If standard error is closed, the call continues.
         let output = &mut self.output;
         let bars = &self.screen.bars;
         let _ = bars.suspend(|| output.write_all(text.as_bytes()));
@@ -209,13 +209,13 @@ impl<W> Bars<W> {
 }
 
 impl<W> Drop for Bars<W> {
-    /// A call that was given up leaves no bars behind.
+    /// Removes the bars of a call that was dropped.
     fn drop(&mut self) {
         self.clear();
     }
 }
 
-/// A style for a template, which a test shows to be one.
+/// Returns the style for a template. A test checks all templates.
 fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template);
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -246,8 +246,8 @@ fn message(report: &Report) -> String {
     printable(&text)
 }
 
-/// The steps to show: those that run and those that failed. Where they are too many, the first and
-/// the last of them, because the last is the innermost of those that run.
+/// Returns the steps to show: the running and the failed ones. If they are too many, these are the first
+/// ones and the last one, which is the innermost running step.
 fn lines_of(root: &Report) -> Vec<Line<'_>> {
     fn collect<'r>(parent: &'r Report, depth: usize, lines: &mut Vec<Line<'r>>) {
         for report in &parent.children {
@@ -259,7 +259,7 @@ fn lines_of(root: &Report) -> Vec<Line<'_>> {
     }
     let mut lines = Vec::new();
     collect(root, 1, &mut lines);
-    // One line is the bar's.
+    // The bar takes one line.
     let most = MAX_LINES - 1;
     if lines.len() > most {
         let first = most / 2;
@@ -274,7 +274,7 @@ impl std::fmt::Display for Line<'_> {
         match self {
             Self::More(count) => write!(f, "  … {count} more"),
             Self::Step { depth, report } => {
-                // Deeper ones would leave no room for their message.
+                // A deeper indentation would leave no room for the message.
                 let indent = 2 * depth.min(&MAX_LINES);
                 write!(f, "{:indent$}{} ", "", mark(report))?;
                 if report.status == Status::Running && report.steps > 0 {
@@ -298,7 +298,7 @@ mod tests {
         report
     }
 
-    /// What is written to the screen beside the bars.
+    /// Output to the screen beside the bars.
     struct Beside(InMemoryTerm);
 
     impl Write for Beside {
@@ -321,7 +321,7 @@ mod tests {
         (terminal, Screen::new(bars))
     }
 
-    /// What is on the screen, without the spinner and the time that it took.
+    /// Returns the contents of the screen, without the spinner and the time.
     fn seen(screen: &InMemoryTerm) -> Vec<String> {
         let without_time = |line: &str| match line.split_once(" % ") {
             Some((bar, rest)) if bar.contains('─') => {
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tree_is_drawn_and_makes_way_for_its_result() {
+    fn the_tree_is_drawn_and_replaced_by_its_outcome() {
         let (screen, terminal) = terminal();
         let mut bars = Bars::new(&terminal, Beside(screen.clone()));
         bars.show(&Report::new("root", "converting", 4));
@@ -376,14 +376,14 @@ mod tests {
         report.status = Status::Success;
         bars.show(&report);
         assert_eq!(seen(&screen), ["✓ converting", "  ✗ b"]);
-        // What comes late is not drawn.
+        // A late report is not drawn.
         bars.show(&whole());
         drop(bars);
         assert_eq!(seen(&screen).len(), 2);
     }
 
     #[test]
-    fn calls_at_the_same_time_are_below_each_other() {
+    fn simultaneous_calls_are_below_each_other() {
         let (screen, terminal) = terminal();
         let mut calls = [
             Bars::new(&terminal, Beside(screen.clone())),
@@ -405,13 +405,13 @@ mod tests {
         let ends = seen(&screen);
         assert_eq!(ends[0], "✗ first");
         assert!(ends[1].ends_with("second"), "{ends:?}");
-        // A call that was given up.
+        // A call that was dropped.
         drop(calls);
         assert_eq!(seen(&screen), ["✗ first"]);
     }
 
     #[test]
-    fn of_many_calls_some_have_bars() {
+    fn a_limited_number_of_calls_have_bars() {
         let (screen, terminal) = terminal();
         let new = || Bars::new(&terminal, Beside(screen.clone()));
         let mut calls: Vec<_> = (0..MAX_CALLS + 1).map(|_| new()).collect();
@@ -420,11 +420,11 @@ mod tests {
         }
         let with_bars = calls.iter().filter(|call| !call.lines.is_empty());
         assert_eq!(with_bars.count(), MAX_CALLS);
-        // The last one has no bar, but ends like the others.
+        // The last call has no bar, but ends like the others.
         let mut last = calls.pop().unwrap();
         last.show(&report("last", Status::Success, Vec::new()));
         assert_eq!(seen(&screen)[0], "✓ last");
-        // There is room again when another one ends.
+        // When another call ends, there is room again.
         calls.pop();
         let mut next = new();
         next.show(&Report::new("root", "next", 1));
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn the_templates_are_right() {
+    fn the_templates_are_valid() {
         for template in [BAR_TEMPLATE, STEP_TEMPLATE] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }

@@ -1,8 +1,9 @@
-//! What generated clients are made of.
+//! The parts of generated clients.
 //!
-//! A file that `dasf generate --lang rust` wrote, and what [`dasf::client!`] expands to, need the
-//! crate `dasf` and nothing besides: all that they refer to is here. Nobody else needs this module.
-//! A file works with the version of `dasf` that it was generated for, and those compatible with it.
+//! A file of `dasf generate --lang rust` needs only the crate `dasf`, and so does the expansion of
+//! [`dasf::client!`]. Everything that they use is in this module. Other code does not need it. A
+//! generated file works with the version of `dasf` for which it was generated, and with compatible
+//! versions.
 //!
 //! [`dasf::client!`]: https://docs.rs/dasf/latest/dasf/macro.client.html
 
@@ -17,11 +18,11 @@ use serde::de::{DeserializeOwned, Error as _};
 pub use serde::{self, Deserialize, Deserializer, Serialize};
 pub use serde_json::Value;
 
-/// Below this, every whole number is one of `f64`.
+/// Below this number, `f64` represents every integer exactly.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Reads a value of a union: as the type that keeps the most of it, and the first of those that keep
-/// as much. The first that accepts it may do so by leaving out what it does not know.
+/// Reads a value of a union, as the type that keeps the most of it. If several types keep the same, reads
+/// it as the first of them. The first type that accepts the value may ignore a part of it.
 ///
 /// # Errors
 /// When no type accepts the value.
@@ -51,14 +52,14 @@ where
     let best = best.map(|(_, read)| read);
     best.ok_or_else(|| {
         let value = excerpt(&value);
-        D::Error::custom(format_args!("{value} is of none of the types allowed here"))
+        D::Error::custom(format_args!("{value} has none of the allowed types"))
     })
 }
 
-/// The most characters of a value that an error shows.
+/// The greatest length of a value in an error, in characters.
 const MAX_EXCERPT: usize = 100;
 
-/// The beginning of a value, which is enough to recognize its variant.
+/// Returns the beginning of a value, which is enough to recognize its variant.
 fn excerpt(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(MAX_EXCERPT) {
@@ -70,7 +71,7 @@ fn excerpt(value: &Value) -> String {
 /// Reads a value that must be one of the known values.
 ///
 /// # Errors
-/// When the value is another one.
+/// When the value is not one of them.
 pub fn one_value_of<'de, D, T>(deserializer: D, values: &[T]) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -82,20 +83,22 @@ where
     }
     let known: Vec<String> = values.iter().map(T::to_string).collect();
     let known = known.join(", ");
-    Err(D::Error::custom(format_args!("{value} is none of {known}")))
+    Err(D::Error::custom(format_args!(
+        "{value} is not one of {known}"
+    )))
 }
 
-/// Reads a text that must not be one of the known texts.
+/// Reads a string that must not be one of the known strings.
 ///
 /// # Errors
-/// When the text is one of them.
+/// When the string is one of them.
 pub fn text_besides<'de, D>(deserializer: D, known: &[&str]) -> Result<String, D::Error>
 where
     D: Deserializer<'de>,
 {
     let text = String::deserialize(deserializer)?;
     if known.contains(&text.as_str()) {
-        let message = format_args!("{text:?} has a form of its own, and this is none");
+        let message = format_args!("{text:?} must have the form of its variant");
         return Err(D::Error::custom(message));
     }
     Ok(text)
@@ -105,14 +108,14 @@ where
 /// properties.
 #[derive(Debug)]
 pub struct Names {
-    /// The expressions that could be read.
+    /// The valid expressions.
     patterns: Vec<Regex>,
-    /// Whether those are all.
+    /// Whether all expressions are valid.
     are_all: bool,
 }
 
 impl Names {
-    /// Names that match one of these regular expressions, as JSON Schema has them.
+    /// Creates the names that match one of these regular expressions of JSON Schema.
     pub fn new(patterns: &[&str]) -> Self {
         let compile = |pattern: &&str| Regex::new(&to_rust(pattern).ok()?).ok();
         let compiled: Vec<Regex> = patterns.iter().filter_map(compile).collect();
@@ -122,9 +125,11 @@ impl Names {
         }
     }
 
-    /// Reads the properties of an object with such names, and drops others, such as those of a
-    /// newer module. If an expression is invalid, any other name may match it: then a property with
-    /// such a name is read if its value has the type, and dropped otherwise.
+    /// Reads the properties of an object with such names, and ignores others, such as those of a newer
+    /// module.
+    ///
+    /// An invalid expression may match any other name. Then a property with another name is read if its
+    /// value has the type, and ignored otherwise.
     ///
     /// # Errors
     /// When the value is not an object, or one of the properties does not have the type.
@@ -154,17 +159,17 @@ impl Names {
 /// Reads a value as the type of a variant.
 ///
 /// # Errors
-/// When it is not of the type.
+/// When the value does not have the type.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> serde_json::Result<T> {
     serde_json::from_value(value)
 }
 
-/// A default as the module describes it; `None` where it is not of its own type.
+/// Reads a default of the API description. Returns `None` if it does not have its own type.
 pub fn from_json<T: DeserializeOwned>(json: &str) -> Option<T> {
     serde_json::from_str(json).ok()
 }
 
-/// How much there is in a value: itself, and all that it holds.
+/// Returns the size of a value: one for itself, and the size of all that it contains.
 fn size(value: &Value) -> usize {
     1 + match value {
         Value::Array(values) => values.iter().map(size).sum(),
@@ -173,7 +178,7 @@ fn size(value: &Value) -> usize {
     }
 }
 
-/// How much of a value is there in what it was read as.
+/// Returns how much of a value was kept when it was read.
 fn kept(value: &Value, read: &Value) -> usize {
     match (value, read) {
         (Value::Array(values), Value::Array(read)) => {
@@ -247,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_that_keeps_the_most_is_the_one() {
+    fn the_type_that_keeps_the_most_is_chosen() {
         for (value, expected) in [
             (json!({"x": 1}), Any::Base(Base { x: 1 })),
             (
@@ -266,22 +271,16 @@ mod tests {
             assert_eq!(serde_json::from_value::<Any>(value).unwrap(), expected);
         }
         let error = serde_json::from_value::<Any>(json!("text")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "\"text\" is of none of the types allowed here"
-        );
+        assert_eq!(error.to_string(), "\"text\" has none of the allowed types");
         let error = serde_json::from_value::<Any>(json!(["ä".repeat(200)])).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!(
-                "[\"{}… is of none of the types allowed here",
-                "ä".repeat(98)
-            )
+            format!("[\"{}… has none of the allowed types", "ä".repeat(98))
         );
     }
 
     #[test]
-    fn properties_of_some_names_are_read() {
+    fn properties_with_such_names_are_read() {
         let names = Names::new(&["^[0-9]+$", "^x_"]);
         let read = |value: Value| names.read::<_, f64>(value);
         let value = json!({"2001": 0.5, "x_": 1, "unit": "m", "rate": 2});
@@ -297,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_that_cannot_be_read_refuses_nothing() {
+    fn an_invalid_expression_rejects_nothing() {
         let names = Names::new(&["(?=a)", "^x_"]);
         let read = |value: Value| names.read::<_, f64>(value);
         let value = json!({"a": 0.5, "x_": 1, "unit": "m"});
@@ -323,21 +322,18 @@ mod tests {
     }
 
     #[test]
-    fn values_and_texts_are_compared() {
+    fn values_and_strings_are_compared() {
         assert_eq!(one_value_of(json!(1), &[1, 2]).unwrap(), 1);
         let error = one_value_of(json!(3), &[1, 2]).unwrap_err();
-        assert_eq!(error.to_string(), "3 is none of 1, 2");
+        assert_eq!(error.to_string(), "3 is not one of 1, 2");
         assert!(one_value_of(json!("x"), &[true]).is_err());
         assert_eq!(text_besides(json!("a"), &["b"]).unwrap(), "a");
         let error = text_besides(json!("b"), &["b"]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "\"b\" has a form of its own, and this is none"
-        );
+        assert_eq!(error.to_string(), "\"b\" must have the form of its variant");
     }
 
     #[test]
-    fn a_default_that_is_none_is_null() {
+    fn an_invalid_default_is_none() {
         assert_eq!(from_json::<Vec<i64>>("[1]"), Some(vec![1]));
         assert_eq!(from_json::<Vec<i64>>("1"), None);
     }

@@ -12,26 +12,26 @@ use tokio::time::Instant;
 
 /// The id that every report carries: a call has one.
 const REPORT_ID: &str = "root";
-/// How many reports of one call may follow each other at once.
+/// The number of reports of one call that may be sent without a pause.
 const BURST: u32 = 20;
-/// How many steps below one report are kept, besides those that run. Beyond it, those that ended
-/// are left out, the oldest first, and the failed ones last: a loop over a million files must not
-/// send, or hold, a million steps.
+/// The number of steps that are kept below one report, without the running ones. Beyond it, steps that
+/// ended are dropped: the oldest first, and the failed ones last. So a loop over a million files neither
+/// holds nor sends a million steps.
 const MAX_STEPS_KEPT: usize = 100;
-/// From how many steps in one tree on a step that ends well leaves those below it out.
+/// In a tree with so many steps, a step that succeeds drops the steps below it.
 const MAX_STEPS_IN_TREE: usize = 300;
-/// How many levels of steps are shown; deeper ones do nothing. Readers of JSON limit its depth too:
-/// `serde_json` to 127 levels, of which a step takes two.
+/// The number of levels of steps that are shown. Deeper steps do nothing. Parsers limit the depth of
+/// JSON: `serde_json` to 127 levels, of which a step takes two.
 const MAX_LEVELS: usize = 50;
-/// How often a report is sent in the long run. Changes in between are sent together, the last
-/// always.
+/// The shortest average time between two reports. The changes in between are sent together. The last
+/// state is always sent.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Tells the caller how far a call got.
+/// A progress report, which a function sends to its caller.
 ///
-/// A function that has an argument of this type receives it open; each step made with
-/// [`step`](Self::step) is over when it is dropped, and the whole report when the function returns:
-/// well for a value, failed for an `Err`.
+/// A function with an argument of this type gets an open report. A step made with [`step`](Self::step)
+/// ends when it is dropped. The whole report ends when the function returns: with success for a value,
+/// as failed for an `Err`.
 ///
 /// ```
 /// use dasf_runtime::ProgressReport;
@@ -46,8 +46,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// # convert(&["a", "b"], ProgressReport::new("converting"));
 /// ```
 ///
-/// A step that is dropped counts as done well, also where `?` leaves the function. Where a step can
-/// fail, [`finish`](Self::finish) ends it as its result says:
+/// A dropped step counts as a success, even if `?` leaves the function. For a step that can fail, use
+/// [`finish`](Self::finish), which ends it according to its result:
 ///
 /// ```
 /// use dasf_runtime::ProgressReport;
@@ -73,33 +73,33 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// Steps may have steps of their own, to fifty levels; deeper ones are not shown. Of a tree that
-/// grows large, steps that ended well are left out.
+/// Steps may have steps of their own, up to fifty levels. Deeper steps are not shown. In a large tree,
+/// steps that succeeded are dropped.
 pub struct ProgressReport {
     tree: Arc<Tree>,
-    /// Where this report stands: the numbers of the steps that lead to it.
+    /// The position of this report in the tree: the numbers of the steps that lead to it.
     path: Vec<u64>,
 }
 
-/// Takes the reports of one call, in the form of payloads.
+/// Sends one report of a call.
 type Publish = Box<dyn Fn(Status, Vec<u8>) -> bool + Send + Sync>;
 
-/// Where the reports of one call go. Made by whoever runs the call; the function's
-/// [`ProgressReport`] writes to it.
+/// The receiver of the reports of one call. The host creates it, and the [`ProgressReport`] of the function
+/// writes to it.
 #[derive(Clone)]
 pub struct ReportSink(Arc<SinkState>);
 
 struct SinkState {
-    /// Sends one report now; `false` when that is not possible now.
+    /// Sends one report at once. Returns `false` when this is not possible.
     publish: Publish,
     /// The largest payload that fits one frame, in bytes.
     size_limit: usize,
     opened: Mutex<Opened>,
 }
 
-/// What became of a call's report.
+/// The state of a call's report.
 enum Opened {
-    /// The function has not taken it yet, and may never do so.
+    /// The function has not taken the report, and may never take it.
     NotYet,
     Running(Arc<Tree>),
     Finished,
@@ -112,27 +112,27 @@ struct Tree {
 
 struct TreeState {
     root: Node,
-    /// How many steps the tree holds, at any depth.
+    /// The number of steps in the tree, at any depth.
     steps: usize,
-    /// How many reports may be sent at once.
+    /// The number of reports that may be sent without a pause now.
     allowance: u32,
     refilled: Instant,
-    /// The tree changed since it was last sent.
+    /// Whether the tree changed after it was sent last.
     is_dirty: bool,
-    /// A task is waiting to send the change.
+    /// Whether a task waits to send the change.
     is_scheduled: bool,
     is_finished: bool,
 }
 
 /// A report with the steps below it.
 struct Node {
-    /// The report itself; its list of children stays empty.
+    /// The report itself, with an empty list of children.
     report: Report,
     /// The steps by their numbers.
     steps: BTreeMap<u64, Node>,
     /// The number of the next step.
     next: u64,
-    /// How many steps that ended are not kept any more.
+    /// The number of dropped steps.
     folded: u64,
 }
 
@@ -149,7 +149,7 @@ impl Node {
         }
     }
 
-    /// Begins a step; returns its number, and how many steps were left out in return.
+    /// Begins a step. Returns its number, and the number of steps dropped for it.
     fn begin(&mut self, step: Report) -> (u64, usize) {
         let mut left_out_steps = 0;
         if self.steps.len() >= MAX_STEPS_KEPT {
@@ -170,7 +170,7 @@ impl Node {
         (number, left_out_steps)
     }
 
-    /// How many steps this is, with those below it.
+    /// Returns the number of steps, including this one and all below it.
     fn size(&self) -> usize {
         1 + self.steps_below()
     }
@@ -179,7 +179,7 @@ impl Node {
         self.steps.values().map(Node::size).sum()
     }
 
-    /// Leaves out the steps below that ended well, and returns how many.
+    /// Drops the steps below that succeeded, and returns their number.
     fn leave_out_steps(&mut self) -> usize {
         let before = self.steps_below();
         let is_of_interest = |step: &Node| step.report.status != Status::Success;
@@ -187,7 +187,7 @@ impl Node {
         before - self.steps_below()
     }
 
-    /// Ends this and everything below it that still runs.
+    /// Ends this step and all running steps below it.
     fn end_running(&mut self, status: Status) {
         if self.report.status == Status::Running {
             self.report.status = status;
@@ -197,8 +197,8 @@ impl Node {
         }
     }
 
-    /// The report as it is sent. Where steps were left out, their number is scaled down with them,
-    /// because readers take the part that is done from the steps that they see.
+    /// Returns the report to send. Readers compute the finished part from the steps that they see. So the
+    /// number of steps is scaled down if steps were dropped.
     fn to_wire(&self) -> Report {
         let children: Vec<Report> = self.steps.values().map(Node::to_wire).collect();
         let is_over = |child: &&Report| child.status != Status::Running;
@@ -209,7 +209,7 @@ impl Node {
             let scaled = scaled.div_ceil(u128::from(kept + self.folded));
             wire.steps = u64::try_from(scaled).unwrap_or(u64::MAX);
         }
-        // A reader divides what is over by what was announced: never more than a whole.
+        // A reader divides the finished steps by the announced ones. The result must not exceed 1.
         wire.steps = wire.steps.max(children.len() as u64);
         wire.children = children;
         wire
@@ -217,13 +217,13 @@ impl Node {
 }
 
 impl ProgressReport {
-    /// A report with a message and one step. As an argument's default it says what the caller sees
-    /// first; elsewhere, for instance in a test, it goes nowhere.
+    /// Creates a report with a message and one step. As the default of an argument, it is the first report
+    /// that the caller sees. Elsewhere, for example in a test, it is not sent.
     pub fn new(message: impl Into<String>) -> Self {
         Self::detached(Report::new(REPORT_ID, message, 1))
     }
 
-    /// The report with another number of steps.
+    /// Sets the number of steps.
     #[must_use]
     pub fn with_steps(mut self, steps: usize) -> Self {
         self.set_steps(steps);
@@ -237,26 +237,26 @@ impl ProgressReport {
         }
     }
 
-    /// The report as it is sent.
+    /// Returns the report to send.
     pub fn to_wire(&self) -> Report {
         self.tree.lock().root.to_wire()
     }
 
-    /// Says how many steps there will be below this report.
+    /// Sets the number of steps below this report.
     pub fn set_steps(&mut self, steps: usize) {
-        // The web page divides by the root's number.
+        // The web page divides by the number of the root.
         let least = u64::from(self.path.is_empty());
         self.change(|report| report.steps = (steps as u64).max(least));
     }
 
-    /// Says what is being done now.
+    /// Sets the message.
     pub fn set_message(&mut self, message: impl Into<String>) {
         let message = message.into();
         self.change(|report| report.step_message = message);
     }
 
-    /// Begins a step below this report. It ends when the returned report is dropped, which may have
-    /// steps of its own.
+    /// Begins a step below this report, and returns its report, which may have steps of its own. The step
+    /// ends when the returned report is dropped.
     pub fn step(&mut self, message: impl Into<String>) -> ProgressReport {
         let step = Report::new(REPORT_ID, message, 0);
         let tree = Arc::clone(&self.tree);
@@ -269,7 +269,7 @@ impl ProgressReport {
                 path.push(number);
                 self.tree.changed(state);
             }
-            // A path that leads nowhere.
+            // This path leads to no step.
             _ => path.push(u64::MAX),
         }
         Self { tree, path }
@@ -280,11 +280,11 @@ impl ProgressReport {
         self.end(Status::Error);
     }
 
-    /// Ends this step as a result says, and returns the result: failed for an `Err`, well
-    /// otherwise. The report of a whole call ends well with its function only.
+    /// Ends this step according to a result, and returns the result: as failed for an `Err`, otherwise with
+    /// success. The report of a whole call succeeds only when its function returns.
     ///
     /// # Errors
-    /// Those of the result.
+    /// Returns the error of the result.
     pub fn finish<T, E>(self, result: Result<T, E>) -> Result<T, E> {
         if result.is_err() {
             self.fail();
@@ -321,7 +321,7 @@ impl ProgressReport {
 }
 
 impl Drop for ProgressReport {
-    /// Ends a step; the root ends with its function, whose result decides.
+    /// Ends a step. The root ends with its function, according to the result.
     fn drop(&mut self) {
         if !self.path.is_empty() {
             self.end(if std::thread::panicking() {
@@ -342,8 +342,9 @@ impl fmt::Debug for ProgressReport {
 }
 
 impl ReportSink {
-    /// A sink that hands each report, as JSON of at most `size_limit` bytes, to `publish`. That
-    /// must not block; where it returns `false`, the report is kept and a later state of it sent
+    /// Creates a sink that passes each report to `publish`, as JSON of at most `size_limit` bytes.
+    ///
+    /// `publish` must not block. If it returns `false`, the report was not sent, and a later state is sent
     /// instead.
     pub fn new(
         size_limit: usize,
@@ -363,7 +364,7 @@ impl ReportSink {
         root.status = Status::Running;
         let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*opened, Opened::Finished) {
-            // The call was cut off before its function began.
+            // The call was aborted before its function began.
             return ProgressReport::detached(root);
         }
         let tree = Arc::new(Tree::new(Some(self.clone()), root));
@@ -376,7 +377,7 @@ impl ReportSink {
         }
     }
 
-    /// Ends the report of a call as its outcome says, and returns the last state to send; `None`
+    /// Ends the report of a call according to its outcome, and returns the last state to send. Returns `None`
     /// when the function did not report.
     pub fn finish(&self, status: Status) -> Option<Vec<u8>> {
         let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
@@ -390,9 +391,9 @@ impl ReportSink {
         self.encode(state.root.to_wire())
     }
 
-    /// The report as a payload that fits one frame: where it does not, without the steps that ended
-    /// well, then without any, and at last with less of its message. `None` where even that does
-    /// not fit.
+    /// Returns the report as a payload that fits one frame. If the report is too large, drops the steps that
+    /// succeeded, then all steps, and at last a part of the message. Returns `None` if that is still too
+    /// large.
     fn encode(&self, mut report: Report) -> Option<Vec<u8>> {
         let cuts: [fn(&mut Report); 4] = [
             |_| {},
@@ -421,7 +422,7 @@ impl fmt::Debug for ReportSink {
     }
 }
 
-/// Removes the steps that ended well.
+/// Removes the steps that succeeded.
 fn prune(report: &mut Report) {
     report
         .children
@@ -451,7 +452,7 @@ impl Tree {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the tree now, or arranges that its latest state is sent soon.
+    /// Sends the tree now, or starts a task that sends its latest state soon.
     fn changed(self: &Arc<Self>, mut state: std::sync::MutexGuard<'_, TreeState>) {
         if state.is_finished || self.sink.is_none() {
             return;
@@ -459,7 +460,7 @@ impl Tree {
         state.is_dirty = true;
         self.send_if_allowed(&mut state);
         if state.is_dirty && !state.is_scheduled {
-            // Without a runtime nothing could be sent later; `finish` still sends the last state.
+            // Without a runtime, nothing can be sent later. `finish` sends the last state.
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 state.is_scheduled = true;
                 let tree = Arc::clone(self);
@@ -652,9 +653,9 @@ mod tests {
         );
         assert_eq!(good.children[0].status, Status::Success);
         assert_eq!(bad.children[0].status, Status::Error);
-        // The outer step was left by `?`, without a word.
+        // `?` left the outer step without a call of `finish`.
         assert_eq!(bad.status, Status::Success);
-        // The function ends its own report, unless it failed.
+        // The function cannot end its own report with success.
         assert_eq!(wire.status, Status::Running);
         assert_eq!(report.finish::<(), _>(Err("no")), Err("no"));
     }

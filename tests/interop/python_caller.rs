@@ -191,13 +191,12 @@ impl Said {
             ),
             (
                 "raw stranger",
-                "error validating request: there is no function \"stranger\"; there is add, area, \
-                 echo, fail, hello, none, slow, sqrt, when",
+                "error validating request: the module has no function \"stranger\"; it has add, \
+                 area, echo, fail, hello, none, slow, sqrt, when",
             ),
             (
                 "raw method",
-                "error validating request: there is no method of Greeter \"stranger\"; there is \
-                 greet, twice",
+                "error validating request: Greeter has no method \"stranger\"; it has greet, twice",
             ),
             ("raw fail", "error executing request: boom"),
             (

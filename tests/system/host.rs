@@ -46,7 +46,7 @@ async fn every_bad_request_is_told_what_is_wrong() {
         (encoded("[1]"), "a request must be a JSON object"),
         (encoded("{}"), "func_name: the name of the function is required"),
         (encoded(r#"{"func_name": 5}"#), "func_name: must be a string"),
-        (encoded(r#"{"func_name": "nope"}"#), r#"there is no function "nope"; there is add, "#),
+        (encoded(r#"{"func_name": "nope"}"#), r#"the module has no function "nope"; did you mean "none"?"#),
         (encoded(r#"{"func_name": "add"}"#), "add: a: is required"),
         (encoded(r#"{"func_name": "add", "a": "5"}"#), r#"add: a: "5" is not of type "integer""#),
         (encoded(r#"{"func_name": "add", "a": 1.5}"#), r#"add: a: 1.5 is not of type "integer""#),
@@ -57,12 +57,12 @@ async fn every_bad_request_is_told_what_is_wrong() {
             r#"area: points[1].x: "b" is not of type "number"; points[2].x: is required; scale: "c" is not of type "number""#,
         ),
         (encoded(r#"{"func_name": "when", "t": "tomorrow"}"#), r#"when: t: "tomorrow" is not a "date-time""#),
-        (encoded(r#"{"class_name": "Nope", "function": {}}"#), r#"there is no class "Nope"; there is Greeter"#),
+        (encoded(r#"{"class_name": "Nope", "function": {}}"#), r#"the module has no class "Nope"; it has Greeter"#),
         (encoded(r#"{"class_name": "Greeter"}"#), "Greeter: function: an object with the func_name"),
         (encoded(r#"{"class_name": "Greeter", "function": {}}"#), "Greeter: function.func_name: "),
         (
             encoded(r#"{"class_name": "Greeter", "function": {"func_name": "nope"}}"#),
-            r#"there is no method of Greeter "nope"; there is greet, twice"#,
+            r#"Greeter has no method "nope"; it has greet, twice"#,
         ),
         (
             encoded(r#"{"class_name": "Greeter", "greeting": 1, "function": {"func_name": "greet", "name": 2}}"#),
@@ -420,7 +420,7 @@ async fn the_caller_s_time_reaches_the_function() {
     let (status, text) = peer.answer().await;
     assert_eq!(status, "error");
     assert!(
-        text.starts_with("error processing request: the caller's time was over"),
+        text.starts_with("error processing request: the timeout of the caller was over"),
         "{text}"
     );
     host.shutdown().await;

@@ -129,7 +129,7 @@ fn better_texts_name_the_function_and_what_is_wrong() {
         ),
         (
             "error_unknown_function",
-            r#"error validating request: there is no function "nope"; there is add, area, echo, fail, hello, none, slow, sqrt, when"#,
+            r#"error validating request: the module has no function "nope"; did you mean "none"?"#,
         ),
     ] {
         let payload = fixtures()[exchange]["client_sends"]["payload"]

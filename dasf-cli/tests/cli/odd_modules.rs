@@ -227,7 +227,7 @@ fn a_schema_that_is_none_leaves_the_check_to_the_module() {
         let Run(output) = stage.run(&["call", "-t", topic, "f", "x=1"]);
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.stdout, b"1\n", "{topic}: {told}");
-        let warning = "the schema is none; the module alone checks the call";
+        let warning = "the schema is not valid; only the module checks the call";
         assert_eq!(told.contains(warning), !is_checked, "{topic}: {told}");
         stage.run(&["api", "-t", topic]).succeeds();
         stage.run(&["api", "-t", topic, "f"]).succeeds();

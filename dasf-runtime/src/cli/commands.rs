@@ -1,4 +1,4 @@
-//! What the commands do.
+//! The commands of a module.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::error::INTERRUPTED;
 use super::options::{Cli, Command};
 use super::output::{Indent, ProgressHandler, print_error, print_result, progress_handler};
 use super::work::{Signals, close, on_runtime, run_until_interrupted};
-use super::{Error, request};
+use super::{Error, Presence, request};
 use crate::context::Context;
 use crate::host::{Acknowledge, Host, StartError};
-use crate::module::Module;
+use crate::module::{FailureKind, Module};
 use crate::progress::ReportSink;
 
 pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
@@ -79,9 +79,11 @@ async fn compute(
     if let Some(json) = report.finish(status) {
         show_last(&json);
     }
-    // The function runs in this process, and writes no other log.
-    let output = outcome.map_err(|failure| Error::failed(failure.in_full()))?;
-    // ASCII is for the wire; a person reads the characters themselves.
+    let output = outcome.map_err(|failure| match failure.kind() {
+        FailureKind::Validation => Error::usage(failure),
+        _ => Error::failed(failure.in_full()),
+    })?;
+    // The output is ASCII for the wire. Printing restores the characters.
     let result: &RawValue = serde_json::from_str(output.as_json()).map_err(Error::failed)?;
     Indent::default().print(&result)
 }
@@ -89,8 +91,8 @@ async fn compute(
 async fn test_connect(cli: &Cli) -> Result<(), Error> {
     let connection = &cli.connection;
     let shown = connection.address()?;
-    // As a caller does it, because a subscription to the module's own topic could collect messages
-    // that the module should get.
+    // It connects as a caller does. A subscription to the module's own topic could take messages that
+    // are for the module.
     let caller = connection.connect(connection.caller()?).await?;
     let topic = caller.topic().clone();
     close(caller).await;
@@ -107,10 +109,10 @@ async fn send_request(
     let builder = connection.caller()?;
     let builder = builder.max_payload_size(cli.limits.max_payload_size());
     let caller = connection.connect(builder).await?;
-    let call = caller.call_raw(request).timeout(timeout);
-    let result = call.on_progress(on_progress).await;
+    let presence = Presence::new(&caller, timeout);
+    let result = presence.call(request, on_progress).await;
     close(caller).await;
-    Indent::default().print(&result.map_err(Error::failed)?)
+    Indent::default().print(&result?)
 }
 
 async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
@@ -118,12 +120,13 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
     let address = cli.connection.address()?;
     let options = cli.host_options()?;
     let at_once = match options.acknowledge {
-        Acknowledge::Received => "stopped at once; running calls are lost",
-        Acknowledge::Completed => "stopped at once; running calls are left to the next module",
+        Acknowledge::Received => "stopped at once; the running calls are lost",
+        Acknowledge::Completed => "stopped at once; the running calls go to another module",
     };
     let shown = address.to_string();
     let mut signals = Signals::new()?;
     let name = module.name();
+    let is_alone = options.group.is_none();
     let host = tokio::select! {
         host = Host::start(module, &topic, address, options) => host,
         () = signals.next() => return Ok(()),
@@ -132,10 +135,29 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
         StartError::Connect(error) => cli.connection.with_remedy(&error),
         StartError::Options(error) => Error::usage(error),
     })?;
-    tracing::info!(module = name, %topic, broker = shown, "listening");
+    tracing::info!(
+        module = name,
+        topic = topic.as_str(),
+        topic_from = cli.topic_from,
+        broker = shown,
+        "listening"
+    );
+    let search = host.another_module();
+    let warning = async {
+        // Modules of a group share the requests, so several are no mistake.
+        if is_alone && search.await {
+            tracing::warn!(
+                topic = topic.as_str(),
+                "another module already listens on this topic; both run every request; give both \
+                 the same --group to share them"
+            );
+        }
+        std::future::pending().await
+    };
     tokio::select! {
         () = signals.next() => {}
         () = host.ended() => return Err(Error::Failed("the module ended unexpectedly".to_owned())),
+        never = warning => never,
     }
     tracing::info!("stopping; interrupt again to stop at once");
     tokio::select! {

@@ -1,4 +1,4 @@
-//! The options that say where a module is.
+//! The options for the connection to a module.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,20 +16,20 @@ use crate::transport::ConnectError;
 /// The HTTP port of a Pulsar with TLS.
 const TLS_PORT: u16 = 8443;
 
-/// Where a module is: at which broker, on which topic, and how to get in. The same options for every
-/// program, each with its variable in the environment: `DE_BACKEND_` and the name in capitals.
+/// The broker and the topic of a module, and the login. Every program has the same options. Each option
+/// has an environment variable: `DE_BACKEND_` and the name in capitals.
 ///
-/// All are global, so that they may stand before or after a command.
+/// All options are global: you can write them before or after a command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connection")]
 #[group(skip)] // a group has the name of its struct, and a program may have one of that name
 pub struct Connection {
-    /// The topic on which the module listens
+    /// Topic of the module
     #[arg(short, long, global = true, env = "DE_BACKEND_TOPIC", value_parser = line())]
     topic: Option<String>,
 
-    /// The base URL of a DASF broker, such as `ws://localhost:8080/ws`; without it, a Pulsar is
-    /// used
+    /// Base URL of a DASF broker, such as ws://localhost:8080/ws [default: the Pulsar of --host and
+    /// --port]
     #[arg(
         long,
         global = true,
@@ -40,7 +40,7 @@ pub struct Connection {
     )]
     websocket_url: Option<String>,
 
-    /// Another base URL to send to
+    /// Base URL for sending, instead of --websocket-url
     #[arg(
         long,
         global = true,
@@ -51,7 +51,7 @@ pub struct Connection {
     )]
     producer_url: Option<String>,
 
-    /// Another base URL to read from
+    /// Base URL for receiving, instead of --websocket-url
     #[arg(
         long,
         global = true,
@@ -62,7 +62,7 @@ pub struct Connection {
     )]
     consumer_url: Option<String>,
 
-    /// The URL of an MQTT 5 broker's WebSockets, such as `ws://localhost:9001/mqtt`
+    /// WebSocket URL of an MQTT 5 broker, such as ws://localhost:9001/mqtt
     #[arg(
         long,
         global = true,
@@ -73,7 +73,7 @@ pub struct Connection {
     )]
     mqtt_url: Option<String>,
 
-    /// The user to log in as at an MQTT broker; the password is given with --token
+    /// User name for an MQTT broker; its password is --token
     #[arg(
         long,
         global = true,
@@ -83,7 +83,7 @@ pub struct Connection {
     )]
     mqtt_user: Option<String>,
 
-    /// The host of the Pulsar, a name or an IP address
+    /// Host of a Pulsar, a name or an IP address
     #[arg(
         short = 'H',
         long,
@@ -94,7 +94,7 @@ pub struct Connection {
     )]
     host: String,
 
-    /// The HTTP port of the Pulsar [default: 8080, with --tls 8443]
+    /// HTTP port of a Pulsar [default: 8080, with --tls 8443]
     #[arg(
         short,
         long,
@@ -104,11 +104,11 @@ pub struct Connection {
     )]
     port: Option<u16>,
 
-    /// Reach the Pulsar by TLS; DASF and MQTT brokers have a URL with wss:// for that
+    /// Connect to a Pulsar with TLS; for DASF and MQTT brokers, use a URL with wss://
     #[arg(long, global = true, env = "DE_BACKEND_TLS", value_parser = Switch)]
     tls: bool,
 
-    /// The certificates of a private authority to trust when connecting by TLS, as a PEM file
+    /// PEM file with the certificates of a private authority to trust
     #[arg(
         long,
         global = true,
@@ -118,7 +118,7 @@ pub struct Connection {
     )]
     ca_file: Option<PathBuf>,
 
-    /// Whether the Pulsar keeps messages on disk
+    /// Whether a Pulsar stores the messages on disk
     #[arg(
         long,
         global = true,
@@ -128,7 +128,7 @@ pub struct Connection {
     )]
     persistent: Persistence,
 
-    /// The tenant in the Pulsar
+    /// Tenant of a Pulsar
     #[arg(
         long,
         global = true,
@@ -138,7 +138,7 @@ pub struct Connection {
     )]
     tenant: String,
 
-    /// The namespace in the Pulsar
+    /// Namespace of a Pulsar
     #[arg(
         long,
         global = true,
@@ -148,7 +148,7 @@ pub struct Connection {
     )]
     namespace: String,
 
-    /// Headers to send when connecting, as a JSON object such as {"authorization": "Token …"}
+    /// HTTP headers of the handshake, as a JSON object such as {"authorization": "Token …"}
     #[arg(
         long,
         global = true,
@@ -158,7 +158,7 @@ pub struct Connection {
     )]
     header: Option<String>,
 
-    /// The token to log in with
+    /// Token to log in with
     #[arg(
         long,
         global = true,
@@ -180,28 +180,28 @@ enum Persistence {
 }
 
 impl Connection {
-    /// The topic, for a command that can do without.
+    /// Returns the topic, if one is set.
     pub fn given_topic(&self) -> Option<&str> {
         self.topic.as_deref()
     }
 
-    /// The topic, which a command cannot do without.
+    /// Returns the topic, for a command that needs one.
     ///
     /// # Errors
-    /// [`Error::Usage`] when none is given, or it is no topic.
+    /// [`Error::Usage`] when no topic is set, or it is not valid.
     pub fn topic(&self) -> Result<Topic, Error> {
         match &self.topic {
             Some(topic) => topic.parse().map_err(Error::usage),
             None => Err(Error::usage(
-                "a topic is needed; give one with --topic NAME, or set DE_BACKEND_TOPIC",
+                "the topic is missing; set it with --topic NAME or DE_BACKEND_TOPIC",
             )),
         }
     }
 
-    /// A client of the module, ready to [`connect`](Connection::connect).
+    /// Returns a builder of a client of the module, for [`connect`](Connection::connect).
     ///
     /// # Errors
-    /// [`Error::Usage`] as of [`topic`](Connection::topic) and [`address`](Connection::address).
+    /// As [`topic`](Connection::topic) and [`address`](Connection::address).
     pub fn caller(&self) -> Result<ClientBuilder<Caller>, Error> {
         let topic = self.topic()?;
         Ok(Caller::builder(topic.as_str()).address(self.address()?))
@@ -210,8 +210,8 @@ impl Connection {
     /// Connects a client of the module.
     ///
     /// # Errors
-    /// [`Error::Usage`] when the builder was given what it cannot connect to, [`Error::Failed`]
-    /// when the broker cannot be reached or refuses, with what to do about it.
+    /// [`Error::Usage`] when the topic or the address is not valid. [`Error::Failed`], with advice, when
+    /// the broker cannot be reached or rejects the connection.
     pub async fn connect(&self, builder: ClientBuilder<Caller>) -> Result<Caller, Error> {
         builder.connect().await.map_err(|error| match error {
             ClientError::Connect(error) => self.with_remedy(&error),
@@ -222,14 +222,14 @@ impl Connection {
         })
     }
 
-    /// A failed connection, with what to do about it on this command line.
+    /// Returns the error for a failed connection, with advice for this command line.
     pub(super) fn with_remedy(&self, error: &ConnectError) -> Error {
         let advice = match error {
             ConnectError::Unreachable { .. } if self.is_given() => {
-                Some("check the address, or start the broker there".into())
+                Some("check the address, or start the broker".into())
             }
             ConnectError::Unreachable { .. } => Some(
-                "start one there with `dasf-broker`, or name another with --websocket-url, or --host and --port"
+                "start one with 'dasf-broker', or set the address with --websocket-url, or --host and --port"
                     .into(),
             ),
             error => error.advice(),
@@ -240,7 +240,7 @@ impl Connection {
         }
     }
 
-    /// Whether the command line says where the broker is.
+    /// Returns whether an option sets the address of the broker.
     fn is_given(&self) -> bool {
         let Pulsar { host, .. } = Pulsar::default();
         let urls = [
@@ -253,10 +253,10 @@ impl Connection {
         is_url || self.tls || self.host != host || self.port.is_some()
     }
 
-    /// The broker's address, with what to log in with.
+    /// Returns the address of the broker, with the login.
     ///
     /// # Errors
-    /// [`Error::Usage`] when URL, token or headers are none.
+    /// [`Error::Usage`] when a URL, the token or a header is not valid.
     pub fn address(&self) -> Result<Address, Error> {
         let producer = self.producer_url.as_ref().or(self.websocket_url.as_ref());
         let consumer = self.consumer_url.as_ref().or(self.websocket_url.as_ref());
@@ -268,7 +268,7 @@ impl Connection {
             }
             (_, _, Some(_)) => {
                 return Err(Error::usage(
-                    "--mqtt-url names one broker, and the other URLs another",
+                    "--mqtt-url cannot be combined with the other URLs; use one broker",
                 ));
             }
             (Some(producer), Some(consumer), None) => {
@@ -277,12 +277,12 @@ impl Connection {
             (None, None, None) => Address::try_from(self.pulsar()).map_err(Error::usage)?,
             (Some(_), None, None) => {
                 return Err(Error::usage(
-                    "--producer-url needs --consumer-url, or --websocket-url, beside it",
+                    "--producer-url needs --consumer-url or --websocket-url",
                 ));
             }
             (None, Some(_), None) => {
                 return Err(Error::usage(
-                    "--consumer-url needs --producer-url, or --websocket-url, beside it",
+                    "--consumer-url needs --producer-url or --websocket-url",
                 ));
             }
         };
@@ -297,9 +297,9 @@ impl Connection {
         }
         let headers: BTreeMap<String, String> = match &self.header {
             None => BTreeMap::new(),
-            // The text is not shown: it may hold a secret.
+            // The error does not show the value, which may be a secret.
             Some(json) => serde_json::from_str(json).map_err(|_| {
-                Error::usage(r#"--header must be a JSON object of texts, such as {"authorization": "Token …"}"#)
+                Error::usage(r#"--header must be a JSON object of strings, such as {"authorization": "Token …"}"#)
             })?,
         };
         for (name, value) in headers {
@@ -308,11 +308,11 @@ impl Connection {
         Ok(address)
     }
 
-    /// Refuses --tls where it would promise what is not done.
+    /// Rejects --tls if the connection would not use TLS.
     fn check_tls(&self) -> Result<(), Error> {
         if !cfg!(feature = "tls") {
             return Err(Error::usage(
-                "--tls cannot be used: this program is built without the feature \"tls\"",
+                "--tls cannot be used: this program was built without the feature \"tls\"",
             ));
         }
         let urls = [
@@ -324,8 +324,7 @@ impl Connection {
         for (option, url) in urls {
             if url.as_ref().is_some_and(|url| url.starts_with("ws://")) {
                 return Err(Error::usage(format!(
-                    "--tls is for a Pulsar given by --host and --port; let the URL of {option} begin with wss:// \
-                     instead"
+                    "--tls is for a Pulsar with --host and --port; for TLS, begin the URL of {option} with wss://"
                 )));
             }
         }
@@ -372,7 +371,7 @@ mod tests {
 
     #[cfg(feature = "tls")]
     #[test]
-    fn tls_has_a_port_of_its_own() {
+    fn tls_has_its_own_port() {
         assert_eq!(address("--tls").unwrap(), "wss://localhost:8443");
         let given = address("--tls -H h -p 443").unwrap();
         assert_eq!(given, "wss://h:443");
@@ -382,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_not_promised_where_there_is_none() {
+    fn tls_is_rejected_without_a_pulsar() {
         for line in ["--websocket-url ws://h/ws", "--mqtt-url ws://h"] {
             let error = address(&format!("--tls {line}")).unwrap_err();
             assert!(matches!(error, Error::Usage(_)), "{error}");
@@ -407,15 +406,15 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_file_must_hold_certificates() {
+    fn a_ca_file_must_contain_certificates() {
         let error = address("--ca-file no-such-file").unwrap_err();
         assert!(matches!(error, Error::Usage(_)), "{error}");
         assert!(error.to_string().contains("no-such-file"), "{error}");
     }
 
     #[test]
-    fn a_failed_connection_is_told_with_what_to_do() {
-        let told = |line: &str, error: ConnectError| {
+    fn a_failed_connection_is_reported_with_advice() {
+        let report = |line: &str, error: ConnectError| {
             let arguments = std::iter::once("test").chain(line.split_whitespace());
             let cli = Cli::try_parse_from(arguments).unwrap();
             cli.connection.with_remedy(&error).to_string()
@@ -424,28 +423,28 @@ mod tests {
             url: "ws://h".to_owned(),
             reason: "connection refused".to_owned(),
         };
-        assert!(told("", unreachable()).contains("; start one there with `dasf-broker`"));
+        assert!(report("", unreachable()).contains("; start one with 'dasf-broker', or set"));
         assert!(
-            told("-H h", unreachable()).ends_with("; check the address, or start the broker there")
+            report("-H h", unreachable()).ends_with("; check the address, or start the broker")
         );
         let refused = ConnectError::Refused {
             url: "ws://h".to_owned(),
             status: 503,
             reason: "Service Unavailable".to_owned(),
         };
-        assert!(told("", refused).contains("; the broker is full or starting"));
-        assert!(!told("", ConnectError::Ended).contains(';'));
+        assert!(report("", refused).contains("; the broker is full or starting"));
+        assert!(!report("", ConnectError::Ended).contains(';'));
     }
 
     #[test]
-    fn the_guide_says_what_every_option_is_at_a_pulsar() {
+    fn the_guide_lists_the_options_for_a_pulsar() {
         let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/guide/brokers.md");
         let guide = std::fs::read_to_string(guide).unwrap();
         let (_, table) = guide
             .split_once("#### What the options are at a Pulsar")
             .unwrap();
         let (table, _) = table.split_once("\n#").unwrap();
-        // Those of other brokers, and of what does not concern a broker.
+        // These options are for other brokers, or not for a broker.
         let others = ["description", "websocket-url", "mqtt-url", "mqtt-user"];
         let log = ["debug", "log-level", "log-file"];
         let command = <crate::cli::options::Cli as clap::CommandFactory>::command();

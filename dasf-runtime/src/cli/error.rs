@@ -1,41 +1,41 @@
-//! Why a command did not do what it should.
+//! The errors of commands.
 
 use std::fmt::Display;
 use std::process::ExitCode;
 
 use super::output::print_error;
 
-/// What a shell reports for a program that Ctrl-C ended.
+/// The exit code that shells report for a program that Ctrl-C ended.
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// Why a command did not do what it should; it settles the exit code.
+/// The error of a command. It determines the exit code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The command line is wrong: exit code 2.
+    /// The command line or the request is not valid: exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// It is right, and what it asks for failed: exit code 1.
+    /// The command failed: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// The user stopped it: exit code 130, which is what a shell reports for Ctrl-C.
+    /// The user interrupted the command: exit code 130, as shells report for Ctrl-C.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl Error {
-    /// The command line is wrong.
+    /// Creates the error for a command line or a request that is not valid.
     pub fn usage(reason: impl Display) -> Self {
         Self::Usage(reason.to_string())
     }
 
-    /// What the command line asks for failed.
+    /// Creates the error for a command that failed.
     pub fn failed(reason: impl Display) -> Self {
         Self::Failed(reason.to_string())
     }
 
-    /// Prints it on standard error, as one line that begins with `error: `, and returns the exit
-    /// code. Who interrupted the program is not told so.
+    /// Prints the error on standard error, as one line that begins with `error: `, and returns the exit
+    /// code. Prints nothing after an interrupt.
     pub fn report(&self) -> ExitCode {
         if *self != Self::Interrupted {
             print_error(self);

@@ -1,4 +1,4 @@
-//! Writing the source of a client.
+//! The options and the work of the command `generate`.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,31 +11,32 @@ use serde_json::Value;
 use super::Error;
 use super::output::print_result;
 
-/// In which language a client is written, and where to.
+/// The language of a generated client, and its file.
 #[derive(Debug, Clone, Args)]
 #[group(skip)] // a group has the name of its struct, and a program may have one of that name
 pub struct Generate {
-    /// The language of the client: rust, python or typescript
+    /// Language of the client: rust, python or typescript
     #[arg(long, value_name = "LANGUAGE")]
     lang: Language,
 
-    /// Write to this file, not to standard output
+    /// Write the client to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Write nothing, and fail where FILE is not what would be written
+    /// Do not write; fail if FILE differs from the client
     #[arg(long, requires = "output")]
     check: bool,
 }
 
 impl Generate {
-    /// Writes the client of a module, or compares it with what is there.
+    /// Writes the client of a module, or compares it with an existing file.
     ///
-    /// `origin` says in the file where its description comes from, such as `topic arithmetic`.
+    /// `origin` is the origin of the API description, such as `topic arithmetic`, for a comment in the
+    /// file.
     ///
     /// # Errors
-    /// [`Error::Failed`] when the description is none, the file cannot be written, or it is not what
-    /// it should be.
+    /// [`Error::Failed`] when the API description is not valid, the file cannot be written, or a
+    /// compared file differs.
     pub fn run(&self, api_info: &Value, origin: &str) -> Result<(), Error> {
         let source = dasf_codegen::generate(api_info, self.lang, origin).map_err(Error::failed)?;
         let Some(path) = &self.output else {
@@ -45,7 +46,7 @@ impl Generate {
         if self.check {
             return check(path, before.as_deref(), &source);
         }
-        // Keep a file that --check calls current, so that compilers need not read it again.
+        // A current file is not written again, so that compilers need not read it again.
         let is_current =
             |before: &String| dasf_codegen::first_difference(before, &source).is_none();
         if before.as_ref().is_some_and(is_current) {
@@ -57,7 +58,7 @@ impl Generate {
     }
 }
 
-/// What is in a file; `None` where there is none.
+/// Returns the contents of a file; `None` if it does not exist.
 fn read(path: &Path) -> Result<Option<String>, Error> {
     match std::fs::read(path) {
         Ok(bytes) => {
@@ -79,9 +80,9 @@ fn check(path: &Path, before: Option<&str>, source: &str) -> Result<(), Error> {
         None => format!("{path} does not exist"),
         Some(before) => match dasf_codegen::first_difference(before, source) {
             None => return Ok(()),
-            Some(line) => format!("{path} is not what the module says, first in line {line}"),
+            Some(line) => format!("{path} is not current: line {line} differs"),
         },
     };
-    let remedy = "the same command without --check writes it";
+    let remedy = "run the same command without --check to write it";
     Err(Error::Failed(format!("{problem}; {remedy}")))
 }

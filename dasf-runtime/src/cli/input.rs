@@ -1,4 +1,4 @@
-//! Reading texts from files and standard input.
+//! Reading files and standard input.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,14 +8,14 @@ use dasf_protocol::text;
 
 use super::Error;
 
-/// The largest input, in bytes. It stops the reading of an endless source, such as a device.
+/// The largest input, in bytes. With it, reading from an endless source ends.
 const MAX_SIZE: u64 = 1 << 30;
 
-/// Reads a text in UTF-8 from a file, or from standard input for `-`, and skips a byte order mark
-/// at its start. The file may also be a pipe or a device.
+/// Reads UTF-8 from a file, or from standard input for `-`, without a byte order mark at the start. The
+/// file may also be a pipe or a device.
 ///
 /// # Errors
-/// [`Error::Failed`] when the text cannot be read, has more than 1 GiB, or is not UTF-8.
+/// [`Error::Failed`] when the file cannot be read, has more than 1 GiB, or is not UTF-8.
 pub fn read_text(source: &str) -> Result<String, Error> {
     let name = if source == "-" {
         "standard input"
@@ -34,7 +34,7 @@ pub fn read_text(source: &str) -> Result<String, Error> {
 
 fn open(path: &Path) -> io::Result<File> {
     if path.is_dir() {
-        return Err(io::Error::other("it is a folder, where a file is expected"));
+        return Err(io::Error::other("it is a directory, not a file"));
     }
     File::open(path)
 }
@@ -56,12 +56,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_and_what_is_not_there_are_told_apart() {
+    fn errors_distinguish_directories_and_missing_files() {
         let folder = read_text("/").unwrap_err().to_string();
-        assert_eq!(
-            folder,
-            "/ cannot be read: it is a folder, where a file is expected"
-        );
+        assert_eq!(folder, "/ cannot be read: it is a directory, not a file");
         let missing = read_text("/no/such/file").unwrap_err().to_string();
         assert!(
             missing.starts_with("/no/such/file cannot be read: "),
@@ -70,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_without_an_end_ends() {
+    fn reading_an_endless_source_ends() {
         let error = read(io::repeat(b' '), 100).unwrap_err();
         assert_eq!(error.to_string(), "it has more than 100 bytes");
         assert_eq!(read(&b"abc"[..], 3).unwrap(), b"abc");

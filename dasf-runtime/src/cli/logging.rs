@@ -1,4 +1,4 @@
-//! Where the log goes, and how much of it.
+//! The options of the log.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -17,19 +17,19 @@ use super::output::has_colours;
 use super::parse::{OneLine, Switch};
 use crate::bars::BesideBars;
 
-/// The libraries that write whole handshakes, and with them tokens, at their finest level.
+/// The libraries that log whole handshakes, including tokens, at level trace.
 const TALKATIVE: [&str; 2] = ["tungstenite", "tokio_tungstenite"];
 
-/// What is logged, and where.
+/// The level and the file of the log.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logging")]
 #[group(skip)] // a group has the name of its struct, and a program may have one of that name
 pub struct Logging {
-    /// Log everything that happens; the same as --log-level debug
+    /// Log details; the same as --log-level debug
     #[arg(long, global = true, env = "DE_BACKEND_DEBUG", value_parser = Switch)]
     debug: bool,
 
-    /// How much is logged: error, warn, info, debug or trace, or Python's 40, 30, 20, 10
+    /// Lowest level to log: error, warn, info, debug or trace, or Python's 40, 30, 20, 10
     #[arg(
         long,
         global = true,
@@ -40,7 +40,7 @@ pub struct Logging {
     )]
     log_level: String,
 
-    /// Log to this file, not to standard error
+    /// Append the log to this file instead of standard error
     #[arg(
         long,
         global = true,
@@ -52,11 +52,10 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Starts logging as the options say. Where a program around the module has done that already,
-    /// its way stays.
+    /// Starts the log. If the program has a `tracing` subscriber already, keeps that one.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is no such level, [`Error::Failed`] when the file cannot be
+    /// [`Error::Usage`] when the level does not exist, [`Error::Failed`] when the file cannot be
     /// written.
     pub fn start(&self) -> Result<(), Error> {
         let level = if self.debug {
@@ -72,7 +71,7 @@ impl Logging {
                 let file = OpenOptions::new().create(true).append(true).open(path);
                 let file = file.map_err(|error| {
                     let path = path.display();
-                    Error::Failed(format!("cannot write the log file {path}: {error}"))
+                    Error::Failed(format!("the log file {path} cannot be written: {error}"))
                 })?;
                 BoxMakeWriter::new(Mutex::new(file))
             }
@@ -81,7 +80,7 @@ impl Logging {
             .with_writer(writer)
             .with_ansi(self.log_file.is_none() && has_colours(&io::stderr()))
             .with_target(self.debug);
-        // A second subscriber is refused; that is the case the documentation speaks of.
+        // This fails if the program has a subscriber already.
         let _ = tracing_subscriber::registry()
             .with(filter)
             .with(log)
@@ -90,7 +89,7 @@ impl Logging {
     }
 }
 
-/// A level by its name, or by the number that Python gives it.
+/// Returns the level with a name, or with a number of Python's levels.
 fn level(text: &str) -> Result<LevelFilter, Error> {
     match text.to_ascii_lowercase().as_str() {
         "trace" => Ok(LevelFilter::TRACE),
@@ -99,7 +98,7 @@ fn level(text: &str) -> Result<LevelFilter, Error> {
         "warn" | "warning" | "30" => Ok(LevelFilter::WARN),
         "error" | "40" | "critical" | "50" => Ok(LevelFilter::ERROR),
         _ => Err(Error::Usage(format!(
-            "{text:?} is no log level; there is error, warn, info, debug and trace"
+            "{text:?} is not a log level; use error, warn, info, debug or trace"
         ))),
     }
 }
@@ -109,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn python_s_levels_are_understood() {
+    fn levels_of_python_are_accepted() {
         for (text, expected) in [
             ("20", LevelFilter::INFO),
             ("WARNING", LevelFilter::WARN),

@@ -1,5 +1,5 @@
-//! The command line of every module, and what other programs can have of it: the same options for
-//! the connection and the log, the same output, the same exit codes.
+//! The command line of every module, with parts for other programs: the options for the connection and
+//! the log, the output, and the exit codes.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -47,6 +47,7 @@ mod names;
 mod options;
 mod output;
 mod parse;
+mod presence;
 mod request;
 mod schema;
 mod work;
@@ -66,6 +67,7 @@ pub use output::{
     Indent, ProgressHandler, has_colours, print_error, print_result, progress_handler,
 };
 pub use parse::parse;
+pub use presence::Presence;
 pub use schema::takes_texts_only;
 pub use work::{close, run_until_interrupted};
 
@@ -76,15 +78,19 @@ use crate::module::Module;
 use crate::module::descriptor::ModuleDescriptor;
 use options::Cli;
 
-/// Runs the module as the process's command line says: what the generated `main()` does.
+/// What to do if no module listens on a topic.
+const REMEDY: &str = "start one with 'listen' or check the topic";
+
+/// Runs the command line of the process for a module. The generated `main()` calls this function.
 pub fn run(descriptor: &'static ModuleDescriptor) -> ExitCode {
     run_with(descriptor, std::env::args_os())
 }
 
-/// Runs the module as the given command line says; the first argument is the program's name.
+/// Runs a command line for a module. The first argument is the name of the program.
 ///
-/// Prints results on standard output, and everything else on standard error. The exit code is 0
-/// when the command did what it should, 1 when it failed, and 2 when the command line is wrong.
+/// Prints results on standard output, and all other messages on standard error. The exit code is 0 for
+/// success, 1 for a failure, 2 for a mistake in the command line or the request, and 130 after an
+/// interrupt.
 pub fn run_with(
     descriptor: &'static ModuleDescriptor,
     arguments: impl IntoIterator<Item = OsString>,

@@ -1,13 +1,14 @@
-//! What the command line accepts.
+//! The command line of a module.
 
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::builder::{EnumValueParser, Resettable, StringValueParser};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::builder::{EnumValueParser, StringValueParser};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use super::parse::OneLine;
-use super::{Connection, Error, Indent, Logging, parse};
+use super::parse::{OneLine, matches};
+use super::{Connection, Error, Indent, Logging};
 use crate::host::{Acknowledge, HostOptions};
 use crate::module::descriptor::ModuleDescriptor;
 
@@ -15,20 +16,26 @@ use crate::module::descriptor::ModuleDescriptor;
 #[derive(Debug, Parser)]
 #[command(
     disable_help_subcommand = true,
-    after_help = "The options for connection, limits and logging can also be set in the environment, as \
-                  DE_BACKEND_ and their name in capitals: DE_BACKEND_TOPIC, DE_BACKEND_TOKEN … The command line \
-                  takes precedence over the module's own topic, and that over the environment."
+    after_help = "Most options can also be set in the environment, as DE_BACKEND_ and their name in capitals: \
+                  DE_BACKEND_TOPIC, DE_BACKEND_TOKEN … The command line takes precedence over the environment, \
+                  and the environment over the attribute of the module.\n\n\
+                  Exit codes: 0 success, 1 failure, 2 a mistake in the command line or the request, 130 \
+                  interrupted."
 )]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
 
-    /// What the module does, in place of its documentation
+    /// Description of the module, instead of its documentation
     #[arg(short, long, global = true, env = "DE_BACKEND_DESCRIPTION")]
     pub(super) description: Option<String>,
 
     #[command(flatten)]
     pub(super) connection: Connection,
+
+    /// Where the topic comes from, for the log.
+    #[arg(skip)]
+    pub(super) topic_from: &'static str,
 
     #[command(flatten)]
     pub(super) sharing: Sharing,
@@ -40,47 +47,47 @@ pub(super) struct Cli {
     pub(super) logging: Logging,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Serve the module: wait for requests and answer them, until interrupted
+    /// Serve the module: answer requests until interrupted
     Listen,
-    /// Check that the broker can be reached and lets this module in
+    /// Check the connection to the broker
     TestConnect,
-    /// Print the JSON schema of a request to this module
+    /// Print the JSON schema of the requests to this module
     Schema(Indent),
-    /// Print the description of this module that clients are made from
+    /// Print the API description, from which clients are generated
     ApiInfo(Indent),
-    /// Run a request here, without a broker, and print the result
+    /// Run a request in this process, without a broker, and print the result
     Compute(Request),
-    /// Send a request to a module that listens on the topic, and print the result
+    /// Send a request to the module on the topic, and print the result
     SendRequest {
         #[command(flatten)]
         request: Request,
-        /// How many seconds to wait for the result
+        /// Seconds to wait for the result
         #[arg(long, default_value_t = 60, value_name = "SECONDS")]
         timeout: u64,
     },
-    /// Write the source of a typed client of this module
+    /// Generate a typed client of this module
     #[cfg(feature = "generate")]
     Generate(super::Generate),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Request {
-    /// The request as JSON or YAML text, or a file that holds it, or - for standard input
+    /// The request as JSON or YAML, a file with it, or - for standard input
     #[arg(value_name = "REQUEST")]
     pub(super) request: String,
-    /// Do not show how far the call got
+    /// Do not show progress reports
     #[arg(long)]
     pub(super) no_progress: bool,
 }
 
-/// With whom the module shares the work.
+/// How the module shares requests with other modules.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Sharing")]
+#[command(next_help_heading = "Groups")]
 pub(super) struct Sharing {
-    /// The name of a group: modules that listen to the topic under one name share its requests
+    /// Share the requests of the topic with the other modules of this group
     #[arg(
         long,
         global = true,
@@ -90,8 +97,8 @@ pub(super) struct Sharing {
     )]
     group: Option<String>,
 
-    /// When the broker hears that a request need not come again: as soon as it is received, or when
-    /// its answer is out, so that another module runs what this one does not finish
+    /// When to acknowledge a request: 'received' before it runs, or 'completed' after its response,
+    /// so that another module runs the requests that this one does not finish
     #[arg(
         long,
         global = true,
@@ -102,15 +109,15 @@ pub(super) struct Sharing {
     )]
     ack: Ack,
 
-    /// How many requests wait in this module of a group [default: --max-workers]
+    /// Unacknowledged requests that a module of a group gets at a time [default: --max-workers]
     #[arg(
         long, global = true, env = "DE_BACKEND_RECEIVER_QUEUE_SIZE",
         value_name = "CALLS", value_parser = OneLine(at_least_one)
     )]
     receiver_queue_size: Option<usize>,
 
-    /// How often a request that a group did not finish is tried again, before the broker puts it
-    /// aside [default: for ever]
+    /// Redeliveries of a request that a group did not finish, before it goes to the dead-letter topic
+    /// [default: no limit]
     #[arg(
         long, global = true, env = "DE_BACKEND_MAX_REDELIVERIES",
         value_name = "TIMES", value_parser = OneLine(clap::value_parser!(u32).range(1..))
@@ -124,22 +131,22 @@ enum Ack {
     Completed,
 }
 
-/// How much the module takes on.
+/// The limits and timeouts of the module.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct Limits {
-    /// How many calls run at a time [default: five times the number of processors]
+    /// Calls that run at a time [default: five times the number of processors]
     #[arg(long, global = true, env = "DE_BACKEND_MAX_WORKERS", value_name = "CALLS", value_parser = OneLine(at_least_one))]
     max_workers: Option<usize>,
 
-    /// How many calls are accepted at a time, running ones included [default: 1024]
+    /// Calls that are accepted at a time, including the running ones [default: 1024]
     #[arg(
         long, alias = "queue_size", global = true, env = "DE_BACKEND_QUEUE_SIZE",
         value_name = "CALLS", value_parser = OneLine(at_least_one)
     )]
     queue_size: Option<usize>,
 
-    /// The largest payload in one frame; longer ones are sent in fragments
+    /// Largest payload in one frame; larger payloads are sent in fragments
     #[arg(
         long, alias = "max_payload_size", global = true, env = "DE_BACKEND_MAX_PAYLOAD_SIZE",
         value_name = "BYTES", value_parser = OneLine(at_least_one),
@@ -147,7 +154,7 @@ pub(super) struct Limits {
     )]
     max_payload_size: usize,
 
-    /// How long a connection for answers is kept without one
+    /// How long an unused connection to a response topic stays open
     #[arg(
         long,
         global = true,
@@ -158,7 +165,7 @@ pub(super) struct Limits {
     )]
     producer_keep_alive: u64,
 
-    /// How long an answer waits for its connection
+    /// How long a response waits for the connection to its topic
     #[arg(
         long,
         global = true,
@@ -169,7 +176,7 @@ pub(super) struct Limits {
     )]
     producer_connection_timeout: u64,
 
-    /// How long running calls may go on when the module is interrupted
+    /// How long accepted calls may continue after the module is interrupted
     #[arg(
         long,
         global = true,
@@ -190,7 +197,8 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 impl Cli {
-    /// Reads the command line of a module. What its attribute gives stands over the environment.
+    /// Reads the command line of a module. Options come from the command line, then from the
+    /// environment, then from the module's attribute.
     pub(super) fn parse_for(
         descriptor: &'static ModuleDescriptor,
         arguments: impl IntoIterator<Item = OsString>,
@@ -199,35 +207,39 @@ impl Cli {
             .name(descriptor.name)
             .version(descriptor.version)
             .about(descriptor.description);
-        if descriptor.has_own_description {
-            command = command.mut_arg("description", |arg| arg.env(Resettable::Reset));
-        }
         if let Some(topic) = descriptor.topic {
-            command = command.mut_arg("topic", |arg| {
-                arg.env(Resettable::Reset).default_value(topic)
-            });
+            command = command.mut_arg("topic", |arg| arg.default_value(topic));
         }
         if let Some(group) = descriptor.group {
-            command = command.mut_arg("group", |arg| {
-                arg.env(Resettable::Reset).default_value(group)
-            });
+            command = command.mut_arg("group", |arg| arg.default_value(group));
         }
-        parse(command, arguments)
+        let Some(matches) = matches(command, arguments)? else {
+            return Ok(None);
+        };
+        let cli = Self::from_arg_matches(&matches).map_err(Error::usage)?;
+        Ok(Some(Self {
+            topic_from: match matches.value_source("topic") {
+                Some(ValueSource::CommandLine) => "--topic",
+                Some(ValueSource::EnvVariable) => "DE_BACKEND_TOPIC",
+                _ => "attribute",
+            },
+            ..cli
+        }))
     }
 
-    /// The topic as a title, for a command that can do without.
+    /// Returns the topic for a title, or another title if no topic is set.
     pub(super) fn title<'a>(&'a self, otherwise: &'a str) -> &'a str {
         self.connection.given_topic().unwrap_or(otherwise)
     }
 }
 
 impl Cli {
-    /// How many calls run at a time.
+    /// Returns the number of calls that run at a time.
     pub(super) fn max_workers(&self) -> usize {
         self.limits.host_options().max_workers
     }
 
-    /// How the module is served.
+    /// Returns the options of the host.
     pub(super) fn host_options(&self) -> Result<HostOptions, Error> {
         let Sharing {
             group,
@@ -255,7 +267,7 @@ impl Limits {
         let max_workers = self.max_workers.unwrap_or(defaults.max_workers);
         HostOptions {
             max_workers: match self.queue_size {
-                // A small queue alone is a wish for few workers too.
+                // Without --max-workers, a small queue also limits the workers.
                 Some(queue_size) if self.max_workers.is_none() => max_workers.min(queue_size),
                 _ => max_workers,
             },
@@ -305,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_definition_is_valid() {
         Cli::command().debug_assert();
         for option in Cli::command().get_opts() {
             let name = option
@@ -319,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_topic_is_needed_unless_the_attribute_gives_it() {
+    fn the_topic_is_required_unless_the_attribute_has_one() {
         assert_eq!(
             read(&WITH_TOPIC, "listen")
                 .unwrap()
@@ -361,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_shares_its_work_as_it_is_told() {
+    fn the_options_of_a_group_are_read() {
         let options = |descriptor, line: &str| read(descriptor, line).unwrap().host_options();
         let alone = options(&WITHOUT_TOPIC, "listen").unwrap();
         assert_eq!(
@@ -382,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn python_s_spellings_are_understood() {
+    fn the_spellings_of_python_are_accepted() {
         let cli = read(&WITH_TOPIC, "--queue_size 7 --max_payload_size 60 listen").unwrap();
         let options = cli.host_options().unwrap();
         assert_eq!((options.queue_size, options.max_payload_size), (7, 60));
@@ -420,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_in_one_line() {
+    fn every_mistake_is_reported_in_one_line() {
         for line in [
             "",
             "--nonsense listen",

@@ -1,4 +1,4 @@
-//! What is printed, and how.
+//! The output of commands.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, StdoutLock, Write};
@@ -8,22 +8,22 @@ use dasf_protocol::progress::Report;
 use serde::Serialize;
 
 use super::Error;
-use crate::bars::{self, printable};
+use crate::bars::{self, BesideBars, printable};
 
-/// The greatest indentation, in levels. More blanks would not help a reader.
+/// The greatest indentation, in levels. Deeper levels are not indented further.
 const MAX_INDENTED: usize = 128;
 
-/// How a JSON text is laid out.
+/// The indentation of JSON.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)] // a group has the name of its struct, and a program may have one of that name
 pub struct Indent {
-    /// Indent the JSON by this many blanks
-    #[arg(short, long, value_name = "BLANKS", value_parser = clap::value_parser!(u8).range(..=16))]
+    /// Indent the JSON by this number of spaces
+    #[arg(short, long, value_name = "SPACES", value_parser = clap::value_parser!(u8).range(..=16))]
     pub indent: Option<u8>,
 }
 
 impl Indent {
-    /// Prints a value as JSON on standard output: on one line, unless it is to be indented.
+    /// Prints a value as JSON on standard output, on one line if no indentation is set.
     ///
     /// # Errors
     /// As [`print_result`].
@@ -35,9 +35,8 @@ impl Indent {
         })
     }
 
-    /// Writes JSON with the indentation that the user asked for. Numbers stay as they are written,
-    /// with every digit. Texts contain the characters themselves, except for control characters,
-    /// which stay escaped.
+    /// Writes JSON with this indentation. Numbers keep every digit. Strings contain the characters
+    /// themselves, but control characters stay escaped.
     fn lay_out(&self, json: &str, output: &mut impl Write) -> io::Result<()> {
         let mut depth = 0_usize;
         let mut rest = json;
@@ -92,7 +91,7 @@ impl Indent {
     }
 }
 
-/// The length of the text at the beginning of JSON, with its quotes.
+/// Returns the length of the string at the beginning of JSON, with its quotes.
 fn text_length(json: &str) -> usize {
     let mut is_escaped = false;
     for (index, byte) in json.bytes().enumerate().skip(1) {
@@ -106,14 +105,13 @@ fn text_length(json: &str) -> usize {
     json.len()
 }
 
-/// Writes a text of JSON, with its quotes.
+/// Writes a string of JSON, with its quotes.
 fn write_text(text: &str, output: &mut impl Write) -> io::Result<()> {
     let has_escapes = text.contains('\\');
     if !has_escapes && !text.contains(char::is_control) {
         return output.write_all(text.as_bytes());
     }
-    // An escape without need, as on the wire, becomes the character itself. Half of a surrogate
-    // pair stays an escape.
+    // An unnecessary escape becomes the character itself. Half of a surrogate pair stays an escape.
     let read = serde_json::from_str::<String>(text).ok();
     let shortest = read.and_then(|text| serde_json::to_string(&text).ok());
     for symbol in shortest.as_deref().unwrap_or(text).chars() {
@@ -126,8 +124,8 @@ fn write_text(text: &str, output: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints a result and a line break on standard output. A reader that went away, as in
-/// `dasf api | head`, is no failure.
+/// Prints a result and a line break on standard output. A closed pipe, as in `dasf api | head`, is not
+/// an error.
 ///
 /// # Errors
 /// [`Error::Failed`] when standard output cannot be written, for instance because a disk is full.
@@ -152,26 +150,36 @@ fn print(
 
 /// Prints a message on standard error, as one line that begins with `error: `.
 pub fn print_error(message: impl Display) {
-    // One line, whatever a module's own error has; and nothing that a terminal would obey.
-    let message = message.to_string();
-    let lines: Vec<String> = message.lines().map(|line| printable(line.trim())).collect();
-    // Where standard error is gone, the exit code says it alone.
-    let _ = writeln!(io::stderr(), "error: {}", lines.join("; "));
+    print_message("error", message);
 }
 
-/// Whether what is printed there may have colours: in a terminal, unless the environment variable
-/// `NO_COLOR` is set.
+/// Prints a message on standard error, as one line that begins with `warning: `.
+pub(super) fn print_warning(message: impl Display) {
+    print_message("warning", message);
+}
+
+fn print_message(kind: &str, message: impl Display) {
+    // The message of a module may have several lines, and control characters.
+    let message = message.to_string();
+    let lines: Vec<String> = message.lines().map(|line| printable(line.trim())).collect();
+    let line = format!("{kind}: {}\n", lines.join("; "));
+    // If standard error is closed, the exit code remains.
+    let _ = BesideBars.write_all(line.as_bytes());
+}
+
+/// Returns whether the output may have colours: if it is a terminal, and the environment variable
+/// `NO_COLOR` is not set.
 pub fn has_colours(output: &impl IsTerminal) -> bool {
     // See <https://no-color.org>.
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     output.is_terminal() && !no_color
 }
 
-/// Shows reports of progress.
+/// A function that shows progress reports.
 pub type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
 
-/// Shows reports on standard error, for [`on_progress`](crate::client::Call::on_progress): as bars
-/// in a terminal, as lines elsewhere, and not at all where that is wished.
+/// Returns a handler for [`on_progress`](crate::client::Call::on_progress) that shows progress reports on
+/// standard error: as bars in a terminal, and as lines otherwise. With `no_progress` it shows nothing.
 pub fn progress_handler(no_progress: bool) -> ProgressHandler {
     if no_progress {
         Box::new(|_| {})
@@ -179,7 +187,7 @@ pub fn progress_handler(no_progress: bool) -> ProgressHandler {
         Box::new(bars::show_progress())
     } else {
         Box::new(|report| {
-            // That nobody reads it is no reason to stop the call.
+            // If standard error is closed, the call continues.
             let _ = writeln!(io::stderr(), "{}", printable(&report.to_string()));
         })
     }
@@ -218,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_layout_is_that_of_serde_json() {
+    fn the_layout_equals_that_of_serde_json() {
         let value =
             json!({"a": [1, [], {}, {"b": [[true]], "c\"\\": "{\"x\": [1, 2]}"}], "ä": null});
         let pretty = serde_json::to_string_pretty(&value).unwrap();
@@ -227,14 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_deep_is_laid_out_too() {
+    fn deep_values_are_laid_out() {
         let deep = "[".repeat(10_000) + &"]".repeat(10_000);
         assert_eq!(laid_out(None, &deep), deep);
         assert!(laid_out(Some(1), &deep).len() < 4_000_000);
     }
 
     #[test]
-    fn json_holds_nothing_that_a_terminal_obeys() {
+    fn printed_json_has_no_control_characters() {
         let value = json!({"a\u{9b}": ["\u{1b}[2J\u{7f}", "ä\n\u{85}"]});
         for indent in [None, Some(2)] {
             let text = laid_out(indent, &value.to_string());

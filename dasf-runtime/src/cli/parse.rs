@@ -1,18 +1,18 @@
-//! Reading a command line, and saying what is wrong with it.
+//! Reading a command line, and reporting its mistakes.
 
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::{PossibleValue, Resettable, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Arg, FromArgMatches};
+use clap::{Arg, ArgMatches, FromArgMatches};
 use dasf_protocol::text::one_line;
 
 use super::Error;
 
-/// Reads a command line; the first argument is the program's name.
+/// Reads a command line. The first argument is the name of the program.
 ///
-/// `None` means that the user asked for the help or the version, and has got it. A variable of the
-/// environment that is set and empty counts as not set.
+/// Returns `None` after it printed the help or the version that the user asked for. An environment
+/// variable that is empty counts as not set.
 ///
 /// # Errors
 /// [`Error::Usage`], in one line.
@@ -20,17 +20,28 @@ pub fn parse<T: FromArgMatches>(
     command: clap::Command,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Option<T>, Error> {
+    let Some(matches) = matches(command, arguments)? else {
+        return Ok(None);
+    };
+    let read = T::from_arg_matches(&matches).map_err(Error::usage)?;
+    Ok(Some(read))
+}
+
+/// As [`parse`], but returns the matches.
+pub(super) fn matches(
+    command: clap::Command,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Option<ArgMatches>, Error> {
     let mut command = command.mut_args(|argument| {
-        // Set and empty is how a file of settings says "not set".
+        // In a file of settings, an empty value means "not set".
         let value = argument.get_env().and_then(std::env::var_os);
         match value {
             Some(value) if is_empty(&value) => argument.env(Resettable::Reset),
             _ => argument,
         }
     });
-    let matches = command.try_get_matches_from_mut(arguments);
-    match matches.and_then(|matches| T::from_arg_matches(&matches)) {
-        Ok(read) => Ok(Some(read)),
+    match command.try_get_matches_from_mut(arguments) {
+        Ok(matches) => Ok(Some(matches)),
         Err(error) if error.use_stderr() => Err(Error::Usage(in_one_line(&error, &command))),
         Err(help) => {
             // A reader that stops reading the help does no harm.
@@ -40,13 +51,13 @@ pub fn parse<T: FromArgMatches>(
     }
 }
 
-/// Whether a variable is empty, or has nothing but line breaks.
+/// Returns whether an environment variable is empty, or has only line breaks.
 fn is_empty(value: &OsStr) -> bool {
     value.is_empty() || value.to_str().is_some_and(|text| one_line(text) == Ok(""))
 }
 
-/// Removes the line break at the end of a value, which values from files often have, and passes the
-/// value to another parser. Refuses several lines.
+/// Removes a line break at the end of a value, and passes the value to another parser. Values from files
+/// often end with a line break. Rejects several lines.
 #[derive(Debug, Clone)]
 pub(super) struct OneLine<P>(pub(super) P);
 
@@ -59,7 +70,7 @@ impl<P: TypedValueParser> TypedValueParser for OneLine<P> {
         argument: Option<&Arg>,
         value: &OsStr,
     ) -> Result<P::Value, clap::Error> {
-        // The other parser judges a value that is not Unicode.
+        // The other parser reports a value that is not Unicode.
         let Some(text) = value.to_str() else {
             return self.0.parse_ref(command, argument, value);
         };
@@ -68,7 +79,7 @@ impl<P: TypedValueParser> TypedValueParser for OneLine<P> {
             // The message does not show the value: it may be a secret.
             Err(error) => Err(refusal(
                 command,
-                &format!("the value of {} is refused: {error}", names(argument)),
+                &format!("the value of {} is not valid: {error}", names(argument)),
             )),
         }
     }
@@ -78,7 +89,7 @@ impl<P: TypedValueParser> TypedValueParser for OneLine<P> {
     }
 }
 
-/// Reads whether an option is on, in the usual words of settings.
+/// Reads the value of a switch, in the usual words of settings.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Switch;
 
@@ -98,8 +109,7 @@ impl TypedValueParser for Switch {
             _ => Err(refusal(
                 command,
                 &format!(
-                    "the value {text:?} of {} is neither true nor false; there is true, yes, on, 1, \
-                     and false, no, off, 0",
+                    "the value {text:?} of {} is not valid; use true, yes, on or 1, or false, no, off or 0",
                     names(argument)
                 ),
             )),
@@ -111,7 +121,7 @@ fn refusal(command: &clap::Command, problem: &str) -> clap::Error {
     clap::Error::raw(ErrorKind::ValueValidation, problem).with_cmd(command)
 }
 
-/// An option with the variable that can stand for it.
+/// Returns the name of an option, with its environment variable.
 fn names(argument: Option<&Arg>) -> String {
     let Some(argument) = argument else {
         return "an option".to_owned();
@@ -121,12 +131,12 @@ fn names(argument: Option<&Arg>) -> String {
         None => argument.get_id().to_string(),
     };
     match argument.get_env() {
-        Some(variable) => format!("{option}, or {},", variable.to_string_lossy()),
+        Some(variable) => format!("{option} ({})", variable.to_string_lossy()),
         None => option,
     }
 }
 
-/// What clap says of a wrong command line, on one line.
+/// Returns the error of clap in one line.
 fn in_one_line(error: &clap::Error, command: &clap::Command) -> String {
     let text = error.to_string();
     let body = text.split("\nUsage:").next().unwrap_or_default();
@@ -140,14 +150,16 @@ fn in_one_line(error: &clap::Error, command: &clap::Command) -> String {
     }
     let sentence = words.join(" ").replace(" tip: ", "; ");
     let sentence = sentence.trim_end_matches('.');
-    // Without a command, clap answers with the whole help.
+    // Without a command, the error of clap is the whole help.
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             let example = command.get_subcommands().next();
             let example = example.map_or("help", clap::Command::get_name);
-            format!("a command is needed, such as {example}; --help lists them")
+            format!(
+                "the command is missing; use, for example, {example}; --help lists all commands"
+            )
         }
-        _ => format!("{sentence}; --help lists what there is"),
+        _ => format!("{sentence}; see --help"),
     }
 }
 
@@ -177,7 +189,8 @@ mod tests {
         }
         for text in ["", "2", "maybe", "truee", "0 1"] {
             let error = read(&Switch, text).unwrap_err();
-            let begin = format!("the value {text:?} of --flag, or FLAG_OF_A_TEST, is neither true");
+            let begin =
+                format!("the value {text:?} of --flag (FLAG_OF_A_TEST) is not valid; use true");
             assert!(error.starts_with(&begin), "{error}");
         }
     }
@@ -189,9 +202,7 @@ mod tests {
         assert_eq!(read(&parser, "a b\r\n").as_deref(), Ok("a b"));
         let error = read(&parser, "sec\nret").unwrap_err();
         assert!(
-            error.starts_with(
-                "the value of --flag, or FLAG_OF_A_TEST, is refused: it contains a line"
-            ),
+            error.starts_with("the value of --flag (FLAG_OF_A_TEST) is not valid: it "),
             "{error}"
         );
         assert!(

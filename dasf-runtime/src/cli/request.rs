@@ -4,18 +4,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
-use dasf_protocol::api_info::{ApiInfo, FunctionInfo};
+use dasf_protocol::api_info::{ApiInfo, ClassInfo, FunctionInfo};
 use dasf_protocol::text;
 use serde_json::value::RawValue;
 
-use super::{Error, input, yaml};
+use super::{Error, input, unknown, yaml};
 use crate::module::unknown_arguments::{self, Part};
-use crate::module::{Failure, Module};
+use crate::module::{MODULE, Module};
 
-/// Reads a request to a module that is JSON or YAML text, the path of a file that holds such a
-/// text, or `-` for standard input. The result is JSON, with its numbers as they are written.
+/// Reads a request to a module: JSON or YAML, the path of a file with such a text, or `-` for
+/// standard input. Returns JSON with the numbers as they are written.
+///
+/// Checks the request as the module does, and rejects unknown arguments, which the module would
+/// ignore.
+///
+/// # Errors
+/// [`Error::Usage`] when the request is not valid, [`Error::Failed`] when the file cannot be read.
 pub(super) fn read(request: &str, module: &Module) -> Result<Box<RawValue>, Error> {
-    // An existing path is read as a file, whatever it is; the error says why it cannot be read.
+    // An existing path is always read as a file: the error shows why it cannot be read.
     let (text, origin) = if request == "-" {
         (input::read_text(request)?, "standard input")
     } else if Path::new(request).exists() {
@@ -25,8 +31,8 @@ pub(super) fn read(request: &str, module: &Module) -> Result<Box<RawValue>, Erro
     };
     let parsed = parse(&text).map_err(|reason| {
         Error::Usage(format!(
-            "{origin} is neither a JSON or YAML object nor a file: {reason}; \
-             expected something like {{\"func_name\": \"add\", \"a\": 1}}"
+            "{origin} is neither a JSON or YAML object nor an existing file: {reason}; \
+             write, for example, {{\"func_name\": \"add\", \"a\": 1}}"
         ))
     })?;
     let request = match parsed {
@@ -39,18 +45,19 @@ pub(super) fn read(request: &str, module: &Module) -> Result<Box<RawValue>, Erro
             RawValue::from_string(json).map_err(Error::failed)?
         }
     };
-    check_names(&module.api_info(""), &request).map_err(Error::failed)?;
+    check_names(&module.api_info(""), &request)?;
+    module.check(request.get()).map_err(Error::usage)?;
     Ok(request)
 }
 
-/// An object, as its text defines it.
+/// An object in the format of its text.
 enum Parsed {
     Json(Box<RawValue>),
     Yaml(Rc<yaml::Node>),
 }
 
 fn parse(text: &str) -> Result<Parsed, String> {
-    const NO_OBJECT: &str = "it is no object";
+    const NO_OBJECT: &str = "it is not an object";
     let error = match serde_json::from_str::<Box<RawValue>>(text) {
         Ok(json) if is_object(json.get()) => return Ok(Parsed::Json(json)),
         Ok(_) => return Err(NO_OBJECT.to_owned()),
@@ -71,7 +78,7 @@ fn is_object(text: &str) -> bool {
     text.trim_start().starts_with('{')
 }
 
-/// A flow mapping of YAML needs no quotes around its keys.
+/// Returns whether an object may be a flow mapping of YAML, whose keys need no quotes.
 fn looks_like_yaml(text: &str) -> bool {
     !text
         .trim_start()
@@ -83,8 +90,8 @@ fn looks_like_yaml(text: &str) -> bool {
 /// The fields of a request, as they are written.
 type Fields<'r> = BTreeMap<String, &'r RawValue>;
 
-/// Refuses unknown arguments, because the module would ignore them.
-fn check_names(api: &ApiInfo, request: &RawValue) -> Result<(), Failure> {
+/// Rejects names that the module does not have, with the name that was probably meant.
+fn check_names(api: &ApiInfo, request: &RawValue) -> Result<(), Error> {
     let Ok(request) = serde_json::from_str::<Fields<'_>>(request.get()) else {
         return Ok(());
     };
@@ -92,44 +99,79 @@ fn check_names(api: &ApiInfo, request: &RawValue) -> Result<(), Failure> {
         let value = fields.get(key)?.get();
         serde_json::from_str::<String>(value).ok()
     };
-    let named = |functions: &[FunctionInfo], name: &str| {
-        let function = functions.iter().find(|function| function.name == name);
-        function.cloned()
-    };
-    // The module finds the function in the same way, and reports a class or function that does not
-    // exist.
-    let method = request.get("function").map(|it| it.get());
-    let method = method.and_then(|it| serde_json::from_str::<Fields<'_>>(it).ok());
-    let class = text(&request, "class_name");
-    let class = class.and_then(|name| api.classes.iter().find(|class| class.name == name));
-    let unknown = if let (Some(class), Some(arguments)) = (class, &method) {
-        let name = text(arguments, "func_name").unwrap_or_default();
-        let Some(method) = named(&class.methods, &name) else {
-            return Ok(());
-        };
-        let constructor = Part {
-            name: &class.name,
-            schema: &class.rpc_schema,
-            keys: request.keys().map(String::as_str),
-        };
-        let called = Part {
-            name: &name,
-            schema: &method.rpc_schema,
-            keys: arguments.keys().map(String::as_str),
-        };
-        unknown_arguments::of_class(constructor, called)
-    } else if let Some(name) = text(&request, "func_name")
-        && let Some(function) = named(&api.functions, &name)
-    {
-        let keys = request.keys().map(String::as_str);
-        unknown_arguments::of_function(&name, &function.rpc_schema, keys)
-    } else {
-        None
+    let keys = |fields: &'_ Fields<'_>| fields.keys().cloned().collect::<Vec<_>>();
+    let call = request.get("function").map(|it| it.get());
+    let call = call.and_then(|it| serde_json::from_str::<Fields<'_>>(it).ok());
+    let is_function = text(&request, "func_name").is_some();
+    let has_class = |name: &str| api.classes.iter().any(|class| class.name == name);
+    let unknown = match (text(&request, "class_name"), call) {
+        // The module finds the function in the same way.
+        (Some(class), Some(call)) if !is_function || has_class(&class) => {
+            let class = find_class(api, &class)?;
+            let Some(name) = text(&call, "func_name") else {
+                return Ok(());
+            };
+            let method = find(&class.name, "method", &class.methods, &name, Vec::new)?;
+            let (beside, inside) = (keys(&request), keys(&call));
+            let constructor = Part {
+                name: &class.name,
+                schema: &class.rpc_schema,
+                keys: beside.iter().map(String::as_str),
+            };
+            let called = Part {
+                name: &name,
+                schema: &method.rpc_schema,
+                keys: inside.iter().map(String::as_str),
+            };
+            unknown_arguments::of_class(constructor, called)
+        }
+        _ => {
+            let Some(name) = text(&request, "func_name") else {
+                return Ok(());
+            };
+            let function = find(MODULE, "function", &api.functions, &name, || methods(api))?;
+            let keys = keys(&request);
+            let keys = keys.iter().map(String::as_str);
+            unknown_arguments::of_function(&name, &function.rpc_schema, keys)
+        }
     };
     match unknown {
-        Some(unknown) => Err(Failure::validation(unknown.message)),
+        Some(unknown) => Err(Error::Usage(unknown.message)),
         None => Ok(()),
     }
+}
+
+fn find_class<'a>(api: &'a ApiInfo, name: &str) -> Result<&'a ClassInfo, Error> {
+    let class = api.classes.iter().find(|class| class.name == name);
+    class.ok_or_else(|| {
+        let known: Vec<String> = api.classes.iter().map(|class| class.name.clone()).collect();
+        unknown(MODULE, "class", name, &known)
+    })
+}
+
+/// Finds a function or method. `others` returns further names that may have been meant.
+fn find<'a>(
+    owner: &str,
+    kind: &str,
+    functions: &'a [FunctionInfo],
+    name: &str,
+    others: impl FnOnce() -> Vec<String>,
+) -> Result<&'a FunctionInfo, Error> {
+    let function = functions.iter().find(|function| function.name == name);
+    function.ok_or_else(|| {
+        let known = functions.iter().map(|function| function.name.clone());
+        let known: Vec<String> = known.chain(others()).collect();
+        unknown(owner, kind, name, &known)
+    })
+}
+
+/// Returns the names of all methods, as `CLASS.METHOD`.
+fn methods(api: &ApiInfo) -> Vec<String> {
+    let methods = api.classes.iter().flat_map(|class| {
+        let methods = class.methods.iter();
+        methods.map(|method| format!("{}.{}", class.name, method.name))
+    });
+    methods.collect()
 }
 
 #[cfg(test)]
@@ -137,6 +179,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::module::Failure;
     use crate::module::descriptor::{
         ArgumentDescriptor, ClassDescriptor, FunctionDescriptor, Handler, Member, ModuleDescriptor,
     };
@@ -146,6 +189,7 @@ mod tests {
         ArgumentDescriptor::new("a", Probe::<i64>::TYPE),
         ArgumentDescriptor::new("b", Probe::<i64>::TYPE).default(|| Some(json!(2))),
     ];
+    static NUMBER: &[ArgumentDescriptor] = &[ArgumentDescriptor::new("n", Probe::<f64>::TYPE)];
     static POINTS: &[ArgumentDescriptor] = &[ArgumentDescriptor::new(
         "points",
         Probe::<Vec<BTreeMap<String, f64>>>::TYPE,
@@ -167,6 +211,7 @@ mod tests {
         members: &[
             Member::Function(function("add", OPTIONAL)),
             Member::Function(function("area", POINTS)),
+            Member::Function(function("round", NUMBER)),
             Member::Function(
                 function("open", NAME).schema_extra(|| json!({"additionalProperties": true})),
             ),
@@ -206,9 +251,9 @@ mod tests {
     fn numbers_keep_their_digits() {
         let digits = "265252859812191058636308480000000";
         for text in [
-            format!("{{\"func_name\": \"add\", \"a\": {digits}}}"),
-            format!("{{func_name: add, a: {digits}}}"),
-            format!("func_name: add\na: {digits}\n"),
+            format!("{{\"func_name\": \"round\", \"n\": {digits}}}"),
+            format!("{{func_name: round, n: {digits}}}"),
+            format!("func_name: round\nn: {digits}\n"),
         ] {
             let request = read(&text).unwrap();
             assert!(request.contains(digits), "{request}");
@@ -242,11 +287,11 @@ mod tests {
             );
         }
         let folder = read("/").unwrap_err().to_string();
-        assert!(folder.contains("it is a folder"), "{folder}");
+        assert!(folder.contains("it is a directory"), "{folder}");
     }
 
     #[test]
-    fn arguments_that_nothing_has_are_refused() {
+    fn names_that_the_module_does_not_have_are_rejected() {
         for (text, problem) in [
             (
                 "{func_name: add, a: 1, bb: 3}",
@@ -277,21 +322,57 @@ mod tests {
                 "Greeter.greet has no argument \"greeting\"; the constructor of Greeter has it; write it \
                  beside \"function\"",
             ),
+            (
+                "{func_name: ad, a: 1}",
+                "the module has no function \"ad\"; did you mean \"add\"?",
+            ),
+            (
+                "{func_name: greet, name: A}",
+                "the module has no function \"greet\"; did you mean \"Greeter.greet\"?",
+            ),
+            (
+                "{func_name: xyz}",
+                "the module has no function \"xyz\"; it has add, area, round, open, Greeter.greet",
+            ),
+            (
+                "{class_name: Greter, function: {func_name: greet}}",
+                "the module has no class \"Greter\"; did you mean \"Greeter\"?",
+            ),
+            (
+                "{class_name: Greeter, function: {func_name: great, name: A}}",
+                "Greeter has no method \"great\"; did you mean \"greet\"?",
+            ),
         ] {
-            let error = read(text).unwrap_err();
-            let expected = format!("validating: {problem}");
-            assert_eq!(error, Error::Failed(expected), "{text}");
+            assert_eq!(read(text).unwrap_err(), Error::usage(problem), "{text}");
         }
         for text in [
             "{func_name: open, name: A, more: 1}",
             "{func_name: area, points: [{x: 1, other: 2}]}",
-            // The module reports functions and classes that do not exist.
-            "{func_name: nothing, a: 1}",
-            "{class_name: Nothing, function: {func_name: greet}}",
-            "{class_name: Greeter, function: {func_name: nothing, a: 1}}",
-            "{class_name: Greeter, function: 5, a: 1}",
         ] {
             read(text).unwrap();
+        }
+    }
+
+    #[test]
+    fn requests_that_the_module_rejects_are_not_valid() {
+        for (text, problem) in [
+            ("{a: 1}", "func_name: the name of the function is required"),
+            ("{func_name: add}", "add: a: is required"),
+            (
+                "{func_name: add, a: one}",
+                "add: a: \"one\" is not of type \"integer\"",
+            ),
+            (
+                "{class_name: Greeter, function: {func_name: greet}}",
+                "Greeter.greet: function.name: is required",
+            ),
+            (
+                "{class_name: Greeter, function: 5, greeting: A}",
+                "Greeter: function: an object with the func_name of the method is required",
+            ),
+        ] {
+            let expected = Error::Usage(format!("validating: {problem}"));
+            assert_eq!(read(text).unwrap_err(), expected, "{text}");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The types of values in a JSON schema, as far as YAML needs them to read a scalar.
+//! The types of values in a JSON schema, for reading the scalars of YAML.
 
 use dasf_protocol::reference::definition;
 use serde_json::Value;
 
 use crate::module::read::evaluated_property;
 
-/// The greatest number of steps to find the type of a schema.
+/// The greatest number of references and branches to follow.
 const MAX_DEPTH: usize = 16;
 
-/// A schema in the document that its references point into.
+/// A schema, and the document into which its references point.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
     document: &'a Value,
@@ -43,7 +43,7 @@ impl Types {
         self.and(other) != Self::NONE
     }
 
-    /// Whether values of these types are texts, or texts and null.
+    /// Returns whether the types are string, or string and null.
     pub(super) fn are_texts(self) -> bool {
         self.meets(Self::TEXT) && self.or(Self::NULL) == Self::TEXT.or(Self::NULL)
     }
@@ -80,14 +80,14 @@ impl Types {
     }
 }
 
-/// Whether a schema takes only texts, or only texts and null. Its references point into the
-/// document.
+/// Returns whether a schema accepts only strings, or only strings and null. Its references point into
+/// the document.
 pub fn takes_texts_only(schema: &Value, document: &Value) -> bool {
     Place { document, schema }.types().are_texts()
 }
 
 impl<'a> Place<'a> {
-    /// A schema that is a document.
+    /// Returns the place of a schema that is the document itself.
     pub(super) fn root(document: &'a Value) -> Self {
         Self {
             document,
@@ -102,7 +102,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The types of the values that the schema takes.
+    /// Returns the types of the values that the schema accepts.
     pub(super) fn types(&self) -> Types {
         self.types_within(MAX_DEPTH).unwrap_or(Types::ALL)
     }
@@ -140,15 +140,15 @@ impl<'a> Place<'a> {
         .reduce(Types::and)
     }
 
-    /// The schema that a reference points to.
+    /// Returns the schema to which a reference points.
     fn target(&self) -> Option<Self> {
         let (keyword, name) = definition(self.schema["$ref"].as_str()?)?;
         let target = self.document.get(keyword)?.get(&*name)?;
         Some(self.at(target))
     }
 
-    /// This schema, and all schemas that it refers to or consists of. Of the branches, those that
-    /// pass the first filter that any branch passes.
+    /// Returns this schema, and all schemas that it refers to or consists of. The filters select
+    /// branches: the first filter that any branch passes applies.
     fn parts(&self, filters: &[&dyn Fn(Self) -> bool]) -> Vec<Self> {
         let mut parts = Vec::new();
         self.collect_parts(filters, &mut parts, MAX_DEPTH);
@@ -178,7 +178,7 @@ impl<'a> Place<'a> {
                 let fitting = branches.iter().copied().filter(|&it| fits(it));
                 fitting.collect::<Vec<_>>()
             });
-            // If no branch fits, the module reports what is wrong with the value.
+            // If no branch fits, all are kept, and the module reports the problem of the value.
             let chosen = fitting.find(|it| !it.is_empty());
             for branch in chosen.unwrap_or(branches) {
                 branch.collect_parts(filters, parts, depth);
@@ -186,8 +186,8 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The parts of the schema that apply to an object. `has` says whether the object has a field,
-    /// and `is` whether the field can have one of these values.
+    /// Returns the parts of the schema that apply to an object. `has` returns whether the object has a
+    /// field, and `is` returns whether the field can have one of these values.
     pub(super) fn of_object(
         &self,
         has: &impl Fn(&str) -> bool,
@@ -212,7 +212,7 @@ impl<'a> Place<'a> {
         self.parts(&[&is_complete, &is_tagged_so])
     }
 
-    /// The schemas of a field, in the parts of an object's schema.
+    /// Returns the schemas of a field, in the parts of an object's schema.
     pub(super) fn field(parts: &[Self], name: &str) -> Vec<Self> {
         let named = parts.iter().filter_map(|part| {
             let field = evaluated_property(part.schema.as_object()?, name)?;
@@ -229,12 +229,12 @@ impl<'a> Place<'a> {
         others.collect()
     }
 
-    /// The parts of the schema that apply to a list.
+    /// Returns the parts of the schema that apply to a list.
     pub(super) fn of_list(&self) -> Vec<Self> {
         self.parts(&[&|branch| branch.types().meets(Types::LIST)])
     }
 
-    /// The schema of an item, in a part for lists.
+    /// Returns the schema of an item, in a part for lists.
     pub(super) fn item(&self, index: usize) -> Option<Self> {
         let schema = self.schema;
         let (tuple, rest) = match (&schema["prefixItems"], &schema["items"]) {
@@ -246,7 +246,7 @@ impl<'a> Place<'a> {
         item.map(|item| self.at(item))
     }
 
-    /// Whether the schema names no values, or one of them is wanted.
+    /// Returns whether the schema allows any value, or one of the wanted values.
     fn can_be(&self, is: impl Fn(&[&Value]) -> bool) -> bool {
         self.parts(&[]).iter().all(|part| {
             let value = part.schema.get("const").into_iter();
@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_wanted_wherever_the_schema_says_so() {
+    fn a_schema_may_accept_only_strings() {
         let document = json!({"$defs": {
             "Lang": {"enum": ["en", "de"]},
             "Größe/1": {"type": "string"},

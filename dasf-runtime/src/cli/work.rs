@@ -1,22 +1,22 @@
-//! Running asynchronous work until it ends or the user ends it.
+//! Running asynchronous work until it ends or the user interrupts it.
 
 use std::time::Duration;
 
 use super::Error;
 use crate::client::Caller;
 
-/// How long threads that still compute are waited for after everything else is closed.
+/// How long the program waits for running threads after everything else is closed.
 const THREAD_PATIENCE: Duration = Duration::from_millis(200);
-/// How many threads may block even in a module with few workers: tokio's own default.
+/// The least number of blocking threads, which is the default of tokio.
 const MIN_BLOCKING_THREADS: usize = 512;
-/// How long saying goodbye to the broker may take.
+/// How long closing the connections may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Runs a command's work on a runtime of its own. Ctrl-C and SIGTERM stop it, after it has
-/// cleared away what it draws.
+/// Runs the work of a command on a runtime of its own, until it ends or the user stops it with Ctrl-C
+/// or SIGTERM. Stopped work removes its progress bars.
 ///
 /// # Errors
-/// What the work fails with; [`Error::Interrupted`] when it was stopped.
+/// Returns the error of the work, or [`Error::Interrupted`].
 pub fn run_until_interrupted<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     on_runtime(MIN_BLOCKING_THREADS, async {
         let mut signals = Signals::new()?;
@@ -27,8 +27,7 @@ pub fn run_until_interrupted<T>(work: impl Future<Output = Result<T, Error>>) ->
     })
 }
 
-/// Runs work that handles signals by itself. As many functions as the module may run can block a
-/// thread each.
+/// Runs work that handles signals itself. Each running function of the module may block a thread.
 pub(super) fn on_runtime<T>(
     max_workers: usize,
     work: impl Future<Output = Result<T, Error>>,
@@ -39,12 +38,12 @@ pub(super) fn on_runtime<T>(
         .build()
         .map_err(|error| Error::Failed(format!("threads cannot be started: {error}")))?;
     let result = runtime.block_on(work);
-    // A thread that computes cannot be stopped; the process ends without it.
+    // A running function cannot be stopped. The process ends without waiting for it.
     runtime.shutdown_timeout(THREAD_PATIENCE);
     result
 }
 
-/// Says goodbye to the broker, if that does not take long.
+/// Closes the connections of a client, and waits for at most two seconds.
 pub async fn close(caller: Caller) {
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, caller.close()).await;
 }
@@ -88,7 +87,7 @@ impl Signals {
     /// Waits for Ctrl-C.
     #[cfg(not(unix))]
     pub(super) async fn next(&mut self) {
-        // Where it cannot be received, the program runs until it is killed.
+        // If signals cannot be received, the program runs until it is killed.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -1,7 +1,7 @@
-//! Reading YAML as JSON, by the core schema of YAML 1.2 and by a JSON schema.
+//! Reading YAML as JSON, according to the core schema of YAML 1.2 and a JSON schema.
 //!
-//! Numbers keep their digits. Where the schema takes a text, a scalar without quotes is that text:
-//! `007`, `true` and `1.50` are texts there.
+//! Numbers keep their digits. If the JSON schema requires a string, a scalar without quotes is a string:
+//! `007`, `true` and `1.50`, for example.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use super::schema::{Place, Types};
 
-/// The limit for what aliases and merge keys repeat, in bytes and nodes.
+/// The limit for everything that aliases and merge keys repeat, in bytes and nodes.
 const MAX_REPEATED: usize = 64 << 20;
-/// The merge key: the object takes over the entries of its value that it lacks itself.
+/// The merge key. The object gets the entries of the key's value that it does not have itself.
 const MERGE: &str = "<<";
 
-/// Why a text is not YAML, or cannot be written as JSON.
+/// The reason why a text is not YAML, or cannot be written as JSON.
 type Problem = String;
 
 /// A value, with its depth.
@@ -39,7 +39,7 @@ enum Content {
 #[derive(Debug)]
 struct Scalar {
     written: String,
-    /// Whether it has neither quotes nor a tag, so that the schema decides what it means.
+    /// Whether it has neither quotes nor a tag. Then its meaning depends on the schema.
     is_plain: bool,
     meaning: Meaning,
 }
@@ -50,7 +50,7 @@ enum Meaning {
     Text,
     Null,
     Bool(bool),
-    /// Its JSON.
+    /// An integer as JSON.
     Integer(String),
     Fraction(String),
     /// Infinity or NaN, which JSON does not have.
@@ -59,10 +59,10 @@ enum Meaning {
     TooLarge,
 }
 
-/// Reads the one document in a text.
+/// Reads the only document in a text.
 ///
 /// # Errors
-/// A description of the mistake, in one line.
+/// Returns the mistake, in one line.
 pub(super) fn read(text: &str) -> Result<Rc<Node>, Problem> {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
@@ -80,7 +80,7 @@ pub(super) fn read(text: &str) -> Result<Rc<Node>, Problem> {
 
 struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
-    /// `None` for a node whose reading has not ended.
+    /// `None` for a node that is not complete yet.
     anchors: HashMap<usize, Option<Rc<Node>>>,
     repeated: usize,
 }
@@ -102,7 +102,7 @@ impl<'t> Reader<'t> {
                 Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
                 Event::StreamEnd => break,
                 _ if document.is_some() => {
-                    return Err("it holds more than one YAML document".to_owned());
+                    return Err("it contains more than one YAML document".to_owned());
                 }
                 event => document = Some(self.node(event, &span, MAX_DEPTH)?),
             }
@@ -110,13 +110,11 @@ impl<'t> Reader<'t> {
         document.ok_or_else(|| "it is empty".to_owned())
     }
 
-    /// Reads the node that begins with an event.
+    /// Reads the node that starts with an event.
     fn node(&mut self, event: Event<'t>, span: &Span, depth: usize) -> Result<Rc<Node>, Problem> {
         let too_deep = || {
             let line = span.start.line();
-            format!(
-                "lists and objects stand deeper than {MAX_DEPTH} inside each other, in line {line}"
-            )
+            format!("line {line}: lists and objects are nested deeper than {MAX_DEPTH} levels")
         };
         let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
         let (content, anchor) = match event {
@@ -124,7 +122,7 @@ impl<'t> Reader<'t> {
                 let Some(Some(node)) = self.anchors.get(&id) else {
                     let line = span.start.line();
                     return Err(format!(
-                        "the alias in line {line} refers to what it stands in"
+                        "line {line}: the alias refers to a value that contains it"
                     ));
                 };
                 let node = Rc::clone(node);
@@ -135,7 +133,7 @@ impl<'t> Reader<'t> {
                 return Ok(node);
             }
             Event::Scalar(text, style, anchor, tag) => {
-                // For a missing value, the parser gives "~".
+                // For a missing value, the parser returns "~".
                 let is_nothing = style == ScalarStyle::Plain && span.is_empty();
                 let text = if is_nothing { "".into() } else { text };
                 let scalar = Scalar::new(text.into_owned(), style, tag.as_deref(), span)?;
@@ -158,7 +156,7 @@ impl<'t> Reader<'t> {
                 self.begin(anchor);
                 (Content::Object(self.entries(depth)?), anchor)
             }
-            _ => return Err(format!("a value is missing in line {}", span.start.line())),
+            _ => return Err(format!("line {}: a value is missing", span.start.line())),
         };
         let node = Rc::new(Node::new(content));
         if anchor != 0 {
@@ -184,7 +182,7 @@ impl<'t> Reader<'t> {
             };
             let line = span.start.line();
             let Content::Scalar(key) = &key.content else {
-                return Err(format!("the key in line {line} is no text"));
+                return Err(format!("line {line}: the key is not a string"));
             };
             let (event, span) = self.next()?;
             let value = self.node(event, &span, depth)?;
@@ -194,7 +192,7 @@ impl<'t> Reader<'t> {
                 entries.push((key.written.clone(), value));
             } else {
                 return Err(format!(
-                    "the key {:?} comes twice, in line {line}",
+                    "line {line}: the key {:?} is a duplicate",
                     key.written
                 ));
             }
@@ -218,7 +216,9 @@ impl<'t> Reader<'t> {
         };
         for object in objects {
             let Content::Object(merged) = object else {
-                return Err(format!("what is merged by {MERGE} is no object"));
+                return Err(format!(
+                    "the value of the merge key {MERGE} is not an object"
+                ));
             };
             for (name, value) in merged {
                 self.repeat(name.len() + value.size)?;
@@ -233,13 +233,13 @@ impl<'t> Reader<'t> {
     fn repeat(&mut self, size: usize) -> Result<(), Problem> {
         self.repeated = self.repeated.saturating_add(size);
         if self.repeated > MAX_REPEATED {
-            return Err(format!("its aliases repeat more than {MAX_REPEATED} bytes"));
+            return Err(format!("the aliases repeat more than {MAX_REPEATED} bytes"));
         }
         Ok(())
     }
 }
 
-/// Refuses a tag that does not fit a list or an object.
+/// Rejects a tag that does not fit a list or an object.
 fn check_tag(tag: Option<&Tag>, own: &str, span: &Span) -> Result<(), Problem> {
     match tag {
         Some(tag) if !tag.is_yaml_core_schema_tag(own) && tag.original() != "!" => {
@@ -252,7 +252,7 @@ fn check_tag(tag: Option<&Tag>, own: &str, span: &Span) -> Result<(), Problem> {
 fn unknown_tag(tag: &Tag, span: &Span) -> Problem {
     let line = span.start.line();
     format!(
-        "the tag {} in line {line} means nothing in JSON",
+        "line {line}: JSON has no equivalent of the tag {}",
         tag.original()
     )
 }
@@ -329,7 +329,7 @@ impl Node {
         }
     }
 
-    /// Whether it can be one of these values.
+    /// Returns whether the node can be one of these values.
     fn is(&self, values: &[&Value]) -> bool {
         let Content::Scalar(scalar) = &self.content else {
             return values
@@ -346,7 +346,7 @@ impl Node {
     }
 }
 
-/// The greatest depth, and all sizes together.
+/// Returns the greatest depth, and the sum of the sizes.
 fn measure<'n>(children: impl Iterator<Item = (&'n str, &'n Rc<Node>)>) -> (usize, usize) {
     children.fold((0, 0), |(depth, size), (name, child)| {
         let more = name.len().saturating_add(child.size);
@@ -392,7 +392,7 @@ impl Scalar {
             if !is_right {
                 let (tag, line) = (tag.original(), span.start.line());
                 return Err(format!(
-                    "{written:?} in line {line} is not of the tag {tag}"
+                    "line {line}: {written:?} is not a value of the tag {tag}"
                 ));
             }
             meaning
@@ -418,7 +418,7 @@ impl Scalar {
             _ if self.meaning == Meaning::TooLarge => {
                 return Err(format!("{} has more than 128 bits", self.written));
             }
-            _ => return Err(format!("there is no number {}", self.written)),
+            _ => return Err(format!("JSON has no number {}", self.written)),
         }
         Ok(())
     }
@@ -429,7 +429,7 @@ fn push_text(text: &str, json: &mut String) {
 }
 
 impl Meaning {
-    /// The meaning of a plain scalar in the core schema of YAML 1.2.
+    /// Returns the meaning of a plain scalar in the core schema of YAML 1.2.
     fn of(written: &str) -> Self {
         match written {
             "" | "~" | "null" | "Null" | "NULL" => return Self::Null,
@@ -456,7 +456,7 @@ impl Meaning {
         Self::decimal(sign, unsigned).unwrap_or(Self::Text)
     }
 
-    /// A decimal number, in the form of JSON and with all its digits.
+    /// Returns the meaning of a decimal number, with all its digits.
     fn decimal(sign: &str, unsigned: &str) -> Option<Self> {
         let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
@@ -512,7 +512,7 @@ impl Meaning {
         }
     }
 
-    /// `None` for a text, and for a value that JSON does not have.
+    /// Returns the value as JSON; `None` for a string, and for a value that JSON does not have.
     fn json(&self) -> Option<String> {
         match self {
             Self::Text | Self::NoNumber | Self::TooLarge => None,
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_scalars_are_those_of_the_core_schema() {
+    fn plain_scalars_follow_the_core_schema() {
         for (written, json) in [
             ("no", r#""no""#),
             ("NO", r#""NO""#),
@@ -607,28 +607,31 @@ mod tests {
     #[test]
     fn what_json_does_not_have_is_refused() {
         for (text, expected) in [
-            ("a: .inf", "there is no number .inf"),
-            ("a: [-.INF]", "there is no number -.INF"),
-            ("a: .nan", "there is no number .nan"),
+            ("a: .inf", "JSON has no number .inf"),
+            ("a: [-.INF]", "JSON has no number -.INF"),
+            ("a: .nan", "JSON has no number .nan"),
             (
                 "a: 0x100000000000000000000000000000000",
                 "0x100000000000000000000000000000000 has more than 128 bits",
             ),
             (
                 "a: !mine 5",
-                "the tag !mine in line 1 means nothing in JSON",
+                "line 1: JSON has no equivalent of the tag !mine",
             ),
             (
                 "a: !!set {x}",
-                "the tag !!set in line 1 means nothing in JSON",
+                "line 1: JSON has no equivalent of the tag !!set",
             ),
-            ("a: !!int x", "\"x\" in line 1 is not of the tag !!int"),
-            ("[a]: 1", "the key in line 1 is no text"),
-            ("a: 1\na: 2", "the key \"a\" comes twice, in line 2"),
-            ("a: 1\n---\nb: 2", "it holds more than one YAML document"),
+            (
+                "a: !!int x",
+                "line 1: \"x\" is not a value of the tag !!int",
+            ),
+            ("[a]: 1", "line 1: the key is not a string"),
+            ("a: 1\na: 2", "line 2: the key \"a\" is a duplicate"),
+            ("a: 1\n---\nb: 2", "it contains more than one YAML document"),
             (
                 "a: &x [*x]",
-                "the alias in line 1 refers to what it stands in",
+                "line 1: the alias refers to a value that contains it",
             ),
             ("", "it is empty"),
         ] {
@@ -640,14 +643,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_large_or_deep_ends() {
+    fn large_and_deep_documents_are_rejected() {
         let deep = "[".repeat(200) + &"]".repeat(200);
-        assert!(problem(&deep).starts_with("lists and objects stand deeper than 127"));
+        assert!(problem(&deep).contains(": lists and objects are nested deeper than 127 levels"));
         let chain: String = (1..2000)
             .map(|number| format!("a{number}: &a{number} [*a{}]\n", number - 1))
             .collect();
         let chain = format!("a0: &a0 [1]\n{chain}");
-        assert!(problem(&chain).starts_with("lists and objects stand deeper than 127"));
+        assert!(problem(&chain).contains(": lists and objects are nested deeper than 127 levels"));
         let laughs: String = (1..30)
             .map(|number| {
                 let before = format!("*a{}, ", number - 1).repeat(10);
@@ -655,7 +658,7 @@ mod tests {
             })
             .collect();
         let laughs = format!("a0: &a0 ha\n{laughs}");
-        assert!(problem(&laughs).starts_with("its aliases repeat more than"));
+        assert!(problem(&laughs).starts_with("the aliases repeat more than"));
     }
 
     #[test]
@@ -714,7 +717,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_schema_wants_as_a_text_is_taken_as_written() {
+    fn strings_of_the_schema_are_taken_as_written() {
         for (argument, json) in [
             ("text: 007", r#""text":"007""#),
             ("text: 1_000", r#""text":"1_000""#),

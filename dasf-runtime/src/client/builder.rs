@@ -1,4 +1,4 @@
-//! Settling what a client connects to.
+//! The settings of a client.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,38 +13,38 @@ use super::{Async, Blocking, Caller, ClientOptions, Identity, Shared};
 use crate::address::{Address, AddressError};
 use crate::transport::ConnectError;
 
-/// Why a client did not connect.
+/// The reason why a client did not connect.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The topic has no valid name.
+    /// The name of the topic is not valid.
     #[error(transparent)]
     Topic(#[from] TopicError),
-    /// Neither the module nor the builder names a topic.
-    #[error("no topic is given; set one with topic()")]
+    /// Neither the module nor the builder has a topic.
+    #[error("the topic is missing; set it with topic()")]
     NoTopic,
-    /// The address is none.
+    /// The address is not valid.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// There is no connection to the broker.
+    /// The client could not connect to the broker.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// A blocking client could not start the thread that talks to the broker.
-    #[error("the client's thread could not be started: {0}")]
+    /// A blocking client could not start its thread for the connections.
+    #[error("the thread of the client cannot be started: {0}")]
     Thread(String),
-    /// A blocking client was made where asynchronous code runs, which would stop that code.
-    /// The client does not notice it inside `tokio::task::unconstrained`, where tokio panics.
+    /// A blocking client was made inside asynchronous code, which it would block. The client does not
+    /// notice this inside `tokio::task::unconstrained`, where tokio panics.
     #[error(
         "a blocking client cannot connect inside asynchronous code; use the module's Client there"
     )]
     InsideRuntime,
 }
 
-/// Settles what a client connects to, and how. `C` is the client that it makes: a module's
-/// generated one, or a [`Caller`].
+/// The topic, the address and the limits of a client. `C` is the type of the client: the generated
+/// client of a module, or [`Caller`].
 ///
-/// Without an address, Pulsar's default `localhost:8080` is used, as by a module without options.
-#[must_use = "a client is made by connect()"]
+/// The default address is that of a module without options: a Pulsar at `localhost:8080`.
+#[must_use = "connect() makes the client"]
 pub struct ClientBuilder<C, M = Async> {
     topic: Option<String>,
     address: Result<Address, AddressError>,
@@ -56,7 +56,7 @@ pub struct ClientBuilder<C, M = Async> {
 }
 
 impl<C, M> ClientBuilder<C, M> {
-    /// A builder with the topic that the module's attribute gives.
+    /// Creates a builder, with the topic from the attribute of the module if it has one.
     pub fn new(topic: Option<&str>) -> Self {
         Self {
             topic: topic.map(str::to_owned),
@@ -69,90 +69,92 @@ impl<C, M> ClientBuilder<C, M> {
         }
     }
 
-    /// The topic on which the module listens.
+    /// Sets the topic on which the module listens.
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topic = Some(topic.into());
         self
     }
 
-    /// Connects to a DASF broker, by its base URL.
+    /// Sets the address to the base URL of a DASF broker.
     pub fn websocket(mut self, url: &str) -> Self {
         self.address = Address::websocket(url);
         self
     }
 
-    /// Connects to an Apache Pulsar with default tenant and namespace. The host is a name or an IP
-    /// address.
+    /// Sets the address to an Apache Pulsar with the default tenant and namespace. The host is a name
+    /// or an IP address.
     pub fn pulsar(mut self, host: impl Into<String>, port: u16) -> Self {
         self.address = Address::pulsar(host, port);
         self
     }
 
-    /// Connects to an MQTT 5 broker, by the URL of its WebSockets.
+    /// Sets the address to the WebSocket URL of an MQTT 5 broker.
     pub fn mqtt(mut self, url: &str) -> Self {
         self.address = Address::mqtt(url);
         self
     }
 
-    /// Connects to an address of any kind.
+    /// Sets the address, of any kind.
     pub fn address(mut self, address: Address) -> Self {
         self.address = Ok(address);
         self
     }
 
-    /// Logs in with a token.
+    /// Sets the token to log in with.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
     }
 
-    /// Sends a header when connecting.
+    /// Adds a header to the handshake of each connection.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// How long a call waits for its answer, if it does not say otherwise; default 60 s.
+    /// Sets the timeout of calls that have no timeout of their own; default 60 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = timeout;
         self
     }
 
-    /// How many calls are on their way at a time; default 1024. A further one waits.
+    /// Sets the number of calls in flight at a time; default 1024. A further call waits.
     pub fn max_in_flight(mut self, calls: usize) -> Self {
         self.options.max_in_flight = calls.max(1);
         self
     }
 
-    /// The largest request, in bytes, that is sent in one frame; default 700 KiB.
+    /// Sets the largest request in one frame, in bytes before base64; default 700 KiB.
     pub fn max_payload_size(mut self, bytes: usize) -> Self {
         self.options.max_payload_size = bytes.max(1);
         self
     }
 
-    /// How many bytes of fragmented answers are held at a time; default 256 MiB.
+    /// Sets the size of the fragments of responses that the client holds, in bytes of base64; default
+    /// 256 MiB.
     pub fn max_response_size(mut self, bytes: usize) -> Self {
         self.options.max_response_size = bytes;
         self
     }
 
-    /// Checks every request against this description of the module before it is sent. What breaks
-    /// it is a [`CallError::Invalid`](super::CallError::Invalid) at once, not an answer that is
-    /// waited for. Formats, such as that of a date, are left to the module.
+    /// Checks every request against this API description before it is sent. A request that does not
+    /// match, or has an unknown argument, fails at once with
+    /// [`CallError::Invalid`](super::CallError::Invalid). Only the module checks formats, such as that
+    /// of a date.
     ///
-    /// A client that was generated from a description does that by itself.
+    /// A client that was generated from an API description makes these checks by default.
     pub fn check_against(mut self, api_info: &ApiInfo) -> Self {
         self.contract = Contract::new(api_info);
         self
     }
 
-    /// As [`check_against`](Self::check_against), with the text in a generated client.
+    /// Checks requests, as [`check_against`](Self::check_against) does; for generated clients.
     #[doc(hidden)]
     pub fn check_against_text(self, api_info: &str) -> Self {
-        // `client!` includes the file with its byte order mark.
+        // The macro `client!` includes a file, which may begin with a byte order mark.
         match serde_json::from_str(text::without_mark(api_info)) {
             Ok(api_info) => self.check_against(&api_info),
-            // The module has to judge.
+            // Then only the module checks requests.
             Err(_) => self,
         }
     }
@@ -173,14 +175,14 @@ impl<C, M> ClientBuilder<C, M> {
 }
 
 impl<C: From<Caller<Async>>> ClientBuilder<C, Async> {
-    /// Connects.
+    /// Connects to the broker.
     ///
     /// # Errors
-    /// [`ClientError`] when topic or address are not valid, or the broker cannot be reached or
-    /// refuses.
+    /// [`ClientError`] when the topic or the address is not valid, or the broker cannot be reached or
+    /// rejects the connection.
     ///
     /// # Cancel safety
-    /// When dropped before it is ready, nothing is left behind.
+    /// When dropped, it leaves nothing behind.
     pub async fn connect(self) -> Result<C, ClientError> {
         let shared = Arc::new(self.open().await?);
         Ok(Caller {
@@ -192,11 +194,11 @@ impl<C: From<Caller<Async>>> ClientBuilder<C, Async> {
 }
 
 impl<C: From<Caller<Blocking>>> ClientBuilder<C, Blocking> {
-    /// Connects.
+    /// Connects to the broker.
     ///
     /// # Errors
-    /// [`ClientError`] when topic or address are not valid, or the broker cannot be reached or
-    /// refuses.
+    /// [`ClientError`] when the topic or the address is not valid, or the broker cannot be reached or
+    /// rejects the connection.
     pub fn connect(self) -> Result<C, ClientError> {
         let mode = Blocking::new().map_err(|error| ClientError::Thread(error.to_string()))?;
         let opened = mode
@@ -208,7 +210,7 @@ impl<C: From<Caller<Blocking>>> ClientBuilder<C, Blocking> {
 }
 
 impl<C, M> fmt::Debug for ClientBuilder<C, M> {
-    /// Leaves token and headers out: they may be secrets.
+    /// Omits the token and the headers, which may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("topic", &self.topic)

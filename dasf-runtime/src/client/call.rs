@@ -1,4 +1,4 @@
-//! One call before it is sent, and while it runs.
+//! A call, before it is sent and while it runs.
 
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
@@ -15,7 +15,8 @@ use super::{Async, Blocking, CallError, CallOptions, Caller, Mode};
 use crate::module::descriptor::{SchemaOf, TypeDescriptor};
 use crate::module::read;
 
-/// A call that is not sent yet: `.await` it, or [`send`](Call::send) it with a blocking client.
+/// A call that is not sent yet. Send it with `.await`, or with [`send`](Call::send) of a blocking
+/// client.
 ///
 /// `R` is the type of the result.
 #[must_use = "a call is sent when it is awaited, or with send() by a blocking client"]
@@ -23,27 +24,27 @@ pub struct Call<R, M = Async> {
     caller: Caller<M>,
     request: Result<Request, CallError>,
     options: CallOptions,
-    /// The schema of the type of the result, if it is known.
+    /// The schema of the result's type, if it is known.
     schema: Option<SchemaOf>,
     result: PhantomData<fn() -> R>,
 }
 
-/// A JSON object in the making: its fields' names, and their values as JSON.
+/// The fields of a JSON object: names, and values as JSON.
 #[derive(Debug, Clone, Default)]
 struct Fields(Vec<(&'static str, Vec<u8>)>);
 
-/// What a call sends.
+/// The request of a call.
 enum Request {
     /// A function of the module.
     Function(Fields),
-    /// A method: the constructor's fields, and the method's.
+    /// A method: the fields of the constructor, and of the method.
     Method { constructor: Fields, method: Fields },
     /// A request that is JSON already.
     Json(Vec<u8>),
 }
 
-/// A class of the module with its constructor's arguments, on which methods can be called. The
-/// object itself is made by the module, anew for every call.
+/// A class of the module with the arguments of its constructor. You can call methods on it. The module
+/// creates the object anew for every call.
 #[derive(Debug, Clone)]
 pub struct Instance<M = Async> {
     caller: Caller<M>,
@@ -79,8 +80,6 @@ impl Fields {
             if index > 0 {
                 json.push(b',');
             }
-            // Names are Rust identifiers, or given in an attribute: never in need of more than this
-            // escaping.
             json.extend(payload::to_json(name).unwrap_or_default());
             json.push(b':');
             json.extend_from_slice(value);
@@ -117,7 +116,7 @@ impl Request {
 }
 
 impl<M: Mode> Instance<M> {
-    /// A class to call methods on; used by generated clients.
+    /// Creates an instance without arguments; for generated clients.
     pub fn new(caller: &Caller<M>, class: &str) -> Self {
         Self {
             caller: caller.clone(),
@@ -125,14 +124,14 @@ impl<M: Mode> Instance<M> {
         }
     }
 
-    /// This instance with an argument of the constructor; used by generated clients.
+    /// Sets an argument of the constructor; for generated clients.
     #[must_use]
     pub fn with<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
         self.set(name, payload::to_json(value));
         self
     }
 
-    /// Sets an argument of the constructor to a JSON text; used by generated clients.
+    /// Sets an argument of the constructor to a JSON value; for generated clients.
     pub fn set(&mut self, name: &'static str, json: serde_json::Result<Vec<u8>>) {
         if let Ok(fields) = &mut self.constructor
             && let Err(error) = fields.set(name, json)
@@ -153,7 +152,7 @@ impl<R, M: Mode> Call<R, M> {
         }
     }
 
-    /// A call of a function; used by generated clients.
+    /// Creates a call of a function; for generated clients.
     pub fn function(caller: &Caller<M>, name: &str) -> Self {
         Self::new(
             caller,
@@ -161,7 +160,7 @@ impl<R, M: Mode> Call<R, M> {
         )
     }
 
-    /// A call of a method; used by generated clients.
+    /// Creates a call of a method; for generated clients.
     pub fn method(instance: &Instance<M>, name: &str) -> Self {
         let constructor = instance.constructor.clone();
         let request = constructor.and_then(|constructor| {
@@ -181,13 +180,13 @@ impl<R, M: Mode> Call<R, M> {
         Self::new(caller, json.map(Request::Json))
     }
 
-    /// This call with an argument; used by generated clients.
+    /// Sets an argument; for generated clients.
     pub fn with<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
         self.set(name, payload::to_json(value));
         self
     }
 
-    /// Sets an argument to a JSON text; used by generated clients.
+    /// Sets an argument to a JSON value; for generated clients.
     pub fn set(&mut self, name: &'static str, json: serde_json::Result<Vec<u8>>) {
         if let Ok(request) = &mut self.request
             && let Some(fields) = request.fields()
@@ -197,23 +196,22 @@ impl<R, M: Mode> Call<R, M> {
         }
     }
 
-    /// Reads the result by the schema of its type, if the type alone is not enough; used by
-    /// generated clients.
+    /// Sets the schema by which the result is read, for types that need it; for generated clients.
     pub fn returning(mut self, result: TypeDescriptor) -> Self {
         self.schema = Some(result.schema);
         self
     }
 
-    /// Waits at most this long for the answer, instead of the client's default.
+    /// Sets the timeout of this call, instead of the client's default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
 
-    /// Calls `handler` with every report of progress that the module sends: the whole tree of steps,
-    /// each time it changes. Without a handler nothing is shown.
+    /// Calls `handler` with every progress report of the module: the whole tree of steps, each time it
+    /// changes. Without a handler, nothing is shown.
     ///
-    /// [`show_progress`](crate::show_progress) is one that draws bars in a terminal.
+    /// The handler [`show_progress`](crate::show_progress) draws bars in a terminal.
     pub fn on_progress(mut self, handler: impl FnMut(&Report) + Send + 'static) -> Self {
         self.options.on_progress = Some(Box::new(handler));
         self
@@ -252,10 +250,10 @@ impl<R: DeserializeOwned + 'static> IntoFuture for Call<R, Async> {
     }
 }
 
-/// A call on its way.
+/// A call in flight.
 ///
 /// # Cancel safety
-/// When dropped, nothing of the call is left behind on this side; the module may go on with it.
+/// When dropped, the call leaves nothing behind in the client. The module may continue to run it.
 pub struct CallFuture<R>(Pin<Box<dyn Future<Output = Result<R, CallError>> + Send>>);
 
 impl<R> Future for CallFuture<R> {

@@ -1,4 +1,4 @@
-//! What a module's description says of requests, checked before they are sent.
+//! Checks requests against the API description of a module before they are sent.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -6,16 +6,18 @@ use std::sync::OnceLock;
 use dasf_protocol::api_info::{ApiInfo, ClassInfo, FunctionInfo};
 use serde_json::Value;
 
+use crate::module::unknown_arguments::{self, Part, UnknownArguments};
 use crate::module::validate::{Dialect, Problem, Validator, list_problems};
 
-/// The schemas of a module's requests, compiled when they are first needed.
+/// The schemas of a module's requests, compiled when they are used first.
 #[derive(Debug, Default)]
 pub(super) struct Contract {
     functions: HashMap<String, Checked>,
     classes: HashMap<String, (Checked, HashMap<String, Checked>)>,
 }
 
-/// A schema; its validator is `None` where it is not valid itself, and the module has to judge.
+/// A schema with its validator, which is `None` if the schema itself is not valid. Then only the
+/// module can check a request.
 struct Checked {
     schema: Value,
     patterns: Dialect,
@@ -42,15 +44,17 @@ impl Contract {
         }
     }
 
-    /// Checks a request, where the description knows whom it is for.
+    /// Checks a request, if the description contains its function. Unknown arguments are problems,
+    /// because the module may ignore them.
     ///
     /// # Errors
-    /// What is wrong where, as a module says it.
+    /// Returns the problems, in the words of a module.
     pub(super) fn check(&self, request: &[u8]) -> Result<(), String> {
         if self.functions.is_empty() && self.classes.is_empty() {
             return Ok(());
         }
-        // What is no JSON, or names nothing that is known, is the module's to answer.
+        // The module answers requests that are not JSON, and names that the description does not
+        // contain.
         let Ok(request) = serde_json::from_slice::<Value>(request) else {
             return Ok(());
         };
@@ -59,21 +63,45 @@ impl Contract {
             name.unwrap_or_default().to_owned()
         };
         let class = name(&request, "class_name");
-        let (Some((constructor, methods)), Some(method)) =
+        let (Some((constructor, methods)), Some(call)) =
             (self.classes.get(&class), request.get("function"))
         else {
             let function = name(&request, "func_name");
-            return match self.functions.get(&function) {
-                Some(schema) => report(&function, &schema.problems(&request, "")),
-                None => Ok(()),
+            let Some(checked) = self.functions.get(&function) else {
+                return Ok(());
             };
+            let keys = unknown_arguments::keys(&request);
+            refuse(unknown_arguments::of_function(
+                &function,
+                &checked.schema,
+                keys,
+            ))?;
+            return report(&function, &checked.problems(&request, ""));
         };
         let mut problems = constructor.problems(&request, "");
-        let function = name(method, "func_name");
-        if let Some(schema) = methods.get(&function) {
-            problems.extend(schema.problems(method, "function"));
+        let function = name(call, "func_name");
+        if let Some(method) = methods.get(&function) {
+            let beside = Part {
+                name: &class,
+                schema: &constructor.schema,
+                keys: unknown_arguments::keys(&request),
+            };
+            let inside = Part {
+                name: &function,
+                schema: &method.schema,
+                keys: unknown_arguments::keys(call),
+            };
+            refuse(unknown_arguments::of_class(beside, inside))?;
+            problems.extend(method.problems(call, "function"));
         }
         report(&format!("{class}.{function}"), &problems)
+    }
+}
+
+fn refuse(unknown: Option<UnknownArguments>) -> Result<(), String> {
+    match unknown {
+        Some(unknown) => Err(unknown.message),
+        None => Ok(()),
     }
 }
 
@@ -155,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_schema_is_told_as_a_module_tells_it() {
+    fn problems_are_reported_in_the_words_of_a_module() {
         let contract = contract();
         for (request, problem) in [
             (
@@ -169,6 +197,14 @@ mod tests {
             (
                 json!({"func_name": "pair", "of_ours": [null]}),
                 "pair: of_ours[0]: null is not of type \"integer\"",
+            ),
+            (
+                json!({"func_name": "sqrt", "b": 2}),
+                "sqrt has no argument \"b\"; its argument is a",
+            ),
+            (
+                json!({"class_name": "Greeter", "greting": "Yo", "function": {"func_name": "greet"}}),
+                "Greeter has no argument \"greting\"; did you mean \"greeting\"?",
             ),
             (
                 json!({"class_name": "Greeter", "greeting": "", "function": {"func_name": "odd"}}),
@@ -185,10 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_description_does_not_know_is_the_module_s_to_judge() {
+    fn requests_beyond_the_description_are_left_to_the_module() {
         let contract = contract();
         for request in [
-            json!({"func_name": "sqrt", "a": 2, "beside": 1}),
+            json!({"func_name": "sqrt", "a": 2}),
             json!({"func_name": "odd", "a": 1}),
             json!({"func_name": "unknown"}),
             json!({"class_name": "Unknown", "function": {"func_name": "greet"}}),

@@ -1,4 +1,4 @@
-//! The calls that await their answer.
+//! The calls that wait for their responses.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,14 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 use super::{CallError, ModuleFailure};
 use crate::random::LAST_CONTEXT;
 
-/// How many reports wait for a caller's handler. Each holds the whole state, so a slow handler
-/// misses none that matters when some are left out.
+/// The number of reports that wait for a handler. Each report contains the whole state, so a slow
+/// handler may miss some of them.
 pub(super) const REPORT_CAPACITY: usize = 64;
 
-/// How many modules may have asked for the payload of one call before the first was heard.
+/// The number of waiting requests of modules for the payload of one call.
 pub(super) const FETCH_CAPACITY: usize = 8;
 
-/// What came back from a module.
+/// A response of a module.
 #[derive(Debug)]
 pub(super) struct Answer {
     /// The whole payload, in base64.
@@ -29,39 +29,41 @@ pub(super) struct Answer {
     pub(super) properties: Properties,
 }
 
-/// The calls that await their answer, by their context.
+/// The calls that wait for their responses, by context.
 #[derive(Debug)]
 pub(super) struct InFlight {
     /// The topic of the called module.
     topic: Topic,
-    /// The topic on which the answers come.
+    /// The topic on which the responses arrive.
     response_topic: Topic,
     state: Mutex<State>,
-    /// Messages of others.
+    /// Messages of other modules or clients.
     foreign: Ignored,
-    /// Messages that say too little.
+    /// Messages without the necessary properties.
     unreadable: Ignored,
     /// Reports that cannot be read.
     reports: Ignored,
-    /// What asks for a payload that is not there to be fetched.
+    /// Requests for a payload that does not exist.
     fetches: Ignored,
 }
 
-/// How many messages were ignored for one reason. The log warns of the first alone: whoever may
-/// publish to the response topic could fill it.
+/// The number of messages ignored for one reason. The log has a warning only for the first one,
+/// because everyone who can publish to the response topic could fill the log.
 #[derive(Debug, Default)]
 struct Ignored(AtomicU64);
 
 impl Ignored {
-    fn tell(&self, message_id: &str, topic: &Topic, reason: &str) {
+    fn log(&self, message_id: &str, topic: &Topic, reason: &str) {
+        let topic = topic.as_str();
         let count = self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if count == 1 {
             tracing::warn!(
-                message_id, %topic,
-                "message ignored: {reason}; others like it are logged at the level debug"
+                message_id,
+                topic,
+                "message ignored: {reason}; further messages of this kind are logged at level debug"
             );
         } else {
-            tracing::debug!(message_id, %topic, count, "message ignored: {reason}");
+            tracing::debug!(message_id, topic, count, "message ignored: {reason}");
         }
     }
 }
@@ -71,21 +73,21 @@ struct State {
     calls: HashMap<u64, Waiting>,
     next_context: u64,
     fragments: Reassembler<u64>,
-    /// What the fragments of an answer have in common, by the call.
+    /// The id of the response to which the held fragments of a call belong, by context.
     fragmented: HashMap<u64, String>,
 }
 
-/// Where the messages to one call go.
+/// The receivers of the messages to one call.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) answer: oneshot::Sender<Result<Answer, CallError>>,
-    /// Reports of a call that its caller wants to see.
+    /// Progress reports, if the caller wants them.
     pub(super) reports: Option<mpsc::Sender<Report>>,
-    /// Topics on which modules ask for a payload that was not sent with the request.
+    /// Topics to which the payload of a request on demand must be sent.
     pub(super) fetches: Option<mpsc::Sender<Topic>>,
 }
 
-/// Owns the entry of one call: with it, everything that the call left behind is gone.
+/// Owns the entry of one call. When dropped, it removes everything that belongs to the call.
 #[derive(Debug)]
 pub(super) struct CallGuard {
     in_flight: Arc<InFlight>,
@@ -93,7 +95,7 @@ pub(super) struct CallGuard {
 }
 
 impl CallGuard {
-    /// The call's context.
+    /// Returns the context of the call.
     pub(super) fn context(&self) -> u64 {
         self.context
     }
@@ -109,7 +111,7 @@ impl Drop for CallGuard {
 }
 
 impl InFlight {
-    /// A list without calls of this topic. The first call gets this context.
+    /// Creates an empty list. The first call gets `first_context`.
     pub(super) fn new(
         topic: Topic,
         response_topic: Topic,
@@ -141,10 +143,10 @@ impl InFlight {
         self.lock().calls.len()
     }
 
-    /// Registers a call, and gives it a context that no other pending call has.
+    /// Registers a call under a context that no other call in flight has.
     pub(super) fn register(self: &Arc<Self>, waiting: Waiting) -> CallGuard {
         let mut state = self.lock();
-        // The contexts repeat only after so many calls that few of them can still be pending.
+        // Contexts repeat only after so many calls that few of them can still be in flight.
         while state.calls.contains_key(&state.next_context) {
             state.next_context = following(state.next_context);
         }
@@ -157,15 +159,15 @@ impl InFlight {
         }
     }
 
-    /// Whether the properties of a message name the called module as its source and this client as
-    /// its target, if they name any. Other programs may publish to the response topic, too.
+    /// Returns whether a message is from the called module and for this client. Properties that are
+    /// missing do not count. Other programs may publish to the response topic, too.
     pub(super) fn concerns(&self, delivery: &Delivery) -> bool {
         let properties = &delivery.properties;
         let is = |key, topic: &Topic| {
             let named = properties.text(key).unwrap_or_default();
             named.is_empty() || named == topic.as_str()
         };
-        // In these messages, it names the topic on which the module reads the reply.
+        // In these messages, `response_topic` is the topic on which the module reads the reply.
         let asks = matches!(
             properties.message_type(),
             Some(MessageType::Ping | MessageType::Fetch)
@@ -173,14 +175,14 @@ impl InFlight {
         let concerns = is(key::SOURCE_TOPIC, &self.topic)
             && (asks || is(key::RESPONSE_TOPIC, &self.response_topic));
         if !concerns {
-            let reason = "its source_topic is not the topic that is called, or its response_topic is that of \
-                          another client";
-            self.foreign.tell(&delivery.message_id, &self.topic, reason);
+            let reason = "its source_topic is not the called topic, or its response_topic belongs to another \
+                          client";
+            self.foreign.log(&delivery.message_id, &self.topic, reason);
         }
         concerns
     }
 
-    /// Hands a message to the call that awaits it.
+    /// Passes a message to its call.
     pub(super) fn deliver(&self, delivery: Delivery) {
         if !self.concerns(&delivery) {
             return;
@@ -196,7 +198,7 @@ impl InFlight {
             .and_then(|context| context.parse::<u64>().ok());
         let (Some(message_type), Some(context)) = (properties.message_type(), context) else {
             let reason = "it needs a messageType and a requestContext of this client";
-            self.unreadable.tell(&message_id, &self.topic, reason);
+            self.unreadable.log(&message_id, &self.topic, reason);
             return;
         };
         let mut state = self.lock();
@@ -207,11 +209,7 @@ impl InFlight {
             ..
         } = &mut *state;
         let Some(waiting) = calls.get(&context) else {
-            tracing::debug!(
-                message_id,
-                context,
-                "answer to no call: it is over, or was answered before"
-            );
+            tracing::debug!(message_id, context, "response ignored: its call is over");
             return;
         };
         match message_type {
@@ -220,8 +218,8 @@ impl InFlight {
                     match read_report(&payload) {
                         Some(report) => drop(reports.try_send(report)),
                         None => {
-                            let reason = "its report of progress cannot be read";
-                            self.reports.tell(&message_id, &self.topic, reason);
+                            let reason = "its progress report cannot be read";
+                            self.reports.log(&message_id, &self.topic, reason);
                         }
                     }
                 }
@@ -231,22 +229,27 @@ impl InFlight {
                 match (&waiting.fetches, properties.response_topic()) {
                     (Some(fetches), Some(topic)) => drop(fetches.try_send(topic)),
                     _ => {
-                        let reason = "it asks for a payload that it cannot get";
-                        self.fetches.tell(&message_id, &self.topic, reason);
+                        let reason = "it asks for a payload that does not exist";
+                        self.fetches.log(&message_id, &self.topic, reason);
                     }
                 }
                 return;
             }
             MessageType::Response | MessageType::Pong => {}
             other => {
-                tracing::debug!(message_id, context, message_type = %other, "message of no use to a caller");
+                tracing::debug!(
+                    message_id,
+                    context,
+                    message_type = other.to_string(),
+                    "message ignored: callers do not use its type"
+                );
                 return;
             }
         }
         let whole = match Position::of(&properties) {
             Ok(None) => Ok(Some(payload)),
             Ok(Some(position)) => {
-                // Another module runs the request again, whose answer may be another.
+                // If another module runs the request again, its response may differ.
                 let answer = properties.text(key::ANSWER).unwrap_or_default();
                 if fragmented
                     .get(&context)
@@ -271,13 +274,13 @@ impl InFlight {
             Err(error) => Err(error.into()),
         };
         if let Some(waiting) = calls.remove(&context) {
-            // A caller that left in the meantime does not need the answer.
+            // If the caller stopped waiting, nobody needs the response.
             let _ = waiting.answer.send(answer);
         }
     }
 }
 
-/// The context after this one.
+/// Returns the next context.
 fn following(context: u64) -> u64 {
     (context + 1) & LAST_CONTEXT
 }
@@ -326,7 +329,7 @@ mod tests {
         (in_flight.register(waiting), receiver)
     }
 
-    /// The calls of a client of the topic `demo`, the first of which has the context 7.
+    /// The calls of a client of the topic `demo`. The first call has the context 7.
     fn calls(max_response_size: usize) -> Arc<InFlight> {
         let response_topic = "demo_answers".parse().unwrap();
         let topic = "demo".parse().unwrap();
@@ -334,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_reaches_its_call_once() {
+    fn a_response_reaches_its_call_once() {
         let in_flight = calls(10_000);
         let (_guard, mut answer) = waiting(&in_flight);
         in_flight.deliver(delivery(
@@ -355,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_in_the_place_of_another_is_not_taken() {
+    fn a_forged_response_is_ignored() {
         let in_flight = calls(10_000);
         let (reports, mut reported) = mpsc::channel(1);
         let (fetches, mut fetched) = mpsc::channel(1);
@@ -425,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn a_context_is_of_one_call_at_a_time_and_begins_anew_after_the_last() {
+    fn a_context_belongs_to_one_call_at_a_time_and_wraps_around() {
         let in_flight = calls(10_000);
         let (first, _) = waiting(&in_flight);
         assert_eq!(first.context(), 7);
@@ -472,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn fragments_of_two_answers_are_not_mixed() {
+    fn fragments_of_two_responses_are_not_mixed() {
         let in_flight = calls(10_000);
         let (guard, mut answer) = waiting(&in_flight);
         let mut piece = |id: &str, index: usize, text: &str| {
@@ -494,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_beyond_the_limit_is_an_error() {
+    fn a_response_beyond_the_limit_is_an_error() {
         let in_flight = calls(10);
         let (_guard, mut answer) = waiting(&in_flight);
         let properties = json!({
@@ -507,7 +510,7 @@ mod tests {
         ));
     }
 
-    /// The levels of what is logged.
+    /// The levels of the logged events.
     #[derive(Clone, Default)]
     struct Levels(Arc<Mutex<Vec<tracing::Level>>>);
 
@@ -518,8 +521,9 @@ mod tests {
     }
 
     #[test]
-    fn the_log_warns_once_of_messages_of_a_kind() {
-        // With a single one, tracing would ask the thread that comes first, which may have none.
+    fn the_log_warns_once_about_messages_of_a_kind() {
+        // With one dispatcher, tracing would cache the interest of the first thread, which may have
+        // no subscriber.
         let _second = tracing::Dispatch::new(tracing_subscriber::registry());
         let levels = Levels::default();
         let _logs =
@@ -541,14 +545,14 @@ mod tests {
             for _ in 0..3 {
                 in_flight.deliver(delivery("!", properties.clone()));
             }
-            let told = std::mem::take(&mut *levels.0.lock().unwrap());
+            let logged = std::mem::take(&mut *levels.0.lock().unwrap());
             let [warn, debug] = [tracing::Level::WARN, tracing::Level::DEBUG];
-            assert_eq!(told, [warn, debug, debug], "{properties}");
+            assert_eq!(logged, [warn, debug, debug], "{properties}");
         }
     }
 
     #[test]
-    fn what_cannot_be_read_is_passed_over() {
+    fn unreadable_messages_are_ignored() {
         let in_flight = calls(10_000);
         let (_guard, mut answer) = waiting(&in_flight);
         for properties in [

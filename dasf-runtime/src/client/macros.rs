@@ -1,11 +1,12 @@
-//! The types of a generated client, as macros: all but its methods.
+//! The types of a generated client, as macros, without the client's methods.
 //!
-//! The types stand in the module's `client`, the methods beside the user's items, where the types
-//! of arguments and results mean what the user wrote. So the fields are visible one module up. All
-//! names are paths from the root, because the module may have no prelude.
+//! The types are in the generated module `client`. The methods are one module up, beside the user's
+//! items, so that the types of arguments and results resolve as the user wrote them. For this reason
+//! the fields are visible one module up. All names are paths from the root, because the module may
+//! have no prelude.
 
-/// Makes `Client`. What is given besides is the topic in the attribute, as an `Option`, and the text
-/// of the module's description where the client is made from that.
+/// Generates `Client`. The arguments are the topic in the attribute, as an `Option`, and the API
+/// description if the client is generated from one.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __client {
@@ -46,41 +47,43 @@ macro_rules! __client {
         }
 
         impl<M: $crate::__private::Mode> Client<M> {
-            /// The client below this one, which knows no functions.
+            /// Returns the client without methods for functions, on which this one is built.
             pub fn caller(&self) -> &$crate::__private::Caller<M> {
                 &self.caller
             }
         }
 
         impl Client<$crate::__private::Async> {
-            /// Connects to the module's own topic over a DASF broker, by its base URL.
+            /// Connects to the topic of the module's attribute, at a DASF broker with this base URL.
             ///
             /// # Errors
-            /// When the address is not valid, or the broker cannot be reached or refuses.
+            /// When the address is not valid, or the broker cannot be reached or rejects the
+            /// connection.
             pub async fn connect(
                 url: &str,
             ) -> ::core::result::Result<Self, $crate::__private::ClientError> {
                 Self::builder().websocket(url).connect().await
             }
 
-            /// Settles topic, address and limits before connecting.
+            /// Creates a builder for the topic, the address and the limits.
             pub fn builder() -> $crate::__private::ClientBuilder<Self, $crate::__private::Async> {
                 $crate::__private::ClientBuilder::new($topic).check_against_text($api_info)
             }
         }
 
         impl Client<$crate::__private::Blocking> {
-            /// Connects to the module's own topic over a DASF broker, by its base URL.
+            /// Connects to the topic of the module's attribute, at a DASF broker with this base URL.
             ///
             /// # Errors
-            /// When the address is not valid, or the broker cannot be reached or refuses.
+            /// When the address is not valid, or the broker cannot be reached or rejects the
+            /// connection.
             pub fn connect(
                 url: &str,
             ) -> ::core::result::Result<Self, $crate::__private::ClientError> {
                 Self::builder().websocket(url).connect()
             }
 
-            /// Settles topic, address and limits before connecting.
+            /// Creates a builder for the topic, the address and the limits.
             pub fn builder() -> $crate::__private::ClientBuilder<Self, $crate::__private::Blocking> {
                 $crate::__private::ClientBuilder::new($topic).check_against_text($api_info)
             }
@@ -88,14 +91,14 @@ macro_rules! __client {
     };
 }
 
-/// Makes the instance of a class: its constructor's arguments, on which methods are called.
+/// Generates the instance of a class, on which methods are called.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __instance {
     ($name:ident, $class:literal) => {
         $crate::__instance! {
             #[doc = ::core::concat!(
-                "`", $class, "` with its constructor's arguments; the module makes it anew for every call."
+                "`", $class, "` with the arguments of its constructor. The module creates it anew for every call."
             )]
             $name
         }
@@ -120,9 +123,9 @@ macro_rules! __instance {
     };
 }
 
-/// Makes the builder of a call whose function has arguments with defaults. It is generic in the
-/// result, so that a type that is private to the module does not stand in a public trait's
-/// implementation.
+/// Generates the builder of a call whose function has arguments with defaults. It is generic in the
+/// result, so that the implementation of a public trait does not name a type that is private to the
+/// module.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __call {
@@ -146,12 +149,12 @@ macro_rules! __call {
         }
 
         impl<R, M: $crate::__private::Mode> $name<R, M> {
-            /// Waits at most this long for the answer, instead of the client's default.
+            /// Sets the timeout of this call, instead of the client's default.
             pub fn timeout(self, timeout: ::core::time::Duration) -> Self {
                 Self { call: self.call.timeout(timeout) }
             }
 
-            /// Calls `handler` with every report of progress that the module sends.
+            /// Calls `handler` with every progress report of the module.
             pub fn on_progress(
                 self,
                 handler: impl ::core::ops::FnMut(&$crate::__private::Report)

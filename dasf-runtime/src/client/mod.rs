@@ -1,4 +1,4 @@
-//! Calling a module: many calls at once over one pair of connections.
+//! Calls to a module: many at once, over one pair of connections.
 
 mod builder;
 mod call;
@@ -24,6 +24,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use builder::{ClientBuilder, ClientError};
 pub use call::{Call, CallFuture, Instance};
+pub(crate) use error::shown;
 pub use error::{CallError, ModuleFailure};
 pub use mode::{Async, Blocking, Mode};
 
@@ -36,24 +37,26 @@ use contract::Contract;
 use in_flight::{Answer, InFlight, Waiting};
 use pongs::Pongs;
 
-/// What a progress handler is.
+/// A function that receives progress reports.
 type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
 
-/// How much a client takes on, and how long it waits.
+/// The limits and the timeout of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientOptions {
-    /// How long a call waits for its answer, if it does not say otherwise; default 60 s.
+    /// The timeout of calls that have no timeout of their own; default 60 s.
     pub timeout: Duration,
-    /// How many calls are on their way at a time; default 1024. A further one waits until another
-    /// is over.
+    /// The number of calls in flight at a time; default 1024. A further call waits until another one
+    /// ends.
     pub max_in_flight: usize,
-    /// The largest request, in bytes before base64, that is sent in one frame; default 700 KiB, as
-    /// [`HostOptions::max_payload_size`](crate::HostOptions::max_payload_size). Larger ones are cut
-    /// into fragments, if the module can put them together: every Rust module can. Over MQTT those
-    /// of more than 2800 bytes are cut, and the broker's Maximum Packet Size is a limit as well.
+    /// The largest request in one frame, in bytes before base64; default 700 KiB, the default of
+    /// [`HostOptions::max_payload_size`](crate::HostOptions::max_payload_size).
+    ///
+    /// The client cuts larger requests into fragments, if the module can join them. Every Rust module
+    /// can. Over MQTT it cuts requests of more than 2800 bytes, and the broker's Maximum Packet Size
+    /// is a further limit.
     pub max_payload_size: usize,
-    /// How many bytes of fragmented answers, counted in base64, are held while their rest is
-    /// awaited; default 256 MiB over all calls together.
+    /// The size of the fragments, in bytes of base64, that the client holds while it waits for the
+    /// other fragments of a response; default 256 MiB for all calls together.
     pub max_response_size: usize,
 }
 
@@ -68,11 +71,10 @@ impl Default for ClientOptions {
     }
 }
 
-/// A connected client that knows no functions: what a module's generated `Client` is made of, and
-/// what calls a module of which only the requests are known.
+/// A connected client without methods for the functions of a module. It sends requests that are JSON.
+/// The generated `Client` of a module is built on it.
 ///
-/// Clones share the connections, which are closed with the last clone. `M` is [`Async`] or
-/// [`Blocking`].
+/// Clones share the connections, which close with the last clone. `M` is [`Async`] or [`Blocking`].
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -99,20 +101,20 @@ struct Shared {
     in_flight: Arc<InFlight>,
     permits: Semaphore,
     api_info: Mutex<Option<Arc<ApiInfo>>>,
-    /// How far the module is behind with the fragments of requests.
+    /// Limits how many fragments of requests the module has not read yet.
     pace: Pace,
-    /// What requests are checked against before they are sent.
+    /// The checks of requests before they are sent.
     contract: Contract,
-    /// Where the connection to the response topic stands.
+    /// The state of the connection to the response topic.
     reading: watch::Receiver<ConnectionState>,
-    /// Ends the task that reads the answers.
+    /// Ends the task that reads the responses.
     _reading: DropGuard,
 }
 
-/// What resolves to the broker's answers to messages.
+/// The receipts of messages, which the broker sends later.
 type Receipts = Vec<oneshot::Receiver<Result<(), PublishError>>>;
 
-/// A message to the module, before it is on its way.
+/// A message to the module that is not sent yet.
 struct Message<'a> {
     properties: Properties,
     json: &'a [u8],
@@ -120,27 +122,27 @@ struct Message<'a> {
     deadline: Instant,
 }
 
-/// How a message's payload reaches the module.
+/// The way in which a payload reaches the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// In one frame.
     Whole,
-    /// Cut into several.
+    /// In several frames.
     Fragments,
-    /// When the module asks for it: one of a group, each of which would get some fragments only.
+    /// When the module asks for it. In a group, each module would get only some of the fragments.
     OnDemand,
 }
 
-/// Where one call's messages wait to be sent.
+/// The queue for the messages of one call.
 struct Queue<'a> {
     publisher: &'a Publisher,
-    /// How far its reader is behind.
+    /// Limits how many messages the reader has not read yet.
     pace: &'a Pace,
     context: u64,
     deadline: Instant,
 }
 
-/// How one call differs from the client's defaults.
+/// The options of one call.
 #[derive(Default)]
 pub(crate) struct CallOptions {
     timeout: Option<Duration>,
@@ -152,14 +154,14 @@ pub(crate) struct CallOptions {
 struct Identity {
     /// The random bits in the name of its response topic.
     bits: u128,
-    /// The context of its first call. If another client has the same response topic, by chance or
-    /// because the name had to be short, both clients read all answers, and tell them apart by
-    /// contexts.
+    /// The context of its first call. Another client may have the same response topic, by chance or
+    /// because the name had to be short. Then both clients read all responses, and find their own by
+    /// the context.
     first_context: u64,
 }
 
 impl Identity {
-    /// A new identity, which no other client has.
+    /// Creates an identity that no other client has.
     fn random() -> Self {
         Self {
             bits: random::bits(),
@@ -169,8 +171,8 @@ impl Identity {
 }
 
 impl Shared {
-    /// Opens the response topic, then the module's topic: an answer must not come before its
-    /// reader.
+    /// Connects to the response topic and to the topic of the module. Both must be connected before
+    /// a request is sent, so that no response is lost.
     async fn connect(
         topic: Topic,
         transport: Arc<dyn Transport>,
@@ -219,7 +221,7 @@ impl Shared {
         })
     }
 
-    /// Sends a request's JSON and returns the result's.
+    /// Sends the JSON of a request, and returns the JSON of the result.
     async fn request(&self, json: &[u8], options: CallOptions) -> Result<Vec<u8>, CallError> {
         self.contract
             .check(json)
@@ -240,7 +242,7 @@ impl Shared {
             let way = message.way;
             let answer = self.exchange(message, options.on_progress).await;
             if way != Way::Whole && matches!(answer, Err(CallError::Module(_))) {
-                // Modules that were started since may take large requests in another way.
+                // Modules that started since then may need large requests in another way.
                 *self.api_info.lock().await = None;
             }
             Ok(payload::decode(&answer?.payload)?)
@@ -248,42 +250,42 @@ impl Shared {
         self.in_time(deadline, timeout, call).await
     }
 
-    /// How a request of so many bytes reaches the module.
+    /// Returns the way in which a request of this size, in bytes, reaches the module.
     async fn way(&self, size: usize) -> Result<Way, CallError> {
         if size <= self.piece_size() {
             return Ok(Way::Whole);
         }
         let limit = self.max_payload_size();
-        let is_taken_whole = size <= limit;
+        let fits_one_frame = size <= limit;
         let module = match self.api_info().await {
             Ok(module) => module,
-            Err(CallError::Module(_)) if is_taken_whole => return Ok(Way::Whole),
+            Err(CallError::Module(_)) if fits_one_frame => return Ok(Way::Whole),
             Err(error) => return Err(error),
         };
         if module.speaks(extension::REQUEST_FRAGMENTS) {
             Ok(Way::Fragments)
         } else if module.speaks(extension::REQUESTS_ON_DEMAND) {
             Ok(Way::OnDemand)
-        } else if is_taken_whole {
+        } else if fits_one_frame {
             Ok(Way::Whole)
         } else {
             Err(CallError::RequestTooLarge { size, limit })
         }
     }
 
-    /// The largest request, in bytes before base64, that goes in one frame.
+    /// Returns the largest request in one frame, in bytes before base64.
     fn max_payload_size(&self) -> usize {
         let of_broker = self.transport.max_payload_size().unwrap_or(usize::MAX);
         self.options.max_payload_size.clamp(1, of_broker)
     }
 
-    /// The largest piece of a request.
+    /// Returns the size of the fragments of a request, in bytes before base64.
     fn piece_size(&self) -> usize {
         let best = self.transport.best_payload_size().unwrap_or(usize::MAX);
         self.max_payload_size().min(best)
     }
 
-    /// Sends a message without payload, and returns what the named property of the answer holds.
+    /// Sends a message without a payload, and returns the value of a property of the response.
     async fn ask(&self, message_type: MessageType, property: &str) -> Result<String, CallError> {
         let timeout = self.options.timeout;
         let deadline = deadline(timeout);
@@ -343,9 +345,9 @@ impl Shared {
         })
     }
 
-    /// Publishes one message, in fragments if need be, and waits for its answer.
+    /// Publishes one message, in fragments if necessary, and waits for its response.
     ///
-    /// Everything that the call leaves behind is owned by this future: dropped, it is gone.
+    /// This future owns everything that belongs to the call. When dropped, it leaves nothing behind.
     async fn exchange(
         &self,
         message: Message<'_>,
@@ -367,19 +369,19 @@ impl Shared {
 
         let receipts = tokio::select! {
             biased;
-            // The module may refuse the first fragments already.
+            // The module may reject the first fragments.
             answer = &mut answer => return answer.unwrap_or(Err(CallError::Closed)),
             receipts = self.publish(context, &message) => receipts?,
         };
-        let receipts = self.all_taken(receipts);
+        let receipts = self.all_accepted(receipts);
         tokio::pin!(receipts);
-        let mut is_taken = false;
-        // The payload of a request on demand, on its way to the module that asked last.
+        let mut is_accepted = false;
+        // The payload of a request on demand, for the module that asked last.
         let sending = MaybeDone::Gone;
         tokio::pin!(sending);
         loop {
             tokio::select! {
-                // Reports first: they were sent before the answer.
+                // Reports come first: the module sent them before the response.
                 biased;
                 Some(report) = reports.recv(), if on_progress.is_some() => {
                     if let Some(handler) = &mut on_progress {
@@ -387,24 +389,28 @@ impl Shared {
                     }
                 }
                 answer = &mut answer => return answer.unwrap_or(Err(CallError::Closed)),
-                taken = &mut receipts, if !is_taken => {
-                    taken?;
-                    is_taken = true;
+                accepted = &mut receipts, if !is_accepted => {
+                    accepted?;
+                    is_accepted = true;
                 }
                 Some(topic) = fetches.recv() => {
                     sending.set(maybe_done(self.send_payload(context, &message, topic)));
                 }
                 () = &mut sending, if matches!(*sending, MaybeDone::Future(_)) => {
                     if let Some(Err(error)) = sending.as_mut().take_output() {
-                        // The module may have died meanwhile; another one asks then.
-                        tracing::warn!(context, %error, "payload not sent to the module that asked for it");
+                        // If the module crashed, another one asks again.
+                        tracing::warn!(
+                            context,
+                            error = error.to_string(),
+                            "payload not sent to the module that asked for it"
+                        );
                     }
                 }
             }
         }
     }
 
-    /// Sends a request, or as much of it as is sent without being asked for.
+    /// Sends a request. For a request on demand, sends it without its payload.
     async fn publish(&self, context: u64, message: &Message<'_>) -> Result<Receipts, CallError> {
         let properties = self.routing(context, message);
         let (properties, payload) = match message.way {
@@ -428,7 +434,12 @@ impl Shared {
         message: &Message<'_>,
         topic: Topic,
     ) -> Result<(), CallError> {
-        tracing::debug!(%topic, context, size = message.json.len(), "payload asked for");
+        tracing::debug!(
+            topic = topic.as_str(),
+            context,
+            size = message.json.len(),
+            "a module asks for the payload"
+        );
         let publisher = self
             .transport
             .publisher(&topic, PublisherOptions::default());
@@ -441,7 +452,7 @@ impl Shared {
         let properties = self.routing(context, message);
         let payload = payload::encode(message.json);
         let receipts = self.put(queue, properties, &payload, true).await?;
-        self.all_taken(receipts).await
+        self.all_accepted(receipts).await
     }
 
     fn routing(&self, context: u64, message: &Message<'_>) -> Properties {
@@ -460,8 +471,8 @@ impl Shared {
             )
     }
 
-    /// Puts a payload into the queue of a connection. Where the broker drops what a reader is slow to
-    /// read, it waits for the module from time to time.
+    /// Puts a payload into the queue of a connection. Some brokers drop messages if a reader is slow.
+    /// With such a broker, waits for the module from time to time.
     async fn put(
         &self,
         queue: Queue<'_>,
@@ -497,7 +508,7 @@ impl Shared {
         Ok(receipts)
     }
 
-    /// Waits until the module has read what was sent to it before.
+    /// Waits until the module has read all earlier messages.
     async fn caught_up(&self, queue: &Queue<'_>) -> Result<(), CallError> {
         let (answer, mut pong) = oneshot::channel();
         let waiting = Waiting {
@@ -521,18 +532,21 @@ impl Shared {
                 expires: Some(queue.deadline),
             });
             let receipt = sent.await.map_err(|error| self.not_published(error))?;
-            self.all_taken(vec![receipt]).await?;
+            self.all_accepted(vec![receipt]).await?;
             if let Ok(pong) = tokio::time::timeout(PING_AGAIN, &mut pong).await {
                 return pong.unwrap_or(Err(CallError::Closed)).map(drop);
             }
         }
     }
 
-    /// Resolves when the broker took every message, or to the first refusal.
-    async fn all_taken(&self, receipts: Receipts) -> Result<(), CallError> {
+    /// Waits until the broker has accepted every message.
+    ///
+    /// # Errors
+    /// Returns the first error of the broker.
+    async fn all_accepted(&self, receipts: Receipts) -> Result<(), CallError> {
         for receipt in receipts {
-            let taken = receipt.await.unwrap_or(Err(PublishError::Closed));
-            taken.map_err(|error| self.not_published(error))?;
+            let accepted = receipt.await.unwrap_or(Err(PublishError::Closed));
+            accepted.map_err(|error| self.not_published(error))?;
         }
         Ok(())
     }
@@ -551,15 +565,15 @@ impl Shared {
     }
 }
 
-/// When a call that begins now is over.
+/// Returns the deadline of a call that begins now.
 fn deadline(timeout: Duration) -> Instant {
     let now = Instant::now();
-    // A timeout beyond what a clock can hold is a wish to wait for ever; a year comes close.
+    // A clock cannot represent every timeout. A year stands for all that are too long.
     now.checked_add(timeout)
         .unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
 }
 
-/// Hands every answer to its call, until the client is dropped.
+/// Passes every response to its call, until the client is dropped.
 async fn read_answers(
     mut subscriber: Subscriber,
     in_flight: Arc<InFlight>,
@@ -587,23 +601,23 @@ async fn read_answers(
 }
 
 impl<M: Mode> Caller<M> {
-    /// The topic of the module that is called.
+    /// Returns the topic of the module.
     pub fn topic(&self) -> &Topic {
         &self.shared.topic
     }
 
-    /// How many calls are on their way.
+    /// Returns the number of calls in flight.
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight.len()
     }
 
-    /// Calls whatever a request names; the result is JSON.
+    /// Calls the function in a request that is JSON. The result is JSON, too.
     pub fn call(&self, request: &serde_json::Value) -> Call<serde_json::Value, M> {
         Call::from_json(self, request)
     }
 
-    /// Like [`call`](Self::call), but request and result stay text. A [`Value`](serde_json::Value)
-    /// keeps of a number only an `f64`, or 64 bits of an integer.
+    /// Calls the function in a request, as [`call`](Self::call) does, and keeps every digit of numbers.
+    /// A [`Value`](serde_json::Value) holds a number as an `f64` or as an integer of 64 bits.
     ///
     /// ```
     /// # async fn run(caller: &dasf_runtime::client::Caller) -> Result<(), Box<dyn std::error::Error>> {
@@ -619,8 +633,10 @@ impl<M: Mode> Caller<M> {
 }
 
 impl Caller<Async> {
-    /// Closes the connections, as dropping the last clone does, and waits until that is done: a
-    /// program that ends at once would cut them off. Other clones keep them open.
+    /// Closes the connections, and waits until they are closed.
+    ///
+    /// Dropping the last clone closes them, too, but a program that ends at once would cut them off.
+    /// If other clones exist, the connections stay open.
     ///
     /// # Cancel safety
     /// When dropped, closing goes on in the background.
@@ -639,21 +655,21 @@ impl Caller<Async> {
         while reading.changed().await.is_ok() {}
     }
 
-    /// Settles what to connect to.
+    /// Creates a builder for a client of the module on a topic.
     pub fn builder(topic: &str) -> ClientBuilder<Self, Async> {
         ClientBuilder::new(Some(topic))
     }
 
-    /// Asks whether the module listens.
+    /// Pings the module, and waits for its answer.
     ///
     /// # Errors
-    /// [`CallError`], above all [`CallError::Timeout`] when it does not, or
-    /// [`CallError::NobodyListens`] where the broker knows that.
+    /// [`CallError::Timeout`] when no module answers, [`CallError::NobodyListens`] when the broker
+    /// reports that no module listens, and the other variants of [`CallError`].
     pub async fn ping(&self) -> Result<(), CallError> {
         self.shared.ask(MessageType::Ping, "").await.map(drop)
     }
 
-    /// The module's schema, as a JSON text.
+    /// Asks the module for the schema of its requests, and returns the JSON.
     ///
     /// # Errors
     /// [`CallError`].
@@ -661,8 +677,8 @@ impl Caller<Async> {
         self.shared.ask(MessageType::Info, key::INFO).await
     }
 
-    /// The module's description of itself. It is asked for once, and again after the module refused a
-    /// large request.
+    /// Returns the API description of the module. The client asks for it once, and again after the
+    /// module rejected a large request.
     ///
     /// # Errors
     /// [`CallError`].
@@ -670,8 +686,8 @@ impl Caller<Async> {
         Ok(ApiInfo::clone(&*self.shared.api_info().await?))
     }
 
-    /// The module's description of itself, as the JSON text that it sent: with what [`ApiInfo`]
-    /// does not know. It is asked for each time.
+    /// Asks the module for its API description, and returns the JSON as it came. It may have keys that
+    /// [`ApiInfo`] does not have.
     ///
     /// # Errors
     /// [`CallError`].
@@ -681,18 +697,17 @@ impl Caller<Async> {
 }
 
 impl Caller<Blocking> {
-    /// As [`Caller::ping`].
+    /// Pings the module, as [`Caller::ping`] does.
     ///
     /// # Errors
-    /// [`CallError`], above all [`CallError::Timeout`] when the module does not listen, or
-    /// [`CallError::NobodyListens`] where the broker knows that.
+    /// As [`Caller::ping`].
     pub fn ping(&self) -> Result<(), CallError> {
         self.mode
             .block_on(self.shared.ask(MessageType::Ping, ""))?
             .map(drop)
     }
 
-    /// As [`Caller::info`].
+    /// Asks for the schema, as [`Caller::info`] does.
     ///
     /// # Errors
     /// [`CallError`].
@@ -701,7 +716,7 @@ impl Caller<Blocking> {
             .block_on(self.shared.ask(MessageType::Info, key::INFO))?
     }
 
-    /// As [`Caller::api_info`].
+    /// Returns the API description, as [`Caller::api_info`] does.
     ///
     /// # Errors
     /// [`CallError`].
@@ -710,7 +725,7 @@ impl Caller<Blocking> {
         Ok(ApiInfo::clone(&api_info))
     }
 
-    /// As [`Caller::api_info_text`].
+    /// Asks for the API description, as [`Caller::api_info_text`] does.
     ///
     /// # Errors
     /// [`CallError`].

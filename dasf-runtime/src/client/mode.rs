@@ -1,4 +1,4 @@
-//! The two ways of waiting for an answer.
+//! The two kinds of clients: asynchronous and blocking.
 
 use std::future::Future;
 use std::pin::pin;
@@ -10,7 +10,7 @@ use tokio::task::consume_budget;
 
 use super::CallError;
 
-/// How a client waits: [`Async`] or [`Blocking`].
+/// The kind of a client: [`Async`] or [`Blocking`].
 pub trait Mode: Clone + Send + Sync + 'static + sealed::Sealed {}
 
 mod sealed {
@@ -19,23 +19,25 @@ mod sealed {
     impl Sealed for super::Blocking {}
 }
 
-/// Calls are futures.
+/// The kind of clients whose calls are futures.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Async;
 
 impl Mode for Async {}
 
-/// Calls block the thread, while a thread of the client's own talks to the broker.
+/// The kind of clients whose calls block the thread. Such a client has a thread of its own for its
+/// connections.
 ///
-/// A call inside asynchronous code fails with [`CallError::InsideRuntime`], and connecting with
-/// [`ClientError::InsideRuntime`](super::ClientError::InsideRuntime). That has a limit: inside
-/// [`tokio::task::unconstrained`] the client does not notice the asynchronous code, and tokio panics.
+/// Inside asynchronous code, a call fails with [`CallError::InsideRuntime`], and connecting fails with
+/// [`ClientError::InsideRuntime`](super::ClientError::InsideRuntime). Inside
+/// [`tokio::task::unconstrained`], however, the client does not notice the asynchronous code, and
+/// tokio panics.
 #[derive(Debug, Clone)]
 pub struct Blocking(Arc<Background>);
 
 impl Mode for Blocking {}
 
-/// The runtime of a blocking client. It ends with the last clone, wherever that is dropped.
+/// The runtime of a blocking client. It ends when the last clone is dropped.
 #[derive(Debug)]
 struct Background(Option<Runtime>);
 
@@ -66,18 +68,18 @@ impl Blocking {
     }
 }
 
-/// Whether this thread polls a future of a runtime, and so must not block. Some threads of a
-/// runtime may block, as in `spawn_blocking`, where the functions of modules run.
+/// Returns whether this thread polls a future of a runtime, and so must not block. Other threads of a
+/// runtime may block, for example in `spawn_blocking`, where the functions of modules run.
 fn runs_asynchronous_code() -> bool {
-    /// tokio lets a future take fewer steps than this at a time.
+    /// More steps than tokio allows a future at a time.
     const LARGEST_BUDGET: usize = 1024;
     if Handle::try_current().is_err() {
         return false;
     }
-    // tokio gives a polled future a budget, after which the future yields; blocking code has no
-    // budget. tokio has no other way to tell the two apart but a panic, which ends programs that
-    // abort on panics. A future that loses its budget here yields at its next `await`, and gets a
-    // new one. The probe does not find a future that is `unconstrained`, which has no budget.
+    // tokio gives a polled future a budget, after which the future yields. Blocking code has no
+    // budget. The only other way to distinguish them is a panic, which ends programs that abort on
+    // panics. A future that loses its budget here yields at its next `await`, and gets a new one. An
+    // `unconstrained` future has no budget, so this function does not notice it.
     let mut context = std::task::Context::from_waker(Waker::noop());
     (0..LARGEST_BUDGET).any(|_| pin!(consume_budget()).poll(&mut context).is_pending())
 }
@@ -87,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_runtime_polls_is_asynchronous() {
+    fn only_polled_futures_are_asynchronous() {
         let runtimes = [
             tokio::runtime::Builder::new_current_thread().build(),
             tokio::runtime::Builder::new_multi_thread().build(),
@@ -108,10 +110,7 @@ mod tests {
                     assert!(runs_asynchronous_code(), "in block_on");
                 }
                 let unconstrained = tokio::task::unconstrained(async { runs_asynchronous_code() });
-                assert!(
-                    !unconstrained.await,
-                    "the limit that the documentation tells"
-                );
+                assert!(!unconstrained.await, "the documented limit");
                 tokio::task::yield_now().await;
                 assert!(runs_asynchronous_code(), "after an await");
             });

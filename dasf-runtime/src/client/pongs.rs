@@ -1,4 +1,4 @@
-//! Telling modules how far their answers are read.
+//! Answering the pings of modules, which show them that the client has read their responses.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,16 +9,17 @@ use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 
 use crate::transport::{Outgoing, Publisher, PublisherOptions, Transport};
 
-/// How long a connection to a module is kept, and made, without a ping from it.
+/// How long a connection to a module stays open without a ping from it, and how long connecting may
+/// take.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How many modules are answered without that connections are made again for each ping.
+/// The number of connections to modules that stay open.
 const MAX_CONNECTIONS: usize = 8;
 
-/// Answers pings. A module sends one after each part of a large answer, and reads the pongs on a
+/// Answers pings. A module sends a ping after each part of a large response, and reads the pongs on a
 /// topic of its own.
 pub(super) struct Pongs {
     transport: Arc<dyn Transport>,
-    /// The connections to modules, the one made first in front.
+    /// The connections to modules, the oldest first.
     publishers: VecDeque<(Topic, Publisher)>,
 }
 
@@ -30,7 +31,7 @@ impl Pongs {
         }
     }
 
-    /// Answers a ping if that is possible now, provided that it says where.
+    /// Answers a ping, if the connection accepts the answer at once.
     pub(super) fn answer(&mut self, ping: &Delivery) {
         let Delivery {
             message_id,
@@ -53,10 +54,13 @@ impl Pongs {
                 .with(key::REQUEST_CONTEXT, context.as_str()),
             expires: None,
         };
-        // A connection may end its keep-alive just now; the next one is new.
+        // The keep-alive of a connection may end just now. Then the second attempt has a new one.
         let is_sent = (0..2).any(|_| self.publisher(&topic).try_send(pong()).is_ok());
         if !is_sent {
-            tracing::warn!(%topic, "ping not answered: too many answers wait to be sent");
+            tracing::warn!(
+                topic = topic.as_str(),
+                "ping not answered: the queue of the connection is full"
+            );
         }
     }
 

@@ -1,16 +1,16 @@
-//! What the broker is told of a request, and when.
+//! Acknowledging requests, and the moment of it.
 
 use super::options::{Acknowledge, HostOptions};
 use crate::transport::{Verdict, Verdicts};
 
-/// At which moment a request is acknowledged.
+/// The moment at which a request is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
-    /// When it was read, as Python modules do.
+    /// When the module has read it, as Python modules do.
     Read,
-    /// When a worker begins with it: until then another module of the group could run it.
+    /// When a worker begins to run it. Until then, another module of the group could run it.
     Begun,
-    /// When its answer is out.
+    /// When the broker has accepted its response.
     Answered,
 }
 
@@ -24,10 +24,10 @@ impl Moment {
     }
 }
 
-/// The messages of one request that the broker still waits to hear of. Dropped, it waits until the
-/// connection is closed; then they come again.
+/// The unacknowledged messages of one request. When this is dropped, the broker redelivers them after
+/// the connection closes.
 ///
-/// The connection is kept open for as long as there is something to tell.
+/// The connection stays open as long as there are such messages.
 #[derive(Debug, Default)]
 pub(super) struct Unacknowledged(Vec<(Verdicts, String)>);
 
@@ -41,22 +41,22 @@ impl Unacknowledged {
         self.0.append(&mut other.0);
     }
 
-    /// How many there are.
+    /// Returns the number of messages.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Tells the broker that the request need not come again.
+    /// Acknowledges the messages.
     pub(super) async fn acknowledge(&mut self) {
-        self.tell(Verdict::Done).await;
+        self.give(Verdict::Done).await;
     }
 
-    /// Tells the broker that the request need not come again, and waits until that is written: it
-    /// is not to run twice if the module dies over it. Returns whether it was: a message whose
-    /// connection was lost comes again, perhaps to another module.
+    /// Acknowledges the messages, and waits until an acknowledgement is written, so that the request
+    /// does not run twice if the module crashes. Returns whether one was written. A message whose
+    /// connection was lost is redelivered, perhaps to another module.
     ///
     /// # Cancel safety
-    /// When dropped, the broker may or may not be told.
+    /// When dropped, the messages may or may not be acknowledged.
     pub(super) async fn acknowledge_first(&mut self) -> bool {
         let mut is_written = false;
         for (verdicts, message_id) in self.0.drain(..) {
@@ -65,12 +65,12 @@ impl Unacknowledged {
         is_written
     }
 
-    /// Has the broker deliver the request again, to another module if there is one.
+    /// Returns the messages to the broker, which redelivers them, to another module if there is one.
     pub(super) async fn give_back(&mut self) {
-        self.tell(Verdict::GivenBack).await;
+        self.give(Verdict::GivenBack).await;
     }
 
-    async fn tell(&mut self, verdict: fn(String) -> Verdict) {
+    async fn give(&mut self, verdict: fn(String) -> Verdict) {
         for (verdicts, message_id) in self.0.drain(..) {
             verdicts.give(verdict(message_id)).await;
         }

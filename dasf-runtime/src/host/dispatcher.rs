@@ -1,4 +1,4 @@
-//! Reads the topic and hands requests to workers.
+//! Reads the topic, and passes requests to workers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,11 +20,10 @@ use crate::transport::{Subscriber, Verdict};
 pub(super) struct Dispatcher {
     worker: Arc<Worker>,
     options: HostOptions,
-    /// One permit for each call accepted and not yet answered.
+    /// The permits of the accepted calls without a response.
     admission: Arc<Semaphore>,
     fragments: Reassembler<(Topic, String)>,
-    /// The messages of requests whose other fragments are awaited, unless they are acknowledged
-    /// when they are read.
+    /// The unacknowledged messages of requests with missing fragments.
     unfinished: HashMap<(Topic, String), Unacknowledged>,
 }
 
@@ -94,7 +93,9 @@ impl Dispatcher {
         let documents = &self.worker.documents;
         match message_type {
             MessageType::Ping => {
-                replies.try_send_pong(&reply);
+                if !self.worker.own_pings.contain(&reply.response_topic) {
+                    replies.try_send_pong(&reply);
+                }
             }
             MessageType::Info => {
                 replies.try_send_document(&reply, key::INFO, &documents.info);
@@ -135,7 +136,11 @@ impl Dispatcher {
                 return superfluous.acknowledge().await;
             }
             Err(Incomplete::Refused(failure, mut message)) => {
-                tracing::warn!(message_id, %failure, "request refused");
+                tracing::warn!(
+                    message_id,
+                    failure = failure.to_string(),
+                    "request rejected"
+                );
                 self.worker.replies.try_send_failure(&reply, &failure);
                 return message.acknowledge().await;
             }
@@ -144,7 +149,10 @@ impl Dispatcher {
         let (ticket, mut message) = match recent.arrive(&reply, &message_id, &properties, message) {
             Arrival::New(ticket, message) => (ticket, message),
             Arrival::Open(surplus) => {
-                tracing::info!(message_id, "request passed over: it came before, and runs");
+                tracing::info!(
+                    message_id,
+                    "request ignored: it was redelivered while it runs"
+                );
                 if let Some(mut surplus) = surplus {
                     surplus.acknowledge().await;
                 }
@@ -156,7 +164,7 @@ impl Dispatcher {
         };
         let admission = Arc::clone(&self.admission);
         let admitted = if self.options.group.is_some() {
-            // Others of the group may have room; what is not read goes to them.
+            // Other modules of the group may have room. They get the requests that are not read here.
             admission.acquire_owned().await.ok()
         } else {
             admission.try_acquire_owned().ok()
@@ -189,7 +197,7 @@ impl Dispatcher {
         });
     }
 
-    /// Answers a request that was answered before.
+    /// Answers a redelivered request that was answered before.
     async fn answer_again(
         &self,
         reply: Reply,
@@ -202,15 +210,23 @@ impl Dispatcher {
             ..
         } = &reply;
         let Some(answer) = answer else {
-            tracing::info!(%response_topic, context, "request passed over: it was answered before");
+            tracing::info!(
+                response_topic = response_topic.as_str(),
+                context,
+                "request ignored: it was answered before"
+            );
             return message.acknowledge().await;
         };
-        tracing::info!(%response_topic, context, "request answered from memory: it came before");
+        tracing::info!(
+            response_topic = response_topic.as_str(),
+            context,
+            "redelivered request answered from memory"
+        );
         let Ok(admitted) = Arc::clone(&self.admission).try_acquire_owned() else {
-            // There is too much to do already.
+            // The queue is full.
             return match self.worker.moment {
                 Moment::Answered => message.give_back().await,
-                // It came twice because of the broker; the caller was told.
+                // The broker delivered it twice. The caller has the response.
                 Moment::Read | Moment::Begun => message.acknowledge().await,
             };
         };
@@ -221,7 +237,7 @@ impl Dispatcher {
         });
     }
 
-    /// The whole payload with all of its messages, once it is there.
+    /// Returns the whole payload with all of its messages, when its last fragment arrives.
     fn reassemble(
         &mut self,
         payload: String,
@@ -236,8 +252,8 @@ impl Dispatcher {
         };
         if self.options.group.is_some() {
             let failure = Failure::validation(
-                "a module of a group gets some of the fragments of a request only; call again, with a client that \
-                 sends large requests on demand, or raise its max_payload_size",
+                "a module of a group gets only some of the fragments of a request; call again with a client that sends \
+                 large requests on demand, or raise its max_payload_size",
             );
             return Err(Incomplete::Refused(failure, message));
         }
@@ -251,7 +267,7 @@ impl Dispatcher {
                 messages.join(message);
                 Ok((whole, messages))
             }
-            // The same fragments come again and again.
+            // The same fragments arrive repeatedly.
             Ok(None) if is_superfluous => {
                 self.unfinished.insert(call, messages);
                 Err(Incomplete::Awaited(Some(message)))
@@ -270,50 +286,59 @@ impl Dispatcher {
         }
     }
 
-    /// Drops the fragments of requests whose others do not come.
+    /// Drops the fragments of requests whose other fragments did not arrive.
     async fn forget_fragments(&mut self) {
         let now = std::time::Instant::now();
         for call in self.fragments.forget_older_than(FRAGMENT_PATIENCE, now) {
             let (topic, context) = &call;
-            tracing::warn!(%topic, context, "request dropped: its other fragments did not come");
+            tracing::warn!(
+                response_topic = topic.as_str(),
+                context,
+                "request dropped: its other fragments did not arrive"
+            );
             if let Some(mut messages) = self.unfinished.remove(&call) {
                 messages.acknowledge().await;
             }
         }
     }
 
-    /// Lets accepted calls finish, sends what is left and closes.
+    /// Waits for the accepted calls, sends the last responses, and closes the connections.
     async fn drain(self, mut subscriber: Subscriber) {
         let in_flight = self.options.queue_size - self.admission.available_permits();
         if in_flight > 0 {
-            tracing::info!(in_flight, timeout = ?self.options.drain_timeout, "letting accepted calls finish");
+            tracing::info!(
+                in_flight,
+                drain_timeout = ?self.options.drain_timeout,
+                "waiting for the accepted calls"
+            );
         }
         if self.worker.moment == Moment::Read {
             close(subscriber).await;
             self.finish_calls().await;
         } else {
-            // The others of a group can begin with what waits here.
+            // Other modules of the group can run the requests that wait here.
             if self.options.group.is_some() {
                 self.worker.returning.cancel();
             }
             tokio::select! {
                 () = self.finish_calls() => {}
-                () = self.give_back_what_comes(&mut subscriber) => {}
+                () = self.give_back_deliveries(&mut subscriber) => {}
             }
             drop(self.unfinished);
             close(subscriber).await;
         }
         let finished = tokio::time::timeout(FLUSH_TIMEOUT, self.worker.replies.finish()).await;
         if finished.is_err() {
-            tracing::error!("not every answer could be sent in time");
+            tracing::error!("some responses were not sent in time");
         }
     }
 
-    /// Gives the messages back that come while the accepted calls finish, for ever.
-    async fn give_back_what_comes(&self, subscriber: &mut Subscriber) {
+    /// Returns the messages to the broker that arrive while the accepted calls finish. Never ends.
+    async fn give_back_deliveries(&self, subscriber: &mut Subscriber) {
         while let Some(delivery) = subscriber.receive().await {
-            // Where there is no other module, it would come again and again, and be put aside. What
-            // is kept goes to the next one when the connection is closed.
+            // Without another module, a message would be redelivered until it is moved to the
+            // dead-letter topic. A message that is kept goes to the next module when the connection
+            // closes.
             if self.worker.may_give_back(delivery.redelivery_count) {
                 let message_id = delivery.message_id;
                 let verdicts = subscriber.verdicts();
@@ -323,7 +348,7 @@ impl Dispatcher {
         std::future::pending::<()>().await;
     }
 
-    /// Waits until the accepted calls are answered, and cuts off those that take too long.
+    /// Waits until the accepted calls are answered, and aborts those that exceed the drain timeout.
     async fn finish_calls(&self) {
         let all = u32::try_from(self.options.queue_size).unwrap_or(u32::MAX);
         let all_done = self.admission.acquire_many(all);
@@ -332,9 +357,12 @@ impl Dispatcher {
             .is_err()
         {
             let in_flight = self.options.queue_size - self.admission.available_permits();
-            tracing::error!(in_flight, "the drain timeout is over; calls are cut off");
+            tracing::error!(
+                in_flight,
+                "the drain timeout is over; the remaining calls are aborted"
+            );
             self.worker.abort.cancel();
-            // Being cut off means to answer that, which needs no more than a moment.
+            // An aborted call only sends its response.
             let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.admission.acquire_many(all)).await;
         }
     }
@@ -344,12 +372,12 @@ async fn close(subscriber: Subscriber) {
     let finished = tokio::time::timeout(FLUSH_TIMEOUT, subscriber.finish()).await;
     if finished.is_err() {
         tracing::warn!(
-            "the last acknowledgements could not be sent; those messages may come again"
+            "the last acknowledgements could not be sent; those messages may be redelivered"
         );
     }
 }
 
-/// A message that asks for a call.
+/// A request that is not accepted yet.
 struct Incoming {
     message_id: String,
     payload: String,
@@ -359,10 +387,10 @@ struct Incoming {
     message: Unacknowledged,
 }
 
-/// Why there is no payload to work on.
+/// The reason why a payload is not complete.
 enum Incomplete {
-    /// Other fragments of it are awaited. This message is none of those that are needed.
+    /// Other fragments are missing. The message is returned if it is a surplus copy.
     Awaited(Option<Unacknowledged>),
-    /// It will never be complete; these are its messages.
+    /// It will never be complete. These are its messages.
     Refused(Failure, Unacknowledged),
 }

@@ -1,4 +1,4 @@
-//! Recognizing a request that came before, and remembering what it was answered.
+//! Recognizing redelivered requests, and remembering their responses.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,19 +9,19 @@ use dasf_protocol::properties::key;
 use super::acknowledgement::Unacknowledged;
 use super::replies::{Answer, Reply};
 
-/// How many requests are remembered.
+/// The number of remembered requests.
 const CAPACITY: usize = 4096;
-/// How many bytes of answers, in base64, are remembered of all requests.
+/// The size of all remembered responses, in bytes of base64.
 const ANSWERS_SIZE: usize = 32 << 20;
-/// How many further messages with one request wait for its answer.
+/// The number of further messages with one request that wait for its response.
 const MAX_REPEATED: usize = 64;
 
-/// The latest requests, by the call that they belong to, with their answers.
+/// The latest requests, by call, with their responses.
 ///
-/// A request comes again when the broker did not see its acknowledgement (then with the same
-/// message id), or when its caller did not see the broker's receipt and published it once more
-/// (then it says so). A caller may well use the same context again for a new request, so the
-/// context alone says nothing.
+/// A request comes twice for one of two reasons. The broker did not get the acknowledgement: then the
+/// second message has the same message id. Or the caller did not get the receipt of the broker and
+/// published the request again: then the second message has the property `x_dasf_repeated`. The
+/// context alone is not enough, because a caller may use the same context for a new request.
 pub(super) struct RecentRequests {
     unique_message_ids: bool,
     memory: Mutex<Memory>,
@@ -30,12 +30,12 @@ pub(super) struct RecentRequests {
 #[derive(Default)]
 struct Memory {
     requests: HashMap<Reply, Request>,
-    /// The order of arrival; those of requests that are forgotten stand in it as well.
+    /// The order of arrival. It also contains requests that are forgotten.
     order: VecDeque<Ticket>,
     next: u64,
-    /// The calls with an answer that is remembered, the oldest first.
+    /// The calls with a remembered response, the oldest first.
     answered: VecDeque<Ticket>,
-    /// How large these answers are together.
+    /// The size of these responses.
     answers_size: usize,
 }
 
@@ -46,33 +46,33 @@ struct Request {
 }
 
 enum State {
-    /// It is not answered yet. Further messages with it came meanwhile.
+    /// It has no response yet. These are further messages with the same request.
     Open(Unacknowledged),
-    /// It is answered; the answer is not remembered if it is large, or old.
+    /// It has a response, which is remembered unless it is large or old.
     Answered(Option<Arc<Answer>>),
 }
 
-/// What names one request among those of the same caller and context.
+/// The identity of a request among those with the same caller and context.
 #[derive(Debug, Clone)]
 pub(super) struct Ticket {
     call: Reply,
     number: u64,
 }
 
-/// What is known of a request that arrives.
+/// The state of a request that arrives.
 #[derive(Debug)]
 pub(super) enum Arrival {
-    /// It was not seen before.
+    /// It is new.
     New(Ticket, Unacknowledged),
-    /// It came before, and is not answered yet. Its message is kept with the first one, or is here
-    /// if there are too many of them.
+    /// It came before, and has no response yet. Its message is kept with the first one, or returned if
+    /// too many are kept.
     Open(Option<Unacknowledged>),
-    /// It came before, and was answered like this, as far as that is remembered.
+    /// It came before, and had this response, if that is remembered.
     Answered(Option<Arc<Answer>>, Unacknowledged),
 }
 
 impl RecentRequests {
-    /// With brokers that give several messages one id, the id says nothing either.
+    /// Creates an empty memory. Without unique message ids, an equal id does not show a redelivery.
     pub(super) fn new(unique_message_ids: bool) -> Self {
         Self {
             unique_message_ids,
@@ -109,20 +109,19 @@ impl RecentRequests {
         Arrival::New(memory.insert(call, message_id), message)
     }
 
-    /// Takes the messages that came with a request meanwhile.
+    /// Takes the further messages with a request.
     pub(super) fn take_noted(&self, ticket: &Ticket) -> Unacknowledged {
         let mut memory = self.lock();
         let request = memory.request(ticket);
         request.map(Request::take_noted).unwrap_or_default()
     }
 
-    /// Remembers the answer to a request. Returns the messages that came with it meanwhile.
+    /// Remembers the response to a request. Returns the further messages with the request.
     pub(super) fn answered(&self, ticket: &Ticket, answer: &Arc<Answer>) -> Unacknowledged {
         self.lock().answer(ticket, answer)
     }
 
-    /// Forgets a request, so that it is new when it comes again. Returns the messages that came
-    /// with it meanwhile.
+    /// Forgets a request, so that it is new when it is redelivered. Returns the further messages with it.
     pub(super) fn forget(&self, ticket: &Ticket) -> Unacknowledged {
         let mut memory = self.lock();
         let Some(request) = memory.request(ticket) else {
@@ -133,7 +132,7 @@ impl RecentRequests {
         noted
     }
 
-    /// Forgets a request, unless further messages came with it meanwhile, which are returned.
+    /// Forgets a request, unless there are further messages with it. Then returns those.
     pub(super) fn forget_unless_noted(&self, ticket: &Ticket) -> Option<Unacknowledged> {
         let mut memory = self.lock();
         let noted = memory.request(ticket)?.take_noted();
@@ -197,7 +196,7 @@ impl Memory {
         noted
     }
 
-    /// Forgets the oldest answers until the rest is within its limits.
+    /// Forgets the oldest responses until the others are within the limits.
     fn shrink(&mut self) {
         while self.answers_size > ANSWERS_SIZE || self.answered.len() > CAPACITY {
             let Some(oldest) = self.answered.pop_front() else {

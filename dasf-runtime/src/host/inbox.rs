@@ -1,13 +1,13 @@
-//! What callers send to this module alone.
+//! Messages from callers to this module alone: payloads and pongs.
 //!
-//! Payloads: the broker hands each message of a topic to another module of a group, so the fragments
-//! of a request would never come together. A caller with a large request therefore sends it without
-//! its payload, and the module that gets it asks for the payload, on a topic that only that module
-//! reads. When the module dies, the request goes to another one, which asks in turn.
+//! Payloads: the broker delivers each message of a topic to another module of a group, so one module
+//! would not get all fragments of a request. For this reason, a caller sends a large request without
+//! its payload. The module that gets the request asks for the payload, on a topic that only this
+//! module reads. If the module crashes, the request goes to another module, which asks again.
 //!
-//! Pongs: some brokers drop messages that a reader is slow to read, such as the fragments of a
-//! large answer. So the module pings the caller from time to time, and goes on when the pong says
-//! that the caller has read what came before.
+//! Pongs: some brokers drop messages if a reader is slow, such as the fragments of a large response.
+//! The module therefore pings the caller from time to time, and continues after the pong. The pong
+//! shows that the caller has read the messages before the ping.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -25,33 +25,33 @@ use crate::module::Failure;
 use crate::random;
 use crate::transport::{PING_AGAIN, PublishError, Reading, Subscriber, Transport};
 
-/// For how long the next fragment of a payload is awaited, or a pong.
+/// How long the module waits for the next fragment of a payload, or for a pong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks callers for the payloads of their requests, and puts these together; and asks how far they
-/// have read their answers.
+/// Asks callers for the payloads of their requests, and joins the fragments. Asks callers whether they
+/// have read their responses.
 pub(super) struct Inbox {
     transport: Arc<dyn Transport>,
     /// The module's topic.
     topic: Topic,
     expected: Arc<Expected>,
-    /// Ends waiting for pongs.
+    /// Cancelled when waiting for pongs must end.
     abort: CancellationToken,
-    /// The inbox's own topic, read from when something is asked for first.
+    /// The inbox's own topic. It is opened with the first question.
     opened: OnceCell<Opened>,
 }
 
 struct Opened {
     topic: Topic,
-    /// Ends the task that reads it.
+    /// Ends the task that reads the topic.
     _reading: DropGuard,
 }
 
-/// Why the inbox's topic cannot be read, in words.
+/// The reason why the inbox's topic cannot be read.
 enum Unopened {
     /// It may be possible later.
     ForNow(String),
-    /// The broker does not let the module read it.
+    /// The broker rejects the subscription.
     ForGood(String),
 }
 
@@ -63,31 +63,31 @@ impl Unopened {
     }
 }
 
-/// What was asked for.
+/// The expected messages.
 struct Expected(Mutex<State>);
 
-/// A call, by the topic of its answer and its requestContext.
+/// A call, by its response topic and its `requestContext`.
 type Call = (Topic, String);
 
 struct State {
-    /// Whoever waits for a payload hears of each of its fragments.
+    /// The receivers of payloads. They are notified of each fragment.
     waiting: HashMap<Call, mpsc::Sender<Progress>>,
     fragments: Reassembler<Call>,
-    /// Whoever waits for a pong, by its requestContext.
+    /// The receivers of pongs, by `requestContext`.
     pongs: HashMap<String, oneshot::Sender<()>>,
 }
 
-/// What is there of a payload.
+/// The state of an expected payload.
 enum Progress {
-    /// A part of it.
+    /// A fragment arrived, or the receipt of the question.
     Part,
-    /// All of it.
+    /// The payload is complete.
     Whole(String),
-    /// It cannot be put together.
+    /// The fragments cannot be joined.
     Refused(Failure),
 }
 
-/// Removes what a payload left behind when nobody waits for it any more.
+/// Removes the fragments of a payload when nothing waits for it any more.
 struct Waiting<'a> {
     expected: &'a Expected,
     call: Call,
@@ -101,7 +101,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Forgets a pong when nobody waits for it any more.
+/// Removes an expected pong when nothing waits for it any more.
 struct AwaitedPong<'a> {
     expected: &'a Expected,
     context: &'a str,
@@ -134,13 +134,13 @@ impl Inbox {
         }
     }
 
-    /// Asks a caller for the payload of its request, and waits until it is there.
+    /// Asks a caller for the payload of its request, and waits for the whole payload.
     ///
     /// # Errors
-    /// What the caller is told when it does not come.
+    /// Returns the [`Failure`] for the caller if the payload does not arrive.
     ///
     /// # Cancel safety
-    /// Dropped, it leaves nothing behind.
+    /// When dropped, it leaves nothing behind.
     pub(super) async fn fetch(
         &self,
         reply: &Reply,
@@ -152,7 +152,7 @@ impl Inbox {
         match self.expected.lock().waiting.entry(reply.call()) {
             Entry::Vacant(entry) => entry.insert(sender),
             Entry::Occupied(_) => {
-                let reason = "the payload of a request with the same requestContext is awaited";
+                let reason = "the module waits for the payload of another request with the same requestContext";
                 return Err(Failure::processing(reason));
             }
         };
@@ -189,21 +189,21 @@ impl Inbox {
                 Ok(Some(Progress::Refused(failure))) => return Err(failure),
                 Ok(None) | Err(_) => {
                     return Err(Failure::processing(
-                        "the caller was asked for the payload of its request, and did not send all of it",
+                        "the module asked the caller for the payload of its request, and the caller did not send all of it",
                     ));
                 }
             }
         }
     }
 
-    /// Waits until a caller that answers pings has read what was sent to it before.
+    /// Waits until a caller that answers pings has read all earlier messages.
     ///
     /// # Errors
-    /// [`PublishError::Unread`] when it does not say so, [`PublishError::Closed`] when the module
-    /// ends meanwhile, or why the caller cannot be asked.
+    /// [`PublishError::Unread`] when the caller does not answer, [`PublishError::Closed`] when the
+    /// module stops, and the reason why the caller cannot be pinged.
     ///
     /// # Cancel safety
-    /// Dropped, it leaves nothing behind.
+    /// When dropped, it leaves nothing behind.
     pub(super) async fn caught_up(
         &self,
         reply: &Reply,
@@ -211,7 +211,7 @@ impl Inbox {
     ) -> Result<(), PublishError> {
         let opened = self.opened(replies).await.map_err(|error| match error {
             Unopened::ForNow(reason) => {
-                tracing::warn!(reason, "a caller cannot be asked how far it has read");
+                tracing::warn!(reason, "cannot ping a caller");
                 PublishError::Closed
             }
             Unopened::ForGood(reason) => PublishError::Refused(reason),
@@ -249,17 +249,17 @@ impl Inbox {
         }
     }
 
-    /// The topic of the inbox, which is read from then on.
+    /// Returns the topic of the inbox, and opens it the first time.
     ///
     /// # Errors
-    /// Why it cannot be read.
+    /// Returns the reason why the topic cannot be read.
     async fn opened(&self, replies: &Arc<Replies>) -> Result<&Opened, Unopened> {
         self.opened.get_or_try_init(|| self.open(replies)).await
     }
 
     async fn open(&self, replies: &Arc<Replies>) -> Result<Opened, Unopened> {
         let reason = |error: &dyn std::error::Error| {
-            format!("the module could not open a topic of its own: {error}")
+            format!("the module could not open a topic for the answer of the caller: {error}")
         };
         let refused = |error: &dyn std::error::Error| Unopened::ForGood(reason(error));
         let topic = self.topic.response_topic_of(random::bits());
@@ -275,7 +275,7 @@ impl Inbox {
         let stop = CancellationToken::new();
         let reader = Reader {
             expected: Arc::clone(&self.expected),
-            // Weakly, so that it does not outlive the one that it works for.
+            // The reference is weak, so that the reader ends together with the replies.
             replies: Arc::downgrade(replies),
         };
         tokio::spawn(reader.read(subscriber, stop.clone()));
@@ -286,7 +286,7 @@ impl Inbox {
     }
 }
 
-/// Reads the inbox's topic.
+/// Reads the topic of the inbox.
 struct Reader {
     expected: Arc<Expected>,
     replies: Weak<Replies>,
@@ -321,7 +321,7 @@ impl Reader {
                 let context = properties.request_context();
                 let mut state = self.expected.lock();
                 if let Some(waiting) = context.and_then(|context| state.pongs.remove(&context)) {
-                    // Whoever waited has left if this fails.
+                    // If this fails, nothing waits any more.
                     let _ = waiting.send(());
                 }
             }
@@ -335,7 +335,7 @@ impl Expected {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a fragment to whoever waits for its payload.
+    /// Passes a fragment to its receiver.
     async fn take(&self, delivery: Delivery) {
         let Delivery {
             message_id,
@@ -344,7 +344,10 @@ impl Expected {
             ..
         } = delivery;
         let Some(reply) = Reply::to(&properties) else {
-            tracing::warn!(message_id, "fragment ignored: it does not say of what");
+            tracing::warn!(
+                message_id,
+                "fragment ignored: it needs a requestContext and a response_topic"
+            );
             return;
         };
         let call = reply.call();
@@ -354,7 +357,7 @@ impl Expected {
                 waiting, fragments, ..
             } = &mut *state;
             let Some(waiting) = waiting.get(&call) else {
-                tracing::debug!(message_id, "fragment ignored: nobody waits for it");
+                tracing::debug!(message_id, "fragment ignored: no call waits for it");
                 return;
             };
             let progress = match Position::of(&properties) {
@@ -371,7 +374,7 @@ impl Expected {
             };
             (waiting.clone(), progress)
         };
-        // Whoever waited has left if this fails.
+        // If this fails, nothing waits any more.
         let _ = waiting.send(progress).await;
     }
 }
@@ -387,7 +390,7 @@ mod tests {
         SubscriberEnds,
     };
 
-    /// A broker whose other side a test holds.
+    /// A broker that is played by a test.
     #[derive(Debug)]
     struct Scripted {
         runtime: Handle,
@@ -414,7 +417,7 @@ mod tests {
         }
     }
 
-    /// A module that waits for a caller, and what it sends and reads.
+    /// A module that waits for a caller, and its connections.
     struct Bench {
         waiting: tokio::task::JoinHandle<Result<(), PublishError>>,
         abort: CancellationToken,
@@ -450,7 +453,7 @@ mod tests {
         }
     }
 
-    /// The next ping, which waits for the broker's receipt.
+    /// Returns the next ping, which waits for the receipt of the broker.
     async fn ping(sent: &mut PublisherEnds) -> Queued {
         let ping = sent.queue.recv().await.unwrap();
         let properties = &ping.message.properties;
@@ -461,7 +464,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_is_asked_again_until_it_answers() {
+    async fn a_caller_is_pinged_again_until_it_answers() {
         let mut bench = Bench::waiting().await;
         let topic: Topic = "caller".parse().unwrap();
         let first = ping(&mut bench.sent).await;
@@ -484,14 +487,14 @@ mod tests {
             },
             connection: 1,
         };
-        // One that nobody waits for is passed over.
+        // A pong for another question is ignored.
         bench.read.deliveries.send(pong("other")).await.unwrap();
         bench.read.deliveries.send(pong(&context)).await.unwrap();
         assert_eq!(bench.waiting.await.unwrap(), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_that_does_not_answer_is_given_up() {
+    async fn waiting_for_a_silent_caller_ends() {
         let mut bench = Bench::waiting().await;
         let topic: Topic = "caller".parse().unwrap();
         let begun = tokio::time::Instant::now();

@@ -1,4 +1,4 @@
-//! The module host: reads a topic, runs what is requested, answers.
+//! The module host: reads a topic, runs the requested functions, and sends the responses.
 
 mod acknowledgement;
 mod dispatcher;
@@ -6,6 +6,7 @@ mod duplicates;
 mod inbox;
 mod options;
 mod replies;
+mod search;
 mod worker;
 
 use std::sync::Arc;
@@ -29,21 +30,19 @@ use dispatcher::Dispatcher;
 use duplicates::RecentRequests;
 use inbox::Inbox;
 use replies::Replies;
+use search::{OwnPings, Search};
 use worker::Worker;
 
-/// How long the last acknowledgements, or the last answers, may take to be sent when the host
-/// stops.
+/// How long the host, when it stops, waits until the last acknowledgements and responses are sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
-/// After how long without a further fragment a request's fragments are dropped.
+/// How long the host waits for the next fragment of a request before it drops the others.
 const FRAGMENT_PATIENCE: Duration = Duration::from_secs(120);
-/// The longest `requestContext` taken, in bytes. Callers number their calls; what is remembered of
-/// each call must not depend on their moderation.
+/// The longest accepted `requestContext`, in bytes. It limits the memory for each call.
 const MAX_CONTEXT_LENGTH: usize = 128;
-/// The longest time a caller can ask for: longer ones, which could overflow an instant, mean "as
-/// long as it takes".
+/// The longest timeout of a caller. A longer one, which could overflow an instant, counts as none.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A module that listens on its topic. When this is dropped, it stops in the background, as
+/// A module that listens on its topic. When dropped, it stops in the background, as
 /// [`shutdown`](Self::shutdown) does.
 ///
 /// ```no_run
@@ -59,15 +58,16 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Debug)]
 pub struct Host {
     stop: CancellationToken,
-    /// `None` once it has ended.
+    /// `None` after the host has ended.
     task: Option<JoinHandle<()>>,
+    search: Search,
 }
 
-/// Why a host did not start.
+/// The reason why a host did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// There is no connection to the broker.
+    /// The host could not connect to the broker.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The options contradict each other.
@@ -76,14 +76,14 @@ pub enum StartError {
 }
 
 impl Host {
-    /// Connects to the broker, and serves the module until [`shutdown`](Self::shutdown). A
-    /// connection lost later is made again, for as long as it takes.
+    /// Connects to the broker, and serves the module until [`shutdown`](Self::shutdown). If the
+    /// connection is lost later, the host reconnects. It tries without a limit.
     ///
     /// # Errors
     /// [`StartError`] when the first connection fails, or the options contradict each other.
     ///
     /// # Cancel safety
-    /// When dropped before it is ready, nothing is left behind.
+    /// When dropped, it leaves nothing behind.
     pub async fn start(
         module: Module,
         topic: &Topic,
@@ -103,6 +103,8 @@ impl Host {
 
         let stop = CancellationToken::new();
         let is_in_group = options.group.is_some();
+        let own_pings = OwnPings::default();
+        let search = Search::new(&transport, topic.clone(), own_pings.clone());
         let abort = CancellationToken::new();
         let worker = Worker {
             documents: Documents::new(&module, topic, is_in_group),
@@ -120,35 +122,47 @@ impl Host {
             max_redeliveries: options.max_redeliveries,
             workers: Semaphore::new(options.max_workers),
             returning: CancellationToken::new(),
+            own_pings,
             abort,
         };
         let dispatcher = Dispatcher::new(worker, options);
         let task = tokio::spawn(dispatcher.run(subscriber, stop.clone()));
         let task = Some(task);
-        Ok(Self { stop, task })
+        Ok(Self { stop, task, search })
     }
 
-    /// Stops reading, lets the calls that were accepted finish (for at most the options' drain
-    /// timeout), sends their answers and closes the connections. In a group, only what has begun
-    /// is finished; the rest goes to another module. With [`Acknowledge::Completed`], so does what
-    /// takes too long; otherwise its caller is told.
+    /// Returns whether another module answers on the topic, within two seconds after the connections
+    /// are open. Only the first call searches.
+    pub(crate) fn another_module(&self) -> impl Future<Output = bool> + Send + use<> {
+        self.search.clone().run()
+    }
+
+    /// Stops the host: stops reading, waits for the accepted calls, sends their responses, and closes
+    /// the connections. It waits for at most the [drain timeout](HostOptions::drain_timeout).
+    ///
+    /// In a group, only the running calls are finished. The waiting ones go to another module. With
+    /// [`Acknowledge::Completed`], calls that exceed the drain timeout go to another module, too.
+    /// Otherwise their callers get an error.
     ///
     /// # Cancel safety
-    /// When dropped, stopping goes on in the background.
+    /// When dropped, the host continues to stop in the background.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         self.ended().await;
     }
 
-    /// Waits until the host has ended, which it does when it is told to, and when the runtime of
-    /// its connections ends.
+    /// Waits until the host has ended: after it was stopped, or because the runtime of its connections
+    /// ended.
     ///
     /// # Cancel safety
     /// Cancel safe.
     pub async fn ended(&mut self) {
         let Some(task) = &mut self.task else { return };
         if let Err(error) = task.await {
-            tracing::error!(%error, "the module host ended unexpectedly");
+            tracing::error!(
+                error = error.to_string(),
+                "the module host ended unexpectedly"
+            );
         }
         self.task = None;
     }
@@ -160,7 +174,7 @@ impl Drop for Host {
     }
 }
 
-/// The texts that answer `info` and `api_info`, made once.
+/// The JSON documents for `info` and `api_info`.
 struct Documents {
     info: String,
     api_info: String,
@@ -186,8 +200,7 @@ impl Documents {
     }
 }
 
-/// Says of a module that it asks for the payloads of large requests, in place of taking their
-/// fragments.
+/// Announces that the module asks for the payloads of large requests, instead of joining fragments.
 fn take_requests_on_demand(api_info: &mut ApiInfo) {
     let Some(extensions) = &mut api_info.x_dasf else {
         return;
@@ -199,11 +212,11 @@ fn take_requests_on_demand(api_info: &mut ApiInfo) {
     }
 }
 
-/// What a caller is told whose fragments cannot be put together.
+/// Returns the failure of a request whose fragments cannot be joined.
 fn refused_fragments(error: FragmentError) -> Failure {
     match error {
         FragmentError::TooLarge { limit } => Failure::validation(format!(
-            "with others in fragments, the request exceeds max_request_size, which is {limit} bytes"
+            "the fragments of this request and of others exceed max_request_size, which is {limit} bytes"
         )),
         error => Failure::validation(error.to_string()),
     }

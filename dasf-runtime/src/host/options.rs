@@ -1,4 +1,4 @@
-//! The limits and patience of a module host.
+//! The options of a module host.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use dasf_protocol::Subscription;
 use crate::random;
 use crate::transport::Reading;
 
-/// When a module tells the broker that a request need not come again.
+/// The moment at which a module acknowledges a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledge {
-    /// Before it is run, as Python modules do: what the broker delivers is run at most once, and lost
-    /// with the module that dies over it.
+    /// Before it runs, as Python modules do. A request runs at most once. If the module crashes, its
+    /// unfinished requests are lost.
     #[default]
     Received,
-    /// When the broker has taken the answer: what a module that dies had not finished goes to
-    /// another, so that a request is run at least once.
+    /// After the broker has accepted the response. A request runs at least once. If the module
+    /// crashes, its unfinished requests go to another module.
     Completed,
 }
 
-/// How much a host takes on, with whom it shares the work, and how long it waits.
+/// The limits, the group and the timeouts of a host.
 ///
 /// ```
 /// use dasf_runtime::{Acknowledge, HostOptions};
@@ -35,45 +35,49 @@ pub enum Acknowledge {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostOptions {
-    /// How many calls run at a time; default five times the number of processors.
+    /// The number of calls that run at a time; default five times the number of processors.
     pub max_workers: usize,
-    /// The name of a group: the modules that listen to a topic under one name share its requests.
-    /// `None`, the default, is a module that gets every request, whoever else listens.
+    /// The name of a group. Modules with the same topic and the same group share the requests. A module
+    /// without a group, the default, gets every request, even if other modules listen.
     ///
-    /// A broker must be able to share: with `dasf-broker-django` the host does not start.
+    /// The broker must support shared subscriptions. With `dasf-broker-django` a host with a group does
+    /// not start.
     pub group: Option<Subscription>,
-    /// When the broker is told that a request need not come again; default
-    /// [`Acknowledge::Received`].
+    /// The moment at which a request is acknowledged; default [`Acknowledge::Received`].
     pub acknowledge: Acknowledge,
-    /// How many requests the broker hands to a module of a group before it sees acknowledgements of
-    /// them; default [`max_workers`](Self::max_workers). More let one module hoard what another
-    /// could run already. Without a group, the broker decides.
+    /// The number of unacknowledged requests that the broker delivers to a module of a group; default
+    /// [`max_workers`](Self::max_workers). With a larger number, requests may wait in one module while
+    /// another one is idle. Without a group, the broker decides.
     pub receiver_queue_size: Option<usize>,
-    /// How often a request that a group did not finish is tried again, before the broker puts it
-    /// aside, on the topic `{topic}-{group}-DLQ`; `None`, the default, is for ever. The embedded
-    /// broker writes `-` for a `.` or `:` of the group. MQTT brokers do not count, and refuse it.
+    /// The number of redeliveries of a request that a group did not finish. Then the broker moves it to
+    /// the dead-letter topic `{topic}-{group}-DLQ`. `None`, the default, is no limit.
+    ///
+    /// In the name of the topic, the embedded broker replaces `.` and `:` of the group by `-`. MQTT
+    /// brokers do not count redeliveries, and a host with this option does not start there.
     pub max_redeliveries: Option<u32>,
-    /// How many calls are accepted at a time, those that run included; default 1024. What comes on
-    /// top is answered with `request rejected due to queue overflow, try again later`.
+    /// The number of calls that are accepted at a time, including the running ones; default 1024.
+    /// Further requests get the response `request rejected due to queue overflow, try again later`.
     pub queue_size: usize,
-    /// The largest payload, in bytes before base64, that is sent in one frame; default
-    /// [`DEFAULT_MAX_PAYLOAD_SIZE`](Self::DEFAULT_MAX_PAYLOAD_SIZE). Larger ones are cut into
-    /// fragments whose base64 text has at most this length. Over MQTT those of more than 2800 bytes
-    /// are cut, and the broker's Maximum Packet Size is a limit as well.
+    /// The largest payload in one frame, in bytes before base64; default
+    /// [`DEFAULT_MAX_PAYLOAD_SIZE`](Self::DEFAULT_MAX_PAYLOAD_SIZE).
+    ///
+    /// The host cuts larger payloads into fragments. The base64 of a fragment has at most this length.
+    /// Over MQTT it cuts payloads of more than 2800 bytes, and the broker's Maximum Packet Size is a
+    /// further limit.
     pub max_payload_size: usize,
-    /// How many bytes of fragmented requests, counted in base64, are held while their rest is
-    /// awaited; default 256 MiB over all callers together.
+    /// The size of the fragments, in bytes of base64, that the host holds while it waits for the other
+    /// fragments of a request; default 256 MiB for all callers together.
     pub max_request_size: usize,
-    /// How long the connection to a response topic is kept without an answer to send; default 120
-    /// s. With zero it is closed as soon as the answer is taken.
+    /// How long an unused connection to a response topic stays open; default 120 s. With zero it closes
+    /// as soon as the broker has accepted the response.
     pub producer_keep_alive: Duration,
-    /// How long an answer waits for the connection to its response topic; default 30 s. Then it is
-    /// dropped.
+    /// How long a response waits for the connection to its topic; default 30 s. Then the host drops
+    /// it.
     pub producer_connection_timeout: Duration,
-    /// How many connections to response topics are kept at a time; default 512. The one unused for
-    /// longest makes room for a further one.
+    /// The number of open connections to response topics; default 512. For a further one, the host
+    /// closes the connection that was unused for the longest time.
     pub max_response_topics: usize,
-    /// How long accepted calls may go on when the host is told to stop; default 30 s.
+    /// How long accepted calls may continue after the host is stopped; default 30 s.
     pub drain_timeout: Duration,
 }
 
@@ -81,46 +85,48 @@ pub struct HostOptions {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionsError {
-    /// A limit is zero, so that nothing could be done.
+    /// A limit is zero.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
-    /// More calls would be accepted than can be counted.
+    /// The queue is larger than a host can manage.
     #[error("queue_size ({queue_size}) must be at most {limit}")]
     TooLarge {
-        /// The queue size given.
+        /// The given queue size.
         queue_size: usize,
-        /// The most that it may be.
+        /// The greatest queue size.
         limit: usize,
     },
-    /// Only a group can do this.
+    /// The option is for groups only.
     #[error("{0} needs a group")]
     NeedsGroup(&'static str),
-    /// Workers could never be busy.
+    /// The queue is smaller than the number of workers, so that some workers could never run.
     #[error(
-        "queue_size ({queue_size}) must be at least max_workers ({max_workers}): it counts running calls too"
+        "queue_size ({queue_size}) must be at least max_workers ({max_workers}): the queue includes the running calls"
     )]
     QueueSize {
-        /// The queue size given.
+        /// The given queue size.
         queue_size: usize,
-        /// The number of workers given.
+        /// The given number of workers.
         max_workers: usize,
     },
 }
 
 impl HostOptions {
-    /// 700 KiB: in base64, and with its envelope, this stays below the 1,000,000 bytes that brokers
-    /// take, and below it Python's client, which cannot put fragments together, receives every
-    /// result.
+    /// The default limit of a payload in one frame: 700 KiB.
+    ///
+    /// In base64 and with its envelope, such a payload is smaller than the 1,000,000 bytes that brokers
+    /// accept. The client of demessaging cannot join fragments, so it receives only results up to this
+    /// size.
     pub const DEFAULT_MAX_PAYLOAD_SIZE: usize = 700 * 1024;
 
     /// The default queue size.
     pub const DEFAULT_QUEUE_SIZE: usize = 1024;
 
-    /// The most calls that can be accepted at a time. Each costs a task; a million is beyond what
-    /// one process answers, and within what a semaphore counts.
+    /// The greatest queue size. Each call costs a task. A million is more than one process can
+    /// answer, and a semaphore can count it.
     const MAX_QUEUE_SIZE: usize = 1 << 20;
 
-    /// How a module reads its topic.
+    /// Returns how the host reads the topic.
     pub(super) fn reading(&self) -> Reading {
         let reading = match &self.group {
             Some(group) => Reading {
@@ -179,7 +185,7 @@ impl HostOptions {
     }
 }
 
-/// A name that no other process has.
+/// Returns a name that no other process has.
 fn own_name() -> Subscription {
     let name = format!("backend-module-{}", random::name());
     #[allow(clippy::expect_used)] // the message proves that it cannot happen
@@ -213,7 +219,7 @@ mod tests {
     use crate::transport::Reader;
 
     #[test]
-    fn a_queue_holds_its_workers() {
+    fn a_queue_has_room_for_its_workers() {
         let options = HostOptions {
             max_workers: 4,
             queue_size: 3,
@@ -246,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_group_can_do_needs_one() {
+    fn options_of_groups_need_a_group() {
         let options = HostOptions {
             max_redeliveries: Some(3),
             ..HostOptions::default()

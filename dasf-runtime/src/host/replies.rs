@@ -1,4 +1,4 @@
-//! Sending answers: one pooled connection for each response topic.
+//! Sending responses, over one pooled connection for each response topic.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::module::{Failure, Outcome};
 use crate::random;
 use crate::transport::{Outgoing, Pace, PublishError, Publisher, PublisherOptions, Transport};
 
-/// Where the answer to one call goes.
+/// The address of the response to one call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Reply {
     pub(super) response_topic: Topic,
@@ -27,7 +27,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// Where the answer to a message with these properties goes; `None` where they do not say.
+    /// Returns the address in the properties of a message; `None` if there is none.
     pub(super) fn to(properties: &Properties) -> Option<Self> {
         Some(Self {
             response_topic: properties.response_topic()?,
@@ -36,13 +36,13 @@ impl Reply {
         })
     }
 
-    /// What tells the call from others, however much its messages say of it.
+    /// Returns the identity of the call, which is the same for all of its messages.
     pub(super) fn call(&self) -> (Topic, String) {
         (self.response_topic.clone(), self.context.clone())
     }
 }
 
-/// The answer to a request.
+/// The response to a request.
 #[derive(Debug)]
 pub(super) struct Answer {
     properties: Properties,
@@ -74,15 +74,15 @@ impl Answer {
         Self::new(properties, failure.wire_text().as_bytes())
     }
 
-    /// The largest answer that is remembered, in base64.
+    /// The largest response that is remembered, in bytes of base64.
     const SMALL: usize = 1 << 20;
 
-    /// Whether it is remembered for when its request comes again.
+    /// Returns whether the response is remembered for a redelivery of its request.
     pub(super) fn is_small(&self) -> bool {
         self.size() <= Self::SMALL
     }
 
-    /// How many bytes it takes.
+    /// Returns the size in bytes of base64.
     pub(super) fn size(&self) -> usize {
         self.payload.len()
     }
@@ -97,23 +97,23 @@ impl From<Outcome> for Answer {
     }
 }
 
-/// How many answers of the dispatcher wait while the queues of their topics are full: more than any
-/// broker delivers without seeing acknowledgements.
+/// The number of responses that wait while the queues of their topics are full. No broker delivers so
+/// many messages without acknowledgements.
 const DEFERRED_CAPACITY: usize = 4096;
 
-/// Sends answers to response topics.
+/// Sends responses to their topics.
 pub(super) struct Replies {
     transport: Arc<dyn Transport>,
-    /// The module's own topic, which every answer names.
+    /// The topic of the module, which is a property of every response.
     source_topic: Topic,
     max_payload_size: usize,
     capacity: usize,
     publisher_options: PublisherOptions,
     publishers: Mutex<HashMap<Topic, Pooled>>,
-    /// Connections that made room for others, and still send what they have.
+    /// Connections that are no longer in the pool, and still send their messages.
     leaving: TaskTracker,
     deferred: mpsc::Sender<Deferred>,
-    /// The answers that were deferred and are not sent yet.
+    /// The deferred responses that are not sent yet.
     deferring: TaskTracker,
 }
 
@@ -123,12 +123,12 @@ struct Pooled {
     last_used: Instant,
 }
 
-/// An answer that waits because the queue of its topic is full.
+/// A response that waits because the queue of its topic is full.
 struct Deferred {
     reply: Reply,
     properties: Properties,
     payload: String,
-    /// Held until the answer is sent.
+    /// Dropped when the response is sent.
     _pending: TaskTrackerToken,
 }
 
@@ -153,7 +153,7 @@ impl Replies {
             deferred,
             deferring: TaskTracker::new(),
         });
-        // Weakly, so that the task ends with the one that it works for.
+        // The reference is weak, so that the task ends together with the replies.
         let weak = Arc::downgrade(&replies);
         tokio::spawn(async move {
             while let Some(answer) = waiting.recv().await {
@@ -172,22 +172,24 @@ impl Replies {
         replies
     }
 
-    /// The largest payload of a message, which is the largest report: those cannot be cut.
+    /// Returns the largest payload in one frame. It is also the limit for progress reports, which cannot
+    /// be cut into fragments.
     pub(super) fn max_payload_size(&self) -> usize {
         let of_broker = self.transport.max_payload_size().unwrap_or(usize::MAX);
         self.max_payload_size.min(of_broker)
     }
 
-    /// The largest piece of an answer.
+    /// Returns the size of the fragments of a response, in bytes before base64.
     fn piece_size(&self) -> usize {
         let best = self.transport.best_payload_size().unwrap_or(usize::MAX);
         self.max_payload_size().min(best)
     }
 
-    /// Sends the answer to a request, in fragments if need be.
+    /// Sends the response to a request, in fragments if necessary.
     ///
     /// # Errors
-    /// Why only a part of it is sent. What the broker says of a message is logged.
+    /// Returns the reason why only a part of it is sent. Errors that the broker returns later are only
+    /// logged.
     pub(super) async fn send_answer(
         self: &Arc<Self>,
         inbox: &Inbox,
@@ -201,8 +203,8 @@ impl Replies {
         Ok(())
     }
 
-    /// Sends the answer to a request, in fragments if need be, and waits until the broker has taken
-    /// all of it.
+    /// Sends the response to a request, in fragments if necessary, and waits until the broker has
+    /// accepted all of it.
     pub(super) async fn deliver_answer(
         self: &Arc<Self>,
         inbox: &Inbox,
@@ -220,7 +222,7 @@ impl Replies {
         Ok(())
     }
 
-    /// Waits until a message may be sent: a caller must not be too far behind with fragments.
+    /// Waits until a fragment may be sent, so that the caller does not have too many unread ones.
     async fn turn(
         self: &Arc<Self>,
         inbox: &Inbox,
@@ -237,7 +239,7 @@ impl Replies {
         }
     }
 
-    /// How far the reader of a response topic is behind.
+    /// Returns the limit of unread messages on a response topic.
     fn pace(&self, topic: &Topic) -> Arc<Pace> {
         let publishers = self
             .publishers
@@ -249,14 +251,14 @@ impl Replies {
             .unwrap_or_default()
     }
 
-    /// The properties and the payloads of an answer's messages.
+    /// Returns the properties and the payloads of the messages of a response.
     fn pieces<'a>(&self, answer: &'a Answer) -> impl Iterator<Item = (Properties, String)> + 'a {
         let Answer {
             properties,
             payload,
             length,
         } = answer;
-        // What fits one frame is not cut: no peer expects a single fragment.
+        // A payload that fits one frame is not cut, because no peer expects a single fragment.
         let piece_size = self.piece_size();
         let is_cut = *length > piece_size;
         let width = if is_cut {
@@ -266,8 +268,8 @@ impl Replies {
         };
         let pieces = fragment::split(payload, width);
         let count = pieces.len();
-        // The id of this answer. It keeps its fragments apart from those of another answer to the
-        // same request, by a module that died.
+        // The id distinguishes the fragments from those of another response to the same request, by a
+        // module that crashed.
         let id = is_cut.then(random::name).unwrap_or_default();
         let whole = (!is_cut).then(|| (properties.clone(), payload.clone()));
         let cut = pieces.enumerate().filter(move |_| is_cut);
@@ -281,39 +283,40 @@ impl Replies {
         }))
     }
 
-    /// Sends the last report of a call.
+    /// Sends the last progress report of a call.
     pub(super) async fn send_progress(&self, reply: &Reply, status: Status, json: &[u8]) {
         self.send(reply, progress(status), payload::encode(json))
             .await;
     }
 
-    /// Sends a report if that is possible now.
+    /// Sends a progress report, if the connection accepts it at once.
     pub(super) fn try_send_progress(&self, reply: &Reply, status: Status, json: &[u8]) -> bool {
         let message = self.message(reply, progress(status), payload::encode(json));
         let publisher = self.publisher(&reply.response_topic);
         publisher.is_some_and(|publisher| publisher.try_send(message).is_ok())
     }
 
-    /// Sends an answer without a payload if that is possible now. The one who reads the topic must
-    /// not wait for a single slow caller.
+    /// Sends a response without a payload, now or deferred. The dispatcher must not wait for one slow
+    /// caller.
     fn try_send(&self, reply: &Reply, properties: Properties) {
         self.try_send_payload(reply, properties, String::new());
     }
 
-    /// Answers a ping if that is possible now.
+    /// Answers a ping, now or deferred.
     pub(super) fn try_send_pong(&self, reply: &Reply) {
         let pong = Properties::new().with_message_type(MessageType::Pong);
         self.try_send(reply, pong);
     }
 
-    /// Sends a document of the module if that is possible now. It is a property, which cannot be cut.
+    /// Sends a document of the module, now or deferred. It is a property, which cannot be cut into
+    /// fragments.
     pub(super) fn try_send_document(&self, reply: &Reply, key: &str, document: &str) {
         match self.transport.max_payload_size() {
             Some(limit) if document.len() > limit => {
                 let size = document.len();
                 let failure = Failure::processing(format!(
-                    "{key} has {size} bytes and cannot be cut, and the broker takes {limit} in one message; raise its \
-                     Maximum Packet Size"
+                    "{key} has {size} bytes and cannot be cut into fragments, but the broker accepts {limit} in one \
+                     message; raise its Maximum Packet Size"
                 ));
                 self.try_send_failure(reply, &failure);
             }
@@ -321,7 +324,7 @@ impl Replies {
         }
     }
 
-    /// Sends a refusal if that is possible now.
+    /// Sends an error, now or deferred.
     pub(super) fn try_send_failure(&self, reply: &Reply, failure: &Failure) {
         let Answer {
             properties,
@@ -350,15 +353,17 @@ impl Replies {
                 ..
             } = reply;
             tracing::error!(
-                %response_topic, context, limit = DEFERRED_CAPACITY,
-                "answer dropped: too many wait to be sent"
+                response_topic = response_topic.as_str(),
+                context,
+                limit = DEFERRED_CAPACITY,
+                "response dropped: too many responses wait to be sent"
             );
         }
     }
 
     async fn send(&self, reply: &Reply, properties: Properties, payload: String) {
         let mut message = self.message(reply, properties, payload);
-        // A connection may end its keep-alive just now; the next one is new.
+        // The keep-alive of a connection may end just now. Then the second attempt has a new one.
         for _ in 0..2 {
             let Some(publisher) = self.publisher(&reply.response_topic) else {
                 break;
@@ -374,12 +379,14 @@ impl Replies {
             ..
         } = reply;
         tracing::error!(
-            %response_topic, context, max_response_topics = self.capacity,
-            "answer dropped: no connection to its topic, or too many to others"
+            response_topic = response_topic.as_str(),
+            context,
+            max_response_topics = self.capacity,
+            "response dropped: no connection to its topic, or too many connections to other topics"
         );
     }
 
-    /// Asks a caller something; what is returned resolves to the broker's answer.
+    /// Sends a question to a caller. Returns a future of the receipt.
     pub(super) async fn ask(
         &self,
         reply: &Reply,
@@ -388,15 +395,14 @@ impl Replies {
         self.publish(reply, properties, String::new()).await
     }
 
-    /// Hands a message to the connection to its topic; what is returned resolves to the broker's
-    /// answer.
+    /// Passes a message to the connection to its topic. Returns a future of the receipt.
     async fn publish(
         &self,
         reply: &Reply,
         properties: Properties,
         payload: String,
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
-        // A connection may end its keep-alive just now; the next one is new.
+        // The keep-alive of a connection may end just now. Then the second attempt has a new one.
         for _ in 0..2 {
             let Some(publisher) = self.publisher(&reply.response_topic) else {
                 break;
@@ -415,7 +421,7 @@ impl Replies {
             let details = properties.text(key::ERROR).unwrap_or_default();
             !details.is_empty() && details.len() + payload.len() > limit
         });
-        // The text of an error says what it is without its details.
+        // The text of an error is enough without its details.
         let properties = if is_too_large {
             properties.without(key::ERROR)
         } else {
@@ -432,8 +438,8 @@ impl Replies {
         }
     }
 
-    /// The connection to a response topic, made if there is none; `None` while so many connections
-    /// still send what they have that no further one may be made.
+    /// Returns the connection to a response topic, a new one if necessary. Returns `None` while all
+    /// connections that are allowed still send their messages.
     fn publisher(&self, topic: &Topic) -> Option<Publisher> {
         let mut publishers = self
             .publishers
@@ -463,8 +469,8 @@ impl Replies {
         Some(publisher)
     }
 
-    /// Gives up the connections that are closed, or else the one unused for longest; what it still
-    /// has to send, it sends.
+    /// Removes the closed connections from the pool. If there are none, removes the connection that was
+    /// unused for the longest time. It still sends its messages.
     fn make_room(&self, publishers: &mut HashMap<Topic, Pooled>) {
         let before = publishers.len();
         publishers.retain(|_, pooled| !pooled.publisher.is_closed());
@@ -474,13 +480,16 @@ impl Replies {
         let oldest = publishers.iter().min_by_key(|(_, pooled)| pooled.last_used);
         let oldest = oldest.map(|(topic, _)| topic.clone());
         if let Some((topic, pooled)) = oldest.and_then(|topic| publishers.remove_entry(&topic)) {
-            tracing::debug!(%topic, "connection closed to make room for another response topic");
+            tracing::debug!(
+                response_topic = topic.as_str(),
+                "connection closed to make room for another response topic"
+            );
             let runtime = self.transport.runtime();
             self.leaving.spawn_on(pooled.publisher.finish(), runtime);
         }
     }
 
-    /// Waits until everything is sent, and closes all connections.
+    /// Waits until all messages are sent, and closes all connections.
     pub(super) async fn finish(&self) {
         self.deferring.close();
         self.deferring.wait().await;

@@ -1,4 +1,4 @@
-//! Runs one call from its payload to its answer.
+//! Runs one call, from its payload to its response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +13,18 @@ use super::acknowledgement::{Moment, Unacknowledged};
 use super::duplicates::{RecentRequests, Ticket};
 use super::inbox::Inbox;
 use super::replies::{Answer, Replies, Reply};
+use super::search::OwnPings;
 use super::{Documents, LONGEST_TIMEOUT};
 use crate::context::Context;
 use crate::module::{Failure, Module, Outcome};
 use crate::progress::ReportSink;
 use crate::transport::PublishError;
 
-const CALLER_S_TIME_OVER: &str = "the caller's time was over before the call could begin";
+const CALLER_S_TIME_OVER: &str = "the timeout of the caller was over before the call could begin";
 
 const SHUTTING_DOWN: &str = "the module is shutting down";
 
-/// What the calls of one host share.
+/// The state that all calls of one host share.
 pub(super) struct Worker {
     pub(super) module: Module,
     pub(super) topic: Topic,
@@ -33,17 +34,19 @@ pub(super) struct Worker {
     pub(super) recent: RecentRequests,
     /// When requests are acknowledged.
     pub(super) moment: Moment,
-    /// How often a request may come again.
+    /// The number of redeliveries of a request.
     pub(super) max_redeliveries: Option<u32>,
-    /// One permit for each call that may run at a time.
+    /// The permits of the calls that may run at a time.
     pub(super) workers: Semaphore,
-    /// Gives back what waits for a worker.
+    /// Cancelled when the requests that wait for a worker go back to the broker.
     pub(super) returning: CancellationToken,
-    /// Ends what outlasts the drain timeout.
+    /// The pings of the host itself, which it does not answer.
+    pub(super) own_pings: OwnPings,
+    /// Cancelled when the drain timeout is over.
     pub(super) abort: CancellationToken,
 }
 
-/// A request that was accepted.
+/// An accepted request.
 pub(super) struct Request {
     pub(super) message_id: String,
     pub(super) payload: String,
@@ -73,13 +76,13 @@ impl Worker {
         let is_on_demand = properties.get(key::ON_DEMAND).is_some();
         let cancellation = self.abort.child_token();
         let report = self.report_sink(&reply);
-        // Of the highest level, so that it is there for whatever the function logs.
+        // The level is the highest one, so that events of every level have the span.
         let span = tracing::error_span!(
             parent: None,
             "call",
-            function = tracing::field::Empty, // known once the request is read
+            function = tracing::field::Empty, // recorded after the request is read
             message_id,
-            topic = %self.topic,
+            topic = self.topic.as_str(),
         );
         let context = Context::new(
             message_id.clone(),
@@ -102,13 +105,13 @@ impl Worker {
             let is_ours = tokio::select! {
                 biased;
                 is_ours = self.begin(&ticket, &mut message) => is_ours,
-                // It waits for a connection.
+                // Without a connection, the acknowledgement waits.
                 () = self.abort.cancelled() => false,
             };
             if !is_ours {
                 tracing::info!(
                     message_id,
-                    "request left to whom the broker delivers it now"
+                    "request left to the module that the broker delivers it to now"
                 );
                 return;
             }
@@ -144,17 +147,17 @@ impl Worker {
         self.answer(&reply, &ticket, &answer, message).await;
     }
 
-    /// Whether a request may be given back that was delivered this often before, without that it
-    /// is put aside.
+    /// Returns whether a request with this number of redeliveries can go back to the broker. At the
+    /// limit, the broker would move it to the dead-letter topic.
     pub(super) fn may_give_back(&self, redelivery_count: u32) -> bool {
         let next = redelivery_count.saturating_add(1);
         self.max_redeliveries.is_none_or(|limit| next < limit)
     }
 
-    /// Acknowledges a request before it is run. Returns whether that could be: otherwise the broker
+    /// Acknowledges a request before it runs. Returns whether this was possible. Otherwise the broker
     /// delivers it again, perhaps to another module.
     async fn begin(&self, ticket: &Ticket, message: &mut Unacknowledged) -> bool {
-        // It may have come again already, on another connection.
+        // The broker may have delivered it again, on another connection.
         message.join(self.recent.take_noted(ticket));
         while !message.acknowledge_first().await {
             match self.recent.forget_unless_noted(ticket) {
@@ -165,7 +168,7 @@ impl Worker {
         true
     }
 
-    /// Asks for the payload of a request, while its caller waits.
+    /// Asks the caller for the payload of its request, until the deadline.
     async fn fetch(&self, reply: &Reply, deadline: Option<Instant>) -> Result<String, Failure> {
         let fetched = self.inbox.fetch(reply, &self.replies);
         let Some(deadline) = deadline else {
@@ -176,7 +179,7 @@ impl Worker {
             .unwrap_or_else(|_| Err(Failure::processing(CALLER_S_TIME_OVER)))
     }
 
-    /// Sends an answer, and acknowledges its request.
+    /// Sends a response, and acknowledges its request.
     async fn answer(
         &self,
         reply: &Reply,
@@ -193,8 +196,8 @@ impl Worker {
             message.join(self.recent.answered(ticket, answer));
             return message.acknowledge().await;
         }
-        // Another module may reach the topic, or this one later, which runs it again unless it
-        // remembers the answer.
+        // Another module may reach the topic, or this one later. It runs the request again, unless it
+        // remembers the response.
         message.join(if answer.is_small() {
             self.recent.answered(ticket, answer)
         } else {
@@ -203,7 +206,7 @@ impl Worker {
         message.give_back().await;
     }
 
-    /// Sends an answer. Where only a part of it is sent, the caller is told.
+    /// Sends a response. If that fails after a part of it, sends an error to the caller.
     async fn send(&self, reply: &Reply, answer: &Answer) {
         let sent = self.replies.send_answer(&self.inbox, reply, answer).await;
         let Err(error) = sent else { return };
@@ -216,7 +219,7 @@ impl Worker {
         }
     }
 
-    /// Sends the answer to a request that came again.
+    /// Sends the remembered response to a request that was redelivered.
     pub(super) async fn answer_again(
         &self,
         reply: &Reply,
@@ -233,8 +236,8 @@ impl Worker {
         }
     }
 
-    /// Sends an answer, and waits until the broker has taken it. Returns whether the caller has
-    /// what it can have: not so when there is no connection to its topic.
+    /// Sends a response, and waits until the broker has accepted it. Returns `false` only if there is no
+    /// connection to the response topic, so that another attempt may succeed.
     async fn deliver(&self, reply: &Reply, answer: &Answer) -> bool {
         let Err(error) = self
             .replies
@@ -254,8 +257,8 @@ impl Worker {
         }
     }
 
-    /// Leaves a request that waits or runs when the module stops: to another module, if it is not
-    /// acknowledged; otherwise its caller is told.
+    /// Gives up a request that waits or runs when the module stops. If it is not acknowledged, it goes to
+    /// another module. Otherwise its caller gets an error.
     async fn leave(&self, reply: &Reply, ticket: &Ticket, mut message: Unacknowledged) {
         message.join(self.recent.forget(ticket));
         let is_acknowledged = message.len() == 0;
@@ -289,7 +292,7 @@ impl Worker {
             biased;
             outcome = &mut call => outcome,
             () = tokio::time::sleep_until(deadline) => {
-                // The function is told, and decides itself what that means.
+                // The function decides what to do about the cancellation.
                 cancellation.cancel();
                 call.await
             }
@@ -311,10 +314,15 @@ fn log(reply: &Reply, error: &PublishError) {
         context,
         ..
     } = reply;
-    tracing::error!(%response_topic, context, %error, "answer not delivered");
+    tracing::error!(
+        response_topic = response_topic.as_str(),
+        context,
+        error = error.to_string(),
+        "response not delivered"
+    );
 }
 
-/// What a caller is told whose answer is not delivered.
+/// Returns the failure of a call whose response could not be delivered.
 fn not_delivered(error: &PublishError) -> Failure {
-    Failure::processing(format!("the answer could not be delivered: {error}"))
+    Failure::processing(format!("the response could not be delivered: {error}"))
 }

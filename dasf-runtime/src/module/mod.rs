@@ -35,13 +35,13 @@ use descriptor::{
     ArgumentDescriptor, FunctionDescriptor, Handler, Member, ModuleDescriptor, TypeDescriptor,
 };
 use schema::SchemaBuilder;
-use unknown_arguments::UnknownArgument;
+use unknown_arguments::UnknownArguments;
 use validate::{Validator, list_problems};
 
 /// The size in bytes from which reading a request takes so long that it delays other tasks.
 const LARGE_PAYLOAD: usize = 64 << 10;
-/// How much of an unknown name is quoted, in characters.
-const MAX_NAME_LENGTH: usize = 100;
+/// The name of the module in messages about what it does not have.
+pub(crate) const MODULE: &str = "the module";
 
 /// A module that is ready to be called, with compiled schemas.
 ///
@@ -135,6 +135,8 @@ struct Target<'m> {
     class: &'static str,
     constructor: Arguments,
     arguments: Arguments,
+    /// Arguments in the request that the module ignores.
+    ignored: Option<UnknownArguments>,
 }
 
 impl Module {
@@ -297,6 +299,14 @@ impl Module {
         run(self.find(&request.into())?, context, report).await
     }
 
+    /// Checks a request, which is a JSON text, against the schema of the function that it names.
+    ///
+    /// # Errors
+    /// Returns the [`Failure`] with which the module rejects the request.
+    pub(crate) fn check(&self, request: &str) -> Result<(), Failure> {
+        self.find(&request.into()).map(drop)
+    }
+
     /// Runs [`Module::call`] in its own task on the runtime. Reading a large request does not delay
     /// other tasks of the thread.
     pub(crate) async fn call_in_task(
@@ -355,7 +365,7 @@ impl Module {
         match (class_name, request.get("func_name")) {
             (Some(Value::String(name)), _) => {
                 let Some((&name, class)) = self.classes.get_key_value(name.as_str()) else {
-                    return Err(unknown("class", name, self.classes.keys()));
+                    return Err(unknown(MODULE, "class", name, self.classes.keys()));
                 };
                 let Some(call) = request.get("function").filter(|call| call.is_object()) else {
                     let problem =
@@ -367,23 +377,19 @@ impl Module {
                     return Err(Failure::validation(format!("{name}: {problem}")));
                 };
                 let Some(callable) = class.methods.get(method.as_str()) else {
-                    return Err(unknown(
-                        &format!("method of {name}"),
-                        method,
-                        class.methods.keys(),
-                    ));
+                    return Err(unknown(name, "method", method, class.methods.keys()));
                 };
                 let constructor = unknown_arguments::Part {
                     name,
                     schema: &class.constructor.schema,
-                    keys: keys(&request),
+                    keys: unknown_arguments::keys(&request),
                 };
                 let called = unknown_arguments::Part {
                     name: method,
                     schema: &callable.arguments.schema,
-                    keys: keys(call),
+                    keys: unknown_arguments::keys(call),
                 };
-                check_unknown(unknown_arguments::of_class(constructor, called))?;
+                let ignored = refuse_unknown(unknown_arguments::of_class(constructor, called))?;
                 let mut problems = class.constructor.validator.problems(&request, "");
                 problems.extend(callable.arguments.validator.problems(call, "function."));
                 if !problems.is_empty() {
@@ -397,15 +403,17 @@ impl Module {
                     class: name,
                     arguments: callable.arguments(text, call)?,
                     constructor,
+                    ignored,
                 })
             }
             (None, Some(Value::String(name))) => {
                 let Some(callable) = self.functions.get(name.as_str()) else {
-                    return Err(unknown("function", name, self.functions.keys()));
+                    return Err(unknown(MODULE, "function", name, self.functions.keys()));
                 };
                 let schema = &callable.arguments.schema;
-                let unknown = unknown_arguments::of_function(name, schema, keys(&request));
-                check_unknown(unknown)?;
+                let unknown =
+                    unknown_arguments::of_function(name, schema, unknown_arguments::keys(&request));
+                let ignored = refuse_unknown(unknown)?;
                 let problems = callable.arguments.validator.problems(&request, "");
                 if !problems.is_empty() {
                     return Err(Failure::validation(list_problems(name, &problems)));
@@ -415,6 +423,7 @@ impl Module {
                     class: "",
                     constructor: Arguments::default(),
                     arguments: callable.arguments(text, whole)?,
+                    ignored,
                 })
             }
             (Some(_), _) => Err(Failure::validation("class_name: must be a string")),
@@ -427,16 +436,12 @@ impl Module {
     }
 }
 
-fn keys(object: &Value) -> impl Iterator<Item = &str> {
-    let fields = object.as_object().into_iter();
-    fields.flat_map(Map::keys).map(String::as_str)
-}
-
-/// Refuses an argument that the function does not have, if its schema does.
-fn check_unknown(unknown: Option<UnknownArgument>) -> Result<(), Failure> {
+/// Refuses arguments that the function does not have, if its schema forbids them. Otherwise returns
+/// them.
+fn refuse_unknown(unknown: Option<UnknownArguments>) -> Result<Option<UnknownArguments>, Failure> {
     match unknown {
         Some(unknown) if unknown.is_refused => Err(Failure::validation(unknown.message)),
-        _ => Ok(()),
+        ignored => Ok(ignored),
     }
 }
 
@@ -539,11 +544,22 @@ async fn run(target: Target<'_>, context: Context, report: Option<ReportSink>) -
         class,
         constructor,
         arguments,
+        ignored,
     } = target;
     let function = match class {
         "" => callable.descriptor.name.to_owned(),
         class => format!("{class}.{}", callable.descriptor.name),
     };
+    if let Some(ignored) = ignored {
+        let UnknownArguments { message, names, .. } = ignored;
+        let message_id = context.message_id();
+        tracing::warn!(
+            message_id,
+            function,
+            arguments = names,
+            "unknown arguments ignored: {message}"
+        );
+    }
     context.span().record("function", function);
     let invocation = Invocation {
         constructor,
@@ -567,17 +583,15 @@ fn without_stalling<T>(size: usize, work: impl FnOnce() -> T) -> T {
     }
 }
 
-fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a &'static str>) -> Failure {
-    let mut known: Vec<_> = known.copied().collect();
+fn unknown<'a>(
+    owner: &str,
+    kind: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a &'static str>,
+) -> Failure {
+    let mut known: Vec<_> = known.map(|&name| name.to_owned()).collect();
     known.sort_unstable();
-    let known = if known.is_empty() {
-        "none".to_owned()
-    } else {
-        known.join(", ")
-    };
-    // No more of it than a name could be: it came over the wire.
-    let name: String = name.chars().take(MAX_NAME_LENGTH).collect();
-    Failure::validation(format!("there is no {kind} {name:?}; there is {known}"))
+    Failure::validation(unknown_arguments::no_member(owner, kind, name, &known))
 }
 
 impl Callable {

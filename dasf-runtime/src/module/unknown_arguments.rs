@@ -1,7 +1,8 @@
-//! Arguments in a request that its function does not have.
+//! Names in a request that the module does not have: functions, classes, methods and arguments.
 //!
-//! A module ignores them, unless its schema forbids them. A caller refuses them before it sends the
-//! request. Both use the messages of this file.
+//! A module refuses unknown functions, classes and methods. It ignores unknown arguments, unless its
+//! schema forbids them. A caller refuses all of them before it sends the request. Both use the
+//! messages of this file.
 
 use serde_json::Value;
 
@@ -85,22 +86,30 @@ impl<'a> ArgumentNames<'a> {
     }
 }
 
-/// An argument in a request that its function does not have.
+/// Arguments in a request that its function does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UnknownArgument {
-    /// The mistake in words, with the argument that was probably meant.
+pub(crate) struct UnknownArguments {
+    /// The first mistake in words, with the argument that was probably meant.
     pub(crate) message: String,
-    /// Whether the module refuses it. Otherwise the module ignores it.
+    /// The names, as one string for the log.
+    pub(crate) names: String,
+    /// Whether the module refuses the request. Otherwise the module ignores the arguments.
     pub(crate) is_refused: bool,
 }
 
-/// Returns the first of the keys of a request that is not an argument of its function.
+/// Returns the keys of an object.
+pub(crate) fn keys(object: &Value) -> impl Iterator<Item = &str> {
+    let fields = object.as_object().into_iter();
+    fields.flat_map(serde_json::Map::keys).map(String::as_str)
+}
+
+/// Returns the keys of a request that are not arguments of its function, if there are any.
 pub(crate) fn of_function<'k>(
     name: &str,
     schema: &Value,
     keys: impl IntoIterator<Item = &'k str>,
-) -> Option<UnknownArgument> {
-    first(
+) -> Option<UnknownArguments> {
+    check(
         name,
         ArgumentNames::of(schema),
         &["func_name"],
@@ -118,12 +127,12 @@ pub(crate) struct Part<'a, K> {
     pub(crate) keys: K,
 }
 
-/// Returns the first key of a request to a class that is not an argument of its constructor, or of
-/// its method.
+/// Returns the keys of a request to a class that are not arguments of its constructor or of its
+/// method, if there are any.
 pub(crate) fn of_class<'k, C, M>(
     constructor: Part<'_, C>,
     method: Part<'_, M>,
-) -> Option<UnknownArgument>
+) -> Option<UnknownArguments>
 where
     C: IntoIterator<Item = &'k str>,
     M: IntoIterator<Item = &'k str>,
@@ -141,26 +150,40 @@ where
         of_class.knows(name).then(hint)
     };
     let reserved = ["class_name", "function"];
-    first(class, of_class, &reserved, constructor.keys, inside)
-        .or_else(|| first(&full_name, of_method, &["func_name"], method.keys, beside))
+    let beside_function = check(class, of_class, &reserved, constructor.keys, inside);
+    let in_function = check(&full_name, of_method, &["func_name"], method.keys, beside);
+    match (beside_function, in_function) {
+        (Some(first), Some(second)) => Some(UnknownArguments {
+            names: format!("{}, {}", first.names, second.names),
+            is_refused: first.is_refused || second.is_refused,
+            ..first
+        }),
+        (first, second) => first.or(second),
+    }
 }
 
-/// Returns the first key that is neither reserved nor an argument. `elsewhere` returns the place
-/// where an argument of this name belongs.
-fn first<'k>(
+/// Finds the keys that are neither reserved nor arguments. `elsewhere` returns the place where an
+/// argument of this name belongs.
+fn check<'k>(
     function: &str,
     names: ArgumentNames<'_>,
     reserved: &[&str],
     keys: impl IntoIterator<Item = &'k str>,
     elsewhere: impl Fn(&str) -> Option<String>,
-) -> Option<UnknownArgument> {
-    let mut keys = keys.into_iter();
-    let unknown = keys.find(|key| !reserved.contains(key) && !names.allows(key))?;
-    Some(UnknownArgument {
-        message: match elsewhere(unknown) {
-            Some(hint) => no_argument(function, unknown, &hint),
-            None => message(function, unknown, &names.all()),
-        },
+) -> Option<UnknownArguments> {
+    let keys = keys.into_iter();
+    let mut unknown = keys.filter(|key| !reserved.contains(key) && !names.allows(key));
+    let first = unknown.next()?;
+    let message = match elsewhere(first) {
+        Some(hint) => no_argument(function, first, &hint),
+        None => message(function, first, &names.all()),
+    };
+    // One more than a list shows, so that the list shows that there are more.
+    let unknown = std::iter::once(first).chain(unknown).take(MAX_LISTED + 1);
+    let unknown: Vec<String> = unknown.map(cut).collect();
+    Some(UnknownArguments {
+        message,
+        names: list(&unknown),
         is_refused: names.is_closed(),
     })
 }
@@ -178,8 +201,22 @@ pub(crate) fn message(function: &str, argument: &str, known: &[String]) -> Strin
 }
 
 fn no_argument(function: &str, argument: &str, hint: &str) -> String {
-    let argument: String = argument.chars().take(MAX_NAME_LENGTH).collect();
-    format!("{function} has no argument {argument:?}; {hint}")
+    format!("{function} has no argument {:?}; {hint}", cut(argument))
+}
+
+/// Returns the message for a function, class or method that does not exist: `the module has no
+/// function "ad"; did you mean "add"?`, or the names of all that exist.
+pub(crate) fn no_member(owner: &str, kind: &str, name: &str, known: &[String]) -> String {
+    let hint = match closest(name, known) {
+        Some(closest) => format!("did you mean {closest:?}?"),
+        None if known.is_empty() => "it has none".to_owned(),
+        None => format!("it has {}", list(known)),
+    };
+    format!("{owner} has no {kind} {:?}; {hint}", cut(name))
+}
+
+fn cut(name: &str) -> String {
+    name.chars().take(MAX_NAME_LENGTH).collect()
 }
 
 /// Returns the known name that is most like a name, if one is so like it that it was probably meant.
@@ -242,6 +279,44 @@ mod tests {
             message("now", "x", &[]),
             r#"now has no argument "x"; it has no arguments"#
         );
+    }
+
+    #[test]
+    fn the_message_contains_the_function_that_was_meant() {
+        let known = names(&["add", "count", "Greeter.greet", "Greeter.twice"]);
+        for (name, meant) in [
+            ("ad", "add"),
+            ("cuont", "count"),
+            ("greeter.greet", "Greeter.greet"),
+            ("twice", "Greeter.twice"),
+        ] {
+            assert_eq!(
+                no_member("the module", "function", name, &known),
+                format!("the module has no function {name:?}; did you mean {meant:?}?")
+            );
+        }
+        assert_eq!(
+            no_member("Greeter", "method", "xyz", &names(&["greet", "twice"])),
+            r#"Greeter has no method "xyz"; it has greet, twice"#
+        );
+        assert_eq!(
+            no_member("the module", "class", "xyz", &[]),
+            r#"the module has no class "xyz"; it has none"#
+        );
+    }
+
+    #[test]
+    fn the_log_names_all_unknown_arguments() {
+        let schema = json!({"properties": {"func_name": {}, "a": {}}});
+        let of = |keys: &[&str]| {
+            let unknown = of_function("add", &schema, keys.iter().copied());
+            unknown.map(|unknown| unknown.names)
+        };
+        assert_eq!(of(&["func_name", "a"]), None);
+        assert_eq!(of(&["x", "a", "y"]).as_deref(), Some("x, y"));
+        let many: Vec<String> = (0..1000).map(|number| format!("x{number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(of(&many).is_some_and(|names| names.ends_with("x19, …")));
     }
 
     #[test]

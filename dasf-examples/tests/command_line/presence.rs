@@ -1,0 +1,191 @@
+//! Who listens on a topic: nobody, one module, or a second one.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use dasf::{Address, Caller, Host, HostOptions};
+use dasf_broker::Broker;
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use crate::{Listening, REFERENCE, broker, command, error_line, reference, stdout};
+
+/// A module with the function `add` of the reference module, which takes its time here.
+#[dasf::module(main = false)]
+mod slow {
+    #[dasf::function]
+    async fn add(a: i64, #[dasf(default = 2)] b: i64) -> i64 {
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        a + b
+    }
+}
+
+const REQUEST: &str = "{func_name: add, a: 1}";
+
+fn send<'a>(url: &'a str, topic: &'a str, timeout: &'a str) -> [&'a str; 8] {
+    [
+        "-t",
+        topic,
+        "--websocket-url",
+        url,
+        "send-request",
+        "--timeout",
+        timeout,
+        REQUEST,
+    ]
+}
+
+fn serve_slow(runtime: &Runtime, broker: &Broker, topic: &str) -> Host {
+    let address = Address::websocket(&broker.url()).unwrap();
+    let topic = topic.parse().unwrap();
+    let module = slow::module().unwrap();
+    let host = Host::start(module, &topic, address, HostOptions::default());
+    runtime.block_on(host).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[test]
+fn a_request_to_nobody_warns_once_and_fails_in_time() {
+    let (_runtime, broker) = broker(None);
+    let url = broker.url();
+    let output = reference(&send(&url, "nobody", "5"));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        "warning: no module answers on topic nobody; waiting up to 5 s for one\n\
+         error: no module answered on topic nobody within 5 s; start one with 'listen' or check the topic\n"
+    );
+    // A timeout that is over before the warning needs none.
+    let line = error_line(&reference(&send(&url, "nobody", "1")), 1);
+    assert_eq!(
+        line,
+        "no module answers on topic nobody within 1 s; start one with 'listen' or check the topic"
+    );
+}
+
+#[test]
+fn a_request_waits_for_a_module_that_starts_late() {
+    let (_runtime, broker) = broker(None);
+    let url = broker.url();
+    let mut caller = command(REFERENCE, &send(&url, "late", "60"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    let mut messages = BufReader::new(caller.stderr.take().unwrap());
+    let mut line = String::new();
+    messages.read_line(&mut line).unwrap();
+    assert_eq!(
+        line,
+        "warning: no module answers on topic late; waiting up to 60 s for one\n"
+    );
+    assert!(begin.elapsed() >= Duration::from_secs(2));
+    let _module = Listening::start(command(
+        REFERENCE,
+        &["-t", "late", "--websocket-url", &url, "listen"],
+    ));
+    let output = caller.wait_with_output().unwrap();
+    assert_eq!(stdout(&output), "3");
+    let mut rest = String::new();
+    messages.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+}
+
+#[test]
+fn a_call_that_takes_long_is_no_reason_to_warn() {
+    let (runtime, broker) = broker(None);
+    let _host = serve_slow(&runtime, &broker, "slow");
+    let url = broker.url();
+    let output = reference(&send(&url, "slow", "20"));
+    assert_eq!(stdout(&output), "3");
+    assert_eq!(stderr(&output), "");
+    let line = error_line(&reference(&send(&url, "slow", "2")), 1);
+    assert_eq!(
+        line,
+        "no response from topic slow within 2 s; a module there has answered, so the call may still \
+         run; wait longer with --timeout"
+    );
+}
+
+/// What a module logs until it is stopped, the line that it listens included.
+fn log_of(topic: &[&str], url: &str, variables: &[(&str, &str)]) -> String {
+    let mut module = command(
+        REFERENCE,
+        &[topic, &["--websocket-url", url, "listen"]].concat(),
+    );
+    module.envs(variables.iter().copied());
+    let mut module = module.stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    module.kill().unwrap();
+    let output = module.wait_with_output().unwrap();
+    stderr(&output).to_owned()
+}
+
+#[test]
+fn the_log_contains_the_origin_of_the_topic() {
+    let (_runtime, broker) = broker(None);
+    let url = broker.url();
+    let variable = [("DE_BACKEND_TOPIC", "from-env")];
+    for (arguments, variables, topic, origin) in [
+        (&["-t", "mine"][..], &variable[..], "mine", "--topic"),
+        (&[], &variable, "from-env", "DE_BACKEND_TOPIC"),
+        (&[], &[], "test-topic", "attribute"),
+    ] {
+        let log = log_of(arguments, &url, variables);
+        let expected = format!(
+            "INFO listening module=\"reference\" topic=\"{topic}\" topic_from=\"{origin}\" broker=\"{url}\"\n"
+        );
+        assert!(log.ends_with(&expected), "{log}\nwithout\n{expected}");
+        assert!(!log.contains("WARN"), "{log}");
+    }
+}
+
+#[test]
+fn a_second_module_on_a_topic_is_a_warning() {
+    let (runtime, broker) = broker(None);
+    let url = broker.url();
+    let first = serve_slow(&runtime, &broker, "shared");
+    let topic = ["-t", "shared"];
+    let log = log_of(&topic, &url, &[]);
+    let warning = "WARN another module already listens on this topic; both run every request; give \
+                   both the same --group to share them topic=\"shared\"\n";
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    assert!(log.ends_with(warning), "{log}");
+    // A module of a group shares the requests on purpose.
+    let log = log_of(&["-t", "shared", "--group", "workers"], &url, &[]);
+    assert!(!log.contains("WARN"), "{log}");
+    runtime.block_on(first.shutdown());
+}
+
+#[test]
+fn unknown_arguments_are_ignored_with_one_warning() {
+    let (runtime, broker) = broker(None);
+    let url = broker.url();
+    let module = Listening::start(command(
+        REFERENCE,
+        &["-t", "lenient", "--websocket-url", &url, "listen"],
+    ));
+    let sum = runtime.block_on(async {
+        let caller = Caller::builder("lenient").websocket(&url).connect().await?;
+        let request = json!({"func_name": "add", "a": 1, "bb": 5, "c": 6});
+        let sum = caller.call(&request).await?;
+        caller.close().await;
+        Ok::<_, Box<dyn std::error::Error>>(sum)
+    });
+    assert_eq!(sum.unwrap(), json!(3));
+    let (code, log) = module.stop("-TERM");
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    let warning =
+        "unknown arguments ignored: add has no argument \"bb\"; did you mean \"b\"? message_id=\"";
+    assert!(log.contains(warning), "{log}");
+    assert!(
+        log.contains("function=\"add\" arguments=\"bb, c\""),
+        "{log}"
+    );
+}

@@ -1,0 +1,148 @@
+//! Commands that wait for a module, and report when no module answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::output::{ProgressHandler, print_warning};
+use super::{Error, REMEDY};
+use crate::client::{CallError, Caller, shown};
+
+/// After how long without any message from a module a command warns.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// After how long without a response a call is accompanied by a ping. Most calls are over before.
+const PING_AFTER: Duration = Duration::from_millis(500);
+
+/// Waits for the answers of a module, and warns once if no module answers for two seconds.
+///
+/// A request may wait in the broker for a module that starts later, so a command goes on waiting
+/// until its timeout is over.
+#[derive(Debug)]
+pub struct Presence<'c> {
+    caller: &'c Caller,
+    timeout: Duration,
+    /// Whether any message came from a module.
+    is_heard: Arc<AtomicBool>,
+    is_warned: AtomicBool,
+}
+
+impl<'c> Presence<'c> {
+    /// Creates the state for one command. The timeout is that of each question and call.
+    pub fn new(caller: &'c Caller, timeout: Duration) -> Self {
+        Self {
+            caller,
+            timeout,
+            is_heard: Arc::default(),
+            is_warned: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits for the answer to a question that every module answers at once, such as
+    /// [`ping`](Caller::ping).
+    ///
+    /// # Errors
+    /// Returns the error of the question.
+    pub async fn wait<T>(
+        &self,
+        question: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        let answer = self.attend(question).await;
+        self.is_heard.fetch_or(answer.is_ok(), Ordering::Relaxed);
+        answer
+    }
+
+    /// As [`wait`](Self::wait), but the error is that of a command.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the question fails, with advice if no module answered.
+    pub async fn ask<T>(
+        &self,
+        question: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, Error> {
+        self.wait(question)
+            .await
+            .map_err(|error| self.explain(error))
+    }
+
+    /// Sends a request, and waits for its result. If no response comes soon, it pings the topic, too.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the call fails, with advice if no module answered.
+    pub async fn call(
+        &self,
+        request: &RawValue,
+        mut on_progress: ProgressHandler,
+    ) -> Result<Box<RawValue>, Error> {
+        let is_heard = Arc::clone(&self.is_heard);
+        let call = self.caller.call_raw(request).timeout(self.timeout);
+        let call = call.on_progress(move |report| {
+            is_heard.store(true, Ordering::Relaxed);
+            on_progress(report);
+        });
+        let ping = async {
+            tokio::time::sleep(PING_AFTER).await;
+            if !self.is_heard() && self.caller.ping().await.is_ok() {
+                self.is_heard.store(true, Ordering::Relaxed);
+            }
+            // The call decides how this ends.
+            std::future::pending().await
+        };
+        let call = async {
+            tokio::select! {
+                biased;
+                result = call.into_future() => result,
+                never = ping => never,
+            }
+        };
+        self.attend(call).await.map_err(|error| self.explain(error))
+    }
+
+    fn is_heard(&self) -> bool {
+        self.is_heard.load(Ordering::Relaxed)
+    }
+
+    /// Waits for something, and warns once if no module answers meanwhile.
+    async fn attend<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            () = tokio::time::sleep(PATIENCE) => {}
+        }
+        let is_late = !self.is_heard() && self.timeout > PATIENCE;
+        if is_late && !self.is_warned.swap(true, Ordering::Relaxed) {
+            print_warning(format_args!(
+                "no module answers on topic {}; waiting up to {} for one",
+                self.caller.topic(),
+                shown(self.timeout)
+            ));
+        }
+        work.await
+    }
+
+    /// Returns the error of a command for the error of a call, with advice if no module answered.
+    pub fn explain(&self, error: CallError) -> Error {
+        match error {
+            CallError::Timeout { topic, after } if self.is_heard() => Error::Failed(format!(
+                "no response from topic {topic} within {}; a module there has answered, so the call \
+                 may still run; wait longer with --timeout",
+                shown(after)
+            )),
+            CallError::Timeout { topic, after } => {
+                let answers = if after > PATIENCE {
+                    "answered"
+                } else {
+                    "answers"
+                };
+                let after = shown(after);
+                Error::Failed(format!(
+                    "no module {answers} on topic {topic} within {after}; {REMEDY}"
+                ))
+            }
+            CallError::NobodyListens { .. } => Error::Failed(format!("{error}; {REMEDY}")),
+            error => Error::failed(error),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Searching another module on the topic of this one.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use dasf_protocol::properties::key;
+use dasf_protocol::{MessageType, Properties, Subscription, Topic};
+
+use crate::random;
+use crate::transport::{Outgoing, Publisher, PublisherOptions, Reading, Subscriber, Transport};
+
+/// How long the connections of a search may take.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a search waits for a pong.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Searches another module: pings the topic, and waits for a pong on a response topic of its own.
+#[derive(Debug, Clone)]
+pub(super) struct Search {
+    /// Weak, so that the search does not keep the connections of a host open.
+    transport: Weak<dyn Transport>,
+    topic: Topic,
+    own: OwnPings,
+}
+
+/// The response topic of a host's own search. The host does not answer pings from there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OwnPings(Arc<OnceLock<Topic>>);
+
+impl OwnPings {
+    pub(super) fn contain(&self, response_topic: &Topic) -> bool {
+        self.0.get() == Some(response_topic)
+    }
+}
+
+impl Search {
+    pub(super) fn new(transport: &Arc<dyn Transport>, topic: Topic, own: OwnPings) -> Self {
+        let transport = Arc::downgrade(transport);
+        Self {
+            transport,
+            topic,
+            own,
+        }
+    }
+
+    /// Returns whether another module answers on the topic. Without an answer of the broker, for
+    /// example because it does not let the module publish to its own topic, nothing is known, and
+    /// the result is `false`.
+    ///
+    /// # Cancel safety
+    /// When dropped, nothing is left behind.
+    pub(super) async fn run(self) -> bool {
+        let response_topic = self.topic.response_topic_of(random::bits());
+        let subscription: Result<Subscription, _> =
+            format!("rust-search-{}", random::name()).parse();
+        let (Some(transport), Ok(response_topic), Ok(subscription)) =
+            (self.transport.upgrade(), response_topic, subscription)
+        else {
+            return false;
+        };
+        // A host searches once. The topic of a second search would be unknown to the dispatcher.
+        if self.own.0.set(response_topic.clone()).is_err() {
+            return false;
+        }
+        let mut subscriber = transport.subscribe(&response_topic, &Reading::caller(subscription));
+        let mut publisher = transport.publisher(&self.topic, PublisherOptions::default());
+        drop(transport);
+        let is_found = self.ping(&mut subscriber, &mut publisher, &response_topic);
+        let is_found = is_found.await;
+        publisher.finish().await;
+        subscriber.finish().await;
+        is_found
+    }
+
+    async fn ping(
+        &self,
+        subscriber: &mut Subscriber,
+        publisher: &mut Publisher,
+        response_topic: &Topic,
+    ) -> bool {
+        let connected = async { tokio::join!(subscriber.connected(), publisher.connected()) };
+        match tokio::time::timeout(CONNECTION_TIMEOUT, connected).await {
+            Ok((Ok(()), Ok(()))) => {}
+            Ok((Err(error), _) | (_, Err(error))) => {
+                tracing::debug!(
+                    topic = self.topic.as_str(),
+                    error = error.to_string(),
+                    "cannot search other modules on the topic"
+                );
+                return false;
+            }
+            Err(_) => return false,
+        }
+        let context = random::bits().to_string();
+        let ping = Outgoing {
+            payload: String::new(),
+            context: context.clone(),
+            properties: Properties::new()
+                .with_message_type(MessageType::Ping)
+                .with(key::REQUEST_CONTEXT, context.as_str())
+                .with(key::RESPONSE_TOPIC, response_topic.as_str()),
+            expires: Some(tokio::time::Instant::now() + PATIENCE),
+        };
+        let pong = async {
+            let receipt = publisher.publish(ping).await.ok()?;
+            receipt.await.ok()?.ok()?;
+            loop {
+                let delivery = subscriber.receive().await?;
+                subscriber.acknowledge(delivery.message_id).await;
+                let properties = delivery.properties;
+                if properties.message_type() == Some(MessageType::Pong)
+                    && properties.request_context().as_deref() == Some(&*context)
+                {
+                    return Some(());
+                }
+            }
+        };
+        matches!(tokio::time::timeout(PATIENCE, pong).await, Ok(Some(())))
+    }
+}
