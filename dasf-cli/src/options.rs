@@ -17,9 +17,6 @@ Examples:
   dasf call -t arithmetic add a=1 b=5       call a function
   dasf generate -t arithmetic --lang python -o arithmetic.py
 
-The options for connection and logging can also be set in the environment, as DE_BACKEND_ and \
-their name in capitals: DE_BACKEND_TOPIC, DE_BACKEND_WEBSOCKET_URL, DE_BACKEND_TOKEN …
-
 Exit codes: 0 success, 1 failure, 2 a mistake in the command line or the request, 130 interrupted."
 )]
 pub(crate) struct Cli {

@@ -339,3 +339,26 @@ async fn a_caller_without_types_asks_and_calls() {
     assert_eq!(caller.call(&request).await.unwrap(), json!(42));
     host.shutdown().await;
 }
+
+#[tokio::test]
+async fn unknown_arguments_are_rejected_before_they_are_sent() {
+    let broker = broker().await;
+    let api_info = reference::module().unwrap().api_info("test-topic");
+    let builder = Caller::builder("test-topic").websocket(&broker.url());
+    // No module listens, so a request that is sent would time out.
+    let caller: Caller = builder.check_against(&api_info).connect().await.unwrap();
+    for (request, problem) in [
+        (
+            json!({"func_name": "add", "a": 1, "bb": 5}),
+            r#"add has no argument "bb"; did you mean "b"?"#,
+        ),
+        (
+            json!({"class_name": "Greeter", "name": "A", "function": {"func_name": "greet"}}),
+            r#"Greeter has no argument "name"; Greeter.greet has it; write it inside "function""#,
+        ),
+    ] {
+        let error = caller.call(&request).await.unwrap_err();
+        let expected = format!("the request is not valid and was not sent: {problem}");
+        assert_eq!(error.to_string(), expected);
+    }
+}

@@ -153,7 +153,7 @@ async fn what_a_function_logs_is_attributed_to_its_call() {
         let line = line(text);
         assert!(line.contains(" call{"), "{line}");
         assert!(line.contains(&format!("function={function:?}")), "{line}");
-        assert!(line.contains("topic=logs"), "{line}");
+        assert!(line.contains("topic=\"logs\""), "{line}");
         let (_, id) = line.split_once("message_id=").unwrap();
         messages.push(id.split(' ').next().unwrap().to_owned());
         assert_eq!(line.matches("call{").count(), 1, "{line}");

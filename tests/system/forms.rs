@@ -413,7 +413,7 @@ async fn a_client_reads_variants_that_only_a_newer_module_has() {
     let round = client.closed(&ClosedLiteral::Round.into());
     let error = round.await.unwrap_err().to_string();
     assert!(
-        error.contains("\"Oval\" is of none of the types"),
+        error.contains("\"Oval\" has none of the allowed types"),
         "{error}"
     );
     let square = ClosedSquare {
@@ -459,7 +459,7 @@ fn types_are_told_apart_by_numbers_and_by_tags_that_have_a_default() {
         assert_eq!(read, expected, "{value}");
     }
     let wrong = serde_json::from_value::<Version1>(json!({"version": 3, "final": true}));
-    assert_eq!(wrong.unwrap_err().to_string(), "3 is none of 1");
+    assert_eq!(wrong.unwrap_err().to_string(), "3 is not one of 1");
 }
 
 /// A module knows its default better than its API description does.

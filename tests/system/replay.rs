@@ -138,7 +138,7 @@ fn better_texts_name_the_function_and_what_is_wrong() {
             .to_owned();
         let call = module.call(&payload, dasf::Context::local(), None);
         assert_eq!(
-            runtime.block_on(call).unwrap_err().to_string(),
+            runtime.block_on(call).unwrap_err().wire_text(),
             expected,
             "{exchange}"
         );

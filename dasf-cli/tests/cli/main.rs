@@ -121,6 +121,27 @@ fn without_a_broker_or_a_module_all_commands_fail() {
 }
 
 #[test]
+fn commands_that_wait_for_a_module_warn_once() {
+    let stage = Stage::new(None);
+    for command in [
+        &["ping", "-n", "2"][..],
+        &["api"],
+        &["call", "add", "a=1"],
+        &["generate", "--lang", "rust"],
+    ] {
+        let arguments = [command, &["-t", "nobody", "--timeout", "3"]].concat();
+        let Run(output) = stage.run(&arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            "warning: no module answers on topic nobody; waiting up to 3 s for one\n\
+             error: no module answered on topic nobody within 3 s; start one with 'listen' or check \
+             the topic\n"
+        );
+    }
+}
+
+#[test]
 fn only_mqtt_brokers_list_modules() {
     let stage = Stage::new(None);
     let url = stage.url();

@@ -69,6 +69,21 @@ async fn modules_that_listen_are_listed() {
     assert_eq!(succeeded(&dasf(&list).await), "No module listens.\n");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_reports_that_no_module_listens() {
+    let broker = Mosquitto::open().await;
+    let url = broker.url();
+    for command in [&["ping"][..], &["api"], &["call", "add", "a=1"]] {
+        let arguments = [command, &["-t", "nobody", "--mqtt-url", &url]].concat();
+        let output = dasf(&arguments).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(
+            text(&output.stderr),
+            "error: no module listens on topic nobody; start one with 'listen' or check the topic\n"
+        );
+    }
+}
+
 /// Makes a self-signed certificate for this machine, and its key.
 fn certificate(name: &str) -> (PathBuf, PathBuf) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));

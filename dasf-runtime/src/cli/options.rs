@@ -16,11 +16,10 @@ use crate::module::descriptor::ModuleDescriptor;
 #[derive(Debug, Parser)]
 #[command(
     disable_help_subcommand = true,
-    after_help = "Most options can also be set in the environment, as DE_BACKEND_ and their name in capitals: \
-                  DE_BACKEND_TOPIC, DE_BACKEND_TOKEN … The command line takes precedence over the environment, \
-                  and the environment over the attribute of the module.\n\n\
-                  Exit codes: 0 success, 1 failure, 2 a mistake in the command line or the request, 130 \
-                  interrupted."
+    after_help = "Exit codes: 0 success, 1 failure, 2 a mistake in the command line or the request, 130 \
+                  interrupted.\n\n\
+                  The command line takes precedence over the environment, and the environment over the attribute \
+                  of the module."
 )]
 pub(super) struct Cli {
     #[command(subcommand)]

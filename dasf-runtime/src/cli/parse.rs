@@ -32,7 +32,7 @@ pub(super) fn matches(
     command: clap::Command,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Option<ArgMatches>, Error> {
-    let mut command = command.mut_args(|argument| {
+    let mut command = with_note(command).mut_args(|argument| {
         // In a file of settings, an empty value means "not set".
         let value = argument.get_env().and_then(std::env::var_os);
         match value {
@@ -49,6 +49,22 @@ pub(super) fn matches(
             Ok(None)
         }
     }
+}
+
+/// The end of every help.
+const ENVIRONMENT: &str = "All options after 'Connection:' can also be set in the environment, as DE_BACKEND_ and \
+                           the name in capitals, for example DE_BACKEND_WEBSOCKET_URL.";
+
+/// Replaces the environment variable of each option in the help by one sentence at the end.
+fn with_note(command: clap::Command) -> clap::Command {
+    let add_note = |command: clap::Command| {
+        let before = command.get_after_help();
+        let before = before.map_or(String::new(), |text| format!("{}\n\n", text.ansi()));
+        command.after_help(before + ENVIRONMENT)
+    };
+    add_note(command)
+        .mut_args(|argument| argument.hide_env(true))
+        .mut_subcommands(add_note)
 }
 
 /// Returns whether an environment variable is empty, or has only line breaks.

@@ -115,7 +115,7 @@ impl Dispatcher {
                 self.request(request).await;
             }
             other => {
-                tracing::debug!(message_id, message_type = %other, "message of no use to a module");
+                tracing::debug!(message_id, message_type = other.to_string(), "message ignored: modules do not use its type");
             }
         }
     }
