@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_says_what_a_text_means() {
+    fn the_meaning_of_a_string_depends_on_the_schema() {
         for (argument, value) in [
             ("text=Ada", json!("Ada")),
             ("text=123", json!("123")),
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_that_is_none_leaves_the_check_to_the_module() {
+    fn an_invalid_schema_leaves_the_check_to_the_module() {
         for schema in [
             json!(null),
             json!([]),

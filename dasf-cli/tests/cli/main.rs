@@ -1,4 +1,4 @@
-//! The command `dasf`, as a person or a script sees it: what is printed, and with which exit code.
+//! The command `dasf`, as a person or a script sees it: its output and its exit codes.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 
 use support::{Run, Stage};
 
-/// A port on which nothing listens: it is reserved, and no system hands it out.
+/// A reserved port, on which nothing listens.
 const DEAD_URL: &str = "ws://127.0.0.1:1/ws";
 
-/// A stage on which the two modules listen, each on a topic of its name.
+/// A stage with two modules, each on a topic with its name.
 fn stage() -> Stage {
     let stage = Stage::new(None);
     stage.serve(arithmetic::module().unwrap(), "arithmetic");
@@ -153,9 +153,9 @@ fn only_mqtt_brokers_list_modules() {
 }
 
 #[test]
-fn ping_says_how_long_the_module_took() {
+fn ping_prints_the_response_time() {
     let stage = stage();
-    // The environment does as well as the options.
+    // The environment can set the topic.
     let mut command = stage.command(&["ping"]);
     command.env("DE_BACKEND_TOPIC", "arithmetic");
     let line = Run(command.output().unwrap()).succeeds();
@@ -387,7 +387,7 @@ fn values_come_from_files_and_standard_input() {
 }
 
 #[test]
-fn a_byte_order_mark_is_skipped_wherever_it_stands() {
+fn a_byte_order_mark_is_always_skipped() {
     let stage = stage();
     let mark = "\u{feff}";
     let points = stage.file("points.json", &format!("{mark}[{{\"x\": 1}}]"));
@@ -431,7 +431,7 @@ fn a_byte_order_mark_is_skipped_wherever_it_stands() {
     let check = [&generate[..], &["-o", &client, "--check"]].concat();
     assert_eq!(stage.run(&check).succeeds(), "");
 
-    // The error names another encoding.
+    // The error names the other encoding.
     let units: Vec<u8> = "\u{feff}[]"
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
@@ -451,7 +451,7 @@ fn a_byte_order_mark_is_skipped_wherever_it_stands() {
 
 #[cfg(unix)]
 #[test]
-fn whatever_can_be_read_is_a_file() {
+fn devices_are_read_as_files() {
     let stage = stage();
     let add = ["call", "-t", "reference", "add", "--json"];
     let device = stage.run_with_input(&[&add[..], &["@/dev/stdin"]].concat(), r#"{"a": 40}"#);
@@ -461,7 +461,7 @@ fn whatever_can_be_read_is_a_file() {
 }
 
 #[test]
-fn what_the_module_refuses_is_told_in_its_words_before_it_is_sent() {
+fn invalid_requests_are_reported_in_the_words_of_the_module() {
     let stage = stage();
     for (arguments, problem) in [
         (&["add"][..], "add: a: is required"),
@@ -485,7 +485,7 @@ fn what_the_module_refuses_is_told_in_its_words_before_it_is_sent() {
         let told = stage.run(&[&["call", "-t", "reference"], arguments].concat());
         assert_eq!(told.fails(2), format!("validating: {problem}"));
     }
-    // What is no JSON of the schema's, but of its format, the module knows better.
+    // Only the module checks formats.
     let told = stage
         .run(&["call", "-t", "reference", "when", "t=noon"])
         .fails(1);
@@ -495,7 +495,7 @@ fn what_the_module_refuses_is_told_in_its_words_before_it_is_sent() {
 }
 
 #[test]
-fn names_that_nothing_has_are_usage_mistakes() {
+fn unknown_names_are_usage_mistakes() {
     let stage = stage();
     for (arguments, problem) in [
         (
@@ -542,7 +542,7 @@ fn a_large_result_arrives_and_a_reader_may_go_away() {
     let data = format!("data=@{file}");
     let echo = ["call", "-t", "reference", "echo", &data, "--raw"];
     let printed = stage.run(&echo).succeeds();
-    // Not with `assert_eq`, which would print both.
+    // `assert_eq` would print both.
     assert!(printed.trim_end() == large);
 
     let mut child = stage
@@ -622,7 +622,7 @@ fn a_client_is_written_and_checked() {
         let source = stage.run(&generate).succeeds();
         assert!(source.starts_with(begin), "{source}");
         assert!(source.contains("Source: topic reference\n"), "{source}");
-        // The same from a file, but for the line that says so. Without a topic, too.
+        // A file gives the same client, except the line with the origin. It needs no topic.
         let from_file = stage.run(&["generate", "--api-info", &document, "--lang", lang]);
         let from_file = from_file.succeeds();
         assert_eq!(
@@ -648,7 +648,7 @@ fn a_client_is_written_and_checked() {
                  write it"
             )
         );
-        // An equal file is not written again, even with other line endings.
+        // An equal file is not written again, even if it has other line endings.
         assert_eq!(stage.run(&to_file).succeeds(), "");
         let with_returns = source.replace('\n', "\r\n");
         std::fs::write(&path, &with_returns).unwrap();

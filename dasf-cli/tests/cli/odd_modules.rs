@@ -1,4 +1,4 @@
-//! Modules that answer what no module should.
+//! Modules with invalid or unusual answers.
 
 use dasf::protocol::payload;
 use futures_util::{SinkExt, StreamExt};
@@ -8,13 +8,13 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Run, Stage};
 
-/// Answers to everything: with this description, and with this JSON text as the result of any call.
+/// Answers every message: with this API description, and calls with this JSON as their result.
 fn serve(stage: &Stage, topic: &str, api_info: &str, result: &str) {
     answer(stage, topic, api_info, Some(result));
 }
 
-/// Answers every message: with this description, and calls with this result, or with the request
-/// itself if there is no result.
+/// Answers every message: with this API description, and calls with this result, or with the request
+/// itself if no result is given.
 fn answer(stage: &Stage, topic: &str, api_info: &str, result: Option<&str>) {
     let url = stage.url();
     let topic = topic.to_owned();
@@ -57,7 +57,7 @@ fn answer(stage: &Stage, topic: &str, api_info: &str, result: Option<&str>) {
                 .send(Message::text(answer.to_string()))
                 .await
                 .unwrap();
-            // The broker's receipt: it has taken the answer.
+            // The receipt: the broker has accepted the answer.
             producer.next().await.unwrap().unwrap();
         }
     });
@@ -81,7 +81,7 @@ fn api_info(function: &Value) -> String {
 }
 
 #[test]
-fn a_description_that_is_none_is_told() {
+fn an_invalid_api_description_is_reported() {
     let stage = Stage::new(None);
     for (number, document) in [
         "",
@@ -114,7 +114,7 @@ fn a_description_that_is_none_is_told() {
 }
 
 #[test]
-fn nothing_of_a_module_s_controls_the_terminal() {
+fn strings_of_a_module_cannot_control_the_terminal() {
     let stage = Stage::new(None);
     let evil = "a\u{1b}]0;title\u{7}\u{9b}2Jz";
     let properties = json!({
@@ -154,7 +154,7 @@ fn nothing_of_a_module_s_controls_the_terminal() {
     ] {
         is_quiet(stage.run(arguments));
     }
-    // What is piped on is the text itself.
+    // A pipe gets the string itself.
     let raw = stage.run(&["call", "-t", "odd", "f", "--raw"]).succeeds();
     assert_eq!(raw, format!("{evil}\n"));
     let shown = stage.run(&["api", "-t", "odd"]).succeeds();
@@ -200,7 +200,7 @@ fn numbers_keep_their_digits() {
         format!("{{\n \"v\": {DIGITS},\n \"func_name\": \"f\"\n}}\n")
     );
 
-    // The description itself, too.
+    // The API description keeps its digits, too.
     let document = api_info(&f).replace("\"type\":\"integer\"", &format!("\"maximum\":{DIGITS}"));
     assert!(document.contains(DIGITS));
     serve(&stage, "limited", &document, "1");
@@ -212,7 +212,7 @@ fn numbers_keep_their_digits() {
 }
 
 #[test]
-fn a_schema_that_is_none_leaves_the_check_to_the_module() {
+fn an_invalid_schema_leaves_the_check_to_the_module() {
     let stage = Stage::new(None);
     let mut f = function("f", "", &json!({"x": {"type": "no type"}}));
     serve(&stage, "no-type", &api_info(&f), "1");

@@ -1,4 +1,4 @@
-//! Who listens on a topic: nobody, one module, or a second one.
+//! Topics without a module, with one module, and with a second one.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Output, Stdio};
@@ -112,7 +112,7 @@ fn a_call_that_takes_long_is_no_reason_to_warn() {
     );
 }
 
-/// What a module logs until it is stopped, the line that it listens included.
+/// Returns the log of a module that listens for four seconds.
 fn log_of(topic: &[&str], url: &str, variables: &[(&str, &str)]) -> String {
     let mut module = command(
         REFERENCE,
