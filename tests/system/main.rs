@@ -14,7 +14,6 @@ mod errors;
 mod foreign;
 mod forms;
 mod generated;
-mod guide;
 mod host;
 mod hygiene;
 mod identity;
