@@ -77,6 +77,19 @@ macro_rules! pages {
 
 pages! {
     readme: "README.md",
+    brokers: "guide/chapters/brokers.md",
+    command_line: "guide/chapters/command_line.md",
+    dasf_command: "guide/chapters/dasf_command.md",
+    first_module: "guide/chapters/first_module.md",
+    from_demessaging: "guide/chapters/from_demessaging.md",
+    hpc: "guide/chapters/hpc.md",
+    operating: "guide/chapters/operating.md",
+    protocol: "guide/chapters/protocol.md",
+    python_client: "guide/chapters/python_client.md",
+    running_a_broker: "guide/chapters/running_a_broker.md",
+    rust_client: "guide/chapters/rust_client.md",
+    troubleshooting: "guide/chapters/troubleshooting.md",
+    typescript_client: "guide/chapters/typescript_client.md",
 }
 
 /// The pages of the repository that have a `console` block.
