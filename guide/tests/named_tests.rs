@@ -44,7 +44,9 @@ fn in_tables(page: &str) -> Vec<&str> {
 
 /// Returns the tests that the comments of a page name.
 fn in_comments(page: &str) -> Vec<&str> {
-    let comments = page.lines().filter_map(|line| line.strip_prefix("<!-- test: "));
+    let comments = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("<!-- test: "));
     let names = comments.filter_map(|comment| comment.strip_suffix(" -->"));
     names.flat_map(|names| names.split(", ")).collect()
 }
@@ -55,7 +57,10 @@ fn exists(name: &str) -> bool {
     let Some((file, function)) = name.rsplit_once("::") else {
         return root.join("tests").join(name).is_file();
     };
-    let file = file.strip_suffix("::tests").unwrap_or(file).replace("::", "/");
+    let file = file
+        .strip_suffix("::tests")
+        .unwrap_or(file)
+        .replace("::", "/");
     let definition = format!("fn {function}(");
     FOLDERS.iter().any(|folder| {
         let path = root.join(folder).join(&file).with_extension("rs");

@@ -17,7 +17,9 @@ use crate::programs;
 /// The time limit of a command. The first build of a package takes minutes.
 const TIME_LIMIT: Duration = Duration::from_secs(900);
 /// The ports that pages name. Each page gets a free port in place of each.
-const PORTS_OF_PAGES: [&str; 2] = ["8080", "9001"];
+const PORTS_OF_PAGES: [&str; 8] = [
+    "8080", "8081", "8090", "8443", "9001", "9002", "1883", "1884",
+];
 
 /// A difference between a page and the programs.
 pub(crate) struct Difference {
@@ -73,7 +75,7 @@ struct Shell {
     /// Holds the folder of the page and `state`.
     home: tempfile::TempDir,
     /// A free port for each of [`PORTS_OF_PAGES`].
-    ports: [String; 2],
+    ports: [String; 8],
     running: Vec<Program>,
 }
 
