@@ -95,7 +95,7 @@ fn every_link_of_a_page_leads_somewhere() {
             }
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = if file.is_empty() {
-                path.to_path_buf()
+                (*path).clone()
             } else {
                 normal(&path.parent().unwrap_or(Path::new("")).join(file))
             };

@@ -271,14 +271,14 @@ async fn the_published_schema_decides() {
 
 #[test]
 fn the_guide_gives_the_reasons() {
-    let guide = include_str!("../../src/guide/protocol.md");
+    let guide = include_str!("../../guide/chapters/protocol.md");
     let (_, section) = guide
         .split_once("\n## Differences from modules in Python\n")
         .unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| "));
     let given: BTreeSet<&str> = rows
         .filter_map(|row| row.split(" | ").next())
-        .filter(|&cell| cell != "what is sent")
+        .filter(|&cell| cell != "request")
         .collect();
     let differences = differences();
     let reasons = differences

@@ -4,7 +4,7 @@ use dasf::{Context, FailureKind, HostOptions, Module};
 use dasf_codegen::{Language, first_difference, generate};
 use serde_json::{Value, json};
 
-use crate::support::{Peer, broker, listen};
+use dasf_test_support::{Peer, broker, listen};
 
 /// The same members twice: in a module with the default setting, and in one that refuses.
 macro_rules! modules {

@@ -438,10 +438,10 @@ mod tests {
 
     #[test]
     fn the_guide_lists_the_options_for_a_pulsar() {
-        let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/guide/brokers.md");
+        let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../guide/chapters/brokers.md");
         let guide = std::fs::read_to_string(guide).unwrap();
         let (_, table) = guide
-            .split_once("#### What the options are at a Pulsar")
+            .split_once("### What each option means at a Pulsar")
             .unwrap();
         let (table, _) = table.split_once("\n#").unwrap();
         // These options are for other brokers, or not for a broker.
