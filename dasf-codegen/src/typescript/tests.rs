@@ -470,7 +470,7 @@ fn comments_say_what_types_do_not() {
     );
     assert_has(
         &before,
-        "  /** Each item: Any JSON value, because it has `not`. */\n  b: unknown[];\n",
+        "  /** Each item: any JSON value, because it has `not`. */\n  b: unknown[];\n",
     );
     assert_has(
         &before,

@@ -395,12 +395,13 @@ pub(super) fn remarks(schema: &Schema) -> Vec<String> {
     let mut sentences: Vec<String> = nature(&schema.ty).into_iter().collect();
     let phrases = schema.constraints.phrases();
     if !phrases.is_empty() {
-        sentences.push(sentence(&phrases.join(", ")));
+        let phrases = phrases.join(", ");
+        sentences.push(format!("{}.", with_first(&phrases, char::to_uppercase)));
     }
     let within = |what: &str, inner: &Schema| {
         let remarks = remarks(inner).into_iter();
         remarks
-            .map(move |remark| format!("{what}: {remark}"))
+            .map(move |remark| format!("{what}: {}", with_first(&remark, char::to_lowercase)))
             .collect::<Vec<_>>()
     };
     match &schema.ty {
@@ -427,10 +428,11 @@ pub(super) fn remarks(schema: &Schema) -> Vec<String> {
     sentences
 }
 
-fn sentence(text: &str) -> String {
+/// Returns a text with a change of its first character.
+fn with_first<I: Iterator<Item = char>>(text: &str, change: impl Fn(char) -> I) -> String {
     let mut characters = text.chars();
-    let first = characters.next().into_iter().flat_map(char::to_uppercase);
-    format!("{}{}.", first.collect::<String>(), characters.as_str())
+    let first = characters.next().into_iter().flat_map(change);
+    format!("{}{}", first.collect::<String>(), characters.as_str())
 }
 
 /// Returns the meaning of a value, if its type in TypeScript does not express it.

@@ -22,14 +22,14 @@ export interface Bag {
   [key: string]: unknown;
 }
 
-/** Unknown: Not one of `Red`, `Green`. */
+/** Unknown: not one of `Red`, `Green`. */
 export type Color = "Red" | "Green" | (string & {});
 
 export type Event = EventRain | EventCalm | EventOther;
 
 export type Adjacent = AdjacentRain | AdjacentOther;
 
-/** Other: Not one of `Calm`. */
+/** Other: not one of `Calm`. */
 export type Outside = "Calm" | OutsideRain | string;
 
 /** The type in arguments; results have the type `Picture`. */

@@ -98,7 +98,7 @@ export interface Pair2 {
 
 /** Bytes inside another type. */
 export interface Picture {
-  /** Each item: Bytes in base64; use `toBase64` and `fromBase64`. */
+  /** Each item: bytes in base64; use `toBase64` and `fromBase64`. */
   rows: string[];
 }
 
@@ -199,20 +199,20 @@ export interface TextsArguments {
 /** The arguments of `lists`. */
 export interface ListsArguments {
   owned: number[];
-  /** Each item: A 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. */
+  /** Each item: a 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. */
   lent: number[];
-  /** Exactly 3 items. Each item: An integer. Each item: At least 0, at most 255. */
+  /** Exactly 3 items. Each item: an integer. Each item: at least 0, at most 255. */
   fixed: number[];
-  /** All values are different. Each item: Exactly 1 character. */
+  /** All values are different. Each item: exactly 1 character. */
   set: string[];
 }
 
 /** The arguments of `tuples`. */
 export interface TuplesArguments {
-  /** Item 2: An integer. Item 2: At least 0, at most 255. */
+  /** Item 2: an integer. Item 2: at least 0, at most 255. */
   pair: [string, number];
   /**
-   * Item 1: Item 1: A 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: Exactly
+   * Item 1: item 1: a 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: exactly
    * 1 item.
    */
   nested: [[number], number[]];
@@ -238,7 +238,7 @@ export interface MapsArguments {
 export interface WrappedArguments {
   boxed: number;
   newtype: Metres;
-  /** Each item: An integer. Each item: At least 0, at most 255. */
+  /** Each item: an integer. Each item: at least 0, at most 255. */
   slice: number[];
 }
 
@@ -311,7 +311,7 @@ export interface BytesArguments {
 
 /** The arguments of `arrays`. */
 export interface ArraysArguments {
-  /** Each item: A 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. */
+  /** Each item: a 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. */
   line: number[];
   field: number[][];
   /** Lists nested to any depth; lists of one level have equal lengths */
@@ -344,9 +344,9 @@ export class Client {
   }
 
   /**
-   * @returns Item 1: An integer. Item 1: At least -128, at most 127. Item 2: An integer. Item 2: At
-   * least -32768, at most 32767. Item 3: An integer. Item 4: A 64-bit integer; JavaScript numbers
-   * are exact up to 2^53 - 1. Item 5: A 64-bit integer; JavaScript numbers are exact up to 2^53 -
+   * @returns Item 1: an integer. Item 1: at least -128, at most 127. Item 2: an integer. Item 2: at
+   * least -32768, at most 32767. Item 3: an integer. Item 4: a 64-bit integer; JavaScript numbers
+   * are exact up to 2^53 - 1. Item 5: a 64-bit integer; JavaScript numbers are exact up to 2^53 -
    * 1.
    */
   async signed(
@@ -361,10 +361,10 @@ export class Client {
   }
 
   /**
-   * @returns Item 1: An integer. Item 1: At least 0, at most 255. Item 2: An integer. Item 2: At
-   * least 0, at most 65535. Item 3: An integer. Item 3: At least 0. Item 4: A 64-bit integer;
-   * JavaScript numbers are exact up to 2^53 - 1. Item 4: At least 0. Item 5: A 64-bit integer;
-   * JavaScript numbers are exact up to 2^53 - 1. Item 5: At least 0.
+   * @returns Item 1: an integer. Item 1: at least 0, at most 255. Item 2: an integer. Item 2: at
+   * least 0, at most 65535. Item 3: an integer. Item 3: at least 0. Item 4: a 64-bit integer;
+   * JavaScript numbers are exact up to 2^53 - 1. Item 4: at least 0. Item 5: a 64-bit integer;
+   * JavaScript numbers are exact up to 2^53 - 1. Item 5: at least 0.
    */
   async unsigned(
     args: UnsignedArguments,
@@ -378,8 +378,8 @@ export class Client {
   }
 
   /**
-   * @returns Item 1: A 128-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: A
-   * 128-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: At least 0.
+   * @returns Item 1: a 128-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: a
+   * 128-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: at least 0.
    */
   async wide(args: WideArguments, options?: CallOptions): Promise<[number, number]> {
     return this.#caller.call(
@@ -390,8 +390,8 @@ export class Client {
   }
 
   /**
-   * @returns Item 1: A 128-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: A
-   * 128-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: At least 0.
+   * @returns Item 1: a 128-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: a
+   * 128-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: at least 0.
    */
   widest(options?: CallOptions): Promise<[number, number]> {
     return this.#caller.call({ func_name: "widest" }, { tuple: ["integer", "integer"] }, options);
@@ -409,7 +409,7 @@ export class Client {
     return this.#caller.call({ func_name: "not_a_number" }, "number", options);
   }
 
-  /** @returns Item 2: Exactly 1 character. */
+  /** @returns Item 2: exactly 1 character. */
   async truth(args: TruthArguments, options?: CallOptions): Promise<[boolean, string]> {
     return this.#caller.call(
       { ...known("truth", args, ["value", "letter"]), func_name: "truth" },
@@ -427,9 +427,9 @@ export class Client {
   }
 
   /**
-   * @returns Item 2: Each item: A 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item
-   * 3: Exactly 3 items. Item 3: Each item: An integer. Item 3: Each item: At least 0, at most 255.
-   * Item 4: All values are different. Item 4: Each item: Exactly 1 character.
+   * @returns Item 2: each item: a 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item
+   * 3: exactly 3 items. Item 3: each item: an integer. Item 3: each item: at least 0, at most 255.
+   * Item 4: all values are different. Item 4: each item: exactly 1 character.
    */
   async lists(
     args: ListsArguments,
@@ -443,8 +443,8 @@ export class Client {
   }
 
   /**
-   * @returns Item 1: Item 2: An integer. Item 1: Item 2: At least 0, at most 255. Item 2: Item 1:
-   * Item 1: A 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: Item 2: Exactly
+   * @returns Item 1: item 2: an integer. Item 1: item 2: at least 0, at most 255. Item 2: item 1:
+   * item 1: a 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: item 2: exactly
    * 1 item.
    */
   async tuples(
@@ -464,7 +464,7 @@ export class Client {
   }
 
   /**
-   * @returns Item 1: A 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: A
+   * @returns Item 1: a 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. Item 2: a
    * 64-bit integer; JavaScript numbers are exact up to 2^53 - 1.
    */
   async options(
@@ -491,7 +491,7 @@ export class Client {
     );
   }
 
-  /** @returns Item 3: Each item: An integer. Item 3: Each item: At least 0, at most 255. */
+  /** @returns Item 3: each item: an integer. Item 3: each item: at least 0, at most 255. */
   async wrapped(
     args: WrappedArguments,
     options?: CallOptions,
@@ -563,9 +563,9 @@ export class Client {
   }
 
   /**
-   * @returns Item 1: A date and time, such as `2028-02-29T12:30:00Z`. Item 2: A date and time, such
-   * as `2028-02-29T12:30:00Z`. Item 3: A string with the format `partial-date-time`. Item 4: A
-   * date, such as `2028-02-29`. Item 5: A string with the format `partial-time`.
+   * @returns Item 1: a date and time, such as `2028-02-29T12:30:00Z`. Item 2: a date and time, such
+   * as `2028-02-29T12:30:00Z`. Item 3: a string with the format `partial-date-time`. Item 4: a
+   * date, such as `2028-02-29`. Item 5: a string with the format `partial-time`.
    */
   async chronoDates(
     args: ChronoDatesArguments,
@@ -582,8 +582,8 @@ export class Client {
   }
 
   /**
-   * @returns Item 1: A date and time, such as `2028-02-29T12:30:00Z`. Item 2: A string with the
-   * format `partial-date-time`. Item 3: A date, such as `2028-02-29`. Item 4: A string with the
+   * @returns Item 1: a date and time, such as `2028-02-29T12:30:00Z`. Item 2: a string with the
+   * format `partial-date-time`. Item 3: a date, such as `2028-02-29`. Item 4: a string with the
    * format `partial-time`.
    */
   async timeDates(
@@ -601,7 +601,7 @@ export class Client {
   }
 
   /**
-   * @returns Item 1: Bytes in base64; use `toBase64` and `fromBase64`. Item 2: Bytes in base64; use
+   * @returns Item 1: bytes in base64; use `toBase64` and `fromBase64`. Item 2: bytes in base64; use
    * `toBase64` and `fromBase64`.
    */
   async bytes(args: BytesArguments, options?: CallOptions): Promise<[string, string, Picture]> {
@@ -612,7 +612,7 @@ export class Client {
     );
   }
 
-  /** @returns Item 1: Each item: A 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. */
+  /** @returns Item 1: each item: a 64-bit integer; JavaScript numbers are exact up to 2^53 - 1. */
   async arrays(
     args: ArraysArguments,
     options?: CallOptions,
@@ -624,7 +624,7 @@ export class Client {
     );
   }
 
-  /** @returns Item 1: A UUID. Item 2: A string with the format `uri`. */
+  /** @returns Item 1: a UUID. Item 2: a string with the format `uri`. */
   async identifiers(args: IdentifiersArguments, options?: CallOptions): Promise<[string, string]> {
     return this.#caller.call(
       { ...known("identifiers", args, ["id", "url"]), func_name: "identifiers" },

@@ -141,7 +141,7 @@ export interface OptInput {
   rate?: number;
   /** An integer. At least 1. Default: `1`. */
   steps?: number;
-  /** Each item: At most 0.1. Default: `[0.10000000149011612]`. */
+  /** Each item: at most 0.1. Default: `[0.10000000149011612]`. */
   weights?: number[];
 }
 
@@ -151,7 +151,7 @@ export interface Opt {
   rate: number;
   /** An integer. At least 1. Default: `1`. */
   steps: number;
-  /** Each item: At most 0.1. Default: `[0.10000000149011612]`. */
+  /** Each item: at most 0.1. Default: `[0.10000000149011612]`. */
   weights: number[];
 }
 
@@ -262,7 +262,7 @@ export interface TypesArguments {
 /** The arguments of `mixed`. */
 export interface MixedArguments {
   a: "x" | 1 | true | null;
-  /** One variant: A date and time, such as `2028-02-29T12:30:00Z`. One variant: An integer. */
+  /** One variant: a date and time, such as `2028-02-29T12:30:00Z`. One variant: an integer. */
   b: string | number | string[];
   /** At least 1. An integer. At least 1. */
   c?: number | null;
@@ -281,7 +281,7 @@ export interface LimitsArguments {
   a: number;
   /** At least 1 character, at most 3 characters, matching `^[a-z"\\]+$`. */
   b: string;
-  /** At least 1 item, at most 3 items. Each item: An integer. Each item: At least 0. */
+  /** At least 1 item, at most 3 items. Each item: an integer. Each item: at least 0. */
   c: number[];
   /** An integer. At least 0, at most 18446744073709551615. Default: `9007199254740993`. */
   d?: number;
@@ -307,7 +307,7 @@ export interface LostArguments {
 
 /** The arguments of `tuple`. */
 export interface TupleArguments {
-  /** Item 1: An integer. */
+  /** Item 1: an integer. */
   t: [number, string];
   u: [number];
   /** All values are different. Default: `[]`. */
