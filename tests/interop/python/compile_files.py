@@ -1,4 +1,4 @@
-"""Compile the files of a folder, which is the argument, and print how many they are."""
+"""Compile the files in the folder of the argument, and print their number."""
 
 import pathlib
 import sys

@@ -1,11 +1,11 @@
-"""Small modules, each of one kind of type that scientists' code has, as demessaging describes them.
+"""Small modules. Each has one kind of type from scientific code, as demessaging describes it.
 
-    corpus.py api-info                       one JSON object: what each module says of itself
+    corpus.py api-info                       one JSON object: the API description of each module
     corpus.py examples                       one JSON object: calls of each module and their results
     corpus.py serve --websocket-url URL      all modules, each on the topic of its name
 
-`serve` prints a line when all of them listen. The results of `examples` are those that demessaging
-computes for the same request.
+`serve` prints a line when all modules listen. demessaging computes the results of `examples` for the
+same requests.
 """
 
 import argparse
@@ -51,28 +51,28 @@ MODULES = {}
 
 
 def module(define):
-    """Adds a module: a function that yields the calls of its members, its docstring the module's."""
+    """Add a module: a function that yields the calls of its members. It has the module's docstring."""
     MODULES[define.__name__] = define
     return define
 
 
 @dataclasses.dataclass
 class Call:
-    """A call as a client makes it, with the arguments as they are in JSON."""
+    """A call of a client, with the arguments in JSON."""
 
     member: Any
     arguments: dict
     method: Optional[str] = None
     constructor: Optional[dict] = None
-    # Properties of the result that the schema does not tell of.
+    # Properties of the result that the schema does not describe.
     undeclared: tuple = ()
-    # The argument through which the function reports its progress.
+    # The argument for progress reports.
     reporter: Optional[str] = None
 
     def request(self):
         name = self.member.__name__
         if self.method is None:
-            # Nobody looks at the reports of this call.
+            # Nothing reads the reports of this call.
             silent = {"step_message": "", "settings": {"show_method": "NONE"}}
             reports = {} if self.reporter is None else {self.reporter: silent}
             return {"func_name": name, **reports, **self.arguments}
@@ -85,12 +85,12 @@ def call(function, **arguments):
 
 
 def on(cls, **constructor):
-    """What calls methods of an object: `on(Greeter, greeting="Yo")("greet", name="Ada")`."""
+    """Return a function that calls methods of an object: `on(Greeter, greeting="Yo")("greet", name="Ada")`."""
     return lambda method, **arguments: Call(cls, arguments, method, constructor)
 
 
 def named(name):
-    """Gives a function a name that Python's syntax does not."""
+    """Give a function a name that is not valid in Python."""
 
     def rename(function):
         function.__name__ = name
@@ -104,7 +104,7 @@ def named(name):
 
 @module
 def scalars():
-    """Numbers, truth values, texts and nothing."""
+    """Numbers, booleans, strings and nothing."""
 
     def negate(a: int) -> int:
         return -a
@@ -231,7 +231,7 @@ def unions():
 
 @module
 def literals():
-    """Values that are written in the signature."""
+    """Values in the signature."""
 
     def word(value: Literal["red", "green-ish", "BLUE"]) -> Literal["red", "green-ish", "BLUE"]:
         return value
@@ -344,7 +344,7 @@ def enums():
 
 @module
 def discriminated():
-    """Unions that are told apart by a property."""
+    """Unions with a tag."""
 
     class Cat(BaseModel):
         kind: Literal["cat"]
@@ -393,7 +393,7 @@ def discriminated():
 
 @module
 def schemas():
-    """Schemas that were written by hand, or by an older pydantic."""
+    """Schemas written by hand or by an older pydantic."""
 
     class Point(BaseModel):
         x: float = 0.0
@@ -481,12 +481,12 @@ def schemas():
     yield call(patterned, value={"n_1": 1})
 
 
-# Values that are restricted.
+# Values with constraints.
 
 
 @module
 def bounded_numbers():
-    """Numbers that are restricted."""
+    """Numbers with constraints."""
 
     class Grid(BaseModel):
         rows: pydantic.PositiveInt
@@ -536,7 +536,7 @@ def bounded_numbers():
 
 @module
 def bounded_texts():
-    """Texts, lists and maps that are restricted."""
+    """Strings, lists and maps with constraints."""
 
     Code = Annotated[str, Field(min_length=2, max_length=4, pattern=r"^[A-Z]{2}\d*$")]
 
@@ -572,12 +572,12 @@ def bounded_texts():
     yield call(station, station={"code": "XY", "label": "*/"})
 
 
-# Values that are texts in JSON.
+# Values that are strings in JSON.
 
 
 @module
 def decimals():
-    """Decimal numbers, which are texts in results."""
+    """Decimal numbers, which are strings in results."""
 
     class Price(BaseModel):
         amount: Decimal
@@ -605,7 +605,7 @@ def decimals():
 
 @module
 def dates():
-    """Dates, times and lengths of time."""
+    """Dates, times and durations."""
 
     class Measurement(BaseModel):
         at: dt.datetime
@@ -684,7 +684,7 @@ def identifiers():
 
 @module
 def binary():
-    """Bytes: as the text that they are, and as base64."""
+    """Bytes, as plain strings and as base64."""
 
     class Blob(BaseModel):
         content: pydantic.Base64Bytes
@@ -700,7 +700,7 @@ def binary():
         return len(data)
 
     def again(data: pydantic.Base64Bytes) -> pydantic.Base64Bytes:
-        # demessaging decodes what a function returns once more.
+        # demessaging decodes the result of a function once more.
         return pydantic.Base64Encoder.encode(data)
 
     def url_safe(data: pydantic.Base64UrlBytes) -> int:
@@ -725,7 +725,7 @@ def binary():
 
 @module
 def formats():
-    """Texts that stand for something else."""
+    """Strings with a format."""
 
     class Place(BaseModel):
         url: pydantic.AnyUrl
@@ -783,7 +783,7 @@ def formats():
 
 @module
 def lists():
-    """Lists, lists of lists, and what is like a list."""
+    """Lists, lists of lists, and similar types."""
 
     def flatten(values: List[List[int]]) -> List[int]:
         return [value for row in values for value in row]
@@ -904,10 +904,10 @@ def tuples():
 
 @module
 def named_tuples():
-    """Tuples whose parts have names."""
+    """Tuples with named parts."""
 
     class Position(NamedTuple):
-        """Where something is."""
+        """A place."""
 
         lat: float
         lon: float
@@ -987,7 +987,7 @@ def maps():
     yield call(default, values={"a": [1]})
 
 
-# Types that have a name.
+# Named types.
 
 
 @module
@@ -1080,7 +1080,7 @@ def class_of_data():
 
 @module
 def typed_dicts():
-    """Dictionaries whose keys are known."""
+    """Dictionaries with known keys."""
 
     class Movie(TypedDict):
         """A movie."""
@@ -1249,7 +1249,7 @@ def generics():
 
 @module
 def root_models():
-    """Models that are something else than an object."""
+    """Models that are not an object in JSON."""
 
     class Point(BaseModel):
         x: float
@@ -1353,7 +1353,7 @@ def inheritance():
 
 @module
 def extras():
-    """Models with more properties than they name, and without."""
+    """Models with and without further properties."""
 
     class Open(BaseModel):
         model_config = ConfigDict(extra="allow")
@@ -1408,7 +1408,7 @@ def extras():
 
 @module
 def defaults():
-    """Defaults that are more than a number."""
+    """Defaults that are not a simple number."""
 
     class Window(BaseModel):
         width: int = 3
@@ -1478,7 +1478,7 @@ def defaults():
 
 @module
 def aliases():
-    """Names in JSON that are others than in Python."""
+    """Names in JSON that differ from those in Python."""
 
     class Header(BaseModel):
         model_config = ConfigDict(serialize_by_alias=True)
@@ -1580,7 +1580,7 @@ def keywords():
 
 @module
 def collisions():
-    """Names that are the same once they are written as another language does."""
+    """Names that become equal in the spelling of another language."""
 
     class Fields(BaseModel):
         model_config = ConfigDict(serialize_by_alias=True)
@@ -1602,7 +1602,7 @@ def collisions():
     )
     Again = make("Point", again=(str, ""))
 
-    # Names of what the generated code refers to.
+    # Names that the generated code uses.
     Std = [
         make(name, x=(int, 0))
         for name in (
@@ -1668,7 +1668,7 @@ def collisions():
 
 @module
 def odd_names():
-    """Names that are no identifiers."""
+    """Names that are not identifiers."""
 
     names = [
         "1st",
@@ -1778,7 +1778,7 @@ def scripts():
 
 @module
 def keyword_functions():
-    """Functions whose names are keywords, or known already."""
+    """Functions whose names are keywords or built-in names."""
 
     def identity(a: int = 1) -> int:
         return a
@@ -1793,7 +1793,7 @@ def keyword_functions():
 
 @module
 def client_functions():
-    """Functions whose names are those of methods that every client has, or every object."""
+    """Functions with the names of methods that every client or every object has."""
 
     names = """
         close ping connect timeout info api_info send call caller builder new default clone drop then catch
@@ -1813,7 +1813,7 @@ def client_functions():
 
 @module
 def untyped():
-    """Arguments that are not annotated, and those of any type."""
+    """Arguments without annotations, and arguments of any type."""
 
     def bare(a, b=2, c=None):
         return [a, b, c]
@@ -1850,7 +1850,7 @@ Nested = TypeAliasType("Nested", "List[Union[int, Nested]]")
 
 @module
 def type_aliases():
-    """Types that were given a name."""
+    """Aliases of types."""
 
     T = TypeVar("T")
     Celsius = NewType("Celsius", float)
@@ -2009,7 +2009,7 @@ def documented():
 
 @module
 def deprecations():
-    """What should not be used any more."""
+    """Deprecated members."""
 
     @deprecated("use New")
     class Old(BaseModel):
@@ -2112,7 +2112,7 @@ def classes():
             return (self.labels or {}).get(name)
 
     class Counter:
-        # Without it, demessaging wants the arguments of `object.__init__`, and cannot pass them.
+        # Without this, demessaging expects the arguments of `object.__init__`, and cannot pass them.
         def __init__(self):
             pass
 
@@ -2133,7 +2133,7 @@ def classes():
         def new(self, type: int) -> int:
             return self.match + type
 
-    # Called by its name, which a method has in the class.
+    # The call uses the name of the method in the class.
     setattr(lower_case, "class", lower_case.class_)
     del lower_case.class_
 
@@ -2217,11 +2217,11 @@ def minimal():
     yield call(run)
 
 
-# What is done with the modules.
+# The commands.
 
 
 def build(name, websocket_url=""):
-    """The model that demessaging makes of a module, and the calls of its members."""
+    """Return the model that demessaging creates for a module, and the calls of its members."""
     define = MODULES[name]
     calls = list(define())
     members = list({id(each.member): each.member for each in calls}.values())
@@ -2234,7 +2234,7 @@ def build(name, websocket_url=""):
 
 
 def example(model, each):
-    """A call with its result, computed as demessaging does with a message."""
+    """Return a call with its result, as demessaging computes it for a message."""
     result = model.model_validate_json(json.dumps(each.request()))().model_dump_json()
     name = each.member.__name__
     return {
@@ -2248,8 +2248,8 @@ def example(model, each):
 
 
 def listen(model, is_open):
-    """What `BackendModule.listen` does, telling when it has connected."""
-    # A consumer asks for the loop of its thread, which only the main one has by itself.
+    """Listen as `BackendModule.listen` does, and report the connection."""
+    # A consumer needs the event loop of its thread. Only the main thread has one by default.
     asyncio.set_event_loop(asyncio.new_event_loop())
     model.test_connect()
     model.pulsar.subscription.on_open = lambda _: is_open.set()
@@ -2267,7 +2267,7 @@ def serve(websocket_url):
     for _, is_open in threads:
         is_open.wait()
     print("all modules listen", flush=True)
-    # An interpreter that has left the main thread takes no more requests.
+    # After the end of the main thread, the interpreter accepts no more requests.
     for thread, _ in threads:
         thread.join()
 

@@ -1,4 +1,4 @@
-"""Call the modules of corpus.py with generated clients, and print what went wrong, as a JSON list.
+"""Call the modules of corpus.py with generated clients, and print the failures as a JSON list.
 
 The arguments are the URL of the broker, the folder of the clients, and a file with a JSON list of the
 modules: their `name`, `api_info` and `calls`.
@@ -16,13 +16,13 @@ from pydantic import TypeAdapter
 
 
 def methods(cls):
-    """The methods that call members, in the order of the module's description."""
+    """Return the methods for the members, in the order of the module's description."""
     public = [name for name in vars(cls) if not name.startswith("_")]
     return [name for name in public if inspect.isfunction(getattr(cls, name))]
 
 
 def properties(schema, tag):
-    """The arguments in the order of a method: those that must be given come first."""
+    """Return the arguments in the order of a method: required arguments come first."""
     names = [
         name
         for name, value in schema["properties"].items()
@@ -32,14 +32,14 @@ def properties(schema, tag):
 
 
 def read(hint, value):
-    """JSON as a value of a type."""
+    """Return JSON as a value of a type."""
     if hint is bytes:
         return base64.b64decode(value)
     return TypeAdapter(hint).validate_json(json.dumps(value))
 
 
 def write(hint, value):
-    """A value of a type as JSON, with those properties that are there."""
+    """Return a value of a type as JSON, with the properties that are set."""
     if hint is bytes:
         return base64.b64encode(value).decode()
     return TypeAdapter(hint).dump_python(value, mode="json", by_alias=True, exclude_unset=True)
@@ -67,7 +67,7 @@ def without(value, names):
 
 
 def check(client, api_info, case):
-    """Call a member; return what is wrong with the result."""
+    """Call a member; return the error in the result."""
     functions, classes = api_info["functions"], api_info["classes"]
     members = methods(type(client))
     if case["class"] is None:
@@ -88,7 +88,7 @@ def check(client, api_info, case):
     result, hint = call(getattr(owner, method), arguments, case["arguments"])
     result = write(hint, result)
     expected = without(case["result"], case["undeclared"])
-    # Unlike `==`, this tells 1 from 1.0 and from True.
+    # Unlike `==`, this distinguishes 1, 1.0 and True.
     found, wanted = (json.dumps(value, sort_keys=True) for value in (result, expected))
     return None if found == wanted else f"returned {found} and not {wanted}"
 

@@ -1,4 +1,4 @@
-"""Import a file, which is the argument, and make everything that its types and functions need."""
+"""Import the file of the argument, and build the validators of its types and functions."""
 
 import importlib.util
 import sys

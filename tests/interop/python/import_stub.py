@@ -1,4 +1,4 @@
-"""Import the `stub.py` of a folder, which is the argument, and print the name that it lacks."""
+"""Import `stub.py` from the folder of the argument, and print the missing name."""
 
 import sys
 

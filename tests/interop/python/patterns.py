@@ -1,7 +1,7 @@
-"""Check texts with the generated client in a folder, which is the first argument.
+"""Check strings with a generated client.
 
-The second is the name of the client. The input is a list of lists of texts, one for each function;
-what is printed is whether the client would send each.
+The arguments are the folder and the name of the client. The input is a list of lists of strings: one
+list for each function. The script prints for each string whether the client would send it.
 """
 
 import importlib

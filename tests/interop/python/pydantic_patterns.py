@@ -1,4 +1,4 @@
-"""Say which texts pydantic accepts: the input is a list of patterns with texts."""
+"""Print which strings pydantic accepts. The input is a list of patterns with strings."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ def adapter(pattern):
     try:
         return TypeAdapter(kind)
     except SchemaError:
-        # A module with such a pattern has to choose the other engine.
+        # A module with such a pattern must choose the other engine.
         return TypeAdapter(kind, config=ConfigDict(regex_engine="python-re"))
 
 

@@ -1,8 +1,8 @@
-"""Answer requests with the reference module, as it does when it listens.
+"""Answer requests with the reference module, as a listening module does.
 
-Each line of the standard input is the payload of a request, as a JSON text. For each a line is
-printed: the frame of the answer, without what reports the progress, or null where the module sends
-none.
+Each line of the standard input is the payload of a request, as a JSON string. The script prints a
+line for each request: the frame of the response, without progress reports, or null if the module
+sends none.
 """
 
 import json
@@ -18,7 +18,7 @@ TOPIC = "test-topic"
 
 
 class Producer:
-    """A socket that keeps what is sent."""
+    """A socket that keeps the sent frames."""
 
     def __init__(self):
         self.frames = []
@@ -28,7 +28,7 @@ class Producer:
 
 
 class Consumer(MessageConsumer):
-    """demessaging's own, as far as its sockets."""
+    """The module of demessaging, with other sockets."""
 
     def wait_for_websocket_connection(self, ws_app, timeout=10):
         return True
@@ -43,10 +43,10 @@ class Consumer(MessageConsumer):
 
 
 def answer(consumer, payload):
-    """The frame with the outcome of a request."""
+    """Return the frame with the outcome of a request."""
     properties = {"messageType": "request", "requestContext": "1", "response_topic": "answers"}
     message = {"messageId": "1", "context": "1", "payload": payload, "properties": properties}
-    # What `listen` runs for a message, on a thread where an exception ends nothing but itself.
+    # `listen` runs this for a message, on a thread in which an exception ends only the thread.
     try:
         consumer.handle_request(message)
     except Exception as error:
@@ -64,14 +64,14 @@ def main():
     module = BackendModule.create_model("reference_module", class_name=TOPIC, config=config)
     # demessaging writes its log to the standard output.
     logging.disable()
-    # As `listen` makes it.
+    # As in `listen`.
     module.pulsar = Consumer(
         pulsar_config=module.backend_config.messaging_config,
         handle_request=module.handle_message,
         module_info=module.model_json_schema(),
         api_info=module.get_api_info(),
     )
-    # Who writes the requests may begin to read when all are written.
+    # The caller may write all requests before it reads.
     for line in sys.stdin.readlines():
         print(json.dumps(answer(module.pulsar, json.loads(line))))
 

@@ -1,9 +1,9 @@
-"""Call the reference module by the means of demessaging alone, and print what comes back.
+"""Call the reference module with demessaging alone, and print the results.
 
 The arguments are the URL of the broker (or the host and port of a Pulsar, as in `localhost:8080`),
-the topic, and where there is one the folder of the generated stub `stub.py`; without it the calls go through the model that demessaging makes of the
-reference module. Each line of the output is a JSON object: the case, and either the value or the
-error that it yields.
+the topic, and optionally the folder of the generated stub `stub.py`. Without it the calls use the
+model that demessaging creates for the reference module. Each line of the output is a JSON object
+with the case, and with its value or its error.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ os.environ["DASF_REPORT_SHOW_METHOD"] = "PRINT"
 from demessaging import BackendModule  # noqa: E402
 from deprogressapi.tree import ProgressReport  # noqa: E402
 
-# Without a setting, reports are shown in a window of the terminal, which the tests have not.
+# By default, the reports appear in a window of the terminal. The tests have no terminal.
 ProgressReport.show_curses = ProgressReport.show_print
 
 
 def broker(place):
-    """The settings that name a broker."""
+    """Return the settings for a broker."""
     if "://" in place:
         return {"websocket_url": place}
     host, port = place.split(":")
@@ -36,7 +36,7 @@ def broker(place):
 
 
 class Members:
-    """The members of the reference module, as calls of its model."""
+    """The members of the reference module, called through its model."""
 
     def __init__(self, place, topic):
         self.BackendModule = BackendModule.create_model(
@@ -71,7 +71,7 @@ class Greeter:
 
 
 def cases(members):
-    """Calls that every way of calling answers alike."""
+    """Calls with the same results through the stub and through the model."""
     day = dt.datetime(2020, 2, 28, 12, 30, tzinfo=dt.timezone(dt.timedelta(hours=2)))
     points = [{"x": 1.0, "y": 2.5}, {"x": -1.0}]
     large = "0123456789" * 70_000
@@ -104,12 +104,12 @@ def cases(members):
     yield "one after the other", lambda: sum(members.add(a=a, b=0) for a in range(50))
     yield "threads", lambda: at_once(members)
     yield "in a running loop", lambda: asyncio.run(in_a_loop(members))
-    # demessaging takes the first fragment for the whole answer.
+    # demessaging takes the first fragment as the whole response.
     yield "fragments", lambda: members.Greeter().twice(name="x" * 1000, times=1000)
 
 
 def reports(call):
-    """What a call returns, and the reports that demessaging prints until then."""
+    """Return the result of a call, and the reports that demessaging prints before it."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         value = call()
@@ -132,7 +132,7 @@ async def in_a_loop(members):
 
 
 def requests(send):
-    """Requests as they are, which demessaging's validation does not see before."""
+    """Raw requests, without the validation of demessaging."""
     raw = lambda request: send(payload=json.dumps(request))  # noqa: E731
     method = lambda function: raw({"class_name": "Greeter", "function": function})  # noqa: E731
     yield "raw add", lambda: raw({"func_name": "add", "a": 1})

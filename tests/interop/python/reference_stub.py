@@ -1,8 +1,8 @@
 """Print the stub of the reference module that demessaging generates.
 
-The arguments are those of the module's own command line. demessaging writes annotations without
-the imports and the classes that they need; a module names these in the registry, which the
-reference module does not.
+The arguments are those of the module's command line. demessaging writes annotations without the
+imports and the classes that they need. A module can name these in the registry, but the reference
+module does not.
 """
 
 import sys

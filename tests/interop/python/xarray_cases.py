@@ -1,8 +1,8 @@
-"""xarray objects, each of which the tests make in Rust as well.
+"""xarray objects. The tests create the same objects in Rust.
 
-With the argument `encode`, print each as demessaging sends it: one JSON object by name.
-With `check`, read such an object, and compare what demessaging reads from it with what it reads from
-its own.
+With the argument `encode`, print the objects as demessaging sends them: one JSON object by name.
+With `check`, read such a JSON object, decode it with demessaging, and compare the objects with those
+from `encode`.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Call the module `arrays` of the tests with xarray objects, by the means of demessaging alone.
+"""Call the module `arrays` of the tests with xarray objects, with demessaging alone.
 
 The arguments are the URL of the broker and the topic.
 """
@@ -26,7 +26,7 @@ def send(request):
     return_serializer=encode_xarray,
 )
 def mean(array: xr.DataArray, dimension: str) -> xr.DataArray:
-    """The mean over one dimension."""
+    """Compute the mean over one dimension."""
     return send({"func_name": "mean", "array": array, "dimension": dimension})
 
 
@@ -36,7 +36,7 @@ def mean(array: xr.DataArray, dimension: str) -> xr.DataArray:
     return_serializer=encode_xarray,
 )
 def stamp(dataset: xr.Dataset, title: str) -> xr.Dataset:
-    """The same with a title."""
+    """Add a title."""
     return send({"func_name": "stamp", "dataset": dataset, "title": title})
 
 

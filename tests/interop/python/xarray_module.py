@@ -1,7 +1,7 @@
-"""Serve functions of xarray objects, by the means of demessaging alone.
+"""Serve functions with xarray objects, with demessaging alone.
 
-The arguments are the URL of the broker and the topic. `mean` and `stamp` are those of the module
-`arrays` of the tests; `ramp` is for answers that take several frames.
+The arguments are the URL of the broker and the topic. `mean` and `stamp` are the functions of the
+module `arrays` of the tests; `ramp` has responses of several frames.
 """
 
 import logging
@@ -17,9 +17,8 @@ from demessaging.serializers.xarray import encode_xarray
 from demessaging.validators.xarray import validate_dataarray, validate_dataset
 
 # demessaging describes a module before it serves it, and cannot describe a type that pydantic does not
-# know: hence a serializer beside each validator, and results that are `Any`. (With
-# `return_validators` they could be annotated, but current xarray refuses what `validate_dataset`
-# does with a dataset.)
+# know. So each validator has a serializer, and the results are `Any`. (`return_validators` would allow
+# annotations, but current xarray rejects the call of `validate_dataset` with a dataset.)
 
 
 @configure(

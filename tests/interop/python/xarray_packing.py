@@ -1,4 +1,4 @@
-"""Files with packed numbers in all types, and what xarray reads from them.
+"""Files with packed numbers of all types, and the values that xarray reads from them.
 
 Print a list of objects, each with a `file` in base64, the stored type `packed`, the `dtype` that
 xarray unpacks it to, and the `values`.
