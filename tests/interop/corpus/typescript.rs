@@ -137,6 +137,7 @@ fn methods<'a>(source: &'a str, class: &str) -> Vec<(&'a str, &'a str)> {
         let Some(line) = line.strip_prefix("  ") else {
             continue;
         };
+        let line = line.strip_prefix("async ").unwrap_or(line);
         let (name, _) = line.split_once('(').unwrap_or_default();
         if name.starts_with(|first: char| first.is_alphabetic() || "_$".contains(first)) {
             methods.push((name, ""));
