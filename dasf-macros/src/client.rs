@@ -22,7 +22,10 @@ impl Parse for Input {
             .map_err(|error| syn::Error::new(error.span(), USAGE))?;
         let mut krate = quote!(::dasf);
         if input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
-            input.parse::<Token![crate]>()?;
+            input.parse::<Token![crate]>().map_err(|error| {
+                let text = "expected `crate = PATH`, the only option";
+                syn::Error::new(error.span(), text)
+            })?;
             input.parse::<Token![=]>()?;
             let path: syn::Path = input.parse()?;
             krate = quote!(#path);

@@ -186,8 +186,15 @@ fn constraint_meant(name: &str, kind: Kind) -> Option<String> {
         Kind::Unknown => {
             let all = [(number, "a number"), (string, "a string"), (list, "a list")];
             let known = all.into_iter().filter(|(option, _)| !option.is_empty());
-            let known = known.map(|(option, values)| format!("{option} for {values}"));
-            return Some(format!("use {}", known.collect::<Vec<_>>().join(", ")));
+            let known: Vec<_> = known.collect();
+            if let [(only, _)] = *known.as_slice() {
+                only
+            } else {
+                let known = known
+                    .iter()
+                    .map(|(option, values)| format!("{option} for {values}"));
+                return Some(format!("use {}", known.collect::<Vec<_>>().join(", ")));
+            }
         }
     };
     Some(if meant.is_empty() {
@@ -365,8 +372,9 @@ pub(crate) struct ModuleOptions {
 pub(crate) struct FunctionOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) description: Option<String>,
-    #[darling(with = "nested")]
-    pub(crate) returns: ReturnOptions,
+    /// The options in `returns(…)`, a [`ReturnOptions`].
+    #[darling(with = "keep_tokens")]
+    pub(crate) returns: TokenStream,
     #[darling(with = "keep_expression")]
     pub(crate) schema_extra: Option<Expr>,
     pub(crate) inline: bool,
@@ -441,9 +449,8 @@ fn keep_expression(item: &Meta) -> Result<Option<Expr>> {
     keep_one_expression(item).map(Some)
 }
 
-/// Reads options inside options.
-fn nested<T: Options>(item: &Meta) -> Result<T> {
-    from_tokens(item.require_list()?.tokens.clone(), Kind::Unknown)
+fn keep_tokens(item: &Meta) -> Result<TokenStream> {
+    Ok(item.require_list()?.tokens.clone())
 }
 
 /// Reads options, which are about a value of this kind.
@@ -623,7 +630,7 @@ mod tests {
                 "use `le` (less than or equal to) for a number, `max_length` for a string, \
                  `max_items` for a list",
             ),
-            ("regex", Kind::Unknown, "use `pattern` for a string"),
+            ("regex", Kind::Unknown, "did you mean `pattern`?"),
             ("min", Kind::Boolean, "booleans take no constraints"),
             (
                 "regex",

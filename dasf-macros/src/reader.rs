@@ -21,7 +21,7 @@ use crate::model::{Argument, Class, Function, Member, Module, Outer, of_name, sn
 use crate::names::{Known, Names, type_path};
 use crate::options::{
     self, ArgumentOptions, ClassOptions, DefaultOption, Errors, FunctionOptions, MethodOptions,
-    ModuleOptions, UnknownArguments,
+    ModuleOptions, ReturnOptions, UnknownArguments,
 };
 use crate::serde_attributes;
 use crate::types::{ArgumentType, ReplaceSelf, ResultType, Shape};
@@ -520,14 +520,21 @@ impl Reader<'_> {
         }
         self.check_arguments(&arguments);
         let result = ResultType::of(&signature.output, this, &self.fallible, &self.names);
-        let result = self.errors.handle(result)?;
+        let result = self.errors.handle(result);
+        let kind = match &result {
+            Some(result) => Kind::of_values(&result.value, &self.names),
+            None => Kind::Unknown,
+        };
+        let returns = options::from_tokens(options.returns, kind);
+        let returns: ReturnOptions = self.errors.handle(returns).unwrap_or_default();
+        let result = result?;
         if options.inline && signature.asyncness.is_some() {
             self.fail(
                 "an async function never runs on a thread of its own; remove `inline`",
                 &signature.ident,
             );
         }
-        let return_constraints = options.returns.constraints.list();
+        let return_constraints = returns.constraints.list();
         let no_values = std::iter::empty();
         for error in constraints::check(&return_constraints, no_values, &result.value, &self.names)
         {
@@ -540,7 +547,7 @@ impl Reader<'_> {
             outer,
             arguments,
             result,
-            return_description: options.returns.description.or(docs.returns),
+            return_description: returns.description.or(docs.returns),
             return_constraints,
             schema_extra: options.schema_extra.map(|mut extra| {
                 if let Some(this) = this {

@@ -309,7 +309,7 @@ impl VisitMut for FindBorrowed {
         let problem = match ty {
             Type::Reference(_) => Borrowed::Reference,
             Type::ImplTrait(_) => {
-                Borrowed::Opaque("a type with a name is needed; write it instead of `impl`")
+                Borrowed::Opaque("`impl` cannot be decoded; write a type with a name instead")
             }
             Type::TraitObject(_) => Borrowed::Opaque(
                 "a trait object has no schema; use a type that implements the trait, or an enum of \
@@ -398,7 +398,7 @@ mod tests {
         assert!(mistake(&parse_quote!(Vec<&[u8]>)).ends_with("write `Vec<Vec<u8>>`"));
         assert!(mistake(&parse_quote!(&mut i64)).ends_with("as `mut …: i64`"));
         assert!(mistake(&parse_quote!(&'static str)).contains("remove the lifetime"));
-        assert!(mistake(&parse_quote!(impl Into<String>)).contains("instead of `impl`"));
+        assert!(mistake(&parse_quote!(impl Into<String>)).starts_with("`impl` cannot be decoded"));
         assert!(mistake(&parse_quote!(Box<dyn Shape>)).contains("trait object"));
     }
 

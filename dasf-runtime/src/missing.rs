@@ -73,7 +73,7 @@ impl<C> Lacks<2, C> {
 }
 
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an argument or a result of a DASF function: it does not implement `serde::Serialize` and `serde::Deserialize`",
+    message = "`{Self}` cannot be an argument or a result of a DASF function: it implements neither `serde::Serialize` nor `serde::Deserialize`",
     label = "`serde::Serialize` and `serde::Deserialize` are missing",
     note = "if the type is yours, add `#[derive(serde::Serialize, serde::Deserialize)]` to it",
     note = "if the type belongs to another crate, add the feature of that crate for `serde` in Cargo.toml; it is usually called `serde`"
@@ -99,7 +99,7 @@ impl Lacks<4> {
 }
 
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an argument or a result of a DASF function: it does not implement `serde::Serialize` and `schemars::JsonSchema`",
+    message = "`{Self}` cannot be an argument or a result of a DASF function: it implements neither `serde::Serialize` nor `schemars::JsonSchema`",
     label = "`serde::Serialize` and `schemars::JsonSchema` are missing",
     note = "add `#[derive(serde::Serialize, schemars::JsonSchema)]` to the type; Cargo.toml needs `schemars = \"1\"`"
 )]
@@ -111,7 +111,7 @@ impl<C> Lacks<5, C> {
 }
 
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an argument or a result of a DASF function: it does not implement `serde::Deserialize` and `schemars::JsonSchema`",
+    message = "`{Self}` cannot be an argument or a result of a DASF function: it implements neither `serde::Deserialize` nor `schemars::JsonSchema`",
     label = "`serde::Deserialize` and `schemars::JsonSchema` are missing",
     note = "add `#[derive(serde::Deserialize, schemars::JsonSchema)]` to the type; Cargo.toml needs `schemars = \"1\"`"
 )]
@@ -123,7 +123,7 @@ impl<C> Lacks<6, C> {
 }
 
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an argument or a result of a DASF function: it does not implement `serde::Serialize`, `serde::Deserialize` and `schemars::JsonSchema`",
+    message = "`{Self}` cannot be an argument or a result of a DASF function: it implements none of `serde::Serialize`, `serde::Deserialize` and `schemars::JsonSchema`",
     label = "`serde::Serialize`, `serde::Deserialize` and `schemars::JsonSchema` are missing",
     note = "if the type is yours, add `#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]` to it; Cargo.toml needs `serde = {{ version = \"1\", features = [\"derive\"] }}` and `schemars = \"1\"`",
     note = "if the type belongs to another crate, add the feature of that crate for `serde`, and the feature of `schemars` for that crate, in Cargo.toml"
@@ -156,7 +156,7 @@ macro_rules! of_crate {
 
         mod $module {
             #[diagnostic::on_unimplemented(
-                message = "`{Self}` cannot be an argument or a result of a DASF function: it does not implement `serde::Serialize` and `serde::Deserialize`",
+                message = "`{Self}` cannot be an argument or a result of a DASF function: it implements neither `serde::Serialize` nor `serde::Deserialize`",
                 label = "`serde::Serialize` and `serde::Deserialize` are missing",
                 $(note = $for_serde,)? $(note = $instead,)?
                 note = "if the type is yours, add `#[derive(serde::Serialize, serde::Deserialize)]` to it"
@@ -172,7 +172,7 @@ macro_rules! of_crate {
             pub trait Described {}
 
             #[diagnostic::on_unimplemented(
-                message = "`{Self}` cannot be an argument or a result of a DASF function: it does not implement `serde::Serialize`, `serde::Deserialize` and `schemars::JsonSchema`",
+                message = "`{Self}` cannot be an argument or a result of a DASF function: it implements none of `serde::Serialize`, `serde::Deserialize` and `schemars::JsonSchema`",
                 label = "`serde::Serialize`, `serde::Deserialize` and `schemars::JsonSchema` are missing",
                 $(note = $for_serde, note = $for_schema,)? $(note = $instead,)?
                 note = "if the type is yours, add `#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]` to it"

@@ -2,8 +2,9 @@
 mod service {
     use std::rc::Rc;
 
-    #[derive(schemars::JsonSchema)]
+    #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
     pub struct Shared {
+        #[serde(skip)]
         pub values: Rc<Vec<f64>>,
     }
 

@@ -1,7 +1,5 @@
 #[dasf::module]
 mod service {
-    use std::rc::Rc;
-
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     pub struct Read;
 
@@ -17,12 +15,6 @@ mod service {
     #[derive(serde::Deserialize)]
     pub struct OnlyRead;
 
-    #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-    pub struct Local {
-        #[serde(skip)]
-        pub shared: Rc<()>,
-    }
-
     #[dasf::function]
     pub fn read(a: Read) -> Written {
         drop(a);
@@ -33,11 +25,5 @@ mod service {
     pub fn describe(a: Described, b: OnlyRead) -> OnlyWritten {
         drop((a, b));
         OnlyWritten
-    }
-
-    #[dasf::function]
-    pub fn share(local: Local) -> bool {
-        drop(local.shared);
-        true
     }
 }
