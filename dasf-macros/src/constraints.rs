@@ -245,7 +245,7 @@ fn contradictions(constraints: &[Constraint]) -> Vec<Error> {
             .any(|it| matches!(it.option, "gt" | "lt"));
         if low > high || (is_open && low >= high) {
             let error = format!(
-                "no value satisfies both `{} = {low}` and `{} = {high}`; swap them, or remove one",
+                "no value satisfies both `{} = {low}` and `{} = {high}`; change or remove one",
                 least.option, most.option
             );
             errors.push(Error::custom(error).with_span(&most.span));
