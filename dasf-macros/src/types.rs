@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_takes_what_the_function_takes() {
+    fn a_client_takes_the_types_of_the_function() {
         let parameter = |ty: Type| text(&argument(&ty).parameter);
         assert_eq!(parameter(parse_quote!(&str)), "&str");
         assert_eq!(parameter(parse_quote!(&[Point])), "&[Point]");

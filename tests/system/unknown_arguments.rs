@@ -105,7 +105,7 @@ async fn result_of(module: &Module, request: Value) -> Result<Value, dasf::Failu
 }
 
 #[tokio::test]
-async fn a_module_refuses_unknown_arguments_where_it_is_told_to() {
+async fn a_module_refuses_unknown_arguments_if_it_is_set_to() {
     let refusing = refusing::module().unwrap();
     for (request, message) in unknown() {
         let failure = result_of(&refusing, request).await.unwrap_err();
