@@ -17,8 +17,8 @@ impl Termination for Main {
 /// The compiler reports a second `main` without a reason. This message adds the reason.
 #[diagnostic::on_unimplemented(
     message = "#[dasf::module] writes a function `main`, but there is another `main` beside the module",
-    label = "add `main = false` to this attribute to keep your own `main`",
-    note = "write `#[dasf::module(main = false)]`; the command line of the module is then the function `main` inside the module, which your own `main` can call"
+    label = "write `#[dasf::module(main = false)]` to keep your own `main`",
+    note = "your own `main` can run the command line of the module: call the function `main` inside the module"
 )]
 pub trait GeneratedMain {}
 
