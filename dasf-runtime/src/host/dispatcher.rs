@@ -115,7 +115,11 @@ impl Dispatcher {
                 self.request(request).await;
             }
             other => {
-                tracing::debug!(message_id, message_type = other.to_string(), "message ignored: modules do not use its type");
+                tracing::debug!(
+                    message_id,
+                    message_type = other.to_string(),
+                    "message ignored: modules do not use its type"
+                );
             }
         }
     }

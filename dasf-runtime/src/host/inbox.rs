@@ -381,41 +381,10 @@ impl Expected {
 
 #[cfg(test)]
 mod tests {
-    use tokio::runtime::Handle;
-
     use super::*;
     use crate::host::HostOptions;
-    use crate::transport::{
-        ConnectionState, Publisher, PublisherEnds, PublisherOptions, Queued, Received,
-        SubscriberEnds,
-    };
-
-    /// A broker that is played by a test.
-    #[derive(Debug)]
-    struct Scripted {
-        runtime: Handle,
-        publishers: mpsc::UnboundedSender<PublisherEnds>,
-        subscribers: mpsc::UnboundedSender<SubscriberEnds>,
-    }
-
-    impl Transport for Scripted {
-        fn publisher(&self, _topic: &Topic, _options: PublisherOptions) -> Publisher {
-            let (publisher, ends) = Publisher::new();
-            self.publishers.send(ends).unwrap();
-            publisher
-        }
-
-        fn subscribe(&self, _topic: &Topic, _reading: &Reading) -> Subscriber {
-            let (subscriber, ends) = Subscriber::new();
-            ends.state.send_replace(ConnectionState::Connected);
-            self.subscribers.send(ends).unwrap();
-            subscriber
-        }
-
-        fn runtime(&self) -> &Handle {
-            &self.runtime
-        }
-    }
+    use crate::host::scripted::Scripted;
+    use crate::transport::{PublisherEnds, Queued, Received, SubscriberEnds};
 
     /// A module that waits for a caller, and its connections.
     struct Bench {
@@ -427,13 +396,7 @@ mod tests {
 
     impl Bench {
         async fn waiting() -> Self {
-            let (publishers, mut opened) = mpsc::unbounded_channel();
-            let (subscribers, mut subscribed) = mpsc::unbounded_channel();
-            let transport: Arc<dyn Transport> = Arc::new(Scripted {
-                runtime: Handle::current(),
-                publishers,
-                subscribers,
-            });
+            let (transport, mut opened, mut subscribed) = Scripted::open();
             let topic: Topic = "demo".parse().unwrap();
             let abort = CancellationToken::new();
             let inbox = Inbox::new(Arc::clone(&transport), topic.clone(), 1000, abort.clone());

@@ -6,6 +6,8 @@ mod duplicates;
 mod inbox;
 mod options;
 mod replies;
+#[cfg(test)]
+mod scripted;
 mod search;
 mod worker;
 

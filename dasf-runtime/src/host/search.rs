@@ -91,7 +91,7 @@ impl Search {
             }
             Err(_) => return false,
         }
-        let context = random::bits().to_string();
+        let context = random::first_context().to_string();
         let ping = Outgoing {
             payload: String::new(),
             context: context.clone(),
@@ -116,5 +116,87 @@ impl Search {
             }
         };
         matches!(tokio::time::timeout(PATIENCE, pong).await, Ok(Some(())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dasf_protocol::Delivery;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::host::scripted::Scripted;
+    use crate::transport::Received;
+
+    /// A search that has sent its ping.
+    struct Pinged {
+        search: JoinHandle<bool>,
+        own: OwnPings,
+        context: String,
+        response_topic: Topic,
+        deliveries: tokio::sync::mpsc::Sender<Received>,
+        _transport: Arc<dyn Transport>,
+    }
+
+    async fn ping() -> Pinged {
+        let (transport, mut opened, mut subscribed) = Scripted::open();
+        let topic: Topic = "demo".parse().unwrap();
+        let own = OwnPings::default();
+        let search = Search::new(&transport, topic.clone(), own.clone());
+        let search = tokio::spawn(search.run());
+        let read = subscribed.recv().await.unwrap();
+        let mut sent = opened.recv().await.unwrap();
+        let ping = sent.queue.recv().await.unwrap();
+        let properties = ping.message.properties.clone();
+        assert_eq!(properties.message_type(), Some(MessageType::Ping));
+        ping.settle(&topic, Ok(()));
+        let deliveries = read.deliveries.clone();
+        // The connections stay open until the search closes its ends.
+        tokio::spawn(async move { while sent.queue.recv().await.is_some() {} });
+        tokio::spawn(async move { read.deliveries.closed().await });
+        Pinged {
+            search,
+            own,
+            context: properties.request_context().unwrap(),
+            response_topic: properties.response_topic().unwrap(),
+            deliveries,
+            _transport: transport,
+        }
+    }
+
+    fn pong(context: &str) -> Received {
+        Received {
+            delivery: Delivery {
+                message_id: "pong".to_owned(),
+                payload: String::new(),
+                properties: Properties::new()
+                    .with_message_type(MessageType::Pong)
+                    .with(key::REQUEST_CONTEXT, context),
+                redelivery_count: 0,
+            },
+            connection: 1,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pong_shows_another_module() {
+        let pinged = ping().await;
+        assert!(pinged.own.contain(&pinged.response_topic));
+        // dasf-broker-django stores contexts in columns of 32 bits.
+        let context: u64 = pinged.context.parse().unwrap();
+        assert!(context <= random::LAST_CONTEXT, "{context}");
+        let deliveries = &pinged.deliveries;
+        deliveries.send(pong("other")).await.unwrap();
+        deliveries.send(pong(&pinged.context)).await.unwrap();
+        assert!(pinged.search.await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_pong_the_search_ends() {
+        let pinged = ping().await;
+        pinged.deliveries.send(pong("other")).await.unwrap();
+        let begin = tokio::time::Instant::now();
+        assert!(!pinged.search.await.unwrap());
+        assert!(begin.elapsed() <= PATIENCE);
     }
 }
