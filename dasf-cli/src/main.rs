@@ -62,7 +62,7 @@ fn with_caller<T>(
 
 /// Returns the API description of the module: the JSON document that it sent.
 async fn describe(caller: &Caller, presence: &Presence<'_>) -> Result<Box<RawValue>, Error> {
-    let text = presence.ask(caller.api_info_text()).await?;
+    let text = presence.ask(Box::pin(caller.api_info_text())).await?;
     serde_json::from_str(&text).map_err(|error| unreadable(caller, error))
 }
 

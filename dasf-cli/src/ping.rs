@@ -23,7 +23,7 @@ async fn ping(caller: &Caller, presence: &Presence<'_>, count: u32) -> Result<()
     let mut silence = None;
     for number in 1..=count {
         let begin = Instant::now();
-        match presence.wait(caller.ping()).await {
+        match presence.wait(Box::pin(caller.ping())).await {
             Ok(()) => {
                 let time = begin.elapsed();
                 print_result(&format!("{topic} answers in {}", milliseconds(time)))?;

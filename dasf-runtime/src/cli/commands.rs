@@ -152,12 +152,12 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
                  the same --group to share them"
             );
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = signals.next() => {}
         () = host.ended() => return Err(Error::Failed("the module ended unexpectedly".to_owned())),
-        never = warning => never,
+        () = warning => {}
     }
     tracing::info!("stopping; interrupt again to stop at once");
     tokio::select! {

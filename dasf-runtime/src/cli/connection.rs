@@ -28,7 +28,7 @@ pub struct Connection {
     #[arg(short, long, global = true, env = "DE_BACKEND_TOPIC", value_parser = line())]
     topic: Option<String>,
 
-    /// Base URL of a DASF broker, such as ws://localhost:8080/ws [default: the Pulsar of --host and
+    /// Base URL of a DASF broker, such as `ws://localhost:8080/ws` [default: the Pulsar of --host and
     /// --port]
     #[arg(
         long,
@@ -62,7 +62,7 @@ pub struct Connection {
     )]
     consumer_url: Option<String>,
 
-    /// WebSocket URL of an MQTT 5 broker, such as ws://localhost:9001/mqtt
+    /// WebSocket URL of an MQTT 5 broker, such as `ws://localhost:9001/mqtt`
     #[arg(
         long,
         global = true,

@@ -81,14 +81,14 @@ impl<'c> Presence<'c> {
             is_heard.store(true, Ordering::Relaxed);
             on_progress(report);
         });
-        let ping = async {
+        let ping = Box::pin(async {
             tokio::time::sleep(PING_AFTER).await;
             if !self.is_heard() && self.caller.ping().await.is_ok() {
                 self.is_heard.store(true, Ordering::Relaxed);
             }
             // The call decides how this ends.
             std::future::pending().await
-        };
+        });
         let call = async {
             tokio::select! {
                 biased;

@@ -133,7 +133,7 @@ impl Host {
         Ok(Self { stop, task, search })
     }
 
-    /// Returns whether another module answers on the topic, within two seconds after the connections
+    /// Returns whether another module answers on the topic, within five seconds after the connections
     /// are open. Only the first call searches.
     pub(crate) fn another_module(&self) -> impl Future<Output = bool> + Send + use<> {
         self.search.clone().run()

@@ -12,7 +12,7 @@ use crate::transport::{Outgoing, Publisher, PublisherOptions, Reading, Subscribe
 /// How long the connections of a search may take.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a search waits for a pong.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Searches another module: pings the topic, and waits for a pong on a response topic of its own.
 #[derive(Debug, Clone)]
