@@ -33,6 +33,17 @@ pub(crate) fn folder() -> &'static Path {
             "python",
             &format!("exec '{}' \"$@\"\n", python.display()),
         );
+        let with_paths = |text: &str| {
+            text.replace("@MODULES@", &node_modules().display().to_string())
+                .replace("@FOLDER@", &folder.display().to_string())
+                .replace("@NODE@", &installed("node").display().to_string())
+        };
+        fs::write(
+            folder.join("websocket.mjs"),
+            with_paths(include_str!("websocket.mjs")),
+        )
+        .unwrap();
+        write_script(&folder, "node", &with_paths(include_str!("node.sh")));
         folder
     });
     &FOLDER
