@@ -389,7 +389,7 @@ impl Page<'_> {
     }
 }
 
-/// What a schema demands beyond its type.
+/// Returns the constraints of a schema, in words.
 fn phrases(schema: &Schema, depth: usize) -> Vec<String> {
     let mut phrases = schema.constraints.phrases();
     match &schema.ty {
