@@ -135,7 +135,7 @@ fn usage_mistakes_are_one_line_and_code_2() {
         ),
         (
             &["--websocket-url", "http://localhost", "listen"][..],
-            "no WebSocket URL",
+            "not a WebSocket URL",
         ),
         (
             &["--header", "x", "listen"][..],
