@@ -105,7 +105,10 @@ async fn a_broker_is_reached_by_ipv6() {
         assert_eq!(client.add(2).await.unwrap(), 4);
     }
     host.shutdown().await;
-    for (given, reason) in [("localhost:8080", "it contains a port"), ("", "it is empty")] {
+    for (given, reason) in [
+        ("localhost:8080", "it contains a port"),
+        ("", "it is empty"),
+    ] {
         match builder().pulsar(given, port).connect().await {
             Err(ClientError::Address(error)) => {
                 assert!(error.to_string().contains(reason), "{error}");
