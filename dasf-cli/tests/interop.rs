@@ -1,35 +1,31 @@
-//! The command `dasf` and the Python reference module, as demessaging serves it. `cargo xtask
-//! python` provides what that needs.
+//! The command `dasf` against the Python reference module, which demessaging serves, and against
+//! Mosquitto. `cargo xtask python` and `cargo xtask mosquitto` install these.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-// What other tests use of these is not used here.
-#[allow(dead_code, unused_imports, unused_macros)]
-#[path = "../../tests/interop/brokers/mod.rs"]
-mod brokers;
 #[path = "interop/mqtt.rs"]
 mod mqtt;
-#[allow(dead_code)] // as above
-#[path = "../../tests/interop/python.rs"]
-mod python;
 
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
-use brokers::{TestBroker, on_json_brokers};
+use dasf_test_support::brokers::{TestBroker, on_json_brokers};
+use dasf_test_support::{program, python};
 
 on_json_brokers!(a_python_module_is_shown_and_called);
 
-/// Runs the program while the test's own tasks go on.
-async fn dasf(broker: &TestBroker, topic: &str, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dasf"));
-    command.args(arguments).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DE_BACKEND_")) {
-        command.env_remove(name);
-    }
-    command.args(["-t", topic]).args(broker.options());
-    let run = tokio::task::spawn_blocking(move || command.output().unwrap());
-    run.await.unwrap()
+/// Runs the program while the tasks of the test go on.
+async fn dasf(arguments: &[&str]) -> Output {
+    let mut command = program::command(env!("CARGO_BIN_EXE_dasf"));
+    command.args(arguments);
+    program::output(command).await
+}
+
+/// Runs the program with the topic and the broker of a module.
+async fn dasf_at(broker: &TestBroker, topic: &str, arguments: &[&str]) -> Output {
+    let place = broker.options();
+    let place: Vec<&str> = place.iter().map(String::as_str).collect();
+    dasf(&[arguments, &["-t", topic], &place].concat()).await
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -43,11 +39,11 @@ async fn a_python_module_is_shown_and_called(broker: &TestBroker) {
     let place: Vec<&str> = place.iter().map(String::as_str).collect();
     let options = [&["-t", topic, "--log-level", "50"], &place[..]].concat();
     let mut module = python::serve("reference_module.py", &[&options[..], &["listen"]].concat());
-    // It takes a while to start, and does not say when it listens.
+    // A Python module takes a while to start, and does not log when it listens.
     let mut tries = 0;
     loop {
         module.check();
-        let ping = dasf(broker, topic, &["ping", "--timeout", "1"]).await;
+        let ping = dasf_at(broker, topic, &["ping", "--timeout", "1"]).await;
         if ping.status.success() {
             let line = text(&ping.stdout);
             assert!(line.starts_with(&format!("{topic} answers in ")), "{line}");
@@ -179,7 +175,7 @@ For details: dasf api -t {topic} add
             "",
         ),
     ] {
-        let output = dasf(broker, topic, arguments).await;
+        let output = dasf_at(broker, topic, arguments).await;
         // On a busy machine, an answer may take more than two seconds.
         let is_slow = |line: &&str| line.starts_with("warning: no module answers");
         let messages = text(&output.stderr).split_inclusive('\n');

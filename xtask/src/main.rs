@@ -9,6 +9,7 @@ mod build_times;
 mod debian;
 mod fuzz;
 mod output;
+mod packages;
 mod pulsar;
 mod python;
 mod steps;
@@ -34,6 +35,8 @@ Commands:
   pulsar               Install Apache Pulsar for the tests in target/pulsar
   mosquitto            Install Mosquitto, the MQTT broker of the tests
   book                 Build the guide as a book in target/book
+  package              Package every published crate, and build it from its package
+  semver               Compare the public interfaces with those of the last version
 
 Options:
   -h, --help           Print this help";
@@ -51,6 +54,8 @@ enum Command {
     Pulsar,
     Mosquitto,
     Book,
+    Package,
+    Semver,
 }
 
 impl Command {
@@ -64,6 +69,8 @@ impl Command {
             ["pulsar"] => Ok(Self::Pulsar),
             ["mosquitto"] => Ok(Self::Mosquitto),
             ["book"] => Ok(Self::Book),
+            ["package"] => Ok(Self::Package),
+            ["semver"] => Ok(Self::Semver),
             ["bench"] => Ok(Self::Bench { seconds: 5 }),
             ["bench", "--seconds", seconds] => Ok(Self::Bench {
                 seconds: above_zero("--seconds", seconds)?,
@@ -78,7 +85,7 @@ impl Command {
             }),
             [
                 "test" | "bench" | "build-times" | "fuzz" | "python" | "browser" | "pulsar"
-                | "mosquitto" | "book",
+                | "mosquitto" | "book" | "package" | "semver",
                 ..,
             ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
             [command, ..] => Err(format!("unknown command `{command}`")),
@@ -131,6 +138,14 @@ impl Command {
                 book::build(&steps::root())?;
                 Ok(ExitCode::SUCCESS)
             }
+            Self::Package => {
+                packages::package()?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Semver => {
+                packages::check_versions(&steps::root())?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }
@@ -174,6 +189,8 @@ mod tests {
         assert_eq!(parse("pulsar"), Ok(Command::Pulsar));
         assert_eq!(parse("mosquitto"), Ok(Command::Mosquitto));
         assert_eq!(parse("book"), Ok(Command::Book));
+        assert_eq!(parse("package"), Ok(Command::Package));
+        assert_eq!(parse("semver"), Ok(Command::Semver));
         assert_eq!(parse("bench"), Ok(Command::Bench { seconds: 5 }));
         assert_eq!(
             parse("bench --seconds 2"),
