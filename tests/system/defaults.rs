@@ -61,7 +61,7 @@ async fn an_integer_is_the_default_of_a_float() {
     let module = whole::module().unwrap();
     let call = async |request: Value| -> Value {
         let outcome = module.call_value(request, Context::local(), None).await;
-        serde_json::from_str(&outcome.unwrap().as_json()).unwrap()
+        serde_json::from_str(outcome.unwrap().as_json()).unwrap()
     };
     assert_eq!(
         call(json!({"func_name": "floats"})).await,
