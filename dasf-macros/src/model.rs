@@ -16,8 +16,6 @@ pub(crate) struct Module {
     pub(crate) topic: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) description: String,
-    /// Whether the attribute gives the description.
-    pub(crate) has_own_description: bool,
     pub(crate) version: Option<String>,
     pub(crate) has_main: bool,
     /// The texts of errors that callers get, unless a function has its own setting.

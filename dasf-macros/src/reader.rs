@@ -105,7 +105,6 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
         krate,
         topic: options.topic.map(|topic| topic.value()),
         group: options.group.map(|group| group.value()),
-        has_own_description: options.description.is_some(),
         description: options.description.or(docs.summary).unwrap_or_default(),
         version: options.version,
         has_main: options.main.unwrap_or(!forbids_main),

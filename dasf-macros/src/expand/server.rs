@@ -18,7 +18,6 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         name,
         krate,
         description,
-        has_own_description,
         ..
     } = module;
     let name = name.to_string();
@@ -91,7 +90,6 @@ pub(super) fn expand(module: &Module) -> TokenStream {
                 topic: #topic,
                 group: #group,
                 description: #description,
-                has_own_description: #has_own_description,
                 version: #version,
                 members: &[#(#members),*],
             }

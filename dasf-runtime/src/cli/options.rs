@@ -295,7 +295,6 @@ mod tests {
         topic: Some("from-attribute"),
         group: Some("of-attribute"),
         description: "A test.",
-        has_own_description: false,
         version: "1.2.3",
         members: &[],
     };
@@ -304,7 +303,6 @@ mod tests {
         topic: None,
         group: None,
         description: "A test.",
-        has_own_description: false,
         version: "1.2.3",
         members: &[],
     };

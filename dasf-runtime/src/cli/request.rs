@@ -206,7 +206,6 @@ mod tests {
         topic: None,
         group: None,
         description: "A test.",
-        has_own_description: false,
         version: "1.2.3",
         members: &[
             Member::Function(function("add", OPTIONAL)),

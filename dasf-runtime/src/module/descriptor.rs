@@ -21,8 +21,6 @@ pub struct ModuleDescriptor {
     pub group: Option<&'static str>,
     /// The description of the module.
     pub description: &'static str,
-    /// Whether the description comes from the attribute instead of the documentation.
-    pub has_own_description: bool,
     /// The version from the attribute, or else of the package.
     pub version: &'static str,
     /// The members, in the order of the source.
