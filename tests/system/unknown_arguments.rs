@@ -4,7 +4,8 @@ use dasf::{Context, FailureKind, HostOptions, Module};
 use dasf_codegen::{Language, first_difference, generate};
 use serde_json::{Value, json};
 
-use dasf_test_support::{Peer, broker, listen};
+use dasf_test_support::peer::Peer;
+use dasf_test_support::{broker, listen};
 
 /// The same members twice: in a module with the default setting, and in one that refuses.
 macro_rules! modules {
