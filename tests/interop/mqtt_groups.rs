@@ -471,7 +471,10 @@ async fn those_that_live_are_listed() {
     let modules = listed(&broker, &["a-group", "b-alone", "c-completed"]).await;
     for (module, group) in modules.iter().zip([Some("workers"), None, Some("workers")]) {
         assert_eq!(module.name, "work");
-        assert_eq!(module.description, "Work that tells who does it.");
+        assert_eq!(
+            module.description,
+            "Functions that return the name of their worker."
+        );
         assert_eq!(module.functions, ["run", "hold", "hang_once"]);
         assert_eq!(module.group.as_deref(), group);
     }
