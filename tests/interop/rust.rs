@@ -19,10 +19,7 @@ async fn every_kind_of_call_is_answered(broker: &TestBroker) {
     call_everything(&client).await;
     // A failure of each kind, and progress reports.
     for (error, text) in [
-        (
-            client.fail("nö 世").await.unwrap_err(),
-            "executing: nö 世",
-        ),
+        (client.fail("nö 世").await.unwrap_err(), "executing: nö 世"),
         (
             client.sqrt(-1.0).await.unwrap_err(),
             "validating: sqrt: a: -1.0 is less than or equal to the minimum of 0",

@@ -345,10 +345,7 @@ async fn call_with_arrays(client: &module::Client) -> Result<(), NetcdfError> {
         .with_attribute("units", "degC");
     assert_eq!(client.mean(&sst, "time").await.unwrap(), expected);
     let error = client.mean(&sst, "depth").await.unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "executing: the array has no dimension `depth`"
-    );
+    assert_eq!(error, "executing: the array has no dimension `depth`");
 
     let dataset = Dataset::new()
         .with_data_array(sst.clone())?

@@ -45,10 +45,7 @@ async fn an_error_arrives_as_what_it_was() {
     };
 
     let error = client.find("nowhere").await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "executing: nobody knows nowhere"
-    );
+    assert_eq!(error.to_string(), "executing: nobody knows nowhere");
     assert_eq!(failure(&error).code(), Some("unknown"));
     assert_eq!(failure(&error).details(), Some(&json!({"name": "nowhere"})));
     assert!(matches!(

@@ -447,10 +447,7 @@ async fn classes_are_made_anew_for_every_call() {
     assert_eq!(last.children[2].children[0].step_message, "inside");
 
     let error = client.counter().start(101).add(1).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "executing: 101 is too much"
-    );
+    assert_eq!(error.to_string(), "executing: 101 is too much");
     assert_eq!(error.typed(), Some(classes::TooMuch { start: 101 }));
     host.shutdown().await;
 }

@@ -1327,9 +1327,7 @@ async fn nesting() {
     assert_eq!(call(126).await, Ok("125".to_owned()));
     let refused = call(127).await.unwrap_err();
     assert!(
-        refused.starts_with(
-            "validating: the request is not JSON: recursion limit exceeded"
-        ),
+        refused.starts_with("validating: the request is not JSON: recursion limit exceeded"),
         "{refused}"
     );
 }

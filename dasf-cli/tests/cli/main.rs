@@ -63,7 +63,10 @@ fn usage_mistakes_are_one_line_and_code_2() {
             &["ping"][..],
             "the topic is missing; set it with --topic NAME or DE_BACKEND_TOPIC",
         ),
-        (&["api", "-t", "a b"][..], "the topic \"a b\" contains a space"),
+        (
+            &["api", "-t", "a b"][..],
+            "the topic \"a b\" contains a space",
+        ),
         (&["api", "-t", "a", "-i", "2"][..], "--indent needs --json"),
         (&["list", "-i", "2"][..], "--indent needs --json"),
         (
