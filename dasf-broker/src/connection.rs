@@ -371,14 +371,18 @@ impl Role for Consuming {
                 return None;
             }
             other => {
-                debug!(topic = %consumer.topic(), "ignored a frame of type {other:?}");
+                debug!(
+                    topic = consumer.topic().to_string(),
+                    "ignored a frame of type {other:?}"
+                );
                 return None;
             }
         };
         if !known {
             debug!(
-                topic = %consumer.topic(), subscription = %consumer.subscription(),
-                message = &*command.message_id,
+                topic = consumer.topic().to_string(),
+                subscription = consumer.subscription().to_string(),
+                message_id = &*command.message_id,
                 "ignored an acknowledgement of a message that the consumer does not have"
             );
         }

@@ -82,7 +82,7 @@ impl Hub {
         let mut topics = lock(&self.topics);
         if topics.get(name).is_some_and(|topic| lock(topic).is_idle()) {
             topics.remove(name);
-            debug!(topic = %name, "removed the topic");
+            debug!(topic = name.to_string(), "removed the topic");
         }
     }
 
@@ -154,14 +154,19 @@ impl Hub {
         match published {
             Ok(_) => {
                 warn!(
-                    topic = %name, message = message.id(), to = %to, as_message = copy_id,
+                    topic = name.to_string(),
+                    message_id = message.id(),
+                    to = to.to_string(),
+                    new_message_id = copy_id,
                     "moved to the dead-letter topic after the last redelivery that the consumer allows"
                 );
             }
             Err(error) => {
                 self.counters.dropped.add(1);
                 warn!(
-                    topic = %name, message = message.id(), to = %to,
+                    topic = name.to_string(),
+                    message_id = message.id(),
+                    to = to.to_string(),
                     "dropped: the dead-letter topic refused the message: {error}"
                 );
             }
@@ -213,7 +218,11 @@ impl Producer {
     /// Counts and logs a refused frame.
     pub(crate) fn refused(&self, message: Option<&str>, reason: &str) {
         self.hub.counters.refused.add(1);
-        info!(topic = %self.name, message, "refused a frame: {reason}");
+        info!(
+            topic = self.name.to_string(),
+            message_id = message,
+            "refused a frame: {reason}"
+        );
     }
 }
 

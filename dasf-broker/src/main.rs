@@ -210,7 +210,7 @@ fn main() -> ExitCode {
 
 fn failed(error: impl Display) -> ExitCode {
     // Without standard error, the exit code alone reports the error.
-    let _ = writeln!(io::stderr(), "dasf-broker: {error}");
+    let _ = writeln!(io::stderr(), "error: {error}");
     ExitCode::FAILURE
 }
 

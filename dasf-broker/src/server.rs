@@ -97,7 +97,9 @@ async fn answer(
         .serve(visitor, request)
         .await
         .unwrap_or_else(|refusal| {
-            info!(%address, path, status = refusal.status.as_u16(), "refused the handshake: {}", refusal.reason);
+            // The reason may be a list of lines.
+            let reason = refusal.reason.split_whitespace().collect::<Vec<_>>().join(" ");
+            info!(%address, path, status = refusal.status.as_u16(), "refused the handshake: {reason}");
             refusal.into_response()
         })
 }

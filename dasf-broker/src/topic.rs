@@ -330,7 +330,9 @@ impl Topic {
                 state.release(&oldest);
                 self.counters.dropped.add(1);
                 warn!(
-                    topic = %self.name, subscription = %name, message = oldest.message.id(),
+                    topic = self.name.to_string(),
+                    subscription = name.to_string(),
+                    message_id = oldest.message.id(),
                     "dropped the oldest message: the subscription is full and has no consumer"
                 );
             }
@@ -461,7 +463,9 @@ impl Topic {
         state.bytes = state.ready.bytes;
         if state.messages > 0 {
             info!(
-                topic = %self.name, subscription = %name, messages = state.messages,
+                topic = self.name.to_string(),
+                subscription = name.to_string(),
+                messages = state.messages,
                 "the new subscription takes over the waiting messages"
             );
         }
@@ -526,7 +530,12 @@ impl Topic {
         self.counters.dropped.add(entries.len());
         for entry in entries.values() {
             let message = entry.message.id();
-            info!(topic = %self.name, subscription = %name, message, "dropped: {reason}");
+            info!(
+                topic = self.name.to_string(),
+                subscription = name.to_string(),
+                message_id = message,
+                "dropped: {reason}"
+            );
         }
     }
 
@@ -702,7 +711,11 @@ impl Topic {
             .filter_map(|name| self.subscriptions.remove_entry(&name))
             .collect();
         for (name, state) in over {
-            debug!(topic = %self.name, subscription = %name, "removed the subscription: no consumer came back");
+            debug!(
+                topic = self.name.to_string(),
+                subscription = name.to_string(),
+                "removed the subscription: no consumer came back"
+            );
             let backlog = state.into_backlog();
             if self.subscriptions.is_empty() {
                 // Younger messages stay for the rest of their own retention.
@@ -721,7 +734,11 @@ impl Topic {
     fn expire(&self, entry: &Entry) {
         self.counters.expired.add(1);
         let message = entry.message.id();
-        warn!(topic = %self.name, message, "expired: nobody read the message in time");
+        warn!(
+            topic = self.name.to_string(),
+            message_id = message,
+            "expired: nobody read the message in time"
+        );
     }
 }
 

@@ -43,10 +43,7 @@ fn it_says_where_it_listens_and_stops_when_asked() {
         let mut second = spawn(&["--bind", address]);
         assert_eq!(second.wait().unwrap().code(), Some(1));
         let error = stderr(&mut second);
-        assert!(
-            error.starts_with("dasf-broker: cannot listen on "),
-            "{error}"
-        );
+        assert!(error.starts_with("error: cannot listen on "), "{error}");
         assert!(error.contains("another port"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
 
@@ -99,7 +96,7 @@ fn it_listens_on_the_address_of_a_name() {
     let mut child = spawn(&["--bind", "no.such.host.invalid:8080"]);
     assert_eq!(child.wait().unwrap().code(), Some(1));
     let error = stderr(&mut child);
-    let begin = "dasf-broker: cannot listen on no.such.host.invalid:8080: ";
+    let begin = "error: cannot listen on no.such.host.invalid:8080: ";
     assert!(error.starts_with(begin), "{error}");
 }
 

@@ -27,7 +27,10 @@ pub(crate) fn folder() -> &'static Path {
         }
         write_script(&folder, "dasf-broker", &broker_script());
         write_script(&folder, "cargo", &cargo_script());
-        let python = root().join("target/python/bin/python");
+        let python = root()
+            .canonicalize()
+            .unwrap()
+            .join("target/python/bin/python");
         write_script(
             &folder,
             "python",
