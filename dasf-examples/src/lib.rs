@@ -1,17 +1,15 @@
-//! Complete modules, served by the binaries of this package and called by its tests.
+//! Small modules that the guide and the tests call.
 //!
-//! | module | what it shows |
+//! | module | contents |
 //! |---|---|
 //! | [`arithmetic`] | the attributes, in a few lines each |
-//! | [`reference`](mod@reference) | a mirror of the Python module that the protocol was measured on |
+//! | [`reference`](mod@reference) | a copy of the Python module on which the protocol was measured |
 //! | [`monte_carlo`] | work that several processes share |
-//! | [`climate`] | statistics of real climate series, as a scientist would serve them |
+//!
+//! The folders `climate` and `river` contain two complete examples, each a package of its own.
 
 mod modules;
-pub mod series;
-pub mod statistics;
 
 pub use modules::arithmetic::arithmetic;
-pub use modules::climate::climate;
 pub use modules::monte_carlo::monte_carlo;
 pub use modules::reference::reference;

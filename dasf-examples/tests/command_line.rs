@@ -17,8 +17,6 @@ use dasf_test_support::program::{self, Listening};
 use serde_json::{Value, json};
 
 const REFERENCE: &str = env!("CARGO_BIN_EXE_reference");
-/// A module whose attribute gives no topic.
-const CLIMATE: &str = env!("CARGO_BIN_EXE_climate");
 /// A port on which nothing listens: it is reserved, and no system hands it out.
 const DEAD_URL: &str = "ws://127.0.0.1:1/ws";
 
@@ -429,13 +427,6 @@ fn a_client_is_written_and_checked() {
     // Without a topic, the attribute's is the one.
     let source = stdout(&reference(&["generate", "--lang", "python"]));
     assert!(source.contains("Source: topic test-topic\n"), "{source}");
-    let climate = command(CLIMATE, &["generate", "--lang", "python"])
-        .output()
-        .unwrap();
-    assert!(
-        stdout(&climate).contains("Source: module climate\n"),
-        "{climate:?}"
-    );
 }
 
 #[test]
@@ -516,7 +507,7 @@ fn options_come_from_the_environment_too() {
     let (_runtime, broker) = broker(Some("secret"));
     let url = broker.url();
     let run = |variables: &[(&str, &str)], arguments: &[&str]| {
-        command(CLIMATE, arguments)
+        command(REFERENCE, arguments)
             .envs(variables.iter().copied())
             .output()
             .unwrap()

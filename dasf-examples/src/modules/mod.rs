@@ -2,6 +2,5 @@
 #![allow(clippy::module_inception)]
 
 pub(crate) mod arithmetic;
-pub(crate) mod climate;
 pub(crate) mod monte_carlo;
 pub(crate) mod reference;

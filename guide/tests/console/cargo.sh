@@ -3,7 +3,7 @@ set -e
 export CARGO_TARGET_DIR='@TARGET@' CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
 
 # A program of the repository: `cargo run … -p PACKAGE [--bin NAME] [-- ARGUMENTS]`.
-if [[ $1 == run && " $* " == *" -p dasf-"* ]]; then
+if [[ $1 == run && " $* " == *" -p "* ]]; then
     program=''
     while [[ $# -gt 0 && $1 != -- ]]; do
         case $1 in

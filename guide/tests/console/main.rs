@@ -77,6 +77,8 @@ macro_rules! pages {
 
 pages! {
     readme: "README.md",
+    climate: "dasf-examples/climate/README.md",
+    river: "dasf-examples/river/README.md",
     brokers: "guide/chapters/brokers.md",
     command_line: "guide/chapters/command_line.md",
     dasf_command: "guide/chapters/dasf_command.md",

@@ -8,13 +8,16 @@ use std::sync::LazyLock;
 use dasf_guide::root;
 
 /// The programs of the repository, as `cargo test` builds them.
-const OF_THE_REPOSITORY: [&str; 6] = [
+const OF_THE_REPOSITORY: [&str; 9] = [
     "dasf",
     "arithmetic",
     "climate",
+    "climate-report",
     "monte-carlo",
     "quickstart",
     "reference",
+    "river",
+    "river-report",
 ];
 
 /// The folder with all programs.
@@ -72,7 +75,7 @@ fn built(name: &str) -> String {
     let program = profile.join(name);
     assert!(
         program.exists(),
-        "{} is missing; build it with: cargo build -p dasf-cli -p dasf-broker -p dasf-examples",
+        "{} is missing; build it with: cargo build -p dasf-cli -p dasf-broker -p dasf-examples -p climate -p river",
         program.display()
     );
     program.display().to_string()

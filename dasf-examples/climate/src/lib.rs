@@ -1,11 +1,16 @@
-//! Climate series and their statistics, computed where the data are.
+//! The module `climate`: statistics of measured climate series.
 //!
-//! A caller names a series instead of sending it, and gets the result instead of the series. The
-//! computations are in [`statistics`](crate::statistics), the data in [`series`](crate::series).
+//! A caller names a series, and gets a result instead of the whole series. The file `series.rs` reads
+//! the data, and the file `statistics.rs` computes.
+
+pub mod series;
+pub mod statistics;
 
 /// Statistics of measured climate series: carbon dioxide in the air and sea surface temperature.
-#[dasf::module(main = false)]
+#[dasf::module(topic = "climate", main = false)]
 pub mod climate {
+    use chrono::NaiveDate;
+    use dasf::netcdf::{DataArray, NetcdfError};
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
 
@@ -15,27 +20,27 @@ pub mod climate {
     use crate::series::{Series, SeriesError};
     use crate::statistics::{self, StatisticsError};
 
-    /// Why a question about a series has no answer.
+    /// The reasons why a call has no result.
     #[derive(Debug, Clone, PartialEq, thiserror::Error)]
     #[non_exhaustive]
     pub enum ClimateError {
         /// The series cannot be read.
         #[error(transparent)]
         Series(#[from] SeriesError),
-        /// The data do not bear the computation.
+        /// The data do not allow the computation.
         #[error(transparent)]
         Statistics(#[from] StatisticsError),
-        /// The series has no value in the years asked for.
+        /// The series has no value in the requested years.
         #[error("{series} has no value {}", years(*.from, *.to))]
         NoValue {
             /// The series.
             series: SeriesName,
-            /// The first year asked for.
+            /// The first requested year.
             from: Option<i32>,
-            /// The last year asked for.
+            /// The last requested year.
             to: Option<i32>,
         },
-        /// A year lacks months, so its mean would be that of some seasons only.
+        /// Some months of a year have no value, so its mean would be the mean of some seasons only.
         #[error("{year} has {months} of 12 months")]
         IncompleteYear {
             /// The year.
@@ -43,6 +48,9 @@ pub mod climate {
             /// The number of its months that have a value.
             months: usize,
         },
+        /// The array cannot be written as NetCDF.
+        #[error(transparent)]
+        Netcdf(#[from] NetcdfError),
     }
 
     fn years(from: Option<i32>, to: Option<i32>) -> String {
@@ -54,24 +62,24 @@ pub mod climate {
         }
     }
 
-    /// What there is to know about a series before asking for its values.
+    /// The description of a series.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     pub struct SeriesInfo {
-        /// The name by which the functions of this module know the series
+        /// The name of the series, as an argument of the functions
         pub name: SeriesName,
-        /// What was measured, and where
+        /// The measured quantity and the place
         pub title: String,
         /// The unit of the values
         pub unit: String,
-        /// Whom to cite
+        /// The source to cite
         pub source: String,
         /// The first month
         pub first: Point,
         /// The last month
         pub last: Point,
-        /// The number of months that have a value
+        /// The number of months with a value
         pub count: usize,
-        /// The number of months that have none
+        /// The number of months without a value
         pub gaps: usize,
     }
 
@@ -86,7 +94,7 @@ pub mod climate {
         pub points: Vec<Point>,
     }
 
-    /// The months with the lowest and the highest value; of several, the first.
+    /// The months with the lowest and the highest value.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     pub struct Extremes {
         /// The month with the lowest value
@@ -95,7 +103,7 @@ pub mod climate {
         pub highest: Point,
     }
 
-    /// The mean course of a year.
+    /// The mean annual cycle.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     pub struct SeasonalCycle {
         /// The unit of all values
@@ -106,13 +114,13 @@ pub mod climate {
         pub range: f64,
     }
 
-    /// List the series that the other functions know.
+    /// List all series.
     ///
     /// # Returns
-    /// What each series is, where it is from, and how far it reaches
+    /// The name, the source and the length of each series
     ///
     /// # Errors
-    /// Where the data of a series cannot be read.
+    /// If the data of a series cannot be read.
     #[dasf::function]
     pub fn list_series() -> Result<Vec<SeriesInfo>, ClimateError> {
         SeriesName::ALL.into_iter().map(info).collect()
@@ -137,10 +145,42 @@ pub mod climate {
         })
     }
 
+    /// The monthly values of a series, as an array of xarray.
+    ///
+    /// # Arguments
+    /// * `series` - The series
+    /// * `from` - The first year; null for the beginning of the series
+    /// * `to` - The last year; null for the end of the series
+    ///
+    /// # Returns
+    /// The array with the coordinate `time`, the first day of each month; gaps are NaN
+    ///
+    /// # Errors
+    /// If the series has no value in these years.
+    #[dasf::function]
+    pub fn monthly(
+        series: SeriesName,
+        #[dasf(default)] from: Option<i32>,
+        #[dasf(default)] to: Option<i32>,
+    ) -> Result<DataArray, ClimateError> {
+        let series = series.load()?;
+        let points = with_values(&series, from, to)?;
+        let first_day = |point: &Point| NaiveDate::from_ymd_opt(point.year, point.month.into(), 1);
+        let times: Vec<Option<NaiveDate>> = points.iter().map(first_day).collect();
+        let values: Vec<f64> = points.iter().map(|point| point.value.unwrap_or(f64::NAN)).collect();
+        let array = DataArray::new(["time"], values)?
+            .with_coordinate("time", times)?
+            .with_name(series.name.as_str())
+            .with_attribute("long_name", series.title)
+            .with_attribute("units", series.unit)
+            .with_attribute("source", series.source);
+        Ok(array)
+    }
+
     /// The departures of a series from its mean annual cycle in a base period.
     ///
-    /// The mean of a calendar month is taken over the base period; at least four fifths of its
-    /// years must have the month.
+    /// The normal of a calendar month is its mean over the base period. At least four fifths of the
+    /// years must have a value for the month.
     ///
     /// # Arguments
     /// * `series` - The series
@@ -152,7 +192,7 @@ pub mod climate {
     /// gaps
     ///
     /// # Errors
-    /// Where a calendar month has values in less than four fifths of the base period, or the base
+    /// If a calendar month has values in less than four fifths of the base period, or if the base
     /// period ends before it starts.
     #[dasf::function]
     pub fn anomalies(
@@ -171,23 +211,23 @@ pub mod climate {
 
     /// The linear trend of a series per year, with a confidence interval.
     ///
-    /// The mean annual cycle of the years asked for is taken out first, so that the seasons neither
-    /// bend the line nor count as noise. The line is fitted by ordinary least squares.
+    /// The function first subtracts the mean annual cycle of the requested years, so that the seasons
+    /// do not count as noise. Then it fits the line by ordinary least squares.
     ///
     /// # Arguments
     /// * `series` - The series
     /// * `from` - The first year; null for the beginning of the series
     /// * `to` - The last year; null for the end of the series
     /// * `level` - The confidence level of the interval
-    /// * `sample_size` - How many independent values the months count as: `effective` corrects for
-    ///   their autocorrelation, `counted` does not and makes the interval too narrow
+    /// * `sample_size` - The number of independent values: `effective` corrects for autocorrelation,
+    ///   `counted` does not and makes the interval too narrow
     ///
     /// # Returns
     /// The slope in the unit of the series per year, and its interval
     ///
     /// # Errors
-    /// Where the years asked for hold no values, a calendar month less than two of them, or, with
-    /// `effective`, less than three independent values.
+    /// If the requested years have no values, if a calendar month has less than two, or if `effective`
+    /// leaves less than three independent values.
     #[dasf::function]
     pub fn trend(
         series: SeriesName,
@@ -206,23 +246,22 @@ pub mod climate {
 
     /// The linear trend of the caller's own data, with a confidence interval.
     ///
-    /// The line is fitted by ordinary least squares to the values as they are; seasons are not
-    /// taken out.
+    /// The function fits the line by ordinary least squares to the unchanged values. It does not
+    /// subtract an annual cycle.
     ///
     /// # Arguments
-    /// * `times` - When each value was measured: increasing and equally spaced, in any unit
-    /// * `values` - The values, as many as times; null where there is none
+    /// * `times` - The time of each value, increasing and equally spaced, in any unit
+    /// * `values` - One value for each time; null for a gap
     /// * `level` - The confidence level of the interval
-    /// * `sample_size` - How many independent values the data count as: `effective` corrects for
-    ///   their autocorrelation, `counted` does not and suits values that are independent of each
-    ///   other
+    /// * `sample_size` - The number of independent values: `effective` corrects for autocorrelation,
+    ///   `counted` is right for values that are independent of each other
     ///
     /// # Returns
     /// The slope in units of the values per unit of time, and its interval
     ///
     /// # Errors
-    /// Where times and values are not as many, times do not increase, or there are less than three
-    /// values, with `effective` less than three independent ones.
+    /// If the numbers of times and values differ, if the times do not increase, or if there are less
+    /// than three values, or less than three independent values with `effective`.
     #[dasf::function]
     pub fn trend_of(
         #[dasf(min_items = 3)] times: &[f64],
@@ -236,21 +275,20 @@ pub mod climate {
 
     /// The centred moving mean of a series.
     ///
-    /// An even window counts the two outermost months by half, so that the default of 12 months
-    /// leaves no seasonal cycle.
+    /// In an even window, the first and the last month count by half. So the default of 12 months
+    /// removes the annual cycle.
     ///
     /// # Arguments
     /// * `series` - The series
-    /// * `window` - The number of months of a mean
+    /// * `window` - The number of months in a mean
     /// * `min_count` - The number of months that must have a value, at most `window`; null for all
-    ///   of them
+    ///   months of the window
     ///
     /// # Returns
-    /// The mean around each month of the series in its unit, with no value where too few months
-    /// have one
+    /// The mean around each month, in the unit of the series; null if too few months have a value
     ///
     /// # Errors
-    /// Where `min_count` is above `window`.
+    /// If `min_count` is above `window`.
     #[dasf::function]
     pub fn moving_mean(
         series: SeriesName,
@@ -267,7 +305,7 @@ pub mod climate {
             .collect())
     }
 
-    /// One series, or some years of it, to ask several questions about.
+    /// One series, or some of its years, for several calls.
     #[derive(Debug, Clone, PartialEq)]
     pub struct Station {
         unit: &'static str,
@@ -284,7 +322,7 @@ pub mod climate {
         /// * `to` - The last year; null for the end of the series
         ///
         /// # Errors
-        /// Where the series has no value in these years.
+        /// If the series has no value in these years.
         pub fn new(
             series: SeriesName,
             #[dasf(default)] from: Option<i32>,
@@ -297,7 +335,7 @@ pub mod climate {
             })
         }
 
-        /// The mean of all months that have a value.
+        /// The mean of all months with a value.
         ///
         /// # Returns
         /// The mean in the unit of the series
@@ -305,7 +343,7 @@ pub mod climate {
             mean(&self.points)
         }
 
-        /// The mean of one year, which must have all its months.
+        /// The mean of one year. Each month of the year must have a value.
         ///
         /// # Arguments
         /// * `year` - The year
@@ -314,7 +352,7 @@ pub mod climate {
         /// The mean of its twelve months in the unit of the series
         ///
         /// # Errors
-        /// Where a month of the year has no value.
+        /// If a month of the year has no value.
         pub fn annual_mean(&self, year: i32) -> Result<f64, ClimateError> {
             let months: Vec<Point> = self
                 .points
@@ -335,7 +373,7 @@ pub mod climate {
         /// The lowest and the highest month.
         ///
         /// # Returns
-        /// Both months with their values, of several alike the first; null where there is no value
+        /// Both months with their values, or null without any value; the first month of equal ones
         pub fn extremes(&self) -> Option<Extremes> {
             let mut months = self.points.iter().filter(|point| point.value.is_some());
             let first = *months.next()?;
@@ -354,13 +392,13 @@ pub mod climate {
             }))
         }
 
-        /// The mean course of a year, without the trend.
+        /// The mean annual cycle, without the trend.
         ///
         /// # Returns
         /// The departure of each calendar month from the annual mean
         ///
         /// # Errors
-        /// Where a calendar month has less than two values.
+        /// If a calendar month has less than two values.
         pub fn seasonal_cycle(&self) -> Result<SeasonalCycle, ClimateError> {
             let departures = statistics::seasonal_cycle(&self.points)?;
             let highest = departures.into_iter().fold(f64::NEG_INFINITY, f64::max);
@@ -373,7 +411,7 @@ pub mod climate {
         }
     }
 
-    /// The points of some years, which hold at least one value.
+    /// The points of some years, of which at least one has a value.
     fn with_values(
         series: &Series,
         from: Option<i32>,
@@ -395,141 +433,17 @@ pub mod climate {
         }
     }
 
-    fn values(points: &[Point]) -> Vec<Option<f64>> {
+    pub(crate) fn values(points: &[Point]) -> Vec<Option<f64>> {
         points.iter().map(|point| point.value).collect()
     }
 
-    fn mean(points: &[Point]) -> f64 {
+    pub(crate) fn mean(points: &[Point]) -> f64 {
         let values: Vec<f64> = points.iter().filter_map(|point| point.value).collect();
         values.iter().sum::<f64>() / values.len() as f64
     }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn both_series_are_listed() {
-            let list = list_series().unwrap();
-            let names: Vec<SeriesName> = list.iter().map(|info| info.name).collect();
-            assert_eq!(names, SeriesName::ALL);
-            assert_eq!((list[0].count, list[0].gaps), (521, 5));
-            assert_eq!((list[0].first.year, list[0].last.year), (1958, 2001));
-            assert_eq!((list[1].count, list[1].gaps), (732, 0));
-        }
-
-        #[test]
-        fn the_trend_of_some_years_is_that_of_the_same_data() {
-            let level = 0.9;
-            let of_series = trend(
-                SeriesName::Nino12,
-                Some(1960),
-                Some(1999),
-                level,
-                SampleSize::Effective,
-            )
-            .unwrap();
-            assert_eq!(of_series.count, 480);
-
-            let series = SeriesName::Nino12.load().unwrap();
-            let points = series.between(Some(1960), Some(1999));
-            let cycle = statistics::seasonal_cycle(points).unwrap();
-            let points = statistics::anomalies(points, &cycle).unwrap();
-            let own = trend_of(
-                &points.iter().map(Point::time).collect::<Vec<_>>(),
-                &values(&points),
-                level,
-                SampleSize::Effective,
-            )
-            .unwrap();
-            assert_eq!(own, of_series);
-        }
-
-        #[test]
-        fn carbon_dioxide_rises() {
-            let trend = trend(
-                SeriesName::Co2,
-                Some(1975),
-                Some(2000),
-                0.95,
-                SampleSize::Effective,
-            )
-            .unwrap();
-            assert!(trend.lower > 1.0 && trend.upper < 2.0, "{trend:?}");
-        }
-
-        #[test]
-        fn anomalies_of_the_base_period_cancel() {
-            let anomalies = anomalies(SeriesName::Nino12, 1961, 1990).unwrap();
-            let inside: Vec<Point> = anomalies
-                .points
-                .into_iter()
-                .filter(|point| (1961..=1990).contains(&point.year))
-                .collect();
-            assert_eq!(inside.len(), 360);
-            assert!(mean(&inside).abs() < 1e-9);
-            assert_eq!(anomalies.normals.len(), 12);
-        }
-
-        #[test]
-        fn a_moving_mean_has_every_month() {
-            let whole = moving_mean(SeriesName::Co2, 12, None).unwrap();
-            let tolerant = moving_mean(SeriesName::Co2, 12, Some(6)).unwrap();
-            let present = |points: &[Point]| values(points).iter().flatten().count();
-            assert_eq!((whole.len(), tolerant.len()), (526, 526));
-            // Around March 1958, the first month, there are five and a half.
-            assert_eq!((present(&whole), present(&tolerant)), (491, 525));
-            assert_eq!(tolerant[0].value, None);
-            assert!(moving_mean(SeriesName::Co2, 12, Some(13)).is_err());
-        }
-
-        #[test]
-        fn a_station_answers() {
-            let station = Station::new(SeriesName::Nino12, None, None).unwrap();
-            assert!((station.annual_mean(1983).unwrap() - 25.70333333333333).abs() < 1e-9);
-            assert!((station.mean() - 23.09262295081967).abs() < 1e-9);
-            let extremes = station.extremes().unwrap();
-            assert_eq!(extremes.lowest.value, Some(18.95));
-            assert_eq!(extremes.highest.value, Some(29.24));
-
-            let station = Station::new(SeriesName::Co2, Some(1964), None).unwrap();
-            assert_eq!(
-                station.annual_mean(1964).unwrap_err().to_string(),
-                "1964 has 9 of 12 months"
-            );
-            assert!((station.annual_mean(2000).unwrap() - 369.36083333333335).abs() < 1e-9);
-            let cycle = station.seasonal_cycle().unwrap();
-            assert_eq!(cycle.departures.len(), 12);
-            assert!(cycle.range > 5.0 && cycle.range < 7.0, "{}", cycle.range);
-        }
-
-        #[test]
-        fn years_without_a_value_are_named() {
-            let message = |from, to| {
-                Station::new(SeriesName::Co2, from, to)
-                    .unwrap_err()
-                    .to_string()
-            };
-            assert_eq!(
-                message(Some(2010), Some(2020)),
-                "co2 has no value from 2010 to 2020"
-            );
-            assert_eq!(message(None, Some(1900)), "co2 has no value until 1900");
-            assert_eq!(message(Some(2010), None), "co2 has no value from 2010");
-        }
-
-        #[test]
-        fn a_gap_is_null_and_a_name_is_short_in_json() {
-            let points = moving_mean(SeriesName::Co2, 12, None).unwrap();
-            assert_eq!(
-                serde_json::to_value(points[0]).unwrap(),
-                serde_json::json!({"year": 1958, "month": 3, "value": null})
-            );
-            let names = (SeriesName::Nino12, SampleSize::Effective);
-            assert_eq!(
-                serde_json::to_value(names).unwrap(),
-                serde_json::json!(["nino12", "effective"])
-            );
-        }
-    }
 }
+
+pub use climate::*;
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,10 @@
 //! Two measured climate series, compiled into the program.
 //!
-//! Where the data are from, under which terms, and whom to cite stands in `data/README.md`. Both
-//! series are monthly and without holes in time: a month that was not measured is there, with no
-//! value.
+//! The file `data/README.md` names the origin, the terms and the citation of the data. Both series
+//! are monthly. A month without a measurement is in the series, without a value.
 //!
 //! ```
-//! use dasf_examples::series::{self, SeriesName};
+//! use climate::series::{self, SeriesName};
 //!
 //! # fn main() -> Result<(), series::SeriesError> {
 //! let co2 = series::by_name("co2")?;
@@ -24,26 +23,26 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Why a series cannot be had.
+/// The reasons why a series cannot be read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SeriesError {
     /// No series has this name.
-    #[error("no series is called `{name}`; there are {}", names())]
+    #[error("there is no series {name}; the series are {}", names())]
     Unknown {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
     },
-    /// A line of the data file is not what such a file holds.
+    /// A line of the data file is malformed.
     #[error("{file}, line {line}: expected {expected}, found `{text}`")]
     Malformed {
         /// The data file.
         file: &'static str,
         /// The line, counted from 1.
         line: usize,
-        /// What should be there.
+        /// The expected content.
         expected: &'static str,
-        /// The text that is there.
+        /// The text of the line.
         text: String,
     },
 }
@@ -52,7 +51,7 @@ fn names() -> String {
     SeriesName::ALL.map(SeriesName::as_str).join(", ")
 }
 
-/// The series that there are.
+/// The names of all series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SeriesName {
@@ -67,7 +66,7 @@ impl SeriesName {
     /// Every series.
     pub const ALL: [Self; 2] = [Self::Co2, Self::Nino12];
 
-    /// The name, as [`by_name`] and JSON know it.
+    /// The name, as in [`by_name`] and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Co2 => "co2",
@@ -79,7 +78,7 @@ impl SeriesName {
     ///
     /// # Errors
     ///
-    /// [`SeriesError::Malformed`] where a line of the data file cannot be read.
+    /// [`SeriesError::Malformed`] if a line of the data file cannot be read.
     pub fn load(self) -> Result<Series, SeriesError> {
         Ok(match self {
             Self::Co2 => Series {
@@ -125,8 +124,8 @@ impl FromStr for SeriesName {
 ///
 /// # Errors
 ///
-/// [`SeriesError::Unknown`] where there is no such series, [`SeriesError::Malformed`] where a line
-/// of its data file cannot be read.
+/// [`SeriesError::Unknown`] if no series has this name, [`SeriesError::Malformed`] if a line of its
+/// data file cannot be read.
 pub fn by_name(name: &str) -> Result<Series, SeriesError> {
     name.parse::<SeriesName>()?.load()
 }
@@ -139,7 +138,7 @@ pub struct Point {
     /// The month of the year
     #[schemars(range(min = 1, max = 12))]
     pub month: u8,
-    /// The value in the unit of the series; null where there is none
+    /// The value in the unit of the series; null for a gap
     pub value: Option<f64>,
 }
 
@@ -147,7 +146,7 @@ impl Point {
     /// The middle of the month as a decimal year, twelve equal months to the year.
     ///
     /// ```
-    /// use dasf_examples::series::Point;
+    /// use climate::series::Point;
     ///
     /// let point = Point { year: 1990, month: 7, value: None };
     /// assert!((point.time() - (1990.0 + 6.5 / 12.0)).abs() < 1e-9);
@@ -160,25 +159,25 @@ impl Point {
 /// A monthly series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// Which one it is.
+    /// The name of the series.
     pub name: SeriesName,
-    /// What was measured, and where.
+    /// The measured quantity and the place.
     pub title: &'static str,
     /// The unit of the values.
     pub unit: &'static str,
-    /// Whom to cite.
+    /// The source to cite.
     pub source: &'static str,
     /// Every month from the first to the last, in order.
     pub points: Vec<Point>,
 }
 
 impl Series {
-    /// The months of the years `from` to `to`, both included; a missing end is open.
+    /// The months of the years `from` to `to`, both included. `None` leaves an end open.
     ///
     /// ```
-    /// use dasf_examples::series::by_name;
+    /// use climate::series::by_name;
     ///
-    /// # fn main() -> Result<(), dasf_examples::series::SeriesError> {
+    /// # fn main() -> Result<(), climate::series::SeriesError> {
     /// let series = by_name("nino12")?;
     /// assert_eq!(series.between(Some(1961), Some(1990)).len(), 360);
     /// assert_eq!(series.between(None, Some(1950)).len(), 12);
@@ -214,7 +213,7 @@ fn body(
     }
 }
 
-/// An empty field is a gap; anything else must be a finite number.
+/// Reads a field: an empty field is a gap, and any other must be a finite number.
 fn value(field: &str) -> Option<Option<f64>> {
     if field.is_empty() {
         return Some(None);
@@ -225,8 +224,8 @@ fn value(field: &str) -> Option<Option<f64>> {
 
 /// Monthly means of weekly values (`YYYYMMDD,value`).
 ///
-/// A week belongs to the month of its date. A month's mean is that of the weeks that have a value,
-/// however few they are; a month without any has none.
+/// A week belongs to the month of its date. The mean of a month counts the weeks with a value, even
+/// if there is only one. A month without such a week is a gap.
 fn weekly_to_monthly(file: &'static str, text: &'static str) -> Result<Vec<Point>, SeriesError> {
     let mut months: BTreeMap<(i32, u8), (f64, u32)> = BTreeMap::new();
     for (line, text) in body(file, text, "date,co2")? {
@@ -318,7 +317,7 @@ mod tests {
         }
         assert_eq!(
             by_name("snow").unwrap_err().to_string(),
-            "no series is called `snow`; there are co2, nino12"
+            "there is no series snow; the series are co2, nino12"
         );
     }
 

@@ -39,7 +39,7 @@ use statrs::function::erf::{erf_inv, erfc_inv};
 
 use crate::series::Point;
 
-/// Why there is no result.
+/// The reasons why a computation has no result.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatisticsError {
@@ -93,7 +93,7 @@ pub enum StatisticsError {
     /// The confidence level is no probability between 0 and 1.
     #[error("the confidence level must be above 0 and below 1, not {level}")]
     Level {
-        /// The level that was asked for.
+        /// The requested level.
         level: f64,
     },
     /// A calendar month has values in too few years.
@@ -117,13 +117,13 @@ pub enum StatisticsError {
     /// A month that no calendar has.
     #[error("there is no calendar month {month}")]
     NotAMonth {
-        /// What stands there instead of 1 to 12.
+        /// The number, which is not from 1 to 12.
         month: u8,
     },
     /// The minimum count of a moving mean can never be met, or is 0.
     #[error("the minimum count must be from 1 to the window of {window}, not {min_count}")]
     MinCount {
-        /// The minimum count that was asked for.
+        /// The requested minimum count.
         min_count: u32,
         /// The window.
         window: u32,
@@ -166,7 +166,7 @@ pub struct Trend {
     pub count: usize,
     /// The number of independent values that the interval is computed from
     pub effective_count: f64,
-    /// The lag-1 autocorrelation of the residuals; null where no values follow each other, or where
+    /// The lag-1 autocorrelation of the residuals; null if no values follow each other, or if
     /// the line meets every value
     pub autocorrelation: Option<f64>,
 }
@@ -191,9 +191,9 @@ pub struct Trend {
 /// [module documentation](self).
 ///
 /// ```
-/// use dasf_examples::statistics::{SampleSize, linear_trend};
+/// use climate::statistics::{SampleSize, linear_trend};
 ///
-/// # fn main() -> Result<(), dasf_examples::statistics::StatisticsError> {
+/// # fn main() -> Result<(), climate::statistics::StatisticsError> {
 /// let times = [2000.0, 2001.0, 2002.0, 2003.0, 2004.0];
 /// let values = [Some(1.0), Some(3.1), None, Some(6.9), Some(9.0)];
 /// let trend = linear_trend(&times, &values, 0.95, SampleSize::Counted)?;
@@ -319,7 +319,7 @@ fn check_data(times: &[f64], values: &[Option<f64>]) -> Result<(), StatisticsErr
     }
 }
 
-/// What a line leaves unexplained.
+/// The differences between the values and the line.
 enum Residuals {
     /// Nothing but rounding, in which an autocorrelation would mean nothing.
     Zero,
@@ -474,7 +474,7 @@ fn month_index(point: &Point) -> Result<usize, StatisticsError> {
 /// (WMO-No. 1203). A trend within the base period is not removed; [`seasonal_cycle`] does that.
 ///
 /// ```
-/// use dasf_examples::{series::by_name, statistics::climatology};
+/// use climate::{series::by_name, statistics::climatology};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let normals = climatology(&by_name("nino12")?.points, 1961..=1990)?;
@@ -511,7 +511,7 @@ pub fn climatology(
 /// period, or a [`seasonal_cycle`] to take the seasons out and leave mean and trend as they are.
 ///
 /// ```
-/// use dasf_examples::{series::by_name, statistics::{anomalies, climatology}};
+/// use climate::{series::by_name, statistics::{anomalies, climatology}};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let nino = by_name("nino12")?;
@@ -550,7 +550,7 @@ pub fn anomalies(points: &[Point], cycle: &[f64; 12]) -> Result<Vec<Point>, Stat
 /// that the cycle took, which matters in a few years of data only.
 ///
 /// ```
-/// use dasf_examples::{series::by_name, statistics::seasonal_cycle};
+/// use climate::{series::by_name, statistics::seasonal_cycle};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let cycle = seasonal_cycle(&by_name("co2")?.points)?;
@@ -628,15 +628,14 @@ impl Months {
 /// twelve monthly values this is the usual mean over a year that leaves no seasonal cycle (the "2 ×
 /// 12" moving average; Kendall and Stuart 1966). The weights then still add up to the window.
 ///
-/// Gaps, and what lies beyond the ends, are left out, and the mean is that of the rest. Where less
-/// than `min_count` is left (an outermost value of an even window counting by half), the result is
-/// a gap. With a `min_count` below `window`, a gap in a series with seasons shifts the mean towards
+/// The mean leaves out gaps and the positions beyond the ends. If less than `min_count` values are
+/// left, the result is a gap; the outermost values of an even window count by half. With a `min_count` below `window`, a gap in a series with seasons shifts the mean towards
 /// the seasons that are there. The work is the number of values times the window.
 ///
 /// ```
-/// use dasf_examples::statistics::moving_mean;
+/// use climate::statistics::moving_mean;
 ///
-/// # fn main() -> Result<(), dasf_examples::statistics::StatisticsError> {
+/// # fn main() -> Result<(), climate::statistics::StatisticsError> {
 /// let values = [Some(1.0), Some(2.0), Some(6.0), None, Some(4.0)];
 /// assert_eq!(moving_mean(&values, 3, 3)?, [None, Some(3.0), None, None, None]);
 /// assert_eq!(moving_mean(&values, 3, 2)?, [Some(1.5), Some(3.0), Some(4.0), Some(5.0), None]);
