@@ -11,7 +11,7 @@ with Client(sys.argv[1]) as client:
         print(f"  {station.name}, {station.first} to {station.last}")
 
     print("Levels at Millford")
-    for day in client.levels("Millford", date(2024, 2, 27), days=5):
+    for day in client.levels("Millford", date(2024, 3, 10), days=5):
         level = "no value" if day.level is None else f"{day.level:.3f} m"
         print(f"  {day.date}  {level}")
 
@@ -24,7 +24,7 @@ with Client(sys.argv[1]) as client:
 
     # Programs compare the code of an error, and people read its text.
     try:
-        client.levels("Atlantis", date(2024, 2, 27))
+        client.levels("Atlantis", date(2024, 3, 10))
     except ModuleError as error:
         print(f"{error.code}: {error} {error.details}")
 

@@ -167,7 +167,10 @@ pub mod climate {
         let points = with_values(&series, from, to)?;
         let first_day = |point: &Point| NaiveDate::from_ymd_opt(point.year, point.month.into(), 1);
         let times: Vec<Option<NaiveDate>> = points.iter().map(first_day).collect();
-        let values: Vec<f64> = points.iter().map(|point| point.value.unwrap_or(f64::NAN)).collect();
+        let values: Vec<f64> = points
+            .iter()
+            .map(|point| point.value.unwrap_or(f64::NAN))
+            .collect();
         let array = DataArray::new(["time"], values)?
             .with_coordinate("time", times)?
             .with_name(series.name.as_str())

@@ -39,7 +39,9 @@ async fn run(command: Command) -> String {
 
 async fn generate(language: &str, file: &Path) {
     let mut command = program::command(env!("CARGO_BIN_EXE_climate"));
-    command.args(["generate", "--lang", language, "-o"]).arg(file);
+    command
+        .args(["generate", "--lang", language, "-o"])
+        .arg(file);
     run(command).await;
 }
 
@@ -69,7 +71,12 @@ async fn the_page_shows_trends_and_errors() {
     let broker = broker().await;
     let module = climate::module().unwrap();
     let host = listen(&broker, "climate", module, HostOptions::default()).await;
-    let files = ["page/index.html", "page/style.css", "page/page.ts", "page/tsconfig.json"];
+    let files = [
+        "page/index.html",
+        "page/style.css",
+        "page/page.ts",
+        "page/tsconfig.json",
+    ];
     let folder = copy("page", &files);
     generate("typescript", &folder.join("climate.ts")).await;
     let mut compiler = program::command(root().join("target/web/node_modules/.bin/tsc"));
@@ -98,9 +105,18 @@ async fn the_page_shows_trends_and_errors() {
         .arg(wanted.to_string());
     let seen: Value = serde_json::from_str(&run(browser).await).unwrap();
 
-    assert_eq!(seen["co2"], "");
-    assert_eq!(seen["nino12"], "");
-    assert_eq!(seen["error"], "executing: co2 has no value from 2005 to 2010");
+    assert_eq!(
+        seen["co2"],
+        "Trend: 13.56 ppm per decade (95 %: 10.12 to 17.00)"
+    );
+    assert_eq!(
+        seen["nino12"],
+        "Trend: 0.26 °C per decade (95 %: -0.20 to 0.73)"
+    );
+    assert_eq!(
+        seen["error"],
+        "executing: co2 has no value from 2005 to 2010"
+    );
     assert!(seen["points"].as_u64().unwrap() > 400, "{seen}");
     assert_eq!(seen["errors"], json!([]));
     host.shutdown().await;

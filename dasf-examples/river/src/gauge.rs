@@ -46,9 +46,8 @@ impl Gauge {
         let is_measured = (FIRST_DAY..=LAST_DAY).contains(&date);
         (is_measured && !self.is_out_of_order(date)).then(|| {
             let day = date.num_days_from_ce();
-            let water = (day - PAST_DAYS..=day).fold(0.0, |water, day| {
-                water * REMAINING + rain(&mut random(day))
-            });
+            let water = (day - PAST_DAYS..=day)
+                .fold(0.0, |water, day| water * REMAINING + rain(&mut random(day)));
             self.level_with(water, date.ordinal())
         })
     }

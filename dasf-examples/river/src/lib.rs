@@ -5,7 +5,7 @@ mod gauge;
 /// Water levels of the invented river Wend.
 #[dasf::module(topic = "river", main = false)]
 pub mod river {
-    use chrono::{Datelike, Days, NaiveDate};
+    use chrono::{Datelike, NaiveDate};
     use dasf::{Context, ProgressReport};
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub mod river {
             /// The last day.
             to: NaiveDate,
         },
-        /// The caller's time was over before the simulation.
+        /// The simulation was not finished when the caller stopped waiting.
         #[error("stopped after {years} simulated years")]
         Stopped {
             /// The number of years until then.
@@ -109,7 +109,7 @@ pub mod river {
             return Err(RiverError::NoValue {
                 station: station.to_owned(),
                 from,
-                to: from + Days::new(u64::from(days) - 1),
+                to: levels.last().map_or(from, |day| day.date),
             });
         }
         Ok(levels)
@@ -152,7 +152,7 @@ pub mod river {
         station: &str,
         level: f64,
         #[dasf(default = 4_000, ge = 1)] years: u32,
-        mut report: ProgressReport,
+        #[dasf(default = ProgressReport::new("simulating"))] mut report: ProgressReport,
         context: &Context,
     ) -> Result<f64, RiverError> {
         let gauge = find(station)?;
@@ -227,12 +227,16 @@ pub mod river {
         let unknown = || RiverError::UnknownStation {
             name: station.to_owned(),
         };
-        gauges.find(|gauge| gauge.name == station).ok_or_else(unknown)
+        gauges
+            .find(|gauge| gauge.name == station)
+            .ok_or_else(unknown)
     }
 
     fn level_on(gauge: Gauge, date: NaiveDate) -> Level {
         // Millimetres are the resolution of the gauges.
-        let level = gauge.level(date).map(|level| (level * 1000.0).round() / 1000.0);
+        let level = gauge
+            .level(date)
+            .map(|level| (level * 1000.0).round() / 1000.0);
         Level { date, level }
     }
 

@@ -26,7 +26,11 @@ fn day(year: i32, month: u32, day: u32) -> NaiveDate {
 #[tokio::test]
 async fn each_day_has_a_level_or_a_gap() {
     let (_broker, host, client) = start().await;
-    let levels = client.levels("Millford", day(2024, 1, 1)).days(366).await.unwrap();
+    let levels = client
+        .levels("Millford", day(2024, 1, 1))
+        .days(366)
+        .await
+        .unwrap();
     assert_eq!(levels.len(), 366);
     assert_eq!(levels[59].date, day(2024, 2, 29));
     let gaps: Vec<NaiveDate> = levels
@@ -44,7 +48,13 @@ async fn a_month_has_one_value_for_each_statistic() {
     let (_broker, host, client) = start().await;
     let monthly = |statistic| {
         let call = client.monthly("Eastmouth", 2020).statistic(statistic);
-        async { call.await.unwrap().into_iter().flatten().collect::<Vec<_>>() }
+        async {
+            call.await
+                .unwrap()
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+        }
     };
     let lowest = monthly(Statistic::Lowest).await;
     let mean = monthly(Statistic::Mean).await;
@@ -61,12 +71,18 @@ async fn a_month_has_one_value_for_each_statistic() {
 #[tokio::test]
 async fn an_error_keeps_its_type() {
     let (_broker, host, client) = start().await;
-    let error = client.levels("Atlantis", day(2024, 1, 1)).await.unwrap_err();
+    let error = client
+        .levels("Atlantis", day(2024, 1, 1))
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "executing: there is no station Atlantis");
     let name = "Atlantis".to_owned();
     assert_eq!(error.typed(), Some(RiverError::UnknownStation { name }));
 
-    let error = client.levels("Millford", day(1999, 1, 1)).await.unwrap_err();
+    let error = client
+        .levels("Millford", day(1999, 1, 1))
+        .await
+        .unwrap_err();
     let no_value = RiverError::NoValue {
         station: "Millford".to_owned(),
         from: day(1999, 1, 1),
@@ -88,11 +104,17 @@ async fn a_simulation_reports_its_progress() {
         .unwrap();
     assert!(chance > 0.0 && chance < 1.0, "{chance}");
     let reports: Vec<String> = reports.try_iter().collect();
-    let last_step = reports.iter().any(|report| report.contains("years 2001 to 3000"));
+    let last_step = reports
+        .iter()
+        .any(|report| report.contains("years 2001 to 3000"));
     assert!(last_step, "{reports:?}");
 
     // A lower level is more likely.
-    let lower = client.flood_chance("Millford", 3.0).years(3_000).await.unwrap();
+    let lower = client
+        .flood_chance("Millford", 3.0)
+        .years(3_000)
+        .await
+        .unwrap();
     assert!(lower > chance, "{lower}");
     host.shutdown().await;
 }

@@ -1,22 +1,27 @@
 //! Calls the module `climate` from Rust, and prints a report.
 
+use std::env;
 use std::error::Error;
 
 use climate::{Client, SeriesName};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::args().nth(1).ok_or("give the URL of the broker")?;
+    let url = env::args().nth(1).ok_or("give the URL of the broker")?;
     let client = Client::connect(&url).await?;
 
     for series in client.list_series().await? {
         println!("{}", series.title);
         let (first, last) = (series.first, series.last);
-        println!("  {} to {}, {} months without a value", first.year, last.year, series.gaps);
+        println!(
+            "  {} to {}, {} months without a value",
+            first.year, last.year, series.gaps
+        );
 
         // Arguments with a default are methods of the call. You can leave them out.
         let trend = client.trend(series.name).from(1960).to(2000).await?;
-        let [slope, lower, upper] = [trend.slope, trend.lower, trend.upper].map(|per_year| per_year * 10.0);
+        let [slope, lower, upper] =
+            [trend.slope, trend.lower, trend.upper].map(|per_year| per_year * 10.0);
         let unit = &series.unit;
         println!("  trend: {slope:.2} {unit} per decade (95 %: {lower:.2} to {upper:.2})");
     }

@@ -1,5 +1,6 @@
 //! Calls the module `river` from Rust, and prints a report.
 
+use std::env;
 use std::error::Error;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use river::{Client, RiverError, Statistic};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::args().nth(1).ok_or("give the URL of the broker")?;
+    let url = env::args().nth(1).ok_or("give the URL of the broker")?;
     let client = Client::connect(&url).await?;
 
     println!("Stations");
@@ -17,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     println!("Levels at Millford");
-    let from = NaiveDate::from_ymd_opt(2024, 2, 27).ok_or("not a date")?;
+    let from: NaiveDate = "2024-03-10".parse()?;
     for day in client.levels("Millford", from).days(5).await? {
         match day.level {
             Some(level) => println!("  {}  {level:.3} m", day.date),
@@ -25,7 +26,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    let highest = client.monthly("Millford", 2024).statistic(Statistic::Highest).await?;
+    let highest = client
+        .monthly("Millford", 2024)
+        .statistic(Statistic::Highest)
+        .await?;
     let highest = highest.into_iter().flatten().fold(0.0, f64::max);
     println!("Highest level of 2024: {highest:.3} m");
 
@@ -33,20 +37,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("Days above 2.5 m: {}", year.days_above(2.5).await?);
     println!("Days without a value: {}", year.gaps().await?.len());
 
-    // An error of the module has the type that the module gave it.
-    let error = match client.levels("Atlantis", from).await {
-        Ok(levels) => return Err(format!("{levels:?}").into()),
-        Err(error) => error,
-    };
-    match error.typed() {
-        Some(RiverError::UnknownStation { name }) => println!("Unknown station: {name}"),
-        _ => return Err(error.into()),
+    // An error arrives with the type that the module gave it.
+    if let Err(error) = client.levels("Atlantis", from).await {
+        match error.typed() {
+            Some(RiverError::UnknownStation { name }) => println!("Unknown station: {name}"),
+            _ => return Err(error.into()),
+        }
     }
 
     // The module reports its progress while it works.
     let chance = client
         .flood_chance("Millford", 3.5)
-        .on_progress(|report| println!("  {report}"))
+        .on_progress(|report| println!("{report}"))
         .await?;
     println!("Chance of 3.5 m within a year: {:.1} %", chance * 100.0);
 
