@@ -4,6 +4,8 @@ import { Client, type Point, type SeriesInfo } from "./climate.js";
 
 const WIDTH = 800;
 const HEIGHT = 300;
+/** The space for a label above and below the lines. */
+const MARGIN = 20;
 
 // `?broker=wss://broker.example.org/ws` selects another broker.
 const broker = new URLSearchParams(location.search).get("broker") ?? "ws://localhost:8080/ws";
@@ -22,12 +24,13 @@ function draw(id: string, points: Point[], lowest: number, highest: number): voi
   let path = "";
   let pen = "M";
   points.forEach(({ value }, index) => {
-    if (value === null || value === undefined) {
+    if (value == null) {
       pen = "M";
       return;
     }
     const x = (index / (points.length - 1)) * WIDTH;
-    const y = HEIGHT - ((value - lowest) / (highest - lowest)) * HEIGHT;
+    const part = (value - lowest) / (highest - lowest);
+    const y = HEIGHT - MARGIN - part * (HEIGHT - 2 * MARGIN);
     path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
     pen = "L";
   });
@@ -65,8 +68,8 @@ async function show(list: SeriesInfo[]): Promise<void> {
   draw("means", between(means, from, to), lowest, highest);
   label(highest, lowest, unit);
 
-  const numbersOfTrend = [trend.slope, trend.lower, trend.upper].map((slope) => (slope * 10).toFixed(2));
-  const [slope, lower, upper] = numbersOfTrend;
+  const perYear = [trend.slope, trend.lower, trend.upper];
+  const [slope, lower, upper] = perYear.map((value) => (value * 10).toFixed(2));
   result.textContent = `Trend: ${slope} ${unit} per decade (95 %: ${lower} to ${upper})`;
 }
 

@@ -446,7 +446,7 @@ pub mod climate {
     }
 }
 
-pub use climate::*;
+pub use self::climate::*;
 
 #[cfg(test)]
 mod tests;

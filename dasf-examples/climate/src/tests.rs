@@ -42,6 +42,21 @@ fn the_trend_of_some_years_is_that_of_the_same_data() {
 }
 
 #[test]
+fn an_array_has_a_time_axis_and_nan_in_gaps() {
+    let array = monthly(SeriesName::Co2, Some(1958), Some(1958)).unwrap();
+    assert_eq!(array.attributes().text("units"), Some("ppm"));
+    let times = array.coordinate("time").unwrap().to_times().unwrap();
+    assert_eq!(times.len(), 10);
+    assert_eq!(times[0].unwrap().to_string(), "1958-03-01 00:00:00");
+    let values = array.to_f64().unwrap();
+    assert_eq!(values[0], 316.1);
+    assert!(values[3].is_nan());
+
+    let error = monthly(SeriesName::Co2, Some(2010), None).unwrap_err();
+    assert_eq!(error.to_string(), "co2 has no value from 2010");
+}
+
+#[test]
 fn carbon_dioxide_rises() {
     let trend = trend(
         SeriesName::Co2,

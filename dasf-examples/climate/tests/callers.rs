@@ -8,7 +8,7 @@
 use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use dasf::HostOptions;
@@ -16,7 +16,7 @@ use dasf_test_support::process::{Guarded, free_ports};
 use dasf_test_support::{broker, listen, program, python, root};
 use serde_json::{Value, json};
 
-/// A fresh folder with a copy of some files of the example.
+/// A folder of the test with a copy of some files of the example.
 fn copy(name: &str, files: &[&str]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).unwrap();
@@ -87,6 +87,7 @@ async fn the_page_shows_trends_and_errors() {
     let mut server = Guarded::command(&folder, python::interpreter());
     server.args(["-m", "http.server", "--bind", "127.0.0.1"]);
     server.arg(port.to_string()).current_dir(&folder);
+    server.stdout(Stdio::null()).stderr(Stdio::null());
     let _server = Guarded::new(server.spawn().unwrap());
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;

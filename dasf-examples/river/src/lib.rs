@@ -248,4 +248,4 @@ pub mod river {
     }
 }
 
-pub use river::*;
+pub use self::river::*;
