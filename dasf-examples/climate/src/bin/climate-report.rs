@@ -35,10 +35,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("  hottest month: {}-{:02}", hottest.year, hottest.month);
     }
 
-    // The module explains why a call has no result.
-    let years = client.station(SeriesName::Co2);
-    if let Err(error) = years.annual_mean(1964).await {
-        println!("1964: {error}");
+    // The error contains the reason why a call has no result.
+    if let Err(error) = client.station(SeriesName::Co2).annual_mean(1964).await {
+        println!("No annual mean: {error}");
     }
     Ok(())
 }
