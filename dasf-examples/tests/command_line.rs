@@ -522,6 +522,7 @@ fn options_come_from_the_environment_too() {
         "{line}"
     );
 
+    // The environment takes precedence over the attribute.
     let with_token = [variables.as_slice(), &[("DE_BACKEND_TOKEN", "secret")]].concat();
     assert_eq!(
         stdout(&run(&with_token, &["test-connect"])),
@@ -566,20 +567,6 @@ fn options_come_from_the_environment_too() {
     let with_empty = [with_token.as_slice(), &empty.map(|name| (name, ""))].concat();
     assert!(run(&with_empty, &["test-connect"]).status.success());
 
-    // The environment takes precedence over the attribute.
-    for (arguments, topic) in [
-        (&["test-connect"][..], "from-env"),
-        (&["-t", "from-line", "test-connect"][..], "from-line"),
-    ] {
-        let output = command(REFERENCE, arguments)
-            .envs(with_token.clone())
-            .output()
-            .unwrap();
-        assert_eq!(
-            stdout(&output),
-            format!("connected to {url}, topic {topic}")
-        );
-    }
     let schema = command(REFERENCE, &["schema"])
         .env("DE_BACKEND_TOPIC", "from-env")
         .env("DE_BACKEND_DESCRIPTION", "From the environment.")
@@ -588,13 +575,6 @@ fn options_come_from_the_environment_too() {
     let schema: Value = serde_json::from_str(&stdout(&schema)).unwrap();
     assert_eq!(schema["title"], "from-env");
     assert_eq!(schema["description"], "From the environment.");
-
-    // And where there is no topic at all, that is a mistake.
-    let line = error_line(&run(&variables[..1], &["listen"]), 2);
-    assert!(
-        line.contains("--topic NAME") && line.contains("DE_BACKEND_TOPIC"),
-        "{line}"
-    );
 }
 
 #[test]

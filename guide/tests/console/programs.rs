@@ -98,7 +98,8 @@ fn cargo_script() -> String {
     include_str!("cargo.sh")
         .replace(
             "@CARGO@",
-            &std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()),
+            // Not the name alone: that would be the stand-in itself.
+            &std::env::var("CARGO").unwrap_or_else(|_| installed("cargo").display().to_string()),
         )
         .replace("@ROOT@", &root.display().to_string())
         .replace("@TARGET@", &target.display().to_string())
