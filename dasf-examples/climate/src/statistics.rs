@@ -1,18 +1,20 @@
-//! The statistics of time series: anomalies, linear trends with honest intervals, moving means.
+//! The statistics of time series: anomalies, linear trends with intervals, and moving means.
 //!
-//! Every function is pure. A gap is `None` and stays a gap: nothing is filled in. Values are
-//! expected to be finite; [`linear_trend`], which takes data from anywhere, checks that they are.
+//! Every function is pure. A gap is `None` and stays a gap. Values must be finite; [`linear_trend`]
+//! checks this, because its data may come from a caller.
 //!
 //! # Why the interval of a trend needs a correction
 //!
 //! The textbook interval of a regression slope assumes that the residuals are independent of each
-//! other. Those of a climate series are not: a warm month follows a warm month. Such a series holds
-//! less information than its number of values suggests, and the textbook interval is too narrow,
-//! often by a factor of three and more. [`SampleSize::Effective`] counts *n* values whose residuals
-//! have the lag-1 autocorrelation *r* as *n* (1 − *r*) / (1 + *r*) independent ones. This holds for
-//! residuals that behave like a first-order autoregressive process; where their memory is longer,
-//! the interval is still too narrow. Whatever the line misses for years on end, such as a rise that
-//! gets steeper, counts as autocorrelation too, and widens the interval a lot.
+//! other. In a climate series they are not: a warm month often follows a warm month. The series
+//! contains less information than its number of values suggests. So the textbook interval is too
+//! narrow, often by a factor of three and more.
+//!
+//! Let *n* be the number of values, and *r* the lag-1 autocorrelation of their residuals.
+//! [`SampleSize::Effective`] counts *n* (1 − *r*) / (1 + *r*) independent values. This is right for
+//! residuals that behave like a first-order autoregressive process. If their memory is longer, the
+//! interval is still too narrow. A slow change that the line misses, such as a rise that gets
+//! steeper, counts as autocorrelation and makes the interval much wider.
 //!
 //! # Sources
 //!
@@ -70,7 +72,7 @@ pub enum StatisticsError {
     TooFewValues {
         /// The number of values that are no gaps.
         count: usize,
-        /// The number that it takes.
+        /// The number that is needed.
         needed: usize,
     },
     /// The residuals depend on each other so much that nothing is left to estimate an uncertainty
@@ -81,7 +83,7 @@ pub enum StatisticsError {
         count: usize,
         /// The number of independent values that they are worth.
         effective: f64,
-        /// The number that it takes.
+        /// The number that is needed.
         needed: usize,
     },
     /// The correction needs the autocorrelation of the residuals, and there is nothing to compute
@@ -103,7 +105,7 @@ pub enum StatisticsError {
         month: u8,
         /// The number of years that have a value.
         years: u64,
-        /// The number that it takes.
+        /// The number that is needed.
         needed: u64,
     },
     /// The base period ends before it starts.
@@ -133,17 +135,17 @@ pub enum StatisticsError {
     Overflow,
 }
 
-/// How many independent values a series counts as.
+/// The number of independent values in a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SampleSize {
-    /// As many as it has: right only where the residuals are independent of each other
+    /// All values: right only if the residuals are independent of each other
     Counted,
-    /// As many as the lag-1 autocorrelation of the residuals leaves (Santer et al. 2000)
+    /// Fewer values, by the lag-1 autocorrelation of the residuals (Santer et al. 2000)
     Effective,
 }
 
-/// A straight line through a series, and how sure its slope is.
+/// A straight line through a series, with the uncertainty of its slope.
 ///
 /// At the time `t` the line has the value `mean_value + slope * (t - mean_time)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -160,7 +162,7 @@ pub struct Trend {
     pub level: f64,
     /// The mean time of the values that are no gaps
     pub mean_time: f64,
-    /// The mean of the values, which is where the line is at the mean time
+    /// The mean of the values, and the value of the line at the mean time
     pub mean_value: f64,
     /// The number of values that are no gaps
     pub count: usize,
@@ -185,7 +187,7 @@ pub struct Trend {
 /// *n* (Santer et al. 2000; Bretherton et al. 1999).
 ///
 /// The autocorrelation *r* is Σ *eᵢ eᵢ₊₁* / √(Σ *eᵢ*² Σ *eᵢ₊₁*²) over the neighbours that both have
-/// a value, so that values on either side of a gap are not taken for neighbours.
+/// a value, so that values on both sides of a gap do not count as neighbours.
 ///
 /// **With [`SampleSize::Counted`] the interval of an autocorrelated series is too narrow**: see the
 /// [module documentation](self).
@@ -206,14 +208,14 @@ pub struct Trend {
 ///
 /// # Errors
 ///
-/// * [`StatisticsError::Level`] where `level` is not between 0 and 1.
+/// * [`StatisticsError::Level`] if `level` is not between 0 and 1.
 /// * [`StatisticsError::LengthMismatch`], [`StatisticsError::NotFinite`] and
-///   [`StatisticsError::NotIncreasing`] where `times` and `values` are not as described.
+///   [`StatisticsError::NotIncreasing`] if `times` and `values` are not as described.
 /// * [`StatisticsError::TooFewValues`] below three values, [`StatisticsError::TooFewIndependent`]
-///   where the autocorrelation leaves less than three.
-/// * [`StatisticsError::NoAutocorrelation`] where the correction needs an autocorrelation and there
+///   if the autocorrelation leaves less than three.
+/// * [`StatisticsError::NoAutocorrelation`] if the correction needs an autocorrelation and there
 ///   is none.
-/// * [`StatisticsError::Overflow`] where the numbers are so large or small that sums of squares
+/// * [`StatisticsError::Overflow`] if the numbers are so large or small that sums of squares
 ///   leave their range.
 pub fn linear_trend(
     times: &[f64],
@@ -486,10 +488,10 @@ fn month_index(point: &Point) -> Result<usize, StatisticsError> {
 ///
 /// # Errors
 ///
-/// * [`StatisticsError::EmptyBase`] where the base period has no year.
-/// * [`StatisticsError::TooFewYears`] where a calendar month has a value in less than four fifths
+/// * [`StatisticsError::EmptyBase`] if the base period has no year.
+/// * [`StatisticsError::TooFewYears`] if a calendar month has a value in less than four fifths
 ///   of the years.
-/// * [`StatisticsError::NotAMonth`] where a point has no calendar month.
+/// * [`StatisticsError::NotAMonth`] if a point has no calendar month.
 pub fn climatology(
     points: &[Point],
     base: RangeInclusive<i32>,
@@ -525,7 +527,7 @@ pub fn climatology(
 ///
 /// # Errors
 ///
-/// [`StatisticsError::NotAMonth`] where a point has no calendar month.
+/// [`StatisticsError::NotAMonth`] if a point has no calendar month.
 pub fn anomalies(points: &[Point], cycle: &[f64; 12]) -> Result<Vec<Point>, StatisticsError> {
     points
         .iter()
@@ -561,8 +563,8 @@ pub fn anomalies(points: &[Point], cycle: &[f64; 12]) -> Result<Vec<Point>, Stat
 ///
 /// # Errors
 ///
-/// * [`StatisticsError::TooFewYears`] where a calendar month has less than two values.
-/// * [`StatisticsError::NotAMonth`] where a point has no calendar month.
+/// * [`StatisticsError::TooFewYears`] if a calendar month has less than two values.
+/// * [`StatisticsError::NotAMonth`] if a point has no calendar month.
 pub fn seasonal_cycle(points: &[Point]) -> Result<[f64; 12], StatisticsError> {
     let months = Months::new(points.iter(), 2)?.0;
     let (mut products, mut squares) = (0.0, 0.0);
@@ -645,7 +647,7 @@ impl Months {
 ///
 /// # Errors
 ///
-/// [`StatisticsError::MinCount`] where `min_count` is 0 or above `window`.
+/// [`StatisticsError::MinCount`] if `min_count` is 0 or above `window`.
 pub fn moving_mean(
     values: &[Option<f64>],
     window: u32,
