@@ -20,7 +20,7 @@ await withBrowser(() => '', async (page) => {
   await page.goto(`${wanted.page}?broker=${encodeURIComponent(wanted.broker)}`);
   const co2 = await shown('ppm per decade');
   const line = await page.locator('#means').getAttribute('d');
-  await page.screenshot({ path: wanted.screenshot });
+  await page.locator('body').screenshot({ path: wanted.screenshot });
 
   await page.locator('select').selectOption('nino12');
   await page.getByRole('button').click();
