@@ -170,7 +170,7 @@ fn ask_python(payloads: &[String]) -> Vec<Answer> {
 async fn ask(module: &Module, payload: &str) -> Answer {
     match module.call(payload, Context::local(), None).await {
         Ok(output) => Answer::Success(output.as_json().to_owned()),
-        Err(failure) => Answer::Error(failure.to_string()),
+        Err(failure) => Answer::Error(failure.wire_text()),
     }
 }
 
