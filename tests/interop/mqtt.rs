@@ -173,7 +173,7 @@ async fn what_cannot_be_cut_is_refused() {
     };
     let text = failure.to_string();
     assert!(
-        text.contains("the broker takes 8800 in one message"),
+        text.contains("the broker accepts 8800 in one message"),
         "{text}"
     );
     // The client does not know whether the module accepts fragments.
