@@ -55,8 +55,9 @@ pub struct HostOptions {
     /// In the name of the topic, the embedded broker replaces `.` and `:` of the group by `-`. MQTT
     /// brokers do not count redeliveries, and a host with this option does not start there.
     pub max_redeliveries: Option<u32>,
-    /// The number of calls that are accepted at a time, including the running ones; default 1024.
-    /// Further requests get the response `request rejected due to queue overflow, try again later`.
+    /// The number of calls that are accepted at a time, including the running ones; default 1024, or the
+    /// default of [`max_workers`](Self::max_workers) if that is more. Further requests get the response
+    /// `request rejected due to queue overflow, try again later`.
     pub queue_size: usize,
     /// The largest payload in one frame, in bytes before base64; default
     /// [`DEFAULT_MAX_PAYLOAD_SIZE`](Self::DEFAULT_MAX_PAYLOAD_SIZE).
