@@ -73,7 +73,7 @@ struct Parameters<'a> {
     schema: &'a Value,
     /// `None` if the schema is not valid. Then only the module can check the arguments.
     validator: Option<Validator>,
-    /// The same, but no argument is required.
+    /// The same schema as a validator, but no argument is required.
     each: Option<Validator>,
 }
 
@@ -120,7 +120,7 @@ impl<'a> Target<'a> {
         Err(unknown("the module", "function", name, &known))
     }
 
-    /// Returns the request after the checks that the module makes, too.
+    /// Checks the arguments as the module does, and returns the request.
     fn request(&self, constructor: Input, arguments: Input) -> Result<Box<RawValue>, Error> {
         let constructor = match (&self.constructor, constructor) {
             (Some(class), input) => Some(class.read(class.name, input, |name| {
@@ -166,7 +166,7 @@ impl<'a> Target<'a> {
         raw_json(request.to_json())
     }
 
-    /// Fails in the words of the module, if there are problems.
+    /// Fails with the message of the module if there are problems.
     fn refuse(&self, problems: &[Problem]) -> Result<(), Error> {
         if problems.is_empty() {
             return Ok(());
@@ -249,7 +249,8 @@ impl<'a> Parameters<'a> {
     }
 
     /// Returns the value that a string stands for: JSON if the schema accepts that, otherwise the
-    /// string itself. If the schema accepts neither, it is the one with the better error message.
+    /// string itself. If the schema accepts neither, this function returns the one with the better
+    /// error message.
     fn value(&self, name: &str, text: String) -> Result<Box<RawValue>, Error> {
         let json: Option<Box<RawValue>> = serde_json::from_str(&text).ok();
         let as_text = Value::String(text);

@@ -66,7 +66,7 @@ async fn describe(caller: &Caller, presence: &Presence<'_>) -> Result<Box<RawVal
     serde_json::from_str(&text).map_err(|error| unreadable(caller, error))
 }
 
-/// Reads such a document.
+/// Reads an API description.
 fn read<T: DeserializeOwned>(caller: &Caller, document: &RawValue) -> Result<T, Error> {
     serde_json::from_str(document.get()).map_err(|error| unreadable(caller, error))
 }

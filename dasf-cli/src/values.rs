@@ -61,7 +61,7 @@ impl Fields {
 /// The sources of values that are not on the command line.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    /// Whether standard input was read, which is possible once.
+    /// Whether standard input was read. A program can read it only once.
     is_stdin_read: bool,
 }
 
@@ -111,8 +111,8 @@ impl Sources {
     /// Reads a file, or standard input as `-`.
     ///
     /// # Errors
-    /// [`Error::Failed`] when it cannot be read or is not UTF-8, [`Error::Usage`] for standard input the
-    /// second time.
+    /// [`Error::Failed`] when the input cannot be read or is not UTF-8, [`Error::Usage`] when
+    /// standard input was read before.
     fn read(&mut self, path: &str) -> Result<String, Error> {
         if path == "-" {
             if self.is_stdin_read {

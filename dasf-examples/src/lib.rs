@@ -6,7 +6,8 @@
 //! | [`reference`](mod@reference) | a copy of the Python module on which the protocol was measured |
 //! | [`monte_carlo`] | work that several processes share |
 //!
-//! The folders `climate` and `river` contain two complete examples, each a package of its own.
+//! The folders `climate` and `river` contain two complete examples. Each of them is a separate
+//! package.
 
 mod modules;
 

@@ -25,7 +25,7 @@ pub use crate::{__call as call, __client as client, __instance as instance};
 pub use dasf_protocol::progress::Report;
 pub use serde_json::Value;
 
-/// The crates whose types have messages of their own.
+/// The crates with their own error messages for missing traits.
 pub mod crates {
     pub use crate::missing::{
         Bytes, Chrono, IndexMap, Jiff, Ndarray, RustDecimal, Time, Url, Uuid,

@@ -320,7 +320,7 @@ impl Address {
     }
 
     /// Returns the address of an MQTT 5 broker that requires a login.
-    /// [`with_token`](Self::with_token) sets the password too.
+    /// [`with_token`](Self::with_token) replaces the password.
     ///
     /// # Errors
     /// The same as [`Address::websocket`]. Returns [`AddressError::Login`] if the user name or the

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::random;
 
-/// Waits that double from [`Backoff::FIRST`] to [`Backoff::LONGEST`]. Each wait is a random part of
-/// that, between half and all of it. So many programs that lost one broker do not reconnect at the
-/// same instant.
+/// Waits that double from [`Backoff::FIRST`] to [`Backoff::LONGEST`]. Each wait is random, between
+/// half of this time and all of it. Otherwise, all programs that lost the same broker would
+/// reconnect at the same instant.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,

@@ -100,8 +100,8 @@ impl Context {
         self.0.deadline.map(Instant::into_std)
     }
 
-    /// Returns whether nobody needs the result any more. This is so when the caller's timeout is
-    /// over or the module has to stop.
+    /// Returns whether nobody needs the result any more. This is the case when the caller's timeout
+    /// is over or the module has to stop.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancellation.is_cancelled()
     }
@@ -115,7 +115,7 @@ impl Context {
     }
 
     /// Returns a token that is cancelled when nobody needs the result any more. You can pass it to
-    /// other code. To cancel it affects this call only.
+    /// other code. Cancelling the token affects only this call.
     ///
     /// ```
     /// use dasf_runtime::{CancellationToken, Context};

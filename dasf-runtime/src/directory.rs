@@ -59,7 +59,7 @@ impl ListedModule {
 
 /// Returns the modules that listen on any topic, sorted by topic.
 ///
-/// Only an MQTT broker keeps such a list. A module announces itself there when it begins to listen,
+/// Only an MQTT broker keeps this list. A module announces itself there when it begins to listen,
 /// and the broker removes the announcement when the module ends or dies.
 ///
 /// ```no_run

@@ -21,8 +21,9 @@ pub use serde_json::Value;
 /// Below this number, `f64` represents every integer exactly.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Reads a value of a union, as the type that keeps the most of it. If several types keep the same, reads
-/// it as the first of them. The first type that accepts the value may ignore a part of it.
+/// Reads a value of a union, as the type that keeps the most of it. If several types keep the same,
+/// reads it as the first of them. The first type that accepts the value is not always right,
+/// because it may ignore a part of the value.
 ///
 /// # Errors
 /// When no type accepts the value.

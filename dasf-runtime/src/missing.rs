@@ -11,8 +11,8 @@ const DESERIALIZE: u8 = 2;
 const SCHEMA: u8 = 4;
 const SEND: u8 = 8;
 
-/// Returns the traits that a type lacks, from the traits that it has. [`Send`] is looked at last,
-/// because a derive may be the next error of a type that is not.
+/// Returns the traits that a type lacks, from the traits that it has. [`Send`] comes last: it is
+/// listed only if no other trait is missing.
 pub const fn lacking(serialize: bool, deserialize: bool, schema: bool, send: bool) -> u8 {
     let mut lacking = 0;
     if !serialize {
@@ -37,7 +37,7 @@ pub const fn lacking(serialize: bool, deserialize: bool, schema: bool, send: boo
 #[derive(Debug)]
 pub struct Lacks<const TRAITS: u8, C = AnyCrate>(PhantomData<C>);
 
-/// A crate without a message of its own.
+/// A crate without its own message.
 #[derive(Debug)]
 pub struct AnyCrate;
 

@@ -271,7 +271,7 @@ impl<E: Deref<Target: Held>> Holding for Causes<'_, E> {
     }
 }
 
-/// An error inside such a value.
+/// The error inside a value.
 pub trait Held {
     /// Returns the cause of the error.
     fn first_cause(&self) -> Option<&(dyn Error + 'static)>;

@@ -10,7 +10,7 @@ use dasf_protocol::payload;
 use dasf_protocol::progress::Report;
 use tokio::time::Instant;
 
-/// The id that every report carries: a call has one.
+/// The id of every report. It is always the same, because a call has only one report.
 const REPORT_ID: &str = "root";
 /// The number of reports of one call that may be sent without a pause.
 const BURST: u32 = 20;
@@ -73,8 +73,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// Steps may have steps of their own, up to fifty levels. Deeper steps are not shown. In a large tree,
-/// steps that succeeded are dropped.
+/// Steps may have steps below them, up to fifty levels. Deeper steps are not shown. In a large
+/// tree, steps that succeeded are dropped.
 pub struct ProgressReport {
     tree: Arc<Tree>,
     /// The position of this report in the tree: the numbers of the steps that lead to it.
@@ -255,8 +255,8 @@ impl ProgressReport {
         self.change(|report| report.step_message = message);
     }
 
-    /// Begins a step below this report, and returns its report, which may have steps of its own. The step
-    /// ends when the returned report is dropped.
+    /// Begins a step below this report, and returns the report of the step, which may have steps
+    /// below it. The step ends when the returned report is dropped.
     pub fn step(&mut self, message: impl Into<String>) -> ProgressReport {
         let step = Report::new(REPORT_ID, message, 0);
         let tree = Arc::clone(&self.tree);
@@ -280,8 +280,8 @@ impl ProgressReport {
         self.end(Status::Error);
     }
 
-    /// Ends this step according to a result, and returns the result: as failed for an `Err`, otherwise with
-    /// success. The report of a whole call succeeds only when its function returns.
+    /// Ends this step as failed if a result is an `Err`, otherwise with success, and returns the
+    /// result. The report of a whole call succeeds only when its function returns.
     ///
     /// # Errors
     /// Returns the error of the result.

@@ -204,7 +204,7 @@ Functions
   sqrt(a: number) -> number
       The square root of a positive number.
   count(n: integer) -> integer
-      Count slowly, telling how far it got.
+      Count slowly, and report the progress.
 
 Classes
   Greeter(greeting: string = \"Hi\")
@@ -250,7 +250,7 @@ Usage
         "\
 count(n: integer) -> integer
 
-Count slowly, telling how far it got.
+Count slowly, and report the progress.
 
 Sends progress reports.
 

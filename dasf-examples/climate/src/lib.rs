@@ -195,7 +195,7 @@ pub mod climate {
     /// gaps
     ///
     /// # Errors
-    /// If a calendar month has values in less than four fifths of the base period, or if the base
+    /// If a calendar month has values in fewer than four fifths of the base period, or if the base
     /// period ends before it starts.
     #[dasf::function]
     pub fn anomalies(
@@ -229,8 +229,8 @@ pub mod climate {
     /// The slope in the unit of the series per year, and its interval
     ///
     /// # Errors
-    /// If the requested years have no values, if a calendar month has less than two, or if `effective`
-    /// leaves less than three independent values.
+    /// If the requested years have no values, if a calendar month has fewer than two, or if
+    /// `effective` leaves fewer than three independent values.
     #[dasf::function]
     pub fn trend(
         series: SeriesName,
@@ -263,8 +263,8 @@ pub mod climate {
     /// The slope in units of the values per unit of time, and its interval
     ///
     /// # Errors
-    /// If the numbers of times and values differ, if the times do not increase, or if there are less
-    /// than three values, or less than three independent values with `effective`.
+    /// If the numbers of times and values differ, if the times do not increase, or if there are
+    /// fewer than three values, or fewer than three independent values with `effective`.
     #[dasf::function]
     pub fn trend_of(
         #[dasf(min_items = 3)] times: &[f64],
@@ -376,7 +376,8 @@ pub mod climate {
         /// The lowest and the highest month.
         ///
         /// # Returns
-        /// Both months with their values, or null without any value; the first month of equal ones
+        /// Both months with their values; null if no month has a value. The first of equal months
+        /// counts
         pub fn extremes(&self) -> Option<Extremes> {
             let mut months = self.points.iter().filter(|point| point.value.is_some());
             let first = *months.next()?;
@@ -401,7 +402,7 @@ pub mod climate {
         /// The departure of each calendar month from the annual mean
         ///
         /// # Errors
-        /// If a calendar month has less than two values.
+        /// If a calendar month has fewer than two values.
         pub fn seasonal_cycle(&self) -> Result<SeasonalCycle, ClimateError> {
             let departures = statistics::seasonal_cycle(&self.points)?;
             let highest = departures.into_iter().fold(f64::NEG_INFINITY, f64::max);
@@ -414,7 +415,7 @@ pub mod climate {
         }
     }
 
-    /// The points of some years, of which at least one has a value.
+    /// The points of some years. At least one of the points has a value.
     fn with_values(
         series: &Series,
         from: Option<i32>,

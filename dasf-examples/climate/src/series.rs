@@ -213,7 +213,7 @@ fn body(
     }
 }
 
-/// Reads a field: an empty field is a gap, and any other must be a finite number.
+/// Reads a field. An empty field is a gap. Any other field must be a finite number.
 fn value(field: &str) -> Option<Option<f64>> {
     if field.is_empty() {
         return Some(None);
@@ -225,7 +225,7 @@ fn value(field: &str) -> Option<Option<f64>> {
 /// Monthly means of weekly values (`YYYYMMDD,value`).
 ///
 /// A week belongs to the month of its date. The mean of a month counts the weeks with a value, even
-/// if there is only one. A month without such a week is a gap.
+/// if there is only one. A month without any value is a gap.
 fn weekly_to_monthly(file: &'static str, text: &'static str) -> Result<Vec<Point>, SeriesError> {
     let mut months: BTreeMap<(i32, u8), (f64, u32)> = BTreeMap::new();
     for (line, text) in body(file, text, "date,co2")? {

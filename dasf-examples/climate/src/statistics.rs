@@ -45,7 +45,7 @@ use crate::series::Point;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatisticsError {
-    /// Not as many times as values.
+    /// The numbers of times and values differ.
     #[error("{times} times for {values} values")]
     LengthMismatch {
         /// The number of times.
@@ -61,38 +61,37 @@ pub enum StatisticsError {
         /// Its position, counted from 0.
         index: usize,
     },
-    /// A time does not lie after the one before it.
+    /// A time is not after the time before it.
     #[error("time {index} is not after the one before it")]
     NotIncreasing {
-        /// The position of the later one, counted from 0.
+        /// The position of this time, counted from 0.
         index: usize,
     },
     /// Not enough values for a line and its uncertainty.
     #[error("{count} values are too few: a trend needs {needed}")]
     TooFewValues {
-        /// The number of values that are no gaps.
+        /// The number of values without the gaps.
         count: usize,
         /// The number that is needed.
         needed: usize,
     },
-    /// The residuals depend on each other so much that nothing is left to estimate an uncertainty
-    /// from.
+    /// The residuals depend on each other so much that too few independent values are left for an
+    /// uncertainty.
     #[error("{count} values count as only {effective:.1} independent ones: a trend needs {needed}")]
     TooFewIndependent {
-        /// The number of values that are no gaps.
+        /// The number of values without the gaps.
         count: usize,
-        /// The number of independent values that they are worth.
+        /// The number of independent values with the same information.
         effective: f64,
         /// The number that is needed.
         needed: usize,
     },
-    /// The correction needs the autocorrelation of the residuals, and there is nothing to compute
-    /// it from.
+    /// The correction needs the autocorrelation of the residuals, but the data do not determine it.
     #[error(
-        "the autocorrelation is unknown: no two values off the line follow each other without a gap"
+        "the autocorrelation of the residuals is unknown: no two neighbouring values differ from the line"
     )]
     NoAutocorrelation,
-    /// The confidence level is no probability between 0 and 1.
+    /// The confidence level is not a probability between 0 and 1.
     #[error("the confidence level must be above 0 and below 1, not {level}")]
     Level {
         /// The requested level.
@@ -116,13 +115,13 @@ pub enum StatisticsError {
         /// The last year.
         to: i32,
     },
-    /// A month that no calendar has.
+    /// A number that is not a calendar month.
     #[error("there is no calendar month {month}")]
     NotAMonth {
-        /// The number, which is not from 1 to 12.
+        /// The number. It is not from 1 to 12.
         month: u8,
     },
-    /// The minimum count of a moving mean can never be met, or is 0.
+    /// The minimum count of a moving mean is 0, or above the window.
     #[error("the minimum count must be from 1 to the window of {window}, not {min_count}")]
     MinCount {
         /// The requested minimum count.
@@ -160,13 +159,13 @@ pub struct Trend {
     pub upper: f64,
     /// The confidence level of the interval
     pub level: f64,
-    /// The mean time of the values that are no gaps
+    /// The mean time of the values, without the gaps
     pub mean_time: f64,
     /// The mean of the values, and the value of the line at the mean time
     pub mean_value: f64,
-    /// The number of values that are no gaps
+    /// The number of values, without the gaps
     pub count: usize,
-    /// The number of independent values that the interval is computed from
+    /// The number of independent values, from which the interval is computed
     pub effective_count: f64,
     /// The lag-1 autocorrelation of the residuals; null if no values follow each other, or if
     /// the line meets every value
@@ -175,19 +174,19 @@ pub struct Trend {
 
 /// Fits a straight line by ordinary least squares, with a confidence interval for its slope.
 ///
-/// `times` and `values` have the same length; time *i* belongs to value *i*. Times increase, in any
-/// unit, and the correction for autocorrelation takes their steps as equal. The slope is in units
-/// of the values per unit of time.
+/// `times` and `values` have the same length; time *i* belongs to value *i*. The times increase, in
+/// any unit. The correction for autocorrelation assumes that they are equally spaced. The slope is
+/// in units of the values per unit of time.
 ///
-/// The slope is *b* = Σ (*t* − *t̄*)(*y* − *ȳ*) / Σ (*t* − *t̄*)², its standard error *s* = √( Σ
-/// *e*² / ((*m* − 2) Σ (*t* − *t̄*)²) ) with the residuals *e*, and the interval *b* ± *s* ·
-/// *t*(*m* − 2), where *t* is the quantile of Student's distribution at (1 + `level`) / 2 (Santer
-/// et al. 2000; von Storch and Zwiers 1999, chapter 8). Here *m* is the number of values for
-/// [`SampleSize::Counted`]; for [`SampleSize::Effective`] it is *n* (1 − *r*) / (1 + *r*), at most
+/// The slope is *b* = Σ (*t* − *t̄*)(*y* − *ȳ*) / Σ (*t* − *t̄*)², and *e* are the residuals. The
+/// standard error is *s* = √( Σ *e*² / ((*m* − 2) Σ (*t* − *t̄*)²) ), and the interval is *b* ± *s*
+/// · *t*(*m* − 2). Here *t*(*m* − 2) is the quantile of Student's distribution at (1 + `level`) / 2
+/// (Santer et al. 2000; von Storch and Zwiers 1999, chapter 8). For [`SampleSize::Counted`], *m* is
+/// the number of values. For [`SampleSize::Effective`], it is *n* (1 − *r*) / (1 + *r*), at most
 /// *n* (Santer et al. 2000; Bretherton et al. 1999).
 ///
 /// The autocorrelation *r* is Σ *eᵢ eᵢ₊₁* / √(Σ *eᵢ*² Σ *eᵢ₊₁*²) over the neighbours that both have
-/// a value, so that values on both sides of a gap do not count as neighbours.
+/// a value. The values on both sides of a gap are not neighbours.
 ///
 /// **With [`SampleSize::Counted`] the interval of an autocorrelated series is too narrow**: see the
 /// [module documentation](self).
@@ -211,10 +210,10 @@ pub struct Trend {
 /// * [`StatisticsError::Level`] if `level` is not between 0 and 1.
 /// * [`StatisticsError::LengthMismatch`], [`StatisticsError::NotFinite`] and
 ///   [`StatisticsError::NotIncreasing`] if `times` and `values` are not as described.
-/// * [`StatisticsError::TooFewValues`] below three values, [`StatisticsError::TooFewIndependent`]
-///   if the autocorrelation leaves less than three.
-/// * [`StatisticsError::NoAutocorrelation`] if the correction needs an autocorrelation and there
-///   is none.
+/// * [`StatisticsError::TooFewValues`] for fewer than three values,
+///   [`StatisticsError::TooFewIndependent`] if the autocorrelation leaves fewer than three.
+/// * [`StatisticsError::NoAutocorrelation`] if the correction needs an autocorrelation and the data
+///   do not determine it.
 /// * [`StatisticsError::Overflow`] if the numbers are so large or small that sums of squares
 ///   leave their range.
 pub fn linear_trend(
@@ -323,7 +322,7 @@ fn check_data(times: &[f64], values: &[Option<f64>]) -> Result<(), StatisticsErr
 
 /// The differences between the values and the line.
 enum Residuals {
-    /// Nothing but rounding, in which an autocorrelation would mean nothing.
+    /// Only rounding errors. Their autocorrelation has no meaning.
     Zero,
     Scattered {
         square_sum: f64,
@@ -404,22 +403,22 @@ fn lag_one_autocorrelation(residuals: &[Option<f64>]) -> Option<f64> {
         }
     }
     let correlation = product / (earlier.sqrt() * later.sqrt());
-    // Not a number without a pair; rounding may take it past the ends.
+    // Without a pair this is NaN. With rounding, it may exceed 1 or fall below -1.
     correlation
         .is_finite()
         .then(|| correlation.clamp(-1.0, 1.0))
 }
 
-/// How many standard errors the interval reaches to either side: the `t` with P(|T| < `t`) =
-/// `level`, where T has Student's distribution with `freedom` >= 1 degrees of freedom, not
-/// necessarily a whole number.
+/// The half-width of the interval in standard errors. This is the `t` with P(|T| < `t`) = `level`,
+/// where T has Student's distribution with `freedom` degrees of freedom. `freedom` is at least 1,
+/// and need not be an integer.
 ///
-/// Below 10⁴ degrees of freedom the probability, an incomplete beta function (Abramowitz and Stegun
-/// 1964, 26.7.1 and 26.5.27), is inverted by bisection: always the smaller of P(|T| < t) and its
-/// complement, so that no digits cancel however close the level is to 0 or 1. From there on it is
-/// the expansion around the normal quantile (26.7.5). Both are good to eleven digits. The quantile
-/// of `statrs` itself is not: in version 0.18 it is ten times too large at 10⁶ degrees of freedom
-/// and the level 0.5, and does not end at 10⁹ and 10⁻⁹.
+/// The probability is an incomplete beta function (Abramowitz and Stegun 1964, 26.7.1 and 26.5.27).
+/// Below 10⁴ degrees of freedom, a bisection inverts it. The bisection uses the smaller of P(|T| <
+/// t) and its complement. So no digits cancel, even if the level is very close to 0 or 1. From 10⁴
+/// degrees of freedom on, the function uses the expansion around the normal quantile (26.7.5). Both
+/// ways are exact to eleven digits. The quantile of `statrs` is not: version 0.18 returns ten times
+/// too much for 10⁶ degrees of freedom and the level 0.5, and does not return for 10⁹ and 10⁻⁹.
 fn student_t(level: f64, freedom: f64) -> f64 {
     if freedom >= 1e4 {
         let z = SQRT_2
@@ -448,8 +447,7 @@ fn student_t(level: f64, freedom: f64) -> f64 {
             beta_reg(freedom / 2.0, 0.5, 1.0 / (1.0 + ratio)) > 1.0 - level
         }
     };
-    // The bits of positive numbers are in the order of the numbers, so 64 halvings find the nearest
-    // one.
+    // Positive floats have the same order as their bits, so 64 halvings find the nearest float.
     let (mut below, mut above) = (0, f64::MAX.to_bits());
     while above - below > 1 {
         let middle = below + (above - below) / 2;
@@ -472,8 +470,9 @@ fn month_index(point: &Point) -> Result<usize, StatisticsError> {
 
 /// The mean of each calendar month over a base period: January first, in the unit of the points.
 ///
-/// At least four fifths of the years must have the month, as the WMO asks of a climate normal
-/// (WMO-No. 1203). A trend within the base period is not removed; [`seasonal_cycle`] does that.
+/// At least four fifths of the years must have a value for the month, as the WMO requires for a
+/// climate normal (WMO-No. 1203). The function does not remove a trend within the base period;
+/// [`seasonal_cycle`] does.
 ///
 /// ```
 /// use climate::{series::by_name, statistics::climatology};
@@ -489,8 +488,8 @@ fn month_index(point: &Point) -> Result<usize, StatisticsError> {
 /// # Errors
 ///
 /// * [`StatisticsError::EmptyBase`] if the base period has no year.
-/// * [`StatisticsError::TooFewYears`] if a calendar month has a value in less than four fifths
-///   of the years.
+/// * [`StatisticsError::TooFewYears`] if a calendar month has a value in fewer than four fifths of
+///   the years.
 /// * [`StatisticsError::NotAMonth`] if a point has no calendar month.
 pub fn climatology(
     points: &[Point],
@@ -506,11 +505,11 @@ pub fn climatology(
     Ok(months.map(|month| month.mean_value))
 }
 
-/// The departure of each point from the value of its calendar month, in the unit of the points; a
-/// gap stays one.
+/// The departure of each point from the value of its calendar month, in the unit of the points.
+/// Gaps stay gaps.
 ///
 /// `cycle` holds twelve values, January first: a [`climatology`] for anomalies against a base
-/// period, or a [`seasonal_cycle`] to take the seasons out and leave mean and trend as they are.
+/// period, or a [`seasonal_cycle`] to remove the seasons and keep the mean and the trend.
 ///
 /// ```
 /// use climate::{series::by_name, statistics::{anomalies, climatology}};
@@ -544,12 +543,12 @@ pub fn anomalies(points: &[Point], cycle: &[f64; 12]) -> Result<Vec<Point>, Stat
 /// The mean annual cycle, free of trend: twelve departures from the annual mean, January first, in
 /// the unit of the points. They add up to zero.
 ///
-/// Fits *y* = *b t* + *s*(calendar month) by least squares, all at once: *b* is Σ (*t* − *t̄*ₘ)(*y*
-/// − *ȳ*ₘ) / Σ (*t* − *t̄*ₘ)², where *t̄*ₘ and *ȳ*ₘ are the means over the calendar month of each
-/// value, and *s*ₘ = *ȳ*ₘ − *b t̄*ₘ (the "within" estimator of the analysis of covariance). Neither
-/// the trend nor gaps leak into the cycle, and [`linear_trend`] after taking the cycle out finds
-/// the slope of the joint fit. Its standard error does not know of the eleven degrees of freedom
-/// that the cycle took, which matters in a few years of data only.
+/// The function fits *y* = *b t* + *s*(calendar month) by least squares in one step. The slope *b*
+/// is Σ (*t* − *t̄*ₘ)(*y* − *ȳ*ₘ) / Σ (*t* − *t̄*ₘ)², where *t̄*ₘ and *ȳ*ₘ are the means over the
+/// calendar month of each value, and *s*ₘ = *ȳ*ₘ − *b t̄*ₘ (the "within" estimator of the analysis
+/// of covariance). The trend and the gaps do not change the cycle. Without this cycle,
+/// [`linear_trend`] finds the same slope *b*. Its standard error ignores the eleven degrees of
+/// freedom of the cycle. This matters only for a few years of data.
 ///
 /// ```
 /// use climate::{series::by_name, statistics::seasonal_cycle};
@@ -563,7 +562,7 @@ pub fn anomalies(points: &[Point], cycle: &[f64; 12]) -> Result<Vec<Point>, Stat
 ///
 /// # Errors
 ///
-/// * [`StatisticsError::TooFewYears`] if a calendar month has less than two values.
+/// * [`StatisticsError::TooFewYears`] if a calendar month has fewer than two values.
 /// * [`StatisticsError::NotAMonth`] if a point has no calendar month.
 pub fn seasonal_cycle(points: &[Point]) -> Result<[f64; 12], StatisticsError> {
     let months = Months::new(points.iter(), 2)?.0;
@@ -602,7 +601,7 @@ impl Months {
         for point in points {
             let month = &mut months[month_index(point)?];
             if let Some(value) = point.value {
-                // The running mean: each value moves it by its share.
+                // The running mean moves by a share of each value.
                 month.count += 1;
                 month.mean_time += (point.time() - month.mean_time) / month.count as f64;
                 month.mean_value += (value - month.mean_value) / month.count as f64;
@@ -623,16 +622,18 @@ impl Months {
     }
 }
 
-/// The centred moving mean of equally spaced values: one for each of them, in their unit.
+/// The centred moving mean of equally spaced values: one mean for each value, in the same unit.
 ///
-/// An odd window of 2*k* + 1 takes the mean of a value and the *k* on either side. An even window
-/// of 2*k* has no middle, so it takes *k* on either side and counts the two outermost by half: for
-/// twelve monthly values this is the usual mean over a year that leaves no seasonal cycle (the "2 ×
-/// 12" moving average; Kendall and Stuart 1966). The weights then still add up to the window.
+/// An odd window of 2*k* + 1 contains a value and *k* values on either side. An even window of 2*k*
+/// has no middle value. It contains a value and *k* values on either side, and the two outermost
+/// count by half. So the weights add up to the window. For twelve monthly values this is the usual
+/// mean over a year, without a seasonal cycle (the "2 × 12" moving average; Kendall and Stuart
+/// 1966).
 ///
-/// The mean leaves out gaps and the positions beyond the ends. If less than `min_count` values are
-/// left, the result is a gap; the outermost values of an even window count by half. With a `min_count` below `window`, a gap in a series with seasons shifts the mean towards
-/// the seasons that are there. The work is the number of values times the window.
+/// The mean leaves out gaps and the positions beyond the ends. If fewer than `min_count` values are
+/// left, the result is a gap. The outermost values of an even window count by half. With a
+/// `min_count` below `window`, a gap in a series with seasons shifts the mean towards the seasons
+/// that have values. The computing time grows with the number of values times the window.
 ///
 /// ```
 /// use climate::statistics::moving_mean;
@@ -734,7 +735,7 @@ mod tests {
             (0.5, 10.0, 0.6998120613124317),
             (0.999, 730.0, 3.30390430587309),
             (1.0 - 1e-12, 5.5, 290.5922882915833),
-            // From `mpmath.betainc` with forty digits, where scipy is less sure.
+            // From `mpmath.betainc` with forty digits, because scipy is less exact here.
             (1e-9, 3.7, 1.3399022507121384e-09),
             (0.5, 1e6, 0.6744899955310873),
             (0.95, 9999.0, 1.9602012636213573),
@@ -772,7 +773,7 @@ mod tests {
             4.26, 5.68, 7.24, 4.82, 6.95, 8.81, 8.04, 8.33, 10.84, 7.58, 9.96,
         ]
         .map(Some);
-        // The residuals alternate (r < 0), for which nothing is added to the eleven values.
+        // The residuals alternate (r < 0). Then the effective sample size stays at eleven values.
         for sample_size in [SampleSize::Counted, SampleSize::Effective] {
             let trend = linear_trend(&times, &values, 0.95, sample_size).unwrap();
             close(trend.slope, 0.5000909090909091);
@@ -808,14 +809,14 @@ mod tests {
         close(trend.effective_count, 34.1700421839325);
         close(trend.autocorrelation.unwrap(), 0.9108029802717622);
 
-        // As if the months were independent, the warming would seem certain at 99 %.
+        // If the months were independent, the warming would be significant at 99 %.
         let trend = seasonless_trend(SeriesName::Nino12, 0.99, SampleSize::Counted);
         close(trend.standard_error, 0.0022160140173248205);
         close(trend.lower, 0.007767754207813648);
         close(trend.upper, 0.019213825203432622);
 
-        // The rise bends away from its line for years on end, which leaves four independent values
-        // of 521.
+        // The rise differs from the line for many years in sequence. So only four independent
+        // values of 521 are left.
         let trend = seasonless_trend(SeriesName::Co2, 0.95, SampleSize::Effective);
         close(trend.slope, 1.3389430564111626);
         close(trend.standard_error, 0.1041593481656904);
@@ -1092,8 +1093,8 @@ mod tests {
     fn windows_of_any_size() {
         let values = [Some(1.0), None, Some(4.0)];
         assert_eq!(moving_mean(&values, 1, 1).unwrap(), values);
-        // Two values count 1/2, 1, 1/2: the outermost 1 and 4 of the gap in the middle add up to
-        // one value.
+        // A window of two has the weights 1/2, 1, 1/2. Around the gap, the outermost values 1 and 4
+        // together count as one value.
         assert_eq!(
             moving_mean(&values, 2, 1).unwrap(),
             [Some(1.0), Some(2.5), Some(4.0)]

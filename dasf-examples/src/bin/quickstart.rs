@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     show("sqrt(-1.0)", client.sqrt(-1.0).await);
     let ada = client.greeter().greeting("Yo").greet("Ada").await;
     show(r#"greeter().greeting("Yo").greet("Ada")"#, ada);
-    println!("count(5), telling how far it got:");
+    println!("count(5), with its progress reports:");
     let counted = client
         .count(5)
         .timeout(Duration::from_secs(30))

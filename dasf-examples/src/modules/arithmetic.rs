@@ -26,7 +26,7 @@ pub mod arithmetic {
         a.sqrt()
     }
 
-    /// Why counting failed.
+    /// The reason why counting failed.
     #[derive(Debug, thiserror::Error)]
     pub enum CountError {
         /// The number is too large to count to.
@@ -37,7 +37,7 @@ pub mod arithmetic {
     /// The largest number that [`count`] counts to.
     const MAX_COUNT: u32 = 1000;
 
-    /// Count slowly, telling how far it got.
+    /// Count slowly, and report the progress.
     ///
     /// # Arguments
     /// * `n` - The number to count to

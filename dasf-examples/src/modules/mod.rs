@@ -1,4 +1,4 @@
-//! The modules, a file each. A file has the name of the one annotated `mod` in it.
+//! The modules, one in each file. A file has the name of its annotated `mod`.
 #![allow(clippy::module_inception)]
 
 pub(crate) mod arithmetic;

@@ -1,4 +1,4 @@
-//! Work that several processes share: see the guide's chapter on clusters.
+//! Work that several processes share: see the chapter *From a laptop to a cluster* of the guide.
 
 /// Estimates by random numbers. Start several of these in one group, and they share the work.
 #[dasf::module(topic = "monte-carlo", main = false)]
@@ -8,7 +8,7 @@ pub mod monte_carlo {
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
 
-    /// An estimate, and who made it.
+    /// An estimate, and the process that made it.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     pub struct Estimate {
         /// The estimated number.
@@ -21,7 +21,7 @@ pub mod monte_carlo {
     ///
     /// # Arguments
     /// * `samples` - The number of points
-    /// * `seed` - Where the random numbers begin; the same seed gives the same estimate
+    /// * `seed` - The start of the random numbers; the same seed gives the same estimate
     #[dasf::function]
     pub fn pi(#[dasf(ge = 1)] samples: u32, #[dasf(default = 0)] seed: u64) -> Estimate {
         let mut random = fastrand::Rng::with_seed(seed);
@@ -37,10 +37,10 @@ pub mod monte_carlo {
         }
     }
 
-    /// Wait, as for an instrument.
+    /// Wait, as a call waits for an instrument.
     ///
     /// # Arguments
-    /// * `milliseconds` - For how long
+    /// * `milliseconds` - The time to wait
     ///
     /// # Returns
     /// The process that waited

@@ -1,7 +1,7 @@
 //! A mirror of the Python module on which the protocol was measured: the same names, arguments,
 //! defaults, documentation, constraints and results.
 
-// The documentation of some functions is missing, or terse, because the Python module's is.
+// The documentation of some functions is missing or short, as in the Python module.
 #![allow(missing_docs)]
 
 /// A test module for DASF.
@@ -119,7 +119,7 @@ pub mod reference {
     pub fn area(points: &[Point], scale: Option<f64>) -> BTreeMap<String, f64> {
         #[allow(clippy::cast_precision_loss)] // a number of points that fits a message
         let count = points.len() as f64;
-        // Python's `scale or 1`, for which zero is nothing as well.
+        // As in Python's `scale or 1`, zero counts as missing.
         let scale = scale.filter(|&scale| scale != 0.0).unwrap_or(1.0);
         BTreeMap::from([("n".to_owned(), count), ("s".to_owned(), scale)])
     }
@@ -143,7 +143,7 @@ pub mod reference {
     /// When there is no day after.
     #[dasf::function]
     pub fn when(t: DateTime<FixedOffset>) -> Result<DateTime<FixedOffset>, String> {
-        // A year of more than four digits has no text that callers read.
+        // Callers cannot read a year of more than four digits.
         t.checked_add_signed(TimeDelta::days(1))
             .filter(|day| day.year() <= 9999)
             .ok_or_else(|| format!("there is no day after {t}"))

@@ -91,7 +91,7 @@ async fn compute(
 async fn test_connect(cli: &Cli) -> Result<(), Error> {
     let connection = &cli.connection;
     let shown = connection.address()?;
-    // It connects as a caller does. A subscription to the module's own topic could take messages that
+    // Connect as a caller does. A subscription to the module's own topic could take messages that
     // are for the module.
     let caller = connection.connect(connection.caller()?).await?;
     let topic = caller.topic().clone();
@@ -144,7 +144,7 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
     );
     let search = host.another_module();
     let warning = async {
-        // Modules of a group share the requests, so several are no mistake.
+        // Modules of a group share the requests, so several modules are not a mistake.
         if is_alone && search.await {
             tracing::warn!(
                 topic = topic.as_str(),

@@ -8,7 +8,7 @@ use dasf_protocol::text;
 
 use super::Error;
 
-/// The largest input, in bytes. With it, reading from an endless source ends.
+/// The largest input, in bytes. This limit ends the reading of an endless source.
 const MAX_SIZE: u64 = 1 << 30;
 
 /// Reads UTF-8 from a file, or from standard input for `-`, without a byte order mark at the start. The

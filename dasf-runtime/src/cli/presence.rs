@@ -10,9 +10,9 @@ use super::output::{ProgressHandler, print_warning};
 use super::{Error, REMEDY};
 use crate::client::{CallError, Caller, shown};
 
-/// After how long without any message from a module a command warns.
+/// The time without any message from a module, after which a command prints a warning.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// After how long without a response a call is accompanied by a ping. Most calls are over before.
+/// The time without a response, after which a command pings the module. Most calls end earlier.
 const PING_AFTER: Duration = Duration::from_millis(500);
 
 /// Waits for the answers of a module, and warns once if no module answers for two seconds.
@@ -29,7 +29,7 @@ pub struct Presence<'c> {
 }
 
 impl<'c> Presence<'c> {
-    /// Creates the state for one command. The timeout is that of each question and call.
+    /// Creates the state for one command. The timeout applies to each question and each call.
     pub fn new(caller: &'c Caller, timeout: Duration) -> Self {
         Self {
             caller,
@@ -53,7 +53,7 @@ impl<'c> Presence<'c> {
         answer
     }
 
-    /// As [`wait`](Self::wait), but the error is that of a command.
+    /// The same as [`wait`](Self::wait), but returns the error of a command.
     ///
     /// # Errors
     /// [`Error::Failed`] when the question fails, with advice if no module answered.
@@ -66,7 +66,8 @@ impl<'c> Presence<'c> {
             .map_err(|error| self.explain(error))
     }
 
-    /// Sends a request, and waits for its result. If no response comes soon, it pings the topic, too.
+    /// Sends a request, and waits for its result. If no response comes soon, it also pings the
+    /// topic.
     ///
     /// # Errors
     /// [`Error::Failed`] when the call fails, with advice if no module answered.
@@ -86,7 +87,7 @@ impl<'c> Presence<'c> {
             if !self.is_heard() && self.caller.ping().await.is_ok() {
                 self.is_heard.store(true, Ordering::Relaxed);
             }
-            // The call decides how this ends.
+            // The call decides the outcome.
             std::future::pending().await
         });
         let call = async {
@@ -103,7 +104,7 @@ impl<'c> Presence<'c> {
         self.is_heard.load(Ordering::Relaxed)
     }
 
-    /// Waits for something, and warns once if no module answers meanwhile.
+    /// Waits for a future, and warns once if no module answers meanwhile.
     async fn attend<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         tokio::select! {

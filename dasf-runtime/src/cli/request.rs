@@ -12,7 +12,7 @@ use super::{Error, input, unknown, yaml};
 use crate::module::unknown_arguments::{self, Part};
 use crate::module::{MODULE, Module};
 
-/// Reads a request to a module: JSON or YAML, the path of a file with such a text, or `-` for
+/// Reads a request to a module: JSON or YAML, the path of a file with JSON or YAML, or `-` for
 /// standard input. Returns JSON with the numbers as they are written.
 ///
 /// Checks the request as the module does, and rejects unknown arguments, which the module would
@@ -50,7 +50,7 @@ pub(super) fn read(request: &str, module: &Module) -> Result<Box<RawValue>, Erro
     Ok(request)
 }
 
-/// An object in the format of its text.
+/// An object as JSON or YAML, as the user wrote it.
 enum Parsed {
     Json(Box<RawValue>),
     Yaml(Rc<yaml::Node>),
@@ -90,7 +90,7 @@ fn looks_like_yaml(text: &str) -> bool {
 /// The fields of a request, as they are written.
 type Fields<'r> = BTreeMap<String, &'r RawValue>;
 
-/// Rejects names that the module does not have, with the name that was probably meant.
+/// Rejects names that the module does not have, and suggests the name that was probably meant.
 fn check_names(api: &ApiInfo, request: &RawValue) -> Result<(), Error> {
     let Ok(request) = serde_json::from_str::<Fields<'_>>(request.get()) else {
         return Ok(());

@@ -12,8 +12,8 @@ const MIN_BLOCKING_THREADS: usize = 512;
 /// How long closing the connections may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Runs the work of a command on a runtime of its own, until it ends or the user stops it with Ctrl-C
-/// or SIGTERM. Stopped work removes its progress bars.
+/// Runs the work of a command on its own runtime, until the work ends or the user stops it with
+/// Ctrl-C or SIGTERM. Stopped work removes its progress bars.
 ///
 /// # Errors
 /// Returns the error of the work, or [`Error::Interrupted`].

@@ -43,8 +43,8 @@ enum Request {
     Json(Vec<u8>),
 }
 
-/// A class of the module with the arguments of its constructor. You can call methods on it. The module
-/// creates the object anew for every call.
+/// A class of the module with the arguments of its constructor. You can call methods on it. The
+/// module creates a new object for every call.
 #[derive(Debug, Clone)]
 pub struct Instance<M = Async> {
     caller: Caller<M>,

@@ -48,7 +48,7 @@ impl Contract {
     /// because the module may ignore them.
     ///
     /// # Errors
-    /// Returns the problems, in the words of a module.
+    /// Returns the problems, in the same words as a module.
     pub(super) fn check(&self, request: &[u8]) -> Result<(), String> {
         if self.functions.is_empty() && self.classes.is_empty() {
             return Ok(());

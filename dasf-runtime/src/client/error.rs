@@ -16,7 +16,7 @@ use crate::types::IntoError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// No response came in time. The call may still run: the module may be busy. Or no module
+    /// No response came in time. Perhaps the module is busy and still runs the call, or no module
     /// listens on the topic.
     #[error(
         "no response from topic {topic} within {}; the module may be busy, or no module listens there",

@@ -48,7 +48,7 @@ pub(super) struct InFlight {
 }
 
 /// The number of messages ignored for one reason. The log has a warning only for the first one,
-/// because everyone who can publish to the response topic could fill the log.
+/// because every program that can publish to the response topic could fill the log.
 #[derive(Debug, Default)]
 struct Ignored(AtomicU64);
 
@@ -160,7 +160,7 @@ impl InFlight {
     }
 
     /// Returns whether a message is from the called module and for this client. Properties that are
-    /// missing do not count. Other programs may publish to the response topic, too.
+    /// missing do not count. Other programs may also publish to the response topic.
     pub(super) fn concerns(&self, delivery: &Delivery) -> bool {
         let properties = &delivery.properties;
         let is = |key, topic: &Topic| {

@@ -98,7 +98,7 @@ macro_rules! __instance {
     ($name:ident, $class:literal) => {
         $crate::__instance! {
             #[doc = ::core::concat!(
-                "`", $class, "` with the arguments of its constructor. The module creates it anew for every call."
+                "`", $class, "` with the arguments of its constructor. The module creates a new object for every call."
             )]
             $name
         }

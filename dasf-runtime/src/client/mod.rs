@@ -471,8 +471,8 @@ impl Shared {
             )
     }
 
-    /// Puts a payload into the queue of a connection. Some brokers drop messages if a reader is slow.
-    /// With such a broker, waits for the module from time to time.
+    /// Puts a payload into the queue of a connection. Some brokers drop messages if a reader is
+    /// slow. With these brokers, this function waits for the module from time to time.
     async fn put(
         &self,
         queue: Queue<'_>,
@@ -568,7 +568,7 @@ impl Shared {
 /// Returns the deadline of a call that begins now.
 fn deadline(timeout: Duration) -> Instant {
     let now = Instant::now();
-    // A clock cannot represent every timeout. A year stands for all that are too long.
+    // A clock cannot represent every timeout. A timeout that is too long becomes one year.
     now.checked_add(timeout)
         .unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
 }
@@ -611,7 +611,7 @@ impl<M: Mode> Caller<M> {
         self.shared.in_flight.len()
     }
 
-    /// Calls the function in a request that is JSON. The result is JSON, too.
+    /// Calls the function in a request that is JSON. The result is also JSON.
     pub fn call(&self, request: &serde_json::Value) -> Call<serde_json::Value, M> {
         Call::from_json(self, request)
     }
@@ -635,11 +635,11 @@ impl<M: Mode> Caller<M> {
 impl Caller<Async> {
     /// Closes the connections, and waits until they are closed.
     ///
-    /// Dropping the last clone closes them, too, but a program that ends at once would cut them off.
-    /// If other clones exist, the connections stay open.
+    /// Dropping the last clone also closes them, but a program that ends at once would cut them
+    /// off. If other clones exist, the connections stay open.
     ///
     /// # Cancel safety
-    /// When dropped, closing goes on in the background.
+    /// If the future is dropped, the connections close in the background.
     pub async fn close(self) {
         let Some(shared) = Arc::into_inner(self.shared) else {
             return;

@@ -25,7 +25,7 @@ pub struct Async;
 
 impl Mode for Async {}
 
-/// The kind of clients whose calls block the thread. Such a client has a thread of its own for its
+/// The kind of clients whose calls block the thread. Each client has its own thread for its
 /// connections.
 ///
 /// Inside asynchronous code, a call fails with [`CallError::InsideRuntime`], and connecting fails with
@@ -68,8 +68,9 @@ impl Blocking {
     }
 }
 
-/// Returns whether this thread polls a future of a runtime, and so must not block. Other threads of a
-/// runtime may block, for example in `spawn_blocking`, where the functions of modules run.
+/// Returns whether this thread polls a future of a runtime, and therefore must not block. Other
+/// threads of a runtime may block, for example in `spawn_blocking`, where the functions of modules
+/// run.
 fn runs_asynchronous_code() -> bool {
     /// More steps than tokio allows a future at a time.
     const LARGEST_BUDGET: usize = 1024;

@@ -15,8 +15,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// The number of connections to modules that stay open.
 const MAX_CONNECTIONS: usize = 8;
 
-/// Answers pings. A module sends a ping after each part of a large response, and reads the pongs on a
-/// topic of its own.
+/// Answers pings. A module sends a ping after each part of a large response, and reads the pongs on
+/// its own topic.
 pub(super) struct Pongs {
     transport: Arc<dyn Transport>,
     /// The connections to modules, the oldest first.

@@ -27,7 +27,7 @@ impl Moment {
 /// The unacknowledged messages of one request. When this is dropped, the broker redelivers them after
 /// the connection closes.
 ///
-/// The connection stays open as long as there are such messages.
+/// The connection stays open as long as there are unacknowledged messages.
 #[derive(Debug, Default)]
 pub(super) struct Unacknowledged(Vec<(Verdicts, String)>);
 

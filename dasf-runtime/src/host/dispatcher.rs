@@ -337,7 +337,7 @@ impl Dispatcher {
         }
     }
 
-    /// Returns the messages to the broker that arrive while the accepted calls finish. Never ends.
+    /// Returns new messages to the broker while the accepted calls finish. Never ends.
     async fn give_back_deliveries(&self, subscriber: &mut Subscriber) {
         while let Some(delivery) = subscriber.receive().await {
             // Without another module, a message would be redelivered until it is moved to the

@@ -304,7 +304,7 @@ mod tests {
             panic!("not remembered")
         };
         assert!(Arc::ptr_eq(&again, &told));
-        // Its caller began anew meanwhile: the old answer is not the new one's.
+        // The caller restarted meanwhile, so the old response does not belong to the new request.
         assert!(is_new(&arrive(&recent, 1, "c", &plain)));
         assert_eq!(recent.answered(&ticket, &told).len(), 0);
         let arrival = arrive(&recent, 1, "c", &plain);
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(recent.take_noted(&ticket).len(), 1);
         assert!(recent.forget_unless_noted(&ticket).is_none());
         let again = new(&recent, 1, "a");
-        // The first ticket is worth nothing any more.
+        // The first ticket is no longer valid.
         assert_eq!(recent.forget(&ticket).len(), 0);
         assert!(!is_new(&arrive(&recent, 1, "a", &plain)));
         assert_eq!(recent.forget(&again).len(), 1);

@@ -1,9 +1,10 @@
 //! Messages from callers to this module alone: payloads and pongs.
 //!
-//! Payloads: the broker delivers each message of a topic to another module of a group, so one module
-//! would not get all fragments of a request. For this reason, a caller sends a large request without
-//! its payload. The module that gets the request asks for the payload, on a topic that only this
-//! module reads. If the module crashes, the request goes to another module, which asks again.
+//! Payloads: the broker delivers each message of a topic to only one module of a group, so the
+//! fragments of a request would go to different modules. For this reason, a caller sends a large
+//! request without its payload. The module that gets the request asks for the payload, on a topic
+//! that only this module reads. If the module crashes, the request goes to another module, which
+//! asks again.
 //!
 //! Pongs: some brokers drop messages if a reader is slow, such as the fragments of a large response.
 //! The module therefore pings the caller from time to time, and continues after the pong. The pong

@@ -41,7 +41,8 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 const FRAGMENT_PATIENCE: Duration = Duration::from_secs(120);
 /// The longest accepted `requestContext`, in bytes. It limits the memory for each call.
 const MAX_CONTEXT_LENGTH: usize = 128;
-/// The longest timeout of a caller. A longer one, which could overflow an instant, counts as none.
+/// The longest timeout of a caller. A longer timeout could overflow an instant, so the host ignores
+/// it.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A module that listens on its topic. When dropped, it stops in the background, as
@@ -143,7 +144,7 @@ impl Host {
     /// the connections. It waits for at most the [drain timeout](HostOptions::drain_timeout).
     ///
     /// In a group, only the running calls are finished. The waiting ones go to another module. With
-    /// [`Acknowledge::Completed`], calls that exceed the drain timeout go to another module, too.
+    /// [`Acknowledge::Completed`], calls that exceed the drain timeout also go to another module.
     /// Otherwise their callers get an error.
     ///
     /// # Cancel safety

@@ -49,8 +49,9 @@ pub struct HostOptions {
     /// [`max_workers`](Self::max_workers). With a larger number, requests may wait in one module while
     /// another one is idle. Without a group, the broker decides.
     pub receiver_queue_size: Option<usize>,
-    /// The number of redeliveries of a request that a group did not finish. Then the broker moves it to
-    /// the dead-letter topic `{topic}-{group}-DLQ`. `None`, the default, is no limit.
+    /// The number of redeliveries of a request that a group did not finish. After them, the broker
+    /// moves the request to the dead-letter topic `{topic}-{group}-DLQ`. `None`, the default, is no
+    /// limit.
     ///
     /// In the name of the topic, the embedded broker replaces `.` and `:` of the group by `-`. MQTT
     /// brokers do not count redeliveries, and a host with this option does not start there.
@@ -115,9 +116,9 @@ pub enum OptionsError {
 impl HostOptions {
     /// The default limit of a payload in one frame: 700 KiB.
     ///
-    /// In base64 and with its envelope, such a payload is smaller than the 1,000,000 bytes that brokers
-    /// accept. The client of demessaging cannot join fragments, so it receives only results up to this
-    /// size.
+    /// In base64 and with its envelope, this payload is smaller than the 1,000,000 bytes that
+    /// brokers accept. The client of demessaging cannot join fragments, so it receives only results
+    /// up to this size.
     pub const DEFAULT_MAX_PAYLOAD_SIZE: usize = 700 * 1024;
 
     /// The default queue size.

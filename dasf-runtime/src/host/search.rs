@@ -1,4 +1,4 @@
-//! Searching another module on the topic of this one.
+//! Searching for another module on the topic of this module.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -14,7 +14,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a search waits for a pong.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Searches another module: pings the topic, and waits for a pong on a response topic of its own.
+/// Searches for another module: pings the topic, and waits for a pong on its own response topic.
 #[derive(Debug, Clone)]
 pub(super) struct Search {
     /// Weak, so that the search does not keep the connections of a host open.
@@ -43,12 +43,12 @@ impl Search {
         }
     }
 
-    /// Returns whether another module answers on the topic. Without an answer of the broker, for
-    /// example because it does not let the module publish to its own topic, nothing is known, and
-    /// the result is `false`.
+    /// Returns whether another module answers on the topic. The result is also `false` if the
+    /// broker does not answer, for example because it does not let the module publish to its own
+    /// topic.
     ///
     /// # Cancel safety
-    /// When dropped, nothing is left behind.
+    /// When dropped, it leaves nothing behind.
     pub(super) async fn run(self) -> bool {
         let response_topic = self.topic.response_topic_of(random::bits());
         let subscription: Result<Subscription, _> =
@@ -85,7 +85,7 @@ impl Search {
                 tracing::debug!(
                     topic = self.topic.as_str(),
                     error = error.to_string(),
-                    "cannot search other modules on the topic"
+                    "cannot search for other modules on the topic"
                 );
                 return false;
             }

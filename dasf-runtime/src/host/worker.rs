@@ -111,7 +111,7 @@ impl Worker {
             if !is_ours {
                 tracing::info!(
                     message_id,
-                    "request left to the module that the broker delivers it to now"
+                    "request not run here: the broker delivers it to another module"
                 );
                 return;
             }
@@ -196,8 +196,8 @@ impl Worker {
             message.join(self.recent.answered(ticket, answer));
             return message.acknowledge().await;
         }
-        // Another module may reach the topic, or this one later. It runs the request again, unless it
-        // remembers the response.
+        // Another module may reach the topic, or this module may reach it later. Then that module
+        // runs the request again, unless it remembers the response.
         message.join(if answer.is_small() {
             self.recent.answered(ticket, answer)
         } else {

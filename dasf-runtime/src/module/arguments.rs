@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::Failure;
 use super::read::{Entries, Problem, Source};
 
-/// The arguments of one call. They are checked against their schema but still text of the request,
-/// so numbers keep all their digits.
+/// The arguments of one call. They match their schema, but they are still JSON. So numbers keep all
+/// their digits.
 #[derive(Debug, Clone, Default)]
 pub struct Arguments {
     function: &'static str,

@@ -21,7 +21,7 @@ pub struct ModuleDescriptor {
     pub group: Option<&'static str>,
     /// The description of the module.
     pub description: &'static str,
-    /// The version from the attribute, or else of the package.
+    /// The version from the attribute, otherwise the version of the package.
     pub version: &'static str,
     /// The members, in the order of the source.
     pub members: &'static [Member],

@@ -40,7 +40,7 @@ use validate::{Validator, list_problems};
 
 /// The size in bytes from which reading a request takes so long that it delays other tasks.
 const LARGE_PAYLOAD: usize = 64 << 10;
-/// The name of the module in messages about what it does not have.
+/// The name of the module in messages about a missing function or class.
 pub(crate) const MODULE: &str = "the module";
 
 /// A module that is ready to be called, with compiled schemas.
@@ -228,7 +228,7 @@ impl Module {
         self.descriptor.topic
     }
 
-    /// Returns the version of the module: from the attribute, or else of the package.
+    /// Returns the version of the module: from the attribute, otherwise the version of the package.
     pub fn version(&self) -> &'static str {
         self.descriptor.version
     }
@@ -600,7 +600,7 @@ impl Callable {
         schemas: &dasf_protocol::api_info::FunctionInfo,
     ) -> Result<Self, ModuleError> {
         let arguments = Contract::new(descriptor.name, descriptor.arguments, &schemas.rpc_schema)?;
-        // Most results always match the schema of their type. Checking them would cost reading them
+        // Most results always match the schema of their type. A check would have to read them
         // again.
         let result = schema::constrains(&schemas.return_schema)
             .then(|| Validator::new(descriptor.name, &schemas.return_schema))
@@ -636,7 +636,8 @@ impl Callable {
                     .unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
             }
             Handler::Async(function) => {
-                // The function is called inside the future, so a panic at its start is caught too.
+                // The future itself calls the function, so a panic at the start of the function is
+                // also caught.
                 let call = AssertUnwindSafe(async { function(invocation).await });
                 call.catch_unwind()
                     .instrument(span)

@@ -41,8 +41,8 @@ pub enum FailureKind {
 const OVERFLOW: &str = "request rejected due to queue overflow, try again later";
 
 impl FailureKind {
-    /// Returns the words with which the protocol begins the text of such a failure, for example
-    /// `error validating request`. For people, [`name`](Self::name) is shorter.
+    /// Returns the words with which the protocol begins the text of a failure of this kind, for
+    /// example `error validating request`. For people, [`name`](Self::name) is shorter.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Validation => "error validating request",
@@ -52,8 +52,8 @@ impl FailureKind {
         }
     }
 
-    /// Returns the word with which the `Display` text of such a failure begins: `validating`,
-    /// `executing` or `processing`. For an overflow it is the whole text.
+    /// Returns the word with which the `Display` text of a failure of this kind begins:
+    /// `validating`, `executing` or `processing`. For an overflow it is the whole text.
     pub fn name(self) -> &'static str {
         match self {
             Self::Validation => "validating",
@@ -286,7 +286,8 @@ mod tests {
             (whole.into(), whole.into())
         );
         assert_eq!((shown.causes(), failure.causes()), (&*causes(), &*causes()));
-        // An error that names its cause itself, and one that is its cause.
+        // The text of the first error ends with its cause. The text of the second one equals its
+        // cause.
         let shown = Failure::execution("no data: no such file").caused_by(causes(), true);
         assert_eq!(shown.to_string(), whole);
         let shown = Failure::execution("no such file").caused_by(causes(), true);

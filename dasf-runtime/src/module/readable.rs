@@ -1,9 +1,9 @@
 //! Checks that the values that the schema of a type accepts can be read as this type.
 //!
 //! Serde reads the content of tagged and untagged enums, and of flattened fields, as JSON before it
-//! knows the type. Some types can never be read this way. A module with such a type would start and
-//! then reject every call. Therefore the module makes examples of the known cases from the schema,
-//! and reads them before it starts.
+//! knows the type. Some types can never be read this way. A module with one of these types would
+//! start and then reject every call. Therefore the module makes examples of the known cases from
+//! the schema, and reads them before it starts.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -47,7 +47,7 @@ struct Example {
     risk: Risk,
     /// The value with each sample key, or the only value.
     values: Vec<Value>,
-    /// The value without the part at risk, if there is such a value.
+    /// The value without the part at risk, if it can exist.
     without: Option<Value>,
     /// The other keys of the object at risk.
     names: Vec<String>,
@@ -441,7 +441,7 @@ impl<'s> Examples<'s> {
     }
 }
 
-/// Makes the value with the least possible depth, because recursive types take long with more.
+/// Makes the value with the least possible depth, because deep values of recursive types take long.
 fn shallowest(depth: usize, make: impl Fn(usize) -> Option<Value>) -> Option<Value> {
     (0..=depth).find_map(make)
 }

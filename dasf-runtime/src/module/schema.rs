@@ -229,7 +229,8 @@ impl SchemaBuilder {
     fn result_schema(&mut self, title: &str, function: &'static FunctionDescriptor) -> Schema {
         let mut schema = (function.returns.ty.schema)(&mut self.results);
         schema.ensure_object();
-        // A function without a result promises nothing, so the schema stays open, as in pydantic.
+        // A function without a result makes no promise, so its schema allows any value, as in
+        // pydantic.
         if schema.get("type") == Some(&json!("null")) {
             schema = Schema::default();
             schema.insert(RESULT_TYPE.to_owned(), "null".into());

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// The keys of a request that are not arguments.
 const RESERVED: [&str; 3] = ["func_name", "class_name", "function"];
-/// The least likeness of two names for a suggestion, from 0 to 1.
+/// The least similarity of two names for a suggestion, from 0 to 1.
 const LIKENESS: f64 = 0.8;
 /// The greatest number of names in a list.
 const MAX_LISTED: usize = 20;
@@ -219,7 +219,7 @@ fn cut(name: &str) -> String {
     name.chars().take(MAX_NAME_LENGTH).collect()
 }
 
-/// Returns the known name that is most like a name, if one is so like it that it was probably meant.
+/// Returns the known name that is most similar to a name, if it was probably meant.
 pub(crate) fn closest<'k>(name: &str, known: &'k [String]) -> Option<&'k str> {
     let name = name.to_lowercase();
     // A method may be named without its class.

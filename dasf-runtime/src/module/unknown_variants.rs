@@ -102,7 +102,7 @@ fn exclude(schema: &mut Map<String, Value>, known: &[Value]) {
     }
 }
 
-/// Makes the name of the variant the title, because as a value it is one of many.
+/// Makes the name of the variant the title, because the name is now one of many values.
 fn entitle(form: &mut Map<String, Value>, name: Option<Value>) {
     if let Some(name) = name {
         form.entry("title").or_insert(name);

@@ -15,13 +15,13 @@ use super::socket::{
 use super::subscriber::Verdict;
 use super::{ConnectError, PublishError, Queued};
 
-/// Frames of one JSON object each. A frame is never more than one message.
+/// Frames of one JSON object each. A frame contains at most one message.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Json {
     /// The last frame of a consumer before its connection is closed permanently.
     pub(super) farewell: Option<&'static str>,
     /// Whether a message can be negatively acknowledged. Brokers that know only acknowledgements
-    /// would mistake it for one.
+    /// would read the frame as an acknowledgement.
     pub(super) gives_back: bool,
     /// Reads the headers of the broker's handshake response, and returns the feature that it lacks.
     pub(super) lacks: Option<fn(&HeaderMap) -> Option<Lack>>,

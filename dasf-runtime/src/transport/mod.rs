@@ -86,7 +86,7 @@ pub(crate) struct Announcement {
 pub(crate) enum Reader {
     /// A caller, on a topic that only it reads. Nobody needs messages that come after it is gone.
     Caller,
-    /// A module that gets every message, even if others listen too.
+    /// A module that gets every message, even if other modules listen.
     Alone,
     /// One of the modules that share the messages of a subscription.
     Group,
@@ -111,7 +111,7 @@ pub(crate) struct Reading {
 }
 
 /// The time after which a message that was negatively acknowledged goes to another reader. Brokers
-/// may offer it to the same reader, which may be gone by then.
+/// may offer it to the same reader again, but this reader may be gone by then.
 const REDELIVERY_DELAY: Duration = Duration::from_secs(1);
 
 impl Reading {
@@ -168,7 +168,7 @@ impl Reading {
     }
 }
 
-/// When a publisher without success or without work ends.
+/// The times after which a publisher ends, without messages or without a connection.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PublisherOptions {
     /// Closes the connection after this time without a message; `None` keeps it open.

@@ -8,7 +8,7 @@ use dasf_examples::arithmetic::Client;
 
 use crate::latencies::Latencies;
 
-/// How long calls are made before they count.
+/// The duration of the first calls, which do not count.
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// Calls `add` for `duration`, keeping `in_flight` calls under way over one client.
@@ -23,7 +23,7 @@ pub(crate) async fn measure(
         .websocket(url)
         .connect()
         .await?;
-    // Answered as soon as the module listens, which it may not do yet.
+    // The module may start later. It answers the ping as soon as it listens.
     client.caller().ping().await?;
     call(&client, in_flight, WARM_UP).await?;
     let start = Instant::now();

@@ -1,5 +1,4 @@
-//! What the machine can do at best: frames of a call's size, sent back by a process that does
-//! nothing else.
+//! The best rate that the machine can reach: a process only sends back frames of a call's size.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -15,10 +14,10 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use crate::latencies::Latencies;
 
-/// About what a request takes with its envelope, in bytes.
+/// The approximate size of a request with its envelope, in bytes.
 const FRAME_SIZE: usize = 250;
 
-/// The echo server, as a process of its own that ends with this value.
+/// The echo server in a separate process, which ends when this value is dropped.
 pub(crate) struct Process {
     _child: Child,
     url: String,
@@ -45,7 +44,7 @@ impl Process {
     }
 }
 
-/// Serves the echo on a free port, whose URL it prints, until it is killed.
+/// Prints a URL with a free port, and serves the echo there until the process is killed.
 pub(crate) async fn serve() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("ws://{}", listener.local_addr()?);

@@ -1,4 +1,4 @@
-//! How long things took.
+//! The durations of calls.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Measures how many calls a second a module answers over a broker, beside a bare WebSocket echo.
+//! Measures how many calls a second a module answers over a broker, and compares a bare WebSocket
+//! echo.
 //!
 //! The module must be [`dasf_examples::arithmetic`]; its `add` is called. `cargo xtask bench`
 //! starts everything.
@@ -14,10 +15,10 @@ use std::error::Error;
 use clap::Parser;
 use latencies::Latencies;
 
-/// Numbers of calls under way at a time.
+/// The numbers of calls in flight at a time.
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 
-/// Measure how many calls a second a module answers, beside a bare WebSocket echo.
+/// Measure how many calls a second a module answers, and compare a bare WebSocket echo.
 #[derive(Debug, Parser)]
 struct Options {
     /// The base URL of the broker
@@ -32,7 +33,7 @@ struct Options {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
 
-    /// Serve the echo instead of measuring: what the program starts as a second process of its own
+    /// Serve the echo instead of measuring; the program starts itself again with this option
     #[arg(long, hide = true)]
     serve_echo: bool,
 }

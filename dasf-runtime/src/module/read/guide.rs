@@ -310,8 +310,8 @@ impl<'s> Document<'s> {
         }
     }
 
-    /// Returns the variant of a value: the first one that matches the value unchanged, or else the
-    /// first one that matches it with whole floats as integers.
+    /// Returns the variant of a value: the first one that matches the value unchanged, otherwise
+    /// the first one that matches it with whole floats as integers.
     fn choose(&self, variants: &'s [Value], value: &Value) -> Option<&'s Value> {
         let find = |is_lenient| {
             let mut variants = variants.iter();

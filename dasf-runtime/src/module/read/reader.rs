@@ -72,7 +72,7 @@ macro_rules! integers {
                 },
                 None => visitor,
             };
-            // It is not such an integer, and `serde_json` reports the error.
+            // It is not an integer of this size, and `serde_json` reports the error.
             let mut text = serde_json::Deserializer::from_str(raw);
             text.deserialize_any(visitor).map_err(|error| converted(&error))
         }

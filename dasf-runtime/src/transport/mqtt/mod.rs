@@ -42,10 +42,11 @@ use takeover::Group;
 /// second to a WebSocket.
 const PIECE_SIZE: usize = 2800;
 /// How many messages a sender may be ahead of a reader. It is a fraction of the 1768 that Mosquitto
-/// keeps for a reader, because other senders need room too.
+/// keeps for a reader, because other senders also need room.
 const MAX_UNREAD: usize = 256;
 /// How many messages a broker may send to a reader before they are acknowledged. Mosquitto keeps
-/// 1000 more and drops later ones. Of the messages that it is sending, it drops those beyond 1000.
+/// 1000 more and drops later ones. If it sends more than 1000 messages at a time, it drops the
+/// others.
 const MAX_READ_AHEAD: u16 = 768;
 /// The smallest payload into which a message is cut. A broker that does not accept even this size
 /// with its envelope accepts no message.

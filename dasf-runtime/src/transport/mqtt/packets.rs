@@ -26,7 +26,7 @@ pub(super) enum Received {
 }
 
 /// A message that cannot be read. Brokers forward the bytes of its sender and keep the connection
-/// open, so such a message would come again on every connection.
+/// open, so this message would come again on every connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreadable {
     /// The number for its acknowledgement, if it needs one.

@@ -1,8 +1,8 @@
 //! Announces a module to others for as long as it listens.
 //!
-//! The announcement has its own session besides the one that reads the topic. Its Will tells others
-//! when the module dies. In a group that must not lose requests, this session also takes over the
-//! messages that other modules of the group leave behind.
+//! The announcement has its own session besides the one that reads the topic. Its Will informs
+//! others when the module dies. In a group that must not lose requests, this session also takes
+//! over the messages that other modules of the group leave behind.
 
 use std::sync::Arc;
 
@@ -260,7 +260,7 @@ impl Module {
         let publish = notice.publish(&self.topic, client_id);
         let publish = publish.map_err(|error| session.protocol_error(error.to_string()))?;
         match session.publish(publish).await {
-            // Nobody else receives the claim.
+            // No other client receives the claim.
             Err(ConnectError::Rejected { code: 0x10, .. }) => Ok(()),
             said => said,
         }
@@ -287,7 +287,7 @@ impl Module {
         if client_id == self.client_id {
             let announced = self.announced();
             if notice != announced {
-                // The broker took a lost connection for the end of the module.
+                // The broker reported the end of the module, but only its connection was lost.
                 self.say(session, client_id, &announced).await?;
             }
             return Ok(());
@@ -378,7 +378,8 @@ impl Module {
     }
 }
 
-/// Logs a refusal unless the previous attempt was refused too. Returns whether this one is refused.
+/// Logs a refusal unless the previous attempt was also refused. Returns whether this one is
+/// refused.
 fn warn_once(is_refused: bool, was_refused: bool, failure: &ConnectError) -> bool {
     if is_refused && !was_refused {
         tracing::warn!(

@@ -1,7 +1,7 @@
 //! Returns the unacknowledged messages of a dead module to its group.
 //!
-//! An MQTT broker keeps these messages in the dead module's session and delivers them to nobody
-//! else. Therefore another module of the group takes over: it opens that session under the dead
+//! An MQTT broker keeps these messages in the dead module's session and delivers them to no other
+//! client. Therefore another module of the group takes over: it opens that session under the dead
 //! module's client id, and publishes each message to the group again. It acknowledges a message
 //! only when the broker has the copy. If it dies meanwhile, another module continues. In the worst
 //! case a request comes twice.

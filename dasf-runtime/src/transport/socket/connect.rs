@@ -255,7 +255,7 @@ pub(super) fn io_reason(error: &std::io::Error) -> String {
     }
 }
 
-/// Returns the broker's explanation if it is a short text or an error page of Pulsar, or else the
+/// Returns the broker's explanation if it is a short text or an error page of Pulsar, otherwise the
 /// name of the status.
 fn refusal(response: &Response<Option<Vec<u8>>>) -> String {
     let body = response.body().as_deref().unwrap_or_default();

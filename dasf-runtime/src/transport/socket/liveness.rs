@@ -1,4 +1,4 @@
-//! Tells a silent connection from a dead one.
+//! Distinguishes a silent connection from a dead one.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;

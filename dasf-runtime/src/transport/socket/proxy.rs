@@ -6,7 +6,7 @@
 //! | `http_proxy`, `HTTP_PROXY` | brokers at `ws://` |
 //! | `no_proxy`, `NO_PROXY` | hosts that need no proxy |
 //!
-//! Of each pair, the first variable that is not empty counts. The program asks the proxy for a
+//! The first variable of each pair that is not empty counts. The program asks the proxy for a
 //! tunnel (CONNECT). TLS and WebSocket run through the tunnel.
 
 use std::net::IpAddr;
