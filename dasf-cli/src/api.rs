@@ -194,8 +194,8 @@ impl Page<'_> {
         self.signature(indent, &name, &function.arguments, &result);
     }
 
-    /// Writes `name(a: integer, b: integer = 2) -> integer`, with a line for each argument if one line is
-    /// too short.
+    /// Writes `name(a: integer, b: integer = 2) -> integer`, with a line for each argument if one
+    /// line is too short.
     fn signature(&mut self, indent: usize, name: &str, arguments: &[Field], end: &str) {
         let arguments: Vec<String> = arguments.iter().map(|it| self.argument(it)).collect();
         let name = printable(name);
@@ -442,8 +442,8 @@ fn shown_value(value: &Value) -> String {
     cut(&value.to_string(), MAX_VALUE)
 }
 
-/// Returns the paragraphs of documentation, each on one line, with empty lines between them. The lines
-/// of lists and code stay.
+/// Returns the paragraphs of documentation, each on one line, with empty lines between them. The
+/// lines of lists and code stay.
 fn paragraphs(documentation: &str) -> Vec<String> {
     let mut paragraphs: Vec<String> = Vec::new();
     let mut goes_on = false;

@@ -212,8 +212,8 @@ impl<'a> Parameters<'a> {
         ArgumentNames::of(self.schema)
     }
 
-    /// Returns the values of arguments. `elsewhere` returns the place where an argument of this name
-    /// belongs.
+    /// Returns the values of arguments. `elsewhere` returns the place where an argument of this
+    /// name belongs.
     fn read(
         &self,
         full_name: &str,

@@ -41,8 +41,8 @@ fn run() -> Result<(), Error> {
     }
 }
 
-/// Connects a client of the module, and runs work with it until the work ends or the user interrupts
-/// it.
+/// Connects a client of the module, and runs work with it until the work ends or the user
+/// interrupts it.
 fn with_caller<T>(
     connection: &Connection,
     timeout: u64,

@@ -69,8 +69,8 @@ impl Sources {
     /// Reads arguments of the form `NAME=VALUE`, `NAME=@FILE` and `NAME=@-`.
     ///
     /// # Errors
-    /// [`Error::Usage`] when an argument has no `=`, or a name is a duplicate. [`Error::Failed`] when a
-    /// file cannot be read.
+    /// [`Error::Usage`] when an argument has no `=`, or a name is a duplicate. [`Error::Failed`]
+    /// when a file cannot be read.
     pub(crate) fn arguments(&mut self, arguments: &[String]) -> Result<Vec<Given>, Error> {
         let mut given: Vec<Given> = Vec::new();
         for argument in arguments {

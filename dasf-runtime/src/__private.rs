@@ -1,5 +1,5 @@
-//! The items that generated code uses. They are not part of the public interface and change with the
-//! macros.
+//! The items that generated code uses. They are not part of the public interface and change with
+//! the macros.
 
 pub use crate::cli::run;
 pub use crate::client::{

@@ -11,8 +11,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// The greatest number of lines for one call.
 const MAX_LINES: usize = 10;
-/// The greatest number of calls with bars at a time. Each one needs a thread, and a terminal has no room
-/// for more.
+/// The greatest number of calls with bars at a time. Each one needs a thread, and a terminal has no
+/// room for more.
 const MAX_CALLS: usize = 20;
 /// The greatest length of a message, in characters.
 const MAX_MESSAGE_LENGTH: usize = 200;
@@ -64,8 +64,8 @@ impl Screen {
 ///
 /// Standard error shows a bar with the finished part and the message of the report. The running and
 /// failed steps are below it. All this has at most ten lines. When the call ends, one line with the
-/// outcome replaces the bar. Up to twenty calls at a time have bars, one below the other. Further calls
-/// have only the last line. If standard error is not a terminal, nothing is drawn.
+/// outcome replaces the bar. Up to twenty calls at a time have bars, one below the other. Further
+/// calls have only the last line. If standard error is not a terminal, nothing is drawn.
 ///
 /// ```no_run
 /// # use dasf_runtime::client::{Caller, CallError};
@@ -246,8 +246,8 @@ fn message(report: &Report) -> String {
     printable(&text)
 }
 
-/// Returns the steps to show: the running and the failed ones. If they are too many, these are the first
-/// ones and the last one, which is the innermost running step.
+/// Returns the steps to show: the running and the failed ones. If they are too many, these are the
+/// first ones and the last one, which is the innermost running step.
 fn lines_of(root: &Report) -> Vec<Line<'_>> {
     fn collect<'r>(parent: &'r Report, depth: usize, lines: &mut Vec<Line<'r>>) {
         for report in &parent.children {

@@ -1,8 +1,8 @@
 //! Compile errors for a type that lacks a trait of arguments and results.
 //!
-//! The compiler prints the messages of these traits. No type implements them: generated code demands
-//! one only where a [`Probe`](crate::probe::Probe) found that the type lacks the traits in its
-//! message.
+//! The compiler prints the messages of these traits. No type implements them: generated code
+//! demands one only where a [`Probe`](crate::probe::Probe) found that the type lacks the traits in
+//! its message.
 
 use std::marker::PhantomData;
 

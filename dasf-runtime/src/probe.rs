@@ -2,9 +2,9 @@
 //!
 //! A type without the necessary traits should cause one compiler error. Generated code requires the
 //! traits in one place, `Lacks::check`. Everywhere else it uses the types of this module, such as
-//! [`Probe`] and [`Written`]. Their inherent functions exist only if the type has the traits. If it does
-//! not, the function of the same name in the fallback trait applies. The fallbacks never run, because
-//! the check fails first.
+//! [`Probe`] and [`Written`]. Their inherent functions exist only if the type has the traits. If it
+//! does not, the function of the same name in the fallback trait applies. The fallbacks never run,
+//! because the check fails first.
 
 use std::any::TypeId;
 use std::error::Error;
@@ -128,9 +128,9 @@ impl<T: Serialize + ?Sized> Written<'_, T> {
         dasf_protocol::payload::to_json(self.0)
     }
 
-    /// Returns the value as JSON, for the defaults and examples in a schema. Returns `None` if JSON cannot
-    /// represent it, or if it contains an integer of more than 64 bits, whose digits a schema would
-    /// change.
+    /// Returns the value as JSON, for the defaults and examples in a schema. Returns `None` if JSON
+    /// cannot represent it, or if it contains an integer of more than 64 bits, whose digits a
+    /// schema would change.
     pub fn json(self) -> Option<Value> {
         // The conversion goes through text, which for an `f32` has the digits that a person writes.
         let text = serde_json::to_string(self.0).ok()?;
@@ -258,8 +258,8 @@ impl<E: Error> Causes<'_, E> {
     }
 }
 
-/// [`Causes`] of a value that contains an error but is not an error itself: a `Box<dyn Error>`, or an error
-/// of `anyhow` or a similar crate.
+/// [`Causes`] of a value that contains an error but is not an error itself: a `Box<dyn Error>`, or
+/// an error of `anyhow` or a similar crate.
 pub trait Holding {
     /// Returns the texts of the causes, nearest first.
     fn list(self) -> Vec<String>;

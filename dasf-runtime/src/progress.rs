@@ -14,24 +14,24 @@ use tokio::time::Instant;
 const REPORT_ID: &str = "root";
 /// The number of reports of one call that may be sent without a pause.
 const BURST: u32 = 20;
-/// The number of steps that are kept below one report, without the running ones. Beyond it, steps that
-/// ended are dropped: the oldest first, and the failed ones last. So a loop over a million files neither
-/// holds nor sends a million steps.
+/// The number of steps that are kept below one report, without the running ones. Beyond it, steps
+/// that ended are dropped: the oldest first, and the failed ones last. So a loop over a million
+/// files neither holds nor sends a million steps.
 const MAX_STEPS_KEPT: usize = 100;
 /// In a tree with so many steps, a step that succeeds drops the steps below it.
 const MAX_STEPS_IN_TREE: usize = 300;
-/// The number of levels of steps that are shown. Deeper steps do nothing. Parsers limit the depth of
-/// JSON: `serde_json` to 127 levels, of which a step takes two.
+/// The number of levels of steps that are shown. Deeper steps do nothing. Parsers limit the depth
+/// of JSON: `serde_json` to 127 levels, of which a step takes two.
 const MAX_LEVELS: usize = 50;
-/// The shortest average time between two reports. The changes in between are sent together. The last
-/// state is always sent.
+/// The shortest average time between two reports. The changes in between are sent together. The
+/// last state is always sent.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// A progress report, which a function sends to its caller.
 ///
-/// A function with an argument of this type gets an open report. A step made with [`step`](Self::step)
-/// ends when it is dropped. The whole report ends when the function returns: with success for a value,
-/// as failed for an `Err`.
+/// A function with an argument of this type gets an open report. A step made with
+/// [`step`](Self::step) ends when it is dropped. The whole report ends when the function returns:
+/// with success for a value, as failed for an `Err`.
 ///
 /// ```
 /// use dasf_runtime::ProgressReport;
@@ -46,8 +46,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// # convert(&["a", "b"], ProgressReport::new("converting"));
 /// ```
 ///
-/// A dropped step counts as a success, even if `?` leaves the function. For a step that can fail, use
-/// [`finish`](Self::finish), which ends it according to its result:
+/// A dropped step counts as a success, even if `?` leaves the function. For a step that can fail,
+/// use [`finish`](Self::finish), which ends it according to its result:
 ///
 /// ```
 /// use dasf_runtime::ProgressReport;
@@ -84,8 +84,8 @@ pub struct ProgressReport {
 /// Sends one report of a call.
 type Publish = Box<dyn Fn(Status, Vec<u8>) -> bool + Send + Sync>;
 
-/// The receiver of the reports of one call. The host creates it, and the [`ProgressReport`] of the function
-/// writes to it.
+/// The receiver of the reports of one call. The host creates it, and the [`ProgressReport`] of the
+/// function writes to it.
 #[derive(Clone)]
 pub struct ReportSink(Arc<SinkState>);
 
@@ -197,8 +197,8 @@ impl Node {
         }
     }
 
-    /// Returns the report to send. Readers compute the finished part from the steps that they see. So the
-    /// number of steps is scaled down if steps were dropped.
+    /// Returns the report to send. Readers compute the finished part from the steps that they see.
+    /// So the number of steps is scaled down if steps were dropped.
     fn to_wire(&self) -> Report {
         let children: Vec<Report> = self.steps.values().map(Node::to_wire).collect();
         let is_over = |child: &&Report| child.status != Status::Running;
@@ -217,8 +217,8 @@ impl Node {
 }
 
 impl ProgressReport {
-    /// Creates a report with a message and one step. As the default of an argument, it is the first report
-    /// that the caller sees. Elsewhere, for example in a test, it is not sent.
+    /// Creates a report with a message and one step. As the default of an argument, it is the first
+    /// report that the caller sees. Elsewhere, for example in a test, it is not sent.
     pub fn new(message: impl Into<String>) -> Self {
         Self::detached(Report::new(REPORT_ID, message, 1))
     }
@@ -344,8 +344,8 @@ impl fmt::Debug for ProgressReport {
 impl ReportSink {
     /// Creates a sink that passes each report to `publish`, as JSON of at most `size_limit` bytes.
     ///
-    /// `publish` must not block. If it returns `false`, the report was not sent, and a later state is sent
-    /// instead.
+    /// `publish` must not block. If it returns `false`, the report was not sent, and a later state
+    /// is sent instead.
     pub fn new(
         size_limit: usize,
         publish: impl Fn(Status, Vec<u8>) -> bool + Send + Sync + 'static,
@@ -377,8 +377,8 @@ impl ReportSink {
         }
     }
 
-    /// Ends the report of a call according to its outcome, and returns the last state to send. Returns `None`
-    /// when the function did not report.
+    /// Ends the report of a call according to its outcome, and returns the last state to send.
+    /// Returns `None` when the function did not report.
     pub fn finish(&self, status: Status) -> Option<Vec<u8>> {
         let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let Opened::Running(tree) = std::mem::replace(&mut *opened, Opened::Finished) else {
@@ -391,9 +391,9 @@ impl ReportSink {
         self.encode(state.root.to_wire())
     }
 
-    /// Returns the report as a payload that fits one frame. If the report is too large, drops the steps that
-    /// succeeded, then all steps, and at last a part of the message. Returns `None` if that is still too
-    /// large.
+    /// Returns the report as a payload that fits one frame. If the report is too large, drops the
+    /// steps that succeeded, then all steps, and at last a part of the message. Returns `None` if
+    /// that is still too large.
     fn encode(&self, mut report: Report) -> Option<Vec<u8>> {
         let cuts: [fn(&mut Report); 4] = [
             |_| {},

@@ -11,9 +11,9 @@ use serde_json::Value;
 /// A type that can be an argument or a result.
 ///
 /// One side writes values of the type, the other side reads them, and the schema describes them. So
-/// the type needs three traits: `Serialize` and `Deserialize` of `serde`, and `JsonSchema` of the crate
-/// `schemars`. A module moves arguments to another thread, so the type owns its contents and is
-/// `Send`. Every type with these traits implements `Data`.
+/// the type needs three traits: `Serialize` and `Deserialize` of `serde`, and `JsonSchema` of the
+/// crate `schemars`. A module moves arguments to another thread, so the type owns its contents and
+/// is `Send`. Every type with these traits implements `Data`.
 pub trait Data: Serialize + DeserializeOwned + JsonSchema + Send + 'static {}
 
 impl<T: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Data for T {}
@@ -39,8 +39,8 @@ impl<T, E: Display> Fallible for Result<T, E> {
 ///
 /// A function may return every error that implements `Display`; its callers get the text. With this
 /// trait, callers also get a code and details. A Rust client gets the error itself back, with
-/// [`CallError::typed`](crate::client::CallError::typed). Clients that do not know codes ignore them.
-/// The crate `dasf` has a derive macro of the same name.
+/// [`CallError::typed`](crate::client::CallError::typed). Clients that do not know codes ignore
+/// them. The crate `dasf` has a derive macro of the same name.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -77,7 +77,8 @@ impl<T, E: Display> Fallible for Result<T, E> {
 /// assert_eq!(NoSuchStation::from_parts(&code, &details), Some(error));
 /// ```
 pub trait IntoError: Display {
-    /// Returns the kind of the error in one word. It must stay the same, because callers compare it.
+    /// Returns the kind of the error in one word. It must stay the same, because callers compare
+    /// it.
     fn code(&self) -> Cow<'static, str>;
 
     /// Returns more data about the error, for instance the value that was refused; null if there is

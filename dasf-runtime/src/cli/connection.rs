@@ -16,8 +16,8 @@ use crate::transport::ConnectError;
 /// The HTTP port of a Pulsar with TLS.
 const TLS_PORT: u16 = 8443;
 
-/// The broker and the topic of a module, and the login. Every program has the same options. Each option
-/// has an environment variable: `DE_BACKEND_` and the name in capitals.
+/// The broker and the topic of a module, and the login. Every program has the same options. Each
+/// option has an environment variable: `DE_BACKEND_` and the name in capitals.
 ///
 /// All options are global: you can write them before or after a command.
 #[derive(Debug, Clone, Args)]
@@ -28,8 +28,8 @@ pub struct Connection {
     #[arg(short, long, global = true, env = "DE_BACKEND_TOPIC", value_parser = line())]
     topic: Option<String>,
 
-    /// Base URL of a DASF broker, such as `ws://localhost:8080/ws` [default: the Pulsar of --host and
-    /// --port]
+    /// Base URL of a DASF broker, such as `ws://localhost:8080/ws` [default: the Pulsar of --host
+    /// and --port]
     #[arg(
         long,
         global = true,
@@ -210,8 +210,8 @@ impl Connection {
     /// Connects a client of the module.
     ///
     /// # Errors
-    /// [`Error::Usage`] when the topic or the address is not valid. [`Error::Failed`], with advice, when
-    /// the broker cannot be reached or rejects the connection.
+    /// [`Error::Usage`] when the topic or the address is not valid. [`Error::Failed`], with advice,
+    /// when the broker cannot be reached or rejects the connection.
     pub async fn connect(&self, builder: ClientBuilder<Caller>) -> Result<Caller, Error> {
         builder.connect().await.map_err(|error| match error {
             ClientError::Connect(error) => self.with_remedy(&error),

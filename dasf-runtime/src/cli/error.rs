@@ -34,8 +34,8 @@ impl Error {
         Self::Failed(reason.to_string())
     }
 
-    /// Prints the error on standard error, as one line that begins with `error: `, and returns the exit
-    /// code. Prints nothing after an interrupt.
+    /// Prints the error on standard error, as one line that begins with `error: `, and returns the
+    /// exit code. Prints nothing after an interrupt.
     pub fn report(&self) -> ExitCode {
         if *self != Self::Interrupted {
             print_error(self);

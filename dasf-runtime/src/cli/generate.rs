@@ -31,8 +31,8 @@ pub struct Generate {
 impl Generate {
     /// Writes the client of a module, or compares it with an existing file.
     ///
-    /// `origin` is the origin of the API description, such as `topic arithmetic`, for a comment in the
-    /// file.
+    /// `origin` is the origin of the API description, such as `topic arithmetic`, for a comment in
+    /// the file.
     ///
     /// # Errors
     /// [`Error::Failed`] when the API description is not valid, the file cannot be written, or a

@@ -11,8 +11,8 @@ use super::Error;
 /// The largest input, in bytes. This limit ends the reading of an endless source.
 const MAX_SIZE: u64 = 1 << 30;
 
-/// Reads UTF-8 from a file, or from standard input for `-`, without a byte order mark at the start. The
-/// file may also be a pipe or a device.
+/// Reads UTF-8 from a file, or from standard input for `-`, without a byte order mark at the start.
+/// The file may also be a pipe or a device.
 ///
 /// # Errors
 /// [`Error::Failed`] when the file cannot be read, has more than 1 GiB, or is not UTF-8.

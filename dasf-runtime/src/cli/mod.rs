@@ -1,5 +1,5 @@
-//! The command line of every module, with parts for other programs: the options for the connection and
-//! the log, the output, and the exit codes.
+//! The command line of every module, with parts for other programs: the options for the connection
+//! and the log, the output, and the exit codes.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -88,9 +88,9 @@ pub fn run(descriptor: &'static ModuleDescriptor) -> ExitCode {
 
 /// Runs a command line for a module. The first argument is the name of the program.
 ///
-/// Prints results on standard output, and all other messages on standard error. The exit code is 0 for
-/// success, 1 for a failure, 2 for a mistake in the command line or the request, and 130 after an
-/// interrupt.
+/// Prints results on standard output, and all other messages on standard error. The exit code is 0
+/// for success, 1 for a failure, 2 for a mistake in the command line or the request, and 130 after
+/// an interrupt.
 pub fn run_with(
     descriptor: &'static ModuleDescriptor,
     arguments: impl IntoIterator<Item = OsString>,

@@ -115,8 +115,8 @@ pub(super) struct Sharing {
     )]
     receiver_queue_size: Option<usize>,
 
-    /// Redeliveries of a request that a group did not finish, before it goes to the dead-letter topic
-    /// [default: no limit]
+    /// Redeliveries of a request that a group did not finish, before it goes to the dead-letter
+    /// topic [default: no limit]
     #[arg(
         long, global = true, env = "DE_BACKEND_MAX_REDELIVERIES",
         value_name = "TIMES", value_parser = OneLine(clap::value_parser!(u32).range(1..))

@@ -124,8 +124,8 @@ fn write_text(text: &str, output: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints a result and a line break on standard output. A closed pipe, as in `dasf api | head`, is not
-/// an error.
+/// Prints a result and a line break on standard output. A closed pipe, as in `dasf api | head`, is
+/// not an error.
 ///
 /// # Errors
 /// [`Error::Failed`] when standard output cannot be written, for instance because a disk is full.
@@ -178,8 +178,9 @@ pub fn has_colours(output: &impl IsTerminal) -> bool {
 /// A function that shows progress reports.
 pub type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
 
-/// Returns a handler for [`on_progress`](crate::client::Call::on_progress) that shows progress reports on
-/// standard error: as bars in a terminal, and as lines otherwise. With `no_progress` it shows nothing.
+/// Returns a handler for [`on_progress`](crate::client::Call::on_progress) that shows progress
+/// reports on standard error: as bars in a terminal, and as lines otherwise. With `no_progress` it
+/// shows nothing.
 pub fn progress_handler(no_progress: bool) -> ProgressHandler {
     if no_progress {
         Box::new(|_| {})

@@ -72,8 +72,8 @@ fn is_empty(value: &OsStr) -> bool {
     value.is_empty() || value.to_str().is_some_and(|text| one_line(text) == Ok(""))
 }
 
-/// Removes a line break at the end of a value, and passes the value to another parser. Values from files
-/// often end with a line break. Rejects several lines.
+/// Removes a line break at the end of a value, and passes the value to another parser. Values from
+/// files often end with a line break. Rejects several lines.
 #[derive(Debug, Clone)]
 pub(super) struct OneLine<P>(pub(super) P);
 

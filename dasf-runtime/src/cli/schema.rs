@@ -80,8 +80,8 @@ impl Types {
     }
 }
 
-/// Returns whether a schema accepts only strings, or only strings and null. Its references point into
-/// the document.
+/// Returns whether a schema accepts only strings, or only strings and null. Its references point
+/// into the document.
 pub fn takes_texts_only(schema: &Value, document: &Value) -> bool {
     Place { document, schema }.types().are_texts()
 }
@@ -186,8 +186,8 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Returns the parts of the schema that apply to an object. `has` returns whether the object has a
-    /// field, and `is` returns whether the field can have one of these values.
+    /// Returns the parts of the schema that apply to an object. `has` returns whether the object
+    /// has a field, and `is` returns whether the field can have one of these values.
     pub(super) fn of_object(
         &self,
         has: &impl Fn(&str) -> bool,

@@ -1,7 +1,7 @@
 //! Reading YAML as JSON, according to the core schema of YAML 1.2 and a JSON schema.
 //!
-//! Numbers keep their digits. If the JSON schema requires a string, a scalar without quotes is a string:
-//! `007`, `true` and `1.50`, for example.
+//! Numbers keep their digits. If the JSON schema requires a string, a scalar without quotes is a
+//! string: `007`, `true` and `1.50`, for example.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;

@@ -32,8 +32,8 @@ pub enum ClientError {
     /// A blocking client could not start its thread for the connections.
     #[error("the thread of the client cannot be started: {0}")]
     Thread(String),
-    /// A blocking client was made inside asynchronous code, which it would block. The client does not
-    /// notice this inside `tokio::task::unconstrained`, where tokio panics.
+    /// A blocking client was made inside asynchronous code, which it would block. The client does
+    /// not notice this inside `tokio::task::unconstrained`, where tokio panics.
     #[error(
         "a blocking client cannot connect inside asynchronous code; use the module's Client there"
     )]
@@ -81,8 +81,8 @@ impl<C, M> ClientBuilder<C, M> {
         self
     }
 
-    /// Sets the address to an Apache Pulsar with the default tenant and namespace. The host is a name
-    /// or an IP address.
+    /// Sets the address to an Apache Pulsar with the default tenant and namespace. The host is a
+    /// name or an IP address.
     pub fn pulsar(mut self, host: impl Into<String>, port: u16) -> Self {
         self.address = Address::pulsar(host, port);
         self
@@ -130,8 +130,8 @@ impl<C, M> ClientBuilder<C, M> {
         self
     }
 
-    /// Sets the size of the fragments of responses that the client holds, in bytes of base64; default
-    /// 256 MiB.
+    /// Sets the size of the fragments of responses that the client holds, in bytes of base64;
+    /// default 256 MiB.
     pub fn max_response_size(mut self, bytes: usize) -> Self {
         self.options.max_response_size = bytes;
         self
@@ -139,8 +139,8 @@ impl<C, M> ClientBuilder<C, M> {
 
     /// Checks every request against this API description before it is sent. A request that does not
     /// match, or has an unknown argument, fails at once with
-    /// [`CallError::Invalid`](super::CallError::Invalid). Only the module checks formats, such as that
-    /// of a date.
+    /// [`CallError::Invalid`](super::CallError::Invalid). Only the module checks formats, such as
+    /// that of a date.
     ///
     /// A client that was generated from an API description makes these checks by default.
     pub fn check_against(mut self, api_info: &ApiInfo) -> Self {
@@ -178,8 +178,8 @@ impl<C: From<Caller<Async>>> ClientBuilder<C, Async> {
     /// Connects to the broker.
     ///
     /// # Errors
-    /// [`ClientError`] when the topic or the address is not valid, or the broker cannot be reached or
-    /// rejects the connection.
+    /// [`ClientError`] when the topic or the address is not valid, or the broker cannot be reached
+    /// or rejects the connection.
     ///
     /// # Cancel safety
     /// When dropped, it leaves nothing behind.
@@ -197,8 +197,8 @@ impl<C: From<Caller<Blocking>>> ClientBuilder<C, Blocking> {
     /// Connects to the broker.
     ///
     /// # Errors
-    /// [`ClientError`] when the topic or the address is not valid, or the broker cannot be reached or
-    /// rejects the connection.
+    /// [`ClientError`] when the topic or the address is not valid, or the broker cannot be reached
+    /// or rejects the connection.
     pub fn connect(self) -> Result<C, ClientError> {
         let mode = Blocking::new().map_err(|error| ClientError::Thread(error.to_string()))?;
         let opened = mode

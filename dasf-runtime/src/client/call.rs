@@ -208,8 +208,8 @@ impl<R, M: Mode> Call<R, M> {
         self
     }
 
-    /// Calls `handler` with every progress report of the module: the whole tree of steps, each time it
-    /// changes. Without a handler, nothing is shown.
+    /// Calls `handler` with every progress report of the module: the whole tree of steps, each time
+    /// it changes. Without a handler, nothing is shown.
     ///
     /// The handler [`show_progress`](crate::show_progress) draws bars in a terminal.
     pub fn on_progress(mut self, handler: impl FnMut(&Report) + Send + 'static) -> Self {

@@ -41,8 +41,8 @@ pub enum CallError {
     /// The module responded with an error.
     #[error(transparent)]
     Module(#[from] ModuleFailure),
-    /// The broker reports that no module listens. MQTT brokers can report it. With other brokers the
-    /// call waits for its [`Timeout`](Self::Timeout).
+    /// The broker reports that no module listens. MQTT brokers can report it. With other brokers
+    /// the call waits for its [`Timeout`](Self::Timeout).
     #[error("no module listens on topic {topic}")]
     NobodyListens {
         /// The topic of the module.
@@ -110,8 +110,8 @@ pub enum CallError {
     RequestTooLarge {
         /// The size of the request, in bytes.
         size: usize,
-        /// The largest size that fits in one frame: `max_payload_size`, or the limit of the broker if
-        /// that is smaller.
+        /// The largest size that fits in one frame: `max_payload_size`, or the limit of the broker
+        /// if that is smaller.
         limit: usize,
     },
     /// The client is closed.
@@ -145,8 +145,8 @@ impl From<FragmentError> for CallError {
 }
 
 impl CallError {
-    /// Returns the error of the function that was called, if it is an `E`. A function whose error is
-    /// an [`IntoError`] sends a code and details with the text.
+    /// Returns the error of the function that was called, if it is an `E`. A function whose error
+    /// is an [`IntoError`] sends a code and details with the text.
     ///
     /// ```
     /// # use dasf_runtime::{IntoError, client::CallError};

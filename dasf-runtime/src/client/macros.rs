@@ -1,9 +1,9 @@
 //! The types of a generated client, as macros, without the client's methods.
 //!
 //! The types are in the generated module `client`. The methods are one module up, beside the user's
-//! items, so that the types of arguments and results resolve as the user wrote them. For this reason
-//! the fields are visible one module up. All names are paths from the root, because the module may
-//! have no prelude.
+//! items, so that the types of arguments and results resolve as the user wrote them. For this
+//! reason the fields are visible one module up. All names are paths from the root, because the
+//! module may have no prelude.
 
 /// Generates `Client`. The arguments are the topic in the attribute, as an `Option`, and the API
 /// description if the client is generated from one.
@@ -54,7 +54,8 @@ macro_rules! __client {
         }
 
         impl Client<$crate::__private::Async> {
-            /// Connects to the topic of the module's attribute, at a DASF broker with this base URL.
+            /// Connects to the topic of the module's attribute, at a DASF broker with this base
+            /// URL.
             ///
             /// # Errors
             /// When the address is not valid, or the broker cannot be reached or rejects the
@@ -72,7 +73,8 @@ macro_rules! __client {
         }
 
         impl Client<$crate::__private::Blocking> {
-            /// Connects to the topic of the module's attribute, at a DASF broker with this base URL.
+            /// Connects to the topic of the module's attribute, at a DASF broker with this base
+            /// URL.
             ///
             /// # Errors
             /// When the address is not valid, or the broker cannot be reached or rejects the

@@ -45,15 +45,15 @@ type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
 pub struct ClientOptions {
     /// The timeout of calls that have no timeout of their own; default 60 s.
     pub timeout: Duration,
-    /// The number of calls in flight at a time; default 1024. A further call waits until another one
-    /// ends.
+    /// The number of calls in flight at a time; default 1024. A further call waits until another
+    /// one ends.
     pub max_in_flight: usize,
     /// The largest request in one frame, in bytes before base64; default 700 KiB, the default of
     /// [`HostOptions::max_payload_size`](crate::HostOptions::max_payload_size).
     ///
-    /// The client cuts larger requests into fragments, if the module can join them. Every Rust module
-    /// can. Over MQTT it cuts requests of more than 2800 bytes, and the broker's Maximum Packet Size
-    /// is a further limit.
+    /// The client cuts larger requests into fragments, if the module can join them. Every Rust
+    /// module can. Over MQTT it cuts requests of more than 2800 bytes, and the broker's Maximum
+    /// Packet Size is a further limit.
     pub max_payload_size: usize,
     /// The size of the fragments, in bytes of base64, that the client holds while it waits for the
     /// other fragments of a response; default 256 MiB for all calls together.
@@ -71,8 +71,8 @@ impl Default for ClientOptions {
     }
 }
 
-/// A connected client without methods for the functions of a module. It sends requests that are JSON.
-/// The generated `Client` of a module is built on it.
+/// A connected client without methods for the functions of a module. It sends requests that are
+/// JSON. The generated `Client` of a module is built on it.
 ///
 /// Clones share the connections, which close with the last clone. `M` is [`Async`] or [`Blocking`].
 ///
@@ -155,8 +155,8 @@ struct Identity {
     /// The random bits in the name of its response topic.
     bits: u128,
     /// The context of its first call. Another client may have the same response topic, by chance or
-    /// because the name had to be short. Then both clients read all responses, and find their own by
-    /// the context.
+    /// because the name had to be short. Then both clients read all responses, and find their own
+    /// by the context.
     first_context: u64,
 }
 
@@ -347,7 +347,8 @@ impl Shared {
 
     /// Publishes one message, in fragments if necessary, and waits for its response.
     ///
-    /// This future owns everything that belongs to the call. When dropped, it leaves nothing behind.
+    /// This future owns everything that belongs to the call. When dropped, it leaves nothing
+    /// behind.
     async fn exchange(
         &self,
         message: Message<'_>,
@@ -616,8 +617,9 @@ impl<M: Mode> Caller<M> {
         Call::from_json(self, request)
     }
 
-    /// Calls the function in a request, as [`call`](Self::call) does, and keeps every digit of numbers.
-    /// A [`Value`](serde_json::Value) holds a number as an `f64` or as an integer of 64 bits.
+    /// Calls the function in a request, as [`call`](Self::call) does, and keeps every digit of
+    /// numbers. A [`Value`](serde_json::Value) holds a number as an `f64` or as an integer of 64
+    /// bits.
     ///
     /// ```
     /// # async fn run(caller: &dasf_runtime::client::Caller) -> Result<(), Box<dyn std::error::Error>> {
@@ -686,8 +688,8 @@ impl Caller<Async> {
         Ok(ApiInfo::clone(&*self.shared.api_info().await?))
     }
 
-    /// Asks the module for its API description, and returns the JSON as it came. It may have keys that
-    /// [`ApiInfo`] does not have.
+    /// Asks the module for its API description, and returns the JSON as it came. It may have keys
+    /// that [`ApiInfo`] does not have.
     ///
     /// # Errors
     /// [`CallError`].

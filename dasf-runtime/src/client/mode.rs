@@ -28,8 +28,8 @@ impl Mode for Async {}
 /// The kind of clients whose calls block the thread. Each client has its own thread for its
 /// connections.
 ///
-/// Inside asynchronous code, a call fails with [`CallError::InsideRuntime`], and connecting fails with
-/// [`ClientError::InsideRuntime`](super::ClientError::InsideRuntime). Inside
+/// Inside asynchronous code, a call fails with [`CallError::InsideRuntime`], and connecting fails
+/// with [`ClientError::InsideRuntime`](super::ClientError::InsideRuntime). Inside
 /// [`tokio::task::unconstrained`], however, the client does not notice the asynchronous code, and
 /// tokio panics.
 #[derive(Debug, Clone)]
@@ -79,8 +79,8 @@ fn runs_asynchronous_code() -> bool {
     }
     // tokio gives a polled future a budget, after which the future yields. Blocking code has no
     // budget. The only other way to distinguish them is a panic, which ends programs that abort on
-    // panics. A future that loses its budget here yields at its next `await`, and gets a new one. An
-    // `unconstrained` future has no budget, so this function does not notice it.
+    // panics. A future that loses its budget here yields at its next `await`, and gets a new one.
+    // An `unconstrained` future has no budget, so this function does not notice it.
     let mut context = std::task::Context::from_waker(Waker::noop());
     (0..LARGEST_BUDGET).any(|_| pin!(consume_budget()).poll(&mut context).is_pending())
 }

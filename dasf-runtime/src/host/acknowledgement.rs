@@ -24,8 +24,8 @@ impl Moment {
     }
 }
 
-/// The unacknowledged messages of one request. When this is dropped, the broker redelivers them after
-/// the connection closes.
+/// The unacknowledged messages of one request. When this is dropped, the broker redelivers them
+/// after the connection closes.
 ///
 /// The connection stays open as long as there are unacknowledged messages.
 #[derive(Debug, Default)]
@@ -51,9 +51,9 @@ impl Unacknowledged {
         self.give(Verdict::Done).await;
     }
 
-    /// Acknowledges the messages, and waits until an acknowledgement is written, so that the request
-    /// does not run twice if the module crashes. Returns whether one was written. A message whose
-    /// connection was lost is redelivered, perhaps to another module.
+    /// Acknowledges the messages, and waits until an acknowledgement is written, so that the
+    /// request does not run twice if the module crashes. Returns whether one was written. A message
+    /// whose connection was lost is redelivered, perhaps to another module.
     ///
     /// # Cancel safety
     /// When dropped, the messages may or may not be acknowledged.
@@ -65,7 +65,8 @@ impl Unacknowledged {
         is_written
     }
 
-    /// Returns the messages to the broker, which redelivers them, to another module if there is one.
+    /// Returns the messages to the broker, which redelivers them, to another module if there is
+    /// one.
     pub(super) async fn give_back(&mut self) {
         self.give(Verdict::GivenBack).await;
     }

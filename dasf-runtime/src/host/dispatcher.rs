@@ -168,7 +168,8 @@ impl Dispatcher {
         };
         let admission = Arc::clone(&self.admission);
         let admitted = if self.options.group.is_some() {
-            // Other modules of the group may have room. They get the requests that are not read here.
+            // Other modules of the group may have room. They get the requests that are not read
+            // here.
             admission.acquire_owned().await.ok()
         } else {
             admission.try_acquire_owned().ok()

@@ -18,9 +18,9 @@ const MAX_REPEATED: usize = 64;
 
 /// The latest requests, by call, with their responses.
 ///
-/// A request comes twice for one of two reasons. The broker did not get the acknowledgement: then the
-/// second message has the same message id. Or the caller did not get the receipt of the broker and
-/// published the request again: then the second message has the property `x_dasf_repeated`. The
+/// A request comes twice for one of two reasons. The broker did not get the acknowledgement: then
+/// the second message has the same message id. Or the caller did not get the receipt of the broker
+/// and published the request again: then the second message has the property `x_dasf_repeated`. The
 /// context alone is not enough, because a caller may use the same context for a new request.
 pub(super) struct RecentRequests {
     unique_message_ids: bool,
@@ -64,8 +64,8 @@ pub(super) struct Ticket {
 pub(super) enum Arrival {
     /// It is new.
     New(Ticket, Unacknowledged),
-    /// It came before, and has no response yet. Its message is kept with the first one, or returned if
-    /// too many are kept.
+    /// It came before, and has no response yet. Its message is kept with the first one, or returned
+    /// if too many are kept.
     Open(Option<Unacknowledged>),
     /// It came before, and had this response, if that is remembered.
     Answered(Option<Arc<Answer>>, Unacknowledged),
@@ -121,7 +121,8 @@ impl RecentRequests {
         self.lock().answer(ticket, answer)
     }
 
-    /// Forgets a request, so that it is new when it is redelivered. Returns the further messages with it.
+    /// Forgets a request, so that it is new when it is redelivered. Returns the further messages
+    /// with it.
     pub(super) fn forget(&self, ticket: &Ticket) -> Unacknowledged {
         let mut memory = self.lock();
         let Some(request) = memory.request(ticket) else {

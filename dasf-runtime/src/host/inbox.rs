@@ -6,9 +6,9 @@
 //! that only this module reads. If the module crashes, the request goes to another module, which
 //! asks again.
 //!
-//! Pongs: some brokers drop messages if a reader is slow, such as the fragments of a large response.
-//! The module therefore pings the caller from time to time, and continues after the pong. The pong
-//! shows that the caller has read the messages before the ping.
+//! Pongs: some brokers drop messages if a reader is slow, such as the fragments of a large
+//! response. The module therefore pings the caller from time to time, and continues after the pong.
+//! The pong shows that the caller has read the messages before the ping.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -29,8 +29,8 @@ use crate::transport::{PING_AGAIN, PublishError, Reading, Subscriber, Transport}
 /// How long the module waits for the next fragment of a payload, or for a pong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks callers for the payloads of their requests, and joins the fragments. Asks callers whether they
-/// have read their responses.
+/// Asks callers for the payloads of their requests, and joins the fragments. Asks callers whether
+/// they have read their responses.
 pub(super) struct Inbox {
     transport: Arc<dyn Transport>,
     /// The module's topic.

@@ -134,14 +134,15 @@ impl Host {
         Ok(Self { stop, task, search })
     }
 
-    /// Returns whether another module answers on the topic, within five seconds after the connections
-    /// are open. Only the first call searches.
+    /// Returns whether another module answers on the topic, within five seconds after the
+    /// connections are open. Only the first call searches.
     pub(crate) fn another_module(&self) -> impl Future<Output = bool> + Send + use<> {
         self.search.clone().run()
     }
 
-    /// Stops the host: stops reading, waits for the accepted calls, sends their responses, and closes
-    /// the connections. It waits for at most the [drain timeout](HostOptions::drain_timeout).
+    /// Stops the host: stops reading, waits for the accepted calls, sends their responses, and
+    /// closes the connections. It waits for at most the [drain
+    /// timeout](HostOptions::drain_timeout).
     ///
     /// In a group, only the running calls are finished. The waiting ones go to another module. With
     /// [`Acknowledge::Completed`], calls that exceed the drain timeout also go to another module.
@@ -154,8 +155,8 @@ impl Host {
         self.ended().await;
     }
 
-    /// Waits until the host has ended: after it was stopped, or because the runtime of its connections
-    /// ended.
+    /// Waits until the host has ended: after it was stopped, or because the runtime of its
+    /// connections ended.
     ///
     /// # Cancel safety
     /// Cancel safe.

@@ -10,8 +10,8 @@ use crate::transport::Reading;
 /// The moment at which a module acknowledges a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledge {
-    /// Before it runs, as Python modules do. A request runs at most once. If the module crashes, its
-    /// unfinished requests are lost.
+    /// Before it runs, as Python modules do. A request runs at most once. If the module crashes,
+    /// its unfinished requests are lost.
     #[default]
     Received,
     /// After the broker has accepted the response. A request runs at least once. If the module
@@ -37,17 +37,17 @@ pub enum Acknowledge {
 pub struct HostOptions {
     /// The number of calls that run at a time; default five times the number of processors.
     pub max_workers: usize,
-    /// The name of a group. Modules with the same topic and the same group share the requests. A module
-    /// without a group, the default, gets every request, even if other modules listen.
+    /// The name of a group. Modules with the same topic and the same group share the requests. A
+    /// module without a group, the default, gets every request, even if other modules listen.
     ///
-    /// The broker must support shared subscriptions. With `dasf-broker-django` a host with a group does
-    /// not start.
+    /// The broker must support shared subscriptions. With `dasf-broker-django` a host with a group
+    /// does not start.
     pub group: Option<Subscription>,
     /// The moment at which a request is acknowledged; default [`Acknowledge::Received`].
     pub acknowledge: Acknowledge,
-    /// The number of unacknowledged requests that the broker delivers to a module of a group; default
-    /// [`max_workers`](Self::max_workers). With a larger number, requests may wait in one module while
-    /// another one is idle. Without a group, the broker decides.
+    /// The number of unacknowledged requests that the broker delivers to a module of a group;
+    /// default [`max_workers`](Self::max_workers). With a larger number, requests may wait in one
+    /// module while another one is idle. Without a group, the broker decides.
     pub receiver_queue_size: Option<usize>,
     /// The number of redeliveries of a request that a group did not finish. After them, the broker
     /// moves the request to the dead-letter topic `{topic}-{group}-DLQ`. `None`, the default, is no
@@ -63,15 +63,15 @@ pub struct HostOptions {
     /// The largest payload in one frame, in bytes before base64; default
     /// [`DEFAULT_MAX_PAYLOAD_SIZE`](Self::DEFAULT_MAX_PAYLOAD_SIZE).
     ///
-    /// The host cuts larger payloads into fragments. The base64 of a fragment has at most this length.
-    /// Over MQTT it cuts payloads of more than 2800 bytes, and the broker's Maximum Packet Size is a
-    /// further limit.
+    /// The host cuts larger payloads into fragments. The base64 of a fragment has at most this
+    /// length. Over MQTT it cuts payloads of more than 2800 bytes, and the broker's Maximum Packet
+    /// Size is a further limit.
     pub max_payload_size: usize,
-    /// The size of the fragments, in bytes of base64, that the host holds while it waits for the other
-    /// fragments of a request; default 256 MiB for all callers together.
+    /// The size of the fragments, in bytes of base64, that the host holds while it waits for the
+    /// other fragments of a request; default 256 MiB for all callers together.
     pub max_request_size: usize,
-    /// How long an unused connection to a response topic stays open; default 120 s. With zero it closes
-    /// as soon as the broker has accepted the response.
+    /// How long an unused connection to a response topic stays open; default 120 s. With zero it
+    /// closes as soon as the broker has accepted the response.
     pub producer_keep_alive: Duration,
     /// How long a response waits for the connection to its topic; default 30 s. Then the host drops
     /// it.

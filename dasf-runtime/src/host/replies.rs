@@ -97,8 +97,8 @@ impl From<Outcome> for Answer {
     }
 }
 
-/// The number of responses that wait while the queues of their topics are full. No broker delivers so
-/// many messages without acknowledgements.
+/// The number of responses that wait while the queues of their topics are full. No broker delivers
+/// so many messages without acknowledgements.
 const DEFERRED_CAPACITY: usize = 4096;
 
 /// Sends responses to their topics.
@@ -172,8 +172,8 @@ impl Replies {
         replies
     }
 
-    /// Returns the largest payload in one frame. It is also the limit for progress reports, which cannot
-    /// be cut into fragments.
+    /// Returns the largest payload in one frame. It is also the limit for progress reports, which
+    /// cannot be cut into fragments.
     pub(super) fn max_payload_size(&self) -> usize {
         let of_broker = self.transport.max_payload_size().unwrap_or(usize::MAX);
         self.max_payload_size.min(of_broker)
@@ -188,8 +188,8 @@ impl Replies {
     /// Sends the response to a request, in fragments if necessary.
     ///
     /// # Errors
-    /// Returns the reason why only a part of it is sent. Errors that the broker returns later are only
-    /// logged.
+    /// Returns the reason why only a part of it is sent. Errors that the broker returns later are
+    /// only logged.
     pub(super) async fn send_answer(
         self: &Arc<Self>,
         inbox: &Inbox,
@@ -268,8 +268,8 @@ impl Replies {
         };
         let pieces = fragment::split(payload, width);
         let count = pieces.len();
-        // The id distinguishes the fragments from those of another response to the same request, by a
-        // module that crashed.
+        // The id distinguishes the fragments from those of another response to the same request, by
+        // a module that crashed.
         let id = is_cut.then(random::name).unwrap_or_default();
         let whole = (!is_cut).then(|| (properties.clone(), payload.clone()));
         let cut = pieces.enumerate().filter(move |_| is_cut);
@@ -296,8 +296,8 @@ impl Replies {
         publisher.is_some_and(|publisher| publisher.try_send(message).is_ok())
     }
 
-    /// Sends a response without a payload, now or deferred. The dispatcher must not wait for one slow
-    /// caller.
+    /// Sends a response without a payload, now or deferred. The dispatcher must not wait for one
+    /// slow caller.
     fn try_send(&self, reply: &Reply, properties: Properties) {
         self.try_send_payload(reply, properties, String::new());
     }
@@ -469,8 +469,8 @@ impl Replies {
         Some(publisher)
     }
 
-    /// Removes the closed connections from the pool. If there are none, removes the connection that was
-    /// unused for the longest time. It still sends its messages.
+    /// Removes the closed connections from the pool. If there are none, removes the connection that
+    /// was unused for the longest time. It still sends its messages.
     fn make_room(&self, publishers: &mut HashMap<Topic, Pooled>) {
         let before = publishers.len();
         publishers.retain(|_, pooled| !pooled.publisher.is_closed());

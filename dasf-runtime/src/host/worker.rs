@@ -154,8 +154,8 @@ impl Worker {
         self.max_redeliveries.is_none_or(|limit| next < limit)
     }
 
-    /// Acknowledges a request before it runs. Returns whether this was possible. Otherwise the broker
-    /// delivers it again, perhaps to another module.
+    /// Acknowledges a request before it runs. Returns whether this was possible. Otherwise the
+    /// broker delivers it again, perhaps to another module.
     async fn begin(&self, ticket: &Ticket, message: &mut Unacknowledged) -> bool {
         // The broker may have delivered it again, on another connection.
         message.join(self.recent.take_noted(ticket));
@@ -236,8 +236,8 @@ impl Worker {
         }
     }
 
-    /// Sends a response, and waits until the broker has accepted it. Returns `false` only if there is no
-    /// connection to the response topic, so that another attempt may succeed.
+    /// Sends a response, and waits until the broker has accepted it. Returns `false` only if there
+    /// is no connection to the response topic, so that another attempt may succeed.
     async fn deliver(&self, reply: &Reply, answer: &Answer) -> bool {
         let Err(error) = self
             .replies
@@ -257,8 +257,8 @@ impl Worker {
         }
     }
 
-    /// Gives up a request that waits or runs when the module stops. If it is not acknowledged, it goes to
-    /// another module. Otherwise its caller gets an error.
+    /// Gives up a request that waits or runs when the module stops. If it is not acknowledged, it
+    /// goes to another module. Otherwise its caller gets an error.
     async fn leave(&self, reply: &Reply, ticket: &Ticket, mut message: Unacknowledged) {
         message.join(self.recent.forget(ticket));
         let is_acknowledged = message.len() == 0;

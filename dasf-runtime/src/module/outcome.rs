@@ -63,8 +63,8 @@ impl FailureKind {
         }
     }
 
-    /// Splits the text of an error response into its kind and its message. The kind is `None` if the
-    /// text has none of the known prefixes.
+    /// Splits the text of an error response into its kind and its message. The kind is `None` if
+    /// the text has none of the known prefixes.
     pub(crate) fn parse(text: &str) -> (Option<Self>, &str) {
         let kinds = [
             Self::Validation,
@@ -157,8 +157,8 @@ impl Failure {
         self
     }
 
-    /// Adds the causes of the failure, nearest first. The log always shows them. The message for the
-    /// caller shows them if `is_shown` is true.
+    /// Adds the causes of the failure, nearest first. The log always shows them. The message for
+    /// the caller shows them if `is_shown` is true.
     #[must_use]
     pub fn caused_by(mut self, causes: Vec<String>, is_shown: bool) -> Self {
         self.causes = causes;
@@ -200,8 +200,8 @@ impl Failure {
     /// Returns the causes of the function's error, nearest first: the text of its
     /// [`source`](std::error::Error::source), then the text of that error's source, and so on.
     ///
-    /// The module logs them. The [message](Self::message) for callers contains them if the attribute
-    /// of the module has `errors = "chain"`.
+    /// The module logs them. The [message](Self::message) for callers contains them if the
+    /// attribute of the module has `errors = "chain"`.
     pub fn causes(&self) -> &[String] {
         &self.causes
     }
@@ -240,8 +240,8 @@ fn with_causes(text: &str, causes: &[String]) -> String {
 /// Encodes the result of a function as JSON.
 ///
 /// # Errors
-/// Returns a [`Failure`] when JSON cannot represent the result, for example a map whose keys are not
-/// strings.
+/// Returns a [`Failure`] when JSON cannot represent the result, for example a map whose keys are
+/// not strings.
 pub fn encode_result<T: Serialize + ?Sized>(result: &T) -> Outcome {
     payload::to_json(result).map(Output).map_err(|error| {
         Failure::processing(format!("the result cannot be written as JSON: {error}"))

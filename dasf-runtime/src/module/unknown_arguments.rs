@@ -1,7 +1,7 @@
 //! Names in a request that the module does not have: functions, classes, methods and arguments.
 //!
-//! A module refuses unknown functions, classes and methods. It ignores unknown arguments, unless its
-//! schema forbids them. A caller refuses all of them before it sends the request. Both use the
+//! A module refuses unknown functions, classes and methods. It ignores unknown arguments, unless
+//! its schema forbids them. A caller refuses all of them before it sends the request. Both use the
 //! messages of this file.
 
 use serde_json::Value;

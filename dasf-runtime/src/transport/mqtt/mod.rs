@@ -37,9 +37,9 @@ use producer::Sending;
 use session::Limits;
 use takeover::Group;
 
-/// The largest payload, in bytes, that goes in one message if it can be cut into fragments. Messages
-/// that exceed 4 KiB with their envelope are slow: Mosquitto 2.0 sends only about 40 kB of them per
-/// second to a WebSocket.
+/// The largest payload, in bytes, that goes in one message if it can be cut into fragments.
+/// Messages that exceed 4 KiB with their envelope are slow: Mosquitto 2.0 sends only about 40 kB of
+/// them per second to a WebSocket.
 const PIECE_SIZE: usize = 2800;
 /// How many messages a sender may be ahead of a reader. It is a fraction of the 1768 that Mosquitto
 /// keeps for a reader, because other senders also need room.
