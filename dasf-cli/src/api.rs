@@ -56,7 +56,7 @@ pub(crate) fn run(connection: &Connection, options: &Api) -> Result<(), Error> {
     print_result(page.text.trim_end())
 }
 
-/// The output while it is written. Strings of the module are made safe for a terminal.
+/// The output while it is written. It makes strings of the module safe for a terminal.
 struct Page<'a> {
     topic: &'a str,
     description: &'a Description,

@@ -39,8 +39,7 @@ fn failed(error: ConnectError) -> Error {
 }
 
 /// Returns a heading for each topic and group, the description of the module, and its functions and
-/// classes. Equal modules share one heading with their number. Strings of the modules are made safe
-/// for a terminal.
+/// classes. Equal modules share one heading with their number. The strings are safe for a terminal.
 fn page(modules: &[ListedModule], width: usize) -> String {
     let mut text = String::new();
     for same in modules.chunk_by(|a, b| a == b) {

@@ -16,7 +16,7 @@ const MAX_LINES: usize = 10;
 const MAX_CALLS: usize = 20;
 /// The greatest length of a message, in characters.
 const MAX_MESSAGE_LENGTH: usize = 200;
-/// The length of a bar, in steps that are too small to be seen.
+/// The length of a bar, in steps. One step is too small to see.
 const BAR_LENGTH: u64 = 1000;
 /// The line of a call.
 const BAR_TEMPLATE: &str =

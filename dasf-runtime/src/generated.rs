@@ -126,8 +126,8 @@ impl Names {
         }
     }
 
-    /// Reads the properties of an object with such names, and ignores others, such as those of a
-    /// newer module.
+    /// Reads the properties of an object with such names, and ignores others, for example those of
+    /// a newer module.
     ///
     /// An invalid expression may match any other name. Then a property with another name is read if
     /// its value has the type, and ignored otherwise.

@@ -1,8 +1,8 @@
 //! Runs modules and calls them over a message broker: the transports, the module host, the client
 //! and the command line.
 //!
-//! Programs normally depend on the crate `dasf`, which re-exports everything here. Code that the
-//! macros of `dasf` generate uses this crate too.
+//! Programs normally depend on the crate `dasf`, which re-exports everything here. The code that
+//! the macros of `dasf` generate also uses this crate.
 //!
 //! | to … | use |
 //! |---|---|

@@ -88,7 +88,7 @@ fn a_moving_mean_has_every_month() {
     let tolerant = moving_mean(SeriesName::Co2, 12, Some(6)).unwrap();
     let present = |points: &[Point]| values(points).iter().flatten().count();
     assert_eq!((whole.len(), tolerant.len()), (526, 526));
-    // Around March 1958, the first month, there are five and a half.
+    // The window around the first month, March 1958, has values for five and a half months only.
     assert_eq!((present(&whole), present(&tolerant)), (491, 525));
     assert_eq!(tolerant[0].value, None);
     assert!(moving_mean(SeriesName::Co2, 12, Some(13)).is_err());

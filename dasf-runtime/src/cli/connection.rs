@@ -201,7 +201,7 @@ impl Connection {
     /// Returns a builder of a client of the module, for [`connect`](Connection::connect).
     ///
     /// # Errors
-    /// As [`topic`](Connection::topic) and [`address`](Connection::address).
+    /// The same as [`topic`](Connection::topic) and [`address`](Connection::address).
     pub fn caller(&self) -> Result<ClientBuilder<Caller>, Error> {
         let topic = self.topic()?;
         Ok(Caller::builder(topic.as_str()).address(self.address()?))

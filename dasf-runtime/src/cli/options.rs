@@ -32,7 +32,7 @@ pub(super) struct Cli {
     #[command(flatten)]
     pub(super) connection: Connection,
 
-    /// Where the topic comes from, for the log.
+    /// The origin of the topic, for the log.
     #[arg(skip)]
     pub(super) topic_from: &'static str,
 

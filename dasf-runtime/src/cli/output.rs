@@ -26,7 +26,7 @@ impl Indent {
     /// Prints a value as JSON on standard output, on one line if no indentation is set.
     ///
     /// # Errors
-    /// As [`print_result`].
+    /// The same as [`print_result`].
     pub fn print(&self, value: &impl Serialize) -> Result<(), Error> {
         let json = serde_json::to_string(value).map_err(Error::failed)?;
         print(|output| {

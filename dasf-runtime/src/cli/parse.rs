@@ -27,7 +27,7 @@ pub fn parse<T: FromArgMatches>(
     Ok(Some(read))
 }
 
-/// As [`parse`], but returns the matches.
+/// The same as [`parse`], but returns the matches.
 pub(super) fn matches(
     command: clap::Command,
     arguments: impl IntoIterator<Item = OsString>,

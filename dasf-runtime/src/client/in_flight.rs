@@ -77,7 +77,7 @@ struct State {
     fragmented: HashMap<u64, String>,
 }
 
-/// The receivers of the messages to one call.
+/// The receivers of the messages for one call.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) answer: oneshot::Sender<Result<Answer, CallError>>,

@@ -702,7 +702,7 @@ impl Caller<Blocking> {
     /// Pings the module, as [`Caller::ping`] does.
     ///
     /// # Errors
-    /// As [`Caller::ping`].
+    /// The same as [`Caller::ping`].
     pub fn ping(&self) -> Result<(), CallError> {
         self.mode
             .block_on(self.shared.ask(MessageType::Ping, ""))?

@@ -1,4 +1,4 @@
-//! Acknowledging requests, and the moment of it.
+//! Acknowledging requests, and the time to do it.
 
 use super::options::{Acknowledge, HostOptions};
 use crate::transport::{Verdict, Verdicts};
@@ -6,11 +6,12 @@ use crate::transport::{Verdict, Verdicts};
 /// The moment at which a request is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
-    /// When the module has read it, as Python modules do.
+    /// When the module has read the request, as Python modules do.
     Read,
-    /// When a worker begins to run it. Until then, another module of the group could run it.
+    /// When a worker begins to run the request. Until then, another module of the group could run
+    /// it.
     Begun,
-    /// When the broker has accepted its response.
+    /// When the broker has accepted the response to the request.
     Answered,
 }
 

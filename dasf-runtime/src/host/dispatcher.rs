@@ -396,6 +396,6 @@ struct Incoming {
 enum Incomplete {
     /// Other fragments are missing. The message is returned if it is a surplus copy.
     Awaited(Option<Unacknowledged>),
-    /// It will never be complete. These are its messages.
+    /// The payload will never be complete. These are its messages.
     Refused(Failure, Unacknowledged),
 }

@@ -46,9 +46,9 @@ struct Request {
 }
 
 enum State {
-    /// It has no response yet. These are further messages with the same request.
+    /// The request has no response yet. These are further messages with it.
     Open(Unacknowledged),
-    /// It has a response, which is remembered unless it is large or old.
+    /// The request has a response. It is remembered unless it is large or old.
     Answered(Option<Arc<Answer>>),
 }
 
@@ -62,12 +62,12 @@ pub(super) struct Ticket {
 /// The state of a request that arrives.
 #[derive(Debug)]
 pub(super) enum Arrival {
-    /// It is new.
+    /// The request is new.
     New(Ticket, Unacknowledged),
-    /// It came before, and has no response yet. Its message is kept with the first one, or returned
-    /// if too many are kept.
+    /// The request came before, and has no response yet. Its message is kept with the first one, or
+    /// returned if too many are kept.
     Open(Option<Unacknowledged>),
-    /// It came before, and had this response, if that is remembered.
+    /// The request came before, and had this response, if the response is remembered.
     Answered(Option<Arc<Answer>>, Unacknowledged),
 }
 
@@ -84,7 +84,7 @@ impl RecentRequests {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks a request up, and remembers it.
+    /// Looks up a request, and remembers it.
     pub(super) fn arrive(
         &self,
         call: &Reply,
@@ -133,7 +133,8 @@ impl RecentRequests {
         noted
     }
 
-    /// Forgets a request, unless there are further messages with it. Then returns those.
+    /// Forgets a request, unless there are further messages with it. If there are some, returns
+    /// them.
     pub(super) fn forget_unless_noted(&self, ticket: &Ticket) -> Option<Unacknowledged> {
         let mut memory = self.lock();
         let noted = memory.request(ticket)?.take_noted();

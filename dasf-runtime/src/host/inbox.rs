@@ -50,7 +50,7 @@ struct Opened {
 
 /// The reason why the inbox's topic cannot be read.
 enum Unopened {
-    /// It may be possible later.
+    /// Another attempt may succeed later.
     ForNow(String),
     /// The broker rejects the subscription.
     ForGood(String),

@@ -27,7 +27,8 @@ impl Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// The module rejected the request: it does not match the schema of a function or method.
+    /// The module rejected the request, because it does not match the schema of a function or
+    /// method.
     Validation,
     /// The function returned an error or panicked.
     Execution,

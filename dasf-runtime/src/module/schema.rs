@@ -672,8 +672,8 @@ fn add_title(schema: &mut Schema, name: &str) {
     }
 }
 
-/// Returns whether a value of the right type could violate this schema. This is so if a keyword
-/// constrains values beyond their type.
+/// Returns whether a value of the right type could violate this schema. This is the case if a
+/// keyword constrains values beyond their type.
 pub(super) fn constrains(schema: &Value) -> bool {
     match schema {
         Value::Array(items) => items.iter().any(constrains),

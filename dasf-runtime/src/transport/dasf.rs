@@ -11,7 +11,7 @@ use crate::address::BaseUrl;
 
 /// The header in which a broker lists its features beyond the protocol.
 const FEATURES: &str = "dasf-features";
-/// The feature of a broker whose readers can share the messages of a subscription.
+/// The feature of brokers where several readers can share the messages of a subscription.
 const SHARED_SUBSCRIPTIONS: &str = "shared-subscriptions";
 
 /// A DASF broker, whose topics are paths below a URL.

@@ -56,7 +56,7 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Returns how many fragments may be sent before the reader confirms that it has read the
+    /// Returns how many fragments may be sent before the reader must confirm that it has read the
     /// earlier ones. `None` if the broker does not drop messages for a slow reader.
     fn max_unread(&self) -> Option<usize> {
         None
@@ -98,8 +98,8 @@ pub(crate) struct Reading {
     pub(crate) reader: Reader,
     /// The name of the reader or of its group.
     pub(crate) subscription: Subscription,
-    /// How many messages the broker delivers before they are acknowledged; `None` leaves that to
-    /// the broker.
+    /// How many messages the broker delivers before they are acknowledged; `None` means that the
+    /// broker decides.
     pub(crate) prefetch: Option<usize>,
     /// Whether the broker must redeliver unacknowledged messages when the reader dies.
     pub(crate) at_least_once: bool,

@@ -121,7 +121,7 @@ impl Queued {
         }
     }
 
-    /// Reports the outcome to the sender. If nobody waits for a failure, it is logged.
+    /// Reports the outcome to the sender. If nobody waits for the outcome, a failure is logged.
     pub(crate) fn settle(self, topic: &Topic, outcome: Result<(), PublishError>) {
         let context = &self.message.context;
         match (self.receipt, outcome) {

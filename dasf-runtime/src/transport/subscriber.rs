@@ -7,7 +7,7 @@ use super::{ConnectError, ConnectionState, first_attempt};
 
 /// How many received messages wait before the connection is no longer read.
 const DELIVERY_CAPACITY: usize = 64;
-/// How many verdicts wait before readers have to wait.
+/// How many verdicts wait in the queue before readers must wait.
 const VERDICT_CAPACITY: usize = 1024;
 
 /// The reader's verdict on a message, with the id of the message.

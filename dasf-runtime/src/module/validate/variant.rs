@@ -22,7 +22,8 @@ pub(super) enum Refusal<'e, 'v> {
     Unclear,
 }
 
-/// Judges a value by the errors of each variant of a union. `at` is the union's place in the value.
+/// Finds the reason why a value matches no variant of a union, from the errors of each variant. `at`
+/// is the union's place in the value.
 pub(super) fn judge<'e, 'v>(
     variants: &'e [Vec<ValidationError<'v>>],
     at: &Location,

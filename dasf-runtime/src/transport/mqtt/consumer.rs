@@ -78,7 +78,7 @@ impl Receiving {
             return Err(session.lacks("a group", reason));
         }
         if self.at_least_once && !session.limits.keeps_sessions {
-            let reason = "it does not keep the session of a lost client, where such requests would wait; allow a \
+            let reason = "it does not keep the session of a lost client with its unfinished requests; allow a \
                           Session Expiry Interval there, or start the modules without --ack completed";
             return Err(session.lacks("redelivery of unfinished requests", reason));
         }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a topic | `dasf/{topic}` |
 //! | the shared subscription of a group | `$share/{group}/dasf/{topic}` |
-//! | the messages returned to a group | `dasf/{topic}/groups/{group}`, with a shared subscription too |
+//! | the messages returned to a group | `dasf/{topic}/groups/{group}`, also with a shared subscription |
 //! | the notices about a module | `dasf/{topic}/modules/{client id}`, retained |
 //!
 //! Topics and names of groups contain no characters with a special meaning in MQTT.

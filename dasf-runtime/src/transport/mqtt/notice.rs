@@ -27,13 +27,13 @@ pub(super) const ANNOUNCE_EVERY: Duration = Duration::from_secs(ANNOUNCEMENT_EXP
 /// A notice about a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Notice {
-    /// It listens. The string is its announcement as JSON.
+    /// The module listens. The string is its announcement as JSON.
     Announced(String),
-    /// It died, and its session may contain messages to return to its group.
+    /// The module died, and its session may contain messages to return to its group.
     Lost(Subscription),
     /// Another module of the group is about to return its messages.
     Claimed(Subscription),
-    /// It is gone and left no messages.
+    /// The module is gone and left no messages.
     Withdrawn,
 }
 

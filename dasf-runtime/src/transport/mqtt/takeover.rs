@@ -30,8 +30,8 @@ pub(super) const SESSION_EXPIRY: u32 = 3600;
 const KEEP_ALIVE: Duration = Duration::from_secs(1800);
 /// The longest random delay before a module claims a lost session, so that one module is first.
 const CLAIM_DELAY: Duration = Duration::from_millis(500);
-/// When to check again whether a claimed session still exists. A module at work repeats its claim
-/// with each ping, which is sooner.
+/// When to check again whether a claimed session still exists. A module that takes over a session
+/// repeats its claim with each ping, before this time is over.
 const RETRY: Duration = Duration::from_secs(90);
 /// How long a module that lost its own connection waits before it claims sessions from retained
 /// notices. When a broker stops, it reports all modules as lost, and each module clears its notice

@@ -73,7 +73,7 @@ impl Unacknowledged {
     }
 
     /// Records the broker's answer for the copy with this number. Returns whether the writing half
-    /// must know it. A message whose copy is refused stays for the module that takes over.
+    /// must know this answer. A message whose copy is refused stays for the module that takes over.
     pub(super) fn settle(&self, copy: Pid, is_taken: bool) -> bool {
         let mut messages = self.lock();
         let Some(held) = messages.returning.remove(&copy.value()) else {
