@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn receipts_that_nobody_reads_stop_the_reading() {
+    async fn unread_receipts_stop_the_broker_from_reading() {
         assert_eq!(frames_read("r", 0), MAX_PENDING_RECEIPTS);
         assert_eq!(frames_read("r", 500), MAX_PENDING_RECEIPTS + 500);
         let long = "r".repeat(MAX_PENDING_BYTES / 8);
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_delayed_does_not_wait_for_a_peer_that_does_not_read() {
+    async fn a_delayed_message_does_not_wait_for_a_peer_that_does_not_read() {
         let hub = Arc::new(Hub::new(Limits::default()));
         let topic: TopicName = "demo".parse::<Topic>().unwrap().into();
         let options = ConsumerOptions {

@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn topics_go_when_their_messages_have_expired() {
+    async fn a_topic_is_removed_when_its_messages_have_expired() {
         let hub = Arc::new(Hub::new(Limits::default()));
         let retention = hub.limits.subscription_retention;
         hub.producer(name("a")).unwrap().publish("}").1.unwrap();
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_is_refused_is_not_made() {
+    fn a_refused_topic_is_not_created() {
         let hub = Arc::new(Hub::new(Limits {
             max_topics: 1,
             ..Limits::default()

@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_context_comes_back_as_it_was_written() {
+    fn the_receipt_has_the_context_of_the_frame() {
         for context in ["3", "\"3\"", "1.50", "null", r#"{"a": [1, "\u00e4"]}"#] {
             let text = format!(r#"{{"context": {context} , "payload": ""}}"#);
             assert_eq!(Frame::parse(&text).context, context);
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_told() {
+    fn invalid_frames_are_errors() {
         for (text, context, reason) in [
             ("not json", "null", "not a JSON object"),
             ("", "null", "not a JSON object"),
@@ -414,7 +414,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_frame_panics_and_what_is_taken_stays_json(text in "[{}\\[\\]\",:a1 \\\\]{0,24}|\\PC*") {
+        fn no_frame_panics_and_accepted_frames_stay_json(text in "[{}\\[\\]\",:a1 \\\\]{0,24}|\\PC*") {
             if let Ok(members) = Frame::parse(&text).members {
                 let message = Message::new(&MessageIds::new(), Instant::now(), members);
                 prop_assert_eq!(message.members(), members);

@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_are_told() {
+    fn invalid_names_are_errors() {
         let told = |path: &str| Route::parse(path).unwrap_err().to_string();
         assert!(told("/ws/a%20b").contains("the topic \"a b\" contains a space"));
         assert!(told("/ws/demo/a%2Fb").contains("the subscription \"a/b\" contains '/'"));
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn a_consumer_says_how_it_reads() {
+    fn the_query_sets_the_options_of_a_consumer() {
         let options = |query, style| consumer_options(query, style, "demo", "s");
         assert_eq!(
             options(None, Style::Dasf),

@@ -931,7 +931,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_socket_got_counts_as_delivered_in_vain() {
+    fn only_messages_that_a_socket_got_count_as_redelivered() {
         let mut bench = Bench::new(Limits::default());
         let id = bench.attach("s", &shared(9));
         let sent: Vec<_> = (0..4).map(|_| bench.publish().unwrap()).collect();
@@ -950,7 +950,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_its_way_again_cannot_be_sent_back() {
+    fn a_pending_redelivery_ignores_negative_acknowledgements() {
         let mut bench = Bench::new(Limits::default());
         let first = bench.attach("s", &shared(9));
         let sequence = bench.publish().unwrap();
@@ -982,7 +982,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_sharer_leaves_is_for_the_others() {
+    fn other_consumers_get_the_messages_of_one_that_disconnects() {
         let mut bench = Bench::new(Limits::default());
         let a = bench.attach("s", &shared(2));
         let b = bench.attach("s", &shared(3));
@@ -998,7 +998,7 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_back_gets_it_again_only_where_nobody_else_has_room() {
+    fn a_returned_message_goes_to_another_consumer_with_room() {
         let mut bench = Bench::new(Limits::default());
         let a = bench.attach("s", &shared(9));
         let b = bench.attach("s", &shared(2));
@@ -1021,7 +1021,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_delayed_leaves_room_and_comes_before_the_younger() {
+    fn a_delayed_message_leaves_room_and_comes_before_younger_ones() {
         let mut bench = Bench::new(Limits::default());
         let id = bench.attach("s", &delaying(2));
         let sent: Vec<_> = (0..6).map(|_| bench.publish().unwrap()).collect();
@@ -1048,7 +1048,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_delayed_is_for_others_first_and_does_not_outwait_its_consumer() {
+    fn a_delayed_message_goes_to_others_first_and_waits_only_for_a_connected_consumer() {
         let mut bench = Bench::new(Limits::default());
         let a = bench.attach("s", &delaying(9));
         let first = bench.publish().unwrap();
@@ -1066,7 +1066,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_delayed_counts_against_the_limit_and_goes_with_its_subscription() {
+    fn a_delayed_message_counts_for_the_limit_and_ends_with_its_subscription() {
         let mut bench = Bench::new(Limits {
             max_backlog_messages: 1,
             ..Limits::default()
@@ -1085,7 +1085,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_delivered_in_vain_too_often_is_left_to_another_topic() {
+    fn a_message_after_its_last_redelivery_becomes_a_dead_letter() {
         let mut bench = Bench::new(Limits {
             max_backlog_messages: 2,
             ..Limits::default()
@@ -1117,7 +1117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_consumer_that_has_a_message_decides_how_often_it_comes() {
+    fn the_current_consumer_decides_the_number_of_redeliveries() {
         let mut bench = Bench::new(Limits::default());
         let sequence = bench.publish().unwrap();
         for count in 0..5 {
@@ -1178,7 +1178,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_reads_nothing_is_dropped() {
+    fn a_topic_without_consumers_drops_nothing() {
         let mut bench = Bench::new(Limits {
             max_backlog_messages: 2,
             ..Limits::default()
@@ -1286,7 +1286,7 @@ mod tests {
     proptest! {
         /// Runs the topic beside a model that knows the expected messages of each subscription.
         #[test]
-        fn each_subscription_gets_what_it_is_owed(steps in prop::collection::vec(step(), 0..80)) {
+        fn subscriptions_get_the_expected_messages(steps in prop::collection::vec(step(), 0..80)) {
             let mut bench = Bench::new(Limits::default());
             // The expected messages, with the numbers of their deliveries.
             let mut owed: BTreeMap<&str, BTreeMap<u64, u32>> = BTreeMap::new();

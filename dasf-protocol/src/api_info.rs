@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_foreign_module_speaks_no_extension() {
+    fn other_modules_support_no_extension() {
         let foreign: ApiInfo =
             serde_json::from_str(r#"{"classes": [], "functions": [], "rpc_schema": {}}"#).unwrap();
         assert!(!foreign.speaks(extension::REQUEST_FRAGMENTS));

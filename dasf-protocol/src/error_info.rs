@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_left_out() {
+    fn long_details_and_codes_are_left_out() {
         let long = "x".repeat(MAX_SIZE);
         let info = sent("a", json!(long)).unwrap();
         assert_eq!((info.code.as_str(), info.details), ("a", Value::Null));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_read_and_anything_else_ignored() {
+    fn only_an_object_with_a_code_is_read() {
         let read = |value: Value| {
             ErrorInfo::from_properties(&Properties::new().with("x_dasf_error", value))
         };

@@ -352,7 +352,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_cut_comes_together(
+        fn a_split_payload_is_joined_again(
             text in "[A-Za-z0-9+/]{1,200}",
             width in 1_usize..50,
             order in any::<prop::sample::Index>(),

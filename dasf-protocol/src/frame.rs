@@ -214,7 +214,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_receipt_says_ok_or_why_not() {
+    fn a_receipt_has_ok_or_the_reason() {
         let ok = r#"{"messageId":"a","context":3,"result":"ok"}"#;
         let ok = Receipt::from_json(ok).unwrap();
         assert_eq!(ok.refusal(), None);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_of_deliveries_is_read_where_there_is_one() {
+    fn the_redelivery_count_is_optional() {
         for (count, expected) in [
             ("", 0),
             (r#","redeliveryCount":2"#, 2),

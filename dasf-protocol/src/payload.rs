@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_read_is_not_written() {
+    fn values_that_nest_too_deeply_are_not_written() {
         let nested = |depth: usize| {
             let value = (1..depth).fold(json!([]), |inner, index| match index % 2 {
                 0 => json!([inner, []]),
@@ -246,7 +246,7 @@ mod tests {
         }
 
         #[test]
-        fn any_payload_has_a_text(bytes in any::<Vec<u8>>()) {
+        fn any_payload_can_be_read_as_text(bytes in any::<Vec<u8>>()) {
             let text = to_text(&bytes);
             match std::str::from_utf8(&bytes) {
                 Ok(utf8) => prop_assert_eq!(text, utf8),

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn less_than_no_steps_are_none() {
+    fn a_negative_number_of_steps_is_zero() {
         let report: Report =
             serde_json::from_str(r#"{"step_message": "working", "steps": -1}"#).unwrap();
         assert_eq!(report.steps, 0);

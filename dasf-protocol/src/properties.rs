@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_context_is_a_number_or_a_text() {
+    fn a_context_is_a_number_or_a_string() {
         let context = |value| properties(json!({"requestContext": value})).request_context();
         assert_eq!(context(json!(3)).as_deref(), Some("3"));
         assert_eq!(context(json!("3")).as_deref(), Some("3"));
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_survive_a_broker_that_makes_them_texts() {
+    fn numbers_survive_a_broker_that_makes_them_strings() {
         let fragment = |value| properties(json!({"fragment": value})).integer(key::FRAGMENT);
         assert_eq!(fragment(json!(2)), Some(2));
         assert_eq!(fragment(json!("2")), Some(2));

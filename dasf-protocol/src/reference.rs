@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_definition_has_no_name() {
+    fn other_references_have_no_name() {
         for reference in [
             "",
             "#",

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_topic_holds_as_many_random_bits_as_brokers_take() {
+    fn a_response_topic_has_as_many_random_bits_as_brokers_allow() {
         let of = |length: usize, bits| {
             let topic: Topic = "t".repeat(length).parse().unwrap();
             let response_topic = topic.response_topic_of(bits);

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_writes_and_reads_is_read() {
+    fn the_strings_of_python_are_read() {
         for (text, bytes) in [
             ("", &b""[..]),
             ("Zm9v", b"foo"),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base64_is_refused_with_its_place() {
+    fn other_strings_are_refused_with_the_position() {
         for (text, problem) in [
             ("Zm$9", "not base64: '$' at position 2"),
             ("Zm9v\nZm-_", "not base64: '-' at position 7"),
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn every_ending_of_a_text_has_its_words() {
+    fn every_wrong_end_of_a_string_has_a_message() {
         for text in ["Z", "=", "Zg=", "Zg===", "Z===", "====", "=Zg="] {
             let error = read(text).unwrap_err();
             assert!(error.starts_with("not base64: "), "{text:?}: {error}");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_validator_takes_the_schema() {
+    fn a_validator_accepts_the_schema() {
         let schema = SchemaGenerator::default().into_root_schema_for::<Base64>();
         let validator = jsonschema::options()
             .with_draft(jsonschema::Draft::Draft201909)
@@ -255,7 +255,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_too_odd(text: String) {
+        fn no_string_panics(text: String) {
             let _ = read(&text);
         }
     }

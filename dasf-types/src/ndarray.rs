@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_lists_are_refused_with_their_path() {
+    fn lists_of_unequal_lengths_are_refused_with_their_path() {
         let more = "more than 2 items in this list, but 2 in the lists before it";
         let fewer = "1 items in this list, but 2 in the lists before it";
         for (text, problem) in [
@@ -579,7 +579,7 @@ mod tests {
         }
 
         #[test]
-        fn no_lists_are_too_odd(text in r"[\[\],12]{0,30}") {
+        fn no_lists_panic(text in r"[\[\],12]{0,30}") {
             let _ = serde_json::from_str::<ArrayD<u8>>(&text);
             let _ = serde_json::from_str::<Array2<u8>>(&text);
         }

@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_pydantic_writes_is_read_and_written() {
+    fn the_strings_of_pydantic_are_read_and_written() {
         for (text, value) in [
             ("2026-11-22T10:00:00Z", datetime!(2026-11-22 10:00 UTC)),
             (
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_what_chrono_reads() {
+    fn time_reads_the_same_strings_as_chrono() {
         fn both<T: DeserializeOwned, C: DeserializeOwned>(text: &str) -> [bool; 2] {
             [read::<T>(text).is_ok(), read::<C>(text).is_ok()]
         }
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
+    fn invalid_strings_are_refused() {
         for text in [
             "",
             "tomorrow",
@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_text_cannot_say_is_not_written() {
+    fn values_without_a_string_form_are_not_written() {
         let failure = |value: Result<String, serde_json::Error>| value.unwrap_err().to_string();
         let before = Date(date!(-0001 - 01 - 01));
         assert_eq!(
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn a_validator_takes_what_is_written() {
+    fn a_validator_accepts_the_written_strings() {
         fn check<T: JsonSchema + Serialize>(value: &T, wrong: Option<&str>) {
             let schema = SchemaGenerator::default().into_root_schema_for::<T>();
             let validator = jsonschema::options()
@@ -576,7 +576,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_too_odd(text in r"[0-9TZ:. +-]{0,30}") {
+        fn no_string_panics(text in r"[0-9TZ:. +-]{0,30}") {
             let _ = read::<OffsetDateTime>(&text);
             let _ = read::<PrimitiveDateTime>(&text);
             let _ = read::<Date>(&text);

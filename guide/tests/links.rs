@@ -82,7 +82,7 @@ fn normal(path: &Path) -> PathBuf {
 }
 
 #[test]
-fn every_link_of_a_page_leads_somewhere() {
+fn every_link_of_a_page_has_a_target() {
     let files = files().unwrap();
     let paths = pages().unwrap();
     let pages: BTreeMap<&PathBuf, Page> =
@@ -131,7 +131,7 @@ fn every_chapter_is_in_the_table_of_contents() {
 
 /// What `cargo xtask book` makes, checked page by page.
 #[test]
-fn every_link_of_the_book_leads_somewhere() {
+fn every_link_of_the_book_has_a_target() {
     let book = root().canonicalize().unwrap().join("target/book");
     let attribute =
         Regex::new(r#"<(?:a|link|script|img)\b[^>]*?\b(?:href|src)="([^"]*)""#).unwrap();

@@ -30,7 +30,7 @@ async fn connect(django: &Django, token: Option<&str>) -> reference::Client {
 
 /// One test, because all of it uses one topic.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_is_for_those_who_may_use_it() {
+async fn only_users_with_rights_use_a_topic() {
     let django = Django::for_test().await;
     let tokens = django.tokens();
 

@@ -184,7 +184,7 @@ async fn clients_in_python() {
 }
 
 #[test]
-fn few_types_cannot_be_said() {
+fn few_types_are_inexpressible() {
     let names = corpus().iter().filter_map(|sample| {
         let description = format!("{:?}", dasf_codegen::read(&sample.api_info).unwrap());
         let is_partial = description.contains("Inexpressible");

@@ -17,7 +17,7 @@ use crate::proxy::Proxy;
 // the tests in `pulsar` use persistent topics. An MQTT broker keeps nothing for a module that is away,
 // and `Peer` does not speak MQTT.
 on_dasf_brokers!(
-    what_came_while_the_module_was_away_is_answered,
+    requests_from_before_the_start_of_the_module_are_answered,
     more_than_a_hundred_messages_at_once_are_answered,
     a_request_delivered_again_runs_once,
 );
@@ -60,7 +60,7 @@ async fn answers_after_absence(broker: &TestBroker, name: &str, count: u64) -> V
     answers
 }
 
-async fn what_came_while_the_module_was_away_is_answered(broker: &TestBroker) {
+async fn requests_from_before_the_start_of_the_module_are_answered(broker: &TestBroker) {
     let answers = answers_after_absence(broker, "away", 1).await;
     assert_eq!(answers, [(0, "2".to_owned())]);
 }

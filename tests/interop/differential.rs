@@ -191,7 +191,7 @@ fn assert_listed(found: &BTreeMap<String, String>, listed: &BTreeMap<String, Str
 }
 
 #[tokio::test]
-async fn what_python_answers_otherwise_is_listed() {
+async fn different_responses_of_python_are_listed() {
     let requests = requests();
     let payloads: Vec<String> = requests.iter().map(Request::payload).collect();
     let of_python = ask_python(&payloads);

@@ -230,7 +230,7 @@ mod names {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_look_alike_are_told_apart() {
+async fn names_that_look_alike_stay_different() {
     let broker = TestBroker::embedded().await;
     let topic = broker.topic("py-names").await;
     let host = broker.serve(names::module().unwrap(), &topic).await;
@@ -393,7 +393,7 @@ async fn a_client_survives_a_restart_of_the_django_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_publish_is_told_so() {
+async fn a_client_without_the_right_to_publish_gets_an_error() {
     let django = Django::for_test().await;
     let folder = save_reference("refused");
     let arguments = [&folder, &django.url(), "private", &django.tokens().nobody];
@@ -407,7 +407,7 @@ async fn who_may_not_publish_is_told_so() {
 /// Python cannot import the stub of this function by demessaging: the stub uses a type that it does
 /// not import.
 #[test]
-fn the_client_of_a_function_that_reports_is_imported_where_the_stub_of_demessaging_is_not() {
+fn the_client_of_a_reporting_function_can_be_imported_unlike_the_stub_of_demessaging() {
     let arguments = ["--members", "slow", "--topic", "nowhere", "generate"];
     let stub = python::run("reference_module.py", &arguments, "");
     let stubs = folder("stub-of-slow");
@@ -623,6 +623,6 @@ async fn a_large_request_is_sent_again_to_the_module_that_takes_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_request_that_is_awaited_is_sent_again_as_well() {
+async fn an_awaited_large_request_is_sent_again_to_the_module_that_takes_over() {
     is_taken_over("awaited").await;
 }

@@ -252,7 +252,7 @@ async fn a_python_module_is_called_from_node(broker: &TestBroker) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_shown_to_the_broker() {
+async fn a_token_is_sent_to_the_broker() {
     let builder = dasf_test_support::broker_builder();
     let broker = builder.token("a secret").start().await.unwrap();
     let address = Address::websocket(&broker.url()).unwrap();
@@ -277,7 +277,7 @@ async fn a_token_is_shown_to_the_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_has_the_words_of_the_broker() {
+async fn a_refusal_has_the_text_of_the_broker() {
     let django = Django::for_test().await;
     let tokens = json!([null, django.tokens().nobody]);
     let wanted = json!({"url": django.url(), "topic": "private", "tokens": tokens});
@@ -385,7 +385,7 @@ async fn calls_survive_a_restart_of_django() {
 
 /// A broker made by hand that fails at the worst moments.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_brokers_do_is_survived() {
+async fn a_client_survives_faults_of_the_broker() {
     let seen = run("by_hand.js", Value::Null).await;
     for (name, expected) in [
         ("session", json!(true)),

@@ -22,9 +22,9 @@ use workers::Client;
 
 on_sharing_brokers!(
     the_work_of_a_topic_is_shared,
-    what_a_killed_module_did_not_finish_is_run_by_another,
-    what_a_module_had_acknowledged_dies_with_it,
-    a_module_that_stops_gives_back_what_it_did_not_begin,
+    another_module_runs_the_unfinished_calls_of_a_killed_one,
+    acknowledged_requests_are_lost_with_their_module,
+    a_module_that_stops_returns_the_requests_that_it_did_not_begin,
     a_large_request_is_sent_to_the_module_that_asks_for_it,
 );
 
@@ -191,7 +191,7 @@ async fn the_work_of_a_topic_is_shared(broker: &TestBroker) {
     }
 }
 
-async fn what_a_killed_module_did_not_finish_is_run_by_another(broker: &TestBroker) {
+async fn another_module_runs_the_unfinished_calls_of_a_killed_one(broker: &TestBroker) {
     let team = Team::new(broker, "killed", options(Acknowledge::Completed)).await;
     let ada = team.start("ada").await;
     let client = team.connect().await;
@@ -206,7 +206,7 @@ async fn what_a_killed_module_did_not_finish_is_run_by_another(broker: &TestBrok
     bob.stop().await;
 }
 
-async fn what_a_module_had_acknowledged_dies_with_it(broker: &TestBroker) {
+async fn acknowledged_requests_are_lost_with_their_module(broker: &TestBroker) {
     let team = Team::new(broker, "lost", options(Acknowledge::Received)).await;
     let ada = team.start("ada").await;
     let client = team.connect().await;
@@ -227,7 +227,7 @@ async fn what_a_module_had_acknowledged_dies_with_it(broker: &TestBroker) {
     bob.stop().await;
 }
 
-async fn a_module_that_stops_gives_back_what_it_did_not_begin(broker: &TestBroker) {
+async fn a_module_that_stops_returns_the_requests_that_it_did_not_begin(broker: &TestBroker) {
     let team = Team::new(broker, "stops", options(Acknowledge::Completed)).await;
     let topic = &team.topic;
     let hoarding = hoarding(Acknowledge::Completed);
@@ -302,7 +302,7 @@ async fn put_aside(aside: &mut Socket) -> (serde_json::Value, serde_json::Value)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_over_which_modules_die_is_put_aside_by_the_embedded_broker() {
+async fn a_request_that_kills_modules_becomes_a_dead_letter_of_the_embedded_broker() {
     let broker = TestBroker::embedded().await;
     let options = HostOptions {
         max_redeliveries: Some(1),
@@ -330,7 +330,7 @@ async fn a_request_over_which_modules_die_is_put_aside_by_the_embedded_broker() 
 
 /// Pulsar counts redeliveries of returned messages, but not those of a module that crashed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
+async fn a_request_that_cannot_be_answered_becomes_a_dead_letter_of_pulsar() {
     let broker = TestBroker::pulsar().await;
     let TestBroker::Pulsar(pulsar) = &broker else {
         panic!("no Pulsar")
@@ -373,7 +373,7 @@ async fn a_request_that_cannot_be_answered_is_put_aside_by_a_pulsar() {
 
 /// The client in the WebSocket proxy of Pulsar holds the same number of messages in addition.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_waits_in_a_busy_module_while_another_is_idle() {
+async fn no_request_waits_in_a_busy_module_while_another_is_idle() {
     let broker = TestBroker::embedded().await;
     let team = Team::new(&broker, "idle", options(Acknowledge::Completed)).await;
     let ada = team.start("ada").await;
@@ -451,7 +451,7 @@ async fn a_request_that_comes_again_while_it_runs_runs_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_in_a_module_goes_to_another_after_a_lost_connection_too() {
+async fn waiting_requests_go_to_another_module_after_a_lost_connection() {
     let broker = TestBroker::embedded().await;
     let team = Team::new(&broker, "waits", options(Acknowledge::Received)).await;
     let topic = &team.topic;
@@ -517,7 +517,7 @@ async fn the_django_broker_shares_nothing() {
 }
 
 /// Without a group, the next module on the topic takes over.
-async fn the_next_module_runs_what_the_last_one_did_not_finish(broker: &TestBroker) {
+async fn the_next_module_runs_the_unfinished_requests_of_the_last_one(broker: &TestBroker) {
     let options = HostOptions {
         group: None,
         ..options(Acknowledge::Completed)
@@ -541,6 +541,6 @@ async fn the_next_module_runs_what_the_last_one_did_not_finish(broker: &TestBrok
 }
 
 mod without_a_group {
-    crate::brokers::on_dasf_brokers!(the_next_module_runs_what_the_last_one_did_not_finish);
-    use super::the_next_module_runs_what_the_last_one_did_not_finish;
+    crate::brokers::on_dasf_brokers!(the_next_module_runs_the_unfinished_requests_of_the_last_one);
+    use super::the_next_module_runs_the_unfinished_requests_of_the_last_one;
 }

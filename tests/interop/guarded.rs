@@ -209,7 +209,7 @@ async fn a_generated_python_client_comes_by_tls_with_a_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_authority_that_is_not_trusted_is_the_reason() {
+async fn the_error_names_an_untrusted_authority() {
     let guarded = guarded().await;
     let untrusting = |tls, port| {
         let pulsar = dasf::Pulsar {
@@ -247,7 +247,7 @@ async fn an_authority_that_is_not_trusted_is_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_opens_what_is_refused_without() {
+async fn a_token_opens_a_topic_that_is_refused_without_it() {
     let guarded = guarded().await;
     let anonymous = guarded.namespace("default");
     let required = "Authentication required";
@@ -276,7 +276,7 @@ async fn a_token_opens_what_is_refused_without() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_refusal_says_what_to_do() {
+async fn every_refusal_has_advice() {
     let guarded = guarded().await;
     let address = || guarded.address(MEMBER);
 
@@ -428,6 +428,6 @@ async fn a_large_request_and_result_go_over_persistent_topics() {
 
 /// Non-persistent topics drop messages while the connection of a consumer is busy.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_request_and_result_go_over_topics_that_keep_nothing() {
+async fn a_large_request_and_result_go_over_non_persistent_topics() {
     large_request_and_result("non-persistent").await;
 }

@@ -12,7 +12,7 @@ use crate::brokers::django::Django;
 /// test, and 32 bits in most others. So clients use contexts of 31 bits. The response topic contains
 /// their 128 random bits.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_django_broker_drops_whoever_has_a_context_of_128_bits() {
+async fn the_django_broker_disconnects_a_peer_with_a_context_of_128_bits() {
     let django = Django::for_test().await;
     django.make_topic("contexts");
     for (context, is_taken) in [

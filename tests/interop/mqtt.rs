@@ -29,7 +29,7 @@ async fn connect(broker: &Mosquitto, topic: &str) -> reference::Client {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_nobody_listens_to_fails_at_once() {
+async fn a_call_without_a_module_fails_at_once() {
     let broker = Mosquitto::open().await;
     let client = connect(&broker, "nobody").await;
     let error = client.add(1).await.unwrap_err();
@@ -95,7 +95,7 @@ async fn slow_line(broker: &Mosquitto) -> u16 {
 
 /// Mosquitto drops messages above a number of waiting ones. Some megabytes more wait in sockets.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_dropped_that_a_slow_peer_is_sent() {
+async fn no_message_for_a_slow_peer_is_dropped() {
     let lines = "allow_anonymous true\nmax_queued_messages 300\n".to_owned();
     let broker = Mosquitto::start(free_port(), lines).await;
     let line = slow_line(&broker).await;
@@ -140,7 +140,7 @@ mod copying {
 
 /// Fragments and their envelopes fit into the limit, in requests and in responses.
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_are_cut_to_what_the_broker_takes() {
+async fn fragments_fit_the_limit_of_the_broker() {
     let lines = "allow_anonymous true\nmax_packet_size 3000\n".to_owned();
     let broker = Mosquitto::start(free_port(), lines).await;
     let shared = HostOptions {
@@ -162,7 +162,7 @@ async fn messages_are_cut_to_what_the_broker_takes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_cut_is_refused() {
+async fn a_large_message_without_fragments_is_refused() {
     let lines = "allow_anonymous true\nmax_packet_size 10000\n".to_owned();
     let broker = Mosquitto::start(free_port(), lines).await;
     let host = serve(&broker, "narrow").await;

@@ -182,7 +182,7 @@ async fn modules_of_a_group_share_the_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_dead_module_did_not_finish_is_run_by_another() {
+async fn another_module_runs_the_unfinished_calls_of_a_crashed_one() {
     let broker = Mosquitto::open().await;
     let options = || in_group(Acknowledge::Completed);
     let mut workers = HashMap::new();
@@ -204,7 +204,7 @@ async fn what_a_dead_module_did_not_finish_is_run_by_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_later_module_takes_what_the_last_one_left() {
+async fn a_later_module_takes_over_the_requests_of_the_last_one() {
     let broker = Mosquitto::open().await;
     let options = || in_group(Acknowledge::Completed);
     let worker = start("early", &broker, "later", options()).await;
@@ -272,7 +272,7 @@ fn publish_packet(topic: &str, number: u8, rest: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_large_to_be_returned_does_not_hold_up_the_rest() {
+async fn a_request_too_large_to_return_does_not_block_the_others() {
     let lines = "allow_anonymous true\nmax_packet_size 2000\n".to_owned();
     let broker = Mosquitto::start(free_port(), lines).await;
     let options = || in_group(Acknowledge::Completed);
@@ -377,7 +377,7 @@ async fn a_module_that_comes_back_soon_keeps_its_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_a_module_that_ends_goes_to_another() {
+async fn requests_that_wait_for_a_stopping_module_go_to_another() {
     let broker = Mosquitto::open().await;
     let options = || HostOptions {
         max_workers: 1,
@@ -415,7 +415,7 @@ async fn what_waits_for_a_module_that_ends_goes_to_another() {
 
 /// If a module may not publish the requests that it returns, they stay in its session.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_broker_does_not_take_back_is_not_lost() {
+async fn requests_that_the_broker_does_not_take_back_are_not_lost() {
     let port = free_port();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let rules = folder.join(format!("mosquitto-{port}.acl"));
@@ -460,7 +460,7 @@ async fn what_the_broker_does_not_take_back_is_not_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn those_that_live_are_listed() {
+async fn only_running_modules_are_listed() {
     let broker = Mosquitto::open().await;
     assert_eq!(list_modules(broker.address()).await.unwrap(), []);
     let alone = start("alone", &broker, "b-alone", HostOptions::default()).await;
@@ -489,7 +489,7 @@ async fn those_that_live_are_listed() {
 
 /// A module without the right to publish its entry in the list of modules.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_module_that_may_not_announce_itself_works_if_it_can() {
+async fn a_module_without_the_right_to_announce_itself_serves() {
     let port = free_port();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let rules = folder.join(format!("mosquitto-{port}.acl"));
@@ -594,7 +594,7 @@ impl Drop for Persistent {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_broker_wrote_down_is_run_after_its_restart() {
+async fn requests_saved_by_the_broker_run_after_its_restart() {
     let mut persistent = Persistent::open().await;
     let options = || in_group(Acknowledge::Completed);
     let worker = start("early", persistent.broker(), "written", options()).await;
@@ -649,7 +649,7 @@ async fn modules_that_come_back_after_a_restart_keep_their_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_mqtt_cannot_do_is_refused() {
+async fn unsupported_options_of_mqtt_are_refused() {
     let address = Address::mqtt("ws://127.0.0.1:1").unwrap();
     for (options, remedy) in [
         (

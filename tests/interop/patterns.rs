@@ -74,7 +74,7 @@ fn sent_by_python(name: &str, api_info: &Value, texts: &[Vec<&str>]) -> Vec<Vec<
 }
 
 #[tokio::test]
-async fn javascript_reads_the_table_so() {
+async fn javascript_agrees_with_the_table() {
     let table = table();
     let cases = table
         .iter()
@@ -126,7 +126,7 @@ fn a_caller_in_rust_sends_what_the_table_accepts() {
 
 /// The results of pydantic itself for the patterns of a Python module.
 #[test]
-fn the_patterns_of_a_pydantic_module_mean_to_callers_what_they_mean_there() {
+fn callers_read_the_patterns_of_a_pydantic_module_as_pydantic_does() {
     let cases: Vec<(&str, Vec<&str>)> = vec![
         (r"^\d$", vec!["3", "٣", "3\n"]),
         (r"^\w$", vec!["a", "é"]),

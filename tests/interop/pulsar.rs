@@ -65,7 +65,7 @@ fn find<'a>(topics: &'a Value, start: &str) -> Option<&'a str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_left_of_topics_of_either_kind() {
+async fn unused_topics_of_both_kinds_are_deleted() {
     let pulsar = Pulsar::for_test().await;
     for persistence in ["persistent", "non-persistent"] {
         let name = format!("left-{persistence}");
@@ -89,7 +89,7 @@ async fn nothing_is_left_of_topics_of_either_kind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_of_one_id_are_no_duplicates() {
+async fn messages_with_the_same_id_are_not_duplicates() {
     let pulsar = Pulsar::for_test().await;
     let topic: Topic = "one-id".parse().unwrap();
     let address = address(&pulsar, "non-persistent");
@@ -112,7 +112,7 @@ async fn messages_of_one_id_are_no_duplicates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_and_booleans_arrive_as_texts() {
+async fn numbers_and_booleans_arrive_as_strings() {
     let pulsar = Pulsar::for_test().await;
     let topic = "texts".parse().unwrap();
     let url = pulsar.url("consumer", "non-persistent", "texts/witness");
@@ -162,7 +162,7 @@ async fn refused(topic: &str, address: Address, status: u16, reason: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_that_is_not_there_is_named_as_the_reason() {
+async fn the_error_names_a_missing_namespace() {
     let pulsar = Pulsar::for_test().await;
     let nowhere = Address::try_from(dasf::Pulsar {
         host: "127.0.0.1".to_owned(),
@@ -191,7 +191,7 @@ async fn a_subscription_has_one_reader() {
 const TOO_LARGE: usize = 1_100_000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_is_too_large_is_the_reason_of_a_lost_connection() {
+async fn the_error_names_a_message_that_is_too_large() {
     let pulsar = Pulsar::for_test().await;
     let builder = reference::Client::builder().topic("too-large");
     let builder = builder.address(address(&pulsar, "non-persistent"));

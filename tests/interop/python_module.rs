@@ -23,7 +23,7 @@ on_json_brokers!(
     errors_are_of_their_kind,
     reports_arrive_as_they_change,
     large_results_arrive_and_large_requests_are_not_sent,
-    what_the_queue_has_no_place_for_is_rejected,
+    requests_beyond_the_queue_are_rejected,
     a_blocking_client_calls,
     the_module_describes_itself,
 );
@@ -174,7 +174,7 @@ async fn large_results_arrive_and_large_requests_are_not_sent(broker: &TestBroke
     }
 }
 
-async fn what_the_queue_has_no_place_for_is_rejected(broker: &TestBroker) {
+async fn requests_beyond_the_queue_are_rejected(broker: &TestBroker) {
     let options = ["--max-workers", "1", "--queue_size", "1"];
     let Served { client, .. } = &serve(broker, &options).await;
     let (started, has_started) = tokio::sync::oneshot::channel();

@@ -44,7 +44,7 @@ pub(crate) fn description(name: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn typescript_reads_what_only_a_newer_module_has() {
+async fn typescript_reads_values_of_a_newer_module() {
     let broker = TestBroker::embedded().await;
     let topic = broker.topic("variants").await;
     let host = broker.serve(repeating::module().unwrap(), &topic).await;
@@ -81,7 +81,7 @@ async fn typescript_reads_what_only_a_newer_module_has() {
 }
 
 #[test]
-fn python_reads_what_only_a_newer_module_has() {
+fn python_reads_values_of_a_newer_module() {
     for name in ["forms", "unusual"] {
         let file = format!("generated_{name}.py");
         generated_python::save("variants", &file, &description(name));

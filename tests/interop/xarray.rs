@@ -217,7 +217,7 @@ fn datasets() -> Result<Vec<(&'static str, Dataset)>, NetcdfError> {
 }
 
 #[test]
-fn rust_reads_what_python_sends() {
+fn rust_reads_the_arrays_of_python() {
     let sent = python::run("xarray_cases.py", &["encode"], "");
     let mut sent: BTreeMap<String, Value> = serde_json::from_str(&sent).unwrap();
     for (name, expected) in arrays().unwrap() {
@@ -232,7 +232,7 @@ fn rust_reads_what_python_sends() {
 }
 
 #[test]
-fn python_reads_what_rust_sends() {
+fn python_reads_the_arrays_of_rust() {
     let arrays = arrays().unwrap().into_iter();
     let arrays = arrays.map(|(name, array)| (name, serde_json::to_value(array).unwrap()));
     let datasets = datasets().unwrap().into_iter();

@@ -223,7 +223,7 @@ fn a_blocking_client_calls_without_asynchronous_code() {
 
 /// The web page sends the default of the schema of reports: a report without steps.
 #[tokio::test]
-async fn a_report_without_steps_has_those_of_the_function() {
+async fn a_report_without_steps_has_the_steps_of_the_function() {
     let steps = Arc::new(Mutex::new(Vec::new()));
     let sink = {
         let steps = Arc::clone(&steps);

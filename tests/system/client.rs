@@ -40,7 +40,7 @@ async fn a_dropped_call_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_dead_or_refusing_address_is_an_error_at_once() {
+async fn a_wrong_address_or_a_refusal_is_an_error_at_once() {
     let broker = broker_builder().token("secret").start().await.unwrap();
     let url = broker.url();
     match arithmetic::Client::connect(&url).await {
@@ -119,7 +119,7 @@ async fn a_broker_is_reached_by_ipv6() {
 }
 
 #[tokio::test]
-async fn what_the_broker_refuses_to_publish_is_an_error_at_once() {
+async fn a_request_that_the_broker_refuses_is_an_error_at_once() {
     // A backlog of one message, and no consumer.
     let broker = broker_builder().max_backlog_messages(1).start();
     let broker = broker.await.unwrap();
@@ -220,7 +220,7 @@ async fn fragments_may_come_in_any_order_and_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_beyond_the_limit_is_refused() {
+async fn a_response_beyond_the_limit_is_refused() {
     let broker = broker().await;
     let options = HostOptions {
         max_payload_size: 1000,

@@ -47,7 +47,7 @@ fn two_members_cannot_share_a_title() {
 }
 
 #[tokio::test]
-async fn a_type_may_be_called_as_a_part_of_the_report() {
+async fn a_type_may_have_the_name_of_a_part_of_the_report() {
     let module = own_status::module().unwrap();
     let request = json!({
         "func_name": "first", "status": "Cold",

@@ -123,7 +123,7 @@ fn line(text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_function_logs_is_attributed_to_its_call() {
+async fn a_log_line_belongs_to_the_call_of_its_function() {
     LazyLock::force(&LOG);
     let client = logging::Client::builder();
     let (_broker, host, client) = serve("logs", logging::module().unwrap(), client).await;

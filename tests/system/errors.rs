@@ -157,7 +157,7 @@ async fn message(module: &dasf::Module, request: serde_json::Value) -> String {
 }
 
 #[tokio::test]
-async fn callers_are_told_the_outermost_text() {
+async fn callers_get_the_outermost_text() {
     let module = discreet::module().unwrap();
     for (function, expected) in [
         ("coded", "the table cannot be read"),
@@ -175,7 +175,7 @@ async fn callers_are_told_the_outermost_text() {
 }
 
 #[tokio::test]
-async fn callers_are_told_the_causes_where_the_module_says_so() {
+async fn callers_get_the_causes_if_the_module_sends_them() {
     let module = talkative::module().unwrap();
     for (function, expected) in [
         (

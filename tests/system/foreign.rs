@@ -36,7 +36,7 @@ async fn a_module_without_a_prelude_is_served_and_called() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_arrives_as_what_it_was() {
+async fn an_error_arrives_with_its_type() {
     let client = atlas::Client::builder();
     let (_broker, host, client) = serve("bare", atlas::module().unwrap(), client).await;
     let failure = |error: &CallError| match error {
@@ -77,7 +77,7 @@ async fn an_error_arrives_as_what_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_configured_away_is_not_there() {
+async fn members_under_a_false_condition_do_not_exist() {
     let broker = broker().await;
     let module = configured::module().unwrap();
     let schemas = functions(&module);
@@ -101,7 +101,7 @@ async fn what_is_configured_away_is_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_deprecated_says_so_and_works() {
+async fn a_deprecated_member_is_marked_and_works() {
     let broker = broker().await;
     let module = configured::module().unwrap();
     let schemas = functions(&module);
@@ -124,7 +124,7 @@ async fn what_is_deprecated_says_so_and_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn types_may_be_called_as_others_are() {
+async fn types_may_have_the_names_of_other_types() {
     use lookalikes::{AdderInstance, Context, ProgressReport, SumCall};
 
     let broker = broker().await;

@@ -178,7 +178,7 @@ pub(crate) mod today {
 /// The API description from which `dasf-codegen` generates the clients of its tests.
 /// `UPDATE_GOLDENS=1` writes it anew.
 #[test]
-fn the_description_is_what_clients_are_generated_from() {
+fn the_description_is_the_file_for_the_generated_clients() {
     let api_info = today::module().unwrap().api_info("forms");
     let text = serde_json::to_string_pretty(&api_info).unwrap() + "\n";
     let path = concat!(
@@ -315,7 +315,7 @@ async fn properties_of_any_name_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_module_takes_variants_that_it_does_not_know() {
+async fn a_module_accepts_unknown_variants() {
     let event = json!({"event": "Hail", "size": [1, 2]});
     for (name, argument, read) in [
         ("color", json!("Violet"), json!("Unknown")),
@@ -373,7 +373,7 @@ async fn a_known_variant_is_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_reads_variants_that_only_a_newer_module_has() {
+async fn a_client_reads_the_variants_of_a_newer_module() {
     let (client, host, _broker) = client_of(newer::module().unwrap()).await;
     let (rain, hail) = (EventRain::new(1.0), json!({"size": 1}));
     let others = client.others(
@@ -429,7 +429,7 @@ async fn a_client_reads_variants_that_only_a_newer_module_has() {
 
 /// A value of one form with a mistake inside is not a value of another form.
 #[test]
-fn a_client_reads_a_known_variant_as_that() {
+fn a_client_does_not_read_an_invalid_known_variant_as_unknown() {
     let wrong = json!({"event": "Rain", "amount": "much"});
     assert!(serde_json::from_value::<Event>(wrong).is_err());
     let more = json!({"event": "Rain", "amount": 1.0, "newer": [1]});
@@ -438,7 +438,7 @@ fn a_client_reads_a_known_variant_as_that() {
 }
 
 #[test]
-fn types_are_told_apart_by_numbers_and_by_tags_that_have_a_default() {
+fn numbers_and_tags_with_a_default_distinguish_types() {
     for (value, expected) in [
         (
             json!({"version": 1, "final": true, "x": 0.5}),

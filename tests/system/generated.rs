@@ -36,7 +36,7 @@ async fn a_byte_order_mark_before_a_description_is_skipped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_type_goes_there_and_back() {
+async fn every_type_arrives_and_returns() {
     let client = types::Client::builder();
     let (_broker, host, client) = serve("types", every_type::module().unwrap(), client).await;
 
@@ -148,7 +148,7 @@ async fn every_type_goes_there_and_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_breaks_the_schema_is_not_sent() {
+async fn a_request_against_the_schema_is_not_sent() {
     let broker = broker().await;
     // No module listens. The client itself reports the error.
     let client = types::Client::connect(&broker.url()).await.unwrap();

@@ -36,7 +36,7 @@ async fn serve_reference() -> (Broker, dasf::Host, Peer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_bad_request_is_told_what_is_wrong() {
+async fn every_bad_request_gets_an_error_with_the_reason() {
     let (_broker, host, mut peer) = serve_reference().await;
     let encoded = |text: &str| payload::encode(text.as_bytes());
     for (index, (payload, expected)) in [
@@ -82,7 +82,7 @@ async fn every_bad_request_is_told_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_schema_takes_the_function_gets() {
+async fn the_function_gets_all_values_of_the_schema() {
     let (_broker, host, mut peer) = serve_odd(HostOptions::default()).await;
     let request =
         json!({"func_name": "numbers", "small": 255, "whole": 3.0, "pair": [1, "x"], "unknown": 1});
@@ -103,7 +103,7 @@ async fn what_the_schema_takes_the_function_gets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_latin_1_request_is_understood() {
+async fn a_latin_1_request_is_read() {
     let (_broker, host, mut peer) = serve_reference().await;
     let latin_1 = b"{\"func_name\": \"echo\", \"data\": \"Gr\xfc\xdfe\"}";
     peer.send("request", 1, &payload::encode(latin_1), json!({}))
@@ -116,7 +116,7 @@ async fn a_latin_1_request_is_understood() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn panics_and_odd_results_are_answered() {
+async fn panics_and_results_without_json_are_errors() {
     let (_broker, host, mut peer) = serve_odd(HostOptions::default()).await;
     for (request, status, expected) in [
         (
@@ -160,7 +160,7 @@ async fn panics_and_odd_results_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unreadable_messages_are_passed_over() {
+async fn a_module_ignores_unreadable_messages() {
     let (broker, host, mut peer) = serve_odd(HostOptions::default()).await;
     let frames = [
         json!({"payload": ""}),
@@ -191,7 +191,7 @@ async fn unreadable_messages_are_passed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_s_own_questions_are_answered() {
+async fn requests_of_the_broker_itself_are_answered() {
     let broker = broker().await;
     let host = odd_host(&broker, HostOptions::default()).await;
     // The Django broker sends this to every module that connects.
@@ -214,7 +214,7 @@ async fn a_broker_s_own_questions_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_exceeds_the_queue_is_rejected() {
+async fn requests_above_the_queue_are_rejected() {
     let options = HostOptions {
         max_workers: 1,
         queue_size: 2,
@@ -247,7 +247,7 @@ async fn what_exceeds_the_queue_is_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_rejected_request_is_told_so() {
+async fn every_rejected_request_gets_an_error() {
     let broker = broker().await;
     let options = HostOptions {
         max_workers: 1,
@@ -306,7 +306,7 @@ async fn progress_may_come_from_any_thread() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_beyond_every_clock_are_no_limits() {
+async fn very_long_timeouts_are_no_limits() {
     let options = HostOptions {
         producer_keep_alive: Duration::MAX,
         producer_connection_timeout: Duration::MAX,
@@ -334,7 +334,7 @@ async fn limits_beyond_every_clock_are_no_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_context_without_measure_is_ignored() {
+async fn a_very_long_context_is_ignored() {
     let (_broker, host, mut peer) = serve_odd(HostOptions::default()).await;
     peer.send("ping", 1, "", json!({"requestContext": "1".repeat(1000)}))
         .await;
@@ -450,7 +450,7 @@ async fn stopping_lets_accepted_calls_finish() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_outlasts_the_drain_timeout_is_cut_off_and_told() {
+async fn a_call_beyond_the_drain_timeout_is_ended_with_an_error() {
     let options = HostOptions {
         drain_timeout: Duration::from_millis(50),
         ..HostOptions::default()
@@ -499,7 +499,7 @@ async fn response_connections_are_pooled_bounded_and_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_keep_alive_a_response_connection_ends_with_its_answer() {
+async fn without_keep_alive_a_response_connection_ends_with_its_response() {
     let options = HostOptions {
         producer_keep_alive: Duration::ZERO,
         ..HostOptions::default()
@@ -519,7 +519,7 @@ async fn without_keep_alive_a_response_connection_ends_with_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_nobody_can_receive_does_not_stop_the_module() {
+async fn an_undeliverable_response_does_not_stop_the_module() {
     let broker = broker().await;
     let options = HostOptions {
         producer_connection_timeout: Duration::from_millis(10),

@@ -57,7 +57,7 @@ async fn answer(url: &str, topic: &str, context: &str, source_topic: &str, resul
 
 /// Two clients with the same seed. Each gets the responses to both.
 #[tokio::test]
-async fn nobody_takes_an_answer_that_is_not_its_own() {
+async fn a_client_ignores_the_responses_of_another() {
     let broker = broker().await;
     let url = broker.url();
     let mut module = Socket::open(&format!("{url}/demo/module")).await;

@@ -244,7 +244,7 @@ pub(crate) mod defaults {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn defaults_stand_in_the_schema_and_in_the_client() {
+async fn defaults_are_in_the_schema_and_in_the_client() {
     use defaults::Way;
 
     let broker = broker().await;
@@ -415,7 +415,7 @@ pub(crate) mod classes {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn classes_are_made_anew_for_every_call() {
+async fn each_call_creates_a_new_object() {
     let broker = broker().await;
     let module = classes::module().unwrap();
     let info = module.api_info("t").classes;

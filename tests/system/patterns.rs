@@ -74,7 +74,7 @@ async fn a_module_reads_the_table_of_all_languages() {
 }
 
 #[tokio::test]
-async fn patterns_are_about_ascii_wherever_they_stand() {
+async fn all_patterns_read_short_classes_as_ascii() {
     let module = patterned::module().unwrap();
     let request = |name: &str, tag: &str, year: &str, note: &str| {
         json!({"func_name": "describe", "place": {"name": name, "tags": {tag: ""}}, "year": year,
@@ -134,7 +134,7 @@ mod posix {
 }
 
 #[test]
-fn a_type_s_pattern_that_is_none_is_told_when_the_module_is_made() {
+fn an_invalid_pattern_of_a_type_is_an_error_of_the_module() {
     let ModuleError { member, reason, .. } = posix::module().err().unwrap();
     assert_eq!(member, "length");
     assert!(

@@ -114,7 +114,7 @@ async fn answer(request: &str) -> Result<String, String> {
 }
 
 #[tokio::test]
-async fn only_the_integer_that_is_needed_is_made_one() {
+async fn only_arguments_of_integer_types_become_integers() {
     for n in ["2", "2.0"] {
         let request = format!(
             r#"{{"func_name": "numbers", "numbers": {{"n": {n}, "x": -0.0, "any": 2.0, "number": 2.0}}}}"#
@@ -132,7 +132,7 @@ async fn only_the_integer_that_is_needed_is_made_one() {
 }
 
 #[tokio::test]
-async fn a_raw_value_keeps_what_was_written() {
+async fn a_raw_value_keeps_its_spelling() {
     let request =
         r#"{"func_name": "raw", "value": [265252859812191058636308480000000, 1.10, "ä"]}"#;
     assert_eq!(
@@ -152,7 +152,7 @@ async fn a_number_beyond_32_bits_is_refused() {
 }
 
 #[tokio::test]
-async fn a_result_that_nobody_could_read_is_a_failure() {
+async fn a_result_that_nests_too_deeply_is_a_failure() {
     let json = answer(r#"{"func_name": "deep", "levels": 127}"#)
         .await
         .unwrap();
@@ -167,7 +167,7 @@ async fn a_result_that_nobody_could_read_is_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn maps_with_integers_for_keys_are_read_wherever_they_stand() {
+async fn maps_with_integer_keys_are_read_at_any_place() {
     use by_the_schema::{Client, Counted, Grid, Größe, Odd, Series, Station};
 
     let client = Client::builder();
@@ -211,7 +211,7 @@ async fn maps_with_integers_for_keys_are_read_wherever_they_stand() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_inside_a_variant_has_its_path() {
+async fn a_mistake_inside_a_variant_has_its_path() {
     for (station, problem) in [
         (
             r#"{"name": "Elbe", "kind": "levels", "steps": [1, 300]}"#,
@@ -414,7 +414,7 @@ fn a_field_with_a_name_that_the_schema_does_not_have_is_refused() {
 }
 
 #[test]
-fn a_type_of_which_no_value_can_be_read_is_refused() {
+fn a_type_without_readable_values_is_refused() {
     let error = |module: Result<dasf::Module, ModuleError>| module.err().unwrap().to_string();
     let wide =
         "it has an integer of 128 bits in a tagged or untagged enum, or in a flattened field";

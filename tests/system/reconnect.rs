@@ -48,7 +48,7 @@ async fn module_and_client_survive_restarts_of_the_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_survives_a_restart_of_the_broker() {
+async fn a_response_survives_a_restart_of_the_broker() {
     let broker = broker().await;
     let (host, client) = serve(&broker).await;
     let waiting = tokio::spawn(client.wait("restart").into_future());
@@ -64,7 +64,7 @@ async fn an_answer_survives_a_restart_of_the_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_module_gets_what_came_while_it_was_away() {
+async fn a_module_gets_the_requests_from_its_absence() {
     let broker = broker().await;
     let mut peer = Peer::connect(&broker.url(), "demo", "caller").await;
     peer.request(1, &json!({"func_name": "count", "name": "away"}))
@@ -80,7 +80,7 @@ async fn a_module_gets_what_came_while_it_was_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_without_receipt_is_published_again_and_says_so() {
+async fn a_request_without_receipt_is_published_again_with_a_mark() {
     // The test plays a broker that closes each connection after a request, without a receipt.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
@@ -127,7 +127,7 @@ async fn a_request_without_receipt_is_published_again_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_breaks_the_connection_takes_no_other_with_it() {
+async fn a_message_that_breaks_the_connection_does_not_affect_others() {
     let broker = broker_builder().max_frame_size(10_000).start();
     let broker = broker.await.unwrap();
     let (host, client) = serve(&broker).await;
@@ -144,7 +144,7 @@ async fn a_message_that_breaks_the_connection_takes_no_other_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_without_a_broker_says_so() {
+async fn a_call_without_a_broker_reports_it() {
     let broker = broker().await;
     let client = odd::Client::builder()
         .topic("demo")
@@ -190,7 +190,7 @@ fn ping(message_id: &str) -> Message {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_module_survives_frames_that_are_none_and_comes_back_under_its_name() {
+async fn a_module_survives_invalid_frames_and_reconnects_under_its_name() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = Address::websocket(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
     let module = odd::module().unwrap();

@@ -105,7 +105,7 @@ fn assert_equal_answer(name: &str, received: &Value, expected: &Value) {
 }
 
 #[test]
-fn better_texts_name_the_function_and_what_is_wrong() {
+fn error_texts_name_the_function_and_the_mistake() {
     // The replay does not compare the text after the prefix.
     let module = reference::module().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();

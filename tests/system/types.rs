@@ -388,7 +388,7 @@ async fn problem(request: Value) -> String {
 /// The API description from which `dasf-codegen` generates the clients of its tests.
 /// `UPDATE_GOLDENS=1` writes it anew.
 #[test]
-fn the_description_is_what_clients_are_generated_from() {
+fn the_description_is_the_file_for_the_generated_clients() {
     let api_info = every_type::module().unwrap().api_info("types");
     let text = serde_json::to_string_pretty(&api_info).unwrap() + "\n";
     let path = concat!(
@@ -507,7 +507,7 @@ async fn floats() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn truth_values_and_characters() {
+async fn booleans_and_characters() {
     assert_eq!(argument("truth", "value"), json!({"type": "boolean"}));
     assert_eq!(
         argument("truth", "letter"),

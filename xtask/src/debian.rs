@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_is_there_is_used_and_one_that_is_missing_is_named() {
+    fn an_installed_program_is_used_and_a_missing_one_is_named() {
         let folder = env::temp_dir().join(format!("dasf-xtask-debian-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let error = provide(folder.as_os_str(), "mvn", "maven").unwrap_err();

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn the_error_names_missing_packages() {
         let error = can_make_environments("no-such-python").unwrap_err();
         assert!(error.to_string().contains("the Debian packages `python3`"));
         // A program that starts and fails.

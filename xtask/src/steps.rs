@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_skipped_when_what_it_needs_failed() {
+    fn a_step_is_skipped_after_the_failure_of_a_needed_step() {
         let (text, success) = run_to_text(&[
             Step::check("build", &["false"]),
             Step::tests("test", &["echo", RESULT]).after("build"),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_run_that_dies_is_a_failure() {
+    fn a_test_run_that_crashes_is_a_failure() {
         let (text, _) = run_to_text(&[Step::tests(
             "test",
             &[
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_tested_is_no_success() {
+    fn no_tests_are_not_a_success() {
         let (text, success) = run_to_text(&[Step::check("check", &["true"])]);
         assert_eq!(last_line(&text), "0 passed, 0 failed");
         assert!(!success);

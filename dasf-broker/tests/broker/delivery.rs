@@ -69,7 +69,7 @@ async fn each_name_gets_its_copy() {
 }
 
 #[tokio::test]
-async fn a_restarted_module_finds_what_came_meanwhile() {
+async fn a_restarted_module_gets_the_messages_from_its_absence() {
     let broker = start().await;
     let mut producer = connect(&broker, "/ws/demo").await;
     // The topic has no subscription yet.

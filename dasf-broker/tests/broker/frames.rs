@@ -51,7 +51,7 @@ async fn a_bad_frame_is_refused_and_the_socket_lives_on() {
 }
 
 #[tokio::test]
-async fn odd_frames_of_a_consumer_do_no_harm() {
+async fn invalid_frames_of_a_consumer_are_ignored() {
     let broker = start().await;
     let mut consumer = connect(&broker, "/ws/demo/s").await;
     for odd in [

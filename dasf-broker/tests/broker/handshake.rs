@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use crate::support::{PATIENCE, builder, connect, refusal, refusal_of, start};
 
 #[tokio::test]
-async fn the_styles_meet_whatever_the_slashes() {
+async fn both_styles_reach_one_topic_with_any_slashes() {
     let broker = start().await;
     let mut pulsar = connect(
         &broker,
@@ -50,7 +50,7 @@ async fn a_topic_may_be_called_v2() {
 }
 
 #[tokio::test]
-async fn a_bad_address_is_told() {
+async fn a_bad_address_is_an_error() {
     let broker = start().await;
     let (status, text) = refusal(&broker, "/ws/a.b").await;
     assert_eq!(status, 400);
@@ -109,7 +109,7 @@ async fn a_bad_address_is_told() {
 }
 
 #[tokio::test]
-async fn the_handshake_says_what_the_broker_can() {
+async fn the_handshake_lists_the_abilities_of_the_broker() {
     let broker = start().await;
     for path in [
         "/ws/demo",

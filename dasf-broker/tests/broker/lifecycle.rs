@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use crate::support::{PATIENCE, builder, connect, start, until};
 
 #[tokio::test]
-async fn a_start_that_cannot_be_is_told() {
+async fn an_impossible_start_is_an_error() {
     let broker = start().await;
     let error = Broker::builder()
         .bind(broker.local_addr())
@@ -56,7 +56,7 @@ async fn a_silent_peer_is_dropped_and_a_living_one_is_not() {
 }
 
 #[tokio::test]
-async fn a_shutdown_says_goodbye() {
+async fn a_shutdown_closes_connections_with_a_close_frame() {
     let broker = start().await;
     let address = broker.local_addr();
     let mut producer = connect(&broker, "/ws/demo").await;

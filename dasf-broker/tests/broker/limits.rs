@@ -38,7 +38,7 @@ async fn a_full_subscription_refuses() {
 }
 
 #[tokio::test]
-async fn a_topic_that_nobody_reads_refuses_when_it_is_full() {
+async fn a_full_topic_without_a_consumer_refuses_messages() {
     let broker = builder().max_backlog_bytes(300).start().await.unwrap();
     let mut producer = connect(&broker, "/ws/demo").await;
     producer.publish("a").await;
@@ -73,7 +73,7 @@ async fn a_full_subscription_without_consumer_loses_its_oldest() {
 }
 
 #[tokio::test]
-async fn what_nobody_reads_expires() {
+async fn unread_messages_expire() {
     let retention = Duration::from_millis(20);
     let broker = builder()
         .subscription_retention(retention)

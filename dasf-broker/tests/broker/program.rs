@@ -27,7 +27,7 @@ fn stderr(child: &mut Child) -> String {
 
 #[cfg(unix)]
 #[test]
-fn it_says_where_it_listens_and_stops_when_asked() {
+fn the_program_prints_its_address_and_stops_at_a_signal() {
     for signal in ["-TERM", "-INT"] {
         let mut child = spawn(&["--bind", "127.0.0.1:0"]);
         let mut line = String::new();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{builder, connect, start, until};
 
 #[tokio::test]
-async fn what_was_not_acknowledged_comes_again_in_order() {
+async fn unacknowledged_messages_are_delivered_again_in_order() {
     let broker = start().await;
     let mut consumer = connect(&broker, "/ws/demo/s?receiverQueueSize=3").await;
     let mut producer = connect(&broker, "/ws/demo").await;
@@ -147,7 +147,7 @@ async fn a_message_that_kills_its_consumers_becomes_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_message_that_nobody_wants_becomes_a_dead_letter() {
+async fn a_message_that_every_consumer_returns_becomes_a_dead_letter() {
     let broker = start().await;
     let path = "/ws/v2/consumer/persistent/lab/default/demo/s?subscriptionType=Shared\
                 &maxRedeliverCount=1&deadLetterTopic=lost&negativeAckRedeliveryDelay=1";

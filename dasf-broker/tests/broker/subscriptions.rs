@@ -27,7 +27,7 @@ async fn an_exclusive_subscription_has_one_consumer() {
 }
 
 #[tokio::test]
-async fn sharers_divide_the_work_and_a_busy_one_gets_no_more() {
+async fn shared_consumers_divide_the_work_and_a_busy_one_gets_no_more() {
     let broker = start().await;
     let path = "/ws/demo/s?receiverQueueSize=2";
     let mut busy = connect(&broker, path).await;
@@ -55,7 +55,7 @@ async fn sharers_divide_the_work_and_a_busy_one_gets_no_more() {
 
 /// The messages of a consumer that crashes go to the others, each once.
 #[tokio::test]
-async fn a_sharer_that_dies_leaves_its_work_to_the_other() {
+async fn another_consumer_gets_the_messages_of_a_lost_one() {
     const COUNT: usize = 20;
     let broker = start().await;
     let mut dying = connect(&broker, "/ws/demo/s").await;
@@ -135,7 +135,7 @@ async fn a_crowd_divides_its_work() {
 }
 
 #[tokio::test]
-async fn who_unsubscribes_leaves_nothing_behind() {
+async fn a_consumer_that_unsubscribes_leaves_no_messages() {
     let broker = start().await;
     let mut consumer = connect(&broker, "/ws/demo/s").await;
     let mut producer = connect(&broker, "/ws/demo").await;

@@ -120,7 +120,7 @@ fn no_attribute_is_the_name_of_another_field() {
 
 /// To Python, letters with the same compatibility form are the same letter.
 #[test]
-fn names_are_told_apart_as_python_compares_them() {
+fn names_differ_for_python_too() {
     let mut description = description();
     for name in ["ﬁt", "fit", "ｃlass", "ｐing"] {
         let arguments = ["µ", "μ", "ſelf"].map(|name| field(name, Type::Boolean));
@@ -259,7 +259,7 @@ fn a_class_is_made_by_both_clients() {
 }
 
 #[test]
-fn names_that_python_has_are_not_taken() {
+fn names_of_python_are_reserved() {
     let names: Vec<&str> = names_of_the_runtime().collect();
     for name in [
         "Any",
@@ -322,7 +322,7 @@ fn names_that_python_has_are_not_taken() {
 }
 
 #[test]
-fn types_stand_behind_what_they_are_made_of() {
+fn a_type_comes_after_its_parts() {
     let mut description = description();
     description.types = vec![
         alias("Forest", Type::List(boxed(Type::Named(TypeId(1))))),
@@ -358,7 +358,7 @@ fn a_long_chain_of_types_has_an_order() {
 }
 
 #[test]
-fn unions_are_told_apart_by_their_tag() {
+fn a_tag_distinguishes_the_types_of_a_union() {
     let tag = |value: &str| field("kind", Type::Literal(vec![json!(value)]));
     let variant = |id| Variant {
         name: String::new(),
@@ -381,7 +381,7 @@ fn unions_are_told_apart_by_their_tag() {
 }
 
 #[test]
-fn what_cannot_be_said_is_any_value_and_says_why() {
+fn an_inexpressible_type_is_any_value_with_the_reason() {
     let reason = Openness::Inexpressible("the schema uses `not`".to_owned());
     let text = with_function(function(
         "f",
@@ -399,7 +399,7 @@ fn what_cannot_be_said_is_any_value_and_says_why() {
 }
 
 #[test]
-fn numbers_that_literal_does_not_take_are_integers() {
+fn numbers_that_literal_does_not_support_are_integers() {
     let values = vec![json!(1), json!("a"), json!(u64::MAX), json!(-1)];
     let text = with_function(function("f", Vec::new(), Type::Literal(values)));
     contains(
@@ -409,7 +409,7 @@ fn numbers_that_literal_does_not_take_are_integers() {
 }
 
 #[test]
-fn sets_hold_what_python_can_hash() {
+fn sets_contain_only_hashable_types() {
     let set = |ty| Type::Set(boxed(ty));
     let arguments = vec![
         field("a", set(Type::Integer(None))),
@@ -426,7 +426,7 @@ fn sets_hold_what_python_can_hash() {
 }
 
 #[test]
-fn only_what_is_used_is_imported() {
+fn the_file_imports_only_the_names_that_it_uses() {
     let text = write(&description(), &["One".to_owned(), String::new()]);
     assert!(
         text.starts_with("# One\n#\n\"\"\"The client of the DASF module ``demo``.\"\"\"\n\nfrom")
@@ -449,7 +449,7 @@ fn only_what_is_used_is_imported() {
 }
 
 #[test]
-fn patterns_are_said_in_the_words_of_their_engine() {
+fn patterns_have_the_syntax_of_their_engine() {
     let mut description = description();
     let patterns = [r"^\d$", "^[a-z]$", "(?=a)", r"^[\s]"];
     let arguments = patterns.into_iter().map(|pattern| {

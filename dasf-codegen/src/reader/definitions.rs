@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn schemas_that_say_the_same_have_one_fingerprint() {
+    fn equal_schemas_have_one_fingerprint() {
         let own = json!({"$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}});
         let other = json!({"$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"type": "null"}}});
         let empty = Map::new();

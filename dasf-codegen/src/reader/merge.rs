@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_say_together_what_each_says() {
+    fn a_merged_schema_has_the_constraints_of_all_parts() {
         let schema = json!({
             "$defs": {"Base": {
                 "type": "object", "title": "Base", "required": ["a"],
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_said_is_told() {
+    fn impossible_merges_are_errors() {
         for (schema, reason) in [
             (
                 json!({"allOf": [{"type": "string"}, {"type": "integer"}]}),

@@ -89,7 +89,7 @@ fn the_reference_module_is_described() {
 }
 
 #[test]
-fn what_is_no_api_info_is_refused() {
+fn a_document_that_is_not_an_api_description_is_refused() {
     for (document, message) in [
         (json!([]), "api_info: expected an object, found a list"),
         (
@@ -284,7 +284,7 @@ fn unions_and_literals() {
 }
 
 #[test]
-fn what_stands_beside_a_union_is_said_of_each_member() {
+fn keywords_beside_a_union_apply_to_each_member() {
     let (schema, types) = read_type(
         &json!({
             "type": "object",
@@ -312,7 +312,7 @@ fn what_stands_beside_a_union_is_said_of_each_member() {
 }
 
 #[test]
-fn references_make_types_of_their_names() {
+fn a_reference_becomes_a_type_of_its_name() {
     let point = json!({
         "type": "object", "title": "Point", "description": "A point.",
         "properties": {"x": {"type": "number"}, "next": {"$ref": "#/$defs/Point"}},
@@ -340,7 +340,7 @@ fn references_make_types_of_their_names() {
 }
 
 #[test]
-fn a_name_that_means_two_things_becomes_two_types() {
+fn one_name_for_two_schemas_becomes_two_types() {
     let function = |name: &str, definition: Value| {
         json!({
             "name": name,
@@ -373,7 +373,7 @@ fn a_name_that_means_two_things_becomes_two_types() {
 }
 
 #[test]
-fn objects_without_a_name_get_one_of_their_place() {
+fn objects_without_a_name_get_the_name_of_their_place() {
     let object = json!({"properties": {"x": {"properties": {"y": {}}}}});
     let (_, types) = read_type(&json!({"type": "array", "items": object}), &json!({}));
     let names: Vec<&str> = types.iter().map(|ty| ty.name.as_str()).collect();
@@ -479,7 +479,7 @@ fn results_of_our_own_modules_have_their_names() {
 }
 
 #[test]
-fn results_of_our_own_modules_that_are_no_objects_have_their_names_too() {
+fn results_of_our_own_modules_that_are_not_objects_have_their_names() {
     let color = json!({"type": "string", "enum": ["red", "green"]});
     let mut result = color.clone();
     result["x_dasf_type"] = "Color".into();
@@ -533,7 +533,7 @@ fn rest_of(schema: &Value) -> Option<(Type, String)> {
 }
 
 #[test]
-fn what_properties_besides_may_be_is_read() {
+fn further_properties_are_read() {
     let (integer, text) = (json!({"type": "integer"}), json!({"type": "string"}));
     let both = || union([("", Type::Text(Format::Plain)), ("", Type::Integer(None))]);
     let text_type = || Type::Text(Format::Plain);
@@ -603,7 +603,7 @@ fn what_properties_besides_may_be_is_read() {
 }
 
 #[test]
-fn fixed_texts_and_any_other_are_open() {
+fn known_strings_beside_any_other_string_are_open() {
     let other = |keywords: Value| {
         let mut other = keywords;
         other["type"] = "string".into();
@@ -632,7 +632,7 @@ fn fixed_texts_and_any_other_are_open() {
 }
 
 #[test]
-fn what_has_one_value_that_is_always_there_is_a_tag() {
+fn a_required_property_with_one_value_is_a_tag() {
     let (_, types) = read_type(
         &json!({
             "properties": {

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_is_not_compiled_and_brackets_are_no_links() {
+    fn code_is_not_compiled_and_brackets_are_not_links() {
         let text =
             "Adds [a] and Vec<b>, see `[c]`; don`t [d].\n\n    >>> add(1)\n```python\n    add[1]\n";
         assert_eq!(

@@ -965,7 +965,7 @@ mod tests {
     use crate::description::Constraints;
 
     #[test]
-    fn limits_and_values_say_how_wide_an_integer_is() {
+    fn limits_and_values_decide_the_width_of_an_integer() {
         let number = |value: &Value| value.as_number().cloned();
         for (least, greatest, width) in [
             (json!(null), json!(null), Width::I64),

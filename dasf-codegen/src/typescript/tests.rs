@@ -91,7 +91,7 @@ fn assert_has(text: &str, lines: &str) {
 }
 
 #[test]
-fn the_header_stands_on_top() {
+fn the_header_comes_first() {
     let [before, after] = written(vec![], vec![], vec![]);
     assert!(
         before.starts_with("// Of a test.\n\n/**\n * A module.\n"),
@@ -102,7 +102,7 @@ fn the_header_stands_on_top() {
 }
 
 #[test]
-fn arguments_are_one_object_which_may_be_left_out_where_all_of_it_may() {
+fn arguments_are_one_object_and_optional_if_all_of_them_are() {
     let default = |name| field(name, INTEGER, Presence::Default(json!(2)));
     let functions = vec![
         function("none", vec![], Type::Null),
@@ -199,7 +199,7 @@ fn a_class_keeps_the_arguments_of_its_constructor() {
 }
 
 #[test]
-fn every_type_has_its_own_in_typescript_and_a_shape() {
+fn every_type_has_a_type_in_typescript_and_a_check() {
     let union = Type::Union(vec![
         Variant {
             name: String::new(),
@@ -362,7 +362,7 @@ fn further_properties_are_as_typescript_allows_them() {
 }
 
 #[test]
-fn names_are_what_typescript_accepts() {
+fn names_are_valid_in_typescript() {
     let names = [
         "close",
         "constructor",
@@ -439,7 +439,7 @@ fn names_are_what_typescript_accepts() {
 }
 
 #[test]
-fn comments_say_what_types_do_not() {
+fn comments_complete_the_types() {
     let mut number = field("a", Type::Integer(Some(Width::I64)), Presence::Required);
     number.schema.documentation = "Evil */ text".to_owned();
     *number.schema.constraints = Constraints {

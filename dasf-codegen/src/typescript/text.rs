@@ -313,14 +313,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn literals_escape_what_ends_them_or_is_not_seen() {
+    fn literals_escape_quotes_and_invisible_characters() {
         let text = "a\"\\`${x}\n\t\r\u{0}\u{2028}\u{202e}ä世🌍";
         let written = r#""a\"\\`${x}\n\t\u000d\u0000\u2028\u202eä世🌍""#;
         assert_eq!(literal(text), written);
     }
 
     #[test]
-    fn properties_are_quoted_where_need_be() {
+    fn properties_that_are_not_identifiers_are_quoted() {
         assert_eq!(property("delete"), "delete");
         assert_eq!(property("$a_1"), "$a_1");
         for name in ["1a", "a-b", "", "ä", "a b"] {
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_end_where_they_end() {
+    fn documentation_cannot_end_a_comment() {
         assert_eq!(Comment::default().write(""), "");
         assert_eq!(Comment::of(" a ").write("  "), "  /** a */\n");
         let comment = Comment::of("a */ {@link b}\u{2028}@c\r\n/d").deprecated(true);
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_for_a_line_is_broken() {
+    fn long_expressions_are_broken_into_lines() {
         let value = json!({"__proto__": {}, "a": [1, "x"], "b-c": null});
         let flat = r#"{ ["__proto__"]: {}, a: [1, "x"], "b-c": null }"#;
         assert_eq!(Expression::json(&value).write(0, 0), flat);

@@ -94,7 +94,7 @@ fn missing_and_packed_numbers_are_unpacked() {
 }
 
 #[test]
-fn unsigned_integers_are_read_as_such() {
+fn unsigned_integers_are_read_as_unsigned() {
     let unsigned = || ("_Unsigned", Attribute::from("true"));
     let numbers = || Numbers::I8(vec![-56, 3, -1]);
     assert_eq!(
@@ -115,7 +115,7 @@ fn unsigned_integers_are_read_as_such() {
 }
 
 #[test]
-fn times_that_are_not_understood_stay_numbers() {
+fn times_in_other_calendars_or_units_stay_numbers() {
     let units = ("units", Attribute::from("days since 2000-01-01"));
     let values = unpacked(Numbers::I32(vec![1]), [units.clone()]);
     let second = NaiveDate::from_ymd_opt(2000, 1, 2);
@@ -210,7 +210,7 @@ fn bounds_are_times_in_the_units_of_the_times() {
 }
 
 #[test]
-fn texts_in_other_encodings_are_read_or_refused() {
+fn strings_in_other_encodings_are_read_or_refused() {
     let text = |bytes: &[u8], encoding: &str| {
         let characters = Stored::Chars(bytes.to_vec());
         let attributes = [("_Encoding", encoding)].into_iter().collect();
@@ -300,7 +300,7 @@ fn records_are_put_together() {
 }
 
 #[test]
-fn claims_beyond_the_file_are_refused() {
+fn lengths_beyond_the_file_are_refused() {
     let read = |bytes: &[u8]| Dataset::from_netcdf(bytes).unwrap_err().to_string();
     // One more record, and very many more.
     for records in [[0, 0, 0, 4], [0x7f, 0xff, 0xff, 0xff]] {
@@ -384,7 +384,7 @@ fn long_names_are_refused() {
 }
 
 #[test]
-fn what_was_read_can_be_written() {
+fn values_that_were_read_can_be_written() {
     let odd = || {
         [
             ("_Encoding", "utf-8"),
@@ -407,7 +407,7 @@ fn what_was_read_can_be_written() {
 }
 
 #[test]
-fn texts_without_characters_are_refused() {
+fn strings_without_characters_are_refused() {
     let mut bytes = bytes(&file(
         &[("x", 1), ("string1", 1)],
         Stored::Chars(b"a".to_vec()),
@@ -459,7 +459,7 @@ fn an_array_is_read_from_one_variable() {
 }
 
 #[test]
-fn what_readers_would_misread_is_refused() {
+fn values_that_readers_would_misread_are_refused() {
     let refused = |array: &DataArray| array.to_netcdf().unwrap_err().to_string();
     let plain = || DataArray::new(["x"], [1.0]).unwrap().with_name("a");
     for attribute in ["_FillValue", "scale_factor", "coordinates"] {
@@ -490,7 +490,7 @@ fn what_readers_would_misread_is_refused() {
 }
 
 #[test]
-fn names_are_those_of_the_array_again() {
+fn arrays_keep_their_names() {
     for name in ["ü", "x", "string2"] {
         let array = DataArray::new(["x"], ["ab"])
             .and_then(|array| array.with_coordinate("string2_", "cd"))
@@ -505,7 +505,7 @@ fn names_are_those_of_the_array_again() {
 }
 
 #[test]
-fn a_dataset_keeps_its_parts_in_step() {
+fn the_parts_of_a_dataset_have_the_same_dimensions() {
     let along = |dimension: &str, values: &[i32]| Variable::new([dimension], values).unwrap();
     let dataset = Dataset::new()
         .with_variable("x", along("x", &[1, 2]))
@@ -556,7 +556,7 @@ fn a_dataset_keeps_its_parts_in_step() {
 }
 
 #[test]
-fn coordinates_of_no_variable_are_coordinates_again() {
+fn coordinates_without_a_variable_stay_coordinates() {
     let dataset = Dataset::new()
         .with_coordinate("x", [1, 2])
         .and_then(|dataset| dataset.with_coordinate("run", 7))
@@ -595,7 +595,7 @@ fn very_many_coordinates_are_listed_once() {
 }
 
 #[test]
-fn the_json_form_is_a_text() {
+fn the_json_form_is_a_string() {
     let array = DataArray::new(["x", "y"], array![[1_i16, 2], [3, 4]]).unwrap();
     let json = serde_json::to_string(&array).unwrap();
     assert!(json.starts_with(r#""Q0RGAQ"#), "{json}");

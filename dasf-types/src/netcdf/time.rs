@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reference_is_said() {
+    fn invalid_units_are_errors() {
         for (units, problem) in [
             (
                 "months since 2000-01-01",

@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_refusal_says_what_to_do() {
+    async fn every_refusal_has_advice() {
         for (status, words, advice) in [
             (301, "Moved Permanently", "to which the server redirects"),
             (400, "Bad Request", "check the topic, tenant, namespace"),
