@@ -1,8 +1,8 @@
-//! Makes a module with documentation tests of each chapter.
+//! Makes a module with documentation tests from each chapter.
 //!
-//! A chapter must read well where only plain Markdown is shown, so an example cannot have the hidden
-//! lines of rustdoc. An example that is a fragment has its surroundings in an HTML comment above it,
-//! in which a line `...` stands for the fragment:
+//! A chapter must read well as plain Markdown, so an example cannot have the hidden lines of rustdoc.
+//! If an example is a fragment, an HTML comment above it contains the lines around it. In the comment,
+//! a line `...` stands for the fragment:
 //!
 //! ```text
 //! <!-- around
@@ -13,7 +13,7 @@
 //! ```
 //!
 //! The build script moves these lines into the example. A block below `<!-- file: … -->` belongs to a
-//! package that the test `console` builds, so it is no documentation test.
+//! package that the test `console` builds, so it is not a documentation test.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -48,7 +48,7 @@ fn main() -> io::Result<()> {
     fs::write(out.join("chapters.rs"), modules)
 }
 
-/// The chapter with the surroundings of each example moved into it.
+/// Returns the chapter with the lines around each fragment moved into the example.
 fn with_surroundings(chapter: &str) -> String {
     let mut result = String::new();
     let mut after: Option<Vec<&str>> = None;

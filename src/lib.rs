@@ -33,9 +33,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Module and client both connect out to the broker, by WebSocket. Neither needs an open port. Brokers
-//! are DASF brokers, Apache Pulsar, MQTT 5 brokers, and the embedded broker of the crate
-//! `dasf-broker`.
+//! The module and the client both connect to the broker by WebSocket, so neither needs an open port.
+//! The broker can be a DASF broker, Apache Pulsar, an MQTT 5 broker, or the embedded broker of the
+//! crate `dasf-broker`.
 //!
 //! This page is the reference. The guide in the folder `guide` of the repository starts with your
 //! first module and has a chapter for each subject.
@@ -55,7 +55,7 @@
 //!
 //! # Features
 //!
-//! - `tls` (on by default): `wss://` addresses. Certificates are those that the operating system
+//! - `tls` (on by default): `wss://` addresses, with the certificates that the operating system
 //!   trusts.
 //! - `generate`: clients from an API description, at compile time with the macro `client!`, or as
 //!   source in Rust, Python and TypeScript with the command `generate` of every module.
@@ -89,7 +89,8 @@ pub use dasf_macros::IntoError;
 /// Makes the type of an `impl` block in a [`module`](macro@module) callable.
 ///
 /// `pub fn new` is the constructor. Every other `pub` method with `&self` or `&mut self` is callable.
-/// A request holds the arguments of the constructor and of the method; the object lives for one call.
+/// A request contains the arguments of the constructor and of the method. The module creates a new
+/// object for each call.
 ///
 /// | option | meaning | default |
 /// |---|---|---|
@@ -122,10 +123,10 @@ pub use dasf_macros::IntoError;
 pub use dasf_macros::class;
 /// Generates the client of a module from a file with its API description.
 ///
-/// `dasf api --json` and the command `api-info` of a module print this description, in whatever
-/// language the module is written. The path is relative to the root of the crate. The client has the
-/// surface of the client that [`module`](macro@module) generates; put it into a `mod` of its own. It
-/// checks requests against the description before it sends them.
+/// `dasf api --json` and the command `api-info` of a module print this description. The module can be
+/// in any language. The path is relative to the root of the crate. The client has the interface of
+/// the client that [`module`](macro@module) generates, and checks requests against the description
+/// before it sends them. Put it into a separate `mod`.
 ///
 /// ```
 /// mod types {
@@ -225,8 +226,8 @@ pub use dasf_types::time;
 #[doc(hidden)]
 pub use dasf_runtime::__private;
 
-/// What the command line of every module is made of, for other programs: the same options for the
-/// connection and the log, the same output, the same exit codes.
+/// The parts of a module's command line, for other programs: the same options for the connection and
+/// the log, the same output, the same exit codes.
 ///
 /// [`dasf_runtime::cli`] has an example.
 pub mod cli {

@@ -116,7 +116,8 @@ impl Builder {
         self
     }
 
-    /// Sets the largest number of bytes in such a backlog. Default: 64 MiB.
+    /// Sets the largest number of bytes in the backlog of a subscription, or of a topic without
+    /// subscriptions. Default: 64 MiB.
     pub fn max_backlog_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_backlog_bytes = bytes;
         self
@@ -278,7 +279,7 @@ impl Broker {
     ///
     /// # Cancel safety
     ///
-    /// If you drop the future, the broker stops all the same.
+    /// If you drop the future, the broker still stops.
     pub async fn shutdown(self) {
         let Self {
             tasks,

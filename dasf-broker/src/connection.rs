@@ -30,8 +30,8 @@ const BATCH: usize = 128;
 /// next frames.
 const MAX_PENDING_RECEIPTS: usize = 16_384;
 
-/// The largest number of bytes of such receipts. A receipt contains the context of its frame, which
-/// may be long.
+/// The largest number of bytes of receipts that wait for a producer. A receipt contains the context of
+/// its frame, which may be long.
 const MAX_PENDING_BYTES: usize = 4 * 1024 * 1024;
 
 /// A peer is lost when a ping is due after this number of pings without any frame of the peer.

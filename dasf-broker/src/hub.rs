@@ -134,8 +134,8 @@ impl Hub {
 
     /// Publishes a message of the topic `name` to its dead-letter topic.
     ///
-    /// The dead letter is a new message: the same message may come there from several subscriptions,
-    /// and its retention starts anew.
+    /// The dead letter is a new message, because several subscriptions may send the same message
+    /// there. Its retention starts again.
     fn dead_letter(
         &self,
         name: &TopicName,

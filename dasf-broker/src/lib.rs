@@ -60,15 +60,15 @@
 //! With [`Builder::token`], every handshake needs the token: in the header `authorization: Token …`
 //! or `authorization: Bearer …`, or in the query as `?token=…`.
 //!
-//! The broker refuses a handshake with one of these statuses. The body of the response says what to
-//! do.
+//! The broker refuses a handshake with one of these statuses. The body of the response contains the
+//! reason and advice.
 //!
 //! | status | cause |
 //! |---|---|
 //! | 400 | a bad name or a bad value of a parameter |
 //! | 401 | a missing or wrong token |
 //! | 404 | another path |
-//! | 409 | a subscription that accepts no more consumers, or none of this type and mode |
+//! | 409 | a subscription that accepts no other consumer, or no consumer of this type and mode |
 //! | 503 | a limit of the broker |
 //!
 //! A handshake that succeeds has status 101. From then on, the consumer gets every message that is
@@ -140,7 +140,7 @@
 //! not delivered again. The broker removes it from the subscription and publishes it to the
 //! dead-letter topic, which has the same tenant and namespace. The dead letter has a new `messageId`
 //! and no `redeliveryCount`. All other fields are as the producer sent them. Like any message, it
-//! waits for a consumer of that topic. If a limit keeps it out, the broker drops it.
+//! waits for a consumer of that topic. If it would exceed a limit there, the broker drops it.
 //!
 //! The number counts every delivery that the socket of a consumer accepted, even if the consumer did
 //! not begin to work on the message. So a consumer that may crash should set `receiverQueueSize` to
@@ -173,7 +173,7 @@
 //! # Backlogs
 //!
 //! The backlog of a subscription contains all messages that no consumer has acknowledged: those that
-//! wait, and those that a consumer has. A topic without subscriptions has a backlog of its own.
+//! wait, and those that a consumer has. A topic without subscriptions has its own backlog.
 //!
 //! ## When a backlog is full
 //!

@@ -39,7 +39,7 @@ struct Arguments {
 /// The environment variable of the token.
 const TOKEN: &str = "DASF_BROKER_TOKEN";
 
-/// The limits. One that is not set has the default of the library.
+/// The limits. A limit that is not set has the default of the library.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 struct Limits {
@@ -221,7 +221,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.bind))?;
     let broker = arguments.builder(address).start().await?;
-    // A broker without standard output works all the same.
+    // A broker without standard output still works.
     let _ = writeln!(
         io::stdout(),
         "dasf-broker listens on {}; give modules and clients the URL {}",

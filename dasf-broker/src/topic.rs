@@ -516,8 +516,8 @@ impl Topic {
             return;
         }
         state.detached = Some(now);
-        // An empty subscription that is the only one does nothing that the backlog of the topic does
-        // not do. It is removed at once, so the response topics of former callers do not pile up.
+        // The backlog of the topic can replace an empty subscription that is the only one. It is
+        // removed at once, so the response topics of former callers do not pile up.
         if (!state.durable || alone && state.messages == 0)
             && let Some(state) = self.subscriptions.remove(name)
         {
@@ -672,7 +672,8 @@ impl Topic {
         true
     }
 
-    /// Makes the delayed messages of a consumer ready that are due. Returns when the next one is due.
+    /// Makes the delayed messages of a consumer ready as soon as they are due. Returns when the next
+    /// one is due.
     pub(crate) fn release_due(
         &mut self,
         name: &Subscription,
@@ -903,7 +904,7 @@ mod tests {
         bench.publish().unwrap();
         assert!(
             bench.effects.wakers.is_empty(),
-            "it has not said that it waits"
+            "the consumer does not wait yet"
         );
         for expected in [1, 0] {
             let mut taken = 0;
@@ -992,7 +993,7 @@ mod tests {
         bench.detach("s", a);
         assert!(bench.take("s", b).is_empty());
         assert!(bench.acknowledge("s", b, sent[3]));
-        assert_eq!(bench.take("s", b), [sent[0]], "older than those that wait");
+        assert_eq!(bench.take("s", b), [sent[0]], "the oldest comes first");
         assert!(bench.refuse("s", b, sent[4]));
         assert_eq!(bench.take("s", b), [sent[2]]);
     }

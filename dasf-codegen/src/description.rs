@@ -269,8 +269,8 @@ pub struct Constraints {
 impl Description {
     /// Returns the pattern in the syntax of Rust's `regex`. `None` if only the module can check it.
     ///
-    /// Modules of this framework have patterns of JSON Schema, and this translates them. Patterns
-    /// of pydantic have this syntax already.
+    /// Modules of this framework have patterns of JSON Schema, and this function translates them.
+    /// Patterns of pydantic already have the syntax of `regex`.
     pub fn checked_pattern(&self, pattern: &str) -> Option<String> {
         match self.api_info.get("x_dasf") {
             Some(_) => dasf_pattern::to_rust(pattern).ok(),

@@ -1,4 +1,4 @@
-//! Types of other crates, whose traits stand behind features.
+//! Types of other crates that implement the needed traits only with certain features.
 
 use quote::format_ident;
 use syn::{Ident, Type};

@@ -1,4 +1,4 @@
-//! Attributes of ours at places where nothing reads them.
+//! Our attributes at places where nothing reads them.
 
 use darling::Error;
 use quote::ToTokens;
@@ -67,7 +67,7 @@ fn is_hidden(attribute: &Attribute, krate: &Path, is_type: bool) -> bool {
 }
 
 impl Misplaced<'_> {
-    /// Removes our attributes and reports each. `say` returns the error, with what to write instead.
+    /// Removes our attributes and reports each. `say` returns the error, with a correction.
     fn take(&mut self, attributes: &mut Vec<Attribute>, say: impl Fn(&str) -> String) {
         self.take_from(attributes, false, say);
     }

@@ -44,7 +44,7 @@ pub(crate) struct Function {
     pub(crate) schema_extra: Option<Expr>,
     pub(crate) is_async: bool,
     pub(crate) is_inline: bool,
-    /// The texts of its errors that callers get, if it has a setting of its own.
+    /// The texts of its errors that callers get, if it has its own setting.
     pub(crate) errors: Option<Errors>,
     /// Whether it is a method that takes `&mut self`.
     pub(crate) is_mutating: bool,

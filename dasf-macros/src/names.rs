@@ -10,7 +10,7 @@ pub(crate) const INTEGERS: [&str; 12] = [
     "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize",
 ];
 
-/// A type that the macros treat in a way of its own.
+/// A type that the macros treat specially.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
     Option,
@@ -83,7 +83,7 @@ impl Names {
         let known = match name.as_str() {
             "Option" if is_of_std("option") => Known::Option,
             "String" if is_of_std("string") => Known::String,
-            // Many crates have a `Result` of their own.
+            // Many crates have their own `Result`.
             "Result" => Known::Result,
             "ProgressReport" if is_ours() => Known::Reporter,
             "Context" if is_ours() => Known::Context,

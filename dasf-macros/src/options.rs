@@ -101,7 +101,7 @@ impl Place {
         own.iter().chain(shared).copied()
     }
 
-    /// Returns the value that an option takes here; `None` if there is no such option.
+    /// Returns the value that an option takes here; `None` if the option does not exist here.
     fn option(self, name: &str) -> Option<Takes> {
         let mut options = self.options();
         options
@@ -344,7 +344,7 @@ pub(crate) enum Errors {
     Chain,
 }
 
-/// What a module does with the arguments in a request that its function does not have.
+/// The handling of arguments in a request that the function does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromMeta)]
 pub(crate) enum UnknownArguments {
     Ignore,
@@ -509,7 +509,7 @@ pub(crate) fn forbids_main(options: &TokenStream) -> bool {
     })
 }
 
-/// The error of options without a value and without an error of their own.
+/// The error of options that have neither a value nor another error.
 fn unreported() -> Error {
     Error::custom("these options cannot be read")
 }
@@ -541,7 +541,7 @@ pub(crate) fn is_member(path: &Path, name: &str, krate: &Path) -> bool {
     }
 }
 
-/// Takes the attribute `#[dasf::NAME]` off an item.
+/// Removes the attributes `#[dasf::NAME]` from an item and returns them.
 pub(crate) fn take_member(
     attributes: &mut Vec<Attribute>,
     name: &str,
@@ -552,8 +552,8 @@ pub(crate) fn take_member(
         .collect()
 }
 
-/// Takes the attributes `#[dasf(…)]` off a method or an argument, whose values are of this kind;
-/// `None` where there is none.
+/// Removes the attribute `#[dasf(…)]` from a method or an argument, and reads its options for values
+/// of this kind. Returns `None` if there is no attribute.
 pub(crate) fn take_options<T: Options + Default>(
     attributes: &mut Vec<Attribute>,
     kind: Kind,

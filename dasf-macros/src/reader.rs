@@ -529,7 +529,7 @@ impl Reader<'_> {
         let result = result?;
         if options.inline && signature.asyncness.is_some() {
             self.fail(
-                "an async function never runs on a thread of its own; remove `inline`",
+                "an async function always runs on the task of the call; remove `inline`",
                 &signature.ident,
             );
         }

@@ -1,7 +1,7 @@
 //! Variants for all values that an enum does not know.
 //!
-//! `schemars` ignores `#[serde(other)]`. So this adds a mark to the schema of the variant, which the
-//! module reads.
+//! `schemars` ignores `#[serde(other)]`. So this code adds a mark to the schema of the variant. The
+//! module reads the mark.
 
 use proc_macro2::TokenTree;
 use quote::quote;

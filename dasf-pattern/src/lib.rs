@@ -7,8 +7,8 @@
 //! - `$` is the end of the string.
 //! - `\p{L}` is a letter of any language.
 //!
-//! Modules check patterns with the crate `regex`, whose time grows only with the length of the
-//! string. Its syntax differs, so [`to_rust`] translates patterns into it.
+//! Modules check strings with the crate `regex`, because the time of a check grows only with the
+//! length of the string. Its syntax differs, so [`to_rust`] translates patterns into it.
 //!
 //! Every accepted pattern has the same meaning as in ECMA-262. This crate refuses look-around and back
 //! references, because the crate `regex` has none. It also refuses `&&` and `[:alpha:]` in a class,
@@ -45,7 +45,7 @@ pub struct Mistake {
     pub reason: String,
 }
 
-// Written by hand, because the crate has no dependencies: every macro waits until it is compiled.
+// Written by hand, because the crate has no dependencies: every macro waits for its compilation.
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (at character {})", self.reason, self.at + 1)

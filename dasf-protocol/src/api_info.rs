@@ -7,7 +7,7 @@ use serde_json::Value;
 pub const EXTENSION_VERSION: u32 = 1;
 
 /// The key in a [`FunctionInfo::return_schema`] for the name of the result's type. Its value is
-/// `null` if a function returns nothing. The common protocol has no place for either.
+/// `null` if a function returns nothing. The common protocol has no field for the name.
 pub const RESULT_TYPE: &str = "x_dasf_type";
 
 /// The functions and classes of a module, with JSON schemas.
@@ -68,7 +68,7 @@ pub mod extension {
     /// The module accepts a request without its payload, and asks for the payload when it begins.
     /// See [`ON_DEMAND`](crate::properties::key::ON_DEMAND).
     pub const REQUESTS_ON_DEMAND: &str = "requests_on_demand";
-    /// The module observes the property `x_dasf_timeout_ms`.
+    /// The module obeys the property `x_dasf_timeout_ms`.
     pub const TIMEOUT: &str = "timeout";
 }
 

@@ -1,4 +1,4 @@
-//! The code and the details of an error, for programs, besides its text for people.
+//! The code and the details of an error, for programs. The text of the error is for people.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,8 +32,8 @@ pub struct ErrorInfo {
 }
 
 impl ErrorInfo {
-    /// Adds the error to properties. It omits details that make the JSON longer than [`MAX_SIZE`],
-    /// and also a code that does so alone.
+    /// Adds the error to properties. It omits the details if they make the JSON longer than
+    /// [`MAX_SIZE`]. If the code alone is longer, it adds nothing.
     pub fn add_to(&self, properties: Properties) -> Properties {
         let text = |info: &Self| {
             let json = crate::payload::to_json(info).ok()?;

@@ -3,7 +3,7 @@
 //! The whole payload is encoded in base64 once, and then **the base64 text** is cut. Each fragment
 //! has its own frame with the properties `fragment` (from 0) and `num_fragments`. A payload that
 //! fits in one frame must not be cut. Python's client cannot join fragments, and the TypeScript
-//! client hangs on a single one.
+//! client hangs on a payload of one fragment.
 
 use std::collections::HashMap;
 use std::hash::Hash;

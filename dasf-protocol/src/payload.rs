@@ -59,8 +59,7 @@ pub const MAX_DEPTH: usize = 127;
 ///
 /// # Errors
 /// Returns the errors of the value's `Serialize`. Also fails for map keys that are neither strings
-/// nor numbers. Values nested deeper than [`MAX_DEPTH`] fail too, because the other side could not
-/// read them.
+/// nor numbers, and for values nested deeper than [`MAX_DEPTH`], which the peer could not read.
 ///
 /// ```
 /// use dasf_protocol::payload::to_json;

@@ -38,7 +38,7 @@ pub mod key {
     /// payload with [`Fetch`](super::MessageType::Fetch).
     pub const ON_DEMAND: &str = "x_dasf_on_demand";
     /// Extension: a string that all fragments of one response share. A request may get two
-    /// responses, if a module dies while it sends the first.
+    /// responses, if a module crashes while it sends the first.
     pub const ANSWER: &str = "x_dasf_answer";
     /// Extension: `1` from a caller that answers each [`Ping`](super::MessageType::Ping) on its
     /// response topic. The module then knows how much of a large response the caller has read. The

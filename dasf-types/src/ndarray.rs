@@ -19,14 +19,14 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
-//! All lists of one level must have the same length. The path of the error is that of the first
-//! list that differs.
+//! All lists of one level must have the same length. Otherwise the error has the path of the first
+//! list with another length.
 //!
 //! # Axes of length 0
 //!
-//! Nested lists do not contain the lengths of axes inside an empty one. An array of shape `(0, 3)`
-//! is written as `[]`, and one of shape `(2, 0, 3)` as `[[], []]`. When these are read, every axis
-//! below an empty one has length 0: the shapes are `(0, 0)` and `(2, 0, 0)`.
+//! An empty list does not contain the lengths of the axes inside it. An array of shape `(0, 3)` is
+//! written as `[]`, and an array of shape `(2, 0, 3)` as `[[], []]`. When these lists are read, every
+//! axis below an empty list has length 0: the shapes are `(0, 0)` and `(2, 0, 0)`.
 //!
 //! # Arrays of any number of axes
 //!

@@ -1,4 +1,4 @@
-//! Every link of every page leads somewhere: on a forge, and in the book.
+//! Every link of every page has a target, on a forge and in the book.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]

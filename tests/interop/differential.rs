@@ -22,7 +22,7 @@ struct Request {
     body: String,
     #[serde(default)]
     encoding: Encoding,
-    /// A placeholder, and the string and its repetitions for which it stands.
+    /// Placeholders, each with the string that replaces it and the number of its repetitions.
     #[serde(default)]
     repeat: BTreeMap<String, (String, usize)>,
 }
@@ -124,7 +124,7 @@ impl Answer {
     }
 }
 
-/// Returns whether two values are equal. `1` and `1.0` are.
+/// Returns whether two values are equal. `1` equals `1.0`.
 fn are_equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) if one.is_f64() || other.is_f64() => {

@@ -70,7 +70,7 @@ impl Gate {
 mod workers {
     use super::Gate;
 
-    /// Returns who runs this, when the gate is open.
+    /// Returns the name of the worker, when the gate is open.
     #[dasf::function]
     pub(super) async fn hold(gate: String) -> String {
         let gate = Gate::of(&gate);
@@ -81,7 +81,7 @@ mod workers {
         name
     }
 
-    /// The number of bytes in a text, when the gate is open.
+    /// Returns the number of bytes in a string, when the gate is open.
     #[dasf::function]
     pub(super) async fn measure(gate: String, text: String) -> u64 {
         super::workers::hold(gate).await;

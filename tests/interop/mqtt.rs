@@ -127,7 +127,7 @@ async fn a_message_larger_than_the_brokers_buffer_comes_through() {
     host.shutdown().await;
 }
 
-/// What has a short description.
+/// A short description.
 #[dasf::module(topic = "copying", main = false)]
 mod copying {
     /// The text twice.

@@ -50,13 +50,13 @@ fn begin(key: String) -> (String, usize) {
 /// Functions that return the name of their worker.
 #[dasf::module(topic = "work", main = false)]
 pub(crate) mod work {
-    /// The name of the one that runs it.
+    /// Returns the name of the worker.
     #[dasf::function]
     pub(crate) async fn run(key: String) -> String {
         super::begin(key).0
     }
 
-    /// The name of the one that runs it, when the test says so.
+    /// Returns the name of the worker, when the test releases the call.
     #[dasf::function]
     pub(crate) async fn hold(key: String) -> String {
         let (worker, _) = super::begin(key.clone());
@@ -65,7 +65,7 @@ pub(crate) mod work {
         worker
     }
 
-    /// Never ends the first time; then the name of the one that runs it.
+    /// Never ends the first time; later returns the name of the worker.
     #[dasf::function]
     pub(crate) async fn hang_once(key: String) -> String {
         let (worker, before) = super::begin(key);

@@ -20,7 +20,7 @@ use crate::support::{call_everything, connect, reference_module, until_it_listen
 on_json_brokers!(
     every_kind_of_call_is_answered,
     numbers_of_any_length_are_added,
-    errors_are_of_their_kind,
+    errors_have_their_kind,
     reports_arrive_as_they_change,
     large_results_arrive_and_large_requests_are_not_sent,
     requests_beyond_the_queue_are_rejected,
@@ -71,7 +71,7 @@ fn failure<T: std::fmt::Debug>(result: Result<T, CallError>) -> (FailureKind, St
     }
 }
 
-async fn errors_are_of_their_kind(broker: &TestBroker) {
+async fn errors_have_their_kind(broker: &TestBroker) {
     let Served { client, .. } = &serve(broker, QUIET).await;
     for text in ["boom", "ä 世 🌍", ""] {
         let failed = failure(client.fail(text).await);
@@ -120,7 +120,7 @@ async fn reports_arrive_as_they_change(broker: &TestBroker) {
         root(running, &[step(0, success), step(1, success)]),
         root(success, &[step(0, success), step(1, success)]),
     ];
-    // The second call starts anew, although the default in Python is one object.
+    // The second call gets new reports, although the default in Python is one object.
     for _ in 0..2 {
         let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
         let seen = Arc::clone(&reports);

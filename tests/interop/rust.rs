@@ -10,7 +10,7 @@ use crate::brokers::django::{Django, fresh_database};
 use crate::brokers::{TestBroker, on_every_broker};
 use crate::support::{call_everything, connect};
 
-on_every_broker!(every_kind_of_call_is_answered, many_calls_at_once);
+on_every_broker!(every_kind_of_call_is_answered, many_calls_run_at_once);
 
 async fn every_kind_of_call_is_answered(broker: &TestBroker) {
     let topic = broker.topic("rust-calls").await;
@@ -36,7 +36,7 @@ async fn every_kind_of_call_is_answered(broker: &TestBroker) {
     host.shutdown().await;
 }
 
-async fn many_calls_at_once(broker: &TestBroker) {
+async fn many_calls_run_at_once(broker: &TestBroker) {
     let topic = broker.topic("many-calls").await;
     let host = broker.serve(reference::module().unwrap(), &topic).await;
     let client = connect(broker, &topic).await;

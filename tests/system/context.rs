@@ -11,7 +11,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 
 /// Functions that log a text of the caller.
-#[allow(unreachable_pub)] // what is public in a class is callable
+#[allow(unreachable_pub)] // public items of a class are callable
 #[dasf::module(main = false)]
 mod logging {
     use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ mod logging {
         tracing::info!("inline: {text}");
     }
 
-    /// Logs from threads of its own.
+    /// Logs from its own threads.
     #[dasf::function]
     fn beside(text: &str, context: &Context) {
         std::thread::scope(|scope| {
@@ -45,7 +45,7 @@ mod logging {
         });
     }
 
-    /// Logs too.
+    /// Logs from a method.
     pub(super) struct Logger;
 
     #[dasf::class]
@@ -59,15 +59,15 @@ mod logging {
         }
     }
 
-    /// How many seconds the caller still waits.
+    /// Returns the seconds that the caller still waits.
     #[dasf::function]
     fn seconds_left(context: &Context) -> Option<f64> {
         let deadline = context.deadline()?;
         Some(deadline.duration_since(Instant::now()).as_secs_f64())
     }
 
-    /// How many seconds it took until something that knows only the token learned that the caller
-    /// does not wait any more.
+    /// Returns the seconds until a task with only the token learns that the caller does not wait any
+    /// more.
     #[dasf::function]
     async fn outlast(context: Context) -> f64 {
         let begin = Instant::now();

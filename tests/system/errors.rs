@@ -82,7 +82,7 @@ pub(crate) mod discreet {
 
 /// Errors with all causes for callers.
 #[dasf::module(topic = "errors", main = false, errors = "chain")]
-#[allow(unreachable_pub)] // what is public in a class is callable
+#[allow(unreachable_pub)] // public items of a class are callable
 pub(crate) mod talkative {
     use super::discreet::{Missing, Unreadable, missing};
 

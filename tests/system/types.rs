@@ -386,7 +386,7 @@ async fn problem(request: Value) -> String {
 }
 
 /// The API description from which `dasf-codegen` generates the clients of its tests.
-/// `UPDATE_GOLDENS=1` writes it anew.
+/// `UPDATE_GOLDENS=1` writes it again.
 #[test]
 fn the_description_is_the_file_for_the_generated_clients() {
     let api_info = every_type::module().unwrap().api_info("types");

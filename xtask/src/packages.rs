@@ -27,7 +27,7 @@ const WITHOUT_INTERFACE: [&str; 2] = ["dasf-macros", "dasf-cli"];
 const SEMVER_CHECKS: Tool = Tool {
     package: "cargo-semver-checks",
     version: "0.51.0",
-    // A build without optimizations takes a third of the time, and the check hardly more.
+    // A build without optimizations takes a third of the time, and the check is hardly slower.
     options: &["--debug"],
 };
 /// The key in `Cargo.toml` of the commit whose interface the current version promises.

@@ -37,7 +37,7 @@ pub(crate) fn provide(root: &Path) -> io::Result<()> {
             .args(["--disable-pip-version-check", "--requirement"])
             .arg(&requirements),
     )?;
-    // The last step, so an incomplete environment is created anew.
+    // The last step, so an incomplete environment is created again.
     fs::write(stamp, wanted)
 }
 

@@ -135,7 +135,7 @@ pub(super) fn indented(text: &str, indent: usize) -> String {
 
 /// Returns a string literal.
 pub(super) fn string(text: &str) -> String {
-    // As black does: the quotes that need fewer backslashes, or else double quotes.
+    // As black does: the quotes that need fewer backslashes, or double quotes if both need as many.
     let count = |quote| text.matches(quote).count();
     let quote = if count('"') > count('\'') { '\'' } else { '"' };
     let mut literal = String::from(quote);

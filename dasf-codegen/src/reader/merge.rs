@@ -75,7 +75,7 @@ fn expand_at(
 /// Returns a schema for the values that both schemas accept, with the annotations of the second.
 ///
 /// # Errors
-/// The reason why there is no such schema, as a sentence without a full stop.
+/// The reason why the schemas cannot be merged, as a sentence without a full stop.
 pub(super) fn merge(
     mut whole: Map<String, Value>,
     other: Map<String, Value>,
@@ -239,7 +239,7 @@ mod tests {
             expanded(&schema).unwrap(),
             json!({"type": "integer", "minimum": 1, "maximum": 8, "enum": [2, 3], "items": false})
         );
-        // Floats could not tell these apart.
+        // As floats, these numbers would be equal.
         let schema = json!({"allOf": [
             {"minimum": 9_007_199_254_740_993_i64, "maximum": u64::MAX - 1},
             {"minimum": 9_007_199_254_740_992_i64, "maximum": u64::MAX},

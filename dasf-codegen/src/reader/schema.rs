@@ -491,7 +491,7 @@ fn is_definitions(keyword: &str) -> bool {
     matches!(keyword, "$defs" | "definitions")
 }
 
-/// Returns the reference of a schema that contains nothing else: a `$ref`, or the only part of an
+/// Returns the reference of a schema that consists only of it: a `$ref`, or the only part of an
 /// `allOf`.
 fn sole_reference(schema: &Map<String, Value>) -> Option<&str> {
     let mut structure = schema
@@ -510,8 +510,8 @@ fn sole_reference(schema: &Map<String, Value>) -> Option<&str> {
     }
 }
 
-/// Returns whether the keywords beside a union add a constraint to this member. A `type` alone does
-/// not if the member has a type: generators repeat it.
+/// Returns whether the keywords beside a union add a constraint to this member. A `type` alone adds
+/// nothing to a member with a type: generators repeat it.
 fn says_more(structure: &Map<String, Value>, member: &Map<String, Value>) -> bool {
     structure.iter().any(|(keyword, value)| {
         keyword != "type" || !(member.contains_key("$ref") || member.get("type") == Some(value))

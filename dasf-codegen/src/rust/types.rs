@@ -56,7 +56,8 @@ pub(super) struct Types<'d> {
     names: Idents,
     /// The names of the types of the description.
     idents: Vec<Ident>,
-    /// The cycles that boxes must break: those of fields, and those that remain without them.
+    /// The cycles that boxes must break: those of fields, and those that remain when the fields are
+    /// boxed.
     of_fields: Circles,
     of_others: Circles,
     /// The cycles that consist only of aliases.

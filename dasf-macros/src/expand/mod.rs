@@ -38,8 +38,8 @@ fn add(item: &mut ItemMod, generated: TokenStream) {
     }
 }
 
-/// Writes the program's `main()`. For a module with mistakes it does nothing: without it, the compiler
-/// would also report a missing `main`. In a library it is dead code.
+/// Writes the program's `main()`. For a module with mistakes, it writes an empty `main()`, because the
+/// compiler would also report a missing one. In a library, `main()` is dead code.
 fn main_of(module: &Module, is_sound: bool) -> TokenStream {
     let Module { name, krate, .. } = module;
     let (dead, code) = if is_sound {

@@ -185,7 +185,7 @@ impl Dataset {
         all.find_map(|variable| variable.shape().get(variable.axis(name)?.0).copied())
     }
 
-    /// Returns the variable of this name, or else the coordinate.
+    /// Returns the variable or the coordinate of this name.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&Variable> {
         self.variables.get(name).or_else(|| self.coordinate(name))
@@ -211,8 +211,7 @@ impl Dataset {
             .map(|(name, coordinate)| (name.as_str(), coordinate))
     }
 
-    /// Returns a copy of a variable, or else of a coordinate, with the coordinates along its
-    /// dimensions.
+    /// Returns a copy of a variable or a coordinate, with the coordinates along its dimensions.
     #[must_use]
     pub fn data_array(&self, name: &str) -> Option<DataArray> {
         let variable = self.variable(name)?;

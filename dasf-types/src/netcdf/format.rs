@@ -507,7 +507,7 @@ impl Body<'_> {
                 .and_then(|&index| self.dimensions.get(index))
                 .is_some_and(|&(_, counts_records)| counts_records)
         };
-        // The length of each variable: in one record if it has records, or else in total.
+        // The length of each variable: in one record if it has records, otherwise in total.
         let mut lengths = Vec::with_capacity(described.len());
         let mut in_one_record = 0_usize;
         let mut record_variables = 0_usize;

@@ -1,8 +1,8 @@
 //! Arrays with coordinates, sent as NetCDF: [`DataArray`] and [`Dataset`], the counterparts of
 //! `xarray.DataArray` and `xarray.Dataset`.
 //!
-//! Their JSON form is the one of the Python package `demessaging`: a NetCDF-3 classic file in
-//! base64. A Python caller passes and receives `xarray` objects.
+//! Their JSON form is a NetCDF-3 classic file in base64, as in the Python package `demessaging`. A
+//! Python caller passes and receives `xarray` objects.
 //!
 //! ```
 //! use dasf_types::netcdf::{DataArray, NetcdfError};

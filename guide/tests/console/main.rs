@@ -57,7 +57,7 @@ fn updated(page: &str, differences: &[run::Difference]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// One test for each page, and a test that no page is forgotten.
+/// Makes one test for each page, and a test that every page has one.
 macro_rules! pages {
     ($($name:ident: $path:literal,)*) => {
         $(

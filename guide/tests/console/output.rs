@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// What differs from run to run: times, durations, ports and random names.
+/// The parts that differ from run to run: times, durations, ports and random names.
 static VOLATILE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?x)
@@ -17,7 +17,7 @@ static VOLATILE: LazyLock<Regex> = LazyLock::new(|| {
     .unwrap()
 });
 
-/// The line without what differs from run to run.
+/// The line without the parts that differ from run to run.
 pub(crate) fn stable(line: &str) -> String {
     let replaced = VOLATILE.replace_all(line, |captures: &Captures<'_>| {
         let names = ["time", "duration", "port", "random"];

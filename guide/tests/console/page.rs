@@ -23,7 +23,7 @@ pub(crate) struct Command {
     pub(crate) line: usize,
     pub(crate) text: String,
     pub(crate) output: Vec<String>,
-    /// The lines of the page in which the output stands.
+    /// The lines of the page with the output.
     pub(crate) output_lines: Range<usize>,
     /// Whether it keeps running: `<!-- background -->` above the block, for its last command.
     pub(crate) is_background: bool,
@@ -91,7 +91,7 @@ pub(crate) fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
-/// The number of the line that ends what begins in the line `start`.
+/// The number of the line that ends the block or comment of the line `start`.
 fn end_of(lines: &[&str], start: usize, mark: &str) -> usize {
     let rest = lines[start + 1..].iter();
     let length = rest.take_while(|line| **line != mark).count();

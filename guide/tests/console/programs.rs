@@ -81,7 +81,7 @@ fn built(name: &str) -> String {
     program.display().to_string()
 }
 
-/// A broker that listens on the page's own port where the page lets it use the default.
+/// A broker that listens on the port of the page if the page uses the default address.
 fn broker_script() -> String {
     format!(
         "case \" $* \" in *' --bind'*) ;; *) set -- --bind 127.0.0.1:$DASF_BROKER_PORT \"$@\" ;; esac\n\
@@ -90,15 +90,15 @@ fn broker_script() -> String {
     )
 }
 
-/// A cargo that builds the packages of pages once for all pages, with the versions of `Cargo.lock`, and that
-/// runs the programs of the repository without building them again.
+/// A cargo that builds the packages of pages once for all pages, with the versions of `Cargo.lock`. It
+/// runs the programs of the repository without a new build.
 fn cargo_script() -> String {
     let root = root().canonicalize().unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console/target");
     include_str!("cargo.sh")
         .replace(
             "@CARGO@",
-            // Not the name alone: that would be the stand-in itself.
+            // The absolute path, because the name alone would start this script again.
             &std::env::var("CARGO").unwrap_or_else(|_| installed("cargo").display().to_string()),
         )
         .replace("@ROOT@", &root.display().to_string())
@@ -106,7 +106,7 @@ fn cargo_script() -> String {
 }
 
 fn write_script(folder: &Path, name: &str, body: &str) {
-    // A name of its own, and then a rename: another test program may run the script just now.
+    // A unique name, and then a rename: another test program may be running the script.
     let path = folder.join(format!(".{name}-{}", std::process::id()));
     fs::write(&path, format!("#!/usr/bin/env bash\n{body}")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,4 +1,4 @@
-//! Running the steps of a page as a reader would: in a shell, in a folder of the page's own.
+//! Running the steps of a page as a reader would: in a shell, in a separate folder.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::programs;
 
 /// The time limit of a command. The first build of a package takes minutes.
 const TIME_LIMIT: Duration = Duration::from_secs(900);
-/// The ports that pages name. Each page gets a free port in place of each.
+/// The ports that pages name. In each page, a free port replaces each of them.
 const PORTS_OF_PAGES: [&str; 8] = [
     "8080", "8081", "8090", "8443", "9001", "9002", "1883", "1884",
 ];
@@ -28,7 +28,7 @@ pub(crate) struct Difference {
     pub(crate) command: String,
     pub(crate) shown: Vec<String>,
     pub(crate) actual: Vec<String>,
-    /// The lines of the page in which the output stands.
+    /// The lines of the page with the output.
     pub(crate) output_lines: std::ops::Range<usize>,
 }
 
@@ -122,7 +122,7 @@ impl Shell {
         })
     }
 
-    /// Replaces what is of this run only with what a page shows.
+    /// Replaces the ports and the folder of this run with those that the page shows.
     fn as_shown(&self, line: &str) -> String {
         let ports = PORTS_OF_PAGES.iter().zip(&self.ports);
         let line = ports.fold(line.to_owned(), |line, (named, free)| {
@@ -166,7 +166,7 @@ impl Shell {
             actual = self.lines_like(&mut program, shown);
             program.signal("INT");
             let mut rest = program.lines_until_it_ends();
-            // A terminal shows `^C` where the line of the program then begins.
+            // A terminal shows `^C` before the next line of the program.
             match rest.first_mut() {
                 Some(first) => first.insert_str(0, "^C"),
                 None => rest.push("^C".to_owned()),
@@ -199,7 +199,7 @@ impl Shell {
     fn start(&self, text: &str) -> Program {
         let state = self.state();
         let state = state.display();
-        // A background program must not write the state after a later command did.
+        // A background program must not overwrite the state of a later command.
         let script = format!(
             "set -a; . '{state}'; set +a\ntrap 'code=$?; {{ echo \"cd \\\"$PWD\\\"\"; export -p; }} \
              > '{state}.$$' && mv '{state}.$$' '{state}'; exit $code' EXIT\n{}",
@@ -211,14 +211,14 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // The clients and modules before their broker.
+        // Stop the clients and modules before their broker.
         while let Some(mut program) = self.running.pop() {
             program.stop();
         }
     }
 }
 
-/// A shell that runs commands of a page, in a process group of its own.
+/// A shell that runs commands of a page, in its own process group.
 struct Program {
     child: Child,
     lines: Receiver<String>,
@@ -231,7 +231,7 @@ impl Program {
         let (reader, writer) = std::io::pipe().unwrap();
         let mut command = Command::new("bash");
         command.arg("-c").arg(script);
-        // Variables of the developer must not count.
+        // The developer's own settings must not change the output.
         for (name, _) in std::env::vars() {
             if name.starts_with("DE_BACKEND_") || name.starts_with("DASF_") {
                 command.env_remove(name);
@@ -244,7 +244,7 @@ impl Program {
             .stderr(writer)
             .process_group(0);
         let child = command.spawn().unwrap();
-        // The pipe ends only when `command`, which has its writers, is gone.
+        // The pipe ends only when `command` is dropped, because `command` has its writers.
         drop(command);
         Self {
             child,
@@ -286,7 +286,7 @@ impl Program {
         assert!(status.unwrap().success(), "kill -{name} {group}");
     }
 
-    /// Ends it and what it started, and waits for that.
+    /// Kills the program and its child processes, and waits for their end.
     fn stop(&mut self) {
         if self.child.try_wait().unwrap().is_none() {
             self.signal("KILL");
@@ -295,7 +295,7 @@ impl Program {
     }
 }
 
-/// The lines that come from a pipe, until nobody can write into it.
+/// The lines from a pipe, until all its writers are closed.
 fn read_lines(reader: PipeReader) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {

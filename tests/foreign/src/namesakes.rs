@@ -1,4 +1,4 @@
-//! A module whose types are called as others are.
+//! A module whose types have the names of other types.
 
 /// Each type has a name that somebody else has, too.
 #[::rpc::module(topic = "namesakes", main = false, crate = ::rpc)]

@@ -10,7 +10,7 @@
 //! | [`brokers`] | the embedded broker, Mosquitto, Pulsar and Django behind one interface |
 //! | [`python`], [`dialog`] | Python scripts |
 
-// A test panics when it fails, and so do its helpers.
+// A test and its helpers panic when they fail.
 #![allow(
     clippy::expect_used,
     clippy::missing_panics_doc,

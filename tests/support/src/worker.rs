@@ -3,8 +3,8 @@
 use dasf::{Address, Host, HostOptions, Module, StartError};
 use tokio::runtime::{Builder, Runtime};
 
-/// A module in a runtime of its own, whose threads have its name. A drop ends it as `SIGKILL` ends
-/// a process: its connections break, and the module sends nothing more.
+/// A module in its own runtime. The threads of the runtime have its name. A drop ends the module as
+/// `SIGKILL` ends a process: its connections break, and the module sends nothing more.
 #[derive(Debug)]
 pub struct Worker {
     runtime: Option<Runtime>,
