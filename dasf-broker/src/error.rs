@@ -27,7 +27,7 @@ pub enum StartError {
         /// The name of the limit and of its setter.
         name: &'static str,
     },
-    /// The token is empty. It would keep nobody out.
+    /// The token is empty. An empty token would protect nothing.
     #[error("the token is empty; set a token of at least one character, or no token")]
     EmptyToken,
 }

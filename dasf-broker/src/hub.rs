@@ -365,7 +365,7 @@ mod tests {
 
         tokio::time::advance(Duration::from_secs(1)).await;
         hub.sweep();
-        // The subscription is gone. Its younger message waits for a subscription of any name.
+        // The subscription has ended. Its younger message waits for a subscription of any name.
         assert_eq!(hub.counters.read(0, 0).expired, 2);
         assert_eq!(hub.topics(), 1);
         drop(producer);

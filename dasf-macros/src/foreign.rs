@@ -13,7 +13,7 @@ struct Crate {
     messages: &'static str,
     /// Types that are recognised without a path before them.
     types: &'static [&'static str],
-    /// Types with names so common that a path must stand before them.
+    /// Types with common names, which are recognised only with a path before them.
     common: &'static [&'static str],
 }
 

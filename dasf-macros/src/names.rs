@@ -67,7 +67,7 @@ impl Names {
             && matches!(first, "" | "self")
             && self.declared.contains_key(&name);
         if is_own {
-            // Of aliases, only the one of a `Result` counts.
+            // Only the alias of a `Result` counts.
             let alias = self.declared.get(&name)?.as_ref()?;
             let is_result =
                 name == "Result" && type_path(alias)?.path.segments.last()?.ident == name;

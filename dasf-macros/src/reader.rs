@@ -206,7 +206,7 @@ fn names_of(item: &Item) -> Vec<&Ident> {
 }
 
 /// Refuses members, and methods of a client, that share a name. Members with a `#[cfg(…)]` may share
-/// it: the compiler reports those that are there together.
+/// it: the compiler reports the members that exist together.
 fn check_names<'m>(members: impl Iterator<Item = &'m Member>, errors: &mut Mistakes) {
     let mut in_module = HashMap::new();
     let mut in_client = HashMap::new();

@@ -215,7 +215,7 @@ impl<K: Eq + Hash> Reassembler<K> {
         ))
     }
 
-    /// Drops the fragments of a payload that nobody needs any more.
+    /// Drops the fragments of a payload that is no longer needed.
     pub fn forget(&mut self, key: &K) {
         if let Some(partial) = self.partial.remove(key) {
             self.held -= partial.size;

@@ -25,7 +25,7 @@ async fn every_kind_of_call_is_answered(broker: &TestBroker) {
         .unwrap();
     until_it_listens(&mut module, client.caller()).await;
 
-    // The API description of the running module is the one of the client.
+    // The running module has the API description of the client.
     let generated = include_str!("../../dasf-codegen/tests/schemas/reference.api.json");
     let generated: Value = serde_json::from_str(generated).unwrap();
     let live = client.caller().api_info().await.unwrap();

@@ -477,7 +477,7 @@ async fn waiting_requests_go_to_another_module_after_a_lost_connection() {
         }
         proxy.cut().await;
         caller.ping().await.unwrap();
-        assert_eq!(proxy.requests(), 3, "what waits came again");
+        assert_eq!(proxy.requests(), 3, "the waiting request again");
         let bob = team.start("bob").await;
         let stopping = tokio::spawn(ada.stop());
         assert_eq!(Gate::of(&open).arrivals(1).await, ["bob"]);

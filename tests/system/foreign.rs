@@ -1,4 +1,4 @@
-//! Modules of another crate, `tests/foreign`, in unusual surroundings.
+//! Modules of the crate `tests/foreign`, where `dasf` has another name and the prelude is empty.
 
 use std::collections::BTreeMap;
 

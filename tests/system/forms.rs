@@ -204,7 +204,7 @@ mod newer {
 
     use super::today::{Bag, Closed, Color, Event, Inside, Job};
 
-    /// A value that is sent as it is, whatever the schema says.
+    /// A value that is sent unchanged, even against the schema.
     #[derive(Debug, Serialize, serde::Deserialize, JsonSchema)]
     #[serde(transparent)]
     struct Newer(Value);

@@ -11,7 +11,7 @@ pub(crate) struct Outer {
 
 pub(crate) const START: i64 = 40;
 
-/// Everything is reached by paths, and nothing is in the prelude.
+/// The code names every item by a path, and nothing is in the prelude.
 #[deny(missing_docs, unused)]
 // Public items of a class are callable. The test needs arguments by value.
 #[allow(unreachable_pub, clippy::needless_pass_by_value)]

@@ -1,6 +1,6 @@
 //! A module without a prelude, for which `dasf` is called `rpc`.
 
-/// Everything is reached by its path.
+/// The code names every item by its path.
 #[::rpc::module(topic = "bare", main = false, crate = ::rpc, version = "3.1.4")]
 pub mod atlas {
     use ::core::convert::Into as _;
@@ -25,14 +25,14 @@ pub mod atlas {
         pub latitude: f64,
     }
 
-    /// Why there is no place.
+    /// The reason for a missing place.
     #[derive(::core::fmt::Debug, ::thiserror::Error, ::rpc::IntoError)]
     #[dasf(crate = ::rpc)]
     pub enum Missing {
         /// Nobody knows it.
         #[error("nobody knows {name}")]
         Unknown {
-            /// What was asked for.
+            /// The requested name.
             name: String,
         },
         /// It is out of reach.

@@ -1,6 +1,6 @@
 //! A module whose members depend on the configuration.
 
-/// Some of this is not there.
+/// Some of these members do not exist.
 #[::rpc::module(topic = "conditional", main = false, crate = ::rpc)]
 pub mod configured {
     #[cfg(any())]
@@ -13,21 +13,21 @@ pub mod configured {
         value
     }
 
-    /// Of two with one name, the one that is there.
+    /// The function of this name that exists.
     #[cfg(not(any()))]
     #[::rpc::function]
     pub fn either(#[dasf(default = 1)] a: i64) -> i64 {
         a
     }
 
-    /// Of two with one name, the other.
+    /// The function of this name that does not exist.
     #[cfg(any())]
     #[::rpc::function]
     pub fn either(#[dasf(default = 2)] b: i64) -> i64 {
         b
     }
 
-    /// An argument that is there, and one that is not.
+    /// An argument that exists, and one that does not.
     #[::rpc::function]
     pub fn partly(
         #[cfg(any())] gone: Type,
@@ -63,14 +63,14 @@ pub mod configured {
             self.value
         }
 
-        /// Not there.
+        /// A method that does not exist.
         #[cfg(any())]
         pub fn other(&self, value: Type) -> Type {
             value
         }
     }
 
-    /// Not there at all.
+    /// A class that does not exist.
     #[cfg(any())]
     #[::rpc::class]
     impl Type {

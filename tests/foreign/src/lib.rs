@@ -1,4 +1,4 @@
-//! Modules in unusual surroundings: a library in which the crate `dasf` has another name, the prelude is
+//! Modules in unusual crates: a library in which the crate `dasf` has another name, the prelude is
 //! empty, every public item must be documented, and some types have the names of well-known types.
 
 #![no_implicit_prelude]

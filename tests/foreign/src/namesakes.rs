@@ -1,6 +1,6 @@
 //! A module whose types have the names of other types.
 
-/// Each type has a name that somebody else has, too.
+/// Each type has the name of another type.
 #[::rpc::module(topic = "namesakes", main = false, crate = ::rpc)]
 pub mod lookalikes {
     use ::core::clone::Clone;
@@ -12,15 +12,15 @@ pub mod lookalikes {
     use ::schemars::JsonSchema;
     use ::serde::{Deserialize, Serialize};
 
-    /// No `Result` of the standard library.
+    /// Not the `Result` of the standard library.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     #[schemars(crate = "::schemars")]
     pub struct Result {
-        /// What came out.
+        /// A value.
         pub value: i64,
     }
 
-    /// No `Option` of the standard library.
+    /// Not the `Option` of the standard library.
     #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
     #[schemars(crate = "::schemars")]
     pub enum Option {
@@ -31,7 +31,7 @@ pub mod lookalikes {
         Double,
     }
 
-    /// No `String` of the standard library.
+    /// Not the `String` of the standard library.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     #[schemars(crate = "::schemars")]
     pub struct String {
@@ -39,22 +39,22 @@ pub mod lookalikes {
         pub quartet: u8,
     }
 
-    /// No `dasf::Context`.
+    /// Not `dasf::Context`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     #[schemars(crate = "::schemars")]
     pub struct Context(pub i64);
 
-    /// No `dasf::ProgressReport`.
+    /// Not `dasf::ProgressReport`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     #[schemars(crate = "::schemars")]
     pub struct ProgressReport(pub i64);
 
-    /// No builder of a call.
+    /// Not the builder of a call.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     #[schemars(crate = "::schemars")]
     pub struct SumCall(pub i64);
 
-    /// No instance of a class.
+    /// Not the instance of a class.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
     #[schemars(crate = "::schemars")]
     pub struct AdderInstance(pub i64);
