@@ -48,6 +48,7 @@ pub(crate) const STEPS: &[Step] = &[
         ],
     )
     .env("RUSTDOCFLAGS", "-D warnings"),
+    Step::check("package", &["cargo", "xtask", "package"]),
     Step::check(
         "build",
         &["cargo", "test", "--workspace", "--locked", "--no-run"],
