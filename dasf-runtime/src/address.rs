@@ -250,8 +250,14 @@ impl BaseUrl {
 
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.base)
+        f.write_str(of_broker(&self.base))
     }
+}
+
+/// Returns the address of the broker in the base of a URL: at a Pulsar, the part before the tenant
+/// and the namespace.
+pub(crate) fn of_broker(base: &str) -> &str {
+    base.split(PULSAR_PATH).next().unwrap_or(base)
 }
 
 /// Checks the length and the characters of a user name or password.
@@ -528,16 +534,11 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.style {
             Style::Dasf { producer, consumer } if producer.base == consumer.base => {
-                f.write_str(&producer.base)
+                producer.fmt(f)
             }
-            Style::Dasf { producer, consumer } => {
-                write!(f, "{} and {}", producer.base, consumer.base)
-            }
-            Style::Pulsar { consumer, .. } => {
-                let base = &consumer.base;
-                f.write_str(base.split(PULSAR_PATH).next().unwrap_or(base))
-            }
-            Style::Mqtt { url, .. } => f.write_str(&url.base),
+            Style::Dasf { producer, consumer } => write!(f, "{producer} and {consumer}"),
+            Style::Pulsar { consumer, .. } => consumer.fmt(f),
+            Style::Mqtt { url, .. } => url.fmt(f),
         }
     }
 }

@@ -42,7 +42,7 @@ async fn a_module_logs_in() {
         let line = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{line}");
         let expected = format!(
-            "error: the broker refuses {url} with reason code 0x87: not authorized; \
+            "error: the broker at {url} refuses with reason code 0x87: not authorized; \
              log in with --mqtt-user NAME and --token PASSWORD, or ask for the right to publish and subscribe to topics below dasf/\n"
         );
         assert_eq!(line, expected);

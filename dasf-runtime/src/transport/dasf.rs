@@ -123,7 +123,8 @@ mod tests {
         let broker = dasf("ws://h/ws?token=secret");
         let endpoint = broker.consumer(&topic, &Reading::alone("r".parse().unwrap()));
         assert_eq!(endpoint.url, "ws://h/ws/demo/r?token=secret");
-        assert_eq!(endpoint.to_string(), "ws://h/ws/demo/r");
+        assert_eq!(endpoint.without_query(), "ws://h/ws/demo/r");
+        assert_eq!(endpoint.to_string(), "ws://h/ws");
         let endpoint = broker.consumer(&topic, &Reading::group("workers".parse().unwrap()));
         let shared = "subscriptionType=Shared&negativeAckRedeliveryDelay=1000";
         let expected = format!("ws://h/ws/demo/workers?token=secret&{shared}");

@@ -184,7 +184,7 @@ pub enum ConnectError {
     /// No program answers at the address.
     #[error("cannot reach a broker at {url}: {reason}")]
     Unreachable {
-        /// The URL without its query.
+        /// The address of the broker, without the path of a topic and without the query.
         url: String,
         /// The error of the operating system or of TLS.
         reason: String,
@@ -192,7 +192,7 @@ pub enum ConnectError {
     /// A program answers at the address, but TLS with it fails.
     #[error("TLS with {url} fails: {reason}")]
     Tls {
-        /// The URL without its query.
+        /// The address of the broker, without the path of a topic and without the query.
         url: String,
         /// The kind of the fault.
         fault: TlsFault,
@@ -202,7 +202,7 @@ pub enum ConnectError {
     /// The proxy that the environment names refuses, does not answer, or is invalid.
     #[error("cannot reach a broker at {url}: {reason}")]
     Proxy {
-        /// The URL without its query.
+        /// The address of the broker, without the path of a topic and without the query.
         url: String,
         /// The HTTP status of a refusal: 407 if the login is missing or wrong.
         status: Option<u16>,
@@ -212,7 +212,7 @@ pub enum ConnectError {
     /// A server answers and redirects to another address.
     #[error("the server at {url} redirects to another address with status {status}")]
     Redirected {
-        /// The URL without its query.
+        /// The address of the broker, without the path of a topic and without the query.
         url: String,
         /// The HTTP status.
         status: u16,
@@ -221,9 +221,9 @@ pub enum ConnectError {
         location: String,
     },
     /// A server answers and refuses the connection.
-    #[error("the broker refuses {url} with status {status}: {reason}")]
+    #[error("the broker at {url} refuses the connection with status {status}: {reason}")]
     Refused {
-        /// The URL without its query.
+        /// The address of the broker, without the path of a topic and without the query.
         url: String,
         /// The HTTP status: 401 or 403 for a missing or insufficient login, 404 for an unknown
         /// topic or path, 409 for a subscription that another consumer has. The chapter
@@ -233,9 +233,9 @@ pub enum ConnectError {
         reason: String,
     },
     /// An MQTT broker answers and rejects the login, the subscription or a message.
-    #[error("the broker refuses {url} with reason code {code:#04x}: {reason}")]
+    #[error("the broker at {url} refuses with reason code {code:#04x}: {reason}")]
     Rejected {
-        /// The URL without its query.
+        /// The address of the broker, without the path of a topic and without the query.
         url: String,
         /// The reason code of MQTT: 0x86 for a wrong login, 0x87 for a login that is not allowed to
         /// connect, publish or subscribe.
@@ -246,7 +246,7 @@ pub enum ConnectError {
     /// The broker lacks a feature that the options need.
     #[error("the broker at {url} does not offer {feature}: {reason}")]
     Unsupported {
-        /// The URL without its query.
+        /// The address of the broker, without the path of a topic and without the query.
         url: String,
         /// The missing feature, for example `a group`.
         feature: &'static str,
@@ -258,7 +258,7 @@ pub enum ConnectError {
     /// MQTT, or does not acknowledge messages.
     #[error("{url} does not answer as a WebSocket broker: {reason}")]
     Protocol {
-        /// The URL without its query.
+        /// The address of the broker, without the path of a topic and without the query.
         url: String,
         /// The fault in the answer or the connection.
         reason: String,
@@ -266,7 +266,7 @@ pub enum ConnectError {
     /// The broker did not answer in time.
     #[error("the broker at {url} did not accept the connection within {} s", .after.as_secs())]
     Timeout {
-        /// The URL without its query.
+        /// The address of the broker, without the path of a topic and without the query.
         url: String,
         /// How long the program waited.
         after: Duration,

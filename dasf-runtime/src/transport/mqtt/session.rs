@@ -718,7 +718,7 @@ mod tests {
         assert!(error.advice().unwrap().contains("--token PASSWORD"));
         assert_eq!(
             error.to_string(),
-            "the broker refuses ws://h/mqtt with reason code 0x86: go away"
+            "the broker at ws://h/mqtt refuses with reason code 0x86: go away"
         );
         let error = limits(ConnectReasonCode::ServerBusy, ConnackProperties::default());
         let error = error.unwrap_err();

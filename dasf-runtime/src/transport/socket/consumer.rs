@@ -73,7 +73,7 @@ async fn keep_connected<D: ConsumerDialect>(
         };
         let failure = match link {
             Ok(link) => {
-                tracing::debug!(endpoint = endpoint.to_string(), "consumer connected");
+                tracing::debug!(endpoint = endpoint.without_query(), "consumer connected");
                 state.send_replace(ConnectionState::Connected);
                 let connected_at = Instant::now();
                 let deliveries = Deliveries {

@@ -23,6 +23,8 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
+use crate::address;
+
 pub(super) use connect::{MAX_FRAME_SIZE, Sink, Stream, broken, connect};
 pub(super) use liveness::PING_INTERVAL;
 pub(crate) use tls::Trust;
@@ -43,10 +45,19 @@ pub(super) struct Endpoint {
     pub(super) trust: Trust,
 }
 
+impl Endpoint {
+    /// Returns the URL without its query, which may contain a secret.
+    pub(super) fn without_query(&self) -> &str {
+        self.url.split('?').next().unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Endpoint {
-    /// Writes the URL without its query, which may contain a secret.
+    /// Writes the address of the broker as its user knows it, without the path of the topic.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.url.split('?').next().unwrap_or_default())
+        let url = self.without_query();
+        let base = url.strip_suffix(&self.below).unwrap_or(url);
+        f.write_str(address::of_broker(base.trim_end_matches('/')))
     }
 }
 

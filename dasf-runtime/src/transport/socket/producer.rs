@@ -61,7 +61,7 @@ pub(super) async fn run<D: ProducerDialect>(
         };
         let failure = match connection {
             Ok(link) => {
-                tracing::debug!(endpoint = endpoint.to_string(), "producer connected");
+                tracing::debug!(endpoint = endpoint.without_query(), "producer connected");
                 state.send_replace(ConnectionState::Connected);
                 let connected_at = Instant::now();
                 let ControlFlow::Continue(reason) = producer.serve(link).await else {
