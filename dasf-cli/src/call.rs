@@ -141,7 +141,7 @@ impl<'a> Target<'a> {
             class
                 .names()
                 .knows(name)
-                .then(|| format!("the constructor of {class_name} has it; write it after --new"))
+                .then(|| format!("the constructor of {class_name} has it; put --new before it"))
         })?;
         push(
             &mut arguments,

@@ -182,10 +182,7 @@ fn a_dead_address_is_one_line_and_code_1() {
     }
     // Without an address it is the Pulsar's, and the remedy says how to give another.
     let line = error_line(&reference(&["-p", "1", "listen"]), 1);
-    assert!(
-        line.contains("a broker at ws://localhost:1: "),
-        "{line}"
-    );
+    assert!(line.contains("a broker at ws://localhost:1: "), "{line}");
 }
 
 #[test]

@@ -533,9 +533,7 @@ impl fmt::Display for Address {
     /// Writes the base of the URLs without the query, which may contain a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.style {
-            Style::Dasf { producer, consumer } if producer.base == consumer.base => {
-                producer.fmt(f)
-            }
+            Style::Dasf { producer, consumer } if producer.base == consumer.base => producer.fmt(f),
             Style::Dasf { producer, consumer } => write!(f, "{producer} and {consumer}"),
             Style::Pulsar { consumer, .. } => consumer.fmt(f),
             Style::Mqtt { url, .. } => url.fmt(f),
