@@ -464,8 +464,8 @@ mod tests {
             (
                 &[][..],
                 &["greeting=Yo"][..],
-                "Greeter.greet has no argument \"greeting\"; the constructor of Greeter has it; write \
-                 it after --new",
+                "Greeter.greet has no argument \"greeting\"; the constructor of Greeter has it; put \
+                 --new before it",
             ),
             (
                 &["times=1"],

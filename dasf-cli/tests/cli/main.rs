@@ -515,8 +515,8 @@ fn unknown_names_are_usage_mistakes() {
         ),
         (
             &["Greeter.greet", "greeting=Yo"],
-            "Greeter.greet has no argument \"greeting\"; the constructor of Greeter has it; write it \
-             after --new",
+            "Greeter.greet has no argument \"greeting\"; the constructor of Greeter has it; put --new \
+             before it",
         ),
     ] {
         let told = stage.run(&[&["call", "-t", "reference"], arguments].concat());
