@@ -112,18 +112,22 @@ fn a_call_that_takes_long_is_no_reason_to_warn() {
     );
 }
 
-/// Returns the log of a module that listens for four seconds.
-fn log_of(topic: &[&str], url: &str, variables: &[(&str, &str)]) -> String {
+/// Returns the log of a module until the first line that contains `end`.
+fn log_until(end: &str, topic: &[&str], url: &str, variables: &[(&str, &str)]) -> String {
     let mut module = command(
         REFERENCE,
         &[topic, &["--websocket-url", url, "listen"]].concat(),
     );
     module.envs(variables.iter().copied());
     let mut module = module.stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(4));
+    let mut lines = BufReader::new(module.stderr.take().unwrap());
+    let mut log = String::new();
+    while !log.contains(end) {
+        assert!(lines.read_line(&mut log).unwrap() > 0, "{log}");
+    }
     module.kill().unwrap();
-    let output = module.wait_with_output().unwrap();
-    stderr(&output).to_owned()
+    module.wait().unwrap();
+    log
 }
 
 #[test]
@@ -136,7 +140,7 @@ fn the_log_contains_the_origin_of_the_topic() {
         (&[], &variable, "from-env", "DE_BACKEND_TOPIC"),
         (&[], &[], "test-topic", "attribute"),
     ] {
-        let log = log_of(arguments, &url, variables);
+        let log = log_until("listening", arguments, &url, variables);
         let expected = format!(
             "INFO listening module=\"reference\" topic=\"{topic}\" topic_from=\"{origin}\" broker=\"{url}\"\n"
         );
@@ -151,13 +155,25 @@ fn a_second_module_on_a_topic_is_a_warning() {
     let url = broker.url();
     let first = serve_slow(&runtime, &broker, "shared");
     let topic = ["-t", "shared"];
-    let log = log_of(&topic, &url, &[]);
+    let log = log_until("WARN", &topic, &url, &[]);
     let warning = "WARN another module already listens on this topic; both run every request; give \
                    both the same --group to share them topic=\"shared\"\n";
     assert_eq!(log.matches("WARN").count(), 1, "{log}");
     assert!(log.ends_with(warning), "{log}");
-    // A module of a group shares the requests on purpose.
-    let log = log_of(&["-t", "shared", "--group", "workers"], &url, &[]);
+    // A module of a group shares the requests on purpose, so it does not search for others.
+    let grouped = Listening::start(command(
+        REFERENCE,
+        &[
+            "-t",
+            "shared",
+            "--group",
+            "workers",
+            "--websocket-url",
+            &url,
+            "listen",
+        ],
+    ));
+    let (_, log) = grouped.stop("-TERM");
     assert!(!log.contains("WARN"), "{log}");
     runtime.block_on(first.shutdown());
 }
