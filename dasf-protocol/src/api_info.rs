@@ -1,7 +1,7 @@
 //! The API description of a module: its response to `api_info`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The version of the protocol extensions that this crate supports; see [`Extensions`].
 pub const EXTENSION_VERSION: u32 = 1;
@@ -81,6 +81,42 @@ impl ApiInfo {
             .iter()
             .any(|name| name == extension)
     }
+}
+
+/// Returns whether the schema of a function, method or constructor allows arguments that it does not
+/// name.
+///
+/// Without a list of names, or if another schema may add names, every name is allowed. If the schema does
+/// not mention further names, none is allowed: a module ignores unknown arguments, but its caller should
+/// not send them.
+///
+/// ```
+/// use dasf_protocol::api_info::allows_unknown_arguments;
+/// use serde_json::json;
+///
+/// let schema = json!({"properties": {"func_name": {"const": "add"}, "a": {}}});
+/// let mut schema = schema.as_object().unwrap().clone();
+/// assert!(!allows_unknown_arguments(&schema));
+/// schema.insert("additionalProperties".to_owned(), json!({"type": "number"}));
+/// assert!(allows_unknown_arguments(&schema));
+/// ```
+pub fn allows_unknown_arguments(schema: &Map<String, Value>) -> bool {
+    const ELSEWHERE: [&str; 8] = [
+        "$ref",
+        "$dynamicRef",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "if",
+        "dependentSchemas",
+        "patternProperties",
+    ];
+    const OTHERS: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
+    let has = |key: &str| schema.contains_key(key);
+    let others = |key: &str| schema.get(key).is_some_and(|it| *it != false);
+    !schema.get("properties").is_some_and(Value::is_object)
+        || ELSEWHERE.into_iter().any(has)
+        || OTHERS.into_iter().any(others)
 }
 
 #[cfg(test)]

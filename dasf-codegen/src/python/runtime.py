@@ -883,7 +883,13 @@ def _distrust(error: ssl.SSLCertVerificationError) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, websocket.WebSocketBadStatusException):
-        return f"the broker refused the connection with status {error.status_code}"
+        reason = f"the broker refused the connection with status {error.status_code}"
+        if error.status_code == 404:
+            reason += (
+                "; check the URL, which ends in /ws at dasf-broker; at a Pulsar, check the"
+                " tenant and the namespace"
+            )
+        return reason
     if isinstance(error, ssl.SSLCertVerificationError):
         return _distrust(error)
     if isinstance(error, ssl.SSLError):

@@ -7,6 +7,7 @@ mod definitions;
 mod merge;
 mod schema;
 
+use dasf_protocol::api_info::allows_unknown_arguments;
 use serde_json::{Map, Value};
 
 use crate::description::{Class, Description, Field, Function, Openness, Presence, Schema, Type};
@@ -113,7 +114,7 @@ fn read_function<'a>(
         documentation: text(schema, "description"),
         arguments,
         reporter,
-        is_open: is_open(schema),
+        is_open: allows_unknown_arguments(schema),
         result,
         is_deprecated: is_deprecated(schema),
     })
@@ -141,7 +142,7 @@ fn read_class<'a>(
         name: name.to_owned(),
         documentation: text(schema, "description"),
         arguments,
-        is_open: is_open(schema),
+        is_open: allows_unknown_arguments(schema),
         methods,
         is_deprecated: is_deprecated(schema),
     })
@@ -187,28 +188,6 @@ fn properties(schema: &Map<String, Value>) -> impl Iterator<Item = (&String, &Va
 fn text(schema: &Map<String, Value>, keyword: &str) -> String {
     let text = schema.get(keyword).and_then(Value::as_str);
     text.unwrap_or_default().to_owned()
-}
-
-/// Returns whether the schema of a function or a constructor accepts unknown arguments. If the schema
-/// does not mention them, the result is false: the module would ignore them.
-fn is_open(schema: &Map<String, Value>) -> bool {
-    const ELSEWHERE: [&str; 8] = [
-        "$ref",
-        "$dynamicRef",
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "if",
-        "dependentSchemas",
-        "patternProperties",
-    ];
-    let accepts = |keyword: &str| schema.get(keyword).is_some_and(|it| *it != false);
-    !schema.get("properties").is_some_and(Value::is_object)
-        || ELSEWHERE
-            .iter()
-            .any(|keyword| schema.contains_key(*keyword))
-        || accepts("additionalProperties")
-        || accepts("unevaluatedProperties")
 }
 
 fn is_deprecated(schema: &Map<String, Value>) -> bool {

@@ -81,6 +81,13 @@ export interface ProgressReport {
   report_type: string;
 }
 
+/** Return the part of the announced steps that is done, from 0 to 1. It is 1 for a report that ended. */
+export function fraction(report: ProgressReport): number {
+  if (report.status !== "running") return 1;
+  const done = report.children.reduce((sum, step) => sum + fraction(step), 0);
+  return Math.min(done / Math.max(report.steps, report.children.length, 1), 1);
+}
+
 /** The part of a `WebSocket` that the client uses. */
 export interface WebSocketLike {
   onopen: ((event: any) => void) | null;

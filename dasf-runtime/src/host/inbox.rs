@@ -384,8 +384,8 @@ impl Expected {
 mod tests {
     use super::*;
     use crate::host::HostOptions;
-    use crate::host::scripted::Scripted;
-    use crate::transport::{PublisherEnds, Queued, Received, SubscriberEnds};
+    use crate::host::scripted::{Scripted, pong};
+    use crate::transport::{PublisherEnds, Queued, SubscriberEnds};
 
     /// A module that waits for a caller, and its connections.
     struct Bench {
@@ -440,17 +440,6 @@ mod tests {
             Some(&*context)
         );
         second.settle(&topic, Ok(()));
-        let pong = |context: &str| Received {
-            delivery: Delivery {
-                message_id: "pong".to_owned(),
-                payload: String::new(),
-                properties: Properties::new()
-                    .with_message_type(MessageType::Pong)
-                    .with(key::REQUEST_CONTEXT, context),
-                redelivery_count: 0,
-            },
-            connection: 1,
-        };
         // A pong for another question is ignored.
         bench.read.deliveries.send(pong("other")).await.unwrap();
         bench.read.deliveries.send(pong(&context)).await.unwrap();

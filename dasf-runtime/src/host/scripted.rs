@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use dasf_protocol::Topic;
+use dasf_protocol::properties::key;
+use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::transport::{
-    ConnectionState, Publisher, PublisherEnds, PublisherOptions, Reading, Subscriber,
+    ConnectionState, Publisher, PublisherEnds, PublisherOptions, Reading, Received, Subscriber,
     SubscriberEnds, Transport,
 };
 
@@ -53,5 +54,20 @@ impl Transport for Scripted {
 
     fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+}
+
+/// A pong with this `requestContext`, as a broker delivers it.
+pub(super) fn pong(context: &str) -> Received {
+    Received {
+        delivery: Delivery {
+            message_id: "pong".to_owned(),
+            payload: String::new(),
+            properties: Properties::new()
+                .with_message_type(MessageType::Pong)
+                .with(key::REQUEST_CONTEXT, context),
+            redelivery_count: 0,
+        },
+        connection: 1,
     }
 }

@@ -121,11 +121,10 @@ impl Search {
 
 #[cfg(test)]
 mod tests {
-    use dasf_protocol::Delivery;
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::host::scripted::Scripted;
+    use crate::host::scripted::{Scripted, pong};
     use crate::transport::Received;
 
     /// A search that has sent its ping.
@@ -161,20 +160,6 @@ mod tests {
             response_topic: properties.response_topic().unwrap(),
             deliveries,
             _transport: transport,
-        }
-    }
-
-    fn pong(context: &str) -> Received {
-        Received {
-            delivery: Delivery {
-                message_id: "pong".to_owned(),
-                payload: String::new(),
-                properties: Properties::new()
-                    .with_message_type(MessageType::Pong)
-                    .with(key::REQUEST_CONTEXT, context),
-                redelivery_count: 0,
-            },
-            connection: 1,
         }
     }
 

@@ -4,6 +4,7 @@
 //! its schema forbids them. A caller refuses all of them before it sends the request. Both use the
 //! messages of this file.
 
+use dasf_protocol::api_info::allows_unknown_arguments;
 use serde_json::Value;
 
 /// The keys of a request that are not arguments.
@@ -53,30 +54,8 @@ impl<'a> ArgumentNames<'a> {
     /// Returns whether an argument may have this name: the schema has it, or allows names that it
     /// does not have.
     pub fn allows(&self, name: &str) -> bool {
-        !RESERVED.contains(&name) && (self.knows(name) || self.is_open())
-    }
-
-    /// Whether the schema allows arguments that it does not name.
-    fn is_open(&self) -> bool {
-        const ELSEWHERE: [&str; 8] = [
-            "$ref",
-            "$dynamicRef",
-            "allOf",
-            "anyOf",
-            "oneOf",
-            "if",
-            "dependentSchemas",
-            "patternProperties",
-        ];
-        const OTHERS: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
-        let has = |key: &str| self.schema.get(key).is_some();
-        let others = |key: &str| self.schema.get(key).is_some_and(|it| *it != false);
-        // Without a list of names, or if another schema may add names, every name is allowed. If
-        // the schema does not mention further names, none is allowed: a module ignores unknown
-        // arguments, but its caller should not send them.
-        !self.schema["properties"].is_object()
-            || ELSEWHERE.into_iter().any(has)
-            || OTHERS.into_iter().any(others)
+        let allows_all = || self.schema.as_object().is_none_or(allows_unknown_arguments);
+        !RESERVED.contains(&name) && (self.knows(name) || allows_all())
     }
 
     /// Whether the schema forbids all arguments that it does not name.

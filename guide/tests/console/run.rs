@@ -212,15 +212,21 @@ impl Shell {
 impl Drop for Shell {
     fn drop(&mut self) {
         // Stop the clients and modules before their broker.
-        while let Some(mut program) = self.running.pop() {
-            program.stop();
+        while let Some(program) = self.running.pop() {
+            drop(program);
         }
     }
 }
 
+/// Kills a process group when its input ends: when the program is dropped, or the test ends in whatever
+/// way.
+const UNTIL_INPUT_ENDS: &str = "read -r _; kill -KILL -- -$1 2>/dev/null";
+
 /// A shell that runs commands of a page, in its own process group.
 struct Program {
     child: Child,
+    /// Runs [`UNTIL_INPUT_ENDS`].
+    guard: Child,
     lines: Receiver<String>,
     deadline: Instant,
     pending: VecDeque<String>,
@@ -244,10 +250,18 @@ impl Program {
             .stderr(writer)
             .process_group(0);
         let child = command.spawn().unwrap();
+        let guard = Command::new("sh")
+            .args(["-c", UNTIL_INPUT_ENDS, "sh", &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
         // The pipe ends only when `command` is dropped, because `command` has its writers.
         drop(command);
         Self {
             child,
+            guard,
             lines: read_lines(reader),
             deadline: Instant::now() + TIME_LIMIT,
             pending: VecDeque::new(),
@@ -264,8 +278,7 @@ impl Program {
             Ok(line) => Some(line),
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => {
-                self.stop();
-                panic!("a command did not end within {TIME_LIMIT:?}");
+                panic!("a command did not end within {TIME_LIMIT:?}")
             }
         }
     }
@@ -285,13 +298,14 @@ impl Program {
             .status();
         assert!(status.unwrap().success(), "kill -{name} {group}");
     }
+}
 
-    /// Kills the program and its child processes, and waits for their end.
-    fn stop(&mut self) {
-        if self.child.try_wait().unwrap().is_none() {
-            self.signal("KILL");
-            self.status();
-        }
+impl Drop for Program {
+    fn drop(&mut self) {
+        // The guard kills the program and its child processes.
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+        let _ = self.child.wait();
     }
 }
 
