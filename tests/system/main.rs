@@ -21,6 +21,7 @@ mod limits;
 mod members;
 mod odd_module;
 mod patterns;
+mod public_interface;
 mod reading;
 mod reconnect;
 mod replay;

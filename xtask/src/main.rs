@@ -36,7 +36,6 @@ Commands:
   mosquitto            Install Mosquitto, the MQTT broker of the tests
   book                 Build the guide as a book in target/book
   package              Package every published crate, and build it from its package
-  semver               Compare the public interfaces with those of the last version
 
 Options:
   -h, --help           Print this help";
@@ -55,7 +54,6 @@ enum Command {
     Mosquitto,
     Book,
     Package,
-    Semver,
 }
 
 impl Command {
@@ -70,7 +68,6 @@ impl Command {
             ["mosquitto"] => Ok(Self::Mosquitto),
             ["book"] => Ok(Self::Book),
             ["package"] => Ok(Self::Package),
-            ["semver"] => Ok(Self::Semver),
             ["bench"] => Ok(Self::Bench { seconds: 5 }),
             ["bench", "--seconds", seconds] => Ok(Self::Bench {
                 seconds: above_zero("--seconds", seconds)?,
@@ -142,10 +139,6 @@ impl Command {
                 packages::package()?;
                 Ok(ExitCode::SUCCESS)
             }
-            Self::Semver => {
-                packages::check_versions(&steps::root())?;
-                Ok(ExitCode::SUCCESS)
-            }
         }
     }
 }
@@ -190,7 +183,6 @@ mod tests {
         assert_eq!(parse("mosquitto"), Ok(Command::Mosquitto));
         assert_eq!(parse("book"), Ok(Command::Book));
         assert_eq!(parse("package"), Ok(Command::Package));
-        assert_eq!(parse("semver"), Ok(Command::Semver));
         assert_eq!(parse("bench"), Ok(Command::Bench { seconds: 5 }));
         assert_eq!(
             parse("bench --seconds 2"),
