@@ -16,11 +16,10 @@
 
 mod address;
 mod backoff;
-mod bars;
 pub mod cli;
 pub mod client;
 mod context;
-mod directory;
+mod discovery;
 mod entry;
 pub mod generated;
 mod host;
@@ -29,17 +28,18 @@ mod missing;
 pub mod module;
 mod probe;
 mod progress;
+mod progress_bars;
 mod random;
 mod transport;
 mod types;
 
 pub use address::{Address, AddressError, Pulsar};
-pub use bars::show_progress;
 pub use context::Context;
-pub use directory::{ListedModule, list_modules};
+pub use discovery::{ListedModule, list_modules};
 pub use host::{Acknowledge, Host, HostOptions, OptionsError, StartError};
 pub use module::{Failure, FailureKind, Module, ModuleError};
 pub use progress::{ProgressReport, ReportSink};
+pub use progress_bars::show_progress;
 pub use tokio_util::sync::CancellationToken;
 pub use transport::{ConnectError, TlsFault};
 pub use types::{Data, Fallible, IntoError};

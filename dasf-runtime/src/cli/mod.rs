@@ -71,8 +71,8 @@ pub use presence::Presence;
 pub use schema::takes_texts_only;
 pub use work::{close, run_until_interrupted};
 
-pub use crate::bars::printable;
 pub use crate::module::unknown_arguments::ArgumentNames;
+pub use crate::progress_bars::printable;
 
 use crate::module::Module;
 use crate::module::descriptor::ModuleDescriptor;

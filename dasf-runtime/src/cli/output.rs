@@ -8,7 +8,7 @@ use dasf_protocol::progress::Report;
 use serde::Serialize;
 
 use super::Error;
-use crate::bars::{self, BesideBars, printable};
+use crate::progress_bars::{self, BesideBars, printable};
 
 /// The greatest indentation, in levels. Deeper levels are not indented further.
 const MAX_INDENTED: usize = 128;
@@ -184,8 +184,8 @@ pub type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
 pub fn progress_handler(no_progress: bool) -> ProgressHandler {
     if no_progress {
         Box::new(|_| {})
-    } else if bars::can_be_drawn() {
-        Box::new(bars::show_progress())
+    } else if progress_bars::can_be_drawn() {
+        Box::new(progress_bars::show_progress())
     } else {
         Box::new(|report| {
             // If standard error is closed, the call continues.

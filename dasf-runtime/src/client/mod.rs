@@ -30,8 +30,8 @@ pub use mode::{Async, Blocking, Mode};
 
 use crate::random;
 use crate::transport::{
-    ConnectionState, Outgoing, PING_AGAIN, Pace, PublishError, Publisher, PublisherOptions,
-    Reading, Subscriber, Transport,
+    ConnectionState, Outgoing, PING_AGAIN, PublishError, Publisher, PublisherOptions, Reading,
+    SendWindow, Subscriber, Transport,
 };
 use contract::Contract;
 use in_flight::{Answer, InFlight, Waiting};
@@ -102,7 +102,7 @@ struct Shared {
     permits: Semaphore,
     api_info: Mutex<Option<Arc<ApiInfo>>>,
     /// Limits how many fragments of requests the module has not read yet.
-    pace: Pace,
+    window: SendWindow,
     /// The checks of requests before they are sent.
     contract: Contract,
     /// The state of the connection to the response topic.
@@ -137,7 +137,7 @@ enum Way {
 struct Queue<'a> {
     publisher: &'a Publisher,
     /// Limits how many messages the reader has not read yet.
-    pace: &'a Pace,
+    window: &'a SendWindow,
     context: u64,
     deadline: Instant,
 }
@@ -214,7 +214,7 @@ impl Shared {
             in_flight,
             permits: Semaphore::new(options.max_in_flight.min(Semaphore::MAX_PERMITS)),
             api_info: Mutex::default(),
-            pace: Pace::default(),
+            window: SendWindow::default(),
             contract,
             reading,
             _reading: stop.drop_guard(),
@@ -421,7 +421,7 @@ impl Shared {
         let is_cut = message.way == Way::Fragments;
         let queue = Queue {
             publisher: &self.publisher,
-            pace: &self.pace,
+            window: &self.window,
             context,
             deadline: message.deadline,
         };
@@ -446,7 +446,7 @@ impl Shared {
             .publisher(&topic, PublisherOptions::default());
         let queue = Queue {
             publisher: &publisher,
-            pace: &Pace::default(),
+            window: &SendWindow::default(),
             context,
             deadline: message.deadline,
         };
@@ -499,7 +499,10 @@ impl Shared {
         let pieces = fragment::split(payload, self.piece_size());
         let count = pieces.len();
         for (index, piece) in pieces.enumerate() {
-            queue.pace.turn(max_unread, self.caught_up(&queue)).await?;
+            queue
+                .window
+                .turn(max_unread, self.caught_up(&queue))
+                .await?;
             let position = properties
                 .clone()
                 .with(key::FRAGMENT, index)

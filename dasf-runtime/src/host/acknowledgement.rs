@@ -1,11 +1,11 @@
 //! Acknowledging requests, and the time to do it.
 
 use super::options::{Acknowledge, HostOptions};
-use crate::transport::{Verdict, Verdicts};
+use crate::transport::{Acknowledgement, Acknowledger};
 
 /// The moment at which a request is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum AcknowledgePolicy {
     /// When the module has read the request, as Python modules do.
     Read,
     /// When a worker begins to run the request. Until then, another module of the group could run
@@ -15,7 +15,7 @@ pub(super) enum Moment {
     Answered,
 }
 
-impl Moment {
+impl AcknowledgePolicy {
     pub(super) fn of(options: &HostOptions) -> Self {
         match (options.acknowledge, &options.group) {
             (Acknowledge::Completed, _) => Self::Answered,
@@ -30,11 +30,11 @@ impl Moment {
 ///
 /// The connection stays open as long as there are unacknowledged messages.
 #[derive(Debug, Default)]
-pub(super) struct Unacknowledged(Vec<(Verdicts, String)>);
+pub(super) struct Unacknowledged(Vec<(Acknowledger, String)>);
 
 impl Unacknowledged {
-    pub(super) fn new(verdicts: Verdicts, message_id: String) -> Self {
-        Self(vec![(verdicts, message_id)])
+    pub(super) fn new(acknowledger: Acknowledger, message_id: String) -> Self {
+        Self(vec![(acknowledger, message_id)])
     }
 
     /// Adds other messages of the same request.
@@ -49,7 +49,7 @@ impl Unacknowledged {
 
     /// Acknowledges the messages.
     pub(super) async fn acknowledge(&mut self) {
-        self.give(Verdict::Done).await;
+        self.give(Acknowledgement::Positive).await;
     }
 
     /// Acknowledges the messages, and waits until an acknowledgement is written, so that the
@@ -60,8 +60,10 @@ impl Unacknowledged {
     /// When dropped, the messages may or may not be acknowledged.
     pub(super) async fn acknowledge_first(&mut self) -> bool {
         let mut is_written = false;
-        for (verdicts, message_id) in self.0.drain(..) {
-            is_written |= verdicts.give_and_write(Verdict::Done(message_id)).await;
+        for (acknowledger, message_id) in self.0.drain(..) {
+            is_written |= acknowledger
+                .send_and_flush(Acknowledgement::Positive(message_id))
+                .await;
         }
         is_written
     }
@@ -69,12 +71,12 @@ impl Unacknowledged {
     /// Returns the messages to the broker, which redelivers them, to another module if there is
     /// one.
     pub(super) async fn give_back(&mut self) {
-        self.give(Verdict::GivenBack).await;
+        self.give(Acknowledgement::Negative).await;
     }
 
-    async fn give(&mut self, verdict: fn(String) -> Verdict) {
-        for (verdicts, message_id) in self.0.drain(..) {
-            verdicts.give(verdict(message_id)).await;
+    async fn give(&mut self, acknowledgement: fn(String) -> Acknowledgement) {
+        for (acknowledger, message_id) in self.0.drain(..) {
+            acknowledger.send(acknowledgement(message_id)).await;
         }
     }
 }

@@ -9,13 +9,13 @@ use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::acknowledgement::{Moment, Unacknowledged};
+use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use super::duplicates::Arrival;
 use super::replies::{Answer, Reply};
 use super::worker::{Request, Worker};
 use super::{FLUSH_TIMEOUT, FRAGMENT_PATIENCE, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};
 use crate::module::Failure;
-use crate::transport::{Subscriber, Verdict};
+use crate::transport::{Acknowledgement, Subscriber};
 
 pub(super) struct Dispatcher {
     worker: Arc<Worker>,
@@ -51,8 +51,8 @@ impl Dispatcher {
                 }
             };
             let Some(delivery) = delivery else { break };
-            let verdicts = subscriber.verdicts();
-            let message = Unacknowledged::new(verdicts, delivery.message_id.clone());
+            let acknowledger = subscriber.acknowledger();
+            let message = Unacknowledged::new(acknowledger, delivery.message_id.clone());
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -64,7 +64,7 @@ impl Dispatcher {
 
     async fn dispatch(&mut self, delivery: Delivery, mut message: Unacknowledged) {
         let is_request = delivery.properties.message_type() == Some(MessageType::Request);
-        if self.worker.moment == Moment::Read || !is_request {
+        if self.worker.acknowledge == AcknowledgePolicy::Read || !is_request {
             message.acknowledge().await;
         }
         let Delivery {
@@ -229,10 +229,10 @@ impl Dispatcher {
         );
         let Ok(admitted) = Arc::clone(&self.admission).try_acquire_owned() else {
             // The queue is full.
-            return match self.worker.moment {
-                Moment::Answered => message.give_back().await,
+            return match self.worker.acknowledge {
+                AcknowledgePolicy::Answered => message.give_back().await,
                 // The broker delivered it twice. The caller has the response.
-                Moment::Read | Moment::Begun => message.acknowledge().await,
+                AcknowledgePolicy::Read | AcknowledgePolicy::Begun => message.acknowledge().await,
             };
         };
         let worker = Arc::clone(&self.worker);
@@ -317,7 +317,7 @@ impl Dispatcher {
                 "waiting for the accepted calls"
             );
         }
-        if self.worker.moment == Moment::Read {
+        if self.worker.acknowledge == AcknowledgePolicy::Read {
             close(subscriber).await;
             self.finish_calls().await;
         } else {
@@ -346,8 +346,10 @@ impl Dispatcher {
             // closes.
             if self.worker.may_give_back(delivery.redelivery_count) {
                 let message_id = delivery.message_id;
-                let verdicts = subscriber.verdicts();
-                verdicts.give(Verdict::GivenBack(message_id)).await;
+                let acknowledger = subscriber.acknowledger();
+                acknowledger
+                    .send(Acknowledgement::Negative(message_id))
+                    .await;
             }
         }
         std::future::pending::<()>().await;

@@ -252,7 +252,7 @@ mod tests {
         properties: &Properties,
     ) -> Arrival {
         let (subscriber, _ends) = Subscriber::new();
-        let message = Unacknowledged::new(subscriber.verdicts(), id.to_owned());
+        let message = Unacknowledged::new(subscriber.acknowledger(), id.to_owned());
         recent.arrive(&call(context), id, properties, message)
     }
 

@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 pub use options::{Acknowledge, HostOptions, OptionsError};
 
 use crate::address::Address;
-use crate::directory::ListedModule;
+use crate::discovery::ListedModule;
 use crate::module::{Failure, Module};
 use crate::transport::{ConnectError, Reading};
-use acknowledgement::Moment;
+use acknowledgement::AcknowledgePolicy;
 use dispatcher::Dispatcher;
 use duplicates::RecentRequests;
 use inbox::Inbox;
@@ -121,7 +121,7 @@ impl Host {
             ),
             replies: Replies::new(transport, topic.clone(), &options),
             recent: RecentRequests::new(unique_message_ids),
-            moment: Moment::of(&options),
+            acknowledge: AcknowledgePolicy::of(&options),
             max_redeliveries: options.max_redeliveries,
             workers: Semaphore::new(options.max_workers),
             returning: CancellationToken::new(),

@@ -15,7 +15,9 @@ use super::HostOptions;
 use super::inbox::Inbox;
 use crate::module::{Failure, Outcome};
 use crate::random;
-use crate::transport::{Outgoing, Pace, PublishError, Publisher, PublisherOptions, Transport};
+use crate::transport::{
+    Outgoing, PublishError, Publisher, PublisherOptions, SendWindow, Transport,
+};
 
 /// The address of the response to one call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -119,7 +121,7 @@ pub(super) struct Replies {
 
 struct Pooled {
     publisher: Publisher,
-    pace: Arc<Pace>,
+    window: Arc<SendWindow>,
     last_used: Instant,
 }
 
@@ -232,22 +234,22 @@ impl Replies {
         let is_fragment = properties.get(key::FRAGMENT).is_some();
         match self.transport.max_unread() {
             Some(max_unread) if is_fragment && reply.answers_pings => {
-                let pace = self.pace(&reply.response_topic);
-                pace.turn(max_unread, inbox.caught_up(reply, self)).await
+                let window = self.window(&reply.response_topic);
+                window.turn(max_unread, inbox.caught_up(reply, self)).await
             }
             _ => Ok(()),
         }
     }
 
     /// Returns the limit of unread messages on a response topic.
-    fn pace(&self, topic: &Topic) -> Arc<Pace> {
+    fn window(&self, topic: &Topic) -> Arc<SendWindow> {
         let publishers = self
             .publishers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let pooled = publishers.get(topic);
         pooled
-            .map(|pooled| Arc::clone(&pooled.pace))
+            .map(|pooled| Arc::clone(&pooled.window))
             .unwrap_or_default()
     }
 
@@ -462,7 +464,7 @@ impl Replies {
         let publisher = self.transport.publisher(topic, self.publisher_options);
         let pooled = Pooled {
             publisher: publisher.clone(),
-            pace: Arc::default(),
+            window: Arc::default(),
             last_used,
         };
         publishers.insert(topic.clone(), pooled);

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::acknowledgement::{Moment, Unacknowledged};
+use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use super::duplicates::{RecentRequests, Ticket};
 use super::inbox::Inbox;
 use super::replies::{Answer, Replies, Reply};
@@ -33,7 +33,7 @@ pub(super) struct Worker {
     pub(super) inbox: Inbox,
     pub(super) recent: RecentRequests,
     /// When requests are acknowledged.
-    pub(super) moment: Moment,
+    pub(super) acknowledge: AcknowledgePolicy,
     /// The number of redeliveries of a request.
     pub(super) max_redeliveries: Option<u32>,
     /// The permits of the calls that may run at a time.
@@ -101,7 +101,7 @@ impl Worker {
         let Some(working) = working else {
             return self.leave(&reply, &ticket, message).await;
         };
-        if self.moment == Moment::Begun {
+        if self.acknowledge == AcknowledgePolicy::Begun {
             let is_ours = tokio::select! {
                 biased;
                 is_ours = self.begin(&ticket, &mut message) => is_ours,
@@ -187,7 +187,7 @@ impl Worker {
         answer: &Arc<Answer>,
         mut message: Unacknowledged,
     ) {
-        if self.moment != Moment::Answered {
+        if self.acknowledge != AcknowledgePolicy::Answered {
             message.join(self.recent.answered(ticket, answer));
             self.send(reply, answer).await;
             return message.acknowledge().await;
@@ -226,7 +226,7 @@ impl Worker {
         answer: &Answer,
         mut message: Unacknowledged,
     ) {
-        if self.moment != Moment::Answered {
+        if self.acknowledge != AcknowledgePolicy::Answered {
             self.send(reply, answer).await;
             message.acknowledge().await;
         } else if self.deliver(reply, answer).await {

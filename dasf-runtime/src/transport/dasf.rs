@@ -5,7 +5,7 @@ use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use super::json::{Json, Lack};
-use super::socket::{self, Endpoint};
+use super::websocket::{self, Endpoint};
 use super::{Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust};
 use crate::address::BaseUrl;
 
@@ -53,7 +53,7 @@ impl Dasf {
 impl Transport for Dasf {
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
         let endpoint = self.producer(topic);
-        socket::publisher(&self.runtime, Json::default(), endpoint, topic, options)
+        websocket::publisher(&self.runtime, Json::default(), endpoint, topic, options)
     }
 
     fn subscribe(&self, topic: &Topic, reading: &Reading) -> Subscriber {
@@ -65,7 +65,7 @@ impl Transport for Dasf {
                 ..Json::default()
             },
         };
-        socket::subscriber(&self.runtime, dialect, self.consumer(topic, reading), topic)
+        websocket::subscriber(&self.runtime, dialect, self.consumer(topic, reading), topic)
     }
 
     fn runtime(&self) -> &Handle {

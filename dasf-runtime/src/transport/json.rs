@@ -4,15 +4,15 @@
 
 use std::borrow::Cow;
 
-use dasf_protocol::{Acknowledgement, Delivery, NegativeAcknowledgement, Publish, Receipt};
+use dasf_protocol::{Delivery, NegativeAcknowledgement, Publish, Receipt, frame};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
-use super::socket::{
+use super::subscriber::Acknowledgement;
+use super::websocket::{
     self, ConsumerDialect, Endpoint, Incoming, KeepAlive, Link, ProducerDialect, ReadDeliveries,
     ReadReceipts, Settlement, WriteAcknowledgements, WriteMessages,
 };
-use super::subscriber::Verdict;
 use super::{ConnectError, PublishError, Queued};
 
 /// Frames of one JSON object each. A frame contains at most one message.
@@ -46,7 +46,7 @@ impl Frame {
 
 impl Json {
     async fn open(self, endpoint: &Endpoint) -> Result<Link<Self, Frame>, ConnectError> {
-        let opened = socket::connect(endpoint).await?;
+        let opened = websocket::connect(endpoint).await?;
         if let Some(Lack { feature, reason }) = self.lacks.and_then(|lacks| lacks(&opened.headers))
         {
             return Err(ConnectError::Unsupported {
@@ -62,7 +62,7 @@ impl Json {
             reader: Frame::default(),
             window: usize::MAX,
             keep_alive: KeepAlive {
-                every: socket::PING_INTERVAL,
+                every: websocket::PING_INTERVAL,
                 ping: Message::Ping(Default::default()),
             },
             goodbye: self.farewell.map(Message::text),
@@ -131,18 +131,18 @@ impl ReadReceipts for Frame {
 }
 
 impl WriteAcknowledgements for Json {
-    fn frame(&mut self, verdict: Verdict) -> Option<Message> {
-        let text = match verdict {
-            Verdict::Done(message_id) => Acknowledgement {
+    fn frame(&mut self, acknowledgement: Acknowledgement) -> Option<Message> {
+        let text = match acknowledgement {
+            Acknowledgement::Positive(message_id) => frame::Acknowledgement {
                 message_id: message_id.into(),
             }
             .to_json(),
-            Verdict::GivenBack(message_id) if self.gives_back => NegativeAcknowledgement {
+            Acknowledgement::Negative(message_id) if self.gives_back => NegativeAcknowledgement {
                 message_id: message_id.into(),
             }
             .to_json(),
             // The broker redelivers it when the connection is closed.
-            Verdict::GivenBack(_) => return None,
+            Acknowledgement::Negative(_) => return None,
         };
         Some(Message::text(text))
     }

@@ -7,11 +7,11 @@
 pub(crate) mod dasf;
 mod json;
 pub(crate) mod mqtt;
-mod pace;
 mod publisher;
 pub(crate) mod pulsar;
-mod socket;
+mod send_window;
 mod subscriber;
+mod websocket;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,11 +22,11 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-pub(crate) use pace::Pace;
-pub(crate) use socket::Trust;
+pub(crate) use send_window::SendWindow;
+pub(crate) use websocket::Trust;
 
 pub(crate) use publisher::{Outgoing, PublishError, Publisher, PublisherEnds, Queued};
-pub(crate) use subscriber::{Received, Subscriber, SubscriberEnds, Verdict, Verdicts};
+pub(crate) use subscriber::{Acknowledgement, Acknowledger, Received, Subscriber, SubscriberEnds};
 
 /// Opens connections to one broker.
 pub(crate) trait Transport: fmt::Debug + Send + Sync {
@@ -63,7 +63,7 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     }
 
     /// Returns the announcements of the modules that listen; `None` if the broker keeps no list.
-    fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<Announcement>, ConnectError>>> {
+    fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {
         None
     }
 }
@@ -74,7 +74,7 @@ pub(crate) const PING_AGAIN: Duration = Duration::from_millis(250);
 
 /// The announcement of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Announcement {
+pub(crate) struct DiscoveredModule {
     /// The topic on which the module listens.
     pub(crate) topic: Topic,
     /// The content, as JSON.

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use super::json::Json;
-use super::socket::{self, Endpoint};
+use super::websocket::{self, Endpoint};
 use super::{
     ConnectError, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
 };
@@ -88,7 +88,7 @@ impl Transport for Pulsar {
             headers: self.headers.clone(),
             trust: self.trust.clone(),
         };
-        socket::publisher(&self.runtime, Json::default(), endpoint, topic, options)
+        websocket::publisher(&self.runtime, Json::default(), endpoint, topic, options)
     }
 
     fn subscribe(&self, topic: &Topic, reading: &Reading) -> Subscriber {
@@ -103,7 +103,7 @@ impl Transport for Pulsar {
             gives_back: true,
             lacks: None,
         };
-        socket::subscriber(&self.runtime, dialect, self.consumer(topic, reading), topic)
+        websocket::subscriber(&self.runtime, dialect, self.consumer(topic, reading), topic)
     }
 
     fn runtime(&self) -> &Handle {

@@ -7,17 +7,17 @@ use super::{ConnectError, ConnectionState, first_attempt};
 
 /// How many received messages wait before the connection is no longer read.
 const DELIVERY_CAPACITY: usize = 64;
-/// How many verdicts wait in the queue before readers must wait.
-const VERDICT_CAPACITY: usize = 1024;
+/// How many acknowledgements wait in the queue before readers must wait.
+const ACKNOWLEDGEMENT_CAPACITY: usize = 1024;
 
-/// The reader's verdict on a message, with the id of the message.
+/// A reader's acknowledgement of a message, with the id of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The message is acknowledged and need not be redelivered.
-    Done(String),
+pub(crate) enum Acknowledgement {
+    /// The broker need not redeliver the message.
+    Positive(String),
     /// The message is returned, so that another reader gets it if the broker supports that.
     /// Otherwise it is redelivered when the connection is closed.
-    GivenBack(String),
+    Negative(String),
 }
 
 /// A message and the number of its connection.
@@ -26,19 +26,19 @@ pub(crate) struct Received {
     pub(crate) connection: u64,
 }
 
-/// Reads one topic. It ends when it and all clones of its [`Verdicts`] are dropped. Then the
-/// pending verdicts are sent and the connection is closed.
+/// Reads one topic. It ends when it and all clones of its [`Acknowledger`] are dropped. Then the
+/// pending acknowledgements are sent and the connection is closed.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     deliveries: mpsc::Receiver<Received>,
-    verdicts: Verdicts,
+    acknowledger: Acknowledger,
     state: watch::Receiver<ConnectionState>,
 }
 
 /// The other ends of a subscriber's channels, for the connection's task.
 pub(crate) struct SubscriberEnds {
     pub(crate) deliveries: mpsc::Sender<Received>,
-    pub(crate) verdicts: mpsc::Receiver<Given>,
+    pub(crate) acknowledgements: mpsc::Receiver<Given>,
     pub(crate) state: watch::Sender<ConnectionState>,
 }
 
@@ -46,19 +46,19 @@ impl Subscriber {
     /// Returns a handle and the channel ends for its task.
     pub(crate) fn new() -> (Self, SubscriberEnds) {
         let (delivered, deliveries) = mpsc::channel(DELIVERY_CAPACITY);
-        let (verdicts, given) = mpsc::channel(VERDICT_CAPACITY);
+        let (queue, acknowledgements) = mpsc::channel(ACKNOWLEDGEMENT_CAPACITY);
         let (state, watched) = watch::channel(ConnectionState::Connecting);
         let handle = Self {
             deliveries,
-            verdicts: Verdicts {
-                queue: verdicts,
+            acknowledger: Acknowledger {
+                queue,
                 connection: 0,
             },
             state: watched,
         };
         let ends = SubscriberEnds {
             deliveries: delivered,
-            verdicts: given,
+            acknowledgements,
             state,
         };
         (handle, ends)
@@ -91,69 +91,71 @@ impl Subscriber {
             delivery,
             connection,
         } = self.deliveries.recv().await?;
-        self.verdicts.connection = connection;
+        self.acknowledger.connection = connection;
         Some(delivery)
     }
 
     /// Acknowledges the message that was received last.
     pub(crate) async fn acknowledge(&self, message_id: String) {
-        self.verdicts.give(Verdict::Done(message_id)).await;
+        self.acknowledger
+            .send(Acknowledgement::Positive(message_id))
+            .await;
     }
 
-    /// Returns the handle through which other code gives a verdict on the last message.
-    pub(crate) fn verdicts(&self) -> Verdicts {
-        self.verdicts.clone()
+    /// Returns the handle through which other code acknowledges the last message.
+    pub(crate) fn acknowledger(&self) -> Acknowledger {
+        self.acknowledger.clone()
     }
 
-    /// Stops reading, and waits until the pending verdicts are sent and the connection is closed,
-    /// provided that no other code can give one.
+    /// Stops reading, and waits until the pending acknowledgements are sent and the connection is
+    /// closed, provided that no other code can add one.
     pub(crate) async fn finish(self) {
         let Self {
             deliveries,
-            verdicts,
+            acknowledger,
             mut state,
         } = self;
-        drop((deliveries, verdicts));
+        drop((deliveries, acknowledger));
         while state.changed().await.is_ok() {}
     }
 }
 
-/// Gives the broker verdicts on the messages of one connection. When that connection is lost, the
-/// broker redelivers its messages, perhaps to another reader, so a verdict is no longer needed.
+/// Acknowledges the messages of one connection. When that connection is lost, the broker redelivers
+/// its messages, perhaps to another reader, so an acknowledgement is no longer needed.
 #[derive(Debug, Clone)]
-pub(crate) struct Verdicts {
+pub(crate) struct Acknowledger {
     queue: mpsc::Sender<Given>,
     connection: u64,
 }
 
-/// A verdict on its way to the broker.
+/// An acknowledgement on its way to the broker.
 pub(crate) struct Given {
-    pub(crate) verdict: Verdict,
-    /// The connection on which the message came. The verdict is written only there.
+    pub(crate) acknowledgement: Acknowledgement,
+    /// The connection on which the message came. The acknowledgement is written only there.
     pub(crate) connection: u64,
-    /// Notified when the verdict is written.
+    /// Notified when the acknowledgement is written.
     pub(crate) written: Option<oneshot::Sender<()>>,
 }
 
-impl Verdicts {
-    /// Gives a verdict. It waits only while too many are pending.
-    pub(crate) async fn give(&self, verdict: Verdict) {
+impl Acknowledger {
+    /// Queues an acknowledgement. It waits only while too many are pending.
+    pub(crate) async fn send(&self, acknowledgement: Acknowledgement) {
         let given = Given {
-            verdict,
+            acknowledgement,
             connection: self.connection,
             written: None,
         };
-        // A permanently closed connection cannot carry the verdict. The broker redelivers the
+        // A permanently closed connection cannot carry the acknowledgement. The broker redelivers the
         // message.
         let _ = self.queue.send(given).await;
     }
 
-    /// Gives a verdict and waits until it is written. Returns false if it cannot be written any
-    /// more.
-    pub(crate) async fn give_and_write(&self, verdict: Verdict) -> bool {
+    /// Queues an acknowledgement and waits until it is written. Returns false if it cannot be written
+    /// any more.
+    pub(crate) async fn send_and_flush(&self, acknowledgement: Acknowledgement) -> bool {
         let (sender, written) = oneshot::channel();
         let given = Given {
-            verdict,
+            acknowledgement,
             connection: self.connection,
             written: Some(sender),
         };

@@ -9,15 +9,15 @@ use mqtt_proto::v5::{Puback, PubackReasonCode, Publish, RetainHandling};
 use mqtt_proto::{QoS, TopicName};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::announcer::Announcer;
 use super::packets::{self, Packets, Received, Unreadable};
-use super::presence::Presence;
 use super::session::{self, KEEP_ALIVE, Opening, Session, UNACKNOWLEDGED_LIMIT};
-use super::takeover::SESSION_EXPIRY;
+use super::session_recovery::SESSION_EXPIRY;
 use super::unacknowledged::{AcknowledgementWriter, Held, Unacknowledged};
 use super::{MaxPacketSize, envelope, names};
 use crate::address::Login;
 use crate::transport::ConnectError;
-use crate::transport::socket::{ConsumerDialect, Endpoint, Incoming, Link, ReadDeliveries};
+use crate::transport::websocket::{ConsumerDialect, Endpoint, Incoming, Link, ReadDeliveries};
 
 /// The parameters of a topic's subscriber.
 pub(super) struct Receiving {
@@ -31,7 +31,7 @@ pub(super) struct Receiving {
     /// Whether the broker may have kept the session.
     pub(super) was_kept: AtomicBool,
     pub(super) max_packet_size: MaxPacketSize,
-    pub(super) presence: Option<Presence>,
+    pub(super) announcer: Option<Announcer>,
 }
 
 impl Receiving {
@@ -39,12 +39,12 @@ impl Receiving {
     /// modules return its messages, if they notice the loss. Otherwise the session would only
     /// collect requests that nobody runs.
     async fn is_kept(&self) -> Result<bool, ConnectError> {
-        let Some(presence) = &self.presence else {
+        let Some(announcer) = &self.announcer else {
             return Ok(false);
         };
         // Wait for the announcement, because without it nobody would notice that this module died
         // with a request.
-        match presence.announced().await {
+        match announcer.announced().await {
             Ok(()) => Ok(self.group.is_some()),
             Err(_) if self.group.is_none() => Ok(false),
             // Waiting does not help if the login has no right to announce itself.
@@ -121,8 +121,8 @@ impl ConsumerDialect for Receiving {
     }
 
     async fn leave(self) {
-        if let Some(presence) = self.presence {
-            presence.end().await;
+        if let Some(announcer) = self.announcer {
+            announcer.end().await;
         }
     }
 }
@@ -206,9 +206,9 @@ impl ReadDeliveries for DeliveryReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::Verdict;
+    use crate::transport::Acknowledgement;
     use crate::transport::mqtt::session::Limits;
-    use crate::transport::socket::WriteAcknowledgements;
+    use crate::transport::websocket::WriteAcknowledgements;
 
     #[test]
     fn a_message_that_nobody_can_read_is_passed_over_and_acknowledged() {
@@ -225,7 +225,7 @@ mod tests {
             panic!("the message was read");
         };
         let mut writer = AcknowledgementWriter::new(unacknowledged, None, &Limits::default());
-        let frame = writer.frame(Verdict::Done(message_id));
+        let frame = writer.frame(Acknowledgement::Positive(message_id));
         assert_eq!(&frame.unwrap().into_data()[..], b"\x40\x02\x00\x07");
     }
 }

@@ -4,16 +4,16 @@
 //! exception is a module that must not lose requests. The broker keeps its session for a while, so
 //! that the module or another one of its group finds the unacknowledged messages there.
 
+mod announcement;
+mod announcer;
 mod consumer;
-mod directory;
+mod discovery;
 mod envelope;
 mod names;
-mod notice;
 mod packets;
-mod presence;
 mod producer;
 mod session;
-mod takeover;
+mod session_recovery;
 mod unacknowledged;
 
 use std::sync::Arc;
@@ -26,16 +26,17 @@ use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 
-use super::socket::{self, Endpoint};
+use super::websocket::{self, Endpoint};
 use super::{
-    Announcement, ConnectError, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport,
+    ConnectError, DiscoveredModule, Publisher, PublisherOptions, Reader, Reading, Subscriber,
+    Transport,
 };
 use crate::address::{BaseUrl, Login};
+use announcer::Announcer;
 use consumer::Receiving;
-use presence::Presence;
 use producer::Sending;
 use session::Limits;
-use takeover::Group;
+use session_recovery::Group;
 
 /// The largest payload, in bytes, that goes in one message if it can be cut into fragments.
 /// Messages that exceed 4 KiB with their envelope are slow: Mosquitto 2.0 sends only about 40 kB of
@@ -125,7 +126,7 @@ impl Transport for Mqtt {
             topic: names::topic(topic.as_str()),
             max_packet_size: self.max_packet_size.clone(),
         };
-        socket::publisher(&self.runtime, dialect, self.endpoint(), topic, options)
+        websocket::publisher(&self.runtime, dialect, self.endpoint(), topic, options)
     }
 
     fn subscribe(&self, topic: &Topic, reading: &Reading) -> Subscriber {
@@ -134,7 +135,7 @@ impl Transport for Mqtt {
         }
         let group = (reading.reader == Reader::Group).then(|| reading.subscription.clone());
         let client_id = names::module_id(topic, group.as_ref());
-        let heirs = group.clone().map(|name| Group {
+        let successors = group.clone().map(|name| Group {
             endpoint: self.endpoint(),
             login: self.login.clone(),
             topic: topic.clone(),
@@ -144,16 +145,16 @@ impl Transport for Mqtt {
         // The other modules of a group must notice a module's death, even if it does not announce
         // itself in the list.
         let announcement = announcement.or_else(|| group.is_some().then(|| "{}".to_owned()));
-        let presence = announcement.map(|announcement| {
-            let module = presence::Module {
+        let announcer = announcement.map(|announcement| {
+            let module = announcer::Module {
                 endpoint: self.endpoint(),
                 login: self.login.clone(),
                 topic: topic.clone(),
                 client_id: client_id.clone(),
                 announcement,
-                heirs,
+                successors,
             };
-            Presence::start(&self.runtime, module)
+            Announcer::start(&self.runtime, module)
         });
         let dialect = Receiving {
             login: self.login.clone(),
@@ -164,9 +165,9 @@ impl Transport for Mqtt {
             at_least_once: reading.at_least_once,
             was_kept: AtomicBool::new(false),
             max_packet_size: self.max_packet_size.clone(),
-            presence,
+            announcer,
         };
-        socket::subscriber(&self.runtime, dialect, self.endpoint(), topic)
+        websocket::subscriber(&self.runtime, dialect, self.endpoint(), topic)
     }
 
     fn runtime(&self) -> &Handle {
@@ -185,8 +186,8 @@ impl Transport for Mqtt {
         Some(MAX_UNREAD)
     }
 
-    fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<Announcement>, ConnectError>>> {
-        let read = async { directory::read(&self.endpoint(), &self.login).await };
+    fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {
+        let read = async { discovery::read(&self.endpoint(), &self.login).await };
         Some(read.boxed())
     }
 }

@@ -5,7 +5,7 @@
 //! | a topic | `dasf/{topic}` |
 //! | the shared subscription of a group | `$share/{group}/dasf/{topic}` |
 //! | the messages returned to a group | `dasf/{topic}/groups/{group}`, also with a shared subscription |
-//! | the notices about a module | `dasf/{topic}/modules/{client id}`, retained |
+//! | the announcements about a module | `dasf/{topic}/modules/{client id}`, retained |
 //!
 //! Topics and names of groups contain no characters with a special meaning in MQTT.
 
@@ -15,7 +15,7 @@ use crate::random;
 
 /// The prefix of the protocol's MQTT topics.
 const PREFIX: &str = "dasf/";
-/// The level of the notices about modules.
+/// The level of the announcements about modules.
 const MODULES: &str = "/modules/";
 
 /// The prefix of all client ids.
@@ -27,7 +27,7 @@ const OWN_LETTERS: usize = 12;
 /// The number of digits in a client id that mark its topic and group.
 const MARK_DIGITS: usize = 6;
 
-/// The filter for the notices about all modules on all topics.
+/// The filter for the announcements about all modules on all topics.
 pub(super) const ALL_NOTICES: &str = "dasf/+/modules/+";
 
 /// Returns the MQTT topic of a topic, given as a string.
@@ -52,17 +52,17 @@ pub(super) fn shared(topic: &Topic, group: &Subscription) -> [String; 2] {
         .map(|name| format!("$share/{group}/{name}"))
 }
 
-/// Returns the MQTT topic of the notices about a module.
-pub(super) fn notice(topic: &Topic, client_id: &str) -> String {
+/// Returns the MQTT topic of the announcements about a module.
+pub(super) fn announcement(topic: &Topic, client_id: &str) -> String {
     format!("{PREFIX}{topic}{MODULES}{client_id}")
 }
 
-/// Returns the filter for the notices about all modules on a topic.
-pub(super) fn notices(topic: &Topic) -> String {
-    notice(topic, "+")
+/// Returns the filter for the announcements about all modules on a topic.
+pub(super) fn announcements(topic: &Topic) -> String {
+    announcement(topic, "+")
 }
 
-/// Returns the topic and the client id of the module that a notice is about. Only client ids of
+/// Returns the topic and the client id of the module that an announcement is about. Only client ids of
 /// modules count, because anyone who may publish could name any client of the broker.
 pub(super) fn module(name: &str) -> Option<(Topic, &str)> {
     let (topic, client_id) = name.strip_prefix(PREFIX)?.split_once(MODULES)?;
@@ -95,7 +95,7 @@ fn is_module_id(text: &str) -> bool {
 }
 
 /// Returns whether a client is a module of this group on this topic. Without this check, anyone who
-/// may publish notices on one topic could make the modules end the session of an unrelated client.
+/// may publish announcements on one topic could make the modules end the session of an unrelated client.
 pub(super) fn is_of_group(client_id: &str, topic: &Topic, group: &Subscription) -> bool {
     is_module_id(client_id) && client_id.ends_with(&mark(topic, Some(group)))
 }
@@ -120,7 +120,7 @@ mod tests {
     fn a_module_is_known_by_where_it_says_something() {
         let topic: Topic = "demo".parse().unwrap();
         let id = module_id(&topic, None);
-        let name = notice(&topic, &id);
+        let name = announcement(&topic, &id);
         assert_eq!(module(&name), Some((topic.clone(), &*id)));
         for other in [
             format!("dasf/demo/modules/{id}/x"),

@@ -7,7 +7,7 @@ use mqtt_proto::v5::{
 use mqtt_proto::{Encodable, Pid, QoS, VarBytes};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::transport::socket::MAX_FRAME_SIZE;
+use crate::transport::websocket::MAX_FRAME_SIZE;
 
 /// The largest packet accepted from a broker. The login announces this limit.
 pub(super) const MAX_PACKET_SIZE: usize = MAX_FRAME_SIZE;

@@ -8,7 +8,7 @@ use super::packets::{self, Packets, Received};
 use super::session::{self, Opening};
 use super::{MaxPacketSize, envelope};
 use crate::address::Login;
-use crate::transport::socket::{
+use crate::transport::websocket::{
     Endpoint, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages,
 };
 use crate::transport::{ConnectError, PublishError, Queued};

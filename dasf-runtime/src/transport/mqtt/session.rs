@@ -18,7 +18,7 @@ use super::names;
 use super::packets::{self, MAX_PACKET_SIZE, Packets, Received, Unreadable};
 use crate::address::Login;
 use crate::transport::ConnectError;
-use crate::transport::socket::{self, Endpoint, KeepAlive, Link, PING_INTERVAL, Sink, Stream};
+use crate::transport::websocket::{self, Endpoint, KeepAlive, Link, PING_INTERVAL, Sink, Stream};
 
 /// The default number of messages that a broker may send before they are acknowledged.
 pub(super) const RECEIVE_MAXIMUM: u16 = 64;
@@ -163,7 +163,7 @@ pub(super) async fn open(
     login: &Login,
     opening: Opening,
 ) -> Result<Session, ConnectError> {
-    let opened = socket::connect(endpoint).await?;
+    let opened = websocket::connect(endpoint).await?;
     let mut session = Session {
         endpoint: endpoint.clone(),
         sink: opened.sink,
@@ -288,7 +288,7 @@ impl Session {
     async fn send(&mut self, frame: Message, patience: Duration) -> Result<(), ConnectError> {
         let sent = tokio::time::timeout(patience, self.sink.send(frame)).await;
         let sent = sent.map_err(|_| self.silence(patience))?;
-        sent.map_err(|error| self.protocol_error(socket::broken(&error)))
+        sent.map_err(|error| self.protocol_error(websocket::broken(&error)))
     }
 
     fn silence(&self, after: Duration) -> ConnectError {
@@ -318,7 +318,7 @@ impl Session {
                         return Err("it closed the connection".to_owned());
                     }
                     Some(Ok(frame)) => self.packets.accept(frame),
-                    Some(Err(error)) => return Err(socket::broken(&error)),
+                    Some(Err(error)) => return Err(websocket::broken(&error)),
                 },
             }
         }
@@ -488,7 +488,7 @@ impl Session {
         let frame = packets::frame(&Packet::Puback(Puback::new_success(pid)));
         let frame = frame.map_err(|reason| self.protocol_error(reason))?;
         let sent = self.sink.send(frame).await;
-        sent.map_err(|error| self.protocol_error(socket::broken(&error)))
+        sent.map_err(|error| self.protocol_error(websocket::broken(&error)))
     }
 
     /// Waits until the broker has sent all earlier messages.
@@ -512,7 +512,7 @@ impl Session {
         };
         match tokio::time::timeout(ANSWER_TIMEOUT, closed).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.protocol_error(socket::broken(&error))),
+            Ok(Err(error)) => Err(self.protocol_error(websocket::broken(&error))),
             Err(_) => Err(self.silence(ANSWER_TIMEOUT)),
         }
     }

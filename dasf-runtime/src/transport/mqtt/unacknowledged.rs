@@ -1,4 +1,4 @@
-//! The unacknowledged messages of one connection, and the verdicts on them.
+//! The unacknowledged messages of one connection, and their acknowledgement.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,9 +9,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::packets;
 use super::session::Limits;
-use super::takeover;
-use crate::transport::Verdict;
-use crate::transport::socket::WriteAcknowledgements;
+use super::session_recovery;
+use crate::transport::Acknowledgement;
+use crate::transport::websocket::WriteAcknowledgements;
 
 /// How often a message is returned to a group. If there is no other module, the broker delivers it
 /// to the same module again and again. After this limit it stays until the module ends.
@@ -22,13 +22,13 @@ const MAX_RETURNING: usize = 16;
 const MAX_REMEMBERED: usize = 4096;
 
 /// The unacknowledged messages. One half of the connection adds received messages, the other half
-/// handles the verdicts.
+/// handles the acknowledgements.
 #[derive(Default)]
 pub(super) struct Unacknowledged(Mutex<Messages>);
 
 #[derive(Default)]
 struct Messages {
-    /// The messages without a verdict.
+    /// The messages without an acknowledgement.
     held: VecDeque<Held>,
     /// The messages to return, in this order.
     to_return: VecDeque<Returning>,
@@ -88,7 +88,7 @@ impl Unacknowledged {
     }
 }
 
-/// Writes the verdicts of a reader.
+/// Writes the acknowledgements of a reader.
 pub(super) struct AcknowledgementWriter {
     pub(super) unacknowledged: Arc<Unacknowledged>,
     /// The topic of the messages returned to a group.
@@ -125,7 +125,7 @@ impl AcknowledgementWriter {
         };
         let returns = self.given_back.iter();
         let returns = returns.filter(|id| **id == held.message_id).count();
-        let copy = takeover::returned(publish.clone(), name.clone());
+        let copy = session_recovery::returned(publish.clone(), name.clone());
         if returns >= MAX_RETURNS || packets::size(&copy) > self.max_packet_size {
             return None;
         }
@@ -141,15 +141,15 @@ impl WriteAcknowledgements for AcknowledgementWriter {
     /// A returned message is published again to its group. It is acknowledged when the broker has
     /// the copy. A message that cannot be published stays unacknowledged for the module that takes
     /// over.
-    fn frame(&mut self, verdict: Verdict) -> Option<Message> {
+    fn frame(&mut self, acknowledgement: Acknowledgement) -> Option<Message> {
         let unacknowledged = Arc::clone(&self.unacknowledged);
         let mut messages = unacknowledged.lock();
-        match verdict {
-            Verdict::Done(message_id) => {
+        match acknowledgement {
+            Acknowledgement::Positive(message_id) => {
                 let held = messages.remove(&message_id)?;
                 packets::frame(&Packet::Puback(Puback::new_success(held.pid))).ok()
             }
-            Verdict::GivenBack(message_id) => {
+            Acknowledgement::Negative(message_id) => {
                 let held = messages.remove(&message_id)?;
                 match self.copy(&held) {
                     Some(copy) => messages.to_return.push_back(Returning { held, copy }),
@@ -240,11 +240,11 @@ mod tests {
     }
 
     fn done(writer: &mut AcknowledgementWriter, number: u16) -> Vec<Written> {
-        written(writer.frame(Verdict::Done(number.to_string())))
+        written(writer.frame(Acknowledgement::Positive(number.to_string())))
     }
 
     fn given_back(writer: &mut AcknowledgementWriter, number: u16) -> Vec<Written> {
-        written(writer.frame(Verdict::GivenBack(number.to_string())))
+        written(writer.frame(Acknowledgement::Negative(number.to_string())))
     }
 
     fn copy(number: u16) -> Written {

@@ -321,7 +321,7 @@ mod tests {
 
     use super::*;
     use crate::transport::Trust;
-    use crate::transport::socket::proxy::tests::proxy_to;
+    use crate::transport::websocket::proxy::tests::proxy_to;
 
     /// Returns the error of a client that gets this answer.
     async fn told(answer: String) -> ConnectError {

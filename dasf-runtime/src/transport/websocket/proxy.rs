@@ -419,7 +419,7 @@ pub(super) mod tests {
     }
 
     /// Starts a proxy with one tunnel to a fixed address, and returns the request.
-    pub(in crate::transport::socket) async fn proxy_to(
+    pub(in crate::transport::websocket) async fn proxy_to(
         place: SocketAddr,
     ) -> (String, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,12 +3,12 @@
 use mqtt_proto::QoS;
 use mqtt_proto::v5::RetainHandling;
 
+use super::announcement::{self, Announcement};
 use super::names;
-use super::notice::{self, Notice};
 use super::session::{self, Opening};
 use crate::address::Login;
-use crate::transport::socket::Endpoint;
-use crate::transport::{Announcement, ConnectError};
+use crate::transport::websocket::Endpoint;
+use crate::transport::{ConnectError, DiscoveredModule};
 
 /// The maximum number of listed modules.
 const MAX_MODULES: usize = 10_000;
@@ -19,9 +19,9 @@ const MAX_BYTES: usize = 64 << 20;
 pub(super) async fn read(
     endpoint: &Endpoint,
     login: &Login,
-) -> Result<Vec<Announcement>, ConnectError> {
+) -> Result<Vec<DiscoveredModule>, ConnectError> {
     let opening = Opening {
-        max_packet_size: notice::MAX_PACKET_SIZE,
+        max_packet_size: announcement::MAX_PACKET_SIZE,
         ..Opening::fresh()
     };
     let mut session = session::open(endpoint, login, opening).await?;
@@ -34,9 +34,9 @@ pub(super) async fn read(
     let names = [names::ALL_NOTICES.to_owned()];
     session
         .read_retained(&names, options, |publish| {
-            let notice = Notice::read(&publish.payload);
-            let (Some((topic, _)), Some(Notice::Announced(text))) =
-                (names::module(&publish.topic_name), notice)
+            let announcement = Announcement::read(&publish.payload);
+            let (Some((topic, _)), Some(Announcement::Announced(text))) =
+                (names::module(&publish.topic_name), announcement)
             else {
                 return Ok(());
             };
@@ -45,7 +45,7 @@ pub(super) async fn read(
                 return Ok(());
             }
             bytes += text.len();
-            announcements.push(Announcement { topic, text });
+            announcements.push(DiscoveredModule { topic, text });
             Ok(())
         })
         .await?;

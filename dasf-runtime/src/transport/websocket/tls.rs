@@ -461,9 +461,9 @@ mod tests {
 
     use super::*;
     use crate::transport::ConnectError;
-    use crate::transport::socket::connect::connect_in;
-    use crate::transport::socket::proxy::tests::proxy_to;
-    use crate::transport::socket::{Endpoint, connect};
+    use crate::transport::websocket::connect::connect_in;
+    use crate::transport::websocket::proxy::tests::proxy_to;
+    use crate::transport::websocket::{Endpoint, connect};
 
     type Authority = CertifiedIssuer<'static, KeyPair>;
 

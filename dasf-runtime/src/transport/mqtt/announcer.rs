@@ -15,13 +15,13 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::announcement::{self, ANNOUNCE_EVERY, Announcement};
 use super::names;
-use super::notice::{self, ANNOUNCE_EVERY, Notice};
 use super::session::{self, KEEP_ALIVE, Opening, RECEIVE_MAXIMUM, Session};
-use super::takeover::{Group, LostSessions};
+use super::session_recovery::{Group, LostSessions};
 use crate::address::Login;
 use crate::backoff::Backoff;
-use crate::transport::socket::Endpoint;
+use crate::transport::websocket::Endpoint;
 use crate::transport::{ConnectError, ConnectionState, first_attempt};
 
 /// How many seconds the broker keeps the session of an announcement. This is longer than the delay
@@ -44,17 +44,17 @@ pub(super) struct Module {
     /// The announcement, as JSON.
     pub(super) announcement: String,
     /// The group to which its unfinished requests are returned, if they must not be lost.
-    pub(super) heirs: Option<Group>,
+    pub(super) successors: Option<Group>,
 }
 
 /// Keeps a module announced until it is dropped.
-pub(super) struct Presence {
+pub(super) struct Announcer {
     state: watch::Receiver<ConnectionState>,
     end: DropGuard,
     task: JoinHandle<()>,
 }
 
-impl Presence {
+impl Announcer {
     /// Announces a module in the background.
     pub(super) fn start(runtime: &Handle, module: Module) -> Self {
         let (state, watched) = watch::channel(ConnectionState::Connecting);
@@ -156,9 +156,9 @@ impl Module {
 
     /// Opens the session whose Will reports that the module is lost.
     async fn open(&self, clean_start: bool) -> Result<Session, ConnectError> {
-        let last = match &self.heirs {
-            Some(group) => Notice::Lost(group.name.clone()),
-            None => Notice::Withdrawn,
+        let last = match &self.successors {
+            Some(group) => Announcement::Lost(group.name.clone()),
+            None => Announcement::Withdrawn,
         };
         let will = last.will(&self.topic, &self.client_id);
         let will = will.map_err(|error| ConnectError::Protocol {
@@ -171,7 +171,7 @@ impl Module {
             clean_start,
             session_expiry: SESSION_EXPIRY,
             receive_maximum: RECEIVE_MAXIMUM,
-            max_packet_size: notice::MAX_PACKET_SIZE,
+            max_packet_size: announcement::MAX_PACKET_SIZE,
             keep_alive: KEEP_ALIVE,
             will: Some(will),
         };
@@ -192,12 +192,12 @@ impl Module {
                 "modules need them to announce themselves and to report dead modules",
             ));
         }
-        // Subscribe first, because an announced module must receive the notices about others.
-        if self.heirs.is_some() {
+        // Subscribe first, because an announced module must receive the announcements about others.
+        if self.successors.is_some() {
             let mut options = session::options(QoS::Level0, RetainHandling::SendAtSubscribe);
             options.no_local = true;
             session
-                .subscribe(&[names::notices(&self.topic)], options)
+                .subscribe(&[names::announcements(&self.topic)], options)
                 .await?;
         }
         self.say(session, &self.client_id, &self.announced())
@@ -210,16 +210,16 @@ impl Module {
         let mut announce =
             tokio::time::interval_at(Instant::now() + ANNOUNCE_EVERY, ANNOUNCE_EVERY);
         announce.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut takeover: Option<Takeover> = None;
+        let mut recovery: Option<SessionRecovery> = None;
         loop {
-            let next = lost.next().filter(|_| takeover.is_none());
+            let next = lost.next().filter(|_| recovery.is_none());
             let next = next.map(|(client_id, due)| (client_id.to_owned(), due));
             tokio::select! {
                 () = end.cancelled() => {
-                    if let (Some(takeover), Some(group)) = (takeover, &self.heirs) {
+                    if let (Some(recovery), Some(group)) = (recovery, &self.successors) {
                         // Other modules wait for this one, which does not continue.
-                        let notice = Notice::Lost(group.name.clone());
-                        self.say(session, &takeover.client_id, &notice).await?;
+                        let announcement = Announcement::Lost(group.name.clone());
+                        self.say(session, &recovery.client_id, &announcement).await?;
                     }
                     return Ok(());
                 }
@@ -229,35 +229,35 @@ impl Module {
                 }
                 _ = ping.tick() => {
                     session.ping().await?;
-                    if let (Some(takeover), Some(group)) = (&takeover, &self.heirs) {
-                        // The takeover continues, so other modules must not begin one.
-                        let claim = Notice::Claimed(group.name.clone());
-                        self.say(session, &takeover.client_id, &claim).await?;
+                    if let (Some(recovery), Some(group)) = (&recovery, &self.successors) {
+                        // The recovery continues, so other modules must not begin one.
+                        let claim = Announcement::Claimed(group.name.clone());
+                        self.say(session, &recovery.client_id, &claim).await?;
                     }
                 }
                 Some(client_id) = due(next) => {
-                    takeover = self.claim(session, client_id, lost).await?;
+                    recovery = self.claim(session, client_id, lost).await?;
                 }
-                (client_id, taken) = finished(&mut takeover) => {
-                    takeover = None;
+                (client_id, taken) = finished(&mut recovery) => {
+                    recovery = None;
                     self.conclude(session, &client_id, taken, lost).await?;
                 }
             }
         }
     }
 
-    fn announced(&self) -> Notice {
-        Notice::Announced(self.announcement.clone())
+    fn announced(&self) -> Announcement {
+        Announcement::Announced(self.announcement.clone())
     }
 
-    /// Publishes a notice about a module on this topic.
+    /// Publishes an announcement about a module on this topic.
     async fn say(
         &self,
         session: &mut Session,
         client_id: &str,
-        notice: &Notice,
+        announcement: &Announcement,
     ) -> Result<(), ConnectError> {
-        let publish = notice.publish(&self.topic, client_id);
+        let publish = announcement.publish(&self.topic, client_id);
         let publish = publish.map_err(|error| session.protocol_error(error.to_string()))?;
         match session.publish(publish).await {
             // No other client receives the claim.
@@ -266,18 +266,19 @@ impl Module {
         }
     }
 
-    /// Handles a notice about another module.
+    /// Handles an announcement about another module.
     async fn heed(
         &self,
         session: &mut Session,
         publish: Publish,
         lost: &mut LostSessions,
     ) -> Result<(), ConnectError> {
-        let Some(group) = &self.heirs else {
+        let Some(group) = &self.successors else {
             return Ok(());
         };
-        let notice = Notice::read(&publish.payload);
-        let (Some((topic, client_id)), Some(notice)) = (names::module(&publish.topic_name), notice)
+        let announcement = Announcement::read(&publish.payload);
+        let (Some((topic, client_id)), Some(announcement)) =
+            (names::module(&publish.topic_name), announcement)
         else {
             return Ok(());
         };
@@ -286,23 +287,23 @@ impl Module {
         }
         if client_id == self.client_id {
             let announced = self.announced();
-            if notice != announced {
+            if announcement != announced {
                 // The broker reported the end of the module, but only its connection was lost.
                 self.say(session, client_id, &announced).await?;
             }
             return Ok(());
         }
-        match notice {
-            Notice::Lost(name) if name == group.name => {
+        match announcement {
+            Announcement::Lost(name) if name == group.name => {
                 if names::is_of_group(client_id, &topic, &name) {
                     lost.add(client_id, publish.retain);
                 }
             }
-            Notice::Claimed(name) if name == group.name => lost.defer(client_id),
-            Notice::Announced(_) | Notice::Withdrawn => {
+            Announcement::Claimed(name) if name == group.name => lost.defer(client_id),
+            Announcement::Announced(_) | Announcement::Withdrawn => {
                 lost.remove(client_id);
             }
-            Notice::Lost(_) | Notice::Claimed(_) => {}
+            Announcement::Lost(_) | Announcement::Claimed(_) => {}
         }
         Ok(())
     }
@@ -313,20 +314,20 @@ impl Module {
         session: &mut Session,
         client_id: String,
         lost: &mut LostSessions,
-    ) -> Result<Option<Takeover>, ConnectError> {
-        let Some(group) = &self.heirs else {
+    ) -> Result<Option<SessionRecovery>, ConnectError> {
+        let Some(group) = &self.successors else {
             return Ok(None);
         };
-        let claim = Notice::Claimed(group.name.clone());
+        let claim = Announcement::Claimed(group.name.clone());
         self.say(session, &client_id, &claim).await?;
         lost.defer(&client_id);
         let group = group.clone();
         let id = client_id.clone();
         let work = Box::pin(async move { group.take_over(&id).await });
-        Ok(Some(Takeover { client_id, work }))
+        Ok(Some(SessionRecovery { client_id, work }))
     }
 
-    /// Clears the notice about a session that was taken over.
+    /// Clears the announcement about a session that was taken over.
     async fn conclude(
         &self,
         session: &mut Session,
@@ -343,7 +344,8 @@ impl Module {
                 );
                 // The module may have come back meanwhile.
                 if lost.remove(client_id) {
-                    self.say(session, client_id, &Notice::Withdrawn).await?;
+                    self.say(session, client_id, &Announcement::Withdrawn)
+                        .await?;
                 }
             }
             Err(error) => {
@@ -367,13 +369,14 @@ impl Module {
 
     /// Publishes that the module is gone, or that it left messages to its group.
     async fn withdraw(&self, mut session: Session) -> Result<(), ConnectError> {
-        let notice = match &self.heirs {
+        let announcement = match &self.successors {
             Some(group) if !group.end_if_empty(&self.client_id).await.unwrap_or(false) => {
-                Notice::Lost(group.name.clone())
+                Announcement::Lost(group.name.clone())
             }
-            _ => Notice::Withdrawn,
+            _ => Announcement::Withdrawn,
         };
-        self.say(&mut session, &self.client_id, &notice).await?;
+        self.say(&mut session, &self.client_id, &announcement)
+            .await?;
         session.disconnect(0).await
     }
 }
@@ -391,7 +394,7 @@ fn warn_once(is_refused: bool, was_refused: bool, failure: &ConnectError) -> boo
 }
 
 /// A session that is being taken over.
-struct Takeover {
+struct SessionRecovery {
     client_id: String,
     work: std::pin::Pin<Box<dyn Future<Output = Result<usize, ConnectError>> + Send>>,
 }
@@ -407,12 +410,12 @@ async fn due(next: Option<(String, Instant)>) -> Option<String> {
     }
 }
 
-/// Waits until a takeover has succeeded or failed. Without one it waits without end.
-async fn finished(takeover: &mut Option<Takeover>) -> (String, Result<usize, ConnectError>) {
-    match takeover {
-        Some(takeover) => {
-            let taken = (&mut takeover.work).await;
-            (takeover.client_id.clone(), taken)
+/// Waits until a recovery has succeeded or failed. Without one it waits without end.
+async fn finished(recovery: &mut Option<SessionRecovery>) -> (String, Result<usize, ConnectError>) {
+    match recovery {
+        Some(recovery) => {
+            let taken = (&mut recovery.work).await;
+            (recovery.client_id.clone(), taken)
         }
         None => std::future::pending().await,
     }
@@ -449,9 +452,9 @@ mod tests {
             client_id: names::module_id(&topic, Some(&group.name)),
             topic,
             announcement: "{}".to_owned(),
-            heirs: Some(group),
+            successors: Some(group),
         };
-        let presence = Presence::start(&Handle::current(), module);
+        let presence = Announcer::start(&Handle::current(), module);
         let (stream, _) = listener.accept().await.unwrap();
         let mut broker = tokio_tungstenite::accept_async(stream).await.unwrap();
         // A login, then a subscription that is refused, then only the end.

@@ -16,12 +16,12 @@ use super::{
     sleep_until,
 };
 use crate::backoff::Backoff;
-use crate::transport::subscriber::{Given, Verdict};
+use crate::transport::subscriber::{Acknowledgement, Given};
 use crate::transport::{ConnectError, ConnectionState, Received, SubscriberEnds};
 
-/// How many verdicts are written before they are flushed.
+/// How many acknowledgements are written before they are flushed.
 const BATCH: usize = 64;
-/// How long the broker may take to settle the last verdicts. Closing the connection may take the
+/// How long the broker may take to settle the last acknowledgements. Closing the connection may take the
 /// same time again.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -42,7 +42,7 @@ pub(super) async fn run<D: ConsumerDialect>(
 ) {
     let SubscriberEnds {
         deliveries,
-        mut verdicts,
+        mut acknowledgements,
         state,
     } = ends;
     keep_connected(
@@ -50,7 +50,7 @@ pub(super) async fn run<D: ConsumerDialect>(
         &endpoint,
         &topic,
         &deliveries,
-        &mut verdicts,
+        &mut acknowledgements,
         &state,
     )
     .await;
@@ -62,7 +62,7 @@ async fn keep_connected<D: ConsumerDialect>(
     endpoint: &Endpoint,
     topic: &Topic,
     deliveries: &mpsc::Sender<Received>,
-    verdicts: &mut mpsc::Receiver<Given>,
+    acknowledgements: &mut mpsc::Receiver<Given>,
     state: &watch::Sender<ConnectionState>,
 ) {
     let mut backoff = Backoff::default();
@@ -80,7 +80,7 @@ async fn keep_connected<D: ConsumerDialect>(
                     queue: deliveries,
                     connection,
                 };
-                let end = serve(link, topic, &deliveries, verdicts).await;
+                let end = serve(link, topic, &deliveries, acknowledgements).await;
                 let End::Lost(reason) = end else { return };
                 backoff.is_reset_by(connected_at.elapsed());
                 let url = endpoint.to_string();
@@ -127,7 +127,7 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
     link: Link<W, R>,
     topic: &Topic,
     deliveries: &Deliveries<'_>,
-    verdicts: &mut mpsc::Receiver<Given>,
+    acknowledgements: &mut mpsc::Receiver<Given>,
 ) -> End {
     let Link {
         sink,
@@ -140,10 +140,10 @@ async fn serve<W: WriteAcknowledgements, R: ReadDeliveries>(
     } = link;
     let liveness = Liveness::new();
     let (asides, heard) = Asides::new();
-    // Both halves run at the same time, so that verdicts are sent while a slow reader holds up the
+    // Both halves run at the same time, so that acknowledgements are sent while a slow reader holds up the
     // deliveries. This also detects a broker that neither sends nor reads.
     let written = tokio::select! {
-        written = write(sink, writer, keep_alive, verdicts, deliveries.connection, heard) => written,
+        written = write(sink, writer, keep_alive, acknowledgements, deliveries.connection, heard) => written,
         reason = read(stream, reader, topic, deliveries, &asides, &liveness) => return End::Lost(reason),
         reason = liveness.death() => return End::Lost(reason),
     };
@@ -231,7 +231,7 @@ async fn read(
     }
 }
 
-/// Writes verdicts and pings until the handle is dropped and no verdict waits for the broker. Then
+/// Writes acknowledgements and pings until the handle is dropped and no acknowledgement waits for the broker. Then
 /// it returns the socket.
 ///
 /// # Errors
@@ -240,7 +240,7 @@ async fn write(
     mut sink: Sink,
     mut writer: impl WriteAcknowledgements,
     keep_alive: KeepAlive,
-    verdicts: &mut mpsc::Receiver<Given>,
+    acknowledgements: &mut mpsc::Receiver<Given>,
     connection: u64,
     mut heard: Heard,
 ) -> Result<Sink, Error> {
@@ -249,17 +249,17 @@ async fn write(
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Vec::with_capacity(BATCH);
     let mut waiting = Vec::new();
-    // The time at which to stop waiting for the broker to settle the last verdicts.
+    // The time at which to stop waiting for the broker to settle the last acknowledgements.
     let mut patience = None;
     loop {
         tokio::select! {
-            count = verdicts.recv_many(&mut batch, BATCH), if patience.is_none() => {
+            count = acknowledgements.recv_many(&mut batch, BATCH), if patience.is_none() => {
                 if count == 0 {
                     patience = Some(Instant::now() + CLOSE_TIMEOUT);
                 }
             }
             Some(message_id) = heard.unreadable.recv() => batch.push(Given {
-                verdict: Verdict::Done(message_id),
+                acknowledgement: Acknowledgement::Positive(message_id),
                 connection,
                 written: None,
             }),
@@ -275,10 +275,12 @@ async fn write(
             .drain(..)
             .filter(|given| given.connection == connection);
         for Given {
-            verdict, written, ..
+            acknowledgement,
+            written,
+            ..
         } in current
         {
-            if let Some(frame) = writer.frame(verdict) {
+            if let Some(frame) = writer.frame(acknowledgement) {
                 sink.feed(frame).await?;
                 waiting.extend(written);
             }

@@ -21,11 +21,11 @@ use crate::address::Login;
 use crate::backoff::Backoff;
 use crate::random;
 use crate::transport::ConnectError;
-use crate::transport::socket::Endpoint;
+use crate::transport::websocket::Endpoint;
 
 /// How many seconds a broker keeps the session of a dead module.
 pub(super) const SESSION_EXPIRY: u32 = 3600;
-/// The keep-alive of a takeover. The broker may send for a long time before it answers a ping,
+/// The keep-alive of a recovery. The broker may send for a long time before it answers a ping,
 /// because all large messages of a session come first.
 const KEEP_ALIVE: Duration = Duration::from_secs(1800);
 /// The longest random delay before a module claims a lost session, so that one module is first.
@@ -34,10 +34,10 @@ const CLAIM_DELAY: Duration = Duration::from_millis(500);
 /// repeats its claim with each ping, before this time is over.
 const RETRY: Duration = Duration::from_secs(90);
 /// How long a module that lost its own connection waits before it claims sessions from retained
-/// notices. When a broker stops, it reports all modules as lost, and each module clears its notice
+/// announcements. When a broker stops, it reports all modules as lost, and each module clears its announcement
 /// when it is back.
 const RETURN_PATIENCE: Duration = Backoff::LONGEST.saturating_add(Duration::from_secs(5));
-/// The maximum number of remembered lost sessions. Further notices stay with the broker for the
+/// The maximum number of remembered lost sessions. Further announcements stay with the broker for the
 /// next module that subscribes.
 const MAX_LOST: usize = 1024;
 /// How long messages are returned while the dead module's session still receives its share of new
@@ -181,7 +181,7 @@ pub(super) fn returned(received: Publish, topic_name: TopicName) -> Publish {
 #[derive(Debug, Default)]
 pub(super) struct LostSessions {
     sessions: BTreeMap<String, Lost>,
-    /// How long the modules of retained notices may take to come back themselves.
+    /// How long the modules of retained announcements may take to come back themselves.
     patience: Option<Instant>,
 }
 
@@ -194,7 +194,7 @@ struct Lost {
 }
 
 impl LostSessions {
-    /// Adds a lost session. `was_retained` means that its notice is older than this module's
+    /// Adds a lost session. `was_retained` means that its announcement is older than this module's
     /// subscription. A random delay decides which module claims it first.
     pub(super) fn add(&mut self, client_id: &str, was_retained: bool) {
         if self.sessions.len() < MAX_LOST && !self.sessions.contains_key(client_id) {
@@ -266,7 +266,7 @@ mod tests {
         assert!(due <= Instant::now() + CLAIM_DELAY);
         lost.defer("a");
         assert!(lost.next().unwrap().1 >= Instant::now() + RETRY);
-        // A repeated notice does not take the session from the module that claimed it.
+        // A repeated announcement does not take the session from the module that claimed it.
         lost.add("a", false);
         assert!(lost.next().unwrap().1 >= Instant::now() + RETRY);
         lost.add("b", false);
@@ -289,13 +289,13 @@ mod tests {
         lost.remove("a");
         lost.add("b", true);
         assert!(due(&lost) > back);
-        // A new notice is certain: the module is lost now.
+        // A new announcement is certain: the module is lost now.
         lost.add("c", false);
         assert!(due(&lost) <= Instant::now() + CLAIM_DELAY);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_takeover_that_never_succeeds_is_given_up() {
+    async fn a_recovery_that_never_succeeds_is_given_up() {
         let mut lost = LostSessions::default();
         lost.add("a", false);
         assert!(lost.retry("a"));

@@ -29,7 +29,7 @@ pub(super) use connect::{MAX_FRAME_SIZE, Sink, Stream, broken, connect};
 pub(super) use liveness::PING_INTERVAL;
 pub(crate) use tls::Trust;
 
-use super::subscriber::Verdict;
+use super::subscriber::Acknowledgement;
 use super::{
     ConnectError, PublishError, Publisher, PublisherEnds, PublisherOptions, Queued, Subscriber,
     SubscriberEnds,
@@ -144,8 +144,8 @@ pub(super) trait ReadReceipts: Send {
 
 /// Writes acknowledgements to one connection.
 pub(super) trait WriteAcknowledgements: Send {
-    /// Returns the frame for a verdict; `None` if this connection needs none, or not yet.
-    fn frame(&mut self, verdict: Verdict) -> Option<Message>;
+    /// Returns the frame for an acknowledgement; `None` if this connection needs none, or not yet.
+    fn frame(&mut self, acknowledgement: Acknowledgement) -> Option<Message>;
 
     /// Returns the frame to write after [`Incoming::Settled`].
     fn go_on(&mut self) -> Option<Message> {

@@ -5,11 +5,11 @@ use tokio::sync::Mutex;
 /// Counts the fragments sent to a reader since it last confirmed that it has read everything. All
 /// senders to one reader share one counter.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct SendWindow {
     unread: Mutex<usize>,
 }
 
-impl Pace {
+impl SendWindow {
     /// Waits until one more fragment may be sent. When `max_unread` are unconfirmed, it first runs
     /// `caught_up`, which asks the reader.
     ///
@@ -42,10 +42,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_reader_is_asked_after_as_many_as_it_may_leave_unread() {
-        let pace = Pace::default();
+        let window = SendWindow::default();
         let asked = Cell::new(0);
         for sent in 0..10 {
-            let turn = pace.turn(3, async {
+            let turn = window.turn(3, async {
                 asked.set(asked.get() + 1);
                 Ok::<_, ()>(())
             });
@@ -56,13 +56,13 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_sent_to_a_reader_that_does_not_answer() {
-        let pace = Pace::default();
+        let window = SendWindow::default();
         let refuse = || async { Err("gone") };
-        assert_eq!(pace.turn(1, refuse()).await, Ok(()));
+        assert_eq!(window.turn(1, refuse()).await, Ok(()));
         for _ in 0..2 {
-            assert_eq!(pace.turn(1, refuse()).await, Err("gone"));
+            assert_eq!(window.turn(1, refuse()).await, Err("gone"));
         }
         let answered = async { Ok::<_, &str>(()) };
-        assert_eq!(pace.turn(1, answered).await, Ok(()));
+        assert_eq!(window.turn(1, answered).await, Ok(()));
     }
 }

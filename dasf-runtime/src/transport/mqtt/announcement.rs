@@ -9,11 +9,11 @@ use mqtt_proto::{QoS, QosPid, TopicName};
 use serde::{Deserialize, Serialize};
 
 use super::names;
-use super::takeover::SESSION_EXPIRY;
+use super::session_recovery::SESSION_EXPIRY;
 
-/// The largest notice in bytes. The limit protects the memory of the readers.
+/// The largest announcement in bytes. The limit protects the memory of the readers.
 pub(super) const MAX_LENGTH: usize = 64 << 10;
-/// The largest packet accepted on a connection for notices.
+/// The largest packet accepted on a connection for announcements.
 pub(super) const MAX_PACKET_SIZE: usize = 2 * MAX_LENGTH;
 /// How many seconds without a connection make a module count as lost. A shorter loss does not.
 const WILL_DELAY: u32 = 1;
@@ -24,9 +24,9 @@ const ANNOUNCEMENT_EXPIRY: u32 = 3600;
 /// How often a module repeats its announcement.
 pub(super) const ANNOUNCE_EVERY: Duration = Duration::from_secs(ANNOUNCEMENT_EXPIRY as u64 / 4);
 
-/// A notice about a module.
+/// A announcement about a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Notice {
+pub(super) enum Announcement {
     /// The module listens. The string is its announcement as JSON.
     Announced(String),
     /// The module died, and its session may contain messages to return to its group.
@@ -37,7 +37,7 @@ pub(super) enum Notice {
     Withdrawn,
 }
 
-/// The JSON of a notice that is not an announcement.
+/// The JSON of an announcement that is not an announcement.
 #[derive(Serialize, Deserialize)]
 struct Fate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,8 +46,8 @@ struct Fate {
     claimed: Option<String>,
 }
 
-impl Notice {
-    /// Reads a notice; `None` for any other message.
+impl Announcement {
+    /// Reads an announcement; `None` for any other message.
     pub(super) fn read(payload: &[u8]) -> Option<Self> {
         if payload.is_empty() {
             return Some(Self::Withdrawn);
@@ -80,7 +80,7 @@ impl Notice {
             .into()
     }
 
-    /// Returns how many seconds the notice is valid.
+    /// Returns how many seconds the announcement is valid.
     fn expiry(&self) -> Option<u32> {
         match self {
             Self::Announced(_) => Some(ANNOUNCEMENT_EXPIRY),
@@ -89,14 +89,14 @@ impl Notice {
         }
     }
 
-    /// Returns the message of this notice about a module. A claim is not retained, because it must
+    /// Returns the message of this announcement about a module. A claim is not retained, because it must
     /// not outlive the module that makes it.
     pub(super) fn publish(
         &self,
         topic: &Topic,
         client_id: &str,
     ) -> Result<Publish, mqtt_proto::Error> {
-        let name = TopicName::try_from(names::notice(topic, client_id).as_str())?;
+        let name = TopicName::try_from(names::announcement(topic, client_id).as_str())?;
         let mut publish = Publish::new(QosPid::Level0, name, self.payload());
         publish.retain = !matches!(self, Self::Claimed(_));
         publish.properties.message_expiry_interval = self.expiry();
@@ -109,7 +109,7 @@ impl Notice {
         topic: &Topic,
         client_id: &str,
     ) -> Result<LastWill, mqtt_proto::Error> {
-        let name = TopicName::try_from(names::notice(topic, client_id).as_str())?;
+        let name = TopicName::try_from(names::announcement(topic, client_id).as_str())?;
         Ok(LastWill {
             retain: true,
             properties: WillProperties {
@@ -131,24 +131,30 @@ mod tests {
     #[test]
     fn a_notice_reads_back() {
         let group: Subscription = "workers".parse().unwrap();
-        for notice in [
-            Notice::Announced(r#"{"name":"demo"}"#.to_owned()),
-            Notice::Lost(group.clone()),
-            Notice::Claimed(group),
-            Notice::Withdrawn,
+        for announcement in [
+            Announcement::Announced(r#"{"name":"demo"}"#.to_owned()),
+            Announcement::Lost(group.clone()),
+            Announcement::Claimed(group),
+            Announcement::Withdrawn,
         ] {
-            assert_eq!(Notice::read(&notice.payload()), Some(notice));
+            assert_eq!(
+                Announcement::read(&announcement.payload()),
+                Some(announcement)
+            );
         }
-        let lost = Notice::Lost("workers".parse().unwrap());
+        let lost = Announcement::Lost("workers".parse().unwrap());
         assert_eq!(&lost.payload()[..], br#"{"lost":"workers"}"#);
     }
 
     #[test]
     fn what_is_retained_does_not_stay_for_ever() {
         let group: Subscription = "workers".parse().unwrap();
-        for notice in [Notice::Announced("{}".to_owned()), Notice::Lost(group)] {
+        for announcement in [
+            Announcement::Announced("{}".to_owned()),
+            Announcement::Lost(group),
+        ] {
             let topic = "demo".parse().unwrap();
-            let publish = notice.publish(&topic, "dasf").unwrap();
+            let publish = announcement.publish(&topic, "dasf").unwrap();
             let expiry = publish.properties.message_expiry_interval;
             assert!(publish.retain && expiry == Some(3600), "{publish:?}");
         }
@@ -158,15 +164,15 @@ mod tests {
     fn what_is_no_notice_is_none() {
         let long = format!("{{\"name\":\"{}\"}}", "a".repeat(MAX_LENGTH));
         for other in ["[]", "1", "{", r#"{"lost":"a/b"}"#, r#"{"lost":1}"#, &long] {
-            assert_eq!(Notice::read(other.as_bytes()), None);
+            assert_eq!(Announcement::read(other.as_bytes()), None);
         }
-        assert_eq!(Notice::read(b"\xff"), None);
+        assert_eq!(Announcement::read(b"\xff"), None);
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(payload in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = Notice::read(&payload);
+            let _ = Announcement::read(&payload);
         }
     }
 }
