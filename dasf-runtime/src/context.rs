@@ -1,9 +1,10 @@
 //! Information about the call for the function that serves it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dasf_protocol::Properties;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
@@ -31,8 +32,26 @@ struct Inner {
     message_id: String,
     properties: Properties,
     deadline: Option<Instant>,
-    cancellation: CancellationToken,
+    /// Cancelled when the module has to stop.
+    abort: CancellationToken,
+    /// Made when the function asks for it, because it needs a timer for the deadline.
+    cancellation: OnceLock<Cancellation>,
     span: Span,
+}
+
+/// The token of one call, and the task that cancels it at the deadline.
+#[derive(Debug)]
+struct Cancellation {
+    token: CancellationToken,
+    timer: Option<AbortHandle>,
+}
+
+impl Drop for Cancellation {
+    fn drop(&mut self) {
+        if let Some(timer) = &self.timer {
+            timer.abort();
+        }
+    }
 }
 
 impl Context {
@@ -40,14 +59,15 @@ impl Context {
         message_id: String,
         properties: Properties,
         deadline: Option<Instant>,
-        cancellation: CancellationToken,
+        abort: CancellationToken,
         span: Span,
     ) -> Self {
         Self(Arc::new(Inner {
             message_id,
             properties,
             deadline,
-            cancellation,
+            abort,
+            cancellation: OnceLock::new(),
             span,
         }))
     }
@@ -103,7 +123,16 @@ impl Context {
     /// Returns whether nobody needs the result any more. This is the case when the caller's timeout
     /// is over or the module has to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancellation.is_cancelled()
+        let Inner {
+            abort,
+            cancellation,
+            ..
+        } = &*self.0;
+        self.time_left() == Some(Duration::ZERO)
+            || match cancellation.get() {
+                Some(cancellation) => cancellation.token.is_cancelled(),
+                None => abort.is_cancelled(),
+            }
     }
 
     /// Waits until nobody needs the result any more.
@@ -111,7 +140,7 @@ impl Context {
     /// # Cancel safety
     /// This method is cancel safe.
     pub async fn cancelled(&self) {
-        self.0.cancellation.cancelled().await;
+        self.cancellation_token().cancelled().await;
     }
 
     /// Returns a token that is cancelled when nobody needs the result any more. You can pass it to
@@ -134,7 +163,25 @@ impl Context {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn cancellation_token(&self) -> &CancellationToken {
-        &self.0.cancellation
+        let Inner {
+            deadline,
+            abort,
+            cancellation,
+            ..
+        } = &*self.0;
+        let cancellation = cancellation.get_or_init(|| {
+            let token = abort.child_token();
+            let timer = deadline.map(|deadline| {
+                let token = token.clone();
+                let timer = tokio::spawn(async move {
+                    tokio::time::sleep_until(deadline).await;
+                    token.cancel();
+                });
+                timer.abort_handle()
+            });
+            Cancellation { token, timer }
+        });
+        &cancellation.token
     }
 
     /// Returns the `tracing` span `call` in which the function runs. Its log lines carry the name

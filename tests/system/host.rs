@@ -18,6 +18,11 @@ async fn odd_host(broker: &Broker, options: HostOptions) -> dasf::Host {
     listen(broker, TOPIC, odd::module().unwrap(), options).await
 }
 
+async fn odd_client(broker: &Broker) -> odd::Client {
+    let client = odd::Client::builder().topic(TOPIC).websocket(&broker.url());
+    client.connect().await.unwrap()
+}
+
 /// Starts the odd module on its own broker, and connects a caller.
 async fn serve_odd(options: HostOptions) -> (Broker, dasf::Host, Peer) {
     let broker = broker().await;
@@ -247,6 +252,77 @@ async fn requests_above_the_queue_are_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn asynchronous_calls_wait_together() {
+    const CALLS: usize = 1000;
+    let broker = broker().await;
+    let host = odd_host(&broker, HostOptions::default()).await;
+    let client = odd_client(&broker).await;
+    let calls: Vec<_> = (0..CALLS)
+        .map(|_| tokio::spawn(client.wait("together").into_future()))
+        .collect();
+    // All of them run at the same time.
+    for _ in 0..CALLS {
+        soon("a call", odd::entered("together")).await;
+    }
+    for _ in 0..CALLS {
+        odd::open("together");
+    }
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap(), "together");
+    }
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asynchronous_calls_above_the_limit_wait_for_a_running_one() {
+    let broker = broker().await;
+    let options = HostOptions {
+        max_concurrent: Some(1),
+        ..HostOptions::default()
+    };
+    let host = odd_host(&broker, options).await;
+    let client = odd_client(&broker).await;
+    let first = tokio::spawn(client.wait("first in the limit").into_future());
+    soon("the first call", odd::entered("first in the limit")).await;
+    let second = tokio::spawn(client.wait("second in the limit").into_future());
+    // A call of a plain function does not count.
+    assert_eq!(client.block().await.unwrap(), None);
+    odd::open("first in the limit");
+    soon("the second call", odd::entered("second in the limit")).await;
+    // The second call began after the first one had ended.
+    assert_eq!(
+        soon("an answer", first).await.unwrap().unwrap(),
+        "first in the limit"
+    );
+    odd::open("second in the limit");
+    assert_eq!(second.await.unwrap().unwrap(), "second in the limit");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quick_function_that_blocks_once_holds_up_no_other_call() {
+    let broker = broker().await;
+    let host = odd_host(&broker, HostOptions::default()).await;
+    let client = odd_client(&broker).await;
+    for _ in 0..20 {
+        assert_eq!(client.block().await.unwrap(), None);
+    }
+    let blocking = tokio::spawn(client.block().name("once".to_owned()).into_future());
+    soon("the call that blocks", odd::entered("once")).await;
+    for _ in 0..20 {
+        assert_eq!(
+            soon("another call", client.block().into_future())
+                .await
+                .unwrap(),
+            None
+        );
+    }
+    odd::open("once");
+    assert_eq!(blocking.await.unwrap().unwrap().as_deref(), Some("once"));
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_rejected_request_gets_an_error() {
     let broker = broker().await;
     let options = HostOptions {
@@ -255,12 +331,7 @@ async fn every_rejected_request_gets_an_error() {
         ..HostOptions::default()
     };
     let host = odd_host(&broker, options).await;
-    let client = odd::Client::builder()
-        .topic(TOPIC)
-        .websocket(&broker.url())
-        .connect()
-        .await
-        .unwrap();
+    let client = odd_client(&broker).await;
     let first = tokio::spawn(client.wait("flood").into_future());
     soon("the first call", odd::entered("flood")).await;
     let flood = (0..1000).map(|_| tokio::spawn(client.wait("flood").into_future()));
@@ -286,12 +357,7 @@ async fn progress_may_come_from_any_thread() {
         ..HostOptions::default()
     };
     let host = odd_host(&broker, options).await;
-    let client = odd::Client::builder()
-        .topic(TOPIC)
-        .websocket(&broker.url())
-        .connect()
-        .await
-        .unwrap();
+    let client = odd_client(&broker).await;
     let (seen, mut reports) = tokio::sync::mpsc::unbounded_channel();
     let call = client
         .report_from_a_thread()

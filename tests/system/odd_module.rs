@@ -40,6 +40,19 @@ pub(crate) mod odd {
         name
     }
 
+    /// Returns at once, or blocks its thread until the test opens the gate.
+    #[dasf::function]
+    pub(crate) fn block(name: Option<String>) -> Option<String> {
+        let name = name?;
+        gate(&format!("entered {name}")).add_permits(1);
+        let runtime = tokio::runtime::Handle::current();
+        runtime
+            .block_on(gate(&name).acquire_owned())
+            .unwrap()
+            .forget();
+        Some(name)
+    }
+
     /// Waits until the caller's time is over.
     #[dasf::function]
     pub(crate) async fn outlast(context: Context) -> bool {

@@ -134,9 +134,13 @@ enum Ack {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct Limits {
-    /// Calls that run at a time [default: five times the number of processors]
+    /// Threads, and so calls of plain functions that run at a time [default: five times the number of processors]
     #[arg(long, global = true, env = "DE_BACKEND_MAX_WORKERS", value_name = "CALLS", value_parser = OneLine(at_least_one))]
     max_workers: Option<usize>,
+
+    /// Calls of async functions that run at a time [default: --queue-size]
+    #[arg(long, global = true, env = "DE_BACKEND_MAX_CONCURRENT", value_name = "CALLS", value_parser = OneLine(at_least_one))]
+    max_concurrent: Option<usize>,
 
     /// Calls that are accepted at a time, including the running ones [default: 1024]
     #[arg(
@@ -270,6 +274,7 @@ impl Limits {
                 Some(queue_size) if self.max_workers.is_none() => max_workers.min(queue_size),
                 _ => max_workers,
             },
+            max_concurrent: self.max_concurrent,
             queue_size: self
                 .queue_size
                 .unwrap_or(defaults.queue_size.max(max_workers)),

@@ -1,45 +1,53 @@
-//! Reads the topic, and passes requests to workers.
+//! Reads the topic, and passes requests to the executor.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dasf_protocol::fragment::{Position, Reassembler};
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use super::duplicates::Arrival;
+use super::executor::{Call, Executor, Request};
 use super::replies::{Answer, Reply};
-use super::worker::{Request, Worker};
+use super::worker_pool::PATIENCE;
 use super::{FLUSH_TIMEOUT, FRAGMENT_PATIENCE, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};
 use crate::module::Failure;
 use crate::transport::{Acknowledgement, Subscriber};
 
 pub(super) struct Dispatcher {
-    worker: Arc<Worker>,
+    executor: Arc<Executor>,
     options: HostOptions,
     /// The permits of the accepted calls without a response.
     admission: Arc<Semaphore>,
     fragments: Reassembler<(Topic, String)>,
     /// The unacknowledged messages of requests with missing fragments.
     unfinished: HashMap<(Topic, String), Unacknowledged>,
+    /// When to wake a thread for calls that still wait then.
+    wake_at: Option<Instant>,
 }
 
 impl Dispatcher {
-    pub(super) fn new(worker: Worker, options: HostOptions) -> Self {
+    pub(super) fn new(executor: Executor, options: HostOptions) -> Self {
         Self {
-            worker: Arc::new(worker),
+            executor: Arc::new(executor),
             admission: Arc::new(Semaphore::new(options.queue_size)),
             fragments: Reassembler::new(options.max_request_size),
             unfinished: HashMap::new(),
+            wake_at: None,
             options,
         }
     }
 
     pub(super) async fn run(mut self, mut subscriber: Subscriber, stop: CancellationToken) {
         let mut sweep = tokio::time::interval(FRAGMENT_PATIENCE / 2);
+        let wake = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(wake);
         loop {
             let delivery = tokio::select! {
                 biased;
@@ -47,6 +55,11 @@ impl Dispatcher {
                 delivery = subscriber.receive() => delivery,
                 _ = sweep.tick() => {
                     self.forget_fragments().await;
+                    continue;
+                }
+                () = &mut wake, if self.wake_at.is_some() => {
+                    self.wake_at = None;
+                    self.executor.wake_for_waiting();
                     continue;
                 }
             };
@@ -58,13 +71,18 @@ impl Dispatcher {
                 () = stop.cancelled() => break,
                 () = self.dispatch(delivery, message) => {}
             }
+            if let Some(at) = self.wake_at
+                && wake.deadline() < at
+            {
+                wake.as_mut().reset(at);
+            }
         }
         self.drain(subscriber).await;
     }
 
     async fn dispatch(&mut self, delivery: Delivery, mut message: Unacknowledged) {
         let is_request = delivery.properties.message_type() == Some(MessageType::Request);
-        if self.worker.acknowledge == AcknowledgePolicy::Read || !is_request {
+        if self.executor.acknowledge == AcknowledgePolicy::Read || !is_request {
             message.acknowledge().await;
         }
         let Delivery {
@@ -89,11 +107,11 @@ impl Dispatcher {
             );
             return message.acknowledge().await;
         }
-        let replies = &self.worker.replies;
-        let documents = &self.worker.documents;
+        let replies = &self.executor.replies;
+        let documents = &self.executor.documents;
         match message_type {
             MessageType::Ping => {
-                if !self.worker.own_pings.contain(&reply.response_topic) {
+                if !self.executor.own_pings.contain(&reply.response_topic) {
                     replies.try_send_pong(&reply);
                 }
             }
@@ -145,11 +163,11 @@ impl Dispatcher {
                     failure = failure.to_string(),
                     "request rejected"
                 );
-                self.worker.replies.try_send_failure(&reply, &failure);
+                self.executor.replies.try_send_failure(&reply, &failure);
                 return message.acknowledge().await;
             }
         };
-        let recent = &self.worker.recent;
+        let recent = &self.executor.recent;
         let (ticket, mut message) = match recent.arrive(&reply, &message_id, &properties, message) {
             Arrival::New(ticket, message) => (ticket, message),
             Arrival::Open(surplus) => {
@@ -182,24 +200,25 @@ impl Dispatcher {
             );
             let failure = Failure::overflow();
             let answer = Arc::new(Answer::failure(&failure));
-            message.join(self.worker.recent.answered(&ticket, &answer));
-            self.worker.replies.try_send_failure(&reply, &failure);
+            message.join(self.executor.recent.answered(&ticket, &answer));
+            self.executor.replies.try_send_failure(&reply, &failure);
             return message.acknowledge().await;
         };
-        let worker = Arc::clone(&self.worker);
         let request = Request {
-            message_id,
             payload,
             properties,
-            reply,
-            ticket,
-            redelivery_count,
-            message,
+            call: Call {
+                message_id,
+                reply,
+                ticket,
+                redelivery_count,
+                message,
+                admitted,
+            },
         };
-        tokio::spawn(async move {
-            worker.serve(request).await;
-            drop(admitted);
-        });
+        if self.executor.begin(request) && self.wake_at.is_none() {
+            self.wake_at = Some(Instant::now() + PATIENCE);
+        }
     }
 
     /// Answers a redelivered request that was answered before.
@@ -229,15 +248,15 @@ impl Dispatcher {
         );
         let Ok(admitted) = Arc::clone(&self.admission).try_acquire_owned() else {
             // The queue is full.
-            return match self.worker.acknowledge {
+            return match self.executor.acknowledge {
                 AcknowledgePolicy::Answered => message.give_back().await,
                 // The broker delivered it twice. The caller has the response.
                 AcknowledgePolicy::Read | AcknowledgePolicy::Begun => message.acknowledge().await,
             };
         };
-        let worker = Arc::clone(&self.worker);
+        let executor = Arc::clone(&self.executor);
         tokio::spawn(async move {
-            worker.answer_again(&reply, &answer, message).await;
+            executor.answer_again(&reply, &answer, message).await;
             drop(admitted);
         });
     }
@@ -317,13 +336,14 @@ impl Dispatcher {
                 "waiting for the accepted calls"
             );
         }
-        if self.worker.acknowledge == AcknowledgePolicy::Read {
+        if self.executor.acknowledge == AcknowledgePolicy::Read {
             close(subscriber).await;
             self.finish_calls().await;
         } else {
             // Other modules of the group can run the requests that wait here.
             if self.options.group.is_some() {
-                self.worker.returning.cancel();
+                self.executor.returning.cancel();
+                self.executor.return_waiting();
             }
             tokio::select! {
                 () = self.finish_calls() => {}
@@ -332,7 +352,8 @@ impl Dispatcher {
             drop(self.unfinished);
             close(subscriber).await;
         }
-        let finished = tokio::time::timeout(FLUSH_TIMEOUT, self.worker.replies.finish()).await;
+        self.executor.pool.close();
+        let finished = tokio::time::timeout(FLUSH_TIMEOUT, self.executor.replies.finish()).await;
         if finished.is_err() {
             tracing::error!("some responses were not sent in time");
         }
@@ -344,7 +365,7 @@ impl Dispatcher {
             // Without another module, a message would be redelivered until it is moved to the
             // dead-letter topic. A message that is kept goes to the next module when the connection
             // closes.
-            if self.worker.may_give_back(delivery.redelivery_count) {
+            if self.executor.may_give_back(delivery.redelivery_count) {
                 let message_id = delivery.message_id;
                 let acknowledger = subscriber.acknowledger();
                 acknowledger
@@ -368,7 +389,8 @@ impl Dispatcher {
                 in_flight,
                 "the drain timeout is over; the remaining calls are aborted"
             );
-            self.worker.abort.cancel();
+            self.executor.abort.cancel();
+            self.executor.abandon();
             // An aborted call only sends its response.
             let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.admission.acquire_many(all)).await;
         }

@@ -3,13 +3,14 @@
 mod acknowledgement;
 mod dispatcher;
 mod duplicates;
+mod executor;
 mod inbox;
 mod options;
 mod replies;
 #[cfg(test)]
 mod scripted;
 mod search;
-mod worker;
+mod worker_pool;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::fragment::FragmentError;
 use dasf_protocol::{Subscription, Topic};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -30,10 +32,11 @@ use crate::transport::{ConnectError, Reading};
 use acknowledgement::AcknowledgePolicy;
 use dispatcher::Dispatcher;
 use duplicates::RecentRequests;
+use executor::{Executor, Running};
 use inbox::Inbox;
 use replies::Replies;
 use search::{OwnPings, Search};
-use worker::Worker;
+use worker_pool::WorkerPool;
 
 /// How long the host, when it stops, waits until the last acknowledgements and responses are sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -109,7 +112,7 @@ impl Host {
         let own_pings = OwnPings::default();
         let search = Search::new(&transport, topic.clone(), own_pings.clone());
         let abort = CancellationToken::new();
-        let worker = Worker {
+        let executor = Executor {
             documents: Documents::new(&module, topic, is_in_group),
             topic: topic.clone(),
             module,
@@ -123,12 +126,15 @@ impl Host {
             recent: RecentRequests::new(unique_message_ids),
             acknowledge: AcknowledgePolicy::of(&options),
             max_redeliveries: options.max_redeliveries,
-            workers: Semaphore::new(options.max_workers),
+            pool: WorkerPool::new(options.max_workers),
+            running: Running::default(),
+            concurrent: Semaphore::new(options.max_concurrent().min(Semaphore::MAX_PERMITS)),
             returning: CancellationToken::new(),
             own_pings,
             abort,
+            runtime: Handle::current(),
         };
-        let dispatcher = Dispatcher::new(worker, options);
+        let dispatcher = Dispatcher::new(executor, options);
         let task = tokio::spawn(dispatcher.run(subscriber, stop.clone()));
         let task = Some(task);
         Ok(Self { stop, task, search })

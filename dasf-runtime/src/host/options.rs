@@ -35,8 +35,12 @@ pub enum Acknowledge {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostOptions {
-    /// The number of calls that run at a time; default five times the number of processors.
+    /// The number of threads, and so of calls of plain functions that run at a time; default five
+    /// times the number of processors. The host starts a thread when a call needs it.
     pub max_workers: usize,
+    /// The number of calls of `async` functions that run at a time; default
+    /// [`queue_size`](Self::queue_size). These calls need no thread while they wait.
+    pub max_concurrent: Option<usize>,
     /// The name of a group. Modules with the same topic and the same group share the requests. A
     /// module without a group, the default, gets every request, even if other modules listen.
     ///
@@ -144,6 +148,11 @@ impl HostOptions {
         }
     }
 
+    /// Returns the number of calls of `async` functions that run at a time.
+    pub(super) fn max_concurrent(&self) -> usize {
+        self.max_concurrent.unwrap_or(self.queue_size)
+    }
+
     pub(super) fn checked(self) -> Result<Self, OptionsError> {
         let limits = [
             ("max_workers", self.max_workers),
@@ -154,11 +163,16 @@ impl HostOptions {
         if let Some((name, _)) = limits.into_iter().find(|&(_, limit)| limit == 0) {
             return Err(OptionsError::Zero(name));
         }
-        if self.receiver_queue_size == Some(0) {
-            return Err(OptionsError::Zero("receiver_queue_size"));
-        }
-        if self.max_redeliveries == Some(0) {
-            return Err(OptionsError::Zero("max_redeliveries"));
+        let limits = [
+            ("max_concurrent", self.max_concurrent),
+            ("receiver_queue_size", self.receiver_queue_size),
+            (
+                "max_redeliveries",
+                self.max_redeliveries.map(|limit| limit as usize),
+            ),
+        ];
+        if let Some((name, _)) = limits.into_iter().find(|&(_, limit)| limit == Some(0)) {
+            return Err(OptionsError::Zero(name));
         }
         if self.group.is_none() {
             if self.receiver_queue_size.is_some() {
@@ -200,6 +214,7 @@ impl Default for HostOptions {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             max_workers: processors * 5,
+            max_concurrent: None,
             group: None,
             acknowledge: Acknowledge::default(),
             receiver_queue_size: None,

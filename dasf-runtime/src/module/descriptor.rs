@@ -336,7 +336,7 @@ impl Literal {
 pub enum Handler {
     /// Runs on a thread that may block.
     Blocking(fn(Invocation) -> Outcome),
-    /// Runs on the I/O task, for functions that take only microseconds.
+    /// Runs in the task that reads the requests, for functions that take only microseconds.
     Inline(fn(Invocation) -> Outcome),
     /// Runs on the runtime.
     Async(fn(Invocation) -> BoxedCall),

@@ -10,20 +10,18 @@ mod patterns;
 pub mod read;
 mod readable;
 mod schema;
+mod target;
 pub(crate) mod unknown_arguments;
 mod unknown_variants;
 pub mod validate;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use dasf_protocol::api_info::{ApiInfo, EXTENSION_VERSION, Extensions, extension};
 use dasf_protocol::payload::{self, PayloadError};
-use futures_util::FutureExt;
 use serde_json::{Map, Value};
-use tracing::Instrument;
 
 pub use arguments::Arguments;
 pub use outcome::{Failure, FailureKind, Outcome, Output, encode_result};
@@ -32,14 +30,14 @@ pub use schema::{StructTag, schema_of};
 use crate::context::Context;
 use crate::progress::{ProgressReport, ReportSink};
 use descriptor::{
-    ArgumentDescriptor, FunctionDescriptor, Handler, Member, ModuleDescriptor, TypeDescriptor,
+    ArgumentDescriptor, FunctionDescriptor, Member, ModuleDescriptor, TypeDescriptor,
 };
 use schema::SchemaBuilder;
+use target::Quickness;
+pub(crate) use target::Target;
 use unknown_arguments::UnknownArguments;
 use validate::{Validator, list_problems};
 
-/// The size in bytes from which reading a request takes so long that it delays other tasks.
-const LARGE_PAYLOAD: usize = 64 << 10;
 /// The name of the module in messages about a missing function or class.
 pub(crate) const MODULE: &str = "the module";
 
@@ -49,7 +47,7 @@ pub(crate) const MODULE: &str = "the module";
 pub struct Module {
     descriptor: &'static ModuleDescriptor,
     description: String,
-    functions: HashMap<&'static str, Callable>,
+    functions: HashMap<&'static str, Arc<Callable>>,
     classes: HashMap<&'static str, Class>,
     api: ApiTemplate,
 }
@@ -66,11 +64,12 @@ struct Callable {
     arguments: Contract,
     /// The schema of the result, if it has constraints beyond the type.
     result: Option<Validator>,
+    quickness: Quickness,
 }
 
 struct Class {
     constructor: Contract,
-    methods: HashMap<&'static str, Callable>,
+    methods: HashMap<&'static str, Arc<Callable>>,
 }
 
 /// The schema of the arguments of a function or constructor, with its compiled form.
@@ -128,17 +127,6 @@ impl Invocation {
     }
 }
 
-/// The member that a request calls, with the checked arguments.
-struct Target<'m> {
-    callable: &'m Callable,
-    /// The name of the class; empty for a function.
-    class: &'static str,
-    constructor: Arguments,
-    arguments: Arguments,
-    /// Arguments in the request that the module ignores.
-    ignored: Option<UnknownArguments>,
-}
-
 impl Module {
     /// Makes a module ready to be called.
     ///
@@ -175,14 +163,14 @@ impl Module {
             match member {
                 Member::Function(function) => {
                     let schemas = documents.function(function);
-                    functions.insert(function.name, Callable::new(function, &schemas)?);
+                    functions.insert(function.name, Callable::new(function, &schemas)?.into());
                     info.functions.push(schemas);
                 }
                 Member::Class(class) => {
                     let schemas = documents.class(class);
                     let mut methods = HashMap::new();
                     for (method, schemas) in class.methods.iter().zip(&schemas.methods) {
-                        methods.insert(method.name, Callable::new(method, schemas)?);
+                        methods.insert(method.name, Callable::new(method, schemas)?.into());
                     }
                     let constructor =
                         Contract::new(class.name, class.arguments, &schemas.rpc_schema)?;
@@ -280,7 +268,7 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        run(self.read(payload)?, context, report).await
+        self.read(payload)?.run(context, report).await
     }
 
     /// Runs the call in a request, given as JSON text. Numbers keep all their digits.
@@ -296,7 +284,7 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        run(self.find(&request.into())?, context, report).await
+        self.find(&request.into())?.run(context, report).await
     }
 
     /// Checks a request, which is a JSON text, against the schema of the function that it names.
@@ -305,18 +293,6 @@ impl Module {
     /// Returns the [`Failure`] with which the module rejects the request.
     pub(crate) fn check(&self, request: &str) -> Result<(), Failure> {
         self.find(&request.into()).map(drop)
-    }
-
-    /// Runs [`Module::call`] in its own task on the runtime. Reading a large request does not delay
-    /// other tasks of the thread.
-    pub(crate) async fn call_in_task(
-        &self,
-        payload: &str,
-        context: Context,
-        report: Option<ReportSink>,
-    ) -> Outcome {
-        let target = without_stalling(payload.len(), || self.read(payload));
-        run(target?, context, report).await
     }
 
     /// Runs the call in a request, given as a JSON value.
@@ -335,7 +311,11 @@ impl Module {
         self.call_text(&request.to_string(), context, report).await
     }
 
-    fn read(&self, payload: &str) -> Result<Target<'_>, Failure> {
+    /// Reads the payload of a request, and checks it against the schema of the function that it names.
+    ///
+    /// # Errors
+    /// Returns the [`Failure`] with which the module rejects the request.
+    pub(crate) fn read(&self, payload: &str) -> Result<Target, Failure> {
         let bytes = payload::decode(payload)
             .map_err(|error: PayloadError| Failure::validation(error.to_string()))?;
         self.find(&payload::to_text(&bytes).into())
@@ -347,7 +327,7 @@ impl Module {
     }
 
     /// Finds the member that a request names, and checks the request against its schema.
-    fn find(&self, text: &Arc<str>) -> Result<Target<'_>, Failure> {
+    fn find(&self, text: &Arc<str>) -> Result<Target, Failure> {
         let request: Value = serde_json::from_str(text).map_err(|error| no_json(&error))?;
         if !request.is_object() {
             return Err(Failure::validation(
@@ -399,7 +379,7 @@ impl Module {
                 let constructor = class.constructor.arguments(name, text, whole)?;
                 let call = constructor.range("function").unwrap_or_default();
                 Ok(Target {
-                    callable,
+                    callable: Arc::clone(callable),
                     class: name,
                     arguments: callable.arguments(text, call)?,
                     constructor,
@@ -419,7 +399,7 @@ impl Module {
                     return Err(Failure::validation(list_problems(name, &problems)));
                 }
                 Ok(Target {
-                    callable,
+                    callable: Arc::clone(callable),
                     class: "",
                     constructor: Arguments::default(),
                     arguments: callable.arguments(text, whole)?,
@@ -538,51 +518,6 @@ fn check_defaults(
     })
 }
 
-async fn run(target: Target<'_>, context: Context, report: Option<ReportSink>) -> Outcome {
-    let Target {
-        callable,
-        class,
-        constructor,
-        arguments,
-        ignored,
-    } = target;
-    let function = match class {
-        "" => callable.descriptor.name.to_owned(),
-        class => format!("{class}.{}", callable.descriptor.name),
-    };
-    if let Some(ignored) = ignored {
-        let UnknownArguments { message, names, .. } = ignored;
-        let message_id = context.message_id();
-        tracing::warn!(
-            message_id,
-            function,
-            arguments = names,
-            "unknown arguments ignored: {message}"
-        );
-    }
-    context.span().record("function", function);
-    let invocation = Invocation {
-        constructor,
-        arguments,
-        context,
-        report,
-    };
-    callable.run(invocation).await
-}
-
-/// Runs work on data of this size. If the work takes long, the thread's other tasks move to another
-/// thread first.
-fn without_stalling<T>(size: usize, work: impl FnOnce() -> T) -> T {
-    use tokio::runtime::{Handle, RuntimeFlavor};
-    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
-    // A runtime with one thread has no other thread for the tasks.
-    if size > LARGE_PAYLOAD && matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
-        tokio::task::block_in_place(work)
-    } else {
-        work()
-    }
-}
-
 fn unknown<'a>(
     owner: &str,
     kind: &str,
@@ -609,45 +544,12 @@ impl Callable {
             descriptor,
             arguments,
             result,
+            quickness: Quickness::default(),
         })
     }
 
     fn arguments(&self, request: &Arc<str>, range: Range<usize>) -> Result<Arguments, Failure> {
         self.arguments
             .arguments(self.descriptor.name, request, range)
-    }
-
-    async fn run(&self, invocation: Invocation) -> Outcome {
-        let span = invocation.context.span().clone();
-        let output = match self.descriptor.handler {
-            Handler::Blocking(function) => {
-                // The thread catches a panic and turns it into a `JoinError`.
-                match tokio::task::spawn_blocking(move || span.in_scope(|| function(invocation)))
-                    .await
-                {
-                    Ok(outcome) => outcome,
-                    Err(error) if error.is_panic() => Err(Failure::panicked(&*error.into_panic())),
-                    Err(_) => Err(Failure::processing("the module is shutting down")),
-                }
-            }
-            Handler::Inline(function) => {
-                let call = AssertUnwindSafe(|| span.in_scope(|| function(invocation)));
-                std::panic::catch_unwind(call)
-                    .unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
-            }
-            Handler::Async(function) => {
-                // The future itself calls the function, so a panic at the start of the function is
-                // also caught.
-                let call = AssertUnwindSafe(async { function(invocation).await });
-                call.catch_unwind()
-                    .instrument(span)
-                    .await
-                    .unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
-            }
-        }?;
-        match &self.result {
-            None => Ok(output),
-            Some(contract) => contract.check_result(self.descriptor.name, output),
-        }
     }
 }

@@ -1,0 +1,601 @@
+//! Runs the accepted calls: plain functions on threads of the host, `async` functions in tasks.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context as TaskContext, Waker};
+use std::time::Duration;
+
+use dasf_protocol::properties::key;
+use dasf_protocol::{Properties, Status, Topic};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Dispatch;
+
+use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
+use super::duplicates::{RecentRequests, Ticket};
+use super::inbox::Inbox;
+use super::replies::{Answer, Replies, Reply};
+use super::search::OwnPings;
+use super::worker_pool::{Added, WorkerPool};
+use super::{Documents, LONGEST_TIMEOUT};
+use crate::context::Context;
+use crate::module::descriptor::{BoxedCall, Handler};
+use crate::module::{Failure, Invocation, Module, Outcome, Target};
+use crate::progress::ReportSink;
+use crate::transport::PublishError;
+
+const CALLER_S_TIME_OVER: &str = "the timeout of the caller was over before the call could begin";
+
+const SHUTTING_DOWN: &str = "the module is shutting down";
+
+/// The size in bytes from which reading a request takes so long that it delays other requests.
+const LARGE_PAYLOAD: usize = 64 << 10;
+
+/// The state that all calls of one host share.
+pub(super) struct Executor {
+    pub(super) module: Module,
+    pub(super) topic: Topic,
+    pub(super) documents: Documents,
+    pub(super) replies: Arc<Replies>,
+    pub(super) inbox: Inbox,
+    pub(super) recent: RecentRequests,
+    /// When requests are acknowledged.
+    pub(super) acknowledge: AcknowledgePolicy,
+    /// The number of redeliveries of a request.
+    pub(super) max_redeliveries: Option<u32>,
+    /// The threads for plain functions.
+    pub(super) pool: WorkerPool<Job>,
+    /// The calls that these threads run.
+    pub(super) running: Running,
+    /// The permits of the calls of `async` functions that may run at a time.
+    pub(super) concurrent: Semaphore,
+    /// Cancelled when the requests that wait go back to the broker.
+    pub(super) returning: CancellationToken,
+    /// The pings of the host itself, which it does not answer.
+    pub(super) own_pings: OwnPings,
+    /// Cancelled when the drain timeout is over.
+    pub(super) abort: CancellationToken,
+    pub(super) runtime: Handle,
+}
+
+/// An accepted request.
+pub(super) struct Request {
+    pub(super) payload: String,
+    pub(super) properties: Properties,
+    pub(super) call: Call,
+}
+
+/// A call that needs a response, and whose messages need an acknowledgement.
+pub(super) struct Call {
+    pub(super) message_id: String,
+    pub(super) reply: Reply,
+    pub(super) ticket: Ticket,
+    pub(super) redelivery_count: u32,
+    pub(super) message: Unacknowledged,
+    /// Counts the call as accepted until it is dropped.
+    pub(super) admitted: OwnedSemaphorePermit,
+}
+
+/// A call whose function is found, and what the function needs.
+struct Ready {
+    call: Call,
+    target: Target,
+    context: Context,
+    report: Option<ReportSink>,
+}
+
+/// A call of a plain function.
+pub(super) struct Job {
+    ready: Ready,
+    function: fn(Invocation) -> Outcome,
+}
+
+/// The calls of plain functions that run now. A call that is taken from here gets no response when
+/// its function returns.
+#[derive(Default)]
+pub(super) struct Running(Mutex<RunningCalls>);
+
+#[derive(Default)]
+struct RunningCalls {
+    calls: HashMap<u64, Call>,
+    next: u64,
+}
+
+impl Running {
+    fn with<T>(&self, access: impl FnOnce(&mut RunningCalls) -> T) -> T {
+        access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds a call, and returns its number.
+    fn add(&self, call: Call) -> u64 {
+        self.with(|running| {
+            let number = running.next;
+            running.next += 1;
+            running.calls.insert(number, call);
+            number
+        })
+    }
+
+    fn take(&self, number: u64) -> Option<Call> {
+        self.with(|running| running.calls.remove(&number))
+    }
+
+    fn take_all(&self) -> Vec<Call> {
+        self.with(|running| running.calls.drain().map(|(_, call)| call).collect())
+    }
+}
+
+impl Executor {
+    /// Begins a call. Returns whether [`wake_for_waiting`](Self::wake_for_waiting) is necessary a
+    /// little later.
+    pub(super) fn begin(self: &Arc<Self>, request: Request) -> bool {
+        let is_on_demand = request.properties.get(key::ON_DEMAND).is_some();
+        if is_on_demand || request.payload.len() > LARGE_PAYLOAD {
+            let executor = Arc::clone(self);
+            tokio::spawn(async move { executor.begin_large(request, is_on_demand).await });
+            return false;
+        }
+        let target = self.module.read(&request.payload);
+        self.start(target, request.properties, request.call)
+    }
+
+    /// Begins a call with a large payload, which the caller may send only when it is asked.
+    async fn begin_large(self: Arc<Self>, request: Request, is_on_demand: bool) {
+        let Request {
+            mut payload,
+            properties,
+            call,
+        } = request;
+        if is_on_demand {
+            let deadline = deadline(&properties);
+            let fetched = tokio::select! {
+                biased;
+                () = self.abort.cancelled() => return self.leave(call).await,
+                () = self.returning.cancelled(), if self.may_give_back(call.redelivery_count) => {
+                    return self.leave(call).await;
+                }
+                fetched = self.fetch(&call.reply, deadline) => fetched,
+            };
+            payload = match fetched {
+                Ok(payload) => payload,
+                Err(failure) => return self.finish(call, None, Err(failure)).await,
+            };
+        }
+        let target = without_stalling(|| self.module.read(&payload));
+        drop(payload);
+        if self.start(target, properties, call) {
+            self.wake_for_waiting();
+        }
+    }
+
+    /// Starts the function of a call. Returns whether [`wake_for_waiting`](Self::wake_for_waiting) is
+    /// necessary a little later.
+    fn start(
+        self: &Arc<Self>,
+        target: Result<Target, Failure>,
+        properties: Properties,
+        call: Call,
+    ) -> bool {
+        let target = match target {
+            Ok(target) => target,
+            Err(failure) => {
+                self.complete(call, None, Err(failure));
+                return false;
+            }
+        };
+        let report = target.reports().then(|| self.report_sink(&call.reply));
+        // The level is the highest one, so that events of every level have the span.
+        let span = tracing::error_span!(
+            parent: None,
+            "call",
+            function = tracing::field::Empty, // recorded when the function begins
+            message_id = call.message_id,
+            topic = self.topic.as_str(),
+        );
+        let deadline = deadline(&properties);
+        let context = Context::new(
+            call.message_id.clone(),
+            properties,
+            deadline,
+            self.abort.clone(),
+            span,
+        );
+        let handler = target.handler();
+        let ready = Ready {
+            call,
+            target,
+            context,
+            report,
+        };
+        match handler {
+            Handler::Blocking(function) => self.enqueue(Job { ready, function }),
+            Handler::Inline(function) => {
+                if self.acknowledge == AcknowledgePolicy::Begun {
+                    let executor = Arc::clone(self);
+                    tokio::spawn(async move { executor.run_inline(ready, function).await });
+                } else {
+                    self.run_plain(ready, function);
+                }
+                false
+            }
+            Handler::Async(function) => {
+                let executor = Arc::clone(self);
+                tokio::spawn(async move { executor.run_async(ready, function).await });
+                false
+            }
+        }
+    }
+
+    /// Passes a call to the threads. Returns whether [`wake_for_waiting`](Self::wake_for_waiting) is
+    /// necessary a little later.
+    fn enqueue(self: &Arc<Self>, job: Job) -> bool {
+        let is_quick = job.ready.target.is_quick();
+        let added = self.pool.push(job, is_quick);
+        if self.abort.is_cancelled() {
+            self.abandon();
+        } else if self.returning.is_cancelled() {
+            self.return_waiting();
+        }
+        self.start_thread_if(added);
+        added == Added::Queued
+    }
+
+    /// Wakes a thread for calls that wait longer than expected. Returns whether calls still wait for
+    /// a thread that may be free soon.
+    pub(super) fn wake_for_waiting(self: &Arc<Self>) {
+        self.start_thread_if(self.pool.wake_for_waiting());
+    }
+
+    fn start_thread_if(self: &Arc<Self>, added: Added) {
+        if added != Added::NeedsThread {
+            return;
+        }
+        let executor = Arc::clone(self);
+        let thread = std::thread::Builder::new().name("dasf-worker".to_owned());
+        // The log goes where the log of the host goes, even if that is not the log of the process.
+        let log = tracing::dispatcher::get_default(Dispatch::clone);
+        let work = move || tracing::dispatcher::with_default(&log, || executor.work());
+        let Err(error) = thread.spawn(work) else {
+            return;
+        };
+        tracing::error!(error = error.to_string(), "no thread can be started");
+        for job in self.pool.thread_failed() {
+            let failure = Failure::processing(format!("no thread can be started: {error}"));
+            self.complete(job.ready.call, None, Err(failure));
+        }
+    }
+
+    /// Runs calls on this thread as long as the pool has some.
+    fn work(self: &Arc<Self>) {
+        // Functions may start tasks.
+        let _runtime = self.runtime.enter();
+        while let Some(Job {
+            mut ready,
+            function,
+        }) = self.pool.next()
+        {
+            if self.acknowledge == AcknowledgePolicy::Begun
+                && !self.runtime.block_on(self.is_ours(&mut ready.call))
+            {
+                continue;
+            }
+            self.run_plain(ready, function);
+        }
+    }
+
+    /// Runs a plain function on this thread, and sends its response.
+    fn run_plain(self: &Arc<Self>, ready: Ready, function: fn(Invocation) -> Outcome) {
+        let Ready {
+            call,
+            target,
+            context,
+            report,
+        } = ready;
+        let number = self.running.add(call);
+        if self.abort.is_cancelled() {
+            return self.abandon();
+        }
+        let outcome =
+            in_time(&context).and_then(|()| target.run_plain(function, context, report.clone()));
+        // A call that was abandoned has its response.
+        if let Some(call) = self.running.take(number) {
+            self.complete(call, report, outcome);
+        }
+    }
+
+    /// Runs a short plain function in this task, after it has acknowledged the request.
+    async fn run_inline(self: Arc<Self>, mut ready: Ready, function: fn(Invocation) -> Outcome) {
+        if self.is_ours(&mut ready.call).await {
+            self.run_plain(ready, function);
+        }
+    }
+
+    /// Runs an `async` function in this task, and sends its response.
+    async fn run_async(self: Arc<Self>, ready: Ready, function: fn(Invocation) -> BoxedCall) {
+        let Ready {
+            mut call,
+            target,
+            context,
+            report,
+        } = ready;
+        let permit = tokio::select! {
+            biased;
+            () = self.abort.cancelled() => None,
+            () = self.returning.cancelled(), if self.may_give_back(call.redelivery_count) => None,
+            permit = self.concurrent.acquire() => Some(permit),
+        };
+        let Some(permit) = permit else {
+            return self.leave(call).await;
+        };
+        if self.acknowledge == AcknowledgePolicy::Begun && !self.is_ours(&mut call).await {
+            return;
+        }
+        let outcome = match in_time(&context) {
+            Err(failure) => Err(failure),
+            Ok(()) => tokio::select! {
+                biased;
+                outcome = target.run_async(function, context, report.clone()) => outcome,
+                () = self.abort.cancelled() => return self.leave(call).await,
+            },
+        };
+        drop(permit);
+        self.finish(call, report, outcome).await;
+    }
+
+    /// Finishes a call from code that cannot wait. What needs to wait continues in a task.
+    fn complete(self: &Arc<Self>, call: Call, report: Option<ReportSink>, outcome: Outcome) {
+        let executor = Arc::clone(self);
+        let mut finishing: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(async move { executor.finish(call, report, outcome).await });
+        let mut no_waker = TaskContext::from_waker(Waker::noop());
+        if finishing.as_mut().poll(&mut no_waker).is_pending() {
+            self.runtime.spawn(finishing);
+        }
+    }
+
+    /// Sends the last report and the response of a call, and acknowledges its request.
+    async fn finish(&self, call: Call, report: Option<ReportSink>, outcome: Outcome) {
+        let status = if outcome.is_ok() {
+            Status::Success
+        } else {
+            Status::Error
+        };
+        if let Err(failure) = &outcome {
+            let (message_id, failure) = (&call.message_id, failure.in_full());
+            tracing::info!(message_id, failure, "request failed");
+        }
+        if let Some(json) = report.and_then(|report| report.finish(status)) {
+            self.replies.send_progress(&call.reply, status, &json).await;
+        }
+        let answer = Arc::new(Answer::from(outcome));
+        self.answer(call, &answer).await;
+    }
+
+    /// Acknowledges a request before its function runs. Returns whether it may run here: otherwise
+    /// the broker delivers it to another module.
+    async fn is_ours(&self, call: &mut Call) -> bool {
+        let is_ours = tokio::select! {
+            biased;
+            is_ours = self.acknowledge_first(call) => is_ours,
+            // Without a connection, the acknowledgement waits.
+            () = self.abort.cancelled() => false,
+        };
+        if !is_ours {
+            let message_id = &call.message_id;
+            tracing::info!(
+                message_id,
+                "request not run here: the broker delivers it to another module"
+            );
+        }
+        is_ours
+    }
+
+    /// Gives up the calls that wait for a thread and may go to another module.
+    pub(super) fn return_waiting(self: &Arc<Self>) {
+        let may_go = |job: &Job| self.may_give_back(job.ready.call.redelivery_count);
+        for job in self.pool.take_waiting(may_go) {
+            self.leave_in_task(job.ready.call);
+        }
+    }
+
+    /// Gives up all calls of plain functions, waiting and running. The functions run to their end.
+    pub(super) fn abandon(self: &Arc<Self>) {
+        let waiting = self.pool.take_waiting(|_| true).into_iter();
+        let calls = waiting.map(|job| job.ready.call);
+        for call in calls.chain(self.running.take_all()) {
+            self.leave_in_task(call);
+        }
+    }
+
+    fn leave_in_task(self: &Arc<Self>, call: Call) {
+        let executor = Arc::clone(self);
+        self.runtime
+            .spawn(async move { executor.leave(call).await });
+    }
+
+    /// Returns whether a request with this number of redeliveries can go back to the broker. At the
+    /// limit, the broker would move it to the dead-letter topic.
+    pub(super) fn may_give_back(&self, redelivery_count: u32) -> bool {
+        let next = redelivery_count.saturating_add(1);
+        self.max_redeliveries.is_none_or(|limit| next < limit)
+    }
+
+    /// Acknowledges a request. Returns whether this was possible. Otherwise the broker delivers it
+    /// again, perhaps to another module.
+    async fn acknowledge_first(&self, call: &mut Call) -> bool {
+        let Call {
+            ticket, message, ..
+        } = call;
+        // The broker may have delivered it again, on another connection.
+        message.join(self.recent.take_noted(ticket));
+        while !message.acknowledge_first().await {
+            match self.recent.forget_unless_noted(ticket) {
+                Some(noted) => *message = noted,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Asks the caller for the payload of its request, until the deadline.
+    async fn fetch(&self, reply: &Reply, deadline: Option<Instant>) -> Result<String, Failure> {
+        let fetched = self.inbox.fetch(reply, &self.replies);
+        let Some(deadline) = deadline else {
+            return fetched.await;
+        };
+        tokio::time::timeout_at(deadline, fetched)
+            .await
+            .unwrap_or_else(|_| Err(Failure::processing(CALLER_S_TIME_OVER)))
+    }
+
+    /// Sends a response, and acknowledges its request.
+    async fn answer(&self, call: Call, answer: &Arc<Answer>) {
+        let Call {
+            reply,
+            ticket,
+            mut message,
+            admitted,
+            ..
+        } = call;
+        let (reply, ticket) = (&reply, &ticket);
+        // Until the end, the call counts as accepted.
+        let _admitted = admitted;
+        if self.acknowledge != AcknowledgePolicy::Answered {
+            message.join(self.recent.answered(ticket, answer));
+            self.send(reply, answer).await;
+            return message.acknowledge().await;
+        }
+        if self.deliver(reply, answer).await {
+            message.join(self.recent.answered(ticket, answer));
+            return message.acknowledge().await;
+        }
+        // Another module may reach the topic, or this module may reach it later. Then that module
+        // runs the request again, unless it remembers the response.
+        message.join(if answer.is_small() {
+            self.recent.answered(ticket, answer)
+        } else {
+            self.recent.forget(ticket)
+        });
+        message.give_back().await;
+    }
+
+    /// Sends a response. If that fails after a part of it, sends an error to the caller.
+    async fn send(&self, reply: &Reply, answer: &Answer) {
+        let sent = self.replies.send_answer(&self.inbox, reply, answer).await;
+        let Err(error) = sent else { return };
+        log(reply, &error);
+        if self.abort.is_cancelled() {
+            let failure = Failure::processing(SHUTTING_DOWN);
+            self.replies.try_send_failure(reply, &failure);
+        } else if !matches!(error, PublishError::Closed | PublishError::NobodyListens) {
+            self.replies.try_send_failure(reply, &not_delivered(&error));
+        }
+    }
+
+    /// Sends the remembered response to a request that was redelivered.
+    pub(super) async fn answer_again(
+        &self,
+        reply: &Reply,
+        answer: &Answer,
+        mut message: Unacknowledged,
+    ) {
+        if self.acknowledge != AcknowledgePolicy::Answered {
+            self.send(reply, answer).await;
+            message.acknowledge().await;
+        } else if self.deliver(reply, answer).await {
+            message.acknowledge().await;
+        } else {
+            message.give_back().await;
+        }
+    }
+
+    /// Sends a response, and waits until the broker has accepted it. Returns `false` only if there
+    /// is no connection to the response topic, so that another attempt may succeed.
+    async fn deliver(&self, reply: &Reply, answer: &Answer) -> bool {
+        let Err(error) = self
+            .replies
+            .deliver_answer(&self.inbox, reply, answer)
+            .await
+        else {
+            return true;
+        };
+        log(reply, &error);
+        match error {
+            PublishError::Closed => false,
+            PublishError::NobodyListens => true,
+            error => {
+                self.replies.try_send_failure(reply, &not_delivered(&error));
+                true
+            }
+        }
+    }
+
+    /// Gives up a request that waits or runs when the module stops. If it is not acknowledged, it
+    /// goes to another module. Otherwise its caller gets an error.
+    async fn leave(&self, call: Call) {
+        let mut message = call.message;
+        message.join(self.recent.forget(&call.ticket));
+        let is_acknowledged = message.len() == 0;
+        message.give_back().await;
+        if is_acknowledged {
+            let failure = Failure::processing(SHUTTING_DOWN);
+            self.send(&call.reply, &Answer::failure(&failure)).await;
+        }
+        drop(call.admitted);
+    }
+
+    fn report_sink(self: &Arc<Self>, reply: &Reply) -> ReportSink {
+        let executor = Arc::clone(self);
+        let reply = reply.clone();
+        ReportSink::new(self.replies.max_payload_size(), move |status, json| {
+            executor.replies.try_send_progress(&reply, status, &json)
+        })
+    }
+}
+
+/// Returns when the caller stops waiting; `None` if the request has no timeout.
+fn deadline(properties: &Properties) -> Option<Instant> {
+    let timeout = properties.integer(key::TIMEOUT_MS);
+    let timeout = timeout.map(Duration::from_millis);
+    let timeout = timeout.filter(|&timeout| timeout <= LONGEST_TIMEOUT);
+    timeout.map(|timeout| Instant::now() + timeout)
+}
+
+/// Fails if the caller does not wait any more.
+fn in_time(context: &Context) -> Result<(), Failure> {
+    match context.time_left() {
+        Some(Duration::ZERO) => Err(Failure::processing(CALLER_S_TIME_OVER)),
+        _ => Ok(()),
+    }
+}
+
+/// Runs work that may take long. The thread's other tasks move to another thread first.
+fn without_stalling<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        // A runtime with one thread has no other thread for the tasks.
+        _ => work(),
+    }
+}
+
+fn log(reply: &Reply, error: &PublishError) {
+    let Reply {
+        response_topic,
+        context,
+        ..
+    } = reply;
+    tracing::error!(
+        response_topic = response_topic.as_str(),
+        context,
+        error = error.to_string(),
+        "response not delivered"
+    );
+}
+
+/// Returns the failure of a call whose response could not be delivered.
+fn not_delivered(error: &PublishError) -> Failure {
+    Failure::processing(format!("the response could not be delivered: {error}"))
+}

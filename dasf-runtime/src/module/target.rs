@@ -1,0 +1,204 @@
+//! A call that is read and checked, and the ways to run its function.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+use super::descriptor::{BoxedCall, Handler};
+use super::unknown_arguments::UnknownArguments;
+use super::{Arguments, Callable, Failure, Invocation, Outcome};
+use crate::context::Context;
+use crate::progress::ReportSink;
+
+/// The member that a request calls, with the checked arguments.
+pub(crate) struct Target {
+    pub(super) callable: Arc<Callable>,
+    /// The name of the class; empty for a function.
+    pub(super) class: &'static str,
+    pub(super) constructor: Arguments,
+    pub(super) arguments: Arguments,
+    /// Arguments in the request that the module ignores.
+    pub(super) ignored: Option<UnknownArguments>,
+}
+
+/// The name of a function, with its class.
+pub(crate) struct Name {
+    class: &'static str,
+    function: &'static str,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.class {
+            "" => f.write_str(self.function),
+            class => write!(f, "{class}.{}", self.function),
+        }
+    }
+}
+
+impl Target {
+    /// Returns the name of the function.
+    pub(crate) fn name(&self) -> Name {
+        Name {
+            class: self.class,
+            function: self.callable.descriptor.name,
+        }
+    }
+
+    /// Returns the wrapper around the function, which shows how it runs.
+    pub(crate) fn handler(&self) -> Handler {
+        self.callable.descriptor.handler
+    }
+
+    /// Returns whether the function reports its progress.
+    pub(crate) fn reports(&self) -> bool {
+        self.callable.descriptor.reports()
+    }
+
+    /// Returns whether the latest calls of the function took microseconds. The next one may take
+    /// longer.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.callable.quickness.is_quick()
+    }
+
+    /// Runs the function, wherever it may run: a plain function on a thread of the runtime for
+    /// blocking work.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, an `async` function is dropped at its next `await`. A plain
+    /// function runs to its end.
+    pub(crate) async fn run(self, context: Context, report: Option<ReportSink>) -> Outcome {
+        match self.handler() {
+            Handler::Async(function) => self.run_async(function, context, report).await,
+            Handler::Inline(function) => self.run_plain(function, context, report),
+            Handler::Blocking(function) => {
+                let call =
+                    tokio::task::spawn_blocking(move || self.run_plain(function, context, report));
+                call.await
+                    .unwrap_or_else(|_| Err(Failure::processing("the module is shutting down")))
+            }
+        }
+    }
+
+    /// Runs a plain function on this thread. A panic becomes a failure like any other.
+    pub(crate) fn run_plain(
+        self,
+        function: fn(Invocation) -> Outcome,
+        context: Context,
+        report: Option<ReportSink>,
+    ) -> Outcome {
+        let (callable, span) = (Arc::clone(&self.callable), context.span().clone());
+        let invocation = self.begin(context, report);
+        let begun = Instant::now();
+        let call = AssertUnwindSafe(|| span.in_scope(|| function(invocation)));
+        let output =
+            std::panic::catch_unwind(call).unwrap_or_else(|panic| Err(Failure::panicked(&*panic)));
+        callable.quickness.record(begun.elapsed());
+        callable.check_result(output)
+    }
+
+    /// Runs an `async` function. A panic becomes a failure like any other.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the function is dropped at its next `await`.
+    pub(crate) async fn run_async(
+        self,
+        function: fn(Invocation) -> BoxedCall,
+        context: Context,
+        report: Option<ReportSink>,
+    ) -> Outcome {
+        let (callable, span) = (Arc::clone(&self.callable), context.span().clone());
+        let invocation = self.begin(context, report);
+        // The future itself calls the function, so a panic at the start of the function is also
+        // caught.
+        let call = AssertUnwindSafe(async { function(invocation).await });
+        let output = call.catch_unwind().instrument(span).await;
+        callable.check_result(output.unwrap_or_else(|panic| Err(Failure::panicked(&*panic))))
+    }
+
+    /// Returns what the generated wrapper needs, and logs which function runs.
+    fn begin(self, context: Context, report: Option<ReportSink>) -> Invocation {
+        let function = self.name();
+        if let Some(UnknownArguments { message, names, .. }) = self.ignored {
+            let message_id = context.message_id();
+            tracing::warn!(
+                message_id,
+                %function,
+                arguments = names,
+                "unknown arguments ignored: {message}"
+            );
+        }
+        let span = context.span();
+        if !span.is_disabled() {
+            span.record("function", function.to_string());
+        }
+        Invocation {
+            constructor: self.constructor,
+            arguments: self.arguments,
+            context,
+            report,
+        }
+    }
+}
+
+impl Callable {
+    fn check_result(&self, outcome: Outcome) -> Outcome {
+        match &self.result {
+            None => outcome,
+            Some(contract) => contract.check_result(self.descriptor.name, outcome?),
+        }
+    }
+}
+
+/// How long the latest calls of a function took.
+#[derive(Debug, Default)]
+pub(super) struct Quickness {
+    /// The number of the latest calls that were quick, up to [`Self::ENOUGH`].
+    streak: AtomicU8,
+}
+
+impl Quickness {
+    /// A call is quick if it takes less than this. To wake a thread takes about as long.
+    const LIMIT: Duration = Duration::from_micros(50);
+    /// A function is quick after so many quick calls in succession.
+    const ENOUGH: u8 = 8;
+
+    fn is_quick(&self) -> bool {
+        self.streak.load(Ordering::Relaxed) == Self::ENOUGH
+    }
+
+    fn record(&self, time: Duration) {
+        // Calls that end at the same time may lose a count, which delays the result by a call.
+        let streak = self.streak.load(Ordering::Relaxed);
+        let next = match streak {
+            _ if time >= Self::LIMIT => 0,
+            Self::ENOUGH => return,
+            streak => streak + 1,
+        };
+        self.streak.store(next, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_quick_after_some_calls_until_one_takes_long() {
+        let quickness = Quickness::default();
+        for _ in 0..Quickness::ENOUGH {
+            assert!(!quickness.is_quick());
+            quickness.record(Duration::from_micros(1));
+        }
+        assert!(quickness.is_quick());
+        quickness.record(Duration::from_micros(1));
+        assert!(quickness.is_quick());
+        quickness.record(Quickness::LIMIT);
+        assert!(!quickness.is_quick());
+    }
+}
