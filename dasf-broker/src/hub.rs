@@ -106,7 +106,8 @@ impl Hub {
         options: &ConsumerOptions,
     ) -> Result<Consumer, AttachError> {
         let mut effects = Effects::default();
-        let attach = |topic: &mut Topic| topic.attach(&subscription, options, &mut effects);
+        let attach =
+            |topic: &mut Topic| topic.attach_consumer(&subscription, options, &mut effects);
         let (topic, id) = self.enter(&name, attach)?;
         self.carry_out(&name, &mut effects);
         Ok(Consumer {
@@ -182,7 +183,7 @@ impl Hub {
         for (name, topic) in topics {
             let idle = {
                 let mut topic = lock(&topic);
-                topic.sweep(now());
+                topic.remove_expired(now());
                 topic.is_idle()
             };
             if idle {
@@ -282,7 +283,7 @@ impl Consumer {
         };
         let now = now();
         let (name, effects) = (&self.subscription, &mut self.effects);
-        let known = lock(&self.topic).refuse(name, self.id, sequence, now, effects);
+        let known = lock(&self.topic).negative_acknowledge(name, self.id, sequence, now, effects);
         if known && !self.redelivery_delay.is_zero() {
             self.due.get_or_insert(now + self.redelivery_delay);
         }
@@ -316,7 +317,7 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         let idle = {
             let mut topic = lock(&self.topic);
-            topic.detach(&self.subscription, self.id, now(), &mut self.effects);
+            topic.detach_consumer(&self.subscription, self.id, now(), &mut self.effects);
             topic.is_idle()
         };
         self.settle();

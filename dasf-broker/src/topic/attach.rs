@@ -1,0 +1,208 @@
+//! Producers and consumers connect to a topic, and disconnect from it.
+
+use std::time::Instant;
+
+use dasf_protocol::Subscription as SubscriptionName;
+use tracing::info;
+
+use super::Topic;
+use super::backlog::MessageQueue;
+use super::consumer::{Consumer, ConsumerId};
+use super::effects::Effects;
+use super::subscription::Subscription;
+use crate::error::AttachError;
+use crate::route::ConsumerOptions;
+
+impl Topic {
+    pub(crate) fn attach_producer(&mut self) {
+        self.producers += 1;
+    }
+
+    pub(crate) fn detach_producer(&mut self) {
+        self.producers -= 1;
+    }
+
+    /// Connects a consumer, and creates the subscription if it does not exist.
+    pub(crate) fn attach_consumer(
+        &mut self,
+        name: &SubscriptionName,
+        options: &ConsumerOptions,
+        effects: &mut Effects,
+    ) -> Result<ConsumerId, AttachError> {
+        let taken_over = match self.subscriptions.get(name) {
+            Some(known) => {
+                self.check_consumer(name, known, options)?;
+                MessageQueue::default()
+            }
+            None => self.take_over(name)?,
+        };
+        let id = ConsumerId(self.consumers);
+        self.consumers += 1;
+        let prefetch = self.limits.permits(options.receiver_queue_size);
+        let consumer = Consumer::new(id, prefetch, options);
+        self.subscriptions
+            .entry(name.clone())
+            .or_insert_with(|| Subscription::new(options, taken_over))
+            .add_consumer(consumer, options, effects);
+        Ok(id)
+    }
+
+    /// Checks whether a subscription accepts a consumer.
+    fn check_consumer(
+        &self,
+        name: &SubscriptionName,
+        subscription: &Subscription,
+        options: &ConsumerOptions,
+    ) -> Result<(), AttachError> {
+        if !subscription.has_consumer() {
+            return Ok(());
+        }
+        if !subscription.fits(options) {
+            return Err(AttachError::Conflict {
+                topic: self.name.clone(),
+                subscription: name.clone(),
+                present: subscription.describe(),
+            });
+        }
+        if subscription.is_exclusive() {
+            return Err(AttachError::Taken {
+                topic: self.name.clone(),
+                subscription: name.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Returns the messages with which a new subscription starts. If the topic has no consumer, these
+    /// are all waiting messages.
+    fn take_over(&mut self, name: &SubscriptionName) -> Result<MessageQueue, AttachError> {
+        if self.subscriptions.values().any(Subscription::has_consumer) {
+            let max = self.limits.max_subscriptions;
+            if self.subscriptions.len() >= max {
+                return Err(AttachError::TooManySubscriptions {
+                    topic: self.name.clone(),
+                    max,
+                });
+            }
+            return Ok(MessageQueue::default());
+        }
+        let mut taken_over = std::mem::take(&mut self.unclaimed);
+        for (_, detached) in std::mem::take(&mut self.subscriptions) {
+            taken_over.append(detached.into_messages());
+        }
+        if !taken_over.is_empty() {
+            info!(
+                topic = self.name.to_string(),
+                subscription = name.to_string(),
+                messages = taken_over.size().messages,
+                "the new subscription takes over the waiting messages"
+            );
+        }
+        Ok(taken_over)
+    }
+
+    /// Disconnects a consumer. Its unacknowledged messages go to other consumers, or wait for the next
+    /// one.
+    pub(crate) fn detach_consumer(
+        &mut self,
+        name: &SubscriptionName,
+        id: ConsumerId,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        let alone = self.subscriptions.len() == 1;
+        let Some(subscription) = self.subscriptions.get_mut(name) else {
+            return;
+        };
+        if !subscription.remove_consumer(id, effects) || subscription.has_consumer() {
+            return;
+        }
+        subscription.detached = Some(now);
+        // The unclaimed messages of the topic can replace an empty subscription that is the only one. It
+        // is removed at once, so the response topics of former callers do not pile up.
+        if (!subscription.is_durable() || alone && subscription.backlog.messages == 0)
+            && let Some(subscription) = self.subscriptions.remove(name)
+        {
+            self.drop_all(name, subscription, "its subscription was not durable");
+        }
+    }
+
+    /// Removes the subscription of a consumer, with all its messages.
+    ///
+    /// Returns whether the subscription was removed. If it has other consumers, it is not.
+    pub(crate) fn unsubscribe(&mut self, name: &SubscriptionName, id: ConsumerId) -> bool {
+        let Some(subscription) = self.subscriptions.get_mut(name) else {
+            return false;
+        };
+        if subscription.consumer(id).is_none() || subscription.consumers.len() > 1 {
+            return false;
+        }
+        if let Some(subscription) = self.subscriptions.remove(name) {
+            self.drop_all(name, subscription, "its consumer removed the subscription");
+        }
+        true
+    }
+
+    fn drop_all(&self, name: &SubscriptionName, subscription: Subscription, reason: &str) {
+        let messages = subscription.into_messages();
+        self.counters.dropped.add(messages.size().messages);
+        for queued in messages.iter() {
+            info!(
+                topic = self.name.to_string(),
+                subscription = name.to_string(),
+                message_id = queued.message.id(),
+                "dropped: {reason}"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::limits::Limits;
+    use crate::route::SubscriptionType;
+    use crate::topic::test_topic::{TestTopic, name, options, shared};
+
+    #[test]
+    fn a_subscription_changes_its_type_only_without_consumers() {
+        let mut test = TestTopic::new(Limits::default());
+        let exclusive = options(SubscriptionType::Exclusive, 1);
+        let id = test.attach("s", &exclusive);
+        test.publish().unwrap();
+        let mut attach = |options| {
+            test.topic
+                .attach_consumer(&name("s"), options, &mut test.effects)
+        };
+        assert!(matches!(attach(&exclusive), Err(AttachError::Taken { .. })));
+        assert!(matches!(
+            attach(&shared(1)),
+            Err(AttachError::Conflict { .. })
+        ));
+        test.detach("s", id);
+        test.attach("s", &shared(1));
+        test.attach("s", &shared(1));
+        let brief = ConsumerOptions {
+            durable: false,
+            ..shared(1)
+        };
+        let refused = test
+            .topic
+            .attach_consumer(&name("s"), &brief, &mut test.effects);
+        assert!(matches!(refused, Err(AttachError::Conflict { .. })));
+    }
+
+    #[test]
+    fn only_the_last_consumer_unsubscribes() {
+        let mut test = TestTopic::new(Limits::default());
+        let a = test.attach("s", &shared(1));
+        let b = test.attach("s", &shared(1));
+        test.publish().unwrap();
+        assert!(!test.topic.unsubscribe(&name("s"), a));
+        test.detach("s", a);
+        assert!(test.topic.unsubscribe(&name("s"), b));
+        test.detach("s", b);
+        assert!(test.topic.is_idle());
+    }
+}

@@ -1,0 +1,111 @@
+//! The messages of a backlog, and their total size.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::{Duration, Instant};
+
+use crate::limits::{FullLimit, Limits};
+use crate::message::Message;
+
+/// A message without an acknowledgement.
+#[derive(Debug)]
+pub(super) struct QueuedMessage {
+    pub(super) message: Message,
+    /// The number of deliveries without an acknowledgement.
+    pub(super) redeliveries: u32,
+}
+
+impl QueuedMessage {
+    pub(super) fn new(message: Message) -> Self {
+        Self {
+            message,
+            redeliveries: 0,
+        }
+    }
+}
+
+/// Messages in publish order.
+#[derive(Debug, Default)]
+pub(super) struct MessageQueue {
+    messages: BTreeMap<u64, QueuedMessage>,
+    bytes: usize,
+}
+
+impl MessageQueue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    pub(super) fn size(&self) -> BacklogSize {
+        BacklogSize {
+            messages: self.messages.len(),
+            bytes: self.bytes,
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &QueuedMessage> {
+        self.messages.values()
+    }
+
+    pub(super) fn insert(&mut self, queued: QueuedMessage) {
+        match self.messages.entry(queued.message.sequence) {
+            Entry::Vacant(place) => {
+                self.bytes += queued.message.size();
+                place.insert(queued);
+            }
+            // A new subscription that takes over several others gets the same message from each.
+            Entry::Occupied(mut place) => {
+                let known = place.get_mut();
+                known.redeliveries = known.redeliveries.max(queued.redeliveries);
+            }
+        }
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        for queued in other.messages.into_values() {
+            self.insert(queued);
+        }
+    }
+
+    pub(super) fn pop_first(&mut self) -> Option<QueuedMessage> {
+        let (_, queued) = self.messages.pop_first()?;
+        self.bytes -= queued.message.size();
+        Some(queued)
+    }
+
+    /// Removes the oldest message if it was published at least `age` ago.
+    pub(super) fn pop_older(&mut self, age: Duration, now: Instant) -> Option<QueuedMessage> {
+        let (_, first) = self.messages.first_key_value()?;
+        let old = now.saturating_duration_since(first.message.published) >= age;
+        if old { self.pop_first() } else { None }
+    }
+}
+
+/// The size of a backlog, which has limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct BacklogSize {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+}
+
+impl BacklogSize {
+    pub(super) fn add(&mut self, message: &Message) {
+        self.messages += 1;
+        self.bytes += message.size();
+    }
+
+    pub(super) fn subtract(&mut self, message: &Message) {
+        self.messages -= 1;
+        self.bytes -= message.size();
+    }
+
+    /// Returns the limit that a further message would exceed.
+    pub(super) fn limit_exceeded_by(
+        mut self,
+        message: &Message,
+        limits: &Limits,
+    ) -> Option<FullLimit> {
+        self.add(message);
+        limits.exceeds_backlog(self.messages, self.bytes)
+    }
+}

@@ -1,0 +1,194 @@
+//! One consumer of a subscription: the messages that it has, and those that its socket takes next.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::Utf8Bytes;
+
+use super::backlog::QueuedMessage;
+use super::effects::Effects;
+use crate::route::{ConsumerOptions, DeadLetterPolicy};
+
+/// The largest number of bytes that [`Consumer::take`] copies at a time, because the topic is locked
+/// meanwhile. Redeliveries are copies, as they contain the number of earlier deliveries.
+const MAX_COPIED: usize = 256 * 1024;
+
+/// A consumer within its topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConsumerId(pub(super) u64);
+
+/// A connected consumer.
+#[derive(Debug)]
+pub(super) struct Consumer {
+    pub(super) id: ConsumerId,
+    /// The largest number of messages in `in_flight`.
+    prefetch: usize,
+    /// Messages that are assigned to the consumer and not acknowledged.
+    pub(super) in_flight: BTreeMap<u64, QueuedMessage>,
+    /// The messages of `in_flight` that the socket has not taken yet. It takes the oldest first.
+    pub(super) unsent: BTreeSet<u64>,
+    /// The time before a negatively acknowledged message is delivered again.
+    pub(super) redelivery_delay: Duration,
+    /// Negatively acknowledged messages with the times at which they are due, in the order of these
+    /// times.
+    pub(super) delayed: VecDeque<(Instant, QueuedMessage)>,
+    pub(super) dead_letters: Option<DeadLetterPolicy>,
+    /// The task of the consumer while it waits for a message.
+    waker: Option<Waker>,
+    /// The number of the last assignment.
+    pub(super) last_assignment: u64,
+}
+
+/// The numbers of messages that a socket took.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) delivered: usize,
+    /// The part of `delivered` that was delivered before.
+    pub(super) redelivered: usize,
+}
+
+impl Consumer {
+    pub(super) fn new(id: ConsumerId, prefetch: usize, options: &ConsumerOptions) -> Self {
+        Self {
+            id,
+            prefetch,
+            in_flight: BTreeMap::new(),
+            unsent: BTreeSet::new(),
+            redelivery_delay: options.redelivery_delay,
+            delayed: VecDeque::new(),
+            dead_letters: options.dead_letters.clone(),
+            waker: None,
+            last_assignment: 0,
+        }
+    }
+
+    pub(super) fn has_permit(&self) -> bool {
+        self.in_flight.len() < self.prefetch
+    }
+
+    pub(super) fn assign(&mut self, queued: QueuedMessage, assignment: u64, effects: &mut Effects) {
+        let sequence = queued.message.sequence;
+        self.last_assignment = assignment;
+        self.in_flight.insert(sequence, queued);
+        self.unsent.insert(sequence);
+        effects.wakers.extend(self.waker.take());
+    }
+
+    /// Passes the next messages to `deliver`, at most `max`. If there is none, the next one wakes the
+    /// task of the consumer.
+    pub(super) fn take(
+        &mut self,
+        max: usize,
+        waker: &Waker,
+        mut deliver: impl FnMut(Utf8Bytes),
+    ) -> Taken {
+        let mut taken = Taken::default();
+        let mut copied = 0;
+        while taken.delivered < max && copied < MAX_COPIED {
+            let Some(sequence) = self.unsent.pop_first() else {
+                break;
+            };
+            let Some(queued) = self.in_flight.get(&sequence) else {
+                continue;
+            };
+            let text = queued.message.delivery(queued.redeliveries);
+            taken.delivered += 1;
+            if queued.redeliveries > 0 {
+                taken.redelivered += 1;
+                copied += text.len();
+            }
+            deliver(text);
+        }
+        if taken.delivered == 0 {
+            match &mut self.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        }
+        taken
+    }
+
+    /// Removes an acknowledged message.
+    pub(super) fn acknowledge(&mut self, sequence: u64) -> Option<QueuedMessage> {
+        let queued = self.in_flight.remove(&sequence)?;
+        // The socket has not taken the message if the peer got it on an earlier connection, and
+        // acknowledges it on this one.
+        self.unsent.remove(&sequence);
+        Some(queued)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use crate::limits::Limits;
+    use crate::message::Message;
+    use crate::topic::test_topic::{TestTopic, name, shared};
+
+    #[test]
+    fn a_waiting_consumer_is_woken_and_a_busy_one_is_not() {
+        #[derive(Default)]
+        struct Count(AtomicUsize);
+
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        let mut test = TestTopic::new(Limits::default());
+        let id = test.attach("s", &shared(9));
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        test.publish().unwrap();
+        assert!(
+            test.effects.wakers.is_empty(),
+            "the consumer does not wait yet"
+        );
+        for expected in [1, 0] {
+            let mut taken = 0;
+            test.topic.take(&name("s"), id, 9, &waker, |_| taken += 1);
+            assert_eq!(taken, expected);
+        }
+        test.publish().unwrap();
+        test.publish().unwrap();
+        assert_eq!(test.effects.wakers.len(), 1);
+        test.effects.wakers.drain(..).for_each(Waker::wake);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn an_acknowledged_message_is_not_sent_again_by_the_next_socket() {
+        let mut test = TestTopic::new(Limits::default());
+        let first = test.attach("s", &shared(9));
+        let sequence = test.publish().unwrap();
+        assert_eq!(test.take("s", first), [sequence]);
+        test.detach("s", first);
+        let second = test.attach("s", &shared(9));
+        assert!(!test.acknowledge("s", first, sequence));
+        assert!(test.acknowledge("s", second, sequence));
+        assert!(test.take("s", second).is_empty());
+    }
+
+    #[test]
+    fn copies_are_made_in_portions() {
+        let mut test = TestTopic::new(Limits::default());
+        let id = test.attach("s", &shared(9));
+        let members = format!(r#""payload":"{}"}}"#, "x".repeat(MAX_COPIED));
+        for _ in 0..2 {
+            let message = Message::new(&test.ids, test.now, &members);
+            test.topic.publish(message, &mut test.effects).unwrap();
+        }
+        assert_eq!(test.take("s", id).len(), 2, "all share one text");
+        test.detach("s", id);
+        let id = test.attach("s", &shared(9));
+        for expected in [1, 1, 0] {
+            assert_eq!(test.take("s", id).len(), expected);
+        }
+    }
+}

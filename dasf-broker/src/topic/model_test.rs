@@ -1,0 +1,206 @@
+//! The topic beside a model that knows the expected messages of each subscription.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dasf_protocol::Subscription as SubscriptionName;
+use proptest::prelude::*;
+
+use super::ConsumerId;
+use super::backlog::BacklogSize;
+use super::test_topic::{DELAY, TestTopic, dead_lettering, shared};
+use crate::limits::Limits;
+use crate::route::ConsumerOptions;
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Publish,
+    Attach {
+        name: usize,
+        permits: usize,
+        delays: bool,
+        max_redeliveries: Option<u32>,
+    },
+    Wait,
+    Detach {
+        consumer: prop::sample::Index,
+    },
+    Take {
+        consumer: prop::sample::Index,
+    },
+    Acknowledge {
+        consumer: prop::sample::Index,
+        message: prop::sample::Index,
+    },
+    NegativeAcknowledge {
+        consumer: prop::sample::Index,
+        message: prop::sample::Index,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    use prop::sample::Index;
+    prop_oneof![
+        4 => Just(Step::Publish),
+        2 => (0..NAMES.len(), 1..4_usize, any::<bool>(), prop::option::of(1..3_u32))
+            .prop_map(|(name, permits, delays, max_redeliveries)| Step::Attach { name, permits, delays, max_redeliveries }),
+        1 => Just(Step::Wait),
+        1 => any::<Index>().prop_map(|consumer| Step::Detach { consumer }),
+        4 => any::<Index>().prop_map(|consumer| Step::Take { consumer }),
+        3 => any::<(Index, Index)>()
+            .prop_map(|(consumer, message)| Step::Acknowledge { consumer, message }),
+        1 => any::<(Index, Index)>()
+            .prop_map(|(consumer, message)| Step::NegativeAcknowledge { consumer, message }),
+    ]
+}
+
+/// A consumer as its peer sees it.
+struct Peer {
+    name: &'static str,
+    id: ConsumerId,
+    permits: usize,
+    max_redeliveries: Option<u32>,
+    /// The messages without an acknowledgement.
+    got: Vec<u64>,
+}
+
+impl Peer {
+    /// Counts a delivery without an acknowledgement. Returns whether the message is a dead letter.
+    fn returns(&self, owed: &mut BTreeMap<u64, u32>, sequence: u64) -> bool {
+        let count = owed.get_mut(&sequence).unwrap();
+        *count += 1;
+        let dead = self.max_redeliveries.is_some_and(|max| *count > max);
+        if dead {
+            owed.remove(&sequence);
+        }
+        dead
+    }
+}
+
+proptest! {
+    /// Runs the topic beside a model that knows the expected messages of each subscription.
+    #[test]
+    fn subscriptions_get_the_expected_messages(steps in prop::collection::vec(step(), 0..80)) {
+        let mut test = TestTopic::new(Limits::default());
+        // The expected messages, with the numbers of their deliveries.
+        let mut owed: BTreeMap<&str, BTreeMap<u64, u32>> = BTreeMap::new();
+        let mut unclaimed = BTreeMap::new();
+        let mut peers: Vec<Peer> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Publish => {
+                    let sequence = test.publish().unwrap();
+                    if owed.is_empty() {
+                        unclaimed.insert(sequence, 0);
+                    }
+                    owed.values_mut().for_each(|owed| { owed.insert(sequence, 0); });
+                }
+                Step::Wait => {
+                    test.now += DELAY / 2;
+                    for peer in &peers {
+                        test.release_due(peer.name, peer.id);
+                    }
+                }
+                Step::Attach { name, permits, delays, max_redeliveries } => {
+                    let name = NAMES[name];
+                    if !owed.contains_key(name) && peers.is_empty() {
+                        for (sequence, count) in std::mem::take(&mut owed).into_values().flatten() {
+                            let most = unclaimed.entry(sequence).or_default();
+                            *most = count.max(*most);
+                        }
+                        owed.insert(name, std::mem::take(&mut unclaimed));
+                    }
+                    owed.entry(name).or_default();
+                    let options = ConsumerOptions {
+                        redelivery_delay: if delays { DELAY } else { Duration::ZERO },
+                        dead_letters: max_redeliveries.and_then(|it| dead_lettering(1, it).dead_letters),
+                        ..shared(permits)
+                    };
+                    let id = test.attach(name, &options);
+                    peers.push(Peer { name, id, permits, max_redeliveries, got: Vec::new() });
+                }
+                Step::Detach { consumer } if !peers.is_empty() => {
+                    let peer = peers.swap_remove(consumer.index(peers.len()));
+                    test.detach(peer.name, peer.id);
+                    let counts = owed.get_mut(peer.name).unwrap();
+                    let mut dead = peer.got.clone();
+                    dead.retain(|&sequence| peer.returns(counts, sequence));
+                    dead.sort_unstable();
+                    prop_assert_eq!(test.dead_letters(), dead);
+                    let last = peers.iter().all(|other| other.name != peer.name);
+                    if last && owed.len() == 1 && owed[peer.name].is_empty() {
+                        owed.clear();
+                    }
+                }
+                Step::Take { consumer } if !peers.is_empty() => {
+                    let index = consumer.index(peers.len());
+                    let (name, id) = (peers[index].name, peers[index].id);
+                    for (sequence, count) in test.take_counted(name, id) {
+                        prop_assert_eq!(Some(&count), owed[name].get(&sequence));
+                        let mut others = peers.iter().filter(|peer| peer.name == name);
+                        prop_assert!(others.all(|it| !it.got.contains(&sequence)), "in flight");
+                        peers[index].got.push(sequence);
+                    }
+                    prop_assert!(peers[index].got.len() <= peers[index].permits);
+                }
+                Step::Acknowledge { consumer, message } if !peers.is_empty() => {
+                    let index = consumer.index(peers.len());
+                    let peer = &mut peers[index];
+                    if !peer.got.is_empty() {
+                        let sequence = peer.got.remove(message.index(peer.got.len()));
+                        prop_assert!(test.acknowledge(peer.name, peer.id, sequence));
+                        prop_assert!(!test.acknowledge(peer.name, peer.id, sequence));
+                        owed.get_mut(peer.name).unwrap().remove(&sequence);
+                    }
+                }
+                Step::NegativeAcknowledge { consumer, message } if !peers.is_empty() => {
+                    let index = consumer.index(peers.len());
+                    let peer = &mut peers[index];
+                    if !peer.got.is_empty() {
+                        let sequence = peer.got.remove(message.index(peer.got.len()));
+                        prop_assert!(test.negative_acknowledge(peer.name, peer.id, sequence));
+                        let dead = peer.returns(owed.get_mut(peer.name).unwrap(), sequence);
+                        prop_assert_eq!(test.dead_letters().len(), usize::from(dead));
+                    }
+                }
+                _ => {}
+            }
+            let names: Vec<_> = test.topic.subscriptions.keys().map(SubscriptionName::as_str).collect();
+            prop_assert_eq!(names, owed.keys().copied().collect::<Vec<_>>());
+            for (name, subscription) in &test.topic.subscriptions {
+                prop_assert_eq!(subscription.backlog.messages, owed[name.as_str()].len());
+            }
+        }
+
+        // One consumer of each name remains, and gets all expected messages in order.
+        let readers: Vec<_> =
+            owed.keys().map(|&name| (name, test.attach(name, &shared(1000)))).collect();
+        for peer in peers {
+            test.detach(peer.name, peer.id);
+            let counts = owed.get_mut(peer.name).unwrap();
+            for &sequence in &peer.got {
+                peer.returns(counts, sequence);
+            }
+        }
+        for (name, id) in readers {
+            let mut got = BTreeMap::new();
+            loop {
+                let taken = test.take_counted(name, id);
+                if taken.is_empty() {
+                    break;
+                }
+                for (sequence, count) in taken {
+                    prop_assert!(got.insert(sequence, count).is_none(), "twice");
+                    prop_assert!(test.acknowledge(name, id, sequence));
+                }
+            }
+            prop_assert_eq!(&got, &owed[name]);
+            let subscription = &test.topic.subscriptions[&super::test_topic::name(name)];
+            prop_assert_eq!(subscription.backlog, BacklogSize::default());
+            prop_assert_eq!(subscription.ready.size(), BacklogSize::default());
+        }
+        prop_assert_eq!(test.topic.unclaimed.size().messages, unclaimed.len());
+    }
+}

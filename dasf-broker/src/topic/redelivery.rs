@@ -1,0 +1,304 @@
+//! Messages that come back from a consumer: their next delivery, its delay, and dead letters.
+
+use std::time::Instant;
+
+use super::backlog::QueuedMessage;
+use super::consumer::{Consumer, ConsumerId};
+use super::effects::{DeadLetter, Effects};
+use super::subscription::Subscription;
+use crate::route::{DeadLetterPolicy, TopicName};
+
+impl QueuedMessage {
+    /// Counts a delivery without an acknowledgement. Returns the dead-letter topic if the consumer does
+    /// not allow another redelivery.
+    fn count_delivery(&mut self, policy: Option<&DeadLetterPolicy>) -> Option<TopicName> {
+        self.redeliveries = self.redeliveries.saturating_add(1);
+        policy
+            .filter(|policy| self.redeliveries > policy.max_redeliveries)
+            .map(|policy| policy.topic.clone())
+    }
+}
+
+impl Subscription {
+    /// Takes a negatively acknowledged message back. The message is delivered again, at once or after
+    /// the delay of the consumer, or becomes a dead letter. Returns whether it was in flight to the
+    /// consumer.
+    pub(super) fn negative_acknowledge(
+        &mut self,
+        id: ConsumerId,
+        sequence: u64,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> bool {
+        let Some(consumer) = self.consumer(id) else {
+            return false;
+        };
+        if consumer.unsent.contains(&sequence) {
+            // The peer means a delivery on an earlier connection. The redelivery is on its way.
+            return true;
+        }
+        let Some(mut returned) = consumer.in_flight.remove(&sequence) else {
+            return false;
+        };
+        if let Some(topic) = returned.count_delivery(consumer.dead_letters.as_ref()) {
+            self.dead_letter(returned, topic, effects);
+            self.dispatch(None, effects);
+        } else if consumer.redelivery_delay.is_zero() {
+            self.ready.insert(returned);
+            self.dispatch(Some(id), effects);
+        } else {
+            let due = now + consumer.redelivery_delay;
+            consumer.delayed.push_back((due, returned));
+            // Meanwhile the consumer has room for another message.
+            self.dispatch(None, effects);
+        }
+        true
+    }
+
+    /// Makes the delayed messages of a consumer ready as soon as they are due. Returns when the next
+    /// one is due.
+    pub(super) fn release_due(
+        &mut self,
+        id: ConsumerId,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<Instant> {
+        let consumer = self.consumer(id)?;
+        let count = consumer.delayed.partition_point(|(due, _)| *due <= now);
+        let due: Vec<_> = consumer.delayed.drain(..count).collect();
+        let next = consumer.delayed.front().map(|(due, _)| *due);
+        for (_, queued) in due {
+            self.ready.insert(queued);
+        }
+        self.dispatch(Some(id), effects);
+        next
+    }
+
+    /// Removes a consumer. Its unacknowledged messages go to other consumers, wait for the next one, or
+    /// become dead letters. Returns whether the subscription had the consumer.
+    pub(super) fn remove_consumer(&mut self, id: ConsumerId, effects: &mut Effects) -> bool {
+        let Some(index) = self.consumers.iter().position(|it| it.id == id) else {
+            return false;
+        };
+        let Consumer {
+            in_flight,
+            unsent,
+            delayed,
+            dead_letters,
+            ..
+        } = self.consumers.swap_remove(index);
+        for (_, queued) in delayed {
+            self.ready.insert(queued);
+        }
+        for (sequence, mut queued) in in_flight {
+            if !unsent.contains(&sequence)
+                && let Some(topic) = queued.count_delivery(dead_letters.as_ref())
+            {
+                self.dead_letter(queued, topic, effects);
+            } else {
+                self.ready.insert(queued);
+            }
+        }
+        if self.has_consumer() {
+            self.dispatch(None, effects);
+        }
+        true
+    }
+
+    /// Moves a message to another topic.
+    fn dead_letter(&mut self, queued: QueuedMessage, topic: TopicName, effects: &mut Effects) {
+        let QueuedMessage { message, .. } = queued;
+        self.backlog.subtract(&message);
+        effects.dead_letters.push(DeadLetter { message, topic });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::PublishError;
+    use crate::limits::Limits;
+    use crate::route::ConsumerOptions;
+    use crate::topic::backlog::BacklogSize;
+    use crate::topic::test_topic::{DELAY, TestTopic, dead_lettering, delaying, name, shared};
+
+    #[test]
+    fn only_messages_that_a_socket_got_count_as_redelivered() {
+        let mut test = TestTopic::new(Limits::default());
+        let id = test.attach("s", &shared(9));
+        let sent: Vec<_> = (0..4).map(|_| test.publish().unwrap()).collect();
+        assert_eq!(test.take("s", id), sent[..3]);
+        assert!(test.negative_acknowledge("s", id, sent[0]));
+        test.detach("s", id);
+        let id = test.attach("s", &shared(9));
+        let taken = test.take_counted("s", id);
+        assert_eq!(taken, [(sent[0], 1), (sent[1], 1), (sent[2], 1)]);
+        assert_eq!(test.take_counted("s", id), [(sent[3], 0)]);
+        test.detach("s", id);
+        // A subscription of a new name takes over the numbers.
+        let id = test.attach("t", &shared(9));
+        let taken = test.take_counted("t", id);
+        assert_eq!(taken, [(sent[0], 2), (sent[1], 2), (sent[2], 2)]);
+    }
+
+    #[test]
+    fn a_pending_redelivery_ignores_negative_acknowledgements() {
+        let mut test = TestTopic::new(Limits::default());
+        let first = test.attach("s", &shared(9));
+        let sequence = test.publish().unwrap();
+        assert_eq!(test.take("s", first), [sequence]);
+        test.detach("s", first);
+        let second = test.attach("s", &shared(9));
+        for _ in 0..3 {
+            assert!(test.negative_acknowledge("s", second, sequence));
+        }
+        assert_eq!(test.take_counted("s", second), [(sequence, 1)]);
+        assert!(test.take("s", second).is_empty());
+    }
+
+    #[test]
+    fn a_returned_message_goes_to_another_consumer_with_room() {
+        let mut test = TestTopic::new(Limits::default());
+        let a = test.attach("s", &shared(9));
+        let b = test.attach("s", &shared(2));
+        let sent: Vec<_> = (0..4).map(|_| test.publish().unwrap()).collect();
+        assert_eq!(test.take("s", a), [sent[0], sent[2]]);
+        assert_eq!(test.take("s", b), [sent[1], sent[3]]);
+        assert!(test.acknowledge("s", a, sent[2]));
+        assert!(test.acknowledge("s", b, sent[3]));
+        // The consumer that returns it would have fewer messages.
+        assert!(test.negative_acknowledge("s", a, sent[0]));
+        assert!(test.take("s", a).is_empty());
+        assert_eq!(test.take("s", b), [sent[0]]);
+        assert!(test.negative_acknowledge("s", b, sent[0]));
+        assert_eq!(test.take("s", a), [sent[0]]);
+        let more = test.publish().unwrap();
+        assert_eq!(test.take("s", a), [] as [u64; 0]);
+        assert_eq!(test.take("s", b), [more]);
+        assert!(test.negative_acknowledge("s", a, sent[0]));
+        assert_eq!(test.take_counted("s", a), [(sent[0], 3)]);
+    }
+
+    #[test]
+    fn a_delayed_message_leaves_room_and_comes_before_younger_ones() {
+        let mut test = TestTopic::new(Limits::default());
+        let id = test.attach("s", &delaying(2));
+        let sent: Vec<_> = (0..6).map(|_| test.publish().unwrap()).collect();
+        assert_eq!(test.take("s", id), sent[..2]);
+        assert!(test.negative_acknowledge("s", id, sent[1]));
+        assert!(
+            !test.negative_acknowledge("s", id, sent[1]),
+            "no longer in flight"
+        );
+        assert!(!test.acknowledge("s", id, sent[1]));
+        test.now += DELAY / 2;
+        assert!(test.negative_acknowledge("s", id, sent[0]));
+        assert_eq!(test.take("s", id), sent[2..4]);
+        assert_eq!(test.topic.subscriptions[&name("s")].backlog.messages, 6);
+
+        assert_eq!(test.release_due("s", id), Some(DELAY / 2));
+        test.now += DELAY / 2;
+        assert_eq!(test.release_due("s", id), Some(DELAY / 2));
+        assert!(test.acknowledge("s", id, sent[2]));
+        test.now += DELAY;
+        assert_eq!(test.release_due("s", id), None);
+        assert!(test.acknowledge("s", id, sent[3]));
+        assert_eq!(test.take_counted("s", id), [(sent[0], 1), (sent[1], 1)]);
+        assert!(test.acknowledge("s", id, sent[0]));
+        assert!(test.acknowledge("s", id, sent[1]));
+        assert_eq!(test.take("s", id), sent[4..]);
+    }
+
+    #[test]
+    fn a_delayed_message_goes_to_others_first_and_waits_only_for_a_connected_consumer() {
+        let mut test = TestTopic::new(Limits::default());
+        let a = test.attach("s", &delaying(9));
+        let first = test.publish().unwrap();
+        let second = test.publish().unwrap();
+        assert_eq!(test.take("s", a), [first, second]);
+        assert!(test.negative_acknowledge("s", a, first));
+        let b = test.attach("s", &shared(9));
+        test.now += DELAY;
+        assert_eq!(test.release_due("s", a), None);
+        assert_eq!(test.take_counted("s", b), [(first, 1)]);
+        assert!(test.negative_acknowledge("s", a, second));
+        assert!(test.take("s", b).is_empty());
+        test.detach("s", a);
+        assert_eq!(test.take_counted("s", b), [(second, 1)]);
+    }
+
+    #[test]
+    fn a_delayed_message_counts_for_the_limit_and_ends_with_its_subscription() {
+        let mut test = TestTopic::new(Limits {
+            max_backlog_messages: 1,
+            ..Limits::default()
+        });
+        let id = test.attach("s", &delaying(9));
+        let sequence = test.publish().unwrap();
+        assert_eq!(test.take("s", id), [sequence]);
+        assert!(test.negative_acknowledge("s", id, sequence));
+        assert!(matches!(
+            test.publish(),
+            Err(PublishError::SubscriptionFull { .. })
+        ));
+        assert!(test.topic.unsubscribe(&name("s"), id));
+        assert_eq!(test.topic.counters.read(0, 0).dropped, 1);
+        assert!(test.topic.is_idle());
+    }
+
+    #[test]
+    fn a_message_after_its_last_redelivery_becomes_a_dead_letter() {
+        let mut test = TestTopic::new(Limits {
+            max_backlog_messages: 2,
+            ..Limits::default()
+        });
+        let first = test.publish().unwrap();
+        let second = test.publish().unwrap();
+        for count in 0..=2 {
+            let id = test.attach("s", &dead_lettering(1, 2));
+            assert!(test.dead_letters().is_empty());
+            assert_eq!(test.take_counted("s", id), [(first, count)]);
+            test.detach("s", id);
+        }
+        assert_eq!(test.dead_letters(), [first]);
+        // A dead letter does not count for the limit.
+        let third = test.publish().unwrap();
+
+        let id = test.attach("s", &dead_lettering(1, 1));
+        assert_eq!(test.take_counted("s", id), [(second, 0)]);
+        assert!(test.negative_acknowledge("s", id, second));
+        assert_eq!(test.take_counted("s", id), [(second, 1)]);
+        assert!(test.negative_acknowledge("s", id, second));
+        assert_eq!(test.dead_letters(), [second]);
+        assert!(!test.acknowledge("s", id, second));
+        assert_eq!(test.take_counted("s", id), [(third, 0)]);
+        assert!(test.acknowledge("s", id, third));
+        let subscription = &test.topic.subscriptions[&name("s")];
+        assert_eq!(subscription.backlog, BacklogSize::default());
+        assert_eq!(test.topic.counters.read(0, 0).acknowledged, 1);
+    }
+
+    #[test]
+    fn the_current_consumer_decides_the_number_of_redeliveries() {
+        let mut test = TestTopic::new(Limits::default());
+        let sequence = test.publish().unwrap();
+        for count in 0..5 {
+            let id = test.attach("s", &shared(1));
+            assert_eq!(test.take_counted("s", id), [(sequence, count)]);
+            test.detach("s", id);
+        }
+        // A message that the socket did not take is not counted.
+        let id = test.attach("s", &dead_lettering(1, 3));
+        test.detach("s", id);
+        assert!(test.dead_letters().is_empty());
+        let options = ConsumerOptions {
+            redelivery_delay: DELAY,
+            ..dead_lettering(1, 3)
+        };
+        let id = test.attach("s", &options);
+        assert_eq!(test.take_counted("s", id), [(sequence, 5)]);
+        assert!(test.negative_acknowledge("s", id, sequence));
+        assert_eq!(test.dead_letters(), [sequence], "it does not wait");
+        test.detach("s", id);
+        assert!(test.topic.is_idle());
+    }
+}

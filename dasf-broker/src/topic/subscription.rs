@@ -1,0 +1,212 @@
+//! One subscription: its messages, and the consumers that share them.
+
+use std::task::Waker;
+use std::time::Instant;
+
+use axum::extract::ws::Utf8Bytes;
+
+use super::backlog::{BacklogSize, MessageQueue, QueuedMessage};
+use super::consumer::{Consumer, ConsumerId, Taken};
+use super::effects::Effects;
+use crate::limits::{FullLimit, Limits};
+use crate::message::Message;
+use crate::route::{ConsumerOptions, SubscriptionType};
+
+/// A subscription.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    kind: SubscriptionType,
+    durable: bool,
+    /// Messages that wait for a consumer with a permit. Empty while a consumer has a permit.
+    pub(super) ready: MessageQueue,
+    pub(super) consumers: Vec<Consumer>,
+    /// The size of all messages: ready, in flight or delayed.
+    pub(super) backlog: BacklogSize,
+    /// When the last consumer disconnected.
+    pub(super) detached: Option<Instant>,
+    /// The number of assignments, which decides between equal consumers.
+    assignments: u64,
+}
+
+impl Subscription {
+    /// Creates a subscription with the messages that it takes over.
+    pub(super) fn new(options: &ConsumerOptions, ready: MessageQueue) -> Self {
+        Self {
+            kind: options.kind,
+            durable: options.durable,
+            backlog: ready.size(),
+            ready,
+            consumers: Vec::new(),
+            detached: None,
+            assignments: 0,
+        }
+    }
+
+    pub(super) fn has_consumer(&self) -> bool {
+        !self.consumers.is_empty()
+    }
+
+    pub(super) fn is_exclusive(&self) -> bool {
+        self.kind == SubscriptionType::Exclusive
+    }
+
+    pub(super) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    /// Returns whether the options have the type and mode of the subscription.
+    pub(super) fn fits(&self, options: &ConsumerOptions) -> bool {
+        self.kind == options.kind && self.durable == options.durable
+    }
+
+    pub(super) fn describe(&self) -> &'static str {
+        match (self.kind, self.durable) {
+            (SubscriptionType::Exclusive, true) => "Exclusive and Durable",
+            (SubscriptionType::Exclusive, false) => "Exclusive and NonDurable",
+            (SubscriptionType::Shared, true) => "Shared and Durable",
+            (SubscriptionType::Shared, false) => "Shared and NonDurable",
+        }
+    }
+
+    /// Returns the limit that a further message would exceed.
+    pub(super) fn limit_exceeded_by(
+        &self,
+        message: &Message,
+        limits: &Limits,
+    ) -> Option<FullLimit> {
+        self.backlog.limit_exceeded_by(message, limits)
+    }
+
+    /// Adds a consumer. The first one decides the type and the mode.
+    pub(super) fn add_consumer(
+        &mut self,
+        consumer: Consumer,
+        options: &ConsumerOptions,
+        effects: &mut Effects,
+    ) {
+        if !self.has_consumer() {
+            self.kind = options.kind;
+            self.durable = options.durable;
+            self.detached = None;
+        }
+        self.consumers.push(consumer);
+        self.dispatch(None, effects);
+    }
+
+    pub(super) fn consumer(&mut self, id: ConsumerId) -> Option<&mut Consumer> {
+        self.consumers.iter_mut().find(|consumer| consumer.id == id)
+    }
+
+    /// Returns the consumer for the next message: among those with a permit, the consumer with the
+    /// fewest messages in flight, and among equals the one that waits longest. The consumer that
+    /// returned the message comes last.
+    fn next_consumer(&mut self, returned_by: Option<ConsumerId>) -> Option<&mut Consumer> {
+        self.consumers
+            .iter_mut()
+            .filter(|consumer| consumer.has_permit())
+            .min_by_key(|consumer| {
+                // A consumer with delayed messages is probably about to stop.
+                let returned = returned_by == Some(consumer.id) || !consumer.delayed.is_empty();
+                (returned, consumer.in_flight.len(), consumer.last_assignment)
+            })
+    }
+
+    /// Adds a new message.
+    pub(super) fn push(&mut self, message: Message, effects: &mut Effects) {
+        self.backlog.add(&message);
+        let queued = QueuedMessage::new(message);
+        self.assignments += 1;
+        let assignment = self.assignments;
+        match self.next_consumer(None) {
+            Some(consumer) => consumer.assign(queued, assignment, effects),
+            None => self.ready.insert(queued),
+        }
+    }
+
+    /// Assigns ready messages to consumers that have permits. Messages that the consumer `returned_by`
+    /// returned go to others first.
+    pub(super) fn dispatch(&mut self, returned_by: Option<ConsumerId>, effects: &mut Effects) {
+        while let Some(queued) = self.ready.pop_first() {
+            self.assignments += 1;
+            let assignment = self.assignments;
+            let Some(consumer) = self.next_consumer(returned_by) else {
+                self.ready.insert(queued);
+                break;
+            };
+            consumer.assign(queued, assignment, effects);
+        }
+    }
+
+    /// See [`Consumer::take`].
+    pub(super) fn take(
+        &mut self,
+        id: ConsumerId,
+        max: usize,
+        waker: &Waker,
+        deliver: impl FnMut(Utf8Bytes),
+    ) -> Taken {
+        match self.consumer(id) {
+            Some(consumer) => consumer.take(max, waker, deliver),
+            None => Taken::default(),
+        }
+    }
+
+    /// Removes an acknowledged message. Returns whether it was in flight to the consumer.
+    pub(super) fn acknowledge(
+        &mut self,
+        id: ConsumerId,
+        sequence: u64,
+        effects: &mut Effects,
+    ) -> bool {
+        let Some(acknowledged) = self
+            .consumer(id)
+            .and_then(|consumer| consumer.acknowledge(sequence))
+        else {
+            return false;
+        };
+        self.backlog.subtract(&acknowledged.message);
+        self.dispatch(None, effects);
+        true
+    }
+
+    /// Removes the oldest ready message.
+    pub(super) fn pop_oldest(&mut self) -> Option<QueuedMessage> {
+        let oldest = self.ready.pop_first()?;
+        self.backlog.subtract(&oldest.message);
+        Some(oldest)
+    }
+
+    /// Returns all messages: ready, in flight and delayed.
+    pub(super) fn into_messages(self) -> MessageQueue {
+        let mut messages = self.ready;
+        for consumer in self.consumers {
+            let delayed = consumer.delayed.into_iter().map(|(_, queued)| queued);
+            for queued in consumer.in_flight.into_values().chain(delayed) {
+                messages.insert(queued);
+            }
+        }
+        messages
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::limits::Limits;
+    use crate::topic::test_topic::{TestTopic, shared};
+
+    #[test]
+    fn other_consumers_get_the_messages_of_one_that_disconnects() {
+        let mut test = TestTopic::new(Limits::default());
+        let a = test.attach("s", &shared(2));
+        let b = test.attach("s", &shared(3));
+        let sent: Vec<_> = (0..6).map(|_| test.publish().unwrap()).collect();
+        assert_eq!(test.take("s", a), [sent[0], sent[2]]);
+        assert_eq!(test.take("s", b), [sent[1], sent[3], sent[4]]);
+        test.detach("s", a);
+        assert!(test.take("s", b).is_empty());
+        assert!(test.acknowledge("s", b, sent[3]));
+        assert_eq!(test.take("s", b), [sent[0]], "the oldest comes first");
+        assert!(test.negative_acknowledge("s", b, sent[4]));
+        assert_eq!(test.take("s", b), [sent[2]]);
+    }
+}

@@ -1,0 +1,156 @@
+//! A topic for tests.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use dasf_protocol::{Subscription as SubscriptionName, Topic as ShortName};
+
+use super::{ConsumerId, Effects, Topic};
+use crate::error::PublishError;
+use crate::limits::Limits;
+use crate::message::{Message, MessageIds};
+use crate::route::{ConsumerOptions, DeadLetterPolicy, SubscriptionType};
+
+/// A topic with the arguments of its methods.
+pub(super) struct TestTopic {
+    pub(super) topic: Topic,
+    pub(super) ids: MessageIds,
+    pub(super) effects: Effects,
+    pub(super) now: Instant,
+}
+
+pub(super) fn name(text: &str) -> SubscriptionName {
+    text.parse().unwrap()
+}
+
+pub(super) fn options(kind: SubscriptionType, permits: usize) -> ConsumerOptions {
+    ConsumerOptions {
+        kind,
+        durable: true,
+        receiver_queue_size: Some(permits),
+        redelivery_delay: Duration::ZERO,
+        dead_letters: None,
+    }
+}
+
+pub(super) const DELAY: Duration = Duration::from_secs(5);
+
+pub(super) fn delaying(permits: usize) -> ConsumerOptions {
+    ConsumerOptions {
+        redelivery_delay: DELAY,
+        ..shared(permits)
+    }
+}
+
+/// Options with this number of redeliveries.
+pub(super) fn dead_lettering(permits: usize, max_redeliveries: u32) -> ConsumerOptions {
+    let topic = "lost".parse::<ShortName>().unwrap().into();
+    ConsumerOptions {
+        dead_letters: Some(DeadLetterPolicy {
+            max_redeliveries,
+            topic,
+        }),
+        ..shared(permits)
+    }
+}
+
+pub(super) fn shared(permits: usize) -> ConsumerOptions {
+    options(SubscriptionType::Shared, permits)
+}
+
+impl TestTopic {
+    pub(super) fn new(limits: Limits) -> Self {
+        let name = "demo".parse::<ShortName>().unwrap().into();
+        Self {
+            topic: Topic::new(name, Arc::new(limits), Arc::default()),
+            ids: MessageIds::new(),
+            effects: Effects::default(),
+            now: Instant::now(),
+        }
+    }
+
+    pub(super) fn publish(&mut self) -> Result<u64, PublishError> {
+        let message = Message::new(&self.ids, self.now, "}");
+        let sequence = message.sequence;
+        self.topic
+            .publish(message, &mut self.effects)
+            .map(|()| sequence)
+    }
+
+    pub(super) fn attach(&mut self, subscription: &str, options: &ConsumerOptions) -> ConsumerId {
+        self.topic
+            .attach_consumer(&name(subscription), options, &mut self.effects)
+            .unwrap()
+    }
+
+    pub(super) fn detach(&mut self, subscription: &str, id: ConsumerId) {
+        self.topic
+            .detach_consumer(&name(subscription), id, self.now, &mut self.effects);
+    }
+
+    /// Takes a batch, with the number of earlier deliveries of each message.
+    pub(super) fn take_counted(&mut self, subscription: &str, id: ConsumerId) -> Vec<(u64, u32)> {
+        let mut taken = Vec::new();
+        let ids = &self.ids;
+        self.topic
+            .take(&name(subscription), id, 3, Waker::noop(), |text| {
+                let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+                let sequence = ids.sequence(json["messageId"].as_str().unwrap()).unwrap();
+                let count = json
+                    .get("redeliveryCount")
+                    .map_or(0, |it| it.as_u64().unwrap());
+                taken.push((sequence, count.try_into().unwrap()));
+            });
+        taken
+    }
+
+    pub(super) fn take(&mut self, subscription: &str, id: ConsumerId) -> Vec<u64> {
+        let taken = self.take_counted(subscription, id);
+        taken.into_iter().map(|(sequence, _)| sequence).collect()
+    }
+
+    pub(super) fn acknowledge(
+        &mut self,
+        subscription: &str,
+        id: ConsumerId,
+        sequence: u64,
+    ) -> bool {
+        self.topic
+            .acknowledge(&name(subscription), id, sequence, &mut self.effects)
+    }
+
+    pub(super) fn negative_acknowledge(
+        &mut self,
+        subscription: &str,
+        id: ConsumerId,
+        sequence: u64,
+    ) -> bool {
+        self.topic.negative_acknowledge(
+            &name(subscription),
+            id,
+            sequence,
+            self.now,
+            &mut self.effects,
+        )
+    }
+
+    /// Returns the dead letters since the last call.
+    pub(super) fn dead_letters(&mut self) -> Vec<u64> {
+        self.effects
+            .dead_letters
+            .drain(..)
+            .map(|letter| {
+                assert_eq!(letter.topic.to_string(), "lost");
+                letter.message.sequence
+            })
+            .collect()
+    }
+
+    /// Returns the time until the next message is due.
+    pub(super) fn release_due(&mut self, subscription: &str, id: ConsumerId) -> Option<Duration> {
+        self.topic
+            .release_due(&name(subscription), id, self.now, &mut self.effects)
+            .map(|due| due - self.now)
+    }
+}
