@@ -13,18 +13,18 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::error::StartError;
+use crate::handshake::{Server, router};
 use crate::hub::Hub;
 use crate::limits::Limits;
-use crate::listener::{Door, Visitor};
-use crate::server::{Server, router};
+use crate::listener::{ConnectionHandle, Listener};
 use crate::statistics::Statistics;
 
 /// The time that a shutdown waits for peers.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The bounds of the time between two searches for expired messages.
-const MIN_SWEEP_INTERVAL: Duration = Duration::from_millis(10);
-const MAX_SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+const MIN_EXPIRY_INTERVAL: Duration = Duration::from_millis(10);
+const MAX_EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The settings of a [`Broker`].
 ///
@@ -167,7 +167,7 @@ impl Builder {
             token,
             limits,
         } = self;
-        if let Some(name) = limits.zero() {
+        if let Some(name) = limits.zero_limit() {
             return Err(StartError::ZeroLimit { name });
         }
         if token.as_deref() == Some("") {
@@ -183,20 +183,20 @@ impl Builder {
             .map_err(|source| StartError::Bind { address, source })?;
 
         let max_connections = limits.max_connections.min(Semaphore::MAX_PERMITS);
-        let places = Arc::new(Semaphore::new(max_connections));
+        let slots = Arc::new(Semaphore::new(max_connections));
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
         let hub = Arc::new(Hub::new(limits));
-        tasks.spawn(sweep(hub.clone(), shutdown.clone()));
+        tasks.spawn(remove_expired(hub.clone(), shutdown.clone()));
         let server = Arc::new(Server {
             hub: hub.clone(),
             token,
-            places: places.clone(),
+            slots: slots.clone(),
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),
         });
-        let service = router(server).into_make_service_with_connect_info::<Visitor>();
-        let serving = axum::serve(Door::new(listener, max_connections), service)
+        let service = router(server).into_make_service_with_connect_info::<ConnectionHandle>();
+        let serving = axum::serve(Listener::new(listener, max_connections), service)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         let serving = tokio::spawn(async move {
             if let Err(error) = serving.await {
@@ -206,7 +206,7 @@ impl Builder {
         Ok(Broker {
             address,
             hub,
-            places,
+            slots,
             max_connections,
             tasks,
             serving,
@@ -216,14 +216,14 @@ impl Builder {
 }
 
 /// Removes expired messages and subscriptions from time to time.
-async fn sweep(hub: Arc<Hub>, shutdown: CancellationToken) {
+async fn remove_expired(hub: Arc<Hub>, shutdown: CancellationToken) {
     let period =
-        (hub.limits.subscription_retention / 4).clamp(MIN_SWEEP_INTERVAL, MAX_SWEEP_INTERVAL);
+        (hub.limits.subscription_retention / 4).clamp(MIN_EXPIRY_INTERVAL, MAX_EXPIRY_INTERVAL);
     let mut interval = interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = interval.tick() => hub.sweep(),
+            _ = interval.tick() => hub.remove_expired(),
             () = shutdown.cancelled() => return,
         }
     }
@@ -236,7 +236,7 @@ async fn sweep(hub: Arc<Hub>, shutdown: CancellationToken) {
 pub struct Broker {
     address: SocketAddr,
     hub: Arc<Hub>,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     max_connections: usize,
     tasks: TaskTracker,
     serving: JoinHandle<()>,
@@ -269,7 +269,7 @@ impl Broker {
 
     /// Returns the numbers of messages since the start, and of topics and connections now.
     pub fn statistics(&self) -> Statistics {
-        let connections = self.max_connections - self.places.available_permits();
+        let connections = self.max_connections - self.slots.available_permits();
         self.hub.counters.read(self.hub.topics(), connections)
     }
 

@@ -54,16 +54,16 @@ impl<S> Socket for S where
 /// The role of a socket: producer or consumer.
 pub(crate) trait Role {
     /// Whether the broker sends the waiting messages before it closes the socket.
-    const SENDS_THE_REST: bool;
+    const SENDS_PENDING_ON_CLOSE: bool;
 
     /// Handles a frame of the peer. A returned frame closes the socket.
-    fn receive(&mut self, text: &str, outgoing: &mut Outgoing) -> Option<CloseFrame>;
+    fn on_frame(&mut self, text: &str, outgoing: &mut Outgoing) -> Option<CloseFrame>;
 
     /// Runs after some frames were handled, and when the task wakes.
-    fn settle(&mut self, cx: &mut Context<'_>);
+    fn after_frames(&mut self, cx: &mut Context<'_>);
 
     /// Adds messages to send. If there are none, registers the task for the next one.
-    fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>);
+    fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>);
 }
 
 /// Messages that wait to be written.
@@ -97,11 +97,11 @@ impl Outgoing {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The peer closed it.
-    Left,
+    ClosedByPeer,
     /// The connection broke, or the peer does not answer.
     Lost(String),
     /// The broker closes it.
-    Closed(CloseFrame),
+    ClosedByBroker(CloseFrame),
 }
 
 fn close(code: u16, reason: impl Into<Utf8Bytes>) -> CloseFrame {
@@ -123,16 +123,16 @@ pub(crate) async fn drive<S: Socket, R: Role>(
     let mut driver = Driver::new(socket, role, ping_interval, max_frame_size);
     let end = tokio::select! {
         biased;
-        () = shutdown.cancelled() => End::Closed(close(close_code::AWAY, "the broker shuts down")),
+        () = shutdown.cancelled() => End::ClosedByBroker(close(close_code::AWAY, "the broker shuts down")),
         end = poll_fn(|cx| driver.poll(cx)) => end,
     };
     let Driver {
         role, mut outgoing, ..
     } = driver;
     drop(role);
-    let goodbye = async {
-        if let End::Closed(frame) = &end {
-            if R::SENDS_THE_REST {
+    let closing_handshake = async {
+        if let End::ClosedByBroker(frame) = &end {
+            if R::SENDS_PENDING_ON_CLOSE {
                 while let Some(message) = outgoing.pop() {
                     socket.feed(message).await?;
                 }
@@ -140,12 +140,12 @@ pub(crate) async fn drive<S: Socket, R: Role>(
             socket.send(Message::Close(Some(frame.clone()))).await?;
             // Frames that the peer sent before the close frame come before its answer.
             while socket.next().await.transpose()?.is_some() {}
-        } else if end == End::Left {
+        } else if end == End::ClosedByPeer {
             socket.close().await?;
         }
         Ok::<(), axum::Error>(())
     };
-    match timeout(CLOSE_TIMEOUT, goodbye).await {
+    match timeout(CLOSE_TIMEOUT, closing_handshake).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!("the connection broke during the closing handshake: {error}"),
         Err(_) => debug!("the peer did not answer the close frame in time"),
@@ -197,9 +197,9 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
                 Ok(more) => more,
                 Err(end) => return Poll::Ready(end),
             };
-            self.role.settle(cx);
+            self.role.after_frames(cx);
             if self.outgoing.messages.is_empty() {
-                self.role.fill(&mut self.outgoing, cx);
+                self.role.fill_outgoing(&mut self.outgoing, cx);
             }
             let idle = !more && self.outgoing.messages.is_empty();
             match self.write(cx) {
@@ -229,29 +229,29 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
             };
             self.unanswered = 0;
             let end = match received {
-                None | Some(Ok(Message::Close(_))) => End::Left,
+                None | Some(Ok(Message::Close(_))) => End::ClosedByPeer,
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                 Some(Ok(Message::Text(text))) => {
-                    match self.role.receive(&text, &mut self.outgoing) {
+                    match self.role.on_frame(&text, &mut self.outgoing) {
                         None => continue,
-                        Some(frame) => End::Closed(frame),
+                        Some(frame) => End::ClosedByBroker(frame),
                     }
                 }
-                Some(Ok(Message::Binary(_))) => End::Closed(close(
+                Some(Ok(Message::Binary(_))) => End::ClosedByBroker(close(
                     close_code::UNSUPPORTED,
                     "the broker accepts no binary frames; send JSON in text frames",
                 )),
-                Some(Err(error)) => self.broken(error),
+                Some(Err(error)) => self.read_error(error),
             };
             return Err(end);
         }
         Ok(true)
     }
 
-    fn broken(&self, error: axum::Error) -> End {
+    fn read_error(&self, error: axum::Error) -> End {
         let error = error.into_inner();
         match error.downcast_ref() {
-            Some(tungstenite::Error::Capacity(_)) => End::Closed(close(
+            Some(tungstenite::Error::Capacity(_)) => End::ClosedByBroker(close(
                 close_code::SIZE,
                 format!(
                     "the frame is larger than {} bytes, the limit max_frame_size",
@@ -259,7 +259,7 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
                 ),
             )),
             Some(tungstenite::Error::Utf8(_)) => {
-                End::Closed(close(close_code::INVALID, "a text frame is not UTF-8"))
+                End::ClosedByBroker(close(close_code::INVALID, "a text frame is not UTF-8"))
             }
             _ => End::Lost(error.to_string()),
         }
@@ -283,28 +283,28 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
 }
 
 /// The socket of a producer.
-pub(crate) struct Publishing {
+pub(crate) struct ProducerRole {
     pub(crate) style: Style,
     pub(crate) producer: Producer,
 }
 
-impl Role for Publishing {
-    const SENDS_THE_REST: bool = true;
+impl Role for ProducerRole {
+    const SENDS_PENDING_ON_CLOSE: bool = true;
 
-    fn receive(&mut self, text: &str, outgoing: &mut Outgoing) -> Option<CloseFrame> {
-        let Frame { context, members } = Frame::parse(text);
-        let receipt = match members {
-            Ok(members) => match self.producer.publish(members) {
+    fn on_frame(&mut self, text: &str, outgoing: &mut Outgoing) -> Option<CloseFrame> {
+        let Frame { context, fields } = Frame::parse(text);
+        let receipt = match fields {
+            Ok(fields) => match self.producer.publish(fields) {
                 (message, Ok(())) => receipt::accepted(self.style, message.id(), context),
                 (message, Err(error)) => {
                     let reason = error.to_string();
-                    self.producer.refused(Some(message.id()), &reason);
+                    self.producer.report_refused(Some(message.id()), &reason);
                     receipt::refused(self.style, receipt::REFUSED, &reason, context)
                 }
             },
             Err(error) => {
                 let reason = error.to_string();
-                self.producer.refused(None, &reason);
+                self.producer.report_refused(None, &reason);
                 receipt::refused(self.style, receipt::BAD_FRAME, &reason, context)
             }
         };
@@ -312,23 +312,23 @@ impl Role for Publishing {
         None
     }
 
-    fn settle(&mut self, _: &mut Context<'_>) {
-        self.producer.settle();
+    fn after_frames(&mut self, _: &mut Context<'_>) {
+        self.producer.apply_effects();
     }
 
-    fn fill(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {
+    fn fill_outgoing(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {
         // A producer gets only the receipts of its frames.
     }
 }
 
 /// The socket of a consumer.
-pub(crate) struct Consuming {
+pub(crate) struct ConsumerRole {
     consumer: Consumer,
     /// Wakes the task when a delayed message is due.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Consuming {
+impl ConsumerRole {
     pub(crate) fn new(consumer: Consumer) -> Self {
         Self {
             consumer,
@@ -346,10 +346,10 @@ struct Command<'a> {
     message_id: Cow<'a, str>,
 }
 
-impl Role for Consuming {
-    const SENDS_THE_REST: bool = false;
+impl Role for ConsumerRole {
+    const SENDS_PENDING_ON_CLOSE: bool = false;
 
-    fn receive(&mut self, text: &str, _: &mut Outgoing) -> Option<CloseFrame> {
+    fn on_frame(&mut self, text: &str, _: &mut Outgoing) -> Option<CloseFrame> {
         let consumer = &mut self.consumer;
         let command: Command<'_> = match serde_json::from_str(text) {
             Ok(command) => command,
@@ -361,7 +361,7 @@ impl Role for Consuming {
         };
         let known = match &*command.kind {
             "" => consumer.acknowledge(&command.message_id),
-            "negativeAcknowledge" => consumer.refuse(&command.message_id),
+            "negativeAcknowledge" => consumer.negative_acknowledge(&command.message_id),
             "unsubscribe" if consumer.unsubscribe() => {
                 return Some(close(close_code::NORMAL, "unsubscribed"));
             }
@@ -389,9 +389,9 @@ impl Role for Consuming {
         None
     }
 
-    fn settle(&mut self, cx: &mut Context<'_>) {
-        // Not in `fill`, which does not run while the peer does not read.
-        while let Some(due) = self.consumer.due().map(Instant::from_std) {
+    fn after_frames(&mut self, cx: &mut Context<'_>) {
+        // Not in `fill_outgoing`, which does not run while the peer does not read.
+        while let Some(due) = self.consumer.next_due().map(Instant::from_std) {
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
             if timer.deadline() != due {
                 timer.as_mut().reset(due);
@@ -401,10 +401,10 @@ impl Role for Consuming {
             }
             self.consumer.release_due();
         }
-        self.consumer.settle();
+        self.consumer.apply_effects();
     }
 
-    fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
+    fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
         self.consumer
             .take(BATCH, cx.waker(), |text| outgoing.push(text));
     }
@@ -489,17 +489,17 @@ mod tests {
     }
 
     impl Role for Echo {
-        const SENDS_THE_REST: bool = true;
+        const SENDS_PENDING_ON_CLOSE: bool = true;
 
-        fn receive(&mut self, _: &str, outgoing: &mut Outgoing) -> Option<CloseFrame> {
+        fn on_frame(&mut self, _: &str, outgoing: &mut Outgoing) -> Option<CloseFrame> {
             self.received += 1;
             outgoing.push(self.receipt.clone());
             None
         }
 
-        fn settle(&mut self, _: &mut Context<'_>) {}
+        fn after_frames(&mut self, _: &mut Context<'_>) {}
 
-        fn fill(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {}
+        fn fill_outgoing(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {}
     }
 
     /// Returns the number of frames that the broker reads from a peer that sends without end, and
@@ -546,7 +546,7 @@ mod tests {
         let (message, _) = producer.publish("}");
         let mut socket = Peer::silent(1);
         let never = Duration::from_secs(3600);
-        let mut driver = Driver::new(&mut socket, Consuming::new(consumer), never, 1024);
+        let mut driver = Driver::new(&mut socket, ConsumerRole::new(consumer), never, 1024);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(driver.poll(&mut cx).is_pending());
         let refusal = json!({"type": "negativeAcknowledge", "messageId": message.id()});
@@ -602,7 +602,7 @@ mod tests {
         };
         let end = drive(&mut socket, role, Duration::from_secs(30), 1024, shutdown).await;
         let frame = close(close_code::AWAY, "the broker shuts down");
-        assert_eq!(end, End::Closed(frame.clone()));
+        assert_eq!(end, End::ClosedByBroker(frame.clone()));
         assert_eq!(socket.taken, vec![Message::Close(Some(frame))]);
         assert_eq!(started.elapsed(), CLOSE_TIMEOUT);
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use axum::http::StatusCode;
 use dasf_protocol::{Subscription, TopicError};
 
-use crate::limits::FullLimit;
+use crate::limits::BacklogLimit;
 use crate::route::TopicName;
 
 /// The error of a broker that does not start.
@@ -153,14 +153,17 @@ pub(crate) enum PublishError {
     SubscriptionFull {
         topic: TopicName,
         subscription: Subscription,
-        limit: FullLimit,
+        limit: BacklogLimit,
     },
     #[error(
         "topic '{topic}' is full ({} = {}) and has no consumer; \
          start a consumer and try again, or raise the limit",
         limit.name, limit.value
     )]
-    TopicFull { topic: TopicName, limit: FullLimit },
+    TopicFull {
+        topic: TopicName,
+        limit: BacklogLimit,
+    },
 }
 
 /// The error of a dead-letter topic that refuses a message.

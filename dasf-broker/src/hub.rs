@@ -53,10 +53,10 @@ impl Hub {
     }
 
     /// Runs a function on a topic, and creates the topic if it does not exist.
-    fn enter<T, E: From<AttachError>>(
+    fn with_topic<T, E: From<AttachError>>(
         &self,
         name: &TopicName,
-        enter: impl FnOnce(&mut Topic) -> Result<T, E>,
+        change: impl FnOnce(&mut Topic) -> Result<T, E>,
     ) -> Result<(Arc<Mutex<Topic>>, T), E> {
         let mut topics = lock(&self.topics);
         let max = self.limits.max_topics;
@@ -64,21 +64,21 @@ impl Hub {
         // The table stays locked, so no other task finds the topic idle and removes it.
         match topics.entry(name.clone()) {
             Entry::Occupied(found) => {
-                let entered = enter(&mut lock(found.get()))?;
-                Ok((found.get().clone(), entered))
+                let changed = change(&mut lock(found.get()))?;
+                Ok((found.get().clone(), changed))
             }
             Entry::Vacant(_) if count >= max => Err(AttachError::TooManyTopics { max }.into()),
             Entry::Vacant(vacant) => {
                 let mut topic =
                     Topic::new(name.clone(), self.limits.clone(), self.counters.clone());
-                let entered = enter(&mut topic)?;
-                Ok((vacant.insert(Arc::new(Mutex::new(topic))).clone(), entered))
+                let changed = change(&mut topic)?;
+                Ok((vacant.insert(Arc::new(Mutex::new(topic))).clone(), changed))
             }
         }
     }
 
     /// Removes a topic if it is idle.
-    fn leave(&self, name: &TopicName) {
+    fn remove_if_idle(&self, name: &TopicName) {
         let mut topics = lock(&self.topics);
         if topics.get(name).is_some_and(|topic| lock(topic).is_idle()) {
             topics.remove(name);
@@ -87,7 +87,7 @@ impl Hub {
     }
 
     pub(crate) fn producer(self: &Arc<Self>, name: TopicName) -> Result<Producer, AttachError> {
-        let (topic, ()) = self.enter(&name, |topic| {
+        let (topic, ()) = self.with_topic(&name, |topic| {
             topic.attach_producer();
             Ok::<_, AttachError>(())
         })?;
@@ -108,8 +108,8 @@ impl Hub {
         let mut effects = Effects::default();
         let attach =
             |topic: &mut Topic| topic.attach_consumer(&subscription, options, &mut effects);
-        let (topic, id) = self.enter(&name, attach)?;
-        self.carry_out(&name, &mut effects);
+        let (topic, id) = self.with_topic(&name, attach)?;
+        self.apply_effects(&name, &mut effects);
         Ok(Consumer {
             hub: self.clone(),
             name,
@@ -117,14 +117,14 @@ impl Hub {
             topic,
             id,
             redelivery_delay: options.redelivery_delay,
-            due: None,
+            next_due: None,
             effects,
         })
     }
 
     /// Publishes the dead letters of a change of the topic `name`, and wakes tasks. The caller must
     /// hold no lock.
-    fn carry_out(&self, name: &TopicName, effects: &mut Effects) {
+    fn apply_effects(&self, name: &TopicName, effects: &mut Effects) {
         for DeadLetter { message, topic } in std::mem::take(&mut effects.dead_letters) {
             self.dead_letter(name, &message, &topic, effects);
         }
@@ -144,9 +144,9 @@ impl Hub {
         to: &TopicName,
         effects: &mut Effects,
     ) {
-        let copy = Message::new(&self.ids, now(), message.members());
+        let copy = Message::new(&self.ids, now(), message.fields());
         let copy_id = copy.id().to_owned();
-        let published = self.enter(to, |topic| -> Result<(), DeadLetterError> {
+        let published = self.with_topic(to, |topic| -> Result<(), DeadLetterError> {
             topic.insert(copy, effects)?;
             // A consumer may get the dead letter as soon as the lock is free.
             self.counters.dead_lettered.add(1);
@@ -175,7 +175,7 @@ impl Hub {
     }
 
     /// Removes expired messages and subscriptions from all topics.
-    pub(crate) fn sweep(&self) {
+    pub(crate) fn remove_expired(&self) {
         let topics: Vec<_> = lock(&self.topics)
             .iter()
             .map(|(name, topic)| (name.clone(), topic.clone()))
@@ -187,7 +187,7 @@ impl Hub {
                 topic.is_idle()
             };
             if idle {
-                self.leave(&name);
+                self.remove_if_idle(&name);
             }
         }
     }
@@ -204,20 +204,20 @@ pub(crate) struct Producer {
 
 impl Producer {
     /// Publishes the fields of a frame as a message, and returns the message. Consumers wake with
-    /// [`settle`](Self::settle).
-    pub(crate) fn publish(&mut self, members: &str) -> (Message, Result<(), PublishError>) {
-        let message = Message::new(&self.hub.ids, now(), members);
+    /// [`apply_effects`](Self::apply_effects).
+    pub(crate) fn publish(&mut self, fields: &str) -> (Message, Result<(), PublishError>) {
+        let message = Message::new(&self.hub.ids, now(), fields);
         let published = lock(&self.topic).publish(message.clone(), &mut self.effects);
         (message, published)
     }
 
     /// Wakes the consumers that have a new message.
-    pub(crate) fn settle(&mut self) {
-        self.hub.carry_out(&self.name, &mut self.effects);
+    pub(crate) fn apply_effects(&mut self) {
+        self.hub.apply_effects(&self.name, &mut self.effects);
     }
 
     /// Counts and logs a refused frame.
-    pub(crate) fn refused(&self, message: Option<&str>, reason: &str) {
+    pub(crate) fn report_refused(&self, message: Option<&str>, reason: &str) {
         self.hub.counters.refused.add(1);
         info!(
             topic = self.name.to_string(),
@@ -229,14 +229,14 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.settle();
+        self.apply_effects();
         let idle = {
             let mut topic = lock(&self.topic);
             topic.detach_producer();
             topic.is_idle()
         };
         if idle {
-            self.hub.leave(&self.name);
+            self.hub.remove_if_idle(&self.name);
         }
     }
 }
@@ -251,7 +251,7 @@ pub(crate) struct Consumer {
     id: ConsumerId,
     redelivery_delay: Duration,
     /// When the first of the delayed messages is due.
-    due: Option<Instant>,
+    next_due: Option<Instant>,
     effects: Effects,
 }
 
@@ -277,7 +277,7 @@ impl Consumer {
     }
 
     /// Acknowledges a message negatively. Returns whether the consumer had it.
-    pub(crate) fn refuse(&mut self, id: &str) -> bool {
+    pub(crate) fn negative_acknowledge(&mut self, id: &str) -> bool {
         let Some(sequence) = self.hub.ids.sequence(id) else {
             return false;
         };
@@ -285,20 +285,20 @@ impl Consumer {
         let (name, effects) = (&self.subscription, &mut self.effects);
         let known = lock(&self.topic).negative_acknowledge(name, self.id, sequence, now, effects);
         if known && !self.redelivery_delay.is_zero() {
-            self.due.get_or_insert(now + self.redelivery_delay);
+            self.next_due.get_or_insert(now + self.redelivery_delay);
         }
         known
     }
 
     /// Returns when to call [`release_due`](Self::release_due).
-    pub(crate) fn due(&self) -> Option<Instant> {
-        self.due
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.next_due
     }
 
     /// See [`Topic::release_due`].
     pub(crate) fn release_due(&mut self) {
         let (name, effects) = (&self.subscription, &mut self.effects);
-        self.due = lock(&self.topic).release_due(name, self.id, now(), effects);
+        self.next_due = lock(&self.topic).release_due(name, self.id, now(), effects);
     }
 
     /// See [`Topic::unsubscribe`].
@@ -308,8 +308,8 @@ impl Consumer {
 
     /// Wakes the other consumers of the subscription that have a new message, and publishes dead
     /// letters.
-    pub(crate) fn settle(&mut self) {
-        self.hub.carry_out(&self.name, &mut self.effects);
+    pub(crate) fn apply_effects(&mut self) {
+        self.hub.apply_effects(&self.name, &mut self.effects);
     }
 }
 
@@ -320,9 +320,9 @@ impl Drop for Consumer {
             topic.detach_consumer(&self.subscription, self.id, now(), &mut self.effects);
             topic.is_idle()
         };
-        self.settle();
+        self.apply_effects();
         if idle {
-            self.hub.leave(&self.name);
+            self.hub.remove_if_idle(&self.name);
         }
     }
 }
@@ -361,11 +361,11 @@ mod tests {
 
         tokio::time::advance(retention - Duration::from_secs(1)).await;
         producer.publish("}").1.unwrap();
-        hub.sweep();
+        hub.remove_expired();
         assert_eq!(hub.counters.read(0, 0).expired, 0);
 
         tokio::time::advance(Duration::from_secs(1)).await;
-        hub.sweep();
+        hub.remove_expired();
         // The subscription has ended. Its younger message waits for a subscription of any name.
         assert_eq!(hub.counters.read(0, 0).expired, 2);
         assert_eq!(hub.topics(), 1);

@@ -196,13 +196,13 @@
 mod builder;
 mod connection;
 mod error;
+mod handshake;
 mod hub;
 mod limits;
 mod listener;
 mod message;
 mod receipt;
 mod route;
-mod server;
 mod statistics;
 mod topic;
 

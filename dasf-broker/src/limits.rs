@@ -36,7 +36,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Returns the name of a limit that is zero. With such a limit, a broker cannot work.
-    pub(crate) fn zero(&self) -> Option<&'static str> {
+    pub(crate) fn zero_limit(&self) -> Option<&'static str> {
         let zeros = [
             ("max_frame_size", self.max_frame_size == 0),
             ("max_connections", self.max_connections == 0),
@@ -58,7 +58,7 @@ impl Limits {
     }
 
     /// Returns the largest number of unacknowledged messages of a consumer that requests a number.
-    pub(crate) fn permits(&self, requested: Option<usize>) -> usize {
+    pub(crate) fn prefetch(&self, requested: Option<usize>) -> usize {
         requested
             .unwrap_or(self.receiver_queue_size)
             .clamp(1, self.max_receiver_queue_size)
@@ -66,14 +66,18 @@ impl Limits {
 
     /// Returns the limit that a backlog of this size exceeds. The bytes include the fields that the
     /// broker adds.
-    pub(crate) fn exceeds_backlog(&self, messages: usize, bytes: usize) -> Option<FullLimit> {
+    pub(crate) fn exceeded_by_backlog(
+        &self,
+        messages: usize,
+        bytes: usize,
+    ) -> Option<BacklogLimit> {
         if messages > self.max_backlog_messages {
-            Some(FullLimit {
+            Some(BacklogLimit {
                 name: "max_backlog_messages",
                 value: self.max_backlog_messages,
             })
         } else if bytes > self.max_backlog_bytes {
-            Some(FullLimit {
+            Some(BacklogLimit {
                 name: "max_backlog_bytes",
                 value: self.max_backlog_bytes,
             })
@@ -85,7 +89,7 @@ impl Limits {
 
 /// The limit of a backlog that one more message would exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FullLimit {
+pub(crate) struct BacklogLimit {
     pub(crate) name: &'static str,
     pub(crate) value: usize,
 }
@@ -96,22 +100,22 @@ mod tests {
 
     #[test]
     fn a_zero_limit_is_named() {
-        assert_eq!(Limits::default().zero(), None);
+        assert_eq!(Limits::default().zero_limit(), None);
         let limits = Limits {
             max_topics: 0,
             ..Limits::default()
         };
-        assert_eq!(limits.zero(), Some("max_topics"));
+        assert_eq!(limits.zero_limit(), Some("max_topics"));
     }
 
     #[test]
-    fn permits_are_clamped() {
+    fn the_prefetch_is_clamped() {
         let limits = Limits::default();
-        assert_eq!(limits.permits(None), 1000);
-        assert_eq!(limits.permits(Some(0)), 1);
-        assert_eq!(limits.permits(Some(7)), 7);
+        assert_eq!(limits.prefetch(None), 1000);
+        assert_eq!(limits.prefetch(Some(0)), 1);
+        assert_eq!(limits.prefetch(Some(7)), 7);
         assert_eq!(
-            limits.permits(Some(usize::MAX)),
+            limits.prefetch(Some(usize::MAX)),
             limits.max_receiver_queue_size
         );
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::{self, IncomingStream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -30,44 +30,44 @@ const LINGER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A listening socket with a limited number of connections. Further ones wait until one has ended.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Listener {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
-impl Door {
+impl Listener {
     pub(crate) fn new(listener: TcpListener, max_connections: usize) -> Self {
-        let places = max_connections
+        let slots = max_connections
             .saturating_add(SPARE_CONNECTIONS)
             .min(Semaphore::MAX_PERMITS);
         Self {
             listener,
-            places: Arc::new(Semaphore::new(places)),
+            slots: Arc::new(Semaphore::new(slots)),
         }
     }
 }
 
-impl Listener for Door {
-    type Io = Visit;
+impl serve::Listener for Listener {
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Visit, SocketAddr) {
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
         // This fails only on a closed semaphore, and this one is never closed.
-        let place = self.places.clone().acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let slot = self.slots.clone().acquire_owned().await.ok();
+        let (stream, address) = serve::Listener::accept(&mut self.listener).await;
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%address, "cannot set TCP_NODELAY: {error}");
         }
-        let visit = Visit {
+        let connection = Connection {
             stream: Some(stream),
-            place,
+            slot,
             deadline: Some(Box::pin(sleep(HANDSHAKE_TIMEOUT))),
-            visitor: Visitor {
+            handle: ConnectionHandle {
                 address,
-                state: Arc::default(),
+                flags: Arc::default(),
             },
         };
-        (visit, address)
+        (connection, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -75,51 +75,51 @@ impl Listener for Door {
     }
 }
 
-/// The connection of a request, for its handler.
+/// What the handler of a request knows of its connection, and can change.
 #[derive(Debug, Clone)]
-pub(crate) struct Visitor {
+pub(crate) struct ConnectionHandle {
     pub(crate) address: SocketAddr,
-    state: Arc<VisitState>,
+    flags: Arc<ConnectionFlags>,
 }
 
 #[derive(Debug, Default)]
-struct VisitState {
+struct ConnectionFlags {
     upgraded: AtomicBool,
-    lingers: AtomicBool,
+    lingers_on_close: AtomicBool,
 }
 
-impl Visitor {
+impl ConnectionHandle {
     /// Marks the connection as a WebSocket, which has no deadline.
-    pub(crate) fn upgraded(&self) {
-        self.state.upgraded.store(true, Ordering::Relaxed);
+    pub(crate) fn set_upgraded(&self) {
+        self.flags.upgraded.store(true, Ordering::Relaxed);
     }
 
     /// Makes the broker read on for a while when it drops the connection.
     ///
     /// If a socket with unread data is closed, the system resets the connection. The peer may then
     /// never receive the last frame, which contains the reason.
-    pub(crate) fn linger(&self) {
-        self.state.lingers.store(true, Ordering::Relaxed);
+    pub(crate) fn linger_on_close(&self) {
+        self.flags.lingers_on_close.store(true, Ordering::Relaxed);
     }
 }
 
-impl Connected<IncomingStream<'_, Door>> for Visitor {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        stream.io().visitor.clone()
+impl Connected<IncomingStream<'_, Listener>> for ConnectionHandle {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
+        stream.io().handle.clone()
     }
 }
 
 /// One connection.
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub(crate) struct Connection {
     /// `None` only during the drop.
     stream: Option<TcpStream>,
-    place: Option<OwnedSemaphorePermit>,
+    slot: Option<OwnedSemaphorePermit>,
     deadline: Option<Pin<Box<Sleep>>>,
-    visitor: Visitor,
+    handle: ConnectionHandle,
 }
 
-impl Visit {
+impl Connection {
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         self.stream
             .as_mut()
@@ -128,13 +128,13 @@ impl Visit {
     }
 }
 
-impl AsyncRead for Visit {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.deadline.is_some() && self.visitor.state.upgraded.load(Ordering::Relaxed) {
+        if self.deadline.is_some() && self.handle.flags.upgraded.load(Ordering::Relaxed) {
             self.deadline = None;
         }
         if let Some(deadline) = &mut self.deadline
@@ -146,7 +146,7 @@ impl AsyncRead for Visit {
     }
 }
 
-impl AsyncWrite for Visit {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -176,17 +176,17 @@ impl AsyncWrite for Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for Connection {
     fn drop(&mut self) {
-        if !self.visitor.state.lingers.load(Ordering::Relaxed) {
+        if !self.handle.flags.lingers_on_close.load(Ordering::Relaxed) {
             return;
         }
-        let (stream, place) = (self.stream.take(), self.place.take());
+        let (stream, slot) = (self.stream.take(), self.slot.take());
         if let (Some(stream), Ok(runtime)) = (stream, Handle::try_current()) {
             runtime.spawn(async move {
                 // The connection ends in any case, so errors do not matter.
                 let _ = timeout(LINGER_TIMEOUT, drain(stream)).await;
-                drop(place);
+                drop(slot);
             });
         }
     }
@@ -201,23 +201,24 @@ async fn drain(mut stream: TcpStream) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::serve::Listener as _;
     use tokio::time::Instant;
 
-    async fn visit() -> (TcpStream, Visit) {
+    async fn connection() -> (TcpStream, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
-        let (visit, address) = Door::new(listener, 1).accept().await;
+        let (connection, address) = Listener::new(listener, 1).accept().await;
         assert_eq!(address, peer.local_addr().unwrap());
-        (peer, visit)
+        (peer, connection)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_without_a_handshake_ends() {
-        let (_peer, mut visit) = visit().await;
+        let (_peer, mut connection) = connection().await;
         let started = Instant::now();
-        let error = visit.read_u8().await.unwrap_err();
+        let error = connection.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         // The timer of Tokio counts whole milliseconds.
         assert_eq!(started.elapsed().as_secs(), HANDSHAKE_TIMEOUT.as_secs());
@@ -225,24 +226,24 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_websocket_may_stay() {
-        let (mut peer, mut visit) = visit().await;
-        visit.visitor.upgraded();
+        let (mut peer, mut connection) = connection().await;
+        connection.handle.set_upgraded();
         assert!(
-            timeout(HANDSHAKE_TIMEOUT * 2, visit.read_u8())
+            timeout(HANDSHAKE_TIMEOUT * 2, connection.read_u8())
                 .await
                 .is_err()
         );
         peer.write_u8(7).await.unwrap();
-        assert_eq!(visit.read_u8().await.unwrap(), 7);
+        assert_eq!(connection.read_u8().await.unwrap(), 7);
     }
 
     #[tokio::test]
     async fn a_peer_with_unread_data_gets_the_last_word() {
-        let (mut peer, mut visit) = visit().await;
+        let (mut peer, mut connection) = connection().await;
         peer.write_all(&[0; 100_000]).await.unwrap();
-        visit.write_all(b"too much").await.unwrap();
-        visit.visitor.linger();
-        drop(visit);
+        connection.write_all(b"too much").await.unwrap();
+        connection.handle.linger_on_close();
+        drop(connection);
         peer.shutdown().await.unwrap();
         let mut last = String::new();
         peer.read_to_string(&mut last).await.unwrap();

@@ -59,18 +59,18 @@ pub(crate) struct Frame<'a> {
     /// The JSON of `context`; `null` if it is missing.
     pub(crate) context: &'a str,
     /// The frame after its opening brace, or an error.
-    pub(crate) members: Result<&'a str, FrameError>,
+    pub(crate) fields: Result<&'a str, FrameError>,
 }
 
 impl<'a> Frame<'a> {
     pub(crate) fn parse(text: &'a str) -> Self {
         // The derived code would read the items of an array as the fields.
-        let Some(members) = text.trim_ascii_start().strip_prefix('{') else {
+        let Some(fields) = text.trim_ascii_start().strip_prefix('{') else {
             let error = serde_json::from_str::<IgnoredAny>(text)
                 .map_or_else(FrameError::Json, |_| FrameError::NotAnObject);
             return Self {
                 context: "null",
-                members: Err(error),
+                fields: Err(error),
             };
         };
         let envelope: Envelope<'_> = match serde_json::from_str(text) {
@@ -78,11 +78,11 @@ impl<'a> Frame<'a> {
             Err(error) => {
                 return Self {
                     context: "null",
-                    members: Err(error.into()),
+                    fields: Err(error.into()),
                 };
             }
         };
-        let members = if envelope.message_id.is_some() {
+        let fields = if envelope.message_id.is_some() {
             Err(FrameError::Reserved("messageId"))
         } else if envelope.publish_time.is_some() {
             Err(FrameError::Reserved("publishTime"))
@@ -94,11 +94,11 @@ impl<'a> Frame<'a> {
         {
             Err(FrameError::Properties)
         } else {
-            Ok(members)
+            Ok(fields)
         };
         Self {
             context: envelope.context.map_or("null", RawValue::get),
-            members,
+            fields,
         }
     }
 }
@@ -164,15 +164,15 @@ pub(crate) struct Message {
 
 impl Message {
     /// Creates a message from the part of a frame after its opening brace.
-    pub(crate) fn new(ids: &MessageIds, published: Instant, members: &str) -> Self {
+    pub(crate) fn new(ids: &MessageIds, published: Instant, fields: &str) -> Self {
         let sequence = ids.next();
-        let separator = if members.trim_ascii_start().starts_with('}') {
+        let separator = if fields.trim_ascii_start().starts_with('}') {
             ""
         } else {
             ","
         };
         // With the exact size, the conversion into shared bytes does not copy the text.
-        let mut text = String::with_capacity(HEAD_END + separator.len() + members.len());
+        let mut text = String::with_capacity(HEAD_END + separator.len() + fields.len());
         text.push_str(ID_KEY);
         let mut id = Uuid::encode_buffer();
         text.push_str(ids.uuid(sequence).hyphenated().encode_lower(&mut id));
@@ -180,7 +180,7 @@ impl Message {
         push_time(&mut text, SystemTime::now());
         text.push('"');
         text.push_str(separator);
-        text.push_str(members);
+        text.push_str(fields);
         Self {
             sequence,
             published,
@@ -211,7 +211,7 @@ impl Message {
     }
 
     /// Returns the text from which [`new`](Self::new) created the message.
-    pub(crate) fn members(&self) -> &str {
+    pub(crate) fn fields(&self) -> &str {
         let tail = &self.text[HEAD_END..];
         tail.strip_prefix(',').unwrap_or(tail)
     }
@@ -272,8 +272,8 @@ mod tests {
     use std::time::Duration;
 
     fn message(frame: &str) -> Message {
-        let members = Frame::parse(frame).members.unwrap();
-        Message::new(&MessageIds::new(), Instant::now(), members)
+        let fields = Frame::parse(frame).fields.unwrap();
+        Message::new(&MessageIds::new(), Instant::now(), fields)
     }
 
     fn time(micros: u64) -> String {
@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_delivery_tells_how_often_it_came_before() {
-        for (frame, members) in [
+        for (frame, fields) in [
             (r#"{ "payload": "NQ==" }"#, json!({"payload": "NQ=="})),
             ("{ }", json!({})),
         ] {
@@ -364,7 +364,7 @@ mod tests {
             let mut rest = first;
             rest.as_object_mut().unwrap().remove("messageId").unwrap();
             rest.as_object_mut().unwrap().remove("publishTime").unwrap();
-            assert_eq!(rest, members);
+            assert_eq!(rest, fields);
         }
     }
 
@@ -407,7 +407,7 @@ mod tests {
         ] {
             let frame = Frame::parse(text);
             assert_eq!(frame.context, context, "{text}");
-            let error = frame.members.unwrap_err().to_string();
+            let error = frame.fields.unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
     }
@@ -415,9 +415,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_frame_panics_and_accepted_frames_stay_json(text in "[{}\\[\\]\",:a1 \\\\]{0,24}|\\PC*") {
-            if let Ok(members) = Frame::parse(&text).members {
-                let message = Message::new(&MessageIds::new(), Instant::now(), members);
-                prop_assert_eq!(message.members(), members);
+            if let Ok(fields) = Frame::parse(&text).fields {
+                let message = Message::new(&MessageIds::new(), Instant::now(), fields);
+                prop_assert_eq!(message.fields(), fields);
                 prop_assert!(serde_json::from_str::<IgnoredAny>(&message.text).is_ok());
                 prop_assert_eq!(message.text.len(), message.size());
             }

@@ -38,7 +38,7 @@ impl Topic {
         };
         let id = ConsumerId(self.consumers);
         self.consumers += 1;
-        let prefetch = self.limits.permits(options.receiver_queue_size);
+        let prefetch = self.limits.prefetch(options.receiver_queue_size);
         let consumer = Consumer::new(id, prefetch, options);
         self.subscriptions
             .entry(name.clone())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
-use crate::limits::{FullLimit, Limits};
+use crate::limits::{BacklogLimit, Limits};
 use crate::message::Message;
 
 /// A message without an acknowledgement.
@@ -104,8 +104,8 @@ impl BacklogSize {
         mut self,
         message: &Message,
         limits: &Limits,
-    ) -> Option<FullLimit> {
+    ) -> Option<BacklogLimit> {
         self.add(message);
-        limits.exceeds_backlog(self.messages, self.bytes)
+        limits.exceeded_by_backlog(self.messages, self.bytes)
     }
 }

@@ -19,7 +19,7 @@ enum Step {
     Publish,
     Attach {
         name: usize,
-        permits: usize,
+        prefetch: usize,
         delays: bool,
         max_redeliveries: Option<u32>,
     },
@@ -45,7 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => Just(Step::Publish),
         2 => (0..NAMES.len(), 1..4_usize, any::<bool>(), prop::option::of(1..3_u32))
-            .prop_map(|(name, permits, delays, max_redeliveries)| Step::Attach { name, permits, delays, max_redeliveries }),
+            .prop_map(|(name, prefetch, delays, max_redeliveries)| Step::Attach { name, prefetch, delays, max_redeliveries }),
         1 => Just(Step::Wait),
         1 => any::<Index>().prop_map(|consumer| Step::Detach { consumer }),
         4 => any::<Index>().prop_map(|consumer| Step::Take { consumer }),
@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Peer {
     name: &'static str,
     id: ConsumerId,
-    permits: usize,
+    prefetch: usize,
     max_redeliveries: Option<u32>,
     /// The messages without an acknowledgement.
     got: Vec<u64>,
@@ -68,12 +68,12 @@ struct Peer {
 
 impl Peer {
     /// Counts a delivery without an acknowledgement. Returns whether the message is a dead letter.
-    fn returns(&self, owed: &mut BTreeMap<u64, u32>, sequence: u64) -> bool {
-        let count = owed.get_mut(&sequence).unwrap();
+    fn returns(&self, expected: &mut BTreeMap<u64, u32>, sequence: u64) -> bool {
+        let count = expected.get_mut(&sequence).unwrap();
         *count += 1;
         let dead = self.max_redeliveries.is_some_and(|max| *count > max);
         if dead {
-            owed.remove(&sequence);
+            expected.remove(&sequence);
         }
         dead
     }
@@ -85,17 +85,17 @@ proptest! {
     fn subscriptions_get_the_expected_messages(steps in prop::collection::vec(step(), 0..80)) {
         let mut test = TestTopic::new(Limits::default());
         // The expected messages, with the numbers of their deliveries.
-        let mut owed: BTreeMap<&str, BTreeMap<u64, u32>> = BTreeMap::new();
+        let mut expected: BTreeMap<&str, BTreeMap<u64, u32>> = BTreeMap::new();
         let mut unclaimed = BTreeMap::new();
         let mut peers: Vec<Peer> = Vec::new();
         for step in steps {
             match step {
                 Step::Publish => {
                     let sequence = test.publish().unwrap();
-                    if owed.is_empty() {
+                    if expected.is_empty() {
                         unclaimed.insert(sequence, 0);
                     }
-                    owed.values_mut().for_each(|owed| { owed.insert(sequence, 0); });
+                    expected.values_mut().for_each(|messages| { messages.insert(sequence, 0); });
                 }
                 Step::Wait => {
                     test.now += DELAY / 2;
@@ -103,47 +103,47 @@ proptest! {
                         test.release_due(peer.name, peer.id);
                     }
                 }
-                Step::Attach { name, permits, delays, max_redeliveries } => {
+                Step::Attach { name, prefetch, delays, max_redeliveries } => {
                     let name = NAMES[name];
-                    if !owed.contains_key(name) && peers.is_empty() {
-                        for (sequence, count) in std::mem::take(&mut owed).into_values().flatten() {
+                    if !expected.contains_key(name) && peers.is_empty() {
+                        for (sequence, count) in std::mem::take(&mut expected).into_values().flatten() {
                             let most = unclaimed.entry(sequence).or_default();
                             *most = count.max(*most);
                         }
-                        owed.insert(name, std::mem::take(&mut unclaimed));
+                        expected.insert(name, std::mem::take(&mut unclaimed));
                     }
-                    owed.entry(name).or_default();
+                    expected.entry(name).or_default();
                     let options = ConsumerOptions {
                         redelivery_delay: if delays { DELAY } else { Duration::ZERO },
                         dead_letters: max_redeliveries.and_then(|it| dead_lettering(1, it).dead_letters),
-                        ..shared(permits)
+                        ..shared(prefetch)
                     };
                     let id = test.attach(name, &options);
-                    peers.push(Peer { name, id, permits, max_redeliveries, got: Vec::new() });
+                    peers.push(Peer { name, id, prefetch, max_redeliveries, got: Vec::new() });
                 }
                 Step::Detach { consumer } if !peers.is_empty() => {
                     let peer = peers.swap_remove(consumer.index(peers.len()));
                     test.detach(peer.name, peer.id);
-                    let counts = owed.get_mut(peer.name).unwrap();
+                    let counts = expected.get_mut(peer.name).unwrap();
                     let mut dead = peer.got.clone();
                     dead.retain(|&sequence| peer.returns(counts, sequence));
                     dead.sort_unstable();
                     prop_assert_eq!(test.dead_letters(), dead);
                     let last = peers.iter().all(|other| other.name != peer.name);
-                    if last && owed.len() == 1 && owed[peer.name].is_empty() {
-                        owed.clear();
+                    if last && expected.len() == 1 && expected[peer.name].is_empty() {
+                        expected.clear();
                     }
                 }
                 Step::Take { consumer } if !peers.is_empty() => {
                     let index = consumer.index(peers.len());
                     let (name, id) = (peers[index].name, peers[index].id);
                     for (sequence, count) in test.take_counted(name, id) {
-                        prop_assert_eq!(Some(&count), owed[name].get(&sequence));
+                        prop_assert_eq!(Some(&count), expected[name].get(&sequence));
                         let mut others = peers.iter().filter(|peer| peer.name == name);
                         prop_assert!(others.all(|it| !it.got.contains(&sequence)), "in flight");
                         peers[index].got.push(sequence);
                     }
-                    prop_assert!(peers[index].got.len() <= peers[index].permits);
+                    prop_assert!(peers[index].got.len() <= peers[index].prefetch);
                 }
                 Step::Acknowledge { consumer, message } if !peers.is_empty() => {
                     let index = consumer.index(peers.len());
@@ -152,7 +152,7 @@ proptest! {
                         let sequence = peer.got.remove(message.index(peer.got.len()));
                         prop_assert!(test.acknowledge(peer.name, peer.id, sequence));
                         prop_assert!(!test.acknowledge(peer.name, peer.id, sequence));
-                        owed.get_mut(peer.name).unwrap().remove(&sequence);
+                        expected.get_mut(peer.name).unwrap().remove(&sequence);
                     }
                 }
                 Step::NegativeAcknowledge { consumer, message } if !peers.is_empty() => {
@@ -161,25 +161,25 @@ proptest! {
                     if !peer.got.is_empty() {
                         let sequence = peer.got.remove(message.index(peer.got.len()));
                         prop_assert!(test.negative_acknowledge(peer.name, peer.id, sequence));
-                        let dead = peer.returns(owed.get_mut(peer.name).unwrap(), sequence);
+                        let dead = peer.returns(expected.get_mut(peer.name).unwrap(), sequence);
                         prop_assert_eq!(test.dead_letters().len(), usize::from(dead));
                     }
                 }
                 _ => {}
             }
             let names: Vec<_> = test.topic.subscriptions.keys().map(SubscriptionName::as_str).collect();
-            prop_assert_eq!(names, owed.keys().copied().collect::<Vec<_>>());
+            prop_assert_eq!(names, expected.keys().copied().collect::<Vec<_>>());
             for (name, subscription) in &test.topic.subscriptions {
-                prop_assert_eq!(subscription.backlog.messages, owed[name.as_str()].len());
+                prop_assert_eq!(subscription.backlog.messages, expected[name.as_str()].len());
             }
         }
 
         // One consumer of each name remains, and gets all expected messages in order.
         let readers: Vec<_> =
-            owed.keys().map(|&name| (name, test.attach(name, &shared(1000)))).collect();
+            expected.keys().map(|&name| (name, test.attach(name, &shared(1000)))).collect();
         for peer in peers {
             test.detach(peer.name, peer.id);
-            let counts = owed.get_mut(peer.name).unwrap();
+            let counts = expected.get_mut(peer.name).unwrap();
             for &sequence in &peer.got {
                 peer.returns(counts, sequence);
             }
@@ -196,7 +196,7 @@ proptest! {
                     prop_assert!(test.acknowledge(name, id, sequence));
                 }
             }
-            prop_assert_eq!(&got, &owed[name]);
+            prop_assert_eq!(&got, &expected[name]);
             let subscription = &test.topic.subscriptions[&super::test_topic::name(name)];
             prop_assert_eq!(subscription.backlog, BacklogSize::default());
             prop_assert_eq!(subscription.ready.size(), BacklogSize::default());

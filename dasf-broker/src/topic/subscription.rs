@@ -8,7 +8,7 @@ use axum::extract::ws::Utf8Bytes;
 use super::backlog::{BacklogSize, MessageQueue, QueuedMessage};
 use super::consumer::{Consumer, ConsumerId, Taken};
 use super::effects::Effects;
-use crate::limits::{FullLimit, Limits};
+use crate::limits::{BacklogLimit, Limits};
 use crate::message::Message;
 use crate::route::{ConsumerOptions, SubscriptionType};
 
@@ -73,7 +73,7 @@ impl Subscription {
         &self,
         message: &Message,
         limits: &Limits,
-    ) -> Option<FullLimit> {
+    ) -> Option<BacklogLimit> {
         self.backlog.limit_exceeded_by(message, limits)
     }
 

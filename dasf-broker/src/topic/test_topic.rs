@@ -24,11 +24,11 @@ pub(super) fn name(text: &str) -> SubscriptionName {
     text.parse().unwrap()
 }
 
-pub(super) fn options(kind: SubscriptionType, permits: usize) -> ConsumerOptions {
+pub(super) fn options(kind: SubscriptionType, prefetch: usize) -> ConsumerOptions {
     ConsumerOptions {
         kind,
         durable: true,
-        receiver_queue_size: Some(permits),
+        receiver_queue_size: Some(prefetch),
         redelivery_delay: Duration::ZERO,
         dead_letters: None,
     }
@@ -36,27 +36,27 @@ pub(super) fn options(kind: SubscriptionType, permits: usize) -> ConsumerOptions
 
 pub(super) const DELAY: Duration = Duration::from_secs(5);
 
-pub(super) fn delaying(permits: usize) -> ConsumerOptions {
+pub(super) fn delaying(prefetch: usize) -> ConsumerOptions {
     ConsumerOptions {
         redelivery_delay: DELAY,
-        ..shared(permits)
+        ..shared(prefetch)
     }
 }
 
 /// Options with this number of redeliveries.
-pub(super) fn dead_lettering(permits: usize, max_redeliveries: u32) -> ConsumerOptions {
+pub(super) fn dead_lettering(prefetch: usize, max_redeliveries: u32) -> ConsumerOptions {
     let topic = "lost".parse::<ShortName>().unwrap().into();
     ConsumerOptions {
         dead_letters: Some(DeadLetterPolicy {
             max_redeliveries,
             topic,
         }),
-        ..shared(permits)
+        ..shared(prefetch)
     }
 }
 
-pub(super) fn shared(permits: usize) -> ConsumerOptions {
-    options(SubscriptionType::Shared, permits)
+pub(super) fn shared(prefetch: usize) -> ConsumerOptions {
+    options(SubscriptionType::Shared, prefetch)
 }
 
 impl TestTopic {

@@ -14,10 +14,10 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, info};
 
-use crate::connection::{Consuming, End, Publishing, Role, drive};
+use crate::connection::{ConsumerRole, End, ProducerRole, Role, drive};
 use crate::error::{AttachError, RouteError};
 use crate::hub::Hub;
-use crate::listener::Visitor;
+use crate::listener::ConnectionHandle;
 use crate::route::{Query, Route};
 
 /// The read buffer of a socket: enough for many small frames, and small enough for thousands of
@@ -36,7 +36,7 @@ const FEATURES: (HeaderName, HeaderValue) = (
 pub(crate) struct Server {
     pub(crate) hub: Arc<Hub>,
     pub(crate) token: Option<String>,
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) slots: Arc<Semaphore>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -82,19 +82,19 @@ impl IntoResponse for Refusal {
 /// Returns the service of all paths. It does not use the router of axum: base URLs that end in a
 /// slash lead to empty segments, and for the router these are other paths.
 pub(crate) fn router(server: Arc<Server>) -> Router {
-    Router::new().fallback(answer).with_state(server)
+    Router::new().fallback(respond).with_state(server)
 }
 
-async fn answer(
+async fn respond(
     State(server): State<Arc<Server>>,
-    ConnectInfo(visitor): ConnectInfo<Visitor>,
+    ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
     request: Request,
 ) -> Response {
-    let address = visitor.address;
+    let address = connection.address;
     // The query is not logged, because it may contain a token.
     let path = request.uri().path().to_owned();
     server
-        .serve(visitor, request)
+        .handshake(connection, request)
         .await
         .unwrap_or_else(|refusal| {
             // The reason may be a list of lines.
@@ -105,9 +105,9 @@ async fn answer(
 }
 
 impl Server {
-    async fn serve(
+    async fn handshake(
         self: Arc<Self>,
-        visitor: Visitor,
+        connection: ConnectionHandle,
         request: Request,
     ) -> Result<Response, Refusal> {
         let (mut parts, _) = request.into_parts();
@@ -131,7 +131,7 @@ impl Server {
             .read_buffer_size(READ_BUFFER_SIZE)
             .max_frame_size(limits.max_frame_size)
             .max_message_size(limits.max_frame_size);
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
+        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
             let max = limits.max_connections;
             let reason = format!(
                 "the broker has {max} connections, the limit max_connections; \
@@ -145,7 +145,7 @@ impl Server {
             Route::Health => Ok("ok".into_response()),
             Route::Producer { style, topic } => {
                 let producer = self.hub.producer(topic)?;
-                Ok(self.upgrade(upgrade, Publishing { style, producer }, place, visitor))
+                Ok(self.upgrade(upgrade, ProducerRole { style, producer }, slot, connection))
             }
             Route::Consumer {
                 style,
@@ -154,7 +154,7 @@ impl Server {
             } => {
                 let options = query.consumer_options(style, &topic, &subscription)?;
                 let consumer = self.hub.consumer(topic, subscription, &options)?;
-                Ok(self.upgrade(upgrade, Consuming::new(consumer), place, visitor))
+                Ok(self.upgrade(upgrade, ConsumerRole::new(consumer), slot, connection))
             }
         }
     }
@@ -163,15 +163,15 @@ impl Server {
         self: Arc<Self>,
         upgrade: WebSocketUpgrade,
         role: impl Role + Send + 'static,
-        place: OwnedSemaphorePermit,
-        visitor: Visitor,
+        slot: OwnedSemaphorePermit,
+        connection: ConnectionHandle,
     ) -> Response {
-        visitor.upgraded();
+        connection.set_upgraded();
         let task = self.tasks.token();
-        let address = visitor.address;
+        let address = connection.address;
         let response = upgrade
             .on_failed_upgrade(move |error| debug!(%address, "the handshake failed: {error}"))
-            .on_upgrade(move |socket| self.run(socket, role, place, visitor, task));
+            .on_upgrade(move |socket| self.run(socket, role, slot, connection, task));
         ([FEATURES], response).into_response()
     }
 
@@ -179,11 +179,11 @@ impl Server {
         self: Arc<Self>,
         mut socket: WebSocket,
         role: impl Role,
-        place: OwnedSemaphorePermit,
-        visitor: Visitor,
+        slot: OwnedSemaphorePermit,
+        connection: ConnectionHandle,
         task: TaskTrackerToken,
     ) {
-        let address = visitor.address;
+        let address = connection.address;
         debug!(%address, "connected");
         let limits = &self.hub.limits;
         // With one common token, all sockets would wait for its lock.
@@ -197,14 +197,14 @@ impl Server {
         )
         .await;
         match &end {
-            End::Left => debug!(%address, "the peer disconnected"),
+            End::ClosedByPeer => debug!(%address, "the peer disconnected"),
             End::Lost(reason) => info!(%address, "lost the connection: {reason}"),
-            End::Closed(frame) => {
+            End::ClosedByBroker(frame) => {
                 info!(%address, code = frame.code, "closed the connection: {}", frame.reason);
-                visitor.linger();
+                connection.linger_on_close();
             }
         }
-        drop((socket, place, task));
+        drop((socket, slot, task));
     }
 
     fn check_token(&self, headers: &HeaderMap, query: &Query<'_>) -> Result<(), Refusal> {
