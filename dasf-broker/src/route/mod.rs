@@ -1,0 +1,5 @@
+//! The path and the query of a handshake.
+
+mod path;
+
+pub(crate) use path::*;
