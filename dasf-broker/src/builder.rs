@@ -12,11 +12,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::error::StartError;
 use crate::handshake::{Server, router};
 use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::listener::{ConnectionHandle, Listener};
+use crate::start_error::StartError;
 use crate::statistics::Statistics;
 
 /// The time that a shutdown waits for peers.

@@ -419,7 +419,7 @@ mod tests {
 
     use crate::hub::Hub;
     use crate::limits::Limits;
-    use crate::route::{ConsumerOptions, SubscriptionType, TopicName};
+    use crate::topic::{ConsumerOptions, SubscriptionType, TopicName};
     use dasf_protocol::Topic;
     use serde_json::json;
 

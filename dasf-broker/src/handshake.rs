@@ -15,10 +15,10 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, info};
 
 use crate::connection::{ConsumerRole, End, ProducerRole, Role, drive};
-use crate::error::{AttachError, RouteError};
 use crate::hub::Hub;
 use crate::listener::ConnectionHandle;
-use crate::route::{Query, Route};
+use crate::route::{Query, Route, RouteError};
+use crate::topic::AttachError;
 
 /// The read buffer of a socket: enough for many small frames, and small enough for thousands of
 /// sockets.
@@ -58,13 +58,23 @@ impl Refusal {
 
 impl From<RouteError> for Refusal {
     fn from(error: RouteError) -> Self {
-        Self::new(error.status(), error)
+        let status = match error {
+            RouteError::Unknown => StatusCode::NOT_FOUND,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error)
     }
 }
 
 impl From<AttachError> for Refusal {
     fn from(error: AttachError) -> Self {
-        Self::new(error.status(), error)
+        let status = match error {
+            AttachError::Taken { .. } | AttachError::Conflict { .. } => StatusCode::CONFLICT,
+            AttachError::TooManySubscriptions { .. } | AttachError::TooManyTopics { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        Self::new(status, error)
     }
 }
 

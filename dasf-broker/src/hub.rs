@@ -10,12 +10,12 @@ use axum::extract::ws::Utf8Bytes;
 use dasf_protocol::Subscription;
 use tracing::{debug, info, warn};
 
-use crate::error::{AttachError, DeadLetterError, PublishError};
 use crate::limits::Limits;
 use crate::message::{Message, MessageIds};
-use crate::route::{ConsumerOptions, TopicName};
 use crate::statistics::Counters;
-use crate::topic::{ConsumerId, DeadLetter, Effects, Topic};
+use crate::topic::{
+    AttachError, ConsumerId, ConsumerOptions, DeadLetter, Effects, PublishError, Topic, TopicName,
+};
 
 /// The topics of a broker.
 ///
@@ -193,6 +193,15 @@ impl Hub {
     }
 }
 
+/// The error of a dead-letter topic that refuses a message.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DeadLetterError {
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
 /// A connected producer. A drop disconnects it.
 #[derive(Debug)]
 pub(crate) struct Producer {
@@ -331,7 +340,7 @@ impl Drop for Consumer {
 mod tests {
     use super::*;
 
-    use crate::route::SubscriptionType;
+    use crate::topic::SubscriptionType;
     use dasf_protocol::Topic;
 
     const SHARED: ConsumerOptions = ConsumerOptions {

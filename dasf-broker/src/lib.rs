@@ -195,7 +195,6 @@
 
 mod builder;
 mod connection;
-mod error;
 mod handshake;
 mod hub;
 mod limits;
@@ -203,9 +202,10 @@ mod listener;
 mod message;
 mod receipt;
 mod route;
+mod start_error;
 mod statistics;
 mod topic;
 
 pub use builder::{Broker, Builder};
-pub use error::StartError;
+pub use start_error::StartError;
 pub use statistics::Statistics;

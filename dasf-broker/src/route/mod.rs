@@ -1,5 +1,10 @@
 //! The path and the query of a handshake.
 
+mod decode;
+mod error;
 mod path;
+mod query;
 
-pub(crate) use path::*;
+pub(crate) use error::RouteError;
+pub(crate) use path::{Route, Style};
+pub(crate) use query::Query;

@@ -9,9 +9,9 @@ use super::Topic;
 use super::backlog::MessageQueue;
 use super::consumer::{Consumer, ConsumerId};
 use super::effects::Effects;
+use super::error::AttachError;
+use super::options::ConsumerOptions;
 use super::subscription::Subscription;
-use crate::error::AttachError;
-use crate::route::ConsumerOptions;
 
 impl Topic {
     pub(crate) fn attach_producer(&mut self) {
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     use crate::limits::Limits;
-    use crate::route::SubscriptionType;
+    use crate::topic::options::SubscriptionType;
     use crate::topic::test_topic::{TestTopic, name, options, shared};
 
     #[test]

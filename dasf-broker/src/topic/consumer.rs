@@ -8,7 +8,7 @@ use axum::extract::ws::Utf8Bytes;
 
 use super::backlog::QueuedMessage;
 use super::effects::Effects;
-use crate::route::{ConsumerOptions, DeadLetterPolicy};
+use super::options::{ConsumerOptions, DeadLetterPolicy};
 
 /// The largest number of bytes that [`Consumer::take`] copies at a time, because the topic is locked
 /// meanwhile. Redeliveries are copies, as they contain the number of earlier deliveries.

@@ -2,8 +2,8 @@
 
 use std::task::Waker;
 
+use super::name::TopicName;
 use crate::message::Message;
-use crate::route::TopicName;
 
 /// The consequences of a change. The caller carries them out when it holds no lock.
 #[derive(Debug, Default)]

@@ -9,7 +9,10 @@ mod attach;
 mod backlog;
 mod consumer;
 mod effects;
+mod error;
 mod expire;
+mod name;
+mod options;
 mod publish;
 mod redelivery;
 mod subscription;
@@ -28,11 +31,13 @@ use axum::extract::ws::Utf8Bytes;
 use dasf_protocol::Subscription as SubscriptionName;
 
 use crate::limits::Limits;
-use crate::route::TopicName;
 use crate::statistics::Counters;
 use backlog::MessageQueue;
 pub(crate) use consumer::ConsumerId;
 pub(crate) use effects::{DeadLetter, Effects};
+pub(crate) use error::{AttachError, PublishError};
+pub(crate) use name::TopicName;
+pub(crate) use options::{ConsumerOptions, DeadLetterPolicy, SubscriptionType};
 use subscription::Subscription;
 
 /// The state of a topic.

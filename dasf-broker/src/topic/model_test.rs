@@ -8,9 +8,9 @@ use proptest::prelude::*;
 
 use super::ConsumerId;
 use super::backlog::BacklogSize;
+use super::options::ConsumerOptions;
 use super::test_topic::{DELAY, TestTopic, dead_lettering, shared};
 use crate::limits::Limits;
-use crate::route::ConsumerOptions;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 

@@ -5,8 +5,8 @@ use tracing::warn;
 use super::Topic;
 use super::backlog::QueuedMessage;
 use super::effects::Effects;
+use super::error::PublishError;
 use super::subscription::Subscription;
-use crate::error::PublishError;
 use crate::message::Message;
 
 impl Topic {

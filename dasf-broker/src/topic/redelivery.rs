@@ -5,8 +5,9 @@ use std::time::Instant;
 use super::backlog::QueuedMessage;
 use super::consumer::{Consumer, ConsumerId};
 use super::effects::{DeadLetter, Effects};
+use super::name::TopicName;
+use super::options::DeadLetterPolicy;
 use super::subscription::Subscription;
-use crate::route::{DeadLetterPolicy, TopicName};
 
 impl QueuedMessage {
     /// Counts a delivery without an acknowledgement. Returns the dead-letter topic if the consumer does
@@ -115,10 +116,10 @@ impl Subscription {
 
 #[cfg(test)]
 mod tests {
-    use crate::error::PublishError;
     use crate::limits::Limits;
-    use crate::route::ConsumerOptions;
     use crate::topic::backlog::BacklogSize;
+    use crate::topic::error::PublishError;
+    use crate::topic::options::ConsumerOptions;
     use crate::topic::test_topic::{DELAY, TestTopic, dead_lettering, delaying, name, shared};
 
     #[test]

@@ -8,9 +8,9 @@ use axum::extract::ws::Utf8Bytes;
 use super::backlog::{BacklogSize, MessageQueue, QueuedMessage};
 use super::consumer::{Consumer, ConsumerId, Taken};
 use super::effects::Effects;
+use super::options::{ConsumerOptions, SubscriptionType};
 use crate::limits::{BacklogLimit, Limits};
 use crate::message::Message;
-use crate::route::{ConsumerOptions, SubscriptionType};
 
 /// A subscription.
 #[derive(Debug)]

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use dasf_protocol::{Subscription as SubscriptionName, Topic as ShortName};
 
+use super::error::PublishError;
+use super::options::{ConsumerOptions, DeadLetterPolicy, SubscriptionType};
 use super::{ConsumerId, Effects, Topic};
-use crate::error::PublishError;
 use crate::limits::Limits;
 use crate::message::{Message, MessageIds};
-use crate::route::{ConsumerOptions, DeadLetterPolicy, SubscriptionType};
 
 /// A topic with the arguments of its methods.
 pub(super) struct TestTopic {

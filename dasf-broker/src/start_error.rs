@@ -1,0 +1,43 @@
+//! The error of a broker that does not start.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// The error of a broker that does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The broker cannot listen on the address.
+    #[error("cannot listen on {address}: {source}; {}", remedy(source))]
+    Bind {
+        /// The address of the settings.
+        address: SocketAddr,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// A limit is zero. With such a limit, a broker cannot work.
+    #[error("the limit {name} is 0; set it to at least 1, or leave it out")]
+    ZeroLimit {
+        /// The name of the limit and of its setter.
+        name: &'static str,
+    },
+    /// The token is empty. An empty token would protect nothing.
+    #[error("the token is empty; set a token of at least one character, or no token")]
+    EmptyToken,
+}
+
+/// Returns advice for an address on which the broker cannot listen.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "stop the program that listens there, or choose another port (port 0 stands for any free port)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "choose a port of at least 1024, or run the broker with the right to use this port"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "choose an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all addresses"
+        }
+        _ => "choose another address or port",
+    }
+}

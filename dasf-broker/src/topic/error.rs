@@ -1,0 +1,62 @@
+//! The errors of a topic that refuses a producer, a consumer or a message.
+
+use dasf_protocol::Subscription;
+
+use super::name::TopicName;
+use crate::limits::BacklogLimit;
+
+/// The error of a producer or consumer that cannot use a topic.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AttachError {
+    #[error(
+        "the Exclusive subscription '{subscription}' of topic '{topic}' has a consumer already; \
+         use another name, or subscriptionType=Shared for all of its consumers"
+    )]
+    Taken {
+        topic: TopicName,
+        subscription: Subscription,
+    },
+    #[error(
+        "the subscription '{subscription}' of topic '{topic}' is {present}; connect with the same \
+         subscriptionType and subscriptionMode, or use another name"
+    )]
+    Conflict {
+        topic: TopicName,
+        subscription: Subscription,
+        present: &'static str,
+    },
+    #[error(
+        "topic '{topic}' has {max} subscriptions, the limit max_subscriptions; \
+         close some consumers, or raise the limit"
+    )]
+    TooManySubscriptions { topic: TopicName, max: usize },
+    #[error(
+        "the broker has {max} topics, the limit max_topics; close some connections, \
+         wait until unread messages expire, or raise the limit"
+    )]
+    TooManyTopics { max: usize },
+}
+
+/// The error of a good message that the broker refuses.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PublishError {
+    #[error(
+        "subscription '{subscription}' of topic '{topic}' is full ({} = {}); \
+         try again when its consumer has acknowledged some messages, or raise the limit",
+        limit.name, limit.value
+    )]
+    SubscriptionFull {
+        topic: TopicName,
+        subscription: Subscription,
+        limit: BacklogLimit,
+    },
+    #[error(
+        "topic '{topic}' is full ({} = {}) and has no consumer; \
+         start a consumer and try again, or raise the limit",
+        limit.name, limit.value
+    )]
+    TopicFull {
+        topic: TopicName,
+        limit: BacklogLimit,
+    },
+}

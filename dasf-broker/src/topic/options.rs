@@ -1,0 +1,34 @@
+//! What a consumer chooses for itself and its subscription.
+
+use std::time::Duration;
+
+use super::name::TopicName;
+
+/// How the consumers of a subscription share its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SubscriptionType {
+    /// One consumer gets all messages.
+    Exclusive,
+    /// Each message goes to one of the consumers.
+    Shared,
+}
+
+/// The options of a consumer in the query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConsumerOptions {
+    pub(crate) kind: SubscriptionType,
+    /// Whether the subscription stays without a consumer.
+    pub(crate) durable: bool,
+    pub(crate) receiver_queue_size: Option<usize>,
+    /// The time before a negatively acknowledged message is delivered again.
+    pub(crate) redelivery_delay: Duration,
+    pub(crate) dead_letters: Option<DeadLetterPolicy>,
+}
+
+/// When a message becomes a dead letter, and its topic then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeadLetterPolicy {
+    /// The largest number of redeliveries.
+    pub(crate) max_redeliveries: u32,
+    pub(crate) topic: TopicName,
+}
