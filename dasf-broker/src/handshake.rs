@@ -14,11 +14,11 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, info};
 
-use crate::connection::{ConsumerRole, End, ProducerRole, Role, drive};
 use crate::hub::Hub;
 use crate::listener::ConnectionHandle;
 use crate::route::{Query, Route, RouteError};
 use crate::topic::AttachError;
+use crate::websocket::{ConsumerRole, End, ProducerRole, Role, drive};
 
 /// The read buffer of a socket: enough for many small frames, and small enough for thousands of
 /// sockets.

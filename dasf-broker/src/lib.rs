@@ -194,7 +194,6 @@
 //! is not a WebSocket after 10 seconds.
 
 mod builder;
-mod connection;
 mod handshake;
 mod hub;
 mod limits;
@@ -205,6 +204,7 @@ mod route;
 mod start_error;
 mod statistics;
 mod topic;
+mod websocket;
 
 pub use builder::{Broker, Builder};
 pub use start_error::StartError;
