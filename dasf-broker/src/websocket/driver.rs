@@ -1,38 +1,19 @@
-//! One WebSocket: one task reads and writes at the same time.
+//! The driver of a WebSocket: one task reads and writes at the same time.
 
-use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
+use axum::extract::ws::{CloseFrame, Message, close_code};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use serde::Deserialize;
-use tokio::time::{
-    Instant, Interval, MissedTickBehavior, Sleep, interval_at, sleep_until, timeout,
-};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
-use crate::hub::{Consumer, Producer};
-use crate::message::Frame;
-use crate::receipt;
-use crate::route::Style;
-
-/// The largest number of frames that a task reads, or of deliveries that it takes, in one step. Then
-/// it continues with its other work.
-const BATCH: usize = 128;
-
-/// The largest number of receipts that wait for a producer. Above that, the broker does not read its
-/// next frames.
-const MAX_PENDING_RECEIPTS: usize = 16_384;
-
-/// The largest number of bytes of receipts that wait for a producer. A receipt contains the context of
-/// its frame, which may be long.
-const MAX_PENDING_BYTES: usize = 4 * 1024 * 1024;
+use super::outgoing::Outgoing;
+use super::role::{BATCH, Role, close};
 
 /// A peer is lost when a ping is due after this number of pings without any frame of the peer.
 const MAX_UNANSWERED_PINGS: u32 = 2;
@@ -51,48 +32,6 @@ impl<S> Socket for S where
 {
 }
 
-/// The role of a socket: producer or consumer.
-pub(crate) trait Role {
-    /// Whether the broker sends the waiting messages before it closes the socket.
-    const SENDS_PENDING_ON_CLOSE: bool;
-
-    /// Handles a frame of the peer. A returned frame closes the socket.
-    fn on_frame(&mut self, text: &str, outgoing: &mut Outgoing) -> Option<CloseFrame>;
-
-    /// Runs after some frames were handled, and when the task wakes.
-    fn after_frames(&mut self, cx: &mut Context<'_>);
-
-    /// Adds messages to send. If there are none, registers the task for the next one.
-    fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>);
-}
-
-/// Messages that wait to be written.
-#[derive(Debug, Default)]
-pub(crate) struct Outgoing {
-    messages: VecDeque<Message>,
-    bytes: usize,
-}
-
-impl Outgoing {
-    fn push(&mut self, text: impl Into<Utf8Bytes>) {
-        let text = text.into();
-        self.bytes += text.len();
-        self.messages.push_back(Message::Text(text));
-    }
-
-    fn pop(&mut self) -> Option<Message> {
-        let message = self.messages.pop_front()?;
-        if let Message::Text(text) = &message {
-            self.bytes -= text.len();
-        }
-        Some(message)
-    }
-
-    fn is_saturated(&self) -> bool {
-        self.messages.len() >= MAX_PENDING_RECEIPTS || self.bytes >= MAX_PENDING_BYTES
-    }
-}
-
 /// The end of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -102,13 +41,6 @@ pub(crate) enum End {
     Lost(String),
     /// The broker closes it.
     ClosedByBroker(CloseFrame),
-}
-
-fn close(code: u16, reason: impl Into<Utf8Bytes>) -> CloseFrame {
-    CloseFrame {
-        code,
-        reason: reason.into(),
-    }
 }
 
 /// Runs a socket to its end, and closes it. The role ends before the closing handshake, so nothing
@@ -153,10 +85,10 @@ pub(crate) async fn drive<S: Socket, R: Role>(
     end
 }
 
-struct Driver<'a, S, R> {
-    socket: &'a mut S,
+pub(super) struct Driver<'a, S, R> {
+    pub(super) socket: &'a mut S,
     role: R,
-    outgoing: Outgoing,
+    pub(super) outgoing: Outgoing,
     /// Whether the socket may hold messages that it has not written.
     unflushed: bool,
     heartbeat: Interval,
@@ -167,7 +99,12 @@ struct Driver<'a, S, R> {
 }
 
 impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
-    fn new(socket: &'a mut S, role: R, ping_interval: Duration, max_frame_size: usize) -> Self {
+    pub(super) fn new(
+        socket: &'a mut S,
+        role: R,
+        ping_interval: Duration,
+        max_frame_size: usize,
+    ) -> Self {
         let mut heartbeat = interval_at(Instant::now() + ping_interval, ping_interval);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -181,16 +118,14 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         while self.heartbeat.poll_tick(cx).is_ready() {
             if self.unanswered == MAX_UNANSWERED_PINGS {
                 let reason = format!("the peer answered none of {MAX_UNANSWERED_PINGS} pings");
                 return Poll::Ready(End::Lost(reason));
             }
             self.unanswered += 1;
-            self.outgoing
-                .messages
-                .push_back(Message::Ping(Vec::new().into()));
+            self.outgoing.push_ping();
         }
         loop {
             let more = match self.read(cx) {
@@ -198,10 +133,10 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
                 Err(end) => return Poll::Ready(end),
             };
             self.role.after_frames(cx);
-            if self.outgoing.messages.is_empty() {
+            if self.outgoing.is_empty() {
                 self.role.fill_outgoing(&mut self.outgoing, cx);
             }
-            let idle = !more && self.outgoing.messages.is_empty();
+            let idle = !more && self.outgoing.is_empty();
             match self.write(cx) {
                 Poll::Ready(Err(error)) => return Poll::Ready(End::Lost(error.to_string())),
                 Poll::Ready(Ok(())) if idle => return Poll::Pending,
@@ -228,22 +163,16 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
                 return Ok(false);
             };
             self.unanswered = 0;
-            let end = match received {
-                None | Some(Ok(Message::Close(_))) => End::ClosedByPeer,
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                Some(Ok(Message::Text(text))) => {
-                    match self.role.on_frame(&text, &mut self.outgoing) {
-                        None => continue,
-                        Some(frame) => End::ClosedByBroker(frame),
-                    }
-                }
-                Some(Ok(Message::Binary(_))) => End::ClosedByBroker(close(
-                    close_code::UNSUPPORTED,
-                    "the broker accepts no binary frames; send JSON in text frames",
-                )),
-                Some(Err(error)) => self.read_error(error),
+            let closing = match received {
+                None | Some(Ok(Message::Close(_))) => return Err(End::ClosedByPeer),
+                Some(Err(error)) => return Err(self.read_error(error)),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => None,
+                Some(Ok(Message::Text(text))) => self.role.on_text(&text, &mut self.outgoing),
+                Some(Ok(Message::Binary(bytes))) => self.role.on_binary(bytes, &mut self.outgoing),
             };
-            return Err(end);
+            if let Some(frame) = closing {
+                return Err(End::ClosedByBroker(frame));
+            }
         }
         Ok(true)
     }
@@ -267,7 +196,7 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
 
     /// Writes the waiting messages, with one flush for all.
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
-        while !self.outgoing.messages.is_empty() {
+        while !self.outgoing.is_empty() {
             ready!(self.socket.poll_ready_unpin(cx))?;
             if let Some(message) = self.outgoing.pop() {
                 Pin::new(&mut *self.socket).start_send(message)?;
@@ -282,205 +211,14 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
     }
 }
 
-/// The socket of a producer.
-pub(crate) struct ProducerRole {
-    pub(crate) style: Style,
-    pub(crate) producer: Producer,
-}
-
-impl Role for ProducerRole {
-    const SENDS_PENDING_ON_CLOSE: bool = true;
-
-    fn on_frame(&mut self, text: &str, outgoing: &mut Outgoing) -> Option<CloseFrame> {
-        let Frame { context, fields } = Frame::parse(text);
-        let receipt = match fields {
-            Ok(fields) => match self.producer.publish(fields) {
-                (message, Ok(())) => receipt::accepted(self.style, message.id(), context),
-                (message, Err(error)) => {
-                    let reason = error.to_string();
-                    self.producer.report_refused(Some(message.id()), &reason);
-                    receipt::refused(self.style, receipt::REFUSED, &reason, context)
-                }
-            },
-            Err(error) => {
-                let reason = error.to_string();
-                self.producer.report_refused(None, &reason);
-                receipt::refused(self.style, receipt::BAD_FRAME, &reason, context)
-            }
-        };
-        outgoing.push(receipt);
-        None
-    }
-
-    fn after_frames(&mut self, _: &mut Context<'_>) {
-        self.producer.apply_effects();
-    }
-
-    fn fill_outgoing(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {
-        // A producer gets only the receipts of its frames.
-    }
-}
-
-/// The socket of a consumer.
-pub(crate) struct ConsumerRole {
-    consumer: Consumer,
-    /// Wakes the task when a delayed message is due.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl ConsumerRole {
-    pub(crate) fn new(consumer: Consumer) -> Self {
-        Self {
-            consumer,
-            timer: None,
-        }
-    }
-}
-
-/// A frame of a consumer. Without a type, it is an acknowledgement.
-#[derive(Deserialize)]
-struct Command<'a> {
-    #[serde(rename = "type", borrow, default)]
-    kind: Cow<'a, str>,
-    #[serde(rename = "messageId", borrow, default)]
-    message_id: Cow<'a, str>,
-}
-
-impl Role for ConsumerRole {
-    const SENDS_PENDING_ON_CLOSE: bool = false;
-
-    fn on_frame(&mut self, text: &str, _: &mut Outgoing) -> Option<CloseFrame> {
-        let consumer = &mut self.consumer;
-        let command: Command<'_> = match serde_json::from_str(text) {
-            Ok(command) => command,
-            Err(error) => {
-                let (topic, subscription) = (consumer.topic(), consumer.subscription());
-                warn!(%topic, %subscription, "ignored a frame that is not an acknowledgement: {error}");
-                return None;
-            }
-        };
-        let known = match &*command.kind {
-            "" => consumer.acknowledge(&command.message_id),
-            "negativeAcknowledge" => consumer.negative_acknowledge(&command.message_id),
-            "unsubscribe" if consumer.unsubscribe() => {
-                return Some(close(close_code::NORMAL, "unsubscribed"));
-            }
-            "unsubscribe" => {
-                let (topic, subscription) = (consumer.topic(), consumer.subscription());
-                warn!(%topic, %subscription, "did not remove the subscription, because it has other consumers");
-                return None;
-            }
-            other => {
-                debug!(
-                    topic = consumer.topic().to_string(),
-                    "ignored a frame of type {other:?}"
-                );
-                return None;
-            }
-        };
-        if !known {
-            debug!(
-                topic = consumer.topic().to_string(),
-                subscription = consumer.subscription().to_string(),
-                message_id = &*command.message_id,
-                "ignored an acknowledgement of a message that the consumer does not have"
-            );
-        }
-        None
-    }
-
-    fn after_frames(&mut self, cx: &mut Context<'_>) {
-        // Not in `fill_outgoing`, which does not run while the peer does not read.
-        while let Some(due) = self.consumer.next_due().map(Instant::from_std) {
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-            if timer.deadline() != due {
-                timer.as_mut().reset(due);
-            }
-            if timer.as_mut().poll(cx).is_pending() {
-                break;
-            }
-            self.consumer.release_due();
-        }
-        self.consumer.apply_effects();
-    }
-
-    fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
-        self.consumer
-            .take(BATCH, cx.waker(), |text| outgoing.push(text));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::iter;
-    use std::sync::Arc;
     use std::task::Waker;
 
-    use crate::hub::Hub;
-    use crate::limits::Limits;
-    use crate::topic::{ConsumerOptions, SubscriptionType, TopicName};
-    use dasf_protocol::Topic;
-    use serde_json::json;
-
-    /// A peer that sends given messages, and reads `reads` messages.
-    struct Peer {
-        says: Box<dyn Iterator<Item = Message>>,
-        reads: usize,
-        taken: Vec<Message>,
-    }
-
-    impl Peer {
-        fn new(says: impl Iterator<Item = Message> + 'static, reads: usize) -> Self {
-            Self {
-                says: Box::new(says),
-                reads,
-                taken: Vec::new(),
-            }
-        }
-
-        /// Returns a peer that sends nothing.
-        fn silent(reads: usize) -> Self {
-            Self::new(iter::empty(), reads)
-        }
-    }
-
-    impl Stream for Peer {
-        type Item = Result<Message, axum::Error>;
-
-        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-            match self.says.next() {
-                Some(message) => Poll::Ready(Some(Ok(message))),
-                None => Poll::Pending,
-            }
-        }
-    }
-
-    impl Sink<Message> for Peer {
-        type Error = axum::Error;
-
-        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
-            if self.taken.len() < self.reads {
-                Poll::Ready(Ok(()))
-            } else {
-                Poll::Pending
-            }
-        }
-
-        fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), axum::Error> {
-            assert!(self.taken.len() < self.reads, "it was not ready");
-            self.taken.push(message);
-            Ok(())
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
-            Poll::Ready(Ok(()))
-        }
-    }
+    use crate::websocket::outgoing::{MAX_PENDING_BYTES, MAX_PENDING_RECEIPTS};
+    use crate::websocket::test_peer::Peer;
 
     /// Answers each frame.
     struct Echo {
@@ -491,7 +229,7 @@ mod tests {
     impl Role for Echo {
         const SENDS_PENDING_ON_CLOSE: bool = true;
 
-        fn on_frame(&mut self, _: &str, outgoing: &mut Outgoing) -> Option<CloseFrame> {
+        fn on_text(&mut self, _: &str, outgoing: &mut Outgoing) -> Option<CloseFrame> {
             self.received += 1;
             outgoing.push(self.receipt.clone());
             None
@@ -527,49 +265,6 @@ mod tests {
         let long = "r".repeat(MAX_PENDING_BYTES / 8);
         assert_eq!(frames_read(&long, 0), 8);
         assert_eq!(frames_read(&long, 5), 8 + 5);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_delayed_message_does_not_wait_for_a_peer_that_does_not_read() {
-        let hub = Arc::new(Hub::new(Limits::default()));
-        let topic: TopicName = "demo".parse::<Topic>().unwrap().into();
-        let options = ConsumerOptions {
-            kind: SubscriptionType::Shared,
-            durable: true,
-            receiver_queue_size: None,
-            redelivery_delay: Duration::from_secs(5),
-            dead_letters: None,
-        };
-        let attach = || hub.consumer(topic.clone(), "s".parse().unwrap(), &options);
-        let consumer = attach().unwrap();
-        let mut producer = hub.producer(topic.clone()).unwrap();
-        let (message, _) = producer.publish("}");
-        let mut socket = Peer::silent(1);
-        let never = Duration::from_secs(3600);
-        let mut driver = Driver::new(&mut socket, ConsumerRole::new(consumer), never, 1024);
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(driver.poll(&mut cx).is_pending());
-        let refusal = json!({"type": "negativeAcknowledge", "messageId": message.id()});
-        let refusal = Message::text(refusal.to_string());
-        driver.socket.says = Box::new(iter::once(refusal));
-        // Meanwhile a message waits that the socket does not accept.
-        producer.publish("}").1.unwrap();
-        let started = Instant::now();
-        assert!(driver.poll(&mut cx).is_pending());
-        assert_eq!(driver.outgoing.messages.len(), 1);
-
-        let mut other = attach().unwrap();
-        let again = poll_fn(|cx| {
-            let mut taken = None;
-            other.take(1, cx.waker(), |text| taken = Some(text));
-            taken.map_or(Poll::Pending, Poll::Ready)
-        });
-        let again = tokio::select! {
-            end = poll_fn(|cx| driver.poll(cx)) => panic!("{end:?}"),
-            again = again => again,
-        };
-        assert_eq!(again, message.delivery(1));
-        assert_eq!(started.elapsed(), options.redelivery_delay);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,16 @@
 //! One WebSocket: the driver reads and writes frames, and the role of the socket gives them their
 //! meaning.
 
+mod consumer;
 mod driver;
+mod outgoing;
+mod producer;
+mod role;
 
-pub(crate) use driver::{ConsumerRole, End, ProducerRole, Role, drive};
+#[cfg(test)]
+mod test_peer;
+
+pub(crate) use consumer::ConsumerRole;
+pub(crate) use driver::{End, drive};
+pub(crate) use producer::ProducerRole;
+pub(crate) use role::Role;

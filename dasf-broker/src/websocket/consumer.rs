@@ -1,0 +1,166 @@
+//! The socket of a consumer: it gets messages, and its frames acknowledge them.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::task::Context;
+
+use axum::extract::ws::{CloseFrame, close_code};
+use serde::Deserialize;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::{debug, warn};
+
+use super::outgoing::Outgoing;
+use super::role::{BATCH, Role, close};
+use crate::hub::Consumer;
+
+/// The socket of a consumer.
+pub(crate) struct ConsumerRole {
+    consumer: Consumer,
+    /// Wakes the task when a delayed message is due.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl ConsumerRole {
+    pub(crate) fn new(consumer: Consumer) -> Self {
+        Self {
+            consumer,
+            timer: None,
+        }
+    }
+}
+
+/// A frame of a consumer. Without a type, it is an acknowledgement.
+#[derive(Deserialize)]
+struct Command<'a> {
+    #[serde(rename = "type", borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(rename = "messageId", borrow, default)]
+    message_id: Cow<'a, str>,
+}
+
+impl Role for ConsumerRole {
+    const SENDS_PENDING_ON_CLOSE: bool = false;
+
+    fn on_text(&mut self, text: &str, _: &mut Outgoing) -> Option<CloseFrame> {
+        let consumer = &mut self.consumer;
+        let command: Command<'_> = match serde_json::from_str(text) {
+            Ok(command) => command,
+            Err(error) => {
+                let (topic, subscription) = (consumer.topic(), consumer.subscription());
+                warn!(%topic, %subscription, "ignored a frame that is not an acknowledgement: {error}");
+                return None;
+            }
+        };
+        let known = match &*command.kind {
+            "" => consumer.acknowledge(&command.message_id),
+            "negativeAcknowledge" => consumer.negative_acknowledge(&command.message_id),
+            "unsubscribe" if consumer.unsubscribe() => {
+                return Some(close(close_code::NORMAL, "unsubscribed"));
+            }
+            "unsubscribe" => {
+                let (topic, subscription) = (consumer.topic(), consumer.subscription());
+                warn!(%topic, %subscription, "did not remove the subscription, because it has other consumers");
+                return None;
+            }
+            other => {
+                debug!(
+                    topic = consumer.topic().to_string(),
+                    "ignored a frame of type {other:?}"
+                );
+                return None;
+            }
+        };
+        if !known {
+            debug!(
+                topic = consumer.topic().to_string(),
+                subscription = consumer.subscription().to_string(),
+                message_id = &*command.message_id,
+                "ignored an acknowledgement of a message that the consumer does not have"
+            );
+        }
+        None
+    }
+
+    fn after_frames(&mut self, cx: &mut Context<'_>) {
+        // Not in `fill_outgoing`, which does not run while the peer does not read.
+        while let Some(due) = self.consumer.next_due().map(Instant::from_std) {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            if timer.deadline() != due {
+                timer.as_mut().reset(due);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                break;
+            }
+            self.consumer.release_due();
+        }
+        self.consumer.apply_effects();
+    }
+
+    fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
+        self.consumer
+            .take(BATCH, cx.waker(), |text| outgoing.push(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::iter;
+    use std::sync::Arc;
+    use std::task::{Poll, Waker};
+    use std::time::Duration;
+
+    use axum::extract::ws::Message;
+    use dasf_protocol::Topic;
+    use serde_json::json;
+
+    use crate::hub::Hub;
+    use crate::limits::Limits;
+    use crate::topic::{ConsumerOptions, SubscriptionType, TopicName};
+    use crate::websocket::driver::Driver;
+    use crate::websocket::test_peer::Peer;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delayed_message_does_not_wait_for_a_peer_that_does_not_read() {
+        let hub = Arc::new(Hub::new(Limits::default()));
+        let topic: TopicName = "demo".parse::<Topic>().unwrap().into();
+        let options = ConsumerOptions {
+            kind: SubscriptionType::Shared,
+            durable: true,
+            receiver_queue_size: None,
+            redelivery_delay: Duration::from_secs(5),
+            dead_letters: None,
+        };
+        let attach = || hub.consumer(topic.clone(), "s".parse().unwrap(), &options);
+        let consumer = attach().unwrap();
+        let mut producer = hub.producer(topic.clone()).unwrap();
+        let (message, _) = producer.publish("}");
+        let mut socket = Peer::silent(1);
+        let never = Duration::from_secs(3600);
+        let mut driver = Driver::new(&mut socket, ConsumerRole::new(consumer), never, 1024);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(driver.poll(&mut cx).is_pending());
+        let refusal = json!({"type": "negativeAcknowledge", "messageId": message.id()});
+        let refusal = Message::text(refusal.to_string());
+        driver.socket.says = Box::new(iter::once(refusal));
+        // Meanwhile a message waits that the socket does not accept.
+        producer.publish("}").1.unwrap();
+        let started = Instant::now();
+        assert!(driver.poll(&mut cx).is_pending());
+        assert_eq!(driver.outgoing.len(), 1);
+
+        let mut other = attach().unwrap();
+        let again = poll_fn(|cx| {
+            let mut taken = None;
+            other.take(1, cx.waker(), |text| taken = Some(text));
+            taken.map_or(Poll::Pending, Poll::Ready)
+        });
+        let again = tokio::select! {
+            end = poll_fn(|cx| driver.poll(cx)) => panic!("{end:?}"),
+            again = again => again,
+        };
+        assert_eq!(again, message.delivery(1));
+        assert_eq!(started.elapsed(), options.redelivery_delay);
+    }
+}
