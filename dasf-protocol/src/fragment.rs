@@ -1,30 +1,36 @@
 //! Cuts payloads that do not fit in one frame into fragments, and joins them again.
 //!
-//! The whole payload is encoded in base64 once, and then **the base64 text** is cut. Each fragment
-//! has its own frame with the properties `fragment` (from 0) and `num_fragments`. A payload that
-//! fits in one frame must not be cut. Python's client cannot join fragments, and the TypeScript
+//! Readers join the base64 text of the fragments, and decode the whole text. Each fragment has its own
+//! frame with the properties `fragment` (from 0) and `num_fragments`. Other programs encode the whole
+//! payload once and cut the text anywhere. [`split`] cuts the bytes so that the joined text is the same.
+//! A payload that fits in one frame must not be cut. Python's client cannot join fragments, and the TypeScript
 //! client hangs on a payload of one fragment.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
+use crate::payload::Payload;
 use crate::properties::{Properties, key};
 
-/// Cuts base64 text into pieces of at most `width` bytes.
-///
-/// # Panics
-/// Panics if `width` is 0.
+/// Cuts a payload into pieces whose base64 text has at most `width` characters, but at least four. The
+/// pieces share the memory of the payload.
 ///
 /// ```
-/// let pieces: Vec<&str> = dasf_protocol::fragment::split("MTIzNDU2Nzg5", 5).collect();
-/// assert_eq!(pieces, ["MTIzN", "DU2Nz", "g5"]);
+/// use bytes::Bytes;
+///
+/// let payload = Bytes::from("12345678");
+/// let pieces: Vec<Bytes> = dasf_protocol::fragment::split(&payload, 5).collect();
+/// assert_eq!(pieces, ["123", "456", "78"]);
 /// ```
-pub fn split(base64: &str, width: usize) -> impl ExactSizeIterator<Item = &str> {
-    base64.as_bytes().chunks(width).map(|piece| {
-        // Base64 is ASCII, so no cut falls inside a character. Other text would yield an empty
-        // piece, not a panic.
-        std::str::from_utf8(piece).unwrap_or_default()
+pub fn split(payload: &Bytes, width: usize) -> impl ExactSizeIterator<Item = Bytes> {
+    // Three bytes are four characters, without padding.
+    let size = (width / 4).max(1) * 3;
+    (0..payload.len().div_ceil(size)).map(move |index| {
+        let start = index * size;
+        payload.slice(start..payload.len().min(start + size))
     })
 }
 
@@ -82,7 +88,7 @@ pub enum FragmentError {
     /// The unfinished payloads would take more memory than allowed.
     #[error("the fragments of unfinished payloads exceed the limit of {limit} bytes")]
     TooLarge {
-        /// The limit in bytes of base64, for all payloads together.
+        /// The limit in bytes, for all payloads together.
         limit: usize,
     },
 }
@@ -100,12 +106,14 @@ fn announced_size(count: usize) -> usize {
 /// ```
 /// use std::time::Instant;
 /// use dasf_protocol::fragment::{Position, Reassembler};
+/// use dasf_protocol::payload::Payload;
 ///
 /// let mut reassembler = Reassembler::new(4096);
 /// let now = Instant::now();
-/// assert_eq!(reassembler.insert("call 1", Position { index: 1, count: 2 }, "N=", now)?, None);
-/// let whole = reassembler.insert("call 1", Position { index: 0, count: 2 }, "MT", now)?;
-/// assert_eq!(whole.as_deref(), Some("MTN="));
+/// let piece = Payload::from_base64;
+/// assert_eq!(reassembler.insert("call 1", Position { index: 1, count: 2 }, piece("M="), now)?, None);
+/// let whole = reassembler.insert("call 1", Position { index: 0, count: 2 }, piece("MT"), now)?;
+/// assert_eq!(whole, Some(piece("MTM=")));
 /// # Ok::<(), dasf_protocol::fragment::FragmentError>(())
 /// ```
 #[derive(Debug)]
@@ -117,7 +125,7 @@ pub struct Reassembler<K> {
 
 #[derive(Debug)]
 struct Partial {
-    pieces: Vec<Option<Box<str>>>,
+    pieces: Vec<Option<Payload>>,
     missing: usize,
     size: usize,
     last_seen: Instant,
@@ -125,7 +133,7 @@ struct Partial {
 
 /// The memory for one entry in a payload's list of pieces. A message that announces many fragments
 /// costs this much for each, before it brings any data.
-const ENTRY_SIZE: usize = size_of::<Option<Box<str>>>();
+const ENTRY_SIZE: usize = size_of::<Option<Payload>>();
 /// The memory for an unfinished payload besides its pieces, including its key.
 const OVERHEAD: usize = 512;
 /// One payload may announce fragments for at most the limit divided by this number. So a single
@@ -133,7 +141,7 @@ const OVERHEAD: usize = 512;
 const ANNOUNCEMENT_SHARE: usize = 8;
 
 impl<K: Eq + Hash> Reassembler<K> {
-    /// Returns a reassembler for at most `limit` bytes of unfinished payloads, counted in base64.
+    /// Returns a reassembler for at most `limit` bytes of unfinished payloads.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -142,7 +150,7 @@ impl<K: Eq + Hash> Reassembler<K> {
         }
     }
 
-    /// Adds a fragment. Returns the whole base64 text if no fragment is missing.
+    /// Adds a fragment. Returns the whole payload if no fragment is missing.
     ///
     /// # Errors
     /// Returns [`FragmentError::Count`] or [`FragmentError::TooLarge`]. The payload's other
@@ -151,12 +159,12 @@ impl<K: Eq + Hash> Reassembler<K> {
         &mut self,
         key: K,
         position: Position,
-        piece: &str,
+        piece: Payload,
         now: Instant,
-    ) -> Result<Option<String>, FragmentError> {
+    ) -> Result<Option<Payload>, FragmentError> {
         let Position { index, count } = position;
         if count == 1 {
-            return Ok(Some(piece.to_owned()));
+            return Ok(Some(piece));
         }
         if !self.partial.contains_key(&key) {
             let size = announced_size(count);
@@ -195,24 +203,18 @@ impl<K: Eq + Hash> Reassembler<K> {
             self.held -= entry.remove().size;
             return Err(failure);
         }
-        partial.pieces[index] = Some(piece.into());
         partial.missing -= 1;
         partial.size += piece.len();
         partial.last_seen = now;
         self.held += piece.len();
+        partial.pieces[index] = Some(piece);
         if partial.missing > 0 {
             return Ok(None);
         }
         let partial = entry.remove();
         self.held -= partial.size;
-        Ok(Some(
-            partial
-                .pieces
-                .into_iter()
-                .flatten()
-                .map(String::from)
-                .collect(),
-        ))
+        let pieces = partial.pieces.into_iter().flatten();
+        Ok(Some(Payload::join(pieces.collect())))
     }
 
     /// Drops the fragments of a payload that is no longer needed.
@@ -246,11 +248,16 @@ impl<K: Eq + Hash> Reassembler<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::encode;
     use proptest::prelude::*;
     use serde_json::json;
 
     fn at(index: usize, count: usize) -> Position {
         Position { index, count }
+    }
+
+    fn text(base64: &str) -> Payload {
+        Payload::from_base64(base64)
     }
 
     #[test]
@@ -281,8 +288,8 @@ mod tests {
     fn a_single_fragment_is_whole_at_once() {
         let mut reassembler = Reassembler::new(0);
         assert_eq!(
-            reassembler.insert(1, at(0, 1), "abc", Instant::now()),
-            Ok(Some("abc".into()))
+            reassembler.insert(1, at(0, 1), text("abc"), Instant::now()),
+            Ok(Some(text("abc")))
         );
     }
 
@@ -290,11 +297,11 @@ mod tests {
     fn duplicates_change_nothing() {
         let mut reassembler = Reassembler::new(10_000);
         let now = Instant::now();
-        assert_eq!(reassembler.insert(1, at(0, 2), "ab", now), Ok(None));
-        assert_eq!(reassembler.insert(1, at(0, 2), "xy", now), Ok(None));
+        assert_eq!(reassembler.insert(1, at(0, 2), text("ab"), now), Ok(None));
+        assert_eq!(reassembler.insert(1, at(0, 2), text("xy"), now), Ok(None));
         assert_eq!(
-            reassembler.insert(1, at(1, 2), "cd", now),
-            Ok(Some("abcd".into()))
+            reassembler.insert(1, at(1, 2), text("cd"), now),
+            Ok(Some(text("abcd")))
         );
         assert_eq!(reassembler.held_bytes(), 0);
     }
@@ -303,8 +310,8 @@ mod tests {
     fn disagreeing_counts_drop_the_payload() {
         let mut reassembler = Reassembler::new(10_000);
         let now = Instant::now();
-        reassembler.insert(1, at(0, 2), "ab", now).unwrap();
-        let error = reassembler.insert(1, at(2, 3), "ab", now);
+        reassembler.insert(1, at(0, 2), text("ab"), now).unwrap();
+        let error = reassembler.insert(1, at(2, 3), text("ab"), now);
         assert_eq!(
             error,
             Err(FragmentError::Count {
@@ -321,15 +328,18 @@ mod tests {
         let now = Instant::now();
         let too_large = Err(FragmentError::TooLarge { limit: 700 });
         for count in [usize::MAX, 10] {
-            assert_eq!(reassembler.insert(1, at(0, count), "", now), too_large);
+            assert_eq!(
+                reassembler.insert(1, at(0, count), Payload::default(), now),
+                too_large
+            );
         }
         assert_eq!(reassembler.held_bytes(), 0);
         assert_eq!(
-            reassembler.insert(1, at(0, 2), &"x".repeat(100), now),
+            reassembler.insert(1, at(0, 2), text(&"x".repeat(100)), now),
             Ok(None)
         );
         assert_eq!(
-            reassembler.insert(1, at(1, 2), &"x".repeat(100), now),
+            reassembler.insert(1, at(1, 2), text(&"x".repeat(100)), now),
             too_large
         );
         assert_eq!(reassembler.held_bytes(), 0);
@@ -339,9 +349,9 @@ mod tests {
     fn stale_payloads_are_forgotten() {
         let mut reassembler = Reassembler::new(10_000);
         let start = Instant::now();
-        reassembler.insert(1, at(0, 2), "ab", start).unwrap();
+        reassembler.insert(1, at(0, 2), text("ab"), start).unwrap();
         let later = start + Duration::from_secs(10);
-        reassembler.insert(2, at(0, 2), "ab", later).unwrap();
+        reassembler.insert(2, at(0, 2), text("ab"), later).unwrap();
         assert_eq!(
             reassembler.forget_older_than(Duration::from_secs(5), later),
             [1]
@@ -350,26 +360,52 @@ mod tests {
         assert_eq!(reassembler.held_bytes(), 0);
     }
 
+    /// Joins pieces that come in another order.
+    fn join(pieces: &[Payload], order: prop::sample::Index) -> Payload {
+        let count = pieces.len();
+        let mut indices: Vec<usize> = (0..count).collect();
+        indices.rotate_left(order.index(count));
+        indices.reverse();
+        let mut reassembler = Reassembler::new(100_000);
+        let mut whole = None;
+        for (nth, index) in indices.into_iter().enumerate() {
+            assert!(whole.is_none(), "complete after {nth} of {count}");
+            let piece = pieces[index].clone();
+            let inserted = reassembler.insert((), at(index, count), piece, Instant::now());
+            whole = inserted.unwrap();
+        }
+        assert_eq!(reassembler.held_bytes(), 0);
+        whole.unwrap()
+    }
+
     proptest! {
         #[test]
         fn a_split_payload_is_joined_again(
-            text in "[A-Za-z0-9+/]{1,200}",
+            bytes in prop::collection::vec(any::<u8>(), 1..200),
+            width in 0_usize..50,
+            order in any::<prop::sample::Index>(),
+        ) {
+            let whole = Bytes::from(bytes);
+            let pieces: Vec<Bytes> = split(&whole, width).collect();
+            // Readers that join the text get the text of the whole.
+            let texts: Vec<String> = pieces.iter().map(|piece| encode(piece)).collect();
+            prop_assert!(texts.iter().all(|text| text.len() <= width.max(4)));
+            prop_assert_eq!(texts.concat(), encode(&whole));
+            let pieces: Vec<Payload> = pieces.into_iter().map(Payload::from).collect();
+            prop_assert_eq!(join(&pieces, order), Payload::from(whole));
+        }
+
+        #[test]
+        fn text_that_is_cut_anywhere_is_joined_again(
+            bytes in prop::collection::vec(any::<u8>(), 1..200),
             width in 1_usize..50,
             order in any::<prop::sample::Index>(),
         ) {
-            let pieces: Vec<&str> = split(&text, width).collect();
-            let count = pieces.len();
-            let mut indices: Vec<usize> = (0..count).collect();
-            indices.rotate_left(order.index(count));
-            indices.reverse();
-            let mut reassembler = Reassembler::new(100_000);
-            let mut whole = None;
-            for (nth, index) in indices.into_iter().enumerate() {
-                prop_assert!(whole.is_none(), "complete after {nth} of {count}");
-                whole = reassembler.insert((), at(index, count), pieces[index], Instant::now()).unwrap();
-            }
-            prop_assert_eq!(whole, Some(text));
-            prop_assert_eq!(reassembler.held_bytes(), 0);
+            let whole = encode(&bytes);
+            let pieces = whole.as_bytes().chunks(width);
+            let pieces = pieces.map(|piece| text(std::str::from_utf8(piece).unwrap()));
+            let pieces: Vec<Payload> = pieces.collect();
+            prop_assert_eq!(join(&pieces, order), Payload::from(Bytes::from(bytes)));
         }
     }
 }

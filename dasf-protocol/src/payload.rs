@@ -1,7 +1,8 @@
 //! Converts requests, results and error texts to payloads, and back.
 //!
-//! A payload is text in standard base64. The encodings avoid two faults of the TypeScript client:
-//! it decodes received text as Latin-1, and it encodes characters up to U+00FF as Latin-1.
+//! Most brokers carry a payload as text in standard base64, see [`Payload`]. The encodings avoid two
+//! faults of the TypeScript client: it decodes received text as Latin-1, and it encodes characters
+//! up to U+00FF as Latin-1.
 //! Therefore [`to_json`] writes only ASCII, and [`to_text`] reads text that is not UTF-8 as
 //! Latin-1.
 
@@ -10,7 +11,9 @@ use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::ser::{CompactFormatter, Formatter};
 
 /// The reason why a payload cannot be read.
@@ -20,6 +23,113 @@ pub enum PayloadError {
     /// The payload is not standard base64.
     #[error("the payload is not base64: {0}")]
     Base64(#[from] base64::DecodeError),
+}
+
+/// A received payload.
+///
+/// ```
+/// use dasf_protocol::payload::Payload;
+///
+/// assert_eq!(Payload::from_base64("WzFd").into_bytes().unwrap(), "[1]");
+/// assert!(Payload::from_base64("WzF").into_bytes().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// The bytes.
+    Bytes(Bytes),
+    /// Text that is not base64 by itself. If it is a fragment, the whole payload may be.
+    Base64(String),
+}
+
+impl Payload {
+    /// Reads base64 text. Text that is not base64 stays as it is.
+    pub fn from_base64(text: &str) -> Self {
+        match STANDARD.decode(text) {
+            Ok(bytes) => Self::Bytes(bytes.into()),
+            Err(_) => Self::Base64(text.to_owned()),
+        }
+    }
+
+    /// Returns the bytes.
+    ///
+    /// # Errors
+    /// Returns [`PayloadError::Base64`] for text that is not standard base64 with padding.
+    pub fn into_bytes(self) -> Result<Bytes, PayloadError> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            Self::Base64(text) => Ok(STANDARD.decode(text)?.into()),
+        }
+    }
+
+    /// Returns the number of bytes that it holds.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Base64(text) => text.len(),
+        }
+    }
+
+    /// Returns whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Joins the fragments of a payload, in their order.
+    pub(crate) fn join(pieces: Vec<Self>) -> Self {
+        let size = pieces.iter().map(Self::len).sum();
+        if pieces.iter().all(|piece| matches!(piece, Self::Bytes(_))) {
+            let mut whole = Vec::with_capacity(size);
+            for piece in pieces {
+                if let Self::Bytes(bytes) = piece {
+                    whole.extend_from_slice(&bytes);
+                }
+            }
+            return Self::Bytes(whole.into());
+        }
+        // The base64 text was cut inside a group of four characters. Only the whole text is base64.
+        let mut text = String::with_capacity(size);
+        for piece in pieces {
+            match piece {
+                Self::Bytes(bytes) => STANDARD.encode_string(bytes, &mut text),
+                Self::Base64(piece) => text.push_str(&piece),
+            }
+        }
+        Self::from_base64(&text)
+    }
+}
+
+impl Default for Payload {
+    /// Returns the payload of a message without one.
+    fn default() -> Self {
+        Self::Bytes(Bytes::new())
+    }
+}
+
+impl From<Bytes> for Payload {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+/// Reads base64 text in JSON.
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Payload;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Payload, E> {
+                Ok(Payload::from_base64(text))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
 }
 
 /// Encodes bytes as the payload of a frame.

@@ -130,7 +130,7 @@ impl<C, M> ClientBuilder<C, M> {
         self
     }
 
-    /// Sets the size of the fragments of responses that the client holds, in bytes of base64;
+    /// Sets the size of the fragments of responses that the client holds, in bytes;
     /// default 256 MiB.
     pub fn max_response_size(mut self, bytes: usize) -> Self {
         self.options.max_response_size = bytes;

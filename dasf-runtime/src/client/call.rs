@@ -221,7 +221,7 @@ impl<R, M: Mode> Call<R, M> {
 impl<R: DeserializeOwned, M: Mode> Call<R, M> {
     async fn run(self) -> Result<R, CallError> {
         let json = self.request?.into_json();
-        let answer = self.caller.shared.request(&json, self.options).await?;
+        let answer = self.caller.shared.request(json, self.options).await?;
         let text = payload::to_text(&answer);
         read::read_result(&text, self.schema).map_err(|problem| CallError::Decode {
             path: problem.path_or_root().to_owned(),

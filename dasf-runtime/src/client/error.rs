@@ -100,7 +100,7 @@ pub enum CallError {
         "the response and the responses of other calls exceed max_response_size, which is {limit} bytes"
     )]
     ResponseTooLarge {
-        /// The limit, in bytes of base64.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// The request needs fragments, and this module does not join them.

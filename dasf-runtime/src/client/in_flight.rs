@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use bytes::Bytes;
 use dasf_protocol::fragment::{Position, Reassembler};
+use dasf_protocol::payload::{self, Payload};
 use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
-use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, Topic, payload};
+use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, Topic};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{CallError, ModuleFailure};
@@ -24,8 +26,8 @@ pub(super) const FETCH_CAPACITY: usize = 8;
 /// A response of a module.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// The whole payload, in base64.
-    pub(super) payload: String,
+    /// The whole payload.
+    pub(super) payload: Bytes,
     pub(super) properties: Properties,
 }
 
@@ -215,7 +217,7 @@ impl InFlight {
         match message_type {
             MessageType::Progress => {
                 if let Some(reports) = &waiting.reports {
-                    match read_report(&payload) {
+                    match read_report(payload) {
                         Some(report) => drop(reports.try_send(report)),
                         None => {
                             let reason = "its progress report cannot be read";
@@ -258,19 +260,13 @@ impl InFlight {
                     fragments.forget(&context);
                     fragmented.insert(context, answer.to_owned());
                 }
-                fragments.insert(context, position, &payload, Instant::now())
+                fragments.insert(context, position, payload, Instant::now())
             }
             Err(error) => Err(error),
         };
         let answer = match whole {
             Ok(None) => return,
-            Ok(Some(payload)) if properties.status() == Some(Status::Error) => {
-                Err(read_failure(&payload, &properties))
-            }
-            Ok(Some(payload)) => Ok(Answer {
-                payload,
-                properties,
-            }),
+            Ok(Some(payload)) => read_answer(payload, properties),
             Err(error) => Err(error.into()),
         };
         if let Some(waiting) = calls.remove(&context) {
@@ -285,19 +281,21 @@ fn following(context: u64) -> u64 {
     (context + 1) & LAST_CONTEXT
 }
 
-fn read_report(payload: &str) -> Option<Report> {
-    let json = payload::decode(payload).ok()?;
-    serde_json::from_slice(&json).ok()
+fn read_report(payload: Payload) -> Option<Report> {
+    serde_json::from_slice(&payload.into_bytes().ok()?).ok()
 }
 
-fn read_failure(payload: &str, properties: &Properties) -> CallError {
-    match payload::decode(payload) {
-        Ok(bytes) => {
-            let text = payload::to_text(&bytes).into_owned();
-            ModuleFailure::new(text, ErrorInfo::from_properties(properties)).into()
-        }
-        Err(error) => error.into(),
+/// Returns the response, or the error that it contains.
+fn read_answer(payload: Payload, properties: Properties) -> Result<Answer, CallError> {
+    let payload = payload.into_bytes()?;
+    if properties.status() == Some(Status::Error) {
+        let text = payload::to_text(&payload).into_owned();
+        return Err(ModuleFailure::new(text, ErrorInfo::from_properties(&properties)).into());
     }
+    Ok(Answer {
+        payload,
+        properties,
+    })
 }
 
 #[cfg(test)]
@@ -311,7 +309,7 @@ mod tests {
     fn delivery(payload: &str, properties: serde_json::Value) -> Delivery {
         Delivery {
             message_id: "m".into(),
-            payload: payload.into(),
+            payload: Payload::from_base64(payload),
             properties: serde_json::from_value(properties).unwrap(),
             redelivery_count: 0,
         }
@@ -349,7 +347,7 @@ mod tests {
             "NQ==",
             json!({"messageType": "response", "requestContext": 7}),
         ));
-        assert_eq!(answer.try_recv().unwrap().unwrap().payload, "NQ==");
+        assert_eq!(answer.try_recv().unwrap().unwrap().payload, "5");
         in_flight.deliver(delivery(
             "Ng==",
             json!({"messageType": "response", "requestContext": 7}),
@@ -491,7 +489,7 @@ mod tests {
         assert!(piece("first", 0, "QUFB").is_none());
         assert!(piece("second", 0, "QkJC").is_none());
         let whole = piece("second", 1, "Q0ND").unwrap().unwrap();
-        assert_eq!(whole.payload, "QkJCQ0ND");
+        assert_eq!(whole.payload, "BBBCCC");
         drop(guard);
         assert!(in_flight.lock().fragmented.is_empty());
     }

@@ -12,10 +12,11 @@ mod pongs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
-use dasf_protocol::{MessageType, Properties, Topic, fragment, payload};
+use dasf_protocol::{MessageType, Properties, Topic, fragment};
 use futures_util::future::{MaybeDone, maybe_done};
 use serde_json::value::RawValue;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
@@ -55,7 +56,7 @@ pub struct ClientOptions {
     /// module can. Over MQTT it cuts requests of more than 2800 bytes, and the broker's Maximum
     /// Packet Size is a further limit.
     pub max_payload_size: usize,
-    /// The size of the fragments, in bytes of base64, that the client holds while it waits for the
+    /// The size of the fragments, in bytes, that the client holds while it waits for the
     /// other fragments of a response; default 256 MiB for all calls together.
     pub max_response_size: usize,
 }
@@ -115,9 +116,9 @@ struct Shared {
 type Receipts = Vec<oneshot::Receiver<Result<(), PublishError>>>;
 
 /// A message to the module that is not sent yet.
-struct Message<'a> {
+struct Message {
     properties: Properties,
-    json: &'a [u8],
+    json: Bytes,
     way: Way,
     deadline: Instant,
 }
@@ -222,12 +223,13 @@ impl Shared {
     }
 
     /// Sends the JSON of a request, and returns the JSON of the result.
-    async fn request(&self, json: &[u8], options: CallOptions) -> Result<Vec<u8>, CallError> {
+    async fn request(&self, json: Vec<u8>, options: CallOptions) -> Result<Bytes, CallError> {
         self.contract
-            .check(json)
+            .check(&json)
             .map_err(|problems| CallError::Invalid { problems })?;
         let timeout = options.timeout.unwrap_or(self.options.timeout);
         let deadline = deadline(timeout);
+        let json = Bytes::from(json);
         let call = async {
             let mut properties = Properties::new().with_message_type(MessageType::Request);
             if self.transport.max_unread().is_some() {
@@ -235,8 +237,8 @@ impl Shared {
             }
             let message = Message {
                 properties,
-                json,
                 way: self.way(json.len()).await?,
+                json,
                 deadline,
             };
             let way = message.way;
@@ -245,7 +247,7 @@ impl Shared {
                 // Modules that started since then may need large requests in another way.
                 *self.api_info.lock().await = None;
             }
-            Ok(payload::decode(&answer?.payload)?)
+            Ok(answer?.payload)
         };
         self.in_time(deadline, timeout, call).await
     }
@@ -291,7 +293,7 @@ impl Shared {
         let deadline = deadline(timeout);
         let message = Message {
             properties: Properties::new().with_message_type(message_type),
-            json: b"",
+            json: Bytes::new(),
             way: Way::Whole,
             deadline,
         };
@@ -351,7 +353,7 @@ impl Shared {
     /// behind.
     async fn exchange(
         &self,
-        message: Message<'_>,
+        message: Message,
         mut on_progress: Option<ProgressHandler>,
     ) -> Result<Answer, CallError> {
         let Ok(_permit) = self.permits.acquire().await else {
@@ -412,11 +414,11 @@ impl Shared {
     }
 
     /// Sends a request. For a request on demand, sends it without its payload.
-    async fn publish(&self, context: u64, message: &Message<'_>) -> Result<Receipts, CallError> {
+    async fn publish(&self, context: u64, message: &Message) -> Result<Receipts, CallError> {
         let properties = self.routing(context, message);
         let (properties, payload) = match message.way {
-            Way::OnDemand => (properties.with(key::ON_DEMAND, "1"), String::new()),
-            Way::Whole | Way::Fragments => (properties, payload::encode(message.json)),
+            Way::OnDemand => (properties.with(key::ON_DEMAND, "1"), Bytes::new()),
+            Way::Whole | Way::Fragments => (properties, message.json.clone()),
         };
         let is_cut = message.way == Way::Fragments;
         let queue = Queue {
@@ -425,14 +427,14 @@ impl Shared {
             context,
             deadline: message.deadline,
         };
-        self.put(queue, properties, &payload, is_cut).await
+        self.put(queue, properties, payload, is_cut).await
     }
 
     /// Sends the payload of a request to the module that asks for it.
     async fn send_payload(
         &self,
         context: u64,
-        message: &Message<'_>,
+        message: &Message,
         topic: Topic,
     ) -> Result<(), CallError> {
         tracing::debug!(
@@ -451,12 +453,12 @@ impl Shared {
             deadline: message.deadline,
         };
         let properties = self.routing(context, message);
-        let payload = payload::encode(message.json);
-        let receipts = self.put(queue, properties, &payload, true).await?;
+        let payload = message.json.clone();
+        let receipts = self.put(queue, properties, payload, true).await?;
         self.all_accepted(receipts).await
     }
 
-    fn routing(&self, context: u64, message: &Message<'_>) -> Properties {
+    fn routing(&self, context: u64, message: &Message) -> Properties {
         let time_left = message
             .deadline
             .saturating_duration_since(Instant::now())
@@ -478,12 +480,12 @@ impl Shared {
         &self,
         queue: Queue<'_>,
         properties: Properties,
-        payload: &str,
+        payload: Bytes,
         is_cut: bool,
     ) -> Result<Receipts, CallError> {
-        let send = async |properties: Properties, piece: &str| {
+        let send = async |properties: Properties, payload: Bytes| {
             let message = Outgoing {
-                payload: piece.to_owned(),
+                payload,
                 context: queue.context.to_string(),
                 properties,
                 expires: Some(queue.deadline),
@@ -496,7 +498,7 @@ impl Shared {
         }
         let max_unread = self.transport.max_unread().unwrap_or(usize::MAX);
         let mut receipts = Vec::new();
-        let pieces = fragment::split(payload, self.piece_size());
+        let pieces = fragment::split(&payload, self.piece_size());
         let count = pieces.len();
         for (index, piece) in pieces.enumerate() {
             queue
@@ -524,13 +526,13 @@ impl Shared {
         let context = guard.context();
         let ping = Message {
             properties: Properties::new().with_message_type(MessageType::Ping),
-            json: b"",
+            json: Bytes::new(),
             way: Way::Whole,
             deadline: queue.deadline,
         };
         loop {
             let sent = queue.publisher.publish(Outgoing {
-                payload: String::new(),
+                payload: Bytes::new(),
                 context: context.to_string(),
                 properties: self.routing(context, &ping),
                 expires: Some(queue.deadline),

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 
@@ -47,7 +48,7 @@ impl Pongs {
             return;
         };
         let pong = || Outgoing {
-            payload: String::new(),
+            payload: Bytes::new(),
             context: context.clone(),
             properties: Properties::new()
                 .with_message_type(MessageType::Pong)

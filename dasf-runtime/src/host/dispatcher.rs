@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dasf_protocol::fragment::{Position, Reassembler};
+use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 use tokio::sync::Semaphore;
@@ -264,11 +265,11 @@ impl Dispatcher {
     /// Returns the whole payload with all of its messages, when its last fragment arrives.
     fn reassemble(
         &mut self,
-        payload: String,
+        payload: Payload,
         properties: &Properties,
         reply: &Reply,
         message: Unacknowledged,
-    ) -> Result<(String, Unacknowledged), Incomplete> {
+    ) -> Result<(Payload, Unacknowledged), Incomplete> {
         let position = match Position::of(properties) {
             Ok(None) => return Ok((payload, message)),
             Ok(Some(position)) => position,
@@ -285,7 +286,7 @@ impl Dispatcher {
         let call = reply.call();
         let mut messages = self.unfinished.remove(&call).unwrap_or_default();
         let is_superfluous = messages.len() > 2 * position.count;
-        let inserted = self.fragments.insert(call.clone(), position, &payload, now);
+        let inserted = self.fragments.insert(call.clone(), position, payload, now);
         match inserted {
             Ok(Some(whole)) => {
                 messages.join(message);
@@ -409,7 +410,7 @@ async fn close(subscriber: Subscriber) {
 /// A request that is not accepted yet.
 struct Incoming {
     message_id: String,
-    payload: String,
+    payload: Payload,
     properties: Properties,
     reply: Reply,
     redelivery_count: u32,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Waker};
 use std::time::Duration;
 
+use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Properties, Status, Topic};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -63,7 +64,7 @@ pub(super) struct Executor {
 
 /// An accepted request.
 pub(super) struct Request {
-    pub(super) payload: String,
+    pub(super) payload: Payload,
     pub(super) properties: Properties,
     pub(super) call: Call,
 }
@@ -138,8 +139,14 @@ impl Executor {
             tokio::spawn(async move { executor.begin_large(request, is_on_demand).await });
             return false;
         }
-        let target = self.module.read(&request.payload);
+        let target = self.read(request.payload);
         self.start(target, request.properties, request.call)
+    }
+
+    fn read(&self, payload: Payload) -> Result<Target, Failure> {
+        let payload = payload.into_bytes();
+        let payload = payload.map_err(|error| Failure::validation(error.to_string()))?;
+        self.module.read(&payload)
     }
 
     /// Begins a call with a large payload, which the caller may send only when it is asked.
@@ -164,8 +171,7 @@ impl Executor {
                 Err(failure) => return self.finish(call, None, Err(failure)).await,
             };
         }
-        let target = without_stalling(|| self.module.read(&payload));
-        drop(payload);
+        let target = without_stalling(|| self.read(payload));
         if self.start(target, properties, call) {
             self.wake_for_waiting();
         }
@@ -368,7 +374,9 @@ impl Executor {
             tracing::info!(message_id, failure, "request failed");
         }
         if let Some(json) = report.and_then(|report| report.finish(status)) {
-            self.replies.send_progress(&call.reply, status, &json).await;
+            self.replies
+                .send_progress(&call.reply, status, json.into())
+                .await;
         }
         let answer = Arc::new(Answer::from(outcome));
         self.answer(call, &answer).await;
@@ -441,7 +449,7 @@ impl Executor {
     }
 
     /// Asks the caller for the payload of its request, until the deadline.
-    async fn fetch(&self, reply: &Reply, deadline: Option<Instant>) -> Result<String, Failure> {
+    async fn fetch(&self, reply: &Reply, deadline: Option<Instant>) -> Result<Payload, Failure> {
         let fetched = self.inbox.fetch(reply, &self.replies);
         let Some(deadline) = deadline else {
             return fetched.await;
@@ -551,7 +559,9 @@ impl Executor {
         let executor = Arc::clone(self);
         let reply = reply.clone();
         ReportSink::new(self.replies.max_payload_size(), move |status, json| {
-            executor.replies.try_send_progress(&reply, status, &json)
+            executor
+                .replies
+                .try_send_progress(&reply, status, json.into())
         })
     }
 }

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use dasf_protocol::fragment::{Position, Reassembler};
+use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 use tokio::sync::{OnceCell, mpsc, oneshot};
@@ -83,7 +84,7 @@ enum Progress {
     /// A fragment arrived, or the receipt of the question.
     Part,
     /// The payload is complete.
-    Whole(String),
+    Whole(Payload),
     /// The fragments cannot be joined.
     Refused(Failure),
 }
@@ -146,7 +147,7 @@ impl Inbox {
         &self,
         reply: &Reply,
         replies: &Arc<Replies>,
-    ) -> Result<String, Failure> {
+    ) -> Result<Payload, Failure> {
         let opened = self.opened(replies).await;
         let opened = opened.map_err(|error| Failure::processing(error.reason()))?;
         let (sender, mut progress) = mpsc::channel(1);
@@ -365,7 +366,7 @@ impl Expected {
                 Ok(None) => Progress::Whole(payload),
                 Ok(Some(position)) => {
                     let now = std::time::Instant::now();
-                    match fragments.insert(call, position, &payload, now) {
+                    match fragments.insert(call, position, payload, now) {
                         Ok(Some(whole)) => Progress::Whole(whole),
                         Ok(None) => Progress::Part,
                         Err(error) => Progress::Refused(super::refused_fragments(error)),

@@ -71,7 +71,7 @@ pub struct HostOptions {
     /// length. Over MQTT it cuts payloads of more than 2800 bytes, and the broker's Maximum Packet
     /// Size is a further limit.
     pub max_payload_size: usize,
-    /// The size of the fragments, in bytes of base64, that the host holds while it waits for the
+    /// The size of the fragments, in bytes, that the host holds while it waits for the
     /// other fragments of a request; default 256 MiB for all callers together.
     pub max_request_size: usize,
     /// How long an unused connection to a response topic stays open; default 120 s. With zero it

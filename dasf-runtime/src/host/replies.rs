@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use dasf_protocol::properties::key;
-use dasf_protocol::{MessageType, Properties, Status, Topic, fragment, payload};
+use dasf_protocol::{MessageType, Properties, Status, Topic, fragment};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -48,23 +49,15 @@ impl Reply {
 #[derive(Debug)]
 pub(super) struct Answer {
     properties: Properties,
-    /// In base64.
-    payload: String,
-    /// The length of the payload before base64.
-    length: usize,
+    payload: Bytes,
 }
 
 impl Answer {
-    fn new(properties: Properties, payload: &[u8]) -> Self {
+    pub(super) fn success(payload: impl Into<Bytes>) -> Self {
         Self {
-            properties,
-            payload: payload::encode(payload),
-            length: payload.len(),
+            properties: response().with_status(Status::Success),
+            payload: payload.into(),
         }
-    }
-
-    pub(super) fn success(payload: &[u8]) -> Self {
-        Self::new(response().with_status(Status::Success), payload)
     }
 
     pub(super) fn failure(failure: &Failure) -> Self {
@@ -73,10 +66,13 @@ impl Answer {
             Some(info) => info.add_to(properties),
             None => properties,
         };
-        Self::new(properties, failure.wire_text().as_bytes())
+        Self {
+            properties,
+            payload: failure.wire_text().into(),
+        }
     }
 
-    /// The largest response that is remembered, in bytes of base64.
+    /// The largest response that is remembered, in bytes.
     const SMALL: usize = 1 << 20;
 
     /// Returns whether the response is remembered for a redelivery of its request.
@@ -84,7 +80,7 @@ impl Answer {
         self.size() <= Self::SMALL
     }
 
-    /// Returns the size in bytes of base64.
+    /// Returns the size in bytes.
     pub(super) fn size(&self) -> usize {
         self.payload.len()
     }
@@ -93,7 +89,7 @@ impl Answer {
 impl From<Outcome> for Answer {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Ok(output) => Self::success(&output.0),
+            Ok(output) => Self::success(output.0),
             Err(failure) => Self::failure(&failure),
         }
     }
@@ -129,7 +125,7 @@ struct Pooled {
 struct Deferred {
     reply: Reply,
     properties: Properties,
-    payload: String,
+    payload: Bytes,
     /// Dropped when the response is sent.
     _pending: TaskTrackerToken,
 }
@@ -254,21 +250,15 @@ impl Replies {
     }
 
     /// Returns the properties and the payloads of the messages of a response.
-    fn pieces<'a>(&self, answer: &'a Answer) -> impl Iterator<Item = (Properties, String)> + 'a {
+    fn pieces<'a>(&self, answer: &'a Answer) -> impl Iterator<Item = (Properties, Bytes)> + 'a {
         let Answer {
             properties,
             payload,
-            length,
         } = answer;
         // A payload that fits one frame is not cut, because no peer expects a single fragment.
         let piece_size = self.piece_size();
-        let is_cut = *length > piece_size;
-        let width = if is_cut {
-            piece_size
-        } else {
-            payload.len().max(1)
-        };
-        let pieces = fragment::split(payload, width);
+        let is_cut = payload.len() > piece_size;
+        let pieces = fragment::split(payload, piece_size);
         let count = pieces.len();
         // The id distinguishes the fragments from those of another response to the same request, by
         // a module that crashed.
@@ -281,19 +271,18 @@ impl Replies {
                 .with(key::FRAGMENT, index)
                 .with(key::NUM_FRAGMENTS, count)
                 .with(key::ANSWER, id.as_str());
-            (properties, piece.to_owned())
+            (properties, piece)
         }))
     }
 
     /// Sends the last progress report of a call.
-    pub(super) async fn send_progress(&self, reply: &Reply, status: Status, json: &[u8]) {
-        self.send(reply, progress(status), payload::encode(json))
-            .await;
+    pub(super) async fn send_progress(&self, reply: &Reply, status: Status, json: Bytes) {
+        self.send(reply, progress(status), json).await;
     }
 
     /// Sends a progress report, if the connection accepts it at once.
-    pub(super) fn try_send_progress(&self, reply: &Reply, status: Status, json: &[u8]) -> bool {
-        let message = self.message(reply, progress(status), payload::encode(json));
+    pub(super) fn try_send_progress(&self, reply: &Reply, status: Status, json: Bytes) -> bool {
+        let message = self.message(reply, progress(status), json);
         let publisher = self.publisher(&reply.response_topic);
         publisher.is_some_and(|publisher| publisher.try_send(message).is_ok())
     }
@@ -301,7 +290,7 @@ impl Replies {
     /// Sends a response without a payload, now or deferred. The dispatcher must not wait for one
     /// slow caller.
     fn try_send(&self, reply: &Reply, properties: Properties) {
-        self.try_send_payload(reply, properties, String::new());
+        self.try_send_payload(reply, properties, Bytes::new());
     }
 
     /// Answers a ping, now or deferred.
@@ -331,12 +320,11 @@ impl Replies {
         let Answer {
             properties,
             payload,
-            ..
         } = Answer::failure(failure);
         self.try_send_payload(reply, properties, payload);
     }
 
-    fn try_send_payload(&self, reply: &Reply, properties: Properties, payload: String) {
+    fn try_send_payload(&self, reply: &Reply, properties: Properties, payload: Bytes) {
         let message = self.message(reply, properties.clone(), payload.clone());
         let publisher = self.publisher(&reply.response_topic);
         if publisher.is_some_and(|publisher| publisher.try_send(message).is_ok()) {
@@ -363,7 +351,7 @@ impl Replies {
         }
     }
 
-    async fn send(&self, reply: &Reply, properties: Properties, payload: String) {
+    async fn send(&self, reply: &Reply, properties: Properties, payload: Bytes) {
         let mut message = self.message(reply, properties, payload);
         // The keep-alive of a connection may end just now. Then the second attempt has a new one.
         for _ in 0..2 {
@@ -394,7 +382,7 @@ impl Replies {
         reply: &Reply,
         properties: Properties,
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
-        self.publish(reply, properties, String::new()).await
+        self.publish(reply, properties, Bytes::new()).await
     }
 
     /// Passes a message to the connection to its topic. Returns a future of the receipt.
@@ -402,7 +390,7 @@ impl Replies {
         &self,
         reply: &Reply,
         properties: Properties,
-        payload: String,
+        payload: Bytes,
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
         // The keep-alive of a connection may end just now. Then the second attempt has a new one.
         for _ in 0..2 {
@@ -418,7 +406,7 @@ impl Replies {
         Err(PublishError::Closed)
     }
 
-    fn message(&self, reply: &Reply, properties: Properties, payload: String) -> Outgoing {
+    fn message(&self, reply: &Reply, properties: Properties, payload: Bytes) -> Outgoing {
         let is_too_large = self.transport.max_payload_size().is_some_and(|limit| {
             let details = properties.text(key::ERROR).unwrap_or_default();
             !details.is_empty() && details.len() + payload.len() > limit

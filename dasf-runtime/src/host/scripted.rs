@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 use tokio::runtime::Handle;
@@ -62,7 +63,7 @@ pub(super) fn pong(context: &str) -> Received {
     Received {
         delivery: Delivery {
             message_id: "pong".to_owned(),
-            payload: String::new(),
+            payload: Payload::default(),
             properties: Properties::new()
                 .with_message_type(MessageType::Pong)
                 .with(key::REQUEST_CONTEXT, context),

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties, Subscription, Topic};
 
@@ -93,7 +94,7 @@ impl Search {
         }
         let context = random::first_context().to_string();
         let ping = Outgoing {
-            payload: String::new(),
+            payload: Bytes::new(),
             context: context.clone(),
             properties: Properties::new()
                 .with_message_type(MessageType::Ping)

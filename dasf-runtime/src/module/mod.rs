@@ -250,7 +250,7 @@ impl Module {
         }
     }
 
-    /// Runs the call in the payload of a request.
+    /// Runs the call in the payload of a request, which is base64.
     ///
     /// A plain function runs on its own thread, an `async` function on the runtime. A panic in
     /// either becomes a failure like any other.
@@ -268,7 +268,9 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        self.read(payload)?.run(context, report).await
+        let payload = payload::decode(payload)
+            .map_err(|error: PayloadError| Failure::validation(error.to_string()))?;
+        self.read(&payload)?.run(context, report).await
     }
 
     /// Runs the call in a request, given as JSON text. Numbers keep all their digits.
@@ -315,10 +317,8 @@ impl Module {
     ///
     /// # Errors
     /// Returns the [`Failure`] with which the module rejects the request.
-    pub(crate) fn read(&self, payload: &str) -> Result<Target, Failure> {
-        let bytes = payload::decode(payload)
-            .map_err(|error: PayloadError| Failure::validation(error.to_string()))?;
-        self.find(&payload::to_text(&bytes).into())
+    pub(crate) fn read(&self, payload: &[u8]) -> Result<Target, Failure> {
+        self.find(&payload::to_text(payload).into())
     }
 
     fn has_class(&self, name: &Value) -> bool {

@@ -92,7 +92,7 @@ impl WriteMessages for Json {
     fn frame(&mut self, queued: &mut Queued) -> Result<(Message, String), PublishError> {
         let message = queued.written();
         let publish = Publish {
-            payload: message.payload.as_str().into(),
+            payload: &message.payload,
             context: message.context.as_str().into(),
             properties: Cow::Borrowed(&message.properties),
         };

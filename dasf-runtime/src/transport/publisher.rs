@@ -1,5 +1,6 @@
 //! The handle that sends messages to one topic.
 
+use bytes::Bytes;
 use dasf_protocol::{Properties, Topic, properties::key};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -39,8 +40,8 @@ pub(crate) enum PublishError {
 /// A message to publish.
 #[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
-    /// The payload in base64.
-    pub(crate) payload: String,
+    /// The payload; empty if the message has none.
+    pub(crate) payload: Bytes,
     /// The id of the call, which matches the broker's receipt to the message.
     pub(crate) context: String,
     /// The routing data.

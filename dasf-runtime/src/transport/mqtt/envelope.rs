@@ -3,7 +3,7 @@
 //! | protocol | MQTT |
 //! |---|---|
 //! | topic | `dasf/` and the topic |
-//! | payload, base64 | payload, the bytes themselves |
+//! | payload | payload, as bytes without base64 |
 //! | `response_topic` | Response Topic, `dasf/` and the topic |
 //! | `requestContext` | Correlation Data |
 //! | time of expiry | Message Expiry Interval |
@@ -11,14 +11,14 @@
 //! | any other property | a User Property, as a string |
 //!
 //! A property that is too long for one User Property becomes several of the same name, in order.
-//! A payload that is not valid base64 by itself, for example a fragment, is sent unchanged with the
-//! Content Type [`BASE64`].
+//! A payload with the Content Type [`BASE64`] is text in base64, or a piece of it.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use dasf_protocol::payload::{self, Payload};
 use dasf_protocol::properties::key;
-use dasf_protocol::{Delivery, Properties, Status, payload};
+use dasf_protocol::{Delivery, Properties, Status};
 use mqtt_proto::v5::{Publish, UserProperty};
 use mqtt_proto::{Pid, QosPid, TopicName};
 use serde_json::{Map, Value};
@@ -42,7 +42,7 @@ const JSON: &str = "application/json";
 const TEXT: &str = "text/plain;charset=utf-8";
 /// The Content Type of a fragment of a payload.
 const PIECE: &str = "application/octet-stream";
-/// The Content Type of base64 that could not be decoded.
+/// The Content Type of base64 text. Earlier versions send it for fragments.
 const BASE64: &str = "application/base64";
 
 /// Converts a message of the protocol to an MQTT message.
@@ -55,14 +55,10 @@ pub(super) fn publish(
     topic: TopicName,
     pid: Pid,
 ) -> Result<Publish, PublishError> {
-    let (bytes, content_type) = match payload::decode(&message.payload) {
-        Ok(bytes) => (bytes, content_type(&message.properties)),
-        Err(_) => (message.payload.clone().into_bytes(), BASE64),
-    };
-    let mut publish = Publish::new(QosPid::Level1(pid), topic, Bytes::from(bytes));
+    let mut publish = Publish::new(QosPid::Level1(pid), topic, message.payload.clone());
     let properties = &mut publish.properties;
     if !message.payload.is_empty() {
-        properties.content_type = Some(content_type.into());
+        properties.content_type = Some(content_type(&message.properties).into());
     }
     properties.message_expiry_interval = message
         .expires
@@ -114,12 +110,12 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
         texts.insert(key::REQUEST_CONTEXT.to_owned(), context.into());
     }
     let payload = if received.content_type.as_deref() == Some(BASE64) {
-        match String::from_utf8(bytes.into()) {
-            Ok(payload) => payload,
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Payload::from_base64(text),
             Err(_) => return Err(message_id),
         }
     } else {
-        payload::encode(&bytes)
+        bytes.into()
     };
     let properties = texts
         .into_iter()
@@ -219,9 +215,9 @@ mod tests {
     use super::*;
     use crate::transport::mqtt::packets;
 
-    fn outgoing(payload: &str, properties: Value) -> Outgoing {
+    fn outgoing(payload: &[u8], properties: Value) -> Outgoing {
         Outgoing {
-            payload: payload.to_owned(),
+            payload: Bytes::copy_from_slice(payload),
             context: "7".to_owned(),
             properties: serde_json::from_value(properties).unwrap(),
             expires: None,
@@ -236,7 +232,7 @@ mod tests {
     #[test]
     fn the_envelope_has_its_place_in_mqtt() {
         let mut message = outgoing(
-            "WzFd",
+            b"[1]",
             json!({"messageType": "request", "requestContext": "7", "response_topic": "demo_1", "x_dasf_timeout_ms": 60, "none": null}),
         );
         message.expires = Some(Instant::now() + Duration::from_millis(1500));
@@ -260,7 +256,8 @@ mod tests {
         );
 
         let delivery = delivery(publish).unwrap();
-        assert_eq!((&*delivery.message_id, &*delivery.payload), (id, "WzFd"));
+        assert_eq!(delivery.message_id, id);
+        assert_eq!(delivery.payload, Bytes::from("[1]").into());
         let properties = &delivery.properties;
         assert_eq!(properties.request_context().as_deref(), Some("7"));
         assert_eq!(properties.response_topic().unwrap().as_str(), "demo_1");
@@ -271,7 +268,7 @@ mod tests {
     fn the_envelope_is_not_larger_than_is_counted_on() {
         let topic = "t".repeat(MAX_TOPIC_LENGTH);
         let mut message = outgoing(
-            "WzFd",
+            b"[1]",
             json!({
                 key::MESSAGE_TYPE: "response", key::REQUEST_CONTEXT: u64::MAX.to_string(),
                 key::RESPONSE_TOPIC: topic, key::SOURCE_TOPIC: topic, key::STATUS: "success",
@@ -293,7 +290,7 @@ mod tests {
         publish.properties.response_topic = TopicName::try_from("elsewhere").ok();
         publish.properties.correlation_data = Some(Bytes::from_static(b"\xfc"));
         let first = delivery(publish.clone()).unwrap();
-        assert_eq!(first.payload, "/w==");
+        assert_eq!(first.payload, Payload::from_base64("/w=="));
         assert_eq!(
             first.properties.response_topic().unwrap().as_str(),
             "elsewhere"
@@ -312,7 +309,7 @@ mod tests {
     #[test]
     fn what_mqtt_cannot_carry_is_refused() {
         let refused = |properties| {
-            let error = published(&outgoing("", properties)).unwrap_err();
+            let error = published(&outgoing(b"", properties)).unwrap_err();
             assert!(matches!(error, PublishError::Refused(_)), "{error}");
         };
         refused(json!({"a": "\u{0}"}));
@@ -324,7 +321,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_message_reads_back(
-            payload in "[A-Za-z0-9+/=]{0,40}",
+            payload in prop::collection::vec(any::<u8>(), 0..40),
             name in "[a-z]{1,8}",
             value in "[^\\x00]{0,40}",
             times in 0_usize..4000,
@@ -332,7 +329,7 @@ mod tests {
             let value = value.repeat(times);
             let message = outgoing(&payload, json!({"requestContext": "7", &*name: value}));
             let delivery = delivery(published(&message).unwrap()).unwrap();
-            prop_assert_eq!(delivery.payload, payload);
+            prop_assert_eq!(delivery.payload, Bytes::from(payload).into());
             prop_assert_eq!(delivery.properties.text(&name), Some(&*value));
             prop_assert_eq!(delivery.properties.text("requestContext"), Some("7"));
         }
