@@ -238,9 +238,19 @@ impl Page<'_> {
 
     /// Writes a line, and below it the documentation and the constraints of a schema.
     fn entry(&mut self, indent: usize, line: &str, schema: &Schema) {
+        self.documented_entry(indent, line, &schema.documentation, schema);
+    }
+
+    fn documented_entry(
+        &mut self,
+        indent: usize,
+        line: &str,
+        documentation: &str,
+        schema: &Schema,
+    ) {
         self.paragraph(indent, indent + 4, line);
         let constraints = phrases(schema, 0).join(", ");
-        for text in [&schema.documentation, &constraints] {
+        for text in [documentation, &constraints] {
             for line in paragraphs(text) {
                 self.paragraph(indent + 4, indent + 4, &line);
             }
@@ -276,7 +286,8 @@ impl Page<'_> {
             match &declaration.definition {
                 Definition::Alias(schema) => {
                     let line = format!("{name}: {}", self.shown(schema));
-                    self.entry(2, &line, schema);
+                    let documentation = declaration.whole_documentation();
+                    self.documented_entry(2, &line, &documentation, schema);
                 }
                 Definition::Object { fields, rest, .. } => {
                     self.paragraph(2, 2, name);
@@ -607,6 +618,45 @@ Types
 Usage
   dasf call -t odd f [node=VALUE] [sizes=VALUE]
 "
+        );
+    }
+
+    #[test]
+    fn an_enum_has_its_documentation_and_that_of_its_values() {
+        let document = json!({
+            "functions": [{
+                "name": "f",
+                "rpc_schema": {
+                    "$defs": {"Scale": {
+                        "description": "The scale of a magnitude.",
+                        "oneOf": [
+                            {"const": "local", "description": "The scale of Richter."},
+                            {"const": "moment"},
+                        ],
+                    }},
+                    "type": "object",
+                    "properties": {"scale": {"$ref": "#/$defs/Scale"}},
+                },
+                "return_schema": {},
+            }],
+            "classes": [],
+            "rpc_schema": {},
+        });
+        let description = dasf_codegen::read(&document).unwrap();
+        let mut page = page(&description, 80, false);
+        page.detail("f").unwrap();
+        assert!(
+            page.text.contains(
+                "
+Types
+  Scale: \"local\" | \"moment\"
+      The scale of a magnitude.
+
+      - `\"local\"`: The scale of Richter.
+"
+            ),
+            "{}",
+            page.text
         );
     }
 

@@ -216,6 +216,8 @@ pub struct Declaration {
     pub name: String,
     /// The documentation; empty if there is none.
     pub documentation: String,
+    /// The values of an enum that have documentation of their own, in the module's order.
+    pub documented_values: Vec<(Value, String)>,
     /// The definition.
     pub definition: Definition,
 }
@@ -324,6 +326,16 @@ pub fn open_texts(variants: &[Variant]) -> Option<(&[Value], &Variant)> {
 }
 
 impl Declaration {
+    /// Returns the documentation, followed by a list of the documented values.
+    pub fn whole_documentation(&self) -> String {
+        let values = self.documented_values.iter();
+        let values = values.map(|(value, documentation)| format!("- `{value}`: {documentation}"));
+        let list = values.collect::<Vec<_>>().join("\n");
+        let parts = [self.documentation.trim(), &list];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join("\n\n")
+    }
+
     /// Returns the only value of a type, if it has only one. Such a value distinguishes the variants
     /// of a union. `types` are the types of the description.
     pub fn only_value<'d>(types: &'d [Self], ty: &'d Type) -> Option<&'d Value> {

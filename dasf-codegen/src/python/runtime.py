@@ -400,11 +400,13 @@ class Progress(BaseModel):
         return min(done / max(self.steps, len(self.children), 1), 1.0)
 
     def __str__(self) -> str:
-        """One line: the percentage, the message, and the message of the running step."""
+        """One line: the percentage, the message, and the message of the running step or `failed`."""
+        line = f"{self.fraction:4.0%} {self.step_message}"
+        if self.status == "error":
+            return f"{line}: failed"
         current = self
         while running := [it for it in current.children if it.status == "running"]:
             current = running[-1]
-        line = f"{self.fraction:4.0%} {self.step_message}"
         return line if current is self else f"{line}: {current.step_message}"
 
 

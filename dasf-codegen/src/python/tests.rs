@@ -31,6 +31,7 @@ fn object(name: &str, fields: Vec<Field>) -> Declaration {
     Declaration {
         name: name.to_owned(),
         documentation: String::new(),
+        documented_values: Vec::new(),
         definition: Definition::Object {
             fields,
             rest: None,
@@ -43,6 +44,7 @@ fn alias(name: &str, ty: Type) -> Declaration {
     Declaration {
         name: name.to_owned(),
         documentation: String::new(),
+        documented_values: Vec::new(),
         definition: Definition::Alias(Schema::of(ty)),
     }
 }

@@ -106,7 +106,7 @@ impl File<'_> {
                 }
                 Definition::Alias(schema) => {
                     let name = self.types[id.0].name.clone();
-                    self.write_alias(&name, &declaration.documentation, schema);
+                    self.write_alias(&name, &declaration.whole_documentation(), schema);
                 }
             }
             self.is_written[id.0] = true;

@@ -110,6 +110,7 @@ impl<'a> Schemas<'a> {
             }),
         };
         self.types[id.0].documentation = text(schema, "description");
+        self.types[id.0].documented_values = documented_values(schema);
         self.types[id.0].definition = definition;
     }
 
@@ -160,6 +161,7 @@ impl<'a> Schemas<'a> {
         self.types.push(Declaration {
             name: self.names.claim(name),
             documentation: String::new(),
+            documented_values: Vec::new(),
             // The reader replaces this later.
             definition: Definition::Alias(Schema::of(Type::Any(Openness::Declared))),
         });
@@ -539,6 +541,20 @@ fn variant_name(schema: &Value) -> String {
         (Some(name), None) => name,
         _ => String::new(),
     }
+}
+
+/// Returns the values of an enum with their documentation: the first paragraph, on one line.
+fn documented_values(schema: &Map<String, Value>) -> Vec<(Value, String)> {
+    let members = ["oneOf", "anyOf"].into_iter();
+    let members = members.filter_map(|keyword| schema.get(keyword)?.as_array());
+    let documented = members.flatten().filter_map(|member| {
+        let value = member.get("const")?;
+        let text = member.get("description")?.as_str()?.trim();
+        let lines = text.lines().map(str::trim);
+        let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+        (!lines.is_empty()).then(|| (value.clone(), lines.join(" ")))
+    });
+    documented.collect()
 }
 
 /// Returns the type for one of these values.

@@ -284,6 +284,29 @@ fn unions_and_literals() {
 }
 
 #[test]
+fn the_values_of_an_enum_keep_their_order_and_their_documentation() {
+    let scale = json!({
+        "description": "The scale of a magnitude.",
+        "oneOf": [
+            {"type": "string", "const": "local", "description": "The scale\nof Richter.\n\nOld."},
+            {"type": "string", "const": "moment"},
+            {"type": "string", "const": "body", "description": " "},
+        ],
+    });
+    let (_, types) = read_type(&json!({"$ref": "#/$defs/Scale"}), &json!({"Scale": scale}));
+    assert_eq!(
+        types[0].definition,
+        Definition::Alias(Schema::of(literal(["local", "moment", "body"])))
+    );
+    let documented = [(json!("local"), "The scale of Richter.".to_owned())];
+    assert_eq!(types[0].documented_values, documented);
+    assert_eq!(
+        types[0].whole_documentation(),
+        "The scale of a magnitude.\n\n- `\"local\"`: The scale of Richter."
+    );
+}
+
+#[test]
 fn keywords_beside_a_union_apply_to_each_member() {
     let (schema, types) = read_type(
         &json!({

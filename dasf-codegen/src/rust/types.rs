@@ -212,7 +212,7 @@ impl<'d> Types<'d> {
             Type::Union(variants) => {
                 let ident = self.names.type_name(name);
                 let doc = format!("One of the variants of `{name}`.");
-                let definition = self.union(holder, &ident, variants, &doc);
+                let definition = self.union(holder, &ident, variants, &[], &doc);
                 self.definitions.push(definition);
                 quote!(#ident)
             }
@@ -229,7 +229,7 @@ impl<'d> Types<'d> {
         if values.iter().all(Value::is_string) {
             let ident = self.names.type_name(name);
             let doc = format!("One of the strings of `{name}`.");
-            let definition = self.texts(&ident, values, &doc);
+            let definition = self.texts(&ident, values, &[], &doc);
             self.definitions.push(definition);
             return quote!(#ident);
         }
@@ -246,7 +246,20 @@ impl<'d> Types<'d> {
 
     fn declaration(&mut self, id: TypeId, declaration: &Declaration) -> TokenStream {
         let ident = self.idents[id.0].clone();
-        let doc = match declaration.documentation.as_str() {
+        let documented = &declaration.documented_values[..];
+        // A variant has its own documentation. Other types list the values.
+        let has_variants = match &declaration.definition {
+            Definition::Alias(schema) => {
+                matches!(schema.ty, Type::Union(_)) || is_text_enum(&schema.ty)
+            }
+            Definition::Object { .. } => false,
+        };
+        let documentation = if has_variants {
+            declaration.documentation.clone()
+        } else {
+            declaration.whole_documentation()
+        };
+        let doc = match documentation.as_str() {
             "" => format!("The type `{}` of the module.", declaration.name),
             documentation => docs::prose(documentation),
         };
@@ -262,11 +275,13 @@ impl<'d> Types<'d> {
             Definition::Alias(Schema {
                 ty: Type::Union(variants),
                 ..
-            }) => self.union(Holder::Other(id), &ident, variants, &doc),
+            }) => self.union(Holder::Other(id), &ident, variants, documented, &doc),
             Definition::Alias(Schema {
                 ty: Type::Literal(values),
                 ..
-            }) if values.iter().all(Value::is_string) => self.texts(&ident, values, &doc),
+            }) if values.iter().all(Value::is_string) => {
+                self.texts(&ident, values, documented, &doc)
+            }
             Definition::Alias(schema) => {
                 let is_newtype = self.nameless.contains(id);
                 let holder = if is_newtype {
@@ -613,10 +628,11 @@ impl<'d> Types<'d> {
         holder: Holder,
         ident: &Ident,
         variants: &[Variant],
+        documented: &[(Value, String)],
         doc: &str,
     ) -> TokenStream {
         if let Some((values, other)) = description::open_texts(variants) {
-            return self.open_texts(ident, values, other, doc);
+            return self.open_texts(ident, values, documented, other, doc);
         }
         let mut names = Idents::default();
         let mut members = Vec::new();
@@ -715,8 +731,14 @@ impl<'d> Types<'d> {
         }
     }
 
-    fn texts(&mut self, ident: &Ident, values: &[Value], doc: &str) -> TokenStream {
-        let (variants, _) = text_variants(values);
+    fn texts(
+        &mut self,
+        ident: &Ident,
+        values: &[Value],
+        documented: &[(Value, String)],
+        doc: &str,
+    ) -> TokenStream {
+        let (variants, _) = text_variants(values, documented);
         let doc = docs::attributes(doc);
         let derives = self.derives(&quote!(Copy, Eq, Hash,));
         quote! {
@@ -731,10 +753,11 @@ impl<'d> Types<'d> {
         &mut self,
         ident: &Ident,
         values: &[Value],
+        documented: &[(Value, String)],
         other: &Variant,
         doc: &str,
     ) -> TokenStream {
-        let (variants, mut names) = text_variants(values);
+        let (variants, mut names) = text_variants(values, documented);
         let name = other_variant(&mut names, other);
         let text = match other.schema.documentation.as_str() {
             "" => "Any other string.".to_owned(),
@@ -771,6 +794,11 @@ fn is_boxed(ty: &TokenStream) -> bool {
     ty.to_string().starts_with("Box ")
 }
 
+/// Returns whether a type becomes an enum with a variant for each of its strings.
+fn is_text_enum(ty: &Type) -> bool {
+    matches!(ty, Type::Literal(values) if values.iter().all(Value::is_string))
+}
+
 /// Returns whether a type has its own definition in any case.
 fn is_named(definition: &Definition) -> bool {
     match definition {
@@ -784,12 +812,16 @@ fn is_named(definition: &Definition) -> bool {
 }
 
 /// Returns the variants for strings, and their names.
-fn text_variants(values: &[Value]) -> (Vec<TokenStream>, Idents) {
+fn text_variants(values: &[Value], documented: &[(Value, String)]) -> (Vec<TokenStream>, Idents) {
     let mut names = Idents::default();
     let variants = values.iter().map(|value| {
         let text = value.as_str().unwrap_or_default();
         let name = names.type_name(text);
-        let doc = docs::attributes(&docs::code(&value.to_string()));
+        let own = documented.iter().find(|(known, _)| known == value);
+        let doc = docs::attributes(&match own {
+            Some((_, documentation)) => docs::prose(documentation),
+            None => docs::code(&value.to_string()),
+        });
         let rename = (name != text).then(|| quote!(#[serde(rename = #text)]));
         quote!(#doc #rename #name,)
     });

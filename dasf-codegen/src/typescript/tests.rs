@@ -48,6 +48,7 @@ fn object(name: &str, fields: Vec<Field>, rest: Option<Type>) -> Declaration {
     Declaration {
         name: name.to_owned(),
         documentation: String::new(),
+        documented_values: Vec::new(),
         definition: Definition::Object {
             fields,
             rest,
@@ -60,6 +61,7 @@ fn alias(name: &str, ty: Type) -> Declaration {
     Declaration {
         name: name.to_owned(),
         documentation: String::new(),
+        documented_values: Vec::new(),
         definition: Definition::Alias(Schema::of(ty)),
     }
 }

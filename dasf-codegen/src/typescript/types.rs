@@ -142,14 +142,15 @@ impl<'a> Types<'a> {
             } else {
                 Direction::Result
             };
-            let mut comment = Comment::of(&declaration.documentation);
+            let documentation = declaration.whole_documentation();
+            let mut comment = Comment::of(&documentation);
             if name.argument != name.result {
                 let text = format!("Arguments have the type `{}`.", name.argument);
                 written += &self.declaration(
                     declaration,
                     &name.argument,
                     Direction::Argument,
-                    Comment::of(&declaration.documentation).and(&format!(
+                    Comment::of(&documentation).and(&format!(
                         "The type in arguments; results have the type `{}`.",
                         name.result
                     )),
