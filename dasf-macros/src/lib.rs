@@ -28,6 +28,7 @@ mod reader;
 mod serde_attributes;
 mod types;
 mod unknown_variants;
+mod variant_order;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as TokenStream2;

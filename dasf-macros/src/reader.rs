@@ -26,6 +26,7 @@ use crate::options::{
 use crate::serde_attributes;
 use crate::types::{ArgumentType, ReplaceSelf, ResultType, Shape};
 use crate::unknown_variants;
+use crate::variant_order;
 
 /// Names in the module, and names of a client's methods, that the macro uses itself.
 const RESERVED_IN_MODULE: [&str; 5] = ["main", "module", "client", "blocking", "Client"];
@@ -67,6 +68,7 @@ pub(crate) fn read(attribute: TokenStream, item: &mut ItemMod) -> Read {
         Some((_, items)) => {
             check_reserved(items, &mut errors);
             allow_imports(items, &krate);
+            variant_order::keep(items);
             unknown_variants::mark(items);
             let mut reader = Reader {
                 errors: &mut errors,

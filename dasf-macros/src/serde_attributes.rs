@@ -275,8 +275,13 @@ impl Options {
         Self(options)
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.all(name).next().is_some()
+    }
+
+    /// Returns whether there is any option.
+    pub(crate) fn is_any(&self) -> bool {
+        !self.0.is_empty()
     }
 
     /// Returns the options whose path ends with this name.

@@ -62,6 +62,52 @@ pub(crate) mod constrained {
     }
 }
 
+/// An enum of which some variants have documentation.
+#[dasf::module(main = false, topic = "quakes")]
+pub(crate) mod quakes {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    /// The scale of a magnitude.
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub(crate) enum Scale {
+        /// The scale of Richter.
+        Local,
+        Moment,
+        /// Of body waves.
+        Body,
+        Surface,
+    }
+
+    #[dasf::function]
+    fn same(scale: Scale) -> Scale {
+        scale
+    }
+}
+
+#[tokio::test]
+async fn variants_without_documentation_keep_their_place() {
+    let module = quakes::module().unwrap();
+    let schema = serde_json::to_value(&module.api_info("t").functions[0].rpc_schema).unwrap();
+    let scale = &schema["$defs"]["Scale"];
+    assert_eq!(
+        scale["oneOf"],
+        json!([
+            {"type": "string", "const": "local", "description": "The scale of Richter."},
+            {"type": "string", "const": "moment"},
+            {"type": "string", "const": "body", "description": "Of body waves."},
+            {"type": "string", "const": "surface"},
+        ]),
+        "{schema}"
+    );
+    let request = json!({"func_name": "same", "scale": "energy"});
+    let failure = module.call_value(request, Context::local(), None).await;
+    let message = failure.unwrap_err().message().to_owned();
+    let end = r#""energy" is not one of "local", "moment", "body" or "surface""#;
+    assert!(message.ends_with(end), "{message}");
+}
+
 /// Returns the error of a request, without the name of the function.
 async fn problems(module: &Module, request: Value) -> Vec<String> {
     let failure = module
