@@ -156,7 +156,7 @@ impl Report {
 
 impl fmt::Display for Report {
     /// Writes one line: the finished share, the report's message and the message of the running
-    /// step.
+    /// step. If the report's work failed, `failed` is in place of the running step.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -164,6 +164,9 @@ impl fmt::Display for Report {
             self.fraction() * 100.0,
             self.step_message
         )?;
+        if self.status == Status::Error {
+            return f.write_str(": failed");
+        }
         let current = self.current();
         if !std::ptr::eq(current, self) {
             write!(f, ": {}", current.step_message)?;
@@ -315,5 +318,6 @@ mod tests {
         assert_eq!(report.to_string(), " 38 % working: second");
         report.status = Status::Error;
         assert!((report.fraction() - 1.0).abs() < 1e-12);
+        assert_eq!(report.to_string(), "100 % working: failed");
     }
 }
