@@ -13,7 +13,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Dispatch;
+use tracing::{Dispatch, Span};
 
 use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use super::duplicates::{RecentRequests, Ticket};
@@ -168,7 +168,10 @@ impl Executor {
             };
             payload = match fetched {
                 Ok(payload) => payload,
-                Err(failure) => return self.finish(call, None, Err(failure)).await,
+                Err(failure) => {
+                    log_failure(&self.span(&call), &failure);
+                    return self.finish(call, None, Err(failure)).await;
+                }
             };
         }
         let target = without_stalling(|| self.read(payload));
@@ -188,19 +191,13 @@ impl Executor {
         let target = match target {
             Ok(target) => target,
             Err(failure) => {
+                log_failure(&self.span(&call), &failure);
                 self.complete(call, None, Err(failure));
                 return false;
             }
         };
         let report = target.reports().then(|| self.report_sink(&call.reply));
-        // The level is the highest one, so that events of every level have the span.
-        let span = tracing::error_span!(
-            parent: None,
-            "call",
-            function = tracing::field::Empty, // recorded when the function begins
-            message_id = call.message_id,
-            topic = self.topic.as_str(),
-        );
+        let span = self.span(&call);
         let deadline = deadline(&properties);
         let context = Context::new(
             call.message_id.clone(),
@@ -233,6 +230,18 @@ impl Executor {
                 false
             }
         }
+    }
+
+    /// Returns the span of a call.
+    fn span(&self, call: &Call) -> Span {
+        // The level is the highest one, so that events of every level have the span.
+        tracing::error_span!(
+            parent: None,
+            "call",
+            function = tracing::field::Empty, // recorded when the function begins
+            message_id = call.message_id,
+            topic = self.topic.as_str(),
+        )
     }
 
     /// Passes a call to the threads. Returns whether [`wake_for_waiting`](Self::wake_for_waiting) is
@@ -339,6 +348,7 @@ impl Executor {
         if self.acknowledge == AcknowledgePolicy::Begun && !self.is_ours(&mut call).await {
             return;
         }
+        let span = context.span().clone();
         let outcome = match in_time(&context) {
             Err(failure) => Err(failure),
             Ok(()) => tokio::select! {
@@ -348,6 +358,9 @@ impl Executor {
             },
         };
         drop(permit);
+        if let Err(failure) = &outcome {
+            log_failure(&span, failure);
+        }
         self.finish(call, report, outcome).await;
     }
 
@@ -369,10 +382,6 @@ impl Executor {
         } else {
             Status::Error
         };
-        if let Err(failure) = &outcome {
-            let (message_id, failure) = (&call.message_id, failure.in_full());
-            tracing::info!(message_id, failure, "request failed");
-        }
         if let Some(json) = report.and_then(|report| report.finish(status)) {
             self.replies
                 .send_progress(&call.reply, status, json.into())
@@ -589,6 +598,11 @@ fn without_stalling<T>(work: impl FnOnce() -> T) -> T {
         // A runtime with one thread has no other thread for the tasks.
         _ => work(),
     }
+}
+
+fn log_failure(span: &Span, failure: &Failure) {
+    let failure = failure.in_full();
+    span.in_scope(|| tracing::info!(failure, "request failed"));
 }
 
 fn log(reply: &Reply, error: &PublishError) {
