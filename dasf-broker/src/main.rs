@@ -24,7 +24,8 @@ struct Arguments {
     )]
     bind: String,
 
-    /// Secret that modules and clients must send
+    /// Secret that modules and clients must send. Modules and the command dasf read it from
+    /// DE_BACKEND_TOKEN
     #[arg(long, env = TOKEN, hide_env_values = true)]
     token: Option<String>,
 
@@ -67,11 +68,13 @@ struct Limits {
     #[arg(long, value_name = "BYTES")]
     max_backlog_bytes: Option<usize>,
 
-    /// Largest number of unacknowledged messages of a consumer that sets no number [default: 1000]
+    /// Unacknowledged messages that a consumer may hold, if it names no number itself [default:
+    /// 1000]
     #[arg(long, value_name = "NUMBER")]
     receiver_queue_size: Option<usize>,
 
-    /// Largest number of unacknowledged messages that a consumer can set [default: 10000]
+    /// Largest number of unacknowledged messages that a consumer may name; a consumer that names
+    /// more gets this number [default: 10000]
     #[arg(long, value_name = "NUMBER")]
     max_receiver_queue_size: Option<usize>,
 

@@ -11,10 +11,10 @@ use dasf::cli::{Connection, Indent, Logging};
     disable_help_subcommand = true,
     after_help = "\
 Examples:
-  dasf ping -t arithmetic                   check that a module listens
-  dasf list --mqtt-url ws://localhost:9001  list the modules of an MQTT broker
-  dasf api -t arithmetic                    show the functions and classes
-  dasf call -t arithmetic add a=1 b=5       call a function
+  dasf ping -t arithmetic                        check that a module listens
+  dasf list --mqtt-url ws://localhost:9001/mqtt  list the modules of an MQTT broker
+  dasf api -t arithmetic                         show the functions and classes
+  dasf call -t arithmetic add a=1 b=5            call a function
   dasf generate -t arithmetic --lang python -o arithmetic.py
 
 Exit codes: 0 success, 1 failure, 2 a mistake in the command line or the request, 130 interrupted."
@@ -111,8 +111,9 @@ Examples:
   dasf call -t geometry area --json '{\"points\": [], \"scale\": 2}'
   dasf call -t texts count text=@- < letter.txt
 
-A VALUE is JSON if the argument accepts that, and otherwise a string: a=1, name=Ada, and name=123 if \
-the argument is a string. Write a string that begins with @ in double quotes: name='\"@home\"'.")]
+dasf sends VALUE as JSON if the argument accepts that JSON, and otherwise as a string. So a=1 is a number and \
+name=Ada a string; name=123 is a string if the argument is one. Write a string that begins with @ in double \
+quotes: name='\"@home\"'.")]
 pub(crate) struct Call {
     /// The function, or a method as CLASS.METHOD; 'dasf api' lists them
     pub(crate) function: String,
@@ -153,8 +154,8 @@ Examples:
   dasf generate --api-info arithmetic.api.json --lang typescript -o arithmetic.ts
   dasf generate -t arithmetic --lang rust -o src/arithmetic.rs --check
 
-'dasf api -t arithmetic --json' prints the API description. From a file with it, clients are generated \
-without a broker, and do not change until the file changes.")]
+'dasf api -t arithmetic --json' prints the API description. Save it in a file, and generate with \
+--api-info FILE: this needs no broker, and always gives the same client.")]
 pub(crate) struct Generate {
     /// File with the API description as JSON, or - for standard input [default: ask the module]
     #[arg(long, value_name = "FILE")]

@@ -31,6 +31,11 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
             };
             options.run(&api_info, &origin)
         }
+        #[cfg(not(feature = "generate"))]
+        Command::Generate { .. } => Err(Error::usage(
+            "this program is built without the feature \"generate\"; add it to the crate dasf in Cargo.toml, or use \
+             'dasf generate'",
+        )),
         Command::Compute(text) => {
             let request = request::read(&text.request, &module)?;
             let on_progress = progress_handler(text.no_progress);

@@ -70,6 +70,13 @@ pub(super) enum Command {
     /// Generate a typed client of this module
     #[cfg(feature = "generate")]
     Generate(super::Generate),
+    /// Exists for its error.
+    #[cfg(not(feature = "generate"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Generate {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<OsString>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -142,7 +149,8 @@ pub(super) struct Limits {
     #[arg(long, global = true, env = "DE_BACKEND_MAX_CONCURRENT", value_name = "CALLS", value_parser = OneLine(at_least_one))]
     max_concurrent: Option<usize>,
 
-    /// Calls that are accepted at a time, including the running ones [default: 1024]
+    /// Calls that are accepted at a time, including the running ones [default: 1024, or --max-workers
+    /// if that is more]
     #[arg(
         long, alias = "queue_size", global = true, env = "DE_BACKEND_QUEUE_SIZE",
         value_name = "CALLS", value_parser = OneLine(at_least_one)

@@ -52,15 +52,27 @@ pub(super) fn matches(
 }
 
 /// The end of every help.
-const ENVIRONMENT: &str = "All options after 'Connection:' can also be set in the environment, as DE_BACKEND_ and \
+const ENVIRONMENT: &str = "all options after 'Connection:' can also be set in the environment, as DE_BACKEND_ and \
                            the name in capitals, for example DE_BACKEND_WEBSOCKET_URL.";
 
 /// Replaces the environment variable of each option in the help by one sentence at the end.
 fn with_note(command: clap::Command) -> clap::Command {
+    // An option without a heading stands before the headings.
+    let early = command
+        .get_arguments()
+        .filter(|argument| argument.get_env().is_some() && argument.get_help_heading().is_none());
+    let early: Vec<String> = early
+        .filter_map(clap::Arg::get_long)
+        .map(|name| format!("--{name} and "))
+        .collect();
+    let note = match early.concat() {
+        early if early.is_empty() => ENVIRONMENT.replacen('a', "A", 1),
+        early => early + ENVIRONMENT,
+    };
     let add_note = |command: clap::Command| {
         let before = command.get_after_help();
         let before = before.map_or(String::new(), |text| format!("{}\n\n", text.ansi()));
-        command.after_help(before + ENVIRONMENT)
+        command.after_help(before + &note)
     };
     add_note(command)
         .mut_args(|argument| argument.hide_env(true))
@@ -228,6 +240,30 @@ mod tests {
         let number = OneLine(clap::value_parser!(u16));
         assert_eq!(read(&number, "8080\n"), Ok(8080));
         assert!(read(&number, "8080 1").is_err());
+    }
+
+    #[test]
+    fn the_help_says_which_options_the_environment_sets() {
+        let connection = Arg::new("url")
+            .long("url")
+            .env("URL")
+            .help_heading("Connection");
+        let description = Arg::new("description")
+            .long("description")
+            .env("DESCRIPTION");
+        for (command, begin) in [
+            (
+                clap::Command::new("a").arg(&connection),
+                "All options after 'Connection:' ",
+            ),
+            (
+                clap::Command::new("b").arg(description).arg(&connection),
+                "--description and all options after 'Connection:' ",
+            ),
+        ] {
+            let help = with_note(command).render_help().to_string();
+            assert!(help.contains(&format!("\n\n{begin}")), "{help}");
+        }
     }
 
     #[test]

@@ -313,8 +313,12 @@ impl Executor {
         if self.abort.is_cancelled() {
             return self.abandon();
         }
+        let span = context.span().clone();
         let outcome =
             in_time(&context).and_then(|()| target.run_plain(function, context, report.clone()));
+        if let Err(failure) = &outcome {
+            log_failure(&span, failure);
+        }
         // A call that was abandoned has its response.
         if let Some(call) = self.running.take(number) {
             self.complete(call, report, outcome);
