@@ -326,6 +326,13 @@ mod tests {
         read.map(Option::unwrap)
     }
 
+    #[cfg(not(feature = "generate"))]
+    #[test]
+    fn the_missing_command_generate_takes_any_options() {
+        let cli = read(&WITH_TOPIC, "generate --lang rust -o client.rs --check").unwrap();
+        assert!(matches!(cli.command, Command::Generate { .. }));
+    }
+
     #[test]
     fn the_definition_is_valid() {
         Cli::command().debug_assert();

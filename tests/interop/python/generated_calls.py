@@ -120,6 +120,8 @@ def blocking(client: Client, language: str) -> None:
     assert str(reports[0]) == "  0% working"
     assert "  0% working: step 0" in map(str, reports)
     assert str(reports[-1]) == "100% working"
+    failed = reference.Progress(status="error", step_message="working")
+    assert str(failed) == "100% working: failed"
 
     error = fails(
         reference.NoAnswerError, lambda: client.with_options(timeout=0.2).slow(n=10)
