@@ -220,7 +220,7 @@ impl Drop for Shell {
 
 /// Kills a process group when its input ends: when the program is dropped, or the test ends in whatever
 /// way.
-const UNTIL_INPUT_ENDS: &str = "read -r _; kill -KILL -- -$1 2>/dev/null";
+const UNTIL_INPUT_ENDS: &str = "read -r _; kill -s KILL -- -$1 2>/dev/null";
 
 /// A shell that runs commands of a page, in its own process group.
 struct Program {
