@@ -24,8 +24,7 @@ struct Arguments {
     )]
     bind: String,
 
-    /// Secret that modules and clients must send. Modules and the command dasf read it from
-    /// DE_BACKEND_TOKEN
+    /// Secret that modules and clients must send. Modules and the command dasf have the option --token
     #[arg(long, env = TOKEN, hide_env_values = true)]
     token: Option<String>,
 
