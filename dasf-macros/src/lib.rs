@@ -1,49 +1,52 @@
 //! The attributes of `dasf`. The crate `dasf` re-exports and documents them.
 //!
-//! An expansion has four phases:
+//! `#[dasf::module]` has five phases, each with its own types:
 //!
-//! 1. `options` and `constraints` read the attributes.
-//! 2. `reader` makes the `model` of the annotated `mod`, with `docs`, `names` and `types`.
-//! 3. `mistakes`, `misplaced` and `serde_attributes` check it on the way.
-//! 4. `expand` writes the model as code.
+//! 1. `attributes` reads the options of each attribute.
+//! 2. `read` makes the `source`: the annotated items with their options.
+//! 3. `check` looks for mistakes in the source.
+//! 4. `lower` makes the `model` from the members without mistakes.
+//! 5. `expand` writes the model as code.
+//!
+//! A phase uses only the phases before it. All of them may use `types`, `docs`, `identifiers`, `items`,
+//! `number` and `tokens`, which are about Rust code in general. `error_derive` is the derive `IntoError`,
+//! `client_macro` the macro `client!`.
 //!
 //! The macro reports all mistakes, each at its place. It always keeps the user's own items, so that
 //! one mistake does not cause others.
 
+mod attributes;
+mod check;
 #[cfg(feature = "generate")]
-mod client;
-mod conditional;
-mod constraints;
+mod client_macro;
 mod docs;
 mod error_derive;
 mod expand;
-mod foreign;
-mod misplaced;
+mod identifiers;
+mod items;
+mod lower;
 mod mistakes;
 mod model;
-mod names;
 mod number;
-mod options;
-mod reader;
-mod serde_attributes;
+mod read;
+mod source;
+mod tokens;
 mod types;
-mod unknown_variants;
-mod variant_order;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as TokenStream2;
 use quote::quote;
-use syn::{DeriveInput, Item, parse_macro_input};
+use syn::{DeriveInput, Item, ItemMod, parse_macro_input};
 
 /// Makes a `mod` a backend module. See the crate `dasf`.
 #[proc_macro_attribute]
 pub fn module(attribute: TokenStream, item: TokenStream) -> TokenStream {
     match parse_macro_input!(item as Item) {
-        Item::Mod(item) => expand::module(attribute.into(), item).into(),
+        Item::Mod(item) => expand_module(attribute.into(), item).into(),
         mut other => {
             let message = "#[dasf::module] belongs on a `mod` with the functions inside";
             let error = syn::Error::new_spanned(&other, message).into_compile_error();
-            misplaced::strip(&mut other);
+            read::strip(&mut other);
             quote! { #other #error }.into()
         }
     }
@@ -74,10 +77,18 @@ pub fn into_error(item: TokenStream) -> TokenStream {
 #[cfg(feature = "generate")]
 #[proc_macro]
 pub fn client(input: TokenStream) -> TokenStream {
-    let input = parse_macro_input!(input as client::Input);
-    client::expand(&input)
+    let input = parse_macro_input!(input as client_macro::Input);
+    client_macro::expand(&input)
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
+}
+
+/// Expands `#[dasf::module]`.
+fn expand_module(attribute: TokenStream2, item: ItemMod) -> TokenStream2 {
+    let mut source = read::module(attribute, item);
+    let mistakes = check::module(&mut source);
+    let (module, item) = lower::module(source);
+    expand::module(&module, item, mistakes.finish())
 }
 
 /// Expands an attribute outside of a module: `#[dasf::module]` removes the ones inside it.
@@ -88,7 +99,7 @@ fn outside_module(attribute: &str, item: TokenStream2) -> TokenStream2 {
     );
     let item = match syn::parse2::<Item>(item.clone()) {
         Ok(mut item) => {
-            misplaced::strip(&mut item);
+            read::strip(&mut item);
             quote!(#item)
         }
         Err(_) => item,

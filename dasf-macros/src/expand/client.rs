@@ -7,11 +7,13 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::{Attribute, Ident, parse_quote};
 
-use super::conditions;
+use super::conditions::conditions;
+use crate::attributes::{DefaultOption, OuterAttributes};
 use crate::docs::without_code;
-use crate::model::{Argument, Class, Function, Member, Module, Outer, snake_case};
-use crate::options::DefaultOption;
-use crate::types::{Shape, tidy};
+use crate::identifiers::{camel_case, identifier, snake_case};
+use crate::model::{Argument, Class, Function, Member, Module};
+use crate::tokens::spaced;
+use crate::types::ArgumentKind;
 
 /// The methods that every builder of a call has.
 const METHODS_OF_CALLS: [&str; 3] = ["timeout", "on_progress", "send"];
@@ -258,9 +260,9 @@ fn set(argument: &Argument, target: &TokenStream) -> TokenStream {
     } = argument;
     let conditions = conditions(&argument.conditions);
     let owned = &ty.owned;
-    let value = match (&ty.shape, ty.is_reference) {
+    let value = match (&ty.kind, ty.is_reference) {
         (_, true) => quote!(#ident),
-        (Shape::Into | Shape::Optional, false) => {
+        (ArgumentKind::Into | ArgumentKind::Optional, false) => {
             quote!(&::core::convert::Into::<#owned>::into(#ident))
         }
         (_, false) => quote!(&#ident),
@@ -308,7 +310,7 @@ fn setter(argument: &Argument, field: &TokenStream, name: &Ident) -> TokenStream
         Some(DefaultOption::Expression(default)) => {
             format!(
                 "Default: `{}`.",
-                tidy(&default.to_token_stream().to_string())
+                spaced(&default.to_token_stream().to_string())
             )
         }
         Some(DefaultOption::OfType) => "Default: the default of the type.".to_owned(),
@@ -329,8 +331,8 @@ fn setter(argument: &Argument, field: &TokenStream, name: &Ident) -> TokenStream
 
 /// Returns the attributes of a client's method: documentation, `#[cfg(…)]` and `#[deprecated]`. An item
 /// without documentation gets a sentence, because a crate may require documentation.
-fn attributes(outer: &Outer, ident: &Ident) -> TokenStream {
-    let Outer {
+fn attributes(outer: &OuterAttributes, ident: &Ident) -> TokenStream {
+    let OuterAttributes {
         docs,
         conditions,
         deprecated,
@@ -341,24 +343,4 @@ fn attributes(outer: &Outer, ident: &Ident) -> TokenStream {
     });
     let docs = without_code(docs);
     quote!(#(#docs)* #sentence #(#conditions)* #deprecated)
-}
-
-/// Returns an identifier, which is raw if the name is a keyword.
-fn identifier(name: &str, span: Span) -> Ident {
-    match syn::parse_str::<Ident>(name) {
-        Ok(_) => Ident::new(name, span),
-        Err(_) => Ident::new_raw(name, span),
-    }
-}
-
-/// Returns a name in camel case: `MovingMean` for `moving_mean`.
-fn camel_case(ident: &Ident) -> String {
-    let name = ident.unraw().to_string();
-    let mut camel = String::with_capacity(name.len());
-    for word in name.split('_') {
-        let mut letters = word.chars();
-        camel.extend(letters.next().into_iter().flat_map(char::to_uppercase));
-        camel.push_str(letters.as_str());
-    }
-    camel
 }

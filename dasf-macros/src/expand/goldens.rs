@@ -18,7 +18,7 @@ fn expanded(items: &TokenStream) -> String {
         /// A module.
         pub mod service { #items }
     };
-    pretty(super::module(quote!(topic = "service"), module))
+    pretty(crate::expand_module(quote!(topic = "service"), module))
 }
 
 fn check(name: &str, expansion: &str) {
@@ -148,7 +148,7 @@ fn the_group_of_the_attribute_is_in_the_table() {
             pub fn add(a: i64) -> i64 { a }
         }
     };
-    let expansion = pretty(super::module(quote!(group = "team.1"), module));
+    let expansion = pretty(crate::expand_module(quote!(group = "team.1"), module));
     let group = "group: ::core::option::Option::Some(\"team.1\"),";
     assert!(expansion.contains(group), "{expansion}");
 }
@@ -162,6 +162,6 @@ fn a_description_with_main_false_keeps_main() {
         }
     };
     let options = quote!(description = "works with main = false");
-    let expansion = pretty(super::module(options, module));
+    let expansion = pretty(crate::expand_module(options, module));
     assert!(expansion.contains("service::main()"), "{expansion}");
 }

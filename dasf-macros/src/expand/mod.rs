@@ -1,40 +1,50 @@
 //! Writing the model as code.
 
-mod checks;
+mod assertions;
 mod client;
+mod conditions;
 #[cfg(test)]
 mod goldens;
+mod imports;
 mod server;
+mod struct_tags;
+mod unknown_variants;
+mod variant_order;
 
+use darling::Result;
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, ItemMod};
+use syn::{Item, ItemMod};
 
 use crate::model::Module;
-use crate::reader::{Read, read};
 
 /// Writes the user's `mod` with the generated code inside it, and `main()` beside it. With mistakes,
-/// writes the `mod` with the checks of the sound members, and the mistakes.
-pub(crate) fn module(attribute: TokenStream, mut item: ItemMod) -> TokenStream {
-    let Read { module, mistakes } = read(attribute, &mut item);
-    let errors = match mistakes {
+/// writes the `mod` with the assertions of the sound members, and the mistakes.
+pub(crate) fn module(module: &Module, mut item: ItemMod, mistakes: Result<()>) -> TokenStream {
+    let mut errors = TokenStream::new();
+    if let Some((_, items)) = &mut item.content {
+        imports::allow(items, &module.krate);
+        variant_order::keep(items);
+        unknown_variants::mark(items);
+        struct_tags::add(items, &module.krate);
+    }
+    match mistakes {
         Ok(()) => {
-            add(&mut item, server::expand(&module));
-            add(&mut item, client::expand(&module));
-            TokenStream::new()
+            add(&mut item, server::expand(module));
+            add(&mut item, client::expand(module));
         }
-        Err(errors) => {
-            add(&mut item, checks::expand(&module));
-            errors.write_errors()
+        Err(mistakes) => {
+            add(&mut item, assertions::expand(module));
+            errors = mistakes.write_errors();
         }
-    };
-    let main = module.has_main.then(|| main_of(&module, errors.is_empty()));
+    }
+    let main = module.has_main.then(|| main_of(module, errors.is_empty()));
     quote! { #item #errors #main }
 }
 
 fn add(item: &mut ItemMod, generated: TokenStream) {
     if let Some((_, items)) = &mut item.content {
-        items.push(syn::Item::Verbatim(generated));
+        items.push(Item::Verbatim(generated));
     }
 }
 
@@ -55,9 +65,4 @@ fn main_of(module: &Module, is_sound: bool) -> TokenStream {
             #krate::__private::Main(#code)
         }
     }
-}
-
-/// Writes attributes `#[cfg(…)]`.
-fn conditions(attributes: &[Attribute]) -> TokenStream {
-    quote!(#(#attributes)*)
 }

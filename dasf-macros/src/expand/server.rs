@@ -5,13 +5,14 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, ExprUnary, Ident, Lit, LitFloat, LitInt, Path, Type, UnOp};
 
-use super::{checks, conditions};
-use crate::constraints::{Constraint, ConstraintValue};
-use crate::model::{Argument, Class, Function, Member, Module, joined};
-use crate::names::{INTEGERS, parameters, type_path};
+use super::assertions;
+use super::conditions::conditions;
+use crate::attributes::{Constraint, ConstraintValue, DefaultOption, ErrorTexts, UnknownArguments};
+use crate::identifiers::mangled;
+use crate::model::{Argument, Class, Function, Member, Module};
 use crate::number::JsonNumber;
-use crate::options::{DefaultOption, Errors, UnknownArguments, is_number, ungrouped};
-use crate::types::{ArgumentType, Shape};
+use crate::tokens::{is_number, ungrouped};
+use crate::types::{ArgumentKind, ArgumentType, INTEGERS, parameters, type_path};
 
 pub(super) fn expand(module: &Module) -> TokenStream {
     let Module {
@@ -56,7 +57,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
             }
         }
     }
-    let checks = checks::of(module);
+    let assertions = assertions::of(module);
     quote! {
         /// Returns this module, ready to serve.
         ///
@@ -82,7 +83,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
             use #krate::__private as __p;
             use __p::{AnyType as _, Causeless as _, Holding as _, OnlyText as _, Silent as _, Unable as _, Unwritable as _};
 
-            #checks
+            #assertions
             #(#wrappers)*
 
             __p::ModuleDescriptor {
@@ -98,7 +99,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
 }
 
 fn keywords(constraints: &[Constraint]) -> impl Iterator<Item = TokenStream> {
-    // `constraints::check` refuses numbers that JSON does not have.
+    // `check::constraints` refuses numbers that JSON does not have.
     constraints.iter().filter_map(|constraint| {
         let name = constraint.keyword;
         let value = match &constraint.value {
@@ -115,7 +116,7 @@ fn keywords(constraints: &[Constraint]) -> impl Iterator<Item = TokenStream> {
 struct Writer<'a> {
     krate: &'a Path,
     /// The texts of errors that callers get, unless a function has its own setting.
-    errors: Errors,
+    errors: ErrorTexts,
     unknown_arguments: UnknownArguments,
 }
 
@@ -129,7 +130,7 @@ fn path_of<'f>(function: &'f Function, class: Option<&'f Class>) -> Vec<&'f Iden
 }
 
 /// Returns whether a call awaits: the function itself, or the constructor of its object.
-fn waits(function: &Function, class: Option<&Class>) -> bool {
+fn awaits(function: &Function, class: Option<&Class>) -> bool {
     function.is_async || class.is_some_and(|class| class.constructor.is_async)
 }
 
@@ -154,8 +155,8 @@ impl Writer<'_> {
         let deprecated = function.outer.deprecated.as_ref();
         let deprecated = deprecated.map(|_| quote!(.deprecated()));
         let refuse = self.refuse_unknown();
-        let wrapper = joined(&path_of(function, class), "call");
-        let handler = match (waits(function, class), function.is_inline) {
+        let wrapper = mangled(&path_of(function, class), "call");
+        let handler = match (awaits(function, class), function.is_inline) {
             (true, _) => quote!(Async),
             (false, true) => quote!(Inline),
             (false, false) => quote!(Blocking),
@@ -201,7 +202,7 @@ impl Writer<'_> {
         let described = function
             .arguments
             .iter()
-            .filter(|argument| argument.ty.shape != Shape::Context);
+            .filter(|argument| argument.ty.kind != ArgumentKind::Context);
         described
             .map(|argument| self.argument(argument, function, class))
             .collect()
@@ -222,7 +223,7 @@ impl Writer<'_> {
         let description = description.map(|text| quote!(.description(#text)));
         let default = argument.has_default().then(|| {
             let default = default_name(argument, function, class);
-            let wire = (ty.shape == Shape::Reporter).then(|| quote!(.to_wire()));
+            let wire = (ty.kind == ArgumentKind::Reporter).then(|| quote!(.to_wire()));
             quote!(.default(|| __p::Written(&#default() #wire).json()))
         });
         let examples = argument.examples.iter().map(|example| {
@@ -237,8 +238,8 @@ impl Writer<'_> {
         let mut keywords = keywords(&argument.constraints).chain(examples).peekable();
         let has_keywords = keywords.peek().is_some();
         let keywords = has_keywords.then(|| quote!(.keywords(const { &[#(#keywords),*] })));
-        let (reporter, schema) = match ty.shape {
-            Shape::Reporter => (Some(quote!(.reporter())), quote!(())),
+        let (reporter, schema) = match ty.kind {
+            ArgumentKind::Reporter => (Some(quote!(.reporter())), quote!(())),
             _ => (None, quote!(#owned)),
         };
         quote! {
@@ -256,7 +257,7 @@ impl Writer<'_> {
         class: Option<&Class>,
         callee: &TokenStream,
     ) -> TokenStream {
-        let name = joined(&path_of(function, class), "call");
+        let name = mangled(&path_of(function, class), "call");
         let of_class = class.map(|class| conditions(&class.outer.conditions));
         let of_function = conditions(&function.outer.conditions);
         let condition = quote!(#of_class #of_function);
@@ -267,7 +268,7 @@ impl Writer<'_> {
         });
         let passed = function.arguments.iter().map(pass);
         let construct = class.map(|class| {
-            let constructor = joined(&[&class.ident], "construct");
+            let constructor = mangled(&[&class.ident], "construct");
             let wait = class.constructor.is_async.then(|| quote!(.await));
             let mutable = function.is_mutating.then(|| quote!(mut));
             quote!(let #mutable __this = #constructor(&mut __call.constructor)#wait?;)
@@ -282,13 +283,13 @@ impl Writer<'_> {
         let wait = function.is_async.then(|| quote!(.await));
         let called = quote!(#callee(#this #(#passed),*)#wait);
         let value = if function.result.is_fallible {
-            self.unwrapped(&called, function)
+            self.unwrap_or_return(&called, function)
         } else {
             called
         };
         // All arguments are read before the object is constructed, so that a wrong one costs nothing.
         let body = quote!(#(#decoded)* #construct __p::Written(&#value).outcome());
-        let wrapper = if waits(function, class) {
+        let wrapper = if awaits(function, class) {
             // The span shows an error about a future that is not `Send` at the function.
             let span = function.ident.span();
             let pinned = quote_spanned!(span=> ::std::boxed::Box::pin(async move { #body }));
@@ -307,7 +308,7 @@ impl Writer<'_> {
         let Class {
             ty, constructor, ..
         } = class;
-        let name = joined(&[&class.ident], "construct");
+        let name = mangled(&[&class.ident], "construct");
         let condition = conditions(&class.outer.conditions);
         let defaults = self.defaults(constructor, Some(class), &condition);
         let decoded = constructor
@@ -319,7 +320,7 @@ impl Writer<'_> {
         let wait = constructor.is_async.then(|| quote!(.await));
         let called = quote!(<#ty>::new(#(#passed),*)#wait);
         let made = if constructor.result.is_fallible {
-            self.unwrapped(&called, constructor)
+            self.unwrap_or_return(&called, constructor)
         } else {
             called
         };
@@ -350,9 +351,9 @@ impl Writer<'_> {
         let local = local(argument);
         let owned = &ty.owned;
         let mutable = ty.is_mutable.then(|| quote!(mut));
-        let value = match ty.shape {
-            Shape::Context => quote!(::core::clone::Clone::clone(&__call.context)),
-            Shape::Reporter => {
+        let value = match ty.kind {
+            ArgumentKind::Context => quote!(::core::clone::Clone::clone(&__call.context)),
+            ArgumentKind::Reporter => {
                 let default = default_name(argument, function, class);
                 quote!(__call.take_report(#name, #default)?)
             }
@@ -366,8 +367,8 @@ impl Writer<'_> {
     }
 
     /// Writes the value of a fallible call, and returns from the wrapper if it fails.
-    fn unwrapped(&self, called: &TokenStream, function: &Function) -> TokenStream {
-        let is_told = function.errors.unwrap_or(self.errors) == Errors::Chain;
+    fn unwrap_or_return(&self, called: &TokenStream, function: &Function) -> TokenStream {
+        let is_told = function.errors.unwrap_or(self.errors) == ErrorTexts::Chain;
         quote! {
             match #called {
                 ::core::result::Result::Ok(__value) => __value,
@@ -395,19 +396,19 @@ impl Writer<'_> {
         let defaults = with_default.map(|argument| {
             let name = default_name(argument, function, class);
             let own = conditions(&argument.conditions);
-            let owned = match argument.ty.shape {
-                Shape::Reporter => quote!(#krate::ProgressReport),
+            let owned = match argument.ty.kind {
+                ArgumentKind::Reporter => quote!(#krate::ProgressReport),
                 _ => {
                     let owned = &argument.ty.owned;
                     quote!(#owned)
                 }
             };
             let function_name = &function.name;
-            let value = match (&argument.default, argument.ty.shape) {
+            let value = match (&argument.default, argument.ty.kind) {
                 (Some(DefaultOption::Expression(expression)), _) => {
                     converted(expression, &argument.ty)
                 }
-                (_, Shape::Reporter) => quote!(#krate::ProgressReport::new(#function_name)),
+                (_, ArgumentKind::Reporter) => quote!(#krate::ProgressReport::new(#function_name)),
                 _ => quote_spanned!(owned.span()=> ::core::default::Default::default()),
             };
             quote!(#condition #own fn #name() -> #owned { #value })
@@ -419,7 +420,7 @@ impl Writer<'_> {
 fn default_name(argument: &Argument, function: &Function, class: Option<&Class>) -> Ident {
     let mut path = path_of(function, class);
     path.push(&argument.ident);
-    joined(&path, "default")
+    mangled(&path, "default")
 }
 
 /// Converts the expression of a default or an example. A string literal is converted with `From`, an
@@ -427,7 +428,7 @@ fn default_name(argument: &Argument, function: &Function, class: Option<&Class>)
 /// `Some`.
 fn converted(expression: &Expr, ty: &ArgumentType) -> TokenStream {
     let literal = ungrouped(expression);
-    let is_optional = ty.shape == Shape::Optional;
+    let is_optional = ty.kind == ArgumentKind::Optional;
     let wanted = if is_optional {
         let optional = type_path(&ty.owned).and_then(|path| path.path.segments.last());
         optional.and_then(|segment| parameters(segment).next())
@@ -489,7 +490,7 @@ fn converted_integer(expression: &Expr, integer: &LitInt, wanted: &Type) -> Toke
 /// Returns the variable of an argument. It cannot hide the function, which may have the same name as
 /// the argument.
 fn local(argument: &Argument) -> Ident {
-    joined(&[&argument.ident], "argument")
+    mangled(&[&argument.ident], "argument")
 }
 
 fn pass(argument: &Argument) -> TokenStream {

@@ -8,10 +8,10 @@ use quote::quote;
 use syn::visit_mut::VisitMut;
 use syn::{Attribute, Fields, Item, ItemEnum, Variant, parse_quote};
 
-use crate::serde_attributes::Options;
+use crate::attributes::MacroOptions;
 
 /// Keeps the order of the variants in all enums of unit variants that derive `JsonSchema`.
-pub(crate) fn keep(items: &mut [Item]) {
+pub(super) fn keep(items: &mut [Item]) {
     for item in items {
         Keeper.visit_item_mut(item);
     }
@@ -21,16 +21,16 @@ struct Keeper;
 
 impl VisitMut for Keeper {
     fn visit_item_enum_mut(&mut self, item: &mut ItemEnum) {
-        let derives = Options::named(&item.attrs, "derive");
+        let derives = MacroOptions::named(&item.attrs, "derive");
         let Some(schema) = derives.all("JsonSchema").next() else {
             return;
         };
-        let options = Options::of(&item.attrs);
+        let options = MacroOptions::serde(&item.attrs);
         // The schema of a unit variant is a string only without a tag.
         let is_tagged = ["tag", "untagged"].iter().any(|name| options.has(name));
         let mut variants = item.variants.iter();
         let are_strings = variants.all(|variant| {
-            let is_untagged = Options::of(&variant.attrs).has("untagged");
+            let is_untagged = MacroOptions::serde(&variant.attrs).has("untagged");
             matches!(variant.fields, Fields::Unit) && !is_untagged
         });
         if is_tagged || !are_strings || !item.variants.iter().any(stands_alone) {
@@ -51,7 +51,7 @@ impl VisitMut for Keeper {
 fn stands_alone(variant: &Variant) -> bool {
     let mut attributes = variant.attrs.iter().map(Attribute::path);
     attributes.any(|path| path.is_ident("doc") || path.is_ident("deprecated"))
-        || Options::named(&variant.attrs, "schemars").is_any()
+        || MacroOptions::named(&variant.attrs, "schemars").is_any()
 }
 
 #[cfg(test)]

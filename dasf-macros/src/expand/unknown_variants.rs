@@ -8,13 +8,13 @@ use quote::quote;
 use syn::visit_mut::VisitMut;
 use syn::{Attribute, Item, ItemEnum, LitStr, Meta, parse_quote};
 
-use crate::serde_attributes::Options;
+use crate::attributes::MacroOptions;
 
 /// The key of the mark.
 const MARK: &str = "x_dasf_other";
 
 /// Marks these variants in all enums that derive `JsonSchema`.
-pub(crate) fn mark(items: &mut [Item]) {
+pub(super) fn mark(items: &mut [Item]) {
     for item in items {
         Marker.visit_item_mut(item);
     }
@@ -24,7 +24,7 @@ struct Marker;
 
 impl VisitMut for Marker {
     fn visit_item_enum_mut(&mut self, item: &mut ItemEnum) {
-        let derives = Options::named(&item.attrs, "derive");
+        let derives = MacroOptions::named(&item.attrs, "derive");
         let Some(schema) = derives.all("JsonSchema").next() else {
             return;
         };
@@ -32,7 +32,7 @@ impl VisitMut for Marker {
             if has_mark(&variant.attrs) {
                 continue;
             }
-            let options = Options::of(&variant.attrs);
+            let options = MacroOptions::serde(&variant.attrs);
             let marks = options.all("other").map(|other| -> Attribute {
                 let mark = other.under_conditions(quote!(schemars(extend(#MARK = true))));
                 // Without the derive, the compiler does not know the attribute.
@@ -52,7 +52,7 @@ fn has_mark(attributes: &[Attribute]) -> bool {
         };
         syn::parse_str::<LitStr>(&literal.to_string()).is_ok_and(|text| text.value() == MARK)
     };
-    Options::named(attributes, "schemars")
+    MacroOptions::named(attributes, "schemars")
         .all("extend")
         .any(|option| match &option.meta {
             Meta::List(list) => list.tokens.clone().into_iter().any(is_mark),

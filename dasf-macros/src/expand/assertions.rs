@@ -1,4 +1,4 @@
-//! Checks of the user's types, which the compiler runs.
+//! Assertions about the user's types, which the compiler checks.
 
 use std::collections::HashSet;
 
@@ -7,16 +7,14 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned;
 
-use super::conditions;
-use crate::foreign;
+use super::conditions::conditions;
 use crate::model::{Argument, Member, Module};
-use crate::names::{INTEGERS, parameters, type_path, ungrouped};
-use crate::types::ResultType;
+use crate::types::{INTEGERS, ResultType, foreign_messages, parameters, type_path, ungrouped};
 
-/// Writes the checks alone, for a module with mistakes.
+/// Writes the assertions alone, for a module with mistakes.
 pub(super) fn expand(module: &Module) -> TokenStream {
     let krate = &module.krate;
-    let checks = of(module);
+    let assertions = of(module);
     // Lints are for code that a person wrote.
     quote! {
         #[allow(deprecated, unused_imports, clippy::all, clippy::pedantic)]
@@ -24,12 +22,12 @@ pub(super) fn expand(module: &Module) -> TokenStream {
             use #krate::__private as __p;
             use __p::Unable as _;
 
-            #checks
+            #assertions
         };
     }
 }
 
-/// Writes one check for each type, at its first use, where the compiler shows the message.
+/// Writes one assertion for each type, at its first use, where the compiler shows the message.
 pub(super) fn of(module: &Module) -> TokenStream {
     let mut uses = Uses::default();
     for member in &module.members {
@@ -53,15 +51,15 @@ pub(super) fn of(module: &Module) -> TokenStream {
             uses.add_result(&function.result, &condition);
         }
     }
-    uses.checks()
+    uses.assertions()
 }
 
 /// The types that a module uses.
 #[derive(Default)]
 struct Uses {
     done: HashSet<String>,
-    /// Checks that are about one type alone.
-    checks: TokenStream,
+    /// Assertions about one type alone.
+    assertions: TokenStream,
     /// Types that must be data, in the order of their first use.
     data: Vec<Data>,
 }
@@ -86,8 +84,8 @@ impl Uses {
             && self.is_new("tool", ty, condition)
         {
             // The type is named without a path, so it may be another type of the same name.
-            let check = quote_spanned!(ty.span()=> __p::check_tool::<#ty>(););
-            self.checks.extend(quote!(#condition #check));
+            let assertion = quote_spanned!(ty.span()=> __p::check_tool::<#ty>(););
+            self.assertions.extend(quote!(#condition #assertion));
         }
     }
 
@@ -124,7 +122,7 @@ impl Uses {
         &mut self.data[index]
     }
 
-    /// Checks that the error of a `Result` implements `Display`. A `Result` with another name is
+    /// Asserts that the error of a `Result` implements `Display`. A `Result` with another name is
     /// refused, because its errors would be sent as values.
     fn add_result(&mut self, result: &ResultType, condition: &TokenStream) {
         let ty = &result.whole;
@@ -132,14 +130,14 @@ impl Uses {
         if !may_be_result || !self.is_new("result", ty, condition) {
             return;
         }
-        let check = if result.is_fallible {
+        let assertion = if result.is_fallible {
             quote_spanned!(ty.span()=> __p::check_fallible::<#ty>();)
         } else {
             let message = "this type is a `Result` with another name; write `Result<…>`, so that \
                            callers get its errors as errors";
             quote_spanned!(ty.span()=> ::core::assert!(!<__p::Probe<#ty>>::IS_RESULT, #message);)
         };
-        self.checks.extend(quote!(#condition #check));
+        self.assertions.extend(quote!(#condition #assertion));
     }
 
     fn is_new(&mut self, what: &str, ty: &Type, condition: &TokenStream) -> bool {
@@ -147,9 +145,9 @@ impl Uses {
         self.done.insert(key)
     }
 
-    /// Writes the checks. A type fails if three things hold: it is not data, some type that contains
+    /// Writes the assertions. A type fails if three things hold: it is not data, some type that contains
     /// it is not data, and all types inside it are data.
-    fn checks(self) -> TokenStream {
+    fn assertions(self) -> TokenStream {
         let data = self.data.iter().map(|data| {
             let Data {
                 ty,
@@ -162,7 +160,7 @@ impl Uses {
                 .iter()
                 .all(|user| user.to_token_stream().to_string() == text);
             let users = (!is_used_alone).then(|| quote!(|| (#(<__p::Probe<#users>>::IS_DATA)&&*)));
-            let messages = foreign::messages_for(ty).map(|name| quote!(, __p::crates::#name));
+            let messages = foreign_messages(ty).map(|name| quote!(, __p::crates::#name));
             quote_spanned! {ty.span()=>
                 #condition
                 <__p::Lacks<{
@@ -180,12 +178,12 @@ impl Uses {
             }
         });
         let of_data: TokenStream = data.collect();
-        let others = self.checks;
+        let others = self.assertions;
         quote!(#of_data #others)
     }
 }
 
-/// Returns whether a type is primitive. Then it needs no check.
+/// Returns whether a type is primitive. Then it needs no assertion.
 fn is_primitive(ty: &Type) -> bool {
     match ungrouped(ty) {
         Type::Tuple(tuple) => tuple.elems.is_empty(),
@@ -205,7 +203,7 @@ fn innermost(ty: &Type) -> Vec<Type> {
     fn collect(ty: &Type, found: &mut Vec<Type>) {
         let inner: Vec<&Type> = match ungrouped(ty) {
             // A parameter of a known foreign type need not be data: `Utc` in `DateTime<Utc>`.
-            foreign if foreign::messages_for(foreign).is_some() => Vec::new(),
+            foreign if foreign_messages(foreign).is_some() => Vec::new(),
             Type::Array(array) => vec![&array.elem],
             Type::Slice(slice) => vec![&slice.elem],
             Type::Tuple(tuple) => tuple.elems.iter().collect(),

@@ -1,6 +1,5 @@
 //! Our attributes at places where nothing reads them.
 
-use darling::Error;
 use quote::ToTokens;
 use syn::visit_mut::{
     VisitMut, visit_impl_item_fn_mut, visit_item_fn_mut, visit_item_impl_mut, visit_item_mut,
@@ -8,9 +7,8 @@ use syn::visit_mut::{
 };
 use syn::{Attribute, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, PatType, Path, TraitItemFn};
 
-use crate::conditional;
+use crate::attributes::{expand_cfg_attr, is_dasf_attribute};
 use crate::mistakes::Mistakes;
-use crate::options::is_member;
 
 /// Removes every attribute of ours from an item outside of a module.
 pub(crate) fn strip(item: &mut Item) {
@@ -25,11 +23,11 @@ pub(crate) fn strip(item: &mut Item) {
 
 /// Removes every attribute of ours from the items of a module and reports it as misplaced. The
 /// members were read before. `classes` contains for each item whether it is a class.
-pub(crate) fn take(items: &mut [Item], krate: &Path, classes: &[bool], errors: &mut Mistakes) {
+pub(crate) fn take(items: &mut [Item], krate: &Path, classes: &[bool], mistakes: &mut Mistakes) {
     for (item, &is_class) in items.iter_mut().zip(classes) {
         Misplaced {
             krate,
-            errors,
+            mistakes,
             is_class,
             is_nested: false,
         }
@@ -39,7 +37,7 @@ pub(crate) fn take(items: &mut [Item], krate: &Path, classes: &[bool], errors: &
 
 struct Misplaced<'a> {
     krate: &'a Path,
-    errors: &'a mut Mistakes,
+    mistakes: &'a mut Mistakes,
     /// Inside a class.
     is_class: bool,
     /// Inside a `mod` inside the module.
@@ -50,19 +48,19 @@ struct Misplaced<'a> {
 /// macro.
 fn is_ours(path: &Path, krate: &Path, is_type: bool) -> bool {
     (path.is_ident("dasf") && !is_type)
-        || is_member(path, "function", krate)
-        || is_member(path, "class", krate)
+        || is_dasf_attribute(path, "function", krate)
+        || is_dasf_attribute(path, "class", krate)
 }
 
 /// Returns whether one of our attributes is inside a `cfg_attr`, which the compiler expands too late
 /// for us.
 fn is_hidden(attribute: &Attribute, krate: &Path, is_type: bool) -> bool {
-    let mut inner = conditional::all(&attribute.meta)
+    let mut inner = expand_cfg_attr(&attribute.meta)
         .into_iter()
         .filter(|it| !it.conditions.is_empty());
     inner.any(|it| {
         let path = it.meta.path();
-        is_ours(path, krate, is_type) || is_member(path, "module", krate)
+        is_ours(path, krate, is_type) || is_dasf_attribute(path, "module", krate)
     })
 }
 
@@ -81,9 +79,9 @@ impl Misplaced<'_> {
         let krate = self.krate;
         let hidden = attributes.extract_if(.., |attribute| is_hidden(attribute, krate, is_type));
         for attribute in hidden {
-            let error = "#[dasf::module] does not see attributes inside cfg_attr; write this one without \
-                         it, and #[cfg(…)] on the item";
-            self.errors.push(Error::custom(error).with_span(&attribute));
+            let mistake = "#[dasf::module] does not see attributes inside cfg_attr; write this one \
+                           without it, and #[cfg(…)] on the item";
+            self.mistakes.report(mistake, &attribute);
         }
         let ours = attributes.extract_if(.., |attribute| is_ours(attribute.path(), krate, is_type));
         for attribute in ours {
@@ -96,7 +94,7 @@ impl Misplaced<'_> {
             } else {
                 say(&name)
             };
-            self.errors.push(Error::custom(text).with_span(&attribute));
+            self.mistakes.report(text, &attribute);
         }
     }
 }
@@ -125,7 +123,8 @@ impl VisitMut for Misplaced<'_> {
     }
 
     fn visit_item_mod_mut(&mut self, item: &mut ItemMod) {
-        let is_module = |attribute: &Attribute| is_member(attribute.path(), "module", self.krate);
+        let is_module =
+            |attribute: &Attribute| is_dasf_attribute(attribute.path(), "module", self.krate);
         if item.attrs.iter().any(is_module) {
             return;
         }

@@ -3,7 +3,7 @@
 use quote::format_ident;
 use syn::{Ident, Type};
 
-use crate::names::type_path;
+use super::path::type_path;
 
 /// A crate, and its types that can be arguments and results.
 struct Crate {
@@ -78,7 +78,7 @@ const CRATES: [Crate; 9] = [
 
 /// Returns the name of the messages for a type, if it is one of a known crate as far as its tokens
 /// show.
-pub(crate) fn messages_for(ty: &Type) -> Option<Ident> {
+pub(crate) fn foreign_messages(ty: &Type) -> Option<Ident> {
     let segments = &type_path(ty)?.path.segments;
     let name = segments.last()?.ident.to_string();
     let first = segments.first()?.ident.to_string();
@@ -110,7 +110,7 @@ mod tests {
             (parse_quote!(Vec<Url>), None),
             (parse_quote!((Url, Url)), None),
         ] {
-            let found = messages_for(&ty).map(|messages| messages.to_string());
+            let found = foreign_messages(&ty).map(|messages| messages.to_string());
             assert_eq!(found.as_deref(), expected);
         }
     }

@@ -14,7 +14,7 @@ pub(crate) struct Conditional {
 
 /// Returns the attributes inside a `cfg_attr`, each with its conditions, or the attribute itself. Leaves
 /// out invalid ones, which the compiler reports.
-pub(crate) fn all(meta: &Meta) -> Vec<Conditional> {
+pub(crate) fn expand_cfg_attr(meta: &Meta) -> Vec<Conditional> {
     let list = match meta {
         Meta::List(list) if list.path.is_ident("cfg_attr") => list,
         other => {
@@ -26,7 +26,7 @@ pub(crate) fn all(meta: &Meta) -> Vec<Conditional> {
     let Ok((condition, attributes)) = inside.parse2(list.tokens.clone()) else {
         return Vec::new();
     };
-    let mut found: Vec<Conditional> = attributes.iter().flat_map(all).collect();
+    let mut found: Vec<Conditional> = attributes.iter().flat_map(expand_cfg_attr).collect();
     for attribute in &mut found {
         attribute.conditions.insert(0, condition.clone());
     }
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn attributes_are_found_with_their_conditions() {
         let text = |meta: &Meta| -> Vec<(usize, String)> {
-            let found = all(meta).into_iter();
+            let found = expand_cfg_attr(meta).into_iter();
             found
                 .map(|it| (it.conditions.len(), it.meta.to_token_stream().to_string()))
                 .collect()

@@ -3,16 +3,13 @@
 
 use std::collections::HashMap;
 
-use syn::{GenericArgument, Item, PathArguments, PathSegment, Type, TypePath};
+use syn::{Item, PathSegment, Type};
 
-/// The primitive integer types.
-pub(crate) const INTEGERS: [&str; 12] = [
-    "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize",
-];
+use super::path::type_path;
 
 /// A type that the macros treat specially.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum KnownType {
     Option,
     Result,
     String,
@@ -24,13 +21,13 @@ pub(crate) enum Known {
 
 /// The types that a module declares, and the name under which the crate `dasf` is known.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+pub(crate) struct TypeNames {
     krate: String,
     /// The names, each with the type that it is an alias of, if it is an alias.
     declared: HashMap<String, Option<Type>>,
 }
 
-impl Names {
+impl TypeNames {
     /// Collects the names of a module with these items, which calls the crate `dasf` by this path.
     pub(crate) fn of(items: &[Item], krate: &syn::Path) -> Self {
         let krate = krate.segments.last();
@@ -55,7 +52,7 @@ impl Names {
     }
 
     /// Returns the known type that a type is, and its last segment, which has the parameters.
-    pub(crate) fn known<'t>(&self, ty: &'t Type) -> Option<(Known, &'t PathSegment)> {
+    pub(crate) fn known<'t>(&self, ty: &'t Type) -> Option<(KnownType, &'t PathSegment)> {
         let path = type_path(ty)?;
         let segments: Vec<&PathSegment> = path.path.segments.iter().collect();
         let (last, before) = segments.split_last()?;
@@ -71,7 +68,7 @@ impl Names {
             let alias = self.declared.get(&name)?.as_ref()?;
             let is_result =
                 name == "Result" && type_path(alias)?.path.segments.last()?.ident == name;
-            return is_result.then_some((Known::Result, last));
+            return is_result.then_some((KnownType::Result, last));
         }
         let is_of_std = |module: &str| match first {
             "" => true,
@@ -81,48 +78,16 @@ impl Names {
         let is_ours =
             || before.is_empty() || before.iter().any(|it| it == "dasf" || *it == self.krate);
         let known = match name.as_str() {
-            "Option" if is_of_std("option") => Known::Option,
-            "String" if is_of_std("string") => Known::String,
+            "Option" if is_of_std("option") => KnownType::Option,
+            "String" if is_of_std("string") => KnownType::String,
             // Many crates have their own `Result`.
-            "Result" => Known::Result,
-            "ProgressReport" if is_ours() => Known::Reporter,
-            "Context" if is_ours() => Known::Context,
+            "Result" => KnownType::Result,
+            "ProgressReport" if is_ours() => KnownType::Reporter,
+            "Context" if is_ours() => KnownType::Context,
             _ => return None,
         };
         Some((known, last))
     }
-}
-
-/// Returns a type without the groups that a macro puts around it.
-pub(crate) fn ungrouped(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => ungrouped(&group.elem),
-        Type::Paren(paren) => ungrouped(&paren.elem),
-        other => other,
-    }
-}
-
-/// Returns the path of a type that is not written `<… as …>::…`.
-pub(crate) fn type_path(ty: &Type) -> Option<&TypePath> {
-    match ungrouped(ty) {
-        Type::Path(path) if path.qself.is_none() => Some(path),
-        _ => None,
-    }
-}
-
-/// Returns the types among the parameters of a path's segment.
-pub(crate) fn parameters(segment: &PathSegment) -> impl Iterator<Item = &Type> {
-    let arguments = match &segment.arguments {
-        PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
-        _ => None,
-    };
-    arguments
-        .into_iter()
-        .flatten()
-        .filter_map(|argument| match argument {
-            GenericArgument::Type(ty) => Some(ty),
-            _ => None,
-        })
 }
 
 #[cfg(test)]
@@ -130,26 +95,29 @@ mod tests {
     use super::*;
     use syn::parse_quote;
 
-    fn known(names: &Names, ty: &Type) -> Option<Known> {
+    fn known(names: &TypeNames, ty: &Type) -> Option<KnownType> {
         names.known(ty).map(|(known, _)| known)
     }
 
     #[test]
     fn a_type_is_known_by_its_name() {
-        let names = Names::of(&[], &parse_quote!(::rpc));
+        let names = TypeNames::of(&[], &parse_quote!(::rpc));
         for (ty, expected) in [
-            (parse_quote!(Option<f64>), Some(Known::Option)),
+            (parse_quote!(Option<f64>), Some(KnownType::Option)),
             (
                 parse_quote!(::std::option::Option<f64>),
-                Some(Known::Option),
+                Some(KnownType::Option),
             ),
-            (parse_quote!(option::Option<f64>), Some(Known::Option)),
+            (parse_quote!(option::Option<f64>), Some(KnownType::Option)),
             (parse_quote!(super::Option<f64>), None),
-            (parse_quote!(std::string::String), Some(Known::String)),
-            (parse_quote!(io::Result<f64>), Some(Known::Result)),
-            (parse_quote!(Context), Some(Known::Context)),
-            (parse_quote!(dasf::Context), Some(Known::Context)),
-            (parse_quote!(::rpc::ProgressReport), Some(Known::Reporter)),
+            (parse_quote!(std::string::String), Some(KnownType::String)),
+            (parse_quote!(io::Result<f64>), Some(KnownType::Result)),
+            (parse_quote!(Context), Some(KnownType::Context)),
+            (parse_quote!(dasf::Context), Some(KnownType::Context)),
+            (
+                parse_quote!(::rpc::ProgressReport),
+                Some(KnownType::Reporter),
+            ),
             (parse_quote!(gis::Context), None),
             (parse_quote!(Vec<Option<f64>>), None),
         ] {
@@ -176,19 +144,19 @@ mod tests {
                 type Result<T> = ::std::result::Result<T, Error>;
             ),
         ];
-        let names = Names::of(&items, &parse_quote!(::dasf));
+        let names = TypeNames::of(&items, &parse_quote!(::dasf));
         assert_eq!(known(&names, &parse_quote!(Context)), None);
         assert_eq!(known(&names, &parse_quote!(self::Option<f64>)), None);
         assert_eq!(known(&names, &parse_quote!(String)), None);
         assert_eq!(
             known(&names, &parse_quote!(::std::string::String)),
-            Some(Known::String)
+            Some(KnownType::String)
         );
         assert_eq!(
             known(&names, &parse_quote!(Result<f64>)),
-            Some(Known::Result)
+            Some(KnownType::Result)
         );
-        let names = Names::of(
+        let names = TypeNames::of(
             &[parse_quote!(
                 struct Result;
             )],
