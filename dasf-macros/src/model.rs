@@ -69,6 +69,13 @@ pub(crate) struct Argument {
     pub(crate) conditions: Vec<Attribute>,
 }
 
+impl Function {
+    /// Returns whether a call awaits: the function itself, or the constructor of its object.
+    pub(crate) fn awaits(&self, class: Option<&Class>) -> bool {
+        self.is_async || class.is_some_and(|class| class.constructor.is_async)
+    }
+}
+
 impl Argument {
     /// Returns whether a request may leave it out.
     pub(crate) fn has_default(&self) -> bool {
