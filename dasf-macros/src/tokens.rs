@@ -1,4 +1,4 @@
-//! Tokens of expressions and texts.
+//! Expressions, and tokens as text.
 
 use syn::{Expr, Lit, UnOp};
 

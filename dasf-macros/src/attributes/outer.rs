@@ -1,4 +1,4 @@
-//! The attributes of an item that generated code needs.
+//! The attributes that an item passes on to generated code.
 
 use syn::Attribute;
 

@@ -37,7 +37,7 @@ pub(crate) fn from_tokens<T: Options>(tokens: TokenStream, kind: ValueKind) -> R
                 let name = name_of(option);
                 match T::TARGET.option(&name) {
                     None => Some((unknown_option(T::TARGET, &name, kind), option.path().span())),
-                    Some(takes) => takes.mistake(option).or_else(|| {
+                    Some(value) => value.mistake(option).or_else(|| {
                         let is_again = name != "example" && !given.insert(name.clone());
                         let mistake = format!("`{name}` is given twice; remove one");
                         is_again.then(|| (mistake, option.path().span()))

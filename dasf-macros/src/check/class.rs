@@ -1,4 +1,4 @@
-//! Classes without a usable constructor or method.
+//! Checking classes: their constructor and their methods.
 
 use proc_macro2::Span;
 use quote::ToTokens;
@@ -10,6 +10,7 @@ use crate::mistakes::Mistakes;
 use crate::source::{ClassSource, FunctionSource, MethodSource};
 use crate::types::{KnownType, TypeNames, parameters, type_path};
 
+/// Checks a class with its methods.
 pub(super) fn check(class: &ClassSource, type_names: &TypeNames, mistakes: &mut Mistakes) {
     if let Some(path) = &class.trait_path {
         let mistake =

@@ -1,4 +1,4 @@
-//! Constraints that contradict the type of their values, or each other.
+//! Checking constraints against the type of their values, and against each other.
 
 use syn::{Expr, Type};
 

@@ -1,4 +1,4 @@
-//! Functions that callers cannot call as they are.
+//! Checking functions and their arguments.
 
 use syn::{GenericParam, Safety, Signature};
 

@@ -1,4 +1,4 @@
-//! Checking a module that was read: what is valid Rust, but cannot be served.
+//! Checking a module that was read: its code may be valid Rust and still not be callable.
 
 mod class;
 mod constraints;

@@ -1,4 +1,4 @@
-//! Names that are invalid, reserved, or given twice.
+//! Checking names: invalid, reserved and repeated ones.
 
 use std::collections::HashSet;
 

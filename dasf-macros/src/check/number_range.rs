@@ -1,4 +1,4 @@
-//! Constraints that no value of a type satisfies, or that every value satisfies.
+//! Checking constraints against the range of a type: some hold for no value, others for every value.
 
 use syn::{Expr, Lit, Type};
 

@@ -1,4 +1,4 @@
-//! The attributes of serde on the types of a module.
+//! Checking the attributes of serde on the types of a module.
 //!
 //! The schema is the contract, and both sides use the same type. With some attributes, serde reads
 //! JSON that the schema does not describe, or writes JSON that it cannot read again. This check refuses

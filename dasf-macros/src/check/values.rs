@@ -1,4 +1,4 @@
-//! Defaults and examples that are literals, against the constraints.
+//! Checking defaults and examples that are literals.
 
 use darling::FromMeta;
 use syn::{Expr, Lit};

@@ -4,7 +4,7 @@ use syn::{Path, parse_quote};
 
 use crate::types::TypeNames;
 
-/// What the names in the tokens of a member mean.
+/// The crates and types that names in the tokens of a member stand for.
 pub(super) struct Scope<'a> {
     /// The path of the crate `dasf`.
     pub(super) krate: &'a Path,
