@@ -1,6 +1,5 @@
 //! Handshakes: accepts WebSockets, and refuses other requests with a reason.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,6 +7,7 @@ use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use dasf_protocol::link;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,9 +16,9 @@ use tracing::{debug, info};
 
 use crate::hub::Hub;
 use crate::listener::ConnectionHandle;
-use crate::route::{Query, Route, RouteError};
-use crate::topic::AttachError;
-use crate::websocket::{ConsumerRole, End, ProducerRole, Role, drive};
+use crate::refusal::Refusal;
+use crate::route::{Query, Route};
+use crate::websocket::{ConsumerRole, End, LinkRole, ProducerRole, Role, drive};
 
 /// The read buffer of a socket: enough for many small frames, and small enough for thousands of
 /// sockets.
@@ -28,7 +28,7 @@ const READ_BUFFER_SIZE: usize = 16 * 1024;
 /// explains the values.
 const FEATURES: (HeaderName, HeaderValue) = (
     HeaderName::from_static("dasf-features"),
-    HeaderValue::from_static("shared-subscriptions"),
+    HeaderValue::from_static("shared-subscriptions, link"),
 );
 
 /// The state that all handshakes share.
@@ -39,54 +39,6 @@ pub(crate) struct Server {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
-}
-
-/// The response to a handshake that the broker refuses.
-struct Refusal {
-    status: StatusCode,
-    reason: String,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, reason: impl Display) -> Self {
-        Self {
-            status,
-            reason: reason.to_string(),
-        }
-    }
-}
-
-impl From<RouteError> for Refusal {
-    fn from(error: RouteError) -> Self {
-        let status = match error {
-            RouteError::Unknown => StatusCode::NOT_FOUND,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        Self::new(status, error)
-    }
-}
-
-impl From<AttachError> for Refusal {
-    fn from(error: AttachError) -> Self {
-        let status = match error {
-            AttachError::Taken { .. } | AttachError::Conflict { .. } => StatusCode::CONFLICT,
-            AttachError::TooManySubscriptions { .. } | AttachError::TooManyTopics { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-        };
-        Self::new(status, error)
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let body = self.reason + "\n";
-        if self.status == StatusCode::UNAUTHORIZED {
-            (self.status, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
-        } else {
-            (self.status, body).into_response()
-        }
-    }
 }
 
 /// Returns the service of all paths. It does not use the router of axum: base URLs that end in a
@@ -151,8 +103,16 @@ impl Server {
         };
         // The consumer exists before the response with status 101, so it misses no message that is
         // published after the response.
+        let is_link = parts
+            .headers
+            .get(link::HEADER)
+            .is_some_and(|version| version == link::VERSION);
         match route {
             Route::Health => Ok("ok".into_response()),
+            Route::Producer { style, topic } if is_link => {
+                let role = LinkRole::new(self.hub.clone(), style, topic, None);
+                Ok(self.upgrade_to_link(upgrade, role, slot, connection))
+            }
             Route::Producer { style, topic } => {
                 let producer = self.hub.producer(topic)?;
                 Ok(self.upgrade(upgrade, ProducerRole { style, producer }, slot, connection))
@@ -163,10 +123,25 @@ impl Server {
                 subscription,
             } => {
                 let options = query.consumer_options(style, &topic, &subscription)?;
-                let consumer = self.hub.consumer(topic, subscription, &options)?;
+                let consumer = self.hub.consumer(topic.clone(), subscription, &options)?;
+                if is_link {
+                    let role = LinkRole::new(self.hub.clone(), style, topic, Some(consumer));
+                    return Ok(self.upgrade_to_link(upgrade, role, slot, connection));
+                }
                 Ok(self.upgrade(upgrade, ConsumerRole::new(consumer), slot, connection))
             }
         }
+    }
+
+    fn upgrade_to_link(
+        self: Arc<Self>,
+        upgrade: WebSocketUpgrade,
+        role: LinkRole,
+        slot: OwnedSemaphorePermit,
+        connection: ConnectionHandle,
+    ) -> Response {
+        let response = self.upgrade(upgrade, role, slot, connection);
+        ([(link::HEADER, link::VERSION)], response).into_response()
     }
 
     fn upgrade(

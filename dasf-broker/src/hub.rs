@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::Utf8Bytes;
+use axum::body::Bytes;
 use dasf_protocol::Subscription;
+use dasf_protocol::link::Header;
 use tracing::{debug, info, warn};
 
 use crate::limits::Limits;
 use crate::message::{Message, MessageIds};
 use crate::statistics::Counters;
 use crate::topic::{
-    AttachError, ConsumerId, ConsumerOptions, DeadLetter, Effects, PublishError, Topic, TopicName,
+    AttachError, ConsumerId, ConsumerOptions, DeadLetter, Delivery, Effects, PublishError, Topic,
+    TopicName,
 };
 
 /// The topics of a broker.
@@ -124,7 +126,7 @@ impl Hub {
 
     /// Publishes the dead letters of a change of the topic `name`, and wakes tasks. The caller must
     /// hold no lock.
-    fn apply_effects(&self, name: &TopicName, effects: &mut Effects) {
+    pub(crate) fn apply_effects(&self, name: &TopicName, effects: &mut Effects) {
         for DeadLetter { message, topic } in std::mem::take(&mut effects.dead_letters) {
             self.dead_letter(name, &message, &topic, effects);
         }
@@ -144,8 +146,8 @@ impl Hub {
         to: &TopicName,
         effects: &mut Effects,
     ) {
-        let copy = Message::new(&self.ids, now(), message.fields());
-        let copy_id = copy.id().to_owned();
+        let copy = message.copy(&self.ids, now());
+        let copy_id = copy.id();
         let published = self.with_topic(to, |topic| -> Result<(), DeadLetterError> {
             topic.insert(copy, effects)?;
             // A consumer may get the dead letter as soon as the lock is free.
@@ -156,9 +158,9 @@ impl Hub {
             Ok(_) => {
                 warn!(
                     topic = name.to_string(),
-                    message_id = message.id(),
+                    message_id = %message.id(),
                     to = to.to_string(),
-                    new_message_id = copy_id,
+                    new_message_id = %copy_id,
                     "moved to the dead-letter topic after the last redelivery that the consumer allows"
                 );
             }
@@ -166,7 +168,7 @@ impl Hub {
                 self.counters.dropped.add(1);
                 warn!(
                     topic = name.to_string(),
-                    message_id = message.id(),
+                    message_id = %message.id(),
                     to = to.to_string(),
                     "dropped: the dead-letter topic refused the message: {error}"
                 );
@@ -215,8 +217,22 @@ impl Producer {
     /// Publishes the fields of a frame as a message, and returns the message. Consumers wake with
     /// [`apply_effects`](Self::apply_effects).
     pub(crate) fn publish(&mut self, fields: &str) -> (Message, Result<(), PublishError>) {
-        let message = Message::new(&self.hub.ids, now(), fields);
+        let message = Message::from_text(&self.hub.ids, now(), fields);
         let published = lock(&self.topic).publish(message.clone(), &mut self.effects);
+        (message, published)
+    }
+
+    /// Publishes the parts of a frame of a link as a message, and returns the message. Consumers wake
+    /// with [`Hub::apply_effects`].
+    pub(crate) fn publish_parts(
+        &self,
+        header: &Header<'_>,
+        payload: Bytes,
+        effects: &mut Effects,
+    ) -> (Message, Result<(), PublishError>) {
+        let (ids, now) = (&self.hub.ids, now());
+        let message = Message::from_link(ids, now, header.context, header.properties, payload);
+        let published = lock(&self.topic).publish(message.clone(), effects);
         (message, published)
     }
 
@@ -226,11 +242,11 @@ impl Producer {
     }
 
     /// Counts and logs a refused frame.
-    pub(crate) fn report_refused(&self, message: Option<&str>, reason: &str) {
+    pub(crate) fn report_refused(&self, message: Option<&Message>, reason: &str) {
         self.hub.counters.refused.add(1);
         info!(
             topic = self.name.to_string(),
-            message_id = message,
+            message_id = message.map(|message| display(message.id())),
             "refused a frame: {reason}"
         );
     }
@@ -274,22 +290,22 @@ impl Consumer {
     }
 
     /// See [`Topic::take`].
-    pub(crate) fn take(&mut self, max: usize, waker: &Waker, deliver: impl FnMut(Utf8Bytes)) {
-        lock(&self.topic).take(&self.subscription, self.id, max, waker, deliver);
+    pub(crate) fn take(&mut self, max: usize, waker: &Waker) -> Vec<Delivery> {
+        lock(&self.topic).take(&self.subscription, self.id, max, waker)
+    }
+
+    /// Returns the number of the message with this id, if this run of the broker made the id.
+    pub(crate) fn sequence(&self, id: &str) -> Option<u64> {
+        self.hub.ids.sequence(id)
     }
 
     /// Acknowledges a message. Returns whether the consumer had it.
-    pub(crate) fn acknowledge(&mut self, id: &str) -> bool {
-        self.hub.ids.sequence(id).is_some_and(|sequence| {
-            lock(&self.topic).acknowledge(&self.subscription, self.id, sequence, &mut self.effects)
-        })
+    pub(crate) fn acknowledge(&mut self, sequence: u64) -> bool {
+        lock(&self.topic).acknowledge(&self.subscription, self.id, sequence, &mut self.effects)
     }
 
     /// Acknowledges a message negatively. Returns whether the consumer had it.
-    pub(crate) fn negative_acknowledge(&mut self, id: &str) -> bool {
-        let Some(sequence) = self.hub.ids.sequence(id) else {
-            return false;
-        };
+    pub(crate) fn negative_acknowledge(&mut self, sequence: u64) -> bool {
         let now = now();
         let (name, effects) = (&self.subscription, &mut self.effects);
         let known = lock(&self.topic).negative_acknowledge(name, self.id, sequence, now, effects);
@@ -382,9 +398,7 @@ mod tests {
         let mut consumer = hub
             .consumer(name("b"), "t".parse().unwrap(), &SHARED)
             .unwrap();
-        let mut taken = 0;
-        consumer.take(9, Waker::noop(), |_| taken += 1);
-        assert_eq!(taken, 1);
+        assert_eq!(consumer.take(9, Waker::noop()).len(), 1);
     }
 
     #[test]

@@ -75,9 +75,12 @@
 //! published.
 //!
 //! The response with status 101 has the header `dasf-features`. It lists, separated by commas, the
-//! abilities of this broker that other brokers with the same paths may lack. The list contains
-//! `shared-subscriptions`: the consumers of one subscription share its messages. A Django broker
-//! delivers every message to each of them.
+//! abilities of this broker that other brokers with the same paths may lack:
+//!
+//! - `shared-subscriptions`: the consumers of one subscription share its messages. A Django broker
+//!   delivers every message to each of them.
+//! - `link`: a handshake with the header `dasf-link: 1` opens a [link](dasf_protocol::link), on which a
+//!   process publishes to any topic and reads all its topics.
 //!
 //! # Messages
 //!
@@ -200,6 +203,7 @@ mod limits;
 mod listener;
 mod message;
 mod receipt;
+mod refusal;
 mod route;
 mod start_error;
 mod statistics;

@@ -1,13 +1,22 @@
-//! A message: the frame of its producer, and the text for its consumers.
+//! A message: the frame of its producer, and the frames for its consumers.
+//!
+//! A message stays in the form in which it came: as the text of a WebSocket of one topic, or as the
+//! parts of a frame of a link. It takes the other form only for a consumer that needs it.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use axum::body::Bytes;
 use axum::extract::ws::Utf8Bytes;
+use dasf_protocol::link::{self, Header, Kind};
+use dasf_protocol::{Topic, payload};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 /// The error of a frame that is not a message.
 #[derive(Debug, thiserror::Error)]
@@ -145,61 +154,146 @@ const ID_KEY: &str = "{\"messageId\":\"";
 const TIME_KEY: &str = "\",\"publishTime\":\"";
 const TIME_EXAMPLE: &str = "2026-11-22T10:52:08.353669+00:00";
 
-/// The start of the id in the text of a message.
-const ID_START: usize = ID_KEY.len();
-const ID_END: usize = ID_START + uuid::fmt::Hyphenated::LENGTH;
+const ID_END: usize = ID_KEY.len() + Hyphenated::LENGTH;
 /// The end of the fields that the broker adds, after the quotation mark behind the time.
 const HEAD_END: usize = ID_END + TIME_KEY.len() + TIME_EXAMPLE.len() + 1;
 
-/// A message as its consumers get it. All clones and all first deliveries share one text.
+/// A message as its consumers get it. All clones share its content.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     /// The number of the message in the broker.
     pub(crate) sequence: u64,
     /// When the broker accepted the message.
     pub(crate) published: Instant,
-    /// The first delivery: `messageId`, `publishTime` and the fields of the producer.
-    text: Utf8Bytes,
+    id: Uuid,
+    content: Content,
 }
 
+/// The content of a message, in the form in which it came.
+#[derive(Debug, Clone)]
+enum Content {
+    /// The first delivery as text: `messageId`, `publishTime` and the fields of the producer.
+    Text(Utf8Bytes),
+    Link(Arc<LinkContent>),
+}
+
+/// The content of a message that came on a link.
+#[derive(Debug)]
+struct LinkContent {
+    /// The wall-clock time at which the broker accepted the message.
+    time: SystemTime,
+    context: Option<Box<RawValue>>,
+    properties: Option<Box<RawValue>>,
+    payload: Bytes,
+}
+
+impl LinkContent {
+    /// The memory besides the texts and the payload.
+    const OVERHEAD: usize = 128;
+
+    fn size(&self) -> usize {
+        let size = |json: &Option<Box<RawValue>>| json.as_ref().map_or(0, |json| json.get().len());
+        size(&self.context) + size(&self.properties) + self.payload.len() + Self::OVERHEAD
+    }
+
+    /// Returns the fields of a text delivery after the opening brace.
+    fn fields(&self) -> String {
+        let payload = payload::encode(&self.payload);
+        let context = self.context.as_ref().map_or("null", |json| json.get());
+        let properties = self.properties.as_ref().map_or("{}", |json| json.get());
+        format!("\"payload\":\"{payload}\",\"context\":{context},\"properties\":{properties}}}")
+    }
+}
+
+/// The parts of a text that a frame of a link needs.
+#[derive(Deserialize)]
+struct TextParts<'a> {
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    context: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    properties: Option<&'a RawValue>,
+}
+
+/// A payload below this size is copied out of its frame. A larger one keeps the memory of the frame.
+const SMALL_PAYLOAD: usize = 16 * 1024;
+
 impl Message {
-    /// Creates a message from the part of a frame after its opening brace.
-    pub(crate) fn new(ids: &MessageIds, published: Instant, fields: &str) -> Self {
+    /// Creates a message from the part of a text frame after its opening brace.
+    pub(crate) fn from_text(ids: &MessageIds, published: Instant, fields: &str) -> Self {
         let sequence = ids.next();
-        let separator = if fields.trim_ascii_start().starts_with('}') {
-            ""
-        } else {
-            ","
-        };
-        // With the exact size, the conversion into shared bytes does not copy the text.
-        let mut text = String::with_capacity(HEAD_END + separator.len() + fields.len());
-        text.push_str(ID_KEY);
-        let mut id = Uuid::encode_buffer();
-        text.push_str(ids.uuid(sequence).hyphenated().encode_lower(&mut id));
-        text.push_str(TIME_KEY);
-        push_time(&mut text, SystemTime::now());
-        text.push('"');
-        text.push_str(separator);
-        text.push_str(fields);
+        let id = ids.uuid(sequence);
+        let text = delivery_text(id, SystemTime::now(), fields);
         Self {
             sequence,
             published,
-            text: text.into(),
+            id,
+            content: Content::Text(text.into()),
         }
     }
 
-    /// Returns the id as text.
-    pub(crate) fn id(&self) -> &str {
-        &self.text[ID_START..ID_END]
+    /// Creates a message from the parts of a frame of a link.
+    pub(crate) fn from_link(
+        ids: &MessageIds,
+        published: Instant,
+        context: Option<&RawValue>,
+        properties: Option<&RawValue>,
+        payload: Bytes,
+    ) -> Self {
+        let sequence = ids.next();
+        let payload = if payload.len() < SMALL_PAYLOAD {
+            // A slice would keep the whole read buffer.
+            Bytes::copy_from_slice(&payload)
+        } else {
+            payload
+        };
+        let content = LinkContent {
+            time: SystemTime::now(),
+            context: context.map(RawValue::to_owned),
+            properties: properties.map(RawValue::to_owned),
+            payload,
+        };
+        Self {
+            sequence,
+            published,
+            id: ids.uuid(sequence),
+            content: Content::Link(Arc::new(content)),
+        }
     }
 
-    /// Returns the text of a delivery after this number of earlier ones. The first delivery does not
-    /// copy the text.
-    pub(crate) fn delivery(&self, redeliveries: u32) -> Utf8Bytes {
+    /// Returns a new message with the same fields.
+    pub(crate) fn copy(&self, ids: &MessageIds, published: Instant) -> Self {
+        match &self.content {
+            Content::Text(text) => Self::from_text(ids, published, fields(text)),
+            Content::Link(content) => Self::from_link(
+                ids,
+                published,
+                content.context.as_deref(),
+                content.properties.as_deref(),
+                content.payload.clone(),
+            ),
+        }
+    }
+
+    /// Returns the id, which is a UUID.
+    pub(crate) fn id(&self) -> Hyphenated {
+        self.id.hyphenated()
+    }
+
+    /// Returns the text of a delivery after this number of earlier ones. The first delivery of a message
+    /// that came as text does not copy it.
+    pub(crate) fn text(&self, redeliveries: u32) -> Utf8Bytes {
+        let text = match &self.content {
+            Content::Text(text) => text.clone(),
+            Content::Link(content) => {
+                delivery_text(self.id, content.time, &content.fields()).into()
+            }
+        };
         if redeliveries == 0 {
-            return self.text.clone();
+            return text;
         }
-        let (head, tail) = self.text.split_at(HEAD_END);
+        let (head, tail) = text.split_at(HEAD_END);
         [
             head,
             ",\"redeliveryCount\":",
@@ -210,15 +304,82 @@ impl Message {
         .into()
     }
 
-    /// Returns the text from which [`new`](Self::new) created the message.
-    pub(crate) fn fields(&self) -> &str {
-        let tail = &self.text[HEAD_END..];
-        tail.strip_prefix(',').unwrap_or(tail)
+    /// Returns the frame of a delivery on a link, after this number of earlier ones.
+    pub(crate) fn link_frame(&self, topic: &Topic, redeliveries: u32) -> Bytes {
+        let header = Header {
+            topic: topic.as_str().into(),
+            message: Some(self.sequence),
+            redelivery_count: redeliveries,
+            ..Header::new(Kind::Message)
+        };
+        match &self.content {
+            Content::Link(content) => Header {
+                context: content.context.as_deref(),
+                properties: content.properties.as_deref(),
+                ..header
+            }
+            .frame(&content.payload),
+            Content::Text(text) => text_as_frame(text, header),
+        }
     }
 
     /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
-        self.text.len()
+        match &self.content {
+            Content::Text(text) => text.len(),
+            Content::Link(content) => content.size(),
+        }
+    }
+}
+
+/// Returns the text of a first delivery. `fields` is the part of a frame after its opening brace.
+fn delivery_text(id: Uuid, time: SystemTime, fields: &str) -> String {
+    let separator = if fields.trim_ascii_start().starts_with('}') {
+        ""
+    } else {
+        ","
+    };
+    // With the exact size, the conversion into shared bytes does not copy the text.
+    let mut text = String::with_capacity(HEAD_END + separator.len() + fields.len());
+    text.push_str(ID_KEY);
+    text.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    text.push_str(TIME_KEY);
+    push_time(&mut text, time);
+    text.push('"');
+    text.push_str(separator);
+    text.push_str(fields);
+    text
+}
+
+/// Returns the part of a text delivery after the fields that the broker adds.
+fn fields(text: &str) -> &str {
+    let tail = &text[HEAD_END..];
+    tail.strip_prefix(',').unwrap_or(tail)
+}
+
+/// Returns the frame of a link for a message that came as text.
+fn text_as_frame(text: &str, header: Header<'_>) -> Bytes {
+    // The broker has parsed the text before.
+    let parts: TextParts<'_> = serde_json::from_str(text).unwrap_or(TextParts {
+        payload: None,
+        context: None,
+        properties: None,
+    });
+    let payload = parts.payload.map(RawValue::get).unwrap_or_default();
+    // A payload that is not a string has no bytes.
+    let payload: Cow<'_, str> = serde_json::from_str(payload).unwrap_or_default();
+    let header = Header {
+        context: parts.context,
+        properties: parts.properties,
+        ..header
+    };
+    match payload::decode(&payload) {
+        Ok(bytes) => header.frame(&bytes),
+        Err(_) => Header {
+            encoding: link::BASE64.into(),
+            ..header
+        }
+        .frame(payload.as_bytes()),
     }
 }
 
@@ -273,7 +434,7 @@ mod tests {
 
     fn message(frame: &str) -> Message {
         let fields = Frame::parse(frame).fields.unwrap();
-        Message::new(&MessageIds::new(), Instant::now(), fields)
+        Message::from_text(&MessageIds::new(), Instant::now(), fields)
     }
 
     fn time(micros: u64) -> String {
@@ -315,13 +476,13 @@ mod tests {
     #[test]
     fn an_id_is_a_uuid_that_finds_its_message() {
         let ids = MessageIds::new();
-        let message = Message::new(&ids, Instant::now(), "}");
-        let uuid = Uuid::parse_str(message.id()).unwrap();
+        let message = Message::from_text(&ids, Instant::now(), "}");
+        let uuid = Uuid::parse_str(&message.id().to_string()).unwrap();
         assert_eq!(uuid.get_version_num(), 8);
         assert_eq!(uuid.get_variant(), uuid::Variant::RFC4122);
-        assert_eq!(ids.sequence(message.id()), Some(0));
-        assert_eq!(Message::new(&ids, Instant::now(), "}").sequence, 1);
-        assert_eq!(MessageIds::new().sequence(message.id()), None);
+        assert_eq!(ids.sequence(&message.id().to_string()), Some(0));
+        assert_eq!(Message::from_text(&ids, Instant::now(), "}").sequence, 1);
+        assert_eq!(MessageIds::new().sequence(&message.id().to_string()), None);
         assert_eq!(ids.sequence("CAAQAA=="), None);
     }
 
@@ -330,9 +491,12 @@ mod tests {
         let message = message(
             r#" { "payload": "NQ==", "context": 3, "properties": {"a": "b"}, "key": null }"#,
         );
-        let mut delivery: Value = serde_json::from_str(&message.text).unwrap();
+        let mut delivery: Value = serde_json::from_str(&message.text(0)).unwrap();
         let delivery = delivery.as_object_mut().unwrap();
-        assert_eq!(delivery.remove("messageId"), Some(json!(message.id())));
+        assert_eq!(
+            delivery.remove("messageId"),
+            Some(json!(message.id().to_string()))
+        );
         let time = delivery.remove("publishTime").unwrap();
         assert_eq!(time.as_str().map(str::len), Some(TIME_EXAMPLE.len()));
         let rest = json!({"payload": "NQ==", "context": 3, "properties": {"a": "b"}, "key": null});
@@ -341,7 +505,7 @@ mod tests {
 
     #[test]
     fn an_empty_frame_makes_a_delivery() {
-        let delivery: Value = serde_json::from_str(&message("{ }").text).unwrap();
+        let delivery: Value = serde_json::from_str(&message("{ }").text(0)).unwrap();
         assert_eq!(delivery.as_object().unwrap().len(), 2);
     }
 
@@ -352,11 +516,11 @@ mod tests {
             ("{ }", json!({})),
         ] {
             let message = message(frame);
-            let first = message.delivery(0);
-            assert_eq!(first.as_ptr(), message.text.as_ptr(), "no copy");
+            let first = message.text(0);
+            assert_eq!(first.as_ptr(), message.text(0).as_ptr(), "no copy");
             let first: Value = serde_json::from_str(&first).unwrap();
             for count in [1, 17, u32::MAX] {
-                let mut again: Value = serde_json::from_str(&message.delivery(count)).unwrap();
+                let mut again: Value = serde_json::from_str(&message.text(count)).unwrap();
                 let told = again.as_object_mut().unwrap().remove("redeliveryCount");
                 assert_eq!(told, Some(json!(count)));
                 assert_eq!(again, first);
@@ -416,10 +580,11 @@ mod tests {
         #[test]
         fn no_frame_panics_and_accepted_frames_stay_json(text in "[{}\\[\\]\",:a1 \\\\]{0,24}|\\PC*") {
             if let Ok(fields) = Frame::parse(&text).fields {
-                let message = Message::new(&MessageIds::new(), Instant::now(), fields);
-                prop_assert_eq!(message.fields(), fields);
-                prop_assert!(serde_json::from_str::<IgnoredAny>(&message.text).is_ok());
-                prop_assert_eq!(message.text.len(), message.size());
+                let message = Message::from_text(&MessageIds::new(), Instant::now(), fields);
+                let text = message.text(0);
+                prop_assert_eq!(super::fields(&text), fields);
+                prop_assert!(serde_json::from_str::<IgnoredAny>(&message.text(0)).is_ok());
+                prop_assert_eq!(message.text(0).len(), message.size());
             }
         }
 

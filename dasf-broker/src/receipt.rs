@@ -1,6 +1,8 @@
 //! Receipts: the answers to the frames of a producer.
 
 use serde_json::Value;
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use crate::route::Style;
 
@@ -10,11 +12,13 @@ pub(crate) const BAD_FRAME: u8 = 3;
 pub(crate) const REFUSED: u8 = 8;
 
 /// Returns the receipt of an accepted message. `context` is JSON.
-pub(crate) fn accepted(style: Style, id: &str, context: &str) -> String {
+pub(crate) fn accepted(style: Style, id: Hyphenated, context: &str) -> String {
     let end = match style {
         Style::Dasf => ",\"result\":\"ok\"}",
         Style::Pulsar => ",\"result\":\"ok\",\"errorCode\":0,\"schemaVersion\":0}",
     };
+    let mut buffer = Uuid::encode_buffer();
+    let id: &str = id.encode_lower(&mut buffer);
     ["{\"messageId\":\"", id, "\",\"context\":", context, end].concat()
 }
 
@@ -40,13 +44,14 @@ mod tests {
 
     #[test]
     fn each_style_has_its_receipt() {
+        let id = Uuid::nil();
         assert_eq!(
-            read(&accepted(Style::Dasf, "m", "\"7\"")),
-            json!({"messageId": "m", "context": "7", "result": "ok"})
+            read(&accepted(Style::Dasf, id.hyphenated(), "\"7\"")),
+            json!({"messageId": id.to_string(), "context": "7", "result": "ok"})
         );
         assert_eq!(
-            read(&accepted(Style::Pulsar, "m", "7")),
-            json!({"messageId": "m", "context": 7, "result": "ok", "errorCode": 0, "schemaVersion": 0})
+            read(&accepted(Style::Pulsar, id.hyphenated(), "7")),
+            json!({"messageId": id.to_string(), "context": 7, "result": "ok", "errorCode": 0, "schemaVersion": 0})
         );
         assert_eq!(
             read(&refused(Style::Dasf, REFUSED, "say \"no\"", "7")),

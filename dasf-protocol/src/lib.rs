@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`topic`] | the names of topics and subscriptions |
 //! | [`frame`] | the JSON objects on a WebSocket: publish, receipt, delivery, acknowledgement |
+//! | [`link`] | the frames of one WebSocket for all topics of a process |
 //! | [`properties`] | the routing data in a frame: message type, request context, response topic … |
 //! | [`payload`] | conversion between a payload and a request, a result or an error text |
 //! | [`fragment`] | payloads cut into several frames |
@@ -25,6 +26,7 @@ pub mod api_info;
 pub mod error_info;
 pub mod fragment;
 pub mod frame;
+pub mod link;
 pub mod payload;
 pub mod progress;
 pub mod properties;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use dasf_protocol::text;
 use tokio::runtime::Handle;
+use tokio_tungstenite::tungstenite::http::HeaderMap;
 use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use tokio_tungstenite::tungstenite::http::{HeaderMap, Uri};
 
 use crate::host_name;
+use crate::transport::base_url::{BaseUrl, InvalidUrl, PERSISTENT, PULSAR_PATH};
 use crate::transport::dasf::Dasf;
-use crate::transport::mqtt::{MaxPacketSize, Mqtt};
+use crate::transport::mqtt::{Login, MaxPacketSize, Mqtt};
 use crate::transport::pulsar;
 use crate::transport::{Transport, Trust};
 
@@ -64,6 +65,12 @@ pub enum AddressError {
     },
 }
 
+impl From<InvalidUrl> for AddressError {
+    fn from(InvalidUrl { url, reason }: InvalidUrl) -> Self {
+        Self::Url { url, reason }
+    }
+}
+
 /// The address of a broker, with the credentials that a connection presents.
 ///
 /// There are three kinds of brokers. A DASF broker has one base URL, and each topic is a path below
@@ -107,25 +114,6 @@ enum Style {
     },
 }
 
-/// The start of each path in Pulsar's WebSocket API.
-const PULSAR_PATH: &str = "/ws/v2/";
-/// The persistence of topics that keep their messages.
-const PERSISTENT: &str = "persistent";
-
-/// The user name and the password of an MQTT connection.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Login {
-    pub(crate) user: Option<String>,
-    pub(crate) password: Option<String>,
-}
-
-impl fmt::Debug for Login {
-    /// Omits the password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.user.fmt(f)
-    }
-}
-
 /// The parts of an Apache Pulsar address, with Pulsar's own defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulsar {
@@ -155,109 +143,6 @@ impl Default for Pulsar {
             namespace: "default".to_owned(),
         }
     }
-}
-
-/// A base URL, split so that a topic can be inserted.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct BaseUrl {
-    /// Scheme, host and path, without a slash at the end.
-    base: String,
-    /// The query with its `?`; empty if there is none.
-    query: String,
-}
-
-impl fmt::Debug for BaseUrl {
-    /// Omits the query, because it may contain a secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.base.fmt(f)
-    }
-}
-
-impl BaseUrl {
-    pub(crate) fn parse(url: &str) -> Result<Self, AddressError> {
-        // The query and the part before an @ are not shown, because they may contain secrets.
-        let shown = if url.contains('@') {
-            let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-            format!("{scheme}://…@")
-        } else {
-            url.split('?').next().unwrap_or_default().to_owned()
-        };
-        let refuse = |reason: String| AddressError::Url {
-            url: shown.clone(),
-            reason,
-        };
-        // Check the host before the URL, because the error of the URL parser does not explain what
-        // is wrong with a host.
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-        match scheme.to_ascii_lowercase().as_str() {
-            "ws" => {}
-            "wss" if cfg!(feature = "tls") => {}
-            "wss" => {
-                return Err(refuse(
-                    "this program is built without the feature \"tls\"".to_owned(),
-                ));
-            }
-            "" => return Err(refuse("it has no scheme".to_owned())),
-            scheme => return Err(refuse(format!("its scheme is {scheme}"))),
-        }
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let authority = rest.get(..end).unwrap_or_default();
-        if authority.contains('@') {
-            let reason = "it contains a user name, which a WebSocket URL cannot have";
-            return Err(refuse(reason.to_owned()));
-        }
-        if url.contains('#') {
-            let reason = "it contains a #, which a WebSocket URL cannot have";
-            return Err(refuse(reason.to_owned()));
-        }
-        host_name::split(authority).map_err(refuse)?;
-        let parsed: Result<Uri, _> = url.parse();
-        parsed.map_err(|error| refuse(format!("{error}")))?;
-        let (base, query) = url.split_at(url.find('?').unwrap_or(url.len()));
-        Ok(Self {
-            base: base.trim_end_matches('/').to_owned(),
-            query: query.to_owned(),
-        })
-    }
-
-    /// The URL of a path below the base, with its parameters after the existing ones.
-    pub(crate) fn join(&self, path: &str, parameters: &[(&str, String)]) -> String {
-        let Self { base, query } = self;
-        let mut url = format!("{base}/{path}{query}");
-        for (name, value) in parameters {
-            let separator = if url.contains('?') { '&' } else { '?' };
-            url.push(separator);
-            url.push_str(name);
-            url.push('=');
-            url.push_str(value);
-        }
-        url
-    }
-
-    pub(crate) fn whole(&self) -> String {
-        format!("{}{}", self.base, self.query)
-    }
-
-    /// Whether the topics at a Pulsar URL keep their messages; `None` for the URL of another
-    /// broker.
-    fn pulsar_persistence(&self) -> Option<bool> {
-        let (_, path) = self.base.rsplit_once(PULSAR_PATH)?;
-        let mut segments = path.split('/').skip(1);
-        let persistence = segments.next()?;
-        (segments.count() == 2).then_some(persistence == PERSISTENT)
-    }
-}
-
-impl fmt::Display for BaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(of_broker(&self.base))
-    }
-}
-
-/// Returns the address of the broker in the base of a URL: at a Pulsar, the part before the tenant
-/// and the namespace.
-pub(crate) fn of_broker(base: &str) -> &str {
-    base.split(PULSAR_PATH).next().unwrap_or(base)
 }
 
 /// Checks the length and the characters of a user name or password.
@@ -500,11 +385,10 @@ impl TryFrom<Pulsar> for Address {
             reason,
         })?;
         let scheme = if tls { "wss" } else { "ws" };
-        let url = |role: &str| BaseUrl {
-            base: format!(
+        let url = |role: &str| {
+            BaseUrl::without_query(format!(
                 "{scheme}://{host}:{port}{PULSAR_PATH}{role}/{persistence}/{tenant}/{namespace}"
-            ),
-            query: String::new(),
+            ))
         };
         Ok(Self {
             style: Style::Pulsar {
@@ -533,7 +417,7 @@ impl fmt::Display for Address {
     /// Writes the base of the URLs without the query, which may contain a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.style {
-            Style::Dasf { producer, consumer } if producer.base == consumer.base => producer.fmt(f),
+            Style::Dasf { producer, consumer } if producer.has_base_of(consumer) => producer.fmt(f),
             Style::Dasf { producer, consumer } => write!(f, "{producer} and {consumer}"),
             Style::Pulsar { consumer, .. } => consumer.fmt(f),
             Style::Mqtt { url, .. } => url.fmt(f),

@@ -1,7 +1,9 @@
 //! The packages that are published.
 
-use std::io;
+use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{fs, io};
 
 use crate::steps;
 
@@ -19,11 +21,31 @@ const PACKAGES: [&str; 9] = [
 ];
 
 /// Packages every crate as for the registry, and builds it from its package.
+///
+/// The packages find each other in a registry that Cargo makes in the target folder. Cargo remembers the
+/// packages of a registry by its path, as if they never changed. So each run has a folder of its own, and
+/// shares only the compiled dependencies.
 pub(crate) fn package() -> io::Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_nanos();
+    let build = steps::root().join("target");
+    let target = build.join(format!("package-{now}"));
+    let packaged = package_in(&target, &build);
+    // Without this, every run would leave a folder behind.
+    fs::remove_dir_all(&target)?;
+    packaged
+}
+
+fn package_in(target: &Path, build: &Path) -> io::Result<()> {
+    fs::create_dir_all(target)?;
     let mut package = Command::new(steps::cargo());
     package.args(["package", "--quiet", "--locked", "--allow-dirty"]);
     for name in PACKAGES {
         package.args(["--package", name]);
     }
-    steps::succeed(package.current_dir(steps::root()))
+    package
+        .current_dir(steps::root())
+        .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_BUILD_BUILD_DIR", build);
+    steps::succeed(&mut package)
 }

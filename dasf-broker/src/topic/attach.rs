@@ -150,7 +150,7 @@ impl Topic {
             info!(
                 topic = self.name.to_string(),
                 subscription = name.to_string(),
-                message_id = queued.message.id(),
+                message_id = %queued.message.id(),
                 "dropped: {reason}"
             );
         }

@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::Utf8Bytes;
-
 use super::backlog::QueuedMessage;
 use super::effects::Effects;
 use super::options::{ConsumerOptions, DeadLetterPolicy};
+use crate::message::Message;
 
-/// The largest number of bytes that [`Consumer::take`] copies at a time, because the topic is locked
-/// meanwhile. Redeliveries are copies, as they contain the number of earlier deliveries.
-const MAX_COPIED: usize = 256 * 1024;
+/// The size in bytes at which [`Consumer::take`] stops. The socket may need a copy of each message.
+const MAX_TAKEN: usize = 256 * 1024;
 
 /// A consumer within its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +38,12 @@ pub(super) struct Consumer {
     pub(super) last_assignment: u64,
 }
 
-/// The numbers of messages that a socket took.
-#[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub(super) delivered: usize,
-    /// The part of `delivered` that was delivered before.
-    pub(super) redelivered: usize,
+/// A message that a socket takes.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    pub(crate) message: Message,
+    /// The number of earlier deliveries.
+    pub(crate) redeliveries: u32,
 }
 
 impl Consumer {
@@ -75,32 +73,25 @@ impl Consumer {
         effects.wakers.extend(self.waker.take());
     }
 
-    /// Passes the next messages to `deliver`, at most `max`. If there is none, the next one wakes the
-    /// task of the consumer.
-    pub(super) fn take(
-        &mut self,
-        max: usize,
-        waker: &Waker,
-        mut deliver: impl FnMut(Utf8Bytes),
-    ) -> Taken {
-        let mut taken = Taken::default();
-        let mut copied = 0;
-        while taken.delivered < max && copied < MAX_COPIED {
-            let Some(sequence) = self.unsent.pop_first() else {
-                break;
-            };
+    /// Returns the next messages, at most `max`. If there is none, the next one wakes the task of the
+    /// consumer.
+    pub(super) fn take(&mut self, max: usize, waker: &Waker) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        let mut size = 0;
+        while taken.len() < max
+            && size < MAX_TAKEN
+            && let Some(sequence) = self.unsent.pop_first()
+        {
             let Some(queued) = self.in_flight.get(&sequence) else {
                 continue;
             };
-            let text = queued.message.delivery(queued.redeliveries);
-            taken.delivered += 1;
-            if queued.redeliveries > 0 {
-                taken.redelivered += 1;
-                copied += text.len();
-            }
-            deliver(text);
+            size += queued.message.size();
+            taken.push(Delivery {
+                message: queued.message.clone(),
+                redeliveries: queued.redeliveries,
+            });
         }
-        if taken.delivered == 0 {
+        if taken.is_empty() {
             match &mut self.waker {
                 Some(known) => known.clone_from(waker),
                 none => *none = Some(waker.clone()),
@@ -127,7 +118,6 @@ mod tests {
     use std::task::Wake;
 
     use crate::limits::Limits;
-    use crate::message::Message;
     use crate::topic::test_topic::{TestTopic, name, shared};
 
     #[test]
@@ -151,9 +141,8 @@ mod tests {
             "the consumer does not wait yet"
         );
         for expected in [1, 0] {
-            let mut taken = 0;
-            test.topic.take(&name("s"), id, 9, &waker, |_| taken += 1);
-            assert_eq!(taken, expected);
+            let taken = test.topic.take(&name("s"), id, 9, &waker);
+            assert_eq!(taken.len(), expected);
         }
         test.publish().unwrap();
         test.publish().unwrap();
@@ -176,17 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn copies_are_made_in_portions() {
+    fn large_messages_are_taken_in_portions() {
         let mut test = TestTopic::new(Limits::default());
         let id = test.attach("s", &shared(9));
-        let members = format!(r#""payload":"{}"}}"#, "x".repeat(MAX_COPIED));
+        let fields = format!(r#""payload":"{}"}}"#, "x".repeat(MAX_TAKEN));
         for _ in 0..2 {
-            let message = Message::new(&test.ids, test.now, &members);
+            let message = Message::from_text(&test.ids, test.now, &fields);
             test.topic.publish(message, &mut test.effects).unwrap();
         }
-        assert_eq!(test.take("s", id).len(), 2, "all share one text");
-        test.detach("s", id);
-        let id = test.attach("s", &shared(9));
         for expected in [1, 1, 0] {
             assert_eq!(test.take("s", id).len(), expected);
         }

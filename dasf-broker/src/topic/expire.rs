@@ -52,7 +52,7 @@ impl Topic {
         self.counters.expired.add(1);
         warn!(
             topic = self.name.to_string(),
-            message_id = queued.message.id(),
+            message_id = %queued.message.id(),
             "expired: nobody read the message in time"
         );
     }

@@ -27,13 +27,12 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use axum::extract::ws::Utf8Bytes;
 use dasf_protocol::Subscription as SubscriptionName;
 
 use crate::limits::Limits;
 use crate::statistics::Counters;
 use backlog::MessageQueue;
-pub(crate) use consumer::ConsumerId;
+pub(crate) use consumer::{ConsumerId, Delivery};
 pub(crate) use effects::{DeadLetter, Effects};
 pub(crate) use error::{AttachError, PublishError};
 pub(crate) use name::TopicName;
@@ -72,21 +71,21 @@ impl Topic {
         self.producers == 0 && self.subscriptions.is_empty() && self.unclaimed.is_empty()
     }
 
-    /// Passes the next messages of a consumer to `deliver`, at most `max`. If there is none, the next
-    /// one wakes the task of the consumer.
+    /// Returns the next messages of a consumer, at most `max`. If there is none, the next one wakes the
+    /// task of the consumer.
     pub(crate) fn take(
         &mut self,
         name: &SubscriptionName,
         id: ConsumerId,
         max: usize,
         waker: &Waker,
-        deliver: impl FnMut(Utf8Bytes),
-    ) {
-        if let Some(subscription) = self.subscriptions.get_mut(name) {
-            let taken = subscription.take(id, max, waker, deliver);
-            self.counters.delivered.add(taken.delivered);
-            self.counters.redelivered.add(taken.redelivered);
-        }
+    ) -> Vec<Delivery> {
+        let subscription = self.subscriptions.get_mut(name);
+        let taken = subscription.map_or_else(Vec::new, |it| it.take(id, max, waker));
+        let redelivered = taken.iter().filter(|delivery| delivery.redeliveries > 0);
+        self.counters.delivered.add(taken.len());
+        self.counters.redelivered.add(redelivered.count());
+        taken
     }
 
     /// Acknowledges a message. Returns whether it was in flight to the consumer.

@@ -46,7 +46,7 @@ impl Topic {
                 warn!(
                     topic = self.name.to_string(),
                     subscription = name.to_string(),
-                    message_id = oldest.message.id(),
+                    message_id = %oldest.message.id(),
                     "dropped the oldest message: the subscription is full and has no consumer"
                 );
             }

@@ -3,10 +3,8 @@
 use std::task::Waker;
 use std::time::Instant;
 
-use axum::extract::ws::Utf8Bytes;
-
 use super::backlog::{BacklogSize, MessageQueue, QueuedMessage};
-use super::consumer::{Consumer, ConsumerId, Taken};
+use super::consumer::{Consumer, ConsumerId, Delivery};
 use super::effects::Effects;
 use super::options::{ConsumerOptions, SubscriptionType};
 use crate::limits::{BacklogLimit, Limits};
@@ -138,16 +136,10 @@ impl Subscription {
     }
 
     /// See [`Consumer::take`].
-    pub(super) fn take(
-        &mut self,
-        id: ConsumerId,
-        max: usize,
-        waker: &Waker,
-        deliver: impl FnMut(Utf8Bytes),
-    ) -> Taken {
+    pub(super) fn take(&mut self, id: ConsumerId, max: usize, waker: &Waker) -> Vec<Delivery> {
         match self.consumer(id) {
-            Some(consumer) => consumer.take(max, waker, deliver),
-            None => Taken::default(),
+            Some(consumer) => consumer.take(max, waker),
+            None => Vec::new(),
         }
     }
 

@@ -71,7 +71,7 @@ impl TestTopic {
     }
 
     pub(super) fn publish(&mut self) -> Result<u64, PublishError> {
-        let message = Message::new(&self.ids, self.now, "}");
+        let message = Message::from_text(&self.ids, self.now, "}");
         let sequence = message.sequence;
         self.topic
             .publish(message, &mut self.effects)
@@ -91,18 +91,11 @@ impl TestTopic {
 
     /// Takes a batch, with the number of earlier deliveries of each message.
     pub(super) fn take_counted(&mut self, subscription: &str, id: ConsumerId) -> Vec<(u64, u32)> {
-        let mut taken = Vec::new();
-        let ids = &self.ids;
-        self.topic
-            .take(&name(subscription), id, 3, Waker::noop(), |text| {
-                let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-                let sequence = ids.sequence(json["messageId"].as_str().unwrap()).unwrap();
-                let count = json
-                    .get("redeliveryCount")
-                    .map_or(0, |it| it.as_u64().unwrap());
-                taken.push((sequence, count.try_into().unwrap()));
-            });
+        let taken = self.topic.take(&name(subscription), id, 3, Waker::noop());
+        let taken = taken.into_iter();
         taken
+            .map(|delivery| (delivery.message.sequence, delivery.redeliveries))
+            .collect()
     }
 
     pub(super) fn take(&mut self, subscription: &str, id: ConsumerId) -> Vec<u64> {

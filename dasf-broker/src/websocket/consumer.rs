@@ -16,15 +16,34 @@ use crate::hub::Consumer;
 /// The socket of a consumer.
 pub(crate) struct ConsumerRole {
     consumer: Consumer,
-    /// Wakes the task when a delayed message is due.
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: RedeliveryTimer,
 }
 
 impl ConsumerRole {
     pub(crate) fn new(consumer: Consumer) -> Self {
         Self {
             consumer,
-            timer: None,
+            timer: RedeliveryTimer::default(),
+        }
+    }
+}
+
+/// Wakes the task of a consumer when a delayed message is due.
+#[derive(Default)]
+pub(super) struct RedeliveryTimer(Option<Pin<Box<Sleep>>>);
+
+impl RedeliveryTimer {
+    /// Releases the messages that are due, and registers the task for the next one.
+    pub(super) fn poll(&mut self, consumer: &mut Consumer, cx: &mut Context<'_>) {
+        while let Some(due) = consumer.next_due().map(Instant::from_std) {
+            let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            if timer.deadline() != due {
+                timer.as_mut().reset(due);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                break;
+            }
+            consumer.release_due();
         }
     }
 }
@@ -52,8 +71,12 @@ impl Role for ConsumerRole {
             }
         };
         let known = match &*command.kind {
-            "" => consumer.acknowledge(&command.message_id),
-            "negativeAcknowledge" => consumer.negative_acknowledge(&command.message_id),
+            "" => consumer
+                .sequence(&command.message_id)
+                .is_some_and(|sequence| consumer.acknowledge(sequence)),
+            "negativeAcknowledge" => consumer
+                .sequence(&command.message_id)
+                .is_some_and(|sequence| consumer.negative_acknowledge(sequence)),
             "unsubscribe" if consumer.unsubscribe() => {
                 return Some(close(close_code::NORMAL, "unsubscribed"));
             }
@@ -83,22 +106,14 @@ impl Role for ConsumerRole {
 
     fn after_frames(&mut self, cx: &mut Context<'_>) {
         // Not in `fill_outgoing`, which does not run while the peer does not read.
-        while let Some(due) = self.consumer.next_due().map(Instant::from_std) {
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-            if timer.deadline() != due {
-                timer.as_mut().reset(due);
-            }
-            if timer.as_mut().poll(cx).is_pending() {
-                break;
-            }
-            self.consumer.release_due();
-        }
+        self.timer.poll(&mut self.consumer, cx);
         self.consumer.apply_effects();
     }
 
     fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
-        self.consumer
-            .take(BATCH, cx.waker(), |text| outgoing.push(text));
+        for delivery in self.consumer.take(BATCH, cx.waker()) {
+            outgoing.push(delivery.message.text(delivery.redeliveries));
+        }
     }
 }
 
@@ -141,7 +156,7 @@ mod tests {
         let mut driver = Driver::new(&mut socket, ConsumerRole::new(consumer), never, 1024);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(driver.poll(&mut cx).is_pending());
-        let refusal = json!({"type": "negativeAcknowledge", "messageId": message.id()});
+        let refusal = json!({"type": "negativeAcknowledge", "messageId": message.id().to_string()});
         let refusal = Message::text(refusal.to_string());
         driver.socket.says = Box::new(iter::once(refusal));
         // Meanwhile a message waits that the socket does not accept.
@@ -152,15 +167,14 @@ mod tests {
 
         let mut other = attach().unwrap();
         let again = poll_fn(|cx| {
-            let mut taken = None;
-            other.take(1, cx.waker(), |text| taken = Some(text));
+            let taken = other.take(1, cx.waker()).pop();
             taken.map_or(Poll::Pending, Poll::Ready)
         });
         let again = tokio::select! {
             end = poll_fn(|cx| driver.poll(cx)) => panic!("{end:?}"),
             again = again => again,
         };
-        assert_eq!(again, message.delivery(1));
+        assert_eq!((again.message.id(), again.redeliveries), (message.id(), 1));
         assert_eq!(started.elapsed(), options.redelivery_delay);
     }
 }

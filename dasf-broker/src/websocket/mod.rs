@@ -3,6 +3,7 @@
 
 mod consumer;
 mod driver;
+mod link;
 mod outgoing;
 mod producer;
 mod role;
@@ -12,5 +13,6 @@ mod test_peer;
 
 pub(crate) use consumer::ConsumerRole;
 pub(crate) use driver::{End, drive};
+pub(crate) use link::LinkRole;
 pub(crate) use producer::ProducerRole;
 pub(crate) use role::Role;

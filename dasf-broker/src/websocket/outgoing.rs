@@ -27,10 +27,17 @@ impl Outgoing {
         self.messages.push_back(Message::Text(text));
     }
 
+    pub(super) fn push_binary(&mut self, frame: Bytes) {
+        self.bytes += frame.len();
+        self.messages.push_back(Message::Binary(frame));
+    }
+
     pub(super) fn pop(&mut self) -> Option<Message> {
         let message = self.messages.pop_front()?;
-        if let Message::Text(text) = &message {
-            self.bytes -= text.len();
+        match &message {
+            Message::Text(text) => self.bytes -= text.len(),
+            Message::Binary(frame) => self.bytes -= frame.len(),
+            _ => {}
         }
         Some(message)
     }

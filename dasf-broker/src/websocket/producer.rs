@@ -27,7 +27,7 @@ impl Role for ProducerRole {
                 (message, Ok(())) => receipt::accepted(self.style, message.id(), context),
                 (message, Err(error)) => {
                     let reason = error.to_string();
-                    self.producer.report_refused(Some(message.id()), &reason);
+                    self.producer.report_refused(Some(&message), &reason);
                     receipt::refused(self.style, receipt::REFUSED, &reason, context)
                 }
             },

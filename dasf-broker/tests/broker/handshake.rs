@@ -120,7 +120,10 @@ async fn the_handshake_lists_the_abilities_of_the_broker() {
         let url = format!("ws://{}{path}", broker.local_addr());
         let (_, response) = connect_async(url).await.unwrap();
         assert_eq!(response.status(), 101);
-        assert_eq!(response.headers()["dasf-features"], "shared-subscriptions");
+        assert_eq!(
+            response.headers()["dasf-features"],
+            "shared-subscriptions, link"
+        );
     }
 }
 

@@ -8,6 +8,7 @@ mod frames;
 mod handshake;
 mod lifecycle;
 mod limits;
+mod link;
 #[cfg(feature = "cli")]
 mod program;
 mod redelivery;

@@ -145,7 +145,7 @@ pub(super) struct Limits {
     #[arg(long, global = true, env = "DE_BACKEND_MAX_WORKERS", value_name = "CALLS", value_parser = OneLine(at_least_one))]
     max_workers: Option<usize>,
 
-    /// Calls of async functions that run at a time [default: --queue-size]
+    /// Calls of async functions that run at a time [default: --queue-size; in a group, --max-workers]
     #[arg(long, global = true, env = "DE_BACKEND_MAX_CONCURRENT", value_name = "CALLS", value_parser = OneLine(at_least_one))]
     max_concurrent: Option<usize>,
 

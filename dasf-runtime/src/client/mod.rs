@@ -359,13 +359,15 @@ impl Shared {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(CallError::Closed);
         };
-        let (report_sender, mut reports) = mpsc::channel(in_flight::REPORT_CAPACITY);
-        let (fetch_sender, mut fetches) = mpsc::channel(in_flight::FETCH_CAPACITY);
+        let (report_sender, mut reports) =
+            channel_if(on_progress.is_some(), in_flight::REPORT_CAPACITY);
+        let (fetch_sender, mut fetches) =
+            channel_if(message.way == Way::OnDemand, in_flight::FETCH_CAPACITY);
         let (answer_sender, mut answer) = oneshot::channel();
         let waiting = Waiting {
             answer: answer_sender,
-            reports: on_progress.is_some().then_some(report_sender),
-            fetches: (message.way == Way::OnDemand).then_some(fetch_sender),
+            reports: report_sender,
+            fetches: fetch_sender,
         };
         let guard = self.in_flight.register(waiting);
         let context = guard.context();
@@ -386,7 +388,7 @@ impl Shared {
             tokio::select! {
                 // Reports come first: the module sent them before the response.
                 biased;
-                Some(report) = reports.recv(), if on_progress.is_some() => {
+                Some(report) = receive(&mut reports) => {
                     if let Some(handler) = &mut on_progress {
                         handler(&report);
                     }
@@ -396,7 +398,7 @@ impl Shared {
                     accepted?;
                     is_accepted = true;
                 }
-                Some(topic) = fetches.recv() => {
+                Some(topic) = receive(&mut fetches) => {
                     sending.set(maybe_done(self.send_payload(context, &message, topic)));
                 }
                 () = &mut sending, if matches!(*sending, MaybeDone::Future(_)) => {
@@ -568,6 +570,22 @@ impl Shared {
                 reason: error.to_string(),
             },
         }
+    }
+}
+
+/// Returns the ends of a channel if it is needed. Most calls need none.
+fn channel_if<T>(
+    is_needed: bool,
+    capacity: usize,
+) -> (Option<mpsc::Sender<T>>, Option<mpsc::Receiver<T>>) {
+    is_needed.then(|| mpsc::channel(capacity)).unzip()
+}
+
+/// Returns the next value of a channel that may not be needed. Without a channel, it never returns.
+async fn receive<T>(channel: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
+    match channel {
+        Some(channel) => channel.recv().await,
+        None => std::future::pending().await,
     }
 }
 

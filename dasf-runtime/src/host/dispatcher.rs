@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
+use super::answer::Answer;
 use super::duplicates::Arrival;
 use super::executor::{Call, Executor, Request};
-use super::replies::{Answer, Reply};
+use super::reply::Reply;
 use super::worker_pool::PATIENCE;
 use super::{FLUSH_TIMEOUT, FRAGMENT_PATIENCE, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};
 use crate::module::Failure;

@@ -7,7 +7,8 @@ use dasf_protocol::Properties;
 use dasf_protocol::properties::key;
 
 use super::acknowledgement::Unacknowledged;
-use super::replies::{Answer, Reply};
+use super::answer::Answer;
+use super::reply::Reply;
 
 /// The number of remembered requests.
 const CAPACITY: usize = 4096;

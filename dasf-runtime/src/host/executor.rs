@@ -16,9 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, Span};
 
 use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
+use super::answer::Answer;
+use super::answers::Answers;
 use super::duplicates::{RecentRequests, Ticket};
 use super::inbox::Inbox;
-use super::replies::{Answer, Replies, Reply};
+use super::replies::Replies;
+use super::reply::Reply;
 use super::search::OwnPings;
 use super::worker_pool::{Added, WorkerPool};
 use super::{Documents, LONGEST_TIMEOUT};
@@ -41,7 +44,8 @@ pub(super) struct Executor {
     pub(super) topic: Topic,
     pub(super) documents: Documents,
     pub(super) replies: Arc<Replies>,
-    pub(super) inbox: Inbox,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) answers: Answers,
     pub(super) recent: RecentRequests,
     /// When requests are acknowledged.
     pub(super) acknowledge: AcknowledgePolicy,
@@ -505,7 +509,7 @@ impl Executor {
 
     /// Sends a response. If that fails after a part of it, sends an error to the caller.
     async fn send(&self, reply: &Reply, answer: &Answer) {
-        let sent = self.replies.send_answer(&self.inbox, reply, answer).await;
+        let sent = self.answers.send(reply, answer).await;
         let Err(error) = sent else { return };
         log(reply, &error);
         if self.abort.is_cancelled() {
@@ -536,11 +540,7 @@ impl Executor {
     /// Sends a response, and waits until the broker has accepted it. Returns `false` only if there
     /// is no connection to the response topic, so that another attempt may succeed.
     async fn deliver(&self, reply: &Reply, answer: &Answer) -> bool {
-        let Err(error) = self
-            .replies
-            .deliver_answer(&self.inbox, reply, answer)
-            .await
-        else {
+        let Err(error) = self.answers.deliver(reply, answer).await else {
             return true;
         };
         log(reply, &error);

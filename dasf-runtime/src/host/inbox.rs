@@ -22,7 +22,8 @@ use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::replies::{Replies, Reply};
+use super::replies::Replies;
+use super::reply::Reply;
 use crate::module::Failure;
 use crate::random;
 use crate::transport::{PING_AGAIN, PublishError, Reading, Subscriber, Transport};

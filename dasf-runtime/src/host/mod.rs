@@ -1,12 +1,16 @@
 //! The module host: reads a topic, runs the requested functions, and sends the responses.
 
 mod acknowledgement;
+mod answer;
+mod answers;
 mod dispatcher;
 mod duplicates;
 mod executor;
 mod inbox;
 mod options;
+mod publisher_pool;
 mod replies;
+mod reply;
 #[cfg(test)]
 mod scripted;
 mod search;
@@ -30,6 +34,7 @@ use crate::discovery::ListedModule;
 use crate::module::{Failure, Module};
 use crate::transport::{ConnectError, Reading};
 use acknowledgement::AcknowledgePolicy;
+use answers::Answers;
 use dispatcher::Dispatcher;
 use duplicates::RecentRequests;
 use executor::{Executor, Running};
@@ -112,17 +117,24 @@ impl Host {
         let own_pings = OwnPings::default();
         let search = Search::new(&transport, topic.clone(), own_pings.clone());
         let abort = CancellationToken::new();
+        let inbox = Arc::new(Inbox::new(
+            Arc::clone(&transport),
+            topic.clone(),
+            options.max_request_size,
+            abort.clone(),
+        ));
+        let replies = Replies::new(Arc::clone(&transport), topic.clone(), &options);
         let executor = Executor {
             documents: Documents::new(&module, topic, is_in_group),
             topic: topic.clone(),
             module,
-            inbox: Inbox::new(
-                Arc::clone(&transport),
-                topic.clone(),
-                options.max_request_size,
-                abort.clone(),
-            ),
-            replies: Replies::new(transport, topic.clone(), &options),
+            answers: Answers {
+                transport,
+                replies: Arc::clone(&replies),
+                inbox: Arc::clone(&inbox),
+            },
+            inbox,
+            replies,
             recent: RecentRequests::new(unique_message_ids),
             acknowledge: AcknowledgePolicy::of(&options),
             max_redeliveries: options.max_redeliveries,

@@ -39,7 +39,8 @@ pub struct HostOptions {
     /// times the number of processors. The host starts a thread when a call needs it.
     pub max_workers: usize,
     /// The number of calls of `async` functions that run at a time; default
-    /// [`queue_size`](Self::queue_size). These calls need no thread while they wait.
+    /// [`queue_size`](Self::queue_size). These calls need no thread while they wait. In a group, the
+    /// default is [`max_workers`](Self::max_workers), so that the modules share the calls.
     pub max_concurrent: Option<usize>,
     /// The name of a group. Modules with the same topic and the same group share the requests. A
     /// module without a group, the default, gets every request, even if other modules listen.
@@ -150,7 +151,11 @@ impl HostOptions {
 
     /// Returns the number of calls of `async` functions that run at a time.
     pub(super) fn max_concurrent(&self) -> usize {
-        self.max_concurrent.unwrap_or(self.queue_size)
+        let default = match self.group {
+            Some(_) => self.max_workers,
+            None => self.queue_size,
+        };
+        self.max_concurrent.unwrap_or(default)
     }
 
     pub(super) fn checked(self) -> Result<Self, OptionsError> {

@@ -128,7 +128,7 @@ impl Target {
             let message_id = context.message_id();
             tracing::warn!(
                 message_id,
-                %function,
+                function = function.to_string(),
                 arguments = names,
                 "unknown arguments ignored: {message}"
             );

@@ -4,10 +4,10 @@ use dasf_protocol::Topic;
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
+use super::base_url::BaseUrl;
 use super::json::{Json, Lack};
 use super::websocket::{self, Endpoint};
 use super::{Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust};
-use crate::address::BaseUrl;
 
 /// The header in which a broker lists its features beyond the protocol.
 const FEATURES: &str = "dasf-features";

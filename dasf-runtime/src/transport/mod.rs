@@ -4,6 +4,7 @@
 //! one connection. The task keeps the connection alive, and reconnects as long as the handle lives.
 //! The code above this module does not depend on the kind of broker.
 
+pub(crate) mod base_url;
 pub(crate) mod dasf;
 mod json;
 pub(crate) mod mqtt;

@@ -7,12 +7,12 @@ use dasf_protocol::Topic;
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
+use super::base_url::BaseUrl;
 use super::json::Json;
 use super::websocket::{self, Endpoint};
 use super::{
     ConnectError, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
 };
-use crate::address::BaseUrl;
 
 /// How many messages a sender may be ahead of a reader of a non-persistent topic. Such a topic
 /// drops messages that come while the reader's connection is busy with another one.

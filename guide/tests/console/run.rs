@@ -150,7 +150,10 @@ impl Shell {
     fn run_script(&mut self, text: &str) -> (ExitStatus, Vec<String>) {
         let mut program = self.start(&format!("set -e\n{text}"));
         let lines = program.lines_until_it_ends();
-        (program.status(), lines)
+        let status = program.status();
+        // Programs that the script left in the background run until the end of the page.
+        self.running.push(program);
+        (status, lines)
     }
 
     /// Runs a command as long as the page shows it, and returns its output.

@@ -236,5 +236,12 @@ def proxies() -> None:
     assert said.startswith("the proxy of HTTPS_PROXY is not an HTTP proxy"), said
 
 
+def paths() -> None:
+    refused = "the broker refused the connection with status 404; check the URL, which ends in /ws"
+    said = fails(f"ws://localhost:{BROKER}")
+    assert said.startswith(refused), said
+
+
+paths()
 tls()
 proxies()

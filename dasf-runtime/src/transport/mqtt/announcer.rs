@@ -15,11 +15,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::Login;
 use super::announcement::{self, ANNOUNCE_EVERY, Announcement};
 use super::names;
 use super::session::{self, KEEP_ALIVE, Opening, RECEIVE_MAXIMUM, Session};
 use super::session_recovery::{Group, LostSessions};
-use crate::address::Login;
 use crate::backoff::Backoff;
 use crate::transport::websocket::Endpoint;
 use crate::transport::{ConnectError, ConnectionState, first_attempt};

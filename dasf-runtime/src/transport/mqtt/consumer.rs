@@ -9,13 +9,13 @@ use mqtt_proto::v5::{Puback, PubackReasonCode, Publish, RetainHandling};
 use mqtt_proto::{QoS, TopicName};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::Login;
 use super::announcer::Announcer;
 use super::packets::{self, Packets, Received, Unreadable};
 use super::session::{self, KEEP_ALIVE, Opening, Session, UNACKNOWLEDGED_LIMIT};
 use super::session_recovery::SESSION_EXPIRY;
 use super::unacknowledged::{AcknowledgementWriter, Held, Unacknowledged};
 use super::{MaxPacketSize, envelope, names};
-use crate::address::Login;
 use crate::transport::ConnectError;
 use crate::transport::websocket::{ConsumerDialect, Endpoint, Incoming, Link, ReadDeliveries};
 

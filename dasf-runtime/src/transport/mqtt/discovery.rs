@@ -3,10 +3,10 @@
 use mqtt_proto::QoS;
 use mqtt_proto::v5::RetainHandling;
 
+use super::Login;
 use super::announcement::{self, Announcement};
 use super::names;
 use super::session::{self, Opening};
-use crate::address::Login;
 use crate::transport::websocket::Endpoint;
 use crate::transport::{ConnectError, DiscoveredModule};
 

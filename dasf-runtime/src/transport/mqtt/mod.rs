@@ -16,6 +16,7 @@ mod session;
 mod session_recovery;
 mod unacknowledged;
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -26,12 +27,12 @@ use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 
+use super::base_url::BaseUrl;
 use super::websocket::{self, Endpoint};
 use super::{
     ConnectError, DiscoveredModule, Publisher, PublisherOptions, Reader, Reading, Subscriber,
     Transport,
 };
-use crate::address::{BaseUrl, Login};
 use announcer::Announcer;
 use consumer::Receiving;
 use producer::Sending;
@@ -52,6 +53,20 @@ const MAX_READ_AHEAD: u16 = 768;
 /// The smallest payload into which a message is cut. A broker that does not accept even this size
 /// with its envelope accepts no message.
 const MIN_PIECE_SIZE: usize = 256;
+
+/// The user name and the password of an MQTT connection.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Login {
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+}
+
+impl fmt::Debug for Login {
+    /// Omits the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.user.fmt(f)
+    }
+}
 
 /// An MQTT broker.
 #[derive(Debug, Clone)]

@@ -4,10 +4,10 @@ use mqtt_proto::v5::{Packet, Puback, PubackReasonCode};
 use mqtt_proto::{Pid, TopicName};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::Login;
 use super::packets::{self, Packets, Received};
 use super::session::{self, Opening};
 use super::{MaxPacketSize, envelope};
-use crate::address::Login;
 use crate::transport::websocket::{
     Endpoint, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages,
 };

@@ -14,9 +14,9 @@ use mqtt_proto::{Pid, QoS, QosPid, TopicFilter};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use super::Login;
 use super::names;
 use super::packets::{self, MAX_PACKET_SIZE, Packets, Received, Unreadable};
-use crate::address::Login;
 use crate::transport::ConnectError;
 use crate::transport::websocket::{self, Endpoint, KeepAlive, Link, PING_INTERVAL, Sink, Stream};
 

@@ -14,10 +14,10 @@ use mqtt_proto::TopicName;
 use mqtt_proto::v5::Publish;
 use tokio::time::Instant;
 
+use super::Login;
 use super::names;
 use super::packets::{self, Unreadable};
 use super::session::{self, Opening, RECEIVE_MAXIMUM, Session};
-use crate::address::Login;
 use crate::backoff::Backoff;
 use crate::random;
 use crate::transport::ConnectError;

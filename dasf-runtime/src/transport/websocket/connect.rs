@@ -22,6 +22,10 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(in crate::transport) type Sink = SplitSink<Socket, Message>;
 pub(in crate::transport) type Stream = SplitStream<Socket>;
 
+/// The read buffer of a socket: enough for many small frames. It is cleared for each read, so a larger
+/// one costs time.
+const READ_BUFFER_SIZE: usize = 16 * 1024;
+
 /// The timeout of a handshake. Pulsar answers it only when the topic is ready, and reports after 30
 /// s why it is not.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
@@ -63,6 +67,7 @@ pub(super) async fn connect_in(
         request.headers_mut().insert(name, value.clone());
     }
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_SIZE)
         .max_message_size(Some(MAX_FRAME_SIZE))
         .max_frame_size(Some(MAX_FRAME_SIZE));
     let opening = async {

@@ -23,12 +23,11 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
-use crate::address;
-
 pub(super) use connect::{MAX_FRAME_SIZE, Sink, Stream, broken, connect};
 pub(super) use liveness::PING_INTERVAL;
 pub(crate) use tls::Trust;
 
+use super::base_url;
 use super::subscriber::Acknowledgement;
 use super::{
     ConnectError, PublishError, Publisher, PublisherEnds, PublisherOptions, Queued, Subscriber,
@@ -57,7 +56,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = self.without_query();
         let base = url.strip_suffix(&self.below).unwrap_or(url);
-        f.write_str(address::of_broker(base.trim_end_matches('/')))
+        f.write_str(base_url::of_broker(base.trim_end_matches('/')))
     }
 }
 

@@ -1,0 +1,57 @@
+//! Refusals, with their HTTP statuses.
+
+use std::fmt::Display;
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::route::RouteError;
+use crate::topic::AttachError;
+
+/// The refusal of a handshake, or of a topic on a link.
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) reason: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, reason: impl Display) -> Self {
+        Self {
+            status,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl From<RouteError> for Refusal {
+    fn from(error: RouteError) -> Self {
+        let status = match error {
+            RouteError::Unknown => StatusCode::NOT_FOUND,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<AttachError> for Refusal {
+    fn from(error: AttachError) -> Self {
+        let status = match error {
+            AttachError::Taken { .. } | AttachError::Conflict { .. } => StatusCode::CONFLICT,
+            AttachError::TooManySubscriptions { .. } | AttachError::TooManyTopics { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        Self::new(status, error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = self.reason + "\n";
+        if self.status == StatusCode::UNAUTHORIZED {
+            (self.status, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
+        } else {
+            (self.status, body).into_response()
+        }
+    }
+}

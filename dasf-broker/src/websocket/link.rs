@@ -1,0 +1,313 @@
+//! The socket of a link: it publishes to any topic, and reads several ones.
+//!
+//! [`dasf_protocol::link`] describes the frames.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::ws::{CloseFrame, close_code};
+use axum::http::StatusCode;
+use dasf_protocol::link::{Header, Kind};
+use dasf_protocol::{Subscription, Topic};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::consumer::RedeliveryTimer;
+use super::outgoing::Outgoing;
+use super::role::{BATCH, Role, close};
+use crate::hub::{Consumer, Hub, Producer};
+use crate::refusal::Refusal;
+use crate::route::{Query, RouteError, Style};
+use crate::topic::{AttachError, Effects, PublishError, TopicName};
+
+/// The largest number of topics that a link reads.
+const MAX_SUBSCRIPTIONS: usize = 1024;
+/// The largest number of topics for which a link keeps a producer.
+const MAX_PRODUCERS: usize = 1024;
+/// How long a link keeps a producer without a message.
+const PRODUCER_KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// The socket of a link.
+pub(crate) struct LinkRole {
+    hub: Arc<Hub>,
+    style: Style,
+    /// The topic of the handshake, whose tenant and namespace all topics of the link share.
+    base: TopicName,
+    subscriptions: HashMap<Topic, LinkSubscription>,
+    producers: Producers,
+    /// The number of messages that the peer has published.
+    published: u64,
+    /// How many of them the peer knows to be accepted.
+    confirmed: u64,
+    effects: Effects,
+}
+
+/// A topic that the link reads.
+struct LinkSubscription {
+    consumer: Consumer,
+    timer: RedeliveryTimer,
+}
+
+impl From<Consumer> for LinkSubscription {
+    fn from(consumer: Consumer) -> Self {
+        Self {
+            consumer,
+            timer: RedeliveryTimer::default(),
+        }
+    }
+}
+
+/// The error of a message that the broker does not accept.
+#[derive(Debug, thiserror::Error)]
+enum RefusedMessage {
+    #[error(transparent)]
+    Topic(#[from] dasf_protocol::TopicError),
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error("properties is not a JSON object; send an object, or leave it out")]
+    Properties,
+}
+
+impl LinkRole {
+    /// Returns the link of a handshake to this topic. If it was the handshake of a consumer, the link
+    /// reads the topic.
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        style: Style,
+        topic: TopicName,
+        consumer: Option<Consumer>,
+    ) -> Self {
+        let subscription = consumer.map(|consumer| (topic.topic().clone(), consumer.into()));
+        Self {
+            hub,
+            style,
+            subscriptions: subscription.into_iter().collect(),
+            base: topic,
+            producers: Producers::default(),
+            published: 0,
+            confirmed: 0,
+            effects: Effects::default(),
+        }
+    }
+
+    fn publish(&mut self, header: &Header<'_>, payload: Bytes, outgoing: &mut Outgoing) {
+        self.published += 1;
+        let Err(error) = self.try_publish(header, payload) else {
+            return;
+        };
+        let refused = Header {
+            count: Some(self.published),
+            reason: error.to_string().into(),
+            ..Header::new(Kind::Refused)
+        };
+        outgoing.push_binary(refused.frame(b""));
+    }
+
+    fn try_publish(&mut self, header: &Header<'_>, payload: Bytes) -> Result<(), RefusedMessage> {
+        let producer = self.producers.get(&self.hub, &self.base, &header.topic)?;
+        let properties = header.properties.map(RawValue::get);
+        if properties.is_some_and(|properties| !properties.starts_with('{')) {
+            let error = RefusedMessage::Properties;
+            producer.report_refused(None, &error.to_string());
+            return Err(error);
+        }
+        let (message, published) = producer.publish_parts(header, payload, &mut self.effects);
+        published.map_err(|error| {
+            producer.report_refused(Some(&message), &error.to_string());
+            error.into()
+        })
+    }
+
+    fn subscribe(&mut self, header: &Header<'_>) -> Result<(), Refusal> {
+        let topic: Topic = header.topic.parse().map_err(RouteError::from)?;
+        if self.subscriptions.contains_key(&topic) {
+            let reason = "the link reads this topic already";
+            return Err(Refusal::new(StatusCode::CONFLICT, reason));
+        }
+        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+            let reason = format!(
+                "the link reads {MAX_SUBSCRIPTIONS} topics, which is the limit; open another link"
+            );
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason));
+        }
+        let subscription: Subscription = header.subscription.parse().map_err(RouteError::from)?;
+        let name = self.base.sibling(topic.clone());
+        let parameters = Query::new(Some(&header.parameters));
+        let options = parameters.consumer_options(self.style, &name, &subscription)?;
+        let consumer = self.hub.consumer(name, subscription, &options)?;
+        self.subscriptions.insert(topic, consumer.into());
+        Ok(())
+    }
+
+    /// Ends the reading of a topic.
+    fn leave(&mut self, topic: &str, removes_subscription: bool) {
+        let topic = topic.parse::<Topic>().ok();
+        let Some(mut left) = topic.and_then(|topic| self.subscriptions.remove(&topic)) else {
+            return;
+        };
+        if removes_subscription && !left.consumer.unsubscribe() {
+            let (topic, subscription) = (left.consumer.topic(), left.consumer.subscription());
+            debug!(%topic, %subscription, "did not remove the subscription, because it has other consumers");
+        }
+    }
+
+    /// Acknowledges messages, positively or negatively.
+    fn acknowledge(&mut self, header: &Header<'_>) {
+        let topic = header.topic.parse::<Topic>().ok();
+        let Some(read) = topic.and_then(|topic| self.subscriptions.get_mut(&topic)) else {
+            return;
+        };
+        for &message in &header.messages {
+            let known = match header.kind {
+                Kind::NegativeAcknowledge => read.consumer.negative_acknowledge(message),
+                _ => read.consumer.acknowledge(message),
+            };
+            if !known {
+                debug!(
+                    topic = read.consumer.topic().to_string(),
+                    message, "ignored an acknowledgement of a message that the link does not have"
+                );
+            }
+        }
+    }
+}
+
+/// Returns the answer to the end of a subscription, or to a refused one.
+fn unsubscribed(topic: &str, refusal: Option<&Refusal>) -> Bytes {
+    Header {
+        topic: topic.into(),
+        status: refusal.map(|refusal| refusal.status.as_u16()),
+        reason: refusal.map_or("", |refusal| &refusal.reason).into(),
+        ..Header::new(Kind::Unsubscribed)
+    }
+    .frame(b"")
+}
+
+impl Role for LinkRole {
+    const SENDS_PENDING_ON_CLOSE: bool = true;
+
+    fn on_text(&mut self, _: &str, _: &mut Outgoing) -> Option<CloseFrame> {
+        let reason = "a link has binary frames";
+        Some(close(close_code::UNSUPPORTED, reason))
+    }
+
+    fn on_binary(&mut self, frame: Bytes, outgoing: &mut Outgoing) -> Option<CloseFrame> {
+        let (header, payload) = match Header::read(&frame) {
+            Ok(read) => read,
+            Err(error) => return Some(close(close_code::INVALID, error.to_string())),
+        };
+        match header.kind {
+            Kind::Publish => self.publish(&header, payload, outgoing),
+            Kind::Acknowledge | Kind::NegativeAcknowledge => self.acknowledge(&header),
+            Kind::Subscribe => {
+                let answer = match self.subscribe(&header) {
+                    Ok(()) => Header {
+                        topic: header.topic.clone(),
+                        ..Header::new(Kind::Subscribed)
+                    }
+                    .frame(b""),
+                    Err(refusal) => unsubscribed(&header.topic, Some(&refusal)),
+                };
+                outgoing.push_binary(answer);
+            }
+            Kind::Close | Kind::Unsubscribe => {
+                self.leave(&header.topic, header.kind == Kind::Unsubscribe);
+                outgoing.push_binary(unsubscribed(&header.topic, None));
+            }
+            kind => {
+                let reason = format!("a broker sends frames of the type {kind:?}, and reads none");
+                return Some(close(close_code::INVALID, reason));
+            }
+        }
+        None
+    }
+
+    fn after_frames(&mut self, cx: &mut Context<'_>) {
+        self.hub.apply_effects(&self.base, &mut self.effects);
+        for read in self.subscriptions.values_mut() {
+            read.timer.poll(&mut read.consumer, cx);
+            read.consumer.apply_effects();
+        }
+    }
+
+    fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
+        if self.confirmed < self.published {
+            self.confirmed = self.published;
+            let accepted = Header {
+                count: Some(self.confirmed),
+                ..Header::new(Kind::Accepted)
+            };
+            outgoing.push_binary(accepted.frame(b""));
+        }
+        for (topic, read) in &mut self.subscriptions {
+            for delivery in read.consumer.take(BATCH, cx.waker()) {
+                let frame = delivery.message.link_frame(topic, delivery.redeliveries);
+                outgoing.push_binary(frame);
+            }
+        }
+    }
+}
+
+/// The producers of a link, by topic.
+#[derive(Default)]
+struct Producers {
+    producers: HashMap<Topic, LinkProducer>,
+    /// When unused producers were removed last.
+    cleaned: Option<Instant>,
+}
+
+struct LinkProducer {
+    producer: Producer,
+    last_used: Instant,
+}
+
+impl Producers {
+    /// Returns the producer of a topic, and connects it if it is not there.
+    fn get(
+        &mut self,
+        hub: &Arc<Hub>,
+        base: &TopicName,
+        topic: &str,
+    ) -> Result<&Producer, RefusedMessage> {
+        let now = Instant::now();
+        self.make_room(now);
+        let found = match self.producers.entry(topic.parse()?) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(vacant) => {
+                let producer = hub.producer(base.sibling(vacant.key().clone()))?;
+                let last_used = now;
+                vacant.insert(LinkProducer {
+                    producer,
+                    last_used,
+                })
+            }
+        };
+        found.last_used = now;
+        Ok(&found.producer)
+    }
+
+    /// Removes the producers that were not used for a while. If there are still too many, removes the
+    /// one that was not used for the longest time.
+    fn make_room(&mut self, now: Instant) {
+        let cleaned = *self.cleaned.get_or_insert(now);
+        let is_full = self.producers.len() >= MAX_PRODUCERS;
+        if is_full || now - cleaned >= PRODUCER_KEEP_ALIVE {
+            self.cleaned = Some(now);
+            self.producers
+                .retain(|_, producer| now - producer.last_used < PRODUCER_KEEP_ALIVE);
+        }
+        if self.producers.len() >= MAX_PRODUCERS {
+            let oldest = self.producers.iter().min_by_key(|(_, it)| it.last_used);
+            if let Some(oldest) = oldest.map(|(topic, _)| topic.clone()) {
+                self.producers.remove(&oldest);
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The frames of a link: one WebSocket on which a process publishes to any topic and reads all its
+//! topics.
+//!
+//! The embedded broker offers links. A client asks for one with the header [`HEADER`] in its
+//! handshake, and a broker that agrees answers with the same header. Both values are [`VERSION`].
+//! Other brokers ignore the header, and the WebSocket is an ordinary producer or consumer.
+//!
+//! Every frame is a binary frame: the length of the header as four bytes, big endian; the header as
+//! a JSON object; the payload as bytes, without base64. [`Header`] lists the fields.
+//!
+//! | `type` | from | fields | meaning |
+//! |---|---|---|---|
+//! | `publish` | client | `topic`, `context`, `properties`, payload | Publishes a message. |
+//! | `accepted` | broker | `count` | The broker has accepted the first `count` messages of the link, except the refused ones. |
+//! | `refused` | broker | `count`, `reason` | The broker does not accept message number `count` of the link. |
+//! | `subscribe` | client | `topic`, `subscription`, `parameters` | Reads a topic. The parameters are the query of a consumer's URL. |
+//! | `subscribed` | broker | `topic` | The broker delivers the messages of the topic from now on. |
+//! | `unsubscribed` | broker | `topic`, `status`, `reason` | The link does not read the topic, or no longer. A refusal has the status that the handshake of a consumer would have. |
+//! | `message` | broker | `topic`, `message`, `context`, `properties`, `redeliveryCount`, `encoding`, payload | Delivers a message. |
+//! | `acknowledge` | client | `topic`, `messages` | Acknowledges messages by their numbers. |
+//! | `negativeAcknowledge` | client | `topic`, `messages` | Returns messages to the broker. |
+//! | `close` | client | `topic` | Stops to read a topic, and keeps its subscription. |
+//! | `unsubscribe` | client | `topic` | Stops to read a topic, and removes its subscription. |
+//!
+//! A link reads a topic with at most one subscription. The path of the handshake decides the tenant and
+//! the namespace of all topics. If it is the path of a consumer, the link reads that topic from the
+//! start.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The header of a handshake that asks for a link, and of the answer that agrees.
+pub const HEADER: &str = "dasf-link";
+/// The value of [`HEADER`].
+pub const VERSION: &str = "1";
+/// The value of [`Header::encoding`] for a payload that is base64 text.
+pub const BASE64: &str = "base64";
+
+/// The size of the length in front of the header.
+const LENGTH_SIZE: usize = 4;
+
+/// The kind of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Kind {
+    /// A message to the broker.
+    Publish,
+    /// The broker has accepted messages.
+    Accepted,
+    /// The broker refuses a message.
+    Refused,
+    /// The client wants to read a topic.
+    Subscribe,
+    /// The client reads a topic.
+    Subscribed,
+    /// The client does not read a topic, or no longer.
+    Unsubscribed,
+    /// A message to the client.
+    Message,
+    /// The client has processed messages.
+    Acknowledge,
+    /// The client returns messages.
+    NegativeAcknowledge,
+    /// The client stops to read a topic.
+    Close,
+    /// The client stops to read a topic, and needs its messages no more.
+    Unsubscribe,
+}
+
+/// The header of a frame. A frame has only the fields that its kind needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Header<'a> {
+    /// The kind of the frame.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// The topic.
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    pub topic: Cow<'a, str>,
+    /// The name of the subscription.
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    pub subscription: Cow<'a, str>,
+    /// The parameters of the subscription, in the form of a query.
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    pub parameters: Cow<'a, str>,
+    /// The number of the message in the broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<u64>,
+    /// The numbers of several messages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<u64>,
+    /// The number of messages that the client has published on the link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// The HTTP status of a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The reason of a refusal.
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    pub reason: Cow<'a, str>,
+    /// How often the message was delivered before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redelivery_count: u32,
+    /// [`BASE64`] if the payload is text that the broker could not decode.
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    pub encoding: Cow<'a, str>,
+    /// The context of the message, which readers on other WebSockets get.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<&'a RawValue>,
+    /// The properties of the message: an object.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub properties: Option<&'a RawValue>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde expects
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// The reason why a frame of a link cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The frame is shorter than its header.
+    #[error("the frame ends before its header")]
+    Short,
+    /// The header is not valid JSON, or a field has another type.
+    #[error("the header of the frame cannot be read: {0}")]
+    Header(#[from] serde_json::Error),
+}
+
+impl<'a> Header<'a> {
+    /// Returns a header of this kind without other fields.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            topic: Cow::default(),
+            subscription: Cow::default(),
+            parameters: Cow::default(),
+            message: None,
+            messages: Vec::new(),
+            count: None,
+            status: None,
+            reason: Cow::default(),
+            redelivery_count: 0,
+            encoding: Cow::default(),
+            context: None,
+            properties: None,
+        }
+    }
+
+    /// Reads the header of a frame. Returns it with the payload, which shares the memory of the frame.
+    ///
+    /// # Errors
+    /// Returns a [`LinkError`] if the frame has no readable header.
+    ///
+    /// ```
+    /// use dasf_protocol::link::{Header, Kind};
+    ///
+    /// let publish = Header { topic: "demo".into(), ..Header::new(Kind::Publish) };
+    /// let frame = publish.frame(b"[1]");
+    /// let (header, payload) = Header::read(&frame)?;
+    /// assert_eq!((header.kind, &*header.topic, &*payload), (Kind::Publish, "demo", &b"[1]"[..]));
+    /// # Ok::<(), dasf_protocol::link::LinkError>(())
+    /// ```
+    pub fn read(frame: &'a Bytes) -> Result<(Self, Bytes), LinkError> {
+        let (length, _) = frame
+            .split_first_chunk::<LENGTH_SIZE>()
+            .ok_or(LinkError::Short)?;
+        let length = u32::from_be_bytes(*length);
+        let end = usize::try_from(length)
+            .ok()
+            .and_then(|length| length.checked_add(LENGTH_SIZE))
+            .filter(|&end| end <= frame.len())
+            .ok_or(LinkError::Short)?;
+        let header = serde_json::from_slice(&frame[LENGTH_SIZE..end])?;
+        Ok((header, frame.slice(end..)))
+    }
+
+    /// Returns the frame with this header and a payload.
+    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message explains why it cannot happen
+    pub fn frame(&self, payload: &[u8]) -> Bytes {
+        /// Enough for the header of most frames.
+        const HEADER_SIZE: usize = 512;
+        let mut frame = Vec::with_capacity(HEADER_SIZE + payload.len());
+        frame.extend_from_slice(&[0; LENGTH_SIZE]);
+        serde_json::to_writer(&mut frame, self)
+            .expect("strings, numbers and raw JSON always serialize");
+        complete(frame, payload)
+    }
+}
+
+/// Writes the length of the header, and adds the payload.
+fn complete(mut frame: Vec<u8>, payload: &[u8]) -> Bytes {
+    // A header of 4 GiB would not be accepted by any broker.
+    let length = u32::try_from(frame.len() - LENGTH_SIZE).unwrap_or(u32::MAX);
+    frame[..LENGTH_SIZE].copy_from_slice(&length.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_header_has_only_the_fields_of_its_kind() {
+        let header = Header {
+            topic: "demo".into(),
+            messages: vec![1, 2],
+            ..Header::new(Kind::NegativeAcknowledge)
+        };
+        let frame = header.frame(b"");
+        assert_eq!(
+            &frame[LENGTH_SIZE..],
+            br#"{"type":"negativeAcknowledge","topic":"demo","messages":[1,2]}"#
+        );
+    }
+
+    #[test]
+    fn a_frame_without_a_readable_header_is_an_error() {
+        for bytes in [&b""[..], b"\0\0\0", b"\0\0\0\x03{}", b"\xff\xff\xff\xff{}"] {
+            let frame = Bytes::from_static(bytes);
+            assert!(matches!(Header::read(&frame), Err(LinkError::Short)));
+        }
+        for header in [
+            "",
+            "{}",
+            "[]",
+            r#"{"type":"other"}"#,
+            r#"{"type":"publish"} {}"#,
+        ] {
+            let mut frame = vec![0; LENGTH_SIZE];
+            frame.extend_from_slice(header.as_bytes());
+            let frame = complete(frame, b"payload");
+            let read = Header::read(&frame);
+            assert!(matches!(read, Err(LinkError::Header(_))), "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_reads_back(
+            topic in "[a-z]{0,20}",
+            reason in ".*",
+            messages in prop::collection::vec(any::<u64>(), 0..4),
+            payload in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let properties = RawValue::from_string(r#"{"a": [1, "\u00e4"]}"#.to_owned()).unwrap();
+            let header = Header {
+                topic: topic.as_str().into(),
+                reason: reason.as_str().into(),
+                messages: messages.clone(),
+                properties: Some(&properties),
+                ..Header::new(Kind::Message)
+            };
+            let frame = header.frame(&payload);
+            let (read, rest) = Header::read(&frame).unwrap();
+            prop_assert_eq!(read.kind, Kind::Message);
+            prop_assert_eq!(&*read.topic, topic);
+            prop_assert_eq!(&*read.reason, reason);
+            prop_assert_eq!(read.messages, messages);
+            prop_assert_eq!(read.properties.map(RawValue::get), Some(properties.get()));
+            prop_assert_eq!(rest, payload);
+        }
+
+        #[test]
+        fn no_frame_panics(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let frame = Bytes::from(bytes);
+            let _ = Header::read(&frame);
+        }
+    }
+}

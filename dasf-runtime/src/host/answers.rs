@@ -1,0 +1,96 @@
+//! Sending the responses to requests: in fragments if necessary, and not faster than the caller reads.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dasf_protocol::properties::key;
+use dasf_protocol::{Properties, fragment};
+
+use super::answer::Answer;
+use super::inbox::Inbox;
+use super::replies::Replies;
+use super::reply::Reply;
+use crate::random;
+use crate::transport::{PublishError, Transport};
+
+/// Sends responses.
+pub(super) struct Answers {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) replies: Arc<Replies>,
+    /// Receives the confirmations of callers.
+    pub(super) inbox: Arc<Inbox>,
+}
+
+impl Answers {
+    /// Sends the response to a request, in fragments if necessary.
+    ///
+    /// # Errors
+    /// Returns the reason why only a part of it is sent. Errors that the broker returns later are
+    /// only logged.
+    pub(super) async fn send(&self, reply: &Reply, answer: &Answer) -> Result<(), PublishError> {
+        for (properties, piece) in self.pieces(answer) {
+            self.turn(reply, &properties).await?;
+            self.replies.send(reply, properties, piece).await;
+        }
+        Ok(())
+    }
+
+    /// Sends the response to a request, in fragments if necessary, and waits until the broker has
+    /// accepted all of it.
+    pub(super) async fn deliver(&self, reply: &Reply, answer: &Answer) -> Result<(), PublishError> {
+        let mut receipts = Vec::new();
+        for (properties, piece) in self.pieces(answer) {
+            self.turn(reply, &properties).await?;
+            receipts.push(self.replies.publish(reply, properties, piece).await?);
+        }
+        for receipt in receipts {
+            receipt.await.unwrap_or(Err(PublishError::Closed))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a fragment may be sent, so that the caller does not have too many unread ones.
+    async fn turn(&self, reply: &Reply, properties: &Properties) -> Result<(), PublishError> {
+        let is_fragment = properties.get(key::FRAGMENT).is_some();
+        match self.transport.max_unread() {
+            Some(max_unread) if is_fragment && reply.answers_pings => {
+                let window = self.replies.window(&reply.response_topic);
+                let caught_up = self.inbox.caught_up(reply, &self.replies);
+                window.turn(max_unread, caught_up).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the size of the fragments of a response, in bytes before base64.
+    fn piece_size(&self) -> usize {
+        let best = self.transport.best_payload_size().unwrap_or(usize::MAX);
+        self.replies.max_payload_size().min(best)
+    }
+
+    /// Returns the properties and the payloads of the messages of a response.
+    fn pieces<'a>(&self, answer: &'a Answer) -> impl Iterator<Item = (Properties, Bytes)> + 'a {
+        let Answer {
+            properties,
+            payload,
+        } = answer;
+        // A payload that fits one frame is not cut, because no peer expects a single fragment.
+        let piece_size = self.piece_size();
+        let is_cut = payload.len() > piece_size;
+        let pieces = fragment::split(payload, piece_size);
+        let count = pieces.len();
+        // The id distinguishes the fragments from those of another response to the same request, by
+        // a module that crashed.
+        let id = is_cut.then(random::name).unwrap_or_default();
+        let whole = (!is_cut).then(|| (properties.clone(), payload.clone()));
+        let cut = pieces.enumerate().filter(move |_| is_cut);
+        whole.into_iter().chain(cut.map(move |(index, piece)| {
+            let properties = properties
+                .clone()
+                .with(key::FRAGMENT, index)
+                .with(key::NUM_FRAGMENTS, count)
+                .with(key::ANSWER, id.as_str());
+            (properties, piece)
+        }))
+    }
+}
