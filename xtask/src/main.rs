@@ -26,7 +26,11 @@ Usage: cargo xtask <COMMAND>
 
 Commands:
   test                 Check format, lints and documentation, and run all tests; the last line shows the totals
-  bench [--seconds N]  Measure calls per second through the embedded broker, N seconds per row [default: 5]
+  bench [--rounds N] [--seconds N] [--only NAME]...
+                       Measure calls beside those of other systems, in N rounds [default: 5] of N seconds
+                       [default: 3], and write benches/RESULTS.md; with --only, measure and print only
+                       the tables and systems of these names
+  bench --quick        Compare the rate of calls with that of bare WebSockets; fail if it is too low
   build-times [--runs N]
                        Measure the compile time of a service of dasf and one of jsonrpsee, N changes each [default: 5]
   fuzz [--seconds N]   Search for API descriptions for which the client generator fails [default: 60]
@@ -45,7 +49,7 @@ Options:
 enum Command {
     Help,
     Test,
-    Bench { seconds: u32 },
+    Bench(bench::Options),
     BuildTimes { runs: u32 },
     Fuzz { seconds: u32 },
     Python,
@@ -68,10 +72,7 @@ impl Command {
             ["mosquitto"] => Ok(Self::Mosquitto),
             ["book"] => Ok(Self::Book),
             ["package"] => Ok(Self::Package),
-            ["bench"] => Ok(Self::Bench { seconds: 5 }),
-            ["bench", "--seconds", seconds] => Ok(Self::Bench {
-                seconds: above_zero("--seconds", seconds)?,
-            }),
+            ["bench", ref options @ ..] => Ok(Self::Bench(bench::Options::parse(options)?)),
             ["build-times"] => Ok(Self::BuildTimes { runs: 5 }),
             ["build-times", "--runs", runs] => Ok(Self::BuildTimes {
                 runs: above_zero("--runs", runs)?,
@@ -81,8 +82,8 @@ impl Command {
                 seconds: above_zero("--seconds", seconds)?,
             }),
             [
-                "test" | "bench" | "build-times" | "fuzz" | "python" | "browser" | "pulsar"
-                | "mosquitto" | "book" | "package" | "semver",
+                "test" | "build-times" | "fuzz" | "python" | "browser" | "pulsar" | "mosquitto"
+                | "book" | "package" | "semver",
                 ..,
             ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
             [command, ..] => Err(format!("unknown command `{command}`")),
@@ -102,8 +103,8 @@ impl Command {
             } else {
                 ExitCode::FAILURE
             }),
-            Self::Bench { seconds } => {
-                bench::run(seconds, &mut out)?;
+            Self::Bench(options) => {
+                bench::run(&options, &mut out)?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::BuildTimes { runs } => {
@@ -183,11 +184,8 @@ mod tests {
         assert_eq!(parse("mosquitto"), Ok(Command::Mosquitto));
         assert_eq!(parse("book"), Ok(Command::Book));
         assert_eq!(parse("package"), Ok(Command::Package));
-        assert_eq!(parse("bench"), Ok(Command::Bench { seconds: 5 }));
-        assert_eq!(
-            parse("bench --seconds 2"),
-            Ok(Command::Bench { seconds: 2 })
-        );
+        assert!(matches!(parse("bench"), Ok(Command::Bench(_))));
+        assert!(matches!(parse("bench --seconds 2"), Ok(Command::Bench(_))));
         assert_eq!(parse("fuzz --seconds 9"), Ok(Command::Fuzz { seconds: 9 }));
         for help in ["--help", "-h", "help", "test --help", "bench -h"] {
             assert_eq!(parse(help), Ok(Command::Help), "{help}");
