@@ -42,7 +42,7 @@ impl Outcome {
     }
 
     /// Returns the figures as an object of numbers.
-    pub(crate) fn to_json(&mut self, elapsed: Duration) -> String {
+    pub(crate) fn json(&mut self, elapsed: Duration) -> String {
         self.latencies.sort_unstable();
         let calls = self.latencies.len();
         let seconds = elapsed.as_secs_f64();
@@ -75,7 +75,7 @@ mod tests {
             outcome.answered(Duration::from_micros(micros));
         }
         assert_eq!(
-            outcome.to_json(Duration::from_secs(2)),
+            outcome.json(Duration::from_secs(2)),
             "{\"calls\": 100, \"failed\": 0, \"seconds\": 2.000000, \"calls_per_second\": 50.0, \
              \"p50_us\": 50, \"p99_us\": 99}"
         );
@@ -90,7 +90,7 @@ mod tests {
         outcome.add(other);
         assert!(
             outcome
-                .to_json(Duration::from_secs(1))
+                .json(Duration::from_secs(1))
                 .contains("\"calls\": 0, \"failed\": 2,")
         );
         assert_eq!(outcome.check().unwrap_err().to_string(), "first");

@@ -94,7 +94,7 @@ pub async fn measure(
     } else if let Some(error) = outcome.error() {
         writeln!(io::stderr(), "a call failed: {error}")?;
     }
-    print_line(&outcome.to_json(elapsed))?;
+    print_line(&outcome.json(elapsed))?;
     wait_for_the_end_of_input()?;
     Ok(())
 }
