@@ -8,9 +8,10 @@ use std::{fs, io};
 use crate::steps;
 
 /// The packages that are published, each after the packages that it depends on.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 10] = [
     "dasf-pattern",
     "dasf-protocol",
+    "dasf-schema",
     "dasf-codegen",
     "dasf-macros",
     "dasf-types",

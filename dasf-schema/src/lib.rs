@@ -1,0 +1,152 @@
+//! Checks JSON values against JSON schemas, for DASF modules and their callers.
+//!
+//! A [`Schema`] is compiled once. It decides quickly whether a value is valid. For an invalid value, it
+//! lists the first [`Problem`]s, each with its place. It stops there: a value with a million mistakes
+//! costs little more than one with ten. For a union, it reports the problems of the variant that the
+//! value is meant to be.
+//!
+//! ```
+//! use dasf_schema::{Options, Schema, list_problems};
+//! use serde_json::json;
+//!
+//! let schema = json!({"properties": {"a": {"type": "integer", "maximum": 9}}, "required": ["a"]});
+//! let schema = Schema::new(&schema, Options::default())?;
+//! assert!(schema.accepts(&json!({"a": 9.0})));
+//! let problems = schema.problems(&json!({"a": 10}), "");
+//! assert_eq!(list_problems("add", &problems), "add: a: 10 is greater than the maximum of 9");
+//! # Ok::<(), dasf_schema::SchemaError>(())
+//! ```
+//!
+//! It knows all keywords of the drafts 2019-09 and 2020-12, and `dependencies` and `definitions` of older
+//! drafts. It refuses schemas with `$dynamicRef` or `$recursiveRef`, with an `$id` in a schema inside
+//! another, and with references to other documents.
+
+mod check;
+mod compile;
+mod equal;
+mod evaluated;
+mod fault;
+mod formats;
+mod node;
+mod number;
+mod patterns;
+mod problems;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod types;
+mod union;
+mod walk;
+
+use std::fmt;
+
+use serde_json::Value;
+
+pub use patterns::Dialect;
+pub use problems::{Problem, list_problems};
+
+use check::Check;
+use node::{Node, NodeId};
+use problems::Collector;
+use walk::{Place, walk};
+
+/// The node of the document itself.
+const ROOT: NodeId = NodeId(0);
+
+/// A compiled schema.
+#[derive(Debug)]
+pub struct Schema {
+    nodes: Vec<Node>,
+}
+
+/// How to read a schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// The draft, which decides how tuples are written. Default: 2019-09.
+    pub draft: Draft,
+    /// Whether the values of `format` are checked. Unknown formats never are. Default: `true`.
+    pub checks_formats: bool,
+    /// The dialect of the patterns. Default: that of JSON Schema.
+    pub patterns: Dialect,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            draft: Draft::Draft201909,
+            checks_formats: true,
+            patterns: Dialect::JsonSchema,
+        }
+    }
+}
+
+/// A draft of JSON Schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Draft {
+    /// Draft 2019-09: tuples are lists in `items`.
+    Draft201909,
+    /// Draft 2020-12: tuples are lists in `prefixItems`.
+    Draft202012,
+}
+
+/// The keyword for tuples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tuples {
+    InItems,
+    InPrefixItems,
+}
+
+impl Draft {
+    fn tuples(self) -> Tuples {
+        match self {
+            Self::Draft201909 => Tuples::InItems,
+            Self::Draft202012 => Tuples::InPrefixItems,
+        }
+    }
+}
+
+/// The error of a schema that is not valid, or that has a keyword which is not supported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SchemaError {
+    /// The mistake, with its place.
+    pub reason: String,
+}
+
+// Written by hand, because few crates below this one have macros to wait for.
+impl fmt::Display for SchemaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for SchemaError {}
+
+impl Schema {
+    /// Compiles a schema.
+    ///
+    /// # Errors
+    /// Returns the first mistake in the schema.
+    pub fn new(schema: &Value, options: Options) -> Result<Self, SchemaError> {
+        compile::compile(schema, options)
+            .map(|nodes| Self { nodes })
+            .map_err(|reason| SchemaError { reason })
+    }
+
+    /// Returns whether a value is valid.
+    pub fn accepts(&self, value: &Value) -> bool {
+        Check::new(&self.nodes).accepts(ROOT, value)
+    }
+
+    /// Returns the first problems of a value: as many as [`list_problems`] lists, and one more. Their
+    /// paths begin with `prefix`.
+    pub fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
+        let mut check = Check::new(&self.nodes);
+        if check.accepts(ROOT, value) {
+            return Vec::new();
+        }
+        let mut collector = Collector::new(prefix);
+        walk(&mut check, ROOT, value, &Place::START, &mut collector);
+        collector.problems
+    }
+}

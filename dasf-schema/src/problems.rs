@@ -1,0 +1,202 @@
+//! The problems of a value, as people read them.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use crate::check::Check;
+use crate::fault::{Fault, shown};
+use crate::node::{Keyword, NodeId, UnionKind};
+use crate::union::{Refusal, is_ambiguous, judge};
+use crate::walk::{Place, Sink, Step, walk};
+
+/// The maximum number of problems in a text.
+const MAX_LISTED: usize = 10;
+
+/// A problem of a value, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    path: String,
+    message: String,
+}
+
+impl Problem {
+    const MISSING: &str = "is required";
+
+    /// Returns a problem at a path, without a dot at the end of the path.
+    fn new(path: &str, message: String) -> Self {
+        Self {
+            path: path.trim_end_matches('.').to_owned(),
+            message,
+        }
+    }
+
+    /// Returns the problem of an object that lacks a property.
+    fn missing(path: &str, property: &str) -> Self {
+        let dot = if path.is_empty() || path.ends_with('.') {
+            ""
+        } else {
+            "."
+        };
+        Self {
+            path: format!("{path}{dot}{property}"),
+            message: Self::MISSING.to_owned(),
+        }
+    }
+
+    /// Returns the path of the value, for example `points[1].x`; empty for the whole value.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns the description of the problem.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Returns whether the problem is a missing value.
+    pub fn is_missing(&self) -> bool {
+        self.message == Self::MISSING
+    }
+}
+
+/// Joins problems into one line: `function: path: problem; path: problem`.
+pub fn list_problems(function: &str, problems: &[Problem]) -> String {
+    let mut text = function.to_owned();
+    for (index, Problem { path, message }) in problems.iter().take(MAX_LISTED).enumerate() {
+        text.push_str(if index == 0 { ": " } else { "; " });
+        if !path.is_empty() {
+            text.push_str(path);
+            text.push_str(": ");
+        }
+        text.push_str(message);
+    }
+    if problems.len() > MAX_LISTED {
+        text.push_str("; and more");
+    }
+    text
+}
+
+/// Collects problems, and one more than a text lists.
+pub(crate) struct Collector<'p> {
+    prefix: &'p str,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl<'p> Collector<'p> {
+    pub(crate) fn new(prefix: &'p str) -> Self {
+        Self {
+            prefix,
+            problems: Vec::new(),
+        }
+    }
+
+    fn add_of_union<'s, 'v>(
+        &mut self,
+        check: &mut Check<'s>,
+        variants: &'s [NodeId],
+        value: &'v Value,
+        at: &Place<'_, 'v>,
+    ) {
+        let path = dotted(at, self.prefix);
+        let message = match judge(check, variants, value) {
+            Refusal::Variant(variant) => {
+                walk(check, variant, value, at, self);
+                return;
+            }
+            Refusal::Missing(property) => {
+                self.problems.push(Problem::missing(&path, property));
+                return;
+            }
+            Refusal::UnknownTag { step, found, known } => {
+                let mut path = path;
+                push_step(&mut path, step);
+                let message = none_of(&shown(found), known);
+                self.problems.push(Problem::new(&path, message));
+                return;
+            }
+            Refusal::UnknownKey { known } => {
+                let key = value.as_object().and_then(|it| it.keys().next());
+                let key = Value::from(key.map(String::as_str).unwrap_or_default());
+                none_of(&shown(&key), known)
+            }
+            Refusal::Unclear => format!("matches none of the {} forms allowed", variants.len()),
+        };
+        self.problems.push(Problem::new(&path, message));
+    }
+}
+
+impl<'s, 'v> Sink<'s, 'v> for Collector<'_> {
+    fn is_open(&self, _: usize) -> bool {
+        self.problems.len() <= MAX_LISTED
+    }
+
+    fn add(
+        &mut self,
+        check: &mut Check<'s>,
+        fault: Fault<'s>,
+        value: &'v Value,
+        at: &Place<'_, 'v>,
+    ) {
+        match fault {
+            Fault::Missing(property) => {
+                let path = dotted(at, self.prefix);
+                self.problems.push(Problem::missing(&path, property));
+            }
+            Fault::Keyword(Keyword::Union { variants, kind })
+                if *kind == UnionKind::AnyOf || !is_ambiguous(check, variants, value) =>
+            {
+                self.add_of_union(check, variants, value, at);
+            }
+            fault => {
+                let message = fault.quoted(check, value);
+                let path = dotted(at, self.prefix);
+                self.problems.push(Problem::new(&path, message));
+            }
+        }
+    }
+}
+
+/// Returns the message for a value that is not one of the known values.
+fn none_of(found: &str, known: Vec<String>) -> String {
+    match <[String; 1]>::try_from(known) {
+        Ok([only]) => format!("{found} is not {only}"),
+        Err(mut known) => {
+            let last = known.pop().unwrap_or_default();
+            format!("{found} is not one of {} or {last}", known.join(", "))
+        }
+    }
+}
+
+/// Returns a place as `points[0].x`.
+fn dotted(at: &Place<'_, '_>, prefix: &str) -> String {
+    let mut path = prefix.to_owned();
+    at.for_each_step(&mut |step| push_step(&mut path, step));
+    path
+}
+
+fn push_step(path: &mut String, step: Step<'_>) {
+    match step {
+        Step::Start => {}
+        Step::Index(index) => push_index(path, index),
+        Step::Name(name) => match name.parse() {
+            // A property such as `2001` is written like the index of an item.
+            Ok(index) if is_index(name) => push_index(path, index),
+            _ => {
+                if !path.is_empty() && !path.ends_with('.') {
+                    path.push('.');
+                }
+                path.push_str(name);
+            }
+        },
+    }
+}
+
+fn push_index(path: &mut String, index: usize) {
+    let _ = write!(path, "[{index}]"); // writing to a string cannot fail
+}
+
+/// Returns whether a name is a number without superfluous characters.
+fn is_index(name: &str) -> bool {
+    name == "0" || name.starts_with(|first: char| matches!(first, '1'..='9'))
+}

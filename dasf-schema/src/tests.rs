@@ -1,0 +1,271 @@
+//! Tests of the whole crate: what it costs, and which schemas it refuses.
+
+use serde_json::{Value, json};
+
+use crate::check::Check;
+use crate::fault::Fault;
+use crate::problems::Collector;
+use crate::walk::{Place, Sink, walk};
+use crate::{Options, ROOT, Schema, list_problems};
+
+fn schema(schema: &Value) -> Schema {
+    Schema::new(schema, Options::default()).unwrap()
+}
+
+fn refused(schema: &Value) -> String {
+    Schema::new(schema, Options::default()).unwrap_err().reason
+}
+
+/// Counts what is asked and told while problems are collected.
+struct Counting<'c> {
+    inner: Collector<'c>,
+    faults: usize,
+}
+
+impl<'s, 'v> Sink<'s, 'v> for Counting<'_> {
+    fn is_open(&self, depth: usize) -> bool {
+        <Collector<'_> as Sink<'s, 'v>>::is_open(&self.inner, depth)
+    }
+
+    fn add(
+        &mut self,
+        check: &mut Check<'s>,
+        fault: Fault<'s>,
+        value: &'v Value,
+        at: &Place<'_, 'v>,
+    ) {
+        self.faults += 1;
+        self.inner.add(check, fault, value, at);
+    }
+}
+
+#[test]
+fn a_million_wrong_items_cost_no_more_than_eleven() {
+    let point = json!({
+        "type": "object",
+        "properties": {"x": {"type": "number"}, "y": {"type": "number"}},
+        "required": ["x", "y"],
+    });
+    let value = Value::from(vec![json!(true); 1_000_000]);
+    for (schema_of, is_list) in [
+        (json!({"items": {"type": "number"}}), true),
+        (json!({"items": point}), true),
+        (
+            json!({"items": {"anyOf": [{"type": "number"}, {"type": "null"}]}}),
+            true,
+        ),
+        (
+            json!({"anyOf": [{"type": "null"}, {"items": point}]}),
+            false,
+        ),
+        (json!({"allOf": [{"items": point}, {"items": point}]}), true),
+    ] {
+        let schema = schema(&schema_of);
+        let mut check = Check::new(&schema.nodes);
+        let mut sink = Counting {
+            inner: Collector::new(""),
+            faults: 0,
+        };
+        walk(&mut check, ROOT, &value, &Place::START, &mut sink);
+        assert_eq!(sink.inner.problems.len(), 11, "{schema_of}");
+        assert_eq!(sink.faults, if is_list { 11 } else { 1 }, "{schema_of}");
+        assert!(check.kept() <= 11, "{schema_of}");
+    }
+}
+
+#[test]
+fn eleven_problems_are_told_of_many_fields() {
+    let fields = (0..100_000).map(|number| (number.to_string(), json!("wrong")));
+    let value = Value::from_iter(fields);
+    for schema_of in [
+        json!({"additionalProperties": {"type": "number"}}),
+        json!({"patternProperties": {"^[0-9]": {"type": "number"}}}),
+        json!({"propertyNames": {"maxLength": 0}}),
+    ] {
+        let problems = schema(&schema_of).problems(&value, "");
+        assert_eq!(problems.len(), 11, "{schema_of}");
+        assert!(list_problems("f", &problems).ends_with("; and more"));
+    }
+}
+
+/// A tree of operations, as serde writes an enum that contains itself.
+fn trees(tag: &str) -> Value {
+    let operation = |name: &str| {
+        let side = json!({"$ref": "#/$defs/Tree"});
+        let (inner, mut properties) = (json!({"a": side, "b": side}), json!({}));
+        match tag {
+            "inside" => properties = json!({"a": side, "b": side, "op": {"const": name}}),
+            "outside" => properties[name] = json!({"properties": inner, "required": ["a", "b"]}),
+            _ => properties = inner,
+        }
+        let required: Vec<&String> = properties.as_object().unwrap().keys().collect();
+        json!({"type": "object", "properties": properties, "required": required})
+    };
+    let mut variants = vec![json!({"type": "number"})];
+    variants.extend(["add", "sub", "mul", "div"].map(operation));
+    json!({
+        "$defs": {"Tree": {"anyOf": variants}},
+        "$ref": "#/$defs/Tree",
+    })
+}
+
+#[test]
+fn the_time_for_a_recursive_union_does_not_grow_exponentially() {
+    let tree = |depth: usize, leaf: Value, tag: &str| {
+        (0..depth).fold(leaf, |a, _| match tag {
+            // The tag comes last, when the sides have been checked.
+            "inside" => json!({"a": a, "b": 1, "op": "div"}),
+            "outside" => json!({"div": {"a": a, "b": 1}}),
+            _ => json!({"a": a, "b": 1}),
+        })
+    };
+    for tag in ["inside", "outside", "none"] {
+        let schema = schema(&trees(tag));
+        for depth in [1, 2, 3, 50] {
+            assert!(schema.accepts(&tree(depth, json!(2), tag)), "{tag} {depth}");
+            let wrong = tree(depth, json!("wrong"), tag);
+            assert!(!schema.accepts(&wrong), "{tag} {depth}");
+            let problems = list_problems("f", &schema.problems(&wrong, ""));
+            assert!(
+                problems.contains("matches none of the 5 forms"),
+                "{tag} {depth}: {problems}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_time_for_schemas_that_share_others_does_not_grow_exponentially() {
+    let mut definitions = json!({"D0": {"type": "object"}});
+    for number in 1..=14 {
+        let inner = json!({"$ref": format!("#/$defs/D{}", number - 1)});
+        definitions[format!("D{number}")] = json!({"allOf": vec![inner; 8]});
+    }
+    let shared = schema(&json!({"$defs": definitions, "$ref": "#/$defs/D14"}));
+    assert!(shared.accepts(&json!({})));
+    assert_eq!(shared.problems(&json!([]), "").len(), 11);
+
+    let inner = json!({"properties": {"a": {"$ref": "#/$defs/A"}}, "unevaluatedProperties": false});
+    let unevaluated = json!({
+        "$defs": {"A": {"allOf": [inner], "unevaluatedProperties": {"$ref": "#/$defs/A"}}},
+        "$ref": "#/$defs/A",
+    });
+    let value = (0..60).fold(json!(1), |inner, _| json!({"a": inner}));
+    assert!(schema(&unevaluated).accepts(&value));
+    let value = (0..60).fold(json!({"b": 1}), |inner, _| json!({"a": inner}));
+    assert!(!schema(&unevaluated).problems(&value, "").is_empty());
+}
+
+/// Runs a test on a thread with the stack of a worker of tokio.
+fn on_a_small_stack(test: fn()) {
+    let thread = std::thread::Builder::new().stack_size(2 << 20);
+    thread.spawn(test).unwrap().join().unwrap();
+}
+
+#[test]
+fn the_deepest_values_of_recursive_types_fit_on_a_small_stack() {
+    on_a_small_stack(|| {
+        let recursive = schema(&json!({
+            "$defs": {
+                "Node": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Inner"}]},
+                "Inner": {"allOf": [{"$ref": "#/$defs/Items"}]},
+                "Items": {"type": "array", "items": {"$ref": "#/$defs/Node"}},
+            },
+            "$ref": "#/$defs/Node",
+        }));
+        let deepest = |last| (0..126).fold(last, |inner, _| json!([inner]));
+        assert!(recursive.accepts(&deepest(json!([]))));
+        let problems = list_problems("f", &recursive.problems(&deepest(json!([1])), ""));
+        let path = "[0]".repeat(127);
+        assert_eq!(
+            problems,
+            format!("f: {path}: matches none of the 2 forms allowed")
+        );
+    });
+}
+
+#[test]
+fn too_many_schemas_for_one_value_are_refused() {
+    let chain = |length: usize| {
+        let mut definitions = json!({"D0": {"type": "string"}});
+        for number in 1..length {
+            let inner = json!({"$ref": format!("#/$defs/D{}", number - 1)});
+            definitions[format!("D{number}")] = json!({"allOf": [inner]});
+        }
+        json!({"$defs": definitions, "$ref": format!("#/$defs/D{}", length - 1)})
+    };
+    assert!(schema(&chain(16)).accepts(&json!("a")));
+    for length in [32, 10_000] {
+        let too_long = refused(&chain(length));
+        assert!(too_long.starts_with("more than 32 schemas"), "{too_long}");
+    }
+}
+
+#[test]
+fn schemas_that_have_no_meaning_are_refused() {
+    for (schema, reason) in [
+        (json!(5), "a schema must be an object, true or false, not 5"),
+        (
+            json!({"$ref": "#"}),
+            "a schema refers to itself for the same value",
+        ),
+        (
+            json!({"$defs": {"A": {"anyOf": [{"$ref": "#/$defs/A"}]}}}),
+            "a schema refers to itself for the same value",
+        ),
+        (
+            json!({"$ref": "#/$defs/A"}),
+            r##"the reference "#/$defs/A" points to no schema in the document"##,
+        ),
+        (
+            json!({"$ref": "other.json"}),
+            r#"the reference "other.json" leaves the document, which is not supported"#,
+        ),
+        (
+            json!({"$dynamicRef": "#a"}),
+            "the keyword $dynamicRef is not supported; use $ref",
+        ),
+        (
+            json!({"items": {"$id": "a"}}),
+            r#"the schema "a" inside another is not supported; put it into $defs without $id"#,
+        ),
+        (
+            json!({"properties": {"a": {"minLength": -1}}}),
+            "a: minLength must be an integer that is not negative, not -1",
+        ),
+        (
+            json!({"required": ["a", "a"]}),
+            r#"required must be a list of different strings, not ["a","a"]"#,
+        ),
+        (
+            json!({"type": "int"}),
+            r#"type must be a type of JSON, or a list of different types, not "int""#,
+        ),
+        (
+            json!({"multipleOf": 0}),
+            "multipleOf must be a number greater than 0, not 0",
+        ),
+    ] {
+        assert_eq!(refused(&schema), reason);
+    }
+}
+
+#[test]
+fn references_lead_everywhere_in_the_document() {
+    for reference in [
+        "#/$defs/a~1b",
+        "#/%24defs/a%2Fb",
+        "#/anyOf/0",
+        "#/components/schemas/C",
+        "#anchor",
+    ] {
+        let schema = schema(&json!({
+            "$defs": {"a/b": {"type": "string"}, "B": {"$anchor": "anchor", "type": "string"}},
+            "anyOf": [{"type": "string"}, {"type": "array"}],
+            "components": {"schemas": {"C": {"type": "string"}}},
+            "items": {"$ref": reference},
+        }));
+        assert!(schema.accepts(&json!(["a"])), "{reference}");
+        assert!(!schema.accepts(&json!([1])), "{reference}");
+    }
+}
