@@ -3,9 +3,7 @@
 mod arguments;
 pub mod descriptor;
 mod floats;
-mod formats;
 mod outcome;
-mod patterns;
 #[doc(hidden)] // for generated code
 pub mod read;
 mod readable;

@@ -13,99 +13,31 @@
 //! assert_eq!(list_problems("add", &problems), "add: a: 10 is greater than the maximum of 9");
 //! ```
 
-mod recursion;
-mod variant;
+use dasf_schema::{Draft, Options, Schema};
+use serde_json::Value;
 
-use std::fmt::Write;
+pub use dasf_schema::{Dialect, Problem, list_problems};
 
-use jsonschema::error::ValidationErrorKind;
-use jsonschema::paths::{Location, LocationSegment};
-use jsonschema::{Draft, ValidationError};
-use serde_json::{Map, Value};
-
-pub use super::patterns::Dialect;
-use super::{Failure, ModuleError, Output, formats, patterns};
-use recursion::{has_recursive_union, is_deeper};
-use variant::Refusal;
-
-/// The maximum number of problems in a list.
-const MAX_PROBLEMS: usize = 10;
-/// The maximum length of a value that a problem quotes.
-pub(super) const MAX_QUOTED: usize = 80;
-
-/// The maximum depth of a value whose problems are listed, if its schema has a recursive union.
-const MAX_UNION_DEPTH: usize = 8;
+use super::{Failure, ModuleError, Output};
 
 /// A compiled schema.
 #[derive(Debug)]
-pub struct Validator {
-    schema: jsonschema::Validator,
-    has_recursive_union: bool,
-}
-
-/// A problem of a value, with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    path: String,
-    message: String,
-}
-
-impl Problem {
-    const MISSING: &str = "is required";
-
-    /// Returns a problem at a path, without a dot at the end of the path.
-    fn new(path: &str, message: String) -> Self {
-        Self {
-            path: path.trim_end_matches('.').to_owned(),
-            message,
-        }
-    }
-
-    /// Returns the problem of an object that lacks a property.
-    fn missing(path: &str, property: &str) -> Self {
-        let dot = if path.is_empty() || path.ends_with('.') {
-            ""
-        } else {
-            "."
-        };
-        Self {
-            path: format!("{path}{dot}{property}"),
-            message: Self::MISSING.to_owned(),
-        }
-    }
-
-    /// Returns the path of the value, for example `points[1].x`; empty for the whole value.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Returns the description of the problem.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// Returns whether the problem is a missing value.
-    pub fn is_missing(&self) -> bool {
-        self.message == Self::MISSING
-    }
-}
+pub struct Validator(Schema);
 
 impl Validator {
     pub(super) fn new(member: &str, schema: &Value) -> Result<Self, ModuleError> {
         // Draft 2019-09 has everything that this crate writes and peers read: keywords beside a
         // `$ref`, and tuples in `items`.
-        let options = formats::known_to(jsonschema::options())
-            .with_draft(Draft::Draft201909)
-            .should_validate_formats(true);
-        patterns::build(options, &with_float_bounds(schema), Dialect::JsonSchema)
-            .map(|compiled| Self::compiled(compiled, schema))
-            .map_err(|reason| ModuleError {
+        Schema::new(schema, Options::default())
+            .map(Self)
+            .map_err(|error| ModuleError {
                 member: member.to_owned(),
-                reason,
+                reason: error.reason,
             })
     }
 
-    /// Returns a validator for the schema of another module; `None` if the schema is invalid.
+    /// Returns a validator for the schema of another module; `None` if the schema is invalid, or if
+    /// it has a keyword that only the module can check.
     ///
     /// It does not check formats, because pydantic accepts more than its schemas allow, for example
     /// times without an offset. The draft is found from the schema, because pydantic writes draft
@@ -116,43 +48,23 @@ impl Validator {
         } else {
             Draft::Draft202012
         };
-        let options = jsonschema::options().with_draft(draft);
-        let options = options.should_validate_formats(false);
-        patterns::build(options, &with_float_bounds(schema), patterns)
-            .ok()
-            .map(|compiled| Self::compiled(compiled, schema))
-    }
-
-    fn compiled(compiled: jsonschema::Validator, schema: &Value) -> Self {
-        Self {
-            schema: compiled,
-            has_recursive_union: has_recursive_union(schema),
-        }
+        let options = Options {
+            draft,
+            checks_formats: false,
+            patterns,
+        };
+        Schema::new(schema, options).ok().map(Self)
     }
 
     /// Returns whether a value is valid.
     pub fn accepts(&self, value: &Value) -> bool {
-        self.schema.is_valid(value)
+        self.0.accepts(value)
     }
 
-    /// Returns the problems of a value. Their paths begin with `prefix`.
+    /// Returns the first problems of a value: as many as [`list_problems`] lists, and one more.
+    /// Their paths begin with `prefix`.
     pub fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
-        if self.accepts(value) {
-            return Vec::new();
-        }
-        if self.has_recursive_union && is_deeper(value, MAX_UNION_DEPTH) {
-            // The validator would collect so many errors that a short request uses all memory.
-            let message = format!(
-                "does not match the schema; details are available only for values of at most \
-                 {MAX_UNION_DEPTH} levels"
-            );
-            return vec![Problem::new(prefix, message)];
-        }
-        let mut problems = Vec::new();
-        for error in self.schema.iter_errors(value).take(MAX_PROBLEMS + 1) {
-            collect(&error, prefix, &mut problems);
-        }
-        problems
+        self.0.problems(value, prefix)
     }
 
     /// Returns a result unchanged if it matches the schema of its function.
@@ -168,35 +80,6 @@ impl Validator {
                 "the result does not match its schema: {problems}"
             )))
         }
-    }
-}
-
-/// Adds bounds to the floats of 32 bits in a schema. Without them, a number beyond the bounds would
-/// become infinite.
-fn with_float_bounds(schema: &Value) -> Value {
-    /// Half a step above `f32::MAX`: from here on, numbers are rounded to infinity.
-    const LIMIT: f64 = 3.402_823_567_797_336_6e38;
-    match schema {
-        Value::Array(parts) => parts.iter().map(with_float_bounds).collect(),
-        Value::Object(parts) => {
-            let bounded = |(name, part): (&String, &Value)| {
-                let part = if is_data(name) {
-                    part.clone()
-                } else {
-                    with_float_bounds(part)
-                };
-                (name.clone(), part)
-            };
-            let mut parts: Map<String, Value> = parts.iter().map(bounded).collect();
-            if parts.get("type").is_some_and(|it| it == "number")
-                && parts.get("format").is_some_and(|it| it == "float")
-            {
-                parts.entry("exclusiveMinimum").or_insert((-LIMIT).into());
-                parts.entry("exclusiveMaximum").or_insert(LIMIT.into());
-            }
-            Value::Object(parts)
-        }
-        part => part.clone(),
     }
 }
 
@@ -216,129 +99,6 @@ fn has_tuple_by_items(schema: &Value) -> bool {
 /// Returns whether the value of a keyword is data, not a schema.
 fn is_data(keyword: &str) -> bool {
     matches!(keyword, "const" | "default" | "enum" | "examples")
-}
-
-/// Joins problems into one line: `function: path: problem; path: problem`.
-pub fn list_problems(function: &str, problems: &[Problem]) -> String {
-    let mut text = function.to_owned();
-    for (index, Problem { path, message }) in problems.iter().take(MAX_PROBLEMS).enumerate() {
-        text.push_str(if index == 0 { ": " } else { "; " });
-        if !path.is_empty() {
-            text.push_str(path);
-            text.push_str(": ");
-        }
-        text.push_str(message);
-    }
-    if problems.len() > MAX_PROBLEMS {
-        text.push_str("; and more");
-    }
-    text
-}
-
-fn collect(error: &ValidationError<'_>, prefix: &str, problems: &mut Vec<Problem>) {
-    let path = dotted(error.instance_path(), prefix);
-    let message = match error.kind() {
-        ValidationErrorKind::Required { property } => {
-            let property = property.as_str().unwrap_or_default();
-            problems.push(Problem::missing(&path, property));
-            return;
-        }
-        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            match variant::judge(context, error.instance_path()) {
-                Refusal::Variant(errors) => {
-                    for error in errors {
-                        collect(error, prefix, problems);
-                    }
-                    return;
-                }
-                Refusal::Missing(property) => {
-                    problems.push(Problem::missing(&path, &property));
-                    return;
-                }
-                Refusal::UnknownTag { error, known } => {
-                    let tag = dotted(error.instance_path(), prefix);
-                    let found = shown(error.instance().as_ref());
-                    problems.push(Problem::new(&tag, none_of(&found, known)));
-                    return;
-                }
-                Refusal::UnknownKey { known } => {
-                    let key = error.instance().as_object().and_then(|it| it.keys().next());
-                    let key = Value::from(key.map(String::as_str).unwrap_or_default());
-                    none_of(&shown(&key), known)
-                }
-                Refusal::Unclear => format!("matches none of the {} forms allowed", context.len()),
-            }
-        }
-        _ => quote(error),
-    };
-    problems.push(Problem::new(&path, message));
-}
-
-/// Returns the message for a value that is not one of the known values.
-fn none_of(found: &str, known: Vec<String>) -> String {
-    match <[String; 1]>::try_from(known) {
-        Ok([only]) => format!("{found} is not {only}"),
-        Err(mut known) => {
-            let last = known.pop().unwrap_or_default();
-            format!("{found} is not one of {} or {last}", known.join(", "))
-        }
-    }
-}
-
-/// Returns a value as a problem shows it.
-fn shown(value: &Value) -> String {
-    if value_is_long(value) {
-        "the value".to_owned()
-    } else {
-        value.to_string()
-    }
-}
-
-/// Returns the message of the validator, without a value that is too long to read.
-fn quote(error: &ValidationError<'_>) -> String {
-    let long = match error.instance().as_ref() {
-        Value::String(text) => text.len() > MAX_QUOTED,
-        Value::Array(items) => items.len() > MAX_QUOTED / 4 || value_is_long(error.instance()),
-        Value::Object(_) => value_is_long(error.instance()),
-        _ => false,
-    };
-    if long {
-        error.masked_with("the value").to_string()
-    } else {
-        error.to_string()
-    }
-}
-
-fn value_is_long(value: &Value) -> bool {
-    /// Counts written bytes and stops at the limit, so that a huge value costs no more than a small
-    /// one.
-    struct Limited(usize);
-    impl Write for Limited {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0 = self.0.checked_sub(text.len()).ok_or(std::fmt::Error)?;
-            Ok(())
-        }
-    }
-    write!(Limited(MAX_QUOTED), "{value}").is_err()
-}
-
-/// Converts the JSON pointer `/points/0/x` to `points[0].x`.
-fn dotted(location: &Location, prefix: &str) -> String {
-    let mut path = prefix.to_owned();
-    for segment in location {
-        match segment {
-            LocationSegment::Index(index) => {
-                let _ = write!(path, "[{index}]"); // writing to a string cannot fail
-            }
-            LocationSegment::Property(name) => {
-                if !path.is_empty() && !path.ends_with('.') {
-                    path.push('.');
-                }
-                path.push_str(&name);
-            }
-        }
-    }
-    path
 }
 
 #[cfg(test)]
@@ -413,8 +173,9 @@ mod tests {
             let value = serde_json::from_str(&format!("{{\"x\": {x}}}")).unwrap();
             assert_eq!(text(&schema, &value), "f");
         }
-        let data = json!({"const": {"type": "number", "format": "float"}});
-        assert_eq!(with_float_bounds(&data), data);
+        let data = json!({"type": "number", "format": "float"});
+        let of_data = Validator::new("f", &json!({"const": data})).unwrap();
+        assert!(of_data.accepts(&data));
         assert_eq!(
             text(&schema, &json!({"x": 1e39})),
             "f: x: 1e+39 is greater than or equal to the maximum of 3.4028235677973366e+38"
@@ -532,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_value_of_a_recursive_union_is_refused_at_once() {
+    fn a_deep_value_of_a_recursive_union_has_its_problem_told() {
         let operation = |name: &str| {
             let side = json!({"$ref": "#/$defs/Tree"});
             json!({
@@ -556,7 +317,7 @@ mod tests {
         // All errors of all variants would be 4^100.
         assert_eq!(
             text(&schema, &json!({"tree": tree(100)})),
-            "f: does not match the schema; details are available only for values of at most 8 levels"
+            format!("f: tree{}: matches none of the 5 forms allowed", ".a".repeat(100))
         );
     }
 
