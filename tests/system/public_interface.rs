@@ -13,13 +13,14 @@ use std::process::Command;
 
 use dasf_test_support::root;
 
-const LIBRARIES: [&str; 7] = [
+const LIBRARIES: [&str; 8] = [
     "dasf",
     "dasf-broker",
     "dasf-codegen",
     "dasf-pattern",
     "dasf-protocol",
     "dasf-runtime",
+    "dasf-schema",
     "dasf-types",
 ];
 
