@@ -317,7 +317,10 @@ mod tests {
         // All errors of all variants would be 4^100.
         assert_eq!(
             text(&schema, &json!({"tree": tree(100)})),
-            format!("f: tree{}: matches none of the 5 forms allowed", ".a".repeat(100))
+            format!(
+                "f: tree{}: matches none of the 5 forms allowed",
+                ".a".repeat(100)
+            )
         );
     }
 
