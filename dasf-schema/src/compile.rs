@@ -501,6 +501,7 @@ fn join_required(keywords: &mut [Keyword]) {
 /// # Errors
 /// Fails if a schema applies itself to the same value, or too many schemas apply to one value.
 fn finish(nodes: &mut [Node], uses: Vec<usize>) -> Compiled<()> {
+    drop_circular_references(nodes);
     check_in_place(nodes)?;
     let is_unevaluated = |keyword: &Keyword| {
         matches!(
@@ -530,6 +531,32 @@ fn finish(nodes: &mut [Node], uses: Vec<usize>) -> Compiled<()> {
         node.is_fork = checks.sum::<usize>() > 1;
     }
     Ok(())
+}
+
+/// Removes a reference of each circle of references. Such a circle requires nothing of a value.
+fn drop_circular_references(nodes: &mut [Node]) {
+    let target = |node: &Node| {
+        node.keywords.iter().find_map(|keyword| match keyword {
+            Keyword::Reference(NodeId(target)) => Some(*target),
+            _ => None,
+        })
+    };
+    // The start of the walk that came to a node first.
+    let mut walks = vec![None; nodes.len()];
+    for start in 0..nodes.len() {
+        let mut id = start;
+        while walks[id].is_none() {
+            walks[id] = Some(start);
+            let Some(next) = target(&nodes[id]) else {
+                break;
+            };
+            if walks[next] == Some(start) {
+                let keywords = &mut nodes[id].keywords;
+                keywords.retain(|keyword| !matches!(keyword, Keyword::Reference(_)));
+            }
+            id = next;
+        }
+    }
 }
 
 /// Checks how many schemas apply to one value through references and compositions.
