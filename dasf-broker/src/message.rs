@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use axum::extract::ws::Utf8Bytes;
-use dasf_protocol::link::{self, Header, Kind};
+use dasf_protocol::link::{self, FrameKind, Header};
 use dasf_protocol::{Topic, payload};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
@@ -310,7 +310,7 @@ impl Message {
             topic: topic.as_str().into(),
             message: Some(self.sequence),
             redelivery_count: redeliveries,
-            ..Header::new(Kind::Message)
+            ..Header::new(FrameKind::Message)
         };
         match &self.content {
             Content::Link(content) => Header {

@@ -46,7 +46,7 @@ const LENGTH_SIZE: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
-pub enum Kind {
+pub enum FrameKind {
     /// A message to the broker.
     Publish,
     /// The broker has accepted messages.
@@ -77,7 +77,7 @@ pub enum Kind {
 pub struct Header<'a> {
     /// The kind of the frame.
     #[serde(rename = "type")]
-    pub kind: Kind,
+    pub kind: FrameKind,
     /// The topic.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     pub topic: Cow<'a, str>,
@@ -135,7 +135,7 @@ pub enum LinkError {
 
 impl<'a> Header<'a> {
     /// Returns a header of this kind without other fields.
-    pub fn new(kind: Kind) -> Self {
+    pub fn new(kind: FrameKind) -> Self {
         Self {
             kind,
             topic: Cow::default(),
@@ -159,12 +159,12 @@ impl<'a> Header<'a> {
     /// Returns a [`LinkError`] if the frame has no readable header.
     ///
     /// ```
-    /// use dasf_protocol::link::{Header, Kind};
+    /// use dasf_protocol::link::{Header, FrameKind};
     ///
-    /// let publish = Header { topic: "demo".into(), ..Header::new(Kind::Publish) };
+    /// let publish = Header { topic: "demo".into(), ..Header::new(FrameKind::Publish) };
     /// let frame = publish.frame(b"[1]");
     /// let (header, payload) = Header::read(&frame)?;
-    /// assert_eq!((header.kind, &*header.topic, &*payload), (Kind::Publish, "demo", &b"[1]"[..]));
+    /// assert_eq!((header.kind, &*header.topic, &*payload), (FrameKind::Publish, "demo", &b"[1]"[..]));
     /// # Ok::<(), dasf_protocol::link::LinkError>(())
     /// ```
     pub fn read(frame: &'a Bytes) -> Result<(Self, Bytes), LinkError> {
@@ -214,7 +214,7 @@ mod tests {
         let header = Header {
             topic: "demo".into(),
             messages: vec![1, 2],
-            ..Header::new(Kind::NegativeAcknowledge)
+            ..Header::new(FrameKind::NegativeAcknowledge)
         };
         let frame = header.frame(b"");
         assert_eq!(
@@ -258,11 +258,11 @@ mod tests {
                 reason: reason.as_str().into(),
                 messages: messages.clone(),
                 properties: Some(&properties),
-                ..Header::new(Kind::Message)
+                ..Header::new(FrameKind::Message)
             };
             let frame = header.frame(&payload);
             let (read, rest) = Header::read(&frame).unwrap();
-            prop_assert_eq!(read.kind, Kind::Message);
+            prop_assert_eq!(read.kind, FrameKind::Message);
             prop_assert_eq!(&*read.topic, topic);
             prop_assert_eq!(&*read.reason, reason);
             prop_assert_eq!(read.messages, messages);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, close_code};
 use axum::http::StatusCode;
-use dasf_protocol::link::{Header, Kind};
+use dasf_protocol::link::{FrameKind, Header};
 use dasf_protocol::{Subscription, Topic};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -105,7 +105,7 @@ impl LinkRole {
         let refused = Header {
             count: Some(self.published),
             reason: error.to_string().into(),
-            ..Header::new(Kind::Refused)
+            ..Header::new(FrameKind::Refused)
         };
         outgoing.push_binary(refused.frame(b""));
     }
@@ -166,7 +166,7 @@ impl LinkRole {
         };
         for &message in &header.messages {
             let known = match header.kind {
-                Kind::NegativeAcknowledge => read.consumer.negative_acknowledge(message),
+                FrameKind::NegativeAcknowledge => read.consumer.negative_acknowledge(message),
                 _ => read.consumer.acknowledge(message),
             };
             if !known {
@@ -185,7 +185,7 @@ fn unsubscribed(topic: &str, refusal: Option<&Refusal>) -> Bytes {
         topic: topic.into(),
         status: refusal.map(|refusal| refusal.status.as_u16()),
         reason: refusal.map_or("", |refusal| &refusal.reason).into(),
-        ..Header::new(Kind::Unsubscribed)
+        ..Header::new(FrameKind::Unsubscribed)
     }
     .frame(b"")
 }
@@ -204,21 +204,21 @@ impl Role for LinkRole {
             Err(error) => return Some(close(close_code::INVALID, error.to_string())),
         };
         match header.kind {
-            Kind::Publish => self.publish(&header, payload, outgoing),
-            Kind::Acknowledge | Kind::NegativeAcknowledge => self.acknowledge(&header),
-            Kind::Subscribe => {
+            FrameKind::Publish => self.publish(&header, payload, outgoing),
+            FrameKind::Acknowledge | FrameKind::NegativeAcknowledge => self.acknowledge(&header),
+            FrameKind::Subscribe => {
                 let answer = match self.subscribe(&header) {
                     Ok(()) => Header {
                         topic: header.topic.clone(),
-                        ..Header::new(Kind::Subscribed)
+                        ..Header::new(FrameKind::Subscribed)
                     }
                     .frame(b""),
                     Err(refusal) => unsubscribed(&header.topic, Some(&refusal)),
                 };
                 outgoing.push_binary(answer);
             }
-            Kind::Close | Kind::Unsubscribe => {
-                self.leave(&header.topic, header.kind == Kind::Unsubscribe);
+            FrameKind::Close | FrameKind::Unsubscribe => {
+                self.leave(&header.topic, header.kind == FrameKind::Unsubscribe);
                 outgoing.push_binary(unsubscribed(&header.topic, None));
             }
             kind => {
@@ -242,7 +242,7 @@ impl Role for LinkRole {
             self.confirmed = self.published;
             let accepted = Header {
                 count: Some(self.confirmed),
-                ..Header::new(Kind::Accepted)
+                ..Header::new(FrameKind::Accepted)
             };
             outgoing.push_binary(accepted.frame(b""));
         }
