@@ -386,7 +386,7 @@ async fn calls_survive_a_restart_of_django() {
 /// A broker made by hand that fails at the worst moments.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_survives_faults_of_the_broker() {
-    let seen = run("by_hand.js", Value::Null).await;
+    let seen = run("faulty_broker.js", Value::Null).await;
     for (name, expected) in [
         ("session", json!(true)),
         (

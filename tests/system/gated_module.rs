@@ -2,7 +2,7 @@
 
 /// Functions for tests.
 #[dasf::module(main = false)]
-pub(crate) mod odd {
+pub(crate) mod gated {
     use std::collections::HashMap;
     use std::sync::{Arc, LazyLock, Mutex};
 

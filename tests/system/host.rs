@@ -10,23 +10,25 @@ use dasf_test_support::peer::{Peer, Socket, text};
 use dasf_test_support::{broker, listen, soon, until};
 use serde_json::{Value, json};
 
-use crate::odd_module::odd;
+use crate::gated_module::gated;
 
 const TOPIC: &str = "demo";
 
-async fn odd_host(broker: &Broker, options: HostOptions) -> dasf::Host {
-    listen(broker, TOPIC, odd::module().unwrap(), options).await
+async fn gated_host(broker: &Broker, options: HostOptions) -> dasf::Host {
+    listen(broker, TOPIC, gated::module().unwrap(), options).await
 }
 
-async fn odd_client(broker: &Broker) -> odd::Client {
-    let client = odd::Client::builder().topic(TOPIC).websocket(&broker.url());
+async fn gated_client(broker: &Broker) -> gated::Client {
+    let client = gated::Client::builder()
+        .topic(TOPIC)
+        .websocket(&broker.url());
     client.connect().await.unwrap()
 }
 
-/// Starts the odd module on its own broker, and connects a caller.
-async fn serve_odd(options: HostOptions) -> (Broker, dasf::Host, Peer) {
+/// Starts the gated module on its own broker, and connects a caller.
+async fn serve_gated(options: HostOptions) -> (Broker, dasf::Host, Peer) {
     let broker = broker().await;
-    let host = odd_host(&broker, options).await;
+    let host = gated_host(&broker, options).await;
     let peer = Peer::connect(&broker.url(), TOPIC, "caller").await;
     (broker, host, peer)
 }
@@ -88,7 +90,7 @@ async fn every_bad_request_gets_an_error_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_function_gets_all_values_of_the_schema() {
-    let (_broker, host, mut peer) = serve_odd(HostOptions::default()).await;
+    let (_broker, host, mut peer) = serve_gated(HostOptions::default()).await;
     let request =
         json!({"func_name": "numbers", "small": 255, "whole": 3.0, "pair": [1, "x"], "unknown": 1});
     peer.request(1, &request).await;
@@ -122,7 +124,7 @@ async fn a_latin_1_request_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn panics_and_results_without_json_are_errors() {
-    let (_broker, host, mut peer) = serve_odd(HostOptions::default()).await;
+    let (_broker, host, mut peer) = serve_gated(HostOptions::default()).await;
     for (request, status, expected) in [
         (
             json!({"func_name": "panic_on_a_thread"}),
@@ -166,7 +168,7 @@ async fn panics_and_results_without_json_are_errors() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_ignores_unreadable_messages() {
-    let (broker, host, mut peer) = serve_odd(HostOptions::default()).await;
+    let (broker, host, mut peer) = serve_gated(HostOptions::default()).await;
     let frames = [
         json!({"payload": ""}),
         json!({"payload": 5, "properties": {}}),
@@ -198,7 +200,7 @@ async fn a_module_ignores_unreadable_messages() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_of_the_broker_itself_are_answered() {
     let broker = broker().await;
-    let host = odd_host(&broker, HostOptions::default()).await;
+    let host = gated_host(&broker, HostOptions::default()).await;
     // The Django broker sends this to every module that connects.
     let mut peer = Peer::connect(&broker.url(), TOPIC, "status-ping").await;
     peer.send("api_info", 1, "", json!({})).await;
@@ -225,7 +227,7 @@ async fn requests_above_the_queue_are_rejected() {
         queue_size: 2,
         ..HostOptions::default()
     };
-    let (_broker, host, mut peer) = serve_odd(options).await;
+    let (_broker, host, mut peer) = serve_gated(options).await;
     let request = json!({"func_name": "wait", "name": "overflow"});
     for context in 1..=3 {
         peer.request(context, &request).await;
@@ -238,14 +240,14 @@ async fn requests_above_the_queue_are_rejected() {
     );
     assert_eq!(rejected["properties"]["status"], "error");
     for _ in 0..2 {
-        odd::open("overflow");
+        gated::open("overflow");
         assert_eq!(
             peer.answer().await,
             ("success".into(), r#""overflow""#.into())
         );
     }
     // The queue has room again.
-    odd::open("overflow");
+    gated::open("overflow");
     peer.request(4, &request).await;
     assert_eq!(peer.answer().await.0, "success");
     host.shutdown().await;
@@ -255,17 +257,17 @@ async fn requests_above_the_queue_are_rejected() {
 async fn asynchronous_calls_wait_together() {
     const CALLS: usize = 1000;
     let broker = broker().await;
-    let host = odd_host(&broker, HostOptions::default()).await;
-    let client = odd_client(&broker).await;
+    let host = gated_host(&broker, HostOptions::default()).await;
+    let client = gated_client(&broker).await;
     let calls: Vec<_> = (0..CALLS)
         .map(|_| tokio::spawn(client.wait("together").into_future()))
         .collect();
     // All of them run at the same time.
     for _ in 0..CALLS {
-        soon("a call", odd::entered("together")).await;
+        soon("a call", gated::entered("together")).await;
     }
     for _ in 0..CALLS {
-        odd::open("together");
+        gated::open("together");
     }
     for call in calls {
         assert_eq!(call.await.unwrap().unwrap(), "together");
@@ -280,45 +282,52 @@ async fn asynchronous_calls_above_the_limit_wait_for_a_running_one() {
         max_concurrent: Some(1),
         ..HostOptions::default()
     };
-    let host = odd_host(&broker, options).await;
-    let client = odd_client(&broker).await;
+    let host = gated_host(&broker, options).await;
+    let client = gated_client(&broker).await;
     let first = tokio::spawn(client.wait("first in the limit").into_future());
-    soon("the first call", odd::entered("first in the limit")).await;
+    soon("the first call", gated::entered("first in the limit")).await;
     let second = tokio::spawn(client.wait("second in the limit").into_future());
     // A call of a plain function does not count.
     assert_eq!(client.block().await.unwrap(), None);
-    odd::open("first in the limit");
-    soon("the second call", odd::entered("second in the limit")).await;
+    gated::open("first in the limit");
+    soon("the second call", gated::entered("second in the limit")).await;
     // The second call began after the first one had ended.
     assert_eq!(
         soon("an answer", first).await.unwrap().unwrap(),
         "first in the limit"
     );
-    odd::open("second in the limit");
+    gated::open("second in the limit");
     assert_eq!(second.await.unwrap().unwrap(), "second in the limit");
     host.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quick_function_that_blocks_once_holds_up_no_other_call() {
+async fn calls_of_a_quick_function_that_block_hold_up_no_other_call() {
+    const NAMES: [&str; 3] = ["one", "two", "three"];
     let broker = broker().await;
-    let host = odd_host(&broker, HostOptions::default()).await;
-    let client = odd_client(&broker).await;
+    let host = gated_host(&broker, HostOptions::default()).await;
+    let client = gated_client(&broker).await;
     for _ in 0..20 {
         assert_eq!(client.block().await.unwrap(), None);
     }
-    let blocking = tokio::spawn(client.block().name("once".to_owned()).into_future());
-    soon("the call that blocks", odd::entered("once")).await;
-    for _ in 0..20 {
-        assert_eq!(
-            soon("another call", client.block().into_future())
-                .await
-                .unwrap(),
-            None
-        );
+    // They come together, when the function still counts as quick.
+    let blocking = NAMES.map(|name| {
+        let call = client.block().name(format!("block {name}"));
+        tokio::spawn(call.into_future())
+    });
+    for name in NAMES {
+        let name = format!("block {name}");
+        soon("a call that blocks", gated::entered(&name)).await;
     }
-    odd::open("once");
-    assert_eq!(blocking.await.unwrap().unwrap().as_deref(), Some("once"));
+    for _ in 0..20 {
+        let quick = soon("another call", client.block().into_future()).await;
+        assert_eq!(quick.unwrap(), None);
+    }
+    for (name, call) in NAMES.into_iter().zip(blocking) {
+        gated::open(&format!("block {name}"));
+        let name = call.await.unwrap().unwrap();
+        assert!(name.is_some_and(|name| name.starts_with("block ")));
+    }
     host.shutdown().await;
 }
 
@@ -330,10 +339,10 @@ async fn every_rejected_request_gets_an_error() {
         queue_size: 1,
         ..HostOptions::default()
     };
-    let host = odd_host(&broker, options).await;
-    let client = odd_client(&broker).await;
+    let host = gated_host(&broker, options).await;
+    let client = gated_client(&broker).await;
     let first = tokio::spawn(client.wait("flood").into_future());
-    soon("the first call", odd::entered("flood")).await;
+    soon("the first call", gated::entered("flood")).await;
     let flood = (0..1000).map(|_| tokio::spawn(client.wait("flood").into_future()));
     for call in flood.collect::<Vec<_>>() {
         match call.await.unwrap() {
@@ -343,7 +352,7 @@ async fn every_rejected_request_gets_an_error() {
             other => panic!("{other:?}"),
         }
     }
-    odd::open("flood");
+    gated::open("flood");
     assert_eq!(first.await.unwrap().unwrap(), "flood");
     host.shutdown().await;
 }
@@ -356,8 +365,8 @@ async fn progress_may_come_from_any_thread() {
         producer_keep_alive: Duration::ZERO,
         ..HostOptions::default()
     };
-    let host = odd_host(&broker, options).await;
-    let client = odd_client(&broker).await;
+    let host = gated_host(&broker, options).await;
+    let client = gated_client(&broker).await;
     let (seen, mut reports) = tokio::sync::mpsc::unbounded_channel();
     let call = client
         .report_from_a_thread()
@@ -379,7 +388,7 @@ async fn very_long_timeouts_are_no_limits() {
         drain_timeout: Duration::MAX,
         ..HostOptions::default()
     };
-    let (_broker, host, mut peer) = serve_odd(options).await;
+    let (_broker, host, mut peer) = serve_gated(options).await;
     let request = payload::encode(br#"{"func_name": "not_a_number"}"#);
     for timeout in [
         json!(u64::MAX),
@@ -401,7 +410,7 @@ async fn very_long_timeouts_are_no_limits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_very_long_context_is_ignored() {
-    let (_broker, host, mut peer) = serve_odd(HostOptions::default()).await;
+    let (_broker, host, mut peer) = serve_gated(HostOptions::default()).await;
     peer.send("ping", 1, "", json!({"requestContext": "1".repeat(1000)}))
         .await;
     peer.send("ping", 2, "", json!({})).await;
@@ -412,7 +421,7 @@ async fn a_very_long_context_is_ignored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_fragments_is_put_together() {
     let broker = broker().await;
-    let host = odd_host(
+    let host = gated_host(
         &broker,
         HostOptions {
             max_request_size: 2000,
@@ -461,7 +470,7 @@ async fn a_request_in_fragments_is_put_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_published_again_runs_once() {
-    let (_broker, host, mut peer) = serve_odd(HostOptions::default()).await;
+    let (_broker, host, mut peer) = serve_gated(HostOptions::default()).await;
     let request = payload::encode(br#"{"func_name": "count", "name": "repeated"}"#);
     peer.send("request", 1, &request, json!({})).await;
     assert_eq!(peer.answer().await.1, "1");
@@ -476,7 +485,7 @@ async fn a_request_published_again_runs_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_caller_s_time_reaches_the_function() {
-    let (_broker, host, mut peer) = serve_odd(HostOptions::default()).await;
+    let (_broker, host, mut peer) = serve_gated(HostOptions::default()).await;
     let request = payload::encode(br#"{"func_name": "outlast"}"#);
     peer.send("request", 1, &request, json!({"x_dasf_timeout_ms": 50}))
         .await;
@@ -498,7 +507,7 @@ async fn stopping_lets_accepted_calls_finish() {
         max_workers: 1,
         ..HostOptions::default()
     };
-    let (_broker, host, mut peer) = serve_odd(options).await;
+    let (_broker, host, mut peer) = serve_gated(options).await;
     for context in 1..=2 {
         peer.request(context, &json!({"func_name": "wait", "name": "drain"}))
             .await;
@@ -507,8 +516,8 @@ async fn stopping_lets_accepted_calls_finish() {
     peer.send("ping", 3, "", json!({})).await;
     assert_eq!(peer.receive().await["properties"]["messageType"], "pong");
     let stopping = tokio::spawn(host.shutdown());
-    odd::open("drain");
-    odd::open("drain");
+    gated::open("drain");
+    gated::open("drain");
     for _ in 0..2 {
         assert_eq!(peer.answer().await, ("success".into(), r#""drain""#.into()));
     }
@@ -521,10 +530,10 @@ async fn a_call_beyond_the_drain_timeout_is_ended_with_an_error() {
         drain_timeout: Duration::from_millis(50),
         ..HostOptions::default()
     };
-    let (_broker, host, mut peer) = serve_odd(options).await;
+    let (_broker, host, mut peer) = serve_gated(options).await;
     peer.request(1, &json!({"func_name": "wait", "name": "never"}))
         .await;
-    soon("the call", odd::entered("never")).await;
+    soon("the call", gated::entered("never")).await;
     soon("the end", host.shutdown()).await;
     let expected = "error processing request: the module is shutting down";
     assert_eq!(peer.answer().await, ("error".into(), expected.into()));
@@ -537,7 +546,7 @@ async fn response_connections_are_pooled_bounded_and_closed() {
         max_response_topics: 2,
         ..HostOptions::default()
     };
-    let host = odd_host(&broker, options).await;
+    let host = gated_host(&broker, options).await;
     let mut peers = Vec::new();
     for number in 0..5 {
         let mut peer = Peer::connect(&broker.url(), TOPIC, &format!("caller{number}")).await;
@@ -570,7 +579,7 @@ async fn without_keep_alive_a_response_connection_ends_with_its_response() {
         producer_keep_alive: Duration::ZERO,
         ..HostOptions::default()
     };
-    let (broker, host, mut peer) = serve_odd(options).await;
+    let (broker, host, mut peer) = serve_gated(options).await;
     for context in 0..5 {
         peer.request(context, &json!({"func_name": "not_a_number"}))
             .await;
@@ -591,7 +600,7 @@ async fn an_undeliverable_response_does_not_stop_the_module() {
         producer_connection_timeout: Duration::from_millis(10),
         ..HostOptions::default()
     };
-    let host = listen(&broker, "demo", odd::module().unwrap(), options).await;
+    let host = listen(&broker, "demo", gated::module().unwrap(), options).await;
     // A topic without a consumer, and a topic with the longest name.
     for response_topic in ["nobody".to_owned(), "x".repeat(255)] {
         let mut producer = Socket::open(&format!("{}/demo", broker.url())).await;

@@ -13,18 +13,18 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-use crate::odd_module::odd;
+use crate::gated_module::gated;
 
-/// Starts the odd module.
-async fn serve_odd(broker: &Broker) -> Host {
-    let module = odd::module().unwrap();
+/// Starts the gated module.
+async fn serve_gated(broker: &Broker) -> Host {
+    let module = gated::module().unwrap();
     listen(broker, "demo", module, HostOptions::default()).await
 }
 
-/// Starts the odd module, and connects a client.
-async fn serve(broker: &Broker) -> (Host, odd::Client) {
-    let host = serve_odd(broker).await;
-    let builder = odd::Client::builder()
+/// Starts the gated module, and connects a client.
+async fn serve(broker: &Broker) -> (Host, gated::Client) {
+    let host = serve_gated(broker).await;
+    let builder = gated::Client::builder()
         .topic("demo")
         .websocket(&broker.url());
     (host, builder.connect().await.unwrap())
@@ -52,9 +52,9 @@ async fn a_response_survives_a_restart_of_the_broker() {
     let broker = broker().await;
     let (host, client) = serve(&broker).await;
     let waiting = tokio::spawn(client.wait("restart").into_future());
-    soon("the call", odd::entered("restart")).await;
+    soon("the call", gated::entered("restart")).await;
     let broker = restart(broker).await;
-    odd::open("restart");
+    gated::open("restart");
     assert_eq!(
         soon("the answer", waiting).await.unwrap().unwrap(),
         "restart"
@@ -69,12 +69,12 @@ async fn a_module_gets_the_requests_from_its_absence() {
     let mut peer = Peer::connect(&broker.url(), "demo", "caller").await;
     peer.request(1, &json!({"func_name": "count", "name": "away"}))
         .await;
-    let host = serve_odd(&broker).await;
+    let host = serve_gated(&broker).await;
     assert_eq!(peer.answer().await.1, "1");
     host.shutdown().await;
     peer.request(2, &json!({"func_name": "count", "name": "away"}))
         .await;
-    let host = serve_odd(&broker).await;
+    let host = serve_gated(&broker).await;
     assert_eq!(peer.answer().await.1, "2");
     host.shutdown().await;
 }
@@ -102,7 +102,7 @@ async fn a_request_without_receipt_is_published_again_with_a_mark() {
             });
         }
     });
-    let client = odd::Client::builder()
+    let client = gated::Client::builder()
         .topic("demo")
         .websocket(&url)
         .connect()
@@ -146,7 +146,7 @@ async fn a_message_that_breaks_the_connection_does_not_affect_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_without_a_broker_reports_it() {
     let broker = broker().await;
-    let client = odd::Client::builder()
+    let client = gated::Client::builder()
         .topic("demo")
         .websocket(&broker.url())
         .connect()
@@ -193,7 +193,7 @@ fn ping(message_id: &str) -> Message {
 async fn a_module_survives_invalid_frames_and_reconnects_under_its_name() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = Address::websocket(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
-    let module = odd::module().unwrap();
+    let module = gated::module().unwrap();
     let starting = tokio::spawn(listen_at(address, "demo", module, HostOptions::default()));
     let (path, mut consumer) = accept(&listener).await;
     assert!(path.starts_with("/demo/backend-module-"), "{path}");

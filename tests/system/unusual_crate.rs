@@ -1,12 +1,12 @@
-//! Modules of the crate `tests/foreign`, where `dasf` has another name and the prelude is empty.
+//! Modules of the crate `tests/unusual_crate`, where `dasf` has another name and the prelude is empty.
 
 use std::collections::BTreeMap;
 
 use dasf::{CallError, HostOptions, Module};
-use dasf_test_foreign::bare::atlas::{self, Missing, Place};
-use dasf_test_foreign::conditional::configured;
-use dasf_test_foreign::namesakes::lookalikes;
 use dasf_test_support::{broker, listen, serve};
+use dasf_test_unusual_crate::bare::atlas::{self, Missing, Place};
+use dasf_test_unusual_crate::conditional::configured;
+use dasf_test_unusual_crate::namesakes::lookalikes;
 use serde_json::{Value, json};
 
 /// Returns the schemas of the functions of a module, by name.

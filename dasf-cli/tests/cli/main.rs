@@ -3,8 +3,8 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod odd_modules;
 mod proxy;
+mod scripted_modules;
 mod support;
 
 use std::io::{BufRead, BufReader, Read};

@@ -60,8 +60,11 @@ impl Dispatcher {
                     continue;
                 }
                 () = &mut wake, if self.wake_at.is_some() => {
-                    self.wake_at = None;
-                    self.executor.wake_for_waiting();
+                    let is_due_again = self.executor.wake_for_waiting();
+                    self.wake_at = is_due_again.then(|| Instant::now() + PATIENCE);
+                    if let Some(at) = self.wake_at {
+                        wake.as_mut().reset(at);
+                    }
                     continue;
                 }
             };

@@ -143,8 +143,14 @@ impl Executor {
             tokio::spawn(async move { executor.begin_large(request, is_on_demand).await });
             return false;
         }
-        let target = self.read(request.payload);
-        self.start(target, request.properties, request.call)
+        let deadline = deadline(&request.properties);
+        let Request {
+            payload,
+            properties,
+            call,
+        } = request;
+        let target = self.read(payload);
+        self.start(target, properties, deadline, call, true)
     }
 
     fn read(&self, payload: Payload) -> Result<Target, Failure> {
@@ -160,8 +166,8 @@ impl Executor {
             properties,
             call,
         } = request;
+        let deadline = deadline(&properties);
         if is_on_demand {
-            let deadline = deadline(&properties);
             let fetched = tokio::select! {
                 biased;
                 () = self.abort.cancelled() => return self.leave(call).await,
@@ -179,18 +185,18 @@ impl Executor {
             };
         }
         let target = without_stalling(|| self.read(payload));
-        if self.start(target, properties, call) {
-            self.wake_for_waiting();
-        }
+        self.start(target, properties, deadline, call, false);
     }
 
-    /// Starts the function of a call. Returns whether [`wake_for_waiting`](Self::wake_for_waiting) is
-    /// necessary a little later.
+    /// Starts the function of a call. If it may wait behind quick calls, returns whether
+    /// [`wake_for_waiting`](Self::wake_for_waiting) is necessary a little later.
     fn start(
         self: &Arc<Self>,
         target: Result<Target, Failure>,
         properties: Properties,
+        deadline: Option<Instant>,
         call: Call,
+        may_wait: bool,
     ) -> bool {
         let target = match target {
             Ok(target) => target,
@@ -202,7 +208,6 @@ impl Executor {
         };
         let report = target.reports().then(|| self.report_sink(&call.reply));
         let span = self.span(&call);
-        let deadline = deadline(&properties);
         let context = Context::new(
             call.message_id.clone(),
             properties,
@@ -218,7 +223,7 @@ impl Executor {
             report,
         };
         match handler {
-            Handler::Blocking(function) => self.enqueue(Job { ready, function }),
+            Handler::Blocking(function) => self.enqueue(Job { ready, function }, may_wait),
             Handler::Inline(function) => {
                 if self.acknowledge == AcknowledgePolicy::Begun {
                     let executor = Arc::clone(self);
@@ -250,8 +255,8 @@ impl Executor {
 
     /// Passes a call to the threads. Returns whether [`wake_for_waiting`](Self::wake_for_waiting) is
     /// necessary a little later.
-    fn enqueue(self: &Arc<Self>, job: Job) -> bool {
-        let is_quick = job.ready.target.is_quick();
+    fn enqueue(self: &Arc<Self>, job: Job, may_wait: bool) -> bool {
+        let is_quick = may_wait && job.ready.target.is_quick();
         let added = self.pool.push(job, is_quick);
         if self.abort.is_cancelled() {
             self.abandon();
@@ -262,10 +267,11 @@ impl Executor {
         added == Added::Queued
     }
 
-    /// Wakes a thread for calls that wait longer than expected. Returns whether calls still wait for
-    /// a thread that may be free soon.
-    pub(super) fn wake_for_waiting(self: &Arc<Self>) {
+    /// Wakes a thread for calls that wait longer than expected. Returns whether to do this again a
+    /// little later, because a further thread could run them.
+    pub(super) fn wake_for_waiting(self: &Arc<Self>) -> bool {
         self.start_thread_if(self.pool.wake_for_waiting());
+        self.pool.could_run_more()
     }
 
     fn start_thread_if(self: &Arc<Self>, added: Added) {

@@ -91,6 +91,13 @@ impl<J> WorkerPool<J> {
         self.wake(&mut state)
     }
 
+    /// Returns whether jobs wait while a further thread could run them.
+    pub(super) fn could_run_more(&self) -> bool {
+        let state = self.lock();
+        let has_thread = state.asleep > state.wakeups || state.threads < self.max_threads;
+        has_thread && !state.jobs.is_empty()
+    }
+
     fn wake(&self, state: &mut State<J>) -> Added {
         if state.asleep > state.wakeups {
             state.wakeups += 1;
@@ -193,10 +200,13 @@ mod tests {
         assert_eq!(pool.push(1, true), Added::NeedsThread);
         assert_eq!(next(&pool), 1);
         assert_eq!(pool.push(2, true), Added::Queued);
+        assert!(pool.could_run_more());
         assert_eq!(pool.wake_for_waiting(), Added::NeedsThread);
         // All threads that are allowed run.
+        assert!(!pool.could_run_more());
         assert_eq!(pool.wake_for_waiting(), Added::Taken);
         assert_eq!(next(&pool), 2);
+        assert!(!pool.could_run_more());
     }
 
     #[test]
