@@ -18,7 +18,6 @@ use crate::progress::ReportSink;
 
 pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
     let title = cli.title(module.name());
-    let workers = cli.max_workers();
     match &cli.command {
         Command::Schema(indent) => indent.print(&module.schema(title)),
         Command::ApiInfo(indent) => indent.print(&module.api_info(title)),
@@ -39,7 +38,7 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
         Command::Compute(text) => {
             let request = request::read(&text.request, &module)?;
             let on_progress = progress_handler(text.no_progress);
-            on_runtime(workers, compute(&module, &request, on_progress))
+            on_runtime(compute(&module, &request, on_progress))
         }
         Command::TestConnect => run_until_interrupted(test_connect(cli)),
         Command::SendRequest {
@@ -51,7 +50,7 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
             let timeout = Duration::from_secs(*timeout);
             run_until_interrupted(send_request(cli, &request, timeout, on_progress))
         }
-        Command::Listen => on_runtime(workers, listen(cli, module)),
+        Command::Listen => on_runtime(listen(cli, module)),
     }
 }
 

@@ -245,11 +245,6 @@ impl Cli {
 }
 
 impl Cli {
-    /// Returns the number of calls that run at a time.
-    pub(super) fn max_workers(&self) -> usize {
-        self.limits.host_options().max_workers
-    }
-
     /// Returns the options of the host.
     pub(super) fn host_options(&self) -> Result<HostOptions, Error> {
         let Sharing {

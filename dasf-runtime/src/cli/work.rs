@@ -7,8 +7,6 @@ use crate::client::Caller;
 
 /// How long the program waits for running threads after everything else is closed.
 const THREAD_PATIENCE: Duration = Duration::from_millis(200);
-/// The least number of blocking threads, which is the default of tokio.
-const MIN_BLOCKING_THREADS: usize = 512;
 /// How long closing the connections may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -18,7 +16,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// Returns the error of the work, or [`Error::Interrupted`].
 pub fn run_until_interrupted<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    on_runtime(MIN_BLOCKING_THREADS, async {
+    on_runtime(async {
         let mut signals = Signals::new()?;
         tokio::select! {
             result = work => result,
@@ -27,14 +25,10 @@ pub fn run_until_interrupted<T>(work: impl Future<Output = Result<T, Error>>) ->
     })
 }
 
-/// Runs work that handles signals itself. Each running function of the module may block a thread.
-pub(super) fn on_runtime<T>(
-    max_workers: usize,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
+/// Runs work that handles signals itself.
+pub(super) fn on_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .max_blocking_threads(max_workers.max(MIN_BLOCKING_THREADS))
         .build()
         .map_err(|error| Error::Failed(format!("threads cannot be started: {error}")))?;
     let result = runtime.block_on(work);

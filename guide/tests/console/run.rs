@@ -215,9 +215,7 @@ impl Shell {
 impl Drop for Shell {
     fn drop(&mut self) {
         // Stop the clients and modules before their broker.
-        while let Some(program) = self.running.pop() {
-            drop(program);
-        }
+        while self.running.pop().is_some() {}
     }
 }
 

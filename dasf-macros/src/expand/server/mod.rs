@@ -67,7 +67,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         }
 
         /// Runs the command line of this module. `--help` lists its commands.
-        #[allow(dead_code)]
+        #[allow(dead_code)] // with `main = false`, or in a library, nothing may call it
         pub fn main() -> ::std::process::ExitCode {
             #krate::__private::run(&__DASF_MODULE)
         }
