@@ -48,6 +48,7 @@ const MAX_EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
 pub struct Builder {
     address: SocketAddr,
     token: Option<String>,
+    offers_links: bool,
     limits: Limits,
 }
 
@@ -57,6 +58,7 @@ impl Default for Builder {
         Self {
             address,
             token: None,
+            offers_links: true,
             limits: Limits::default(),
         }
     }
@@ -98,6 +100,13 @@ impl Builder {
     /// 503. Default: 16,384.
     pub fn max_topics(mut self, topics: usize) -> Self {
         self.limits.max_topics = topics;
+        self
+    }
+
+    /// Sets whether the broker offers [links](dasf_protocol::link). Without links, each topic of a
+    /// client has its own WebSocket, as with other brokers. Default: true.
+    pub fn links(mut self, links: bool) -> Self {
+        self.offers_links = links;
         self
     }
 
@@ -165,6 +174,7 @@ impl Builder {
         let Self {
             address,
             token,
+            offers_links,
             limits,
         } = self;
         if let Some(name) = limits.zero_limit() {
@@ -191,6 +201,7 @@ impl Builder {
         let server = Arc::new(Server {
             hub: hub.clone(),
             token,
+            offers_links,
             slots: slots.clone(),
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),

@@ -26,16 +26,16 @@ const READ_BUFFER_SIZE: usize = 16 * 1024;
 
 /// The header with the abilities of this broker that other brokers may lack. The crate documentation
 /// explains the values.
-const FEATURES: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("dasf-features"),
-    HeaderValue::from_static("shared-subscriptions, link"),
-);
+const FEATURES: HeaderName = HeaderName::from_static("dasf-features");
+const WITH_LINKS: HeaderValue = HeaderValue::from_static("shared-subscriptions, link");
+const WITHOUT_LINKS: HeaderValue = HeaderValue::from_static("shared-subscriptions");
 
 /// The state that all handshakes share.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) hub: Arc<Hub>,
     pub(crate) token: Option<String>,
+    pub(crate) offers_links: bool,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -103,10 +103,8 @@ impl Server {
         };
         // The consumer exists before the response with status 101, so it misses no message that is
         // published after the response.
-        let is_link = parts
-            .headers
-            .get(link::HEADER)
-            .is_some_and(|version| version == link::VERSION);
+        let asked = parts.headers.get(link::HEADER);
+        let is_link = self.offers_links && asked.is_some_and(|version| version == link::VERSION);
         match route {
             Route::Health => Ok("ok".into_response()),
             Route::Producer { style, topic } if is_link => {
@@ -154,10 +152,15 @@ impl Server {
         connection.set_upgraded();
         let task = self.tasks.token();
         let address = connection.address;
+        let features = if self.offers_links {
+            WITH_LINKS
+        } else {
+            WITHOUT_LINKS
+        };
         let response = upgrade
             .on_failed_upgrade(move |error| debug!(%address, "the handshake failed: {error}"))
             .on_upgrade(move |socket| self.run(socket, role, slot, connection, task));
-        ([FEATURES], response).into_response()
+        ([(FEATURES, features)], response).into_response()
     }
 
     async fn run(

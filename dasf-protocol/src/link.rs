@@ -32,6 +32,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::Properties;
+
 /// The header of a handshake that asks for a link, and of the answer that agrees.
 pub const HEADER: &str = "dasf-link";
 /// The value of [`HEADER`].
@@ -182,16 +184,51 @@ impl<'a> Header<'a> {
     }
 
     /// Returns the frame with this header and a payload.
-    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message explains why it cannot happen
     pub fn frame(&self, payload: &[u8]) -> Bytes {
-        /// Enough for the header of most frames.
-        const HEADER_SIZE: usize = 512;
-        let mut frame = Vec::with_capacity(HEADER_SIZE + payload.len());
-        frame.extend_from_slice(&[0; LENGTH_SIZE]);
-        serde_json::to_writer(&mut frame, self)
-            .expect("strings, numbers and raw JSON always serialize");
-        complete(frame, payload)
+        write(self, payload)
     }
+}
+
+/// Returns the frame that publishes a message.
+///
+/// ```
+/// use dasf_protocol::{Properties, link};
+///
+/// let properties = Properties::new().with("status", "success");
+/// let frame = link::publish("demo", "7", &properties, b"[1]");
+/// let (header, payload) = link::Header::read(&frame)?;
+/// assert_eq!(header.properties.map(|it| it.get()), Some(r#"{"status":"success"}"#));
+/// assert_eq!(&*payload, b"[1]");
+/// # Ok::<(), link::LinkError>(())
+/// ```
+pub fn publish(topic: &str, context: &str, properties: &Properties, payload: &[u8]) -> Bytes {
+    /// The fields of a [`Header`] that this kind of frame has.
+    #[derive(Serialize)]
+    struct Publish<'a> {
+        #[serde(rename = "type")]
+        kind: FrameKind,
+        topic: &'a str,
+        context: &'a str,
+        properties: &'a Properties,
+    }
+    let header = Publish {
+        kind: FrameKind::Publish,
+        topic,
+        context,
+        properties,
+    };
+    write(&header, payload)
+}
+
+#[allow(clippy::expect_used)] // the message explains why it cannot happen
+fn write(header: &impl Serialize, payload: &[u8]) -> Bytes {
+    /// Enough for the header of most frames.
+    const HEADER_SIZE: usize = 512;
+    let mut frame = Vec::with_capacity(HEADER_SIZE + payload.len());
+    frame.extend_from_slice(&[0; LENGTH_SIZE]);
+    serde_json::to_writer(&mut frame, header)
+        .expect("strings, numbers and JSON values always serialize");
+    complete(frame, payload)
 }
 
 /// Writes the length of the header, and adds the payload.

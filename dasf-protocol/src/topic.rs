@@ -1,5 +1,6 @@
 //! The names of topics and subscriptions.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -185,6 +186,12 @@ impl FromStr for Subscription {
         let accepts = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
         let allowed = "ASCII letters, digits, '-', '_', '.' and ':'";
         check(name, "subscription", allowed, accepts).map(Subscription)
+    }
+}
+
+impl Borrow<str> for Topic {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

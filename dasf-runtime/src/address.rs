@@ -336,6 +336,7 @@ impl Address {
                 headers,
                 trust,
                 runtime,
+                links: Arc::default(),
             }),
             Style::Pulsar {
                 producer,

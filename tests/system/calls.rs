@@ -9,8 +9,9 @@ use chrono::DateTime;
 use dasf::protocol::Status;
 use dasf::protocol::progress::Report;
 use dasf::{Address, CallError, ClientError, FailureKind, Host, HostOptions};
+use dasf_broker::Broker;
 use dasf_examples::reference::{self, Lang, Point};
-use dasf_test_support::{both_styles, broker, listen_at};
+use dasf_test_support::{both_styles, broker, broker_builder, listen_at};
 use serde_json::json;
 
 async fn start(address: Address) -> (Host, reference::Client) {
@@ -130,12 +131,10 @@ async fn a_module_and_a_client_of_different_styles_meet() {
     host.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn many_calls_go_over_one_pair_of_connections() {
-    let broker = broker().await;
+/// Returns the number of connections of a module and a client during many calls.
+async fn connections_of_many_calls(broker: Broker) -> u64 {
     let [address, _] = both_styles(&broker);
     let (host, client) = start(address).await;
-    // Two sockets of the client and two of the module. A further client would add sockets.
     client.add(0).await.unwrap();
     let connections = broker.statistics().connections;
     let calls = (0..200).map(|number| tokio::spawn(client.add(number).b(number).into_future()));
@@ -145,10 +144,21 @@ async fn many_calls_go_over_one_pair_of_connections() {
             2 * i64::try_from(number).unwrap()
         );
     }
-    assert_eq!(connections, 4);
     assert_eq!(broker.statistics().connections, connections);
     assert_eq!(client.caller().in_flight(), 0);
     host.shutdown().await;
+    connections
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_calls_go_over_one_link() {
+    assert_eq!(connections_of_many_calls(broker().await).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_calls_go_over_one_pair_of_connections_without_links() {
+    let broker = broker_builder().links(false).start().await.unwrap();
+    assert_eq!(connections_of_many_calls(broker).await, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use dasf::{CallError, FailureKind, HostOptions};
 use dasf_broker::Broker;
 use dasf_examples::reference;
 use dasf_test_support::peer::{Peer, Socket, text};
-use dasf_test_support::{broker, listen, soon, until};
+use dasf_test_support::{broker, broker_builder, listen, soon, until};
 use serde_json::{Value, json};
 
 use crate::gated_module::gated;
@@ -541,7 +541,7 @@ async fn a_call_beyond_the_drain_timeout_is_ended_with_an_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn response_connections_are_pooled_bounded_and_closed() {
-    let broker = broker().await;
+    let broker = broker_builder().links(false).start().await.unwrap();
     let options = HostOptions {
         max_response_topics: 2,
         ..HostOptions::default()
@@ -579,7 +579,9 @@ async fn without_keep_alive_a_response_connection_ends_with_its_response() {
         producer_keep_alive: Duration::ZERO,
         ..HostOptions::default()
     };
-    let (broker, host, mut peer) = serve_gated(options).await;
+    let broker = broker_builder().links(false).start().await.unwrap();
+    let host = gated_host(&broker, options).await;
+    let mut peer = Peer::connect(&broker.url(), TOPIC, "caller").await;
     for context in 0..5 {
         peer.request(context, &json!({"func_name": "not_a_number"}))
             .await;

@@ -188,6 +188,7 @@ impl Shared {
         let response_topic = topic.response_topic_of(identity.bits)?;
         let reading = Reading::caller(subscription);
         let mut subscriber = transport.subscribe(&response_topic, &reading);
+        transport.knows_link().await;
         let mut publisher = transport.publisher(&topic, PublisherOptions::default());
         let (subscribed, connected) = tokio::join!(subscriber.connected(), publisher.connected());
         subscribed.and(connected)?;
@@ -237,7 +238,11 @@ impl Shared {
             }
             let message = Message {
                 properties,
-                way: self.way(json.len()).await?,
+                way: match json.len() {
+                    size if size <= self.piece_size() => Way::Whole,
+                    // Boxed, so that the future of a small call stays small.
+                    size => Box::pin(self.way(size)).await?,
+                },
                 json,
                 deadline,
             };
@@ -252,11 +257,9 @@ impl Shared {
         self.in_time(deadline, timeout, call).await
     }
 
-    /// Returns the way in which a request of this size, in bytes, reaches the module.
+    /// Returns the way in which a request of this size, in bytes, reaches the module. It is larger
+    /// than one piece.
     async fn way(&self, size: usize) -> Result<Way, CallError> {
-        if size <= self.piece_size() {
-            return Ok(Way::Whole);
-        }
         let limit = self.max_payload_size();
         let fits_one_frame = size <= limit;
         let module = match self.api_info().await {
@@ -399,7 +402,7 @@ impl Shared {
                     is_accepted = true;
                 }
                 Some(topic) = receive(&mut fetches) => {
-                    sending.set(maybe_done(self.send_payload(context, &message, topic)));
+                    sending.set(maybe_done(Box::pin(self.send_payload(context, &message, topic))));
                 }
                 () = &mut sending, if matches!(*sending, MaybeDone::Future(_)) => {
                     if let Some(Err(error)) = sending.as_mut().take_output() {
@@ -476,8 +479,7 @@ impl Shared {
             )
     }
 
-    /// Puts a payload into the queue of a connection. Some brokers drop messages if a reader is
-    /// slow. With these brokers, this function waits for the module from time to time.
+    /// Puts a payload into the queue of a connection, in fragments if `is_cut`.
     async fn put(
         &self,
         queue: Queue<'_>,
@@ -485,19 +487,36 @@ impl Shared {
         payload: Bytes,
         is_cut: bool,
     ) -> Result<Receipts, CallError> {
-        let send = async |properties: Properties, payload: Bytes| {
-            let message = Outgoing {
-                payload,
-                context: queue.context.to_string(),
-                properties,
-                expires: Some(queue.deadline),
-            };
-            let published = queue.publisher.publish(message).await;
-            published.map_err(|error| self.not_published(error))
-        };
-        if !is_cut {
-            return Ok(vec![send(properties, payload).await?]);
+        if is_cut {
+            return Box::pin(self.put_fragments(queue, properties, payload)).await;
         }
+        Ok(vec![self.put_one(&queue, properties, payload).await?])
+    }
+
+    async fn put_one(
+        &self,
+        queue: &Queue<'_>,
+        properties: Properties,
+        payload: Bytes,
+    ) -> Result<oneshot::Receiver<Result<(), PublishError>>, CallError> {
+        let message = Outgoing {
+            payload,
+            context: queue.context.to_string(),
+            properties,
+            expires: Some(queue.deadline),
+        };
+        let published = queue.publisher.publish(message).await;
+        published.map_err(|error| self.not_published(error))
+    }
+
+    /// Puts the fragments of a payload into the queue of a connection. Some brokers drop messages if
+    /// a reader is slow. With these brokers, this function waits for the module from time to time.
+    async fn put_fragments(
+        &self,
+        queue: Queue<'_>,
+        properties: Properties,
+        payload: Bytes,
+    ) -> Result<Receipts, CallError> {
         let max_unread = self.transport.max_unread().unwrap_or(usize::MAX);
         let mut receipts = Vec::new();
         let pieces = fragment::split(&payload, self.piece_size());
@@ -511,7 +530,7 @@ impl Shared {
                 .clone()
                 .with(key::FRAGMENT, index)
                 .with(key::NUM_FRAGMENTS, count);
-            receipts.push(send(position, piece).await?);
+            receipts.push(self.put_one(&queue, position, piece).await?);
         }
         Ok(receipts)
     }

@@ -9,13 +9,14 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::HostOptions;
-use crate::transport::{Publisher, PublisherOptions, SendWindow, Transport};
+use crate::transport::{Link, Publisher, PublisherOptions, SendWindow, Transport};
 
-/// One connection for each response topic, up to a limit.
+/// One connection for each response topic, up to a limit. Over a link, all topics share one.
 pub(super) struct PublisherPool {
     transport: Arc<dyn Transport>,
     capacity: usize,
     options: PublisherOptions,
+    link: Mutex<Option<Link>>,
     publishers: Mutex<HashMap<Topic, Pooled>>,
     /// Connections that are no longer in the pool, and still send their messages.
     leaving: TaskTracker,
@@ -36,6 +37,7 @@ impl PublisherPool {
                 keep_alive: Some(options.producer_keep_alive.max(Duration::from_millis(1))),
                 connection_timeout: Some(options.producer_connection_timeout),
             },
+            link: Mutex::default(),
             publishers: Mutex::default(),
             leaving: TaskTracker::new(),
         }
@@ -47,6 +49,16 @@ impl PublisherPool {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the transport's link, if it has one. The pool keeps the link open, because responses
+    /// may come when the host does not read any more.
+    fn link(&self) -> Option<Link> {
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        if link.is_none() {
+            *link = self.transport.link();
+        }
+        link.clone()
+    }
+
     /// Returns the number of connections that are allowed.
     pub(super) fn capacity(&self) -> usize {
         self.capacity
@@ -55,6 +67,9 @@ impl PublisherPool {
     /// Returns the connection to a response topic, a new one if necessary. Returns `None` while all
     /// connections that are allowed still send their messages.
     pub(super) fn get(&self, topic: &Topic) -> Option<Publisher> {
+        if let Some(link) = self.link() {
+            return Some(Publisher::on_link(link, topic, self.options));
+        }
         let mut publishers = self.lock();
         let last_used = Instant::now();
         if let Some(pooled) = publishers.get_mut(topic)
@@ -111,6 +126,14 @@ impl PublisherPool {
 
     /// Waits until all messages are sent, and closes all connections.
     pub(super) async fn finish(&self) {
+        let link = self
+            .link
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(link) = link {
+            link.finish().await;
+        }
         let publishers = std::mem::take(&mut *self.lock());
         for pooled in publishers.into_values() {
             pooled.publisher.finish().await;

@@ -98,12 +98,9 @@ impl BaseUrl {
     pub(crate) fn join(&self, path: &str, parameters: &[(&str, String)]) -> String {
         let Self { base, query } = self;
         let mut url = format!("{base}/{path}{query}");
-        for (name, value) in parameters {
-            let separator = if url.contains('?') { '&' } else { '?' };
-            url.push(separator);
-            url.push_str(name);
-            url.push('=');
-            url.push_str(value);
+        if !parameters.is_empty() {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&self::query(parameters));
         }
         url
     }
@@ -126,6 +123,15 @@ impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(of_broker(&self.base))
     }
+}
+
+/// Returns parameters in the form of a query.
+pub(crate) fn query(parameters: &[(&str, String)]) -> String {
+    let parameters = parameters.iter();
+    let parameters: Vec<_> = parameters
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    parameters.join("&")
 }
 
 /// Returns the address of the broker in the base of a URL: at a Pulsar, the part before the tenant

@@ -1,13 +1,18 @@
 //! DASF brokers: the Django broker and the embedded broker.
 
+use std::sync::Arc;
+
 use dasf_protocol::Topic;
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use super::base_url::BaseUrl;
-use super::json::{Json, Lack};
-use super::websocket::{self, Endpoint};
-use super::{Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust};
+use super::json::{Frame, Json, Lack};
+use super::websocket::{self, Connection, Endpoint, Link, LinkBroker, Links, Opened, Subscribing};
+use super::{
+    ConnectError, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
+};
 
 /// The header in which a broker lists its features beyond the protocol.
 const FEATURES: &str = "dasf-features";
@@ -22,9 +27,63 @@ pub(crate) struct Dasf {
     pub(crate) headers: HeaderMap,
     pub(crate) trust: Trust,
     pub(crate) runtime: Handle,
+    pub(crate) links: Arc<Links>,
 }
 
-impl Dasf {
+/// How many messages a broker delivers on a link before they are acknowledged.
+const LINK_PREFETCH: usize = 256;
+
+impl Transport for Dasf {
+    fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
+        match self.links.link() {
+            Some(link) => Publisher::on_link(link, topic, options),
+            None => {
+                let endpoint = self.producer(topic);
+                websocket::publisher(&self.runtime, Json::default(), endpoint, topic, options)
+            }
+        }
+    }
+
+    fn subscribe(&self, topic: &Topic, reading: &Reading) -> Subscriber {
+        let prefetch = reading.prefetch.unwrap_or(LINK_PREFETCH);
+        let reading = Reading {
+            prefetch: Some(prefetch),
+            ..reading.clone()
+        };
+        let is_shared = reading.reader == Reader::Group;
+        let subscribing = Subscribing {
+            topic: topic.clone(),
+            parameters: match is_shared {
+                true => reading.shared_parameters(),
+                false => vec![("receiverQueueSize", prefetch.to_string())],
+            },
+            subscription: reading.subscription,
+            is_shared,
+        };
+        let (handle, ends) = Subscriber::with_capacity(prefetch);
+        let asks = self.links.reserve();
+        let links = Arc::clone(&self.links);
+        self.runtime
+            .spawn(links.subscribe(self.clone(), subscribing, ends, asks));
+        handle
+    }
+
+    fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    fn link(&self) -> Option<Link> {
+        self.links.link()
+    }
+
+    fn knows_link(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.links.known())
+    }
+}
+
+impl LinkBroker for Dasf {
+    type Consumer = Json;
+
     fn producer(&self, topic: &Topic) -> Endpoint {
         Endpoint {
             url: self.producer.join(topic.as_str(), &[]),
@@ -34,42 +93,37 @@ impl Dasf {
         }
     }
 
-    /// Returns the URL to read from, with the parameters of a group for the embedded broker.
-    fn consumer(&self, topic: &Topic, reading: &Reading) -> Endpoint {
-        let path = format!("{topic}/{}", reading.subscription);
-        let parameters = match reading.reader {
-            Reader::Caller | Reader::Alone => Vec::new(),
-            Reader::Group => reading.shared_parameters(),
-        };
+    fn consumer(&self, subscribing: &Subscribing) -> Endpoint {
+        let path = format!("{}/{}", subscribing.topic, subscribing.subscription);
         Endpoint {
-            url: self.consumer.join(&path, &parameters),
+            url: self.consumer.join(&path, &subscribing.parameters),
             below: path,
             headers: self.headers.clone(),
             trust: self.trust.clone(),
         }
     }
-}
 
-impl Transport for Dasf {
-    fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
-        let endpoint = self.producer(topic);
-        websocket::publisher(&self.runtime, Json::default(), endpoint, topic, options)
-    }
-
-    fn subscribe(&self, topic: &Topic, reading: &Reading) -> Subscriber {
-        let dialect = match reading.reader {
-            Reader::Caller | Reader::Alone => Json::default(),
-            Reader::Group => Json {
+    fn dialect(&self, subscribing: &Subscribing) -> Json {
+        match subscribing.is_shared {
+            false => Json::default(),
+            true => Json {
                 gives_back: true,
                 lacks: Some(lacks_groups),
                 ..Json::default()
             },
-        };
-        websocket::subscriber(&self.runtime, dialect, self.consumer(topic, reading), topic)
+        }
     }
 
-    fn runtime(&self) -> &Handle {
-        &self.runtime
+    fn ordinary(
+        dialect: &Json,
+        opened: Opened,
+        endpoint: &Endpoint,
+    ) -> Result<Connection<Json, Frame>, ConnectError> {
+        dialect.connection(opened, endpoint)
+    }
+
+    fn publisher(&self, topic: &Topic) -> Publisher {
+        Transport::publisher(self, topic, PublisherOptions::default())
     }
 }
 
@@ -102,6 +156,16 @@ mod tests {
             headers: HeaderMap::new(),
             trust: Trust::default(),
             runtime: Handle::current(),
+            links: Arc::default(),
+        }
+    }
+
+    fn subscribing(subscription: &str) -> Subscribing {
+        Subscribing {
+            topic: "demo".parse().unwrap(),
+            subscription: subscription.parse().unwrap(),
+            parameters: Vec::new(),
+            is_shared: false,
         }
     }
 
@@ -111,21 +175,23 @@ mod tests {
             let topic = "demo".parse().unwrap();
             let endpoint = dasf(base).producer(&topic);
             assert_eq!(endpoint.url, "ws://localhost:8080/ws/demo");
-            let endpoint =
-                dasf(base).consumer(&topic, &Reading::alone("reader-1".parse().unwrap()));
+            let endpoint = dasf(base).consumer(&subscribing("reader-1"));
             assert_eq!(endpoint.url, "ws://localhost:8080/ws/demo/reader-1");
         }
     }
 
     #[tokio::test]
     async fn a_query_stays_behind_the_path_and_out_of_sight() {
-        let topic = "demo".parse().unwrap();
         let broker = dasf("ws://h/ws?token=secret");
-        let endpoint = broker.consumer(&topic, &Reading::alone("r".parse().unwrap()));
+        let endpoint = broker.consumer(&subscribing("r"));
         assert_eq!(endpoint.url, "ws://h/ws/demo/r?token=secret");
         assert_eq!(endpoint.without_query(), "ws://h/ws/demo/r");
         assert_eq!(endpoint.to_string(), "ws://h/ws");
-        let endpoint = broker.consumer(&topic, &Reading::group("workers".parse().unwrap()));
+        let endpoint = broker.consumer(&Subscribing {
+            parameters: Reading::group("workers".parse().unwrap()).shared_parameters(),
+            is_shared: true,
+            ..subscribing("workers")
+        });
         let shared = "subscriptionType=Shared&negativeAckRedeliveryDelay=1000";
         let expected = format!("ws://h/ws/demo/workers?token=secret&{shared}");
         assert_eq!(endpoint.url, expected);

@@ -10,8 +10,8 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use super::subscriber::Acknowledgement;
 use super::websocket::{
-    self, ConsumerDialect, Endpoint, Incoming, KeepAlive, Link, ProducerDialect, ReadDeliveries,
-    ReadReceipts, Settlement, WriteAcknowledgements, WriteMessages,
+    self, Connection, Dialect, Endpoint, Incoming, KeepAlive, Opened, ReadDeliveries, ReadReceipts,
+    Settlement, WriteAcknowledgements, WriteMessages,
 };
 use super::{ConnectError, PublishError, Queued};
 
@@ -45,8 +45,15 @@ impl Frame {
 }
 
 impl Json {
-    async fn open(self, endpoint: &Endpoint) -> Result<Link<Self, Frame>, ConnectError> {
-        let opened = websocket::connect(endpoint).await?;
+    /// Returns the connection of a socket that the broker has accepted.
+    ///
+    /// # Errors
+    /// Returns the feature that the broker lacks.
+    pub(super) fn connection(
+        self,
+        opened: Opened,
+        endpoint: &Endpoint,
+    ) -> Result<Connection<Self, Frame>, ConnectError> {
         if let Some(Lack { feature, reason }) = self.lacks.and_then(|lacks| lacks(&opened.headers))
         {
             return Err(ConnectError::Unsupported {
@@ -55,36 +62,23 @@ impl Json {
                 reason: reason.to_owned(),
             });
         }
-        Ok(Link {
-            sink: opened.sink,
-            stream: opened.stream,
+        Ok(Connection {
+            socket: opened.socket,
             writer: self,
             reader: Frame::default(),
             window: usize::MAX,
-            keep_alive: KeepAlive {
-                every: websocket::PING_INTERVAL,
-                ping: Message::Ping(Default::default()),
-            },
+            keep_alive: KeepAlive::default(),
             goodbye: self.farewell.map(Message::text),
         })
     }
 }
 
-impl ProducerDialect for Json {
+impl Dialect for Json {
     type Writer = Self;
     type Reader = Frame;
 
-    async fn connect(&self, endpoint: &Endpoint) -> Result<Link<Self, Frame>, ConnectError> {
-        self.open(endpoint).await
-    }
-}
-
-impl ConsumerDialect for Json {
-    type Writer = Self;
-    type Reader = Frame;
-
-    async fn connect(&self, endpoint: &Endpoint) -> Result<Link<Self, Frame>, ConnectError> {
-        self.open(endpoint).await
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Connection<Self, Frame>, ConnectError> {
+        self.connection(websocket::connect(endpoint).await?, endpoint)
     }
 }
 

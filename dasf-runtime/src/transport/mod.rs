@@ -24,7 +24,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub(crate) use send_window::SendWindow;
-pub(crate) use websocket::Trust;
+pub(crate) use websocket::{Link, Trust};
 
 pub(crate) use publisher::{Outgoing, PublishError, Publisher, PublisherEnds, Queued};
 pub(crate) use subscriber::{Acknowledgement, Acknowledger, Received, Subscriber, SubscriberEnds};
@@ -61,6 +61,16 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     /// earlier ones. `None` if the broker does not drop messages for a slow reader.
     fn max_unread(&self) -> Option<usize> {
         None
+    }
+
+    /// Returns the link on which all topics share one connection; `None` if each topic has its own.
+    fn link(&self) -> Option<Link> {
+        None
+    }
+
+    /// Waits until it is known whether there is a link, if a subscriber connects now.
+    fn knows_link(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
     }
 
     /// Returns the announcements of the modules that listen; `None` if the broker keeps no list.

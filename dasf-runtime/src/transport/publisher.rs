@@ -1,11 +1,13 @@
 //! The handle that sends messages to one topic.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use dasf_protocol::{Properties, Topic, properties::key};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::{ConnectError, ConnectionState, first_attempt};
+use super::{ConnectError, ConnectionState, Link, PublisherOptions, first_attempt};
 use crate::random;
 
 /// How many messages the queue of a connection holds before senders have to wait.
@@ -146,9 +148,23 @@ impl Queued {
 /// Sends messages to one topic. Clones share the connection. It is closed when the last clone is
 /// dropped and the queue is sent.
 #[derive(Debug, Clone)]
-pub(crate) struct Publisher {
-    queue: mpsc::Sender<Queued>,
-    state: watch::Receiver<ConnectionState>,
+pub(crate) struct Publisher(Way);
+
+/// How a publisher reaches the broker.
+#[derive(Debug, Clone)]
+enum Way {
+    /// Over its own connection.
+    Own {
+        queue: mpsc::Sender<Queued>,
+        state: watch::Receiver<ConnectionState>,
+    },
+    /// Over the link of its transport.
+    Link {
+        link: Link,
+        topic: Topic,
+        /// How long a message waits without a connection.
+        patience: Option<Duration>,
+    },
 }
 
 /// The other ends of a publisher's channels, for the connection's task.
@@ -162,26 +178,40 @@ impl Publisher {
     pub(crate) fn new() -> (Self, PublisherEnds) {
         let (queue, queued) = mpsc::channel(QUEUE_CAPACITY);
         let (state, watched) = watch::channel(ConnectionState::Connecting);
-        (
-            Self {
-                queue,
-                state: watched,
-            },
-            PublisherEnds {
-                queue: queued,
-                state,
-            },
-        )
+        let way = Way::Own {
+            queue,
+            state: watched,
+        };
+        let ends = PublisherEnds {
+            queue: queued,
+            state,
+        };
+        (Self(way), ends)
+    }
+
+    /// Returns a handle that uses a link. Its topic costs no connection, so it has no keep-alive.
+    pub(crate) fn on_link(link: Link, topic: &Topic, options: PublisherOptions) -> Self {
+        Self(Way::Link {
+            link,
+            topic: topic.clone(),
+            patience: options.connection_timeout,
+        })
     }
 
     /// Returns the state of the connection.
     pub(crate) fn state(&self) -> watch::Receiver<ConnectionState> {
-        self.state.clone()
+        match &self.0 {
+            Way::Own { state, .. } => state.clone(),
+            Way::Link { link, .. } => link.state(),
+        }
     }
 
     /// Waits until the first attempt to connect has succeeded or failed.
     pub(crate) async fn connected(&mut self) -> Result<(), ConnectError> {
-        first_attempt(&mut self.state).await
+        match &mut self.0 {
+            Way::Own { state, .. } => first_attempt(state).await,
+            Way::Link { link, .. } => first_attempt(&mut link.state()).await,
+        }
     }
 
     /// Passes a message to the connection. It waits only while the queue is full. If the broker
@@ -193,8 +223,29 @@ impl Publisher {
     /// # Cancel safety
     /// If the future is dropped, the message is not sent.
     pub(crate) async fn send(&self, message: Outgoing) -> Result<(), Box<Outgoing>> {
-        let sent = self.queue.send(Queued::new(message)).await;
-        sent.map_err(|error| Box::new(error.0.message))
+        let sent = self.forward(Queued::new(message)).await;
+        sent.map_err(|queued| Box::new(queued.message))
+    }
+
+    /// Passes a message with its receipt's channel to the connection, as [`send`](Self::send) does.
+    ///
+    /// # Errors
+    /// Returns it if the connection is closed permanently.
+    pub(crate) async fn forward(&self, queued: Queued) -> Result<(), Queued> {
+        match &self.0 {
+            Way::Own { queue, .. } => match queue.reserve().await {
+                Ok(permit) => {
+                    permit.send(queued);
+                    Ok(())
+                }
+                Err(_) => Err(queued),
+            },
+            Way::Link {
+                link,
+                topic,
+                patience,
+            } => link.publish(topic, *patience, queued).await,
+        }
     }
 
     /// Passes a message to the connection if its queue has room.
@@ -202,7 +253,15 @@ impl Publisher {
     /// # Errors
     /// Fails if the queue has no room or the connection is closed permanently.
     pub(crate) fn try_send(&self, message: Outgoing) -> Result<(), ()> {
-        self.queue.try_send(Queued::new(message)).map_err(|_| ())
+        let queued = Queued::new(message);
+        match &self.0 {
+            Way::Own { queue, .. } => queue.try_send(queued).map_err(|_| ()),
+            Way::Link {
+                link,
+                topic,
+                patience,
+            } => link.try_publish(topic, *patience, queued),
+        }
     }
 
     /// Passes a message to the connection. The returned channel receives the broker's receipt.
@@ -218,23 +277,28 @@ impl Publisher {
             receipt: Some(sender),
             ..Queued::new(message)
         };
-        self.queue
-            .send(queued)
-            .await
-            .map_err(|_| PublishError::Closed)?;
+        let sent = self.forward(queued).await;
+        sent.map_err(|_| PublishError::Closed)?;
         Ok(receipt)
     }
 
     /// Returns whether the connection is closed permanently.
     pub(crate) fn is_closed(&self) -> bool {
-        self.queue.is_closed()
+        match &self.0 {
+            Way::Own { queue, .. } => queue.is_closed(),
+            Way::Link { link, .. } => link.is_closed(),
+        }
     }
 
-    /// Drops this handle, and waits until the queue is sent and the connection is closed, provided
-    /// that no other handle keeps it open.
+    /// Drops this handle, and waits until the queue is sent. Without other handles, it waits until
+    /// the connection is closed.
     pub(crate) async fn finish(self) {
-        let Self { queue, mut state } = self;
-        drop(queue);
-        while state.changed().await.is_ok() {}
+        match self.0 {
+            Way::Own { queue, mut state } => {
+                drop(queue);
+                while state.changed().await.is_ok() {}
+            }
+            Way::Link { link, .. } => link.finish().await,
+        }
     }
 }

@@ -45,7 +45,12 @@ pub(crate) struct SubscriberEnds {
 impl Subscriber {
     /// Returns a handle and the channel ends for its task.
     pub(crate) fn new() -> (Self, SubscriberEnds) {
-        let (delivered, deliveries) = mpsc::channel(DELIVERY_CAPACITY);
+        Self::with_capacity(DELIVERY_CAPACITY)
+    }
+
+    /// Returns a handle on which so many received messages wait, and the channel ends for its task.
+    pub(crate) fn with_capacity(capacity: usize) -> (Self, SubscriberEnds) {
+        let (delivered, deliveries) = mpsc::channel(capacity);
         let (queue, acknowledgements) = mpsc::channel(ACKNOWLEDGEMENT_CAPACITY);
         let (state, watched) = watch::channel(ConnectionState::Connecting);
         let handle = Self {

@@ -17,7 +17,7 @@ use super::session_recovery::SESSION_EXPIRY;
 use super::unacknowledged::{AcknowledgementWriter, Held, Unacknowledged};
 use super::{MaxPacketSize, envelope, names};
 use crate::transport::ConnectError;
-use crate::transport::websocket::{ConsumerDialect, Endpoint, Incoming, Link, ReadDeliveries};
+use crate::transport::websocket::{Connection, Dialect, Endpoint, Incoming, ReadDeliveries};
 
 /// The parameters of a topic's subscriber.
 pub(super) struct Receiving {
@@ -87,14 +87,14 @@ impl Receiving {
     }
 }
 
-impl ConsumerDialect for Receiving {
+impl Dialect for Receiving {
     type Writer = AcknowledgementWriter;
     type Reader = DeliveryReader;
 
     async fn connect(
         &self,
         endpoint: &Endpoint,
-    ) -> Result<Link<AcknowledgementWriter, DeliveryReader>, ConnectError> {
+    ) -> Result<Connection<AcknowledgementWriter, DeliveryReader>, ConnectError> {
         let (names, returned) = match &self.group {
             None => (vec![names::topic(self.topic.as_str())], None),
             Some(group) => {
@@ -108,7 +108,7 @@ impl ConsumerDialect for Receiving {
         let options = session::options(QoS::Level1, RetainHandling::DoNotSend);
         session.subscribe(&names, options).await?;
         let unacknowledged = Arc::new(Unacknowledged::default());
-        session.into_link(usize::MAX, |limits, packets, early| {
+        session.into_connection(usize::MAX, |limits, packets, early| {
             let writer = AcknowledgementWriter::new(Arc::clone(&unacknowledged), returned, &limits);
             let reader = DeliveryReader {
                 early,

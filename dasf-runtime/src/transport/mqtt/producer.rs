@@ -9,7 +9,7 @@ use super::packets::{self, Packets, Received};
 use super::session::{self, Opening};
 use super::{MaxPacketSize, envelope};
 use crate::transport::websocket::{
-    Endpoint, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages,
+    Connection, Dialect, Endpoint, ReadReceipts, Settlement, WriteMessages,
 };
 use crate::transport::{ConnectError, PublishError, Queued};
 
@@ -21,20 +21,20 @@ pub(super) struct Sending {
     pub(super) max_packet_size: MaxPacketSize,
 }
 
-impl ProducerDialect for Sending {
+impl Dialect for Sending {
     type Writer = MessageWriter;
     type Reader = ReceiptReader;
 
     async fn connect(
         &self,
         endpoint: &Endpoint,
-    ) -> Result<Link<MessageWriter, ReceiptReader>, ConnectError> {
+    ) -> Result<Connection<MessageWriter, ReceiptReader>, ConnectError> {
         let topic = TopicName::try_from(self.topic.as_str());
         let topic = topic.map_err(|error| session::protocol_error(endpoint, error.to_string()))?;
         let session = session::open(endpoint, &self.login, Opening::fresh()).await?;
         self.max_packet_size.learn(&session.limits);
         let window = session.limits.window;
-        session.into_link(window, |limits, packets, _| {
+        session.into_connection(window, |limits, packets, _| {
             let writer = MessageWriter {
                 topic,
                 next: Pid::default(),

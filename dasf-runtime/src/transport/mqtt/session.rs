@@ -18,7 +18,7 @@ use super::Login;
 use super::names;
 use super::packets::{self, MAX_PACKET_SIZE, Packets, Received, Unreadable};
 use crate::transport::ConnectError;
-use crate::transport::websocket::{self, Endpoint, KeepAlive, Link, PING_INTERVAL, Sink, Stream};
+use crate::transport::websocket::{self, Connection, Endpoint, KeepAlive, PING_INTERVAL, Socket};
 
 /// The default number of messages that a broker may send before they are acknowledged.
 pub(super) const RECEIVE_MAXIMUM: u16 = 64;
@@ -68,8 +68,7 @@ impl Opening {
 /// A connection that the broker has accepted.
 pub(super) struct Session {
     endpoint: Endpoint,
-    sink: Sink,
-    stream: Stream,
+    socket: Socket,
     packets: Packets,
     pub(super) limits: Limits,
     /// Whether the broker kept the session from an earlier connection.
@@ -166,8 +165,7 @@ pub(super) async fn open(
     let opened = websocket::connect(endpoint).await?;
     let mut session = Session {
         endpoint: endpoint.clone(),
-        sink: opened.sink,
-        stream: opened.stream,
+        socket: opened.socket,
         packets: Packets::default(),
         limits: Limits::default(),
         is_present: false,
@@ -286,7 +284,7 @@ impl Session {
     }
 
     async fn send(&mut self, frame: Message, patience: Duration) -> Result<(), ConnectError> {
-        let sent = tokio::time::timeout(patience, self.sink.send(frame)).await;
+        let sent = tokio::time::timeout(patience, self.socket.send(frame)).await;
         let sent = sent.map_err(|_| self.silence(patience))?;
         sent.map_err(|error| self.protocol_error(websocket::broken(&error)))
     }
@@ -313,7 +311,7 @@ impl Session {
                     }
                     return Ok(received);
                 }
-                None => match self.stream.next().await {
+                None => match self.socket.next().await {
                     Some(Ok(Message::Close(_))) | None => {
                         return Err("it closed the connection".to_owned());
                     }
@@ -487,7 +485,7 @@ impl Session {
     pub(super) async fn acknowledge(&mut self, pid: Pid) -> Result<(), ConnectError> {
         let frame = packets::frame(&Packet::Puback(Puback::new_success(pid)));
         let frame = frame.map_err(|reason| self.protocol_error(reason))?;
-        let sent = self.sink.send(frame).await;
+        let sent = self.socket.send(frame).await;
         sent.map_err(|error| self.protocol_error(websocket::broken(&error)))
     }
 
@@ -504,10 +502,10 @@ impl Session {
         let frame = packets::frame(&Packet::Disconnect(disconnect));
         let frame = frame.map_err(|reason| self.protocol_error(reason))?;
         let closed = async {
-            self.sink.send(frame).await?;
-            self.sink.close().await?;
+            self.socket.send(frame).await?;
+            self.socket.close(None).await?;
             // When the broker closes the connection, it has processed the packet.
-            while let Some(Ok(_)) = self.stream.next().await {}
+            while let Some(Ok(_)) = self.socket.next().await {}
             Ok::<(), tungstenite::Error>(())
         };
         match tokio::time::timeout(ANSWER_TIMEOUT, closed).await {
@@ -518,18 +516,17 @@ impl Session {
     }
 
     /// Converts this session to a connection with a writer and a reader.
-    pub(super) fn into_link<W, R>(
+    pub(super) fn into_connection<W, R>(
         self,
         window: usize,
         halves: impl FnOnce(Limits, Packets, VecDeque<Result<Publish, Unreadable>>) -> (W, R),
-    ) -> Result<Link<W, R>, ConnectError> {
+    ) -> Result<Connection<W, R>, ConnectError> {
         let ping = packets::frame(&Packet::Pingreq);
         let ping = ping.map_err(|reason| self.protocol_error(reason))?;
         let goodbye = Disconnect::new(DisconnectReasonCode::NormalDisconnect);
         let (writer, reader) = halves(self.limits, self.packets, self.early);
-        Ok(Link {
-            sink: self.sink,
-            stream: self.stream,
+        Ok(Connection {
+            socket: self.socket,
             writer,
             reader,
             window,

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::UrlError;
@@ -18,9 +17,7 @@ use super::{Endpoint, tls};
 use crate::host_name;
 use crate::transport::ConnectError;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-pub(in crate::transport) type Sink = SplitSink<Socket, Message>;
-pub(in crate::transport) type Stream = SplitStream<Socket>;
+pub(in crate::transport) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// The read buffer of a socket: enough for many small frames. It is cleared for each read, so a larger
 /// one costs time.
@@ -37,8 +34,7 @@ const MAX_REASON_LENGTH: usize = 300;
 
 /// A connection that the broker has accepted.
 pub(in crate::transport) struct Opened {
-    pub(in crate::transport) sink: Sink,
-    pub(in crate::transport) stream: Stream,
+    pub(in crate::transport) socket: Socket,
     /// The headers of the broker's handshake response.
     pub(in crate::transport) headers: HeaderMap,
 }
@@ -80,14 +76,10 @@ pub(super) async fn connect_in(
         handshake.await.map_err(failed)
     };
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, opening).await {
-        Ok(Ok((socket, response))) => {
-            let (sink, stream) = socket.split();
-            Ok(Opened {
-                sink,
-                stream,
-                headers: response.into_parts().0.headers,
-            })
-        }
+        Ok(Ok((socket, response))) => Ok(Opened {
+            socket,
+            headers: response.into_parts().0.headers,
+        }),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(ConnectError::Timeout {
             url: endpoint.to_string(),
@@ -118,7 +110,10 @@ async fn reach(
 }
 
 /// Sends the farewell frame and closes the socket.
-pub(super) async fn close(mut sink: Sink, goodbye: Option<Message>) -> Result<(), Error> {
+pub(super) async fn close(
+    mut sink: impl futures_util::Sink<Message, Error = Error> + Unpin,
+    goodbye: Option<Message>,
+) -> Result<(), Error> {
     if let Some(goodbye) = goodbye {
         sink.send(goodbye).await?;
     }

@@ -1,13 +1,16 @@
 //! The common part of all brokers that use WebSockets: connections that are kept alive and
 //! reconnected, messages that wait for a receipt, and acknowledgements.
 //!
-//! A [`ProducerDialect`] and a [`ConsumerDialect`] define the frames of one kind of broker.
+//! A [`Dialect`] defines the frames of one kind of broker. A [`driver`] runs each socket.
 
 mod connect;
 mod consumer;
+mod driver;
+mod link;
 mod liveness;
 mod producer;
 mod proxy;
+mod reconnect;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]
@@ -17,13 +20,16 @@ mod tls;
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dasf_protocol::{Delivery, Topic};
 use tokio::runtime::Handle;
-use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
-pub(super) use connect::{MAX_FRAME_SIZE, Sink, Stream, broken, connect};
+pub(super) use connect::{MAX_FRAME_SIZE, Opened, Socket, broken, connect};
+pub(crate) use link::Link;
+pub(crate) use link::Links;
+pub(super) use link::{LinkBroker, Subscribing};
 pub(super) use liveness::PING_INTERVAL;
 pub(crate) use tls::Trust;
 
@@ -61,9 +67,8 @@ impl fmt::Display for Endpoint {
 }
 
 /// An open connection: its socket, and the writer and reader of the broker's frames.
-pub(super) struct Link<W, R> {
-    pub(super) sink: Sink,
-    pub(super) stream: Stream,
+pub(super) struct Connection<W, R> {
+    pub(super) socket: Socket,
     pub(super) writer: W,
     pub(super) reader: R,
     /// How many messages may be without a receipt, as the broker allows.
@@ -79,28 +84,26 @@ pub(super) struct KeepAlive {
     pub(super) ping: Message,
 }
 
-/// How one kind of broker receives messages.
-pub(super) trait ProducerDialect: Send + Sync + 'static {
-    type Writer: WriteMessages;
-    type Reader: ReadReceipts;
-
-    /// Opens a connection that sends messages to the topic.
-    fn connect(
-        &self,
-        endpoint: &Endpoint,
-    ) -> impl Future<Output = Result<Link<Self::Writer, Self::Reader>, ConnectError>> + Send;
+impl Default for KeepAlive {
+    /// Returns how a WebSocket is kept open if the broker has no own way.
+    fn default() -> Self {
+        Self {
+            every: PING_INTERVAL,
+            ping: Message::Ping(Bytes::new()),
+        }
+    }
 }
 
-/// How one kind of broker delivers messages.
-pub(super) trait ConsumerDialect: Send + Sync + 'static {
-    type Writer: WriteAcknowledgements;
-    type Reader: ReadDeliveries;
+/// How one kind of broker sends or delivers messages.
+pub(super) trait Dialect: Send + Sync + 'static {
+    type Writer: Send;
+    type Reader: Send;
 
-    /// Opens a connection that receives the messages of the topic.
+    /// Opens a connection.
     fn connect(
         &self,
         endpoint: &Endpoint,
-    ) -> impl Future<Output = Result<Link<Self::Writer, Self::Reader>, ConnectError>> + Send;
+    ) -> impl Future<Output = Result<Connection<Self::Writer, Self::Reader>, ConnectError>> + Send;
 
     /// Cleans up after the last connection.
     fn leave(self) -> impl Future<Output = ()> + Send
@@ -180,13 +183,16 @@ pub(super) trait ReadDeliveries: Send {
 }
 
 /// Starts a publisher whose connections run on this runtime.
-pub(super) fn publisher<D: ProducerDialect>(
+pub(super) fn publisher<D>(
     runtime: &Handle,
     dialect: D,
     endpoint: Endpoint,
     topic: &Topic,
     options: PublisherOptions,
-) -> Publisher {
+) -> Publisher
+where
+    D: Dialect<Writer: WriteMessages, Reader: ReadReceipts>,
+{
     let (handle, ends): (Publisher, PublisherEnds) = Publisher::new();
     runtime.spawn(producer::run(
         dialect,
@@ -199,21 +205,16 @@ pub(super) fn publisher<D: ProducerDialect>(
 }
 
 /// Starts a subscriber whose connections run on this runtime.
-pub(super) fn subscriber<D: ConsumerDialect>(
+pub(super) fn subscriber<D>(
     runtime: &Handle,
     dialect: D,
     endpoint: Endpoint,
     topic: &Topic,
-) -> Subscriber {
+) -> Subscriber
+where
+    D: Dialect<Writer: WriteAcknowledgements, Reader: ReadDeliveries>,
+{
     let (handle, ends): (Subscriber, SubscriberEnds) = Subscriber::new();
-    runtime.spawn(consumer::run(dialect, endpoint, topic.clone(), ends));
+    runtime.spawn(consumer::run(dialect, endpoint, topic.clone(), ends, None));
     handle
-}
-
-/// Waits until an instant; `None` waits without end.
-async fn sleep_until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
 }

@@ -2,97 +2,52 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, PoisonError};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use dasf_protocol::Topic;
-use futures_util::{SinkExt, StreamExt};
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, MissedTickBehavior};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep};
+use tokio_tungstenite::tungstenite::Message;
 
-use super::connect::{Sink, Stream, broken, close, closed};
-use super::liveness::Liveness;
-use super::{
-    Endpoint, KeepAlive, Link, ProducerDialect, ReadReceipts, Settlement, WriteMessages,
-    sleep_until,
-};
-use crate::backoff::Backoff;
-use crate::transport::{
-    ConnectError, ConnectionState, PublishError, PublisherEnds, PublisherOptions, Queued,
-};
+use super::connect::close;
+use super::driver::{BATCH, End, Outgoing, Role, drive};
+use super::reconnect::{Work, keep_connected};
+use super::{Connection, Dialect, Endpoint, ReadReceipts, Settlement, WriteMessages};
+use crate::transport::{ConnectError, PublishError, PublisherEnds, PublisherOptions, Queued};
 
 /// How many messages may be without a receipt before no more are written.
 const UNRECEIPTED_LIMIT: usize = 256;
-/// How many messages are written before they are flushed.
-const BATCH: usize = 64;
 /// How long a publisher without handles tries to reach a broker that does not answer.
-const LINGER: Duration = Duration::from_secs(5);
+pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// How often a publisher without a connection checks whether it still has handles.
-const LINGER_CHECK: Duration = Duration::from_millis(250);
+pub(super) const LINGER_CHECK: Duration = Duration::from_millis(250);
 /// How long a receipt may take before the connection counts as lost.
 const RECEIPT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long closing the connection may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs until every handle is dropped and the queue is sent, or until its options make it give up.
-pub(super) async fn run<D: ProducerDialect>(
+pub(super) async fn run<D>(
     dialect: D,
     endpoint: Endpoint,
     topic: Topic,
     options: PublisherOptions,
     ends: PublisherEnds,
-) {
+) where
+    D: Dialect<Writer: WriteMessages, Reader: ReadReceipts>,
+{
     let PublisherEnds { queue, state } = ends;
     let mut producer = Producer {
         topic,
         options,
         queue,
         unwritten: VecDeque::new(),
-        unreceipted: Unreceipted::default(),
+        unreceipted: VecDeque::new(),
         last_message: Instant::now(),
     };
-    let mut backoff = Backoff::default();
-    let mut disconnected_since = Instant::now();
-    loop {
-        let connection = tokio::select! {
-            connection = dialect.connect(&endpoint) => connection,
-            () = producer.unwanted() => break,
-        };
-        let failure = match connection {
-            Ok(link) => {
-                tracing::debug!(endpoint = endpoint.without_query(), "producer connected");
-                state.send_replace(ConnectionState::Connected);
-                let connected_at = Instant::now();
-                let ControlFlow::Continue(reason) = producer.serve(link).await else {
-                    return;
-                };
-                if backoff.is_reset_by(connected_at.elapsed()) {
-                    disconnected_since = Instant::now();
-                }
-                let url = endpoint.to_string();
-                ConnectError::Unreachable { url, reason }
-            }
-            Err(error) => error,
-        };
-        let wait = backoff.next();
-        if *state.borrow() == ConnectionState::Connecting {
-            // The owner of the handle gets this failure and decides whether to go on.
-            tracing::debug!(failure = failure.to_string(), "producer not connected");
-        } else {
-            let advice = failure.advice();
-            let advice = advice.as_deref();
-            tracing::warn!(failure = failure.to_string(), advice, retry_in = ?wait, "producer disconnected");
-        }
-        state.send_replace(ConnectionState::Disconnected(failure));
-        if producer.should_give_up(disconnected_since.elapsed()) {
-            break;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = producer.unwanted() => break,
-        }
-    }
+    keep_connected(&dialect, &endpoint, None, &mut producer, &state).await;
     let failure = state.borrow().failure().cloned();
     producer.abandon(failure.as_ref());
 }
@@ -104,17 +59,10 @@ struct Producer {
     queue: mpsc::Receiver<Queued>,
     /// The messages to write: taken from the queue, or lost with a connection.
     unwritten: VecDeque<Queued>,
-    unreceipted: Unreceipted,
+    /// The messages that were written and have no receipt yet, in the order of writing.
+    unreceipted: VecDeque<Written>,
     /// When a message was last written, on this connection or an earlier one.
     last_message: Instant,
-}
-
-/// The messages that were written and have no receipt yet, in the order of writing.
-#[derive(Default)]
-struct Unreceipted {
-    messages: Mutex<VecDeque<Written>>,
-    /// Wakes the writing half when a receipt has made room.
-    received: Notify,
 }
 
 /// A message under way, and the key that its receipt will carry.
@@ -123,127 +71,41 @@ struct Written {
     queued: Queued,
 }
 
-impl Unreceipted {
-    fn with<T>(&self, access: impl FnOnce(&mut VecDeque<Written>) -> T) -> T {
-        access(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
+    const NAME: &'static str = "producer";
 
-    fn len(&self) -> usize {
-        self.with(|messages| messages.len())
-    }
-
-    /// Removes the oldest message with this key, or the oldest of all. Brokers answer in order, so
-    /// it is nearly always the first.
-    fn take(&self, key: Option<&str>) -> Option<Queued> {
-        let message = self.with(|messages| {
-            let index = match key {
-                Some(key) => messages.iter().position(|it| it.key == key)?,
-                None => 0,
-            };
-            messages.remove(index)
-        });
-        self.received.notify_one();
-        message.map(|written| written.queued)
-    }
-
-    /// Removes all messages, the oldest first.
-    fn take_all(&self) -> impl DoubleEndedIterator<Item = Queued> {
-        let messages = self.with(std::mem::take);
-        messages.into_iter().map(|written| written.queued)
-    }
-
-    /// Waits until the oldest message has been without a receipt for too long.
-    async fn overdue(&self) -> String {
-        loop {
-            let oldest =
-                self.with(|messages| messages.front().and_then(|it| it.queued.written_at()));
-            match oldest {
-                Some(at) if at.elapsed() >= RECEIPT_TIMEOUT => {
-                    return format!(
-                        "the broker sent no receipt for {} s",
-                        RECEIPT_TIMEOUT.as_secs()
-                    );
-                }
-                Some(at) => tokio::time::sleep_until(at + RECEIPT_TIMEOUT).await,
-                None => tokio::time::sleep(RECEIPT_TIMEOUT).await,
-            }
-        }
-    }
-}
-
-impl Producer {
-    /// Serves one connection. Breaks when the publisher has nothing left to do. Continues with the
-    /// reason when the connection is lost.
-    async fn serve<W: WriteMessages, R: ReadReceipts>(
-        &mut self,
-        link: Link<W, R>,
-    ) -> ControlFlow<(), String> {
-        let Link {
-            sink,
-            stream,
+    async fn serve(&mut self, connection: Connection<W, R>) -> ControlFlow<(), String> {
+        let Connection {
+            mut socket,
             writer,
             reader,
             window,
             keep_alive,
             goodbye,
-        } = link;
-        let liveness = Liveness::new();
+        } = connection;
         // Messages that were lost with the last connection go first.
-        for queued in self.unreceipted.take_all().rev() {
+        for Written { queued, .. } in self.unreceipted.drain(..).rev() {
             self.unwritten.push_front(queued);
         }
-        let writer = Writer {
-            frames: writer,
+        let mut role = ProducerRole {
+            writer,
+            reader,
             window: window.clamp(1, UNRECEIPTED_LIMIT),
-            ping: keep_alive,
-            goodbye,
-            topic: &self.topic,
-            keep_alive: self.options.keep_alive,
-            unwritten: &mut self.unwritten,
-            queue: &mut self.queue,
-            unreceipted: &self.unreceipted,
-            last_message: &mut self.last_message,
+            is_open: true,
+            idle: None,
+            producer: self,
         };
-        // Run all at the same time. Otherwise two sides could each wait for the other one to read.
-        // This also detects a broker that neither sends nor reads.
-        let reason = tokio::select! {
-            finished = writer.write(sink) => match finished {
-                Ok(()) => return ControlFlow::Break(()),
-                Err(error) => broken(&error),
-            },
-            reason = read(stream, reader, &self.topic, &self.unreceipted, &liveness) => reason,
-            reason = liveness.death() => reason,
-            reason = self.unreceipted.overdue() => reason,
-        };
-        // Brokers read in order. A message that makes them drop the connection becomes the oldest
-        // one, and the messages after it are not the cause.
-        self.unreceipted.with(|messages| {
-            if let Some(oldest) = messages.front_mut() {
-                oldest.queued.count_loss(&reason);
+        match drive(&mut socket, keep_alive, &mut role).await {
+            End::Finished => {
+                // Errors no longer matter, because everything is sent.
+                let _ = tokio::time::timeout(CLOSE_TIMEOUT, close(socket, goodbye)).await;
+                ControlFlow::Break(())
             }
-        });
-        if self.options.keep_alive.is_some() && self.has_nothing_to_send() {
-            // A connection for responses reconnects when there is a response. A sender that comes
-            // first keeps it open.
-            self.queue.close();
-            if self.queue.is_empty() {
-                return ControlFlow::Break(());
-            }
+            End::Lost(reason) => self.lost(reason),
         }
-        ControlFlow::Continue(reason)
     }
 
-    fn has_nothing_to_send(&self) -> bool {
-        self.queue.is_empty() && self.unwritten.is_empty() && self.unreceipted.len() == 0
-    }
-
-    fn should_give_up(&self, disconnected_for: Duration) -> bool {
-        let limit = self.options.connection_timeout;
-        limit.is_some_and(|limit| disconnected_for >= limit)
-    }
-
-    /// Waits until the publisher has no handles, and has nothing to send or has tried for too long.
-    async fn unwanted(&self) {
+    async fn unwanted(&mut self) {
         let mut closed_since = None;
         loop {
             if self.queue.is_closed() {
@@ -256,6 +118,39 @@ impl Producer {
         }
     }
 
+    fn patience(&self) -> Option<Duration> {
+        self.options.connection_timeout
+    }
+}
+
+impl Producer {
+    /// Decides how to go on after a connection was lost.
+    fn lost(&mut self, reason: String) -> ControlFlow<(), String> {
+        // Brokers read in order. A message that makes them drop the connection becomes the oldest
+        // one, and the messages after it are not the cause.
+        if let Some(oldest) = self.unreceipted.front_mut() {
+            oldest.queued.count_loss(&reason);
+        }
+        if self.options.keep_alive.is_some() && self.has_nothing_to_send() {
+            // A connection for responses reconnects when there is a response. A sender that comes
+            // first keeps it open.
+            self.queue.close();
+            if self.queue.is_empty() {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(reason)
+    }
+
+    fn has_nothing_to_send(&self) -> bool {
+        self.queue.is_empty() && self.is_idle()
+    }
+
+    /// Returns whether no message is on the way.
+    fn is_idle(&self) -> bool {
+        self.unwritten.is_empty() && self.unreceipted.is_empty()
+    }
+
     /// Drops the remaining messages and reports the error to their senders.
     fn abandon(&mut self, failure: Option<&ConnectError>) {
         let error = match failure {
@@ -263,7 +158,7 @@ impl Producer {
             _ => PublishError::Closed,
         };
         self.queue.close();
-        let mut left: Vec<_> = self.unreceipted.take_all().collect();
+        let mut left: Vec<_> = self.unreceipted.drain(..).map(|it| it.queued).collect();
         left.extend(self.unwritten.drain(..));
         while let Ok(queued) = self.queue.try_recv() {
             left.push(queued);
@@ -282,138 +177,147 @@ impl Producer {
     }
 }
 
-/// Reads receipts until the connection ends, and returns why it ended.
-async fn read(
-    mut stream: Stream,
-    mut reader: impl ReadReceipts,
-    topic: &Topic,
-    unreceipted: &Unreceipted,
-    liveness: &Liveness,
-) -> String {
-    while let Some(frame) = stream.next().await {
-        liveness.heard();
-        match frame {
-            Ok(Message::Close(close)) => return closed(close.as_ref()),
-            Ok(frame) => reader.accept(frame),
-            Err(error) => return broken(&error),
-        }
-        loop {
-            match reader.next() {
-                Ok(Some(settlement)) => settle(settlement, topic, unreceipted),
-                Ok(None) => break,
-                Err(reason) => return reason,
-            }
-        }
-    }
-    closed(None)
-}
-
-/// Matches a receipt with its message.
-fn settle(settlement: Settlement, topic: &Topic, unreceipted: &Unreceipted) {
-    let Settlement { key, outcome } = settlement;
-    match unreceipted.take(key.as_deref()) {
-        Some(queued) => queued.settle(topic, outcome),
-        None => tracing::debug!(
-            topic = topic.as_str(),
-            key,
-            "ignored a receipt for an unknown message"
-        ),
-    }
-}
-
-/// The writing half of one connection.
-struct Writer<'a, W> {
-    frames: W,
+/// The producer on one connection.
+struct ProducerRole<'a, W, R> {
+    writer: W,
+    reader: R,
     /// How many messages may be without a receipt before no more are written.
     window: usize,
-    ping: KeepAlive,
-    goodbye: Option<Message>,
-    topic: &'a Topic,
-    keep_alive: Option<Duration>,
-    queue: &'a mut mpsc::Receiver<Queued>,
-    /// Outlives the connection, because the writing future may be dropped in the middle.
-    unwritten: &'a mut VecDeque<Queued>,
-    unreceipted: &'a Unreceipted,
-    last_message: &'a mut Instant,
+    /// Whether the publisher still has handles.
+    is_open: bool,
+    /// The time at which an idle connection is closed.
+    idle: Option<Pin<Box<Sleep>>>,
+    producer: &'a mut Producer,
 }
 
-impl<W: WriteMessages> Writer<'_, W> {
-    /// Writes messages and pings until nothing is left to do.
-    ///
-    /// # Errors
-    /// Returns the error when the connection fails.
-    async fn write(mut self, mut sink: Sink) -> Result<(), Error> {
-        let every = self.ping.every;
-        let mut ping = tokio::time::interval_at(Instant::now() + every, every);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut open = true;
-        loop {
-            while let Some(frames) = self.next_frames() {
-                for frame in frames {
-                    sink.feed(frame).await?;
-                }
-                sink.flush().await?;
-            }
-            let waiting = self.unreceipted.len();
-            let is_idle = waiting == 0 && self.unwritten.is_empty();
-            if !open && is_idle {
-                let closed = tokio::time::timeout(CLOSE_TIMEOUT, close(sink, self.goodbye)).await;
-                return closed.unwrap_or(Ok(()));
-            }
-            let room = if self.unwritten.is_empty() {
-                self.window.saturating_sub(waiting).min(BATCH)
-            } else {
-                0
-            };
-            // The keep-alive has no end if it is longer than a clock can hold.
-            let idle = self
-                .keep_alive
-                .and_then(|keep_alive| self.last_message.checked_add(keep_alive));
-            tokio::select! {
-                count = self.queue.recv_many(&mut batch, room), if open && room > 0 => {
-                    open = count > 0;
-                    self.unwritten.extend(batch.drain(..));
-                }
-                () = self.unreceipted.received.notified(), if waiting > 0 => {}
-                () = sleep_until(idle), if open && is_idle => {
-                    tracing::debug!(topic = self.topic.as_str(), "producer closed after its keep-alive time");
-                    // Messages that senders queue before they notice the closing are still received
-                    // above.
-                    self.queue.close();
-                }
-                _ = ping.tick() => sink.send(self.ping.ping.clone()).await?,
+impl<W: WriteMessages, R: ReadReceipts> Role for ProducerRole<'_, W, R> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), String>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn on_frame(&mut self, frame: Message) -> Result<(), String> {
+        self.reader.accept(frame);
+        while let Some(settlement) = self.reader.next()? {
+            self.settle(settlement);
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> bool {
+        self.take_from_queue(cx);
+        self.write(outgoing);
+        if self.is_open && self.producer.is_idle() {
+            self.close_if_unused(cx);
+            self.write(outgoing);
+        }
+        !self.is_open && self.producer.is_idle()
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        let oldest = self.producer.unreceipted.front();
+        check_age(oldest.and_then(|it| it.queued.written_at()))
+    }
+}
+
+/// Checks how long the oldest message is without a receipt.
+///
+/// # Errors
+/// Returns the reason why the connection counts as lost.
+pub(super) fn check_age(written_at: Option<Instant>) -> Result<(), String> {
+    let is_overdue = written_at.is_some_and(|at| at.elapsed() >= RECEIPT_TIMEOUT);
+    let limit = RECEIPT_TIMEOUT.as_secs();
+    match is_overdue {
+        true => Err(format!("the broker sent no receipt for {limit} s")),
+        false => Ok(()),
+    }
+}
+
+impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
+    /// Returns how many messages may be written now.
+    fn room(&self) -> usize {
+        let room = self.window.saturating_sub(self.producer.unreceipted.len());
+        room.min(BATCH)
+    }
+
+    fn take_from_queue(&mut self, cx: &mut Context<'_>) {
+        let room = self.room();
+        let Producer {
+            queue, unwritten, ..
+        } = &mut *self.producer;
+        while self.is_open && unwritten.len() < room {
+            match queue.poll_recv(cx) {
+                Poll::Ready(Some(queued)) => unwritten.push_back(queued),
+                Poll::Ready(None) => self.is_open = false,
+                Poll::Pending => break,
             }
         }
     }
 
-    /// Returns the frames of the messages that may be written now, and marks those messages as
-    /// written. Messages that must not be written fail with the reason. Returns `None` if there are
-    /// no messages.
-    fn next_frames(&mut self) -> Option<Vec<Message>> {
-        let room = self.window.saturating_sub(self.unreceipted.len());
-        let count = self.unwritten.len().min(room).min(BATCH);
+    /// Writes the messages that may be written now. Messages that must not be written fail with the
+    /// reason.
+    fn write(&mut self, outgoing: &mut Outgoing) {
+        let count = self.producer.unwritten.len().min(self.room());
         if count == 0 {
-            return None;
+            return;
         }
         let now = Instant::now();
-        *self.last_message = now;
-        let mut frames = Vec::with_capacity(count);
-        for mut queued in self.unwritten.drain(..count) {
+        self.producer.last_message = now;
+        for mut queued in self.producer.unwritten.drain(..count) {
             let framed = match queued.obstacle(now) {
-                None => self.frames.frame(&mut queued),
+                None => self.writer.frame(&mut queued),
                 Some(error) => Err(error),
             };
             match framed {
                 Ok((frame, key)) => {
-                    frames.push(frame);
-                    let written = Written { key, queued };
-                    self.unreceipted
-                        .with(|messages| messages.push_back(written));
+                    outgoing.push_back(frame);
+                    self.producer.unreceipted.push_back(Written { key, queued });
                 }
-                Err(error) => queued.settle(self.topic, Err(error)),
+                Err(error) => queued.settle(&self.producer.topic, Err(error)),
             }
         }
-        Some(frames)
+    }
+
+    /// Closes the queue when the connection was unused for its keep-alive time. Messages that senders
+    /// queue before they notice that are still sent.
+    fn close_if_unused(&mut self, cx: &mut Context<'_>) {
+        let keep_alive = self.producer.options.keep_alive;
+        // The keep-alive has no end if it is longer than a clock can hold.
+        let Some(end) = keep_alive.and_then(|time| self.producer.last_message.checked_add(time))
+        else {
+            return;
+        };
+        let idle = self
+            .idle
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        if idle.deadline() != end {
+            idle.as_mut().reset(end);
+        }
+        if idle.as_mut().poll(cx).is_ready() {
+            let topic = self.producer.topic.as_str();
+            tracing::debug!(topic, "producer closed after its keep-alive time");
+            self.producer.queue.close();
+            self.take_from_queue(cx);
+        }
+    }
+
+    /// Matches a receipt with its message. Brokers answer in order, so it is nearly always the oldest
+    /// one.
+    fn settle(&mut self, settlement: Settlement) {
+        let Settlement { key, outcome } = settlement;
+        let Producer {
+            topic, unreceipted, ..
+        } = &mut *self.producer;
+        let index = match &key {
+            Some(key) => unreceipted.iter().position(|it| it.key == *key),
+            None => Some(0),
+        };
+        match index.and_then(|index| unreceipted.remove(index)) {
+            Some(written) => written.queued.settle(topic, outcome),
+            None => tracing::debug!(
+                topic = topic.as_str(),
+                key,
+                "ignored a receipt for an unknown message"
+            ),
+        }
     }
 }

@@ -1,0 +1,485 @@
+//! The task of a link: what it publishes and reads, over all connections.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use dasf_protocol::Topic;
+use futures_util::stream::SelectAll;
+use futures_util::{FutureExt, Stream, StreamExt};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::role::LinkRole;
+use super::{
+    Addressed, LinkBroker, Links, Order, QUEUE_CAPACITY, Shared, Subscribing, agrees,
+    asking_for_link, read_alone,
+};
+use crate::backoff::Backoff;
+use crate::transport::subscriber::Given;
+use crate::transport::websocket::connect::close;
+use crate::transport::websocket::driver::{End, drive};
+use crate::transport::websocket::producer::{CLOSE_TIMEOUT, LINGER, LINGER_CHECK};
+use crate::transport::websocket::reconnect::{Work, keep_connected};
+use crate::transport::websocket::{Connection, Dialect, Endpoint, KeepAlive, Opened, connect};
+use crate::transport::{ConnectError, ConnectionState, PublishError, Received, SubscriberEnds};
+
+/// How many orders wait without a connection.
+const UNWRITTEN_LIMIT: usize = 4096;
+
+/// A new subscription, and the ends of its handle.
+pub(super) struct NewSubscription {
+    pub(super) subscribing: Subscribing,
+    pub(super) ends: SubscriberEnds,
+}
+
+/// The state of a link that outlives a single connection.
+pub(super) struct Exchange<B> {
+    pub(super) broker: B,
+    links: Arc<Links>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) queue: mpsc::Receiver<Order>,
+    /// The orders to carry out: taken from the queue, or lost with a connection.
+    pub(super) unwritten: VecDeque<Order>,
+    /// The messages that were written and have no receipt yet, and the notifications between them.
+    pub(super) unreceipted: VecDeque<Written>,
+    /// The topics that the link reads.
+    pub(super) subscriptions: HashMap<Topic, LinkSubscription>,
+    /// The acknowledgements of all subscribers.
+    pub(super) acknowledgements: SelectAll<Acknowledgements>,
+    /// The number of the connection.
+    pub(super) connection: u64,
+    /// When the last connection was lost.
+    disconnected_since: Instant,
+    /// Dropped when the link is closed.
+    pub(super) closing: Vec<oneshot::Sender<()>>,
+}
+
+/// A message under way, or a notification for its sender.
+pub(super) struct Written {
+    /// The number of the message on the connection. A notification has that of the message before.
+    pub(super) number: u64,
+    /// `None` after the broker has refused the message.
+    pub(super) order: Option<Order>,
+}
+
+/// A topic that the link reads.
+pub(super) struct LinkSubscription {
+    pub(super) subscribing: Subscribing,
+    pub(super) deliveries: mpsc::Sender<Received>,
+    pub(super) state: watch::Sender<ConnectionState>,
+    pub(super) phase: Phase,
+    pub(super) backoff: Backoff,
+    /// The numbers of the messages to acknowledge with the next frame.
+    pub(super) positive: Vec<u64>,
+    /// The numbers of the messages to return with the next frame.
+    pub(super) negative: Vec<u64>,
+    /// Whether the handle is gone and all acknowledgements are there.
+    pub(super) has_ended: bool,
+}
+
+/// The phase of a subscription on the current connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The broker does not know about it.
+    New,
+    /// The broker was asked.
+    Asked,
+    /// The broker delivers.
+    Open,
+    /// The broker has refused it. The link asks again at this time.
+    Refused(Instant),
+    /// The link has told the broker that it leaves.
+    Leaving,
+}
+
+/// The acknowledgements of one subscriber. The last item is `None`.
+pub(super) struct Acknowledgements {
+    topic: Topic,
+    /// `None` after the last item.
+    queue: Option<mpsc::Receiver<Given>>,
+}
+
+impl Stream for Acknowledgements {
+    type Item = (Topic, Option<Given>);
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(queue) = &mut self.queue else {
+            return Poll::Ready(None);
+        };
+        let given = ready!(queue.poll_recv(cx));
+        if given.is_none() {
+            self.queue = None;
+        }
+        Poll::Ready(Some((self.topic.clone(), given)))
+    }
+}
+
+impl LinkSubscription {
+    /// Starts again on a new connection.
+    fn restart(&mut self) {
+        self.phase = Phase::New;
+        self.positive.clear();
+        self.negative.clear();
+    }
+}
+
+/// The connections of a link. The writer tells whether the broker has agreed to a link.
+struct LinkDialect;
+
+impl LinkDialect {
+    fn connection(opened: Opened) -> Connection<bool, ()> {
+        Connection {
+            writer: agrees(&opened.headers),
+            socket: opened.socket,
+            reader: (),
+            window: usize::MAX,
+            keep_alive: KeepAlive::default(),
+            goodbye: None,
+        }
+    }
+}
+
+impl Dialect for LinkDialect {
+    type Writer = bool;
+    type Reader = ();
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Connection<bool, ()>, ConnectError> {
+        Ok(Self::connection(connect(endpoint).await?))
+    }
+}
+
+impl<B: LinkBroker> Exchange<B> {
+    pub(super) fn new(broker: B, links: Arc<Links>) -> (Self, Arc<Shared>) {
+        let (sender, queue) = mpsc::channel(QUEUE_CAPACITY);
+        let shared = Arc::new(Shared {
+            queue: sender,
+            state: watch::Sender::new(ConnectionState::Connecting),
+            users: Default::default(),
+            waker: Default::default(),
+        });
+        let exchange = Self {
+            broker,
+            links,
+            shared: Arc::clone(&shared),
+            queue,
+            unwritten: VecDeque::new(),
+            unreceipted: VecDeque::new(),
+            subscriptions: HashMap::new(),
+            acknowledgements: SelectAll::new(),
+            connection: 0,
+            disconnected_since: Instant::now(),
+            closing: Vec::new(),
+        };
+        (exchange, shared)
+    }
+
+    /// Runs until the link has no handles and subscribers. `opened` reads the first topic.
+    pub(super) async fn run(mut self, opened: Opened, first: Subscribing, ends: SubscriberEnds) {
+        // The handshake of a producer cannot be refused because of one subscription.
+        let endpoint = asking_for_link(self.broker.producer(&first.topic));
+        let topic = first.topic.clone();
+        self.subscribe(NewSubscription {
+            subscribing: first,
+            ends,
+        });
+        if let Some(first) = self.subscriptions.get_mut(&topic) {
+            first.phase = Phase::Open;
+            first.state.send_replace(ConnectionState::Connected);
+        }
+        let opened = Some(LinkDialect::connection(opened));
+        let shared = Arc::clone(&self.shared);
+        keep_connected(&LinkDialect, &endpoint, opened, &mut self, &shared.state).await;
+        shared.users().has_ended = true;
+        self.abandon();
+    }
+
+    /// Adds a subscription, which the broker does not know yet.
+    pub(super) fn subscribe(&mut self, new: NewSubscription) {
+        match self.subscriptions.entry(new.subscribing.topic.clone()) {
+            Entry::Vacant(entry) => {
+                let NewSubscription { subscribing, ends } = new;
+                let SubscriberEnds {
+                    deliveries,
+                    acknowledgements,
+                    state,
+                } = ends;
+                self.acknowledgements.push(Acknowledgements {
+                    topic: subscribing.topic.clone(),
+                    queue: Some(acknowledgements),
+                });
+                entry.insert(LinkSubscription {
+                    subscribing,
+                    deliveries,
+                    state,
+                    phase: Phase::New,
+                    backoff: Backoff::default(),
+                    positive: Vec::new(),
+                    negative: Vec::new(),
+                    has_ended: false,
+                });
+            }
+            // A link reads a topic once.
+            Entry::Occupied(_) => {
+                let broker = self.broker.clone();
+                tokio::spawn(async move {
+                    read_alone(&broker, new.subscribing, new.ends).await;
+                });
+            }
+        }
+    }
+
+    /// Returns whether no message is on the way.
+    pub(super) fn has_nothing_to_send(&self) -> bool {
+        self.unwritten.is_empty() && self.unreceipted.is_empty()
+    }
+
+    /// Returns whether all handles of subscribers are gone.
+    pub(super) fn has_no_subscribers(&self) -> bool {
+        self.subscriptions.values().all(|it| it.has_ended)
+    }
+
+    /// Reports the outcome of a message, or notifies a sender. The notification of the last sender
+    /// waits until the link is closed.
+    pub(super) fn settle(&mut self, order: Order, outcome: Result<(), PublishError>) {
+        match order {
+            Order::Publish(message) => message.queued.settle(&message.topic, outcome),
+            Order::Flush(notify) => {
+                if self.shared.is_unused() && self.has_no_subscribers() {
+                    self.closing.push(notify);
+                } else {
+                    // The sender may be gone.
+                    let _ = notify.send(());
+                }
+            }
+            Order::Subscribe(new) => self.subscribe(*new),
+        }
+    }
+
+    /// Prepares for a new connection: what was lost with the last one goes first.
+    fn restart(&mut self) {
+        for written in self.unreceipted.drain(..).rev() {
+            if let Some(order) = written.order {
+                self.unwritten.push_front(order);
+            }
+        }
+        // The first connection has a subscription already.
+        if self.connection > 0 {
+            self.subscriptions.retain(|_, it| !it.has_ended);
+            for subscription in self.subscriptions.values_mut() {
+                subscription.restart();
+            }
+        }
+        self.connection += 1;
+    }
+
+    /// Tells the subscribers that there is no connection.
+    fn tell_subscribers(&self, failure: &ConnectError) {
+        for subscription in self.subscriptions.values() {
+            let disconnected = ConnectionState::Disconnected(failure.clone());
+            subscription.state.send_if_modified(|state| {
+                let is_news =
+                    *state == ConnectionState::Connected || *state == ConnectionState::Connecting;
+                if is_news {
+                    *state = disconnected;
+                }
+                is_news
+            });
+        }
+    }
+
+    /// Takes orders and acknowledgements while there is no connection.
+    fn take_without_connection(&mut self) {
+        let disconnected_for = self.disconnected_since.elapsed();
+        while self.unwritten.len() < UNWRITTEN_LIMIT
+            && let Ok(order) = self.queue.try_recv()
+        {
+            match order {
+                Order::Subscribe(new) => self.subscribe(*new),
+                order => self.unwritten.push_back(order),
+            }
+        }
+        // The acknowledgements are for messages that the broker delivers again.
+        while let Some(Some((topic, given))) = self.acknowledgements.next().now_or_never() {
+            if given.is_none() {
+                self.subscriptions.remove(&topic);
+            }
+        }
+        let has_lost_patience = |order: &Order| match order {
+            Order::Publish(message) => message
+                .patience
+                .is_some_and(|patience| disconnected_for >= patience),
+            Order::Flush(_) | Order::Subscribe(_) => false,
+        };
+        let written = self.unreceipted.drain(..).filter_map(|it| it.order);
+        let orders: VecDeque<_> = written.chain(self.unwritten.drain(..)).collect();
+        for order in orders {
+            let is_first = self.unwritten.is_empty();
+            if has_lost_patience(&order) {
+                self.settle(order, Err(PublishError::Closed));
+            } else if is_first && matches!(order, Order::Flush(_)) {
+                self.settle(order, Ok(()));
+            } else {
+                self.unwritten.push_back(order);
+            }
+        }
+    }
+
+    /// Reads and publishes over ordinary sockets, because the broker no longer offers links.
+    async fn go_on_without_link(&mut self) {
+        self.links.give_up();
+        let mut acknowledgements: HashMap<Topic, mpsc::Receiver<Given>> = self
+            .acknowledgements
+            .iter_mut()
+            .filter_map(|it| Some((it.topic.clone(), it.queue.take()?)))
+            .collect();
+        self.acknowledgements.clear();
+        for (topic, subscription) in self.subscriptions.drain() {
+            if let Some(acknowledgements) = acknowledgements.remove(&topic) {
+                let broker = self.broker.clone();
+                let ends = SubscriberEnds {
+                    deliveries: subscription.deliveries,
+                    acknowledgements,
+                    state: subscription.state,
+                };
+                tokio::spawn(async move {
+                    read_alone(&broker, subscription.subscribing, ends).await;
+                });
+            }
+        }
+        let mut publishers = HashMap::new();
+        loop {
+            let order = match self.unwritten.pop_front() {
+                Some(order) => order,
+                None => match tokio::time::timeout(LINGER_CHECK, self.queue.recv()).await {
+                    Ok(Some(order)) => order,
+                    _ if self.shared.try_end(&self.queue) => break,
+                    _ => continue,
+                },
+            };
+            match order {
+                Order::Publish(message) => {
+                    let Addressed { topic, queued, .. } = *message;
+                    let publisher = publishers
+                        .entry(topic.clone())
+                        .or_insert_with(|| self.broker.publisher(&topic));
+                    if let Err(queued) = publisher.forward(queued).await {
+                        queued.settle(&topic, Err(PublishError::Closed));
+                        publishers.remove(&topic);
+                    }
+                }
+                Order::Flush(notify) => {
+                    for (_, publisher) in publishers.drain() {
+                        publisher.finish().await;
+                    }
+                    // The sender may be gone.
+                    let _ = notify.send(());
+                }
+                Order::Subscribe(new) => {
+                    let broker = self.broker.clone();
+                    tokio::spawn(async move {
+                        read_alone(&broker, new.subscribing, new.ends).await;
+                    });
+                }
+            }
+        }
+        for (_, publisher) in publishers {
+            publisher.finish().await;
+        }
+    }
+
+    /// Drops the remaining messages and reports the error to their senders.
+    fn abandon(&mut self) {
+        let error = match self.shared.state.borrow().failure() {
+            Some(failure) if failure.is_refusal() => PublishError::Refused(failure.to_string()),
+            _ => PublishError::Closed,
+        };
+        self.queue.close();
+        let mut left: Vec<_> = self
+            .unreceipted
+            .drain(..)
+            .filter_map(|it| it.order)
+            .collect();
+        left.extend(self.unwritten.drain(..));
+        while let Ok(order) = self.queue.try_recv() {
+            left.push(order);
+        }
+        let messages = left.into_iter().filter_map(|order| match order {
+            Order::Publish(message) => Some(message),
+            Order::Flush(_) | Order::Subscribe(_) => None,
+        });
+        let mut count = 0;
+        for message in messages {
+            message.queued.settle(&message.topic, Err(error.clone()));
+            count += 1;
+        }
+        if count > 0 {
+            tracing::error!(count, "dropped messages because there is no connection");
+        }
+    }
+}
+
+impl<B: LinkBroker> Work<bool, ()> for Exchange<B> {
+    const NAME: &'static str = "link";
+
+    async fn serve(&mut self, connection: Connection<bool, ()>) -> ControlFlow<(), String> {
+        let Connection {
+            mut socket,
+            writer: is_link,
+            keep_alive,
+            goodbye,
+            ..
+        } = connection;
+        self.restart();
+        if !is_link {
+            drop(socket);
+            self.go_on_without_link().await;
+            return ControlFlow::Break(());
+        }
+        let mut role = LinkRole::new(self);
+        match drive(&mut socket, keep_alive, &mut role).await {
+            End::Finished => {
+                // Errors no longer matter, because everything is sent.
+                let _ = tokio::time::timeout(CLOSE_TIMEOUT, close(socket, goodbye)).await;
+                ControlFlow::Break(())
+            }
+            End::Lost(reason) => {
+                self.disconnected_since = Instant::now();
+                // The broker reads in order. A message that makes it drop the connection becomes the
+                // oldest one, and the messages after it are not the cause.
+                let mut orders = self
+                    .unreceipted
+                    .iter_mut()
+                    .filter_map(|it| it.order.as_mut());
+                if let Some(Order::Publish(oldest)) =
+                    orders.find(|it| matches!(it, Order::Publish(_)))
+                {
+                    oldest.queued.count_loss(&reason);
+                }
+                ControlFlow::Continue(reason)
+            }
+        }
+    }
+
+    async fn unwanted(&mut self) {
+        let mut unused_since = None;
+        loop {
+            let failure = self.shared.state.borrow().failure().cloned();
+            self.take_without_connection();
+            if let Some(failure) = &failure {
+                self.tell_subscribers(failure);
+            }
+            if self.shared.is_unused() && self.subscriptions.is_empty() {
+                let since = *unused_since.get_or_insert_with(Instant::now);
+                let may_end = self.has_nothing_to_send() || since.elapsed() >= LINGER;
+                if may_end && self.shared.try_end(&self.queue) {
+                    return;
+                }
+            }
+            tokio::time::sleep(LINGER_CHECK).await;
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! A link on one connection: frames of the broker to subscribers, and orders to frames.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use dasf_protocol::link::{self, BASE64, FrameKind, Header};
+use dasf_protocol::payload::Payload;
+use dasf_protocol::{Delivery, Properties, Topic};
+use futures_util::StreamExt;
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::exchange::{Exchange, LinkSubscription, Phase, Written};
+use super::{Addressed, LinkBroker, Order, Subscribing};
+use crate::transport::base_url::query;
+use crate::transport::subscriber::{Acknowledgement, Given};
+use crate::transport::websocket::driver::{BATCH, Outgoing, Role};
+use crate::transport::websocket::producer::check_age;
+use crate::transport::{ConnectError, ConnectionState, PublishError, Received};
+
+/// How many messages may be without a receipt before no more are written.
+const UNRECEIPTED_LIMIT: usize = 4096;
+/// How many bytes of payloads may be without a receipt before no more are written.
+const UNRECEIPTED_BYTES: usize = 16 << 20;
+
+/// A link on one connection.
+pub(super) struct LinkRole<'a, B> {
+    exchange: &'a mut Exchange<B>,
+    /// How many messages are written on this connection.
+    published: u64,
+    /// How many of them have receipts.
+    receipted: u64,
+    /// The bytes of payloads without a receipt.
+    unreceipted_bytes: usize,
+    /// The topics with acknowledgements to write.
+    touched: Vec<Topic>,
+    /// Notified when the last acknowledgements are written.
+    written: Vec<oneshot::Sender<()>>,
+    /// When to ask again for a refused subscription.
+    retry: Option<Pin<Box<Sleep>>>,
+    /// Whether a subscription waits for a frame to the broker.
+    has_news: bool,
+}
+
+impl<'a, B: LinkBroker> LinkRole<'a, B> {
+    pub(super) fn new(exchange: &'a mut Exchange<B>) -> Self {
+        Self {
+            exchange,
+            published: 0,
+            receipted: 0,
+            unreceipted_bytes: 0,
+            touched: Vec::new(),
+            written: Vec::new(),
+            retry: None,
+            has_news: true,
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.exchange.unreceipted.len() < UNRECEIPTED_LIMIT
+            && self.unreceipted_bytes < UNRECEIPTED_BYTES
+    }
+
+    /// Carries out orders: those that wait, and then those of the queue.
+    fn take_orders(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
+        let now = Instant::now();
+        while outgoing.len() < BATCH && self.has_room() {
+            let order = match self.exchange.unwritten.pop_front() {
+                Some(order) => order,
+                None => match self.exchange.queue.poll_recv(cx) {
+                    Poll::Ready(Some(order)) => order,
+                    Poll::Ready(None) | Poll::Pending => break,
+                },
+            };
+            match order {
+                Order::Publish(message) => self.publish(message, now, outgoing),
+                Order::Flush(notify) => self.exchange.unreceipted.push_back(Written {
+                    number: self.published,
+                    order: Some(Order::Flush(notify)),
+                }),
+                Order::Subscribe(new) => {
+                    self.exchange.subscribe(*new);
+                    self.has_news = true;
+                }
+            }
+        }
+        self.settle_receipted();
+    }
+
+    fn publish(&mut self, mut message: Box<Addressed>, now: Instant, outgoing: &mut Outgoing) {
+        if let Some(obstacle) = message.queued.obstacle(now) {
+            return message.queued.settle(&message.topic, Err(obstacle));
+        }
+        let content = message.queued.written();
+        let frame = link::publish(
+            message.topic.as_str(),
+            &content.context,
+            &content.properties,
+            &content.payload,
+        );
+        outgoing.push_back(Message::Binary(frame));
+        self.published += 1;
+        self.unreceipted_bytes += message.queued.message.payload.len();
+        self.exchange.unreceipted.push_back(Written {
+            number: self.published,
+            order: Some(Order::Publish(message)),
+        });
+    }
+
+    /// Settles the messages whose receipts have come.
+    fn settle_receipted(&mut self) {
+        while let Some(written) = self.exchange.unreceipted.front()
+            && written.number <= self.receipted
+        {
+            if let Some(order) = self
+                .exchange
+                .unreceipted
+                .pop_front()
+                .and_then(|it| it.order)
+            {
+                self.count_settled(&order);
+                self.exchange.settle(order, Ok(()));
+            }
+        }
+    }
+
+    fn count_settled(&mut self, order: &Order) {
+        if let Order::Publish(message) = order {
+            self.unreceipted_bytes -= message.queued.message.payload.len();
+        }
+    }
+
+    /// Fails the message that the broker refuses.
+    fn refuse(&mut self, number: u64, reason: &str) {
+        let unreceipted = &mut self.exchange.unreceipted;
+        let index = unreceipted.partition_point(|written| written.number < number);
+        let refused = unreceipted.get_mut(index).filter(|it| it.number == number);
+        if let Some(order) = refused.and_then(|it| it.order.take()) {
+            self.count_settled(&order);
+            self.exchange
+                .settle(order, Err(PublishError::Refused(reason.to_owned())));
+        }
+    }
+
+    /// Collects the acknowledgements of all subscribers.
+    fn take_acknowledgements(&mut self, cx: &mut Context<'_>) {
+        let connection = self.exchange.connection;
+        for _ in 0..BATCH * BATCH {
+            // An empty set of streams would be ready for ever.
+            if self.exchange.acknowledgements.is_empty() {
+                return;
+            }
+            let Poll::Ready(Some((topic, given))) =
+                self.exchange.acknowledgements.poll_next_unpin(cx)
+            else {
+                return;
+            };
+            let Some(subscription) = self.exchange.subscriptions.get_mut(&topic) else {
+                continue;
+            };
+            match given {
+                None => {
+                    subscription.has_ended = true;
+                    self.has_news = true;
+                }
+                Some(given) if given.connection == connection => {
+                    if subscription.positive.is_empty() && subscription.negative.is_empty() {
+                        self.touched.push(topic);
+                    }
+                    self.written.extend(subscription.add(given));
+                }
+                // The broker redelivers the messages of an earlier connection.
+                Some(_) => {}
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    fn write_acknowledgements(&mut self, outgoing: &mut Outgoing) {
+        for topic in self.touched.drain(..) {
+            let Some(subscription) = self.exchange.subscriptions.get_mut(&topic) else {
+                continue;
+            };
+            for (kind, messages) in [
+                (FrameKind::Acknowledge, &mut subscription.positive),
+                (FrameKind::NegativeAcknowledge, &mut subscription.negative),
+            ] {
+                if !messages.is_empty() {
+                    let header = Header {
+                        topic: topic.as_str().into(),
+                        messages: std::mem::take(messages),
+                        ..Header::new(kind)
+                    };
+                    outgoing.push_back(Message::Binary(header.frame(b"")));
+                }
+            }
+        }
+    }
+
+    /// Returns whether the link has nothing left to do, and closes instead of leaving its topics.
+    fn is_unused(&self) -> bool {
+        self.exchange.has_nothing_to_send()
+            && self.exchange.has_no_subscribers()
+            && self.exchange.shared.is_unused()
+    }
+
+    /// Tells the broker about subscriptions that begin and end.
+    fn write_subscriptions(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
+        let is_due = match &mut self.retry {
+            Some(retry) => retry.as_mut().poll(cx).is_ready(),
+            None => false,
+        };
+        if !(self.has_news || is_due) || self.is_unused() {
+            return;
+        }
+        self.has_news = false;
+        let now = Instant::now();
+        let mut next_retry = None;
+        self.exchange.subscriptions.retain(|topic, subscription| {
+            match (subscription.phase, subscription.has_ended) {
+                (Phase::New | Phase::Refused(_), true) => return false,
+                (Phase::Refused(at), false) if at > now => {
+                    next_retry = Some(next_retry.map_or(at, |next| at.min(next)));
+                }
+                (Phase::New | Phase::Refused(_), false) => {
+                    outgoing.push_back(subscribe(&subscription.subscribing));
+                    subscription.phase = Phase::Asked;
+                }
+                (Phase::Asked | Phase::Open, true) => {
+                    let header = Header {
+                        topic: topic.as_str().into(),
+                        ..Header::new(FrameKind::Close)
+                    };
+                    outgoing.push_back(Message::Binary(header.frame(b"")));
+                    subscription.phase = Phase::Leaving;
+                }
+                (Phase::Asked | Phase::Open, false) | (Phase::Leaving, _) => {}
+            }
+            true
+        });
+        self.retry = next_retry.map(|at| Box::pin(sleep_until(at)));
+        if let Some(retry) = &mut self.retry
+            && retry.as_mut().poll(cx).is_ready()
+        {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn deliver(&mut self, header: &Header<'_>, payload: Bytes) -> Result<(), String> {
+        let connection = self.exchange.connection;
+        let (Some(number), Some(subscription)) = (
+            header.message,
+            self.exchange.subscriptions.get_mut(&*header.topic),
+        ) else {
+            return Ok(());
+        };
+        let properties = header.properties.map(RawValue::get).unwrap_or_default();
+        let properties: Properties = match serde_json::from_str(properties) {
+            Ok(properties) => properties,
+            Err(error) => {
+                tracing::warn!(
+                    topic = &*header.topic,
+                    message_id = number,
+                    error = error.to_string(),
+                    "ignored a message that cannot be read"
+                );
+                if subscription.positive.is_empty() && subscription.negative.is_empty() {
+                    self.touched.push(subscription.subscribing.topic.clone());
+                }
+                subscription.positive.push(number);
+                return Ok(());
+            }
+        };
+        let payload = match &*header.encoding {
+            BASE64 => Payload::Base64(String::from_utf8_lossy(&payload).into_owned()),
+            _ => Payload::from(payload),
+        };
+        let received = Received {
+            delivery: Delivery {
+                message_id: number.to_string(),
+                payload,
+                properties,
+                redelivery_count: header.redelivery_count,
+            },
+            connection,
+        };
+        match subscription.deliveries.try_send(received) {
+            // If nobody reads the message any more, the broker keeps it.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                Err("the broker sends more messages than allowed".to_owned())
+            }
+        }
+    }
+
+    fn subscribed(&mut self, topic: &str) {
+        if let Some(subscription) = self.exchange.subscriptions.get_mut(topic)
+            && subscription.phase == Phase::Asked
+        {
+            subscription.phase = Phase::Open;
+            subscription.backoff = Default::default();
+            subscription.state.send_replace(ConnectionState::Connected);
+        }
+    }
+
+    /// Handles the end of a subscription, or its refusal.
+    fn unsubscribed(&mut self, header: &Header<'_>) {
+        let Some(subscription) = self.exchange.subscriptions.get_mut(&*header.topic) else {
+            return;
+        };
+        match header.status {
+            None => {
+                self.exchange.subscriptions.remove(&*header.topic);
+            }
+            Some(status) => {
+                let endpoint = self.exchange.broker.consumer(&subscription.subscribing);
+                let failure = ConnectError::Refused {
+                    url: endpoint.to_string(),
+                    status,
+                    reason: header.reason.to_string(),
+                };
+                let wait = subscription.backoff.next();
+                super::lost("consumer", failure, wait, &subscription.state);
+                subscription.phase = Phase::Refused(Instant::now() + wait);
+            }
+        }
+        self.has_news = true;
+    }
+}
+
+impl LinkSubscription {
+    /// Adds an acknowledgement to the next frame. Returns the channel to notify when it is written.
+    fn add(&mut self, given: Given) -> Option<oneshot::Sender<()>> {
+        let (numbers, message_id) = match given.acknowledgement {
+            Acknowledgement::Positive(message_id) => (&mut self.positive, message_id),
+            Acknowledgement::Negative(message_id) => (&mut self.negative, message_id),
+        };
+        // The ids are numbers, because `deliver` has made them from numbers.
+        numbers.extend(message_id.parse::<u64>());
+        given.written
+    }
+}
+
+/// Returns the frame that reads a topic.
+fn subscribe(subscribing: &Subscribing) -> Message {
+    let header = Header {
+        topic: subscribing.topic.as_str().into(),
+        subscription: subscribing.subscription.as_str().into(),
+        parameters: query(&subscribing.parameters).into(),
+        ..Header::new(FrameKind::Subscribe)
+    };
+    Message::Binary(header.frame(b""))
+}
+
+impl<B: LinkBroker> Role for LinkRole<'_, B> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), String>> {
+        // A subscriber has room for all messages that the broker may send without acknowledgements.
+        Poll::Ready(Ok(()))
+    }
+
+    fn on_frame(&mut self, frame: Message) -> Result<(), String> {
+        let Message::Binary(frame) = frame else {
+            return Ok(());
+        };
+        let (header, payload) = Header::read(&frame).map_err(|error| error.to_string())?;
+        match header.kind {
+            FrameKind::Message => return self.deliver(&header, payload),
+            FrameKind::Accepted => {
+                self.receipted = self.receipted.max(header.count.unwrap_or_default());
+                self.settle_receipted();
+            }
+            FrameKind::Refused => {
+                let number = header.count.unwrap_or_default();
+                self.refuse(number, &header.reason);
+            }
+            FrameKind::Subscribed => self.subscribed(&header.topic),
+            FrameKind::Unsubscribed => self.unsubscribed(&header),
+            kind => tracing::debug!(?kind, "ignored a frame that only clients send"),
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> bool {
+        self.exchange.shared.waker.register(cx.waker());
+        self.take_acknowledgements(cx);
+        self.write_acknowledgements(outgoing);
+        // The subscriptions come first, so that no answer to a message is missed.
+        self.write_subscriptions(outgoing, cx);
+        self.take_orders(outgoing, cx);
+        self.write_subscriptions(outgoing, cx);
+        self.is_unused() && self.exchange.shared.try_end(&self.exchange.queue)
+    }
+
+    fn flushed(&mut self) {
+        for written in self.written.drain(..) {
+            // The receiver may be gone.
+            let _ = written.send(());
+        }
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        let mut orders = self.exchange.unreceipted.iter().map(|it| &it.order);
+        check_age(orders.find_map(|order| match order {
+            Some(Order::Publish(message)) => message.queued.written_at(),
+            _ => None,
+        }))
+    }
+}

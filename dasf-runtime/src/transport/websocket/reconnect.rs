@@ -1,0 +1,110 @@
+//! Keeps a connection to the broker: connects again as often as needed.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{Connection, Dialect, Endpoint};
+use crate::backoff::Backoff;
+use crate::transport::{ConnectError, ConnectionState};
+
+/// The work of a task on its connections, one after the other.
+pub(super) trait Work<W, R> {
+    /// What the task is, for the log.
+    const NAME: &'static str;
+
+    /// Serves one connection. Breaks when nothing is left to do. Continues with the reason when the
+    /// connection is lost.
+    fn serve(
+        &mut self,
+        connection: Connection<W, R>,
+    ) -> impl Future<Output = ControlFlow<(), String>> + Send;
+
+    /// Waits, without a connection, until nothing is left to do.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    fn unwanted(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// How long to try without a connection; `None` means without end.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// Serves connections until nothing is left to do, or the patience of the work is over. `first` is
+/// a connection that is open already.
+pub(super) async fn keep_connected<D, T>(
+    dialect: &D,
+    endpoint: &Endpoint,
+    mut first: Option<Connection<D::Writer, D::Reader>>,
+    work: &mut T,
+    state: &watch::Sender<ConnectionState>,
+) where
+    D: Dialect,
+    T: Work<D::Writer, D::Reader>,
+{
+    let mut backoff = Backoff::default();
+    let mut disconnected_since = Instant::now();
+    loop {
+        let connection = match first.take() {
+            Some(connection) => Ok(connection),
+            None => tokio::select! {
+                connection = dialect.connect(endpoint) => connection,
+                () = work.unwanted() => return,
+            },
+        };
+        let failure = match connection {
+            Ok(connection) => {
+                tracing::debug!(endpoint = endpoint.without_query(), "{} connected", T::NAME);
+                state.send_replace(ConnectionState::Connected);
+                let connected_at = Instant::now();
+                let ControlFlow::Continue(reason) = work.serve(connection).await else {
+                    return;
+                };
+                if backoff.is_reset_by(connected_at.elapsed()) {
+                    disconnected_since = Instant::now();
+                }
+                let url = endpoint.to_string();
+                ConnectError::Unreachable { url, reason }
+            }
+            Err(error) => error,
+        };
+        let wait = backoff.next();
+        lost(T::NAME, failure, wait, state);
+        let has_patience = |limit| disconnected_since.elapsed() < limit;
+        if !work.patience().is_none_or(has_patience) {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = work.unwanted() => return,
+        }
+    }
+}
+
+/// Records why there is no connection.
+pub(super) fn lost(
+    name: &str,
+    failure: ConnectError,
+    retry_in: Duration,
+    state: &watch::Sender<ConnectionState>,
+) {
+    let failure_text = failure.to_string();
+    if *state.borrow() == ConnectionState::Connecting {
+        // The owner of the handle gets this failure and decides whether to go on.
+        tracing::debug!(failure = failure_text, "{name} not connected");
+    } else {
+        let advice = failure.advice();
+        let advice = advice.as_deref();
+        tracing::warn!(
+            failure = failure_text,
+            advice,
+            ?retry_in,
+            "{name} disconnected"
+        );
+    }
+    state.send_replace(ConnectionState::Disconnected(failure));
+}
