@@ -318,17 +318,13 @@ impl Address {
         Ok(self)
     }
 
-    /// Opens the transport to this broker. Its connections live on the current runtime.
-    ///
-    /// # Panics
-    /// Panics outside a runtime.
-    pub(crate) fn open(self) -> Arc<dyn Transport> {
+    /// Opens the transport to this broker. Its connections live on this runtime.
+    pub(crate) fn open(self, runtime: Handle) -> Arc<dyn Transport> {
         let Self {
             style,
             headers,
             trust,
         } = self;
-        let runtime = Handle::current();
         match style {
             Style::Dasf { producer, consumer } => Arc::new(Dasf {
                 producer,

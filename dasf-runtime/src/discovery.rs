@@ -1,6 +1,7 @@
 //! The list of modules that a broker keeps.
 
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 
 use crate::address::Address;
 use crate::module::Module;
@@ -77,7 +78,7 @@ impl ListedModule {
 /// [`Unsupported`](ConnectError::Unsupported) if it is not an MQTT broker.
 pub async fn list_modules(address: Address) -> Result<Vec<ListedModule>, ConnectError> {
     let url = address.to_string();
-    let transport = address.open();
+    let transport = address.open(Handle::current());
     let Some(announcements) = transport.announcements() else {
         let reason = "only MQTT brokers keep one; check a single topic with `ping`";
         return Err(ConnectError::Unsupported {

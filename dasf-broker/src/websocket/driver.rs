@@ -59,8 +59,11 @@ pub(crate) async fn drive<S: Socket, R: Role>(
         end = poll_fn(|cx| driver.poll(cx)) => end,
     };
     let Driver {
-        role, mut outgoing, ..
+        mut role,
+        mut outgoing,
+        ..
     } = driver;
+    role.before_close(&mut outgoing);
     drop(role);
     let closing_handshake = async {
         if let End::ClosedByBroker(frame) = &end {

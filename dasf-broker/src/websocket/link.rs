@@ -125,6 +125,18 @@ impl LinkRole {
         })
     }
 
+    /// Tells the peer which messages the broker has accepted.
+    fn confirm(&mut self, outgoing: &mut Outgoing) {
+        if self.confirmed < self.published {
+            self.confirmed = self.published;
+            let accepted = Header {
+                count: Some(self.confirmed),
+                ..Header::new(FrameKind::Accepted)
+            };
+            outgoing.push_binary(accepted.frame(b""));
+        }
+    }
+
     fn subscribe(&mut self, header: &Header<'_>) -> Result<(), Refusal> {
         let topic: Topic = header.topic.parse().map_err(RouteError::from)?;
         if self.subscriptions.contains_key(&topic) {
@@ -237,15 +249,13 @@ impl Role for LinkRole {
         }
     }
 
+    fn before_close(&mut self, outgoing: &mut Outgoing) {
+        // Otherwise the peer would publish the messages before the one that closes the link again.
+        self.confirm(outgoing);
+    }
+
     fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
-        if self.confirmed < self.published {
-            self.confirmed = self.published;
-            let accepted = Header {
-                count: Some(self.confirmed),
-                ..Header::new(FrameKind::Accepted)
-            };
-            outgoing.push_binary(accepted.frame(b""));
-        }
+        self.confirm(outgoing);
         for (topic, read) in &mut self.subscriptions {
             for delivery in read.consumer.take(BATCH, cx.waker()) {
                 let frame = delivery.message.link_frame(topic, delivery.redeliveries);

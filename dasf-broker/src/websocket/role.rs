@@ -31,6 +31,9 @@ pub(crate) trait Role {
 
     /// Adds messages to send. If there are none, registers the task for the next one.
     fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>);
+
+    /// Adds the last messages before the broker closes the socket.
+    fn before_close(&mut self, _: &mut Outgoing) {}
 }
 
 /// Returns the frame that closes a socket.

@@ -297,3 +297,14 @@ async fn frames_that_are_no_frames_of_a_link_close_it() {
     link.0.send("{}").await;
     assert_eq!(link.closed().await.code, CloseCode::Unsupported);
 }
+
+#[tokio::test]
+async fn a_link_is_closed_after_the_receipts_of_its_messages() {
+    let broker = start().await;
+    let mut link = Link::open(&broker, "/ws/any").await;
+    link.publish("demo", b"1").await;
+    link.publish("demo", b"2").await;
+    link.0.send("{}").await;
+    link.accepted(2).await;
+    assert_eq!(link.closed().await.code, CloseCode::Unsupported);
+}

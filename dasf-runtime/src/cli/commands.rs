@@ -138,6 +138,7 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
     let mut host = host.map_err(|error| match error {
         StartError::Connect(error) => cli.connection.with_remedy(&error),
         StartError::Options(error) => Error::usage(error),
+        error @ StartError::Thread(_) => Error::failed(error),
     })?;
     tracing::info!(
         module = name,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dasf_protocol::api_info::ApiInfo;
 use dasf_protocol::{Topic, TopicError, text};
+use tokio::runtime::Handle;
 
 use super::contract::Contract;
 use super::{Async, Blocking, Caller, ClientOptions, Identity, Shared};
@@ -168,7 +169,7 @@ impl<C, M> ClientBuilder<C, M> {
         if let Some(token) = &self.token {
             address = address.with_token(token)?;
         }
-        let transport = address.open();
+        let transport = address.open(Handle::current());
         let identity = Identity::random();
         Shared::connect(topic, transport, self.options, self.contract, identity).await
     }

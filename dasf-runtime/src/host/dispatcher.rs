@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dasf_protocol::fragment::{Position, Reassembler};
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
@@ -17,7 +15,6 @@ use super::answer::Answer;
 use super::duplicates::Arrival;
 use super::executor::{Call, Executor, Request};
 use super::reply::Reply;
-use super::worker_pool::PATIENCE;
 use super::{FLUSH_TIMEOUT, FRAGMENT_PATIENCE, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};
 use crate::module::Failure;
 use crate::transport::{Acknowledgement, Subscriber};
@@ -30,8 +27,6 @@ pub(super) struct Dispatcher {
     fragments: Reassembler<(Topic, String)>,
     /// The unacknowledged messages of requests with missing fragments.
     unfinished: HashMap<(Topic, String), Unacknowledged>,
-    /// When to wake a thread for calls that still wait then.
-    wake_at: Option<Instant>,
 }
 
 impl Dispatcher {
@@ -41,15 +36,17 @@ impl Dispatcher {
             admission: Arc::new(Semaphore::new(options.queue_size)),
             fragments: Reassembler::new(options.max_request_size),
             unfinished: HashMap::new(),
-            wake_at: None,
             options,
         }
     }
 
+    /// Returns what runs the calls.
+    pub(super) fn executor(&self) -> Arc<Executor> {
+        Arc::clone(&self.executor)
+    }
+
     pub(super) async fn run(mut self, mut subscriber: Subscriber, stop: CancellationToken) {
         let mut sweep = tokio::time::interval(FRAGMENT_PATIENCE / 2);
-        let wake = tokio::time::sleep(Duration::ZERO);
-        tokio::pin!(wake);
         loop {
             let delivery = tokio::select! {
                 biased;
@@ -57,14 +54,6 @@ impl Dispatcher {
                 delivery = subscriber.receive() => delivery,
                 _ = sweep.tick() => {
                     self.forget_fragments().await;
-                    continue;
-                }
-                () = &mut wake, if self.wake_at.is_some() => {
-                    let is_due_again = self.executor.wake_for_waiting();
-                    self.wake_at = is_due_again.then(|| Instant::now() + PATIENCE);
-                    if let Some(at) = self.wake_at {
-                        wake.as_mut().reset(at);
-                    }
                     continue;
                 }
             };
@@ -75,11 +64,6 @@ impl Dispatcher {
                 biased;
                 () = stop.cancelled() => break,
                 () = self.dispatch(delivery, message) => {}
-            }
-            if let Some(at) = self.wake_at
-                && wake.deadline() < at
-            {
-                wake.as_mut().reset(at);
             }
         }
         self.drain(subscriber).await;
@@ -221,9 +205,7 @@ impl Dispatcher {
                 admitted,
             },
         };
-        if self.executor.begin(request) && self.wake_at.is_none() {
-            self.wake_at = Some(Instant::now() + PATIENCE);
-        }
+        self.executor.begin(request);
     }
 
     /// Answers a redelivered request that was answered before.
@@ -358,7 +340,11 @@ impl Dispatcher {
             close(subscriber).await;
         }
         self.executor.pool.close();
-        let finished = tokio::time::timeout(FLUSH_TIMEOUT, self.executor.replies.finish()).await;
+        let finish = async {
+            self.executor.inbox.finish().await;
+            self.executor.replies.finish().await;
+        };
+        let finished = tokio::time::timeout(FLUSH_TIMEOUT, finish).await;
         if finished.is_err() {
             tracing::error!("some responses were not sent in time");
         }

@@ -19,6 +19,7 @@ use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use super::answer::Answer;
 use super::answers::Answers;
 use super::duplicates::{RecentRequests, Ticket};
+use super::host_thread::QuickCalls;
 use super::inbox::Inbox;
 use super::replies::Replies;
 use super::reply::Reply;
@@ -53,7 +54,9 @@ pub(super) struct Executor {
     pub(super) max_redeliveries: Option<u32>,
     /// The threads for plain functions.
     pub(super) pool: WorkerPool<Job>,
-    /// The calls that these threads run.
+    /// The calls of quick functions, which run on the thread of the host.
+    pub(super) quick: QuickCalls<Job>,
+    /// The calls of plain functions that run now.
     pub(super) running: Running,
     /// The permits of the calls of `async` functions that may run at a time.
     pub(super) concurrent: Semaphore,
@@ -63,6 +66,7 @@ pub(super) struct Executor {
     pub(super) own_pings: OwnPings,
     /// Cancelled when the drain timeout is over.
     pub(super) abort: CancellationToken,
+    /// The runtime of the program, for its `async` functions.
     pub(super) runtime: Handle,
 }
 
@@ -96,6 +100,18 @@ struct Ready {
 pub(super) struct Job {
     ready: Ready,
     function: fn(Invocation) -> Outcome,
+    /// Whether the request is acknowledged already, if it is acknowledged before the function runs.
+    is_ours: bool,
+}
+
+impl Job {
+    fn new(ready: Ready, function: fn(Invocation) -> Outcome) -> Self {
+        Self {
+            ready,
+            function,
+            is_ours: false,
+        }
+    }
 }
 
 /// The calls of plain functions that run now. A call that is taken from here gets no response when
@@ -134,14 +150,14 @@ impl Running {
 }
 
 impl Executor {
-    /// Begins a call. Returns whether [`wake_for_waiting`](Self::wake_for_waiting) is necessary a
-    /// little later.
-    pub(super) fn begin(self: &Arc<Self>, request: Request) -> bool {
+    /// Begins a call.
+    pub(super) fn begin(self: &Arc<Self>, request: Request) {
         let is_on_demand = request.properties.get(key::ON_DEMAND).is_some();
         if is_on_demand || request.payload.len() > LARGE_PAYLOAD {
             let executor = Arc::clone(self);
-            tokio::spawn(async move { executor.begin_large(request, is_on_demand).await });
-            return false;
+            self.runtime
+                .spawn(async move { executor.begin_large(request, is_on_demand).await });
+            return;
         }
         let deadline = deadline(&request.properties);
         let Request {
@@ -150,7 +166,7 @@ impl Executor {
             call,
         } = request;
         let target = self.read(payload);
-        self.start(target, properties, deadline, call, true)
+        self.start(target, properties, deadline, call);
     }
 
     fn read(&self, payload: Payload) -> Result<Target, Failure> {
@@ -185,25 +201,22 @@ impl Executor {
             };
         }
         let target = without_stalling(|| self.read(payload));
-        self.start(target, properties, deadline, call, false);
+        self.start(target, properties, deadline, call);
     }
 
-    /// Starts the function of a call. If it may wait behind quick calls, returns whether
-    /// [`wake_for_waiting`](Self::wake_for_waiting) is necessary a little later.
+    /// Starts the function of a call.
     fn start(
         self: &Arc<Self>,
         target: Result<Target, Failure>,
         properties: Properties,
         deadline: Option<Instant>,
         call: Call,
-        may_wait: bool,
-    ) -> bool {
+    ) {
         let target = match target {
             Ok(target) => target,
             Err(failure) => {
                 log_failure(&self.span(&call), &failure);
-                self.complete(call, None, Err(failure));
-                return false;
+                return self.complete(call, None, Err(failure));
             }
         };
         let report = target.reports().then(|| self.report_sink(&call.reply));
@@ -223,20 +236,15 @@ impl Executor {
             report,
         };
         match handler {
-            Handler::Blocking(function) => self.enqueue(Job { ready, function }, may_wait),
-            Handler::Inline(function) => {
-                if self.acknowledge == AcknowledgePolicy::Begun {
-                    let executor = Arc::clone(self);
-                    tokio::spawn(async move { executor.run_inline(ready, function).await });
-                } else {
-                    self.run_plain(ready, function);
-                }
-                false
+            Handler::Blocking(function) if ready.target.is_quick() => {
+                self.run_quick(Job::new(ready, function));
             }
+            Handler::Blocking(function) => self.enqueue(Job::new(ready, function)),
+            Handler::Inline(function) => self.run_quick(Job::new(ready, function)),
             Handler::Async(function) => {
                 let executor = Arc::clone(self);
-                tokio::spawn(async move { executor.run_async(ready, function).await });
-                false
+                self.runtime
+                    .spawn(async move { executor.run_async(ready, function).await });
             }
         }
     }
@@ -253,25 +261,43 @@ impl Executor {
         )
     }
 
-    /// Passes a call to the threads. Returns whether [`wake_for_waiting`](Self::wake_for_waiting) is
-    /// necessary a little later.
-    fn enqueue(self: &Arc<Self>, job: Job, may_wait: bool) -> bool {
-        let is_quick = may_wait && job.ready.target.is_quick();
-        let added = self.pool.push(job, is_quick);
+    /// Passes a call to the thread of the host.
+    fn run_quick(self: &Arc<Self>, job: Job) {
+        if self.acknowledge == AcknowledgePolicy::Begun {
+            let executor = Arc::clone(self);
+            tokio::spawn(async move { executor.run_quick_if_ours(job).await });
+        } else {
+            self.quick.push(job);
+        }
+    }
+
+    async fn run_quick_if_ours(self: Arc<Self>, mut job: Job) {
+        if self.is_ours(&mut job.ready.call).await {
+            job.is_ours = true;
+            self.quick.push(job);
+        }
+    }
+
+    /// Runs the call of a quick function on this thread.
+    pub(super) fn run_quick_call(self: &Arc<Self>, job: Job) {
+        // A module may allow only a few calls at a time.
+        if self.pool.enter() {
+            self.run_plain(job);
+            self.pool.leave();
+        } else {
+            self.enqueue(job);
+        }
+    }
+
+    /// Passes a call to the threads.
+    fn enqueue(self: &Arc<Self>, job: Job) {
+        let added = self.pool.push(job);
         if self.abort.is_cancelled() {
             self.abandon();
         } else if self.returning.is_cancelled() {
             self.return_waiting();
         }
         self.start_thread_if(added);
-        added == Added::Queued
-    }
-
-    /// Wakes a thread for calls that wait longer than expected. Returns whether to do this again a
-    /// little later, because a further thread could run them.
-    pub(super) fn wake_for_waiting(self: &Arc<Self>) -> bool {
-        self.start_thread_if(self.pool.wake_for_waiting());
-        self.pool.could_run_more()
     }
 
     fn start_thread_if(self: &Arc<Self>, added: Added) {
@@ -297,22 +323,20 @@ impl Executor {
     fn work(self: &Arc<Self>) {
         // Functions may start tasks.
         let _runtime = self.runtime.enter();
-        while let Some(Job {
-            mut ready,
-            function,
-        }) = self.pool.next()
-        {
-            if self.acknowledge == AcknowledgePolicy::Begun
-                && !self.runtime.block_on(self.is_ours(&mut ready.call))
-            {
-                continue;
+        while let Some(mut job) = self.pool.next() {
+            let is_acknowledged = self.acknowledge != AcknowledgePolicy::Begun || job.is_ours;
+            if is_acknowledged || self.runtime.block_on(self.is_ours(&mut job.ready.call)) {
+                self.run_plain(job);
             }
-            self.run_plain(ready, function);
+            self.pool.finished();
         }
     }
 
     /// Runs a plain function on this thread, and sends its response.
-    fn run_plain(self: &Arc<Self>, ready: Ready, function: fn(Invocation) -> Outcome) {
+    fn run_plain(self: &Arc<Self>, job: Job) {
+        let Job {
+            ready, function, ..
+        } = job;
         let Ready {
             call,
             target,
@@ -332,13 +356,6 @@ impl Executor {
         // A call that was abandoned has its response.
         if let Some(call) = self.running.take(number) {
             self.complete(call, report, outcome);
-        }
-    }
-
-    /// Runs a short plain function in this task, after it has acknowledged the request.
-    async fn run_inline(self: Arc<Self>, mut ready: Ready, function: fn(Invocation) -> Outcome) {
-        if self.is_ours(&mut ready.call).await {
-            self.run_plain(ready, function);
         }
     }
 
@@ -427,7 +444,8 @@ impl Executor {
     /// Gives up the calls that wait for a thread and may go to another module.
     pub(super) fn return_waiting(self: &Arc<Self>) {
         let may_go = |job: &Job| self.may_give_back(job.ready.call.redelivery_count);
-        for job in self.pool.take_waiting(may_go) {
+        let quick = self.quick.take_waiting(may_go);
+        for job in self.pool.take_waiting(may_go).into_iter().chain(quick) {
             self.leave_in_task(job.ready.call);
         }
     }
@@ -435,7 +453,8 @@ impl Executor {
     /// Gives up all calls of plain functions, waiting and running. The functions run to their end.
     pub(super) fn abandon(self: &Arc<Self>) {
         let waiting = self.pool.take_waiting(|_| true).into_iter();
-        let calls = waiting.map(|job| job.ready.call);
+        let quick = self.quick.take_waiting(|_| true);
+        let calls = waiting.chain(quick).map(|job| job.ready.call);
         for call in calls.chain(self.running.take_all()) {
             self.leave_in_task(call);
         }

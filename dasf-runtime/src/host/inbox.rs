@@ -21,6 +21,7 @@ use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use super::replies::Replies;
 use super::reply::Reply;
@@ -46,8 +47,10 @@ pub(super) struct Inbox {
 
 struct Opened {
     topic: Topic,
+    stop: CancellationToken,
     /// Ends the task that reads the topic.
-    _reading: DropGuard,
+    _stop: DropGuard,
+    reading: TaskTracker,
 }
 
 /// The reason why the inbox's topic cannot be read.
@@ -281,11 +284,26 @@ impl Inbox {
             // The reference is weak, so that the reader ends together with the replies.
             replies: Arc::downgrade(replies),
         };
-        tokio::spawn(reader.read(subscriber, stop.clone()));
+        let reading = TaskTracker::new();
+        reading.spawn_on(
+            reader.read(subscriber, stop.clone()),
+            self.transport.runtime(),
+        );
+        reading.close();
         Ok(Opened {
             topic,
-            _reading: stop.drop_guard(),
+            _stop: stop.clone().drop_guard(),
+            stop,
+            reading,
         })
+    }
+
+    /// Closes the topic of the inbox, and waits until it is closed.
+    pub(super) async fn finish(&self) {
+        if let Some(opened) = self.opened.get() {
+            opened.stop.cancel();
+            opened.reading.wait().await;
+        }
     }
 }
 

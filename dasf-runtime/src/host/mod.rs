@@ -6,6 +6,7 @@ mod answers;
 mod dispatcher;
 mod duplicates;
 mod executor;
+mod host_thread;
 mod inbox;
 mod options;
 mod publisher_pool;
@@ -16,6 +17,7 @@ mod scripted;
 mod search;
 mod worker_pool;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +25,7 @@ use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::fragment::FragmentError;
 use dasf_protocol::{Subscription, Topic};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use options::{Acknowledge, HostOptions, OptionsError};
@@ -38,6 +39,7 @@ use answers::Answers;
 use dispatcher::Dispatcher;
 use duplicates::RecentRequests;
 use executor::{Executor, Running};
+use host_thread::{HostThread, QuickCalls};
 use inbox::Inbox;
 use replies::Replies;
 use search::{OwnPings, Search};
@@ -69,8 +71,8 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Debug)]
 pub struct Host {
     stop: CancellationToken,
-    /// `None` after the host has ended.
-    task: Option<JoinHandle<()>>,
+    /// Notified when the host has ended; `None` after that.
+    end: Option<oneshot::Receiver<()>>,
     search: Search,
 }
 
@@ -84,6 +86,9 @@ pub enum StartError {
     /// The options contradict each other.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// The operating system does not start the thread of the host.
+    #[error("the thread of the module host does not start: {0}")]
+    Thread(#[source] io::Error),
 }
 
 impl Host {
@@ -102,7 +107,8 @@ impl Host {
         options: HostOptions,
     ) -> Result<Self, StartError> {
         let options = options.checked()?;
-        let transport = address.open();
+        let thread = HostThread::start().map_err(StartError::Thread)?;
+        let transport = address.open(thread.runtime.clone());
         let unique_message_ids = transport.has_unique_message_ids();
         let group = options.group.as_ref().map(Subscription::as_str);
         let reading = Reading {
@@ -139,6 +145,7 @@ impl Host {
             acknowledge: AcknowledgePolicy::of(&options),
             max_redeliveries: options.max_redeliveries,
             pool: WorkerPool::new(options.max_workers),
+            quick: QuickCalls::default(),
             running: Running::default(),
             concurrent: Semaphore::new(options.max_concurrent().min(Semaphore::MAX_PERMITS)),
             returning: CancellationToken::new(),
@@ -147,9 +154,8 @@ impl Host {
             runtime: Handle::current(),
         };
         let dispatcher = Dispatcher::new(executor, options);
-        let task = tokio::spawn(dispatcher.run(subscriber, stop.clone()));
-        let task = Some(task);
-        Ok(Self { stop, task, search })
+        let end = Some(thread.run(dispatcher, subscriber, stop.clone()));
+        Ok(Self { stop, end, search })
     }
 
     /// Returns whether another module answers on the topic, within five seconds after the
@@ -173,20 +179,16 @@ impl Host {
         self.ended().await;
     }
 
-    /// Waits until the host has ended: after it was stopped, or because the runtime of its
-    /// connections ended.
+    /// Waits until the host has ended, after it was stopped.
     ///
     /// # Cancel safety
     /// Cancel safe.
     pub async fn ended(&mut self) {
-        let Some(task) = &mut self.task else { return };
-        if let Err(error) = task.await {
-            tracing::error!(
-                error = error.to_string(),
-                "the module host ended unexpectedly"
-            );
+        let Some(end) = &mut self.end else { return };
+        if end.await.is_err() {
+            tracing::error!("the module host ended unexpectedly");
         }
-        self.task = None;
+        self.end = None;
     }
 }
 

@@ -58,7 +58,8 @@ impl Replies {
         });
         // The reference is weak, so that the task ends together with the replies.
         let weak = Arc::downgrade(&replies);
-        tokio::spawn(async move {
+        let runtime = replies.transport.runtime().clone();
+        runtime.spawn(async move {
             while let Some(answer) = waiting.recv().await {
                 let Some(replies) = weak.upgrade() else {
                     return;

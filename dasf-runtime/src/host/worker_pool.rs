@@ -1,30 +1,28 @@
 //! The queue and the threads of plain functions.
-//!
-//! A thread that waits costs more to wake than a short function costs to run. So a job wakes a
-//! thread only if otherwise nothing runs it: a thread that is awake takes all jobs that wait before
-//! it sleeps. Jobs that may take long wake a further thread at once, quick ones only if they still
-//! wait after [`PATIENCE`].
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a quick job may wait behind a job that seemed quick, and is not.
-pub(super) const PATIENCE: Duration = Duration::from_millis(1);
 /// How long a thread waits for a job before it ends.
 const IDLE_LIMIT: Duration = Duration::from_secs(10);
 
-/// The jobs that wait for a thread, and the number of threads that may run them.
+/// The jobs that wait for a thread, and the number of jobs that may run at a time.
+///
+/// Quick jobs need no thread of the pool: the host runs them between [`enter`](Self::enter) and
+/// [`leave`](Self::leave).
 #[derive(Debug)]
 pub(super) struct WorkerPool<J> {
     state: Mutex<State<J>>,
     available: Condvar,
-    max_threads: usize,
+    max_running: usize,
 }
 
 #[derive(Debug)]
 struct State<J> {
-    jobs: VecDeque<Waiting<J>>,
+    jobs: VecDeque<J>,
+    /// The jobs that run, in the pool or outside.
+    running: usize,
     threads: usize,
     /// The threads that sleep, including those that are about to wake.
     asleep: usize,
@@ -33,37 +31,29 @@ struct State<J> {
     is_closed: bool,
 }
 
-#[derive(Debug)]
-struct Waiting<J> {
-    job: J,
-    is_quick: bool,
-}
-
 /// What to do for a job that was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Added {
     /// A thread takes it.
     Taken,
-    /// A thread takes it soon, if the job that it runs is as quick as expected. Call
-    /// [`WorkerPool::wake_for_waiting`] after [`PATIENCE`].
-    Queued,
     /// No thread can take it: start one more, which calls [`WorkerPool::next`] until it returns
     /// `None`.
     NeedsThread,
 }
 
 impl<J> WorkerPool<J> {
-    pub(super) fn new(max_threads: usize) -> Self {
+    pub(super) fn new(max_running: usize) -> Self {
         Self {
             state: Mutex::new(State {
                 jobs: VecDeque::new(),
+                running: 0,
                 threads: 0,
                 asleep: 0,
                 wakeups: 0,
                 is_closed: false,
             }),
             available: Condvar::new(),
-            max_threads,
+            max_running,
         }
     }
 
@@ -72,30 +62,30 @@ impl<J> WorkerPool<J> {
     }
 
     /// Adds a job.
-    pub(super) fn push(&self, job: J, is_quick: bool) -> Added {
+    pub(super) fn push(&self, job: J) -> Added {
         let mut state = self.lock();
-        state.jobs.push_back(Waiting { job, is_quick });
-        let is_one_awake = state.threads > state.asleep || state.wakeups > 0;
-        if is_quick && is_one_awake {
-            return Added::Queued;
-        }
+        state.jobs.push_back(job);
         self.wake(&mut state)
     }
 
-    /// Wakes one more thread if jobs wait.
-    pub(super) fn wake_for_waiting(&self) -> Added {
+    /// Counts a job outside of the pool as running. Returns whether one more may run. Then
+    /// [`leave`](Self::leave) must follow.
+    pub(super) fn enter(&self) -> bool {
         let mut state = self.lock();
-        if state.jobs.is_empty() {
-            return Added::Taken;
+        let has_room = state.running < self.max_running;
+        if has_room {
+            state.running += 1;
         }
-        self.wake(&mut state)
+        has_room
     }
 
-    /// Returns whether jobs wait while a further thread could run them.
-    pub(super) fn could_run_more(&self) -> bool {
-        let state = self.lock();
-        let has_thread = state.asleep > state.wakeups || state.threads < self.max_threads;
-        has_thread && !state.jobs.is_empty()
+    /// Counts a job outside of the pool as finished.
+    pub(super) fn leave(&self) {
+        let mut state = self.lock();
+        state.running -= 1;
+        if !state.jobs.is_empty() && state.asleep > state.wakeups {
+            self.wake(&mut state);
+        }
     }
 
     fn wake(&self, state: &mut State<J>) -> Added {
@@ -103,7 +93,7 @@ impl<J> WorkerPool<J> {
             state.wakeups += 1;
             self.available.notify_one();
             Added::Taken
-        } else if state.threads < self.max_threads {
+        } else if state.threads < self.max_running {
             state.threads += 1;
             Added::NeedsThread
         } else {
@@ -113,25 +103,24 @@ impl<J> WorkerPool<J> {
     }
 
     /// Returns the next job for a thread of the pool, as soon as there is one. Returns `None` if the
-    /// thread has to end.
+    /// thread has to end. After the job, the thread calls [`finished`](Self::finished).
     pub(super) fn next(&self) -> Option<J> {
         let mut state = self.lock();
         loop {
-            if let Some(Waiting { job, is_quick }) = state.jobs.pop_front() {
-                // This thread may be busy for long with the job.
-                if !is_quick && !state.jobs.is_empty() && state.asleep > state.wakeups {
-                    self.wake(&mut state);
-                }
+            if state.running < self.max_running
+                && let Some(job) = state.jobs.pop_front()
+            {
+                state.running += 1;
                 return Some(job);
             }
-            if state.is_closed {
+            if state.is_closed && state.jobs.is_empty() {
                 break;
             }
             state.asleep += 1;
             let (woken, timeout) = self
                 .available
                 .wait_timeout_while(state, IDLE_LIMIT, |state| {
-                    state.wakeups == 0 && !state.is_closed
+                    state.wakeups == 0 && !(state.is_closed && state.jobs.is_empty())
                 })
                 .unwrap_or_else(PoisonError::into_inner);
             state = woken;
@@ -145,6 +134,11 @@ impl<J> WorkerPool<J> {
         None
     }
 
+    /// Counts a job of [`next`](Self::next) as finished.
+    pub(super) fn finished(&self) {
+        self.lock().running -= 1;
+    }
+
     /// Records that a thread could not be started, and returns the waiting jobs if no thread is left
     /// to run them.
     pub(super) fn thread_failed(&self) -> Vec<J> {
@@ -153,16 +147,16 @@ impl<J> WorkerPool<J> {
         if state.threads > 0 {
             return Vec::new();
         }
-        state.jobs.drain(..).map(|waiting| waiting.job).collect()
+        state.jobs.drain(..).collect()
     }
 
     /// Takes the waiting jobs that satisfy a condition.
     pub(super) fn take_waiting(&self, mut condition: impl FnMut(&J) -> bool) -> Vec<J> {
         let mut state = self.lock();
         let jobs = std::mem::take(&mut state.jobs).into_iter();
-        let (taken, kept): (Vec<_>, Vec<_>) = jobs.partition(|waiting| condition(&waiting.job));
+        let (taken, kept): (Vec<_>, Vec<_>) = jobs.partition(|job| condition(job));
         state.jobs = kept.into();
-        taken.into_iter().map(|waiting| waiting.job).collect()
+        taken
     }
 
     /// Ends the threads when no jobs wait.
@@ -183,56 +177,47 @@ mod tests {
     }
 
     #[test]
-    fn quick_jobs_need_no_further_thread() {
-        let pool = WorkerPool::new(4);
-        assert_eq!(pool.push(1, true), Added::NeedsThread);
-        assert_eq!(next(&pool), 1);
-        assert_eq!(pool.push(2, true), Added::Queued);
-        assert_eq!(pool.push(3, true), Added::Queued);
-        assert_eq!(next(&pool), 2);
+    fn jobs_get_threads_up_to_the_limit() {
+        let pool = WorkerPool::new(2);
+        assert_eq!(pool.push(1), Added::NeedsThread);
+        assert_eq!(pool.push(2), Added::NeedsThread);
+        assert_eq!(pool.push(3), Added::Taken);
+        assert_eq!([next(&pool), next(&pool)], [1, 2]);
+        pool.finished();
         assert_eq!(next(&pool), 3);
-        assert_eq!(pool.wake_for_waiting(), Added::Taken);
     }
 
     #[test]
-    fn quick_jobs_that_wait_get_a_thread() {
-        let pool = WorkerPool::new(2);
-        assert_eq!(pool.push(1, true), Added::NeedsThread);
-        assert_eq!(next(&pool), 1);
-        assert_eq!(pool.push(2, true), Added::Queued);
-        assert!(pool.could_run_more());
-        assert_eq!(pool.wake_for_waiting(), Added::NeedsThread);
-        // All threads that are allowed run.
-        assert!(!pool.could_run_more());
-        assert_eq!(pool.wake_for_waiting(), Added::Taken);
-        assert_eq!(next(&pool), 2);
-        assert!(!pool.could_run_more());
-    }
-
-    #[test]
-    fn other_jobs_get_threads_up_to_the_limit() {
-        let pool = WorkerPool::new(2);
-        assert_eq!(pool.push(1, false), Added::NeedsThread);
-        assert_eq!(pool.push(2, false), Added::NeedsThread);
-        assert_eq!(pool.push(3, false), Added::Taken);
-        assert_eq!([next(&pool), next(&pool), next(&pool)], [1, 2, 3]);
+    fn a_job_outside_of_the_pool_counts() {
+        let pool = WorkerPool::new(1);
+        assert!(pool.enter());
+        assert!(!pool.enter());
+        std::thread::scope(|scope| {
+            assert_eq!(pool.push(1), Added::NeedsThread);
+            let thread = scope.spawn(|| next(&pool));
+            pool.leave();
+            assert_eq!(thread.join().unwrap(), 1);
+        });
+        assert!(!pool.enter());
+        pool.finished();
+        assert!(pool.enter());
     }
 
     #[test]
     fn without_a_thread_the_jobs_come_back() {
         let pool = WorkerPool::<u32>::new(2);
-        pool.push(1, false);
-        pool.push(2, false);
+        pool.push(1);
+        pool.push(2);
         assert!(pool.thread_failed().is_empty());
         assert_eq!(pool.thread_failed(), [1, 2]);
-        assert_eq!(pool.push(3, false), Added::NeedsThread);
+        assert_eq!(pool.push(3), Added::NeedsThread);
     }
 
     #[test]
     fn waiting_jobs_can_be_taken_back() {
-        let pool = WorkerPool::new(1);
+        let pool = WorkerPool::new(2);
         for job in 1..=4 {
-            pool.push(job, false);
+            pool.push(job);
         }
         assert_eq!(pool.take_waiting(|job| job % 2 == 0), [2, 4]);
         assert_eq!([next(&pool), next(&pool)], [1, 3]);
@@ -247,10 +232,14 @@ mod tests {
             let work = || {
                 while let Some(job) = pool.next() {
                     done.lock().unwrap().push(job);
+                    pool.finished();
                 }
             };
             for job in 0..JOBS {
-                if pool.push(job, job % 3 > 0) == Added::NeedsThread {
+                if job % 3 == 0 && pool.enter() {
+                    done.lock().unwrap().push(job);
+                    pool.leave();
+                } else if pool.push(job) == Added::NeedsThread {
                     scope.spawn(work);
                 }
             }

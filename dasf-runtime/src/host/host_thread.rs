@@ -1,0 +1,368 @@
+//! The thread of a host: it reads and writes the host's connections, and runs quick functions.
+//!
+//! A request of a quick function goes from the socket to the function and back without another
+//! thread. To wake one would take longer than the function. The connections have their own Tokio
+//! runtime. The thread leaves the runtime before it runs a function, so that the function may block,
+//! like every plain function.
+//!
+//! If a call takes longer than expected, a standby thread takes over: it becomes the thread of the
+//! host. The other one only finishes its call. So a quick function that blocks holds up the other
+//! calls for about [`PATIENCE`].
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tracing::Dispatch;
+
+use super::dispatcher::Dispatcher;
+use super::executor::Executor;
+use crate::transport::Subscriber;
+
+/// How long a call may take until the standby thread takes over.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// After how many checks without a call the standby thread sleeps until the next call.
+const IDLE_CHECKS: u32 = 20;
+/// The thread runs no call.
+const NO_CALL: u64 = 0;
+
+/// A thread that waits for the work of its host.
+pub(super) struct HostThread {
+    /// The runtime of the connections.
+    pub(super) runtime: Handle,
+    work: oneshot::Sender<Work>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// What a host reads, and when to stop.
+struct Work {
+    dispatcher: Dispatcher,
+    subscriber: Subscriber,
+    stop: CancellationToken,
+}
+
+impl HostThread {
+    /// Starts the thread. It ends when the handle is dropped before [`run`](Self::run).
+    ///
+    /// # Errors
+    /// Returns the error of the operating system.
+    pub(super) fn start() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let surroundings = Surroundings::current();
+        let (work, waiting) = oneshot::channel::<Work>();
+        let (sender, ended) = oneshot::channel();
+        spawn("dasf-host", surroundings.clone(), move || {
+            match runtime.block_on(waiting) {
+                Ok(work) => serve(&HostLoop::new(runtime, surroundings, work, sender)),
+                // The host did not start. Its connections are closed.
+                Err(_) => runtime.shutdown_background(),
+            }
+        })?;
+        Ok(Self {
+            runtime: handle,
+            work,
+            ended,
+        })
+    }
+
+    /// Serves the host until it stops. Returns the channel that is notified then.
+    pub(super) fn run(
+        self,
+        dispatcher: Dispatcher,
+        subscriber: Subscriber,
+        stop: CancellationToken,
+    ) -> oneshot::Receiver<()> {
+        let work = Work {
+            dispatcher,
+            subscriber,
+            stop,
+        };
+        // The thread waits for the work as long as the sender lives.
+        let _ = self.work.send(work);
+        self.ended
+    }
+}
+
+/// Where the host was started.
+#[derive(Clone)]
+struct Surroundings {
+    /// The runtime of the program, to which tasks of functions belong.
+    program: Handle,
+    /// The log of the host, even if that is not the log of the process.
+    log: Dispatch,
+}
+
+impl Surroundings {
+    fn current() -> Self {
+        Self {
+            program: Handle::current(),
+            log: tracing::dispatcher::get_default(Dispatch::clone),
+        }
+    }
+}
+
+/// Starts a thread.
+///
+/// # Errors
+/// Returns the error of the operating system.
+fn spawn(
+    name: &str,
+    surroundings: Surroundings,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let Surroundings { program, log } = surroundings;
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(move || {
+        let _program = program.enter();
+        tracing::dispatcher::with_default(&log, work);
+    })?;
+    Ok(())
+}
+
+/// The state that the thread of the host and its standby share.
+struct HostLoop {
+    /// Present until the end.
+    runtime: Option<Runtime>,
+    surroundings: Surroundings,
+    executor: Arc<Executor>,
+    dispatching: Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// The number of the call that the thread of the host runs, or [`NO_CALL`]. The standby thread
+    /// takes over when it replaces a number with [`NO_CALL`].
+    call: AtomicU64,
+    last_call: AtomicU64,
+    standby: Standby,
+    /// Notified at the end.
+    ended: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+/// The standby thread, as the thread of the host sees it.
+#[derive(Default)]
+struct Standby {
+    state: Mutex<StandbyState>,
+    changed: Condvar,
+    /// Whether the standby thread checks the calls. Otherwise it sleeps, or does not exist.
+    is_checking: AtomicBool,
+}
+
+#[derive(Default)]
+struct StandbyState {
+    exists: bool,
+    has_ended: bool,
+}
+
+impl HostLoop {
+    fn new(
+        runtime: Runtime,
+        surroundings: Surroundings,
+        work: Work,
+        ended: oneshot::Sender<()>,
+    ) -> Arc<Self> {
+        let Work {
+            dispatcher,
+            subscriber,
+            stop,
+        } = work;
+        Arc::new(Self {
+            runtime: Some(runtime),
+            surroundings,
+            executor: dispatcher.executor(),
+            dispatching: Mutex::new(Box::pin(dispatcher.run(subscriber, stop))),
+            call: AtomicU64::new(NO_CALL),
+            last_call: AtomicU64::new(NO_CALL),
+            standby: Standby::default(),
+            ended: Mutex::new(Some(ended)),
+        })
+    }
+
+    /// Runs the connections until there are calls of quick functions. Returns whether the host has
+    /// ended.
+    fn dispatch(&self) -> bool {
+        let Some(runtime) = &self.runtime else {
+            return true;
+        };
+        let quick = &self.executor.quick;
+        // Only the thread of the host uses it.
+        let mut dispatching = lock(&self.dispatching);
+        runtime.block_on(poll_fn(|cx| {
+            quick.waker.register(cx.waker());
+            let has_ended = dispatching.as_mut().poll(cx).is_ready();
+            if has_ended || quick.has_some() {
+                Poll::Ready(has_ended)
+            } else {
+                Poll::Pending
+            }
+        }))
+    }
+
+    /// Runs the calls of quick functions that wait. Returns whether this thread is still the thread
+    /// of the host.
+    fn run_quick_calls(self: &Arc<Self>) -> bool {
+        while let Some(job) = self.executor.quick.pop() {
+            let number = self.last_call.fetch_add(1, Ordering::Relaxed) + 1;
+            self.call.store(number, Ordering::Release);
+            self.wake_standby();
+            self.executor.run_quick_call(job);
+            let is_ours =
+                self.call
+                    .compare_exchange(number, NO_CALL, Ordering::AcqRel, Ordering::Relaxed);
+            if is_ours.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Makes sure that the standby thread checks the calls.
+    fn wake_standby(self: &Arc<Self>) {
+        if self.standby.is_checking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut state = lock(&self.standby.state);
+        if state.exists {
+            self.standby.changed.notify_one();
+            return;
+        }
+        state.exists = true;
+        drop(state);
+        let host = Arc::clone(self);
+        let work = move || stand_by(&host);
+        if let Err(error) = spawn("dasf-host", self.surroundings.clone(), work) {
+            lock(&self.standby.state).exists = false;
+            tracing::error!(
+                error = error.to_string(),
+                "no thread can be started; a call that blocks holds up the others"
+            );
+        }
+    }
+
+    fn end(&self) {
+        lock(&self.standby.state).has_ended = true;
+        self.standby.changed.notify_one();
+        if let Some(ended) = lock(&self.ended).take() {
+            // The owner may be gone.
+            let _ = ended.send(());
+        }
+    }
+}
+
+impl Drop for HostLoop {
+    fn drop(&mut self) {
+        // To drop a runtime would wait for its threads, for example for one that looks up a name.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Is the thread of the host, until the host ends or the standby thread takes over.
+fn serve(host: &Arc<HostLoop>) {
+    loop {
+        let has_ended = host.dispatch();
+        if !host.run_quick_calls() {
+            return;
+        }
+        if has_ended {
+            return host.end();
+        }
+    }
+}
+
+/// Is the standby thread, until it takes over or the host ends.
+fn stand_by(host: &Arc<HostLoop>) {
+    let standby = &host.standby;
+    let mut state = lock(&standby.state);
+    let mut seen = NO_CALL;
+    let mut idle_checks = 0;
+    while !state.has_ended {
+        let call = host.call.load(Ordering::Acquire);
+        let is_stuck = call != NO_CALL && call == seen;
+        if is_stuck
+            && host
+                .call
+                .compare_exchange(call, NO_CALL, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+        {
+            // The next call starts another standby thread.
+            state.exists = false;
+            standby.is_checking.store(false, Ordering::Release);
+            drop(state);
+            return serve(host);
+        }
+        let last_call = host.last_call.load(Ordering::Relaxed);
+        idle_checks = match call == NO_CALL && last_call == seen {
+            true => idle_checks + 1,
+            false => 0,
+        };
+        seen = last_call;
+        if idle_checks < IDLE_CHECKS {
+            let waited = standby.changed.wait_timeout(state, PATIENCE);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        } else {
+            standby.is_checking.store(false, Ordering::Release);
+            let is_asleep = |state: &mut StandbyState| {
+                !state.has_ended && !standby.is_checking.load(Ordering::Acquire)
+            };
+            state = standby
+                .changed
+                .wait_while(state, is_asleep)
+                .unwrap_or_else(PoisonError::into_inner);
+            idle_checks = 0;
+        }
+    }
+    state.exists = false;
+}
+
+/// The calls of quick functions that wait for the thread of the host.
+#[derive(Debug)]
+pub(super) struct QuickCalls<J> {
+    calls: Mutex<VecDeque<J>>,
+    waker: AtomicWaker,
+}
+
+impl<J> Default for QuickCalls<J> {
+    fn default() -> Self {
+        Self {
+            calls: Mutex::default(),
+            waker: AtomicWaker::new(),
+        }
+    }
+}
+
+impl<J> QuickCalls<J> {
+    pub(super) fn push(&self, call: J) {
+        lock(&self.calls).push_back(call);
+        self.waker.wake();
+    }
+
+    fn has_some(&self) -> bool {
+        !lock(&self.calls).is_empty()
+    }
+
+    /// Removes the oldest call.
+    fn pop(&self) -> Option<J> {
+        lock(&self.calls).pop_front()
+    }
+
+    /// Removes the calls that satisfy a condition.
+    pub(super) fn take_waiting(&self, condition: impl FnMut(&J) -> bool) -> Vec<J> {
+        let mut calls = lock(&self.calls);
+        let (taken, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut *calls).into_iter().partition(condition);
+        *calls = kept.into();
+        taken
+    }
+}
