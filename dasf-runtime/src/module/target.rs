@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -156,51 +156,31 @@ impl Callable {
 }
 
 /// How long the latest calls of a function took.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Quickness {
-    /// The number of quick calls in succession; negative as long as more of them are necessary.
-    streak: AtomicI32,
-    /// How many quick calls were necessary after the last call that took long.
-    penalty: AtomicI32,
+    /// The number of the latest calls that were quick, up to [`Self::ENOUGH`].
+    streak: AtomicU8,
 }
 
 impl Quickness {
     /// A call is quick if it takes less than this. To wake a thread takes about as long.
     const LIMIT: Duration = Duration::from_micros(50);
     /// A function is quick after so many quick calls in succession.
-    const ENOUGH: i32 = 8;
-    /// The number doubles, up to [`Self::MOST`], with each call that takes long and comes sooner than
-    /// after so many quick ones. A system that is busy interrupts a quick call less often.
-    const RARE: i32 = 128;
-    const MOST: i32 = 1024;
+    const ENOUGH: u8 = 8;
 
     fn is_quick(&self) -> bool {
-        self.streak.load(Ordering::Relaxed) >= 0
+        self.streak.load(Ordering::Relaxed) == Self::ENOUGH
     }
 
     fn record(&self, time: Duration) {
         // Calls that end at the same time may lose a count, which delays the result by a call.
         let streak = self.streak.load(Ordering::Relaxed);
-        if time < Self::LIMIT {
-            self.streak
-                .store(streak.saturating_add(1), Ordering::Relaxed);
-            return;
-        }
-        let penalty = match self.penalty.load(Ordering::Relaxed) {
-            _ if streak >= Self::RARE => Self::ENOUGH,
-            before => (before * 2).min(Self::MOST),
+        let next = match streak {
+            _ if time >= Self::LIMIT => 0,
+            Self::ENOUGH => return,
+            streak => streak + 1,
         };
-        self.penalty.store(penalty, Ordering::Relaxed);
-        self.streak.store(-penalty, Ordering::Relaxed);
-    }
-}
-
-impl Default for Quickness {
-    fn default() -> Self {
-        Self {
-            streak: AtomicI32::new(-Self::ENOUGH),
-            penalty: AtomicI32::new(Self::ENOUGH),
-        }
+        self.streak.store(next, Ordering::Relaxed);
     }
 }
 
@@ -208,38 +188,17 @@ impl Default for Quickness {
 mod tests {
     use super::*;
 
-    /// Returns how many quick calls it takes until the function is quick.
-    fn calls_until_quick(quickness: &Quickness) -> u32 {
-        let quick_call = |_: &u32| {
-            let was_quick = quickness.is_quick();
-            quickness.record(Duration::from_micros(1));
-            !was_quick
-        };
-        u32::try_from((0..u32::MAX).take_while(quick_call).count()).unwrap()
-    }
-
     #[test]
-    fn a_function_is_quick_until_a_call_takes_long() {
+    fn a_function_is_quick_after_some_calls_until_one_takes_long() {
         let quickness = Quickness::default();
-        assert_eq!(calls_until_quick(&quickness), 8);
+        for _ in 0..Quickness::ENOUGH {
+            assert!(!quickness.is_quick());
+            quickness.record(Duration::from_micros(1));
+        }
+        assert!(quickness.is_quick());
+        quickness.record(Duration::from_micros(1));
         assert!(quickness.is_quick());
         quickness.record(Quickness::LIMIT);
         assert!(!quickness.is_quick());
-    }
-
-    #[test]
-    fn a_function_that_often_takes_long_has_to_prove_itself_for_longer() {
-        let quickness = Quickness::default();
-        let mut waits = Vec::new();
-        for _ in 0..9 {
-            quickness.record(Quickness::LIMIT);
-            waits.push(calls_until_quick(&quickness));
-        }
-        assert_eq!(waits, [16, 32, 64, 128, 256, 512, 1024, 1024, 1024]);
-        for _ in 0..Quickness::RARE {
-            quickness.record(Duration::from_micros(1));
-        }
-        quickness.record(Quickness::LIMIT);
-        assert_eq!(calls_until_quick(&quickness), 8);
     }
 }
