@@ -211,9 +211,9 @@ pub use dasf_runtime::generated;
 pub use dasf_runtime::module::{Outcome, Output, validate};
 pub use dasf_runtime::{
     Acknowledge, Address, AddressError, CancellationToken, ConnectError, Context, Data, Failure,
-    FailureKind, Fallible, Host, HostOptions, IntoError, ListedModule, Module, ModuleError,
-    OptionsError, ProgressReport, Pulsar, ReportSink, StartError, TlsFault, list_modules,
-    show_progress,
+    FailureKind, Fallible, Feature, Host, HostOptions, IntoError, ListedModule, Module,
+    ModuleError, OptionsError, ProgressReport, Pulsar, ReportSink, StartError, TlsFault,
+    list_modules, show_progress,
 };
 pub use dasf_types::Base64;
 #[cfg(feature = "ndarray")]

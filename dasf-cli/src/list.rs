@@ -1,7 +1,7 @@
 //! `dasf list`: lists the modules that listen.
 
 use dasf::cli::{self, Connection, Error, print_result, printable};
-use dasf::{ConnectError, ListedModule, list_modules};
+use dasf::{ListedModule, list_modules};
 
 use crate::api::{brief, page_width};
 use crate::options::List;
@@ -14,8 +14,10 @@ pub(crate) fn run(connection: &Connection, options: &List) -> Result<(), Error> 
         return Err(Error::usage("--indent needs --json"));
     }
     let address = connection.address()?;
-    let modules =
-        cli::run_until_interrupted(async { list_modules(address).await.map_err(failed) })?;
+    let modules = cli::run_until_interrupted(async {
+        let listed = list_modules(address).await;
+        listed.map_err(|error| connection.with_advice(&error))
+    })?;
     if options.json {
         return options.indent.print(&modules);
     }
@@ -23,19 +25,6 @@ pub(crate) fn run(connection: &Connection, options: &List) -> Result<(), Error> 
         return print_result("No module listens.");
     }
     print_result(page(&modules, page_width()).trim_end())
-}
-
-/// Returns the error for a failed connection, with advice.
-fn failed(error: ConnectError) -> Error {
-    let advice = match &error {
-        // The default broker has no list, so an option must have set this address.
-        ConnectError::Unreachable { .. } => Some("check the address, or start the broker".into()),
-        error => error.advice(),
-    };
-    match advice {
-        Some(advice) => Error::failed(format!("{error}; {advice}")),
-        None => Error::failed(error),
-    }
 }
 
 /// Returns a heading for each topic and group, the description of the module, and its functions and
@@ -78,26 +67,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_failed_connection_is_reported_with_advice() {
-        let url = || "ws://h/mqtt".to_owned();
-        let reason = || "no".to_owned();
-        let rejected = ConnectError::Rejected {
-            url: url(),
-            code: 0x86,
-            reason: reason(),
-        };
-        let text = failed(rejected).to_string();
-        assert!(text.contains("0x86: no; "), "{text}");
-        assert!(text.contains("--token PASSWORD"), "{text}");
-        let (url, reason) = (url(), reason());
-        let text = failed(ConnectError::Unreachable { url, reason }).to_string();
-        assert!(
-            text.ends_with("no; check the address, or start the broker"),
-            "{text}"
-        );
-    }
 
     #[test]
     fn equal_modules_are_counted() {

@@ -5,7 +5,7 @@ use tokio::runtime::Handle;
 
 use crate::address::Address;
 use crate::module::Module;
-use crate::transport::ConnectError;
+use crate::transport::{ConnectError, Feature};
 
 /// The maximum number of characters of a module's description in its announcement.
 const MAX_DESCRIPTION: usize = 2000;
@@ -80,10 +80,10 @@ pub async fn list_modules(address: Address) -> Result<Vec<ListedModule>, Connect
     let url = address.to_string();
     let transport = address.open(Handle::current());
     let Some(announcements) = transport.announcements() else {
-        let reason = "only MQTT brokers keep one; check a single topic with `ping`";
+        let reason = "only MQTT brokers keep one";
         return Err(ConnectError::Unsupported {
             url,
-            feature: "a list of modules",
+            feature: Feature::ModuleList,
             reason: reason.to_owned(),
         });
     };
@@ -121,8 +121,10 @@ mod tests {
     async fn a_broker_without_a_list_says_so() {
         let address = Address::websocket("ws://h/ws?token=secret").unwrap();
         let error = list_modules(address).await.unwrap_err();
-        let expected = "the broker at ws://h/ws does not offer a list of modules: only MQTT brokers keep one; \
-                        check a single topic with `ping`";
+        let expected =
+            "the broker at ws://h/ws does not offer a list of modules: only MQTT brokers keep one";
         assert_eq!(error.to_string(), expected);
+        let advice = error.advice();
+        assert_eq!(advice.as_deref(), Some("check a single topic with `ping`"));
     }
 }

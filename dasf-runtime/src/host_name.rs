@@ -34,7 +34,7 @@ fn check_name(host: &str) -> Result<(), String> {
         return Err("it contains a space or a control character".to_owned());
     }
     if host.contains("://") {
-        return Err("it is a URL; use --websocket-url, or websocket() in code".to_owned());
+        return Err("it is a URL, as DASF and MQTT brokers have".to_owned());
     }
     if host.contains('@') {
         return Err("it contains a user name".to_owned());

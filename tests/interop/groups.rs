@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use dasf::protocol::{Topic, payload};
 use dasf::{
-    Acknowledge, Address, CallError, Caller, ClientBuilder, ConnectError, Host, HostOptions,
-    StartError,
+    Acknowledge, Address, CallError, Caller, ClientBuilder, ConnectError, Feature, Host,
+    HostOptions, StartError,
 };
 use dasf_test_support::peer::Socket;
 use dasf_test_support::soon;
@@ -506,7 +506,7 @@ async fn the_django_broker_shares_nothing() {
         matches!(
             error,
             StartError::Connect(ConnectError::Unsupported {
-                feature: "a group",
+                feature: Feature::Groups,
                 ..
             })
         ),

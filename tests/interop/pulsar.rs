@@ -202,6 +202,6 @@ async fn the_error_names_a_message_that_is_too_large() {
         .unwrap();
     let error = client.echo("0".repeat(TOO_LARGE)).await.unwrap_err();
     assert!(matches!(error, CallError::NotSent { .. }), "{error}");
-    let told = "code 1009, the message is larger than the broker accepts (lower --max-payload-size";
+    let told = "code 1009, the message is larger than the broker accepts (lower max_payload_size";
     assert!(error.to_string().contains(told), "{error}");
 }

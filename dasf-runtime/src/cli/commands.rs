@@ -136,7 +136,7 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
         () = signals.next() => return Ok(()),
     };
     let mut host = host.map_err(|error| match error {
-        StartError::Connect(error) => cli.connection.with_remedy(&error),
+        StartError::Connect(error) => cli.connection.with_advice(&error),
         StartError::Options(error) => Error::usage(error),
         error @ StartError::Thread(_) => Error::failed(error),
     })?;

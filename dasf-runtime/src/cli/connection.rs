@@ -9,7 +9,7 @@ use dasf_protocol::Topic;
 
 use super::Error;
 use super::parse::{OneLine, Switch};
-use crate::address::{Address, Pulsar};
+use crate::address::{Address, AddressError, Pulsar};
 use crate::client::{Caller, ClientBuilder, ClientError};
 use crate::transport::ConnectError;
 
@@ -214,7 +214,7 @@ impl Connection {
     /// when the broker cannot be reached or rejects the connection.
     pub async fn connect(&self, builder: ClientBuilder<Caller>) -> Result<Caller, Error> {
         builder.connect().await.map_err(|error| match error {
-            ClientError::Connect(error) => self.with_remedy(&error),
+            ClientError::Connect(error) => self.with_advice(&error),
             ClientError::Topic(_) | ClientError::NoTopic | ClientError::Address(_) => {
                 Error::usage(error)
             }
@@ -223,7 +223,7 @@ impl Connection {
     }
 
     /// Returns the error for a failed connection, with advice for this command line.
-    pub(super) fn with_remedy(&self, error: &ConnectError) -> Error {
+    pub fn with_advice(&self, error: &ConnectError) -> Error {
         let advice = match error {
             ConnectError::Unreachable { .. } if self.is_given() => {
                 Some("check the address, or start the broker".into())
@@ -274,7 +274,14 @@ impl Connection {
             (Some(producer), Some(consumer), None) => {
                 Address::websocket_pair(producer, consumer).map_err(Error::usage)?
             }
-            (None, None, None) => Address::try_from(self.pulsar()).map_err(Error::usage)?,
+            (None, None, None) => {
+                Address::try_from(self.pulsar()).map_err(|error| match error {
+                    AddressError::Host { .. } if self.host.contains("://") => {
+                        Error::usage(format!("{error}; give a URL with --websocket-url"))
+                    }
+                    error => Error::usage(error),
+                })?
+            }
             (Some(_), None, None) => {
                 return Err(Error::usage(
                     "--producer-url needs --consumer-url or --websocket-url",
@@ -356,6 +363,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::transport::Feature;
 
     #[derive(Debug, Parser)]
     struct Cli {
@@ -403,6 +411,11 @@ mod tests {
             assert!(matches!(error, Error::Usage(_)), "{error}");
             assert!(error.to_string().contains("is not a host ("), "{error}");
         }
+        let error = address("--host ws://localhost").unwrap_err().to_string();
+        assert!(
+            error.ends_with("; give a URL with --websocket-url"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -417,7 +430,7 @@ mod tests {
         let report = |line: &str, error: ConnectError| {
             let arguments = std::iter::once("test").chain(line.split_whitespace());
             let cli = Cli::try_parse_from(arguments).unwrap();
-            cli.connection.with_remedy(&error).to_string()
+            cli.connection.with_advice(&error).to_string()
         };
         let unreachable = || ConnectError::Unreachable {
             url: "ws://h".to_owned(),
@@ -433,6 +446,20 @@ mod tests {
             reason: "Service Unavailable".to_owned(),
         };
         assert!(report("", refused).contains("; the broker is full or starting"));
+        let rejected = ConnectError::Rejected {
+            url: "ws://h/mqtt".to_owned(),
+            code: 0x86,
+            reason: "no".to_owned(),
+        };
+        let text = report("", rejected);
+        assert!(text.contains("0x86: no; log in with --mqtt-user"), "{text}");
+        let unsupported = ConnectError::Unsupported {
+            url: "ws://h".to_owned(),
+            feature: Feature::RedeliveryLimit,
+            reason: "no".to_owned(),
+        };
+        let text = report("", unsupported);
+        assert!(text.ends_with(": no; remove --max-redeliveries"), "{text}");
         assert!(!report("", ConnectError::Ended).contains(';'));
     }
 

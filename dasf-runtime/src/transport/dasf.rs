@@ -11,7 +11,8 @@ use super::base_url::BaseUrl;
 use super::json::{Frame, Json, Lack};
 use super::websocket::{self, Connection, Endpoint, Link, LinkBroker, Links, Opened, Subscribing};
 use super::{
-    ConnectError, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
+    ConnectError, Feature, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport,
+    Trust,
 };
 
 /// The header in which a broker lists its features beyond the protocol.
@@ -135,9 +136,9 @@ fn lacks_groups(headers: &HeaderMap) -> Option<Lack> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','));
     let lack = Lack {
-        feature: "a group",
+        feature: Feature::Groups,
         reason: "it sends every message to every module that listens, as dasf-broker-django does, so the whole group \
-                 would run each request; start one module without a group, or use dasf-broker, Apache Pulsar or MQTT",
+                 would run each request; dasf-broker, Apache Pulsar and MQTT brokers offer groups",
     };
     (!features.any(|feature| feature.trim() == SHARED_SUBSCRIPTIONS)).then_some(lack)
 }

@@ -13,7 +13,7 @@ use super::websocket::{
     self, Connection, Dialect, Endpoint, Incoming, KeepAlive, Opened, ReadDeliveries, ReadReceipts,
     Settlement, WriteAcknowledgements, WriteMessages,
 };
-use super::{ConnectError, PublishError, Queued};
+use super::{ConnectError, Feature, PublishError, Queued};
 
 /// Frames of one JSON object each. A frame contains at most one message.
 #[derive(Clone, Copy, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Json {
 
 /// A missing feature of a broker, and why it is needed.
 pub(super) struct Lack {
-    pub(super) feature: &'static str,
+    pub(super) feature: Feature,
     pub(super) reason: &'static str,
 }
 

@@ -259,9 +259,9 @@ pub enum ConnectError {
     Unsupported {
         /// The address of the broker, without the path of a topic and without the query.
         url: String,
-        /// The missing feature, for example `a group`.
-        feature: &'static str,
-        /// Why the feature is needed, and what to do.
+        /// The missing feature.
+        feature: Feature,
+        /// Why the broker does not offer it.
         reason: String,
     },
     /// A server answers, but not like a WebSocket broker. An address for MQTT has this error in
@@ -300,9 +300,10 @@ impl ConnectError {
         }
     }
 
-    /// Returns what to do about the error, as the end of a sentence. `None` if the error contains
-    /// it or nothing helps. Options have the names of the command line. In code they are methods of
-    /// [`Address`](crate::Address) and fields of [`HostOptions`](crate::HostOptions).
+    /// Returns what the user of a command line can do about the error, as the end of a sentence.
+    /// `None` if the error contains it or nothing helps. Options have the names of the command line.
+    /// In code they are methods of [`Address`](crate::Address) and
+    /// [`HostOptions`](crate::HostOptions).
     pub fn advice(&self) -> Option<Cow<'static, str>> {
         Some(match self {
             Self::Redirected { location, .. } => {
@@ -331,7 +332,58 @@ impl ConnectError {
             Self::Timeout { .. } => {
                 "check whether the broker is overloaded, and whether the server at this address is a broker".into()
             }
-            Self::Unreachable { .. } | Self::Unsupported { .. } | Self::Ended => return None,
+            Self::Unsupported { feature, .. } => return feature.advice().map(Cow::from),
+            Self::Unreachable { .. } | Self::Ended => return None,
+        })
+    }
+}
+
+/// A feature that some brokers lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Feature {
+    /// The modules of a group share the requests of a topic.
+    Groups,
+    /// The requests that a module did not finish are delivered again.
+    Redelivery,
+    /// The requests that a module without a group did not finish are delivered to another module.
+    RedeliveryWithoutGroup,
+    /// A request is redelivered only so many times.
+    RedeliveryLimit,
+    /// Messages are acknowledged.
+    Acknowledgement,
+    /// The broker keeps the last message of a topic for later readers.
+    RetainedMessages,
+    /// The broker lists the modules that listen.
+    ModuleList,
+}
+
+impl Feature {
+    /// Returns how the user of a command line can do without the feature.
+    fn advice(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Groups => "start one module without --group",
+            Self::Redelivery => {
+                "start the modules without --ack completed and --max-redeliveries; at a Pulsar, use --persistent persistent"
+            }
+            Self::RedeliveryWithoutGroup => "name a group with --group NAME",
+            Self::RedeliveryLimit => "remove --max-redeliveries",
+            Self::ModuleList => "check a single topic with `ping`",
+            Self::Acknowledgement | Self::RetainedMessages => return None,
+        })
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Groups => "a group",
+            Self::Redelivery => "redelivery of unfinished requests",
+            Self::RedeliveryWithoutGroup => "redelivery to another module without a group",
+            Self::RedeliveryLimit => "a limit of redeliveries",
+            Self::Acknowledgement => "acknowledgement of messages",
+            Self::RetainedMessages => "retained messages",
+            Self::ModuleList => "a list of modules",
         })
     }
 }

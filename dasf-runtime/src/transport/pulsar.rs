@@ -11,7 +11,8 @@ use super::base_url::BaseUrl;
 use super::json::Json;
 use super::websocket::{self, Endpoint};
 use super::{
-    ConnectError, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
+    ConnectError, Feature, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport,
+    Trust,
 };
 
 /// How many messages a sender may be ahead of a reader of a non-persistent topic. Such a topic
@@ -68,12 +69,12 @@ impl Pulsar {
         match (reading.reader, self.is_persistent) {
             (Reader::Caller, _) => None,
             (_, false) if reading.redelivers() => refuse(
-                "redelivery of unfinished requests",
-                "non-persistent topics do not keep messages; use --persistent persistent",
+                Feature::Redelivery,
+                "non-persistent topics do not keep messages; only persistent topics do",
             ),
             (Reader::Alone, true) if reading.at_least_once => refuse(
-                "redelivery to another module without a group",
-                "a Pulsar keeps messages for a subscription, and all modules must use the same one; name it with --group NAME",
+                Feature::RedeliveryWithoutGroup,
+                "a Pulsar keeps messages for a subscription, and all modules must use the same one, that of their group",
             ),
             _ => None,
         }
@@ -197,8 +198,10 @@ mod tests {
         let error = volatile
             .refusal(&again(Reading::group("workers".parse().unwrap())))
             .unwrap();
-        let remedy = "--persistent persistent";
-        assert!(error.to_string().contains(remedy), "{error}");
+        let told = error.to_string();
+        assert!(told.ends_with("only persistent topics do"), "{told}");
+        let advice = error.advice().unwrap();
+        assert!(advice.contains("--persistent persistent"), "{advice}");
         assert_eq!(
             volatile.refusal(&Reading::group("workers".parse().unwrap())),
             None
@@ -207,7 +210,10 @@ mod tests {
         let error = persistent
             .refusal(&again(Reading::alone("r".parse().unwrap())))
             .unwrap();
-        assert!(error.to_string().contains("--group NAME"), "{error}");
+        let told = error.to_string();
+        assert!(told.ends_with("that of their group"), "{told}");
+        let advice = error.advice().unwrap();
+        assert!(advice.contains("--group NAME"), "{advice}");
         assert_eq!(
             persistent.refusal(&again(Reading::group("workers".parse().unwrap()))),
             None

@@ -22,7 +22,7 @@ use super::session::{self, KEEP_ALIVE, Opening, RECEIVE_MAXIMUM, Session};
 use super::session_recovery::{Group, LostSessions};
 use crate::backoff::Backoff;
 use crate::transport::websocket::Endpoint;
-use crate::transport::{ConnectError, ConnectionState, first_attempt};
+use crate::transport::{ConnectError, ConnectionState, Feature, first_attempt};
 
 /// How many seconds the broker keeps the session of an announcement. This is longer than the delay
 /// of its Will.
@@ -188,7 +188,7 @@ impl Module {
     ) -> Result<(), ConnectError> {
         if !session.limits.retains {
             return Err(session.lacks(
-                "retained messages",
+                Feature::RetainedMessages,
                 "modules need them to announce themselves and to report dead modules",
             ));
         }

@@ -16,8 +16,8 @@ use super::session::{self, KEEP_ALIVE, Opening, Session, UNACKNOWLEDGED_LIMIT};
 use super::session_recovery::SESSION_EXPIRY;
 use super::unacknowledged::{AcknowledgementWriter, Held, Unacknowledged};
 use super::{MaxPacketSize, envelope, names};
-use crate::transport::ConnectError;
 use crate::transport::websocket::{Connection, Dialect, Endpoint, Incoming, ReadDeliveries};
+use crate::transport::{ConnectError, Feature};
 
 /// The parameters of a topic's subscriber.
 pub(super) struct Receiving {
@@ -74,13 +74,13 @@ impl Receiving {
         self.max_packet_size.learn(&session.limits);
         if self.group.is_some() && !session.limits.shares {
             let reason = "it has no shared subscriptions, so the whole group would run each request; \
-                          enable them there, or start one module without a group";
-            return Err(session.lacks("a group", reason));
+                          enable them there";
+            return Err(session.lacks(Feature::Groups, reason));
         }
         if self.at_least_once && !session.limits.keeps_sessions {
             let reason = "it does not keep the session of a lost client with its unfinished requests; allow a \
-                          Session Expiry Interval there, or start the modules without --ack completed";
-            return Err(session.lacks("redelivery of unfinished requests", reason));
+                          Session Expiry Interval there";
+            return Err(session.lacks(Feature::Redelivery, reason));
         }
         self.was_kept.store(is_kept, Ordering::Relaxed);
         Ok(session)

@@ -30,8 +30,8 @@ use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PR
 use super::base_url::BaseUrl;
 use super::websocket::{self, Endpoint};
 use super::{
-    ConnectError, DiscoveredModule, Publisher, PublisherOptions, Reader, Reading, Subscriber,
-    Transport,
+    ConnectError, DiscoveredModule, Feature, Publisher, PublisherOptions, Reader, Reading,
+    Subscriber, Transport,
 };
 use announcer::Announcer;
 use consumer::Receiving;
@@ -121,13 +121,12 @@ impl Mqtt {
         };
         match reading.reader {
             Reader::Caller => None,
-            _ if reading.max_redeliveries.is_some() => refuse(
-                "a limit of redeliveries",
-                "MQTT does not count redeliveries; remove --max-redeliveries",
-            ),
+            _ if reading.max_redeliveries.is_some() => {
+                refuse(Feature::RedeliveryLimit, "MQTT does not count redeliveries")
+            }
             Reader::Alone if reading.at_least_once => refuse(
-                "redelivery to another module without a group",
-                "without a group every module gets every request, and no module takes over the requests of another; name a group with --group NAME",
+                Feature::RedeliveryWithoutGroup,
+                "without a group every module gets every request, and no module takes over the requests of another",
             ),
             _ => None,
         }

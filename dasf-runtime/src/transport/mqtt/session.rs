@@ -17,8 +17,8 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use super::Login;
 use super::names;
 use super::packets::{self, MAX_PACKET_SIZE, Packets, Received, Unreadable};
-use crate::transport::ConnectError;
 use crate::transport::websocket::{self, Connection, Endpoint, KeepAlive, PING_INTERVAL, Socket};
+use crate::transport::{ConnectError, Feature};
 
 /// The default number of messages that a broker may send before they are acknowledged.
 pub(super) const RECEIVE_MAXIMUM: u16 = 64;
@@ -127,7 +127,7 @@ impl Limits {
         if properties.max_qos == Some(QoS::Level0) {
             return Err(ConnectError::Unsupported {
                 url,
-                feature: "acknowledgement of messages",
+                feature: Feature::Acknowledgement,
                 reason: "its Maximum QoS is 0; allow QoS 1 there".to_owned(),
             });
         }
@@ -363,7 +363,7 @@ impl Session {
     }
 
     /// Returns the error for a missing feature of the broker.
-    pub(super) fn lacks(&self, feature: &'static str, reason: &str) -> ConnectError {
+    pub(super) fn lacks(&self, feature: Feature, reason: &str) -> ConnectError {
         ConnectError::Unsupported {
             url: self.endpoint.to_string(),
             feature,
@@ -426,7 +426,7 @@ impl Session {
             // Messages without acknowledgement are lost with the connection.
             None if suback.topics.iter().any(|&code| (code as u8) < asked as u8) => {
                 let reason = "it grants a subscription only with QoS 0; allow QoS 1 there";
-                Err(self.lacks("acknowledgement of messages", reason))
+                Err(self.lacks(Feature::Acknowledgement, reason))
             }
             None => Ok(()),
             Some(&code) => {

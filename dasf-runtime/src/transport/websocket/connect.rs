@@ -147,7 +147,7 @@ fn close_code(code: u16) -> Option<&'static str> {
         1003 => "the broker does not accept this kind of frame",
         1008 => "the broker's rules forbid this",
         1009 => {
-            "the message is larger than the broker accepts (lower --max-payload-size, or raise the broker's limit; \
+            "the message is larger than the broker accepts (lower max_payload_size, or raise the broker's limit; \
              webSocketMaxTextFrameSize at a Pulsar)"
         }
         1011 => "the broker could not read a message, or had an internal error (see its log)",
@@ -470,7 +470,7 @@ mod tests {
             large.contains("code 1009, the message is larger"),
             "{large}"
         );
-        assert!(large.contains("--max-payload-size"), "{large}");
+        assert!(large.contains("lower max_payload_size"), "{large}");
         assert!(large.ends_with(": Text message too large: 1048577"));
         let idle = closed(Some(&frame(1001, "Connection Idle Timeout")));
         assert!(idle.contains("idle for too long"), "{idle}");
