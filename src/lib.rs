@@ -210,8 +210,8 @@ pub use dasf_runtime::client::{
 pub use dasf_runtime::generated;
 pub use dasf_runtime::module::{Outcome, Output, validate};
 pub use dasf_runtime::{
-    Acknowledge, Address, AddressError, CancellationToken, ConnectError, Context, Data, Failure,
-    FailureKind, Fallible, Feature, Host, HostOptions, IntoError, ListedModule, Module,
+    Acknowledge, Address, AddressError, CancellationToken, Cause, ConnectError, Context, Data,
+    Failure, FailureKind, Fallible, Feature, Host, HostOptions, IntoError, ListedModule, Module,
     ModuleError, OptionsError, ProgressReport, Pulsar, ReportSink, StartError, TlsFault,
     list_modules, show_progress,
 };

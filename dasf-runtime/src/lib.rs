@@ -41,7 +41,7 @@ pub use module::{Failure, FailureKind, Module, ModuleError};
 pub use progress::{ProgressReport, ReportSink};
 pub use progress_bars::show_progress;
 pub use tokio_util::sync::CancellationToken;
-pub use transport::{ConnectError, Feature, TlsFault};
+pub use transport::{Cause, ConnectError, Feature, TlsFault};
 pub use types::{Data, Fallible, IntoError};
 
 #[doc(hidden)]

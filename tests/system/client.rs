@@ -1,5 +1,6 @@
 //! The client: timeouts, dropped calls, refusals, limits and bad responses.
 
+use std::error::Error;
 use std::time::Duration;
 
 use dasf::protocol::payload;
@@ -62,8 +63,12 @@ async fn a_wrong_address_or_a_refusal_is_an_error_at_once() {
             .unwrap();
     }
     broker.shutdown().await;
-    match arithmetic::Client::connect(&url).await {
-        Err(ClientError::Connect(ConnectError::Unreachable { reason, .. })) => {
+    let refused = arithmetic::Client::connect(&url).await.unwrap_err();
+    let source = refused.source().unwrap();
+    let source = source.downcast_ref::<std::io::Error>().unwrap();
+    assert_eq!(source.kind(), std::io::ErrorKind::ConnectionRefused);
+    match refused {
+        ClientError::Connect(ConnectError::Unreachable { reason, .. }) => {
             assert_eq!(reason, "connection refused");
         }
         other => panic!("{other:?}"),

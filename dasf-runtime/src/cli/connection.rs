@@ -435,6 +435,7 @@ mod tests {
         let unreachable = || ConnectError::Unreachable {
             url: "ws://h".to_owned(),
             reason: "connection refused".to_owned(),
+            source: None,
         };
         assert!(report("", unreachable()).contains("; start one with 'dasf-broker', or set"));
         assert!(

@@ -5,6 +5,7 @@
 //! The code above this module does not depend on the kind of broker.
 
 pub(crate) mod base_url;
+mod cause;
 pub(crate) mod dasf;
 mod json;
 pub(crate) mod mqtt;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 pub(crate) use send_window::SendWindow;
 pub(crate) use websocket::{Link, Trust};
 
+pub use cause::Cause;
 pub(crate) use publisher::{Outgoing, PublishError, Publisher, PublisherEnds, Queued};
 pub(crate) use subscriber::{Acknowledgement, Acknowledger, Received, Subscriber, SubscriberEnds};
 
@@ -188,7 +190,8 @@ pub(crate) struct PublisherOptions {
     pub(crate) connection_timeout: Option<Duration>,
 }
 
-/// The reason why there is no connection to a broker.
+/// The reason why there is no connection to a broker. Its [`source`](std::error::Error::source) is the
+/// error of the operating system, of TLS or of the WebSocket library, if one of them reported it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -197,8 +200,11 @@ pub enum ConnectError {
     Unreachable {
         /// The address of the broker, without the path of a topic and without the query.
         url: String,
-        /// The error of the operating system or of TLS.
+        /// The error of the operating system or of TLS, in words.
         reason: String,
+        /// The error itself, usually a [`std::io::Error`]. `None` if no other library reported it, or
+        /// an open connection broke.
+        source: Option<Cause>,
     },
     /// A program answers at the address, but TLS with it fails.
     #[error("TLS with {url} fails: {reason}")]
@@ -209,6 +215,9 @@ pub enum ConnectError {
         fault: TlsFault,
         /// The fault in words.
         reason: String,
+        /// The error of TLS, a `rustls::Error`, or a [`std::io::Error`] if the server closed the
+        /// connection.
+        source: Option<Cause>,
     },
     /// The proxy that the environment names refuses, does not answer, or is invalid.
     #[error("cannot reach a broker at {url}: {reason}")]
@@ -219,6 +228,8 @@ pub enum ConnectError {
         status: Option<u16>,
         /// The proxy and its error.
         reason: String,
+        /// The [`std::io::Error`] of the connection to the proxy. `None` if the proxy answered.
+        source: Option<Cause>,
     },
     /// A server answers and redirects to another address.
     #[error("the server at {url} redirects to another address with status {status}")]
@@ -273,6 +284,8 @@ pub enum ConnectError {
         url: String,
         /// The fault in the answer or the connection.
         reason: String,
+        /// The error of the WebSocket library, if it found the fault.
+        source: Option<Cause>,
     },
     /// The broker did not answer in time.
     #[error("the broker at {url} did not accept the connection within {} s", .after.as_secs())]

@@ -164,6 +164,7 @@ impl Module {
         let will = will.map_err(|error| ConnectError::Protocol {
             url: self.endpoint.to_string(),
             reason: error.to_string(),
+            source: None,
         })?;
         let opening = Opening {
             client_id: format!("{}p", self.client_id),

@@ -18,7 +18,7 @@ use super::Login;
 use super::names;
 use super::packets::{self, MAX_PACKET_SIZE, Packets, Received, Unreadable};
 use crate::transport::websocket::{self, Connection, Endpoint, KeepAlive, PING_INTERVAL, Socket};
-use crate::transport::{ConnectError, Feature};
+use crate::transport::{Cause, ConnectError, Feature};
 
 /// The default number of messages that a broker may send before they are acknowledged.
 pub(super) const RECEIVE_MAXIMUM: u16 = 64;
@@ -286,7 +286,11 @@ impl Session {
     async fn send(&mut self, frame: Message, patience: Duration) -> Result<(), ConnectError> {
         let sent = tokio::time::timeout(patience, self.socket.send(frame)).await;
         let sent = sent.map_err(|_| self.silence(patience))?;
-        sent.map_err(|error| self.protocol_error(websocket::broken(&error)))
+        sent.map_err(|error| ConnectError::Protocol {
+            url: self.endpoint.to_string(),
+            reason: websocket::broken(&error),
+            source: Some(Cause::new(error)),
+        })
     }
 
     fn silence(&self, after: Duration) -> ConnectError {
@@ -486,7 +490,11 @@ impl Session {
         let frame = packets::frame(&Packet::Puback(Puback::new_success(pid)));
         let frame = frame.map_err(|reason| self.protocol_error(reason))?;
         let sent = self.socket.send(frame).await;
-        sent.map_err(|error| self.protocol_error(websocket::broken(&error)))
+        sent.map_err(|error| ConnectError::Protocol {
+            url: self.endpoint.to_string(),
+            reason: websocket::broken(&error),
+            source: Some(Cause::new(error)),
+        })
     }
 
     /// Waits until the broker has sent all earlier messages.
@@ -544,6 +552,7 @@ pub(super) fn protocol_error(endpoint: &Endpoint, reason: String) -> ConnectErro
     ConnectError::Protocol {
         url: endpoint.to_string(),
         reason,
+        source: None,
     }
 }
 

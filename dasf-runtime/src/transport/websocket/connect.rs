@@ -15,7 +15,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use super::proxy::{NoWay, Proxy};
 use super::{Endpoint, tls};
 use crate::host_name;
-use crate::transport::ConnectError;
+use crate::transport::{Cause, ConnectError};
 
 pub(in crate::transport) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -97,10 +97,11 @@ async fn reach(
     let is_secure = uri.scheme_str() == Some("wss");
     let host = uri.host().unwrap_or_default();
     let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
-    let no_way = |NoWay { reason, status }| ConnectError::Proxy {
+    let no_way = |no_way: NoWay| ConnectError::Proxy {
         url: endpoint.to_string(),
-        status,
-        reason,
+        status: no_way.status,
+        reason: no_way.reason,
+        source: no_way.source,
     };
     if let Some(proxy) = Proxy::towards(is_secure, host, port, variable).map_err(no_way)? {
         return proxy.tunnel(host, port).await.map_err(no_way);
@@ -178,27 +179,37 @@ fn explain(endpoint: &Endpoint, error: Error) -> ConnectError {
             }
         }
         Error::Io(error) => match tls::fault(&error) {
-            Some((fault, reason)) => ConnectError::Tls { url, fault, reason },
+            Some((fault, reason)) => ConnectError::Tls {
+                url,
+                fault,
+                reason,
+                source: Some(tls::cause(error)),
+            },
             None => ConnectError::Unreachable {
                 url,
                 reason: io_reason(&error),
+                source: Some(Cause::new(error)),
             },
         },
         Error::Url(UrlError::TlsFeatureNotEnabled) => ConnectError::Unreachable {
             url,
             reason: "this program is built without the feature \"tls\"".to_owned(),
+            source: None,
         },
         Error::Url(UrlError::UnableToConnect(_)) => ConnectError::Unreachable {
             url,
             reason: "no IP address of the host answers".to_owned(),
+            source: None,
         },
         Error::Tls(error) => ConnectError::Unreachable {
             url,
             reason: error.to_string(),
+            source: Some(Cause::new(error)),
         },
         error => ConnectError::Protocol {
             url,
             reason: error.to_string(),
+            source: Some(Cause::new(error)),
         },
     }
 }
@@ -456,6 +467,33 @@ mod tests {
         let error = told("SSH-2.0-OpenSSH_9.2\r\n".to_owned()).await;
         assert!(matches!(error, ConnectError::Protocol { .. }), "{error}");
         assert!(error.advice().unwrap().contains("check the address"));
+        let source = std::error::Error::source(&error).unwrap();
+        assert!(source.is::<Error>(), "{source:?}");
+    }
+
+    #[tokio::test]
+    async fn the_error_of_the_operating_system_is_the_source() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let endpoint = Endpoint {
+            url: format!("ws://127.0.0.1:{port}/ws"),
+            below: String::new(),
+            headers: HeaderMap::new(),
+            trust: Trust::default(),
+        };
+        let error = connect(&endpoint).await.map(drop).unwrap_err();
+        assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
+        let refused = |error: &ConnectError| {
+            let source = std::error::Error::source(error).unwrap();
+            let source = source.downcast_ref::<std::io::Error>().unwrap();
+            assert_eq!(source.kind(), std::io::ErrorKind::ConnectionRefused);
+        };
+        refused(&error);
+        let copy = error.clone();
+        assert_eq!(copy, error);
+        drop(error);
+        refused(&copy);
     }
 
     #[test]

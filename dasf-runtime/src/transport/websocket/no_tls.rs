@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
 
-use crate::transport::TlsFault;
+use crate::transport::{Cause, TlsFault};
 
 /// The trusted authorities: none.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,11 @@ pub(super) async fn handshake(
         return Err(Error::Url(UrlError::TlsFeatureNotEnabled));
     }
     client_async_with_config(request, MaybeTlsStream::Plain(stream), Some(config)).await
+}
+
+/// Returns the error itself, because no TLS is in use.
+pub(super) fn cause(error: io::Error) -> Cause {
+    Cause::new(error)
 }
 
 /// Returns `None`, because no TLS is in use.

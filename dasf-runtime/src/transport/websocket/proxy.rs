@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::host_name;
+use crate::transport::Cause;
 
 /// The maximum size of the head of a proxy's answer.
 const MAX_HEAD_SIZE: usize = 16 << 10;
@@ -41,6 +42,8 @@ pub(super) struct NoWay {
     pub(super) reason: String,
     /// The HTTP status with which the proxy refuses.
     pub(super) status: Option<u16>,
+    /// The error of the connection to the proxy.
+    pub(super) source: Option<Cause>,
 }
 
 impl From<String> for NoWay {
@@ -48,6 +51,7 @@ impl From<String> for NoWay {
         Self {
             reason,
             status: None,
+            source: None,
         }
     }
 }
@@ -148,19 +152,16 @@ impl Proxy {
     /// Connects to a host through the proxy. The host has the form of a URL.
     pub(super) async fn tunnel(&self, host: &str, port: u16) -> Result<TcpStream, NoWay> {
         let failed = |reason: String| NoWay::from(format!("{} {reason}", self.name()));
-        let lost = |error: std::io::Error| {
-            failed(format!(
-                "does not answer: {}",
-                super::connect::io_reason(&error)
-            ))
+        let broken = |problem: &str, error: std::io::Error| {
+            let reason = super::connect::io_reason(&error);
+            NoWay {
+                source: Some(Cause::new(error)),
+                ..failed(format!("{problem}: {reason}"))
+            }
         };
+        let lost = |error| broken("does not answer", error);
         let connected = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let mut stream = connected.map_err(|error| {
-            failed(format!(
-                "cannot be reached: {}",
-                super::connect::io_reason(&error)
-            ))
-        })?;
+        let mut stream = connected.map_err(|error| broken("cannot be reached", error))?;
         let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
         if let Some(credentials) = &self.credentials {
             request.push_str(&format!("Proxy-Authorization: {credentials}\r\n"));
@@ -188,6 +189,7 @@ impl Proxy {
                     self.name()
                 ),
                 status: Some(status),
+                source: None,
             }),
             None => Err(failed("does not answer like an HTTP proxy".to_owned())),
         }

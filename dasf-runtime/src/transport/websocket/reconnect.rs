@@ -68,7 +68,11 @@ pub(super) async fn keep_connected<D, T>(
                     disconnected_since = Instant::now();
                 }
                 let url = endpoint.to_string();
-                ConnectError::Unreachable { url, reason }
+                ConnectError::Unreachable {
+                    url,
+                    reason,
+                    source: None,
+                }
             }
             Err(error) => error,
         };

@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
-use crate::transport::TlsFault;
+use crate::transport::{Cause, TlsFault};
 
 /// The authorities that a broker's certificate may come from: those that the operating system
 /// trusts, and private ones.
@@ -296,6 +296,14 @@ pub(super) fn fault(error: &io::Error) -> Option<(TlsFault, String)> {
         }
     };
     Some((fault, reason))
+}
+
+/// Returns the error of TLS in an error of a connection, or the error itself if it has none.
+pub(super) fn cause(error: io::Error) -> Cause {
+    match error.downcast::<TlsError>() {
+        Ok(error) => Cause::new(error),
+        Err(error) => Cause::new(error),
+    }
 }
 
 /// The error of tokio-rustls when the server closes the connection during the handshake.
@@ -588,6 +596,12 @@ mod tests {
             let told = format!("/ws fails: its certificate is {reason}");
             assert!(error.to_string().ends_with(&told), "{error}");
             assert!(error.advice().unwrap().contains("--ca-file"));
+            let source = std::error::Error::source(&error).unwrap();
+            let source = source.downcast_ref::<TlsError>();
+            assert!(
+                matches!(source, Some(TlsError::InvalidCertificate(_))),
+                "{source:?}"
+            );
         }
         // TLS succeeds, but there is no broker.
         let mut both = trusting(&other);
