@@ -500,12 +500,10 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
 
 /// Returns the options of a module in a group that acknowledges a request after its response.
 pub(crate) fn in_a_group() -> HostOptions {
-    HostOptions {
-        group: Some("workers".parse().unwrap()),
-        acknowledge: dasf::Acknowledge::Completed,
-        max_workers: 2,
-        ..HostOptions::default()
-    }
+    HostOptions::default()
+        .group("workers".parse().unwrap())
+        .acknowledge(dasf::Acknowledge::Completed)
+        .max_workers(2)
 }
 
 /// Starts two reference modules that share a topic.

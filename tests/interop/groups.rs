@@ -98,21 +98,15 @@ async fn start(name: &str, address: &Address, topic: &Topic, options: HostOption
 }
 
 fn options(acknowledge: Acknowledge) -> HostOptions {
-    HostOptions {
-        group: Some(GROUP.parse().unwrap()),
-        acknowledge,
-        max_workers: 2,
-        ..HostOptions::default()
-    }
+    HostOptions::default()
+        .group(GROUP.parse().unwrap())
+        .acknowledge(acknowledge)
+        .max_workers(2)
 }
 
 /// Returns the options of a worker that receives more requests than it starts.
 fn hoarding(acknowledge: Acknowledge) -> HostOptions {
-    HostOptions {
-        max_workers: 1,
-        receiver_queue_size: Some(10),
-        ..options(acknowledge)
-    }
+    options(acknowledge).max_workers(1).receiver_queue_size(10)
 }
 
 /// Workers of one topic with the same options, and the gate of the topic.
@@ -304,10 +298,7 @@ async fn put_aside(aside: &mut Socket) -> (serde_json::Value, serde_json::Value)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_kills_modules_becomes_a_dead_letter_of_the_embedded_broker() {
     let broker = TestBroker::embedded().await;
-    let options = HostOptions {
-        max_redeliveries: Some(1),
-        ..options(Acknowledge::Completed)
-    };
+    let options = options(Acknowledge::Completed).max_redeliveries(1);
     let team = Team::new(&broker, "aside", options).await;
     let aside = broker.consumer_url(&format!("{}-{GROUP}-DLQ", team.topic), "reader");
     let mut aside = Socket::open(&aside).await;
@@ -335,11 +326,9 @@ async fn a_request_that_cannot_be_answered_becomes_a_dead_letter_of_pulsar() {
     let TestBroker::Pulsar(pulsar) = &broker else {
         panic!("no Pulsar")
     };
-    let options = HostOptions {
-        max_redeliveries: Some(1),
-        producer_connection_timeout: Duration::ZERO,
-        ..options(Acknowledge::Completed)
-    };
+    let options = options(Acknowledge::Completed)
+        .max_redeliveries(1)
+        .producer_connection_timeout(Duration::ZERO);
     let team = Team::new(&broker, "aside", options).await;
     let topic = &team.topic;
     let aside = format!("{topic}-{GROUP}-DLQ/reader");
@@ -518,10 +507,8 @@ async fn the_django_broker_shares_nothing() {
 
 /// Without a group, the next module on the topic takes over.
 async fn the_next_module_runs_the_unfinished_requests_of_the_last_one(broker: &TestBroker) {
-    let options = HostOptions {
-        group: None,
-        ..options(Acknowledge::Completed)
-    };
+    let mut options = options(Acknowledge::Completed);
+    options.group = None;
     let team = Team::new(broker, "next", options).await;
     let ada = team.start("ada").await;
     let client = team.connect().await;

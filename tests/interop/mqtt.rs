@@ -143,10 +143,7 @@ mod copying {
 async fn fragments_fit_the_limit_of_the_broker() {
     let lines = "allow_anonymous true\nmax_packet_size 3000\n".to_owned();
     let broker = Mosquitto::start(free_port(), lines).await;
-    let shared = HostOptions {
-        group: Some("copiers".parse().unwrap()),
-        ..HostOptions::default()
-    };
+    let shared = HostOptions::default().group("copiers".parse().unwrap());
     for (topic, options) in [("alone", HostOptions::default()), ("shared", shared)] {
         let module = copying::module().unwrap();
         let host = listen_at(broker.address(), topic, module, options).await;

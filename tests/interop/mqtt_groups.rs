@@ -93,11 +93,9 @@ async fn try_start(
 }
 
 fn in_group(acknowledge: Acknowledge) -> HostOptions {
-    HostOptions {
-        group: Some("workers".parse().unwrap()),
-        acknowledge,
-        ..HostOptions::default()
-    }
+    HostOptions::default()
+        .group("workers".parse().unwrap())
+        .acknowledge(acknowledge)
 }
 
 async fn client(broker: &Mosquitto, topic: &str) -> work::Client {
@@ -379,11 +377,11 @@ async fn a_module_that_comes_back_soon_keeps_its_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_wait_for_a_stopping_module_go_to_another() {
     let broker = Mosquitto::open().await;
-    let options = || HostOptions {
-        max_workers: 1,
-        receiver_queue_size: Some(1),
-        drain_timeout: Duration::from_millis(100),
-        ..in_group(Acknowledge::Completed)
+    let options = || {
+        in_group(Acknowledge::Completed)
+            .max_workers(1)
+            .receiver_queue_size(1)
+            .drain_timeout(Duration::from_millis(100))
     };
     let busy = start("busy", &broker, "end", options()).await;
     let client = client(&broker, "end").await;
@@ -427,12 +425,10 @@ async fn requests_that_the_broker_does_not_take_back_are_not_lost() {
     let broker = Mosquitto::start(port, lines).await;
     let start = async |user: &'static str| {
         let address = Address::mqtt_with_login(&broker.url(), Some(user), None).unwrap();
-        let options = HostOptions {
-            max_workers: 1,
-            receiver_queue_size: Some(4),
-            drain_timeout: Duration::from_millis(100),
-            ..in_group(Acknowledge::Completed)
-        };
+        let options = in_group(Acknowledge::Completed)
+            .max_workers(1)
+            .receiver_queue_size(4)
+            .drain_timeout(Duration::from_millis(100));
         let started = try_start(user, address, "refused", options).await;
         started.unwrap()
     };
@@ -651,19 +647,11 @@ async fn modules_that_come_back_after_a_restart_keep_their_sessions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unsupported_options_of_mqtt_are_refused() {
     let address = Address::mqtt("ws://127.0.0.1:1").unwrap();
+    let alone = HostOptions::default().acknowledge(Acknowledge::Completed);
     for (options, remedy) in [
+        (alone, "--group NAME"),
         (
-            HostOptions {
-                group: None,
-                ..in_group(Acknowledge::Completed)
-            },
-            "--group NAME",
-        ),
-        (
-            HostOptions {
-                max_redeliveries: Some(3),
-                ..in_group(Acknowledge::Completed)
-            },
+            in_group(Acknowledge::Completed).max_redeliveries(3),
             "remove --max-redeliveries",
         ),
     ] {

@@ -148,10 +148,7 @@ async fn the_typescript_client(broker: &TestBroker) {
     let topic = broker.topic("web-client").await;
     let module = reference::module().unwrap();
     let api = serde_json::to_value(module.api_info(topic.as_str())).unwrap();
-    let options = HostOptions {
-        max_payload_size: 3000,
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().max_payload_size(3000);
     let host = listen_at(broker.address(), topic.as_str(), module, options).await;
     let long = "ä1".repeat(1000);
     let wanted = json!({"websocket": broker.place(), "topic": topic.as_str(), "long": long});

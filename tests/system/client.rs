@@ -227,10 +227,7 @@ async fn fragments_may_come_in_any_order_and_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_beyond_the_limit_is_refused() {
     let broker = broker().await;
-    let options = HostOptions {
-        max_payload_size: 1000,
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().max_payload_size(1000);
     let host = listen(&broker, "test-topic", reference::module().unwrap(), options).await;
     let builder = reference::Client::builder()
         .websocket(&broker.url())
@@ -280,10 +277,7 @@ async fn a_client_learns_that_a_group_took_over() {
     let large = "x".repeat(200);
     assert_eq!(client.echo(&*large).await.unwrap(), large);
     host.shutdown().await;
-    let options = HostOptions {
-        group: Some("workers".parse().unwrap()),
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().group("workers".parse().unwrap());
     let host = listen(&broker, "test-topic", module(), options).await;
     let error = client.echo(&*large).await.unwrap_err();
     let CallError::Module(failure) = &error else {

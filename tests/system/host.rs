@@ -222,11 +222,7 @@ async fn requests_of_the_broker_itself_are_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_above_the_queue_are_rejected() {
-    let options = HostOptions {
-        max_workers: 1,
-        queue_size: 2,
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().max_workers(1).queue_size(2);
     let (_broker, host, mut peer) = serve_gated(options).await;
     let request = json!({"func_name": "wait", "name": "overflow"});
     for context in 1..=3 {
@@ -278,10 +274,7 @@ async fn asynchronous_calls_wait_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn asynchronous_calls_above_the_limit_wait_for_a_running_one() {
     let broker = broker().await;
-    let options = HostOptions {
-        max_concurrent: Some(1),
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().max_concurrent(1);
     let host = gated_host(&broker, options).await;
     let client = gated_client(&broker).await;
     let first = tokio::spawn(client.wait("first in the limit").into_future());
@@ -334,11 +327,7 @@ async fn calls_of_a_quick_function_that_block_hold_up_no_other_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rejected_request_gets_an_error() {
     let broker = broker().await;
-    let options = HostOptions {
-        max_workers: 1,
-        queue_size: 1,
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().max_workers(1).queue_size(1);
     let host = gated_host(&broker, options).await;
     let client = gated_client(&broker).await;
     let first = tokio::spawn(client.wait("flood").into_future());
@@ -361,10 +350,7 @@ async fn every_rejected_request_gets_an_error() {
 async fn progress_may_come_from_any_thread() {
     let broker = broker().await;
     // Each report needs a new connection, and a thread without a runtime cannot open one.
-    let options = HostOptions {
-        producer_keep_alive: Duration::ZERO,
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().producer_keep_alive(Duration::ZERO);
     let host = gated_host(&broker, options).await;
     let client = gated_client(&broker).await;
     let (seen, mut reports) = tokio::sync::mpsc::unbounded_channel();
@@ -382,12 +368,10 @@ async fn progress_may_come_from_any_thread() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn very_long_timeouts_are_no_limits() {
-    let options = HostOptions {
-        producer_keep_alive: Duration::MAX,
-        producer_connection_timeout: Duration::MAX,
-        drain_timeout: Duration::MAX,
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default()
+        .producer_keep_alive(Duration::MAX)
+        .producer_connection_timeout(Duration::MAX)
+        .drain_timeout(Duration::MAX);
     let (_broker, host, mut peer) = serve_gated(options).await;
     let request = payload::encode(br#"{"func_name": "not_a_number"}"#);
     for timeout in [
@@ -421,14 +405,7 @@ async fn a_very_long_context_is_ignored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_fragments_is_put_together() {
     let broker = broker().await;
-    let host = gated_host(
-        &broker,
-        HostOptions {
-            max_request_size: 2000,
-            ..HostOptions::default()
-        },
-    )
-    .await;
+    let host = gated_host(&broker, HostOptions::default().max_request_size(2000)).await;
     let mut peer = Peer::connect(&broker.url(), TOPIC, "caller").await;
     let whole = payload::encode(br#"{"func_name": "count", "name": "fragments"}"#);
     let (first, second) = whole.split_at(20);
@@ -503,10 +480,7 @@ async fn the_caller_s_time_reaches_the_function() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_lets_accepted_calls_finish() {
-    let options = HostOptions {
-        max_workers: 1,
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().max_workers(1);
     let (_broker, host, mut peer) = serve_gated(options).await;
     for context in 1..=2 {
         peer.request(context, &json!({"func_name": "wait", "name": "drain"}))
@@ -526,10 +500,7 @@ async fn stopping_lets_accepted_calls_finish() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_beyond_the_drain_timeout_is_ended_with_an_error() {
-    let options = HostOptions {
-        drain_timeout: Duration::from_millis(50),
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().drain_timeout(Duration::from_millis(50));
     let (_broker, host, mut peer) = serve_gated(options).await;
     peer.request(1, &json!({"func_name": "wait", "name": "never"}))
         .await;
@@ -542,10 +513,7 @@ async fn a_call_beyond_the_drain_timeout_is_ended_with_an_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn response_connections_are_pooled_bounded_and_closed() {
     let broker = broker_builder().links(false).start().await.unwrap();
-    let options = HostOptions {
-        max_response_topics: 2,
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().max_response_topics(2);
     let host = gated_host(&broker, options).await;
     let mut peers = Vec::new();
     for number in 0..5 {
@@ -575,10 +543,7 @@ async fn response_connections_are_pooled_bounded_and_closed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_keep_alive_a_response_connection_ends_with_its_response() {
-    let options = HostOptions {
-        producer_keep_alive: Duration::ZERO,
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().producer_keep_alive(Duration::ZERO);
     let broker = broker_builder().links(false).start().await.unwrap();
     let host = gated_host(&broker, options).await;
     let mut peer = Peer::connect(&broker.url(), TOPIC, "caller").await;
@@ -598,10 +563,7 @@ async fn without_keep_alive_a_response_connection_ends_with_its_response() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undeliverable_response_does_not_stop_the_module() {
     let broker = broker().await;
-    let options = HostOptions {
-        producer_connection_timeout: Duration::from_millis(10),
-        ..HostOptions::default()
-    };
+    let options = HostOptions::default().producer_connection_timeout(Duration::from_millis(10));
     let host = listen(&broker, "demo", gated::module().unwrap(), options).await;
     // A topic without a consumer, and a topic with the longest name.
     for response_topic in ["nobody".to_owned(), "x".repeat(255)] {

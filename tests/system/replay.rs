@@ -28,10 +28,7 @@ async fn every_captured_exchange_gets_an_equal_answer() {
         replay(
             &name,
             &exchange,
-            HostOptions {
-                max_payload_size,
-                ..HostOptions::default()
-            },
+            HostOptions::default().max_payload_size(max_payload_size),
         )
         .await;
     }

@@ -13,10 +13,8 @@ use serde_json::{Value, json};
 use crate::{dasf, text};
 
 async fn serve(broker: &Mosquitto, module: Module, topic: &str, group: Option<&str>) -> Host {
-    let options = HostOptions {
-        group: group.map(|group| group.parse().unwrap()),
-        ..HostOptions::default()
-    };
+    let mut options = HostOptions::default();
+    options.group = group.map(|group| group.parse().unwrap());
     listen_at(broker.address(), topic, module, options).await
 }
 

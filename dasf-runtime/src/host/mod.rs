@@ -147,7 +147,7 @@ impl Host {
             pool: WorkerPool::new(options.max_workers),
             quick: QuickCalls::default(),
             running: Running::default(),
-            concurrent: Semaphore::new(options.max_concurrent().min(Semaphore::MAX_PERMITS)),
+            concurrent: Semaphore::new(options.concurrency().min(Semaphore::MAX_PERMITS)),
             returning: CancellationToken::new(),
             own_pings,
             abort,
@@ -166,7 +166,7 @@ impl Host {
 
     /// Stops the host: stops reading, waits for the accepted calls, sends their responses, and
     /// closes the connections. It waits for at most the [drain
-    /// timeout](HostOptions::drain_timeout).
+    /// timeout](field@HostOptions::drain_timeout).
     ///
     /// In a group, only the running calls are finished. The waiting ones go to another module. With
     /// [`Acknowledge::Completed`], calls that exceed the drain timeout also go to another module.

@@ -19,28 +19,29 @@ pub enum Acknowledge {
     Completed,
 }
 
-/// The limits, the group and the timeouts of a host.
+/// The limits, the group and the timeouts of a host. A method of the same name sets each of them.
 ///
 /// ```
 /// use dasf_runtime::{Acknowledge, HostOptions};
 ///
-/// let options = HostOptions {
-///     max_workers: 4,
-///     queue_size: 100,
-///     group: Some("workers".parse()?),
-///     acknowledge: Acknowledge::Completed,
-///     ..HostOptions::default()
-/// };
+/// let options = HostOptions::default()
+///     .max_workers(4)
+///     .queue_size(100)
+///     .group("workers".parse()?)
+///     .acknowledge(Acknowledge::Completed);
+/// assert_eq!(options.max_workers, 4);
 /// # Ok::<(), dasf_protocol::TopicError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "the options apply to the host that is started with them"]
+#[non_exhaustive]
 pub struct HostOptions {
     /// The number of threads, and so of calls of plain functions that run at a time; default five
     /// times the number of processors. The host starts a thread when a call needs it.
     pub max_workers: usize,
     /// The number of calls of `async` functions that run at a time; default
-    /// [`queue_size`](Self::queue_size). These calls need no thread while they wait. In a group, the
-    /// default is [`max_workers`](Self::max_workers), so that the modules share the calls.
+    /// [`queue_size`](field@Self::queue_size). These calls need no thread while they wait. In a group, the
+    /// default is [`max_workers`](field@Self::max_workers), so that the modules share the calls.
     pub max_concurrent: Option<usize>,
     /// The name of a group. Modules with the same topic and the same group share the requests. A
     /// module without a group, the default, gets every request, even if other modules listen.
@@ -51,7 +52,7 @@ pub struct HostOptions {
     /// The moment at which a request is acknowledged; default [`Acknowledge::Received`].
     pub acknowledge: Acknowledge,
     /// The number of unacknowledged requests that the broker delivers to a module of a group;
-    /// default [`max_workers`](Self::max_workers). With a larger number, requests may wait in one
+    /// default [`max_workers`](field@Self::max_workers). With a larger number, requests may wait in one
     /// module while another one is idle. Without a group, the broker decides.
     pub receiver_queue_size: Option<usize>,
     /// The number of redeliveries of a request that a group did not finish. After them, the broker
@@ -62,7 +63,7 @@ pub struct HostOptions {
     /// brokers do not count redeliveries, and a host with this option does not start there.
     pub max_redeliveries: Option<u32>,
     /// The number of calls that are accepted at a time, including the running ones; default 1024, or the
-    /// default of [`max_workers`](Self::max_workers) if that is more. Further requests get the response
+    /// default of [`max_workers`](field@Self::max_workers) if that is more. Further requests get the response
     /// `request rejected due to queue overflow, try again later`.
     pub queue_size: usize,
     /// The largest payload in one frame, in bytes before base64; default
@@ -133,6 +134,96 @@ impl HostOptions {
     /// answer, and a semaphore can count it.
     const MAX_QUEUE_SIZE: usize = 1 << 20;
 
+    /// Sets the number of threads, and so of calls of plain functions that run at a time: see
+    /// [`max_workers`](field@Self::max_workers).
+    pub fn max_workers(mut self, threads: usize) -> Self {
+        self.max_workers = threads;
+        self
+    }
+
+    /// Sets the number of calls of `async` functions that run at a time: see
+    /// [`max_concurrent`](field@Self::max_concurrent).
+    pub fn max_concurrent(mut self, calls: usize) -> Self {
+        self.max_concurrent = Some(calls);
+        self
+    }
+
+    /// Sets the group that shares the requests of the topic: see [`group`](field@Self::group).
+    pub fn group(mut self, group: Subscription) -> Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// Sets the moment at which a request is acknowledged: see
+    /// [`acknowledge`](field@Self::acknowledge).
+    pub fn acknowledge(mut self, moment: Acknowledge) -> Self {
+        self.acknowledge = moment;
+        self
+    }
+
+    /// Sets the number of unacknowledged requests that the broker delivers to a module of a group:
+    /// see [`receiver_queue_size`](field@Self::receiver_queue_size).
+    pub fn receiver_queue_size(mut self, requests: usize) -> Self {
+        self.receiver_queue_size = Some(requests);
+        self
+    }
+
+    /// Sets the number of redeliveries of a request that a group did not finish: see
+    /// [`max_redeliveries`](field@Self::max_redeliveries).
+    pub fn max_redeliveries(mut self, redeliveries: u32) -> Self {
+        self.max_redeliveries = Some(redeliveries);
+        self
+    }
+
+    /// Sets the number of calls that are accepted at a time, including the running ones: see
+    /// [`queue_size`](field@Self::queue_size).
+    pub fn queue_size(mut self, calls: usize) -> Self {
+        self.queue_size = calls;
+        self
+    }
+
+    /// Sets the largest payload in one frame, in bytes before base64: see
+    /// [`max_payload_size`](field@Self::max_payload_size).
+    pub fn max_payload_size(mut self, bytes: usize) -> Self {
+        self.max_payload_size = bytes;
+        self
+    }
+
+    /// Sets the size of the fragments of requests that the host holds, in bytes: see
+    /// [`max_request_size`](field@Self::max_request_size).
+    pub fn max_request_size(mut self, bytes: usize) -> Self {
+        self.max_request_size = bytes;
+        self
+    }
+
+    /// Sets how long an unused connection to a response topic stays open: see
+    /// [`producer_keep_alive`](field@Self::producer_keep_alive).
+    pub fn producer_keep_alive(mut self, time: Duration) -> Self {
+        self.producer_keep_alive = time;
+        self
+    }
+
+    /// Sets how long a response waits for the connection to its topic: see
+    /// [`producer_connection_timeout`](field@Self::producer_connection_timeout).
+    pub fn producer_connection_timeout(mut self, time: Duration) -> Self {
+        self.producer_connection_timeout = time;
+        self
+    }
+
+    /// Sets the number of open connections to response topics: see
+    /// [`max_response_topics`](field@Self::max_response_topics).
+    pub fn max_response_topics(mut self, connections: usize) -> Self {
+        self.max_response_topics = connections;
+        self
+    }
+
+    /// Sets how long accepted calls may continue after the host is stopped: see
+    /// [`drain_timeout`](field@Self::drain_timeout).
+    pub fn drain_timeout(mut self, time: Duration) -> Self {
+        self.drain_timeout = time;
+        self
+    }
+
     /// Returns how the host reads the topic.
     pub(super) fn reading(&self) -> Reading {
         let reading = match &self.group {
@@ -150,7 +241,7 @@ impl HostOptions {
     }
 
     /// Returns the number of calls of `async` functions that run at a time.
-    pub(super) fn max_concurrent(&self) -> usize {
+    pub(super) fn concurrency(&self) -> usize {
         let default = match self.group {
             Some(_) => self.max_workers,
             None => self.queue_size,
@@ -242,11 +333,7 @@ mod tests {
 
     #[test]
     fn a_queue_has_room_for_its_workers() {
-        let options = HostOptions {
-            max_workers: 4,
-            queue_size: 3,
-            ..HostOptions::default()
-        };
+        let options = HostOptions::default().max_workers(4).queue_size(3);
         assert_eq!(
             options.checked(),
             Err(OptionsError::QueueSize {
@@ -254,18 +341,12 @@ mod tests {
                 max_workers: 4
             })
         );
-        let options = HostOptions {
-            max_payload_size: 0,
-            ..HostOptions::default()
-        };
+        let options = HostOptions::default().max_payload_size(0);
         assert_eq!(
             options.checked(),
             Err(OptionsError::Zero("max_payload_size"))
         );
-        let options = HostOptions {
-            queue_size: usize::MAX,
-            ..HostOptions::default()
-        };
+        let options = HostOptions::default().queue_size(usize::MAX);
         assert!(matches!(
             options.checked(),
             Err(OptionsError::TooLarge { .. })
@@ -275,17 +356,10 @@ mod tests {
 
     #[test]
     fn options_of_groups_need_a_group() {
-        let options = HostOptions {
-            max_redeliveries: Some(3),
-            ..HostOptions::default()
-        };
+        let options = HostOptions::default().max_redeliveries(3);
         let missing = OptionsError::NeedsGroup("max_redeliveries");
         assert_eq!(options.clone().checked(), Err(missing));
-        let grouped = HostOptions {
-            group: Some("workers".parse().unwrap()),
-            max_workers: 3,
-            ..options
-        };
+        let grouped = options.group("workers".parse().unwrap()).max_workers(3);
         let reading = grouped.checked().unwrap().reading();
         assert_eq!(reading.reader, Reader::Group);
         assert_eq!(reading.subscription.as_str(), "workers");
