@@ -119,20 +119,26 @@ impl<C, M> ClientBuilder<C, M> {
         self
     }
 
-    /// Sets the number of calls in flight at a time; default 1024. A further call waits.
+    /// Sets the number of calls in flight at a time; default 1024. A further call waits until another
+    /// one ends.
     pub fn max_in_flight(mut self, calls: usize) -> Self {
         self.options.max_in_flight = calls.max(1);
         self
     }
 
-    /// Sets the largest request in one frame, in bytes before base64; default 700 KiB.
+    /// Sets the largest request in one frame, in bytes before base64; default 700 KiB, the default of
+    /// [`HostOptions::max_payload_size`](field@crate::HostOptions::max_payload_size).
+    ///
+    /// The client cuts larger requests into fragments, if the module can join them. Every Rust
+    /// module can. Over MQTT it cuts requests of more than 2800 bytes, and the broker's Maximum
+    /// Packet Size is a further limit.
     pub fn max_payload_size(mut self, bytes: usize) -> Self {
         self.options.max_payload_size = bytes.max(1);
         self
     }
 
-    /// Sets the size of the fragments of responses that the client holds, in bytes;
-    /// default 256 MiB.
+    /// Sets the size of the fragments, in bytes, that the client holds while it waits for the other
+    /// fragments of a response; default 256 MiB for all calls together.
     pub fn max_response_size(mut self, bytes: usize) -> Self {
         self.options.max_response_size = bytes;
         self

@@ -95,7 +95,7 @@ pub enum CallError {
     #[error("the fragments of the response cannot be joined: {0}")]
     Fragments(FragmentError),
     /// The fragments of the response exceed
-    /// [`max_response_size`](crate::client::ClientOptions::max_response_size).
+    /// [`max_response_size`](crate::client::ClientBuilder::max_response_size).
     #[error(
         "the response and the responses of other calls exceed max_response_size, which is {limit} bytes"
     )]

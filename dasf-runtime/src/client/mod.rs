@@ -41,24 +41,13 @@ use pongs::Pongs;
 /// A function that receives progress reports.
 type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
 
-/// The limits and the timeout of a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientOptions {
-    /// The timeout of calls that have no timeout of their own; default 60 s.
-    pub timeout: Duration,
-    /// The number of calls in flight at a time; default 1024. A further call waits until another
-    /// one ends.
-    pub max_in_flight: usize,
-    /// The largest request in one frame, in bytes before base64; default 700 KiB, the default of
-    /// [`HostOptions::max_payload_size`](crate::HostOptions::max_payload_size).
-    ///
-    /// The client cuts larger requests into fragments, if the module can join them. Every Rust
-    /// module can. Over MQTT it cuts requests of more than 2800 bytes, and the broker's Maximum
-    /// Packet Size is a further limit.
-    pub max_payload_size: usize,
-    /// The size of the fragments, in bytes, that the client holds while it waits for the
-    /// other fragments of a response; default 256 MiB for all calls together.
-    pub max_response_size: usize,
+/// The limits and the timeout of a client, which [`ClientBuilder`] sets.
+#[derive(Debug, Clone, Copy)]
+struct ClientOptions {
+    timeout: Duration,
+    max_in_flight: usize,
+    max_payload_size: usize,
+    max_response_size: usize,
 }
 
 impl Default for ClientOptions {
