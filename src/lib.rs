@@ -212,8 +212,8 @@ pub use dasf_runtime::module::{Outcome, Output, validate};
 pub use dasf_runtime::{
     Acknowledge, Address, AddressError, CancellationToken, Cause, ConnectError, Context, Data,
     Failure, FailureKind, Fallible, Feature, Host, HostOptions, IntoError, ListedModule, Module,
-    ModuleError, OptionsError, ProgressReport, Pulsar, ReportSink, StartError, TlsFault,
-    list_modules, show_progress,
+    ModuleError, OptionsError, Persistence, ProgressReport, PulsarAddress, ReportSink, StartError,
+    TlsFault, list_modules, show_progress,
 };
 pub use dasf_types::Base64;
 #[cfg(feature = "ndarray")]

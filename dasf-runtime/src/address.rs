@@ -114,9 +114,23 @@ enum Style {
     },
 }
 
-/// The parts of an Apache Pulsar address, with Pulsar's own defaults.
+/// The parts of an Apache Pulsar address, with Pulsar's own defaults. A method of the same name sets
+/// each of them.
+///
+/// ```
+/// use dasf_runtime::{Address, Persistence, PulsarAddress};
+///
+/// let pulsar = PulsarAddress::default()
+///     .host("pulsar.example.org")
+///     .persistence(Persistence::Persistent)
+///     .tenant("institute");
+/// let address = Address::try_from(pulsar)?;
+/// # Ok::<(), dasf_runtime::AddressError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pulsar {
+#[must_use = "Address::try_from() makes an address of it"]
+#[non_exhaustive]
+pub struct PulsarAddress {
     /// The host: a name or an IP address. The default is `localhost`.
     pub host: String,
     /// The HTTP port. The default is 8080. TLS has another port, usually 8443.
@@ -124,21 +138,85 @@ pub struct Pulsar {
     /// Whether the connection uses TLS (`wss://`). The default is no. Without the feature `tls`,
     /// such a connection fails.
     pub tls: bool,
-    /// `persistent` or `non-persistent`. The default is `non-persistent`.
-    pub persistence: String,
+    /// Whether topics keep their messages. The default is [`Persistence::NonPersistent`].
+    pub persistence: Persistence,
     /// The tenant. The default is `public`.
     pub tenant: String,
     /// The namespace. The default is `default`.
     pub namespace: String,
 }
 
-impl Default for Pulsar {
+/// Whether the topics of a Pulsar keep their messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Persistence {
+    /// A topic keeps a message on disk until the subscription acknowledges it.
+    Persistent,
+    /// A topic passes messages on to the readers that are connected.
+    #[default]
+    NonPersistent,
+}
+
+impl Persistence {
+    /// Returns `persistent` or `non-persistent`, as in the URLs of a Pulsar.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Persistent => PERSISTENT,
+            Self::NonPersistent => "non-persistent",
+        }
+    }
+}
+
+impl fmt::Display for Persistence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl PulsarAddress {
+    /// Sets the host: see [`host`](field@Self::host).
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// Sets the HTTP port: see [`port`](field@Self::port).
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Sets whether the connection uses TLS: see [`tls`](field@Self::tls).
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Sets whether topics keep their messages: see [`persistence`](field@Self::persistence).
+    pub fn persistence(mut self, persistence: Persistence) -> Self {
+        self.persistence = persistence;
+        self
+    }
+
+    /// Sets the tenant: see [`tenant`](field@Self::tenant).
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = tenant.into();
+        self
+    }
+
+    /// Sets the namespace: see [`namespace`](field@Self::namespace).
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+}
+
+impl Default for PulsarAddress {
     fn default() -> Self {
         Self {
             host: "localhost".to_owned(),
             port: 8080,
             tls: false,
-            persistence: "non-persistent".to_owned(),
+            persistence: Persistence::default(),
             tenant: "public".to_owned(),
             namespace: "default".to_owned(),
         }
@@ -195,11 +273,7 @@ impl Address {
     /// Returns [`AddressError::Host`] if the host is neither a name nor an IP address, for example
     /// because it contains a port.
     pub fn pulsar(host: impl Into<String>, port: u16) -> Result<Self, AddressError> {
-        Self::try_from(Pulsar {
-            host: host.into(),
-            port,
-            ..Pulsar::default()
-        })
+        Self::try_from(PulsarAddress::default().host(host).port(port))
     }
 
     /// Returns the address of an MQTT 5 broker over WebSocket. Most brokers use the path `/mqtt`.
@@ -358,15 +432,15 @@ impl Address {
     }
 }
 
-impl TryFrom<Pulsar> for Address {
+impl TryFrom<PulsarAddress> for Address {
     type Error = AddressError;
 
     /// Returns the address of a Pulsar.
     ///
     /// # Errors
     /// The same as [`Address::pulsar`].
-    fn try_from(pulsar: Pulsar) -> Result<Self, AddressError> {
-        let Pulsar {
+    fn try_from(pulsar: PulsarAddress) -> Result<Self, AddressError> {
+        let PulsarAddress {
             host,
             port,
             tls,
@@ -391,7 +465,7 @@ impl TryFrom<Pulsar> for Address {
             style: Style::Pulsar {
                 producer: url("producer"),
                 consumer: url("consumer"),
-                is_persistent: persistence == PERSISTENT,
+                is_persistent: persistence == Persistence::Persistent,
             },
             headers: HeaderMap::new(),
             trust: Trust::default(),
@@ -571,12 +645,7 @@ mod tests {
 
     #[test]
     fn a_pulsar_is_reached_by_tls_where_asked() {
-        let secure = Address::try_from(Pulsar {
-            port: 8443,
-            tls: true,
-            ..Pulsar::default()
-        })
-        .unwrap();
+        let secure = Address::try_from(PulsarAddress::default().port(8443).tls(true)).unwrap();
         assert_eq!(secure.to_string(), "wss://localhost:8443");
         assert_eq!(Address::pulsar("h", 1).unwrap().to_string(), "ws://h:1");
     }

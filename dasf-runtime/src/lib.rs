@@ -33,7 +33,7 @@ mod random;
 mod transport;
 mod types;
 
-pub use address::{Address, AddressError, Pulsar};
+pub use address::{Address, AddressError, Persistence, PulsarAddress};
 pub use context::Context;
 pub use discovery::{ListedModule, list_modules};
 pub use host::{Acknowledge, Host, HostOptions, OptionsError, StartError};

@@ -5,7 +5,10 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use dasf::protocol::Topic;
-use dasf::{Address, ClientError, ConnectError, Host, HostOptions, StartError, TlsFault};
+use dasf::{
+    Address, ClientError, ConnectError, Host, HostOptions, Persistence, PulsarAddress, StartError,
+    TlsFault,
+};
 use dasf_examples::reference;
 use dasf_test_support::process::free_ports;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -123,14 +126,14 @@ impl Guarded {
 
     /// Returns the address of persistent topics in a namespace, with trust in the authority.
     fn namespace(&self, namespace: &str) -> Address {
-        let address = Address::try_from(dasf::Pulsar {
-            host: "localhost".to_owned(),
-            port: self.tls_port,
-            tls: true,
-            persistence: "persistent".to_owned(),
-            namespace: namespace.to_owned(),
-            ..dasf::Pulsar::default()
-        })
+        let address = Address::try_from(
+            PulsarAddress::default()
+                .host("localhost")
+                .port(self.tls_port)
+                .tls(true)
+                .persistence(Persistence::Persistent)
+                .namespace(namespace),
+        )
         .unwrap();
         let authority = self.authority.as_bytes();
         address.with_ca_certificates(authority).unwrap()
@@ -212,12 +215,10 @@ async fn a_generated_python_client_comes_by_tls_with_a_token() {
 async fn the_error_names_an_untrusted_authority() {
     let guarded = guarded().await;
     let untrusting = |tls, port| {
-        let pulsar = dasf::Pulsar {
-            host: "127.0.0.1".to_owned(),
-            port,
-            tls,
-            ..dasf::Pulsar::default()
-        };
+        let pulsar = PulsarAddress::default()
+            .host("127.0.0.1")
+            .port(port)
+            .tls(tls);
         Address::try_from(pulsar)
             .unwrap()
             .with_token(MEMBER)
@@ -402,14 +403,14 @@ const LARGE: usize = 50_000_000;
 
 /// These tests fill the connections that the WebSockets of Pulsar share. On the shared Pulsar, messages
 /// of other tests to non-persistent topics would be dropped.
-async fn large_request_and_result(persistence: &str) {
+async fn large_request_and_result(persistence: Persistence) {
     let guarded = guarded().await;
-    let address = Address::try_from(dasf::Pulsar {
-        host: "127.0.0.1".to_owned(),
-        port: guarded.pulsar.port(),
-        persistence: persistence.to_owned(),
-        ..dasf::Pulsar::default()
-    })
+    let address = Address::try_from(
+        PulsarAddress::default()
+            .host("127.0.0.1")
+            .port(guarded.pulsar.port())
+            .persistence(persistence),
+    )
     .unwrap();
     let address = address.with_token(MEMBER).unwrap();
     let host = serve("large-calls", address.clone()).await.unwrap();
@@ -423,11 +424,11 @@ async fn large_request_and_result(persistence: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_and_result_go_over_persistent_topics() {
-    large_request_and_result("persistent").await;
+    large_request_and_result(Persistence::Persistent).await;
 }
 
 /// Non-persistent topics drop messages while the connection of a consumer is busy.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_and_result_go_over_non_persistent_topics() {
-    large_request_and_result("non-persistent").await;
+    large_request_and_result(Persistence::NonPersistent).await;
 }

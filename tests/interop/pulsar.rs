@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dasf::protocol::Topic;
-use dasf::{Address, CallError, ClientError, ConnectError, Host, HostOptions, StartError};
+use dasf::{
+    Address, CallError, ClientError, ConnectError, Host, HostOptions, Persistence, PulsarAddress,
+    StartError,
+};
 use dasf_examples::reference;
 use dasf_test_support::peer::{Peer, Socket};
 use serde_json::{Value, json};
@@ -22,13 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Returns the address of persistent or of non-persistent topics.
-fn address(pulsar: &Pulsar, persistence: &str) -> Address {
-    Address::try_from(dasf::Pulsar {
-        host: "127.0.0.1".to_owned(),
-        port: pulsar.port(),
-        persistence: persistence.to_owned(),
-        ..dasf::Pulsar::default()
-    })
+fn address(pulsar: &Pulsar, persistence: Persistence) -> Address {
+    Address::try_from(
+        PulsarAddress::default()
+            .host("127.0.0.1")
+            .port(pulsar.port())
+            .persistence(persistence),
+    )
     .unwrap()
 }
 
@@ -67,7 +70,7 @@ fn find<'a>(topics: &'a Value, start: &str) -> Option<&'a str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn unused_topics_of_both_kinds_are_deleted() {
     let pulsar = Pulsar::for_test().await;
-    for persistence in ["persistent", "non-persistent"] {
+    for persistence in [Persistence::Persistent, Persistence::NonPersistent] {
         let name = format!("left-{persistence}");
         let topic = name.parse().unwrap();
         let host = serve(&topic, address(&pulsar, persistence)).await.unwrap();
@@ -92,7 +95,7 @@ async fn unused_topics_of_both_kinds_are_deleted() {
 async fn messages_with_the_same_id_are_not_duplicates() {
     let pulsar = Pulsar::for_test().await;
     let topic: Topic = "one-id".parse().unwrap();
-    let address = address(&pulsar, "non-persistent");
+    let address = address(&pulsar, Persistence::NonPersistent);
     let url = pulsar.url("consumer", "non-persistent", "one-id/witness");
     let mut witness = Socket::open(&url).await;
     let host = serve(&topic, address.clone()).await.unwrap();
@@ -117,7 +120,7 @@ async fn numbers_and_booleans_arrive_as_strings() {
     let topic = "texts".parse().unwrap();
     let url = pulsar.url("consumer", "non-persistent", "texts/witness");
     let mut witness = Socket::open(&url).await;
-    let host = serve(&topic, address(&pulsar, "non-persistent")).await;
+    let host = serve(&topic, address(&pulsar, Persistence::NonPersistent)).await;
     let host = host.unwrap();
     let producer = pulsar.url("producer", "non-persistent", "texts");
     let consumer = pulsar.url("consumer", "non-persistent", "texts_answers/reader");
@@ -164,12 +167,12 @@ async fn refused(topic: &str, address: Address, status: u16, reason: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_error_names_a_missing_namespace() {
     let pulsar = Pulsar::for_test().await;
-    let nowhere = Address::try_from(dasf::Pulsar {
-        host: "127.0.0.1".to_owned(),
-        port: pulsar.port(),
-        namespace: "nowhere".to_owned(),
-        ..dasf::Pulsar::default()
-    })
+    let nowhere = Address::try_from(
+        PulsarAddress::default()
+            .host("127.0.0.1")
+            .port(pulsar.port())
+            .namespace("nowhere"),
+    )
     .unwrap();
     refused("anything", nowhere, 404, "Namespace not found").await;
 }
@@ -194,7 +197,7 @@ const TOO_LARGE: usize = 1_100_000;
 async fn the_error_names_a_message_that_is_too_large() {
     let pulsar = Pulsar::for_test().await;
     let builder = reference::Client::builder().topic("too-large");
-    let builder = builder.address(address(&pulsar, "non-persistent"));
+    let builder = builder.address(address(&pulsar, Persistence::NonPersistent));
     let client = builder
         .max_payload_size(2 * TOO_LARGE)
         .connect()

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::builder::{EnumValueParser, PathBufValueParser, StringValueParser};
+use clap::builder::{EnumValueParser, PathBufValueParser, PossibleValue, StringValueParser};
 use clap::{Args, ValueEnum};
 use dasf_protocol::Topic;
 
 use super::Error;
 use super::parse::{OneLine, Switch};
-use crate::address::{Address, AddressError, Pulsar};
+use crate::address::{Address, AddressError, Persistence, PulsarAddress};
 use crate::client::{Caller, ClientBuilder, ClientError};
 use crate::transport::ConnectError;
 
@@ -173,10 +173,14 @@ fn line() -> OneLine<StringValueParser> {
     OneLine(StringValueParser::new())
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Persistence {
-    Persistent,
-    NonPersistent,
+impl ValueEnum for Persistence {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Persistent, Self::NonPersistent]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
+    }
 }
 
 impl Connection {
@@ -242,7 +246,7 @@ impl Connection {
 
     /// Returns whether an option sets the address of the broker.
     fn is_given(&self) -> bool {
-        let Pulsar { host, .. } = Pulsar::default();
+        let PulsarAddress { host, .. } = PulsarAddress::default();
         let urls = [
             &self.websocket_url,
             &self.producer_url,
@@ -338,20 +342,16 @@ impl Connection {
         Ok(())
     }
 
-    fn pulsar(&self) -> Pulsar {
-        let persistence = match self.persistent {
-            Persistence::Persistent => "persistent",
-            Persistence::NonPersistent => "non-persistent",
-        };
-        Pulsar {
+    fn pulsar(&self) -> PulsarAddress {
+        PulsarAddress {
             host: self.host.clone(),
             port: match self.port {
                 Some(port) => port,
                 None if self.tls => TLS_PORT,
-                None => Pulsar::default().port,
+                None => PulsarAddress::default().port,
             },
             tls: self.tls,
-            persistence: persistence.to_owned(),
+            persistence: self.persistent,
             tenant: self.tenant.clone(),
             namespace: self.namespace.clone(),
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dasf::Address;
+use dasf::{Address, Persistence, PulsarAddress};
 use serde_json::Value;
 
 use super::{Process, shared};
@@ -147,12 +147,12 @@ impl Pulsar {
 
     /// Returns the address of the persistent topics.
     pub fn persistent_address(&self) -> Address {
-        Address::try_from(dasf::Pulsar {
-            host: "127.0.0.1".to_owned(),
-            port: self.port,
-            persistence: "persistent".to_owned(),
-            ..dasf::Pulsar::default()
-        })
+        Address::try_from(
+            PulsarAddress::default()
+                .host("127.0.0.1")
+                .port(self.port)
+                .persistence(Persistence::Persistent),
+        )
         .unwrap()
     }
 
