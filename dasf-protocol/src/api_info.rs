@@ -12,6 +12,7 @@ pub const RESULT_TYPE: &str = "x_dasf_type";
 
 /// The functions and classes of a module, with JSON schemas.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ApiInfo {
     /// The classes.
     pub classes: Vec<ClassInfo>,
@@ -27,6 +28,7 @@ pub struct ApiInfo {
 
 /// A class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ClassInfo {
     /// The `class_name` of a request.
     pub name: String,
@@ -38,6 +40,7 @@ pub struct ClassInfo {
 
 /// A function or method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FunctionInfo {
     /// The `func_name` of a request.
     pub name: String,
@@ -50,6 +53,7 @@ pub struct FunctionInfo {
 
 /// The extensions of the common protocol that a module supports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Extensions {
     /// The version of the extensions, [`EXTENSION_VERSION`].
     pub version: u32,
@@ -73,6 +77,16 @@ pub mod extension {
 }
 
 impl ApiInfo {
+    /// Creates the description of a module without functions, classes and extensions.
+    pub fn new(rpc_schema: Value) -> Self {
+        Self {
+            classes: Vec::new(),
+            functions: Vec::new(),
+            rpc_schema,
+            x_dasf: None,
+        }
+    }
+
     /// Returns whether the module supports an [`extension`].
     pub fn speaks(&self, extension: &str) -> bool {
         let speaks = self.x_dasf.as_ref().map(|it| it.speaks.as_slice());
@@ -80,6 +94,39 @@ impl ApiInfo {
             .unwrap_or_default()
             .iter()
             .any(|name| name == extension)
+    }
+}
+
+impl ClassInfo {
+    /// Creates the description of a class without methods.
+    pub fn new(name: impl Into<String>, rpc_schema: Value) -> Self {
+        Self {
+            name: name.into(),
+            rpc_schema,
+            methods: Vec::new(),
+        }
+    }
+}
+
+impl FunctionInfo {
+    /// Creates the description of a function or method.
+    pub fn new(name: impl Into<String>, rpc_schema: Value, return_schema: Value) -> Self {
+        Self {
+            name: name.into(),
+            rpc_schema,
+            return_schema,
+        }
+    }
+}
+
+impl Extensions {
+    /// Creates the list of the extensions with these names, of a module without a version.
+    pub fn new<'a>(speaks: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            version: EXTENSION_VERSION,
+            module_version: None,
+            speaks: speaks.into_iter().map(str::to_owned).collect(),
+        }
     }
 }
 

@@ -18,11 +18,12 @@ pub const MAX_SIZE: usize = 16 << 10;
 /// use dasf_protocol::{ErrorInfo, Properties};
 /// use serde_json::json;
 ///
-/// let info = ErrorInfo { code: "no_such_station".into(), details: json!({"name": "x"}) };
+/// let info = ErrorInfo::new("no_such_station", json!({"name": "x"}));
 /// let properties = info.add_to(Properties::new());
 /// assert_eq!(ErrorInfo::from_properties(&properties), Some(info));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ErrorInfo {
     /// The kind of the error, as a word that stays the same.
     pub code: String,
@@ -32,6 +33,14 @@ pub struct ErrorInfo {
 }
 
 impl ErrorInfo {
+    /// Creates the error with a code and its details, which may be null.
+    pub fn new(code: impl Into<String>, details: Value) -> Self {
+        Self {
+            code: code.into(),
+            details,
+        }
+    }
+
     /// Adds the error to properties. It omits the details if they make the JSON longer than
     /// [`MAX_SIZE`]. If the code alone is longer, it adds nothing.
     pub fn add_to(&self, properties: Properties) -> Properties {

@@ -115,6 +115,7 @@ impl Publish<'_> {
 
 /// The broker's answer to a [`Publish`].
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
 pub struct Receipt {
     /// The broker's id of the message; absent in some rejections.
     #[serde(rename = "messageId", default)]
@@ -159,6 +160,7 @@ impl Receipt {
 
 /// A message from the broker to a consumer.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
 pub struct Delivery {
     /// The broker's id of the message, for the acknowledgement.
     #[serde(rename = "messageId")]
@@ -184,6 +186,16 @@ fn redelivery_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D
 }
 
 impl Delivery {
+    /// Creates a message that was not delivered before.
+    pub fn new(message_id: impl Into<String>, payload: Payload, properties: Properties) -> Self {
+        Self {
+            message_id: message_id.into(),
+            payload,
+            properties,
+            redelivery_count: 0,
+        }
+    }
+
     /// Reads a delivery.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use crate::properties::Status;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Report {
     /// How a Python caller shows the report.
     #[serde(default)]
@@ -71,6 +72,7 @@ pub enum ReportType {
 /// How a Python caller shows a report. It is returned to the caller unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Settings {
     /// The way of showing the report.
     #[serde(default)]

@@ -16,6 +16,7 @@ const MAX_INDENTED: usize = 128;
 /// The indentation of JSON.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)] // a group has the name of its struct, and a program may have one of that name
+#[non_exhaustive]
 pub struct Indent {
     /// Indent the JSON by this number of spaces
     #[arg(short, long, value_name = "SPACES", value_parser = clap::value_parser!(u8).range(..=16))]

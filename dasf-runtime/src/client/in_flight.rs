@@ -307,12 +307,8 @@ mod tests {
     use tracing_subscriber::layer::{Context, SubscriberExt};
 
     fn delivery(payload: &str, properties: serde_json::Value) -> Delivery {
-        Delivery {
-            message_id: "m".into(),
-            payload: Payload::from_base64(payload),
-            properties: serde_json::from_value(properties).unwrap(),
-            redelivery_count: 0,
-        }
+        let properties = serde_json::from_value(properties).unwrap();
+        Delivery::new("m", Payload::from_base64(payload), properties)
     }
 
     fn waiting(

@@ -79,6 +79,7 @@ impl Dispatcher {
             payload,
             properties,
             redelivery_count,
+            ..
         } = delivery;
         let routing = (properties.message_type(), Reply::to(&properties));
         let (Some(message_type), Some(reply)) = routing else {

@@ -60,15 +60,11 @@ impl Transport for Scripted {
 
 /// A pong with this `requestContext`, as a broker delivers it.
 pub(super) fn pong(context: &str) -> Received {
+    let properties = Properties::new()
+        .with_message_type(MessageType::Pong)
+        .with(key::REQUEST_CONTEXT, context);
     Received {
-        delivery: Delivery {
-            message_id: "pong".to_owned(),
-            payload: Payload::default(),
-            properties: Properties::new()
-                .with_message_type(MessageType::Pong)
-                .with(key::REQUEST_CONTEXT, context),
-            redelivery_count: 0,
-        },
+        delivery: Delivery::new("pong", Payload::default(), properties),
         connection: 1,
     }
 }

@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use dasf_protocol::api_info::{ApiInfo, EXTENSION_VERSION, Extensions, extension};
+use dasf_protocol::api_info::{ApiInfo, Extensions, extension};
 use dasf_protocol::payload::{self, PayloadError};
 use serde_json::{Map, Value};
 
@@ -137,19 +137,10 @@ impl Module {
         check_types(descriptor.members)?;
         let mut functions = HashMap::new();
         let mut classes = HashMap::new();
-        let mut info = ApiInfo {
-            classes: Vec::new(),
-            functions: Vec::new(),
-            rpc_schema: Value::Null,
-            x_dasf: Some(Extensions {
-                version: EXTENSION_VERSION,
-                module_version: Some(descriptor.version.to_owned()),
-                speaks: vec![
-                    extension::REQUEST_FRAGMENTS.to_owned(),
-                    extension::TIMEOUT.to_owned(),
-                ],
-            }),
-        };
+        let mut extensions = Extensions::new([extension::REQUEST_FRAGMENTS, extension::TIMEOUT]);
+        extensions.module_version = Some(descriptor.version.to_owned());
+        let mut info = ApiInfo::new(Value::Null);
+        info.x_dasf = Some(extensions);
         for member in descriptor.members {
             match member {
                 Member::Function(function) => builder.add_function(function)?,
@@ -242,10 +233,9 @@ impl Module {
 
     /// Returns the API description of this module on `topic`: the response to `api_info`.
     pub fn api_info(&self, topic: &str) -> ApiInfo {
-        ApiInfo {
-            rpc_schema: self.schema(topic),
-            ..self.api.info.clone()
-        }
+        let mut info = self.api.info.clone();
+        info.rpc_schema = self.schema(topic);
+        info
     }
 
     /// Runs the call in the payload of a request, which is base64.

@@ -151,10 +151,7 @@ impl Failure {
 
     /// Adds the code and the details of a function's error.
     pub(crate) fn with_parts_of(mut self, error: &impl IntoError) -> Self {
-        self.info = Some(Box::new(ErrorInfo {
-            code: error.code().into_owned(),
-            details: error.details(),
-        }));
+        self.info = Some(Box::new(ErrorInfo::new(error.code(), error.details())));
         self
     }
 

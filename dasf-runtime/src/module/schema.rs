@@ -322,13 +322,11 @@ impl Documents {
             .cloned()
             .unwrap_or_default();
         let methods = class.methods.iter();
-        ClassInfo {
-            name: class.name.to_owned(),
-            rpc_schema: with_definitions(constructor, &self.definitions),
-            methods: methods
-                .map(|method| self.callable(&method_title(class.name, method.name), method.name))
-                .collect(),
-        }
+        let mut info = ClassInfo::new(class.name, with_definitions(constructor, &self.definitions));
+        info.methods = methods
+            .map(|method| self.callable(&method_title(class.name, method.name), method.name))
+            .collect();
+        info
     }
 
     fn callable(&self, title: &str, name: &str) -> FunctionInfo {
@@ -338,11 +336,11 @@ impl Documents {
             .get(title)
             .cloned()
             .unwrap_or_default();
-        FunctionInfo {
-            name: name.to_owned(),
-            rpc_schema: with_definitions(request, &self.definitions),
-            return_schema: self.standalone_result(&result),
-        }
+        FunctionInfo::new(
+            name,
+            with_definitions(request, &self.definitions),
+            self.standalone_result(&result),
+        )
     }
 
     /// Returns a result's schema without a `$ref` at its root, because that would hide the title.

@@ -197,6 +197,7 @@ pub(crate) struct PublisherOptions {
 pub enum ConnectError {
     /// No program answers at the address.
     #[error("cannot reach a broker at {url}: {reason}")]
+    #[non_exhaustive]
     Unreachable {
         /// The address of the broker, without the path of a topic and without the query.
         url: String,
@@ -208,6 +209,7 @@ pub enum ConnectError {
     },
     /// A program answers at the address, but TLS with it fails.
     #[error("TLS with {url} fails: {reason}")]
+    #[non_exhaustive]
     Tls {
         /// The address of the broker, without the path of a topic and without the query.
         url: String,
@@ -221,6 +223,7 @@ pub enum ConnectError {
     },
     /// The proxy that the environment names refuses, does not answer, or is invalid.
     #[error("cannot reach a broker at {url}: {reason}")]
+    #[non_exhaustive]
     Proxy {
         /// The address of the broker, without the path of a topic and without the query.
         url: String,
@@ -233,6 +236,7 @@ pub enum ConnectError {
     },
     /// A server answers and redirects to another address.
     #[error("the server at {url} redirects to another address with status {status}")]
+    #[non_exhaustive]
     Redirected {
         /// The address of the broker, without the path of a topic and without the query.
         url: String,
@@ -244,6 +248,7 @@ pub enum ConnectError {
     },
     /// A server answers and refuses the connection.
     #[error("the broker at {url} refuses the connection with status {status}: {reason}")]
+    #[non_exhaustive]
     Refused {
         /// The address of the broker, without the path of a topic and without the query.
         url: String,
@@ -256,6 +261,7 @@ pub enum ConnectError {
     },
     /// An MQTT broker answers and rejects the login, the subscription or a message.
     #[error("the broker at {url} refuses with reason code {code:#04x}: {reason}")]
+    #[non_exhaustive]
     Rejected {
         /// The address of the broker, without the path of a topic and without the query.
         url: String,
@@ -267,6 +273,7 @@ pub enum ConnectError {
     },
     /// The broker lacks a feature that the options need.
     #[error("the broker at {url} does not offer {feature}: {reason}")]
+    #[non_exhaustive]
     Unsupported {
         /// The address of the broker, without the path of a topic and without the query.
         url: String,
@@ -279,6 +286,7 @@ pub enum ConnectError {
     /// three more cases: the server closes the connection before it answers, sends data that is not
     /// MQTT, or does not acknowledge messages.
     #[error("{url} does not answer as a WebSocket broker: {reason}")]
+    #[non_exhaustive]
     Protocol {
         /// The address of the broker, without the path of a topic and without the query.
         url: String,
@@ -289,6 +297,7 @@ pub enum ConnectError {
     },
     /// The broker did not answer in time.
     #[error("the broker at {url} did not accept the connection within {} s", .after.as_secs())]
+    #[non_exhaustive]
     Timeout {
         /// The address of the broker, without the path of a topic and without the query.
         url: String,

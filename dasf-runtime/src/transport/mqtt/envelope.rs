@@ -122,12 +122,7 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
         .fold(Properties::new(), |properties, (name, value)| {
             properties.with(&name, value)
         });
-    Ok(Delivery {
-        message_id,
-        payload,
-        properties,
-        redelivery_count: 0,
-    })
+    Ok(Delivery::new(message_id, payload, properties))
 }
 
 /// Returns a new id for a message without one.
