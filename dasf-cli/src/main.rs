@@ -54,7 +54,6 @@ fn with_caller<T>(
         let caller = connection.connect(builder).await?;
         let presence = Presence::new(&caller, timeout);
         let result = work(&caller, &presence).await;
-        drop(presence);
         cli::close(caller).await;
         result
     })

@@ -3,7 +3,7 @@
 
 pub use crate::cli::run;
 pub use crate::client::{
-    Async, Blocking, Call, Caller, ClientBuilder, ClientError, Instance, Mode,
+    Async, Blocking, Call, Caller, ClientBuilder, ClientError, Instance, Mode, OnProgress,
 };
 pub use crate::context::Context;
 pub use crate::entry::{Main, check_main};

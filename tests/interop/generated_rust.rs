@@ -2,7 +2,6 @@
 //! module.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 
 use dasf::protocol::Status;
 use dasf::{CallError, FailureKind};
@@ -51,15 +50,10 @@ async fn every_kind_of_call_is_answered(broker: &TestBroker) {
     let twice = greeter.twice("Bob").times(3).await.unwrap();
     assert_eq!(twice, ["Yo Bob", "Yo Bob", "Yo Bob"]);
 
-    let steps = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&steps);
-    let slow = client.slow().n(2).on_progress(move |report| {
-        seen.lock()
-            .unwrap()
-            .push((report.children.len(), report.status));
-    });
+    let mut last = None;
+    let slow = client.slow().n(2);
+    let slow = slow.on_progress(|report| last = Some((report.children.len(), report.status)));
     assert_eq!(slow.await.unwrap(), "done");
-    let last = steps.lock().unwrap().last().copied();
     assert_eq!(last, Some((2, Status::Success)));
 
     let Err(CallError::Module(failure)) = client.fail("ä").await else {

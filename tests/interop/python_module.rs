@@ -1,7 +1,5 @@
 //! A Rust client and the Python reference module, which demessaging serves.
 
-use std::sync::{Arc, Mutex};
-
 use chrono::{DateTime, Utc};
 use dasf::protocol::progress::Report;
 use dasf::protocol::{Status, Topic, payload};
@@ -122,14 +120,11 @@ async fn reports_arrive_as_they_change(broker: &TestBroker) {
     ];
     // The second call gets new reports, although the default in Python is one object.
     for _ in 0..2 {
-        let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
-        let seen = Arc::clone(&reports);
-        let slow = client
-            .slow()
-            .n(2)
-            .on_progress(move |report| seen.lock().unwrap().push(report.clone()));
+        let mut reports: Vec<Report> = Vec::new();
+        let slow = client.slow().n(2);
+        let slow = slow.on_progress(|report| reports.push(report.clone()));
         assert_eq!(slow.await.unwrap(), "done");
-        assert_eq!(*reports.lock().unwrap(), expected);
+        assert_eq!(reports, expected);
     }
     // A call without a handler for reports.
     assert_eq!(client.slow().await.unwrap(), "done");
@@ -207,12 +202,11 @@ async fn a_blocking_client_calls(broker: &TestBroker) {
         assert_eq!(greeter.greet("Ada").send().unwrap(), "Yo Ada");
         let failed = failure(client.fail("boom").send());
         assert_eq!(failed, (FailureKind::Execution, "boom".to_owned()));
-        let reports: Arc<Mutex<usize>> = Arc::default();
-        let seen = Arc::clone(&reports);
+        let mut reports = 0;
         let slow = client.slow().n(1);
-        let slow = slow.on_progress(move |_| *seen.lock().unwrap() += 1);
+        let slow = slow.on_progress(|_| reports += 1);
         assert_eq!(slow.send().unwrap(), "done");
-        assert_eq!(*reports.lock().unwrap(), 4);
+        assert_eq!(reports, 4);
     });
     calls.await.unwrap();
 }

@@ -73,14 +73,12 @@ async fn call_everything(client: &reference::Client) {
     let minimum = "sqrt: a: -1.0 is less than or equal to the minimum of 0";
     assert_failure(client.sqrt(-1.0).await, FailureKind::Validation, minimum);
 
-    let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
-    let seen = Arc::clone(&reports);
+    let mut reports: Vec<Report> = Vec::new();
     let slow = client
         .slow()
-        .n(2)
-        .on_progress(move |report| seen.lock().unwrap().push(report.clone()));
+        .on_progress(|report| reports.push(report.clone()))
+        .n(2);
     assert_eq!(slow.await.unwrap(), "done");
-    let reports = reports.lock().unwrap();
     let shares: Vec<(usize, Status)> = reports
         .iter()
         .map(|report| (report.children.len(), report.status))
@@ -192,6 +190,10 @@ fn a_blocking_client_calls_without_asynchronous_code() {
         "Yo Ada"
     );
     assert_failure(client.fail("boom").send(), FailureKind::Execution, "boom");
+    let mut reports = 0;
+    let slow = client.slow().n(1).on_progress(|_| reports += 1);
+    assert_eq!(slow.send().unwrap(), "done");
+    assert_eq!(reports, 4);
     client.caller().ping().unwrap();
     // An error, not a panic, where asynchronous code runs. Allowed on a thread that may block.
     let panics = Arc::new(AtomicUsize::new(0));

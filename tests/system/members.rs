@@ -483,12 +483,11 @@ async fn each_call_creates_a_new_object() {
     assert_eq!(counter.value().await.unwrap(), 5);
     assert_eq!(client.unit().size().await.unwrap(), 1);
 
-    let (sender, reports) = std::sync::mpsc::channel();
-    let counted = counter.count(3).on_progress(move |report| {
-        let _ = sender.send(report.clone());
-    });
+    let mut last = None;
+    let counted = counter.count(3);
+    let counted = counted.on_progress(|report| last = Some(report.clone()));
     assert_eq!(counted.await.unwrap(), 8);
-    let last = reports.try_iter().last().unwrap();
+    let last = last.unwrap();
     assert_eq!((last.steps, last.children.len()), (3, 3));
     assert_eq!(last.children[2].children[0].step_message, "inside");
 

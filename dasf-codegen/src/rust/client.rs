@@ -111,7 +111,7 @@ impl<'t, 'd> Client<'t, 'd> {
             #krate::generated::call!(#builder, #name);
         });
         self.methods.extend(quote! {
-            impl<M: Mode> client::#builder<#result, M> {
+            impl<M: Mode, H> client::#builder<#result, M, H> {
                 #(#setters)*
             }
         });

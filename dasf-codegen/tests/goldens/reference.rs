@@ -114,7 +114,7 @@ impl<M: Mode> client::Client<M> {
     }
 }
 
-impl<M: Mode> client::AddCall<i64, M> {
+impl<M: Mode, H> client::AddCall<i64, M, H> {
     /// The second number
     ///
     /// Default: `2`.
@@ -125,7 +125,7 @@ impl<M: Mode> client::AddCall<i64, M> {
     }
 }
 
-impl<M: Mode> client::HelloCall<String, M> {
+impl<M: Mode, H> client::HelloCall<String, M, H> {
     /// Sets `lang`.
     ///
     /// Default: `"en"`.
@@ -136,7 +136,7 @@ impl<M: Mode> client::HelloCall<String, M> {
     }
 }
 
-impl<M: Mode> client::SlowCall<String, M> {
+impl<M: Mode, H> client::SlowCall<String, M, H> {
     /// Sets `n`.
     ///
     /// Default: `3`.
@@ -147,7 +147,7 @@ impl<M: Mode> client::SlowCall<String, M> {
     }
 }
 
-impl<M: Mode> client::AreaCall<BTreeMap<String, f64>, M> {
+impl<M: Mode, H> client::AreaCall<BTreeMap<String, f64>, M, H> {
     /// Sets `scale`.
     ///
     /// Default: `null`.
@@ -158,7 +158,7 @@ impl<M: Mode> client::AreaCall<BTreeMap<String, f64>, M> {
     }
 }
 
-impl<M: Mode> client::GreeterTwiceCall<Vec<String>, M> {
+impl<M: Mode, H> client::GreeterTwiceCall<Vec<String>, M, H> {
     /// Sets `times`.
     ///
     /// Default: `2`.

@@ -344,7 +344,7 @@ impl<M: Mode> client::Client<M> {
     }
 }
 
-impl<M: Mode> client::FloatsCall<(f64, f64, f64), M> {
+impl<M: Mode, H> client::FloatsCall<(f64, f64, f64), M, H> {
     /// Sets `b`.
     ///
     /// Default: `0.1`.
@@ -355,7 +355,7 @@ impl<M: Mode> client::FloatsCall<(f64, f64, f64), M> {
     }
 }
 
-impl<M: Mode> client::TextsCall<Vec<String>, M> {
+impl<M: Mode, H> client::TextsCall<Vec<String>, M, H> {
     /// Sets `boxed`.
     ///
     /// Default: `"ä"`.
@@ -366,7 +366,10 @@ impl<M: Mode> client::TextsCall<Vec<String>, M> {
     }
 }
 
-impl<M: Mode> client::OptionsCall<(Option<i64>, Option<i64>, Option<Vec<String>>), M> {
+impl<
+    M: Mode,
+    H,
+> client::OptionsCall<(Option<i64>, Option<i64>, Option<Vec<String>>), M, H> {
     /// Sets `a`.
     ///
     /// Default: `null`.

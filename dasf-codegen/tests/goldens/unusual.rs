@@ -314,7 +314,7 @@ impl<M: Mode> client::Client<M> {
     }
 }
 
-impl<M: Mode> client::MatchCall<String, M> {
+impl<M: Mode, H> client::MatchCall<String, M, H> {
     /// Sets `self`.
     ///
     /// Default: `1`.
@@ -343,7 +343,7 @@ impl<M: Mode> client::MatchCall<String, M> {
     }
 }
 
-impl<M: Mode> client::PingCall<f64, M> {
+impl<M: Mode, H> client::PingCall<f64, M, H> {
     /// Sets `timeout`.
     ///
     /// Default: `1.5`.
@@ -372,7 +372,7 @@ impl<M: Mode> client::PingCall<f64, M> {
     }
 }
 
-impl<M: Mode> client::ConstructorCall<String, M> {
+impl<M: Mode, H> client::ConstructorCall<String, M, H> {
     /// Sets `__proto__`.
     ///
     /// Default: `""`.
@@ -383,7 +383,7 @@ impl<M: Mode> client::ConstructorCall<String, M> {
     }
 }
 
-impl<M: Mode> client::FooBarCall<i64, M> {
+impl<M: Mode, H> client::FooBarCall<i64, M, H> {
     /// Sets `a b`.
     ///
     /// Default: `0`.
@@ -394,7 +394,7 @@ impl<M: Mode> client::FooBarCall<i64, M> {
     }
 }
 
-impl<M: Mode> client::FooBarCall2<f64, M> {
+impl<M: Mode, H> client::FooBarCall2<f64, M, H> {
     /// Sets `世`.
     ///
     /// Default: `1`.
@@ -405,7 +405,7 @@ impl<M: Mode> client::FooBarCall2<f64, M> {
     }
 }
 
-impl<M: Mode> client::NodesCall<Node, M> {
+impl<M: Mode, H> client::NodesCall<Node, M, H> {
     /// Sets `nest`.
     pub fn nest(self, nest: &Nest) -> Self {
         Self {
@@ -414,7 +414,7 @@ impl<M: Mode> client::NodesCall<Node, M> {
     }
 }
 
-impl<M: Mode> client::MixedCall<Option<i64>, M> {
+impl<M: Mode, H> client::MixedCall<Option<i64>, M, H> {
     /// Limits: at least 1, at least 1.
     pub fn c(self, c: impl Into<Option<i64>>) -> Self {
         Self {
@@ -446,7 +446,7 @@ impl<M: Mode> client::MixedCall<Option<i64>, M> {
     }
 }
 
-impl<M: Mode> client::LimitsCall<f64, M> {
+impl<M: Mode, H> client::LimitsCall<f64, M, H> {
     /// Limits: at least 0, at most 18446744073709551615.
     ///
     /// Default: `9007199254740993`.
@@ -475,7 +475,7 @@ impl<M: Mode> client::LimitsCall<f64, M> {
     }
 }
 
-impl<M: Mode> client::MergedCall<i64, M> {
+impl<M: Mode, H> client::MergedCall<i64, M, H> {
     /// Sets `alone`.
     ///
     /// Default: `{"id":1}`.
@@ -486,7 +486,7 @@ impl<M: Mode> client::MergedCall<i64, M> {
     }
 }
 
-impl<M: Mode> client::LostCall<Value, M> {
+impl<M: Mode, H> client::LostCall<Value, M, H> {
     /// Sets `b`.
     pub fn b(self, b: &Circle) -> Self {
         Self {
@@ -495,7 +495,7 @@ impl<M: Mode> client::LostCall<Value, M> {
     }
 }
 
-impl<M: Mode> client::TupleCall<Vec<Value>, M> {
+impl<M: Mode, H> client::TupleCall<Vec<Value>, M, H> {
     /// Sets `s`.
     ///
     /// Default: `[]`.
@@ -506,7 +506,7 @@ impl<M: Mode> client::TupleCall<Vec<Value>, M> {
     }
 }
 
-impl<M: Mode> client::HiddenCall<Value2, M> {
+impl<M: Mode, H> client::HiddenCall<Value2, M, H> {
     /// b ; Limits: matching `^ ?$`.
     ///
     /// Default: `" "`.
@@ -517,7 +517,7 @@ impl<M: Mode> client::HiddenCall<Value2, M> {
     }
 }
 
-impl<M: Mode> client::DefaultsCall<Opt, M> {
+impl<M: Mode, H> client::DefaultsCall<Opt, M, H> {
     /// Limits: at most 0.1.
     ///
     /// Default: `0.10000000149011612`.
@@ -528,7 +528,7 @@ impl<M: Mode> client::DefaultsCall<Opt, M> {
     }
 }
 
-impl<M: Mode> client::MatchCallCall<i64, M> {
+impl<M: Mode, H> client::MatchCallCall<i64, M, H> {
     /// Sets `instance`.
     ///
     /// Default: `2`.

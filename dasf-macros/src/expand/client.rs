@@ -79,7 +79,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
             use #krate::__private as __p;
             use __p::{Unable as _, Unwritable as _};
 
-            impl<__Mode: __p::Mode> client::Client<__Mode> {
+            impl<__M: __p::Mode> client::Client<__M> {
                 #of_client
             }
 
@@ -133,7 +133,7 @@ impl Parts {
         if optional.is_empty() {
             return quote! {
                 #attributes
-                pub fn #ident(&self, #(#parameters),*) -> __p::Call<#value, __Mode> {
+                pub fn #ident(&self, #(#parameters),*) -> __p::Call<#value, __M> {
                     let mut #call = #start;
                     #(#settings)*
                     #call
@@ -162,13 +162,13 @@ impl Parts {
         });
         self.methods.extend(quote! {
             #condition
-            impl<__Result, __Mode: __p::Mode> client::#builder<__Result, __Mode> {
+            impl<__R, __M: __p::Mode, __H> client::#builder<__R, __M, __H> {
                 #(#setters)*
             }
         });
         quote! {
             #attributes
-            pub fn #ident(&self, #(#parameters),*) -> client::#builder<#value, __Mode> {
+            pub fn #ident(&self, #(#parameters),*) -> client::#builder<#value, __M> {
                 let mut #call = #start;
                 #(#settings)*
                 client::#builder { call: #call }
@@ -218,14 +218,14 @@ impl Parts {
         });
         self.methods.extend(quote! {
             #condition
-            impl<__Mode: __p::Mode> client::#instance<__Mode> {
+            impl<__M: __p::Mode> client::#instance<__M> {
                 #(#setters)*
                 #(#calls)*
             }
         });
         quote! {
             #attributes
-            pub fn #method(&self, #(#parameters),*) -> client::#instance<__Mode> {
+            pub fn #method(&self, #(#parameters),*) -> client::#instance<__M> {
                 let mut #made = __p::Instance::new(&self.caller, #name);
                 #(#settings)*
                 client::#instance { instance: #made }

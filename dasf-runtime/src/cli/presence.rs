@@ -1,6 +1,5 @@
 //! Commands that wait for a module, and report when no module answers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ pub struct Presence<'c> {
     caller: &'c Caller,
     timeout: Duration,
     /// Whether any message came from a module.
-    is_heard: Arc<AtomicBool>,
+    is_heard: AtomicBool,
     is_warned: AtomicBool,
 }
 
@@ -34,7 +33,7 @@ impl<'c> Presence<'c> {
         Self {
             caller,
             timeout,
-            is_heard: Arc::default(),
+            is_heard: AtomicBool::default(),
             is_warned: AtomicBool::new(false),
         }
     }
@@ -76,10 +75,9 @@ impl<'c> Presence<'c> {
         request: &RawValue,
         mut on_progress: ProgressHandler,
     ) -> Result<Box<RawValue>, Error> {
-        let is_heard = Arc::clone(&self.is_heard);
         let call = self.caller.call_raw(request).timeout(self.timeout);
-        let call = call.on_progress(move |report| {
-            is_heard.store(true, Ordering::Relaxed);
+        let call = call.on_progress(|report| {
+            self.is_heard.store(true, Ordering::Relaxed);
             on_progress(report);
         });
         let ping = Box::pin(async {

@@ -18,16 +18,20 @@ use crate::module::read;
 /// A call that is not sent yet. Send it with `.await`, or with [`send`](Call::send) of a blocking
 /// client.
 ///
-/// `R` is the type of the result.
+/// `R` is the type of the result, `M` the kind of the client, and `H` the handler of progress reports,
+/// which may borrow.
 #[must_use = "a call is sent when it is awaited, or with send() by a blocking client"]
-pub struct Call<R, M = Async> {
+pub struct Call<R, M = Async, H = OnProgress<'static>> {
     caller: Caller<M>,
     request: Result<Request, CallError>,
-    options: CallOptions,
+    options: CallOptions<H>,
     /// The schema of the result's type, if it is known.
     schema: Option<SchemaOf>,
     result: PhantomData<fn() -> R>,
 }
+
+/// A function that gets the progress reports of a call. It may borrow values that live for `'h`.
+pub struct OnProgress<'h>(pub(super) Box<dyn FnMut(&Report) + Send + 'h>);
 
 /// The fields of a JSON object: names, and values as JSON.
 #[derive(Debug, Clone, Default)]
@@ -146,7 +150,10 @@ impl<R, M: Mode> Call<R, M> {
         Self {
             caller: caller.clone(),
             request,
-            options: CallOptions::default(),
+            options: CallOptions {
+                timeout: None,
+                on_progress: None,
+            },
             schema: None,
             result: PhantomData,
         }
@@ -179,7 +186,9 @@ impl<R, M: Mode> Call<R, M> {
         });
         Self::new(caller, json.map(Request::Json))
     }
+}
 
+impl<R, M: Mode, H> Call<R, M, H> {
     /// Sets an argument; for generated clients.
     pub fn with<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
         self.set(name, payload::to_json(value));
@@ -209,16 +218,48 @@ impl<R, M: Mode> Call<R, M> {
     }
 
     /// Calls `handler` with every progress report of the module: the whole tree of steps, each time
-    /// it changes. Without a handler, nothing is shown.
+    /// it changes. Without a handler, nothing is shown. The handler may borrow, because it runs only
+    /// while the call is awaited, or while [`send`](Call::send) waits.
     ///
     /// The handler [`show_progress`](crate::show_progress) draws bars in a terminal.
-    pub fn on_progress(mut self, handler: impl FnMut(&Report) + Send + 'static) -> Self {
-        self.options.on_progress = Some(Box::new(handler));
-        self
+    ///
+    /// ```no_run
+    /// # use dasf_runtime::client::{CallError, Caller};
+    /// # async fn run(caller: Caller) -> Result<(), CallError> {
+    /// let request = serde_json::json!({"func_name": "count", "n": 10});
+    /// let mut steps = Vec::new();
+    /// caller
+    ///     .call(&request)
+    ///     .on_progress(|report| steps.push(report.to_string()))
+    ///     .await?;
+    /// println!("{} reports", steps.len());
+    /// # Ok(()) }
+    /// ```
+    pub fn on_progress<'h>(
+        self,
+        handler: impl FnMut(&Report) + Send + 'h,
+    ) -> Call<R, M, OnProgress<'h>> {
+        let Self {
+            caller,
+            request,
+            options,
+            schema,
+            result,
+        } = self;
+        Call {
+            caller,
+            request,
+            options: CallOptions {
+                timeout: options.timeout,
+                on_progress: Some(OnProgress(Box::new(handler))),
+            },
+            schema,
+            result,
+        }
     }
 }
 
-impl<R: DeserializeOwned, M: Mode> Call<R, M> {
+impl<R: DeserializeOwned, M: Mode> Call<R, M, OnProgress<'_>> {
     async fn run(self) -> Result<R, CallError> {
         let json = self.request?.into_json();
         let answer = self.caller.shared.request(json, self.options).await?;
@@ -230,7 +271,7 @@ impl<R: DeserializeOwned, M: Mode> Call<R, M> {
     }
 }
 
-impl<R: DeserializeOwned> Call<R, Blocking> {
+impl<R: DeserializeOwned> Call<R, Blocking, OnProgress<'_>> {
     /// Sends the call and waits for its result.
     ///
     /// # Errors
@@ -241,22 +282,22 @@ impl<R: DeserializeOwned> Call<R, Blocking> {
     }
 }
 
-impl<R: DeserializeOwned + 'static> IntoFuture for Call<R, Async> {
+impl<'h, R: DeserializeOwned + 'h> IntoFuture for Call<R, Async, OnProgress<'h>> {
     type Output = Result<R, CallError>;
-    type IntoFuture = CallFuture<R>;
+    type IntoFuture = CallFuture<'h, R>;
 
-    fn into_future(self) -> CallFuture<R> {
+    fn into_future(self) -> CallFuture<'h, R> {
         CallFuture(Box::pin(self.run()))
     }
 }
 
-/// A call in flight.
+/// A call in flight. `'h` is the lifetime of what its handler of progress reports borrows.
 ///
 /// # Cancel safety
 /// When dropped, the call leaves nothing behind in the client. The module may continue to run it.
-pub struct CallFuture<R>(Pin<Box<dyn Future<Output = Result<R, CallError>> + Send>>);
+pub struct CallFuture<'h, R>(Pin<Box<dyn Future<Output = Result<R, CallError>> + Send + 'h>>);
 
-impl<R> Future for CallFuture<R> {
+impl<R> Future for CallFuture<'_, R> {
     type Output = Result<R, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -264,7 +305,7 @@ impl<R> Future for CallFuture<R> {
     }
 }
 
-impl<R, M> std::fmt::Debug for Call<R, M> {
+impl<R, M, H> std::fmt::Debug for Call<R, M, H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Call")
             .field("timeout", &self.options.timeout)
@@ -272,7 +313,13 @@ impl<R, M> std::fmt::Debug for Call<R, M> {
     }
 }
 
-impl<R> std::fmt::Debug for CallFuture<R> {
+impl std::fmt::Debug for OnProgress<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OnProgress").finish_non_exhaustive()
+    }
+}
+
+impl<R> std::fmt::Debug for CallFuture<'_, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CallFuture").finish_non_exhaustive()
     }

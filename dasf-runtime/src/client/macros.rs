@@ -140,35 +140,39 @@ macro_rules! __call {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
         #[must_use = "a call is sent when it is awaited, or with send() by a blocking client"]
-        pub struct $name<R, M = $crate::__private::Async> {
-            pub(super) call: $crate::__private::Call<R, M>,
+        pub struct $name<
+            R,
+            M = $crate::__private::Async,
+            H = $crate::__private::OnProgress<'static>,
+        > {
+            pub(super) call: $crate::__private::Call<R, M, H>,
         }
 
-        impl<R, M> ::core::fmt::Debug for $name<R, M> {
+        impl<R, M, H> ::core::fmt::Debug for $name<R, M, H> {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.debug_struct(::core::stringify!($name)).finish_non_exhaustive()
             }
         }
 
-        impl<R, M: $crate::__private::Mode> $name<R, M> {
+        impl<R, M: $crate::__private::Mode, H> $name<R, M, H> {
             /// Sets the timeout of this call, instead of the client's default.
             pub fn timeout(self, timeout: ::core::time::Duration) -> Self {
                 Self { call: self.call.timeout(timeout) }
             }
 
-            /// Calls `handler` with every progress report of the module.
-            pub fn on_progress(
+            /// Calls `handler` with every progress report of the module. The handler may borrow.
+            pub fn on_progress<'h>(
                 self,
                 handler: impl ::core::ops::FnMut(&$crate::__private::Report)
                 + ::core::marker::Send
-                + 'static,
-            ) -> Self {
-                Self { call: self.call.on_progress(handler) }
+                + 'h,
+            ) -> $name<R, M, $crate::__private::OnProgress<'h>> {
+                $name { call: self.call.on_progress(handler) }
             }
         }
 
         impl<R: $crate::generated::serde::de::DeserializeOwned>
-            $name<R, $crate::__private::Blocking>
+            $name<R, $crate::__private::Blocking, $crate::__private::OnProgress<'_>>
         {
             /// Sends the call and waits for its result.
             ///
@@ -179,11 +183,11 @@ macro_rules! __call {
             }
         }
 
-        impl<R: $crate::generated::serde::de::DeserializeOwned + 'static> ::core::future::IntoFuture
-            for $name<R, $crate::__private::Async>
+        impl<'h, R: $crate::generated::serde::de::DeserializeOwned + 'h> ::core::future::IntoFuture
+            for $name<R, $crate::__private::Async, $crate::__private::OnProgress<'h>>
         {
             type Output = ::core::result::Result<R, $crate::client::CallError>;
-            type IntoFuture = $crate::client::CallFuture<R>;
+            type IntoFuture = $crate::client::CallFuture<'h, R>;
 
             fn into_future(self) -> Self::IntoFuture {
                 ::core::future::IntoFuture::into_future(self.call)

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dasf_protocol::api_info::{ApiInfo, extension};
-use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties, Topic, fragment};
 use futures_util::future::{MaybeDone, maybe_done};
@@ -24,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use builder::{ClientBuilder, ClientError};
-pub use call::{Call, CallFuture, Instance};
+pub use call::{Call, CallFuture, Instance, OnProgress};
 pub(crate) use error::shown;
 pub use error::{CallError, ModuleFailure};
 pub use mode::{Async, Blocking, Mode};
@@ -37,9 +36,6 @@ use crate::transport::{
 use contract::Contract;
 use in_flight::{Answer, InFlight, Waiting};
 use pongs::Pongs;
-
-/// A function that receives progress reports.
-type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
 
 /// The limits and the timeout of a client, which [`ClientBuilder`] sets.
 #[derive(Debug, Clone, Copy)]
@@ -133,10 +129,9 @@ struct Queue<'a> {
 }
 
 /// The options of one call.
-#[derive(Default)]
-pub(crate) struct CallOptions {
+pub(crate) struct CallOptions<H> {
     timeout: Option<Duration>,
-    on_progress: Option<ProgressHandler>,
+    on_progress: Option<H>,
 }
 
 /// The identity of a client.
@@ -213,7 +208,11 @@ impl Shared {
     }
 
     /// Sends the JSON of a request, and returns the JSON of the result.
-    async fn request(&self, json: Vec<u8>, options: CallOptions) -> Result<Bytes, CallError> {
+    async fn request(
+        &self,
+        json: Vec<u8>,
+        options: CallOptions<OnProgress<'_>>,
+    ) -> Result<Bytes, CallError> {
         self.contract
             .check(&json)
             .map_err(|problems| CallError::Invalid { problems })?;
@@ -346,7 +345,7 @@ impl Shared {
     async fn exchange(
         &self,
         message: Message,
-        mut on_progress: Option<ProgressHandler>,
+        mut on_progress: Option<OnProgress<'_>>,
     ) -> Result<Answer, CallError> {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(CallError::Closed);
@@ -382,7 +381,7 @@ impl Shared {
                 biased;
                 Some(report) = receive(&mut reports) => {
                     if let Some(handler) = &mut on_progress {
-                        handler(&report);
+                        (handler.0)(&report);
                     }
                 }
                 answer = &mut answer => return answer.unwrap_or(Err(CallError::Closed)),
