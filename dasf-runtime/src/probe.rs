@@ -12,6 +12,7 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
+use dasf_schema::Problem;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -56,7 +57,7 @@ impl<T: DeserializeOwned> Probe<T> {
     ///
     /// # Errors
     /// When the value does not have the type.
-    pub fn read(source: Source<'_>) -> Result<T, read::Problem> {
+    pub fn read(source: Source<'_>) -> Result<T, Problem> {
         read::read(source)
     }
 }
@@ -103,11 +104,11 @@ pub trait Unable {
     ///
     /// # Errors
     /// Always.
-    fn read(_: Source<'_>) -> Result<Self::Value, read::Problem>
+    fn read(_: Source<'_>) -> Result<Self::Value, Problem>
     where
         Self::Value: Sized,
     {
-        Err(read::Problem::unreadable())
+        Err(read::unreadable())
     }
 }
 

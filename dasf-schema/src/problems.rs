@@ -13,7 +13,8 @@ use crate::walk::{Place, Sink, Step, walk};
 /// The maximum number of problems in a text.
 const MAX_LISTED: usize = 10;
 
-/// A problem of a value, with its place.
+/// A problem of a value, with its place: the value does not match its schema, or does not have the type
+/// that reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     path: String,
@@ -23,11 +24,32 @@ pub struct Problem {
 impl Problem {
     const MISSING: &str = "is required";
 
-    /// Returns a problem at a path, without a dot at the end of the path.
-    fn new(path: &str, message: String) -> Self {
+    /// Creates a problem at a path, without a dot at the end of the path.
+    pub fn new(path: &str, message: impl Into<String>) -> Self {
         Self {
             path: path.trim_end_matches('.').to_owned(),
-            message,
+            message: message.into(),
+        }
+    }
+
+    /// Returns the problem of the value that has this value at `place`.
+    ///
+    /// ```
+    /// use dasf_schema::Problem;
+    ///
+    /// let problem = Problem::new("[1].x", "is required");
+    /// assert_eq!(problem.below("points").path(), "points[1].x");
+    /// ```
+    #[must_use]
+    pub fn below(self, place: &str) -> Self {
+        let dot = if self.path.is_empty() || self.path.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        Self {
+            path: format!("{place}{dot}{}", self.path),
+            message: self.message,
         }
     }
 

@@ -265,7 +265,10 @@ impl<R: DeserializeOwned, M: Mode> Call<R, M, OnProgress<'_>> {
         let answer = self.caller.shared.request(json, self.options).await?;
         let text = payload::to_text(&answer);
         read::read_result(&text, self.schema).map_err(|problem| CallError::Decode {
-            path: problem.path_or_root().to_owned(),
+            path: match problem.path() {
+                "" => ".".to_owned(),
+                path => path.to_owned(),
+            },
             reason: problem.message().to_owned(),
         })
     }

@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use dasf_schema::{Problem, list_problems};
 use serde_json::Value;
 
 use super::Failure;
-use super::read::{Entries, Problem, Source};
+use super::read::{Entries, Source};
 
 /// The arguments of one call. They match their schema, but they are still JSON. So numbers keep all
 /// their digits.
@@ -73,7 +74,7 @@ impl Arguments {
         read: impl FnOnce(Source<'_>) -> Result<T, Problem>,
     ) -> Result<T, Failure> {
         match self.source(name) {
-            Some(value) => read(value).map_err(|problem| self.failure(name, &problem)),
+            Some(value) => read(value).map_err(|problem| self.failure(name, problem)),
             None => Err(Failure::validation(format!(
                 "{}: {name}: is required",
                 self.function
@@ -92,14 +93,14 @@ impl Arguments {
         default: impl FnOnce() -> T,
     ) -> Result<T, Failure> {
         match self.source(name) {
-            Some(value) => read(value).map_err(|problem| self.failure(name, &problem)),
+            Some(value) => read(value).map_err(|problem| self.failure(name, problem)),
             None => Ok(default()),
         }
     }
 
     #[cold]
-    fn failure(&self, name: &str, problem: &Problem) -> Failure {
-        Failure::validation(format!("{}: {}", self.function, problem.of_argument(name)))
+    fn failure(&self, name: &str, problem: Problem) -> Failure {
+        Failure::validation(list_problems(self.function, &[problem.below(name)]))
     }
 }
 

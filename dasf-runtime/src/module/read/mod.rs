@@ -8,6 +8,7 @@ mod guide;
 mod number;
 mod reader;
 
+use dasf_schema::Problem;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -31,57 +32,9 @@ pub struct Source<'a> {
     pub schema: &'a Value,
 }
 
-/// The reason why a value does not have a type, with the place in the value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The path inside the value; empty for the value itself.
-    path: String,
-    message: String,
-}
-
-impl Problem {
-    /// Returns the problem of a type whose values can never be read.
-    pub(crate) fn unreadable() -> Self {
-        Self {
-            path: String::new(),
-            message: "values of this type cannot be read".to_owned(),
-        }
-    }
-
-    fn new(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
-        let path = match error.path().to_string() {
-            root if root == "." => String::new(),
-            inner => inner,
-        };
-        Self {
-            path,
-            message: message(error.inner()),
-        }
-    }
-
-    /// Returns the path inside the value; `.` for the value itself.
-    pub(crate) fn path_or_root(&self) -> &str {
-        match self.path.as_str() {
-            "" => ".",
-            path => path,
-        }
-    }
-
-    /// Returns the message without the path.
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// Describes the problem as that of an argument: `argument.path: message`.
-    pub(super) fn of_argument(&self, name: &str) -> String {
-        let Self { path, message } = self;
-        let dot = if path.is_empty() || path.starts_with('[') {
-            ""
-        } else {
-            "."
-        };
-        format!("{name}{dot}{path}: {message}")
-    }
+/// Returns the problem of a type whose values can never be read.
+pub(crate) fn unreadable() -> Problem {
+    Problem::new("", "values of this type cannot be read")
 }
 
 /// Reads a value.
@@ -149,8 +102,9 @@ pub fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
         let problem = read_guided::<T>(source.json, guide.clone())
             .map(drop)
             .err()?;
-        let is_alias = problem.message.starts_with("duplicate field");
-        is_alias.then_some((name.1, problem.message))
+        let message = problem.message();
+        let is_alias = message.starts_with("duplicate field");
+        is_alias.then(|| (name.1, message.to_owned()))
     });
     Finding {
         type_name: std::any::type_name::<T>(),
@@ -163,7 +117,7 @@ pub fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
 fn read_guided<T: DeserializeOwned>(json: &str, guide: Guide<'_>) -> Result<T, Problem> {
     let mut text = serde_json::Deserializer::from_str(json);
     serde_path_to_error::deserialize(Reader::new(&mut text, guide))
-        .map_err(|error| Problem::new(&error))
+        .map_err(|error| Problem::new(&error.path().to_string(), message(error.inner())))
 }
 
 #[cfg(test)]
@@ -252,7 +206,7 @@ mod tests {
                 r#"invalid type: string "1", expected u64"#,
             ),
         ] {
-            assert_eq!((problem.path_or_root(), problem.message()), (".", message));
+            assert_eq!((problem.path(), problem.message()), ("", message));
         }
     }
 
@@ -403,7 +357,7 @@ mod tests {
     fn a_problem_deep_inside_has_its_path() {
         let json = json!({"left": {"kind": "Steps", "n": 1}, "right": 5}).to_string();
         let problem = read_as::<Pair>(&json).err().unwrap();
-        assert_eq!(problem.path_or_root(), "right");
+        assert_eq!(problem.path(), "right");
     }
 
     #[test]
