@@ -45,11 +45,12 @@
 //! | write a module | [`module`], [`function`], [`class`], with [`ProgressReport`] and [`Context`] |
 //! | give callers errors that programs can tell apart | [`IntoError`](macro@IntoError) |
 //! | pass bytes, arrays or dates | [`Base64`], and the [features](#features) `ndarray`, `netcdf` and `time` |
-//! | serve a module inside your own program | [`Host`], with [`Address`] and [`HostOptions`] |
-//! | call a module | its generated `Client`, built by a [`ClientBuilder`] |
+//! | serve a module inside your own program | [`Host`], with [`Address`] and [`HostOptions`]; more in [`host`] |
+//! | call a module | its generated `Client`, built by a [`ClientBuilder`](client::ClientBuilder); more in [`client`](mod@client) |
 //! | call a module without its source | the macro `client!` ([feature](#features) `generate`) |
 //! | call a module with requests as JSON | [`Caller`], and [`validate`] to check requests |
-//! | list the modules of an MQTT broker | [`list_modules`] |
+//! | give the address of a Pulsar, or tell why a broker is out of reach | [`broker`] |
+//! | list the modules of an MQTT broker | [`broker::list_modules`] |
 //! | show progress in a terminal | [`show_progress`] |
 //! | give another program the options of a module | [`cli`] |
 //!
@@ -204,16 +205,12 @@ pub use dasf_macros::function;
 /// | `crate = PATH` | the path of the crate `dasf` | `::dasf` |
 pub use dasf_macros::module;
 pub use dasf_protocol as protocol;
-pub use dasf_runtime::client::{
-    Async, Blocking, Call, CallError, CallFuture, Caller, ClientBuilder, ClientError, ModuleFailure,
-};
+pub use dasf_runtime::client::{CallError, Caller, ClientError};
 pub use dasf_runtime::generated;
-pub use dasf_runtime::module::{Outcome, Output, validate};
+pub use dasf_runtime::module::validate;
 pub use dasf_runtime::{
-    Acknowledge, Address, AddressError, CancellationToken, Cause, ConnectError, Context, Data,
-    Failure, FailureKind, Fallible, Feature, Host, HostOptions, IntoError, ListedModule, Module,
-    ModuleError, OptionsError, Persistence, ProgressReport, PulsarAddress, ReportSink, StartError,
-    TlsFault, list_modules, show_progress,
+    Acknowledge, Address, CancellationToken, Context, FailureKind, Host, HostOptions, IntoError,
+    Module, ModuleError, ProgressReport, show_progress,
 };
 pub use dasf_types::Base64;
 #[cfg(feature = "ndarray")]
@@ -225,6 +222,38 @@ pub use dasf_types::time;
 
 #[doc(hidden)]
 pub use dasf_runtime::__private;
+
+/// Brokers: their addresses, the reasons why there is no connection to one, and the modules that listen
+/// there.
+pub mod broker {
+    pub use dasf_runtime::{
+        Address, AddressError, Cause, ConnectError, Feature, ListedModule, Persistence,
+        PulsarAddress, TlsFault, list_modules,
+    };
+}
+
+/// Clients: how they are built, and their calls.
+pub mod client {
+    pub use dasf_runtime::client::{
+        Async, Blocking, Call, CallError, CallFuture, Caller, ClientBuilder, ClientError, Mode,
+        ModuleFailure, OnProgress,
+    };
+}
+
+/// Modules inside other programs: served at a broker, or called directly.
+pub mod host {
+    pub use dasf_runtime::module::{Outcome, Output};
+    pub use dasf_runtime::{
+        Acknowledge, Failure, FailureKind, Host, HostOptions, Module, ModuleError, OptionsError,
+        ReportSink, StartError,
+    };
+}
+
+/// The traits of arguments, results and errors. You derive or implement only
+/// [`IntoError`](trait@IntoError). A type has the others if it has the traits that they name.
+pub mod types {
+    pub use dasf_runtime::{Data, Fallible, IntoError};
+}
 
 /// The parts of a module's command line, for other programs: the same options for the connection and
 /// the log, the same output, the same exit codes.

@@ -2,11 +2,11 @@
 
 use std::io::IsTerminal;
 
-use dasf::Failure;
 use dasf::cli::{
     ArgumentNames, Connection, Error, print_result, printable, progress_handler, takes_texts_only,
     unknown, unknown_argument,
 };
+use dasf::host::Failure;
 use dasf::protocol::api_info::{ApiInfo, FunctionInfo};
 use dasf::validate::{Dialect, Problem, Validator, list_problems};
 use serde_json::value::RawValue;

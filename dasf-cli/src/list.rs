@@ -1,7 +1,7 @@
 //! `dasf list`: lists the modules that listen.
 
+use dasf::broker::{ListedModule, list_modules};
 use dasf::cli::{self, Connection, Error, print_result, printable};
-use dasf::{ListedModule, list_modules};
 
 use crate::api::{brief, page_width};
 use crate::options::List;

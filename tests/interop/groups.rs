@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use dasf::broker::{ConnectError, Feature};
+use dasf::client::ClientBuilder;
+use dasf::host::StartError;
 use dasf::protocol::{Topic, payload};
-use dasf::{
-    Acknowledge, Address, CallError, Caller, ClientBuilder, ConnectError, Feature, Host,
-    HostOptions, StartError,
-};
+use dasf::{Acknowledge, Address, CallError, Caller, Host, HostOptions};
 use dasf_test_support::peer::Socket;
 use dasf_test_support::soon;
 use dasf_test_support::worker::Worker;

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use dasf::broker::{ConnectError, Persistence, PulsarAddress, TlsFault};
+use dasf::host::StartError;
 use dasf::protocol::Topic;
-use dasf::{
-    Address, ClientError, ConnectError, Host, HostOptions, Persistence, PulsarAddress, StartError,
-    TlsFault,
-};
+use dasf::{Address, ClientError, Host, HostOptions};
 use dasf_examples::reference;
 use dasf_test_support::process::free_ports;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};

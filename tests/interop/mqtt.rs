@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dasf::{Address, CallError, ClientError, ConnectError, Host, HostOptions};
+use dasf::broker::ConnectError;
+use dasf::{Address, CallError, ClientError, Host, HostOptions};
 use dasf_examples::reference;
 use dasf_test_support::listen_at;
 use futures_util::future::join_all;

@@ -8,10 +8,9 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use dasf::{
-    Acknowledge, Address, CallError, ConnectError, HostOptions, ListedModule, StartError,
-    list_modules,
-};
+use dasf::broker::{ConnectError, ListedModule, list_modules};
+use dasf::host::StartError;
+use dasf::{Acknowledge, Address, CallError, HostOptions};
 use dasf_test_support::worker::Worker;
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};

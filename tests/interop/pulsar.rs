@@ -5,11 +5,10 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dasf::broker::{ConnectError, Persistence, PulsarAddress};
+use dasf::host::StartError;
 use dasf::protocol::Topic;
-use dasf::{
-    Address, CallError, ClientError, ConnectError, Host, HostOptions, Persistence, PulsarAddress,
-    StartError,
-};
+use dasf::{Address, CallError, ClientError, Host, HostOptions};
 use dasf_examples::reference;
 use dasf_test_support::peer::{Peer, Socket};
 use serde_json::{Value, json};

@@ -239,7 +239,7 @@ async fn a_report_without_steps_has_the_steps_of_the_function() {
     let steps = Arc::new(Mutex::new(Vec::new()));
     let sink = {
         let steps = Arc::clone(&steps);
-        dasf::ReportSink::new(10_000, move |_, json| {
+        dasf::host::ReportSink::new(10_000, move |_, json| {
             let report: Report = serde_json::from_slice(&json).unwrap();
             steps
                 .lock()

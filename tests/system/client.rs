@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::time::Duration;
 
+use dasf::broker::{ConnectError, TlsFault};
 use dasf::protocol::payload;
-use dasf::{CallError, Caller, ClientError, ConnectError, FailureKind, HostOptions, TlsFault};
+use dasf::{CallError, Caller, ClientError, FailureKind, HostOptions};
 use dasf_broker::Broker;
 use dasf_examples::{arithmetic, reference};
 use dasf_test_support::peer::Socket;

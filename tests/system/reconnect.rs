@@ -156,7 +156,7 @@ async fn a_call_without_a_broker_reports_it() {
     match client.count("x").timeout(Duration::from_millis(500)).await {
         Err(dasf::CallError::Disconnected { reason, .. }) => {
             assert!(
-                matches!(reason, dasf::ConnectError::Unreachable { .. }),
+                matches!(reason, dasf::broker::ConnectError::Unreachable { .. }),
                 "{reason}"
             );
         }

@@ -100,7 +100,7 @@ fn sound() -> [(Value, Value); 4] {
     ]
 }
 
-async fn result_of(module: &Module, request: Value) -> Result<Value, dasf::Failure> {
+async fn result_of(module: &Module, request: Value) -> Result<Value, dasf::host::Failure> {
     let outcome = module.call_value(request, Context::local(), None).await;
     outcome.map(|output| serde_json::from_str(output.as_json()).unwrap())
 }

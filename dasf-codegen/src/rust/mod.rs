@@ -115,12 +115,12 @@ pub(crate) fn items(
         use #krate::generated::{Call, Deserialize, Deserializer, Instance, Mode, Serialize, Value};
 
         /// An asynchronous client of the module.
-        pub type Client = client::Client<#krate::Async>;
+        pub type Client = client::Client<#krate::client::Async>;
 
         /// The client for blocking code.
         pub mod blocking {
             /// A blocking client of the module. `send()` on a call waits for its result.
-            pub type Client = super::client::Client<#krate::Blocking>;
+            pub type Client = super::client::Client<#krate::client::Blocking>;
         }
 
         /// The client and its calls.

@@ -3,7 +3,8 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use dasf::{Address, list_modules};
+use dasf::Address;
+use dasf::broker::list_modules;
 use dasf_examples::reference::Client;
 use dasf_test_support::brokers::mosquitto::Mosquitto;
 use dasf_test_support::program;

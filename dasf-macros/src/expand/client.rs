@@ -49,13 +49,13 @@ pub(super) fn expand(module: &Module) -> TokenStream {
     quote! {
         /// A client of this module for asynchronous code.
         #[allow(dead_code)]
-        pub type Client = client::Client<#krate::Async>;
+        pub type Client = client::Client<#krate::client::Async>;
 
         /// A client of this module for synchronous code.
         #[allow(dead_code)]
         pub mod blocking {
             /// A client of this module. Its method `send()` sends a call and waits for the result.
-            pub type Client = super::client::Client<#krate::Blocking>;
+            pub type Client = super::client::Client<#krate::client::Blocking>;
         }
 
         /// The typed client of this module, and its calls.

@@ -29,7 +29,8 @@ pub mod worker;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dasf::{Address, Caller, ClientBuilder, Host, HostOptions, Module};
+use dasf::client::ClientBuilder;
+use dasf::{Address, Caller, Host, HostOptions, Module};
 use dasf_broker::{Broker, Builder};
 
 /// The time after which [`soon`] gives up.

@@ -1,6 +1,7 @@
 //! A module that a test can kill.
 
-use dasf::{Address, Host, HostOptions, Module, StartError};
+use dasf::host::StartError;
+use dasf::{Address, Host, HostOptions, Module};
 use tokio::runtime::{Builder, Runtime};
 
 /// A module in its own runtime. The threads of the runtime have its name. A drop ends the module as

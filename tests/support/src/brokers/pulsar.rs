@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dasf::{Address, Persistence, PulsarAddress};
+use dasf::Address;
+use dasf::broker::{Persistence, PulsarAddress};
 use serde_json::Value;
 
 use super::{Process, shared};
