@@ -279,13 +279,10 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             BASE64 => Payload::Base64(String::from_utf8_lossy(&payload).into_owned()),
             _ => Payload::from(payload),
         };
+        let mut delivery = Delivery::new(number.to_string(), payload, properties);
+        delivery.redelivery_count = header.redelivery_count;
         let received = Received {
-            delivery: Delivery {
-                message_id: number.to_string(),
-                payload,
-                properties,
-                redelivery_count: header.redelivery_count,
-            },
+            delivery,
             connection,
         };
         match subscription.deliveries.try_send(received) {
