@@ -16,6 +16,7 @@
 //! | [`properties`] | the routing data in a frame: message type, request context, response topic … |
 //! | [`payload`] | conversion between a payload and a request, a result or an error text |
 //! | [`fragment`] | payloads cut into several frames |
+//! | [`problem`] | the problems of a value, as the text of an error lists them |
 //! | [`progress`] | the tree of progress reports of a running call |
 //! | [`error_info`] | the code and the details of an error |
 //! | [`api_info`] | the API description of a module |
@@ -28,6 +29,7 @@ pub mod fragment;
 pub mod frame;
 pub mod link;
 pub mod payload;
+pub mod problem;
 pub mod progress;
 pub mod properties;
 pub mod reference;

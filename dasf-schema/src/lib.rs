@@ -42,8 +42,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+pub use dasf_protocol::problem::{Problem, list_problems};
 pub use patterns::Dialect;
-pub use problems::{Problem, list_problems};
 
 use check::Check;
 use node::{Node, NodeId};

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use dasf_schema::{Problem, list_problems};
+use dasf_protocol::problem::{Problem, list_problems};
 use serde_json::Value;
 
 use super::Failure;

@@ -8,7 +8,7 @@ mod guide;
 mod number;
 mod reader;
 
-use dasf_schema::Problem;
+use dasf_protocol::problem::Problem;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
