@@ -64,6 +64,25 @@
 //! - `netcdf`: arrays and datasets that Python receives as `xarray` objects, in `dasf::netcdf`.
 //! - `time`: dates and times of the crate `time` as arguments and results, in `dasf::time`.
 
+/// Makes a `mod` a backend module: callers can use its items with [`function`](macro@function) and
+/// [`class`](macro@class) over a broker.
+///
+/// The attribute adds to the `mod`: `module()`, which returns the [`Module`]; `main()`, its command
+/// line; `Client` and `blocking::Client`; and `client` with the types that the methods of the client
+/// return. Beside the `mod` it adds `fn main() -> ExitCode`, unless `main = false`.
+///
+/// | option | meaning | default |
+/// |---|---|---|
+/// | `topic = "…"` | the topic of the module and of its client; `--topic` and `DE_BACKEND_TOPIC` take precedence | none |
+/// | `group = "…"` | the group that shares the requests of the topic; `--group` and `DE_BACKEND_GROUP` take precedence | none |
+/// | `main = false` | no `fn main()` beside the `mod` | |
+/// | `description = "…"` | the description for callers | the documentation comment |
+/// | `version = "…"` | the version for callers | the version of the package |
+/// | `errors = "…"` | `"chain"`: callers get the texts of an error and its causes; `"outermost"`: the first text only | `"outermost"` |
+/// | `unknown_arguments = "…"` | `"ignore"`: the module ignores arguments that a function does not have, and logs a warning; `"refuse"`: it rejects the request | `"ignore"` |
+/// | `crate = PATH` | the path of the crate `dasf` | `::dasf` |
+#[cfg(feature = "module")]
+pub use attribute::module;
 /// Derives [`IntoError`](trait@IntoError): callers get a code and the fields of the error beside its
 /// text.
 ///
@@ -86,6 +105,7 @@
 ///     Silent(i32, i32),
 /// }
 /// ```
+#[cfg(feature = "derive")]
 pub use dasf_macros::IntoError;
 /// Makes the type of an `impl` block in a [`module`](macro@module) callable.
 ///
@@ -121,6 +141,7 @@ pub use dasf_macros::IntoError;
 ///     }
 /// }
 /// ```
+#[cfg(feature = "module")]
 pub use dasf_macros::class;
 /// Generates the client of a module from a file with its API description.
 ///
@@ -185,33 +206,22 @@ pub use dasf_macros::client;
 ///     }
 /// }
 /// ```
+#[cfg(feature = "module")]
 pub use dasf_macros::function;
-/// Makes a `mod` a backend module: callers can use its items with [`function`](macro@function) and
-/// [`class`](macro@class) over a broker.
-///
-/// The attribute adds to the `mod`: `module()`, which returns the [`Module`]; `main()`, its command
-/// line; `Client` and `blocking::Client`; and `client` with the types that the methods of the client
-/// return. Beside the `mod` it adds `fn main() -> ExitCode`, unless `main = false`.
-///
-/// | option | meaning | default |
-/// |---|---|---|
-/// | `topic = "…"` | the topic of the module and of its client; `--topic` and `DE_BACKEND_TOPIC` take precedence | none |
-/// | `group = "…"` | the group that shares the requests of the topic; `--group` and `DE_BACKEND_GROUP` take precedence | none |
-/// | `main = false` | no `fn main()` beside the `mod` | |
-/// | `description = "…"` | the description for callers | the documentation comment |
-/// | `version = "…"` | the version for callers | the version of the package |
-/// | `errors = "…"` | `"chain"`: callers get the texts of an error and its causes; `"outermost"`: the first text only | `"outermost"` |
-/// | `unknown_arguments = "…"` | `"ignore"`: the module ignores arguments that a function does not have, and logs a warning; `"refuse"`: it rejects the request | `"ignore"` |
-/// | `crate = PATH` | the path of the crate `dasf` | `::dasf` |
-pub use dasf_macros::module;
 pub use dasf_protocol as protocol;
+#[cfg(feature = "client")]
 pub use dasf_runtime::client::{CallError, Caller, ClientError};
+#[cfg(feature = "client")]
 pub use dasf_runtime::generated;
+#[cfg(feature = "module")]
 pub use dasf_runtime::module::validate;
+#[cfg(feature = "progress-bars")]
+pub use dasf_runtime::show_progress;
+#[cfg(feature = "module")]
 pub use dasf_runtime::{
-    Acknowledge, Address, CancellationToken, Context, FailureKind, Host, HostOptions, IntoError,
-    Module, ModuleError, ProgressReport, show_progress,
+    Acknowledge, Context, Host, HostOptions, Module, ModuleError, ProgressReport,
 };
+pub use dasf_runtime::{Address, CancellationToken, FailureKind, IntoError};
 pub use dasf_types::Base64;
 #[cfg(feature = "ndarray")]
 pub use dasf_types::ndarray;
@@ -233,6 +243,7 @@ pub mod broker {
 }
 
 /// Clients: how they are built, and their calls.
+#[cfg(feature = "client")]
 pub mod client {
     pub use dasf_runtime::client::{
         Async, Blocking, Call, CallError, CallFuture, Caller, ClientBuilder, ClientError, Mode,
@@ -241,6 +252,7 @@ pub mod client {
 }
 
 /// Modules inside other programs: served at a broker, or called directly.
+#[cfg(feature = "module")]
 pub mod host {
     pub use dasf_runtime::module::{Outcome, Output};
     pub use dasf_runtime::{
@@ -252,13 +264,16 @@ pub mod host {
 /// The traits of arguments, results and errors. You derive or implement only
 /// [`IntoError`](trait@IntoError). A type has the others if it has the traits that they name.
 pub mod types {
-    pub use dasf_runtime::{Data, Fallible, IntoError};
+    pub use dasf_runtime::IntoError;
+    #[cfg(feature = "module")]
+    pub use dasf_runtime::{Data, Fallible};
 }
 
 /// The parts of a module's command line, for other programs: the same options for the connection and
 /// the log, the same output, the same exit codes.
 ///
 /// [`dasf_runtime::cli`] has an example.
+#[cfg(feature = "cli")]
 pub mod cli {
     #[cfg(feature = "generate")]
     pub use dasf_runtime::cli::Generate;
@@ -267,4 +282,15 @@ pub mod cli {
         has_colours, parse, print_error, print_result, printable, progress_handler, read_text,
         run_until_interrupted, takes_texts_only, unknown, unknown_argument,
     };
+}
+
+/// The attribute that writes what this crate can run with its features.
+#[cfg(feature = "module")]
+mod attribute {
+    #[cfg(feature = "cli")]
+    pub use dasf_macros::module;
+    #[cfg(all(feature = "client", not(feature = "cli")))]
+    pub use dasf_macros::module_without_cli as module;
+    #[cfg(not(feature = "client"))]
+    pub use dasf_macros::module_without_client as module;
 }

@@ -38,11 +38,32 @@ use proc_macro2::TokenStream as TokenStream2;
 use quote::quote;
 use syn::{DeriveInput, Item, ItemMod, parse_macro_input};
 
+use expand::Parts;
+
 /// Makes a `mod` a backend module. See the crate `dasf`.
 #[proc_macro_attribute]
 pub fn module(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    attribute_module(attribute, item, Parts::ALL)
+}
+
+/// The attribute [`module`](macro@module) of a `dasf` without the feature `cli`.
+///
+/// `dasf` has one of these attributes under the name `module`. Features of this crate could not tell
+/// them apart: build scripts and programs share one build of a crate with macros, and so its features.
+#[proc_macro_attribute]
+pub fn module_without_cli(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    attribute_module(attribute, item, Parts::WITHOUT_CLI)
+}
+
+/// The attribute [`module`](macro@module) of a `dasf` without the features `cli` and `client`.
+#[proc_macro_attribute]
+pub fn module_without_client(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    attribute_module(attribute, item, Parts::WITHOUT_CLIENT)
+}
+
+fn attribute_module(attribute: TokenStream, item: TokenStream, parts: Parts) -> TokenStream {
     match parse_macro_input!(item as Item) {
-        Item::Mod(item) => expand_module(attribute.into(), item).into(),
+        Item::Mod(item) => expand_module(attribute.into(), item, parts).into(),
         mut other => {
             let message = "#[dasf::module] belongs on a `mod` with the functions inside";
             let error = syn::Error::new_spanned(&other, message).into_compile_error();
@@ -84,11 +105,11 @@ pub fn client(input: TokenStream) -> TokenStream {
 }
 
 /// Expands `#[dasf::module]`.
-fn expand_module(attribute: TokenStream2, item: ItemMod) -> TokenStream2 {
+fn expand_module(attribute: TokenStream2, item: ItemMod, parts: Parts) -> TokenStream2 {
     let mut source = read::module(attribute, item);
     let mistakes = check::module(&mut source);
     let (module, item) = lower::module(source);
-    expand::module(&module, item, mistakes.finish())
+    expand::module(&module, item, mistakes.finish(), parts)
 }
 
 /// Expands an attribute outside of a module: `#[dasf::module]` removes the ones inside it.

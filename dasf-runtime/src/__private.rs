@@ -1,31 +1,42 @@
 //! The items that generated code uses. They are not part of the public interface and change with
 //! the macros.
 
+#[cfg(feature = "cli")]
 pub use crate::cli::run;
+#[cfg(feature = "client")]
 pub use crate::client::{
     Async, Blocking, Call, Caller, ClientBuilder, ClientError, Instance, Mode, OnProgress,
 };
-pub use crate::context::Context;
+#[cfg(feature = "cli")]
 pub use crate::entry::{Main, check_main};
+#[cfg(feature = "module")]
 pub use crate::missing::{Lacks, lacking};
+#[cfg(feature = "module")]
 pub use crate::module::descriptor::{
     ArgumentDescriptor, ArgumentKind, BoxedCall, ClassDescriptor, FunctionDescriptor, Handler,
     Keyword, Literal, Member, ModuleDescriptor, ReturnDescriptor,
 };
+#[cfg(feature = "module")]
 pub use crate::module::{
     Arguments, Failure, Invocation, Module, ModuleError, Outcome, StructTag, schema_of,
 };
+#[cfg(feature = "module")]
 pub use crate::probe::{
     AnyType, Causeless, Causes, Failed, Holding, Integer, OnlyText, Probe, Silent, Unable,
     Unwritable, Written, check_fallible, check_tool,
 };
+#[cfg(feature = "module")]
 pub use crate::progress::ProgressReport;
-pub use crate::types::{Data, Fallible, IntoError};
+pub use crate::types::IntoError;
+#[cfg(feature = "module")]
+pub use crate::types::{Data, Fallible};
+#[cfg(feature = "client")]
 pub use crate::{__call as call, __client as client, __instance as instance};
 pub use dasf_protocol::progress::Report;
 pub use serde_json::Value;
 
 /// The crates with their own error messages for missing traits.
+#[cfg(feature = "module")]
 pub mod crates {
     pub use crate::missing::{
         Bytes, Chrono, IndexMap, Jiff, Ndarray, RustDecimal, Time, Url, Uuid,

@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderName, He
 use crate::host_name;
 use crate::transport::base_url::{BaseUrl, InvalidUrl, PERSISTENT, PULSAR_PATH};
 use crate::transport::dasf::Dasf;
+#[cfg(feature = "mqtt")]
 use crate::transport::mqtt::{Login, MaxPacketSize, Mqtt};
 use crate::transport::pulsar;
 use crate::transport::{Transport, Trust};
@@ -45,6 +46,16 @@ pub enum AddressError {
         "the user name or password for MQTT is too long or contains a zero byte; use at most 65535 bytes without a zero"
     )]
     Login,
+    /// The address needs a feature without which the program is built.
+    #[error(
+        "the broker at {url} needs the feature {feature:?}, and this program is built without it; add it to the crate dasf in Cargo.toml"
+    )]
+    MissingFeature {
+        /// The address of the broker, without the query.
+        url: String,
+        /// The name of the feature, for example `mqtt`.
+        feature: &'static str,
+    },
     /// The certificates of a private authority cannot be read.
     #[error(
         "cannot read trusted certificates from {file:?}: {reason}; use a PEM file with the certificates of the broker's authority"
@@ -108,10 +119,32 @@ enum Style {
         /// Whether topics keep their messages.
         is_persistent: bool,
     },
-    Mqtt {
+    #[cfg(feature = "mqtt")]
+    Mqtt { url: BaseUrl, login: Login },
+}
+
+impl Style {
+    #[cfg(feature = "mqtt")]
+    fn mqtt(
         url: BaseUrl,
-        login: Login,
-    },
+        user: Option<&str>,
+        password: Option<&str>,
+    ) -> Result<Self, AddressError> {
+        let login = Login {
+            user: user.map(str::to_owned),
+            password: password.map(str::to_owned),
+        };
+        Ok(Self::Mqtt { url, login })
+    }
+
+    #[cfg(not(feature = "mqtt"))]
+    #[allow(clippy::needless_pass_by_value)] // as with the feature
+    fn mqtt(url: BaseUrl, _: Option<&str>, _: Option<&str>) -> Result<Self, AddressError> {
+        Err(AddressError::MissingFeature {
+            url: url.to_string(),
+            feature: "mqtt",
+        })
+    }
 }
 
 /// The parts of an Apache Pulsar address, with Pulsar's own defaults. A method of the same name sets
@@ -279,7 +312,8 @@ impl Address {
     /// Returns the address of an MQTT 5 broker over WebSocket. Most brokers use the path `/mqtt`.
     ///
     /// # Errors
-    /// The same as [`Address::websocket`].
+    /// The same as [`Address::websocket`]. Without the feature `mqtt`, returns
+    /// [`AddressError::MissingFeature`].
     pub fn mqtt(url: &str) -> Result<Self, AddressError> {
         Self::mqtt_with_login(url, None, None)
     }
@@ -288,8 +322,8 @@ impl Address {
     /// [`with_token`](Self::with_token) replaces the password.
     ///
     /// # Errors
-    /// The same as [`Address::websocket`]. Returns [`AddressError::Login`] if the user name or the
-    /// password is longer than the 65,535 bytes that MQTT allows, or contains U+0000.
+    /// The same as [`Address::mqtt`]. Returns [`AddressError::Login`] if the user name or the password
+    /// is longer than the 65,535 bytes that MQTT allows, or contains U+0000.
     pub fn mqtt_with_login(
         url: &str,
         user: Option<&str>,
@@ -298,13 +332,8 @@ impl Address {
         for text in [user, password].into_iter().flatten() {
             check_login(text)?;
         }
-        let login = Login {
-            user: user.map(str::to_owned),
-            password: password.map(str::to_owned),
-        };
-        let url = BaseUrl::parse(url)?;
         Ok(Self {
-            style: Style::Mqtt { url, login },
+            style: Style::mqtt(BaseUrl::parse(url)?, user, password)?,
             headers: HeaderMap::new(),
             trust: Trust::default(),
         })
@@ -320,6 +349,7 @@ impl Address {
         let scheme = match &mut self.style {
             Style::Pulsar { .. } => "Bearer",
             Style::Dasf { .. } => "Token",
+            #[cfg(feature = "mqtt")]
             Style::Mqtt { login, .. } => {
                 check_login(token)?;
                 login.password = Some(token.to_owned());
@@ -420,6 +450,7 @@ impl Address {
                 trust,
                 runtime,
             }),
+            #[cfg(feature = "mqtt")]
             Style::Mqtt { url, login } => Arc::new(Mqtt {
                 url,
                 login,
@@ -491,6 +522,7 @@ impl fmt::Display for Address {
             Style::Dasf { producer, consumer } if producer.has_base_of(consumer) => producer.fmt(f),
             Style::Dasf { producer, consumer } => write!(f, "{producer} and {consumer}"),
             Style::Pulsar { consumer, .. } => consumer.fmt(f),
+            #[cfg(feature = "mqtt")]
             Style::Mqtt { url, .. } => url.fmt(f),
         }
     }
@@ -640,6 +672,23 @@ mod tests {
         for bad in ["a\0", &"a".repeat(65_536)] {
             let error = Address::mqtt_with_login("ws://h", None, Some(bad)).unwrap_err();
             assert_eq!(error, AddressError::Login);
+        }
+    }
+
+    #[test]
+    fn an_address_names_its_missing_feature() {
+        let missing = AddressError::MissingFeature {
+            url: "ws://h/mqtt".to_owned(),
+            feature: "mqtt",
+        };
+        let text = "the broker at ws://h/mqtt needs the feature \"mqtt\", and this program is built without it; add \
+                    it to the crate dasf in Cargo.toml";
+        assert_eq!(missing.to_string(), text);
+        let refused = Address::mqtt_with_login("ws://h/mqtt?token=secret", None, None);
+        if cfg!(feature = "mqtt") {
+            assert!(refused.is_ok());
+        } else {
+            assert_eq!(refused.unwrap_err(), missing);
         }
     }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use crate::address::Address;
+#[cfg(feature = "module")]
 use crate::module::Module;
 use crate::transport::{ConnectError, Feature};
 
@@ -36,6 +37,7 @@ pub struct ListedModule {
 
 impl ListedModule {
     /// Returns the announcement of a module that listens on `topic`.
+    #[cfg(feature = "module")]
     pub(crate) fn new(module: &Module, topic: &str, group: Option<&str>) -> Self {
         let mut bytes = 0;
         let names = module.members().take_while(|name| {

@@ -14,35 +14,70 @@
 //! | draw the progress of a call | [`show_progress`] |
 //! | run the command line of a module | [`cli::run`] |
 
+// Some parts of the transport serve only modules, only callers, or only MQTT. With all features, the
+// compiler finds what is unused.
+#![cfg_attr(
+    not(all(feature = "cli", feature = "mqtt")),
+    allow(dead_code, unreachable_pub, unused_imports)
+)]
+// The documentation describes all features.
+#![cfg_attr(
+    not(all(feature = "cli", feature = "mqtt", feature = "progress-bars")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+
 mod address;
 mod backoff;
+#[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "module")]
 mod context;
 mod discovery;
+#[cfg(feature = "cli")]
 mod entry;
+#[cfg(feature = "client")]
 pub mod generated;
+#[cfg(feature = "module")]
 mod host;
 mod host_name;
+#[cfg(feature = "module")]
 mod missing;
+#[cfg(feature = "module")]
 pub mod module;
+mod outcome;
+mod printable;
+#[cfg(feature = "module")]
 mod probe;
+#[cfg(feature = "module")]
 mod progress;
+#[cfg(feature = "progress-bars")]
 mod progress_bars;
 mod random;
+#[cfg(any(feature = "client", feature = "module"))]
+mod read;
 mod transport;
 mod types;
 
 pub use address::{Address, AddressError, Persistence, PulsarAddress};
+#[cfg(feature = "module")]
 pub use context::Context;
 pub use discovery::{ListedModule, list_modules};
+#[cfg(feature = "module")]
 pub use host::{Acknowledge, Host, HostOptions, OptionsError, StartError};
-pub use module::{Failure, FailureKind, Module, ModuleError};
+#[cfg(feature = "module")]
+pub use module::{Module, ModuleError};
+pub use outcome::{Failure, FailureKind};
+#[cfg(feature = "module")]
 pub use progress::{ProgressReport, ReportSink};
+#[cfg(feature = "progress-bars")]
 pub use progress_bars::show_progress;
 pub use tokio_util::sync::CancellationToken;
 pub use transport::{Cause, ConnectError, Feature, TlsFault};
-pub use types::{Data, Fallible, IntoError};
+pub use types::IntoError;
+#[cfg(feature = "module")]
+pub use types::{Data, Fallible};
 
 #[doc(hidden)]
 pub mod __private;

@@ -20,9 +20,9 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::module::descriptor::TypeDescriptor;
-use crate::module::read::{self, Source};
 use crate::module::{Failure, Outcome, encode_result, schema_of};
 use crate::progress::ProgressReport;
+use crate::read::{self, Source};
 use crate::types::{Data, Fallible, IntoError};
 
 /// Gives access to the traits of a type.

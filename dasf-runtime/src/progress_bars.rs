@@ -9,6 +9,8 @@ use dasf_protocol::Status;
 use dasf_protocol::progress::Report;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::printable::printable;
+
 /// The greatest number of lines for one call.
 const MAX_LINES: usize = 10;
 /// The greatest number of calls with bars at a time. Each one needs a thread, and a terminal has no
@@ -84,12 +86,6 @@ pub fn show_progress() -> impl FnMut(&Report) + Send + 'static {
 /// Returns whether standard error is a terminal that can show bars.
 pub(crate) fn can_be_drawn() -> bool {
     !SCREEN.bars.is_hidden()
-}
-
-/// Replaces control characters by spaces, so that a terminal can show the string safely.
-pub fn printable(text: &str) -> String {
-    let printable = |symbol: char| if symbol.is_control() { ' ' } else { symbol };
-    text.chars().map(printable).collect()
 }
 
 /// Standard error, for output beside the bars.

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
+#[cfg(feature = "module")]
 use schemars::JsonSchema;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+#[cfg(feature = "module")]
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 /// A type that can be an argument or a result.
@@ -14,8 +15,10 @@ use serde_json::Value;
 /// the type needs three traits: `Serialize` and `Deserialize` of `serde`, and `JsonSchema` of the
 /// crate `schemars`. A module moves arguments to another thread, so the type owns its contents and
 /// is `Send`. Every type with these traits implements `Data`.
+#[cfg(feature = "module")]
 pub trait Data: Serialize + DeserializeOwned + JsonSchema + Send + 'static {}
 
+#[cfg(feature = "module")]
 impl<T: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Data for T {}
 
 /// A `Result` with an error that can be sent to the caller.
@@ -39,7 +42,7 @@ impl<T, E: Display> Fallible for Result<T, E> {
 ///
 /// A function may return every error that implements `Display`; its callers get the text. With this
 /// trait, callers also get a code and details. A Rust client gets the error itself back, with
-/// [`CallError::typed`](crate::client::CallError::typed). Clients that do not know codes ignore
+/// `CallError::typed`. Clients that do not know codes ignore
 /// them. The crate `dasf` has a derive macro of the same name.
 ///
 /// ```

@@ -8,6 +8,7 @@ use std::ops::{Deref, DerefMut};
 use ::base64::alphabet::STANDARD;
 use ::base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use ::base64::{DecodeError, Engine};
+#[cfg(feature = "schemars")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -151,6 +152,7 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
     })
 }
 
+#[cfg(feature = "schemars")]
 impl<T> JsonSchema for Base64<T> {
     fn inline_schema() -> bool {
         true

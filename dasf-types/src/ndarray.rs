@@ -40,11 +40,13 @@
 //! JSON has neither NaN nor infinity. They are written as null, which cannot be read as an `f64`.
 //! An array of `Option<f64>` accepts null for a missing value.
 
+#[cfg(feature = "schemars")]
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use ::ndarray::{ArrayViewD, Axis, Dimension, Ix0, Ix1, Ix2, Ix3, Ix4, Ix5, Ix6, IxDyn};
+#[cfg(feature = "schemars")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, UnitDeserializer};
 use serde::de::{DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
@@ -355,6 +357,7 @@ impl<'de, T: Deserializer<'de>> Deserializer<'de> for Element<T> {
     }
 }
 
+#[cfg(feature = "schemars")]
 impl<A: JsonSchema, D: Dimension> JsonSchema for Array<A, D> {
     fn inline_schema() -> bool {
         true

@@ -33,6 +33,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+#[cfg(feature = "schemars")]
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::ops::Deref;
@@ -42,6 +43,7 @@ use ::time::error::{Parse, ParseFromDescription};
 use ::time::format_description::StaticFormatDescription;
 use ::time::format_description::well_known::Rfc3339;
 use ::time::macros::format_description;
+#[cfg(feature = "schemars")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::ser::Error as _;
@@ -269,6 +271,7 @@ macro_rules! text_types {
             }
         }
 
+        #[cfg(feature = "schemars")]
         impl JsonSchema for $name {
             fn inline_schema() -> bool {
                 true

@@ -7,6 +7,8 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{DeriveInput, File, ItemMod};
 
+use super::Parts;
+
 fn pretty(tokens: TokenStream) -> String {
     let file: File = syn::parse2(tokens).unwrap();
     prettyplease::unparse(&file)
@@ -18,7 +20,11 @@ fn expanded(items: &TokenStream) -> String {
         /// A module.
         pub mod service { #items }
     };
-    pretty(crate::expand_module(quote!(topic = "service"), module))
+    pretty(crate::expand_module(
+        quote!(topic = "service"),
+        module,
+        Parts::ALL,
+    ))
 }
 
 fn check(name: &str, expansion: &str) {
@@ -148,7 +154,11 @@ fn the_group_of_the_attribute_is_in_the_table() {
             pub fn add(a: i64) -> i64 { a }
         }
     };
-    let expansion = pretty(crate::expand_module(quote!(group = "team.1"), module));
+    let expansion = pretty(crate::expand_module(
+        quote!(group = "team.1"),
+        module,
+        Parts::ALL,
+    ));
     let group = "group: ::core::option::Option::Some(\"team.1\"),";
     assert!(expansion.contains(group), "{expansion}");
 }
@@ -162,6 +172,37 @@ fn a_description_with_main_false_keeps_main() {
         }
     };
     let options = quote!(description = "works with main = false");
-    let expansion = pretty(crate::expand_module(options, module));
+    let expansion = pretty(crate::expand_module(options, module, Parts::ALL));
     assert!(expansion.contains("service::main()"), "{expansion}");
+}
+
+#[test]
+fn the_expansion_has_only_the_parts_of_the_features() {
+    let expanded = |options: TokenStream, parts: Parts| {
+        let module: ItemMod = syn::parse_quote! {
+            pub mod service {
+                #[dasf::function]
+                pub fn add(a: i64) -> i64 { a }
+            }
+        };
+        pretty(crate::expand_module(options, module, parts))
+    };
+    for (parts, has_main, has_client) in [
+        (Parts::ALL, true, true),
+        (Parts::WITHOUT_CLI, false, true),
+        (Parts::WITHOUT_CLIENT, false, false),
+    ] {
+        let expansion = expanded(quote!(main = false), parts);
+        assert!(expansion.contains("pub fn module()"), "{expansion}");
+        assert_eq!(expansion.contains("pub fn main()"), has_main, "{expansion}");
+        assert_eq!(expansion.contains("Client"), has_client, "{expansion}");
+        assert!(!expansion.contains("compile_error"), "{expansion}");
+        // Without the command line, there is no `main` to write.
+        let expansion = expanded(quote!(), parts);
+        assert_eq!(
+            expansion.contains("without the feature \\\"cli\\\""),
+            !has_main,
+            "{expansion}"
+        );
+    }
 }

@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::Error;
 use super::output::has_colours;
 use super::parse::{OneLine, Switch};
-use crate::progress_bars::BesideBars;
+use super::progress_bars::BesideBars;
 
 /// The libraries that log whole handshakes, including tokens, at level trace.
 const TALKATIVE: [&str; 2] = ["tungstenite", "tokio_tungstenite"];

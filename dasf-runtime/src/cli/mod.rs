@@ -48,6 +48,9 @@ mod options;
 mod output;
 mod parse;
 mod presence;
+#[cfg(not(feature = "progress-bars"))]
+#[path = "no_progress_bars.rs"]
+mod progress_bars;
 mod request;
 mod schema;
 mod work;
@@ -72,7 +75,9 @@ pub use schema::takes_texts_only;
 pub use work::{close, run_until_interrupted};
 
 pub use crate::module::unknown_arguments::ArgumentNames;
-pub use crate::progress_bars::printable;
+pub use crate::printable::printable;
+#[cfg(feature = "progress-bars")]
+use crate::progress_bars;
 
 use crate::module::Module;
 use crate::module::descriptor::ModuleDescriptor;

@@ -8,7 +8,8 @@ use dasf_protocol::progress::Report;
 use serde::Serialize;
 
 use super::Error;
-use crate::progress_bars::{self, BesideBars, printable};
+use super::progress_bars::BesideBars;
+use crate::printable::printable;
 
 /// The greatest indentation, in levels. Deeper levels are not indented further.
 const MAX_INDENTED: usize = 128;
@@ -180,19 +181,20 @@ pub fn has_colours(output: &impl IsTerminal) -> bool {
 pub type ProgressHandler = Box<dyn FnMut(&Report) + Send>;
 
 /// Returns a handler for [`on_progress`](crate::client::Call::on_progress) that shows progress
-/// reports on standard error: as bars in a terminal, and as lines otherwise. With `no_progress` it
-/// shows nothing.
+/// reports on standard error: as bars in a terminal, and as lines otherwise, or without the feature
+/// `progress-bars`. With `no_progress` it shows nothing.
 pub fn progress_handler(no_progress: bool) -> ProgressHandler {
     if no_progress {
-        Box::new(|_| {})
-    } else if progress_bars::can_be_drawn() {
-        Box::new(progress_bars::show_progress())
-    } else {
-        Box::new(|report| {
-            // If standard error is closed, the call continues.
-            let _ = writeln!(io::stderr(), "{}", printable(&report.to_string()));
-        })
+        return Box::new(|_| {});
     }
+    #[cfg(feature = "progress-bars")]
+    if crate::progress_bars::can_be_drawn() {
+        return Box::new(crate::progress_bars::show_progress());
+    }
+    Box::new(|report| {
+        // If standard error is closed, the call continues.
+        let _ = writeln!(io::stderr(), "{}", printable(&report.to_string()));
+    })
 }
 
 #[cfg(test)]

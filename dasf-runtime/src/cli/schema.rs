@@ -3,7 +3,7 @@
 use dasf_protocol::reference::definition;
 use serde_json::Value;
 
-use crate::module::read::evaluated_property;
+use crate::read::evaluated_property;
 
 /// The greatest number of references and branches to follow.
 const MAX_DEPTH: usize = 16;

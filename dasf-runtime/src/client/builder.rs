@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "module")]
 use dasf_protocol::api_info::ApiInfo;
-use dasf_protocol::{Topic, TopicError, text};
+use dasf_protocol::{Topic, TopicError};
 use tokio::runtime::Handle;
 
 use super::contract::Contract;
@@ -150,20 +151,19 @@ impl<C, M> ClientBuilder<C, M> {
     /// that of a date.
     ///
     /// A client that was generated from an API description makes these checks by default.
+    ///
+    /// Needs the feature `module`. Without it, only the module checks requests.
+    #[cfg(feature = "module")]
     pub fn check_against(mut self, api_info: &ApiInfo) -> Self {
         self.contract = Contract::new(api_info);
         self
     }
 
-    /// Checks requests, as [`check_against`](Self::check_against) does; for generated clients.
+    /// Checks requests, as `check_against` does; for generated clients.
     #[doc(hidden)]
-    pub fn check_against_text(self, api_info: &str) -> Self {
-        // The macro `client!` includes a file, which may begin with a byte order mark.
-        match serde_json::from_str(text::without_mark(api_info)) {
-            Ok(api_info) => self.check_against(&api_info),
-            // Then only the module checks requests.
-            Err(_) => self,
-        }
+    pub fn check_against_text(mut self, api_info: &str) -> Self {
+        self.contract = Contract::of_text(api_info);
+        self
     }
 
     async fn open(self) -> Result<Shared, ClientError> {

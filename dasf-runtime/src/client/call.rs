@@ -12,8 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Async, Blocking, CallError, CallOptions, Caller, Mode};
-use crate::module::descriptor::{SchemaOf, TypeDescriptor};
-use crate::module::read;
+#[cfg(feature = "module")]
+use crate::module::descriptor::TypeDescriptor;
+use crate::read::{self, SchemaOf};
 
 /// A call that is not sent yet. Send it with `.await`, or with [`send`](Call::send) of a blocking
 /// client.
@@ -206,6 +207,7 @@ impl<R, M: Mode, H> Call<R, M, H> {
     }
 
     /// Sets the schema by which the result is read, for types that need it; for generated clients.
+    #[cfg(feature = "module")]
     pub fn returning(mut self, result: TypeDescriptor) -> Self {
         self.schema = Some(result.schema);
         self
@@ -221,7 +223,7 @@ impl<R, M: Mode, H> Call<R, M, H> {
     /// it changes. Without a handler, nothing is shown. The handler may borrow, because it runs only
     /// while the call is awaited, or while [`send`](Call::send) waits.
     ///
-    /// The handler [`show_progress`](crate::show_progress) draws bars in a terminal.
+    /// The handler `show_progress` draws bars in a terminal, with the feature `progress-bars`.
     ///
     /// ```no_run
     /// # use dasf_runtime::client::{CallError, Caller};

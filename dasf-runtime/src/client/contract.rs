@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use dasf_protocol::api_info::{ApiInfo, ClassInfo, FunctionInfo};
+use dasf_protocol::text;
 use serde_json::Value;
 
 use crate::module::unknown_arguments::{self, Part, UnknownArguments};
@@ -25,6 +26,13 @@ struct Checked {
 }
 
 impl Contract {
+    /// Reads an API description. If it is not valid, only the module checks requests.
+    pub(super) fn of_text(api_info: &str) -> Self {
+        // The macro `client!` includes a file, which may begin with a byte order mark.
+        let api_info = serde_json::from_str(text::without_mark(api_info));
+        api_info.map_or_else(|_| Self::default(), |api_info| Self::new(&api_info))
+    }
+
     pub(super) fn new(api_info: &ApiInfo) -> Self {
         let patterns = Dialect::of(api_info);
         let checked = |schema: &Value| Checked::new(schema, patterns);

@@ -8,7 +8,7 @@ use dasf_protocol::payload::PayloadError;
 use dasf_protocol::{ErrorInfo, Topic};
 use serde_json::Value;
 
-use crate::module::FailureKind;
+use crate::outcome::FailureKind;
 use crate::transport::ConnectError;
 use crate::types::IntoError;
 
@@ -65,7 +65,7 @@ pub enum CallError {
         reason: String,
     },
     /// The request does not match the API description of the module, and was not sent: see
-    /// [`check_against`](crate::client::ClientBuilder::check_against).
+    /// `check_against` of [`ClientBuilder`](crate::client::ClientBuilder).
     #[error("the request is not valid and was not sent: {problems}")]
     Invalid {
         /// The function and the problem of each argument.

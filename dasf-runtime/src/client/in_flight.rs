@@ -301,7 +301,7 @@ fn read_answer(payload: Payload, properties: Properties) -> Result<Answer, CallE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::module::FailureKind;
+    use crate::outcome::FailureKind;
     use serde_json::json;
     use tracing_subscriber::Layer;
     use tracing_subscriber::layer::{Context, SubscriberExt};

@@ -2,6 +2,10 @@
 
 mod builder;
 mod call;
+#[cfg(feature = "module")]
+mod contract;
+#[cfg(not(feature = "module"))]
+#[path = "no_contract.rs"]
 mod contract;
 mod error;
 mod in_flight;
@@ -30,8 +34,8 @@ pub use mode::{Async, Blocking, Mode};
 
 use crate::random;
 use crate::transport::{
-    ConnectionState, Outgoing, PING_AGAIN, PublishError, Publisher, PublisherOptions, Reading,
-    SendWindow, Subscriber, Transport,
+    ConnectionState, DEFAULT_MAX_PAYLOAD_SIZE, Outgoing, PING_AGAIN, PublishError, Publisher,
+    PublisherOptions, Reading, SendWindow, Subscriber, Transport,
 };
 use contract::Contract;
 use in_flight::{Answer, InFlight, Waiting};
@@ -51,7 +55,7 @@ impl Default for ClientOptions {
         Self {
             timeout: Duration::from_secs(60),
             max_in_flight: 1024,
-            max_payload_size: crate::HostOptions::DEFAULT_MAX_PAYLOAD_SIZE,
+            max_payload_size: DEFAULT_MAX_PAYLOAD_SIZE,
             max_response_size: 256 << 20,
         }
     }

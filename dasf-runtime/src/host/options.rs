@@ -5,7 +5,7 @@ use std::time::Duration;
 use dasf_protocol::Subscription;
 
 use crate::random;
-use crate::transport::Reading;
+use crate::transport::{self, Reading};
 
 /// The moment at which a module acknowledges a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,7 +125,7 @@ impl HostOptions {
     /// In base64 and with its envelope, this payload is smaller than the 1,000,000 bytes that
     /// brokers accept. The client of demessaging cannot join fragments, so it receives only results
     /// up to this size.
-    pub const DEFAULT_MAX_PAYLOAD_SIZE: usize = 700 * 1024;
+    pub const DEFAULT_MAX_PAYLOAD_SIZE: usize = transport::DEFAULT_MAX_PAYLOAD_SIZE;
 
     /// The default queue size.
     pub const DEFAULT_QUEUE_SIZE: usize = 1024;

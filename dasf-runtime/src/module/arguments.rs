@@ -7,7 +7,7 @@ use dasf_protocol::problem::{Problem, list_problems};
 use serde_json::Value;
 
 use super::Failure;
-use super::read::{Entries, Source};
+use crate::read::{Entries, Source};
 
 /// The arguments of one call. They match their schema, but they are still JSON. So numbers keep all
 /// their digits.
@@ -107,7 +107,7 @@ impl Arguments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::module::read::read;
+    use crate::read::read;
     use serde::Deserialize;
 
     fn arguments(request: &str) -> Arguments {

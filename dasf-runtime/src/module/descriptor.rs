@@ -7,8 +7,8 @@ use std::pin::Pin;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::read::{Finding, Source};
 use super::{Invocation, Outcome};
+use crate::read::{Finding, Source};
 
 /// The table of a module, made by `#[dasf::module]`.
 #[derive(Debug)]

@@ -3,11 +3,8 @@
 mod arguments;
 pub mod descriptor;
 mod floats;
-mod outcome;
-#[doc(hidden)] // for generated code
-pub mod read;
 mod readable;
-mod schema;
+pub(crate) mod schema;
 mod target;
 pub(crate) mod unknown_arguments;
 mod unknown_variants;
@@ -22,11 +19,13 @@ use dasf_protocol::payload::{self, PayloadError};
 use serde_json::{Map, Value};
 
 pub use arguments::Arguments;
-pub use outcome::{Failure, FailureKind, Outcome, Output, encode_result};
 pub use schema::{StructTag, schema_of};
+
+pub use crate::outcome::{Failure, FailureKind, Outcome, Output, encode_result};
 
 use crate::context::Context;
 use crate::progress::{ProgressReport, ReportSink};
+use crate::read;
 use descriptor::{
     ArgumentDescriptor, FunctionDescriptor, Member, ModuleDescriptor, TypeDescriptor,
 };

@@ -11,8 +11,9 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::descriptor::TypeDescriptor;
-use super::read::{Finding, Source, is_integer_key, is_tagged};
-use super::schema::{definition, list, of_reader};
+use super::schema::of_reader;
+use crate::read::keywords::{definition, list};
+use crate::read::{Finding, Source, is_integer_key, is_tagged};
 
 /// The maximum depth of the search for risks.
 const MAX_DEPTH: usize = 24;

@@ -495,18 +495,6 @@ fn add_keywords(schema: &mut Schema, keywords: &'static [Keyword]) {
     }
 }
 
-/// Returns the list of a keyword in a schema; empty if there is none.
-pub(super) fn list<'s>(schema: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
-    let list = schema.get(keyword).and_then(Value::as_array);
-    list.map(Vec::as_slice).unwrap_or_default()
-}
-
-/// Returns the definition that a `$ref` in a document points to.
-pub(super) fn definition<'a>(document: &'a Value, reference: &str) -> Option<&'a Value> {
-    let (keyword, name) = reference::definition(reference)?;
-    document.get(keyword)?.get(&*name)
-}
-
 /// Adds a keyword to a schema. If it already exists, both values count, so a constraint on an
 /// argument cannot widen the bounds of the type.
 fn narrow(schema: &mut Map<String, Value>, keyword: &str, value: Value) {

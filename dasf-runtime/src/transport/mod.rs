@@ -8,6 +8,7 @@ pub(crate) mod base_url;
 mod cause;
 pub(crate) mod dasf;
 mod json;
+#[cfg(feature = "mqtt")]
 pub(crate) mod mqtt;
 mod publisher;
 pub(crate) mod pulsar;
@@ -80,6 +81,9 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
         None
     }
 }
+
+/// The default of the largest payload in one message, in bytes before base64.
+pub(crate) const DEFAULT_MAX_PAYLOAD_SIZE: usize = 700 * 1024;
 
 /// How long to wait for a reader's answer before asking again how far it has read. A broker that
 /// drops messages may have dropped the question.

@@ -1,8 +1,10 @@
 //! The JSON form: a NetCDF-3 file in base64, as in the Python package `demessaging`.
 
+#[cfg(feature = "schemars")]
 use std::borrow::Cow;
 use std::fmt;
 
+#[cfg(feature = "schemars")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
@@ -48,6 +50,7 @@ macro_rules! json {
             }
         }
 
+        #[cfg(feature = "schemars")]
         impl JsonSchema for $type {
             fn inline_schema() -> bool {
                 true

@@ -15,7 +15,8 @@ use crate::model::{Member, Module};
 use descriptors::Descriptors;
 use wrappers::Wrappers;
 
-pub(super) fn expand(module: &Module) -> TokenStream {
+/// Writes the module, and its command line if it has one.
+pub(super) fn expand(module: &Module, has_cli: bool) -> TokenStream {
     let Module {
         name,
         krate,
@@ -56,6 +57,15 @@ pub(super) fn expand(module: &Module) -> TokenStream {
         }
     }
     let assertions = assertions::of(module);
+    let main = has_cli.then(|| {
+        quote! {
+            /// Runs the command line of this module. `--help` lists its commands.
+            #[allow(dead_code)] // with `main = false`, or in a library, nothing may call it
+            pub fn main() -> ::std::process::ExitCode {
+                #krate::__private::run(&__DASF_MODULE)
+            }
+        }
+    });
     quote! {
         /// Returns this module, ready to serve.
         ///
@@ -66,11 +76,7 @@ pub(super) fn expand(module: &Module) -> TokenStream {
             #krate::Module::new(&__DASF_MODULE)
         }
 
-        /// Runs the command line of this module. `--help` lists its commands.
-        #[allow(dead_code)] // with `main = false`, or in a library, nothing may call it
-        pub fn main() -> ::std::process::ExitCode {
-            #krate::__private::run(&__DASF_MODULE)
-        }
+        #main
 
         // Lints are for code that a person wrote; these wrappers have one form for every function.
         // The wrappers are in a block inside the module, so that the user's types and expressions

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::module::schema::{definition, list};
+use super::keywords::{definition, list};
 
 /// The maximum number of schemas that apply to one value through references and compositions.
 const MAX_DEPTH: usize = 64;
@@ -408,7 +408,7 @@ fn is_tag(property: &Value) -> bool {
 
 /// Returns whether a variant has a value, a key, or a property with a value that no other variant
 /// has.
-pub(in crate::module) fn is_tagged(variant: &Value) -> bool {
+pub(crate) fn is_tagged(variant: &Value) -> bool {
     let properties = variant.get("properties").and_then(Value::as_object);
     let mut properties = properties.into_iter().flatten();
     let is_closed = variant.get("additionalProperties") == Some(&Value::Bool(false));
@@ -458,7 +458,7 @@ fn item(schema: &Map<String, Value>, index: usize) -> Option<&Value> {
 
 /// Returns whether this is the pattern of `schemars` for maps with integer keys, and the key is an
 /// integer.
-pub(in crate::module) fn is_integer_key(pattern: &str, key: &str) -> bool {
+pub(crate) fn is_integer_key(pattern: &str, key: &str) -> bool {
     let digits = match pattern {
         r"^\d+$" => key,
         r"^-?\d+$" => key.strip_prefix('-').unwrap_or(key),

@@ -5,21 +5,27 @@
 
 mod entries;
 mod guide;
+pub(crate) mod keywords;
 mod number;
 mod reader;
+#[cfg(feature = "module")]
+mod schema;
+#[cfg(not(feature = "module"))]
+#[path = "no_schema.rs"]
+mod schema;
 
 use dasf_protocol::problem::Problem;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub(in crate::module) use entries::Entries;
+pub(crate) use entries::Entries;
 use guide::Guide;
 pub(crate) use guide::evaluated_property;
-pub(in crate::module) use guide::{is_integer_key, is_tagged};
+pub(crate) use guide::{is_integer_key, is_tagged};
 use reader::{Reader, message};
 
-use super::descriptor::SchemaOf;
-use super::schema::of_reader;
+pub(crate) use schema::SchemaOf;
+use schema::of_reader;
 
 /// A value that is still JSON, with its schema.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +47,7 @@ pub(crate) fn unreadable() -> Problem {
 ///
 /// # Errors
 /// Returns a [`Problem`] if the value does not have the type.
-pub fn read<T: DeserializeOwned>(source: Source<'_>) -> Result<T, Problem> {
+pub(crate) fn read<T: DeserializeOwned>(source: Source<'_>) -> Result<T, Problem> {
     // In most cases the type alone is enough. Otherwise follow the schema.
     read_guided(source.json, Guide::default())
         .or_else(|problem| read_by_schema(source).ok_or(problem))
@@ -80,18 +86,18 @@ fn read_by_schema<T: DeserializeOwned>(source: Source<'_>) -> Option<T> {
 #[derive(Debug, Default)]
 pub struct Finding {
     /// The name of the type.
-    pub(super) type_name: &'static str,
+    pub(crate) type_name: &'static str,
     /// The reason why the example could not be read.
-    pub(super) problem: Option<Problem>,
+    pub(crate) problem: Option<Problem>,
     /// Whether serde read an integer of 128 bits before it knew the type.
-    pub(super) has_cut_wide: bool,
+    pub(crate) has_cut_wide: bool,
     /// A second name of a field that the schema does not have, with the error of serde if a value
     /// has both names: ``duplicate field `name` ``.
-    pub(super) alias: Option<(&'static str, String)>,
+    pub(crate) alias: Option<(&'static str, String)>,
 }
 
 /// Reads an example from the schema of a type, to find out whether the type can be read.
-pub fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
+pub(crate) fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
     let value = serde_json::from_str(source.json).unwrap_or_default();
     let guide = Guide::new(source.document, source.schema, &value);
     let guided = read_guided::<T>(source.json, guide.clone()).map(drop);
