@@ -11,6 +11,7 @@ mod compile_fail;
 mod context;
 mod defaults;
 mod errors;
+mod features;
 mod forms;
 mod gated_module;
 mod generated;

@@ -7,6 +7,7 @@ mod book;
 mod browser;
 mod build_times;
 mod debian;
+mod features;
 mod fuzz;
 mod output;
 mod packages;
@@ -39,6 +40,7 @@ Commands:
   pulsar               Install Apache Pulsar for the tests in target/pulsar
   mosquitto            Install Mosquitto, the MQTT broker of the tests
   book                 Build the guide as a book in target/book
+  features             Compile a module and a client with some of the features of dasf
   package              Package every published crate, and build it from its package
 
 Options:
@@ -57,6 +59,7 @@ enum Command {
     Pulsar,
     Mosquitto,
     Book,
+    Features,
     Package,
 }
 
@@ -71,6 +74,7 @@ impl Command {
             ["pulsar"] => Ok(Self::Pulsar),
             ["mosquitto"] => Ok(Self::Mosquitto),
             ["book"] => Ok(Self::Book),
+            ["features"] => Ok(Self::Features),
             ["package"] => Ok(Self::Package),
             ["bench", ref options @ ..] => Ok(Self::Bench(bench::Options::parse(options)?)),
             ["build-times"] => Ok(Self::BuildTimes { runs: 5 }),
@@ -83,7 +87,7 @@ impl Command {
             }),
             [
                 "test" | "build-times" | "fuzz" | "python" | "browser" | "pulsar" | "mosquitto"
-                | "book" | "package" | "semver",
+                | "book" | "features" | "package" | "semver",
                 ..,
             ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
             [command, ..] => Err(format!("unknown command `{command}`")),
@@ -136,6 +140,10 @@ impl Command {
                 book::build(&steps::root())?;
                 Ok(ExitCode::SUCCESS)
             }
+            Self::Features => {
+                features::check()?;
+                Ok(ExitCode::SUCCESS)
+            }
             Self::Package => {
                 packages::package()?;
                 Ok(ExitCode::SUCCESS)
@@ -183,6 +191,7 @@ mod tests {
         assert_eq!(parse("pulsar"), Ok(Command::Pulsar));
         assert_eq!(parse("mosquitto"), Ok(Command::Mosquitto));
         assert_eq!(parse("book"), Ok(Command::Book));
+        assert_eq!(parse("features"), Ok(Command::Features));
         assert_eq!(parse("package"), Ok(Command::Package));
         assert!(matches!(parse("bench"), Ok(Command::Bench(_))));
         assert!(matches!(parse("bench --seconds 2"), Ok(Command::Bench(_))));

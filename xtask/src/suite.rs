@@ -23,6 +23,7 @@ pub(crate) const STEPS: &[Step] = &[
             "warnings",
         ],
     ),
+    Step::check("features", &["cargo", "xtask", "features"]),
     Step::check(
         "doc",
         &[
