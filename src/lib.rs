@@ -56,13 +56,38 @@
 //!
 //! # Features
 //!
-//! - `tls` (on by default): `wss://` addresses, with the certificates that the operating system
-//!   trusts.
-//! - `generate`: clients from an API description, at compile time with the macro `client!`, or as
-//!   source in Rust, Python and TypeScript with the command `generate` of every module.
-//! - `ndarray`: arrays of the crate `ndarray` as arguments and results, in `dasf::ndarray`.
-//! - `netcdf`: arrays and datasets that Python receives as `xarray` objects, in `dasf::netcdf`.
-//! - `time`: dates and times of the crate `time` as arguments and results, in `dasf::time`.
+//! Most programs use the default features: everything that a module with its command line needs.
+//!
+//! | feature | default | adds | links |
+//! |---|---|---|---|
+//! | `module` | yes | [`module`], [`function`] and [`class`], [`Host`], and checks of requests before a client sends them | `schemars`, `dasf-schema` with `regex` |
+//! | `client` | yes | the client that [`module`] writes, clients from an API description, [`Caller`] | `regex`, for the names of properties |
+//! | `cli` | yes | the command line of a module, the `main` that [`module`] writes, and [`cli`]; it includes `module` and `client` | `clap`, `tracing-subscriber`, a reader of YAML |
+//! | `mqtt` | yes | addresses of MQTT 5 brokers | `mqtt-proto` |
+//! | `tls` | yes | `wss://` addresses, with the certificates that the operating system trusts | `rustls` with `ring` |
+//! | `progress-bars` | yes | [`show_progress`], and bars instead of lines on the command line | `indicatif` |
+//! | `derive` | with `module` | the derive macro [`IntoError`](macro@IntoError), for a caller without a module | |
+//! | `generate` | no | clients from an API description, at compile time with the macro `client!`, or as source in Rust, Python and TypeScript with the command `generate` of every module | `dasf-codegen` |
+//! | `ndarray` | no | arrays of the crate `ndarray` as arguments and results, in `dasf::ndarray` | `ndarray` |
+//! | `netcdf` | no | arrays and datasets that Python receives as `xarray` objects, in `dasf::netcdf` | `ndarray`, `chrono` |
+//! | `time` | no | dates and times of the crate `time` as arguments and results, in `dasf::time` | `time` |
+//!
+//! A caller needs `client`, and usually `tls`. It then compiles and links much less:
+//!
+//! ```toml
+//! dasf = { version = "0.1", default-features = false, features = ["client", "tls"] }
+//! ```
+//!
+//! A module that your own program serves with [`Host`] needs `module`, and `client` if something calls it.
+//! Without `cli`, there is no command line for a `main` to run, and the compiler asks for
+//! `#[dasf::module(main = false)]`. Without `mqtt` and `tls`, addresses of such brokers are errors that name
+//! the missing feature.
+
+// The documentation describes all features.
+#![cfg_attr(
+    not(all(feature = "cli", feature = "mqtt", feature = "progress-bars")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 /// Makes a `mod` a backend module: callers can use its items with [`function`](macro@function) and
 /// [`class`](macro@class) over a broker.
@@ -75,7 +100,7 @@
 /// |---|---|---|
 /// | `topic = "…"` | the topic of the module and of its client; `--topic` and `DE_BACKEND_TOPIC` take precedence | none |
 /// | `group = "…"` | the group that shares the requests of the topic; `--group` and `DE_BACKEND_GROUP` take precedence | none |
-/// | `main = false` | no `fn main()` beside the `mod` | |
+/// | `main = false` | no `fn main()` beside the `mod`; needed without the [feature](crate#features) `cli` | |
 /// | `description = "…"` | the description for callers | the documentation comment |
 /// | `version = "…"` | the version for callers | the version of the package |
 /// | `errors = "…"` | `"chain"`: callers get the texts of an error and its causes; `"outermost"`: the first text only | `"outermost"` |
