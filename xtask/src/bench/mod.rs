@@ -24,6 +24,7 @@ use tables::{Load, Table};
 
 pub(crate) use machine::write_machine;
 pub(crate) use options::Options;
+pub(crate) use processes::processor_time_of_children;
 
 use crate::steps::root;
 

@@ -102,7 +102,7 @@ impl Running {
 
     /// Returns the processor time of the process and its children, in the program and in the kernel.
     pub(super) fn processor_time(&self) -> io::Result<Duration> {
-        self.sum("stat", processor_time)
+        self.sum("stat", |stat| processor_time(stat, OWN_TIME))
     }
 
     /// Returns the highest memory of the process and its children, in bytes.
@@ -194,11 +194,22 @@ fn family(process: u32) -> Vec<u32> {
     family
 }
 
+/// The processor time of all children of this process that have ended, and of their children.
+pub(crate) fn processor_time_of_children() -> io::Result<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    processor_time(&stat, TIME_OF_CHILDREN)
+        .ok_or_else(|| io::Error::other("/proc/self/stat has no times"))
+}
+
+/// The fields of `/proc/PID/stat`, after the name, with the time of the process and of its children.
+const OWN_TIME: usize = 11;
+const TIME_OF_CHILDREN: usize = 13;
+
 /// Reads the time in the program and in the kernel from `/proc/PID/stat`.
-fn processor_time(stat: &str) -> Option<Duration> {
+fn processor_time(stat: &str, field: usize) -> Option<Duration> {
     // The name of the program, in brackets, may contain anything.
     let (_, fields) = stat.rsplit_once(") ")?;
-    let mut times = fields.split(' ').skip(11);
+    let mut times = fields.split(' ').skip(field);
     let mut next = || times.next()?.parse::<u32>().ok();
     Some(TICK * next()?.checked_add(next()?)?)
 }
@@ -219,8 +230,11 @@ mod tests {
     #[test]
     fn figures_are_read_from_proc() {
         let stat = "17 (a) b) S 1 2 3 4 5 6 7 8 9 10 120 34 0 0 20 0";
-        assert_eq!(processor_time(stat), Some(Duration::from_millis(1540)));
-        assert_eq!(processor_time("17 (a) S 1"), None);
+        let own = processor_time(stat, OWN_TIME);
+        assert_eq!(own, Some(Duration::from_millis(1540)));
+        let of_children = processor_time(stat, TIME_OF_CHILDREN);
+        assert_eq!(of_children, Some(Duration::ZERO));
+        assert_eq!(processor_time("17 (a) S 1", OWN_TIME), None);
         let status = "VmPeak:\t  900 kB\nVmHWM:\t  512 kB\nVmRSS:\t   16 kB\n";
         assert_eq!(memory(status, "VmHWM"), Some(512 * 1024));
         assert_eq!(memory(status, "VmRSS"), Some(16 * 1024));

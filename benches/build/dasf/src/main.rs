@@ -1,7 +1,8 @@
 //! A service of ten functions. `../jsonrpsee` has the same.
 
 /// Measured series and what can be computed from them.
-#[dasf::module(topic = "series")]
+#[cfg_attr(feature = "cli", dasf::module(topic = "series"))]
+#[cfg_attr(not(feature = "cli"), dasf::module(topic = "series", main = false))]
 pub mod series {
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
@@ -109,4 +110,15 @@ pub mod series {
     pub fn is_complete(values: Vec<Option<f64>>) -> bool {
         values.iter().all(Option::is_some)
     }
+}
+
+#[cfg(not(feature = "cli"))]
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = dasf::Address::websocket("ws://localhost:8080/ws")?;
+    let options = dasf::HostOptions::default();
+    let topic = "series".parse()?;
+    let mut host = dasf::Host::start(series::module()?, &topic, address, options).await?;
+    host.ended().await;
+    Ok(())
 }
