@@ -569,6 +569,42 @@ async fn a_client_survives_faults_of_the_broker() {
                 "the header \"a\" contains a newline; use one line"
             ]),
         ),
+        // The broker loses pings, but no fragment.
+        ("in_turn", json!([true, true, true])),
+        ("lost", json!(["ping"])),
+        ("marks", json!(["1", null])),
+        ("next_in_turn", json!([["", "enough"], true])),
+        ("only_next", json!(1)),
+        ("ping_again", json!([true, true])),
+        ("other_ping", json!(false)),
+        (
+            "ping_refused",
+            json!([
+                "RefusedError",
+                "the broker rejected the request to topic t: no"
+            ]),
+        ),
+        ("after_refusal", json!(true)),
+        ("marked_for_persistent", json!(false)),
+        ("overtaking", json!(0)),
+        ("held_in_turn", json!([true, true, true])),
+        ("held_lost", json!(["ping"])),
+        (
+            "pong",
+            json!([
+                "m0",
+                {
+                    "payload": "",
+                    "context": "7",
+                    "properties": {"messageType": "pong", "requestContext": "7"}
+                },
+                "8"
+            ]),
+        ),
+        (
+            "pongs_closed",
+            json!(["m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9"]),
+        ),
         // The length of a topic, the number of different client names, and the length of a name.
         (
             "names",

@@ -75,6 +75,15 @@ _FIRST_WAIT, _LONGEST_WAIT, _LASTING = 0.1, 20.0, 5.0
 # The number of losses of the connection after which the client gives a request up. The request
 # itself may be the cause.
 _MAX_LOSSES = 4
+# How long the client waits for a pong before it pings the module again, in seconds.
+_PING_AGAIN = 0.25
+# A connection for pongs ends after these seconds without a ping. There are at most so many of them.
+_KEEP_ALIVE = 30.0
+_PONG_CONNECTION_LIMIT = 8
+# The maximum number of messages without a receipt on a connection for pongs.
+_PONG_LIMIT = 256
+# The maximum number of topics for which the client remembers whether their reader is busy.
+_WINDOW_LIMIT = 256
 # Some brokers store topics and call numbers in database columns of these sizes.
 _TOPIC_LIMIT = 50
 _CONTEXT_LIMIT = 1 << 31
@@ -602,7 +611,7 @@ _Event: TypeAlias = Union[Progress, _Answer, Exception]
 
 @dataclass
 class _Call:
-    """A call that waits for its response."""
+    """A call or a ping that waits for its response."""
 
     context: str
     deadline: float
@@ -616,6 +625,8 @@ class _Call:
     pieces: dict[int, str] = field(default_factory=dict)
     # The identifier of the response to which the pieces belong.
     answer: object = None
+    # The frames that the client sends one after the other, to a module that may be busy.
+    later: list[dict[str, Any]] = field(default_factory=list)
     # The frames for a module that asks for them, and the sender for the module that asked last.
     held: list[dict[str, Any]] = field(default_factory=list)
     sender: _Sender | None = None
@@ -703,7 +714,7 @@ class _Socket(threading.Thread):
     def run(self) -> None:
         """Connect, read, and reconnect, until the connection is closed."""
         attempts = 0
-        while not self._closing.is_set():
+        while self._is_needed():
             begun = time.monotonic()
             try:
                 self._serve()
@@ -721,6 +732,9 @@ class _Socket(threading.Thread):
             attempts = min(attempts + 1, 16)
             # Clients of the same broker should not all reconnect at the same time.
             self._closing.wait(wait * random.uniform(0.5, 1.0))
+
+    def _is_needed(self) -> bool:
+        return not self._closing.is_set()
 
     def _attempt_with(self, stream: socket.socket) -> None:
         with self._lock:
@@ -802,7 +816,7 @@ class _Socket(threading.Thread):
         self._on_open()
         self._tried.set()
         is_silent = False
-        while not self._closing.is_set():
+        while self._is_needed():
             try:
                 code, data = connected.recv_data(control_frame=True)
             except websocket.WebSocketTimeoutException:
@@ -825,27 +839,82 @@ class _Socket(threading.Thread):
 
 
 class _Sender(_Socket):
-    """Sends the payload of a call to the module that asked for it, on a separate connection."""
+    """Sends frames to the topic of a module, on a separate connection."""
 
-    def __init__(self, topic: str, url: str, door: _Door, call: _Call) -> None:
+    def __init__(
+        self,
+        topic: str,
+        url: str,
+        door: _Door,
+        deadline: float | None = None,
+        keep_alive: float | None = None,
+    ) -> None:
         name = f"dasf producer to {topic}"
         super().__init__(name, url, door, self._write, self._on_receipt)
         self._topic = topic
-        self._deadline = call.deadline
+        # The deadline of the call.
+        self._deadline = deadline
+        # The sender ends after so many seconds without a new frame.
+        self._keep_alive = keep_alive
+        self._used_at = time.monotonic()
+        self._writing = threading.Condition()
         # The frames without a receipt.
-        self._frames = list(call.held)
+        self._frames: list[dict[str, Any]] = []
+        # The number of the connection on which they are.
+        self._written_to = 0
+        self._is_complete = False
 
-    def _write(self) -> None:
-        number, connected = self.current()
-        if number > _MAX_LOSSES:
-            self._end(f"the connection was lost {_MAX_LOSSES} times")
-            return
-        for frame in self._frames:
+    def is_open(self) -> bool:
+        """Return whether the sender sends further frames."""
+        return not self._closing.is_set()
+
+    def add(self, frame: dict[str, Any]) -> None:
+        """Send a frame, unless it still waits for its receipt."""
+        with self._writing:
+            self._used_at = time.monotonic()
+            if any(it is frame for it in self._frames):
+                return
+            self._frames.append(frame)
+            number, connected = self.current()
+            # Otherwise the next connection sends it.
+            if connected is not None and self._written_to == number:
+                self._put(connected, frame)
+
+    def settle(self, frame: dict[str, Any]) -> None:
+        """Wait for the receipt of a frame, or for the end of the sender."""
+        with self._writing:
+            while self.is_open() and any(it is frame for it in self._frames):
+                self._writing.wait(_PING_AGAIN)
+
+    def is_full(self) -> bool:
+        """Return whether too many frames have no receipt."""
+        return len(self._frames) >= _PONG_LIMIT
+
+    def complete(self) -> None:
+        """End after the receipts of all frames."""
+        with self._writing:
+            self._is_complete = True
+            if not self._frames:
+                self._end()
+
+    def _put(self, connected: Any, frame: dict[str, Any]) -> bool:
+        if self._deadline is not None:
             # A copy, because another sender may send the frames of the call later.
             left = int(_left(self._deadline) * 1000)
             properties = {**frame["properties"], "x_dasf_timeout_ms": left}
-            if not self.send(connected, {**frame, "properties": properties}):
+            frame = {**frame, "properties": properties}
+        return self.send(connected, frame)
+
+    def _write(self) -> None:
+        with self._writing:
+            number, connected = self.current()
+            if number > _MAX_LOSSES:
+                self._end(f"the connection was lost {_MAX_LOSSES} times")
                 return
+            self._written_to = number
+            for frame in self._frames:
+                if not self._put(connected, frame):
+                    return
 
     def _on_receipt(self, frame: dict[str, Any]) -> None:
         result = frame.get("result")
@@ -854,19 +923,76 @@ class _Sender(_Socket):
         if result != "ok":
             self._end(str(frame.get("errorMsg") or result))
             return
-        # Brokers send receipts in order.
-        self._frames.pop(0)
-        if not self._frames:
+        with self._writing:
+            # Brokers send receipts in order.
+            del self._frames[:1]
+            self._writing.notify_all()
+            if self._is_complete and not self._frames:
+                self._end()
+
+    def _is_needed(self) -> bool:
+        unused = time.monotonic() - self._used_at
+        if self._keep_alive is not None and unused >= self._keep_alive:
             self._end()
+        return self.is_open()
 
     def _end(self, failure: str | None = None) -> None:
         if failure is not None:
-            # The call goes on: the module may have crashed, and another one asks then.
-            text = "cannot send the payload that the module requested on topic %s: %s"
+            # The module may have crashed. Otherwise it asks again.
+            text = "cannot send what a module requested on topic %s: %s"
             _log.warning(text, self._topic, failure)
         self._closing.set()
         with contextlib.suppress(Exception):
             self.current()[1].send_close()
+
+
+@dataclass
+class _Way:
+    """The way of a call's frames to a reader."""
+
+    # Sends a frame of the call, or of a ping, unless it still waits for its receipt.
+    send: Callable[[_Call, dict[str, Any]], None]
+    # Returns whether the call needs the way.
+    is_open: Callable[[], bool]
+    # Waits until the broker has accepted a frame, so that no ping over another connection overtakes
+    # it. The common connection keeps the order.
+    settle: Callable[[dict[str, Any]], None] = lambda _: None
+
+
+class _SendWindow:
+    """Limits how far the senders of fragments to one topic are ahead of its reader.
+
+    All senders share it, because the broker drops a message that arrives while the reader is busy
+    with another one.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._is_unread = False
+
+    def send(
+        self,
+        way: _Way,
+        call: _Call,
+        frame: dict[str, Any],
+        catch_up: Callable[[], bool],
+    ) -> bool:
+        """Send a fragment when the reader has read the one before, which `catch_up` asks.
+
+        Return False if the way closes before.
+        """
+        if not self._turn.acquire(timeout=_left(call.deadline)):
+            return False
+        try:
+            if not way.is_open() or (self._is_unread and not catch_up()):
+                return False
+            self._is_unread = True
+            # Before another sender asks whether everything is read.
+            way.send(call, frame)
+            way.settle(frame)
+            return True
+        finally:
+            self._turn.release()
 
 
 def _distrust(error: ssl.SSLCertVerificationError) -> str:
@@ -953,9 +1079,18 @@ class _Connection:
         self._writing = threading.RLock()
         # Each client starts with another number, in case the response topics are equal.
         self._context = secrets.randbelow(_CONTEXT_LIMIT)
+        # The calls, and the pings without a pong.
         self._calls: dict[str, _Call] = {}
-        # The senders of the calls, and others that are about to end.
+        # The senders of the calls and of pongs, and others that are about to end.
         self._senders: list[_Sender] = []
+        # The senders of pongs by topic, the last used one at the end.
+        self._pong_senders: dict[str, _Sender] = {}
+        # Whether the broker drops messages that arrive while their reader is busy.
+        self._is_lossy = (
+            isinstance(address, Pulsar) and address.persistence != "persistent"
+        )
+        # The topics to which the client sends fragments in turn, the last used one at the end.
+        self._windows: dict[str, _SendWindow] = {}
         # The module's API description, if the client has requested it.
         self.api_info: dict[str, Any] | None = None
 
@@ -1021,6 +1156,7 @@ class _Connection:
         with self._lock:
             calls, self._calls = self._calls, {}
             senders, self._senders = self._senders, []
+            self._pong_senders = {}
         for sender in senders:
             sender.stop()
         for call in calls.values():
@@ -1048,11 +1184,10 @@ class _Connection:
     ) -> _Call:
         """Return a new call. Write it, and end it in any case."""
         context = self._next_context()
-        properties = {
-            "messageType": message_type,
-            "requestContext": context,
-            "response_topic": self._response_topic,
-        }
+        properties = self._routing(message_type, context)
+        if self._is_lossy and message_type == "request":
+            # Then the module sends the response no faster than this client reads it.
+            properties["x_dasf_answers_pings"] = "1"
         text = _to_base64(payload)
         # A small request has no fragment number: peers do not expect a single fragment.
         width = _FRAME_LIMIT if len(payload) > _FRAME_LIMIT else max(len(text), 1)
@@ -1062,12 +1197,25 @@ class _Connection:
             held = frames
             frames = _frames({**properties, "x_dasf_on_demand": "1"}, "", 1)
         call = _Call(context, deadline, deliver, wants_report, frames, held=held)
+        if self._is_lossy and len(frames) > 1:
+            call.frames, call.later = [], frames
+        self._add(call)
+        return call
+
+    def _add(self, call: _Call) -> None:
         with self._lock:
             # Nobody would end a call after this.
             if self._is_closed:
                 raise NotConnectedError("the client is closed")
-            self._calls[context] = call
-        return call
+            self._calls[call.context] = call
+
+    def _routing(self, message_type: str, context: str) -> dict[str, Any]:
+        """Return the properties of a message to a module."""
+        return {
+            "messageType": message_type,
+            "requestContext": context,
+            "response_topic": self._response_topic,
+        }
 
     def _next_context(self) -> str:
         """Return a number that no unfinished call has."""
@@ -1098,22 +1246,90 @@ class _Connection:
 
     def write(self, call: _Call) -> None:
         """Send a call's frames, or leave them for the next connection."""
+        if call.later:
+            frames, call.later = call.later, []
+            way = _Way(self._send, lambda: self._calls.get(call.context) is call)
+            self._start_in_turn(call, frames, self.topic, way)
+            return
         with self._writing:
             number, connected = self._writable()
             if connected is None or call.written_to == number:
                 return
-            is_repeated = call.written_to > 0
             call.written_to = number
             with self._lock:
                 frames = list(call.frames)
             for frame in frames:
-                properties = frame["properties"]
-                properties["x_dasf_timeout_ms"] = int(_left(call.deadline) * 1000)
-                if is_repeated:
+                if "x_dasf_timeout_ms" in frame["properties"]:
                     # The broker may have received it before. No module should run it twice.
-                    properties["x_dasf_repeated"] = "1"
-                if not _Socket.send(connected, frame):
+                    frame["properties"]["x_dasf_repeated"] = "1"
+                if not self._put(connected, call, frame):
                     return
+
+    @staticmethod
+    def _put(connected: Any, call: _Call, frame: dict[str, Any]) -> bool:
+        left = int(_left(call.deadline) * 1000)
+        frame["properties"]["x_dasf_timeout_ms"] = left
+        return _Socket.send(connected, frame)
+
+    def _send(self, call: _Call, frame: dict[str, Any]) -> None:
+        """Send a further frame of a call, unless it still waits for its receipt."""
+        with self._writing:
+            with self._lock:
+                if any(it is frame for it in call.frames):
+                    return
+                call.frames.append(frame)
+            number, connected = self._writable()
+            if call.written_to != number:
+                self.write(call)
+            elif connected is not None:
+                self._put(connected, call, frame)
+
+    def _start_in_turn(
+        self,
+        call: _Call,
+        frames: list[dict[str, Any]],
+        topic: str,
+        way: _Way,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start to send fragments, each when the reader of the topic has read the one before."""
+        with self._lock:
+            window = self._windows.get(topic) or _SendWindow()
+            _put_last(self._windows, topic, window, _WINDOW_LIMIT)
+
+        def catch_up() -> bool:
+            return self._catch_up(call, way)
+
+        def run() -> None:
+            if all(window.send(way, call, frame, catch_up) for frame in frames):
+                done()
+
+        name = f"dasf fragments to {topic}"
+        threading.Thread(target=run, name=name, daemon=True).start()
+
+    def _catch_up(self, call: _Call, way: _Way) -> bool:
+        """Wait until the module has read everything on a way: then it answers a ping.
+
+        Return False if the way closes before.
+        """
+        context = self._next_context()
+        (frame,) = _frames(self._routing("ping", context), "", 1)
+        events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        ping = _Call(context, call.deadline, events.put, lambda: False, [])
+        with contextlib.suppress(NotConnectedError):
+            self._add(ping)
+        try:
+            while way.is_open():
+                # The broker may drop a ping, too.
+                way.send(ping, frame)
+                with contextlib.suppress(queue.Empty):
+                    event = events.get(timeout=_PING_AGAIN)
+                    if isinstance(event, Exception):
+                        self._finish(call.context, event)
+                    return way.is_open()
+            return False
+        finally:
+            self.end(ping)
 
     def _resend(self) -> None:
         """Send the frames without a receipt on a new connection."""
@@ -1174,15 +1390,18 @@ class _Connection:
         context = str(properties.get("requestContext"))
         with self._lock:
             call = self._calls.get(context)
-        if call is None:
-            # The call has ended. Brokers may deliver a response twice.
-            return
         payload = str(frame.get("payload") or "")
         message_type = properties.get("messageType")
+        if call is None and message_type != "ping":
+            # The call has ended. Brokers may deliver a response twice.
+            return
         if not self._is_meant(properties):
             text = "ignoring a message from topic %s to topic %s, not for this client"
             topics = (properties.get(it) for it in ("source_topic", "response_topic"))
             self._warn_once(text, *topics)
+            return
+        if call is None or message_type == "ping":
+            self._answer_ping(properties)
             return
         try:
             if message_type == "progress":
@@ -1206,8 +1425,8 @@ class _Connection:
     def _is_meant(self, properties: dict[str, Any]) -> bool:
         """Return whether a message is from the called module, and for this client."""
         expected = {"source_topic": self.topic}
-        # A request for a payload has the topic for that payload there.
-        if properties.get("messageType") != "fetch":
+        # A request for a payload or for a pong has the topic for the reply there.
+        if properties.get("messageType") not in ("fetch", "ping"):
             expected["response_topic"] = self._response_topic
         return all(
             properties.get(name) in (None, "", topic)
@@ -1223,24 +1442,73 @@ class _Connection:
         text = f"{text}; further warnings of this kind are not logged"
         _log.warning(text, *(_excerpt(value) for value in values))
 
-    def _send_held(self, call: _Call, topic: object) -> None:
+    def _send_held(self, call: _Call, named: object) -> None:
         """Send the payload of a call to the module that asks for it, on this topic."""
-        name = topic if isinstance(topic, str) else ""
-        # The topic becomes a part of a URL.
-        if re.fullmatch(r"[-\w]{1,255}", name, re.ASCII) is None or not call.held:
-            self._warn_once("ignoring a request for a payload on topic %s", topic)
+        topic = _topic(named)
+        if topic is None or not call.held:
+            self._warn_once("ignoring a request for a payload on topic %s", named)
             return
-        sender = _Sender(name, self._url("producer", name), self._door, call)
+        url = self._url("producer", topic)
+        sender = _Sender(topic, url, self._door, deadline=call.deadline)
+        if not self._is_lossy:
+            for frame in call.held:
+                sender.add(frame)
+            sender.complete()
         with self._lock:
             if self._calls.get(call.context) is not call:
                 return
-            # Before another thread can wait for its end.
-            sender.start()
             before, call.sender = call.sender, sender
-            self._senders = [it for it in self._senders if it.is_alive()] + [sender]
+            self._start(sender)
         # The module that asked before has ended.
         if before is not None:
             before.stop()
+        if self._is_lossy:
+            way = _Way(
+                lambda _, frame: sender.add(frame), sender.is_open, sender.settle
+            )
+            self._start_in_turn(call, call.held, topic, way, done=sender.complete)
+
+    def _answer_ping(self, properties: dict[str, Any]) -> None:
+        """Answer a ping, which shows the module that the client has read the messages before."""
+        topic = _topic(properties.get("response_topic"))
+        context = properties.get("requestContext")
+        if not self._is_lossy or topic is None or not isinstance(context, str):
+            return
+        with self._lock:
+            if self._is_closed:
+                return
+            sender = self._pong_senders.get(topic)
+            if sender is None or not sender.is_open():
+                url = self._url("producer", topic)
+                sender = _Sender(topic, url, self._door, keep_alive=_KEEP_ALIVE)
+                self._start(sender)
+            senders = self._pong_senders
+            oldest = _put_last(senders, topic, sender, _PONG_CONNECTION_LIMIT)
+        if oldest is not None:
+            oldest.stop()
+        # Without a pong, the module asks again.
+        if not sender.is_full():
+            pong = {"messageType": "pong", "requestContext": context}
+            sender.add({"payload": "", "context": context, "properties": pong})
+
+    def _start(self, sender: _Sender) -> None:
+        """Start a sender before another thread can wait for its end."""
+        sender.start()
+        self._senders = [it for it in self._senders if it.is_alive()] + [sender]
+
+
+def _topic(named: object) -> str | None:
+    """Return a topic that may become a part of a URL, or None."""
+    name = named if isinstance(named, str) else ""
+    is_valid = re.fullmatch(r"[-\w]{1,255}", name, re.ASCII) is not None
+    return name if is_valid else None
+
+
+def _put_last(entries: dict[str, _T], key: str, value: _T, limit: int) -> _T | None:
+    """Put an entry at the end. Remove the first entry beyond the limit, and return it."""
+    entries.pop(key, None)
+    entries[key] = value
+    return entries.pop(next(iter(entries))) if len(entries) > limit else None
 
 
 def _frames(

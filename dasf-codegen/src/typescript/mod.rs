@@ -24,7 +24,7 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// The names of types and values that every file defines or uses.
-const RESERVED: [&str; 61] = [
+const RESERVED: [&str; 69] = [
     "Answer",
     "ArgumentError",
     "Array",
@@ -45,6 +45,7 @@ const RESERVED: [&str; 61] = [
     "FailureKind",
     "Frame",
     "JSON",
+    "KEEP_ALIVE",
     "LONGEST",
     "Link",
     "MAX_LOSSES",
@@ -56,6 +57,8 @@ const RESERVED: [&str; 61] = [
     "Number",
     "Object",
     "Outgoing",
+    "PING_AGAIN",
+    "PONG_CONNECTION_LIMIT",
     "Platform",
     "ProgressReport",
     "Promise",
@@ -70,6 +73,9 @@ const RESERVED: [&str; 61] = [
     "RequestTooLargeError",
     "ResultError",
     "SHAPES",
+    "SendWay",
+    "SendWindow",
+    "Sendable",
     "Set",
     "Shape",
     "Shapes",
@@ -80,9 +86,11 @@ const RESERVED: [&str; 61] = [
     "TextDecoder",
     "TextEncoder",
     "TimeoutError",
+    "TopicSender",
     "UNRECEIPTED_LIMIT",
     "URL",
     "Uint8Array",
+    "WINDOW_LIMIT",
     "WebSocket",
     "WebSocketConstructor",
     "WebSocketLike",

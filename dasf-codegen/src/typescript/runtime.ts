@@ -284,6 +284,7 @@ interface Properties {
   x_dasf_repeated?: unknown;
   x_dasf_on_demand?: unknown;
   x_dasf_answer?: unknown;
+  x_dasf_answers_pings?: unknown;
   x_dasf_error?: unknown;
 }
 
@@ -450,6 +451,14 @@ const CLOSE_LIMIT = 5_000;
 const UNRECEIPTED_LIMIT = 256;
 /** The number of losses of the connection after which the client gives a message up. */
 const MAX_LOSSES = 4;
+/** How long the client waits for a pong before it pings the module again, in milliseconds. */
+const PING_AGAIN = 250;
+/** How long a connection for pongs stays open without a ping, in milliseconds. */
+const KEEP_ALIVE = 30_000;
+/** The maximum number of connections for pongs. */
+const PONG_CONNECTION_LIMIT = 8;
+/** The maximum number of topics for which the client remembers whether their reader is busy. */
+const WINDOW_LIMIT = 256;
 /** The longest duration of a timer, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 /** The longest topic that the databases of all brokers store, in characters. */
@@ -548,15 +557,162 @@ class Link {
   }
 }
 
-/** A message to the module. */
-interface Outgoing {
-  readonly call: Call;
+/** A message to a module. */
+interface Sendable {
   readonly payload: string;
   readonly properties: Properties;
+  /** The time until which the caller waits; undefined in a pong. */
+  readonly deadline: number | undefined;
+  /** Called when the broker has accepted the message. */
+  accepted: (() => void) | undefined;
+}
+
+/** A message of a call. */
+interface Outgoing extends Sendable {
+  readonly call: Call;
   /** The number of losses of the connection while this was the first message without a receipt. */
   losses: number;
   /** The time at which the client last wrote it to the socket. */
   sentAt: number;
+}
+
+function outgoing(call: Call, payload: string, properties: Properties): Outgoing {
+  const { deadline } = call;
+  return { call, payload, properties, deadline, accepted: undefined, losses: 0, sentAt: 0 };
+}
+
+/** Returns the frame of a message that is sent now. */
+function frameOf({ payload, properties, deadline }: Sendable): object {
+  if (deadline !== undefined) properties.x_dasf_timeout_ms = Math.max(0, deadline - Date.now());
+  return { payload, context: properties.requestContext, properties };
+}
+
+/** Returns whether a value is the name of a topic, which may become a part of a URL. */
+function isTopicName(topic: unknown): topic is string {
+  return typeof topic === "string" && /^[-\w]{1,255}$/.test(topic);
+}
+
+/** Puts an entry at the end of a map. Removes the first entry beyond the limit, and returns it. */
+function putLast<T>(map: Map<string, T>, key: string, value: T, limit: number): T | undefined {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= limit) return undefined;
+  for (const [first, removed] of map) {
+    map.delete(first);
+    return removed;
+  }
+  return undefined;
+}
+
+/** The way of a call's messages to a reader. */
+interface SendWay {
+  /** Resolves with false when the call needs it no longer. */
+  readonly closed: Promise<false>;
+  isClosed(): boolean;
+  /** Sends a message; resolves with true when the broker has accepted it. */
+  send(message: Outgoing): Promise<boolean>;
+}
+
+/**
+ * Limits how far the senders of fragments to one topic are ahead of its reader. All senders share
+ * it, because the broker drops a message that arrives while the reader is busy with another one.
+ */
+class SendWindow {
+  #isUnread = false;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Sends a fragment when the reader has read the one before; `caughtUp` asks it. Resolves with true
+   * when the broker has accepted the fragment, and with false if the way closes before.
+   */
+  send(way: SendWay, message: Outgoing, caughtUp: () => Promise<boolean>): Promise<boolean> {
+    const turn = this.#last.then(async () => {
+      if (way.isClosed() || (this.#isUnread && !(await caughtUp()))) return false;
+      this.#isUnread = true;
+      // A ping over another connection must not overtake the fragment.
+      return Promise.race([way.send(message), way.closed]);
+    });
+    this.#last = turn;
+    return turn;
+  }
+}
+
+/** Sends messages to the topic of a module, on a separate connection. */
+class TopicSender implements SendWay {
+  readonly closed: Promise<false>;
+  /** Resolves when the connection has ended. */
+  readonly ended: Promise<void>;
+  readonly #link: Link;
+  readonly #keepAlive: number | undefined;
+  /** The messages without a receipt. The first ones are on the way. */
+  readonly #messages: Sendable[] = [];
+  #onTheWay = 0;
+  #connections = 0;
+  #timer: unknown;
+  #isClosed = false;
+  #close: (isOpen: false) => void = () => {};
+  #end: () => void = () => {};
+
+  /** Opens a connection. With `keepAlive`, it ends after so many milliseconds without a message. */
+  constructor(open: () => WebSocketLike, keepAlive?: number) {
+    this.closed = new Promise((resolve) => (this.#close = resolve));
+    this.ended = new Promise((resolve) => (this.#end = resolve));
+    this.#keepAlive = keepAlive;
+    this.#link = new Link({
+      open,
+      opened: () => {
+        if (++this.#connections > MAX_LOSSES) return this.stop();
+        this.#onTheWay = 0;
+        this.#write();
+      },
+      heard: ({ result }) => {
+        if (typeof result !== "string") return;
+        if (result !== "ok") return this.stop();
+        // Brokers send receipts in order.
+        this.#messages.shift()?.accepted?.();
+        this.#onTheWay = Math.max(0, this.#onTheWay - 1);
+        this.#write();
+      },
+      lost: () => {},
+    });
+  }
+
+  isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Whether as many messages wait for their receipts as may be on the way. */
+  isFull(): boolean {
+    return this.#messages.length >= UNRECEIPTED_LIMIT;
+  }
+
+  send(message: Sendable): Promise<boolean> {
+    const accepted = new Promise<true>((resolve) => (message.accepted = () => resolve(true)));
+    this.#messages.push(message);
+    this.#write();
+    if (this.#keepAlive !== undefined && !this.#isClosed) {
+      platform.clearTimeout(this.#timer);
+      this.#timer = platform.setTimeout(() => this.stop(), this.#keepAlive);
+    }
+    return Promise.race([accepted, this.closed]);
+  }
+
+  #write(): void {
+    if (this.#link.failure !== undefined || this.#isClosed) return;
+    for (const message of this.#messages.slice(this.#onTheWay, UNRECEIPTED_LIMIT)) {
+      this.#onTheWay++;
+      this.#link.send(frameOf(message));
+    }
+  }
+
+  /** Closes the connection. The broker may not have received messages without a receipt. */
+  stop(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    platform.clearTimeout(this.#timer);
+    this.#close(false);
+    void this.#link.stop().then(this.#end);
+  }
 }
 
 /** A complete response. */
@@ -577,7 +733,9 @@ interface Call {
   /** The pieces of a payload that the client sends only to a module that asks for them. */
   readonly held: readonly string[];
   /** The connection to the module that asked last. */
-  sender: Link | undefined;
+  sender: TopicSender | undefined;
+  /** Called at the end of the call. */
+  ended: (() => void) | undefined;
   resolve(answer: Answer): void;
   reject(error: unknown): void;
 }
@@ -590,6 +748,8 @@ export class Caller {
   readonly #shapes: Shapes;
   readonly #subscription: string;
   readonly #socket: SocketMaker;
+  /** Whether the broker drops messages that arrive while their reader is busy. */
+  readonly #isLossy: boolean;
   #producer: Link | undefined;
   #consumer: Link | undefined;
   #wasConnected = false;
@@ -602,8 +762,14 @@ export class Caller {
   #unreceipted: Outgoing[] = [];
   #receiptTimer: unknown;
   #apiInfo: Promise<Record<string, unknown>> | undefined;
-  /** The connections to asking modules that are being closed. */
-  readonly #endings = new Set<Promise<void>>();
+  /** The connections to the topics of asking modules, also those that are being closed. */
+  readonly #senders = new Set<TopicSender>();
+  /** The connections for pongs by topic, the last used one at the end. */
+  readonly #pongSenders = new Map<string, TopicSender>();
+  /** The pings that the module has not answered, by their numbers. */
+  readonly #pings = new Map<string, () => void>();
+  /** The topics to which the client sends fragments in turn, the last used one at the end. */
+  readonly #windows = new Map<string, SendWindow>();
 
   constructor(options: ClientOptions, topic: string, shapes: Shapes) {
     this.#options = options;
@@ -622,6 +788,8 @@ export class Caller {
     }
     this.#subscription = `typescript-client-${session}`;
     this.#socket = socketMaker(options);
+    const { pulsar } = options;
+    this.#isLossy = pulsar !== undefined && pulsar.persistence !== "persistent";
   }
 
   /** Sends a request, and returns its result. */
@@ -717,7 +885,8 @@ export class Caller {
       const settle = () => {
         this.#calls.delete(context);
         for (const message of messages) this.#queue.delete(message);
-        this.#endSender(call);
+        call.sender?.stop();
+        call.ended?.();
         platform.clearTimeout(timer);
         signal?.removeEventListener("abort", abort);
       };
@@ -730,6 +899,7 @@ export class Caller {
         size: 0,
         held: isOnDemand ? pieces : [],
         sender: undefined,
+        ended: undefined,
         resolve: (answer) => (settle(), resolve(answer)),
         reject: (error) => (settle(), reject(error)),
       };
@@ -739,14 +909,78 @@ export class Caller {
       messages = sent.map((payload, fragment) => {
         const place = sent.length > 1 ? { fragment, num_fragments: sent.length } : {};
         const mark = isOnDemand ? { x_dasf_on_demand: "1" } : {};
-        const response_topic = this.#responseTopic;
-        const routing = { messageType, requestContext: context, response_topic };
-        return { call, payload, properties: { ...routing, ...place, ...mark }, losses: 0, sentAt: 0 };
+        const routing = this.#routing(messageType, context);
+        return outgoing(call, payload, { ...routing, ...place, ...mark });
       });
-      for (const message of messages) this.#queue.add(message);
       this.#connect();
+      if (this.#isLossy && messages.length > 1) {
+        void this.#sendInTurn(this.#topic, messages, this.#way(call));
+        return;
+      }
+      for (const message of messages) this.#queue.add(message);
       this.#publish();
     });
+  }
+
+  /** The properties of a message to a module. */
+  #routing(messageType: string, requestContext: string): Properties {
+    const answersPings = this.#isLossy && messageType === "request";
+    // Then the module does not send the fragments of the response faster than this client reads.
+    const mark = answersPings ? { x_dasf_answers_pings: "1" } : {};
+    return { messageType, requestContext, response_topic: this.#responseTopic, ...mark };
+  }
+
+  /** The way of a call over the connection that all calls share. */
+  #way(call: Call): SendWay {
+    return {
+      closed: new Promise((resolve) => (call.ended = () => resolve(false))),
+      isClosed: () => !this.#calls.has(call.context),
+      send: (message) => {
+        const accepted = new Promise<true>((resolve) => (message.accepted = () => resolve(true)));
+        this.#queue.add(message);
+        this.#publish();
+        return accepted;
+      },
+    };
+  }
+
+  /**
+   * Sends fragments to a reader that may be busy: each one when the reader has read the one before.
+   * Resolves when the broker has accepted the last one, or when the way closes.
+   */
+  async #sendInTurn(topic: string, messages: Outgoing[], way: SendWay): Promise<void> {
+    const window = this.#windows.get(topic) ?? new SendWindow();
+    putLast(this.#windows, topic, window, WINDOW_LIMIT);
+    for (const message of messages) {
+      const caughtUp = () => this.#caughtUp(message.call, way);
+      if (!(await window.send(way, message, caughtUp))) return;
+    }
+  }
+
+  /**
+   * Waits until the module has read the messages of a way: then it answers a ping. Resolves with
+   * false if the way closes before.
+   */
+  async #caughtUp(call: Call, way: SendWay): Promise<boolean> {
+    const context = this.#nextContext();
+    const ping = outgoing(call, "", this.#routing("ping", context));
+    const answered = new Promise<true>((resolve) => {
+      this.#pings.set(context, () => resolve(true));
+    });
+    let isRead: boolean | undefined;
+    let timer: unknown;
+    const pause = () =>
+      new Promise<undefined>((resolve) => {
+        if (isRead === undefined) timer = platform.setTimeout(() => resolve(undefined), PING_AGAIN);
+      });
+    while (isRead === undefined) {
+      // The broker may drop a ping, too.
+      isRead = await Promise.race([answered, way.closed, way.send(ping).then(pause)]);
+    }
+    platform.clearTimeout(timer);
+    this.#queue.delete(ping);
+    this.#pings.delete(context);
+    return isRead;
   }
 
   /** A number that no unfinished call has. */
@@ -755,7 +989,7 @@ export class Caller {
     do {
       this.#context = (this.#context + 1) % CONTEXT_LIMIT;
       context = String(this.#context);
-    } while (this.#calls.has(context));
+    } while (this.#calls.has(context) || this.#pings.has(context));
     return context;
   }
 
@@ -816,11 +1050,9 @@ export class Caller {
     for (const message of this.#queue) {
       if (this.#unreceipted.length >= UNRECEIPTED_LIMIT) break;
       this.#queue.delete(message);
-      const { call, payload, properties } = message;
-      properties.x_dasf_timeout_ms = Math.max(0, call.deadline - Date.now());
       message.sentAt = Date.now();
       this.#unreceipted.push(message);
-      this.#producer.send({ payload, context: call.context, properties });
+      this.#producer.send(frameOf(message));
     }
     platform.clearTimeout(this.#receiptTimer);
     // The oldest message counts, so that new calls do not extend the timeout.
@@ -839,13 +1071,16 @@ export class Caller {
   #settle({ context, result, errorMsg }: Frame): void {
     if (typeof result !== "string") return;
     // A rejection without a context (Pulsar's reaction to bad JSON) belongs to the first message.
-    const isMeant = ({ call }: Outgoing) => call.context === String(context ?? call.context);
+    const isMeant = ({ properties: { requestContext } }: Outgoing) =>
+      requestContext === String(context ?? requestContext);
     const index = this.#unreceipted.findIndex(isMeant);
     const [message] = index < 0 ? [] : this.#unreceipted.splice(index, 1);
     if (result !== "ok") {
       const reason = typeof errorMsg === "string" ? `${errorMsg} (${result})` : result;
       const text = `the broker rejected the request to topic ${this.#topic}: ${reason}`;
       message?.call.reject(new RefusedError(text));
+    } else {
+      message?.accepted?.();
     }
     this.#publish();
   }
@@ -854,7 +1089,11 @@ export class Caller {
   #receive({ messageId, payload, properties }: Frame): void {
     if (typeof messageId === "string") this.#consumer?.send({ messageId });
     if (!isObject(properties)) return;
-    const { requestContext }: Properties = properties;
+    const { messageType, requestContext }: Properties = properties;
+    if (messageType === "ping" && this.#isMeant(properties)) this.#answerPing(properties);
+    if (messageType === "pong" && this.#isMeant(properties)) {
+      this.#pings.get(String(requestContext))?.();
+    }
     const call = this.#calls.get(String(requestContext));
     // The call has its response already, or the message belongs to another client.
     if (!call || !this.#isMeant(properties)) return;
@@ -868,8 +1107,9 @@ export class Caller {
   /** Whether a message is from the called module, and for this client. */
   #isMeant({ messageType, source_topic, response_topic }: Properties): boolean {
     const isTopic = (named: unknown, topic: string) => (named ?? "") === "" || named === topic;
-    // A request for a payload has the topic for that payload there.
-    const isHere = messageType === "fetch" || isTopic(response_topic, this.#responseTopic);
+    // A request for a payload or for a pong has the topic for the reply there.
+    const isAsking = messageType === "fetch" || messageType === "ping";
+    const isHere = isAsking || isTopic(response_topic, this.#responseTopic);
     return isHere && isTopic(source_topic, this.#topic);
   }
 
@@ -902,46 +1142,39 @@ export class Caller {
    * call goes on: the module may have crashed, and another one asks then.
    */
   #sendHeld(call: Call, topic: unknown): void {
-    const { context: requestContext, held } = call;
-    // The topic becomes a part of a URL.
-    if (typeof topic !== "string" || !/^[-\w]{1,255}$/.test(topic) || held.length === 0) return;
-    const response_topic = this.#responseTopic;
-    const routing = { messageType: "request", requestContext, response_topic };
-    const count = { num_fragments: held.length };
-    let [connections, sent, taken] = [0, 0, 0];
-    const publish = () => {
-      for (; sent < held.length && sent - taken < UNRECEIPTED_LIMIT; sent++) {
-        const x_dasf_timeout_ms = Math.max(0, call.deadline - Date.now());
-        const properties: Properties = { ...routing, fragment: sent, ...count, x_dasf_timeout_ms };
-        sender.send({ payload: held[sent], context: requestContext, properties });
-      }
-    };
+    const { context, held } = call;
+    if (!isTopicName(topic) || held.length === 0) return;
+    const messages = held.map((payload, fragment) => {
+      const place = { fragment, num_fragments: held.length };
+      return outgoing(call, payload, { ...this.#routing("request", context), ...place });
+    });
     // The module that asked before has ended.
-    this.#endSender(call);
-    const sender = (call.sender = new Link({
-      open: () => this.#socket("producer", topic),
-      opened: () => {
-        if (++connections > MAX_LOSSES) return this.#endSender(call);
-        sent = taken;
-        publish();
-      },
-      heard: ({ result }) => {
-        if (typeof result !== "string") return;
-        // Brokers send receipts in order.
-        if (result !== "ok" || ++taken === held.length) return this.#endSender(call);
-        publish();
-      },
-      lost: () => {},
-    }));
+    call.sender?.stop();
+    const sender = (call.sender = this.#open(topic));
+    const sent = this.#isLossy
+      ? this.#sendInTurn(topic, messages, sender)
+      : Promise.all(messages.map((message) => sender.send(message)));
+    void sent.then(() => sender.stop());
   }
 
-  /** Closes the connection to the module that asked for the payload, if there is one. */
-  #endSender(call: Call): void {
-    const ending = call.sender?.stop();
-    call.sender = undefined;
-    if (!ending) return;
-    this.#endings.add(ending);
-    void ending.then(() => this.#endings.delete(ending));
+  /** Answers a ping. The pong shows the module that the client has read the messages before. */
+  #answerPing({ requestContext, response_topic: topic }: Properties): void {
+    if (!this.#isLossy || !isTopicName(topic) || typeof requestContext !== "string") return;
+    const open = this.#pongSenders.get(topic);
+    const sender = open && !open.isClosed() ? open : this.#open(topic, KEEP_ALIVE);
+    putLast(this.#pongSenders, topic, sender, PONG_CONNECTION_LIMIT)?.stop();
+    // The module asks again.
+    if (sender.isFull()) return;
+    const properties = { messageType: "pong", requestContext };
+    void sender.send({ payload: "", properties, deadline: undefined, accepted: undefined });
+  }
+
+  /** Opens a connection to a topic. */
+  #open(topic: string, keepAlive?: number): TopicSender {
+    const sender = new TopicSender(() => this.#socket("producer", topic), keepAlive);
+    this.#senders.add(sender);
+    void sender.ended.then(() => this.#senders.delete(sender));
+    return sender;
   }
 
   /** Adds a fragment; returns the complete payload when all fragments have arrived. */
@@ -980,7 +1213,10 @@ export class Caller {
     this.#producer = this.#consumer = undefined;
     this.#queue.clear();
     this.#unreceipted = [];
-    await Promise.all([...links.map((link) => link?.stop()), ...this.#endings]);
+    const senders = [...this.#senders];
+    for (const sender of senders) sender.stop();
+    const endings = senders.map(({ ended }) => ended);
+    await Promise.all([...links.map((link) => link?.stop()), ...endings]);
   }
 }
 

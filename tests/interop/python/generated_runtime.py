@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import queue
 import re
 import socket
 import sys
@@ -60,8 +61,8 @@ class Sockets:
         return self.socket
 
 
-def connection() -> Any:
-    made: Any = client._Connection("ws://nowhere/ws", "demo", None, None)
+def connection(address: str | Pulsar = "ws://nowhere/ws") -> Any:
+    made: Any = client._Connection(address, "demo", None, None)
     made._sockets = (Sockets(), Sockets())
     # The first call has the number 0.
     made._context = -1
@@ -706,6 +707,234 @@ def on_demand() -> None:
         client._FRAME_LIMIT = limit
 
 
+class BusyModule:
+    """A module at a broker that keeps nothing.
+
+    Each fragment makes the module busy, so the broker loses the next message, although it sends a
+    receipt.
+    """
+
+    def __init__(self) -> None:
+        self.on = connection(Pulsar("nowhere"))
+        # The types of the lost messages, and the fragments that arrived.
+        self.lost: set[str] = set()
+        self.read: list[dict[str, Any]] = []
+        self.pings: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        # The result of the receipt of a ping, and whether the module answers pings.
+        self.receipt = "ok"
+        self.answers = True
+        self._is_busy = False
+        self._lock = threading.RLock()
+        self.connect()
+
+    def connect(self) -> None:
+        """Open a new connection for requests."""
+        producer = self.on._sockets[1]
+        producer.connect()
+        producer.socket = Wire(self, self.on._on_receipt)
+        self.on._resend()
+
+    def take(self, frame: dict[str, Any], on_receipt: Any) -> None:
+        properties = frame["properties"]
+        is_ping = properties["messageType"] == "ping"
+        with self._lock:
+            result = self.receipt if is_ping else "ok"
+            on_receipt({"result": result, "context": frame["context"]})
+            if self._is_busy:
+                self._is_busy = False
+                self.lost.add(properties["messageType"])
+            elif not is_ping:
+                self._is_busy = True
+                self.read.append(frame)
+                self._answer(frame)
+            elif self.answers:
+                self.deliver(properties, "", messageType="pong")
+        if is_ping:
+            self.pings.put(frame)
+
+    def _answer(self, frame: dict[str, Any]) -> None:
+        properties, context = frame["properties"], frame["context"]
+        pieces = [it["payload"] for it in self.read if it["context"] == context]
+        if "x_dasf_on_demand" in properties:
+            self._is_busy = False
+            asked = {"messageType": "fetch", "response_topic": "inbox"}
+            self.read.remove(frame)
+            self.deliver(properties, "", **asked)
+        elif len(pieces) == properties["num_fragments"]:
+            self.deliver(properties, "".join(pieces))
+
+    def deliver(self, to: dict[str, Any], payload: str, **properties: Any) -> None:
+        context = to["requestContext"]
+        always = {"messageType": "response", "requestContext": context}
+        frame = {"payload": payload, "properties": {**always, **properties}}
+        self.on._on_delivery({"messageId": "m", **frame})
+
+    def call(
+        self, data: bytes, is_on_demand: bool = False
+    ) -> tuple[Any, "queue.SimpleQueue[Any]"]:
+        """Send a large request, whose response is equal to it."""
+        events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        deadline = client._deadline(60)
+        call = self.on.register(
+            "request", data, deadline, events.put, lambda: True, is_on_demand
+        )
+        self.on.write(call)
+        return call, events
+
+
+class Wire:
+    """A connection to a busy module."""
+
+    def __init__(self, module: BusyModule, on_receipt: Any) -> None:
+        self._module = module
+        self._on_receipt = on_receipt
+
+    def send(self, text: str) -> None:
+        self._module.take(json.loads(text), self._on_receipt)
+
+    def send_close(self) -> None:
+        pass
+
+
+class Sender(client._Sender):
+    """A sender whose connection is made by hand."""
+
+    begun: list["Sender"] = []
+    module: BusyModule | None = None
+
+    def start(self) -> None:
+        self.begun.append(self)
+        self._number += 1
+        self._socket = Socket()
+        if self.module is not None:
+            self._socket = Wire(self.module, self._on_frame)
+        self._on_open()
+
+    def stop(self) -> None:
+        self._closing.set()
+
+    def is_alive(self) -> bool:
+        return self.is_open()
+
+    def join(self, timeout: float | None = None) -> None:
+        pass
+
+
+def busy_modules() -> None:
+    limit, client._FRAME_LIMIT = client._FRAME_LIMIT, 40
+    texts = [letter * 100 for letter in (b"a", b"b", b"c")]
+    module = BusyModule()
+    # Fragments of several calls reach a module that is busy with each of them.
+    for (_, events), text in zip([module.call(text) for text in texts], texts):
+        assert events.get(timeout=10).text == text.decode()
+    assert module.lost == {"ping"}
+    marked = {it["properties"]["x_dasf_answers_pings"] for it in module.read}
+    assert marked == {"1"}
+    assert "x_dasf_answers_pings" not in module.pings.get()["properties"]
+    assert not module.on._calls
+
+    def silence() -> None:
+        module.answers = False
+        while not module.pings.empty():
+            module.pings.get()
+
+    # A call that ends while the module does not answer makes way for the next one.
+    silence()
+    count = len(module.read)
+    ended, none = module.call(b"x" * 100)
+    module.pings.get(timeout=10)
+    last, events = module.call(b"y" * 100)
+    module.on.end(ended)
+    module.answers = True
+    assert events.get(timeout=10).text == "y" * 100
+    assert {it["context"] for it in module.read[count:]} == {last.context}
+    assert none.empty()
+
+    # The connection is lost while the client waits for the module.
+    silence()
+    _, events = module.call(b"z" * 100)
+    before = module.pings.get(timeout=10)
+    module.connect()
+    module.answers = True
+    assert events.get(timeout=10).text == "z" * 100
+    assert module.pings.get(timeout=10)["context"] == before["context"]
+
+    # The broker rejects a ping.
+    module.receipt = "no"
+    _, events = module.call(b"x" * 100)
+    error = events.get(timeout=10)
+    assert (type(error), str(error)) == (client.RefusedError, "no")
+    module.receipt = "ok"
+    _, events = module.call(b"x" * 100)
+    assert events.get(timeout=10).text == "x" * 100
+
+    # A busy module of a group asks for the payloads of several calls.
+    module = BusyModule()
+    original, client._Sender = client._Sender, Sender  # type: ignore[misc]
+    Sender.module, Sender.begun = module, []
+    calls = [module.call(text, is_on_demand=True) for text in texts]
+    for (_, events), text in zip(calls, texts):
+        assert events.get(timeout=10).text == text.decode()
+    assert module.lost == {"ping"}
+    client._Sender = original  # type: ignore[misc]
+    client._FRAME_LIMIT = limit
+
+    # A broker that keeps messages does not need this.
+    on = connection(Pulsar("nowhere", persistence="persistent"))
+    wire = on._sockets[1].connect()
+    begin(on)
+    assert "x_dasf_answers_pings" not in wire.sent[0]["properties"]
+
+
+def pongs() -> None:
+    def ask(on: Any, topic: object, **properties: Any) -> None:
+        usual = {"messageType": "ping", "requestContext": "7", "source_topic": "demo"}
+        properties = {**usual, "response_topic": topic, **properties}
+        frame = {"messageId": "m", "payload": "", "properties": properties}
+        on._on_delivery(frame)
+
+    original, client._Sender = client._Sender, Sender  # type: ignore[misc]
+    Sender.module, Sender.begun = None, []
+    on = connection(Pulsar("nowhere"))
+    ask(on, "m0", source_topic="another")
+    ask(on, "m0", requestContext={"a": 1})
+    ask(on, "a/b")
+    ask(connection(), "m0")
+    assert not Sender.begun
+    ask(on, "m0")
+    ask(on, "m0", requestContext="8")
+    (first,) = Sender.begun
+    place = "non-persistent/public/default/m0"
+    assert first._url == f"ws://nowhere:8080/ws/v2/producer/{place}"
+    pong = {"messageType": "pong", "requestContext": "7"}
+    sent = first._socket.sent
+    assert sent[0] == {"payload": "", "context": "7", "properties": pong}
+    assert [it["context"] for it in sent] == ["7", "8"]
+    # The module asks again for a pong without a place.
+    for _ in range(1000):
+        ask(on, "m0")
+    assert len(sent) == client._PONG_LIMIT
+
+    # The client keeps some connections, and each of them for some time.
+    for number in range(1, 9):
+        ask(on, f"m{number}")
+    assert [it.is_open() for it in Sender.begun] == [False] + [True] * 8
+    _, oldest, *others = Sender.begun
+    for it in Sender.begun:
+        it._used_at -= client._KEEP_ALIVE
+    ask(on, "m1")
+    assert oldest._is_needed()
+    assert not any(it._is_needed() for it in others)
+    ask(on, "m2")
+    assert len(Sender.begun) == 10
+    on._sockets = None
+    on.close()
+    assert not any(it.is_open() for it in Sender.begun)
+    ask(on, "m3")
+    assert len(Sender.begun) == 10
+    client._Sender = original  # type: ignore[misc]
+
+
 def handshakes() -> None:
     # A module asks, but the broker does not answer the handshake of the sender.
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -745,5 +974,7 @@ ends()
 redirects()
 reports()
 on_demand()
+busy_modules()
+pongs()
 handshakes()
 patterns()

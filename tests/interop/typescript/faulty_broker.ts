@@ -1,5 +1,6 @@
 /** A broker made by hand that fails at the worst moments. */
 
+import { mock } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -355,6 +356,177 @@ const seen: Record<string, unknown> = {};
   await client.close();
   closed.push(await fay.closed.next());
   seen.asked_in_vain = [await call, (await stopped)[0], closed];
+}
+
+/**
+ * A module at a broker that keeps nothing. Each fragment makes the module busy, so the broker loses
+ * the next message, although it sends a receipt.
+ */
+class BusyModule {
+  /** The types of the lost messages, and the fragments that arrived. */
+  readonly lost: unknown[] = [];
+  readonly read: Frame[] = [];
+  pings = new Queue<Frame>();
+  /** The result of the receipt of a ping, and whether the module answers pings. */
+  receipt = 'ok';
+  answers = true;
+  readonly #consumer: Socket;
+  readonly #speaks: string;
+  #isBusy = false;
+
+  constructor(consumer: Socket, speaks: string) {
+    this.#consumer = consumer;
+    this.#speaks = speaks;
+  }
+
+  /** Reads everything that the client sends on a socket. */
+  async serve(socket: Socket): Promise<void> {
+    for (;;) {
+      const frame = await socket.sent.next();
+      const isPing = frame.properties.messageType === 'ping';
+      socket.frame({ result: isPing ? this.receipt : 'ok', context: frame.context });
+      this.#take(frame);
+      if (isPing) this.pings.push(frame);
+    }
+  }
+
+  #take(frame: Frame): void {
+    const { messageType, x_dasf_on_demand, num_fragments } = frame.properties;
+    if (messageType === 'api_info') {
+      const api_info = JSON.stringify({ x_dasf: { version: 1, speaks: [this.#speaks] } });
+      answer(this.#consumer, frame, '', { api_info });
+    } else if (x_dasf_on_demand) {
+      answer(this.#consumer, frame, '', { messageType: 'fetch', response_topic: 'inbox' });
+    } else if (this.#isBusy) {
+      this.#isBusy = false;
+      this.lost.push(messageType);
+    } else if (messageType === 'ping') {
+      if (this.answers) answer(this.#consumer, frame, '', { messageType: 'pong' });
+    } else {
+      this.#isBusy = true;
+      this.read.push(frame);
+      const pieces = this.read.filter(({ context }) => context === frame.context);
+      if (pieces.length < Number(num_fragments)) return;
+      const payload = pieces.map((it) => it.payload).join('');
+      const { data } = JSON.parse(text({ ...frame, payload }));
+      answer(this.#consumer, frame, base64(JSON.stringify(data)));
+    }
+  }
+}
+
+/** Returns a client of a module at a Pulsar whose topics keep nothing. */
+async function connectToBusy(speaks: string) {
+  const options = { url: undefined, pulsar: {}, maxPayloadSize: 40, timeout: 5_000 };
+  const made = await connect(options);
+  const module = new BusyModule(made.consumer, speaks);
+  void module.serve(made.producer);
+  const echoes = async (data: string) =>
+    (await made.client.echo({ data }).catch(({ name }: Error) => name)) === data;
+  return { ...made, module, echoes };
+}
+
+const texts = ['0123456789', 'abcdefghij', '-'].map((part) => part.repeat(20));
+
+{
+  // Fragments of several calls reach a module that is busy with each of them.
+  const { client, producer, module, echoes } = await connectToBusy('request_fragments');
+  seen.in_turn = await Promise.all(texts.map(echoes));
+  seen.lost = [...new Set(module.lost)];
+  const marks = [module.read[0], await module.pings.next()];
+  seen.marks = marks.map((frame) => frame?.properties.x_dasf_answers_pings ?? null);
+
+  // A call that ends while the module does not answer makes way for the next one.
+  module.answers = false;
+  module.pings = new Queue();
+  const aborter = new AbortController();
+  const { length } = module.read;
+  const aborted = failure(client.echo({ data: 'x'.repeat(100) }, { signal: aborter.signal }));
+  const silent = await module.pings.next();
+  const next = echoes('y'.repeat(100));
+  aborter.abort('enough');
+  module.answers = true;
+  seen.next_in_turn = [await aborted, await next];
+  const after = module.read.slice(length);
+  seen.only_next = new Set(after.map(({ context }) => context)).size;
+
+  // The connection is lost while the client waits for the module.
+  module.answers = false;
+  module.pings = new Queue();
+  const interrupted = echoes('z'.repeat(100));
+  const before = await module.pings.next();
+  producer.drop('gone');
+  const producerAgain = await sockets.producer.next();
+  module.answers = true;
+  void module.serve(producerAgain);
+  const again = await module.pings.next();
+  seen.ping_again = [await interrupted, before.context === again.context];
+  seen.other_ping = silent.context === before.context;
+
+  // The broker rejects a ping.
+  module.receipt = 'no';
+  seen.ping_refused = await failure(client.echo({ data: 'x'.repeat(100) }));
+  module.receipt = 'ok';
+  seen.after_refusal = await echoes('x'.repeat(100));
+  await client.close();
+
+  // A broker that keeps messages does not need this.
+  const persistent = await connect({ url: undefined, pulsar: { persistence: 'persistent' } });
+  const call = failure(persistent.client.add({ a: 1 }));
+  const { properties } = await persistent.producer.sent.next();
+  seen.marked_for_persistent = 'x_dasf_answers_pings' in properties;
+  await persistent.client.close();
+  await call;
+}
+
+{
+  // A busy module of a group asks for the payloads of several calls.
+  const { client, module, echoes } = await connectToBusy('requests_on_demand');
+  const calls = Promise.all(texts.map(echoes));
+  const late = await sockets.producer.next();
+  for (const _ of texts.slice(1)) void module.serve(await sockets.producer.next());
+  // No ping on another connection overtakes the fragment on a slow one.
+  for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate);
+  seen.overtaking = module.read.length;
+  void module.serve(late);
+  seen.held_in_turn = await calls;
+  seen.held_lost = [...new Set(module.lost)];
+  await client.close();
+}
+
+{
+  // The client answers the pings of the module, on the topic that they name.
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const { client, consumer } = await connect({ url: undefined, pulsar: {} });
+  const ask = (response_topic: string, more: object = {}) => {
+    const properties = { messageType: 'ping', requestContext: '7', source_topic: 't', ...more };
+    consumer.frame({ messageId: 'm', payload: '', properties: { ...properties, response_topic } });
+  };
+  ask('m0', { source_topic: 'another' });
+  ask('m0', { requestContext: { a: 1 } });
+  ask('a/b');
+  const asked = async (topic: string) => {
+    ask(topic);
+    const socket = await sockets.producer.next();
+    return { socket, pong: await socket.sent.next() };
+  };
+  const first = await asked('m0');
+  ask('m0', { requestContext: '8' });
+  const { context } = await first.socket.sent.next();
+  seen.pong = [first.socket.url.split('/').at(-1), first.pong, context];
+
+  // It keeps some connections, and each of them for some time.
+  const others = [];
+  for (let number = 1; number <= 8; number++) others.push((await asked(`m${number}`)).socket);
+  const closed = [await first.socket.closed.next()];
+  mock.timers.tick(29_999);
+  ask('m8');
+  mock.timers.tick(1);
+  for (const other of others.slice(0, 7)) closed.push(await other.closed.next());
+  const last = await asked('m9');
+  await client.close();
+  for (const socket of [...others.slice(7), last.socket]) closed.push(await socket.closed.next());
+  seen.pongs_closed = closed.map((url) => url.split('/').at(-1));
+  mock.timers.reset();
 }
 
 {
