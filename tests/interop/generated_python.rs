@@ -485,6 +485,7 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
         "generated_calls.py",
         "generated_group.py",
         "generated_guarded.py",
+        "generated_large.py",
         "generated_spellings.py",
         "generated_ways.py",
         "generated_restart.py",

@@ -11,11 +11,13 @@ use dasf::{Address, ClientError, Host, HostOptions};
 use dasf_examples::reference;
 use dasf_test_support::process::free_ports;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio::task::block_in_place;
 
 use crate::brokers::pulsar::{Pulsar, Setup};
 use crate::generated_python::save_reference;
+use crate::generated_typescript;
 use crate::python;
 use crate::support::{call_everything, reference_program};
 
@@ -136,6 +138,18 @@ impl Guarded {
         .unwrap();
         let authority = self.authority.as_bytes();
         address.with_ca_certificates(authority).unwrap()
+    }
+
+    /// Returns the address without TLS of topics of a kind, with the token of the member.
+    fn unencrypted(&self, persistence: Persistence) -> Address {
+        let address = Address::try_from(
+            PulsarAddress::default()
+                .host("127.0.0.1")
+                .port(self.pulsar.port())
+                .persistence(persistence),
+        )
+        .unwrap();
+        address.with_token(MEMBER).unwrap()
     }
 
     fn address(&self, token: &str) -> Address {
@@ -404,14 +418,7 @@ const LARGE: usize = 50_000_000;
 /// of other tests to non-persistent topics would be dropped.
 async fn large_request_and_result(persistence: Persistence) {
     let guarded = guarded().await;
-    let address = Address::try_from(
-        PulsarAddress::default()
-            .host("127.0.0.1")
-            .port(guarded.pulsar.port())
-            .persistence(persistence),
-    )
-    .unwrap();
-    let address = address.with_token(MEMBER).unwrap();
+    let address = guarded.unencrypted(persistence);
     let host = serve("large-calls", address.clone()).await.unwrap();
     let client = connect("large-calls", address).await.unwrap();
     let large = "0123456789".repeat(LARGE / 10);
@@ -430,4 +437,69 @@ async fn a_large_request_and_result_go_over_persistent_topics() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_and_result_go_over_non_persistent_topics() {
     large_request_and_result(Persistence::NonPersistent).await;
+}
+
+/// The size of each request of a generated client, ten fragments. Several are on the way.
+const LARGE_OF_SEVERAL: usize = 5_000_000;
+const SEVERAL: usize = 6;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Lets a client call a module, which joins the fragments of requests, and two modules of a group,
+/// which ask for them.
+async fn several_large_requests(language: &str, call: impl AsyncFn(&Guarded, &str, bool)) {
+    let guarded = guarded().await;
+    let address = guarded.unencrypted(Persistence::NonPersistent);
+    let alone = format!("large-{language}");
+    let host = serve(&alone, address.clone()).await.unwrap();
+    call(&guarded, &alone, false).await;
+    host.shutdown().await;
+
+    let shared: Topic = format!("large-{language}-group").parse().unwrap();
+    let start = || {
+        let options = HostOptions::default().group("workers".parse().unwrap());
+        let module = reference::module().unwrap();
+        Host::start(module, &shared, address.clone(), options)
+    };
+    let team = [start().await.unwrap(), start().await.unwrap()];
+    call(&guarded, shared.as_str(), true).await;
+    for host in team {
+        host.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_requests_of_a_typescript_client_go_over_non_persistent_topics() {
+    let call = async |guarded: &Guarded, topic: &str, is_group: bool| {
+        let pulsar = json!({"host": "127.0.0.1", "port": guarded.pulsar.port()});
+        let wanted = json!({"pulsar": pulsar, "topic": topic, "token": MEMBER, "calls": SEVERAL,
+            "size": LARGE_OF_SEVERAL, "group": is_group, "timeout": PATIENCE.as_millis() as u64});
+        let seen = generated_typescript::run("large.js", wanted).await;
+        assert_eq!(
+            Value::from(seen),
+            json!({"answered": 1 + SEVERAL, "left": []})
+        );
+    };
+    several_large_requests("typescript", call).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_requests_of_a_python_client_go_over_non_persistent_topics() {
+    let folder = save_reference("large");
+    let call = async |guarded: &Guarded, topic: &str, is_group: bool| {
+        let arguments = [
+            &*folder,
+            &guarded.pulsar.port().to_string(),
+            topic,
+            MEMBER,
+            &LARGE_OF_SEVERAL.to_string(),
+            &SEVERAL.to_string(),
+            if is_group { "group" } else { "alone" },
+            &PATIENCE.as_secs().to_string(),
+        ];
+        assert_eq!(
+            python::run_beside("generated_large.py", &arguments).await,
+            ""
+        );
+    };
+    several_large_requests("python", call).await;
 }
