@@ -514,7 +514,7 @@ impl Shared {
         let pieces = fragment::split(&payload, self.piece_size());
         let count = pieces.len();
         for (index, piece) in pieces.enumerate() {
-            queue
+            let _turn = queue
                 .window
                 .turn(max_unread, self.caught_up(&queue))
                 .await?;

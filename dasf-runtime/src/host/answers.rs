@@ -11,7 +11,7 @@ use super::inbox::Inbox;
 use super::replies::Replies;
 use super::reply::Reply;
 use crate::random;
-use crate::transport::{PublishError, Transport};
+use crate::transport::{PublishError, SendWindow, Transport, Turn};
 
 /// Sends responses.
 pub(super) struct Answers {
@@ -28,8 +28,9 @@ impl Answers {
     /// Returns the reason why only a part of it is sent. Errors that the broker returns later are
     /// only logged.
     pub(super) async fn send(&self, reply: &Reply, answer: &Answer) -> Result<(), PublishError> {
+        let window = self.window(reply);
         for (properties, piece) in self.pieces(answer) {
-            self.turn(reply, &properties).await?;
+            let _turn = self.turn(window.as_deref(), reply, &properties).await?;
             self.replies.send(reply, properties, piece).await;
         }
         Ok(())
@@ -39,8 +40,9 @@ impl Answers {
     /// accepted all of it.
     pub(super) async fn deliver(&self, reply: &Reply, answer: &Answer) -> Result<(), PublishError> {
         let mut receipts = Vec::new();
+        let window = self.window(reply);
         for (properties, piece) in self.pieces(answer) {
-            self.turn(reply, &properties).await?;
+            let _turn = self.turn(window.as_deref(), reply, &properties).await?;
             receipts.push(self.replies.publish(reply, properties, piece).await?);
         }
         for receipt in receipts {
@@ -49,16 +51,27 @@ impl Answers {
         Ok(())
     }
 
+    /// Returns the limit of unread fragments, if the broker drops messages for slow readers and the
+    /// caller answers pings.
+    fn window(&self, reply: &Reply) -> Option<Arc<SendWindow>> {
+        let has_limit = reply.answers_pings && self.transport.max_unread().is_some();
+        has_limit.then(|| self.replies.window(&reply.response_topic))
+    }
+
     /// Waits until a fragment may be sent, so that the caller does not have too many unread ones.
-    async fn turn(&self, reply: &Reply, properties: &Properties) -> Result<(), PublishError> {
+    async fn turn<'w>(
+        &self,
+        window: Option<&'w SendWindow>,
+        reply: &Reply,
+        properties: &Properties,
+    ) -> Result<Option<Turn<'w>>, PublishError> {
         let is_fragment = properties.get(key::FRAGMENT).is_some();
-        match self.transport.max_unread() {
-            Some(max_unread) if is_fragment && reply.answers_pings => {
-                let window = self.replies.window(&reply.response_topic);
+        match (window, self.transport.max_unread()) {
+            (Some(window), Some(max_unread)) if is_fragment => {
                 let caught_up = self.inbox.caught_up(reply, &self.replies);
-                window.turn(max_unread, caught_up).await
+                window.turn(max_unread, caught_up).await.map(Some)
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 

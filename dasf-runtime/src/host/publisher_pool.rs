@@ -115,8 +115,10 @@ impl PublisherPool {
         }
     }
 
-    /// Returns the limit of unread messages on a response topic.
+    /// Returns the limit of unread messages on a response topic, which its senders share.
     pub(super) fn window(&self, topic: &Topic) -> Arc<SendWindow> {
+        // It belongs to the connection.
+        drop(self.get(topic));
         let publishers = self.lock();
         let pooled = publishers.get(topic);
         pooled

@@ -25,7 +25,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-pub(crate) use send_window::SendWindow;
+pub(crate) use send_window::{SendWindow, Turn};
 pub(crate) use websocket::{Link, Trust};
 
 pub use cause::Cause;

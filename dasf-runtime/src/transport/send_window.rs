@@ -1,6 +1,6 @@
 //! Limits how far the sender of fragments is ahead of their reader.
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Counts the fragments sent to a reader since it last confirmed that it has read everything. All
 /// senders to one reader share one counter.
@@ -11,7 +11,8 @@ pub(crate) struct SendWindow {
 
 impl SendWindow {
     /// Waits until one more fragment may be sent. When `max_unread` are unconfirmed, it first runs
-    /// `caught_up`, which asks the reader.
+    /// `caught_up`, which asks the reader. Hold the turn until the fragment is queued: otherwise the
+    /// question of another sender could overtake it.
     ///
     /// # Errors
     /// Returns the errors of `caught_up`.
@@ -22,7 +23,7 @@ impl SendWindow {
         &self,
         max_unread: usize,
         caught_up: impl Future<Output = Result<(), E>>,
-    ) -> Result<(), E> {
+    ) -> Result<Turn<'_>, E> {
         // The lock is held while the reader is asked, so that one question serves all senders.
         let mut unread = self.unread.lock().await;
         if *unread >= max_unread {
@@ -30,8 +31,15 @@ impl SendWindow {
             *unread = 0;
         }
         *unread += 1;
-        Ok(())
+        Ok(Turn { _unread: unread })
     }
+}
+
+/// The turn of one sender. The others wait until it is dropped.
+#[derive(Debug)]
+#[must_use = "the turn lasts until it is dropped"]
+pub(crate) struct Turn<'a> {
+    _unread: MutexGuard<'a, usize>,
 }
 
 #[cfg(test)]
@@ -49,7 +57,7 @@ mod tests {
                 asked.set(asked.get() + 1);
                 Ok::<_, ()>(())
             });
-            turn.await.unwrap();
+            drop(turn.await.unwrap());
             assert_eq!(asked.get(), sent / 3);
         }
     }
@@ -58,11 +66,23 @@ mod tests {
     async fn nothing_is_sent_to_a_reader_that_does_not_answer() {
         let window = SendWindow::default();
         let refuse = || async { Err("gone") };
-        assert_eq!(window.turn(1, refuse()).await, Ok(()));
+        drop(window.turn(1, refuse()).await.unwrap());
         for _ in 0..2 {
-            assert_eq!(window.turn(1, refuse()).await, Err("gone"));
+            assert_eq!(window.turn(1, refuse()).await.unwrap_err(), "gone");
         }
         let answered = async { Ok::<_, &str>(()) };
-        assert_eq!(window.turn(1, answered).await, Ok(()));
+        drop(window.turn(1, answered).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_next_turn_begins_after_the_last_one() {
+        let window = SendWindow::default();
+        let answered = || async { Ok::<_, ()>(()) };
+        let first = window.turn(3, answered()).await.unwrap();
+        let second = window.turn(3, answered());
+        let mut second = std::pin::pin!(second);
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(first);
+        drop(second.await.unwrap());
     }
 }
