@@ -52,7 +52,8 @@ pub(super) async fn keep_connected<D, T>(
         let connection = match first.take() {
             Some(connection) => Ok(connection),
             None => tokio::select! {
-                connection = dialect.connect(endpoint) => connection,
+                // Boxed, because a handshake needs far more memory than the connection.
+                connection = Box::pin(dialect.connect(endpoint)) => connection,
                 () = work.unwanted() => return,
             },
         };
