@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dasf::{Address, HostOptions};
 use dasf_examples::reference;
-use dasf_test_support::listen_at;
 use dasf_test_support::peer::{Peer, text};
+use dasf_test_support::{listen_at, soon};
 use serde_json::json;
 
 use crate::brokers::django::{Django, fresh_database};
@@ -90,7 +90,7 @@ async fn a_request_delivered_again_runs_once(broker: &TestBroker) {
     let is_embedded = matches!(broker, TestBroker::Embedded(_));
     let topic = broker.topic("again").await;
     // The acknowledgements of the module get lost with their connection.
-    let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
+    let proxy = Proxy::start_without_links(&broker.place(), topic.as_str()).await;
     let address = Address::websocket(&proxy.url()).unwrap();
     let module = counting::module().unwrap();
     let host = listen_at(address, topic.as_str(), module, HostOptions::default()).await;
@@ -102,6 +102,7 @@ async fn a_request_delivered_again_runs_once(broker: &TestBroker) {
         .await
         .unwrap();
     assert_eq!(client.count(is_embedded).await.unwrap(), 1);
+    soon("an acknowledgement", proxy.first_acknowledgement()).await;
     proxy.hold_acknowledgements();
     assert_eq!(client.count(is_embedded).await.unwrap(), 2);
     // The broker delivers that request again, before the next one.

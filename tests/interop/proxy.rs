@@ -18,6 +18,8 @@ pub(crate) struct Proxy {
     current: watch::Sender<Connections>,
     /// The bytes that the broker sent to the consumer of the topic.
     delivered: Arc<Mutex<Vec<u8>>>,
+    /// How often the proxy has forwarded frames of the consumer of the topic.
+    forwarded: watch::Sender<usize>,
 }
 
 /// Connections that are cut together.
@@ -30,6 +32,16 @@ struct Connections {
 impl Proxy {
     /// Starts a proxy between the base URL of a broker and the consumer of a topic.
     pub(crate) async fn start(broker_url: &str, topic: &str) -> Self {
+        Self::with_links(broker_url, topic, true).await
+    }
+
+    /// Starts a proxy that removes the question for a link, so that the consumer has its own
+    /// WebSocket.
+    pub(crate) async fn start_without_links(broker_url: &str, topic: &str) -> Self {
+        Self::with_links(broker_url, topic, false).await
+    }
+
+    async fn with_links(broker_url: &str, topic: &str, links: bool) -> Self {
         let broker = broker_url.trim_start_matches("ws://").split('/').next();
         let broker = broker.unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -37,14 +49,21 @@ impl Proxy {
         let (passes, passing) = watch::channel(true);
         let (current, connections) = watch::channel(Connections::default());
         // The path of a consumer is the topic and the name of the subscription.
-        let reader = format!("GET /ws/{topic}/");
+        let reader = Reader {
+            consumer: format!("GET /ws/{topic}/"),
+            link: format!("GET /ws/{topic} "),
+            links,
+        };
         let delivered = Arc::<Mutex<Vec<u8>>>::default();
         let record = Arc::clone(&delivered);
+        let forwarded = watch::Sender::new(0);
+        let count = forwarded.clone();
         tokio::spawn(async move {
             while let Ok((module, _)) = listener.accept().await {
                 let broker = TcpStream::connect(broker.clone()).await.unwrap();
                 let (reader, record) = (reader.clone(), Arc::clone(&record));
-                let connection = pass(module, broker, reader, passing.clone(), record);
+                let count = count.clone();
+                let connection = pass(module, broker, reader, passing.clone(), record, count);
                 let Connections { cut, tasks } = connections.borrow().clone();
                 tasks.spawn(async move { cut.run_until_cancelled(connection).await });
             }
@@ -54,6 +73,7 @@ impl Proxy {
             passes,
             current,
             delivered,
+            forwarded,
         }
     }
 
@@ -68,6 +88,12 @@ impl Proxy {
     /// Returns the base URL for the module.
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/ws", self.address)
+    }
+
+    /// Waits until the proxy has forwarded an acknowledgement of the consumer of the topic.
+    pub(crate) async fn first_acknowledgement(&self) {
+        let mut forwarded = self.forwarded.subscribe();
+        forwarded.wait_for(|count| *count > 0).await.unwrap();
     }
 
     /// Holds back the frames of the consumer of the topic from now on.
@@ -86,12 +112,41 @@ impl Proxy {
     }
 }
 
+/// The header that asks for a link, and one of the same length that means nothing.
+const LINK: &[u8] = b"dasf-link: 1";
+const NO_LINK: &[u8] = b"dasf-none: 1";
+
+/// How the handshake of a connection begins that reads the topic.
+#[derive(Clone)]
+struct Reader {
+    consumer: String,
+    /// A link that was lost comes back with the path of a producer.
+    link: String,
+    /// Whether the connection may be a link.
+    links: bool,
+}
+
+impl Reader {
+    /// Returns whether the connection of a handshake reads the topic. Removes the question for a link
+    /// if there must be none.
+    fn takes(&self, handshake: &mut [u8]) -> bool {
+        let question = handshake.windows(LINK.len()).position(|it| it == LINK);
+        if let Some(start) = question.filter(|_| !self.links) {
+            handshake[start..start + LINK.len()].copy_from_slice(NO_LINK);
+        }
+        let is_link = self.links && question.is_some();
+        handshake.starts_with(self.consumer.as_bytes())
+            || (is_link && handshake.starts_with(self.link.as_bytes()))
+    }
+}
+
 async fn pass(
     mut module: TcpStream,
     mut broker: TcpStream,
-    reader: String,
+    reader: Reader,
     mut passing: watch::Receiver<bool>,
     delivered: Arc<Mutex<Vec<u8>>>,
+    forwarded: watch::Sender<usize>,
 ) {
     let (mut from_module, mut to_module) = module.split();
     let (mut from_broker, mut to_broker) = broker.split();
@@ -99,7 +154,7 @@ async fn pass(
     let Ok(size) = from_module.read(&mut buffer).await else {
         return;
     };
-    let is_reader = buffer.starts_with(reader.as_bytes());
+    let is_reader = reader.takes(&mut buffer[..size]);
     if to_broker.write_all(&buffer[..size]).await.is_err() {
         return;
     }
@@ -110,6 +165,9 @@ async fn pass(
             }
             if to_broker.write_all(&buffer[..size]).await.is_err() {
                 return;
+            }
+            if is_reader {
+                forwarded.send_modify(|count| *count += 1);
             }
         }
     };

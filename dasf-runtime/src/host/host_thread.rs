@@ -5,6 +5,8 @@
 //! runtime. The thread leaves the runtime before it runs a function, so that the function may block,
 //! like every plain function.
 //!
+//! The host ends at once when the runtime of the program ends.
+//!
 //! If a call takes longer than expected, a standby thread takes over: it becomes the thread of the
 //! host. The other one only finishes its call. So a quick function that blocks holds up the other
 //! calls for about [`PATIENCE`].
@@ -43,12 +45,14 @@ pub(super) struct HostThread {
     ended: oneshot::Receiver<()>,
 }
 
-/// What a host reads, and when to stop.
+/// What a host does.
 struct Work {
-    dispatcher: Dispatcher,
-    subscriber: Subscriber,
-    stop: CancellationToken,
+    executor: Arc<Executor>,
+    dispatching: Dispatching,
 }
+
+/// Reads requests until the host has stopped.
+type Dispatching = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl HostThread {
     /// Starts the thread. It ends when the handle is dropped before [`run`](Self::run).
@@ -61,9 +65,25 @@ impl HostThread {
         let surroundings = Surroundings::current();
         let (work, waiting) = oneshot::channel::<Work>();
         let (sender, ended) = oneshot::channel();
+        let (mut alive, program) = oneshot::channel();
+        surroundings
+            .program
+            .spawn(async move { alive.closed().await });
         spawn("dasf-host", surroundings.clone(), move || {
             match runtime.block_on(waiting) {
-                Ok(work) => serve(&HostLoop::new(runtime, surroundings, work, sender)),
+                Ok(work) => {
+                    let connections = Connections {
+                        dispatching: work.dispatching,
+                        program,
+                        runtime,
+                    };
+                    serve(&HostLoop::new(
+                        connections,
+                        work.executor,
+                        surroundings,
+                        sender,
+                    ));
+                }
                 // The host did not start. Its connections are closed.
                 Err(_) => runtime.shutdown_background(),
             }
@@ -83,9 +103,8 @@ impl HostThread {
         stop: CancellationToken,
     ) -> oneshot::Receiver<()> {
         let work = Work {
-            dispatcher,
-            subscriber,
-            stop,
+            executor: dispatcher.executor(),
+            dispatching: Box::pin(dispatcher.run(subscriber, stop)),
         };
         // The thread waits for the work as long as the sender lives.
         let _ = self.work.send(work);
@@ -129,13 +148,21 @@ fn spawn(
     Ok(())
 }
 
+/// The connections of a host, and what it does with them.
+struct Connections {
+    // The fields are dropped in this order.
+    dispatching: Dispatching,
+    /// Fails when the runtime of the program has ended.
+    program: oneshot::Receiver<()>,
+    runtime: Runtime,
+}
+
 /// The state that the thread of the host and its standby share.
 struct HostLoop {
-    /// Present until the end.
-    runtime: Option<Runtime>,
+    /// `None` after the end. Only the thread of the host uses it.
+    connections: Mutex<Option<Connections>>,
     surroundings: Surroundings,
     executor: Arc<Executor>,
-    dispatching: Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The number of the call that the thread of the host runs, or [`NO_CALL`]. The standby thread
     /// takes over when it replaces a number with [`NO_CALL`].
     call: AtomicU64,
@@ -162,21 +189,15 @@ struct StandbyState {
 
 impl HostLoop {
     fn new(
-        runtime: Runtime,
+        connections: Connections,
+        executor: Arc<Executor>,
         surroundings: Surroundings,
-        work: Work,
         ended: oneshot::Sender<()>,
     ) -> Arc<Self> {
-        let Work {
-            dispatcher,
-            subscriber,
-            stop,
-        } = work;
         Arc::new(Self {
-            runtime: Some(runtime),
+            connections: Mutex::new(Some(connections)),
             surroundings,
-            executor: dispatcher.executor(),
-            dispatching: Mutex::new(Box::pin(dispatcher.run(subscriber, stop))),
+            executor,
             call: AtomicU64::new(NO_CALL),
             last_call: AtomicU64::new(NO_CALL),
             standby: Standby::default(),
@@ -187,15 +208,20 @@ impl HostLoop {
     /// Runs the connections until there are calls of quick functions. Returns whether the host has
     /// ended.
     fn dispatch(&self) -> bool {
-        let Some(runtime) = &self.runtime else {
+        let mut connections = lock(&self.connections);
+        let Some(Connections {
+            dispatching,
+            program,
+            runtime,
+        }) = &mut *connections
+        else {
             return true;
         };
         let quick = &self.executor.quick;
-        // Only the thread of the host uses it.
-        let mut dispatching = lock(&self.dispatching);
         runtime.block_on(poll_fn(|cx| {
             quick.waker.register(cx.waker());
-            let has_ended = dispatching.as_mut().poll(cx).is_ready();
+            let has_ended = Pin::new(&mut *program).poll(cx).is_ready()
+                || dispatching.as_mut().poll(cx).is_ready();
             if has_ended || quick.has_some() {
                 Poll::Ready(has_ended)
             } else {
@@ -246,20 +272,21 @@ impl HostLoop {
     }
 
     fn end(&self) {
+        if let Some(connections) = lock(&self.connections).take() {
+            let Connections {
+                dispatching,
+                runtime,
+                ..
+            } = connections;
+            drop(dispatching);
+            // To drop a runtime would wait for its threads, for example for one that looks up a name.
+            runtime.shutdown_background();
+        }
         lock(&self.standby.state).has_ended = true;
         self.standby.changed.notify_one();
         if let Some(ended) = lock(&self.ended).take() {
             // The owner may be gone.
             let _ = ended.send(());
-        }
-    }
-}
-
-impl Drop for HostLoop {
-    fn drop(&mut self) {
-        // To drop a runtime would wait for its threads, for example for one that looks up a name.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
         }
     }
 }
@@ -271,12 +298,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Is the thread of the host, until the host ends or the standby thread takes over.
 fn serve(host: &Arc<HostLoop>) {
     loop {
-        let has_ended = host.dispatch();
+        if host.dispatch() {
+            return host.end();
+        }
         if !host.run_quick_calls() {
             return;
-        }
-        if has_ended {
-            return host.end();
         }
     }
 }

@@ -25,7 +25,7 @@ publish = false
 [workspace]
 
 [dependencies]
-dasf = { path = "DASF", default-features = false }
+dasf = { path = "DASF", default-features = false, features = ["client"] }
 serde = { version = "1", features = ["derive"] }
 serde_json = { version = "1", features = ["float_roundtrip", "preserve_order"] }
 tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
