@@ -1,10 +1,13 @@
 //! The properties of a message: named values for its routing, beside the payload.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use indexmap::IndexMap;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::topic::Topic;
 
@@ -47,6 +50,25 @@ pub mod key {
     /// Extension: the code and the details of a function's error, as a string of JSON. See
     /// [`ErrorInfo`](crate::ErrorInfo).
     pub const ERROR: &str = "x_dasf_error";
+
+    /// All names of this module.
+    pub(super) const ALL: &[&str] = &[
+        MESSAGE_TYPE,
+        REQUEST_CONTEXT,
+        RESPONSE_TOPIC,
+        SOURCE_TOPIC,
+        STATUS,
+        TIMEOUT_MS,
+        FRAGMENT,
+        NUM_FRAGMENTS,
+        INFO,
+        API_INFO,
+        REPEATED,
+        ON_DEMAND,
+        ANSWER,
+        ANSWERS_PINGS,
+        ERROR,
+    ];
 }
 
 /// The type of a message.
@@ -176,9 +198,8 @@ pub struct UnknownStatus(pub String);
 /// assert_eq!(properties.message_type(), Some(MessageType::Request));
 /// assert_eq!(properties.request_context().as_deref(), Some("7"));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Properties(Map<String, Value>);
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Properties(IndexMap<Cow<'static, str>, Value>);
 
 impl Properties {
     /// Returns an empty set of properties.
@@ -189,7 +210,7 @@ impl Properties {
     /// Sets a property. It replaces an existing value.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.0.insert(key.to_owned(), value.into());
+        self.0.insert(shared(key), value.into());
         self
     }
 
@@ -263,7 +284,69 @@ impl Properties {
 
     /// Returns all properties in their original order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
+        self.0.iter().map(|(key, value)| (&**key, value))
+    }
+}
+
+/// Returns a key without a copy if the protocol defines it, as nearly all keys.
+fn shared(key: &str) -> Cow<'static, str> {
+    match key::ALL.iter().find(|known| **known == key) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(key.to_owned()),
+    }
+}
+
+impl Serialize for Properties {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Properties {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Properties;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
+                // The length is not announced in JSON. Most messages have a few properties.
+                let mut properties = IndexMap::with_capacity(8);
+                while let Some(Key(key)) = map.next_key()? {
+                    properties.insert(key, map.next_value()?);
+                }
+                Ok(Properties(properties))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The name of a property, read without a copy if the protocol defines it.
+struct Key(Cow<'static, str>);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+
+        impl Visitor<'_> for Name {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+                Ok(Key(shared(name)))
+            }
+        }
+
+        deserializer.deserialize_str(Name)
     }
 }
 
@@ -314,6 +397,32 @@ mod tests {
             assert_eq!(status.as_str().parse(), Ok(status));
         }
         assert_eq!("done".parse::<Status>(), Err(UnknownStatus("done".into())));
+    }
+
+    #[test]
+    fn the_names_of_the_protocol_are_not_copied() {
+        let text = r#"{"messageType":"request","requestContext":7,"x_other":1}"#;
+        let read: Properties = serde_json::from_str(text).unwrap();
+        let built = Properties::new()
+            .with("x_other", 1)
+            .with_message_type(MessageType::Request)
+            .with("requestContext", 7);
+        for properties in [&read, &built] {
+            let copied = properties
+                .0
+                .keys()
+                .filter(|key| matches!(key, Cow::Owned(_)));
+            assert_eq!(copied.collect::<Vec<_>>(), ["x_other"]);
+        }
+        assert_eq!(read, built);
+    }
+
+    #[test]
+    fn the_last_value_of_a_repeated_name_counts() {
+        let text = r#"{"status":"error","status":"success"}"#;
+        let properties: Properties = serde_json::from_str(text).unwrap();
+        assert_eq!(properties.status(), Some(Status::Success));
+        assert_eq!(properties.iter().count(), 1);
     }
 
     #[test]
