@@ -202,7 +202,7 @@ pub use dasf_macros::client;
 /// | `description = "…"` | the description for callers | the first paragraph of the documentation comment |
 /// | `returns(…)` | the description and constraints of the result | |
 /// | `schema_extra = EXPR` | further keys of the function's schema, a `serde_json::Value` with an object | |
-/// | `inline` | runs a plain `fn` in the task that reads the requests, without a change of threads; only for functions that take microseconds | off |
+/// | `inline` | runs a plain `fn` on the thread that reads the requests, from its first call; only for functions that take microseconds | off |
 /// | `errors = "…"` | `"chain"`: callers get the texts of an error and its causes; `"outermost"`: the first text only | the option of the module |
 ///
 /// An argument takes these options in `#[dasf(…)]`:

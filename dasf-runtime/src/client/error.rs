@@ -9,7 +9,7 @@ use dasf_protocol::{ErrorInfo, Topic};
 use serde_json::Value;
 
 use crate::outcome::FailureKind;
-use crate::transport::ConnectError;
+use crate::transport::{ConnectError, PublishError};
 use crate::types::IntoError;
 
 /// The reason why a call has no result.
@@ -145,6 +145,20 @@ impl From<FragmentError> for CallError {
 }
 
 impl CallError {
+    /// Returns the error of a call whose request was not published to the topic.
+    pub(super) fn not_published(topic: &Topic, error: PublishError) -> Self {
+        let topic = topic.clone();
+        match error {
+            PublishError::Refused(reason) => Self::Refused { topic, reason },
+            PublishError::NobodyListens => Self::NobodyListens { topic },
+            PublishError::Closed => Self::Closed,
+            error => Self::NotSent {
+                topic,
+                reason: error.to_string(),
+            },
+        }
+    }
+
     /// Returns the error of the function that was called, if it is an `E`. A function whose error
     /// is an [`IntoError`] sends a code and details with the text.
     ///

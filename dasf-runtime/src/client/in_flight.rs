@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{CallError, ModuleFailure};
 use crate::random::LAST_CONTEXT;
+use crate::transport::{OnFailure, PublishError};
 
 /// The number of reports that wait for a handler. Each report contains the whole state, so a slow
 /// handler may miss some of them.
@@ -272,6 +273,16 @@ impl InFlight {
         if let Some(waiting) = calls.remove(&context) {
             // If the caller stopped waiting, nobody needs the response.
             let _ = waiting.answer.send(answer);
+        }
+    }
+}
+
+impl OnFailure for InFlight {
+    fn failed(&self, context: u64, error: PublishError) {
+        if let Some(waiting) = self.lock().calls.remove(&context) {
+            let error = CallError::not_published(&self.topic, error);
+            // If the caller stopped waiting, nobody needs the error.
+            let _ = waiting.answer.send(Err(error));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Calls to a module: many at once, over one pair of connections.
+//! Calls to a module: many at once, over one link or one pair of connections.
 
 mod builder;
 mod call;
@@ -34,8 +34,8 @@ pub use mode::{Async, Blocking, Mode};
 
 use crate::random;
 use crate::transport::{
-    ConnectionState, DEFAULT_MAX_PAYLOAD_SIZE, Outgoing, PING_AGAIN, PublishError, Publisher,
-    PublisherOptions, Reading, SendWindow, Subscriber, Transport,
+    ConnectionState, DEFAULT_MAX_PAYLOAD_SIZE, OnFailure, Outgoing, PING_AGAIN, PublishError,
+    Publisher, PublisherOptions, Reading, SendWindow, Subscriber, Transport,
 };
 use contract::Contract;
 use in_flight::{Answer, InFlight, Waiting};
@@ -349,11 +349,45 @@ impl Shared {
     async fn exchange(
         &self,
         message: Message,
-        mut on_progress: Option<OnProgress<'_>>,
+        on_progress: Option<OnProgress<'_>>,
     ) -> Result<Answer, CallError> {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(CallError::Closed);
         };
+        if message.way == Way::Whole && on_progress.is_none() {
+            return self.exchange_whole(message).await;
+        }
+        // Boxed, so that the future of a small call stays small.
+        Box::pin(self.exchange_parts(message, on_progress)).await
+    }
+
+    /// Publishes a message in one frame, and waits for its response. Most calls need no more.
+    async fn exchange_whole(&self, message: Message) -> Result<Answer, CallError> {
+        let (sender, answer) = oneshot::channel();
+        let waiting = Waiting {
+            answer: sender,
+            reports: None,
+            fetches: None,
+        };
+        let guard = self.in_flight.register(waiting);
+        let context = guard.context();
+        let outgoing = Outgoing {
+            properties: self.routing(context, &message),
+            payload: message.json,
+            context: context.to_string(),
+            expires: Some(message.deadline),
+        };
+        let owner: Arc<dyn OnFailure> = Arc::<InFlight>::clone(&self.in_flight);
+        let published = self.publisher.publish_for(owner, context, outgoing).await;
+        published.map_err(|error| self.not_published(error))?;
+        answer.await.unwrap_or(Err(CallError::Closed))
+    }
+
+    async fn exchange_parts(
+        &self,
+        message: Message,
+        mut on_progress: Option<OnProgress<'_>>,
+    ) -> Result<Answer, CallError> {
         let (report_sender, mut reports) =
             channel_if(on_progress.is_some(), in_flight::REPORT_CAPACITY);
         let (fetch_sender, mut fetches) =
@@ -571,16 +605,7 @@ impl Shared {
     }
 
     fn not_published(&self, error: PublishError) -> CallError {
-        let topic = self.topic.clone();
-        match error {
-            PublishError::Refused(reason) => CallError::Refused { topic, reason },
-            PublishError::NobodyListens => CallError::NobodyListens { topic },
-            PublishError::Closed => CallError::Closed,
-            error => CallError::NotSent {
-                topic,
-                reason: error.to_string(),
-            },
-        }
+        CallError::not_published(&self.topic, error)
     }
 }
 

@@ -36,8 +36,8 @@ pub enum Acknowledge {
 #[must_use = "the options apply to the host that is started with them"]
 #[non_exhaustive]
 pub struct HostOptions {
-    /// The number of threads, and so of calls of plain functions that run at a time; default five
-    /// times the number of processors. The host starts a thread when a call needs it.
+    /// The number of calls of plain functions that run at a time; default five times the number of
+    /// processors. The host starts a thread when a call needs it.
     pub max_workers: usize,
     /// The number of calls of `async` functions that run at a time; default
     /// [`queue_size`](field@Self::queue_size). These calls need no thread while they wait. In a group, the

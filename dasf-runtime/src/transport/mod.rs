@@ -29,7 +29,7 @@ pub(crate) use send_window::{SendWindow, Turn};
 pub(crate) use websocket::{Link, Trust};
 
 pub use cause::Cause;
-pub(crate) use publisher::{Outgoing, PublishError, Publisher, PublisherEnds, Queued};
+pub(crate) use publisher::{OnFailure, Outgoing, PublishError, Publisher, PublisherEnds, Queued};
 pub(crate) use subscriber::{Acknowledgement, Acknowledger, Received, Subscriber, SubscriberEnds};
 
 /// Opens connections to one broker.

@@ -1,5 +1,7 @@
 //! The handle that sends messages to one topic.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,7 +66,50 @@ pub(crate) struct Queued {
     losses: u32,
     /// The reason of the last loss.
     last_loss: String,
-    receipt: Option<oneshot::Sender<Result<(), PublishError>>>,
+    receipt: Receipt,
+}
+
+/// Who gets the outcome of a message.
+#[derive(Debug)]
+enum Receipt {
+    /// Nobody. A failure is logged.
+    Unwanted,
+    /// The receiver of a channel.
+    Channel(oneshot::Sender<Result<(), PublishError>>),
+    /// The owner of a call, which needs to know only about a failure.
+    Failure(Owner),
+}
+
+/// The owner of a call. It is also told if the message is dropped without an outcome.
+#[derive(Debug)]
+struct Owner {
+    /// `None` after the outcome.
+    owner: Option<Arc<dyn OnFailure>>,
+    /// The context of the call.
+    context: u64,
+}
+
+impl Owner {
+    fn settle(mut self, outcome: Result<(), PublishError>) {
+        let owner = self.owner.take();
+        if let (Some(owner), Err(error)) = (owner, outcome) {
+            owner.failed(self.context, error);
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner.take() {
+            owner.failed(self.context, PublishError::Closed);
+        }
+    }
+}
+
+/// Gets the failures of messages.
+pub(crate) trait OnFailure: fmt::Debug + Send + Sync {
+    /// Records that the message of a call is not published.
+    fn failed(&self, context: u64, error: PublishError);
 }
 
 /// How often the connection may be lost because of one message. A message that makes the broker
@@ -79,7 +124,7 @@ impl Queued {
             written_at: None,
             losses: 0,
             last_loss: String::new(),
-            receipt: None,
+            receipt: Receipt::Unwanted,
         }
     }
 
@@ -126,17 +171,17 @@ impl Queued {
 
     /// Reports the outcome to the sender. If nobody waits for the outcome, a failure is logged.
     pub(crate) fn settle(self, topic: &Topic, outcome: Result<(), PublishError>) {
-        let context = &self.message.context;
         match (self.receipt, outcome) {
-            (Some(receipt), outcome) => {
+            (Receipt::Channel(receipt), outcome) => {
                 // A sender that is gone does not need the outcome.
                 let _ = receipt.send(outcome);
             }
-            (None, Ok(())) => {}
-            (None, Err(error)) => {
+            (Receipt::Failure(owner), outcome) => owner.settle(outcome),
+            (Receipt::Unwanted, Ok(())) => {}
+            (Receipt::Unwanted, Err(error)) => {
                 tracing::error!(
                     topic = topic.as_str(),
-                    context,
+                    context = self.message.context,
                     error = error.to_string(),
                     "message not published"
                 );
@@ -253,15 +298,53 @@ impl Publisher {
     /// # Errors
     /// Fails if the queue has no room or the connection is closed permanently.
     pub(crate) fn try_send(&self, message: Outgoing) -> Result<(), ()> {
-        let queued = Queued::new(message);
+        self.try_forward(Queued::new(message)).map_err(drop)
+    }
+
+    /// Passes a message with its receipt to the connection, as [`try_send`](Self::try_send) does.
+    ///
+    /// # Errors
+    /// Returns it if the queue has no room or the connection is closed permanently.
+    fn try_forward(&self, queued: Queued) -> Result<(), Queued> {
         match &self.0 {
-            Way::Own { queue, .. } => queue.try_send(queued).map_err(|_| ()),
+            Way::Own { queue, .. } => match queue.try_reserve() {
+                Ok(permit) => {
+                    permit.send(queued);
+                    Ok(())
+                }
+                Err(_) => Err(queued),
+            },
             Way::Link {
                 link,
                 topic,
                 patience,
             } => link.try_publish(topic, *patience, queued),
         }
+    }
+
+    /// Passes the message of a call to the connection. `owner` is told if it is not published.
+    ///
+    /// # Errors
+    /// Returns [`PublishError::Closed`] if the connection is closed permanently.
+    pub(crate) async fn publish_for(
+        &self,
+        owner: Arc<dyn OnFailure>,
+        context: u64,
+        message: Outgoing,
+    ) -> Result<(), PublishError> {
+        let queued = Queued {
+            receipt: Receipt::Failure(Owner {
+                owner: Some(owner),
+                context,
+            }),
+            ..Queued::new(message)
+        };
+        let Err(queued) = self.try_forward(queued) else {
+            return Ok(());
+        };
+        // Boxed, so that the future of a call stays small: the queue nearly always has room.
+        let sent = Box::pin(self.forward(queued)).await;
+        sent.map_err(|_| PublishError::Closed)
     }
 
     /// Passes a message to the connection. The returned channel receives the broker's receipt.
@@ -274,7 +357,7 @@ impl Publisher {
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
         let (sender, receipt) = oneshot::channel();
         let queued = Queued {
-            receipt: Some(sender),
+            receipt: Receipt::Channel(sender),
             ..Queued::new(message)
         };
         let sent = self.forward(queued).await;

@@ -370,15 +370,20 @@ impl Link {
     /// Queues a message if the queue has room.
     ///
     /// # Errors
-    /// Fails if the queue has no room or the link has ended.
+    /// Returns the message if the queue has no room or the link has ended.
     pub(in crate::transport) fn try_publish(
         &self,
         topic: &Topic,
         patience: Option<Duration>,
         queued: Queued,
-    ) -> Result<(), ()> {
-        let order = Order::publish(topic, patience, queued);
-        self.queue().try_send(order).map_err(|_| ())
+    ) -> Result<(), Queued> {
+        match self.queue().try_reserve() {
+            Ok(permit) => {
+                permit.send(Order::publish(topic, patience, queued));
+                Ok(())
+            }
+            Err(_) => Err(queued),
+        }
     }
 
     async fn subscribe(self, new: exchange::NewSubscription) {
