@@ -298,21 +298,22 @@ impl Publisher {
     /// # Errors
     /// Fails if the queue has no room or the connection is closed permanently.
     pub(crate) fn try_send(&self, message: Outgoing) -> Result<(), ()> {
-        self.try_forward(Queued::new(message)).map_err(drop)
+        match self.try_forward(Queued::new(message)) {
+            None => Ok(()),
+            Some(_) => Err(()),
+        }
     }
 
     /// Passes a message with its receipt to the connection, as [`try_send`](Self::try_send) does.
-    ///
-    /// # Errors
     /// Returns it if the queue has no room or the connection is closed permanently.
-    fn try_forward(&self, queued: Queued) -> Result<(), Queued> {
+    fn try_forward(&self, queued: Queued) -> Option<Queued> {
         match &self.0 {
             Way::Own { queue, .. } => match queue.try_reserve() {
                 Ok(permit) => {
                     permit.send(queued);
-                    Ok(())
+                    None
                 }
-                Err(_) => Err(queued),
+                Err(_) => Some(queued),
             },
             Way::Link {
                 link,
@@ -339,7 +340,7 @@ impl Publisher {
             }),
             ..Queued::new(message)
         };
-        let Err(queued) = self.try_forward(queued) else {
+        let Some(queued) = self.try_forward(queued) else {
             return Ok(());
         };
         // Boxed, so that the future of a call stays small: the queue nearly always has room.

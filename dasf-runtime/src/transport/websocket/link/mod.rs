@@ -367,22 +367,20 @@ impl Link {
         }
     }
 
-    /// Queues a message if the queue has room.
-    ///
-    /// # Errors
-    /// Returns the message if the queue has no room or the link has ended.
+    /// Queues a message if the queue has room. Returns the message if it has none or the link has
+    /// ended.
     pub(in crate::transport) fn try_publish(
         &self,
         topic: &Topic,
         patience: Option<Duration>,
         queued: Queued,
-    ) -> Result<(), Queued> {
+    ) -> Option<Queued> {
         match self.queue().try_reserve() {
             Ok(permit) => {
                 permit.send(Order::publish(topic, patience, queued));
-                Ok(())
+                None
             }
-            Err(_) => Err(queued),
+            Err(_) => Some(queued),
         }
     }
 
