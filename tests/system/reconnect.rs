@@ -5,7 +5,7 @@ use std::time::Duration;
 use dasf::{Address, Host, HostOptions};
 use dasf_broker::Broker;
 use dasf_test_support::peer::Peer;
-use dasf_test_support::{broker, broker_builder, listen, listen_at, soon};
+use dasf_test_support::{broker, broker_builder, listen, listen_at, soon, until};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,6 +45,41 @@ async fn module_and_client_survive_restarts_of_the_broker() {
         broker = restart(broker).await;
     }
     host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn module_and_client_go_on_when_the_broker_offers_no_links_any_more() {
+    let broker = broker().await;
+    let (host, client) = serve(&broker).await;
+    assert_eq!(client.count("links").await.unwrap(), 1);
+    assert_eq!(broker.statistics().connections, 2);
+    let waiting = tokio::spawn(client.wait("links").into_future());
+    soon("the call", gated::entered("links")).await;
+    let address = broker.local_addr();
+    broker.shutdown().await;
+    let without_links = Broker::builder().bind(address).links(false);
+    let broker = without_links.start().await.unwrap();
+    gated::open("links");
+    let answer = soon("the answer", waiting).await.unwrap();
+    assert_eq!(answer.unwrap(), "links");
+    for round in 2..=3 {
+        assert_eq!(client.count("links").await.unwrap(), round);
+    }
+    // Two of the module and two of the client. What was under way may have had one more.
+    soon(
+        "two connections each",
+        until(|| broker.statistics().connections == 4),
+    )
+    .await;
+    let caller = client.caller().clone();
+    drop(client);
+    soon("the end of the client", caller.close()).await;
+    host.shutdown().await;
+    soon(
+        "closed connections",
+        until(|| broker.statistics().connections == 0),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,7 +53,7 @@ impl PublisherPool {
     /// may come when the host does not read any more.
     fn link(&self) -> Option<Link> {
         let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
-        if link.is_none() {
+        if link.as_ref().is_none_or(Link::is_replaced) {
             *link = self.transport.link();
         }
         link.clone()

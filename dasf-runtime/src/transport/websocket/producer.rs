@@ -87,10 +87,15 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
         for Written { queued, .. } in self.unreceipted.drain(..).rev() {
             self.unwritten.push_front(queued);
         }
+        let lost = self.unwritten.iter();
+        let lost = lost
+            .take_while(|queued| queued.written_at().is_some())
+            .count();
         let mut role = ProducerRole {
             writer,
             reader,
             window: window.clamp(1, UNRECEIPTED_LIMIT),
+            lost,
             is_open: true,
             idle: None,
             producer: self,
@@ -183,6 +188,9 @@ struct ProducerRole<'a, W, R> {
     reader: R,
     /// How many messages may be without a receipt before no more are written.
     window: usize,
+    /// How many messages were lost with the last connection. They are sent one by one, so that a
+    /// message that makes the broker drop the connection is known.
+    lost: usize,
     /// Whether the publisher still has handles.
     is_open: bool,
     /// The time at which an idle connection is closed.
@@ -235,8 +243,10 @@ pub(super) fn check_age(written_at: Option<Instant>) -> Result<(), String> {
 impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
     /// Returns how many messages may be written now.
     fn room(&self) -> usize {
-        let room = self.window.saturating_sub(self.producer.unreceipted.len());
-        room.min(BATCH)
+        let window = if self.lost > 0 { 1 } else { self.window };
+        window
+            .saturating_sub(self.producer.unreceipted.len())
+            .min(BATCH)
     }
 
     fn take_from_queue(&mut self, cx: &mut Context<'_>) {
@@ -272,7 +282,10 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
                     outgoing.push_back(frame);
                     self.producer.unreceipted.push_back(Written { key, queued });
                 }
-                Err(error) => queued.settle(&self.producer.topic, Err(error)),
+                Err(error) => {
+                    self.lost = self.lost.saturating_sub(1);
+                    queued.settle(&self.producer.topic, Err(error));
+                }
             }
         }
     }
@@ -312,7 +325,10 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
             None => Some(0),
         };
         match index.and_then(|index| unreceipted.remove(index)) {
-            Some(written) => written.queued.settle(topic, outcome),
+            Some(written) => {
+                self.lost = self.lost.saturating_sub(1);
+                written.queued.settle(topic, outcome);
+            }
             None => tracing::debug!(
                 topic = topic.as_str(),
                 key,

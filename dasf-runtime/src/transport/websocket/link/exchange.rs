@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use dasf_protocol::Topic;
@@ -159,6 +160,7 @@ impl<B: LinkBroker> Exchange<B> {
             queue: sender,
             state: watch::Sender::new(ConnectionState::Connecting),
             users: Default::default(),
+            is_replaced: Default::default(),
             waker: Default::default(),
         });
         let exchange = Self {
@@ -259,8 +261,9 @@ impl<B: LinkBroker> Exchange<B> {
         }
     }
 
-    /// Prepares for a new connection: what was lost with the last one goes first.
-    fn restart(&mut self) {
+    /// Prepares for a new connection: what was lost with the last one goes first. Returns how many
+    /// messages that are.
+    fn restart(&mut self) -> usize {
         for written in self.unreceipted.drain(..).rev() {
             if let Some(order) = written.order {
                 self.unwritten.push_front(order);
@@ -274,6 +277,12 @@ impl<B: LinkBroker> Exchange<B> {
             }
         }
         self.connection += 1;
+        let lost = self.unwritten.iter().take_while(|order| match order {
+            Order::Publish(message) => message.queued.written_at().is_some(),
+            Order::Flush(_) | Order::Subscribe(_) => true,
+        });
+        lost.filter(|order| matches!(order, Order::Publish(_)))
+            .count()
     }
 
     /// Tells the subscribers that there is no connection.
@@ -302,6 +311,7 @@ impl<B: LinkBroker> Exchange<B> {
                 order => self.unwritten.push_back(order),
             }
         }
+        self.subscriptions.retain(|_, it| !it.has_ended);
         // The acknowledgements are for messages that the broker delivers again.
         while let Some(Some((topic, given))) = self.acknowledgements.next().now_or_never() {
             if given.is_none() {
@@ -330,6 +340,7 @@ impl<B: LinkBroker> Exchange<B> {
 
     /// Reads and publishes over ordinary sockets, because the broker no longer offers links.
     async fn go_on_without_link(&mut self) {
+        self.shared.is_replaced.store(true, Ordering::Relaxed);
         self.links.give_up();
         let mut acknowledgements: HashMap<Topic, mpsc::Receiver<Given>> = self
             .acknowledgements
@@ -361,6 +372,7 @@ impl<B: LinkBroker> Exchange<B> {
                 },
             };
             match order {
+                // Only the topics of the handles that were there before.
                 Order::Publish(message) => {
                     let Addressed { topic, queued, .. } = *message;
                     let publisher = publishers
@@ -368,7 +380,6 @@ impl<B: LinkBroker> Exchange<B> {
                         .or_insert_with(|| self.broker.publisher(&topic));
                     if let Err(queued) = publisher.forward(queued).await {
                         queued.settle(&topic, Err(PublishError::Closed));
-                        publishers.remove(&topic);
                     }
                 }
                 Order::Flush(notify) => {
@@ -433,13 +444,13 @@ impl<B: LinkBroker> Work<bool, ()> for Exchange<B> {
             goodbye,
             ..
         } = connection;
-        self.restart();
+        let lost = self.restart();
         if !is_link {
             drop(socket);
             self.go_on_without_link().await;
             return ControlFlow::Break(());
         }
-        let mut role = LinkRole::new(self);
+        let mut role = LinkRole::new(self, lost);
         match drive(&mut socket, keep_alive, &mut role).await {
             End::Finished => {
                 // Errors no longer matter, because everything is sent.

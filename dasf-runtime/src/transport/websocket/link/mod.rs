@@ -8,6 +8,7 @@ mod exchange;
 mod role;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -245,6 +246,9 @@ pub(in crate::transport) struct Shared {
     queue: mpsc::Sender<Order>,
     state: watch::Sender<ConnectionState>,
     users: Mutex<Users>,
+    /// Whether the broker no longer offers links. Then the link only forwards what existing handles
+    /// publish.
+    is_replaced: AtomicBool,
     /// Wakes the task when the last handle is dropped.
     waker: AtomicWaker,
 }
@@ -324,8 +328,11 @@ impl Drop for Handle {
 }
 
 impl Link {
-    /// Returns a new handle; `None` if the link has ended.
+    /// Returns a new handle; `None` if the link has ended or is replaced.
     fn new(shared: &Arc<Shared>) -> Option<Self> {
+        if shared.is_replaced.load(Ordering::Relaxed) {
+            return None;
+        }
         let mut users = shared.users();
         if users.has_ended {
             return None;
@@ -341,6 +348,12 @@ impl Link {
     /// Returns the state of the connection.
     pub(in crate::transport) fn state(&self) -> watch::Receiver<ConnectionState> {
         self.0.0.state.subscribe()
+    }
+
+    /// Returns whether the broker no longer offers links, so that a new publisher needs its own
+    /// connection.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.0.0.is_replaced.load(Ordering::Relaxed)
     }
 
     /// Returns whether the task has ended.

@@ -36,6 +36,9 @@ pub(super) struct LinkRole<'a, B> {
     receipted: u64,
     /// The bytes of payloads without a receipt.
     unreceipted_bytes: usize,
+    /// How many messages were lost with the last connection. They are sent one by one, so that a
+    /// message that makes the broker drop the connection is known.
+    lost: usize,
     /// The topics with acknowledgements to write.
     touched: Vec<Topic>,
     /// Notified when the last acknowledgements are written.
@@ -47,12 +50,13 @@ pub(super) struct LinkRole<'a, B> {
 }
 
 impl<'a, B: LinkBroker> LinkRole<'a, B> {
-    pub(super) fn new(exchange: &'a mut Exchange<B>) -> Self {
+    pub(super) fn new(exchange: &'a mut Exchange<B>, lost: usize) -> Self {
         Self {
             exchange,
             published: 0,
             receipted: 0,
             unreceipted_bytes: 0,
+            lost,
             touched: Vec::new(),
             written: Vec::new(),
             retry: None,
@@ -61,6 +65,9 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     }
 
     fn has_room(&self) -> bool {
+        if self.lost > 0 {
+            return self.exchange.unreceipted.is_empty();
+        }
         self.exchange.unreceipted.len() < UNRECEIPTED_LIMIT
             && self.unreceipted_bytes < UNRECEIPTED_BYTES
     }
@@ -93,6 +100,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
 
     fn publish(&mut self, mut message: Box<Addressed>, now: Instant, outgoing: &mut Outgoing) {
         if let Some(obstacle) = message.queued.obstacle(now) {
+            self.lost = self.lost.saturating_sub(1);
             return message.queued.settle(&message.topic, Err(obstacle));
         }
         let content = message.queued.written();
@@ -130,6 +138,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
 
     fn count_settled(&mut self, order: &Order) {
         if let Order::Publish(message) = order {
+            self.lost = self.lost.saturating_sub(1);
             self.unreceipted_bytes -= message.queued.message.payload.len();
         }
     }
@@ -367,7 +376,8 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
         match header.kind {
             FrameKind::Message => return self.deliver(&header, payload),
             FrameKind::Accepted => {
-                self.receipted = self.receipted.max(header.count.unwrap_or_default());
+                let count = header.count.unwrap_or_default().min(self.published);
+                self.receipted = self.receipted.max(count);
                 self.settle_receipted();
             }
             FrameKind::Refused => {
