@@ -295,7 +295,8 @@ impl Shared {
     /// Ends the link if it has no handles and no orders.
     fn try_end(&self, queue: &mpsc::Receiver<Order>) -> bool {
         let mut users = self.users();
-        // Only handles send orders that matter, so no such order can come after this.
+        // Messages and subscriptions come only from handles, so none can come after this. What waits for
+        // earlier messages is notified when the queue is dropped.
         users.has_ended = users.handles == 0 && queue.is_empty();
         users.has_ended
     }
