@@ -141,7 +141,7 @@ enum Ack {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct Limits {
-    /// Threads, and so calls of plain functions that run at a time [default: five times the number of processors]
+    /// Calls of plain functions that run at a time [default: five times the number of processors]
     #[arg(long, global = true, env = "DE_BACKEND_MAX_WORKERS", value_name = "CALLS", value_parser = OneLine(at_least_one))]
     max_workers: Option<usize>,
 
