@@ -12,6 +12,7 @@
 //! |---|---|---|---|
 //! | `publish` | client | `topic`, `context`, `properties`, payload | Publishes a message. |
 //! | `accepted` | broker | `count` | The broker has accepted the first `count` messages of the link, except the refused ones. |
+//! | `confirm` | client | | Asks for `accepted` now. Otherwise the broker sends it with another frame, after many messages, or after a short time. |
 //! | `refused` | broker | `count`, `reason` | The broker does not accept message number `count` of the link. |
 //! | `subscribe` | client | `topic`, `subscription`, `parameters` | Reads a topic. The parameters are the query of a consumer's URL. |
 //! | `subscribed` | broker | `topic` | The broker delivers the messages of the topic from now on. |
@@ -53,6 +54,8 @@ pub enum FrameKind {
     Publish,
     /// The broker has accepted messages.
     Accepted,
+    /// The client asks which messages the broker has accepted.
+    Confirm,
     /// The broker refuses a message.
     Refused,
     /// The client wants to read a topic.

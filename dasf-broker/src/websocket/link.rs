@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use axum::http::StatusCode;
 use dasf_protocol::link::{FrameKind, Header};
 use dasf_protocol::{Subscription, Topic};
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 use tracing::debug;
 
 use super::consumer::RedeliveryTimer;
@@ -31,6 +32,14 @@ const MAX_SUBSCRIPTIONS: usize = 1024;
 const MAX_PRODUCERS: usize = 1024;
 /// How long a link keeps a producer without a message.
 const PRODUCER_KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// How long the peer waits at most for a confirmation that it does not ask for. A frame of its own
+/// wakes the peer, so the broker waits for another frame to send with it, such as the answer to a
+/// call.
+const CONFIRMATION_DELAY: Duration = Duration::from_millis(10);
+/// The number of messages of which the broker confirms the last one at once.
+const MAX_UNCONFIRMED: u64 = 256;
+/// The number of bytes of which the broker confirms the last one at once.
+const MAX_UNCONFIRMED_BYTES: usize = 1 << 20;
 
 /// The socket of a link.
 pub(crate) struct LinkRole {
@@ -40,10 +49,7 @@ pub(crate) struct LinkRole {
     base: TopicName,
     subscriptions: HashMap<Topic, LinkSubscription>,
     producers: Producers,
-    /// The number of messages that the peer has published.
-    published: u64,
-    /// How many of them the peer knows to be accepted.
-    confirmed: u64,
+    confirmations: Confirmations,
     effects: Effects,
 }
 
@@ -91,19 +97,18 @@ impl LinkRole {
             subscriptions: subscription.into_iter().collect(),
             base: topic,
             producers: Producers::default(),
-            published: 0,
-            confirmed: 0,
+            confirmations: Confirmations::default(),
             effects: Effects::default(),
         }
     }
 
     fn publish(&mut self, header: &Header<'_>, payload: Bytes, outgoing: &mut Outgoing) {
-        self.published += 1;
+        self.confirmations.add(payload.len());
         let Err(error) = self.try_publish(header, payload) else {
             return;
         };
         let refused = Header {
-            count: Some(self.published),
+            count: Some(self.confirmations.published),
             reason: error.to_string().into(),
             ..Header::new(FrameKind::Refused)
         };
@@ -123,18 +128,6 @@ impl LinkRole {
             producer.report_refused(Some(&message), &error.to_string());
             error.into()
         })
-    }
-
-    /// Tells the peer which messages the broker has accepted.
-    fn confirm(&mut self, outgoing: &mut Outgoing) {
-        if self.confirmed < self.published {
-            self.confirmed = self.published;
-            let accepted = Header {
-                count: Some(self.confirmed),
-                ..Header::new(FrameKind::Accepted)
-            };
-            outgoing.push_binary(accepted.frame(b""));
-        }
     }
 
     fn subscribe(&mut self, header: &Header<'_>) -> Result<(), Refusal> {
@@ -160,8 +153,7 @@ impl LinkRole {
 
     /// Ends the reading of a topic.
     fn leave(&mut self, topic: &str, removes_subscription: bool) {
-        let topic = topic.parse::<Topic>().ok();
-        let Some(mut left) = topic.and_then(|topic| self.subscriptions.remove(&topic)) else {
+        let Some(mut left) = self.subscriptions.remove(topic) else {
             return;
         };
         if removes_subscription && !left.consumer.unsubscribe() {
@@ -172,8 +164,7 @@ impl LinkRole {
 
     /// Acknowledges messages, positively or negatively.
     fn acknowledge(&mut self, header: &Header<'_>) {
-        let topic = header.topic.parse::<Topic>().ok();
-        let Some(read) = topic.and_then(|topic| self.subscriptions.get_mut(&topic)) else {
+        let Some(read) = self.subscriptions.get_mut(&*header.topic) else {
             return;
         };
         for &message in &header.messages {
@@ -217,6 +208,7 @@ impl Role for LinkRole {
         };
         match header.kind {
             FrameKind::Publish => self.publish(&header, payload, outgoing),
+            FrameKind::Confirm => self.confirmations.is_wanted = true,
             FrameKind::Acknowledge | FrameKind::NegativeAcknowledge => self.acknowledge(&header),
             FrameKind::Subscribe => {
                 let answer = match self.subscribe(&header) {
@@ -251,16 +243,78 @@ impl Role for LinkRole {
 
     fn before_close(&mut self, outgoing: &mut Outgoing) {
         // Otherwise the peer would publish the messages before the one that closes the link again.
-        self.confirm(outgoing);
+        self.confirmations.write(outgoing);
     }
 
     fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
-        self.confirm(outgoing);
         for (topic, read) in &mut self.subscriptions {
             for delivery in read.consumer.take(BATCH, cx.waker()) {
                 let frame = delivery.message.link_frame(topic, delivery.redeliveries);
                 outgoing.push_binary(frame);
             }
+        }
+        if self.confirmations.are_due(cx) || !outgoing.is_empty() {
+            self.confirmations.write(outgoing);
+        }
+    }
+}
+
+/// Which messages of the peer are accepted, and which of them the peer knows to be.
+#[derive(Default)]
+struct Confirmations {
+    /// The number of messages that the peer has published.
+    published: u64,
+    /// The number of messages up to the last confirmed one.
+    confirmed: u64,
+    /// The size of the payloads after that one.
+    unconfirmed_bytes: usize,
+    /// Whether the peer asks for a confirmation.
+    is_wanted: bool,
+    /// When the next confirmation is due at the latest.
+    delay: Option<Pin<Box<Sleep>>>,
+}
+
+impl Confirmations {
+    fn add(&mut self, bytes: usize) {
+        self.published += 1;
+        self.unconfirmed_bytes += bytes;
+    }
+
+    /// Returns whether a confirmation cannot wait for another frame. If it can, the task wakes when
+    /// its time has come.
+    fn are_due(&mut self, cx: &mut Context<'_>) -> bool {
+        let unconfirmed = self.published - self.confirmed;
+        if self.is_wanted
+            || unconfirmed >= MAX_UNCONFIRMED
+            || self.unconfirmed_bytes >= MAX_UNCONFIRMED_BYTES
+        {
+            return true;
+        }
+        // A delay that has begun goes on after a confirmation, because to change a timer for each
+        // message costs more than to wake once in vain.
+        let delay = match &mut self.delay {
+            Some(delay) => delay,
+            None if unconfirmed == 0 => return false,
+            none => none.insert(Box::pin(tokio::time::sleep(CONFIRMATION_DELAY))),
+        };
+        if delay.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.delay = None;
+        unconfirmed > 0
+    }
+
+    /// Tells the peer which messages the broker has accepted.
+    fn write(&mut self, outgoing: &mut Outgoing) {
+        self.is_wanted = false;
+        if self.confirmed < self.published {
+            self.confirmed = self.published;
+            self.unconfirmed_bytes = 0;
+            let accepted = Header {
+                count: Some(self.confirmed),
+                ..Header::new(FrameKind::Accepted)
+            };
+            outgoing.push_binary(accepted.frame(b""));
         }
     }
 }
@@ -319,5 +373,55 @@ impl Producers {
                 self.producers.remove(&oldest);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn are_due(confirmations: &mut Confirmations) -> bool {
+        confirmations.are_due(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn written(confirmations: &mut Confirmations) -> usize {
+        let mut outgoing = Outgoing::default();
+        confirmations.write(&mut outgoing);
+        outgoing.len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_confirmation_waits_for_another_frame_for_a_while() {
+        let mut confirmations = Confirmations::default();
+        assert!(!are_due(&mut confirmations));
+        confirmations.add(1);
+        assert!(!are_due(&mut confirmations));
+        tokio::time::advance(CONFIRMATION_DELAY).await;
+        assert!(are_due(&mut confirmations));
+        assert_eq!(written(&mut confirmations), 1);
+        tokio::time::advance(CONFIRMATION_DELAY).await;
+        assert!(!are_due(&mut confirmations));
+        assert_eq!(written(&mut confirmations), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_confirmation_that_the_peer_needs_does_not_wait() {
+        let mut confirmations = Confirmations::default();
+        let mut confirmed_after = |messages: u64, bytes: usize, is_wanted: bool| {
+            for _ in 0..messages {
+                assert!(!are_due(&mut confirmations));
+                confirmations.add(bytes);
+            }
+            confirmations.is_wanted = is_wanted;
+            let is_due = are_due(&mut confirmations);
+            assert_eq!(written(&mut confirmations), usize::from(messages > 0));
+            is_due
+        };
+        assert!(confirmed_after(1, 0, true));
+        assert!(confirmed_after(MAX_UNCONFIRMED, 0, false));
+        assert!(confirmed_after(2, MAX_UNCONFIRMED_BYTES / 2, false));
+        assert!(!confirmed_after(2, 1, false));
     }
 }

@@ -19,12 +19,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::properties::key;
-use dasf_protocol::{MessageType, Properties, Topic, fragment};
+use dasf_protocol::{Delivery, MessageType, Properties, Topic, fragment};
 use futures_util::future::{MaybeDone, maybe_done};
 use serde_json::value::RawValue;
-use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use builder::{ClientBuilder, ClientError};
 pub use call::{Call, CallFuture, Instance, OnProgress};
@@ -34,8 +33,8 @@ pub use mode::{Async, Blocking, Mode};
 
 use crate::random;
 use crate::transport::{
-    ConnectionState, DEFAULT_MAX_PAYLOAD_SIZE, OnFailure, Outgoing, PING_AGAIN, PublishError,
-    Publisher, PublisherOptions, Reading, SendWindow, Subscriber, Transport,
+    DEFAULT_MAX_PAYLOAD_SIZE, OnFailure, Outgoing, PING_AGAIN, PublishError, Publisher,
+    PublisherOptions, Reading, Receive, SendWindow, Subscriber, Transport,
 };
 use contract::Contract;
 use in_flight::{Answer, InFlight, Waiting};
@@ -95,10 +94,9 @@ struct Shared {
     window: SendWindow,
     /// The checks of requests before they are sent.
     contract: Contract,
-    /// The state of the connection to the response topic.
-    reading: watch::Receiver<ConnectionState>,
-    /// Ends the task that reads the responses.
-    _reading: DropGuard,
+    /// The connection to the response topic.
+    subscriber: Subscriber,
+    answers: Arc<Answers>,
 }
 
 /// The receipts of messages, which the broker sends later.
@@ -174,27 +172,25 @@ impl Shared {
             .parse()
             .expect("letters, digits, dashes and underscores make a subscription");
         let response_topic = topic.response_topic_of(identity.bits)?;
-        let reading = Reading::caller(subscription);
-        let mut subscriber = transport.subscribe(&response_topic, &reading);
-        transport.knows_link().await;
-        let mut publisher = transport.publisher(&topic, PublisherOptions::default());
-        let (subscribed, connected) = tokio::join!(subscriber.connected(), publisher.connected());
-        subscribed.and(connected)?;
-
         let in_flight = Arc::new(InFlight::new(
             topic.clone(),
             response_topic.clone(),
             identity.first_context,
             options.max_response_size,
         ));
-        let stop = CancellationToken::new();
-        let reading = subscriber.state();
-        tokio::spawn(read_answers(
-            subscriber,
-            Arc::clone(&in_flight),
-            Pongs::new(Arc::clone(&transport)),
-            stop.clone(),
-        ));
+        let answers = Arc::new(Answers {
+            in_flight: Arc::clone(&in_flight),
+            pongs: Pongs::new(Arc::clone(&transport)),
+        });
+        let reading = Reading {
+            receiver: Some(Arc::<Answers>::clone(&answers)),
+            ..Reading::caller(subscription)
+        };
+        let mut subscriber = transport.subscribe(&response_topic, &reading);
+        transport.knows_link().await;
+        let mut publisher = transport.publisher(&topic, PublisherOptions::default());
+        let (subscribed, connected) = tokio::join!(subscriber.connected(), publisher.connected());
+        subscribed.and(connected)?;
         Ok(Self {
             topic,
             response_topic,
@@ -206,8 +202,8 @@ impl Shared {
             api_info: Mutex::default(),
             window: SendWindow::default(),
             contract,
-            reading,
-            _reading: stop.drop_guard(),
+            subscriber,
+            answers,
         })
     }
 
@@ -329,7 +325,7 @@ impl Shared {
         }
         let topic = self.topic.clone();
         let after = timeout;
-        let failure = [&self.reading, &self.publisher.state()]
+        let failure = [self.subscriber.state(), self.publisher.state()]
             .into_iter()
             .find_map(|state| state.borrow().failure().cloned());
         Err(match failure {
@@ -633,31 +629,21 @@ fn deadline(timeout: Duration) -> Instant {
         .unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
 }
 
-/// Passes every response to its call, until the client is dropped.
-async fn read_answers(
-    mut subscriber: Subscriber,
+/// What a client does with the messages on its response topic.
+#[derive(Debug)]
+struct Answers {
     in_flight: Arc<InFlight>,
-    mut pongs: Pongs,
-    stop: CancellationToken,
-) {
-    loop {
-        let delivery = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            delivery = subscriber.receive() => delivery,
-        };
-        let Some(delivery) = delivery else { break };
-        subscriber.acknowledge(delivery.message_id.clone()).await;
-        if delivery.properties.message_type() == Some(MessageType::Ping) {
-            if in_flight.concerns(&delivery) {
-                pongs.answer(&delivery);
-            }
-        } else {
-            in_flight.deliver(delivery);
+    pongs: Pongs,
+}
+
+impl Receive for Answers {
+    fn receive(&self, delivery: Delivery) {
+        if delivery.properties.message_type() != Some(MessageType::Ping) {
+            self.in_flight.deliver(delivery);
+        } else if self.in_flight.concerns(&delivery) {
+            self.pongs.answer(&delivery);
         }
     }
-    pongs.finish().await;
-    subscriber.finish().await;
 }
 
 impl<M: Mode> Caller<M> {
@@ -707,13 +693,13 @@ impl Caller<Async> {
         };
         let Shared {
             publisher,
-            mut reading,
-            _reading: stop,
+            subscriber,
+            answers,
             ..
         } = shared;
-        drop(stop);
         publisher.finish().await;
-        while reading.changed().await.is_ok() {}
+        answers.pongs.finish().await;
+        subscriber.finish().await;
     }
 
     /// Creates a builder for a client of the module on a topic.

@@ -1,7 +1,7 @@
 //! Answering the pings of modules, which show them that the client has read their responses.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,22 +18,23 @@ const MAX_CONNECTIONS: usize = 8;
 
 /// Answers pings. A module sends a ping after each part of a large response, and reads the pongs on
 /// its own topic.
+#[derive(Debug)]
 pub(super) struct Pongs {
     transport: Arc<dyn Transport>,
     /// The connections to modules, the oldest first.
-    publishers: VecDeque<(Topic, Publisher)>,
+    publishers: Mutex<VecDeque<(Topic, Publisher)>>,
 }
 
 impl Pongs {
     pub(super) fn new(transport: Arc<dyn Transport>) -> Self {
         Self {
             transport,
-            publishers: VecDeque::new(),
+            publishers: Mutex::default(),
         }
     }
 
     /// Answers a ping, if the connection accepts the answer at once.
-    pub(super) fn answer(&mut self, ping: &Delivery) {
+    pub(super) fn answer(&self, ping: &Delivery) {
         let Delivery {
             message_id,
             properties,
@@ -66,29 +67,35 @@ impl Pongs {
     }
 
     /// Waits until the connections are closed.
-    pub(super) async fn finish(self) {
-        for (_, publisher) in self.publishers {
+    pub(super) async fn finish(&self) {
+        let publishers = std::mem::take(&mut *self.lock());
+        for (_, publisher) in publishers {
             publisher.finish().await;
         }
     }
 
-    fn publisher(&mut self, topic: &Topic) -> Publisher {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Topic, Publisher)>> {
         self.publishers
-            .retain(|(_, publisher)| !publisher.is_closed());
-        let mut publishers = self.publishers.iter();
-        if let Some((_, publisher)) = publishers.find(|(other, _)| other == topic) {
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publisher(&self, topic: &Topic) -> Publisher {
+        let mut publishers = self.lock();
+        publishers.retain(|(_, publisher)| !publisher.is_closed());
+        let mut known = publishers.iter();
+        if let Some((_, publisher)) = known.find(|(other, _)| other == topic) {
             return publisher.clone();
         }
-        if self.publishers.len() >= MAX_CONNECTIONS {
-            self.publishers.pop_front();
+        if publishers.len() >= MAX_CONNECTIONS {
+            publishers.pop_front();
         }
         let options = PublisherOptions {
             keep_alive: Some(KEEP_ALIVE),
             connection_timeout: Some(KEEP_ALIVE),
         };
         let publisher = self.transport.publisher(topic, options);
-        self.publishers
-            .push_back((topic.clone(), publisher.clone()));
+        publishers.push_back((topic.clone(), publisher.clone()));
         publisher
     }
 }

@@ -232,7 +232,7 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::Subscriber;
+    use crate::transport::{Reading, Subscriber};
 
     fn call(context: usize) -> Reply {
         Reply {
@@ -252,7 +252,8 @@ mod tests {
         id: &str,
         properties: &Properties,
     ) -> Arrival {
-        let (subscriber, _ends) = Subscriber::new();
+        let reading = Reading::caller("reader".parse().unwrap());
+        let (subscriber, _ends) = Subscriber::new(&reading);
         let message = Unacknowledged::new(subscriber.acknowledger(), id.to_owned());
         recent.arrive(&call(context), id, properties, message)
     }

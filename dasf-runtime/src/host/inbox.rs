@@ -461,8 +461,20 @@ mod tests {
         );
         second.settle(&topic, Ok(()));
         // A pong for another question is ignored.
-        bench.read.deliveries.send(pong("other")).await.unwrap();
-        bench.read.deliveries.send(pong(&context)).await.unwrap();
+        bench
+            .read
+            .deliveries
+            .queue
+            .send(pong("other"))
+            .await
+            .unwrap();
+        bench
+            .read
+            .deliveries
+            .queue
+            .send(pong(&context))
+            .await
+            .unwrap();
         assert_eq!(bench.waiting.await.unwrap(), Ok(()));
     }
 

@@ -46,8 +46,8 @@ impl Transport for Scripted {
         publisher
     }
 
-    fn subscribe(&self, _topic: &Topic, _reading: &Reading) -> Subscriber {
-        let (subscriber, ends) = Subscriber::new();
+    fn subscribe(&self, _topic: &Topic, reading: &Reading) -> Subscriber {
+        let (subscriber, ends) = Subscriber::new(reading);
         ends.state.send_replace(ConnectionState::Connected);
         self.subscribers.send(ends).unwrap();
         subscriber

@@ -150,10 +150,10 @@ mod tests {
         let properties = ping.message.properties.clone();
         assert_eq!(properties.message_type(), Some(MessageType::Ping));
         ping.settle(&topic, Ok(()));
-        let deliveries = read.deliveries.clone();
+        let deliveries = read.deliveries.queue.clone();
         // The connections stay open until the search closes its ends.
         tokio::spawn(async move { while sent.queue.recv().await.is_some() {} });
-        tokio::spawn(async move { read.deliveries.closed().await });
+        tokio::spawn(async move { read.deliveries.queue.closed().await });
         Pinged {
             search,
             own,

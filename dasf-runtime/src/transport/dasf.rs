@@ -51,6 +51,7 @@ impl Transport for Dasf {
             prefetch: Some(prefetch),
             ..reading.clone()
         };
+        let (handle, ends) = Subscriber::with_capacity(&reading, prefetch);
         let is_shared = reading.reader == Reader::Group;
         let subscribing = Subscribing {
             topic: topic.clone(),
@@ -61,7 +62,6 @@ impl Transport for Dasf {
             subscription: reading.subscription,
             is_shared,
         };
-        let (handle, ends) = Subscriber::with_capacity(prefetch);
         let asks = self.links.reserve();
         let links = Arc::clone(&self.links);
         self.runtime

@@ -18,6 +18,7 @@ mod websocket;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dasf_protocol::{Subscription, Topic};
@@ -30,7 +31,9 @@ pub(crate) use websocket::{Link, Trust};
 
 pub use cause::Cause;
 pub(crate) use publisher::{OnFailure, Outgoing, PublishError, Publisher, PublisherEnds, Queued};
-pub(crate) use subscriber::{Acknowledgement, Acknowledger, Received, Subscriber, SubscriberEnds};
+pub(crate) use subscriber::{
+    Acknowledgement, Acknowledger, Deliveries, Receive, Received, Subscriber, SubscriberEnds,
+};
 
 /// Opens connections to one broker.
 pub(crate) trait Transport: fmt::Debug + Send + Sync {
@@ -125,6 +128,9 @@ pub(crate) struct Reading {
     pub(crate) max_redeliveries: Option<u32>,
     /// The announcement of the module for its broker's list, as JSON.
     pub(crate) announcement: Option<String>,
+    /// Processes the messages, and the connection acknowledges them. Without it, they wait in the
+    /// queue of the handle.
+    pub(crate) receiver: Option<Arc<dyn Receive>>,
 }
 
 /// The time after which a message that was negatively acknowledged goes to another reader. Brokers
@@ -166,6 +172,7 @@ impl Reading {
             at_least_once: false,
             max_redeliveries: None,
             announcement: None,
+            receiver: None,
         }
     }
 

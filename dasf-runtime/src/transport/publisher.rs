@@ -144,6 +144,11 @@ impl Queued {
         &self.message
     }
 
+    /// Returns whether the sender waits until the broker has accepted the message.
+    pub(crate) fn wants_receipt(&self) -> bool {
+        matches!(self.receipt, Receipt::Channel(_))
+    }
+
     /// Returns when the message was last written to a connection.
     pub(crate) fn written_at(&self) -> Option<Instant> {
         self.written_at

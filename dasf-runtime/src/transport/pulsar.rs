@@ -94,7 +94,7 @@ impl Transport for Pulsar {
 
     fn subscribe(&self, topic: &Topic, reading: &Reading) -> Subscriber {
         if let Some(refusal) = self.refusal(reading) {
-            return Subscriber::refused(refusal);
+            return Subscriber::refused(reading, refusal);
         }
         let dialect = Json {
             // No later reader has this name again, and Pulsar would keep messages for it. The
@@ -104,7 +104,8 @@ impl Transport for Pulsar {
             gives_back: true,
             lacks: None,
         };
-        websocket::subscriber(&self.runtime, dialect, self.consumer(topic, reading), topic)
+        let endpoint = self.consumer(topic, reading);
+        websocket::subscriber(&self.runtime, dialect, endpoint, topic, reading)
     }
 
     fn runtime(&self) -> &Handle {

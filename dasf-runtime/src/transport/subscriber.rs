@@ -1,9 +1,12 @@
 //! The handle that reads one topic.
 
+use std::fmt;
+use std::sync::Arc;
+
 use dasf_protocol::Delivery;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{ConnectError, ConnectionState, first_attempt};
+use super::{ConnectError, ConnectionState, Reading, first_attempt};
 
 /// How many received messages wait before the connection is no longer read.
 const DELIVERY_CAPACITY: usize = 64;
@@ -26,6 +29,20 @@ pub(crate) struct Received {
     pub(crate) connection: u64,
 }
 
+/// Processes the messages of a topic in the task of the connection, which acknowledges them.
+pub(crate) trait Receive: fmt::Debug + Send + Sync {
+    /// Processes a message. It must return at once, because the connection waits.
+    fn receive(&self, delivery: Delivery);
+}
+
+/// Where the task of a connection passes the messages of a subscriber.
+pub(crate) struct Deliveries {
+    /// The queue of the handle. It is closed when the handle is dropped.
+    pub(crate) queue: mpsc::Sender<Received>,
+    /// Gets the messages in place of the queue.
+    pub(crate) receiver: Option<Arc<dyn Receive>>,
+}
+
 /// Reads one topic. It ends when it and all clones of its [`Acknowledger`] are dropped. Then the
 /// pending acknowledgements are sent and the connection is closed.
 #[derive(Debug)]
@@ -37,19 +54,19 @@ pub(crate) struct Subscriber {
 
 /// The other ends of a subscriber's channels, for the connection's task.
 pub(crate) struct SubscriberEnds {
-    pub(crate) deliveries: mpsc::Sender<Received>,
+    pub(crate) deliveries: Deliveries,
     pub(crate) acknowledgements: mpsc::Receiver<Given>,
     pub(crate) state: watch::Sender<ConnectionState>,
 }
 
 impl Subscriber {
     /// Returns a handle and the channel ends for its task.
-    pub(crate) fn new() -> (Self, SubscriberEnds) {
-        Self::with_capacity(DELIVERY_CAPACITY)
+    pub(crate) fn new(reading: &Reading) -> (Self, SubscriberEnds) {
+        Self::with_capacity(reading, DELIVERY_CAPACITY)
     }
 
     /// Returns a handle on which so many received messages wait, and the channel ends for its task.
-    pub(crate) fn with_capacity(capacity: usize) -> (Self, SubscriberEnds) {
+    pub(crate) fn with_capacity(reading: &Reading, capacity: usize) -> (Self, SubscriberEnds) {
         let (delivered, deliveries) = mpsc::channel(capacity);
         let (queue, acknowledgements) = mpsc::channel(ACKNOWLEDGEMENT_CAPACITY);
         let (state, watched) = watch::channel(ConnectionState::Connecting);
@@ -62,7 +79,10 @@ impl Subscriber {
             state: watched,
         };
         let ends = SubscriberEnds {
-            deliveries: delivered,
+            deliveries: Deliveries {
+                queue: delivered,
+                receiver: reading.receiver.clone(),
+            },
             acknowledgements,
             state,
         };
@@ -70,8 +90,8 @@ impl Subscriber {
     }
 
     /// Returns a handle that never connects, because of this error.
-    pub(crate) fn refused(error: ConnectError) -> Self {
-        let (handle, ends) = Self::new();
+    pub(crate) fn refused(reading: &Reading, error: ConnectError) -> Self {
+        let (handle, ends) = Self::new(reading);
         ends.state
             .send_replace(ConnectionState::Disconnected(error));
         handle

@@ -145,7 +145,7 @@ impl Transport for Mqtt {
 
     fn subscribe(&self, topic: &Topic, reading: &Reading) -> Subscriber {
         if let Some(refusal) = self.refusal(reading) {
-            return Subscriber::refused(refusal);
+            return Subscriber::refused(reading, refusal);
         }
         let group = (reading.reader == Reader::Group).then(|| reading.subscription.clone());
         let client_id = names::module_id(topic, group.as_ref());
@@ -181,7 +181,7 @@ impl Transport for Mqtt {
             max_packet_size: self.max_packet_size.clone(),
             announcer,
         };
-        websocket::subscriber(&self.runtime, dialect, self.endpoint(), topic)
+        websocket::subscriber(&self.runtime, dialect, self.endpoint(), topic, reading)
     }
 
     fn runtime(&self) -> &Handle {

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,11 +17,14 @@ use super::driver::{BATCH, End, Outgoing, Role, drive};
 use super::reconnect::{Work, keep_connected};
 use super::{Connection, Dialect, Endpoint, Incoming, ReadDeliveries, WriteAcknowledgements};
 use crate::transport::subscriber::{Acknowledgement, Given};
-use crate::transport::{Received, SubscriberEnds};
+use crate::transport::{Receive, Received, SubscriberEnds};
 
 /// How long the broker may take to settle the last acknowledgements. Closing the connection may
 /// take the same time again.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many frames beside the handle's acknowledgements may wait before no more messages are read.
+const ASIDES_LIMIT: usize = 1024;
 
 /// Runs until the handle is dropped. It reconnects under the same name as often as needed. `first`
 /// is a connection that is open already.
@@ -40,11 +44,12 @@ pub(super) async fn run<D>(
     } = ends;
     let mut consumer = Consumer {
         topic,
-        deliveries: Deliveries {
-            queue: PollSender::new(deliveries.clone()),
-            handle: deliveries,
+        deliveries: Waiting {
+            queue: PollSender::new(deliveries.queue.clone()),
+            handle: deliveries.queue,
             held: None,
         },
+        receiver: deliveries.receiver,
         acknowledgements,
         connection: 0,
     };
@@ -55,7 +60,9 @@ pub(super) async fn run<D>(
 /// The state that outlives a single connection.
 struct Consumer {
     topic: Topic,
-    deliveries: Deliveries,
+    deliveries: Waiting,
+    /// Gets the messages in place of the handle.
+    receiver: Option<Arc<dyn Receive>>,
     acknowledgements: mpsc::Receiver<Given>,
     /// The number of the connection.
     connection: u64,
@@ -98,8 +105,8 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> Work<W, R> for Consumer {
     }
 }
 
-/// Where the messages go.
-struct Deliveries {
+/// The messages on their way to the handle.
+struct Waiting {
     handle: mpsc::Sender<Received>,
     /// The same channel, to wait for room.
     queue: PollSender<Received>,
@@ -107,7 +114,7 @@ struct Deliveries {
     held: Option<Received>,
 }
 
-impl Deliveries {
+impl Waiting {
     /// Passes a message on, or holds it until there is room.
     fn send(&mut self, received: Received) {
         // If nobody reads the message any more, the broker keeps it.
@@ -155,7 +162,10 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> Role for ConsumerRole<'_, W, R
     /// subscription, before the first frame.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
         loop {
-            if self.consumer.deliveries.poll_ready(cx).is_pending() {
+            // The driver asks again after it has written them.
+            if self.asides.len() >= ASIDES_LIMIT
+                || self.consumer.deliveries.poll_ready(cx).is_pending()
+            {
                 return Poll::Pending;
             }
             match self.reader.next() {
@@ -215,6 +225,12 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> ConsumerRole<'_, W, R> {
     }
 
     fn deliver(&mut self, delivery: Delivery) {
+        if let Some(receiver) = &self.consumer.receiver {
+            let acknowledgement = Acknowledgement::Positive(delivery.message_id.clone());
+            receiver.receive(delivery);
+            self.asides.extend(self.writer.frame(acknowledgement));
+            return;
+        }
         let connection = self.consumer.connection;
         self.consumer.deliveries.send(Received {
             delivery,

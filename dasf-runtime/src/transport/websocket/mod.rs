@@ -36,8 +36,8 @@ pub(crate) use tls::Trust;
 use super::base_url;
 use super::subscriber::Acknowledgement;
 use super::{
-    ConnectError, PublishError, Publisher, PublisherEnds, PublisherOptions, Queued, Subscriber,
-    SubscriberEnds,
+    ConnectError, PublishError, Publisher, PublisherEnds, PublisherOptions, Queued, Reading,
+    Subscriber, SubscriberEnds,
 };
 
 /// A URL to connect to, with the headers and the trusted certificates.
@@ -210,11 +210,12 @@ pub(super) fn subscriber<D>(
     dialect: D,
     endpoint: Endpoint,
     topic: &Topic,
+    reading: &Reading,
 ) -> Subscriber
 where
     D: Dialect<Writer: WriteAcknowledgements, Reader: ReadDeliveries>,
 {
-    let (handle, ends): (Subscriber, SubscriberEnds) = Subscriber::new();
+    let (handle, ends): (Subscriber, SubscriberEnds) = Subscriber::new(reading);
     runtime.spawn(consumer::run(dialect, endpoint, topic.clone(), ends, None));
     handle
 }

@@ -26,7 +26,7 @@ use crate::transport::websocket::driver::{End, drive};
 use crate::transport::websocket::producer::{CLOSE_TIMEOUT, LINGER, LINGER_CHECK};
 use crate::transport::websocket::reconnect::{Work, keep_connected};
 use crate::transport::websocket::{Connection, Dialect, Endpoint, KeepAlive, Opened, connect};
-use crate::transport::{ConnectError, ConnectionState, PublishError, Received, SubscriberEnds};
+use crate::transport::{ConnectError, ConnectionState, Deliveries, PublishError, SubscriberEnds};
 
 /// How many orders wait without a connection.
 const UNWRITTEN_LIMIT: usize = 4096;
@@ -70,7 +70,7 @@ pub(super) struct Written {
 /// A topic that the link reads.
 pub(super) struct LinkSubscription {
     pub(super) subscribing: Subscribing,
-    pub(super) deliveries: mpsc::Sender<Received>,
+    pub(super) deliveries: Deliveries,
     pub(super) state: watch::Sender<ConnectionState>,
     pub(super) phase: Phase,
     pub(super) backoff: Backoff,

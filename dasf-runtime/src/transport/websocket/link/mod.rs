@@ -176,7 +176,7 @@ impl Links {
         let dialect = broker.dialect(subscribing);
         let opened = tokio::select! {
             opened = connect(&endpoint) => opened,
-            () = ends.deliveries.closed() => {
+            () = ends.deliveries.queue.closed() => {
                 self.0.send_replace(Mode::Unknown);
                 return None;
             }
@@ -205,7 +205,7 @@ impl Links {
         lost("consumer", failure, wait, &ends.state);
         tokio::select! {
             () = tokio::time::sleep(wait) => Some(ends),
-            () = ends.deliveries.closed() => None,
+            () = ends.deliveries.queue.closed() => None,
         }
     }
 

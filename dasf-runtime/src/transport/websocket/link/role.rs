@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dasf_protocol::link::{self, BASE64, FrameKind, Header};
@@ -11,7 +12,7 @@ use dasf_protocol::{Delivery, Properties, Topic};
 use futures_util::StreamExt;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::exchange::{Exchange, LinkSubscription, Phase, Written};
@@ -27,6 +28,16 @@ const UNRECEIPTED_LIMIT: usize = 4096;
 /// How many bytes of payloads may be without a receipt before no more are written.
 const UNRECEIPTED_BYTES: usize = 16 << 20;
 
+/// How long the acknowledgements of processed messages wait for another frame. A frame of its own
+/// costs the broker about as much as a message.
+const ACKNOWLEDGEMENT_DELAY: Duration = Duration::from_millis(10);
+/// How many acknowledgements of processed messages do not wait. The broker delivers more messages
+/// than this without acknowledgements.
+const MAX_UNACKNOWLEDGED: usize = 32;
+
+/// Why a link closes its connection to a broker that does not wait for acknowledgements.
+const TOO_MANY_MESSAGES: &str = "the broker sends more messages than allowed";
+
 /// A link on one connection.
 pub(super) struct LinkRole<'a, B> {
     exchange: &'a mut Exchange<B>,
@@ -41,6 +52,12 @@ pub(super) struct LinkRole<'a, B> {
     lost: usize,
     /// The topics with acknowledgements to write.
     touched: Vec<Topic>,
+    /// Whether acknowledgements cannot wait for another frame.
+    is_urgent: bool,
+    /// When the waiting acknowledgements are due at the latest.
+    delay: Option<Pin<Box<Sleep>>>,
+    /// Whether a sender waits for its receipt.
+    wants_receipt: bool,
     /// Notified when the last acknowledgements are written.
     written: Vec<oneshot::Sender<()>>,
     /// When to ask again for a refused subscription.
@@ -58,6 +75,9 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             unreceipted_bytes: 0,
             lost,
             touched: Vec::new(),
+            is_urgent: false,
+            delay: None,
+            wants_receipt: false,
             written: Vec::new(),
             retry: None,
             has_news: true,
@@ -85,15 +105,22 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             };
             match order {
                 Order::Publish(message) => self.publish(message, now, outgoing),
-                Order::Flush(notify) => self.exchange.unreceipted.push_back(Written {
-                    number: self.published,
-                    order: Some(Order::Flush(notify)),
-                }),
+                Order::Flush(notify) => {
+                    self.wants_receipt = true;
+                    self.exchange.unreceipted.push_back(Written {
+                        number: self.published,
+                        order: Some(Order::Flush(notify)),
+                    });
+                }
                 Order::Subscribe(new) => {
                     self.exchange.subscribe(*new);
                     self.has_news = true;
                 }
             }
+        }
+        if std::mem::take(&mut self.wants_receipt) && self.receipted < self.published {
+            let confirm = Header::new(FrameKind::Confirm).frame(b"");
+            outgoing.push_back(Message::Binary(confirm));
         }
         self.settle_receipted();
     }
@@ -111,6 +138,8 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             &content.payload,
         );
         outgoing.push_back(Message::Binary(frame));
+        // Lost messages are sent one by one.
+        self.wants_receipt |= message.queued.wants_receipt() || self.lost > 0;
         self.published += 1;
         self.unreceipted_bytes += message.queued.message.payload.len();
         self.exchange.unreceipted.push_back(Written {
@@ -175,12 +204,14 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
                 None => {
                     subscription.has_ended = true;
                     self.has_news = true;
+                    self.is_urgent = true;
                 }
                 Some(given) if given.connection == connection => {
                     if subscription.positive.is_empty() && subscription.negative.is_empty() {
                         self.touched.push(topic);
                     }
                     self.written.extend(subscription.add(given));
+                    self.is_urgent = true;
                 }
                 // The broker redelivers the messages of an earlier connection.
                 Some(_) => {}
@@ -189,7 +220,28 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         cx.waker().wake_by_ref();
     }
 
+    /// Returns whether the acknowledgements cannot wait for another frame. If they can, the task
+    /// wakes when their time has come.
+    fn are_acknowledgements_due(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.is_urgent {
+            return true;
+        }
+        // A delay that has begun goes on after acknowledgements are written, because to change a timer
+        // for each message costs more than to wake once in vain.
+        let delay = match &mut self.delay {
+            Some(delay) => delay,
+            None if self.touched.is_empty() => return false,
+            none => none.insert(Box::pin(sleep(ACKNOWLEDGEMENT_DELAY))),
+        };
+        if delay.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.delay = None;
+        true
+    }
+
     fn write_acknowledgements(&mut self, outgoing: &mut Outgoing) {
+        self.is_urgent = false;
         for topic in self.touched.drain(..) {
             let Some(subscription) = self.exchange.subscriptions.get_mut(&topic) else {
                 continue;
@@ -277,11 +329,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
                     error = error.to_string(),
                     "ignored a message that cannot be read"
                 );
-                if subscription.positive.is_empty() && subscription.negative.is_empty() {
-                    self.touched.push(subscription.subscribing.topic.clone());
-                }
-                subscription.positive.push(number);
-                return Ok(());
+                return self.acknowledge(number, &header.topic);
             }
         };
         let payload = match &*header.encoding {
@@ -290,17 +338,36 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         };
         let mut delivery = Delivery::new(number.to_string(), payload, properties);
         delivery.redelivery_count = header.redelivery_count;
+        if let Some(receiver) = &subscription.deliveries.receiver {
+            receiver.receive(delivery);
+            return self.acknowledge(number, &header.topic);
+        }
         let received = Received {
             delivery,
             connection,
         };
-        match subscription.deliveries.try_send(received) {
+        match subscription.deliveries.queue.try_send(received) {
             // If nobody reads the message any more, the broker keeps it.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                Err("the broker sends more messages than allowed".to_owned())
-            }
+            Err(mpsc::error::TrySendError::Full(_)) => Err(TOO_MANY_MESSAGES.to_owned()),
         }
+    }
+
+    /// Acknowledges a message that is processed.
+    fn acknowledge(&mut self, number: u64, topic: &str) -> Result<(), String> {
+        let Some(subscription) = self.exchange.subscriptions.get_mut(topic) else {
+            return Ok(());
+        };
+        let positive = &mut subscription.positive;
+        if positive.len() >= subscription.deliveries.queue.max_capacity() {
+            return Err(TOO_MANY_MESSAGES.to_owned());
+        }
+        if positive.is_empty() && subscription.negative.is_empty() {
+            self.touched.push(subscription.subscribing.topic.clone());
+        }
+        positive.push(number);
+        self.is_urgent |= positive.len() >= MAX_UNACKNOWLEDGED;
+        Ok(())
     }
 
     fn subscribed(&mut self, topic: &str) {
@@ -394,11 +461,16 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
     fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> bool {
         self.exchange.shared.waker.register(cx.waker());
         self.take_acknowledgements(cx);
-        self.write_acknowledgements(outgoing);
+        if self.is_urgent {
+            self.write_acknowledgements(outgoing);
+        }
         // The subscriptions come first, so that no answer to a message is missed.
         self.write_subscriptions(outgoing, cx);
         self.take_orders(outgoing, cx);
         self.write_subscriptions(outgoing, cx);
+        if self.are_acknowledgements_due(cx) || !outgoing.is_empty() {
+            self.write_acknowledgements(outgoing);
+        }
         self.is_unused() && self.exchange.shared.try_end(&self.exchange.queue)
     }
 
