@@ -63,9 +63,10 @@ impl ErrorInfo {
     /// Returns the error in the properties of a response; `None` if there is none or it cannot be
     /// read.
     pub fn from_properties(properties: &Properties) -> Option<Self> {
-        match properties.get(key::ERROR)? {
-            Value::String(text) => serde_json::from_str(text).ok(),
-            object => Self::deserialize(object).ok(),
+        let error = properties.get(key::ERROR)?;
+        match error.as_str() {
+            Some(text) => serde_json::from_str(text).ok(),
+            None => serde_json::from_value(error.to_json()).ok(),
         }
     }
 }

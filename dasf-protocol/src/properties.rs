@@ -1,11 +1,12 @@
 //! The properties of a message: named values for its routing, beside the payload.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use indexmap::IndexMap;
-use serde::de::{MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -183,6 +184,186 @@ impl FromStr for Status {
 #[error("unknown status {0:?}; use success, error or running")]
 pub struct UnknownStatus(pub String);
 
+/// The value of a property: any JSON value.
+///
+/// ```
+/// use dasf_protocol::properties::PropertyValue;
+/// use serde_json::json;
+///
+/// let value = PropertyValue::from("success");
+/// assert_eq!(value.as_str(), Some("success"));
+/// assert_eq!(value.to_json(), json!("success"));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct PropertyValue<'a>(Repr<'a>);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Repr<'a> {
+    Scalar(Scalar),
+    Text(Cow<'a, str>),
+    /// A list or an object.
+    Nested(Cow<'a, Value>),
+}
+
+/// A value without memory of its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Scalar {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Negative(i64),
+    Float(f64),
+}
+
+impl Scalar {
+    fn to_json(self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => value.into(),
+            Self::Unsigned(value) => value.into(),
+            Self::Negative(value) => value.into(),
+            Self::Float(value) => value.into(),
+        }
+    }
+}
+
+impl From<i64> for Scalar {
+    fn from(value: i64) -> Self {
+        u64::try_from(value).map_or(Self::Negative(value), Self::Unsigned)
+    }
+}
+
+impl From<f64> for Scalar {
+    fn from(value: f64) -> Self {
+        // JSON has no infinities and no NaN.
+        if value.is_finite() {
+            Self::Float(value)
+        } else {
+            Self::Null
+        }
+    }
+}
+
+impl PropertyValue<'_> {
+    /// Returns the value if it is a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the value is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self.0, Repr::Scalar(Scalar::Null))
+    }
+
+    /// Returns the value as brokers carry it that know only texts: a string as it is, and anything else
+    /// as its JSON.
+    pub fn to_text(&self) -> Cow<'_, str> {
+        match &self.0 {
+            Repr::Scalar(scalar) => scalar.to_json().to_string().into(),
+            Repr::Text(text) => (&**text).into(),
+            Repr::Nested(value) => value.to_string().into(),
+        }
+    }
+
+    /// Returns a copy of the value.
+    pub fn to_json(&self) -> Value {
+        match &self.0 {
+            Repr::Scalar(scalar) => scalar.to_json(),
+            Repr::Text(text) => Value::String(text.as_ref().to_owned()),
+            Repr::Nested(value) => value.as_ref().clone(),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for PropertyValue<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Repr::Text(text.into()))
+    }
+}
+
+impl From<String> for PropertyValue<'_> {
+    fn from(text: String) -> Self {
+        Self(Repr::Text(text.into()))
+    }
+}
+
+impl From<Value> for PropertyValue<'_> {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self(Repr::Scalar(Scalar::Null)),
+            Value::Bool(value) => value.into(),
+            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(value), _) => value.into(),
+                (None, Some(value)) => value.into(),
+                (None, None) => number.as_f64().unwrap_or(f64::NAN).into(),
+            },
+            Value::String(text) => text.into(),
+            nested => Self(Repr::Nested(Cow::Owned(nested))),
+        }
+    }
+}
+
+impl From<bool> for PropertyValue<'_> {
+    fn from(value: bool) -> Self {
+        Self(Repr::Scalar(Scalar::Bool(value)))
+    }
+}
+
+impl From<u32> for PropertyValue<'_> {
+    fn from(value: u32) -> Self {
+        u64::from(value).into()
+    }
+}
+
+impl From<u64> for PropertyValue<'_> {
+    fn from(value: u64) -> Self {
+        Self(Repr::Scalar(Scalar::Unsigned(value)))
+    }
+}
+
+impl From<usize> for PropertyValue<'_> {
+    fn from(value: usize) -> Self {
+        // No platform of Rust has more than 64 bits.
+        u64::try_from(value).unwrap_or(u64::MAX).into()
+    }
+}
+
+impl From<i32> for PropertyValue<'_> {
+    fn from(value: i32) -> Self {
+        i64::from(value).into()
+    }
+}
+
+impl From<i64> for PropertyValue<'_> {
+    fn from(value: i64) -> Self {
+        Self(Repr::Scalar(value.into()))
+    }
+}
+
+/// Infinities and NaN become null, as in JSON.
+impl From<f64> for PropertyValue<'_> {
+    fn from(value: f64) -> Self {
+        Self(Repr::Scalar(value.into()))
+    }
+}
+
+impl Serialize for PropertyValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Repr::Scalar(Scalar::Null) => serializer.serialize_unit(),
+            Repr::Scalar(Scalar::Bool(value)) => serializer.serialize_bool(*value),
+            Repr::Scalar(Scalar::Unsigned(value)) => serializer.serialize_u64(*value),
+            Repr::Scalar(Scalar::Negative(value)) => serializer.serialize_i64(*value),
+            Repr::Scalar(Scalar::Float(value)) => serializer.serialize_f64(*value),
+            Repr::Text(text) => serializer.serialize_str(text),
+            Repr::Nested(value) => value.serialize(serializer),
+        }
+    }
+}
+
 /// The properties of a message.
 ///
 /// Known properties have typed accessors. All others are kept unchanged, because peers pass on
@@ -198,8 +379,51 @@ pub struct UnknownStatus(pub String);
 /// assert_eq!(properties.message_type(), Some(MessageType::Request));
 /// assert_eq!(properties.request_context().as_deref(), Some("7"));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Properties(IndexMap<Cow<'static, str>, Value>);
+// Every message has properties, and most of them are a few short texts. So they share one string.
+#[derive(Default)]
+pub struct Properties {
+    entries: Vec<Entry>,
+    /// All names that the protocol does not define, and all values that are texts. A text that is
+    /// replaced stays here.
+    texts: String,
+    /// All values that are lists or objects.
+    nested: Vec<Value>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    name: Name,
+    value: Item,
+}
+
+#[derive(Clone, Copy)]
+enum Name {
+    /// A name that the protocol defines.
+    Known(&'static str),
+    Other(Span),
+}
+
+#[derive(Clone, Copy)]
+enum Item {
+    Scalar(Scalar),
+    Text(Span),
+    /// The index of a list or an object.
+    Nested(usize),
+}
+
+/// A piece of the shared string.
+#[derive(Clone, Copy)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+/// The room for the properties of nearly all messages.
+const ROOM: usize = 8;
+/// The room for their texts in bytes.
+const TEXT_ROOM: usize = 128;
+/// The number of properties up to which a search compares the names, because that is faster than a hash.
+const SEARCHED: usize = 32;
 
 impl Properties {
     /// Returns an empty set of properties.
@@ -209,26 +433,34 @@ impl Properties {
 
     /// Sets a property. It replaces an existing value.
     #[must_use]
-    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.0.insert(shared(key), value.into());
+    pub fn with<'a>(mut self, key: &str, value: impl Into<PropertyValue<'a>>) -> Self {
+        let value = self.hold(value.into());
+        match self.position(key) {
+            Some(index) => self.entries[index].value = value,
+            None => {
+                let name = self.hold_name(key);
+                self.push(name, value);
+            }
+        }
         self
     }
 
     /// Removes a property.
     #[must_use]
     pub fn without(mut self, key: &str) -> Self {
-        self.0.shift_remove(key);
+        if let Some(index) = self.position(key) {
+            self.entries.remove(index);
+        }
         self
     }
 
     /// Sets the message type.
     #[must_use]
     pub fn with_message_type(self, message_type: MessageType) -> Self {
-        let name = match message_type {
-            MessageType::Other(name) => name,
-            known => known.as_str().to_owned(),
-        };
-        self.with(key::MESSAGE_TYPE, name)
+        match message_type {
+            MessageType::Other(name) => self.with(key::MESSAGE_TYPE, name),
+            known => self.with(key::MESSAGE_TYPE, known.as_str()),
+        }
     }
 
     /// Sets the status.
@@ -237,22 +469,25 @@ impl Properties {
         self.with(key::STATUS, status.as_str())
     }
 
-    /// Returns the JSON value of a property.
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.get(key)
+    /// Returns the value of a property.
+    pub fn get(&self, key: &str) -> Option<PropertyValue<'_>> {
+        self.item(key).map(|item| self.value(item))
     }
 
     /// Returns the value of a property if it is a string.
     pub fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.as_str()
+        match self.item(key)? {
+            Item::Text(span) => Some(self.span(span)),
+            _ => None,
+        }
     }
 
     /// Returns the value of a property if it is a non-negative integer, as a number or as decimal
     /// digits.
     pub fn integer(&self, key: &str) -> Option<u64> {
-        match self.0.get(key)? {
-            Value::Number(number) => number.as_u64(),
-            Value::String(digits) => digits.parse().ok(),
+        match self.item(key)? {
+            Item::Scalar(Scalar::Unsigned(value)) => Some(value),
+            Item::Text(digits) => self.span(digits).parse().ok(),
             _ => None,
         }
     }
@@ -263,11 +498,15 @@ impl Properties {
     }
 
     /// Returns the caller's id of the call as a string, which is its form in responses.
-    pub fn request_context(&self) -> Option<String> {
-        match self.0.get(key::REQUEST_CONTEXT)? {
-            Value::String(text) if !text.is_empty() => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
+    pub fn request_context(&self) -> Option<Cow<'_, str>> {
+        match self.item(key::REQUEST_CONTEXT)? {
+            Item::Text(span) => {
+                Some(self.span(span).into()).filter(|text: &Cow<'_, _>| !text.is_empty())
+            }
+            Item::Scalar(
+                number @ (Scalar::Unsigned(_) | Scalar::Negative(_) | Scalar::Float(_)),
+            ) => Some(number.to_json().to_string().into()),
+            Item::Scalar(Scalar::Null | Scalar::Bool(_)) | Item::Nested(_) => None,
         }
     }
 
@@ -283,22 +522,155 @@ impl Properties {
     }
 
     /// Returns all properties in their original order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (&**key, value))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, PropertyValue<'_>)> {
+        let entries = self.entries.iter();
+        entries.map(|entry| (self.name(entry.name), self.value(entry.value)))
+    }
+
+    fn span(&self, span: Span) -> &str {
+        &self.texts[span.start..span.end]
+    }
+
+    fn name(&self, name: Name) -> &str {
+        match name {
+            Name::Known(name) => name,
+            Name::Other(span) => self.span(span),
+        }
+    }
+
+    fn value(&self, item: Item) -> PropertyValue<'_> {
+        PropertyValue(match item {
+            Item::Scalar(scalar) => Repr::Scalar(scalar),
+            Item::Text(span) => Repr::Text(self.span(span).into()),
+            Item::Nested(index) => Repr::Nested(Cow::Borrowed(&self.nested[index])),
+        })
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
+        let mut entries = self.entries.iter();
+        entries.position(|entry| self.name(entry.name) == key)
+    }
+
+    fn item(&self, key: &str) -> Option<Item> {
+        self.position(key).map(|index| self.entries[index].value)
+    }
+
+    fn push(&mut self, name: Name, value: Item) {
+        if self.entries.capacity() == 0 {
+            self.entries.reserve_exact(ROOM);
+        }
+        self.entries.push(Entry { name, value });
+    }
+
+    fn hold_text(&mut self, text: &str) -> Span {
+        if self.texts.capacity() == 0 {
+            self.texts.reserve(TEXT_ROOM);
+        }
+        let start = self.texts.len();
+        self.texts.push_str(text);
+        let end = self.texts.len();
+        Span { start, end }
+    }
+
+    fn hold_name(&mut self, name: &str) -> Name {
+        match key::ALL.iter().find(|known| **known == name) {
+            Some(known) => Name::Known(known),
+            None => Name::Other(self.hold_text(name)),
+        }
+    }
+
+    fn hold(&mut self, value: PropertyValue<'_>) -> Item {
+        match value.0 {
+            Repr::Scalar(scalar) => Item::Scalar(scalar),
+            Repr::Text(text) => Item::Text(self.hold_text(&text)),
+            Repr::Nested(value) => {
+                self.nested.push(value.into_owned());
+                Item::Nested(self.nested.len() - 1)
+            }
+        }
     }
 }
 
-/// Returns a key without a copy if the protocol defines it, as nearly all keys.
-fn shared(key: &str) -> Cow<'static, str> {
-    match key::ALL.iter().find(|known| **known == key) {
-        Some(known) => Cow::Borrowed(known),
-        None => Cow::Owned(key.to_owned()),
+impl Clone for Properties {
+    fn clone(&self) -> Self {
+        // A copy mostly gets more properties.
+        let mut copy = Self {
+            entries: Vec::with_capacity(self.entries.len().max(ROOM)),
+            texts: String::with_capacity(self.texts.len().max(TEXT_ROOM)),
+            nested: self.nested.clone(),
+        };
+        copy.entries.extend_from_slice(&self.entries);
+        copy.texts.push_str(&self.texts);
+        copy
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// The order of the properties does not matter.
+impl PartialEq for Properties {
+    fn eq(&self, other: &Self) -> bool {
+        fn sorted(properties: &Properties) -> Vec<(&str, PropertyValue<'_>)> {
+            let mut sorted: Vec<_> = properties.iter().collect();
+            sorted.sort_unstable_by_key(|(key, _)| *key);
+            sorted
+        }
+        self.entries.len() == other.entries.len() && sorted(self) == sorted(other)
+    }
+}
+
+/// The last value of a repeated name counts.
+impl<'a, K: AsRef<str>, V: Into<PropertyValue<'a>>> FromIterator<(K, V)> for Properties {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(properties: I) -> Self {
+        let mut collector = Collector::default();
+        for (key, value) in properties {
+            let name = collector.properties.hold_name(key.as_ref());
+            let value = collector.properties.hold(value.into());
+            collector.insert(name, value);
+        }
+        collector.properties
+    }
+}
+
+/// Collects properties of which a peer decides the number.
+#[derive(Default)]
+struct Collector {
+    properties: Properties,
+    /// The positions of all properties, if they are more than [`SEARCHED`].
+    positions: HashMap<Box<str>, usize>,
+}
+
+impl Collector {
+    fn insert(&mut self, name: Name, value: Item) {
+        let count = self.properties.entries.len();
+        let text = self.properties.name(name);
+        let position = if count <= SEARCHED {
+            self.properties.position(text)
+        } else {
+            if self.positions.is_empty() {
+                let names = self.properties.iter().map(|(name, _)| name.into());
+                self.positions = names.zip(0..).collect();
+            }
+            let position = self.positions.get(text).copied();
+            if position.is_none() {
+                self.positions.insert(text.into(), count);
+            }
+            position
+        };
+        match position {
+            Some(index) => self.properties.entries[index].value = value,
+            None => self.properties.push(name, value),
+        }
     }
 }
 
 impl Serialize for Properties {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(&self.0)
+        serializer.collect_map(self.iter())
     }
 }
 
@@ -314,12 +686,12 @@ impl<'de> Deserialize<'de> for Properties {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
-                // The length is not announced in JSON. Most messages have a few properties.
-                let mut properties = IndexMap::with_capacity(8);
-                while let Some(Key(key)) = map.next_key()? {
-                    properties.insert(key, map.next_value()?);
+                let mut collector = Collector::default();
+                while let Some(name) = map.next_key_seed(NameInto(&mut collector.properties))? {
+                    let value = map.next_value_seed(ValueInto(&mut collector.properties))?;
+                    collector.insert(name, value);
                 }
-                Ok(Properties(properties))
+                Ok(collector.properties)
             }
         }
 
@@ -327,32 +699,87 @@ impl<'de> Deserialize<'de> for Properties {
     }
 }
 
-/// The name of a property, read without a copy if the protocol defines it.
-struct Key(Cow<'static, str>);
+/// Reads a name.
+struct NameInto<'a>(&'a mut Properties);
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
+impl<'de> DeserializeSeed<'de> for NameInto<'_> {
+    type Value = Name;
 
-        impl Visitor<'_> for Name {
-            type Value = Key;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Name, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
+impl Visitor<'_> for NameInto<'_> {
+    type Value = Name;
 
-            fn visit_str<E>(self, name: &str) -> Result<Key, E> {
-                Ok(Key(shared(name)))
-            }
-        }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
 
-        deserializer.deserialize_str(Name)
+    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
+        Ok(self.0.hold_name(name))
+    }
+}
+
+/// Reads a value.
+struct ValueInto<'a>(&'a mut Properties);
+
+impl<'de> DeserializeSeed<'de> for ValueInto<'_> {
+    type Value = Item;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Item, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueInto<'_> {
+    type Value = Item;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Item, E> {
+        Ok(Item::Scalar(Scalar::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Item, E> {
+        Ok(Item::Scalar(Scalar::Bool(value)))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Item, E> {
+        Ok(Item::Scalar(Scalar::Unsigned(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Item, E> {
+        Ok(Item::Scalar(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Item, E> {
+        Ok(Item::Scalar(value.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Item, E> {
+        Ok(Item::Text(self.0.hold_text(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Item, A::Error> {
+        let list = Value::deserialize(SeqAccessDeserializer::new(list))?;
+        Ok(self.0.hold(list.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Item, A::Error> {
+        let object = Value::deserialize(MapAccessDeserializer::new(object))?;
+        Ok(self.0.hold(object.into()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use indexmap::IndexMap;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn properties(value: Value) -> Properties {
@@ -361,7 +788,10 @@ mod tests {
 
     #[test]
     fn a_context_is_a_number_or_a_string() {
-        let context = |value| properties(json!({"requestContext": value})).request_context();
+        let context = |value| {
+            let properties = properties(json!({"requestContext": value}));
+            properties.request_context().map(Cow::into_owned)
+        };
         assert_eq!(context(json!(3)).as_deref(), Some("3"));
         assert_eq!(context(json!("3")).as_deref(), Some("3"));
         assert_eq!(context(json!("")), None);
@@ -408,11 +838,10 @@ mod tests {
             .with_message_type(MessageType::Request)
             .with("requestContext", 7);
         for properties in [&read, &built] {
-            let copied = properties
-                .0
-                .keys()
-                .filter(|key| matches!(key, Cow::Owned(_)));
-            assert_eq!(copied.collect::<Vec<_>>(), ["x_other"]);
+            let names = properties.entries.iter().map(|entry| entry.name);
+            let copied = names.filter(|name| matches!(name, Name::Other(_)));
+            let copied: Vec<_> = copied.map(|name| properties.name(name)).collect();
+            assert_eq!(copied, ["x_other"]);
         }
         assert_eq!(read, built);
     }
@@ -430,7 +859,8 @@ mod tests {
         let text = r#"{"messageType":"request","x_other":{"a":1}}"#;
         let properties: Properties = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&properties).unwrap(), text);
-        assert_eq!(properties.get("x_other"), Some(&json!({"a": 1})));
+        let other = properties.get("x_other").map(|it| it.to_json());
+        assert_eq!(other, Some(json!({"a": 1})));
     }
 
     #[test]
@@ -447,5 +877,82 @@ mod tests {
                 .as_str(),
             "a"
         );
+    }
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,40}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map(".{0,3}", inner, 0..4)
+                    .prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+    }
+
+    /// Names of which some are long and many are repeated.
+    fn any_name() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z]{1,2}",
+            (0..60).prop_map(|number| format!("a name that is not held in place, {number}")),
+        ]
+    }
+
+    fn content(properties: &Properties) -> Vec<(String, Value)> {
+        let entries = properties.iter();
+        entries
+            .map(|(key, value)| (key.to_owned(), value.to_json()))
+            .collect()
+    }
+
+    proptest! {
+        /// `IndexMap` is the model: a repeated name keeps its first place and gets the last value.
+        #[test]
+        fn properties_are_a_map_in_the_order_of_their_names(
+            entries in prop::collection::vec((any_name(), any_value()), 0..90),
+            changes in prop::collection::vec((any_name(), prop::option::of(any_value())), 0..20),
+        ) {
+            let members = entries.iter().map(|(key, value)| format!("{}:{value}", json!(key)));
+            let text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+            let mut model: IndexMap<String, Value> = serde_json::from_str(&text).unwrap();
+            let mut properties: Properties = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(&properties, &entries.into_iter().collect());
+            for (key, value) in changes {
+                properties = match value {
+                    Some(value) => {
+                        model.insert(key.clone(), value.clone());
+                        properties.with(&key, value)
+                    }
+                    None => {
+                        model.shift_remove(&key);
+                        properties.without(&key)
+                    }
+                };
+                let value = properties.get(&key).map(|it| it.to_json());
+                prop_assert_eq!(value.as_ref(), model.get(&key));
+            }
+            prop_assert_eq!(serde_json::to_string(&properties).unwrap(), serde_json::to_string(&model).unwrap());
+            let copy = properties.clone();
+            prop_assert_eq!(&copy, &properties);
+            prop_assert_eq!(content(&properties), model.into_iter().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn values_stay_what_they_are(value in any_value()) {
+            let property = PropertyValue::from(value.clone());
+            prop_assert_eq!(property.to_json(), value.clone());
+            prop_assert_eq!(property.as_str(), value.as_str());
+            prop_assert_eq!(property.is_null(), value.is_null());
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            prop_assert_eq!(property.to_text(), text);
+            let json = value.to_string();
+            prop_assert_eq!(serde_json::to_string(&property).unwrap(), &*json);
+        }
     }
 }

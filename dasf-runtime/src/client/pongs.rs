@@ -50,10 +50,10 @@ impl Pongs {
         };
         let pong = || Outgoing {
             payload: Bytes::new(),
-            context: context.clone(),
+            context: context.clone().into_owned(),
             properties: Properties::new()
                 .with_message_type(MessageType::Pong)
-                .with(key::REQUEST_CONTEXT, context.as_str()),
+                .with(key::REQUEST_CONTEXT, &*context),
             expires: None,
         };
         // The keep-alive of a connection may end just now. Then the second attempt has a new one.

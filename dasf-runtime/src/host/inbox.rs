@@ -341,7 +341,7 @@ impl Reader {
             Some(MessageType::Pong) => {
                 let context = properties.request_context();
                 let mut state = self.expected.lock();
-                if let Some(waiting) = context.and_then(|context| state.pongs.remove(&context)) {
+                if let Some(waiting) = context.and_then(|context| state.pongs.remove(&*context)) {
                     // If this fails, nothing waits any more.
                     let _ = waiting.send(());
                 }
@@ -452,7 +452,8 @@ mod tests {
         let mut bench = Bench::waiting().await;
         let topic: Topic = "caller".parse().unwrap();
         let first = ping(&mut bench.sent).await;
-        let context = first.message.properties.request_context().unwrap();
+        let context = first.message.properties.request_context();
+        let context = context.unwrap().into_owned();
         first.settle(&topic, Ok(()));
         let second = ping(&mut bench.sent).await;
         assert_eq!(

@@ -17,7 +17,7 @@ impl Reply {
     pub(super) fn to(properties: &Properties) -> Option<Self> {
         Some(Self {
             response_topic: properties.response_topic()?,
-            context: properties.request_context()?,
+            context: properties.request_context()?.into_owned(),
             answers_pings: properties.get(key::ANSWERS_PINGS).is_some(),
         })
     }

@@ -157,7 +157,7 @@ mod tests {
         Pinged {
             search,
             own,
-            context: properties.request_context().unwrap(),
+            context: properties.request_context().unwrap().into_owned(),
             response_topic: properties.response_topic().unwrap(),
             deliveries,
             _transport: transport,

@@ -65,7 +65,10 @@ pub(super) fn publish(
         .map(|expires| whole_seconds(expires.saturating_duration_since(Instant::now())));
     add(&mut properties.user_properties, MESSAGE_ID, &uuid(id))?;
     for (name, value) in message.properties.iter() {
-        let Some(value) = text(value) else { continue };
+        if value.is_null() {
+            continue;
+        }
+        let value = value.to_text();
         match name {
             key::RESPONSE_TOPIC => {
                 let topic = TopicName::try_from(names::topic(&value).as_str());
@@ -73,7 +76,7 @@ pub(super) fn publish(
                 properties.response_topic = Some(topic);
             }
             key::REQUEST_CONTEXT if value.len() <= MAX_TEXT => {
-                properties.correlation_data = Some(Bytes::from(value.into_bytes()));
+                properties.correlation_data = Some(Bytes::from(value.into_owned()));
             }
             name => add(&mut properties.user_properties, name, &value)?,
         }
@@ -117,12 +120,11 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
     } else {
         bytes.into()
     };
-    let properties = texts
-        .into_iter()
-        .fold(Properties::new(), |properties, (name, value)| {
-            properties.with(&name, value)
-        });
-    Ok(Delivery::new(message_id, payload, properties))
+    Ok(Delivery::new(
+        message_id,
+        payload,
+        texts.into_iter().collect(),
+    ))
 }
 
 /// Returns a new id for a message without one.
@@ -137,15 +139,6 @@ fn content_type(properties: &Properties) -> &'static str {
         TEXT
     } else {
         JSON
-    }
-}
-
-/// Converts a property to a string; `None` for null.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
     }
 }
 
