@@ -73,11 +73,31 @@ impl Ignored {
 
 #[derive(Debug)]
 struct State {
-    calls: HashMap<u64, Waiting>,
+    calls: HashMap<u64, Entry>,
     next_context: u64,
     fragments: Reassembler<u64>,
-    /// The id of the response to which the held fragments of a call belong, by context.
-    fragmented: HashMap<u64, String>,
+}
+
+/// A call that waits for its response.
+#[derive(Debug)]
+struct Entry {
+    waiting: Waiting,
+    /// The id of the response to which the held fragments belong, if there are any.
+    fragmented: Option<String>,
+}
+
+impl State {
+    /// Removes a call and its fragments.
+    fn take(&mut self, context: u64) -> Option<Waiting> {
+        let Entry {
+            waiting,
+            fragmented,
+        } = self.calls.remove(&context)?;
+        if fragmented.is_some() {
+            self.fragments.forget(&context);
+        }
+        Some(waiting)
+    }
 }
 
 /// The receivers of the messages for one call.
@@ -95,6 +115,7 @@ pub(super) struct Waiting {
 pub(super) struct CallGuard {
     in_flight: Arc<InFlight>,
     context: u64,
+    is_answered: bool,
 }
 
 impl CallGuard {
@@ -102,14 +123,18 @@ impl CallGuard {
     pub(super) fn context(&self) -> u64 {
         self.context
     }
+
+    /// Notes that the call has its answer, so that nothing is left to remove.
+    pub(super) fn answered(mut self) {
+        self.is_answered = true;
+    }
 }
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
-        let mut state = self.in_flight.lock();
-        state.calls.remove(&self.context);
-        state.fragments.forget(&self.context);
-        state.fragmented.remove(&self.context);
+        if !self.is_answered {
+            self.in_flight.lock().take(self.context);
+        }
     }
 }
 
@@ -125,7 +150,6 @@ impl InFlight {
             calls: HashMap::new(),
             next_context: first_context,
             fragments: Reassembler::new(max_response_size),
-            fragmented: HashMap::new(),
         };
         Self {
             topic,
@@ -155,10 +179,15 @@ impl InFlight {
         }
         let context = state.next_context;
         state.next_context = following(context);
-        state.calls.insert(context, waiting);
+        let entry = Entry {
+            waiting,
+            fragmented: None,
+        };
+        state.calls.insert(context, entry);
         CallGuard {
             in_flight: Arc::clone(self),
             context,
+            is_answered: false,
         }
     }
 
@@ -206,12 +235,13 @@ impl InFlight {
         };
         let mut state = self.lock();
         let State {
-            calls,
-            fragments,
-            fragmented,
-            ..
+            calls, fragments, ..
         } = &mut *state;
-        let Some(waiting) = calls.get(&context) else {
+        let Some(Entry {
+            waiting,
+            fragmented,
+        }) = calls.get_mut(&context)
+        else {
             tracing::debug!(message_id, context, "response ignored: its call is over");
             return;
         };
@@ -254,23 +284,24 @@ impl InFlight {
             Ok(Some(position)) => {
                 // If another module runs the request again, its response may differ.
                 let answer = properties.text(key::ANSWER).unwrap_or_default();
-                if fragmented
-                    .get(&context)
-                    .is_none_or(|before| before != answer)
-                {
+                if fragmented.as_deref() != Some(answer) {
                     fragments.forget(&context);
-                    fragmented.insert(context, answer.to_owned());
+                    *fragmented = Some(answer.to_owned());
                 }
                 fragments.insert(context, position, payload, Instant::now())
             }
             Err(error) => Err(error),
         };
-        let answer = match whole {
+        let whole = match whole {
             Ok(None) => return,
-            Ok(Some(payload)) => read_answer(payload, properties),
+            Ok(Some(payload)) => Ok(payload),
             Err(error) => Err(error.into()),
         };
-        if let Some(waiting) = calls.remove(&context) {
+        let waiting = state.take(context);
+        // To wake a task takes long, and other calls need the lock.
+        drop(state);
+        let answer = whole.and_then(|payload| read_answer(payload, properties));
+        if let Some(waiting) = waiting {
             // If the caller stopped waiting, nobody needs the response.
             let _ = waiting.answer.send(answer);
         }
@@ -279,7 +310,8 @@ impl InFlight {
 
 impl OnFailure for InFlight {
     fn failed(&self, context: u64, error: PublishError) {
-        if let Some(waiting) = self.lock().calls.remove(&context) {
+        let waiting = self.lock().take(context);
+        if let Some(waiting) = waiting {
             let error = CallError::not_published(&self.topic, error);
             // If the caller stopped waiting, nobody needs the error.
             let _ = waiting.answer.send(Err(error));
@@ -498,7 +530,7 @@ mod tests {
         let whole = piece("second", 1, "Q0ND").unwrap().unwrap();
         assert_eq!(whole.payload, "BBBCCC");
         drop(guard);
-        assert!(in_flight.lock().fragmented.is_empty());
+        assert_eq!(in_flight.lock().fragments.held_bytes(), 0);
     }
 
     #[test]

@@ -376,7 +376,9 @@ impl Shared {
         let owner: Arc<dyn OnFailure> = Arc::<InFlight>::clone(&self.in_flight);
         let published = self.publisher.publish_for(owner, context, outgoing).await;
         published.map_err(|error| self.not_published(error))?;
-        answer.await.unwrap_or(Err(CallError::Closed))
+        let answer = answer.await.unwrap_or(Err(CallError::Closed));
+        guard.answered();
+        answer
     }
 
     async fn exchange_parts(
