@@ -15,7 +15,7 @@ use crate::transport::dasf::Dasf;
 #[cfg(feature = "mqtt")]
 use crate::transport::mqtt::{Login, MaxPacketSize, Mqtt};
 use crate::transport::pulsar;
-use crate::transport::{Transport, Trust};
+use crate::transport::{LinkPool, Transport, Trust};
 
 /// The reason why a broker's address is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +97,9 @@ impl From<InvalidUrl> for AddressError {
 /// # Ok::<(), dasf_runtime::AddressError>(())
 /// ```
 ///
+/// Clients on one runtime whose addresses are clones of one address share a connection to a
+/// `dasf-broker`. A clone with another header or another authority has connections of its own.
+///
 /// Connections use the proxy in the environment variable `HTTPS_PROXY` or `HTTP_PROXY`, except to
 /// the hosts in `NO_PROXY`. See the chapter *Brokers* of the guide.
 #[derive(Clone)]
@@ -104,6 +107,8 @@ pub struct Address {
     style: Style,
     headers: HeaderMap,
     trust: Trust,
+    /// The links of the clients and modules that use this address or a clone of it.
+    links: Arc<LinkPool>,
 }
 
 /// The kinds of brokers. Each has its own transport, which [`Address::open`] opens.
@@ -296,6 +301,7 @@ impl Address {
             style,
             headers: HeaderMap::new(),
             trust: Trust::default(),
+            links: Arc::default(),
         })
     }
 
@@ -336,6 +342,7 @@ impl Address {
             style: Style::mqtt(BaseUrl::parse(url)?, user, password)?,
             headers: HeaderMap::new(),
             trust: Trust::default(),
+            links: Arc::default(),
         })
     }
 
@@ -373,6 +380,7 @@ impl Address {
         let mut value: HeaderValue = value.parse().map_err(|error| refuse(format!("{error}")))?;
         value.set_sensitive(key == AUTHORIZATION);
         self.headers.insert(key, value);
+        self.links = Arc::default();
         Ok(self)
     }
 
@@ -419,6 +427,7 @@ impl Address {
     fn trusting(mut self, pem: &[u8], file: String) -> Result<Self, AddressError> {
         let added = self.trust.add(pem);
         added.map_err(|reason| AddressError::Certificates { file, reason })?;
+        self.links = Arc::default();
         Ok(self)
     }
 
@@ -428,6 +437,7 @@ impl Address {
             style,
             headers,
             trust,
+            links,
         } = self;
         match style {
             Style::Dasf { producer, consumer } => Arc::new(Dasf {
@@ -435,8 +445,8 @@ impl Address {
                 consumer,
                 headers,
                 trust,
+                links: links.get(&runtime),
                 runtime,
-                links: Arc::default(),
             }),
             Style::Pulsar {
                 producer,
@@ -500,6 +510,7 @@ impl TryFrom<PulsarAddress> for Address {
             },
             headers: HeaderMap::new(),
             trust: Trust::default(),
+            links: Arc::default(),
         })
     }
 }

@@ -11,7 +11,7 @@ use dasf::protocol::progress::Report;
 use dasf::{Address, CallError, ClientError, FailureKind, Host, HostOptions};
 use dasf_broker::Broker;
 use dasf_examples::reference::{self, Lang, Point};
-use dasf_test_support::{both_styles, broker, broker_builder, listen_at};
+use dasf_test_support::{both_styles, broker, broker_builder, listen_at, soon, until};
 use serde_json::json;
 
 async fn start(address: Address) -> (Host, reference::Client) {
@@ -157,6 +157,40 @@ async fn many_calls_go_over_one_link() {
 async fn many_calls_go_over_one_pair_of_connections_without_links() {
     let broker = broker_builder().links(false).start().await.unwrap();
     assert_eq!(connections_of_many_calls(broker).await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_with_clones_of_one_address_share_a_link() {
+    let broker = broker().await;
+    let [address, _] = both_styles(&broker);
+    let (host, first) = start(address.clone()).await;
+    let connect = async |address: Address| {
+        let builder = reference::Client::builder().topic("demo");
+        builder.address(address).connect().await.unwrap()
+    };
+    let others = [
+        connect(address.clone()).await,
+        connect(address.clone()).await,
+    ];
+    // That of the module, and that of the clients.
+    assert_eq!(broker.statistics().connections, 2);
+    let stranger = connect(address.with_header("x-name", "other").unwrap()).await;
+    assert_eq!(broker.statistics().connections, 3);
+    let calls =
+        [&first, &others[0], &others[1], &stranger].map(|client| client.add(1).into_future());
+    for call in calls {
+        assert_eq!(call.await.unwrap(), 3);
+    }
+    // A client that closes does not disturb the others.
+    drop(first);
+    assert_eq!(others[0].add(2).await.unwrap(), 4);
+    drop(others);
+    soon(
+        "the end of the link",
+        until(|| broker.statistics().connections == 2),
+    )
+    .await;
+    host.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

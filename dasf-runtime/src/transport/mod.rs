@@ -27,7 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub(crate) use send_window::{SendWindow, Turn};
-pub(crate) use websocket::{Link, Trust};
+pub(crate) use websocket::{Link, LinkPool, Trust};
 
 pub use cause::Cause;
 pub(crate) use publisher::{OnFailure, Outgoing, PublishError, Publisher, PublisherEnds, Queued};

@@ -28,8 +28,8 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 pub(super) use connect::{MAX_FRAME_SIZE, Opened, Socket, broken, connect};
 pub(crate) use link::Link;
-pub(crate) use link::Links;
 pub(super) use link::{LinkBroker, Subscribing};
+pub(crate) use link::{LinkPool, Links};
 pub(super) use liveness::PING_INTERVAL;
 pub(crate) use tls::Trust;
 

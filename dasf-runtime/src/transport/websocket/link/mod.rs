@@ -5,6 +5,7 @@
 //! consumer. Then all publishers and subscribers have their own sockets.
 
 mod exchange;
+mod pool;
 mod role;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use super::{connect, consumer};
 use crate::backoff::Backoff;
 use crate::transport::{ConnectError, ConnectionState, Publisher, Queued, SubscriberEnds};
 use exchange::Exchange;
+pub(crate) use pool::LinkPool;
 
 /// How many messages the queue of a link holds before senders have to wait.
 const QUEUE_CAPACITY: usize = 256;
