@@ -29,11 +29,11 @@ pub struct Context(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    message_id: String,
+    message_id: Arc<str>,
     properties: Properties,
     deadline: Option<Instant>,
     /// Cancelled when the module has to stop.
-    abort: CancellationToken,
+    abort: Arc<CancellationToken>,
     /// Made when the function asks for it, because it needs a timer for the deadline.
     cancellation: OnceLock<Cancellation>,
     span: Span,
@@ -56,10 +56,10 @@ impl Drop for Cancellation {
 
 impl Context {
     pub(crate) fn new(
-        message_id: String,
+        message_id: Arc<str>,
         properties: Properties,
         deadline: Option<Instant>,
-        abort: CancellationToken,
+        abort: Arc<CancellationToken>,
         span: Span,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -76,10 +76,10 @@ impl Context {
     /// never cancelled.
     pub fn local() -> Self {
         Self::new(
-            "local".to_owned(),
+            "local".into(),
             Properties::new(),
             None,
-            CancellationToken::new(),
+            Arc::new(CancellationToken::new()),
             tracing::error_span!("call", function = tracing::field::Empty),
         )
     }

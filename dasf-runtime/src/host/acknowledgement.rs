@@ -30,21 +30,40 @@ impl AcknowledgePolicy {
 ///
 /// The connection stays open as long as there are unacknowledged messages.
 #[derive(Debug, Default)]
-pub(super) struct Unacknowledged(Vec<(Acknowledger, String)>);
+pub(super) struct Unacknowledged {
+    /// Nearly every request has one message, which needs no memory of its own here.
+    first: Option<(Acknowledger, String)>,
+    /// The other messages; none without a first one.
+    others: Vec<(Acknowledger, String)>,
+}
 
 impl Unacknowledged {
     pub(super) fn new(acknowledger: Acknowledger, message_id: String) -> Self {
-        Self(vec![(acknowledger, message_id)])
+        Self {
+            first: Some((acknowledger, message_id)),
+            others: Vec::new(),
+        }
     }
 
     /// Adds other messages of the same request.
-    pub(super) fn join(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
+    pub(super) fn join(&mut self, other: Self) {
+        if self.first.is_none() {
+            *self = other;
+        } else {
+            self.others.extend(other.first);
+            self.others.extend(other.others);
+        }
+    }
+
+    /// Removes the messages.
+    fn take(&mut self) -> impl Iterator<Item = (Acknowledger, String)> + use<> {
+        let Self { first, others } = std::mem::take(self);
+        first.into_iter().chain(others)
     }
 
     /// Returns the number of messages.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        usize::from(self.first.is_some()) + self.others.len()
     }
 
     /// Acknowledges the messages.
@@ -60,7 +79,7 @@ impl Unacknowledged {
     /// When dropped, the messages may or may not be acknowledged.
     pub(super) async fn acknowledge_first(&mut self) -> bool {
         let mut is_written = false;
-        for (acknowledger, message_id) in self.0.drain(..) {
+        for (acknowledger, message_id) in self.take() {
             is_written |= acknowledger
                 .send_and_flush(Acknowledgement::Positive(message_id))
                 .await;
@@ -75,7 +94,7 @@ impl Unacknowledged {
     }
 
     async fn give(&mut self, acknowledgement: fn(String) -> Acknowledgement) {
-        for (acknowledger, message_id) in self.0.drain(..) {
+        for (acknowledger, message_id) in self.take() {
             acknowledger.send(acknowledgement(message_id)).await;
         }
     }

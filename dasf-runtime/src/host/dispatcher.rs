@@ -1,12 +1,13 @@
 //! Reads the topic, and passes requests to the executor.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use dasf_protocol::fragment::{Position, Reassembler};
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
-use dasf_protocol::{Delivery, MessageType, Properties, Topic};
+use dasf_protocol::{Delivery, MessageType, Properties};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +15,7 @@ use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use super::answer::Answer;
 use super::duplicates::Arrival;
 use super::executor::{Call, Executor, Request};
-use super::reply::Reply;
+use super::reply::{CallId, Reply};
 use super::{FLUSH_TIMEOUT, FRAGMENT_PATIENCE, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};
 use crate::module::Failure;
 use crate::transport::{Acknowledgement, Subscriber};
@@ -24,9 +25,9 @@ pub(super) struct Dispatcher {
     options: HostOptions,
     /// The permits of the accepted calls without a response.
     admission: Arc<Semaphore>,
-    fragments: Reassembler<(Topic, String)>,
+    fragments: Reassembler<CallId>,
     /// The unacknowledged messages of requests with missing fragments.
-    unfinished: HashMap<(Topic, String), Unacknowledged>,
+    unfinished: HashMap<CallId, Unacknowledged>,
 }
 
 impl Dispatcher {
@@ -47,10 +48,11 @@ impl Dispatcher {
 
     pub(super) async fn run(mut self, mut subscriber: Subscriber, stop: CancellationToken) {
         let mut sweep = tokio::time::interval(FRAGMENT_PATIENCE / 2);
+        let mut stopped = pin!(stop.cancelled());
         loop {
             let delivery = tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                () = &mut stopped => break,
                 delivery = subscriber.receive() => delivery,
                 _ = sweep.tick() => {
                     self.forget_fragments().await;
@@ -62,8 +64,8 @@ impl Dispatcher {
             let message = Unacknowledged::new(acknowledger, delivery.message_id.clone());
             tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
                 () = self.dispatch(delivery, message) => {}
+                () = &mut stopped => break,
             }
         }
         self.drain(subscriber).await;
@@ -81,17 +83,18 @@ impl Dispatcher {
             redelivery_count,
             ..
         } = delivery;
+        let message_id: Arc<str> = message_id.into();
         let routing = (properties.message_type(), Reply::to(&properties));
         let (Some(message_type), Some(reply)) = routing else {
             tracing::warn!(
-                message_id,
+                message_id = &*message_id,
                 "message ignored: it needs a messageType, a requestContext and a response_topic"
             );
             return message.acknowledge().await;
         };
         if reply.context.len() > MAX_CONTEXT_LENGTH {
             tracing::warn!(
-                message_id,
+                message_id = &*message_id,
                 limit = MAX_CONTEXT_LENGTH,
                 "message ignored: its requestContext is too long"
             );
@@ -124,7 +127,7 @@ impl Dispatcher {
             }
             other => {
                 tracing::debug!(
-                    message_id,
+                    message_id = &*message_id,
                     message_type = other.to_string(),
                     "message ignored: modules do not use its type"
                 );
@@ -149,7 +152,7 @@ impl Dispatcher {
             }
             Err(Incomplete::Refused(failure, mut message)) => {
                 tracing::warn!(
-                    message_id,
+                    message_id = &*message_id,
                     failure = failure.to_string(),
                     "request rejected"
                 );
@@ -162,7 +165,7 @@ impl Dispatcher {
             Arrival::New(ticket, message) => (ticket, message),
             Arrival::Open(surplus) => {
                 tracing::info!(
-                    message_id,
+                    message_id = &*message_id,
                     "request ignored: it was redelivered while it runs"
                 );
                 if let Some(mut surplus) = surplus {
@@ -184,13 +187,13 @@ impl Dispatcher {
         };
         let Some(admitted) = admitted else {
             tracing::warn!(
-                message_id,
+                message_id = &*message_id,
                 queue_size = self.options.queue_size,
                 "request rejected: the queue is full"
             );
             let failure = Failure::overflow();
             let answer = Arc::new(Answer::failure(&failure));
-            message.join(self.executor.recent.answered(&ticket, &answer));
+            message.join(self.executor.recent.answered(ticket, &answer));
             self.executor.replies.try_send_failure(&reply, &failure);
             return message.acknowledge().await;
         };
@@ -224,14 +227,14 @@ impl Dispatcher {
         let Some(answer) = answer else {
             tracing::info!(
                 response_topic = response_topic.as_str(),
-                context,
+                context = &**context,
                 "request ignored: it was answered before"
             );
             return message.acknowledge().await;
         };
         tracing::info!(
             response_topic = response_topic.as_str(),
-            context,
+            context = &**context,
             "redelivered request answered from memory"
         );
         let Ok(admitted) = Arc::clone(&self.admission).try_acquire_owned() else {
@@ -305,7 +308,7 @@ impl Dispatcher {
             let (topic, context) = &call;
             tracing::warn!(
                 response_topic = topic.as_str(),
-                context,
+                context = &**context,
                 "request dropped: its other fragments did not arrive"
             );
             if let Some(mut messages) = self.unfinished.remove(&call) {
@@ -400,7 +403,7 @@ async fn close(subscriber: Subscriber) {
 
 /// A request that is not accepted yet.
 struct Incoming {
-    message_id: String,
+    message_id: Arc<str>,
     payload: Payload,
     properties: Properties,
     reply: Reply,

@@ -1,6 +1,7 @@
 //! Recognizing redelivered requests, and remembering their responses.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dasf_protocol::Properties;
@@ -25,24 +26,32 @@ const MAX_REPEATED: usize = 64;
 /// context alone is not enough, because a caller may use the same context for a new request.
 pub(super) struct RecentRequests {
     unique_message_ids: bool,
+    /// Its keys are random, so that callers cannot choose calls with one hash.
+    hasher: RandomState,
     memory: Mutex<Memory>,
 }
 
 #[derive(Default)]
 struct Memory {
-    requests: HashMap<Reply, Request>,
-    /// The order of arrival. It also contains requests that are forgotten.
-    order: VecDeque<Ticket>,
-    next: u64,
-    /// The calls with a remembered response, the oldest first.
+    /// The requests in the order of their numbers, without gaps.
+    requests: VecDeque<Request>,
+    /// The number of the oldest one.
+    first: u64,
+    /// The number of the latest request, by the hash of its call. Two calls with one hash are too
+    /// rare to matter: then a repetition of the older one is a new request.
+    latest: HashMap<u64, u64, BuildHasherDefault<AsIs>>,
+    /// The requests with a remembered response, in the order of the responses. It also contains
+    /// requests that are forgotten.
     answered: VecDeque<Ticket>,
     /// The size of these responses.
     answers_size: usize,
 }
 
 struct Request {
-    number: u64,
-    message_id: String,
+    call: Reply,
+    /// The hash of the call.
+    hash: u64,
+    message_id: Arc<str>,
     state: State,
 }
 
@@ -51,13 +60,32 @@ enum State {
     Open(Unacknowledged),
     /// The request has a response. It is remembered unless it is large or old.
     Answered(Option<Arc<Answer>>),
+    /// The request did not run, or a later one has the same call.
+    Forgotten,
 }
 
-/// The identity of a request among those with the same caller and context.
-#[derive(Debug, Clone)]
-pub(super) struct Ticket {
-    call: Reply,
-    number: u64,
+/// The number of a request. Later requests have higher numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket(u64);
+
+/// Uses a number that is a hash already as its hash.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// The state of a request that arrives.
@@ -77,6 +105,7 @@ impl RecentRequests {
     pub(super) fn new(unique_message_ids: bool) -> Self {
         Self {
             unique_message_ids,
+            hasher: RandomState::new(),
             memory: Mutex::default(),
         }
     }
@@ -89,58 +118,66 @@ impl RecentRequests {
     pub(super) fn arrive(
         &self,
         call: &Reply,
-        message_id: &str,
+        message_id: &Arc<str>,
         properties: &Properties,
         message: Unacknowledged,
     ) -> Arrival {
         let is_repeated = properties.get(key::REPEATED).is_some();
+        let hash = self.hasher.hash_one(call);
         let mut memory = self.lock();
-        if let Some(request) = memory.requests.get_mut(call)
-            && (is_repeated || (self.unique_message_ids && request.message_id == message_id))
+        if let Some(request) = memory.latest(hash, call)
+            && (is_repeated || (self.unique_message_ids && request.message_id == *message_id))
         {
-            return match &mut request.state {
+            match &mut request.state {
                 State::Open(noted) if noted.len() < MAX_REPEATED => {
                     noted.join(message);
-                    Arrival::Open(None)
+                    return Arrival::Open(None);
                 }
-                State::Open(_) => Arrival::Open(Some(message)),
-                State::Answered(answer) => Arrival::Answered(answer.clone(), message),
-            };
+                State::Open(_) => return Arrival::Open(Some(message)),
+                State::Answered(answer) => return Arrival::Answered(answer.clone(), message),
+                State::Forgotten => {}
+            }
         }
-        Arrival::New(memory.insert(call, message_id), message)
+        let request = Request {
+            call: call.clone(),
+            hash,
+            message_id: Arc::clone(message_id),
+            state: State::Open(Unacknowledged::default()),
+        };
+        Arrival::New(memory.insert(request), message)
     }
 
     /// Takes the further messages with a request.
-    pub(super) fn take_noted(&self, ticket: &Ticket) -> Unacknowledged {
+    pub(super) fn take_noted(&self, ticket: Ticket) -> Unacknowledged {
         let mut memory = self.lock();
         let request = memory.request(ticket);
         request.map(Request::take_noted).unwrap_or_default()
     }
 
     /// Remembers the response to a request. Returns the further messages with the request.
-    pub(super) fn answered(&self, ticket: &Ticket, answer: &Arc<Answer>) -> Unacknowledged {
+    pub(super) fn answered(&self, ticket: Ticket, answer: &Arc<Answer>) -> Unacknowledged {
         self.lock().answer(ticket, answer)
     }
 
     /// Forgets a request, so that it is new when it is redelivered. Returns the further messages
     /// with it.
-    pub(super) fn forget(&self, ticket: &Ticket) -> Unacknowledged {
+    pub(super) fn forget(&self, ticket: Ticket) -> Unacknowledged {
         let mut memory = self.lock();
         let Some(request) = memory.request(ticket) else {
             return Unacknowledged::default();
         };
         let noted = request.take_noted();
-        memory.remove(ticket);
+        memory.forget(ticket);
         noted
     }
 
     /// Forgets a request, unless there are further messages with it. If there are some, returns
     /// them.
-    pub(super) fn forget_unless_noted(&self, ticket: &Ticket) -> Option<Unacknowledged> {
+    pub(super) fn forget_unless_noted(&self, ticket: Ticket) -> Option<Unacknowledged> {
         let mut memory = self.lock();
         let noted = memory.request(ticket)?.take_noted();
         if noted.len() == 0 {
-            memory.remove(ticket);
+            memory.forget(ticket);
             return None;
         }
         Some(noted)
@@ -148,52 +185,60 @@ impl RecentRequests {
 }
 
 impl Memory {
-    fn insert(&mut self, call: &Reply, message_id: &str) -> Ticket {
-        let ticket = Ticket {
-            call: call.clone(),
-            number: self.next,
+    fn request(&mut self, Ticket(number): Ticket) -> Option<&mut Request> {
+        let index = number.checked_sub(self.first)?;
+        self.requests.get_mut(usize::try_from(index).ok()?)
+    }
+
+    /// Returns the latest request of a call.
+    fn latest(&mut self, hash: u64, call: &Reply) -> Option<&mut Request> {
+        let ticket = Ticket(*self.latest.get(&hash)?);
+        self.request(ticket).filter(|request| request.call == *call)
+    }
+
+    fn insert(&mut self, request: Request) -> Ticket {
+        if self.requests.len() >= CAPACITY {
+            self.forget(Ticket(self.first));
+            self.requests.pop_front();
+            self.first += 1;
+        }
+        let number = self.first + self.requests.len() as u64;
+        if let Some(before) = self.latest.insert(request.hash, number) {
+            self.forget(Ticket(before));
+        }
+        self.requests.push_back(request);
+        Ticket(number)
+    }
+
+    /// Forgets a request and its response.
+    fn forget(&mut self, ticket: Ticket) {
+        let Some(request) = self.request(ticket) else {
+            return;
         };
-        self.next += 1;
-        let request = Request {
-            number: ticket.number,
-            message_id: message_id.to_owned(),
-            state: State::Open(Unacknowledged::default()),
-        };
-        if let Some(before) = self.requests.insert(call.clone(), request) {
-            self.forget_answer(&before.state);
-        }
-        self.order.push_back(ticket.clone());
-        if self.order.len() > CAPACITY
-            && let Some(oldest) = self.order.pop_front()
+        let hash = request.hash;
+        if let State::Answered(Some(answer)) =
+            std::mem::replace(&mut request.state, State::Forgotten)
         {
-            self.remove(&oldest);
+            self.answers_size -= answer.size();
         }
-        ticket
-    }
-
-    fn request(&mut self, ticket: &Ticket) -> Option<&mut Request> {
-        let request = self.requests.get_mut(&ticket.call)?;
-        (request.number == ticket.number).then_some(request)
-    }
-
-    fn remove(&mut self, ticket: &Ticket) {
-        if self.request(ticket).is_some()
-            && let Some(request) = self.requests.remove(&ticket.call)
-        {
-            self.forget_answer(&request.state);
+        if self.latest.get(&hash) == Some(&ticket.0) {
+            self.latest.remove(&hash);
         }
     }
 
-    fn answer(&mut self, ticket: &Ticket, answer: &Arc<Answer>) -> Unacknowledged {
+    fn answer(&mut self, ticket: Ticket, answer: &Arc<Answer>) -> Unacknowledged {
         let is_remembered = answer.is_small();
         let Some(request) = self.request(ticket) else {
             return Unacknowledged::default();
         };
-        let noted = request.take_noted();
+        let noted = match &mut request.state {
+            State::Open(noted) => std::mem::take(noted),
+            State::Answered(_) | State::Forgotten => return Unacknowledged::default(),
+        };
         request.state = State::Answered(is_remembered.then(|| Arc::clone(answer)));
         if is_remembered {
             self.answers_size += answer.size();
-            self.answered.push_back(ticket.clone());
+            self.answered.push_back(ticket);
             self.shrink();
         }
         noted
@@ -205,17 +250,12 @@ impl Memory {
             let Some(oldest) = self.answered.pop_front() else {
                 return;
             };
-            let Some(request) = self.request(&oldest) else {
-                continue;
-            };
-            let state = std::mem::replace(&mut request.state, State::Answered(None));
-            self.forget_answer(&state);
-        }
-    }
-
-    fn forget_answer(&mut self, state: &State) {
-        if let State::Answered(Some(answer)) = state {
-            self.answers_size -= answer.size();
+            if let Some(request) = self.request(oldest)
+                && let State::Answered(answer) = &mut request.state
+                && let Some(answer) = answer.take()
+            {
+                self.answers_size -= answer.size();
+            }
         }
     }
 }
@@ -224,7 +264,7 @@ impl Request {
     fn take_noted(&mut self) -> Unacknowledged {
         match &mut self.state {
             State::Open(noted) => std::mem::take(noted),
-            State::Answered(_) => Unacknowledged::default(),
+            State::Answered(_) | State::Forgotten => Unacknowledged::default(),
         }
     }
 }
@@ -237,7 +277,7 @@ mod tests {
     fn call(context: usize) -> Reply {
         Reply {
             response_topic: "caller".parse().unwrap(),
-            context: context.to_string(),
+            context: context.to_string().into(),
             answers_pings: false,
         }
     }
@@ -255,7 +295,7 @@ mod tests {
         let reading = Reading::caller("reader".parse().unwrap());
         let (subscriber, _ends) = Subscriber::new(&reading);
         let message = Unacknowledged::new(subscriber.acknowledger(), id.to_owned());
-        recent.arrive(&call(context), id, properties, message)
+        recent.arrive(&call(context), &id.into(), properties, message)
     }
 
     fn new(recent: &RecentRequests, context: usize, id: &str) -> Ticket {
@@ -303,14 +343,14 @@ mod tests {
         let arrival = arrive(&recent, 1, "b", &repeated);
         assert!(matches!(arrival, Arrival::Open(None)));
         let told = answer("42");
-        assert_eq!(recent.answered(&ticket, &told).len(), 1);
+        assert_eq!(recent.answered(ticket, &told).len(), 1);
         let Arrival::Answered(Some(again), _) = arrive(&recent, 1, "a", &plain) else {
             panic!("not remembered")
         };
         assert!(Arc::ptr_eq(&again, &told));
         // The caller restarted meanwhile, so the old response does not belong to the new request.
         assert!(is_new(&arrive(&recent, 1, "c", &plain)));
-        assert_eq!(recent.answered(&ticket, &told).len(), 0);
+        assert_eq!(recent.answered(ticket, &told).len(), 0);
         let arrival = arrive(&recent, 1, "c", &plain);
         assert!(matches!(arrival, Arrival::Open(_)));
     }
@@ -326,7 +366,7 @@ mod tests {
         }
         let arrival = arrive(&recent, 1, "a", &plain);
         assert!(matches!(arrival, Arrival::Open(Some(_))));
-        assert_eq!(recent.answered(&ticket, &answer("1")).len(), MAX_REPEATED);
+        assert_eq!(recent.answered(ticket, &answer("1")).len(), MAX_REPEATED);
     }
 
     #[test]
@@ -338,16 +378,16 @@ mod tests {
             arrive(&recent, 1, "a", &plain),
             Arrival::Open(None)
         ));
-        let noted = recent.forget_unless_noted(&ticket);
+        let noted = recent.forget_unless_noted(ticket);
         assert_eq!(noted.map(|noted| noted.len()), Some(1));
         assert!(!is_new(&arrive(&recent, 1, "a", &plain)));
-        assert_eq!(recent.take_noted(&ticket).len(), 1);
-        assert!(recent.forget_unless_noted(&ticket).is_none());
+        assert_eq!(recent.take_noted(ticket).len(), 1);
+        assert!(recent.forget_unless_noted(ticket).is_none());
         let again = new(&recent, 1, "a");
         // The first ticket is no longer valid.
-        assert_eq!(recent.forget(&ticket).len(), 0);
+        assert_eq!(recent.forget(ticket).len(), 0);
         assert!(!is_new(&arrive(&recent, 1, "a", &plain)));
-        assert_eq!(recent.forget(&again).len(), 1);
+        assert_eq!(recent.forget(again).len(), 1);
         new(&recent, 1, "a");
     }
 
@@ -356,11 +396,11 @@ mod tests {
         let recent = RecentRequests::new(true);
         for context in 0..=CAPACITY {
             let ticket = new(&recent, context, "a");
-            recent.answered(&ticket, &answer("1"));
+            recent.answered(ticket, &answer("1"));
         }
         let memory = recent.lock();
         assert_eq!(memory.requests.len(), CAPACITY);
-        assert_eq!(memory.order.len(), CAPACITY);
+        assert_eq!(memory.latest.len(), CAPACITY);
         assert!(memory.answered.len() <= CAPACITY);
         assert_eq!(memory.answers_size, CAPACITY * answer("1").size());
         drop(memory);
@@ -376,7 +416,7 @@ mod tests {
         let count = ANSWERS_SIZE / LARGE + 1;
         for context in 0..count {
             let ticket = new(&recent, context, "a");
-            recent.answered(&ticket, &large);
+            recent.answered(ticket, &large);
         }
         assert_eq!(recent.lock().answers_size, ANSWERS_SIZE);
         let oldest = arrive(&recent, 0, "a", &plain);
@@ -384,7 +424,7 @@ mod tests {
         let next = arrive(&recent, 1, "a", &plain);
         assert!(matches!(next, Arrival::Answered(Some(_), _)));
         let ticket = new(&recent, count, "a");
-        recent.answered(&ticket, &answer(&"x".repeat(LARGE + 1)));
+        recent.answered(ticket, &answer(&"x".repeat(LARGE + 1)));
         let too_large = arrive(&recent, count, "a", &plain);
         assert!(matches!(too_large, Arrival::Answered(None, _)));
     }

@@ -1,6 +1,5 @@
 //! Runs the accepted calls: plain functions on threads of the host, `async` functions in tasks.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Waker};
@@ -65,7 +64,7 @@ pub(super) struct Executor {
     /// The pings of the host itself, which it does not answer.
     pub(super) own_pings: OwnPings,
     /// Cancelled when the drain timeout is over.
-    pub(super) abort: CancellationToken,
+    pub(super) abort: Arc<CancellationToken>,
     /// The runtime of the program, for its `async` functions.
     pub(super) runtime: Handle,
 }
@@ -79,7 +78,7 @@ pub(super) struct Request {
 
 /// A call that needs a response, and whose messages need an acknowledgement.
 pub(super) struct Call {
-    pub(super) message_id: String,
+    pub(super) message_id: Arc<str>,
     pub(super) reply: Reply,
     pub(super) ticket: Ticket,
     pub(super) redelivery_count: u32,
@@ -121,8 +120,9 @@ pub(super) struct Running(Mutex<RunningCalls>);
 
 #[derive(Default)]
 struct RunningCalls {
-    calls: HashMap<u64, Call>,
-    next: u64,
+    /// A place without a call is free, or its call was taken while its function runs.
+    places: Vec<Option<Call>>,
+    free: Vec<usize>,
 }
 
 impl Running {
@@ -130,22 +130,29 @@ impl Running {
         access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds a call, and returns its number.
-    fn add(&self, call: Call) -> u64 {
+    /// Adds a call, and returns its place. When its function has returned, [`end`](Self::end) must
+    /// follow.
+    fn begin(&self, call: Call) -> usize {
         self.with(|running| {
-            let number = running.next;
-            running.next += 1;
-            running.calls.insert(number, call);
-            number
+            let place = running.free.pop().unwrap_or_else(|| {
+                running.places.push(None);
+                running.places.len() - 1
+            });
+            running.places[place] = Some(call);
+            place
         })
     }
 
-    fn take(&self, number: u64) -> Option<Call> {
-        self.with(|running| running.calls.remove(&number))
+    /// Frees a place. Returns its call, unless it was taken.
+    fn end(&self, place: usize) -> Option<Call> {
+        self.with(|running| {
+            running.free.push(place);
+            running.places[place].take()
+        })
     }
 
     fn take_all(&self) -> Vec<Call> {
-        self.with(|running| running.calls.drain().map(|(_, call)| call).collect())
+        self.with(|running| running.places.iter_mut().filter_map(Option::take).collect())
     }
 }
 
@@ -222,10 +229,10 @@ impl Executor {
         let report = target.reports().then(|| self.report_sink(&call.reply));
         let span = self.span(&call);
         let context = Context::new(
-            call.message_id.clone(),
+            Arc::clone(&call.message_id),
             properties,
             deadline,
-            self.abort.clone(),
+            Arc::clone(&self.abort),
             span,
         );
         let handler = target.handler();
@@ -256,7 +263,7 @@ impl Executor {
             parent: None,
             "call",
             function = tracing::field::Empty, // recorded when the function begins
-            message_id = call.message_id,
+            message_id = &*call.message_id,
             topic = self.topic.as_str(),
         )
     }
@@ -343,9 +350,11 @@ impl Executor {
             context,
             report,
         } = ready;
-        let number = self.running.add(call);
+        let place = self.running.begin(call);
         if self.abort.is_cancelled() {
-            return self.abandon();
+            self.abandon();
+            self.running.end(place);
+            return;
         }
         let span = context.span().clone();
         let outcome =
@@ -354,7 +363,7 @@ impl Executor {
             log_failure(&span, failure);
         }
         // A call that was abandoned has its response.
-        if let Some(call) = self.running.take(number) {
+        if let Some(call) = self.running.end(place) {
             self.complete(call, report, outcome);
         }
     }
@@ -432,7 +441,7 @@ impl Executor {
             () = self.abort.cancelled() => false,
         };
         if !is_ours {
-            let message_id = &call.message_id;
+            let message_id = &*call.message_id;
             tracing::info!(
                 message_id,
                 "request not run here: the broker delivers it to another module"
@@ -480,9 +489,9 @@ impl Executor {
             ticket, message, ..
         } = call;
         // The broker may have delivered it again, on another connection.
-        message.join(self.recent.take_noted(ticket));
+        message.join(self.recent.take_noted(*ticket));
         while !message.acknowledge_first().await {
-            match self.recent.forget_unless_noted(ticket) {
+            match self.recent.forget_unless_noted(*ticket) {
                 Some(noted) => *message = noted,
                 None => return false,
             }
@@ -510,7 +519,7 @@ impl Executor {
             admitted,
             ..
         } = call;
-        let (reply, ticket) = (&reply, &ticket);
+        let reply = &reply;
         // Until the end, the call counts as accepted.
         let _admitted = admitted;
         if self.acknowledge != AcknowledgePolicy::Answered {
@@ -583,7 +592,7 @@ impl Executor {
     /// goes to another module. Otherwise its caller gets an error.
     async fn leave(&self, call: Call) {
         let mut message = call.message;
-        message.join(self.recent.forget(&call.ticket));
+        message.join(self.recent.forget(call.ticket));
         let is_acknowledged = message.len() == 0;
         message.give_back().await;
         if is_acknowledged {
@@ -642,7 +651,7 @@ fn log(reply: &Reply, error: &PublishError) {
     } = reply;
     tracing::error!(
         response_topic = response_topic.as_str(),
-        context,
+        context = &**context,
         error = error.to_string(),
         "response not delivered"
     );

@@ -24,7 +24,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::replies::Replies;
-use super::reply::Reply;
+use super::reply::{CallId, Reply};
 use crate::module::Failure;
 use crate::random;
 use crate::transport::{PING_AGAIN, PublishError, Reading, Subscriber, Transport};
@@ -72,15 +72,12 @@ impl Unopened {
 /// The expected messages.
 struct Expected(Mutex<State>);
 
-/// A call, by its response topic and its `requestContext`.
-type Call = (Topic, String);
-
 struct State {
     /// The receivers of payloads. They are notified of each fragment.
-    waiting: HashMap<Call, mpsc::Sender<Progress>>,
-    fragments: Reassembler<Call>,
+    waiting: HashMap<CallId, mpsc::Sender<Progress>>,
+    fragments: Reassembler<CallId>,
     /// The receivers of pongs, by `requestContext`.
-    pongs: HashMap<String, oneshot::Sender<()>>,
+    pongs: HashMap<Arc<str>, oneshot::Sender<()>>,
 }
 
 /// The state of an expected payload.
@@ -96,7 +93,7 @@ enum Progress {
 /// Removes the fragments of a payload when nothing waits for it any more.
 struct Waiting<'a> {
     expected: &'a Expected,
-    call: Call,
+    call: CallId,
 }
 
 impl Drop for Waiting<'_> {
@@ -223,7 +220,7 @@ impl Inbox {
             Unopened::ForGood(reason) => PublishError::Refused(reason),
         })?;
         let ping = Reply {
-            context: random::bits().to_string(),
+            context: random::bits().to_string().into(),
             ..reply.clone()
         };
         let (sender, mut pong) = oneshot::channel();
@@ -424,7 +421,7 @@ mod tests {
             let replies = Replies::new(transport, topic, &HostOptions::default());
             let caller = Reply {
                 response_topic: "caller".parse().unwrap(),
-                context: "7".to_owned(),
+                context: "7".into(),
                 answers_pings: true,
             };
             let waiting = tokio::spawn(async move { inbox.caught_up(&caller, &replies).await });

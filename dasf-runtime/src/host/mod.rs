@@ -122,12 +122,12 @@ impl Host {
         let is_in_group = options.group.is_some();
         let own_pings = OwnPings::default();
         let search = Search::new(&transport, topic.clone(), own_pings.clone());
-        let abort = CancellationToken::new();
+        let abort = Arc::new(CancellationToken::new());
         let inbox = Arc::new(Inbox::new(
             Arc::clone(&transport),
             topic.clone(),
             options.max_request_size,
-            abort.clone(),
+            CancellationToken::clone(&abort),
         ));
         let replies = Replies::new(Arc::clone(&transport), topic.clone(), &options);
         let executor = Executor {

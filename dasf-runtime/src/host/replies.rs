@@ -152,7 +152,7 @@ impl Replies {
             } = reply;
             tracing::error!(
                 response_topic = response_topic.as_str(),
-                context,
+                context = &**context,
                 limit = DEFERRED_CAPACITY,
                 "response dropped: too many responses wait to be sent"
             );
@@ -179,7 +179,7 @@ impl Replies {
         } = reply;
         tracing::error!(
             response_topic = response_topic.as_str(),
-            context,
+            context = &**context,
             max_response_topics = self.pool.capacity(),
             "response dropped: no connection to its topic, or too many connections to other topics"
         );
@@ -227,11 +227,11 @@ impl Replies {
             properties
         };
         let properties = properties
-            .with(key::REQUEST_CONTEXT, reply.context.as_str())
+            .with(key::REQUEST_CONTEXT, &*reply.context)
             .with(key::SOURCE_TOPIC, self.source_topic.as_str());
         Outgoing {
             payload,
-            context: reply.context.clone(),
+            context: reply.context.to_string(),
             properties,
             expires: None,
         }
