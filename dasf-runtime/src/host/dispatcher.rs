@@ -15,7 +15,7 @@ use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use super::answer::Answer;
 use super::duplicates::Arrival;
 use super::executor::{Call, Executor, Request};
-use super::reply::{CallId, Reply};
+use super::reply::{CallId, LatestTopics, Reply};
 use super::{FLUSH_TIMEOUT, FRAGMENT_PATIENCE, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};
 use crate::module::Failure;
 use crate::transport::{Acknowledgement, Subscriber};
@@ -23,6 +23,7 @@ use crate::transport::{Acknowledgement, Subscriber};
 pub(super) struct Dispatcher {
     executor: Arc<Executor>,
     options: HostOptions,
+    topics: LatestTopics,
     /// The permits of the accepted calls without a response.
     admission: Arc<Semaphore>,
     fragments: Reassembler<CallId>,
@@ -35,6 +36,7 @@ impl Dispatcher {
         Self {
             executor: Arc::new(executor),
             admission: Arc::new(Semaphore::new(options.queue_size)),
+            topics: LatestTopics::default(),
             fragments: Reassembler::new(options.max_request_size),
             unfinished: HashMap::new(),
             options,
@@ -84,7 +86,10 @@ impl Dispatcher {
             ..
         } = delivery;
         let message_id: Arc<str> = message_id.into();
-        let routing = (properties.message_type(), Reply::to(&properties));
+        let routing = (
+            properties.message_type(),
+            Reply::sharing(&mut self.topics, &properties),
+        );
         let (Some(message_type), Some(reply)) = routing else {
             tracing::warn!(
                 message_id = &*message_id,

@@ -20,8 +20,18 @@ pub(super) struct Reply {
 impl Reply {
     /// Returns the address in the properties of a message; `None` if there is none.
     pub(super) fn to(properties: &Properties) -> Option<Self> {
+        Self::on(properties.response_topic()?, properties)
+    }
+
+    /// Returns the address in the properties of a message, as [`to`](Self::to) does. The messages of
+    /// one caller share their topic.
+    pub(super) fn sharing(topics: &mut LatestTopics, properties: &Properties) -> Option<Self> {
+        Self::on(topics.response_topic(properties)?, properties)
+    }
+
+    fn on(response_topic: Topic, properties: &Properties) -> Option<Self> {
         Some(Self {
-            response_topic: properties.response_topic()?,
+            response_topic,
             context: properties.request_context()?.into(),
             answers_pings: properties.get(key::ANSWERS_PINGS).is_some(),
         })
@@ -30,5 +40,60 @@ impl Reply {
     /// Returns the identity of the call, which is the same for all of its messages.
     pub(super) fn call(&self) -> CallId {
         (self.response_topic.clone(), Arc::clone(&self.context))
+    }
+}
+
+/// How many response topics are kept.
+const TOPICS: usize = 64;
+
+/// Response topics of the latest messages. To find a topic here is faster than to check its name
+/// and to copy it.
+#[derive(Debug)]
+pub(super) struct LatestTopics([Option<Topic>; TOPICS]);
+
+impl Default for LatestTopics {
+    fn default() -> Self {
+        Self([const { None }; TOPICS])
+    }
+}
+
+impl LatestTopics {
+    /// Returns the response topic of a message; `None` if it is missing or invalid.
+    fn response_topic(&mut self, properties: &Properties) -> Option<Topic> {
+        let name = properties.text(key::RESPONSE_TOPIC)?;
+        // Callers choose the ends of the names of their topics at random.
+        let end = name.bytes().rev().take(2);
+        let place = end.fold(0, |place, byte| place * 31 + usize::from(byte)) % TOPICS;
+        let place = &mut self.0[place];
+        if place.as_ref().is_none_or(|topic| topic.as_str() != name) {
+            *place = Some(name.parse().ok()?);
+        }
+        place.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_one_caller_share_their_topic() {
+        let mut topics = LatestTopics::default();
+        let mut topic = |name: &str| {
+            let properties = Properties::new().with(key::RESPONSE_TOPIC, name);
+            topics.response_topic(&properties)
+        };
+        let names: Vec<_> = (0..2 * TOPICS)
+            .map(|number| format!("caller_{number}"))
+            .collect();
+        for name in &names {
+            let first = topic(name).unwrap();
+            let again = topic(name).unwrap();
+            assert_eq!(first.as_str(), name);
+            assert!(std::ptr::eq(first.as_str(), again.as_str()));
+        }
+        assert_eq!(topic("not a topic"), None);
+        assert_eq!(topic(""), None);
+        assert_eq!(topics.response_topic(&Properties::new()), None);
     }
 }
