@@ -370,8 +370,14 @@ impl<J> Default for QuickCalls<J> {
 
 impl<J> QuickCalls<J> {
     pub(super) fn push(&self, call: J) {
-        lock(&self.calls).push_back(call);
-        self.waker.wake();
+        let mut calls = lock(&self.calls);
+        calls.push_back(call);
+        // The thread was woken for the first of several calls.
+        let must_wake = calls.len() == 1;
+        drop(calls);
+        if must_wake {
+            self.waker.wake();
+        }
     }
 
     fn has_some(&self) -> bool {
