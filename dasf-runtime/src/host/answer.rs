@@ -1,34 +1,42 @@
 //! The response to a request.
 
 use bytes::Bytes;
-use dasf_protocol::{MessageType, Properties, Status};
+use dasf_protocol::{ErrorInfo, MessageType, Properties, Status};
 
 use crate::module::{Failure, Outcome};
 
 /// The response to a request.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) properties: Properties,
+    status: Status,
+    /// The code and the details of an error, if the function has told them.
+    error: Option<ErrorInfo>,
     pub(super) payload: Bytes,
 }
 
 impl Answer {
     pub(super) fn success(payload: impl Into<Bytes>) -> Self {
         Self {
-            properties: response().with_status(Status::Success),
+            status: Status::Success,
+            error: None,
             payload: payload.into(),
         }
     }
 
     pub(super) fn failure(failure: &Failure) -> Self {
-        let properties = response().with_status(Status::Error);
-        let properties = match failure.info() {
-            Some(info) => info.add_to(properties),
-            None => properties,
-        };
         Self {
-            properties,
+            status: Status::Error,
+            error: failure.info().cloned(),
             payload: failure.wire_text().into(),
+        }
+    }
+
+    /// Returns the properties of each message of the response.
+    pub(super) fn properties(&self) -> Properties {
+        let properties = response().with_status(self.status);
+        match &self.error {
+            Some(error) => error.add_to(properties),
+            None => properties,
         }
     }
 

@@ -22,13 +22,22 @@ pub(super) struct Answers {
 }
 
 impl Answers {
+    /// Sends the response to a request, if it fits one message and the connection accepts that at
+    /// once.
+    pub(super) fn send_at_once(&self, reply: &Reply, answer: &Answer) -> bool {
+        !self.is_cut(answer)
+            && self
+                .replies
+                .send_at_once(reply, answer.properties(), answer.payload.clone())
+    }
+
     /// Sends the response to a request, in fragments if necessary.
     ///
     /// # Errors
     /// Returns the reason why only a part of it is sent. Errors that the broker returns later are
     /// only logged.
     pub(super) async fn send(&self, reply: &Reply, answer: &Answer) -> Result<(), PublishError> {
-        let window = self.window(reply);
+        let window = self.window(reply, answer);
         for (properties, piece) in self.pieces(answer) {
             let _turn = self.turn(window.as_deref(), reply, &properties).await?;
             self.replies.send(reply, properties, piece).await;
@@ -40,7 +49,7 @@ impl Answers {
     /// accepted all of it.
     pub(super) async fn deliver(&self, reply: &Reply, answer: &Answer) -> Result<(), PublishError> {
         let mut receipts = Vec::new();
-        let window = self.window(reply);
+        let window = self.window(reply, answer);
         for (properties, piece) in self.pieces(answer) {
             let _turn = self.turn(window.as_deref(), reply, &properties).await?;
             receipts.push(self.replies.publish(reply, properties, piece).await?);
@@ -53,8 +62,9 @@ impl Answers {
 
     /// Returns the limit of unread fragments, if the broker drops messages for slow readers and the
     /// caller answers pings.
-    fn window(&self, reply: &Reply) -> Option<Arc<SendWindow>> {
-        let has_limit = reply.answers_pings && self.transport.max_unread().is_some();
+    fn window(&self, reply: &Reply, answer: &Answer) -> Option<Arc<SendWindow>> {
+        let has_limit =
+            self.is_cut(answer) && reply.answers_pings && self.transport.max_unread().is_some();
         has_limit.then(|| self.replies.window(&reply.response_topic))
     }
 
@@ -81,25 +91,27 @@ impl Answers {
         self.replies.max_payload_size().min(best)
     }
 
+    /// Returns whether a response needs fragments. A payload that fits one frame is not cut, because
+    /// no peer expects a single fragment.
+    fn is_cut(&self, answer: &Answer) -> bool {
+        answer.payload.len() > self.piece_size()
+    }
+
     /// Returns the properties and the payloads of the messages of a response.
     fn pieces<'a>(&self, answer: &'a Answer) -> impl Iterator<Item = (Properties, Bytes)> + 'a {
-        let Answer {
-            properties,
-            payload,
-        } = answer;
-        // A payload that fits one frame is not cut, because no peer expects a single fragment.
+        let payload = &answer.payload;
         let piece_size = self.piece_size();
-        let is_cut = payload.len() > piece_size;
+        let is_cut = self.is_cut(answer);
         let pieces = fragment::split(payload, piece_size);
         let count = pieces.len();
         // The id distinguishes the fragments from those of another response to the same request, by
         // a module that crashed.
         let id = is_cut.then(random::name).unwrap_or_default();
-        let whole = (!is_cut).then(|| (properties.clone(), payload.clone()));
+        let whole = (!is_cut).then(|| (answer.properties(), payload.clone()));
         let cut = pieces.enumerate().filter(move |_| is_cut);
         whole.into_iter().chain(cut.map(move |(index, piece)| {
-            let properties = properties
-                .clone()
+            let properties = answer
+                .properties()
                 .with(key::FRAGMENT, index)
                 .with(key::NUM_FRAGMENTS, count)
                 .with(key::ANSWER, id.as_str());

@@ -405,10 +405,25 @@ impl Executor {
     }
 
     /// Finishes a call from code that cannot wait. What needs to wait continues in a task.
-    fn complete(self: &Arc<Self>, call: Call, report: Option<ReportSink>, outcome: Outcome) {
+    fn complete(self: &Arc<Self>, mut call: Call, report: Option<ReportSink>, outcome: Outcome) {
         let executor = Arc::clone(self);
-        let mut finishing: Pin<Box<dyn Future<Output = ()> + Send>> =
-            Box::pin(async move { executor.finish(call, report, outcome).await });
+        if report.is_some() || self.acknowledge == AcknowledgePolicy::Answered {
+            let finishing = async move { executor.finish(call, report, outcome).await };
+            return self.poll_or_spawn(Box::pin(finishing));
+        }
+        let answer = Arc::new(Answer::from(outcome));
+        call.message
+            .join(self.recent.answered(call.ticket, &answer));
+        // Nearly every response ends here.
+        if call.message.len() == 0 && self.answers.send_at_once(&call.reply, &answer) {
+            return;
+        }
+        let sending = async move { executor.send_remembered(call, &answer).await };
+        self.poll_or_spawn(Box::pin(sending));
+    }
+
+    /// Runs work that needs to wait only rarely. Then it continues in a task.
+    fn poll_or_spawn(&self, mut finishing: Pin<Box<dyn Future<Output = ()> + Send>>) {
         let mut no_waker = TaskContext::from_waker(Waker::noop());
         if finishing.as_mut().poll(&mut no_waker).is_pending() {
             self.runtime.spawn(finishing);
@@ -511,7 +526,11 @@ impl Executor {
     }
 
     /// Sends a response, and acknowledges its request.
-    async fn answer(&self, call: Call, answer: &Arc<Answer>) {
+    async fn answer(&self, mut call: Call, answer: &Arc<Answer>) {
+        if self.acknowledge != AcknowledgePolicy::Answered {
+            call.message.join(self.recent.answered(call.ticket, answer));
+            return self.send_remembered(call, answer).await;
+        }
         let Call {
             reply,
             ticket,
@@ -522,11 +541,6 @@ impl Executor {
         let reply = &reply;
         // Until the end, the call counts as accepted.
         let _admitted = admitted;
-        if self.acknowledge != AcknowledgePolicy::Answered {
-            message.join(self.recent.answered(ticket, answer));
-            self.send(reply, answer).await;
-            return message.acknowledge().await;
-        }
         if self.deliver(reply, answer).await {
             message.join(self.recent.answered(ticket, answer));
             return message.acknowledge().await;
@@ -539,6 +553,13 @@ impl Executor {
             self.recent.forget(ticket)
         });
         message.give_back().await;
+    }
+
+    /// Sends the response to a call, which is remembered, and acknowledges its request, if it is not
+    /// acknowledged yet.
+    async fn send_remembered(&self, mut call: Call, answer: &Answer) {
+        self.send(&call.reply, answer).await;
+        call.message.acknowledge().await;
     }
 
     /// Sends a response. If that fails after a part of it, sends an error to the caller.

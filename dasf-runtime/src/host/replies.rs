@@ -90,7 +90,17 @@ impl Replies {
 
     /// Sends a progress report, if the connection accepts it at once.
     pub(super) fn try_send_progress(&self, reply: &Reply, status: Status, json: Bytes) -> bool {
-        let message = self.message(reply, progress(status), json);
+        self.send_at_once(reply, progress(status), json)
+    }
+
+    /// Passes a message to the connection to its topic, if the connection accepts it at once.
+    pub(super) fn send_at_once(
+        &self,
+        reply: &Reply,
+        properties: Properties,
+        payload: Bytes,
+    ) -> bool {
+        let message = self.message(reply, properties, payload);
         let publisher = self.pool.get(&reply.response_topic);
         publisher.is_some_and(|publisher| publisher.try_send(message).is_ok())
     }
@@ -125,17 +135,12 @@ impl Replies {
 
     /// Sends an error, now or deferred.
     pub(super) fn try_send_failure(&self, reply: &Reply, failure: &Failure) {
-        let Answer {
-            properties,
-            payload,
-        } = Answer::failure(failure);
-        self.try_send_payload(reply, properties, payload);
+        let answer = Answer::failure(failure);
+        self.try_send_payload(reply, answer.properties(), answer.payload);
     }
 
     fn try_send_payload(&self, reply: &Reply, properties: Properties, payload: Bytes) {
-        let message = self.message(reply, properties.clone(), payload.clone());
-        let publisher = self.pool.get(&reply.response_topic);
-        if publisher.is_some_and(|publisher| publisher.try_send(message).is_ok()) {
+        if self.send_at_once(reply, properties.clone(), payload.clone()) {
             return;
         }
         let deferred = Deferred {
