@@ -34,6 +34,7 @@ mod problems;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod text;
 mod types;
 mod union;
 mod walk;
@@ -136,6 +137,25 @@ impl Schema {
     /// Returns whether a value is valid.
     pub fn accepts(&self, value: &Value) -> bool {
         Check::new(&self.nodes).accepts(ROOT, value)
+    }
+
+    /// Returns whether a text is JSON with a valid value. It reads the text once, and mostly without a
+    /// tree of its values.
+    ///
+    /// It may also return `false` for a valid value with a key that comes twice, because only the tree
+    /// tells which one counts. Then [`accepts`](Self::accepts) decides.
+    ///
+    /// ```
+    /// use dasf_schema::{Options, Schema};
+    /// use serde_json::json;
+    ///
+    /// let schema = Schema::new(&json!({"properties": {"a": {"type": "integer"}}}), Options::default())?;
+    /// assert!(schema.accepts_text(r#"{"a": 2.0}"#));
+    /// assert!(!schema.accepts_text(r#"{"a": 2.5}"#) && !schema.accepts_text("{"));
+    /// # Ok::<(), dasf_schema::SchemaError>(())
+    /// ```
+    pub fn accepts_text(&self, json: &str) -> bool {
+        text::accepts(&self.nodes, ROOT, json)
     }
 
     /// Returns the first problems of a value: as many as [`list_problems`] lists, and one more. Their

@@ -283,3 +283,94 @@ fn references_lead_everywhere_in_the_document() {
         assert!(!schema.accepts(&json!([1])), "{reference}");
     }
 }
+
+#[test]
+fn a_text_is_valid_as_the_tree_of_its_values_is() {
+    let schemas = [
+        json!({"type": "integer", "format": "int64"}),
+        json!({"type": "integer", "minimum": 0, "maximum": 255}),
+        json!({"type": "number"}),
+        json!({"type": "string"}),
+        json!({"type": "string", "maxLength": 3}),
+        json!({"type": "boolean"}),
+        json!({"type": ["integer", "null"]}),
+        json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        json!({"anyOf": [{"$ref": "#/$defs/P"}, {"type": "null"}], "$defs": {"P": {
+            "type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"],
+        }}}),
+        json!({"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "array", "maxItems": 1}]}),
+        json!({"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 2}),
+        json!({"type": "array", "items": [{"type": "integer"}, {"type": "string"}], "additionalItems": false}),
+        json!({"type": "array", "items": [{"type": "integer"}], "additionalItems": {"type": "string"}}),
+        json!({"type": "array", "uniqueItems": true}),
+        json!({"additionalProperties": false, "properties": {"x": {}}}),
+        json!({"additionalProperties": {"type": "integer"}}),
+        json!({"properties": {"x": {"type": "integer"}}, "required": ["x", "y"]}),
+        json!({"minProperties": 2}),
+        json!({}),
+        json!(false),
+    ];
+    let texts = [
+        "2",
+        " 2.0 ",
+        "2.5",
+        "1e3",
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "9007199254740993",
+        "9007199254740993.5",
+        "18446744073709551616",
+        "-0",
+        "-0.0",
+        "01",
+        "\"5\"",
+        r#""\ud800""#,
+        r#""\ud83c\udf0d\n""#,
+        "\"\u{1}\"",
+        "null",
+        "true",
+        "[]",
+        "[1]",
+        "[1, 2.0]",
+        r#"[1, "a"]"#,
+        "[1, 1, 1]",
+        "[1, 1e400]",
+        "[1,]",
+        "{}",
+        r#"{"x": 1}"#,
+        r#"{"x": 1.5, "z": null}"#,
+        r#"{"x": 1, "y": [1e400]}"#,
+        r#"{"x": 1, "y": ["\ud800"]}"#,
+        r#"{"\ud800": 1}"#,
+        r#"{"x": 1, "y": 2}"#,
+        r#"{"x": 1, "x": 2}"#,
+        r#"{"\u0078": 1, "y": {"x": []}}"#,
+        r#"{"$serde_json::private::RawValue": "1"}"#,
+        "{",
+        "",
+        "1 2",
+    ];
+    let deep = format!("{}{}", "[".repeat(128), "]".repeat(128));
+    for document in &schemas {
+        let schema = schema(document);
+        for text in texts.into_iter().chain([&*deep]) {
+            let tree = serde_json::from_str::<Value>(text);
+            let is_valid = tree.as_ref().is_ok_and(|tree| schema.accepts(tree));
+            let is_rewritten = text.contains("private") || text.contains(r#""x": 1, "x""#);
+            let found = schema.accepts_text(text);
+            assert!(
+                found == is_valid || (is_rewritten && !found),
+                "{text} in {document}: {found}"
+            );
+        }
+    }
+}
+
+#[test]
+fn of_a_key_that_comes_twice_all_values_must_be_valid() {
+    let schema = schema(&json!({"properties": {"x": {"type": "integer"}}}));
+    assert!(schema.accepts_text(r#"{"x": 1, "x": 2}"#));
+    assert!(!schema.accepts_text(r#"{"x": "a", "x": 2}"#));
+    assert!(!schema.accepts_text(r#"{"x": 1, "x": "a"}"#));
+}

@@ -35,6 +35,11 @@ fn compare<'v>(schema: &Value, options: Options, values: impl IntoIterator<Item 
     for value in values {
         let expected = oracle.accepts(value);
         assert_eq!(own.accepts(value), expected, "{value} in {schema}");
+        let text = value.to_string();
+        if serde_json::from_str::<Value>(&text).is_ok_and(|read| read == *value) {
+            let found = own.accepts_text(&text);
+            assert_eq!(found, expected, "{text} as text in {schema}");
+        }
         if oracle::is_deeper(value, oracle::MAX_DEPTH) {
             continue;
         }
