@@ -123,6 +123,14 @@ impl fmt::Display for SchemaError {
 
 impl std::error::Error for SchemaError {}
 
+/// Checks that a text is JSON, without a tree of its values.
+///
+/// # Errors
+/// Returns the error with which `serde_json` refuses the text as a [`Value`].
+pub fn check_json(json: &str) -> serde_json::Result<()> {
+    text::read_anything(json)
+}
+
 impl Schema {
     /// Compiles a schema.
     ///

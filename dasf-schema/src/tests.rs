@@ -6,7 +6,7 @@ use crate::check::Check;
 use crate::fault::Fault;
 use crate::problems::Collector;
 use crate::walk::{Place, Sink, walk};
-use crate::{Options, ROOT, Schema, list_problems};
+use crate::{Options, ROOT, Schema, check_json, list_problems};
 
 fn schema(schema: &Value) -> Schema {
     Schema::new(schema, Options::default()).unwrap()
@@ -352,6 +352,14 @@ fn a_text_is_valid_as_the_tree_of_its_values_is() {
         "1 2",
     ];
     let deep = format!("{}{}", "[".repeat(128), "]".repeat(128));
+    for text in texts.into_iter().chain([&*deep]) {
+        let tree = serde_json::from_str::<Value>(text);
+        let (found, expected) = (check_json(text).err(), tree.err());
+        assert_eq!(
+            found.map(|it| it.to_string()),
+            expected.map(|it| it.to_string())
+        );
+    }
     for document in &schemas {
         let schema = schema(document);
         for text in texts.into_iter().chain([&*deep]) {

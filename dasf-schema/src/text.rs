@@ -24,6 +24,17 @@ pub(crate) fn accepts(nodes: &[Node], id: NodeId, json: &str) -> bool {
     part.deserialize(&mut text).is_ok() && text.end().is_ok()
 }
 
+/// Reads a text that may contain any JSON.
+pub(crate) fn read_anything(json: &str) -> serde_json::Result<()> {
+    let mut text = serde_json::Deserializer::from_str(json);
+    let part = Part {
+        nodes: &[],
+        schema: None,
+    };
+    part.deserialize(&mut text)?;
+    text.end()
+}
+
 /// A part of the text. It is read as `serde_json` reads a [`Value`], so that both refuse the same
 /// texts.
 #[derive(Clone, Copy)]
@@ -148,6 +159,7 @@ impl<'de> Visitor<'de> for Part<'_> {
         while let Some(index) = entries.next_key_seed(Name {
             members,
             next: &mut next,
+            may_be_private: self.schema.is_none(),
         })? {
             let schema = match (members, index) {
                 (None, _) => None,
@@ -237,6 +249,8 @@ struct Name<'s, 'n> {
     members: Option<&'s Members>,
     /// The index to try first.
     next: &'n mut usize,
+    /// Whether the meaning of the object does not matter.
+    may_be_private: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Name<'_, '_> {
@@ -255,7 +269,7 @@ impl Visitor<'_> for Name<'_, '_> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        ensure(!key.starts_with(PRIVATE_KEY))?;
+        ensure(self.may_be_private || !key.starts_with(PRIVATE_KEY))?;
         Ok(self.members.and_then(|it| it.names.find(key, self.next)))
     }
 }

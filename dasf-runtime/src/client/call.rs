@@ -79,6 +79,16 @@ impl Fields {
         Ok(())
     }
 
+    /// Returns the number of bytes that [`write`](Self::write) adds, or a little more.
+    fn size(&self) -> usize {
+        /// The quotes, the colon and the comma.
+        const BESIDE_NAME: usize = 4;
+        let fields = self.0.iter();
+        fields
+            .map(|(name, value)| name.len() + BESIDE_NAME + value.len())
+            .sum()
+    }
+
     /// Writes the fields, without the braces around them.
     fn write(&self, json: &mut Vec<u8>) {
         for (index, (name, value)) in self.0.iter().enumerate() {
@@ -101,7 +111,18 @@ impl Request {
     }
 
     fn into_json(self) -> Vec<u8> {
-        let mut json = vec![b'{'];
+        /// The braces, and `,"function":{}` of a method.
+        const BESIDE_FIELDS: usize = 16;
+        let size = match &self {
+            Self::Json(_) => 0,
+            Self::Function(fields) => fields.size() + BESIDE_FIELDS,
+            Self::Method {
+                constructor,
+                method,
+            } => constructor.size() + method.size() + BESIDE_FIELDS,
+        };
+        let mut json = Vec::with_capacity(size);
+        json.push(b'{');
         match self {
             Self::Json(json) => return json,
             Self::Function(fields) => fields.write(&mut json),

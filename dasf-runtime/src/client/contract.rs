@@ -1,5 +1,6 @@
 //! Checks requests against the API description of a module before they are sent.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -7,8 +8,9 @@ use dasf_protocol::api_info::{ApiInfo, ClassInfo, FunctionInfo};
 use dasf_protocol::text;
 use serde_json::Value;
 
+use crate::module::request::{self, Object};
 use crate::module::unknown_arguments::{self, Part, UnknownArguments};
-use crate::module::validate::{Dialect, Problem, Validator, list_problems};
+use crate::module::validate::{Dialect, Problem, Validator, check_json, list_problems};
 
 /// The schemas of a module's requests, compiled when they are used first.
 #[derive(Debug, Default)]
@@ -63,47 +65,57 @@ impl Contract {
         }
         // The module answers requests that are not JSON, and names that the description does not
         // contain.
-        let Ok(request) = serde_json::from_slice::<Value>(request) else {
+        let Ok(text) = std::str::from_utf8(request) else {
             return Ok(());
         };
-        let name = |value: &Value, key: &str| -> String {
-            let name = value.get(key).and_then(Value::as_str);
-            name.unwrap_or_default().to_owned()
+        let Some(request) = Object::read(text) else {
+            return Ok(());
         };
-        let class = name(&request, "class_name");
+        self.check_in(text, &request).or_else(|problems| {
+            // Not all parts were read before the problem.
+            check_json(text).map_or(Ok(()), |()| Err(problems))
+        })
+    }
+
+    fn check_in(&self, text: &str, request: &Object<'_>) -> Result<(), String> {
+        let class = name(request, "class_name");
         let (Some((constructor, methods)), Some(call)) =
-            (self.classes.get(&class), request.get("function"))
+            (self.classes.get(&*class), request.get("function"))
         else {
-            let function = name(&request, "func_name");
-            let Some(checked) = self.functions.get(&function) else {
+            let function = name(request, "func_name");
+            let Some(checked) = self.functions.get(&*function) else {
                 return Ok(());
             };
-            let keys = unknown_arguments::keys(&request);
-            refuse(unknown_arguments::of_function(
-                &function,
-                &checked.schema,
-                keys,
-            ))?;
-            return report(&function, &checked.problems(&request, ""));
+            let schema = &checked.schema;
+            let keys = request.keys();
+            refuse(unknown_arguments::of_function(&function, schema, keys))?;
+            return report(&function, &checked.problems(text, ""));
         };
-        let mut problems = constructor.problems(&request, "");
-        let function = name(call, "func_name");
-        if let Some(method) = methods.get(&function) {
+        let mut problems = constructor.problems(text, "");
+        let inner = Object::read(call).unwrap_or_default();
+        let function = name(&inner, "func_name");
+        if let Some(method) = methods.get(&*function) {
             let beside = Part {
                 name: &class,
                 schema: &constructor.schema,
-                keys: unknown_arguments::keys(&request),
+                keys: request.keys(),
             };
             let inside = Part {
                 name: &function,
                 schema: &method.schema,
-                keys: unknown_arguments::keys(call),
+                keys: inner.keys(),
             };
             refuse(unknown_arguments::of_class(beside, inside))?;
             problems.extend(method.problems(call, "function"));
         }
         report(&format!("{class}.{function}"), &problems)
     }
+}
+
+/// Returns the string under a key; empty if there is none.
+fn name<'t>(object: &Object<'t>, key: &str) -> Cow<'t, str> {
+    let name = object.get(key).and_then(request::to_string);
+    name.unwrap_or_default()
 }
 
 fn refuse(unknown: Option<UnknownArguments>) -> Result<(), String> {
@@ -122,12 +134,15 @@ impl Checked {
         }
     }
 
-    fn problems(&self, arguments: &Value, prefix: &str) -> Vec<Problem> {
+    /// Returns the problems of the arguments in an object. There are none if it is not JSON.
+    fn problems(&self, object: &str, prefix: &str) -> Vec<Problem> {
         let validator = self
             .validator
             .get_or_init(|| Validator::of_peer(&self.schema, self.patterns));
         match validator {
-            Some(validator) => validator.problems(arguments, prefix),
+            Some(validator) => validator
+                .problems_of_text(object, prefix)
+                .unwrap_or_default(),
             None => Vec::new(),
         }
     }

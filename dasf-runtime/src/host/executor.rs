@@ -179,7 +179,7 @@ impl Executor {
     fn read(&self, payload: Payload) -> Result<Target, Failure> {
         let payload = payload.into_bytes();
         let payload = payload.map_err(|error| Failure::validation(error.to_string()))?;
-        self.module.read(&payload)
+        self.module.read(payload)
     }
 
     /// Begins a call with a large payload, which the caller may send only when it is asked.

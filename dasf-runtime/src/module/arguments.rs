@@ -7,55 +7,46 @@ use dasf_protocol::problem::{Problem, list_problems};
 use serde_json::Value;
 
 use super::Failure;
-use crate::read::{Entries, Source};
+use super::request::Object;
+use crate::read::Source;
 
 /// The arguments of one call. They match their schema, but they are still JSON. So numbers keep all
 /// their digits.
 #[derive(Debug, Clone, Default)]
 pub struct Arguments {
     function: &'static str,
-    request: Arc<str>,
-    /// The range of each key's value in the request.
-    values: Vec<(String, Range<usize>)>,
+    request: Arc<String>,
+    /// The range of each argument's value in the request.
+    values: Vec<(&'static str, Range<usize>)>,
     schema: Arc<Value>,
 }
 
 impl Arguments {
-    /// Returns the arguments in an object: the request, or its part in `range`.
-    ///
-    /// # Errors
-    /// Fails if it is not a JSON object.
+    /// Returns the arguments with these names in an object, which is the request or a part of it.
     pub(super) fn new(
         function: &'static str,
-        request: &Arc<str>,
-        range: Range<usize>,
+        names: impl Iterator<Item = &'static str>,
+        request: &Arc<String>,
+        object: &Object<'_>,
         schema: &Arc<Value>,
-    ) -> serde_json::Result<Self> {
-        let object = request.get(range).unwrap_or_default();
-        let Entries(entries) = serde_json::from_str(object)?;
-        let values = entries.into_iter().map(|(name, value)| {
+    ) -> Self {
+        let values = names.filter_map(|name| {
+            let value = object.get(name)?;
             // The value is a slice of the request.
-            let start = value.get().as_ptr().addr() - request.as_ptr().addr();
-            (name.into_owned(), start..start + value.get().len())
+            let start = value.as_ptr().addr() - request.as_ptr().addr();
+            Some((name, start..start + value.len()))
         });
-        Ok(Self {
+        Self {
             function,
             request: Arc::clone(request),
             values: values.collect(),
             schema: Arc::clone(schema),
-        })
-    }
-
-    /// Returns the range of a key's value in the request. If a key comes twice, the last one
-    /// counts.
-    pub(super) fn range(&self, name: &str) -> Option<Range<usize>> {
-        let mut values = self.values.iter().rev();
-        let (_, range) = values.find(|(key, _)| key == name)?;
-        Some(range.clone())
+        }
     }
 
     fn source(&self, name: &str) -> Option<Source<'_>> {
-        let json = self.request.get(self.range(name)?)?;
+        let (_, range) = self.values.iter().find(|(argument, _)| *argument == name)?;
+        let json = self.request.get(range.clone())?;
         Some(Source {
             json,
             document: &self.schema,
@@ -110,10 +101,14 @@ mod tests {
     use crate::read::read;
     use serde::Deserialize;
 
+    fn arguments_of(request: &Arc<String>, object: &Object<'_>) -> Arguments {
+        let names = ["a", "b", "bc", "p", "points"].into_iter();
+        Arguments::new("f", names, request, object, &Arc::default())
+    }
+
     fn arguments(request: &str) -> Arguments {
-        let request: Arc<str> = request.into();
-        let whole = 0..request.len();
-        Arguments::new("f", &request, whole, &Arc::default()).unwrap()
+        let request = Arc::new(request.to_owned());
+        arguments_of(&request, &Object::read(&request).unwrap())
     }
 
     #[derive(Debug, Deserialize)]
@@ -149,10 +144,9 @@ mod tests {
 
     #[test]
     fn arguments_are_found_in_a_part_of_the_request() {
-        let request: Arc<str> = r#"{"a": 1, "function": {"bc": "ü", "b": [2]}}"#.into();
-        let whole = Arguments::new("f", &request, 0..request.len(), &Arc::default()).unwrap();
-        let part = whole.range("function").unwrap();
-        let mut arguments = Arguments::new("f", &request, part, &Arc::default()).unwrap();
+        let request = Arc::new(r#"{"a": 1, "function": {"bc": "ü", "b": [2]}}"#.to_owned());
+        let part = Object::read(&request).unwrap().get("function").unwrap();
+        let mut arguments = arguments_of(&request, &Object::read(part).unwrap());
         assert_eq!(arguments.take("bc", read::<String>).unwrap(), "ü");
         assert_eq!(arguments.take("b", read::<Vec<u8>>).unwrap(), [2]);
         assert!(arguments.take("a", read::<i64>).is_err());

@@ -4,6 +4,7 @@ mod arguments;
 pub mod descriptor;
 mod floats;
 mod readable;
+pub(crate) mod request;
 pub(crate) mod schema;
 mod target;
 pub(crate) mod unknown_arguments;
@@ -11,11 +12,12 @@ mod unknown_variants;
 pub mod validate;
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use dasf_protocol::api_info::{ApiInfo, Extensions, extension};
 use dasf_protocol::payload::{self, PayloadError};
+use dasf_protocol::problem::Problem;
 use serde_json::{Map, Value};
 
 pub use arguments::Arguments;
@@ -29,6 +31,7 @@ use crate::read;
 use descriptor::{
     ArgumentDescriptor, FunctionDescriptor, Member, ModuleDescriptor, TypeDescriptor,
 };
+use request::{Object, is_object, is_string};
 use schema::SchemaBuilder;
 use target::Quickness;
 pub(crate) use target::Target;
@@ -71,6 +74,7 @@ struct Class {
 
 /// The schema of the arguments of a function or constructor, with its compiled form.
 struct Contract {
+    descriptors: &'static [ArgumentDescriptor],
     validator: Validator,
     schema: Arc<Value>,
 }
@@ -257,7 +261,7 @@ impl Module {
     ) -> Outcome {
         let payload = payload::decode(payload)
             .map_err(|error: PayloadError| Failure::validation(error.to_string()))?;
-        self.read(&payload)?.run(context, report).await
+        self.read(payload.into())?.run(context, report).await
     }
 
     /// Runs the call in a request, given as JSON text. Numbers keep all their digits.
@@ -273,7 +277,7 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        self.find(&request.into())?.run(context, report).await
+        self.find(request.to_owned())?.run(context, report).await
     }
 
     /// Checks a request, which is a JSON text, against the schema of the function that it names.
@@ -281,7 +285,7 @@ impl Module {
     /// # Errors
     /// Returns the [`Failure`] with which the module rejects the request.
     pub(crate) fn check(&self, request: &str) -> Result<(), Failure> {
-        self.find(&request.into()).map(drop)
+        self.find(request.to_owned()).map(drop)
     }
 
     /// Runs the call in a request, given as a JSON value.
@@ -297,109 +301,132 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        self.call_text(&request.to_string(), context, report).await
+        self.find(request.to_string())?.run(context, report).await
     }
 
     /// Reads the payload of a request, and checks it against the schema of the function that it names.
     ///
     /// # Errors
     /// Returns the [`Failure`] with which the module rejects the request.
-    pub(crate) fn read(&self, payload: &[u8]) -> Result<Target, Failure> {
-        self.find(&payload::to_text(payload).into())
-    }
-
-    fn has_class(&self, name: &Value) -> bool {
-        name.as_str()
-            .is_some_and(|name| self.classes.contains_key(name))
+    pub(crate) fn read(&self, payload: Bytes) -> Result<Target, Failure> {
+        // The bytes are copied only if somebody else holds them too.
+        self.find(payload::into_text(payload.into()))
     }
 
     /// Finds the member that a request names, and checks the request against its schema.
-    fn find(&self, text: &Arc<str>) -> Result<Target, Failure> {
-        let request: Value = serde_json::from_str(text).map_err(|error| no_json(&error))?;
-        if !request.is_object() {
+    fn find(&self, request: String) -> Result<Target, Failure> {
+        let request = Arc::new(request);
+        self.find_in(&request).map_err(|failure| {
+            // Not all parts were read before the failure. A text that is not JSON has no meaning.
+            let checked = validate::check_json(&request);
+            checked.map_or_else(|error| no_json(&error), |()| failure)
+        })
+    }
+
+    fn find_in(&self, text: &Arc<String>) -> Result<Target, Failure> {
+        let Some(request) = Object::read(text) else {
             return Err(Failure::validation(
                 "a request must be a JSON object with a func_name or a class_name",
             ));
-        }
-        let whole = 0..text.len();
+        };
         // A request may name both a class and a function. Its form decides: a call of a method has
         // an object under `function`. Unknown keys are ignored.
-        let is_function = request.get("func_name").is_some_and(Value::is_string);
-        let is_method = request.get("function").is_some_and(Value::is_object);
-        let class_name = request
+        let function = request.get("func_name");
+        let is_function = function.is_some_and(is_string);
+        let is_method = request.get("function").is_some_and(is_object);
+        let has_class = |name: &str| {
+            let name = request::to_string(name);
+            name.is_some_and(|name| self.classes.contains_key(&*name))
+        };
+        let class = request
             .get("class_name")
-            .filter(|name| !is_function || (is_method && self.has_class(name)));
-        match (class_name, request.get("func_name")) {
-            (Some(Value::String(name)), _) => {
-                let Some((&name, class)) = self.classes.get_key_value(name.as_str()) else {
-                    return Err(unknown(MODULE, "class", name, self.classes.keys()));
-                };
-                let Some(call) = request.get("function").filter(|call| call.is_object()) else {
-                    let problem =
-                        "function: an object with the func_name of the method is required";
-                    return Err(Failure::validation(format!("{name}: {problem}")));
-                };
-                let Some(Value::String(method)) = call.get("func_name") else {
-                    let problem = "function.func_name: the name of the method is required";
-                    return Err(Failure::validation(format!("{name}: {problem}")));
-                };
-                let Some(callable) = class.methods.get(method.as_str()) else {
-                    return Err(unknown(name, "method", method, class.methods.keys()));
-                };
-                let constructor = unknown_arguments::Part {
-                    name,
-                    schema: &class.constructor.schema,
-                    keys: unknown_arguments::keys(&request),
-                };
-                let called = unknown_arguments::Part {
-                    name: method,
-                    schema: &callable.arguments.schema,
-                    keys: unknown_arguments::keys(call),
-                };
-                let ignored = refuse_unknown(unknown_arguments::of_class(constructor, called))?;
-                let mut problems = class.constructor.validator.problems(&request, "");
-                problems.extend(callable.arguments.validator.problems(call, "function."));
-                if !problems.is_empty() {
-                    let function = format!("{name}.{method}");
-                    return Err(Failure::validation(list_problems(&function, &problems)));
-                }
-                let constructor = class.constructor.arguments(name, text, whole)?;
-                let call = constructor.range("function").unwrap_or_default();
-                Ok(Target {
-                    callable: Arc::clone(callable),
-                    class: name,
-                    arguments: callable.arguments(text, call)?,
-                    constructor,
-                    ignored,
-                })
-            }
-            (None, Some(Value::String(name))) => {
-                let Some(callable) = self.functions.get(name.as_str()) else {
-                    return Err(unknown(MODULE, "function", name, self.functions.keys()));
-                };
-                let schema = &callable.arguments.schema;
-                let unknown =
-                    unknown_arguments::of_function(name, schema, unknown_arguments::keys(&request));
-                let ignored = refuse_unknown(unknown)?;
-                let problems = callable.arguments.validator.problems(&request, "");
-                if !problems.is_empty() {
-                    return Err(Failure::validation(list_problems(name, &problems)));
-                }
-                Ok(Target {
-                    callable: Arc::clone(callable),
-                    class: "",
-                    constructor: Arguments::default(),
-                    arguments: callable.arguments(text, whole)?,
-                    ignored,
-                })
-            }
-            (Some(_), _) => Err(Failure::validation("class_name: must be a string")),
-            (None, Some(_)) => Err(Failure::validation("func_name: must be a string")),
-            (None, None) => {
-                let problem = "func_name: the name of the function is required";
-                Err(Failure::validation(problem))
-            }
+            .filter(|name| !is_function || (is_method && has_class(name)));
+        if let Some(class) = class {
+            let Some(class) = request::to_string(class) else {
+                return Err(Failure::validation("class_name: must be a string"));
+            };
+            return self.find_method(text, &request, &class);
         }
+        let Some(function) = function else {
+            let problem = "func_name: the name of the function is required";
+            return Err(Failure::validation(problem));
+        };
+        let Some(function) = request::to_string(function) else {
+            return Err(Failure::validation("func_name: must be a string"));
+        };
+        self.find_function(text, &request, &function)
+    }
+
+    fn find_function(
+        &self,
+        text: &Arc<String>,
+        request: &Object<'_>,
+        name: &str,
+    ) -> Result<Target, Failure> {
+        let Some(callable) = self.functions.get(name) else {
+            return Err(unknown(MODULE, "function", name, self.functions.keys()));
+        };
+        let schema = &callable.arguments.schema;
+        let unknown = unknown_arguments::of_function(name, schema, request.keys());
+        let ignored = refuse_unknown(unknown)?;
+        let problems = callable.arguments.problems(text, "")?;
+        if !problems.is_empty() {
+            return Err(Failure::validation(list_problems(name, &problems)));
+        }
+        Ok(Target {
+            callable: Arc::clone(callable),
+            class: "",
+            constructor: Arguments::default(),
+            arguments: callable.arguments(text, request),
+            ignored,
+        })
+    }
+
+    fn find_method(
+        &self,
+        text: &Arc<String>,
+        request: &Object<'_>,
+        name: &str,
+    ) -> Result<Target, Failure> {
+        let Some((&name, class)) = self.classes.get_key_value(name) else {
+            return Err(unknown(MODULE, "class", name, self.classes.keys()));
+        };
+        let part = request.get("function");
+        let Some((part, call)) = part.and_then(|part| Some((part, Object::read(part)?))) else {
+            let problem = "function: an object with the func_name of the method is required";
+            return Err(Failure::validation(format!("{name}: {problem}")));
+        };
+        let Some(method) = call.get("func_name").and_then(request::to_string) else {
+            let problem = "function.func_name: the name of the method is required";
+            return Err(Failure::validation(format!("{name}: {problem}")));
+        };
+        let Some(callable) = class.methods.get(&*method) else {
+            return Err(unknown(name, "method", &method, class.methods.keys()));
+        };
+        let constructor = unknown_arguments::Part {
+            name,
+            schema: &class.constructor.schema,
+            keys: request.keys(),
+        };
+        let called = unknown_arguments::Part {
+            name: &method,
+            schema: &callable.arguments.schema,
+            keys: call.keys(),
+        };
+        let ignored = refuse_unknown(unknown_arguments::of_class(constructor, called))?;
+        let mut problems = class.constructor.problems(text, "")?;
+        problems.extend(callable.arguments.problems(part, "function.")?);
+        if !problems.is_empty() {
+            let function = format!("{name}.{method}");
+            return Err(Failure::validation(list_problems(&function, &problems)));
+        }
+        Ok(Target {
+            callable: Arc::clone(callable),
+            class: name,
+            constructor: class.constructor.arguments(name, text, request),
+            arguments: callable.arguments(text, &call),
+            ignored,
+        })
     }
 }
 
@@ -419,24 +446,35 @@ fn no_json(error: &serde_json::Error) -> Failure {
 impl Contract {
     fn new(
         member: &str,
-        arguments: &[ArgumentDescriptor],
+        arguments: &'static [ArgumentDescriptor],
         schema: &Value,
     ) -> Result<Self, ModuleError> {
         let validator = Validator::new(member, schema)?;
         check_defaults(member, arguments, &validator)?;
         Ok(Self {
+            descriptors: arguments,
             validator,
             schema: Arc::new(schema.clone()),
         })
     }
 
+    /// Returns the problems of the arguments in an object.
+    ///
+    /// # Errors
+    /// Fails if the object is not JSON.
+    fn problems(&self, object: &str, prefix: &str) -> Result<Vec<Problem>, Failure> {
+        let problems = self.validator.problems_of_text(object, prefix);
+        problems.map_err(|error| no_json(&error))
+    }
+
     fn arguments(
         &self,
         member: &'static str,
-        request: &Arc<str>,
-        range: Range<usize>,
-    ) -> Result<Arguments, Failure> {
-        Arguments::new(member, request, range, &self.schema).map_err(|error| no_json(&error))
+        request: &Arc<String>,
+        object: &Object<'_>,
+    ) -> Arguments {
+        let names = self.descriptors.iter().map(|argument| argument.name);
+        Arguments::new(member, names, request, object, &self.schema)
     }
 }
 
@@ -535,8 +573,8 @@ impl Callable {
         })
     }
 
-    fn arguments(&self, request: &Arc<str>, range: Range<usize>) -> Result<Arguments, Failure> {
+    fn arguments(&self, request: &Arc<String>, object: &Object<'_>) -> Arguments {
         self.arguments
-            .arguments(self.descriptor.name, request, range)
+            .arguments(self.descriptor.name, request, object)
     }
 }

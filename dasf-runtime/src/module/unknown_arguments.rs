@@ -76,12 +76,6 @@ pub(crate) struct UnknownArguments {
     pub(crate) is_refused: bool,
 }
 
-/// Returns the keys of an object.
-pub(crate) fn keys(object: &Value) -> impl Iterator<Item = &str> {
-    let fields = object.as_object().into_iter();
-    fields.flat_map(serde_json::Map::keys).map(String::as_str)
-}
-
 /// Returns the keys of a request that are not arguments of its function, if there are any.
 pub(crate) fn of_function<'k>(
     name: &str,
@@ -141,7 +135,7 @@ where
     }
 }
 
-/// Finds the keys that are neither reserved nor arguments. `elsewhere` returns the place where an
+/// Finds the keys that are neither reserved nor arguments, each once. `elsewhere` returns the place where an
 /// argument of this name belongs.
 fn check<'k>(
     function: &str,
@@ -157,9 +151,17 @@ fn check<'k>(
         Some(hint) => no_argument(function, first, &hint),
         None => message(function, first, &names.all()),
     };
-    // One more than a list shows, so that the list shows that there are more.
-    let unknown = std::iter::once(first).chain(unknown).take(MAX_LISTED + 1);
-    let unknown: Vec<String> = unknown.map(cut).collect();
+    let mut listed = vec![first];
+    for key in unknown {
+        if !listed.contains(&key) {
+            listed.push(key);
+        }
+        // One more than a list shows, so that the list shows that there are more.
+        if listed.len() > MAX_LISTED {
+            break;
+        }
+    }
+    let unknown: Vec<String> = listed.into_iter().map(cut).collect();
     Some(UnknownArguments {
         message,
         names: list(&unknown),

@@ -16,6 +16,7 @@
 use dasf_schema::{Draft, Options, Schema};
 use serde_json::Value;
 
+pub(crate) use dasf_schema::check_json;
 pub use dasf_schema::{Dialect, Problem, list_problems};
 
 use super::{Failure, ModuleError, Output};
@@ -61,6 +62,22 @@ impl Validator {
         self.0.accepts(value)
     }
 
+    /// Returns the first problems of a value that is still text, like [`problems`](Self::problems). Only
+    /// a value with problems is read into a tree.
+    ///
+    /// # Errors
+    /// Fails if the text is not JSON.
+    pub(crate) fn problems_of_text(
+        &self,
+        json: &str,
+        prefix: &str,
+    ) -> serde_json::Result<Vec<Problem>> {
+        if self.0.accepts_text(json) {
+            return Ok(Vec::new());
+        }
+        Ok(self.problems(&serde_json::from_str(json)?, prefix))
+    }
+
     /// Returns the first problems of a value: as many as [`list_problems`] lists, and one more.
     /// Their paths begin with `prefix`.
     pub fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
@@ -69,9 +86,9 @@ impl Validator {
 
     /// Returns a result unchanged if it matches the schema of its function.
     pub(super) fn check_result(&self, function: &str, output: Output) -> Result<Output, Failure> {
-        let value = serde_json::from_slice(&output.0)
+        let problems = self
+            .problems_of_text(output.as_json(), "result")
             .map_err(|error| Failure::processing(format!("{function}: {error}")))?;
-        let problems = self.problems(&value, "result");
         if problems.is_empty() {
             Ok(output)
         } else {

@@ -399,8 +399,8 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Reader<'_, T> {
     }
 }
 
-/// Reads a key as a string.
-struct Text;
+/// Reads a key as a string, which is borrowed from the text if it has no escapes.
+pub(super) struct Text;
 
 impl<'de> DeserializeSeed<'de> for Text {
     type Value = Cow<'de, str>;

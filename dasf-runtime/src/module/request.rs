@@ -1,0 +1,78 @@
+//! The parts of a request, which are still JSON.
+
+use std::borrow::Cow;
+
+use crate::read::Entries;
+
+/// The keys of an object in a request with the texts of their values. Both are borrowed from the
+/// request.
+///
+/// The values are not read yet: some may contain numbers or escapes that JSON does not allow.
+#[derive(Default)]
+pub(crate) struct Object<'t>(Entries<'t>);
+
+impl<'t> Object<'t> {
+    /// Reads an object; `None` if the text is not one.
+    pub(crate) fn read(json: &'t str) -> Option<Self> {
+        serde_json::from_str(json).ok().map(Self)
+    }
+
+    /// Returns the text of a key's value. If a key comes twice, the last one counts.
+    pub(crate) fn get(&self, key: &str) -> Option<&'t str> {
+        let Entries(entries) = &self.0;
+        let mut entries = entries.iter().rev();
+        let (_, value) = entries.find(|(name, _)| name == key)?;
+        Some(value.get())
+    }
+
+    /// Returns all keys in order. A key that comes twice is there twice.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let Entries(entries) = &self.0;
+        entries.iter().map(|(key, _)| &**key)
+    }
+}
+
+/// Returns whether the value with this text is an object.
+pub(crate) fn is_object(json: &str) -> bool {
+    json.starts_with('{')
+}
+
+/// Returns whether the value with this text is a string.
+pub(crate) fn is_string(json: &str) -> bool {
+    json.starts_with('"')
+}
+
+/// Returns a string without its quotes and escapes; `None` if the value with this text is not a string.
+pub(crate) fn to_string(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        return serde_json::from_str(json).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_key_that_comes_twice_the_last_counts() {
+        let text = r#" {"a": 1, "\u0062": [2 ] , "a": {"a": 3}} "#;
+        let object = Object::read(text).unwrap();
+        assert_eq!(object.get("a"), Some(r#"{"a": 3}"#));
+        assert_eq!(object.get("b"), Some("[2 ]"));
+        assert_eq!(object.get("c"), None);
+        assert_eq!(object.keys().collect::<Vec<_>>(), ["a", "b", "a"]);
+        assert!(Object::read("[1]").is_none() && Object::read("{} {}").is_none());
+    }
+
+    #[test]
+    fn only_strings_are_read_as_strings() {
+        assert_eq!(to_string(r#""a""#).as_deref(), Some("a"));
+        assert_eq!(to_string(r#""\"\u00fc""#).as_deref(), Some("\"ü"));
+        for json in ["1", "null", "[\"a\"]", r#""\ud800""#] {
+            assert_eq!(to_string(json), None, "{json}");
+        }
+        assert!(is_string("\"a\"") && !is_string("{}") && is_object("{}"));
+    }
+}
