@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::json;
 use crate::payload::Payload;
 use crate::properties::Properties;
 
@@ -90,25 +91,20 @@ impl Publish<'_> {
     /// ```
     #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message explains why it cannot happen
     pub fn to_json(&self) -> String {
-        /// The rest of the frame, without the payload.
-        #[derive(Serialize)]
-        struct Rest<'a> {
-            context: &'a str,
-            properties: &'a Properties,
-        }
-        let rest = Rest {
-            context: &self.context,
-            properties: &self.properties,
-        };
-        let rest = serde_json::to_string(&rest);
-        let rest = rest.expect("strings and a map with string keys always serialize");
+        const START: &str = "{\"payload\":\"";
+        let mut rest = Vec::with_capacity(512);
+        rest.extend_from_slice(b"\",\"context\":");
+        json::push_text(&mut rest, &self.context);
+        rest.extend_from_slice(b",\"properties\":");
+        self.properties.write_json(&mut rest);
+        rest.push(b'}');
+        let rest = str::from_utf8(&rest).expect("JSON is UTF-8");
         // Base64 needs no escapes, so it is written at its place.
         let base64 = self.payload.len().div_ceil(3) * 4;
-        let mut json = String::with_capacity(base64 + rest.len() + "{\"payload\":\"\",".len());
-        json.push_str("{\"payload\":\"");
+        let mut json = String::with_capacity(START.len() + base64 + rest.len());
+        json.push_str(START);
         STANDARD.encode_string(self.payload, &mut json);
-        json.push_str("\",");
-        json.push_str(rest.strip_prefix('{').unwrap_or(&rest));
+        json.push_str(rest);
         json
     }
 }

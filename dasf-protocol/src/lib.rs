@@ -27,6 +27,7 @@ pub mod api_info;
 pub mod error_info;
 pub mod fragment;
 pub mod frame;
+mod json;
 pub mod link;
 pub mod payload;
 pub mod problem;

@@ -28,12 +28,13 @@
 //! start.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::Properties;
+use crate::{Properties, json};
 
 /// The header of a handshake that asks for a link, and of the answer that agrees.
 pub const HEADER: &str = "dasf-link";
@@ -77,9 +78,12 @@ pub enum FrameKind {
 }
 
 /// The header of a frame. A frame has only the fields that its kind needs.
+///
+/// The properties are the text in the frame, or what [`read_with_properties`](Self::read_with_properties)
+/// makes of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Header<'a> {
+#[serde(rename_all = "camelCase", bound(deserialize = "P: Deserialize<'de>"))]
+pub struct Header<'a, P = &'a RawValue> {
     /// The kind of the frame.
     #[serde(rename = "type")]
     pub kind: FrameKind,
@@ -117,8 +121,8 @@ pub struct Header<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub context: Option<&'a RawValue>,
     /// The properties of the message: an object.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub properties: Option<&'a RawValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub properties: Option<P>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde expects
@@ -173,22 +177,84 @@ impl<'a> Header<'a> {
     /// # Ok::<(), dasf_protocol::link::LinkError>(())
     /// ```
     pub fn read(frame: &'a Bytes) -> Result<(Self, Bytes), LinkError> {
-        let (length, _) = frame
-            .split_first_chunk::<LENGTH_SIZE>()
-            .ok_or(LinkError::Short)?;
-        let length = u32::from_be_bytes(*length);
-        let end = usize::try_from(length)
-            .ok()
-            .and_then(|length| length.checked_add(LENGTH_SIZE))
-            .filter(|&end| end <= frame.len())
-            .ok_or(LinkError::Short)?;
-        let header = serde_json::from_slice(&frame[LENGTH_SIZE..end])?;
-        Ok((header, frame.slice(end..)))
+        let (header, payload) = split(frame)?;
+        Ok((parse(header)?, payload))
+    }
+
+    /// Reads the header of a frame and its properties. If only the properties cannot be read, the header
+    /// contains the error.
+    ///
+    /// # Errors
+    /// Returns a [`LinkError`] if the frame has no readable header.
+    ///
+    /// ```
+    /// use dasf_protocol::{Properties, link};
+    ///
+    /// let properties = Properties::new().with("status", "success");
+    /// let frame = link::publish("demo", "7", &properties, b"[1]");
+    /// let (header, _) = link::Header::read_with_properties(&frame)?;
+    /// assert_eq!(header.properties.and_then(Result::ok), Some(properties));
+    /// # Ok::<(), link::LinkError>(())
+    /// ```
+    pub fn read_with_properties(
+        frame: &'a Bytes,
+    ) -> Result<(Header<'a, serde_json::Result<Properties>>, Bytes), LinkError> {
+        let (header, payload) = split(frame)?;
+        // Nearly always, the properties can be read, and everything is read at once.
+        let header = match parse::<Header<'a, Properties>>(header) {
+            Ok(header) => header.map_properties(Ok),
+            Err(_) => parse::<Self>(header)?
+                .map_properties(|properties| serde_json::from_str(properties.get())),
+        };
+        Ok((header, payload))
     }
 
     /// Returns the frame with this header and a payload.
     pub fn frame(&self, payload: &[u8]) -> Bytes {
-        write(self, payload)
+        write(payload, |json| json::push(json, self))
+    }
+}
+
+impl<'a, P> Header<'a, P> {
+    fn map_properties<Q>(self, map: impl FnOnce(P) -> Q) -> Header<'a, Q> {
+        Header {
+            kind: self.kind,
+            topic: self.topic,
+            subscription: self.subscription,
+            parameters: self.parameters,
+            message: self.message,
+            messages: self.messages,
+            count: self.count,
+            status: self.status,
+            reason: self.reason,
+            redelivery_count: self.redelivery_count,
+            encoding: self.encoding,
+            context: self.context,
+            properties: self.properties.map(map),
+        }
+    }
+}
+
+/// Splits a frame into its header and its payload.
+fn split(frame: &Bytes) -> Result<(&[u8], Bytes), LinkError> {
+    let (length, _) = frame
+        .split_first_chunk::<LENGTH_SIZE>()
+        .ok_or(LinkError::Short)?;
+    let length = u32::from_be_bytes(*length);
+    let end = usize::try_from(length)
+        .ok()
+        .and_then(|length| length.checked_add(LENGTH_SIZE))
+        .filter(|&end| end <= frame.len())
+        .ok_or(LinkError::Short)?;
+    Ok((&frame[LENGTH_SIZE..end], frame.slice(end..)))
+}
+
+/// Parses JSON. It checks once whether all of it is UTF-8, which is faster than text by text.
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+    match str::from_utf8(json) {
+        Ok(json) => serde_json::from_str(json),
+        // This error tells the place in JSON.
+        Err(_) => serde_json::from_slice(json),
     }
 }
 
@@ -205,40 +271,41 @@ impl<'a> Header<'a> {
 /// # Ok::<(), link::LinkError>(())
 /// ```
 pub fn publish(topic: &str, context: &str, properties: &Properties, payload: &[u8]) -> Bytes {
-    /// The fields of a [`Header`] that this kind of frame has.
-    #[derive(Serialize)]
-    struct Publish<'a> {
-        #[serde(rename = "type")]
-        kind: FrameKind,
-        topic: &'a str,
-        context: &'a str,
-        properties: &'a Properties,
+    write(payload, |json| {
+        json.extend_from_slice(b"{\"type\":\"publish\",\"topic\":");
+        json::push_text(json, topic);
+        json.extend_from_slice(b",\"context\":");
+        json::push_text(json, context);
+        json.extend_from_slice(b",\"properties\":");
+        properties.write_json(json);
+        json.push(b'}');
+    })
+}
+
+/// Returns a frame in memory of exactly its size.
+fn write(payload: &[u8], write_header: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    /// The memory that a thread keeps for its headers.
+    const HEADER_SIZE: usize = 1024;
+    thread_local! {
+        static HEADER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     }
-    let header = Publish {
-        kind: FrameKind::Publish,
-        topic,
-        context,
-        properties,
-    };
-    write(&header, payload)
+    let mut header = HEADER.take();
+    header.reserve(HEADER_SIZE);
+    write_header(&mut header);
+    let frame = join(&header, payload);
+    if header.capacity() <= HEADER_SIZE {
+        header.clear();
+        HEADER.set(header);
+    }
+    frame
 }
 
-#[allow(clippy::expect_used)] // the message explains why it cannot happen
-fn write(header: &impl Serialize, payload: &[u8]) -> Bytes {
-    /// Enough for the header of most frames.
-    const HEADER_SIZE: usize = 512;
-    let mut frame = Vec::with_capacity(HEADER_SIZE + payload.len());
-    frame.extend_from_slice(&[0; LENGTH_SIZE]);
-    serde_json::to_writer(&mut frame, header)
-        .expect("strings, numbers and JSON values always serialize");
-    complete(frame, payload)
-}
-
-/// Writes the length of the header, and adds the payload.
-fn complete(mut frame: Vec<u8>, payload: &[u8]) -> Bytes {
+fn join(header: &[u8], payload: &[u8]) -> Bytes {
     // A header of 4 GiB would not be accepted by any broker.
-    let length = u32::try_from(frame.len() - LENGTH_SIZE).unwrap_or(u32::MAX);
-    frame[..LENGTH_SIZE].copy_from_slice(&length.to_be_bytes());
+    let length = u32::try_from(header.len()).unwrap_or(u32::MAX);
+    let mut frame = Vec::with_capacity(LENGTH_SIZE + header.len() + payload.len());
+    frame.extend_from_slice(&length.to_be_bytes());
+    frame.extend_from_slice(header);
     frame.extend_from_slice(payload);
     frame.into()
 }
@@ -276,12 +343,43 @@ mod tests {
             r#"{"type":"other"}"#,
             r#"{"type":"publish"} {}"#,
         ] {
-            let mut frame = vec![0; LENGTH_SIZE];
-            frame.extend_from_slice(header.as_bytes());
-            let frame = complete(frame, b"payload");
+            let frame = join(header.as_bytes(), b"payload");
             let read = Header::read(&frame);
             assert!(matches!(read, Err(LinkError::Header(_))), "{header}");
         }
+    }
+
+    #[test]
+    fn a_frame_is_readable_without_its_properties() {
+        for (json, is_readable) in [
+            (r#"{"status": "success", "list": [{}]}"#, true),
+            ("{}", true),
+            ("[]", false),
+            ("7", false),
+            (r#""text""#, false),
+            (r#"{"a": 1e999}"#, false),
+            (r#"{"a": "\ud800"}"#, false),
+        ] {
+            let properties = RawValue::from_string(json.to_owned()).unwrap();
+            let header = Header {
+                topic: "demo".into(),
+                message: Some(7),
+                properties: Some(&*properties),
+                ..Header::new(FrameKind::Message)
+            };
+            let frame = header.frame(b"[1]");
+            let (header, payload) = Header::read_with_properties(&frame).unwrap();
+            assert_eq!((&*header.topic, header.message), ("demo", Some(7)));
+            assert_eq!(payload, &b"[1]"[..]);
+            let read = header.properties.unwrap();
+            assert_eq!(read.is_ok(), is_readable, "{json}");
+            assert_eq!(read.ok(), serde_json::from_str(json).ok());
+        }
+        let frame = join(br#"{"type":"message","properties":{"a":}}"#, b"");
+        assert!(Header::read_with_properties(&frame).is_err());
+        let frame = join(br#"{"type":"message","properties":null}"#, b"");
+        let (header, _) = Header::read_with_properties(&frame).unwrap();
+        assert!(header.properties.is_none());
     }
 
     proptest! {
@@ -297,7 +395,7 @@ mod tests {
                 topic: topic.as_str().into(),
                 reason: reason.as_str().into(),
                 messages: messages.clone(),
-                properties: Some(&properties),
+                properties: Some(&*properties),
                 ..Header::new(FrameKind::Message)
             };
             let frame = header.frame(&payload);
@@ -314,6 +412,7 @@ mod tests {
         fn no_frame_panics(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let frame = Bytes::from(bytes);
             let _ = Header::read(&frame);
+            let _ = Header::read_with_properties(&frame);
         }
     }
 }

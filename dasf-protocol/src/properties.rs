@@ -10,6 +10,7 @@ use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::json;
 use crate::topic::Topic;
 
 /// The property names that the protocol defines.
@@ -527,6 +528,26 @@ impl Properties {
         entries.map(|entry| (self.name(entry.name), self.value(entry.value)))
     }
 
+    /// Appends the properties as a JSON object.
+    pub(crate) fn write_json(&self, json: &mut Vec<u8>) {
+        json.push(b'{');
+        for (index, entry) in self.entries.iter().enumerate() {
+            if index > 0 {
+                json.push(b',');
+            }
+            match entry.name {
+                Name::Known(name) => json::push_plain(json, name),
+                Name::Other(span) => json::push_text(json, self.span(span)),
+            }
+            json.push(b':');
+            match entry.value {
+                Item::Text(span) => json::push_text(json, self.span(span)),
+                value => json::push(json, &self.value(value)),
+            }
+        }
+        json.push(b'}');
+    }
+
     fn span(&self, span: Span) -> &str {
         &self.texts[span.start..span.end]
     }
@@ -938,6 +959,9 @@ mod tests {
                 prop_assert_eq!(value.as_ref(), model.get(&key));
             }
             prop_assert_eq!(serde_json::to_string(&properties).unwrap(), serde_json::to_string(&model).unwrap());
+            let mut json = Vec::new();
+            properties.write_json(&mut json);
+            prop_assert_eq!(json, serde_json::to_vec(&model).unwrap());
             let copy = properties.clone();
             prop_assert_eq!(&copy, &properties);
             prop_assert_eq!(content(&properties), model.into_iter().collect::<Vec<_>>());

@@ -10,7 +10,6 @@ use dasf_protocol::link::{self, BASE64, FrameKind, Header};
 use dasf_protocol::payload::Payload;
 use dasf_protocol::{Delivery, Properties, Topic};
 use futures_util::StreamExt;
-use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
@@ -37,6 +36,9 @@ const MAX_UNACKNOWLEDGED: usize = 32;
 
 /// Why a link closes its connection to a broker that does not wait for acknowledgements.
 const TOO_MANY_MESSAGES: &str = "the broker sends more messages than allowed";
+
+/// The header of a frame from the broker.
+type Read<'a> = Header<'a, serde_json::Result<Properties>>;
 
 /// A link on one connection.
 pub(super) struct LinkRole<'a, B> {
@@ -311,7 +313,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         }
     }
 
-    fn deliver(&mut self, header: &Header<'_>, payload: Bytes) -> Result<(), String> {
+    fn deliver(&mut self, header: Read<'_>, payload: Bytes) -> Result<(), String> {
         let connection = self.exchange.connection;
         let (Some(number), Some(subscription)) = (
             header.message,
@@ -319,14 +321,14 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         ) else {
             return Ok(());
         };
-        let properties = header.properties.map(RawValue::get).unwrap_or_default();
-        let properties: Properties = match serde_json::from_str(properties) {
-            Ok(properties) => properties,
-            Err(error) => {
+        let properties = match header.properties {
+            Some(Ok(properties)) => properties,
+            unreadable => {
+                let error = unreadable.and_then(Result::err).map(|it| it.to_string());
                 tracing::warn!(
                     topic = &*header.topic,
                     message_id = number,
-                    error = error.to_string(),
+                    error = error.as_deref().unwrap_or("it has no properties"),
                     "ignored a message that cannot be read"
                 );
                 return self.acknowledge(number, &header.topic);
@@ -381,7 +383,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     }
 
     /// Handles the end of a subscription, or its refusal.
-    fn unsubscribed(&mut self, header: &Header<'_>) {
+    fn unsubscribed(&mut self, header: &Read<'_>) {
         let Some(subscription) = self.exchange.subscriptions.get_mut(&*header.topic) else {
             return;
         };
@@ -439,9 +441,10 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
         let Message::Binary(frame) = frame else {
             return Ok(());
         };
-        let (header, payload) = Header::read(&frame).map_err(|error| error.to_string())?;
+        let read = Header::read_with_properties(&frame);
+        let (header, payload) = read.map_err(|error| error.to_string())?;
         match header.kind {
-            FrameKind::Message => return self.deliver(&header, payload),
+            FrameKind::Message => return self.deliver(header, payload),
             FrameKind::Accepted => {
                 let count = header.count.unwrap_or_default().min(self.published);
                 self.receipted = self.receipted.max(count);
