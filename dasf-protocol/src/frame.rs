@@ -6,12 +6,11 @@
 use std::borrow::Cow;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::json;
-use crate::payload::Payload;
+use crate::payload::{Payload, STANDARD};
 use crate::properties::Properties;
 
 /// The size in bytes below which a frame should stay, including the broker's additions. The Django
