@@ -24,12 +24,12 @@ use super::replies::Replies;
 use super::reply::Reply;
 use super::search::OwnPings;
 use super::worker_pool::{Added, WorkerPool};
-use super::{Documents, LONGEST_TIMEOUT};
+use super::{Documents, HostOptions, LONGEST_TIMEOUT};
 use crate::context::Context;
 use crate::module::descriptor::{BoxedCall, Handler};
 use crate::module::{Failure, Invocation, Module, Outcome, Target};
 use crate::progress::ReportSink;
-use crate::transport::PublishError;
+use crate::transport::{PublishError, Transport};
 
 const CALLER_S_TIME_OVER: &str = "the timeout of the caller was over before the call could begin";
 
@@ -40,25 +40,25 @@ const LARGE_PAYLOAD: usize = 64 << 10;
 
 /// The state that all calls of one host share.
 pub(super) struct Executor {
-    pub(super) module: Module,
-    pub(super) topic: Topic,
+    module: Module,
+    topic: Topic,
     pub(super) documents: Documents,
     pub(super) replies: Arc<Replies>,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) answers: Answers,
+    answers: Answers,
     pub(super) recent: RecentRequests,
     /// When requests are acknowledged.
     pub(super) acknowledge: AcknowledgePolicy,
     /// The number of redeliveries of a request.
-    pub(super) max_redeliveries: Option<u32>,
+    max_redeliveries: Option<u32>,
     /// The threads for plain functions.
     pub(super) pool: WorkerPool<Job>,
     /// The calls of quick functions, which run on the thread of the host.
     pub(super) quick: QuickCalls<Job>,
     /// The calls of plain functions that run now.
-    pub(super) running: Running,
+    running: Running,
     /// The permits of the calls of `async` functions that may run at a time.
-    pub(super) concurrent: Semaphore,
+    concurrent: Semaphore,
     /// Cancelled when the requests that wait go back to the broker.
     pub(super) returning: CancellationToken,
     /// The pings of the host itself, which it does not answer.
@@ -66,7 +66,7 @@ pub(super) struct Executor {
     /// Cancelled when the drain timeout is over.
     pub(super) abort: Arc<CancellationToken>,
     /// The runtime of the program, for its `async` functions.
-    pub(super) runtime: Handle,
+    runtime: Handle,
 }
 
 /// An accepted request.
@@ -116,7 +116,7 @@ impl Job {
 /// The calls of plain functions that run now. A call that is taken from here gets no response when
 /// its function returns.
 #[derive(Default)]
-pub(super) struct Running(Mutex<RunningCalls>);
+struct Running(Mutex<RunningCalls>);
 
 #[derive(Default)]
 struct RunningCalls {
@@ -157,6 +157,47 @@ impl Running {
 }
 
 impl Executor {
+    /// Creates the state of a host. The `async` functions run on the current runtime.
+    pub(super) fn new(
+        module: Module,
+        topic: &Topic,
+        transport: Arc<dyn Transport>,
+        own_pings: OwnPings,
+        options: &HostOptions,
+    ) -> Self {
+        let abort = Arc::new(CancellationToken::new());
+        let inbox = Arc::new(Inbox::new(
+            Arc::clone(&transport),
+            topic.clone(),
+            options.max_request_size,
+            CancellationToken::clone(&abort),
+        ));
+        let replies = Replies::new(Arc::clone(&transport), topic.clone(), options);
+        Self {
+            documents: Documents::new(&module, topic, options.group.is_some()),
+            topic: topic.clone(),
+            module,
+            recent: RecentRequests::new(transport.has_unique_message_ids()),
+            answers: Answers {
+                transport,
+                replies: Arc::clone(&replies),
+                inbox: Arc::clone(&inbox),
+            },
+            inbox,
+            replies,
+            acknowledge: AcknowledgePolicy::of(options),
+            max_redeliveries: options.max_redeliveries,
+            pool: WorkerPool::new(options.max_workers),
+            quick: QuickCalls::default(),
+            running: Running::default(),
+            concurrent: Semaphore::new(options.concurrency().min(Semaphore::MAX_PERMITS)),
+            returning: CancellationToken::new(),
+            own_pings,
+            abort,
+            runtime: Handle::current(),
+        }
+    }
+
     /// Begins a call.
     pub(super) fn begin(self: &Arc<Self>, request: Request) {
         let is_on_demand = request.properties.get(key::ON_DEMAND).is_some();

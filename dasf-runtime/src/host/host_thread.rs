@@ -398,3 +398,188 @@ impl<J> QuickCalls<J> {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::{Wake, Waker};
+
+    use bytes::Bytes;
+    use dasf_protocol::properties::key;
+    use dasf_protocol::{Delivery, MessageType, Properties, Topic};
+
+    use super::*;
+    use crate::host::HostOptions;
+    use crate::host::scripted::Scripted;
+    use crate::host::search::OwnPings;
+    use crate::module::descriptor::{FunctionDescriptor, Handler, Member, ModuleDescriptor};
+    use crate::module::{Invocation, Module, Outcome};
+    use crate::outcome::Output;
+    use crate::probe::Probe;
+    use crate::transport::{PublisherEnds, Received, SubscriberEnds};
+
+    /// Keeps the function `block` from its end.
+    static GATE: Gate = Gate {
+        is_open: Mutex::new(false),
+        opened: Condvar::new(),
+    };
+
+    static DESCRIPTOR: ModuleDescriptor = ModuleDescriptor {
+        name: "test",
+        topic: None,
+        group: None,
+        description: "",
+        version: "1.0.0",
+        members: &[
+            Member::Function(function("block", |_| {
+                GATE.pass();
+                Ok(Output(b"1".to_vec()))
+            })),
+            Member::Function(function("quick", |_| Ok(Output(b"2".to_vec())))),
+        ],
+    };
+
+    const fn function(name: &'static str, run: fn(Invocation) -> Outcome) -> FunctionDescriptor {
+        FunctionDescriptor::new(name, &[], Probe::<i64>::TYPE, Handler::Inline(run))
+    }
+
+    struct Gate {
+        is_open: Mutex<bool>,
+        opened: Condvar,
+    }
+
+    impl Gate {
+        fn open(&self) {
+            *lock(&self.is_open) = true;
+            self.opened.notify_all();
+        }
+
+        fn pass(&self) {
+            let is_open = lock(&self.is_open);
+            drop(self.opened.wait_while(is_open, |is_open| !*is_open));
+        }
+    }
+
+    /// A running host, and the broker's ends of its connection.
+    struct Bench {
+        stop: CancellationToken,
+        ended: oneshot::Receiver<()>,
+        read: SubscriberEnds,
+    }
+
+    impl Bench {
+        async fn start() -> (Self, impl Future<Output = PublisherEnds>) {
+            let (transport, mut opened, mut subscribed) = Scripted::open();
+            let topic: Topic = "demo".parse().unwrap();
+            let options = HostOptions::default();
+            let module = Module::new(&DESCRIPTOR).unwrap();
+            let subscriber = transport.subscribe(&topic, &options.reading());
+            let executor = Executor::new(module, &topic, transport, OwnPings::default(), &options);
+            let stop = CancellationToken::new();
+            let dispatcher = Dispatcher::new(executor, options);
+            let thread = HostThread::start().unwrap();
+            let bench = Self {
+                ended: thread.run(dispatcher, subscriber, stop.clone()),
+                stop,
+                read: subscribed.recv().await.unwrap(),
+            };
+            (bench, async move { opened.recv().await.unwrap() })
+        }
+
+        async fn call(&self, function: &str) {
+            let properties = Properties::new()
+                .with_message_type(MessageType::Request)
+                .with(key::REQUEST_CONTEXT, function)
+                .with(key::RESPONSE_TOPIC, "caller");
+            let request = Bytes::from(format!("{{\"func_name\": \"{function}\"}}"));
+            let delivery = Delivery::new(function, request.into(), properties);
+            let received = Received {
+                delivery,
+                connection: 1,
+            };
+            self.read.deliveries.send(received).await.unwrap();
+        }
+
+        /// Stops the host, and waits until it has ended.
+        async fn stop(self, sent: Option<PublisherEnds>) {
+            self.stop.cancel();
+            self.read.deliveries.closed().await;
+            drop(self.read);
+            if let Some(mut sent) = sent {
+                while sent.queue.recv().await.is_some() {}
+            }
+            self.ended.await.unwrap();
+        }
+    }
+
+    /// Returns the context and the payload of the next response.
+    async fn response(sent: &mut PublisherEnds) -> (String, Bytes) {
+        let message = sent.queue.recv().await.unwrap().message;
+        (message.context, message.payload)
+    }
+
+    #[tokio::test]
+    async fn when_a_call_blocks_the_standby_thread_runs_the_next_one() {
+        let (bench, opened) = Bench::start().await;
+        bench.call("block").await;
+        bench.call("quick").await;
+        let mut sent = opened.await;
+        assert_eq!(response(&mut sent).await, ("quick".to_owned(), "2".into()));
+        bench.call("quick").await;
+        GATE.open();
+        let mut both = [response(&mut sent).await, response(&mut sent).await];
+        both.sort();
+        assert_eq!(both[0], ("block".to_owned(), "1".into()));
+        assert_eq!(both[1].0, "quick");
+        bench.stop(Some(sent)).await;
+    }
+
+    #[tokio::test]
+    async fn a_host_without_calls_ends() {
+        let (bench, _) = Bench::start().await;
+        bench.stop(None).await;
+    }
+
+    #[tokio::test]
+    async fn the_thread_of_a_host_that_does_not_start_ends() {
+        let HostThread { work, ended, .. } = HostThread::start().unwrap();
+        drop(work);
+        assert!(ended.await.is_err());
+    }
+
+    #[test]
+    fn waiting_calls_can_be_taken_back() {
+        let quick = QuickCalls::default();
+        for call in 1..=4 {
+            quick.push(call);
+        }
+        assert_eq!(quick.take_waiting(|call| call % 2 == 0), [2, 4]);
+        assert_eq!(
+            [quick.pop(), quick.pop(), quick.pop()],
+            [Some(1), Some(3), None]
+        );
+        assert!(!quick.has_some());
+    }
+
+    #[test]
+    fn the_first_of_several_calls_wakes_the_thread() {
+        #[derive(Default)]
+        struct Count(AtomicUsize);
+
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        let count = Arc::new(Count::default());
+        let quick = QuickCalls::default();
+        for round in 1..=3 {
+            quick.waker.register(&Waker::from(Arc::clone(&count)));
+            quick.push(1);
+            quick.push(2);
+            assert_eq!(count.0.load(Ordering::Relaxed), round);
+            assert_eq!([quick.pop(), quick.pop()], [Some(1), Some(2)]);
+        }
+    }
+}

@@ -18,14 +18,12 @@ mod search;
 mod worker_pool;
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::fragment::FragmentError;
 use dasf_protocol::{Subscription, Topic};
-use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use options::{Acknowledge, HostOptions, OptionsError};
@@ -34,16 +32,10 @@ use crate::address::Address;
 use crate::discovery::ListedModule;
 use crate::module::{Failure, Module};
 use crate::transport::{ConnectError, Reading};
-use acknowledgement::AcknowledgePolicy;
-use answers::Answers;
 use dispatcher::Dispatcher;
-use duplicates::RecentRequests;
-use executor::{Executor, Running};
-use host_thread::{HostThread, QuickCalls};
-use inbox::Inbox;
-use replies::Replies;
+use executor::Executor;
+use host_thread::HostThread;
 use search::{OwnPings, Search};
-use worker_pool::WorkerPool;
 
 /// How long the host, when it stops, waits until the last acknowledgements and responses are sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -109,7 +101,6 @@ impl Host {
         let options = options.checked()?;
         let thread = HostThread::start().map_err(StartError::Thread)?;
         let transport = address.open(thread.runtime.clone());
-        let unique_message_ids = transport.has_unique_message_ids();
         let group = options.group.as_ref().map(Subscription::as_str);
         let reading = Reading {
             announcement: ListedModule::new(&module, topic.as_str(), group).announcement(),
@@ -119,40 +110,9 @@ impl Host {
         subscriber.connected().await?;
 
         let stop = CancellationToken::new();
-        let is_in_group = options.group.is_some();
         let own_pings = OwnPings::default();
         let search = Search::new(&transport, topic.clone(), own_pings.clone());
-        let abort = Arc::new(CancellationToken::new());
-        let inbox = Arc::new(Inbox::new(
-            Arc::clone(&transport),
-            topic.clone(),
-            options.max_request_size,
-            CancellationToken::clone(&abort),
-        ));
-        let replies = Replies::new(Arc::clone(&transport), topic.clone(), &options);
-        let executor = Executor {
-            documents: Documents::new(&module, topic, is_in_group),
-            topic: topic.clone(),
-            module,
-            answers: Answers {
-                transport,
-                replies: Arc::clone(&replies),
-                inbox: Arc::clone(&inbox),
-            },
-            inbox,
-            replies,
-            recent: RecentRequests::new(unique_message_ids),
-            acknowledge: AcknowledgePolicy::of(&options),
-            max_redeliveries: options.max_redeliveries,
-            pool: WorkerPool::new(options.max_workers),
-            quick: QuickCalls::default(),
-            running: Running::default(),
-            concurrent: Semaphore::new(options.concurrency().min(Semaphore::MAX_PERMITS)),
-            returning: CancellationToken::new(),
-            own_pings,
-            abort,
-            runtime: Handle::current(),
-        };
+        let executor = Executor::new(module, topic, transport, own_pings, &options);
         let dispatcher = Dispatcher::new(executor, options);
         let end = Some(thread.run(dispatcher, subscriber, stop.clone()));
         Ok(Self { stop, end, search })
