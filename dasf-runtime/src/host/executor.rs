@@ -397,11 +397,12 @@ impl Executor {
             self.running.end(place);
             return;
         }
-        let span = context.span().clone();
+        // To copy the span would take longer.
+        let kept = context.clone();
         let outcome =
             in_time(&context).and_then(|()| target.run_plain(function, context, report.clone()));
         if let Err(failure) = &outcome {
-            log_failure(&span, failure);
+            log_failure(kept.span(), failure);
         }
         // A call that was abandoned has its response.
         if let Some(call) = self.running.end(place) {
