@@ -268,14 +268,19 @@ impl Dispatcher {
         let position = match Position::of(properties) {
             Ok(None) => return Ok((payload, message)),
             Ok(Some(position)) => position,
-            Err(error) => return Err(Incomplete::Refused(refused_fragments(error), message)),
+            Err(error) => {
+                return Err(Incomplete::Refused(
+                    Box::new(refused_fragments(error)),
+                    message,
+                ));
+            }
         };
         if self.options.group.is_some() {
             let failure = Failure::validation(
                 "a module of a group gets only some of the fragments of a request; call again with a client that sends \
                  large requests on demand, or raise its max_payload_size",
             );
-            return Err(Incomplete::Refused(failure, message));
+            return Err(Incomplete::Refused(Box::new(failure), message));
         }
         let now = std::time::Instant::now();
         let call = reply.call();
@@ -301,7 +306,10 @@ impl Dispatcher {
             }
             Err(error) => {
                 messages.join(message);
-                Err(Incomplete::Refused(refused_fragments(error), messages))
+                Err(Incomplete::Refused(
+                    Box::new(refused_fragments(error)),
+                    messages,
+                ))
             }
         }
     }
@@ -421,5 +429,5 @@ enum Incomplete {
     /// Other fragments are missing. The message is returned if it is a surplus copy.
     Awaited(Option<Unacknowledged>),
     /// The payload will never be complete. These are its messages.
-    Refused(Failure, Unacknowledged),
+    Refused(Box<Failure>, Unacknowledged),
 }
