@@ -25,6 +25,7 @@ mod public_interface;
 mod reading;
 mod reconnect;
 mod replay;
+mod requests;
 mod schema;
 mod types;
 mod unknown_arguments;
