@@ -497,13 +497,13 @@ mod tests {
                 delivery,
                 connection: 1,
             };
-            self.read.deliveries.send(received).await.unwrap();
+            self.read.deliveries.queue.send(received).await.unwrap();
         }
 
         /// Stops the host, and waits until it has ended.
         async fn stop(self, sent: Option<PublisherEnds>) {
             self.stop.cancel();
-            self.read.deliveries.closed().await;
+            self.read.deliveries.queue.closed().await;
             drop(self.read);
             if let Some(mut sent) = sent {
                 while sent.queue.recv().await.is_some() {}
