@@ -2,11 +2,11 @@
 //!
 //! [`dasf_protocol::link`] describes the frames.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::Context;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -14,6 +14,7 @@ use axum::extract::ws::{CloseFrame, close_code};
 use axum::http::StatusCode;
 use dasf_protocol::link::{FrameKind, Header};
 use dasf_protocol::{Subscription, Topic};
+use futures_util::task::AtomicWaker;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, Sleep};
 use tracing::debug;
@@ -48,6 +49,9 @@ pub(crate) struct LinkRole {
     /// The topic of the handshake, whose tenant and namespace all topics of the link share.
     base: TopicName,
     subscriptions: HashMap<Topic, LinkSubscription>,
+    ready: Arc<Ready>,
+    /// The topics with messages that are delivered again later.
+    delayed: HashSet<Topic>,
     producers: Producers,
     confirmations: Confirmations,
     effects: Effects,
@@ -57,14 +61,36 @@ pub(crate) struct LinkRole {
 struct LinkSubscription {
     consumer: Consumer,
     timer: RedeliveryTimer,
+    /// Adds the topic to those that may have messages.
+    waker: Waker,
 }
 
-impl From<Consumer> for LinkSubscription {
-    fn from(consumer: Consumer) -> Self {
-        Self {
-            consumer,
-            timer: RedeliveryTimer::default(),
-        }
+/// The topics that may have messages for a link. The link looks at no others, because it may read
+/// many.
+#[derive(Default)]
+struct Ready {
+    topics: Mutex<VecDeque<Topic>>,
+    /// The task of the link.
+    task: AtomicWaker,
+}
+
+impl Ready {
+    fn topics(&self) -> MutexGuard<'_, VecDeque<Topic>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes a link for one of its topics. A consumer uses its waker once before it gets it again, so a
+/// topic is added once.
+struct TopicWaker {
+    topic: Topic,
+    ready: Arc<Ready>,
+}
+
+impl Wake for TopicWaker {
+    fn wake(self: Arc<Self>) {
+        self.ready.topics().push_back(self.topic.clone());
+        self.ready.task.wake();
     }
 }
 
@@ -90,16 +116,36 @@ impl LinkRole {
         topic: TopicName,
         consumer: Option<Consumer>,
     ) -> Self {
-        let subscription = consumer.map(|consumer| (topic.topic().clone(), consumer.into()));
-        Self {
+        let first = topic.topic().clone();
+        let mut link = Self {
             hub,
             style,
-            subscriptions: subscription.into_iter().collect(),
+            subscriptions: HashMap::new(),
+            ready: Arc::default(),
+            delayed: HashSet::new(),
             base: topic,
             producers: Producers::default(),
             confirmations: Confirmations::default(),
             effects: Effects::default(),
+        };
+        if let Some(consumer) = consumer {
+            link.read_topic(first, consumer);
         }
+        link
+    }
+
+    fn read_topic(&mut self, topic: Topic, consumer: Consumer) {
+        let waker = TopicWaker {
+            topic: topic.clone(),
+            ready: Arc::clone(&self.ready),
+        };
+        let subscription = LinkSubscription {
+            consumer,
+            timer: RedeliveryTimer::default(),
+            waker: Arc::new(waker).into(),
+        };
+        self.ready.topics().push_back(topic.clone());
+        self.subscriptions.insert(topic, subscription);
     }
 
     fn publish(&mut self, header: &Header<'_>, payload: Bytes, outgoing: &mut Outgoing) {
@@ -147,7 +193,7 @@ impl LinkRole {
         let parameters = Query::new(Some(&header.parameters));
         let options = parameters.consumer_options(self.style, &name, &subscription)?;
         let consumer = self.hub.consumer(name, subscription, &options)?;
-        self.subscriptions.insert(topic, consumer.into());
+        self.read_topic(topic, consumer);
         Ok(())
     }
 
@@ -178,6 +224,10 @@ impl LinkRole {
                     message, "ignored an acknowledgement of a message that the link does not have"
                 );
             }
+        }
+        read.consumer.apply_effects();
+        if read.consumer.next_due().is_some() {
+            self.delayed.insert(read.consumer.topic().topic().clone());
         }
     }
 }
@@ -235,10 +285,14 @@ impl Role for LinkRole {
 
     fn after_frames(&mut self, cx: &mut Context<'_>) {
         self.hub.apply_effects(&self.base, &mut self.effects);
-        for read in self.subscriptions.values_mut() {
+        self.delayed.retain(|topic| {
+            let Some(read) = self.subscriptions.get_mut(topic) else {
+                return false;
+            };
             read.timer.poll(&mut read.consumer, cx);
             read.consumer.apply_effects();
-        }
+            read.consumer.next_due().is_some()
+        });
     }
 
     fn before_close(&mut self, outgoing: &mut Outgoing) {
@@ -247,12 +301,24 @@ impl Role for LinkRole {
     }
 
     fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
-        for (topic, read) in &mut self.subscriptions {
-            for delivery in read.consumer.take(BATCH, cx.waker()) {
-                let frame = delivery.message.link_frame(topic, delivery.redeliveries);
+        self.ready.task.register(cx.waker());
+        let ready = std::mem::take(&mut *self.ready.topics());
+        let mut rest = VecDeque::new();
+        for topic in ready {
+            let Some(read) = self.subscriptions.get_mut(&topic) else {
+                continue;
+            };
+            let deliveries = read.consumer.take(BATCH, &read.waker);
+            let may_have_more = !deliveries.is_empty();
+            for delivery in deliveries {
+                let frame = delivery.message.link_frame(&topic, delivery.redeliveries);
                 outgoing.push_binary(frame);
             }
+            if may_have_more {
+                rest.push_back(topic);
+            }
         }
+        self.ready.topics().append(&mut rest);
         if self.confirmations.are_due(cx) || !outgoing.is_empty() {
             self.confirmations.write(outgoing);
         }
