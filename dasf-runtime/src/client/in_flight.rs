@@ -1,8 +1,10 @@
 //! The calls that wait for their responses.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use dasf_protocol::payload::{self, Payload};
 use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, Topic};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::{CallError, ModuleFailure};
 use crate::random::LAST_CONTEXT;
@@ -82,28 +84,28 @@ struct State {
 #[derive(Debug)]
 struct Entry {
     waiting: Waiting,
+    /// The response, until the task of the call takes it.
+    answer: Option<Result<Answer, CallError>>,
+    /// The task of the call.
+    waker: Option<Waker>,
     /// The id of the response to which the held fragments belong, if there are any.
     fragmented: Option<String>,
 }
 
 impl State {
     /// Removes a call and its fragments.
-    fn take(&mut self, context: u64) -> Option<Waiting> {
-        let Entry {
-            waiting,
-            fragmented,
-        } = self.calls.remove(&context)?;
-        if fragmented.is_some() {
+    fn remove(&mut self, context: u64) {
+        if let Some(entry) = self.calls.remove(&context)
+            && entry.fragmented.is_some()
+        {
             self.fragments.forget(&context);
         }
-        Some(waiting)
     }
 }
 
-/// The receivers of the messages for one call.
-#[derive(Debug)]
+/// The receivers of the messages for one call, besides its response.
+#[derive(Debug, Default)]
 pub(super) struct Waiting {
-    pub(super) answer: oneshot::Sender<Result<Answer, CallError>>,
     /// Progress reports, if the caller wants them.
     pub(super) reports: Option<mpsc::Sender<Report>>,
     /// Topics to which the payload of a request on demand must be sent.
@@ -124,16 +126,36 @@ impl CallGuard {
         self.context
     }
 
-    /// Notes that the call has its answer, so that nothing is left to remove.
-    pub(super) fn answered(mut self) {
-        self.is_answered = true;
+    /// Waits for the response.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: the response is not lost.
+    pub(super) async fn answer(&mut self) -> Result<Answer, CallError> {
+        poll_fn(|cx| self.poll_answer(cx)).await
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, CallError>> {
+        let mut state = self.in_flight.lock();
+        let Some(entry) = state.calls.get_mut(&self.context) else {
+            return Poll::Ready(Err(CallError::Closed));
+        };
+        if let Some(answer) = entry.answer.take() {
+            state.remove(self.context);
+            self.is_answered = true;
+            return Poll::Ready(answer);
+        }
+        match &mut entry.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
     }
 }
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
         if !self.is_answered {
-            self.in_flight.lock().take(self.context);
+            self.in_flight.lock().remove(self.context);
         }
     }
 }
@@ -181,6 +203,8 @@ impl InFlight {
         state.next_context = following(context);
         let entry = Entry {
             waiting,
+            answer: None,
+            waker: None,
             fragmented: None,
         };
         state.calls.insert(context, entry);
@@ -239,6 +263,8 @@ impl InFlight {
         } = &mut *state;
         let Some(Entry {
             waiting,
+            answer: answer @ None,
+            waker,
             fragmented,
         }) = calls.get_mut(&context)
         else {
@@ -283,38 +309,42 @@ impl InFlight {
             Ok(None) => Ok(Some(payload)),
             Ok(Some(position)) => {
                 // If another module runs the request again, its response may differ.
-                let answer = properties.text(key::ANSWER).unwrap_or_default();
-                if fragmented.as_deref() != Some(answer) {
+                let id = properties.text(key::ANSWER).unwrap_or_default();
+                if fragmented.as_deref() != Some(id) {
                     fragments.forget(&context);
-                    *fragmented = Some(answer.to_owned());
+                    *fragmented = Some(id.to_owned());
                 }
                 fragments.insert(context, position, payload, Instant::now())
             }
             Err(error) => Err(error),
         };
-        let whole = match whole {
+        *answer = Some(match whole {
             Ok(None) => return,
-            Ok(Some(payload)) => Ok(payload),
+            Ok(Some(payload)) => read_answer(payload, properties),
             Err(error) => Err(error.into()),
-        };
-        let waiting = state.take(context);
+        });
+        let waker = waker.take();
         // To wake a task takes long, and other calls need the lock.
         drop(state);
-        let answer = whole.and_then(|payload| read_answer(payload, properties));
-        if let Some(waiting) = waiting {
-            // If the caller stopped waiting, nobody needs the response.
-            let _ = waiting.answer.send(answer);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }
 
 impl OnFailure for InFlight {
     fn failed(&self, context: u64, error: PublishError) {
-        let waiting = self.lock().take(context);
-        if let Some(waiting) = waiting {
-            let error = CallError::not_published(&self.topic, error);
-            // If the caller stopped waiting, nobody needs the error.
-            let _ = waiting.answer.send(Err(error));
+        let waker = match self.lock().calls.get_mut(&context) {
+            Some(entry) if entry.answer.is_none() => {
+                let error = CallError::not_published(&self.topic, error);
+                entry.answer = Some(Err(error));
+                entry.waker.take()
+            }
+            // The caller has its response, or stopped waiting.
+            _ => None,
+        };
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }
@@ -345,6 +375,7 @@ fn read_answer(payload: Payload, properties: Properties) -> Result<Answer, CallE
 mod tests {
     use super::*;
     use crate::outcome::FailureKind;
+    use futures_util::FutureExt;
     use serde_json::json;
     use tracing_subscriber::Layer;
     use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -354,16 +385,12 @@ mod tests {
         Delivery::new("m", Payload::from_base64(payload), properties)
     }
 
-    fn waiting(
-        in_flight: &Arc<InFlight>,
-    ) -> (CallGuard, oneshot::Receiver<Result<Answer, CallError>>) {
-        let (answer, receiver) = oneshot::channel();
-        let waiting = Waiting {
-            answer,
-            reports: None,
-            fetches: None,
-        };
-        (in_flight.register(waiting), receiver)
+    fn waiting(in_flight: &Arc<InFlight>) -> CallGuard {
+        in_flight.register(Waiting::default())
+    }
+
+    fn answer(call: &mut CallGuard) -> Option<Result<Answer, CallError>> {
+        call.answer().now_or_never()
     }
 
     /// The calls of a client of the topic `demo`. The first call has the context 7.
@@ -376,17 +403,17 @@ mod tests {
     #[test]
     fn a_response_reaches_its_call_once() {
         let in_flight = calls(10_000);
-        let (_guard, mut answer) = waiting(&in_flight);
+        let mut call = waiting(&in_flight);
         in_flight.deliver(delivery(
             "NQ==",
             json!({"messageType": "response", "requestContext": "8"}),
         ));
-        assert!(answer.try_recv().is_err());
+        assert!(answer(&mut call).is_none());
         in_flight.deliver(delivery(
             "NQ==",
             json!({"messageType": "response", "requestContext": 7}),
         ));
-        assert_eq!(answer.try_recv().unwrap().unwrap().payload, "5");
+        assert_eq!(answer(&mut call).unwrap().unwrap().payload, "5");
         in_flight.deliver(delivery(
             "Ng==",
             json!({"messageType": "response", "requestContext": 7}),
@@ -399,9 +426,7 @@ mod tests {
         let in_flight = calls(10_000);
         let (reports, mut reported) = mpsc::channel(1);
         let (fetches, mut fetched) = mpsc::channel(1);
-        let (answer, mut answered) = oneshot::channel();
-        let _guard = in_flight.register(Waiting {
-            answer,
+        let mut call = in_flight.register(Waiting {
             reports: Some(reports),
             fetches: Some(fetches),
         });
@@ -411,7 +436,7 @@ mod tests {
         let mut deliver = |payload: &str, properties: serde_json::Value| {
             in_flight.deliver(delivery(payload, properties));
             (
-                answered.try_recv().is_ok(),
+                answer(&mut call).is_some(),
                 reported.try_recv().is_ok(),
                 fetched.try_recv().is_ok(),
             )
@@ -467,27 +492,27 @@ mod tests {
     #[test]
     fn a_context_belongs_to_one_call_at_a_time_and_wraps_around() {
         let in_flight = calls(10_000);
-        let (first, _) = waiting(&in_flight);
+        let first = waiting(&in_flight);
         assert_eq!(first.context(), 7);
         in_flight.lock().next_context = LAST_CONTEXT;
-        let contexts: Vec<_> = std::iter::repeat_with(|| waiting(&in_flight).0)
+        let contexts: Vec<_> = std::iter::repeat_with(|| waiting(&in_flight))
             .take(8)
             .collect();
         let contexts: Vec<_> = contexts.iter().map(CallGuard::context).collect();
         assert_eq!(contexts, [LAST_CONTEXT, 0, 1, 2, 3, 4, 5, 6]);
-        let (next, _) = waiting(&in_flight);
+        let next = waiting(&in_flight);
         assert_eq!(next.context(), 8);
     }
 
     #[test]
     fn a_failure_keeps_its_kind() {
         let in_flight = calls(10_000);
-        let (_guard, mut answer) = waiting(&in_flight);
+        let mut call = waiting(&in_flight);
         let text = payload::encode(b"error executing request: boom");
         let properties =
             json!({"messageType": "response", "requestContext": "7", "status": "error"});
         in_flight.deliver(delivery(&text, properties));
-        match answer.try_recv().unwrap() {
+        match answer(&mut call).unwrap() {
             Err(CallError::Module(failure)) => {
                 assert_eq!(failure.kind(), Some(FailureKind::Execution));
                 assert_eq!(failure.message(), "boom");
@@ -500,13 +525,13 @@ mod tests {
     #[test]
     fn a_dropped_call_leaves_nothing_behind() {
         let in_flight = calls(10_000);
-        let (guard, _answer) = waiting(&in_flight);
+        let call = waiting(&in_flight);
         let properties = json!({
             "messageType": "response", "requestContext": "7", "fragment": 0, "num_fragments": 2,
         });
         in_flight.deliver(delivery("AAAA", properties));
         assert!(in_flight.lock().fragments.held_bytes() > 0);
-        drop(guard);
+        drop(call);
         assert_eq!(in_flight.lock().fragments.held_bytes(), 0);
         assert_eq!(in_flight.len(), 0);
     }
@@ -514,7 +539,7 @@ mod tests {
     #[test]
     fn fragments_of_two_responses_are_not_mixed() {
         let in_flight = calls(10_000);
-        let (guard, mut answer) = waiting(&in_flight);
+        let mut call = waiting(&in_flight);
         let mut piece = |id: &str, index: usize, text: &str| {
             in_flight.deliver(delivery(
                 text,
@@ -523,26 +548,26 @@ mod tests {
                     "num_fragments": 2, "x_dasf_answer": id,
                 }),
             ));
-            answer.try_recv().ok()
+            answer(&mut call)
         };
         assert!(piece("first", 0, "QUFB").is_none());
         assert!(piece("second", 0, "QkJC").is_none());
         let whole = piece("second", 1, "Q0ND").unwrap().unwrap();
         assert_eq!(whole.payload, "BBBCCC");
-        drop(guard);
+        drop(call);
         assert_eq!(in_flight.lock().fragments.held_bytes(), 0);
     }
 
     #[test]
     fn a_response_beyond_the_limit_is_an_error() {
         let in_flight = calls(10);
-        let (_guard, mut answer) = waiting(&in_flight);
+        let mut call = waiting(&in_flight);
         let properties = json!({
             "messageType": "response", "requestContext": "7", "fragment": 0, "num_fragments": 2,
         });
         in_flight.deliver(delivery("AAAA", properties));
         assert!(matches!(
-            answer.try_recv().unwrap(),
+            answer(&mut call).unwrap(),
             Err(CallError::ResponseTooLarge { limit: 10 })
         ));
     }
@@ -567,9 +592,7 @@ mod tests {
             tracing::subscriber::set_default(tracing_subscriber::registry().with(levels.clone()));
         let in_flight = calls(10_000);
         let (reports, _reported) = mpsc::channel(1);
-        let (answer, _answered) = oneshot::channel();
-        let _guard = in_flight.register(Waiting {
-            answer,
+        let _call = in_flight.register(Waiting {
             reports: Some(reports),
             fetches: None,
         });
@@ -591,7 +614,7 @@ mod tests {
     #[test]
     fn unreadable_messages_are_ignored() {
         let in_flight = calls(10_000);
-        let (_guard, mut answer) = waiting(&in_flight);
+        let mut call = waiting(&in_flight);
         for properties in [
             json!({}),
             json!({"messageType": "response", "requestContext": "x"}),
@@ -600,7 +623,7 @@ mod tests {
         ] {
             in_flight.deliver(delivery("!", properties));
         }
-        assert!(answer.try_recv().is_err());
+        assert!(answer(&mut call).is_none());
         assert_eq!(in_flight.len(), 1);
     }
 }

@@ -359,13 +359,7 @@ impl Shared {
 
     /// Publishes a message in one frame, and waits for its response. Most calls need no more.
     async fn exchange_whole(&self, message: Message) -> Result<Answer, CallError> {
-        let (sender, answer) = oneshot::channel();
-        let waiting = Waiting {
-            answer: sender,
-            reports: None,
-            fetches: None,
-        };
-        let guard = self.in_flight.register(waiting);
+        let mut guard = self.in_flight.register(Waiting::default());
         let context = guard.context();
         let outgoing = Outgoing {
             properties: self.routing(context, &message),
@@ -376,9 +370,7 @@ impl Shared {
         let owner: Arc<dyn OnFailure> = Arc::<InFlight>::clone(&self.in_flight);
         let published = self.publisher.publish_for(owner, context, outgoing).await;
         published.map_err(|error| self.not_published(error))?;
-        let answer = answer.await.unwrap_or(Err(CallError::Closed));
-        guard.answered();
-        answer
+        guard.answer().await
     }
 
     async fn exchange_parts(
@@ -390,19 +382,17 @@ impl Shared {
             channel_if(on_progress.is_some(), in_flight::REPORT_CAPACITY);
         let (fetch_sender, mut fetches) =
             channel_if(message.way == Way::OnDemand, in_flight::FETCH_CAPACITY);
-        let (answer_sender, mut answer) = oneshot::channel();
         let waiting = Waiting {
-            answer: answer_sender,
             reports: report_sender,
             fetches: fetch_sender,
         };
-        let guard = self.in_flight.register(waiting);
+        let mut guard = self.in_flight.register(waiting);
         let context = guard.context();
 
         let receipts = tokio::select! {
             biased;
             // The module may reject the first fragments.
-            answer = &mut answer => return answer.unwrap_or(Err(CallError::Closed)),
+            answer = guard.answer() => return answer,
             receipts = self.publish(context, &message) => receipts?,
         };
         let receipts = self.all_accepted(receipts);
@@ -420,7 +410,7 @@ impl Shared {
                         (handler.0)(&report);
                     }
                 }
-                answer = &mut answer => return answer.unwrap_or(Err(CallError::Closed)),
+                answer = guard.answer() => return answer,
                 accepted = &mut receipts, if !is_accepted => {
                     accepted?;
                     is_accepted = true;
@@ -561,13 +551,7 @@ impl Shared {
 
     /// Waits until the module has read all earlier messages.
     async fn caught_up(&self, queue: &Queue<'_>) -> Result<(), CallError> {
-        let (answer, mut pong) = oneshot::channel();
-        let waiting = Waiting {
-            answer,
-            reports: None,
-            fetches: None,
-        };
-        let guard = self.in_flight.register(waiting);
+        let mut guard = self.in_flight.register(Waiting::default());
         let context = guard.context();
         let ping = Message {
             properties: Properties::new().with_message_type(MessageType::Ping),
@@ -584,8 +568,8 @@ impl Shared {
             });
             let receipt = sent.await.map_err(|error| self.not_published(error))?;
             self.all_accepted(vec![receipt]).await?;
-            if let Ok(pong) = tokio::time::timeout(PING_AGAIN, &mut pong).await {
-                return pong.unwrap_or(Err(CallError::Closed)).map(drop);
+            if let Ok(pong) = tokio::time::timeout(PING_AGAIN, guard.answer()).await {
+                return pong.map(drop);
             }
         }
     }
