@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dasf_protocol::api_info::{ApiInfo, extension};
+use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic, fragment};
 use futures_util::future::{MaybeDone, maybe_done};
@@ -389,47 +390,55 @@ impl Shared {
         let mut guard = self.in_flight.register(waiting);
         let context = guard.context();
 
-        let receipts = tokio::select! {
-            biased;
-            // The module may reject the first fragments.
-            answer = guard.answer() => return answer,
-            receipts = self.publish(context, &message) => receipts?,
+        let mut report_to_handler = |report: &Report| {
+            if let Some(handler) = &mut on_progress {
+                (handler.0)(report);
+            }
         };
-        let receipts = self.all_accepted(receipts);
-        tokio::pin!(receipts);
-        let mut is_accepted = false;
-        // The payload of a request on demand, for the module that asked last.
-        let sending = MaybeDone::Gone;
-        tokio::pin!(sending);
-        loop {
-            tokio::select! {
-                // Reports come first: the module sent them before the response.
+        let answer = 'answered: {
+            let receipts = tokio::select! {
                 biased;
-                Some(report) = receive(&mut reports) => {
-                    if let Some(handler) = &mut on_progress {
-                        (handler.0)(&report);
+                // The module may reject the first fragments.
+                answer = guard.answer() => break 'answered answer,
+                receipts = self.publish(context, &message) => receipts?,
+            };
+            let receipts = self.all_accepted(receipts);
+            tokio::pin!(receipts);
+            let mut is_accepted = false;
+            // The payload of a request on demand, for the module that asked last.
+            let sending = MaybeDone::Gone;
+            tokio::pin!(sending);
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(report) = receive(&mut reports) => report_to_handler(&report),
+                    answer = guard.answer() => break 'answered answer,
+                    accepted = &mut receipts, if !is_accepted => {
+                        accepted?;
+                        is_accepted = true;
                     }
-                }
-                answer = guard.answer() => return answer,
-                accepted = &mut receipts, if !is_accepted => {
-                    accepted?;
-                    is_accepted = true;
-                }
-                Some(topic) = receive(&mut fetches) => {
-                    sending.set(maybe_done(Box::pin(self.send_payload(context, &message, topic))));
-                }
-                () = &mut sending, if matches!(*sending, MaybeDone::Future(_)) => {
-                    if let Some(Err(error)) = sending.as_mut().take_output() {
-                        // If the module crashed, another one asks again.
-                        tracing::warn!(
-                            context,
-                            error = error.to_string(),
-                            "payload not sent to the module that asked for it"
-                        );
+                    Some(topic) = receive(&mut fetches) => {
+                        let sent = self.send_payload(context, &message, topic);
+                        sending.set(maybe_done(Box::pin(sent)));
+                    }
+                    () = &mut sending, if matches!(*sending, MaybeDone::Future(_)) => {
+                        if let Some(Err(error)) = sending.as_mut().take_output() {
+                            // If the module crashed, another one asks again.
+                            tracing::warn!(
+                                context,
+                                error = error.to_string(),
+                                "payload not sent to the module that asked for it"
+                            );
+                        }
                     }
                 }
             }
+        };
+        // The module sent its last reports before the response, and both may have come at once.
+        while let Some(Ok(report)) = reports.as_mut().map(mpsc::Receiver::try_recv) {
+            report_to_handler(&report);
         }
+        answer
     }
 
     /// Sends a request. For a request on demand, sends it without its payload.
