@@ -386,7 +386,7 @@ mod tests {
         let source = Source {
             json: "1",
             document: &Value::Null,
-            schema: &Value::Null,
+            schema: read::SchemaOfValue::Given(&Value::Null),
         };
         assert_eq!(<Probe<i64>>::read(source).ok(), Some(1));
         assert!(<Probe<Dumb>>::read(source).is_err());

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::request::Object;
-use crate::read::Source;
+use crate::read::{SchemaOfValue, Source};
 
 /// The arguments of one call. They match their schema, but they are still JSON. So numbers keep all
 /// their digits.
@@ -44,13 +44,13 @@ impl Arguments {
         }
     }
 
-    fn source(&self, name: &str) -> Option<Source<'_>> {
+    fn source<'a>(&'a self, name: &'a str) -> Option<Source<'a>> {
         let (_, range) = self.values.iter().find(|(argument, _)| *argument == name)?;
         let json = self.request.get(range.clone())?;
         Some(Source {
             json,
             document: &self.schema,
-            schema: &self.schema["properties"][name],
+            schema: SchemaOfValue::OfArgument(name),
         })
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::descriptor::TypeDescriptor;
 use super::schema::of_reader;
 use crate::read::keywords::{definition, list};
-use crate::read::{Finding, Source, is_integer_key, is_tagged};
+use crate::read::{Finding, SchemaOfValue, Source, is_integer_key, is_tagged};
 
 /// The maximum depth of the search for risks.
 const MAX_DEPTH: usize = 24;
@@ -64,7 +64,7 @@ pub(super) fn check(ty: &TypeDescriptor) -> Result<(), String> {
         (ty.inspect)(Source {
             json: &example.to_string(),
             document: &document,
-            schema: &schema,
+            schema: SchemaOfValue::Given(&schema),
         })
     };
     for example in Examples::of_type(&document, &schema) {

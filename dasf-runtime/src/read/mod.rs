@@ -35,7 +35,25 @@ pub struct Source<'a> {
     /// The document that contains the schema, and everything that the schema refers to.
     pub document: &'a Value,
     /// The schema of the value.
-    pub schema: &'a Value,
+    pub schema: SchemaOfValue<'a>,
+}
+
+/// Where the schema of a value is. Most values are read without it, so it is not looked up before.
+#[derive(Debug, Clone, Copy)]
+pub enum SchemaOfValue<'a> {
+    /// The schema itself.
+    Given(&'a Value),
+    /// The schema of the argument with this name, in the schema of all arguments.
+    OfArgument(&'a str),
+}
+
+impl<'a> Source<'a> {
+    fn schema(&self) -> &'a Value {
+        match self.schema {
+            SchemaOfValue::Given(schema) => schema,
+            SchemaOfValue::OfArgument(name) => &self.document["properties"][name],
+        }
+    }
 }
 
 /// Returns the problem of a type whose values can never be read.
@@ -69,7 +87,7 @@ pub(crate) fn read_result<T: DeserializeOwned>(
         let source = Source {
             json,
             document: &document,
-            schema: &schema,
+            schema: SchemaOfValue::Given(&schema),
         };
         read_by_schema(source).ok_or(problem)
     })
@@ -78,7 +96,7 @@ pub(crate) fn read_result<T: DeserializeOwned>(
 /// Reads a value by following the schema of its type.
 fn read_by_schema<T: DeserializeOwned>(source: Source<'_>) -> Option<T> {
     let value = serde_json::from_str(source.json).ok()?;
-    let guide = Guide::new(source.document, source.schema, &value);
+    let guide = Guide::new(source.document, source.schema(), &value);
     read_guided(source.json, guide).ok()
 }
 
@@ -99,7 +117,7 @@ pub struct Finding {
 /// Reads an example from the schema of a type, to find out whether the type can be read.
 pub(crate) fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
     let value = serde_json::from_str(source.json).unwrap_or_default();
-    let guide = Guide::new(source.document, source.schema, &value);
+    let guide = Guide::new(source.document, source.schema(), &value);
     let guided = read_guided::<T>(source.json, guide.clone()).map(drop);
     let read = guided.or_else(|_| read_guided::<T>(source.json, Guide::default()).map(drop));
     let mut met = guide.probe(None).met.into_iter();
@@ -142,7 +160,7 @@ mod tests {
         read(Source {
             json,
             document: &document,
-            schema: &schema,
+            schema: SchemaOfValue::Given(&schema),
         })
     }
 
