@@ -289,13 +289,14 @@ fn write(payload: &[u8], write_header: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     thread_local! {
         static HEADER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     }
-    let mut header = HEADER.take();
+    // At the end of a thread, its memory is gone.
+    let mut header = HEADER.try_with(Cell::take).unwrap_or_default();
     header.reserve(HEADER_SIZE);
     write_header(&mut header);
     let frame = join(&header, payload);
     if header.capacity() <= HEADER_SIZE {
         header.clear();
-        HEADER.set(header);
+        let _ = HEADER.try_with(|kept| kept.set(header));
     }
     frame
 }

@@ -27,6 +27,9 @@ pub(super) fn measure(criterion: &mut Criterion) {
             bencher.iter(|| schema.accepts(black_box(&request)));
         });
         let json = request.to_string();
+        group.bench_function(format!("read and check {name}"), |bencher| {
+            bencher.iter(|| schema.accepts_text(black_box(&json)));
+        });
         group.bench_function(format!("read {name}"), |bencher| {
             bencher.iter(|| serde_json::from_str::<Value>(black_box(&json)));
         });

@@ -135,8 +135,8 @@ where
     }
 }
 
-/// Finds the keys that are neither reserved nor arguments, each once. `elsewhere` returns the place where an
-/// argument of this name belongs.
+/// Finds the keys that are neither reserved nor arguments, each once. `elsewhere` returns the place
+/// where an argument of this name belongs.
 fn check<'k>(
     function: &str,
     names: ArgumentNames<'_>,
