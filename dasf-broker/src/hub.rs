@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use dasf_protocol::Subscription;
 use dasf_protocol::link::Header;
+use serde_json::value::RawValue;
 use tracing::{debug, info, warn};
 
 use crate::limits::Limits;
@@ -231,7 +232,9 @@ impl Producer {
         effects: &mut Effects,
     ) -> (Message, Result<(), PublishError>) {
         let (ids, now) = (&self.hub.ids, now());
-        let message = Message::from_link(ids, now, header.context, header.properties, payload);
+        let (context, properties) = (header.context, header.properties);
+        let (context, properties) = (context.map(RawValue::get), properties.map(RawValue::get));
+        let message = Message::from_link(ids, now, context, properties, payload);
         let published = lock(&self.topic).publish(message.clone(), effects);
         (message, published)
     }

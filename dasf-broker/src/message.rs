@@ -182,8 +182,10 @@ enum Content {
 struct LinkContent {
     /// The wall-clock time at which the broker accepted the message.
     time: SystemTime,
-    context: Option<Box<RawValue>>,
-    properties: Option<Box<RawValue>>,
+    /// The JSON of the context and that of the properties. An empty one is missing.
+    texts: String,
+    /// The length of the context in `texts`.
+    context_length: usize,
     payload: Bytes,
 }
 
@@ -191,16 +193,40 @@ impl LinkContent {
     /// The memory besides the texts and the payload.
     const OVERHEAD: usize = 128;
 
+    fn new(
+        time: SystemTime,
+        context: Option<&str>,
+        properties: Option<&str>,
+        payload: Bytes,
+    ) -> Self {
+        let (context, properties) = (context.unwrap_or_default(), properties.unwrap_or_default());
+        Self {
+            time,
+            texts: [context, properties].concat(),
+            context_length: context.len(),
+            payload,
+        }
+    }
+
+    fn context(&self) -> Option<&str> {
+        let context = &self.texts[..self.context_length];
+        (!context.is_empty()).then_some(context)
+    }
+
+    fn properties(&self) -> Option<&str> {
+        let properties = &self.texts[self.context_length..];
+        (!properties.is_empty()).then_some(properties)
+    }
+
     fn size(&self) -> usize {
-        let size = |json: &Option<Box<RawValue>>| json.as_ref().map_or(0, |json| json.get().len());
-        size(&self.context) + size(&self.properties) + self.payload.len() + Self::OVERHEAD
+        self.texts.len() + self.payload.len() + Self::OVERHEAD
     }
 
     /// Returns the fields of a text delivery after the opening brace.
     fn fields(&self) -> String {
         let payload = payload::encode(&self.payload);
-        let context = self.context.as_ref().map_or("null", |json| json.get());
-        let properties = self.properties.as_ref().map_or("{}", |json| json.get());
+        let context = self.context().unwrap_or("null");
+        let properties = self.properties().unwrap_or("{}");
         format!("\"payload\":\"{payload}\",\"context\":{context},\"properties\":{properties}}}")
     }
 }
@@ -237,8 +263,8 @@ impl Message {
     pub(crate) fn from_link(
         ids: &MessageIds,
         published: Instant,
-        context: Option<&RawValue>,
-        properties: Option<&RawValue>,
+        context: Option<&str>,
+        properties: Option<&str>,
         payload: Bytes,
     ) -> Self {
         let sequence = ids.next();
@@ -248,12 +274,7 @@ impl Message {
         } else {
             payload
         };
-        let content = LinkContent {
-            time: SystemTime::now(),
-            context: context.map(RawValue::to_owned),
-            properties: properties.map(RawValue::to_owned),
-            payload,
-        };
+        let content = LinkContent::new(SystemTime::now(), context, properties, payload);
         Self {
             sequence,
             published,
@@ -269,8 +290,8 @@ impl Message {
             Content::Link(content) => Self::from_link(
                 ids,
                 published,
-                content.context.as_deref(),
-                content.properties.as_deref(),
+                content.context(),
+                content.properties(),
                 content.payload.clone(),
             ),
         }
@@ -306,20 +327,25 @@ impl Message {
 
     /// Returns the frame of a delivery on a link, after this number of earlier ones.
     pub(crate) fn link_frame(&self, topic: &Topic, redeliveries: u32) -> Bytes {
-        let header = Header {
-            topic: topic.as_str().into(),
-            message: Some(self.sequence),
-            redelivery_count: redeliveries,
-            ..Header::new(FrameKind::Message)
-        };
         match &self.content {
-            Content::Link(content) => Header {
-                context: content.context.as_deref(),
-                properties: content.properties.as_deref(),
-                ..header
+            Content::Link(content) => link::Message {
+                topic: topic.as_str(),
+                number: self.sequence,
+                redelivery_count: redeliveries,
+                context: content.context(),
+                properties: content.properties(),
+                payload: &content.payload,
             }
-            .frame(&content.payload),
-            Content::Text(text) => text_as_frame(text, header),
+            .frame(),
+            Content::Text(text) => {
+                let header = Header {
+                    topic: topic.as_str().into(),
+                    message: Some(self.sequence),
+                    redelivery_count: redeliveries,
+                    ..Header::new(FrameKind::Message)
+                };
+                text_as_frame(text, header)
+            }
         }
     }
 

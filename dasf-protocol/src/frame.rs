@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::json;
+use crate::message_id::MessageId;
 use crate::payload::{Payload, STANDARD};
 use crate::properties::Properties;
 
@@ -159,7 +160,7 @@ impl Receipt {
 pub struct Delivery {
     /// The broker's id of the message, for the acknowledgement.
     #[serde(rename = "messageId")]
-    pub message_id: String,
+    pub message_id: MessageId,
     /// The payload; empty if the message has none.
     #[serde(default)]
     pub payload: Payload,
@@ -182,7 +183,7 @@ fn redelivery_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D
 
 impl Delivery {
     /// Creates a message that was not delivered before.
-    pub fn new(message_id: impl Into<String>, payload: Payload, properties: Properties) -> Self {
+    pub fn new(message_id: impl Into<MessageId>, payload: Payload, properties: Properties) -> Self {
         Self {
             message_id: message_id.into(),
             payload,

@@ -29,6 +29,7 @@ pub mod fragment;
 pub mod frame;
 mod json;
 pub mod link;
+mod message_id;
 pub mod payload;
 pub mod problem;
 pub mod progress;
@@ -39,5 +40,6 @@ pub mod topic;
 
 pub use error_info::ErrorInfo;
 pub use frame::{Acknowledgement, Delivery, FrameError, NegativeAcknowledgement, Publish, Receipt};
+pub use message_id::MessageId;
 pub use properties::{MessageType, Properties, Status};
 pub use topic::{Subscription, Topic, TopicError};

@@ -36,6 +36,8 @@ use serde_json::value::RawValue;
 
 use crate::{Properties, json};
 
+mod frequent;
+
 /// The header of a handshake that asks for a link, and of the answer that agrees.
 pub const HEADER: &str = "dasf-link";
 /// The value of [`HEADER`].
@@ -145,21 +147,7 @@ pub enum LinkError {
 impl<'a> Header<'a> {
     /// Returns a header of this kind without other fields.
     pub fn new(kind: FrameKind) -> Self {
-        Self {
-            kind,
-            topic: Cow::default(),
-            subscription: Cow::default(),
-            parameters: Cow::default(),
-            message: None,
-            messages: Vec::new(),
-            count: None,
-            status: None,
-            reason: Cow::default(),
-            redelivery_count: 0,
-            encoding: Cow::default(),
-            context: None,
-            properties: None,
-        }
+        Self::empty(kind)
     }
 
     /// Reads the header of a frame. Returns it with the payload, which shares the memory of the frame.
@@ -178,7 +166,11 @@ impl<'a> Header<'a> {
     /// ```
     pub fn read(frame: &'a Bytes) -> Result<(Self, Bytes), LinkError> {
         let (header, payload) = split(frame)?;
-        Ok((parse(header)?, payload))
+        let header = match frequent::read(header) {
+            Some(header) => header,
+            None => parse(header)?,
+        };
+        Ok((header, payload))
     }
 
     /// Reads the header of a frame and its properties. If only the properties cannot be read, the header
@@ -200,10 +192,9 @@ impl<'a> Header<'a> {
         frame: &'a Bytes,
     ) -> Result<(Header<'a, serde_json::Result<Properties>>, Bytes), LinkError> {
         let (header, payload) = split(frame)?;
-        // Nearly always, the properties can be read, and everything is read at once.
-        let header = match parse::<Header<'a, Properties>>(header) {
-            Ok(header) => header.map_properties(Ok),
-            Err(_) => parse::<Self>(header)?
+        let header = match frequent::read(header) {
+            Some(header) => header.map_properties(Ok),
+            None => parse::<Self>(header)?
                 .map_properties(|properties| serde_json::from_str(properties.get())),
         };
         Ok((header, payload))
@@ -216,6 +207,24 @@ impl<'a> Header<'a> {
 }
 
 impl<'a, P> Header<'a, P> {
+    fn empty(kind: FrameKind) -> Self {
+        Self {
+            kind,
+            topic: Cow::default(),
+            subscription: Cow::default(),
+            parameters: Cow::default(),
+            message: None,
+            messages: Vec::new(),
+            count: None,
+            status: None,
+            reason: Cow::default(),
+            redelivery_count: 0,
+            encoding: Cow::default(),
+            context: None,
+            properties: None,
+        }
+    }
+
     fn map_properties<Q>(self, map: impl FnOnce(P) -> Q) -> Header<'a, Q> {
         Header {
             kind: self.kind,
@@ -280,6 +289,66 @@ pub fn publish(topic: &str, context: &str, properties: &Properties, payload: &[u
         properties.write_json(json);
         json.push(b'}');
     })
+}
+
+/// A message that the broker delivers on a link.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The number of the message in the broker.
+    pub number: u64,
+    /// How often it was delivered before.
+    pub redelivery_count: u32,
+    /// The context as JSON.
+    pub context: Option<&'a str>,
+    /// The properties as JSON, an object.
+    pub properties: Option<&'a str>,
+    /// The payload.
+    pub payload: &'a [u8],
+}
+
+impl Message<'_> {
+    /// Returns the frame that delivers the message.
+    ///
+    /// ```
+    /// use dasf_protocol::link::{Header, Message};
+    ///
+    /// let message = Message {
+    ///     topic: "demo",
+    ///     number: 7,
+    ///     redelivery_count: 0,
+    ///     context: Some("1"),
+    ///     properties: Some(r#"{"status":"success"}"#),
+    ///     payload: b"[1]",
+    /// };
+    /// let frame = message.frame();
+    /// let (header, payload) = Header::read(&frame)?;
+    /// assert_eq!((&*header.topic, header.message, &*payload), ("demo", Some(7), &b"[1]"[..]));
+    /// # Ok::<(), dasf_protocol::link::LinkError>(())
+    /// ```
+    pub fn frame(&self) -> Bytes {
+        write(self.payload, |json| {
+            json.extend_from_slice(b"{\"type\":\"message\",\"topic\":");
+            json::push_text(json, self.topic);
+            json.extend_from_slice(b",\"message\":");
+            json::push(json, &self.number);
+            if self.redelivery_count > 0 {
+                json.extend_from_slice(b",\"redeliveryCount\":");
+                json::push(json, &self.redelivery_count);
+            }
+            for (name, value) in [
+                (&b",\"context\":"[..], self.context),
+                (b",\"properties\":", self.properties),
+            ] {
+                if let Some(value) = value {
+                    json.extend_from_slice(name);
+                    json.extend_from_slice(value.as_bytes());
+                }
+            }
+            json.push(b'}');
+        })
+    }
 }
 
 /// Returns a frame in memory of exactly its size.
@@ -407,6 +476,39 @@ mod tests {
             prop_assert_eq!(read.messages, messages);
             prop_assert_eq!(read.properties.map(RawValue::get), Some(properties.get()));
             prop_assert_eq!(rest, payload);
+        }
+
+        #[test]
+        fn a_message_is_written_like_its_header(
+            topic in "[a-z]{1,9}|.+",
+            number: u64,
+            redelivery_count in prop_oneof![Just(0), any::<u32>()],
+            context in prop::option::of(".*"),
+            properties in prop::option::of(".*"),
+        ) {
+            let context = context.map(|it| serde_json::to_string(&it).unwrap());
+            let properties = properties.map(|it| serde_json::json!({"a": it, "b": [1]}).to_string());
+            let message = Message {
+                topic: &topic,
+                number,
+                redelivery_count,
+                context: context.as_deref(),
+                properties: properties.as_deref(),
+                payload: b"[1]",
+            };
+            let raw = |json: &Option<String>| {
+                json.clone().map(|json| RawValue::from_string(json).unwrap())
+            };
+            let (context, properties) = (raw(&context), raw(&properties));
+            let header = Header {
+                topic: topic.as_str().into(),
+                message: Some(number),
+                redelivery_count,
+                context: context.as_deref(),
+                properties: properties.as_deref(),
+                ..Header::new(FrameKind::Message)
+            };
+            prop_assert_eq!(message.frame(), header.frame(b"[1]"));
         }
 
         #[test]

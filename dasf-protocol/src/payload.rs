@@ -172,11 +172,6 @@ pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Returns the text in a decoded payload, like [`to_text`]. It does not copy UTF-8.
-pub fn into_text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| to_text(error.as_bytes()).into_owned())
-}
-
 /// The maximum depth of nested lists and objects. `serde_json` does not read deeper ones.
 pub const MAX_DEPTH: usize = 127;
 

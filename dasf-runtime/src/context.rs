@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use dasf_protocol::Properties;
+use dasf_protocol::{MessageId, Properties};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ pub struct Context(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    message_id: Arc<str>,
+    message_id: MessageId,
     properties: Properties,
     deadline: Option<Instant>,
     /// Cancelled when the module has to stop.
@@ -56,7 +56,7 @@ impl Drop for Cancellation {
 
 impl Context {
     pub(crate) fn new(
-        message_id: Arc<str>,
+        message_id: MessageId,
         properties: Properties,
         deadline: Option<Instant>,
         abort: Arc<CancellationToken>,

@@ -76,7 +76,7 @@ impl Consumer {
     /// Returns the next messages, at most `max`. If there is none, the next one wakes the task of the
     /// consumer.
     pub(super) fn take(&mut self, max: usize, waker: &Waker) -> Vec<Delivery> {
-        let mut taken = Vec::new();
+        let mut taken = Vec::with_capacity(max.min(self.unsent.len()));
         let mut size = 0;
         while taken.len() < max
             && size < MAX_TAKEN

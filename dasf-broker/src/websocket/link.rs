@@ -408,7 +408,12 @@ impl Producers {
     ) -> Result<&Producer, RefusedMessage> {
         let now = Instant::now();
         self.make_room(now);
-        let found = match self.producers.entry(topic.parse()?) {
+        // To copy a known topic is cheaper than to check its name.
+        let topic = match self.producers.get_key_value(topic) {
+            Some((known, _)) => known.clone(),
+            None => topic.parse()?,
+        };
+        let found = match self.producers.entry(topic) {
             Entry::Occupied(found) => found.into_mut(),
             Entry::Vacant(vacant) => {
                 let producer = hub.producer(base.sibling(vacant.key().clone()))?;

@@ -268,7 +268,11 @@ impl InFlight {
             fragmented,
         }) = calls.get_mut(&context)
         else {
-            tracing::debug!(message_id, context, "response ignored: its call is over");
+            tracing::debug!(
+                message_id = &*message_id,
+                context,
+                "response ignored: its call is over"
+            );
             return;
         };
         match message_type {
@@ -297,7 +301,7 @@ impl InFlight {
             MessageType::Response | MessageType::Pong => {}
             other => {
                 tracing::debug!(
-                    message_id,
+                    message_id = &*message_id,
                     context,
                     message_type = other.to_string(),
                     "message ignored: callers do not use its type"

@@ -23,7 +23,8 @@ use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic, fragment};
 use futures_util::future::{MaybeDone, maybe_done};
 use serde_json::value::RawValue;
-use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use smol_str::ToSmolStr;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 pub use builder::{ClientBuilder, ClientError};
@@ -38,7 +39,7 @@ use crate::transport::{
     PublisherOptions, Reading, Receive, SendWindow, Subscriber, Transport,
 };
 use contract::Contract;
-use in_flight::{Answer, InFlight, Waiting};
+use in_flight::{Answer, CallGuard, InFlight, Waiting};
 use pongs::Pongs;
 
 /// The limits and the timeout of a client, which [`ClientBuilder`] sets.
@@ -120,6 +121,19 @@ enum Way {
     Fragments,
     /// When the module asks for it. In a group, each module would get only some of the fragments.
     OnDemand,
+}
+
+/// A call that is sent, and waits for its response.
+struct Sent<'a> {
+    call: CallGuard,
+    /// Counts the call as one in flight.
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Sent<'_> {
+    async fn answer(mut self) -> Result<Answer, CallError> {
+        self.call.answer().await
+    }
 }
 
 /// The queue for the messages of one call.
@@ -220,30 +234,70 @@ impl Shared {
         let timeout = options.timeout.unwrap_or(self.options.timeout);
         let deadline = deadline(timeout);
         let json = Bytes::from(json);
-        let call = async {
-            let mut properties = Properties::new().with_message_type(MessageType::Request);
-            if self.transport.max_unread().is_some() {
-                properties = properties.with(key::ANSWERS_PINGS, "1");
-            }
-            let message = Message {
-                properties,
-                way: match json.len() {
-                    size if size <= self.piece_size() => Way::Whole,
-                    // Boxed, so that the future of a small call stays small.
-                    size => Box::pin(self.way(size)).await?,
-                },
-                json,
-                deadline,
-            };
-            let way = message.way;
-            let answer = self.exchange(message, options.on_progress).await;
-            if way != Way::Whole && matches!(answer, Err(CallError::Module(_))) {
-                // Modules that started since then may need large requests in another way.
-                *self.api_info.lock().await = None;
-            }
-            Ok(answer?.payload)
-        };
+        if let Some(sent) = self.send_at_once(&json, deadline, &options) {
+            let answer = self.in_time(deadline, timeout, sent.answer()).await?;
+            return Ok(answer.payload);
+        }
+        // Boxed, so that the future of a small call stays small.
+        let call = Box::pin(self.send_in_turn(json, deadline, options.on_progress));
         self.in_time(deadline, timeout, call).await
+    }
+
+    /// Sends a request if it fits one frame and need not wait. Most calls are sent in this way.
+    fn send_at_once(
+        &self,
+        json: &Bytes,
+        deadline: Instant,
+        options: &CallOptions<OnProgress<'_>>,
+    ) -> Option<Sent<'_>> {
+        if json.len() > self.piece_size() || options.on_progress.is_some() {
+            return None;
+        }
+        let permit = self.permits.try_acquire().ok()?;
+        let call = self.in_flight.register(Waiting::default());
+        let message = self.outgoing(&call, self.request_properties(), json.clone(), deadline);
+        let owner: Arc<dyn OnFailure> = Arc::<InFlight>::clone(&self.in_flight);
+        let is_sent = self
+            .publisher
+            .try_publish_for(owner, call.context(), message);
+        is_sent.then_some(Sent {
+            call,
+            _permit: permit,
+        })
+    }
+
+    /// Sends a request when it is its turn, in the way that fits its size, and returns the JSON of
+    /// the result.
+    async fn send_in_turn(
+        &self,
+        json: Bytes,
+        deadline: Instant,
+        on_progress: Option<OnProgress<'_>>,
+    ) -> Result<Bytes, CallError> {
+        let message = Message {
+            properties: self.request_properties(),
+            way: match json.len() {
+                size if size <= self.piece_size() => Way::Whole,
+                size => self.way(size).await?,
+            },
+            json,
+            deadline,
+        };
+        let way = message.way;
+        let answer = self.exchange(message, on_progress).await;
+        if way != Way::Whole && matches!(answer, Err(CallError::Module(_))) {
+            // Modules that started since then may need large requests in another way.
+            *self.api_info.lock().await = None;
+        }
+        Ok(answer?.payload)
+    }
+
+    fn request_properties(&self) -> Properties {
+        let properties = Properties::new().with_message_type(MessageType::Request);
+        match self.transport.max_unread() {
+            Some(_) => properties.with(key::ANSWERS_PINGS, "1"),
+            None => properties,
+        }
     }
 
     /// Returns the way in which a request of this size, in bytes, reaches the module. It is larger
@@ -352,26 +406,42 @@ impl Shared {
             return Err(CallError::Closed);
         };
         if message.way == Way::Whole && on_progress.is_none() {
-            return self.exchange_whole(message).await;
+            self.exchange_whole(message).await
+        } else {
+            self.exchange_parts(message, on_progress).await
         }
-        // Boxed, so that the future of a small call stays small.
-        Box::pin(self.exchange_parts(message, on_progress)).await
     }
 
     /// Publishes a message in one frame, and waits for its response. Most calls need no more.
     async fn exchange_whole(&self, message: Message) -> Result<Answer, CallError> {
-        let mut guard = self.in_flight.register(Waiting::default());
-        let context = guard.context();
-        let outgoing = Outgoing {
-            properties: self.routing(context, &message),
-            payload: message.json,
-            context: context.to_string(),
-            expires: Some(message.deadline),
-        };
+        let mut call = self.in_flight.register(Waiting::default());
+        let Message {
+            properties,
+            json,
+            deadline,
+            ..
+        } = message;
+        let outgoing = self.outgoing(&call, properties, json, deadline);
         let owner: Arc<dyn OnFailure> = Arc::<InFlight>::clone(&self.in_flight);
-        let published = self.publisher.publish_for(owner, context, outgoing).await;
-        published.map_err(|error| self.not_published(error))?;
-        guard.answer().await
+        let published = self.publisher.publish_for(owner, call.context(), outgoing);
+        published.await.map_err(|error| self.not_published(error))?;
+        call.answer().await
+    }
+
+    /// Returns the message that sends a call in one frame.
+    fn outgoing(
+        &self,
+        call: &CallGuard,
+        properties: Properties,
+        payload: Bytes,
+        deadline: Instant,
+    ) -> Outgoing {
+        Outgoing {
+            properties: self.routing(call.context(), properties, deadline),
+            payload,
+            context: call.context().to_smolstr(),
+            expires: Some(deadline),
+        }
     }
 
     async fn exchange_parts(
@@ -443,7 +513,7 @@ impl Shared {
 
     /// Sends a request. For a request on demand, sends it without its payload.
     async fn publish(&self, context: u64, message: &Message) -> Result<Receipts, CallError> {
-        let properties = self.routing(context, message);
+        let properties = self.routing(context, message.properties.clone(), message.deadline);
         let (properties, payload) = match message.way {
             Way::OnDemand => (properties.with(key::ON_DEMAND, "1"), Bytes::new()),
             Way::Whole | Way::Fragments => (properties, message.json.clone()),
@@ -480,21 +550,19 @@ impl Shared {
             context,
             deadline: message.deadline,
         };
-        let properties = self.routing(context, message);
+        let properties = self.routing(context, message.properties.clone(), message.deadline);
         let payload = message.json.clone();
         let receipts = self.put(queue, properties, payload, true).await?;
         self.all_accepted(receipts).await
     }
 
-    fn routing(&self, context: u64, message: &Message) -> Properties {
-        let time_left = message
-            .deadline
+    /// Adds to the properties of a message where its response goes, and how long the caller waits.
+    fn routing(&self, context: u64, properties: Properties, deadline: Instant) -> Properties {
+        let time_left = deadline
             .saturating_duration_since(Instant::now())
             .as_millis();
-        message
-            .properties
-            .clone()
-            .with(key::REQUEST_CONTEXT, context.to_string())
+        properties
+            .with(key::REQUEST_CONTEXT, context.to_smolstr().as_str())
             .with(key::RESPONSE_TOPIC, self.response_topic.as_str())
             .with(
                 key::TIMEOUT_MS,
@@ -524,7 +592,7 @@ impl Shared {
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, CallError> {
         let message = Outgoing {
             payload,
-            context: queue.context.to_string(),
+            context: queue.context.to_smolstr(),
             properties,
             expires: Some(queue.deadline),
         };
@@ -561,20 +629,12 @@ impl Shared {
     /// Waits until the module has read all earlier messages.
     async fn caught_up(&self, queue: &Queue<'_>) -> Result<(), CallError> {
         let mut guard = self.in_flight.register(Waiting::default());
-        let context = guard.context();
-        let ping = Message {
-            properties: Properties::new().with_message_type(MessageType::Ping),
-            json: Bytes::new(),
-            way: Way::Whole,
-            deadline: queue.deadline,
-        };
         loop {
-            let sent = queue.publisher.publish(Outgoing {
-                payload: Bytes::new(),
-                context: context.to_string(),
-                properties: self.routing(context, &ping),
-                expires: Some(queue.deadline),
-            });
+            let ping = Properties::new().with_message_type(MessageType::Ping);
+            let sent =
+                queue
+                    .publisher
+                    .publish(self.outgoing(&guard, ping, Bytes::new(), queue.deadline));
             let receipt = sent.await.map_err(|error| self.not_published(error))?;
             self.all_accepted(vec![receipt]).await?;
             if let Ok(pong) = tokio::time::timeout(PING_AGAIN, guard.answer()).await {

@@ -43,14 +43,14 @@ impl Pongs {
         let routing = (properties.request_context(), properties.response_topic());
         let (Some(context), Some(topic)) = routing else {
             tracing::warn!(
-                message_id,
+                message_id = &**message_id,
                 "ping ignored: it needs a requestContext and a response_topic"
             );
             return;
         };
         let pong = || Outgoing {
             payload: Bytes::new(),
-            context: context.clone().into_owned(),
+            context: (&*context).into(),
             properties: Properties::new()
                 .with_message_type(MessageType::Pong)
                 .with(key::REQUEST_CONTEXT, &*context),

@@ -1,5 +1,7 @@
 //! Acknowledging requests, and the time to do it.
 
+use dasf_protocol::MessageId;
+
 use super::options::{Acknowledge, HostOptions};
 use crate::transport::{Acknowledgement, Acknowledger};
 
@@ -32,13 +34,13 @@ impl AcknowledgePolicy {
 #[derive(Debug, Default)]
 pub(super) struct Unacknowledged {
     /// Nearly every request has one message, which needs no memory of its own here.
-    first: Option<(Acknowledger, String)>,
+    first: Option<(Acknowledger, MessageId)>,
     /// The other messages; none without a first one.
-    others: Vec<(Acknowledger, String)>,
+    others: Vec<(Acknowledger, MessageId)>,
 }
 
 impl Unacknowledged {
-    pub(super) fn new(acknowledger: Acknowledger, message_id: String) -> Self {
+    pub(super) fn new(acknowledger: Acknowledger, message_id: MessageId) -> Self {
         Self {
             first: Some((acknowledger, message_id)),
             others: Vec::new(),
@@ -56,7 +58,7 @@ impl Unacknowledged {
     }
 
     /// Removes the messages.
-    fn take(&mut self) -> impl Iterator<Item = (Acknowledger, String)> + use<> {
+    fn take(&mut self) -> impl Iterator<Item = (Acknowledger, MessageId)> + use<> {
         let Self { first, others } = std::mem::take(self);
         first.into_iter().chain(others)
     }
@@ -93,7 +95,7 @@ impl Unacknowledged {
         self.give(Acknowledgement::Negative).await;
     }
 
-    async fn give(&mut self, acknowledgement: fn(String) -> Acknowledgement) {
+    async fn give(&mut self, acknowledgement: fn(MessageId) -> Acknowledgement) {
         for (acknowledger, message_id) in self.take() {
             acknowledger.send(acknowledgement(message_id)).await;
         }

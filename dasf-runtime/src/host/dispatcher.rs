@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dasf_protocol::fragment::{Position, Reassembler};
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
-use dasf_protocol::{Delivery, MessageType, Properties};
+use dasf_protocol::{Delivery, MessageId, MessageType, Properties};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -85,7 +85,6 @@ impl Dispatcher {
             redelivery_count,
             ..
         } = delivery;
-        let message_id: Arc<str> = message_id.into();
         let routing = (
             properties.message_type(),
             Reply::sharing(&mut self.topics, &properties),
@@ -416,7 +415,7 @@ async fn close(subscriber: Subscriber) {
 
 /// A request that is not accepted yet.
 struct Incoming {
-    message_id: Arc<str>,
+    message_id: MessageId,
     payload: Payload,
     properties: Properties,
     reply: Reply,

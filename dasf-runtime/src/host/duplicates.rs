@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dasf_protocol::Properties;
 use dasf_protocol::properties::key;
+use dasf_protocol::{MessageId, Properties};
 
 use super::acknowledgement::Unacknowledged;
 use super::answer::Answer;
@@ -51,7 +51,7 @@ struct Request {
     call: Reply,
     /// The hash of the call.
     hash: u64,
-    message_id: Arc<str>,
+    message_id: MessageId,
     state: State,
 }
 
@@ -118,7 +118,7 @@ impl RecentRequests {
     pub(super) fn arrive(
         &self,
         call: &Reply,
-        message_id: &Arc<str>,
+        message_id: &MessageId,
         properties: &Properties,
         message: Unacknowledged,
     ) -> Arrival {
@@ -141,7 +141,7 @@ impl RecentRequests {
         let request = Request {
             call: call.clone(),
             hash,
-            message_id: Arc::clone(message_id),
+            message_id: message_id.clone(),
             state: State::Open(Unacknowledged::default()),
         };
         Arrival::New(memory.insert(request), message)
@@ -294,7 +294,7 @@ mod tests {
     ) -> Arrival {
         let reading = Reading::caller("reader".parse().unwrap());
         let (subscriber, _ends) = Subscriber::new(&reading);
-        let message = Unacknowledged::new(subscriber.acknowledger(), id.to_owned());
+        let message = Unacknowledged::new(subscriber.acknowledger(), id.into());
         recent.arrive(&call(context), &id.into(), properties, message)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
-use dasf_protocol::{Properties, Status, Topic};
+use dasf_protocol::{MessageId, Properties, Status, Topic};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -78,7 +78,7 @@ pub(super) struct Request {
 
 /// A call that needs a response, and whose messages need an acknowledgement.
 pub(super) struct Call {
-    pub(super) message_id: Arc<str>,
+    pub(super) message_id: MessageId,
     pub(super) reply: Reply,
     pub(super) ticket: Ticket,
     pub(super) redelivery_count: u32,
@@ -220,7 +220,7 @@ impl Executor {
     fn read(&self, payload: Payload) -> Result<Target, Failure> {
         let payload = payload.into_bytes();
         let payload = payload.map_err(|error| Failure::validation(error.to_string()))?;
-        self.module.read(payload)
+        self.module.read(&payload)
     }
 
     /// Begins a call with a large payload, which the caller may send only when it is asked.
@@ -243,7 +243,7 @@ impl Executor {
             payload = match fetched {
                 Ok(payload) => payload,
                 Err(failure) => {
-                    log_failure(&self.span(&call), &failure);
+                    log_failure(&self.span(&call, None), &failure);
                     return self.finish(call, None, Err(failure)).await;
                 }
             };
@@ -263,14 +263,14 @@ impl Executor {
         let target = match target {
             Ok(target) => target,
             Err(failure) => {
-                log_failure(&self.span(&call), &failure);
+                log_failure(&self.span(&call, None), &failure);
                 return self.complete(call, None, Err(failure));
             }
         };
         let report = target.reports().then(|| self.report_sink(&call.reply));
-        let span = self.span(&call);
+        let span = self.span(&call, Some(&target.name()));
         let context = Context::new(
-            Arc::clone(&call.message_id),
+            call.message_id.clone(),
             properties,
             deadline,
             Arc::clone(&self.abort),
@@ -297,13 +297,13 @@ impl Executor {
         }
     }
 
-    /// Returns the span of a call.
-    fn span(&self, call: &Call) -> Span {
+    /// Returns the span of a call, with the name of its function if that is known.
+    fn span(&self, call: &Call, function: Option<&str>) -> Span {
         // The level is the highest one, so that events of every level have the span.
         tracing::error_span!(
             parent: None,
             "call",
-            function = tracing::field::Empty, // recorded when the function begins
+            function,
             message_id = &*call.message_id,
             topic = self.topic.as_str(),
         )

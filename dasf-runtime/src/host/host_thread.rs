@@ -515,7 +515,7 @@ mod tests {
     /// Returns the context and the payload of the next response.
     async fn response(sent: &mut PublisherEnds) -> (String, Bytes) {
         let message = sent.queue.recv().await.unwrap().message;
-        (message.context, message.payload)
+        (message.context.into(), message.payload)
     }
 
     #[tokio::test]

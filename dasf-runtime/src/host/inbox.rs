@@ -19,6 +19,7 @@ use dasf_protocol::fragment::{Position, Reassembler};
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic};
+use smol_str::SmolStr;
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -77,7 +78,7 @@ struct State {
     waiting: HashMap<CallId, mpsc::Sender<Progress>>,
     fragments: Reassembler<CallId>,
     /// The receivers of pongs, by `requestContext`.
-    pongs: HashMap<Arc<str>, oneshot::Sender<()>>,
+    pongs: HashMap<SmolStr, oneshot::Sender<()>>,
 }
 
 /// The state of an expected payload.
@@ -363,7 +364,7 @@ impl Expected {
         } = delivery;
         let Some(reply) = Reply::to(&properties) else {
             tracing::warn!(
-                message_id,
+                message_id = &*message_id,
                 "fragment ignored: it needs a requestContext and a response_topic"
             );
             return;
@@ -375,7 +376,10 @@ impl Expected {
                 waiting, fragments, ..
             } = &mut *state;
             let Some(waiting) = waiting.get(&call) else {
-                tracing::debug!(message_id, "fragment ignored: no call waits for it");
+                tracing::debug!(
+                    message_id = &*message_id,
+                    "fragment ignored: no call waits for it"
+                );
                 return;
             };
             let progress = match Position::of(&properties) {

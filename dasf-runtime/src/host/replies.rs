@@ -236,7 +236,7 @@ impl Replies {
             .with(key::SOURCE_TOPIC, self.source_topic.as_str());
         Outgoing {
             payload,
-            context: reply.context.to_string(),
+            context: reply.context.clone(),
             properties,
             expires: None,
         }

@@ -1,18 +1,17 @@
 //! Where the response to a request goes.
 
-use std::sync::Arc;
-
 use dasf_protocol::properties::key;
 use dasf_protocol::{Properties, Topic};
+use smol_str::SmolStr;
 
 /// The response topic and the context of a call.
-pub(super) type CallId = (Topic, Arc<str>);
+pub(super) type CallId = (Topic, SmolStr);
 
 /// The address of the response to one call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Reply {
     pub(super) response_topic: Topic,
-    pub(super) context: Arc<str>,
+    pub(super) context: SmolStr,
     /// Whether the caller answers pings on that topic.
     pub(super) answers_pings: bool,
 }
@@ -39,7 +38,7 @@ impl Reply {
 
     /// Returns the identity of the call, which is the same for all of its messages.
     pub(super) fn call(&self) -> CallId {
-        (self.response_topic.clone(), Arc::clone(&self.context))
+        (self.response_topic.clone(), self.context.clone())
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties, Subscription, Topic};
+use smol_str::ToSmolStr;
 
 use crate::random;
 use crate::transport::{Outgoing, Publisher, PublisherOptions, Reading, Subscriber, Transport};
@@ -92,7 +93,7 @@ impl Search {
             }
             Err(_) => return false,
         }
-        let context = random::first_context().to_string();
+        let context = random::first_context().to_smolstr();
         let ping = Outgoing {
             payload: Bytes::new(),
             context: context.clone(),

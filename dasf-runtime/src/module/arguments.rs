@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dasf_protocol::problem::{Problem, list_problems};
 use serde_json::Value;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::Failure;
 use super::request::Object;
@@ -15,10 +16,11 @@ use crate::read::{SchemaOfValue, Source};
 #[derive(Debug, Clone, Default)]
 pub struct Arguments {
     function: &'static str,
-    request: Arc<String>,
+    request: Utf8Bytes,
     /// The range of each argument's value in the request.
     values: Vec<(&'static str, Range<usize>)>,
-    schema: Arc<Value>,
+    /// The schema of the arguments; `None` if there are none.
+    schema: Option<Arc<Value>>,
 }
 
 impl Arguments {
@@ -26,7 +28,7 @@ impl Arguments {
     pub(super) fn new(
         function: &'static str,
         names: impl Iterator<Item = &'static str>,
-        request: &Arc<String>,
+        request: &Utf8Bytes,
         object: &Object<'_>,
         schema: &Arc<Value>,
     ) -> Self {
@@ -38,9 +40,9 @@ impl Arguments {
         });
         Self {
             function,
-            request: Arc::clone(request),
+            request: request.clone(),
             values: values.collect(),
-            schema: Arc::clone(schema),
+            schema: Some(Arc::clone(schema)),
         }
     }
 
@@ -49,7 +51,7 @@ impl Arguments {
         let json = self.request.get(range.clone())?;
         Some(Source {
             json,
-            document: &self.schema,
+            document: self.schema.as_deref()?,
             schema: SchemaOfValue::OfArgument(name),
         })
     }
@@ -101,13 +103,13 @@ mod tests {
     use crate::read::read;
     use serde::Deserialize;
 
-    fn arguments_of(request: &Arc<String>, object: &Object<'_>) -> Arguments {
+    fn arguments_of(request: &Utf8Bytes, object: &Object<'_>) -> Arguments {
         let names = ["a", "b", "bc", "p", "points"].into_iter();
         Arguments::new("f", names, request, object, &Arc::default())
     }
 
     fn arguments(request: &str) -> Arguments {
-        let request = Arc::new(request.to_owned());
+        let request = Utf8Bytes::from(request);
         arguments_of(&request, &Object::read(&request).unwrap())
     }
 
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn arguments_are_found_in_a_part_of_the_request() {
-        let request = Arc::new(r#"{"a": 1, "function": {"bc": "ü", "b": [2]}}"#.to_owned());
+        let request = Utf8Bytes::from(r#"{"a": 1, "function": {"bc": "ü", "b": [2]}}"#);
         let part = Object::read(&request).unwrap().get("function").unwrap();
         let mut arguments = arguments_of(&request, &Object::read(part).unwrap());
         assert_eq!(arguments.take("bc", read::<String>).unwrap(), "ü");

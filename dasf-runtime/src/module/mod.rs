@@ -19,6 +19,7 @@ use dasf_protocol::api_info::{ApiInfo, Extensions, extension};
 use dasf_protocol::payload::{self, PayloadError};
 use dasf_protocol::problem::Problem;
 use serde_json::{Map, Value};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 pub use arguments::Arguments;
 pub use schema::{StructTag, schema_of};
@@ -261,7 +262,7 @@ impl Module {
     ) -> Outcome {
         let payload = payload::decode(payload)
             .map_err(|error: PayloadError| Failure::validation(error.to_string()))?;
-        self.read(payload.into())?.run(context, report).await
+        self.read(&payload.into())?.run(context, report).await
     }
 
     /// Runs the call in a request, given as JSON text. Numbers keep all their digits.
@@ -277,7 +278,7 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        self.find(request.to_owned())?.run(context, report).await
+        self.find(&request.into())?.run(context, report).await
     }
 
     /// Checks a request, which is a JSON text, against the schema of the function that it names.
@@ -285,7 +286,7 @@ impl Module {
     /// # Errors
     /// Returns the [`Failure`] with which the module rejects the request.
     pub(crate) fn check(&self, request: &str) -> Result<(), Failure> {
-        self.find(request.to_owned()).map(drop)
+        self.find(&request.into()).map(drop)
     }
 
     /// Runs the call in a request, given as a JSON value.
@@ -301,29 +302,33 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        self.find(request.to_string())?.run(context, report).await
+        self.find(&request.to_string().into())?
+            .run(context, report)
+            .await
     }
 
     /// Reads the payload of a request, and checks it against the schema of the function that it names.
     ///
     /// # Errors
     /// Returns the [`Failure`] with which the module rejects the request.
-    pub(crate) fn read(&self, payload: Bytes) -> Result<Target, Failure> {
-        // The bytes are copied only if somebody else holds them too.
-        self.find(payload::into_text(payload.into()))
+    pub(crate) fn read(&self, payload: &Bytes) -> Result<Target, Failure> {
+        let text = match Utf8Bytes::try_from(payload.clone()) {
+            Ok(text) => text,
+            Err(_) => payload::to_text(payload).into_owned().into(),
+        };
+        self.find(&text)
     }
 
     /// Finds the member that a request names, and checks the request against its schema.
-    fn find(&self, request: String) -> Result<Target, Failure> {
-        let request = Arc::new(request);
-        self.find_in(&request).map_err(|failure| {
+    fn find(&self, request: &Utf8Bytes) -> Result<Target, Failure> {
+        self.find_in(request).map_err(|failure| {
             // Not all parts were read before the failure. A text that is not JSON has no meaning.
-            let checked = validate::check_json(&request);
+            let checked = validate::check_json(request);
             checked.map_or_else(|error| no_json(&error), |()| failure)
         })
     }
 
-    fn find_in(&self, text: &Arc<String>) -> Result<Target, Failure> {
+    fn find_in(&self, text: &Utf8Bytes) -> Result<Target, Failure> {
         let Some(request) = Object::read(text) else {
             return Err(Failure::validation(
                 "a request must be a JSON object with a func_name or a class_name",
@@ -359,7 +364,7 @@ impl Module {
 
     fn find_function(
         &self,
-        text: &Arc<String>,
+        text: &Utf8Bytes,
         request: &Object<'_>,
         name: &str,
     ) -> Result<Target, Failure> {
@@ -384,7 +389,7 @@ impl Module {
 
     fn find_method(
         &self,
-        text: &Arc<String>,
+        text: &Utf8Bytes,
         request: &Object<'_>,
         name: &str,
     ) -> Result<Target, Failure> {
@@ -470,7 +475,7 @@ impl Contract {
     fn arguments(
         &self,
         member: &'static str,
-        request: &Arc<String>,
+        request: &Utf8Bytes,
         object: &Object<'_>,
     ) -> Arguments {
         let names = self.descriptors.iter().map(|argument| argument.name);
@@ -573,7 +578,7 @@ impl Callable {
         })
     }
 
-    fn arguments(&self, request: &Arc<String>, object: &Object<'_>) -> Arguments {
+    fn arguments(&self, request: &Utf8Bytes, object: &Object<'_>) -> Arguments {
         self.arguments
             .arguments(self.descriptor.name, request, object)
     }

@@ -1,6 +1,6 @@
 //! A call that is read and checked, and the ways to run its function.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -26,27 +26,13 @@ pub(crate) struct Target {
     pub(super) ignored: Option<UnknownArguments>,
 }
 
-/// The name of a function, with its class.
-pub(crate) struct Name {
-    class: &'static str,
-    function: &'static str,
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.class {
-            "" => f.write_str(self.function),
-            class => write!(f, "{class}.{}", self.function),
-        }
-    }
-}
-
 impl Target {
-    /// Returns the name of the function.
-    pub(crate) fn name(&self) -> Name {
-        Name {
-            class: self.class,
-            function: self.callable.descriptor.name,
+    /// Returns the name of the function, with its class.
+    pub(crate) fn name(&self) -> Cow<'static, str> {
+        let function = self.callable.descriptor.name;
+        match self.class {
+            "" => function.into(),
+            class => format!("{class}.{function}").into(),
         }
     }
 
@@ -73,6 +59,7 @@ impl Target {
     /// If the future is dropped, an `async` function is dropped at its next `await`. A plain
     /// function runs to its end.
     pub(crate) async fn run(self, context: Context, report: Option<ReportSink>) -> Outcome {
+        context.span().record("function", &*self.name());
         match self.handler() {
             Handler::Async(function) => self.run_async(function, context, report).await,
             Handler::Inline(function) => self.run_plain(function, context, report),
@@ -129,14 +116,10 @@ impl Target {
             let message_id = context.message_id();
             tracing::warn!(
                 message_id,
-                function = function.to_string(),
+                function = &*function,
                 arguments = names,
                 "unknown arguments ignored: {message}"
             );
-        }
-        let span = context.span();
-        if !span.is_disabled() {
-            span.record("function", function.to_string());
         }
         Invocation {
             constructor: self.constructor,

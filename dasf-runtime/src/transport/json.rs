@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use dasf_protocol::{Delivery, NegativeAcknowledgement, Publish, Receipt, frame};
+use dasf_protocol::{Delivery, MessageId, NegativeAcknowledgement, Publish, Receipt, frame};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
@@ -90,7 +90,10 @@ impl WriteMessages for Json {
             context: message.context.as_str().into(),
             properties: Cow::Borrowed(&message.properties),
         };
-        Ok((Message::text(publish.to_json()), message.context.clone()))
+        Ok((
+            Message::text(publish.to_json()),
+            message.context.to_string(),
+        ))
     }
 }
 
@@ -128,11 +131,11 @@ impl WriteAcknowledgements for Json {
     fn frame(&mut self, acknowledgement: Acknowledgement) -> Option<Message> {
         let text = match acknowledgement {
             Acknowledgement::Positive(message_id) => frame::Acknowledgement {
-                message_id: message_id.into(),
+                message_id: (&*message_id).into(),
             }
             .to_json(),
             Acknowledgement::Negative(message_id) if self.gives_back => NegativeAcknowledgement {
-                message_id: message_id.into(),
+                message_id: (&*message_id).into(),
             }
             .to_json(),
             // The broker redelivers it when the connection is closed.
@@ -159,7 +162,7 @@ impl ReadDeliveries for Frame {
                         error = error.to_string(),
                         "ignored a message that cannot be read"
                     );
-                    Incoming::Unreadable(error.message_id().map(str::to_owned))
+                    Incoming::Unreadable(error.message_id().map(MessageId::from))
                 }
             },
         ))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dasf_protocol::{Properties, Topic, properties::key};
+use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -47,7 +48,7 @@ pub(crate) struct Outgoing {
     /// The payload; empty if the message has none.
     pub(crate) payload: Bytes,
     /// The id of the call, which matches the broker's receipt to the message.
-    pub(crate) context: String,
+    pub(crate) context: SmolStr,
     /// The routing data.
     pub(crate) properties: Properties,
     /// The time after which the message is useless.
@@ -128,6 +129,15 @@ impl Queued {
         }
     }
 
+    /// Returns the message of a call whose owner is told if it is not published.
+    fn of_call(owner: Arc<dyn OnFailure>, context: u64, message: Outgoing) -> Self {
+        let owner = Some(owner);
+        Self {
+            receipt: Receipt::Failure(Owner { owner, context }),
+            ..Self::new(message)
+        }
+    }
+
     /// Returns a unique number for the message. It stays the same when the message is sent again.
     pub(crate) fn id(&mut self) -> u128 {
         *self.id.get_or_insert_with(random::bits)
@@ -186,7 +196,7 @@ impl Queued {
             (Receipt::Unwanted, Err(error)) => {
                 tracing::error!(
                     topic = topic.as_str(),
-                    context = self.message.context,
+                    context = self.message.context.as_str(),
                     error = error.to_string(),
                     "message not published"
                 );
@@ -338,19 +348,21 @@ impl Publisher {
         context: u64,
         message: Outgoing,
     ) -> Result<(), PublishError> {
-        let queued = Queued {
-            receipt: Receipt::Failure(Owner {
-                owner: Some(owner),
-                context,
-            }),
-            ..Queued::new(message)
-        };
-        let Some(queued) = self.try_forward(queued) else {
-            return Ok(());
-        };
-        // Boxed, so that the future of a call stays small: the queue nearly always has room.
-        let sent = Box::pin(self.forward(queued)).await;
+        let sent = self.forward(Queued::of_call(owner, context, message)).await;
         sent.map_err(|_| PublishError::Closed)
+    }
+
+    /// Passes the message of a call to the connection, as [`publish_for`](Self::publish_for) does, if
+    /// its queue has room. Returns whether it had. If not, `owner` is told that the message is not
+    /// published.
+    pub(crate) fn try_publish_for(
+        &self,
+        owner: Arc<dyn OnFailure>,
+        context: u64,
+        message: Outgoing,
+    ) -> bool {
+        let queued = Queued::of_call(owner, context, message);
+        self.try_forward(queued).is_none()
     }
 
     /// Passes a message to the connection. The returned channel receives the broker's receipt.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dasf_protocol::Delivery;
+use dasf_protocol::{Delivery, MessageId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{ConnectError, ConnectionState, Reading, first_attempt};
@@ -17,10 +17,10 @@ const ACKNOWLEDGEMENT_CAPACITY: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Acknowledgement {
     /// The broker need not redeliver the message.
-    Positive(String),
+    Positive(MessageId),
     /// The message is returned, so that another reader gets it if the broker supports that.
     /// Otherwise it is redelivered when the connection is closed.
-    Negative(String),
+    Negative(MessageId),
 }
 
 /// A message and the number of its connection.
@@ -121,7 +121,7 @@ impl Subscriber {
     }
 
     /// Acknowledges the message that was received last.
-    pub(crate) async fn acknowledge(&self, message_id: String) {
+    pub(crate) async fn acknowledge(&self, message_id: MessageId) {
         self.acknowledger
             .send(Acknowledgement::Positive(message_id))
             .await;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dasf_protocol::payload::{self, Payload};
 use dasf_protocol::properties::key;
-use dasf_protocol::{Delivery, Properties, Status};
+use dasf_protocol::{Delivery, MessageId, Properties, Status};
 use mqtt_proto::v5::{Publish, UserProperty};
 use mqtt_proto::{Pid, QosPid, TopicName};
 use serde_json::{Map, Value};
@@ -86,7 +86,7 @@ pub(super) fn publish(
 
 /// Converts an MQTT message to a message of the protocol. `Err` contains the id of a message that
 /// cannot be read.
-pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
+pub(super) fn delivery(publish: Publish) -> Result<Delivery, MessageId> {
     let Publish {
         payload: bytes,
         properties: received,
@@ -100,7 +100,7 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
         }
     }
     let message_id = match texts.remove(MESSAGE_ID) {
-        Some(Value::String(id)) => id,
+        Some(Value::String(id)) => id.into(),
         // Not every peer sends an id.
         _ => any_id(),
     };
@@ -128,8 +128,8 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, String> {
 }
 
 /// Returns a new id for a message without one.
-pub(super) fn any_id() -> String {
-    uuid(random::bits())
+pub(super) fn any_id() -> MessageId {
+    uuid(random::bits()).into()
 }
 
 fn content_type(properties: &Properties) -> &'static str {
@@ -206,7 +206,7 @@ mod tests {
     fn outgoing(payload: &[u8], properties: Value) -> Outgoing {
         Outgoing {
             payload: Bytes::copy_from_slice(payload),
-            context: "7".to_owned(),
+            context: "7".into(),
             properties: serde_json::from_value(properties).unwrap(),
             expires: None,
         }
@@ -244,7 +244,7 @@ mod tests {
         );
 
         let delivery = delivery(publish).unwrap();
-        assert_eq!(delivery.message_id, id);
+        assert_eq!(&*delivery.message_id, id);
         assert_eq!(delivery.payload, Bytes::from("[1]").into());
         let properties = &delivery.properties;
         assert_eq!(properties.request_context().as_deref(), Some("7"));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dasf_protocol::MessageId;
 use mqtt_proto::v5::{Packet, Puback, Publish};
 use mqtt_proto::{Pid, QosPid, TopicName};
 use tokio_tungstenite::tungstenite::Message;
@@ -40,7 +41,7 @@ struct Messages {
 
 /// An unacknowledged message.
 pub(super) struct Held {
-    pub(super) message_id: String,
+    pub(super) message_id: MessageId,
     pub(super) pid: Pid,
     /// The message itself, if it can be returned.
     pub(super) publish: Option<Publish>,
@@ -53,9 +54,9 @@ struct Returning {
 }
 
 impl Messages {
-    fn remove(&mut self, message_id: &str) -> Option<Held> {
+    fn remove(&mut self, message_id: &MessageId) -> Option<Held> {
         let mut messages = self.held.iter();
-        let index = messages.position(|held| held.message_id == message_id)?;
+        let index = messages.position(|held| held.message_id == *message_id)?;
         self.held.remove(index)
     }
 }
@@ -99,7 +100,7 @@ pub(super) struct AcknowledgementWriter {
     pub(super) window: usize,
     next: Pid,
     /// The ids of the returned messages, in this order.
-    given_back: VecDeque<String>,
+    given_back: VecDeque<MessageId>,
 }
 
 impl AcknowledgementWriter {
@@ -207,7 +208,7 @@ mod tests {
             let pid = Pid::try_from(number).unwrap();
             let message = Publish::new(QosPid::Level1(pid), name("dasf/demo"), Bytes::new());
             unacknowledged.add(Held {
-                message_id: number.to_string(),
+                message_id: number.to_string().into(),
                 pid,
                 publish: publish.then_some(message),
             });
@@ -240,11 +241,11 @@ mod tests {
     }
 
     fn done(writer: &mut AcknowledgementWriter, number: u16) -> Vec<Written> {
-        written(writer.frame(Acknowledgement::Positive(number.to_string())))
+        written(writer.frame(Acknowledgement::Positive(number.to_string().into())))
     }
 
     fn given_back(writer: &mut AcknowledgementWriter, number: u16) -> Vec<Written> {
-        written(writer.frame(Acknowledgement::Negative(number.to_string())))
+        written(writer.frame(Acknowledgement::Negative(number.to_string().into())))
     }
 
     fn copy(number: u16) -> Written {
@@ -301,7 +302,7 @@ mod tests {
     #[test]
     fn what_comes_back_again_and_again_stays() {
         let mut writer = writer(7, true);
-        let held = writer.unacknowledged.lock().remove("7").unwrap();
+        let held = writer.unacknowledged.lock().remove(&"7".into()).unwrap();
         for _ in 0..MAX_RETURNS {
             assert!(writer.copy(&held).is_some());
         }

@@ -213,7 +213,7 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> ConsumerRole<'_, W, R> {
             Incoming::Unreadable(message_id) => {
                 tracing::warn!(
                     topic = self.consumer.topic.as_str(),
-                    message_id,
+                    message_id = message_id.as_deref(),
                     "ignored a message that cannot be read"
                 );
                 let acknowledgement = message_id.map(Acknowledgement::Positive);

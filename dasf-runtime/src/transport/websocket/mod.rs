@@ -21,7 +21,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dasf_protocol::{Delivery, Topic};
+use dasf_protocol::{Delivery, MessageId, Topic};
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
@@ -164,7 +164,7 @@ pub(super) trait WriteAcknowledgements: Send {
 pub(super) enum Incoming {
     Delivery(Delivery),
     /// A message that cannot be read, with its id if it has one.
-    Unreadable(Option<String>),
+    Unreadable(Option<MessageId>),
     /// An event for which the writing half may have waited.
     Settled,
 }

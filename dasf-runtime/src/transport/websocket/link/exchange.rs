@@ -97,7 +97,10 @@ pub(super) enum Phase {
     Leaving,
 }
 
-/// The acknowledgements of one subscriber. The last item is `None`.
+/// How many acknowledgements of one subscriber are taken at once.
+const TAKEN: usize = 64;
+
+/// The acknowledgements of one subscriber: all that wait, in one item. The last item is empty.
 pub(super) struct Acknowledgements {
     topic: Topic,
     /// `None` after the last item.
@@ -105,17 +108,17 @@ pub(super) struct Acknowledgements {
 }
 
 impl Stream for Acknowledgements {
-    type Item = (Topic, Option<Given>);
+    type Item = (Topic, Vec<Given>);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(queue) = &mut self.queue else {
             return Poll::Ready(None);
         };
-        let given = ready!(queue.poll_recv(cx));
-        if given.is_none() {
+        let mut taken = Vec::new();
+        if ready!(queue.poll_recv_many(cx, &mut taken, TAKEN)) == 0 {
             self.queue = None;
         }
-        Poll::Ready(Some((self.topic.clone(), given)))
+        Poll::Ready(Some((self.topic.clone(), taken)))
     }
 }
 
@@ -314,7 +317,7 @@ impl<B: LinkBroker> Exchange<B> {
         self.subscriptions.retain(|_, it| !it.has_ended);
         // The acknowledgements are for messages that the broker delivers again.
         while let Some(Some((topic, given))) = self.acknowledgements.next().now_or_never() {
-            if given.is_none() {
+            if given.is_empty() {
                 self.subscriptions.remove(&topic);
             }
         }

@@ -189,7 +189,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     /// Collects the acknowledgements of all subscribers.
     fn take_acknowledgements(&mut self, cx: &mut Context<'_>) {
         let connection = self.exchange.connection;
-        for _ in 0..BATCH * BATCH {
+        for _ in 0..BATCH {
             // An empty set of streams would be ready for ever.
             if self.exchange.acknowledgements.is_empty() {
                 return;
@@ -202,21 +202,21 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             let Some(subscription) = self.exchange.subscriptions.get_mut(&topic) else {
                 continue;
             };
-            match given {
-                None => {
-                    subscription.has_ended = true;
-                    self.has_news = true;
-                    self.is_urgent = true;
-                }
-                Some(given) if given.connection == connection => {
-                    if subscription.positive.is_empty() && subscription.negative.is_empty() {
-                        self.touched.push(topic);
-                    }
-                    self.written.extend(subscription.add(given));
-                    self.is_urgent = true;
-                }
+            if given.is_empty() {
+                subscription.has_ended = true;
+                self.has_news = true;
+                self.is_urgent = true;
+            }
+            for given in given {
                 // The broker redelivers the messages of an earlier connection.
-                Some(_) => {}
+                if given.connection != connection {
+                    continue;
+                }
+                if subscription.positive.is_empty() && subscription.negative.is_empty() {
+                    self.touched.push(topic.clone());
+                }
+                self.written.extend(subscription.add(given));
+                self.is_urgent = true;
             }
         }
         cx.waker().wake_by_ref();
@@ -338,7 +338,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             BASE64 => Payload::Base64(String::from_utf8_lossy(&payload).into_owned()),
             _ => Payload::from(payload),
         };
-        let mut delivery = Delivery::new(number.to_string(), payload, properties);
+        let mut delivery = Delivery::new(number, payload, properties);
         delivery.redelivery_count = header.redelivery_count;
         if let Some(receiver) = &subscription.deliveries.receiver {
             receiver.receive(delivery);
