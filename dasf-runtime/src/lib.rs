@@ -46,6 +46,8 @@ mod host_name;
 mod missing;
 #[cfg(feature = "module")]
 pub mod module;
+#[cfg(any(feature = "client", feature = "module"))]
+mod number_map;
 mod outcome;
 mod printable;
 #[cfg(feature = "module")]

@@ -1,6 +1,5 @@
 //! The calls that wait for their responses.
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +15,7 @@ use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, Topic}
 use tokio::sync::mpsc;
 
 use super::{CallError, ModuleFailure};
+use crate::number_map::NumberMap;
 use crate::random::LAST_CONTEXT;
 use crate::transport::{OnFailure, PublishError};
 
@@ -75,7 +75,7 @@ impl Ignored {
 
 #[derive(Debug)]
 struct State {
-    calls: HashMap<u64, Entry>,
+    calls: NumberMap<Entry>,
     next_context: u64,
     fragments: Reassembler<u64>,
 }
@@ -169,7 +169,7 @@ impl InFlight {
         max_response_size: usize,
     ) -> Self {
         let state = State {
-            calls: HashMap::new(),
+            calls: NumberMap::default(),
             next_context: first_context,
             fragments: Reassembler::new(max_response_size),
         };

@@ -10,23 +10,25 @@ use crate::module::{Failure, Outcome};
 pub(super) struct Answer {
     status: Status,
     /// The code and the details of an error, if the function has told them.
-    error: Option<ErrorInfo>,
+    error: Option<Box<ErrorInfo>>,
     pub(super) payload: Bytes,
 }
 
 impl Answer {
-    pub(super) fn success(payload: impl Into<Bytes>) -> Self {
+    /// Returns the response with a result. It may be kept for a while, so it has no memory to spare.
+    pub(super) fn success(mut result: Vec<u8>) -> Self {
+        result.shrink_to_fit();
         Self {
             status: Status::Success,
             error: None,
-            payload: payload.into(),
+            payload: result.into(),
         }
     }
 
     pub(super) fn failure(failure: &Failure) -> Self {
         Self {
             status: Status::Error,
-            error: failure.info().cloned(),
+            error: failure.info().cloned().map(Box::new),
             payload: failure.wire_text().into(),
         }
     }

@@ -1,7 +1,7 @@
 //! Recognizing redelivered requests, and remembering their responses.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dasf_protocol::properties::key;
@@ -10,6 +10,7 @@ use dasf_protocol::{MessageId, Properties};
 use super::acknowledgement::Unacknowledged;
 use super::answer::Answer;
 use super::reply::Reply;
+use crate::number_map::NumberMap;
 
 /// The number of remembered requests.
 const CAPACITY: usize = 4096;
@@ -39,7 +40,7 @@ struct Memory {
     first: u64,
     /// The number of the latest request, by the hash of its call. Two calls with one hash are too
     /// rare to matter: then a repetition of the older one is a new request.
-    latest: HashMap<u64, u64, BuildHasherDefault<AsIs>>,
+    latest: NumberMap<u64>,
     /// The requests with a remembered response, in the order of the responses. It also contains
     /// requests that are forgotten.
     answered: VecDeque<Ticket>,
@@ -67,26 +68,6 @@ enum State {
 /// The number of a request. Later requests have higher numbers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket(u64);
-
-/// Uses a number that is a hash already as its hash.
-#[derive(Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
 
 /// The state of a request that arrives.
 #[derive(Debug)]
@@ -283,7 +264,7 @@ mod tests {
     }
 
     fn answer(text: &str) -> Arc<Answer> {
-        Arc::new(Answer::success(text.to_owned()))
+        Arc::new(Answer::success(text.into()))
     }
 
     fn arrive(

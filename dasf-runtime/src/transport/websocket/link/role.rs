@@ -331,7 +331,8 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
                     error = error.as_deref().unwrap_or("it has no properties"),
                     "ignored a message that cannot be read"
                 );
-                return self.acknowledge(number, &header.topic);
+                self.is_urgent |= subscription.acknowledge(number, &mut self.touched)?;
+                return Ok(());
             }
         };
         let payload = match &*header.encoding {
@@ -342,7 +343,8 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         delivery.redelivery_count = header.redelivery_count;
         if let Some(receiver) = &subscription.deliveries.receiver {
             receiver.receive(delivery);
-            return self.acknowledge(number, &header.topic);
+            self.is_urgent |= subscription.acknowledge(number, &mut self.touched)?;
+            return Ok(());
         }
         let received = Received {
             delivery,
@@ -353,23 +355,6 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(TOO_MANY_MESSAGES.to_owned()),
         }
-    }
-
-    /// Acknowledges a message that is processed.
-    fn acknowledge(&mut self, number: u64, topic: &str) -> Result<(), String> {
-        let Some(subscription) = self.exchange.subscriptions.get_mut(topic) else {
-            return Ok(());
-        };
-        let positive = &mut subscription.positive;
-        if positive.len() >= subscription.deliveries.queue.max_capacity() {
-            return Err(TOO_MANY_MESSAGES.to_owned());
-        }
-        if positive.is_empty() && subscription.negative.is_empty() {
-            self.touched.push(subscription.subscribing.topic.clone());
-        }
-        positive.push(number);
-        self.is_urgent |= positive.len() >= MAX_UNACKNOWLEDGED;
-        Ok(())
     }
 
     fn subscribed(&mut self, topic: &str) {
@@ -408,6 +393,19 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
 }
 
 impl LinkSubscription {
+    /// Acknowledges a processed message with one of the next frames. Adds the topic to those with
+    /// acknowledgements, and returns whether there are so many that they cannot wait.
+    fn acknowledge(&mut self, number: u64, touched: &mut Vec<Topic>) -> Result<bool, String> {
+        if self.positive.len() >= self.deliveries.queue.max_capacity() {
+            return Err(TOO_MANY_MESSAGES.to_owned());
+        }
+        if self.positive.is_empty() && self.negative.is_empty() {
+            touched.push(self.subscribing.topic.clone());
+        }
+        self.positive.push(number);
+        Ok(self.positive.len() >= MAX_UNACKNOWLEDGED)
+    }
+
     /// Adds an acknowledgement to the next frame. Returns the channel to notify when it is written.
     fn add(&mut self, given: Given) -> Option<oneshot::Sender<()>> {
         let (numbers, message_id) = match given.acknowledgement {
