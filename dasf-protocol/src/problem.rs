@@ -2,6 +2,8 @@
 
 /// The maximum number of problems in a text.
 pub const MAX_LISTED: usize = 10;
+/// The maximum number of bytes of a path, and of a message. A longer one is cut and ends with `…`.
+pub const MAX_LENGTH: usize = 1000;
 
 /// A problem of a value, with its place: the value does not match its schema, or does not have the type
 /// that reads it.
@@ -15,10 +17,13 @@ impl Problem {
     const MISSING: &str = "is required";
 
     /// Creates a problem at a path, without a dot at the end of the path.
+    ///
+    /// Paths and messages of more than [`MAX_LENGTH`] bytes are cut: they may contain names and values
+    /// of the other side.
     pub fn new(path: &str, message: impl Into<String>) -> Self {
         Self {
-            path: path.trim_end_matches('.').to_owned(),
-            message: message.into(),
+            path: cut(path.trim_end_matches('.').to_owned()),
+            message: cut(message.into()),
         }
     }
 
@@ -38,7 +43,7 @@ impl Problem {
             "."
         };
         Self {
-            path: format!("{place}{dot}{}", self.path),
+            path: cut(format!("{place}{dot}{}", self.path)),
             message: self.message,
         }
     }
@@ -52,7 +57,7 @@ impl Problem {
             "."
         };
         Self {
-            path: format!("{path}{dot}{property}"),
+            path: cut(format!("{path}{dot}{property}")),
             message: Self::MISSING.to_owned(),
         }
     }
@@ -71,6 +76,16 @@ impl Problem {
     pub fn is_missing(&self) -> bool {
         self.message == Self::MISSING
     }
+}
+
+/// Cuts a text that is too long.
+fn cut(mut text: String) -> String {
+    if text.len() > MAX_LENGTH {
+        let end = (0..=MAX_LENGTH).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+    }
+    text
 }
 
 /// Joins problems into one line: `function: path: problem; path: problem`.

@@ -3,30 +3,36 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
-
+use crate::budget::Budget;
 use crate::equal::{are_unique, equal};
 use crate::evaluated;
 use crate::node::{BoundKind, Keyword, Members, Node, NodeId, Rest, SizeKind, UnionKind};
 use crate::number::{Exact, is_multiple};
+use crate::patterns::Pattern;
+use crate::view::{Fields, Items, View};
 
 /// The number of forks around a value from which results are kept. Fewer forks check no value often.
 const FORKS_TO_KEEP: u32 = 2;
 
+/// The maximum number of results that are kept. The latest ones, of the innermost values, save the most.
+const MOST_KEPT: usize = 1 << 16;
+
 /// One check of a value.
 pub(crate) struct Check<'s> {
     nodes: &'s [Node],
+    budget: &'s Budget,
     /// The number of schemas around the current one that check values more than once.
     forks: u32,
-    /// The results of shared schemas for arrays and objects, by the address of the value. Without
-    /// them, the time for a recursive union would grow exponentially with the depth of the value.
-    known: HashMap<(NodeId, *const Value), bool>,
+    /// The results of shared schemas for arrays and objects, by their places. Without them, the time
+    /// for a recursive union would grow exponentially with the depth of the value.
+    known: HashMap<(NodeId, u32), bool>,
 }
 
 impl<'s> Check<'s> {
-    pub(crate) fn new(nodes: &'s [Node]) -> Self {
+    pub(crate) fn new(nodes: &'s [Node], budget: &'s Budget) -> Self {
         Self {
             nodes,
+            budget,
             forks: 0,
             known: HashMap::new(),
         }
@@ -38,6 +44,11 @@ impl<'s> Check<'s> {
         self.known.len()
     }
 
+    /// Takes some steps of the budget. Returns whether there were enough.
+    pub(crate) fn spend(&self, steps: usize) -> bool {
+        self.budget.spend(steps)
+    }
+
     /// Returns a node. Ids come from the compiler, which makes a node for each.
     pub(crate) fn node(&self, id: NodeId) -> &'s Node {
         &self.nodes[id.0]
@@ -47,7 +58,7 @@ impl<'s> Check<'s> {
     ///
     /// The functions that call each other for inner values have loops instead of iterators, whose
     /// calls would take several times as much of the stack.
-    pub(crate) fn accepts(&mut self, id: NodeId, value: &Value) -> bool {
+    pub(crate) fn accepts(&mut self, id: NodeId, value: View<'_>) -> bool {
         let mut id = id;
         let mut node = self.node(id);
         while let [Keyword::Reference(target)] = &node.keywords[..] {
@@ -63,12 +74,13 @@ impl<'s> Check<'s> {
         if node.keywords.is_empty() {
             return true;
         }
-        let is_kept = node.is_shared
-            && self.forks >= FORKS_TO_KEEP
-            && matches!(value, Value::Array(_) | Value::Object(_));
-        let key = (id, std::ptr::from_ref(value));
-        if is_kept && let Some(known) = self.known.get(&key) {
+        let is_kept = node.is_shared && self.forks >= FORKS_TO_KEEP;
+        let key = value.identity().filter(|_| is_kept).map(|it| (id, it));
+        if let Some(known) = key.and_then(|key| self.known.get(&key)) {
             return *known;
+        }
+        if !self.spend(node.weight) {
+            return false;
         }
         let mut is_valid = true;
         self.forks += u32::from(node.is_fork);
@@ -79,14 +91,17 @@ impl<'s> Check<'s> {
             }
         }
         self.forks -= u32::from(node.is_fork);
-        if is_kept {
+        if let Some(key) = key {
+            if self.known.len() >= MOST_KEPT {
+                self.known.clear();
+            }
             self.known.insert(key, is_valid);
         }
         is_valid
     }
 
     /// Returns whether all of some schemas accept a value.
-    fn all_accept(&mut self, schemas: &[NodeId], value: &Value) -> bool {
+    fn all_accept(&mut self, schemas: &[NodeId], value: View<'_>) -> bool {
         for schema in schemas {
             if !self.accepts(*schema, value) {
                 return false;
@@ -96,21 +111,21 @@ impl<'s> Check<'s> {
     }
 
     /// Returns whether a keyword accepts a value.
-    pub(crate) fn holds(&mut self, keyword: &'s Keyword, value: &Value) -> bool {
+    pub(crate) fn holds(&mut self, keyword: &'s Keyword, value: View<'_>) -> bool {
         match value {
-            Value::Object(fields) => self.holds_for_object(keyword, fields, value),
-            Value::Array(items) => self.holds_for_array(keyword, items, value),
-            Value::String(text) => self.holds_for_text(keyword, text, value),
-            Value::Number(number) => match keyword {
+            View::Object(fields) => self.holds_for_object(keyword, fields, value),
+            View::Array(items) => self.holds_for_array(keyword, items, value),
+            View::String(text) => self.holds_for_text(keyword, text, value),
+            View::Number(number) => match keyword {
                 Keyword::Bound { kind, exact, .. } => is_within(*kind, Exact::of(number), *exact),
                 Keyword::MultipleOf(of) => is_multiple(number, *of),
                 keyword => self.holds_for_any(keyword, value),
             },
-            Value::Null | Value::Bool(_) => self.holds_for_any(keyword, value),
+            View::Null | View::Bool(_) => self.holds_for_any(keyword, value),
         }
     }
 
-    fn holds_for_text(&mut self, keyword: &'s Keyword, text: &str, value: &Value) -> bool {
+    fn holds_for_text(&mut self, keyword: &'s Keyword, text: &str, value: View<'_>) -> bool {
         match keyword {
             Keyword::Size {
                 kind: SizeKind::MinLength,
@@ -124,12 +139,12 @@ impl<'s> Check<'s> {
                 limit,
             } => text.len() <= as_size(*limit) || text.chars().count() <= as_size(*limit),
             Keyword::Format(format) => format.accepts(text),
-            Keyword::Pattern(pattern) => pattern.accepts(text),
+            Keyword::Pattern(pattern) => self.matches(pattern, text),
             keyword => self.holds_for_any(keyword, value),
         }
     }
 
-    fn holds_for_array(&mut self, keyword: &'s Keyword, items: &[Value], value: &Value) -> bool {
+    fn holds_for_array(&mut self, keyword: &'s Keyword, items: Items<'_>, value: View<'_>) -> bool {
         match keyword {
             Keyword::Size {
                 kind: SizeKind::MinItems,
@@ -139,14 +154,14 @@ impl<'s> Check<'s> {
                 kind: SizeKind::MaxItems,
                 limit,
             } => items.len() <= as_size(*limit),
-            Keyword::UniqueItems => are_unique(items),
+            Keyword::UniqueItems => self.spend(items.len()) && are_unique(items),
             Keyword::Items { schema, from } => {
                 let node = self.node(*schema);
-                let items = items.get(*from..).unwrap_or_default();
+                let mut others = items.iter().skip(*from);
                 if node.keywords.is_empty() {
-                    return items.iter().all(|item| node.types.accept(item));
+                    return self.spend(items.len()) && others.all(|item| node.types.accept(item));
                 }
-                for item in items {
+                for item in others {
                     if !self.accepts(*schema, item) {
                         return false;
                     }
@@ -154,7 +169,7 @@ impl<'s> Check<'s> {
                 true
             }
             Keyword::Tuple(schemas) => {
-                for (schema, item) in schemas.iter().zip(items) {
+                for (schema, item) in schemas.iter().zip(items.iter()) {
                     if !self.accepts(*schema, item) {
                         return false;
                     }
@@ -174,7 +189,7 @@ impl<'s> Check<'s> {
                 };
                 let most = most.unwrap_or(u64::MAX);
                 let mut found = 0;
-                for item in items {
+                for item in items.iter() {
                     if found >= least && most == u64::MAX {
                         break;
                     }
@@ -200,8 +215,8 @@ impl<'s> Check<'s> {
     fn holds_for_object(
         &mut self,
         keyword: &'s Keyword,
-        fields: &Map<String, Value>,
-        value: &Value,
+        fields: Fields<'_>,
+        value: View<'_>,
     ) -> bool {
         match keyword {
             Keyword::Size {
@@ -212,22 +227,20 @@ impl<'s> Check<'s> {
                 kind: SizeKind::MaxProperties,
                 limit,
             } => fields.len() <= as_size(*limit),
-            Keyword::Required { names, .. } => names.iter().all(|name| fields.contains_key(name)),
+            Keyword::Required { names, .. } => names.iter().all(|name| fields.has(name)),
             Keyword::DependentRequired(dependencies) => {
-                let mut present = dependencies
-                    .iter()
-                    .filter(|(name, _)| fields.contains_key(name));
-                present.all(|(_, names)| names.iter().all(|name| fields.contains_key(name)))
+                let mut present = dependencies.iter().filter(|(name, _)| fields.has(name));
+                present.all(|(_, names)| names.iter().all(|name| fields.has(name)))
             }
             Keyword::Members(members) => self.accepts_members(members, fields),
             Keyword::PropertyNames(None) => fields.is_empty(),
             Keyword::PropertyNames(Some(schema)) => {
-                let mut names = fields.keys();
-                names.all(|name| self.accepts(*schema, &Value::from(name.as_str())))
+                let mut names = fields.names();
+                names.all(|name| self.accepts(*schema, View::String(name)))
             }
             Keyword::DependentSchemas { schemas, .. } => {
                 for (name, schema) in schemas {
-                    if fields.contains_key(name) && !self.accepts(*schema, value) {
+                    if fields.has(name) && !self.accepts(*schema, value) {
                         return false;
                     }
                 }
@@ -245,7 +258,12 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn accepts_members(&mut self, members: &'s Members, fields: &Map<String, Value>) -> bool {
+    /// Returns whether a text matches a pattern, whose search takes time for each byte of it.
+    pub(crate) fn matches(&self, pattern: &Pattern, text: &str) -> bool {
+        self.spend(pattern.weight(text)) && pattern.accepts(text)
+    }
+
+    fn accepts_members(&mut self, members: &'s Members, fields: Fields<'_>) -> bool {
         if members.is_open() && members.patterns.is_empty() && !members.scans(fields.len()) {
             let names = members.names.iter().zip(&members.schemas).enumerate();
             for (index, (name, schema)) in names {
@@ -261,7 +279,7 @@ impl<'s> Check<'s> {
         }
         let mut missing = members.required;
         let mut next = 0;
-        for (name, value) in fields {
+        for (name, value) in fields.iter() {
             let mut is_known = false;
             if let Some(index) = members.names.find(name, &mut next) {
                 is_known = true;
@@ -273,7 +291,7 @@ impl<'s> Check<'s> {
                 }
             }
             for (pattern, schema) in &members.patterns {
-                if pattern.accepts(name) {
+                if self.matches(pattern, name) {
                     is_known = true;
                     if !self.accepts(*schema, value) {
                         return false;
@@ -295,11 +313,11 @@ impl<'s> Check<'s> {
 
     /// Returns whether a keyword for values of all types accepts a value. Keywords for other types
     /// do.
-    fn holds_for_any(&mut self, keyword: &'s Keyword, value: &Value) -> bool {
+    fn holds_for_any(&mut self, keyword: &'s Keyword, value: View<'_>) -> bool {
         match keyword {
             Keyword::Never => false,
-            Keyword::Const(expected) => equal(expected, value),
-            Keyword::Enum(known) => known.iter().any(|known| equal(known, value)),
+            Keyword::Const(expected) => equal(expected.root(), value),
+            Keyword::Enum(known) => known.iter().any(|known| equal(known.root(), value)),
             Keyword::AllOf(schemas) => self.all_accept(schemas, value),
             Keyword::Union { variants, kind } => {
                 let mut valid = 0;

@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::formats::Format;
 use crate::node::{BoundKind, Keyword, Members, Names, Node, NodeId, Rest, SizeKind, UnionKind};
-use crate::number::Exact;
+use crate::number::{Exact, Number};
 use crate::patterns::Pattern;
+use crate::view::Document;
 use crate::{Options, Tuples, shape};
 
 /// The maximum number of schemas that apply to one value through references and compositions.
@@ -201,8 +202,8 @@ impl<'s> Compiler<'s> {
                 }
                 return Ok(None);
             }
-            "const" => Keyword::Const(value.clone()),
-            "enum" => Keyword::Enum(list(value).to_vec()),
+            "const" => Keyword::Const(document(value)?),
+            "enum" => Keyword::Enum(list(value).iter().map(document).collect::<Compiled<_>>()?),
             "minimum" => return Ok(bound(BoundKind::Minimum, value)),
             "maximum" => return Ok(bound(BoundKind::Maximum, value)),
             "exclusiveMinimum" => return Ok(bound(BoundKind::ExclusiveMinimum, value)),
@@ -432,6 +433,10 @@ fn anchors(document: &Value) -> HashMap<&str, &Value> {
     anchors
 }
 
+fn document(value: &Value) -> Compiled<Document> {
+    Document::of(value).map_err(|error| error.to_string())
+}
+
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
@@ -445,7 +450,7 @@ fn bound(kind: BoundKind, limit: &Value) -> Option<Keyword> {
     let written = limit.as_number()?;
     Some(Keyword::Bound {
         kind,
-        exact: Exact::of(written),
+        exact: Exact::of(Number::of(written)),
         written: written.clone(),
     })
 }
@@ -529,6 +534,7 @@ fn finish(nodes: &mut [Node], uses: Vec<usize>) -> Compiled<()> {
             keyword => keyword.in_place().len(),
         });
         node.is_fork = checks.sum::<usize>() > 1;
+        node.weight += node.keywords.iter().map(Keyword::weight).sum::<usize>();
     }
     Ok(())
 }

@@ -4,35 +4,39 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
-use serde_json::Value;
-
 use crate::number::Exact;
+use crate::view::{Items, View};
 
 /// Returns whether two values are equal.
-pub(crate) fn equal(one: &Value, other: &Value) -> bool {
+pub(crate) fn equal(one: View<'_>, other: View<'_>) -> bool {
     match (one, other) {
-        (Value::Number(one), Value::Number(other)) => {
+        (View::Number(one), View::Number(other)) => {
             Exact::of(one).compare(Exact::of(other)) == Some(Ordering::Equal)
         }
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| equal(one, other))
+        (View::Array(one), View::Array(other)) => {
+            let mut pairs = one.iter().zip(other.iter());
+            one.len() == other.len() && pairs.all(|(one, other)| equal(one, other))
         }
-        (Value::Object(one), Value::Object(other)) => {
+        (View::Object(one), View::Object(other)) => {
             let has = |(name, value)| other.get(name).is_some_and(|other| equal(value, other));
             one.len() == other.len() && one.iter().all(has)
         }
-        _ => one == other,
+        (View::Null, View::Null) => true,
+        (View::Bool(one), View::Bool(other)) => one == other,
+        (View::String(one), View::String(other)) => one == other,
+        _ => false,
     }
 }
 
 /// Returns whether all items are different.
-pub(crate) fn are_unique(items: &[Value]) -> bool {
+pub(crate) fn are_unique(items: Items<'_>) -> bool {
     /// Up to here, comparing each with each is faster than hashing.
     const FEW: usize = 15;
     if items.len() <= FEW {
-        let mut rest = items;
+        let items: Vec<_> = items.iter().collect();
+        let mut rest = &items[..];
         while let [first, others @ ..] = rest {
-            if others.iter().any(|other| equal(first, other)) {
+            if others.iter().any(|other| equal(*first, *other)) {
                 return false;
             }
             rest = others;
@@ -51,7 +55,7 @@ pub(crate) fn are_unique(items: &[Value]) -> bool {
 
 /// A value whose hash is the same for equal values.
 struct Hashed<'v> {
-    value: &'v Value,
+    value: View<'v>,
     state: &'v RandomState,
 }
 
@@ -70,16 +74,15 @@ impl Hash for Hashed<'_> {
             state: self.state,
         };
         match self.value {
-            Value::Null => hasher.write_u8(0),
-            Value::Bool(value) => value.hash(hasher),
+            View::Null => hasher.write_u8(0),
+            View::Bool(value) => value.hash(hasher),
             // Adding 0 makes -0 the same as 0.
-            Value::Number(number) => {
-                let float = number.as_f64().map(|float| (float + 0.0).to_bits());
-                float.hash(hasher);
+            View::Number(number) => {
+                hasher.write_u64((number.as_f64() + 0.0).to_bits());
             }
-            Value::String(text) => text.hash(hasher),
-            Value::Array(items) => items.iter().for_each(|item| inner(item).hash(hasher)),
-            Value::Object(fields) => {
+            View::String(text) => text.hash(hasher),
+            View::Array(items) => items.iter().for_each(|item| inner(item).hash(hasher)),
+            View::Object(fields) => {
                 // The order of the fields does not matter.
                 let fields = fields.iter().map(|(name, value)| {
                     let mut field = self.state.build_hasher();
@@ -95,9 +98,17 @@ impl Hash for Hashed<'_> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::view::Document;
+
+    fn is_unique(items: Vec<Value>) -> bool {
+        match Document::of(&items.into()).unwrap().root() {
+            View::Array(items) => are_unique(items),
+            other => panic!("{other} is no list"),
+        }
+    }
 
     #[test]
     fn equal_numbers_are_one_item() {
@@ -111,7 +122,7 @@ mod tests {
             for count in [3, 30] {
                 let mut items: Vec<Value> = (0..count).map(Value::from).collect();
                 items.push(last.clone());
-                assert_eq!(are_unique(&items), expected, "{last} among {count}");
+                assert_eq!(is_unique(items), expected, "{last} among {count}");
             }
         }
     }
@@ -119,8 +130,8 @@ mod tests {
     #[test]
     fn the_order_of_fields_does_not_matter() {
         let mut items: Vec<Value> = (0..30).map(|a| json!({"a": a, "b": [a]})).collect();
-        assert!(are_unique(&items));
+        assert!(is_unique(items.clone()));
         items.push(json!({"b": [7.0], "a": 7}));
-        assert!(!are_unique(&items));
+        assert!(!is_unique(items));
     }
 }

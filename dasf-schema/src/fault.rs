@@ -2,16 +2,17 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
-
 use crate::check::Check;
 use crate::evaluated;
 use crate::node::{BoundKind, Keyword, Members, SizeKind, UnionKind};
 use crate::types::Types;
 use crate::union::is_ambiguous;
+use crate::view::{Document, View};
 
 /// The maximum length of a value that a problem quotes.
 const MAX_QUOTED: usize = 80;
+/// The maximum number of names or items in a problem.
+const MAX_NAMES: usize = 20;
 /// What stands for a longer value.
 const LONG_VALUE: &str = "the value";
 
@@ -40,23 +41,23 @@ impl<'s> Fault<'s> {
     }
 
     /// Returns the message without a value that is too long to read.
-    pub(crate) fn quoted(&self, check: &mut Check<'s>, value: &Value) -> String {
+    pub(crate) fn quoted(&self, check: &mut Check<'s>, value: View<'_>) -> String {
         let is_too_long = match value {
-            Value::String(text) => text.len() > MAX_QUOTED,
-            Value::Array(items) => items.len() > MAX_QUOTED / 4 || is_long(value),
-            Value::Object(_) => is_long(value),
+            View::String(text) => text.len() > MAX_QUOTED,
+            View::Array(items) => items.len() > MAX_QUOTED / 4 || is_long(value),
+            View::Object(_) => is_long(value),
             _ => false,
         };
         if !is_too_long {
             return self.message(check, value, &value.to_string());
         }
         let count = match (self, value) {
-            (Self::Keyword(Keyword::NoMoreItems(most)), Value::Array(items)) => {
+            (Self::Keyword(Keyword::NoMoreItems(most)), View::Array(items)) => {
                 Some(("Additional", items.len() - most))
             }
-            (Self::Keyword(Keyword::UnevaluatedItems { of, schema }), Value::Array(items)) => {
+            (Self::Keyword(Keyword::UnevaluatedItems { of, schema }), View::Array(items)) => {
                 let rest = evaluated::other_items(check, *of, items, value);
-                let rest = rest.filter(|item| !check.accepts(*schema, item));
+                let rest = rest.filter(|item| !check.accepts(*schema, *item));
                 Some(("Unevaluated", rest.count()))
             }
             _ => None,
@@ -71,7 +72,7 @@ impl<'s> Fault<'s> {
     }
 
     /// Returns the message for the name of a property, which is quoted in full.
-    pub(crate) fn of_name(&self, check: &mut Check<'s>, name: &Value) -> String {
+    pub(crate) fn of_name(&self, check: &mut Check<'s>, name: View<'_>) -> String {
         match self {
             Self::Keyword(Keyword::Pattern(_)) => self.quoted(check, name),
             fault => fault.message(check, name, &name.to_string()),
@@ -79,7 +80,7 @@ impl<'s> Fault<'s> {
     }
 
     /// Returns the message, in which `shown` stands for the value.
-    fn message(&self, check: &mut Check<'s>, value: &Value, shown: &str) -> String {
+    fn message(&self, check: &mut Check<'s>, value: View<'_>, shown: &str) -> String {
         match self {
             Self::Never => format!("False schema does not allow {shown}"),
             Self::Type(types) => {
@@ -87,18 +88,13 @@ impl<'s> Fault<'s> {
                 let types = if names.len() == 1 { "type" } else { "types" };
                 format!("{shown} is not of {types} {}", names.join(", "))
             }
-            Self::Missing(name) => format!("{} is a required property", Value::from(*name)),
+            Self::Missing(name) => format!("{} is a required property", View::String(name)),
             Self::Unexpected(members) => {
-                let names = value
-                    .as_object()
-                    .into_iter()
-                    .flat_map(|fields| fields.keys());
-                unexpected(
-                    "Additional properties",
-                    names
-                        .filter(|name| !members.know(name))
-                        .map(|it| format!("'{it}'")),
-                )
+                let View::Object(fields) = value else {
+                    return String::new();
+                };
+                let unknown = fields.names().filter(|name| !members.know(name));
+                unexpected("Additional properties", unknown.map(of_field))
             }
             Self::Name(message) => message.clone(),
             Self::Keyword(keyword) => of_keyword(keyword, check, value, shown),
@@ -109,7 +105,7 @@ impl<'s> Fault<'s> {
 fn of_keyword<'s>(
     keyword: &'s Keyword,
     check: &mut Check<'s>,
-    value: &Value,
+    value: View<'_>,
     shown: &str,
 ) -> String {
     match keyword {
@@ -140,8 +136,11 @@ fn of_keyword<'s>(
         Keyword::Format(format) => format!("{shown} is not a \"{}\"", format.name()),
         Keyword::UniqueItems => format!("{shown} has non-unique elements"),
         Keyword::NoMoreItems(most) => {
-            let items = value.as_array().into_iter().flatten();
-            unexpected("Additional items", items.skip(*most).map(Value::to_string))
+            let View::Array(items) = value else {
+                return String::new();
+            };
+            let others = items.iter().skip(*most);
+            unexpected("Additional items", others.map(self::shown))
         }
         Keyword::Contains { .. } => format!("None of {shown} are valid under the given schema"),
         Keyword::Union { variants, kind } => {
@@ -156,25 +155,25 @@ fn of_keyword<'s>(
         }
         Keyword::Not { written, .. } => format!("{written} is not allowed for {shown}"),
         Keyword::UnevaluatedProperties { of, schema } => {
-            let Value::Object(fields) = value else {
+            let View::Object(fields) = value else {
                 return String::new();
             };
             let rest = evaluated::other_properties(check, *of, fields, value);
             unexpected(
                 "Unevaluated properties",
-                rest.filter(|(_, inner)| !check.accepts(*schema, inner))
-                    .map(|(name, _)| format!("'{name}'")),
+                rest.filter(|(_, inner)| !check.accepts(*schema, *inner))
+                    .map(|(name, _)| of_field(name)),
             )
         }
         Keyword::UnevaluatedItems { of, schema } => {
-            let Value::Array(items) = value else {
+            let View::Array(items) = value else {
                 return String::new();
             };
             let rest = evaluated::other_items(check, *of, items, value);
             unexpected(
                 "Unevaluated items",
-                rest.filter(|item| !check.accepts(*schema, item))
-                    .map(|item| format!("'{item}'")),
+                rest.filter(|item| !check.accepts(*schema, *item))
+                    .map(|item| format!("'{}'", self::shown(item))),
             )
         }
         Keyword::Pattern(pattern) => format!("{shown} does not match \"{}\"", pattern.source),
@@ -183,15 +182,20 @@ fn of_keyword<'s>(
     }
 }
 
-fn unexpected(kind: &str, rest: impl Iterator<Item = String>) -> String {
+/// Tells which names or items are not allowed: the first of many.
+fn unexpected(kind: &str, mut rest: impl Iterator<Item = String>) -> String {
     let mut text = format!("{kind} are not allowed (");
     let mut count = 0;
-    for name in rest {
+    for name in rest.by_ref().take(MAX_NAMES) {
         if count > 0 {
             text.push_str(", ");
         }
         text.push_str(&name);
         count += 1;
+    }
+    let more = rest.count();
+    if more > 0 {
+        let _ = write!(text, " and {more} more"); // writing to a string cannot fail
     }
     text.push_str(if count == 1 {
         " was unexpected)"
@@ -201,14 +205,23 @@ fn unexpected(kind: &str, rest: impl Iterator<Item = String>) -> String {
     text
 }
 
+/// Returns the name of a field as problems show it.
+fn of_field(name: &str) -> String {
+    if name.len() > MAX_QUOTED {
+        let start: String = name.chars().take(MAX_QUOTED / 2).collect();
+        return format!("'{start}…'");
+    }
+    format!("'{name}'")
+}
+
 /// Lists the values of an enum, or the first two of many.
-fn known_values(known: &[Value]) -> String {
+fn known_values(known: &[Document]) -> String {
     /// The maximum number of values in a full list.
     const MAX_LISTED: usize = 3;
     let mut shown: Vec<String> = known
         .iter()
         .take(MAX_LISTED)
-        .map(Value::to_string)
+        .map(ToString::to_string)
         .collect();
     let mut last = shown.pop().unwrap_or_default();
     if known.len() > MAX_LISTED {
@@ -221,7 +234,7 @@ fn known_values(known: &[Value]) -> String {
 }
 
 /// Returns a value as a problem shows it.
-pub(crate) fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: View<'_>) -> String {
     if is_long(value) {
         LONG_VALUE.to_owned()
     } else {
@@ -229,7 +242,7 @@ pub(crate) fn shown(value: &Value) -> String {
     }
 }
 
-fn is_long(value: &Value) -> bool {
+fn is_long(value: View<'_>) -> bool {
     /// Counts written bytes and stops at the limit, so that a huge value costs no more than a small
     /// one.
     struct Limited(usize);

@@ -21,6 +21,7 @@
 //! drafts. It refuses schemas with `$dynamicRef` or `$recursiveRef`, with an `$id` in a schema inside
 //! another, and with references to other documents.
 
+mod budget;
 mod check;
 mod compile;
 mod equal;
@@ -37,6 +38,7 @@ mod tests;
 mod text;
 mod types;
 mod union;
+mod view;
 mod walk;
 
 use std::fmt;
@@ -46,9 +48,11 @@ use serde_json::Value;
 pub use dasf_protocol::problem::{Problem, list_problems};
 pub use patterns::Dialect;
 
+use budget::Budget;
 use check::Check;
 use node::{Node, NodeId};
 use problems::Collector;
+use view::Document;
 use walk::{Place, walk};
 
 /// The node of the document itself.
@@ -58,6 +62,7 @@ const ROOT: NodeId = NodeId(0);
 #[derive(Debug)]
 pub struct Schema {
     nodes: Vec<Node>,
+    steps: u64,
 }
 
 /// How to read a schema.
@@ -69,6 +74,13 @@ pub struct Options {
     pub checks_formats: bool,
     /// The dialect of the patterns. Default: that of JSON Schema.
     pub patterns: Dialect,
+    /// The maximum number of steps of one check: about one for each schema that is applied to a value,
+    /// and one for each byte that a pattern searches. A value that needs more counts as valid. Default:
+    /// no limit, because the author of a module writes its schemas.
+    ///
+    /// A caller checks its requests by the schemas of others. It needs a limit: a small schema can make
+    /// a check endless.
+    pub max_steps: Option<u64>,
 }
 
 impl Default for Options {
@@ -77,6 +89,7 @@ impl Default for Options {
             draft: Draft::Draft201909,
             checks_formats: true,
             patterns: Dialect::JsonSchema,
+            max_steps: None,
         }
     }
 }
@@ -138,19 +151,26 @@ impl Schema {
     /// Returns the first mistake in the schema.
     pub fn new(schema: &Value, options: Options) -> Result<Self, SchemaError> {
         compile::compile(schema, options)
-            .map(|nodes| Self { nodes })
+            .map(|nodes| Self {
+                nodes,
+                steps: options.max_steps.unwrap_or(u64::MAX),
+            })
             .map_err(|reason| SchemaError { reason })
     }
 
     /// Returns whether a value is valid.
     pub fn accepts(&self, value: &Value) -> bool {
-        Check::new(&self.nodes).accepts(ROOT, value)
+        let Ok(document) = Document::of(value) else {
+            return false;
+        };
+        let budget = Budget::new(self.steps);
+        Check::new(&self.nodes, &budget).accepts(ROOT, document.root()) || budget.is_spent()
     }
 
-    /// Returns whether a text is JSON with a valid value. It reads the text once, and mostly without a
-    /// tree of its values.
+    /// Returns whether a text is JSON with a valid value. It reads the text once, and mostly keeps none
+    /// of its values.
     ///
-    /// It may also return `false` for a valid value with a key that comes twice, because only the tree
+    /// It may also return `false` for a valid value with a key that comes twice, because only the whole
     /// tells which one counts. Then [`accepts`](Self::accepts) decides.
     ///
     /// ```
@@ -163,18 +183,49 @@ impl Schema {
     /// # Ok::<(), dasf_schema::SchemaError>(())
     /// ```
     pub fn accepts_text(&self, json: &str) -> bool {
-        text::accepts(&self.nodes, ROOT, json)
+        let budget = Budget::new(self.steps);
+        text::accepts(&self.nodes, &budget, ROOT, json)
     }
 
     /// Returns the first problems of a value: as many as [`list_problems`] lists, and one more. Their
     /// paths begin with `prefix`.
     pub fn problems(&self, value: &Value, prefix: &str) -> Vec<Problem> {
-        let mut check = Check::new(&self.nodes);
-        if check.accepts(ROOT, value) {
+        match Document::of(value) {
+            Ok(document) => self.problems_of(&document, &Budget::new(self.steps), prefix),
+            Err(error) => vec![Problem::new(prefix, error.to_string())],
+        }
+    }
+
+    /// Returns the first problems of a value that is still text, like [`problems`](Self::problems). It
+    /// needs a few times as much memory as the text has bytes, and mostly none for a valid value.
+    ///
+    /// # Errors
+    /// Fails if the text is not JSON, or has more than 4 GB.
+    pub fn problems_of_text(&self, json: &str, prefix: &str) -> serde_json::Result<Vec<Problem>> {
+        let budget = Budget::new(self.steps);
+        if text::accepts(&self.nodes, &budget, ROOT, json) {
+            return Ok(Vec::new());
+        }
+        let document = Document::from_text(json)?;
+        Ok(self.problems_of(&document, &budget, prefix))
+    }
+
+    fn problems_of(&self, document: &Document, budget: &Budget, prefix: &str) -> Vec<Problem> {
+        let mut check = Check::new(&self.nodes, budget);
+        if check.accepts(ROOT, document.root()) {
             return Vec::new();
         }
         let mut collector = Collector::new(prefix);
-        walk(&mut check, ROOT, value, &Place::START, &mut collector);
+        walk(
+            &mut check,
+            ROOT,
+            document.root(),
+            &Place::START,
+            &mut collector,
+        );
+        if budget.is_spent() {
+            return Vec::new();
+        }
         collector.problems
     }
 }

@@ -6,6 +6,7 @@ use crate::formats::Format;
 use crate::number::Exact;
 use crate::patterns::Pattern;
 use crate::types::Types;
+use crate::view::Document;
 
 /// The index of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +21,8 @@ pub(crate) struct Node {
     pub(crate) keywords: Vec<Keyword>,
     /// Whether checking a value checks the value, or values inside it, more than once.
     pub(crate) is_fork: bool,
+    /// The steps that a check of a value takes, apart from those of other schemas.
+    pub(crate) weight: usize,
     /// Whether several places refer to the node, so that it may check a value more than once.
     pub(crate) is_shared: bool,
 }
@@ -29,8 +32,8 @@ pub(crate) struct Node {
 pub(crate) enum Keyword {
     /// The schema `false`.
     Never,
-    Const(Value),
-    Enum(Vec<Value>),
+    Const(Document),
+    Enum(Vec<Document>),
     Bound {
         kind: BoundKind,
         exact: Exact,
@@ -233,6 +236,7 @@ impl Node {
             types: Types::ALL,
             keywords: Vec::new(),
             is_fork: false,
+            weight: 1,
             is_shared: false,
         }
     }
@@ -283,6 +287,20 @@ impl Keyword {
             Self::UnevaluatedItems { .. } => 33,
             Self::Reference(_) => 34,
             Self::Pattern(_) => 35,
+        }
+    }
+
+    /// Returns the steps that a check of a value takes.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Enum(known) => known.len(),
+            Self::Required { names, .. } => names.len(),
+            Self::DependentRequired(dependencies) => {
+                dependencies.iter().map(|(_, names)| 1 + names.len()).sum()
+            }
+            Self::Members(members) => members.names.len() + members.patterns.len(),
+            Self::DependentSchemas { schemas, .. } => schemas.len(),
+            _ => 1,
         }
     }
 

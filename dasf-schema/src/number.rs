@@ -1,8 +1,43 @@
 //! Exact comparison and division of JSON numbers.
 
 use std::cmp::Ordering;
+use std::fmt;
 
-use serde_json::Number;
+/// A JSON number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Number {
+    Unsigned(u64),
+    Negative(i64),
+    Float(f64),
+}
+
+impl Number {
+    pub(crate) fn of(number: &serde_json::Number) -> Self {
+        match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => Self::Unsigned(number),
+            (None, Some(number)) => Self::Negative(number),
+            (None, None) => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
+        }
+    }
+
+    pub(crate) fn as_f64(self) -> f64 {
+        match self {
+            Self::Unsigned(number) => number as f64,
+            Self::Negative(number) => number as f64,
+            Self::Float(number) => number,
+        }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsigned(number) => number.fmt(f),
+            Self::Negative(number) => number.fmt(f),
+            Self::Float(number) => serde_json::Value::from(*number).fmt(f),
+        }
+    }
+}
 
 /// A number without loss.
 #[derive(Debug, Clone, Copy)]
@@ -12,13 +47,12 @@ pub(crate) enum Exact {
 }
 
 impl Exact {
-    pub(crate) fn of(number: &Number) -> Self {
-        let integer = match (number.as_u64(), number.as_i64()) {
-            (Some(integer), _) => i128::from(integer),
-            (None, Some(integer)) => i128::from(integer),
-            (None, None) => return Self::Float(number.as_f64().unwrap_or(f64::NAN)),
-        };
-        Self::Integer(integer)
+    pub(crate) fn of(number: Number) -> Self {
+        match number {
+            Number::Unsigned(number) => Self::Integer(number.into()),
+            Number::Negative(number) => Self::Integer(number.into()),
+            Number::Float(number) => Self::Float(number),
+        }
     }
 
     /// Compares two numbers; `None` if one of them is not a number.
@@ -50,12 +84,10 @@ fn with_float(integer: i128, float: f64) -> Option<Ordering> {
 
 /// Returns whether a number is a multiple of another, which is positive. Both count as the decimal
 /// numbers that they are written as: 0.3 is a multiple of 0.1.
-pub(crate) fn is_multiple(number: &Number, of: f64) -> bool {
+pub(crate) fn is_multiple(number: Number, of: f64) -> bool {
     /// From here on, floats skip integers.
     const EXACT_LIMIT: f64 = 9_007_199_254_740_992.0;
-    let Some(float) = number.as_f64() else {
-        return false;
-    };
+    let float = number.as_f64();
     if of.fract() != 0.0 {
         return float == 0.0 || (float.abs() >= of && divides(float, of));
     }
@@ -108,7 +140,7 @@ mod tests {
 
     #[track_caller]
     fn number(text: &str) -> Number {
-        serde_json::from_str(text).unwrap()
+        Number::of(&serde_json::from_str(text).unwrap())
     }
 
     #[test]
@@ -131,7 +163,7 @@ mod tests {
             ("1", "1e300", Ordering::Less),
             ("1", "-1e300", Ordering::Greater),
         ] {
-            let (one, other) = (Exact::of(&number(one)), Exact::of(&number(other)));
+            let (one, other) = (Exact::of(number(one)), Exact::of(number(other)));
             assert_eq!(one.compare(other), Some(order));
             assert_eq!(other.compare(one), Some(order.reverse()));
         }
@@ -155,7 +187,7 @@ mod tests {
             (json!(u64::MAX), 7.0, false),
             (json!(1e20), 3.0, false),
         ] {
-            let number = value.as_number().unwrap();
+            let number = Number::of(value.as_number().unwrap());
             assert_eq!(is_multiple(number, of), expected, "{value} of {of}");
         }
     }

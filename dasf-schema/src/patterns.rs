@@ -3,7 +3,7 @@
 
 use dasf_pattern::to_rust;
 use dasf_protocol::api_info::ApiInfo;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 /// The dialect of the patterns in a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,14 @@ pub(crate) struct Pattern {
     pub(crate) source: String,
     /// The compiled pattern; `None` if only the module can check it.
     engine: Option<Regex>,
+    /// Whether the compiled pattern is large, so that a search may take many times as long.
+    is_large: bool,
 }
+
+/// The maximum size of a compiled pattern that is not large.
+const SMALL: usize = 1 << 16;
+/// The steps for each byte that a large pattern searches.
+const STEPS_OF_LARGE: usize = 200;
 
 impl Pattern {
     /// Compiles a pattern. `of` is its place in the schema, for the message.
@@ -42,8 +49,13 @@ impl Pattern {
             Dialect::Pydantic => Regex::new(source).ok(),
             Dialect::JsonSchema => Some(translated(source, of)?),
         };
+        let is_small = |engine: &Regex| {
+            let mut small = RegexBuilder::new(engine.as_str());
+            small.size_limit(SMALL).build().is_ok()
+        };
         Ok(Self {
             source: source.to_owned(),
+            is_large: engine.as_ref().is_some_and(|engine| !is_small(engine)),
             engine,
         })
     }
@@ -53,6 +65,12 @@ impl Pattern {
         self.engine
             .as_ref()
             .is_none_or(|engine| engine.is_match(text))
+    }
+
+    /// Returns the steps that a search takes.
+    pub(crate) fn weight(&self, text: &str) -> usize {
+        let steps = if self.is_large { STEPS_OF_LARGE } else { 1 };
+        1 + text.len().saturating_mul(steps)
     }
 
     /// Returns whether only the module can check the pattern.

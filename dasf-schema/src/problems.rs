@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use dasf_protocol::problem::{MAX_LISTED, Problem};
-use serde_json::Value;
 
 use crate::check::Check;
 use crate::fault::{Fault, shown};
 use crate::node::{Keyword, NodeId, UnionKind};
 use crate::union::{Refusal, is_ambiguous, judge};
+use crate::view::View;
 use crate::walk::{Place, Sink, Step, walk};
 
 /// Collects problems, and one more than a text lists.
@@ -29,7 +29,7 @@ impl<'p> Collector<'p> {
         &mut self,
         check: &mut Check<'s>,
         variants: &'s [NodeId],
-        value: &'v Value,
+        value: View<'v>,
         at: &Place<'_, 'v>,
     ) {
         let path = dotted(at, self.prefix);
@@ -50,9 +50,11 @@ impl<'p> Collector<'p> {
                 return;
             }
             Refusal::UnknownKey { known } => {
-                let key = value.as_object().and_then(|it| it.keys().next());
-                let key = Value::from(key.map(String::as_str).unwrap_or_default());
-                none_of(&shown(&key), known)
+                let key = match value {
+                    View::Object(fields) => fields.names().next(),
+                    _ => None,
+                };
+                none_of(&shown(View::String(key.unwrap_or_default())), known)
             }
             Refusal::Unclear => format!("matches none of the {} forms allowed", variants.len()),
         };
@@ -69,7 +71,7 @@ impl<'s, 'v> Sink<'s, 'v> for Collector<'_> {
         &mut self,
         check: &mut Check<'s>,
         fault: Fault<'s>,
-        value: &'v Value,
+        value: View<'v>,
         at: &Place<'_, 'v>,
     ) {
         match fault {

@@ -1,8 +1,9 @@
 //! The form that the value of each keyword must have.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
-use crate::equal::are_unique;
 use crate::types::Types;
 use crate::{Draft, Tuples};
 
@@ -137,7 +138,7 @@ pub(crate) fn types(value: &Value) -> Option<Types> {
         Value::String(name) => types.add(name),
         Value::Array(names) => {
             let mut add = |name: &Value| name.as_str().is_some_and(|name| types.add(name));
-            !names.is_empty() && are_unique(names) && names.iter().all(&mut add)
+            !names.is_empty() && is_names(value) && names.iter().all(&mut add)
         }
         _ => false,
     };
@@ -165,7 +166,12 @@ fn is_schemas(value: &Value) -> bool {
 }
 
 fn is_names(value: &Value) -> bool {
+    let mut seen = HashSet::new();
+    let mut is_new = |name: &'_ Value| {
+        name.as_str()
+            .is_some_and(|name| seen.insert(name.to_owned()))
+    };
     value
         .as_array()
-        .is_some_and(|names| names.iter().all(Value::is_string) && are_unique(names))
+        .is_some_and(|names| names.iter().all(&mut is_new))
 }

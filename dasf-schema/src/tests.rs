@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::budget::Budget;
 use crate::check::Check;
 use crate::fault::Fault;
 use crate::problems::Collector;
+use crate::view::{Document, View};
 use crate::walk::{Place, Sink, walk};
 use crate::{Options, ROOT, Schema, check_json, list_problems};
 
@@ -31,7 +33,7 @@ impl<'s, 'v> Sink<'s, 'v> for Counting<'_> {
         &mut self,
         check: &mut Check<'s>,
         fault: Fault<'s>,
-        value: &'v Value,
+        value: View<'v>,
         at: &Place<'_, 'v>,
     ) {
         self.faults += 1;
@@ -46,7 +48,7 @@ fn a_million_wrong_items_cost_no_more_than_eleven() {
         "properties": {"x": {"type": "number"}, "y": {"type": "number"}},
         "required": ["x", "y"],
     });
-    let value = Value::from(vec![json!(true); 1_000_000]);
+    let value = Document::of(&Value::from(vec![json!(true); 1_000_000])).unwrap();
     for (schema_of, is_list) in [
         (json!({"items": {"type": "number"}}), true),
         (json!({"items": point}), true),
@@ -61,12 +63,13 @@ fn a_million_wrong_items_cost_no_more_than_eleven() {
         (json!({"allOf": [{"items": point}, {"items": point}]}), true),
     ] {
         let schema = schema(&schema_of);
-        let mut check = Check::new(&schema.nodes);
+        let budget = Budget::new(u64::MAX);
+        let mut check = Check::new(&schema.nodes, &budget);
         let mut sink = Counting {
             inner: Collector::new(""),
             faults: 0,
         };
-        walk(&mut check, ROOT, &value, &Place::START, &mut sink);
+        walk(&mut check, ROOT, value.root(), &Place::START, &mut sink);
         assert_eq!(sink.inner.problems.len(), 11, "{schema_of}");
         assert_eq!(sink.faults, if is_list { 11 } else { 1 }, "{schema_of}");
         assert!(check.kept() <= 11, "{schema_of}");
@@ -381,4 +384,89 @@ fn of_a_key_that_comes_twice_all_values_must_be_valid() {
     assert!(schema.accepts_text(r#"{"x": 1, "x": 2}"#));
     assert!(!schema.accepts_text(r#"{"x": "a", "x": 2}"#));
     assert!(!schema.accepts_text(r#"{"x": 1, "x": "a"}"#));
+}
+
+#[test]
+fn no_message_is_longer_than_people_read() {
+    let names = (0..100_000).map(|number| (format!("{number:0200}"), json!(0)));
+    let fields = Value::from_iter(names);
+    let items = Value::from(vec![0; 1_000_000]);
+    for (schema_of, value) in [
+        (
+            json!({"additionalProperties": false, "properties": {"a": {}}}),
+            &fields,
+        ),
+        (json!({"unevaluatedProperties": false}), &fields),
+        (json!({"propertyNames": {"pattern": "a"}}), &fields),
+        (json!({"items": [{}], "additionalItems": false}), &items),
+        (json!({"unevaluatedItems": false}), &items),
+        (
+            json!({"additionalProperties": {"type": "string"}}),
+            &json!({"n".repeat(1 << 20): 1}),
+        ),
+    ] {
+        let problems = list_problems("f", &schema(&schema_of).problems(value, ""));
+        assert!(
+            problems.len() < 11 * 2100,
+            "{schema_of}: {}",
+            problems.len()
+        );
+        assert!(problems.len() > 20, "{schema_of}: {problems}");
+    }
+}
+
+/// A schema that applies the schema `leaf` 2^56 times to the same value.
+fn doubled(leaf: &Value, each: impl Fn(Value) -> Value) -> Value {
+    let mut definitions = json!({"D0": leaf});
+    for number in 1..=14 {
+        let inner = json!({"$ref": format!("#/$defs/D{}", number - 1)});
+        definitions[format!("D{number}")] = each(json!(vec![inner; 16]));
+    }
+    json!({"$defs": definitions, "$ref": "#/$defs/D14"})
+}
+
+#[test]
+fn a_schema_that_would_take_for_ever_is_given_up() {
+    let options = Options {
+        max_steps: Some(100_000),
+        ..Options::default()
+    };
+    let text = json!({"type": "string", "maxLength": 3});
+    let all = |inner| json!({"type": "string", "allOf": inner});
+    let any = |inner| json!({"type": "string", "anyOf": inner});
+    let names = |inner| json!({"propertyNames": {"allOf": inner}});
+    let unevaluated = |inner| json!({"allOf": inner, "unevaluatedProperties": false});
+    for (schema_of, value) in [
+        (doubled(&text, all), json!("abc")),
+        (doubled(&text, any), json!("abcd")),
+        (doubled(&text, names), json!({"abcd": 1})),
+        (
+            doubled(&json!({"properties": {"a": true}}), unevaluated),
+            json!({"b": 1}),
+        ),
+        (
+            json!({"items": {"pattern": r"^(?:\w{1,200}x){1,20}$"}}),
+            Value::from(vec!["a".repeat(1000); 1000]),
+        ),
+    ] {
+        let schema = Schema::new(&schema_of, options).unwrap();
+        // Each of these would run for years, or some for minutes.
+        assert!(schema.accepts(&value) || !schema.problems(&value, "").is_empty());
+        let problems = schema.problems_of_text(&value.to_string(), "").unwrap();
+        assert_eq!(problems, schema.problems(&value, ""));
+    }
+}
+
+#[test]
+fn a_value_within_the_limit_of_steps_is_checked() {
+    let options = Options {
+        max_steps: Some(100),
+        ..Options::default()
+    };
+    let schema = Schema::new(&json!({"items": {"maximum": 9}}), options).unwrap();
+    assert_eq!(schema.problems(&json!([10]), "").len(), 1);
+    // Nobody knows whether the last of so many is valid.
+    let mut many = vec![0; 1000];
+    many.push(10);
+    assert!(schema.accepts(&json!(many)) && schema.problems(&json!(many), "").is_empty());
 }

@@ -1,24 +1,23 @@
 //! Decides whether a JSON text is valid while it is parsed, without a tree of its values.
 //!
-//! Where a schema must see a list or an object as a whole, a tree of this part is made.
+//! Where a schema must see a list or an object as a whole, a document of this part is made.
 
 use std::fmt;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
-
+use crate::budget::Budget;
 use crate::check::Check;
 use crate::node::{Keyword, Members, Node, NodeId, Rest, SizeKind};
-
-/// `serde_json` replaces an object by another value if its first key begins with this.
-const PRIVATE_KEY: &str = "$serde_json::private";
+use crate::number::Number;
+use crate::types::Type;
+use crate::view::{Document, PRIVATE_KEY, View};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Returns whether a text is JSON that a schema accepts.
-pub(crate) fn accepts(nodes: &[Node], id: NodeId, json: &str) -> bool {
+pub(crate) fn accepts(nodes: &[Node], budget: &Budget, id: NodeId, json: &str) -> bool {
     let mut text = serde_json::Deserializer::from_str(json);
     let part = Part {
         nodes,
+        budget,
         schema: Some(id),
     };
     part.deserialize(&mut text).is_ok() && text.end().is_ok()
@@ -29,6 +28,7 @@ pub(crate) fn read_anything(json: &str) -> serde_json::Result<()> {
     let mut text = serde_json::Deserializer::from_str(json);
     let part = Part {
         nodes: &[],
+        budget: &Budget::new(0),
         schema: None,
     };
     part.deserialize(&mut text)?;
@@ -40,6 +40,7 @@ pub(crate) fn read_anything(json: &str) -> serde_json::Result<()> {
 #[derive(Clone, Copy)]
 struct Part<'s> {
     nodes: &'s [Node],
+    budget: &'s Budget,
     /// The schema; `None` if any value is valid.
     schema: Option<NodeId>,
 }
@@ -50,30 +51,30 @@ impl<'s> Part<'s> {
     }
 
     /// Returns an error if the schema refuses a value.
-    fn check<E: Error>(self, value: &Value) -> Result<(), E> {
+    fn check<E: Error>(self, value: View<'_>) -> Result<(), E> {
         let Some(id) = self.schema else {
             return Ok(());
         };
-        // A check remembers values by their address, so each value needs its own.
-        ensure(Check::new(self.nodes).accepts(id, value))
+        // A check remembers values by their place in one document, so each value needs its own.
+        ensure(Check::new(self.nodes, self.budget).accepts(id, value))
     }
 
-    /// Returns the node that decides about values of the same type as `example`: it follows
+    /// Returns the node that decides about values of a type: it follows
     /// references, and unions of which one variant has the type. Returns `None` if any value is valid.
     ///
     /// # Errors
     /// Fails if the schema refuses the type.
-    fn node_for<E: Error>(self, example: &Value) -> Result<Option<&'s Node>, E> {
+    fn node_for<E: Error>(self, of: Type) -> Result<Option<&'s Node>, E> {
         let Some(mut id) = self.schema else {
             return Ok(None);
         };
         loop {
             let node = &self.nodes[id.0];
-            ensure(node.types.accept(example))?;
+            ensure(node.types.has(of))?;
             id = match &node.keywords[..] {
                 [Keyword::Reference(target)] => *target,
                 [Keyword::Union { variants, .. }] => {
-                    let has_type = |id: &&NodeId| self.nodes[id.0].types.accept(example);
+                    let has_type = |id: &&NodeId| self.nodes[id.0].types.has(of);
                     let mut with_type = variants.iter().filter(has_type);
                     match (with_type.next(), with_type.next()) {
                         (Some(only), None) => *only,
@@ -110,36 +111,38 @@ impl<'de> Visitor<'de> for Part<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.check(&Value::Null)
+        self.check(View::Null)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.check(&value.into())
+        self.check(View::Bool(value))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.check(&number.into())
+        self.check(View::Number(match u64::try_from(number) {
+            Ok(number) => Number::Unsigned(number),
+            Err(_) => Number::Negative(number),
+        }))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.check(&number.into())
+        self.check(View::Number(Number::Unsigned(number)))
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.check(&number.into())
+        self.check(View::Number(Number::Float(number)))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        match self.node_for(&Value::String(String::new()))? {
-            Some(node) if !node.keywords.is_empty() => self.check(&text.into()),
+        match self.node_for(Type::STRING)? {
+            Some(node) if !node.keywords.is_empty() => self.check(View::String(text)),
             _ => Ok(()),
         }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Some(rules) = List::of(self.node_for(&Value::Array(Vec::new()))?) else {
-            let list = Value::deserialize(SeqAccessDeserializer::new(items))?;
-            return self.check(&list);
+        let Some(rules) = List::of(self.node_for(Type::ARRAY)?) else {
+            return self.check(Document::of_items(items)?.root());
         };
         let mut count = 0;
         while let Some(()) = items.next_element_seed(self.of(rules.schema_of(count)))? {
@@ -149,9 +152,8 @@ impl<'de> Visitor<'de> for Part<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let Some(members) = members_of(self.node_for(&Value::Object(Map::new()))?) else {
-            let object = Value::deserialize(MapAccessDeserializer::new(entries))?;
-            return self.check(&object);
+        let Some(members) = members_of(self.node_for(Type::OBJECT)?) else {
+            return self.check(Document::of_fields(entries)?.root());
         };
         let mut missing = members.map_or(0, |members| members.required);
         let mut next = 0;

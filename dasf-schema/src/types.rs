@@ -1,6 +1,6 @@
 //! The types of JSON values.
 
-use serde_json::Value;
+use crate::view::View;
 
 /// A set of types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,16 @@ const NAMES: [(u8, &str); 7] = [
     (ARRAY, "array"),
     (OBJECT, "object"),
 ];
+
+/// One type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Type(u8);
+
+impl Type {
+    pub(crate) const STRING: Self = Self(STRING);
+    pub(crate) const ARRAY: Self = Self(ARRAY);
+    pub(crate) const OBJECT: Self = Self(OBJECT);
+}
 
 impl Types {
     pub(crate) const ALL: Self = Self(u8::MAX);
@@ -52,17 +62,21 @@ impl Types {
             .map(|(_, name)| name)
     }
 
+    pub(crate) fn has(self, Type(bit): Type) -> bool {
+        self.0 & bit != 0
+    }
+
     /// Returns whether a value is of one of the types. A float without a fraction is an integer.
-    pub(crate) fn accept(self, value: &Value) -> bool {
+    pub(crate) fn accept(self, value: View<'_>) -> bool {
         let of_value = match value {
-            Value::Null => NULL,
-            Value::Bool(_) => BOOLEAN,
-            Value::Number(_) if self.0 & NUMBER != 0 => NUMBER,
-            Value::Number(number) if number.as_f64().is_some_and(|it| it.fract() == 0.0) => INTEGER,
-            Value::Number(_) => NUMBER,
-            Value::String(_) => STRING,
-            Value::Array(_) => ARRAY,
-            Value::Object(_) => OBJECT,
+            View::Null => NULL,
+            View::Bool(_) => BOOLEAN,
+            View::Number(_) if self.0 & NUMBER != 0 => NUMBER,
+            View::Number(number) if number.as_f64().fract() == 0.0 => INTEGER,
+            View::Number(_) => NUMBER,
+            View::String(_) => STRING,
+            View::Array(_) => ARRAY,
+            View::Object(_) => OBJECT,
         };
         self.0 & of_value != 0
     }

@@ -3,11 +3,10 @@
 //! The variants are not compared by all their faults, whose number grows exponentially with the
 //! depth of recursive unions, but by a sketch of each: what matters of them, near the value.
 
-use serde_json::Value;
-
 use crate::check::Check;
 use crate::fault::Fault;
 use crate::node::{Keyword, NodeId, Rest};
+use crate::view::{Document, View};
 use crate::walk::{Place, Sink, Step, walk};
 
 /// The maximum number of faults that a sketch takes into account.
@@ -20,7 +19,7 @@ pub(crate) enum Refusal<'s, 'v> {
     /// The tag is not one of the known values, which are written as JSON.
     UnknownTag {
         step: Step<'v>,
-        found: &'v Value,
+        found: View<'v>,
         known: Vec<String>,
     },
     /// The only key of the object should name the variant, but is not one of these names.
@@ -32,7 +31,7 @@ pub(crate) enum Refusal<'s, 'v> {
 }
 
 /// Returns whether a value matches several variants.
-pub(crate) fn is_ambiguous(check: &mut Check<'_>, variants: &[NodeId], value: &Value) -> bool {
+pub(crate) fn is_ambiguous(check: &mut Check<'_>, variants: &[NodeId], value: View<'_>) -> bool {
     let valid = variants.iter().filter(|it| check.accepts(**it, value));
     valid.take(2).count() > 1
 }
@@ -41,7 +40,7 @@ pub(crate) fn is_ambiguous(check: &mut Check<'_>, variants: &[NodeId], value: &V
 pub(crate) fn judge<'s, 'v>(
     check: &mut Check<'s>,
     variants: &'s [NodeId],
-    value: &'v Value,
+    value: View<'v>,
 ) -> Refusal<'s, 'v> {
     let sketches = variants.iter().map(|variant| {
         let mut sketch = Sketch::new(*variant);
@@ -123,8 +122,8 @@ struct Sketch<'s, 'v> {
 
 struct Tag<'s, 'v> {
     step: Step<'v>,
-    found: &'v Value,
-    expected: &'s Value,
+    found: View<'v>,
+    expected: &'s Document,
 }
 
 impl Sketch<'_, '_> {
@@ -166,7 +165,7 @@ impl<'s, 'v> Sink<'s, 'v> for Sketch<'s, 'v> {
             }
     }
 
-    fn add(&mut self, _: &mut Check<'s>, fault: Fault<'s>, value: &'v Value, at: &Place<'_, 'v>) {
+    fn add(&mut self, _: &mut Check<'s>, fault: Fault<'s>, value: View<'v>, at: &Place<'_, 'v>) {
         self.faults += 1;
         self.lacks_null &= matches!(fault, Fault::Type(types) if types.is_null());
         let expected = match fault {

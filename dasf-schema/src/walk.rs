@@ -1,10 +1,11 @@
 //! Finds the faults of a value, one after the other, as long as somebody wants them.
 
-use serde_json::{Map, Value};
+use dasf_protocol::problem::MAX_LISTED;
 
 use crate::check::Check;
 use crate::fault::Fault;
 use crate::node::{Keyword, Members, NodeId, Rest};
+use crate::view::{Fields, View};
 
 /// The place of a value inside the checked one.
 #[derive(Clone, Copy)]
@@ -54,27 +55,21 @@ pub(crate) trait Sink<'s, 'v> {
     fn is_open(&self, depth: usize) -> bool;
 
     /// Receives a fault of a value at a place.
-    fn add(
-        &mut self,
-        check: &mut Check<'s>,
-        fault: Fault<'s>,
-        value: &'v Value,
-        at: &Place<'_, 'v>,
-    );
+    fn add(&mut self, check: &mut Check<'s>, fault: Fault<'s>, value: View<'v>, at: &Place<'_, 'v>);
 }
 
 /// Finds the faults of a value in a schema.
 pub(crate) fn walk<'s, 'v>(
     check: &mut Check<'s>,
     id: NodeId,
-    value: &'v Value,
+    value: View<'v>,
     at: &Place<'_, 'v>,
     sink: &mut dyn Sink<'s, 'v>,
 ) {
-    if !sink.is_open(at.depth) {
+    let node = check.node(id);
+    if !sink.is_open(at.depth) || !check.spend(node.weight) {
         return;
     }
-    let node = check.node(id);
     // Many paths may lead to what is valid. Only a path to a fault is worth its time.
     if (node.is_fork || node.is_shared) && check.accepts(id, value) {
         return;
@@ -93,28 +88,28 @@ pub(crate) fn walk<'s, 'v>(
 fn walk_keyword<'s, 'v>(
     check: &mut Check<'s>,
     keyword: &'s Keyword,
-    value: &'v Value,
+    value: View<'v>,
     at: &Place<'_, 'v>,
     sink: &mut dyn Sink<'s, 'v>,
 ) {
     match (keyword, value) {
-        (Keyword::Required { names, .. }, Value::Object(fields)) => {
+        (Keyword::Required { names, .. }, View::Object(fields)) => {
             walk_required(check, names, fields, value, at, sink);
         }
-        (Keyword::DependentRequired(dependencies), Value::Object(fields)) => {
+        (Keyword::DependentRequired(dependencies), View::Object(fields)) => {
             for (name, required) in dependencies {
-                if fields.contains_key(name) {
+                if fields.has(name) {
                     walk_required(check, required, fields, value, at, sink);
                 }
             }
         }
-        (Keyword::Members(members), Value::Object(fields)) => {
+        (Keyword::Members(members), View::Object(fields)) => {
             walk_members(check, members, fields, value, at, sink);
         }
-        (Keyword::PropertyNames(Some(schema)), Value::Object(fields)) => {
+        (Keyword::PropertyNames(Some(schema)), View::Object(fields)) => {
             walk_names(check, *schema, fields, value, at, sink);
         }
-        (Keyword::Items { schema, from }, Value::Array(items)) => {
+        (Keyword::Items { schema, from }, View::Array(items)) => {
             for (index, item) in items.iter().enumerate().skip(*from) {
                 if !sink.is_open(at.depth + 1) {
                     return;
@@ -122,14 +117,14 @@ fn walk_keyword<'s, 'v>(
                 walk(check, *schema, item, &at.to(Step::Index(index)), sink);
             }
         }
-        (Keyword::Tuple(schemas), Value::Array(items)) => {
-            for (index, (schema, item)) in schemas.iter().zip(items).enumerate() {
+        (Keyword::Tuple(schemas), View::Array(items)) => {
+            for (index, (schema, item)) in schemas.iter().zip(items.iter()).enumerate() {
                 walk(check, *schema, item, &at.to(Step::Index(index)), sink);
             }
         }
-        (Keyword::DependentSchemas { schemas, .. }, Value::Object(fields)) => {
+        (Keyword::DependentSchemas { schemas, .. }, View::Object(fields)) => {
             for (name, schema) in schemas {
-                if fields.contains_key(name) {
+                if fields.has(name) {
                     walk(check, *schema, value, at, sink);
                 }
             }
@@ -168,13 +163,13 @@ fn walk_keyword<'s, 'v>(
 fn walk_required<'s, 'v>(
     check: &mut Check<'s>,
     names: &'s [String],
-    fields: &Map<String, Value>,
-    value: &'v Value,
+    fields: Fields<'v>,
+    value: View<'v>,
     at: &Place<'_, 'v>,
     sink: &mut dyn Sink<'s, 'v>,
 ) {
     for name in names {
-        if !fields.contains_key(name) && sink.is_open(at.depth) {
+        if !fields.has(name) && sink.is_open(at.depth) {
             sink.add(check, Fault::Missing(name), value, at);
         }
     }
@@ -183,15 +178,15 @@ fn walk_required<'s, 'v>(
 fn walk_members<'s, 'v>(
     check: &mut Check<'s>,
     members: &'s Members,
-    fields: &'v Map<String, Value>,
-    value: &'v Value,
+    fields: Fields<'v>,
+    value: View<'v>,
     at: &Place<'_, 'v>,
     sink: &mut dyn Sink<'s, 'v>,
 ) {
     let mut next = 0;
     if members.is_open() {
         if members.scans(fields.len()) {
-            for (name, inner) in fields {
+            for (name, inner) in fields.iter() {
                 if !sink.is_open(at.depth + 1) {
                     return;
                 }
@@ -202,24 +197,24 @@ fn walk_members<'s, 'v>(
             }
         } else {
             for (name, schema) in members.names.iter().zip(&members.schemas) {
-                if let Some((name, inner)) = fields.get_key_value(name) {
+                if let Some((name, inner)) = fields.find(name) {
                     walk(check, *schema, inner, &at.to(Step::Name(name)), sink);
                 }
             }
         }
         for (pattern, schema) in &members.patterns {
-            for (name, inner) in fields {
+            for (name, inner) in fields.iter() {
                 if !sink.is_open(at.depth + 1) {
                     return;
                 }
-                if pattern.accepts(name) {
+                if check.matches(pattern, name) {
                     walk(check, *schema, inner, &at.to(Step::Name(name)), sink);
                 }
             }
         }
         return;
     }
-    for (name, inner) in fields {
+    for (name, inner) in fields.iter() {
         if !sink.is_open(at.depth + 1) {
             break;
         }
@@ -230,7 +225,7 @@ fn walk_members<'s, 'v>(
             walk(check, members.schemas[index], inner, &at, sink);
         }
         for (pattern, schema) in &members.patterns {
-            if pattern.accepts(name) {
+            if check.matches(pattern, name) {
                 is_known = true;
                 walk(check, *schema, inner, &at, sink);
             }
@@ -243,10 +238,10 @@ fn walk_members<'s, 'v>(
         return;
     }
     if !members.has_properties && !members.has_pattern_properties {
-        if let Some(first) = fields.values().next() {
+        if let Some(first) = fields.iter().map(|(_, inner)| inner).next() {
             sink.add(check, Fault::Never, first, at);
         }
-    } else if fields.keys().any(|name| !members.know(name)) {
+    } else if fields.names().any(|name| !members.know(name)) {
         sink.add(check, Fault::Unexpected(members), value, at);
     }
 }
@@ -255,8 +250,8 @@ fn walk_members<'s, 'v>(
 fn walk_names<'s, 'v>(
     check: &mut Check<'s>,
     schema: NodeId,
-    fields: &'v Map<String, Value>,
-    value: &'v Value,
+    fields: Fields<'v>,
+    value: View<'v>,
     at: &Place<'_, 'v>,
     sink: &mut dyn Sink<'s, 'v>,
 ) {
@@ -265,26 +260,31 @@ fn walk_names<'s, 'v>(
     struct Messages(Vec<String>);
     impl<'s, 'v> Sink<'s, 'v> for Messages {
         fn is_open(&self, _: usize) -> bool {
-            true
+            self.0.len() <= MAX_LISTED
         }
 
         fn add(
             &mut self,
             check: &mut Check<'s>,
             fault: Fault<'s>,
-            value: &'v Value,
+            value: View<'v>,
             _: &Place<'_, 'v>,
         ) {
             self.0.push(fault.of_name(check, value));
         }
     }
-    for name in fields.keys() {
-        let name = Value::from(name.as_str());
+    for name in fields.names() {
         if !sink.is_open(at.depth) {
             return;
         }
         let mut messages = Messages::default();
-        walk(check, schema, &name, &Place::START, &mut messages);
+        walk(
+            check,
+            schema,
+            View::String(name),
+            &Place::START,
+            &mut messages,
+        );
         for message in messages.0 {
             if sink.is_open(at.depth) {
                 sink.add(check, Fault::Name(message), value, at);

@@ -202,6 +202,10 @@ fn cut(name: &str) -> String {
 
 /// Returns the known name that is most similar to a name, if it was probably meant.
 pub(crate) fn closest<'k>(name: &str, known: &'k [String]) -> Option<&'k str> {
+    // The comparison of long names takes long.
+    if name.len() > MAX_NAME_LENGTH {
+        return None;
+    }
     let name = name.to_lowercase();
     // A method may be named without its class.
     let likeness = |known: &str| {

@@ -21,6 +21,10 @@ pub use dasf_schema::{Dialect, Problem, list_problems};
 
 use super::{Failure, ModuleError, Output};
 
+/// The maximum number of steps of a check by the schema of another module, which may be made to take
+/// forever: some seconds.
+const MAX_STEPS: u64 = 50_000_000;
+
 /// A compiled schema.
 #[derive(Debug)]
 pub struct Validator(Schema);
@@ -40,6 +44,8 @@ impl Validator {
     /// Returns a validator for the schema of another module; `None` if the schema is invalid, or if
     /// it has a keyword that only the module can check.
     ///
+    /// A check by it has a limit of some seconds. The module itself checks a value that needs longer.
+    ///
     /// It does not check formats, because pydantic accepts more than its schemas allow, for example
     /// times without an offset. The draft is found from the schema, because pydantic writes draft
     /// 2020-12.
@@ -53,6 +59,7 @@ impl Validator {
             draft,
             checks_formats: false,
             patterns,
+            max_steps: Some(MAX_STEPS),
         };
         Schema::new(schema, options).ok().map(Self)
     }
@@ -62,20 +69,13 @@ impl Validator {
         self.0.accepts(value)
     }
 
-    /// Returns the first problems of a value that is still text, like [`problems`](Self::problems). Only
-    /// a value with problems is read into a tree.
+    /// Returns the first problems of a value that is still text, like [`problems`](Self::problems). It
+    /// needs at most a few times as much memory as the text has bytes.
     ///
     /// # Errors
     /// Fails if the text is not JSON.
-    pub(crate) fn problems_of_text(
-        &self,
-        json: &str,
-        prefix: &str,
-    ) -> serde_json::Result<Vec<Problem>> {
-        if self.0.accepts_text(json) {
-            return Ok(Vec::new());
-        }
-        Ok(self.problems(&serde_json::from_str(json)?, prefix))
+    pub fn problems_of_text(&self, json: &str, prefix: &str) -> serde_json::Result<Vec<Problem>> {
+        self.0.problems_of_text(json, prefix)
     }
 
     /// Returns the first problems of a value: as many as [`list_problems`] lists, and one more.

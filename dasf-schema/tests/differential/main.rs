@@ -8,7 +8,7 @@ mod formats;
 mod oracle;
 mod random;
 
-use dasf_schema::{Draft, Options, Schema, list_problems};
+use dasf_schema::{Draft, Options, Problem, Schema, list_problems};
 use serde_json::Value;
 
 use oracle::Oracle;
@@ -43,12 +43,12 @@ fn compare<'v>(schema: &Value, options: Options, values: impl IntoIterator<Item 
         if oracle::is_deeper(value, oracle::MAX_DEPTH) {
             continue;
         }
-        let expected = oracle.problems(value, "x");
-        let found: Vec<_> = own
-            .problems(value, "x")
-            .iter()
-            .map(|it| (it.path().to_owned(), it.message().to_owned()))
+        let expected = oracle.problems(value, "x").into_iter();
+        // Long texts are cut.
+        let expected: Vec<_> = expected
+            .map(|(path, message)| in_parts(&Problem::new(&path, message)))
             .collect();
+        let found: Vec<_> = own.problems(value, "x").iter().map(in_parts).collect();
         assert_eq!(
             found.len(),
             expected.len().min(MAX_FOUND),
@@ -66,6 +66,10 @@ fn compare<'v>(schema: &Value, options: Options, values: impl IntoIterator<Item 
         let is_listed = list_problems("f", &own.problems(value, "")).contains(": ");
         assert_eq!(is_listed, !expected.is_empty());
     }
+}
+
+fn in_parts(problem: &Problem) -> (String, String) {
+    (problem.path().to_owned(), problem.message().to_owned())
 }
 
 fn options(draft: Draft) -> Options {
