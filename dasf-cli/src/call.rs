@@ -1,6 +1,7 @@
 //! `dasf call`.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use dasf::cli::{
     ArgumentNames, Connection, Error, print_result, printable, progress_handler, takes_texts_only,
@@ -25,8 +26,21 @@ pub(crate) fn run(connection: &Connection, options: &Call) -> Result<(), Error> 
     };
     let result = with_caller(connection, options.timeout, async |caller, presence| {
         let api: ApiInfo = read(caller, &describe(caller, presence).await?)?;
-        let target = Target::find(&api, &options.function)?;
-        let request = target.request(constructor, arguments)?;
+        let name = options.function.clone();
+        // The schema of a module may make this long. Meanwhile the user can interrupt it.
+        let check = tokio::task::spawn_blocking(move || {
+            Target::find(&api, &name)?.request(constructor, arguments)
+        });
+        let limit = Duration::from_secs(options.timeout);
+        let request = match tokio::time::timeout(limit, check).await {
+            Ok(checked) => checked.map_err(Error::failed)??,
+            Err(_) => {
+                return Err(Error::Failed(format!(
+                    "the schema of {} is so complex that the arguments could not be checked within {}s",
+                    options.function, options.timeout
+                )));
+            }
+        };
         let on_progress = progress_handler(options.no_progress);
         presence.call(&request, on_progress).await
     })?;
@@ -276,10 +290,11 @@ impl<'a> Parameters<'a> {
 
     fn problems(&self, json: &str, prefix: &str) -> Vec<Problem> {
         // Only the module can check a value that cannot be read here.
-        match (&self.validator, serde_json::from_str(json)) {
-            (Some(validator), Ok(value)) => validator.problems(&value, prefix),
-            _ => Vec::new(),
-        }
+        let problems = |validator: &Validator| validator.problems_of_text(json, prefix).ok();
+        self.validator
+            .as_ref()
+            .and_then(problems)
+            .unwrap_or_default()
     }
 }
 

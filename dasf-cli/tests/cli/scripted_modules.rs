@@ -233,3 +233,75 @@ fn an_invalid_schema_leaves_the_check_to_the_module() {
         stage.run(&["api", "-t", topic, "f"]).succeeds();
     }
 }
+
+#[test]
+fn a_schema_that_would_take_for_ever_stops_nothing() {
+    let stage = Stage::new(None);
+    let mut definitions = json!({"D0": {"type": "string", "maxLength": 3}});
+    for number in 1..=14 {
+        let inner = json!({"$ref": format!("#/$defs/D{}", number - 1)});
+        definitions[format!("D{number}")] = json!({"type": "string", "allOf": vec![inner; 16]});
+    }
+    let mut f = function("f", "", &json!({"x": {"$ref": "#/$defs/D14"}}));
+    // 2^56 schemas apply to the argument.
+    f["rpc_schema"]["$defs"] = definitions;
+    serve(&stage, "doubled", &api_info(&f), "1");
+    let pattern = json!({"items": {"type": "string", "pattern": r"^(?:\w{1,200}x){1,20}$"}});
+    serve(
+        &stage,
+        "pattern",
+        &api_info(&function("f", "", &json!({"x": pattern}))),
+        "1",
+    );
+    let texts = json!(vec!["a".repeat(1000); 500]).to_string();
+    let x = stage.file("x.json", &texts);
+    for (topic, x) in [("doubled", "x=abc"), ("pattern", &format!("x=@{x}"))] {
+        let printed = stage.run(&["call", "-t", topic, "f", x]).succeeds();
+        assert_eq!(printed, "1\n", "{topic}");
+        stage.run(&["api", "-t", topic, "f"]).succeeds();
+        for lang in ["rust", "python", "typescript"] {
+            stage
+                .run(&["generate", "-t", topic, "--lang", lang])
+                .succeeds();
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_result_takes_a_few_times_its_size() {
+    let stage = Stage::new(None);
+    let f = function("f", "", &json!({}));
+    let result = format!("[{}0]", "0,".repeat(300_000));
+    serve(&stage, "zeros", &api_info(&f), &result);
+    // A tree of its values would take more than 36 times its size.
+    let peak_of = |arguments: &[&str]| {
+        let mut child = stage
+            .command(arguments)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = child.stdout.take().unwrap();
+        let mut peak = 0;
+        let mut text = Vec::new();
+        let mut part = [0; 4096];
+        loop {
+            let size = std::io::Read::read(&mut output, &mut part).unwrap();
+            text.extend_from_slice(&part[..size]);
+            // The program still writes: its memory is that of the result.
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+            let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
+            let kilobytes = line.map(|it| it.trim().strip_suffix(" kB").unwrap());
+            peak = peak.max(kilobytes.map_or(0, |it| it.parse::<usize>().unwrap() * 1024));
+            if size == 0 {
+                assert!(child.wait().unwrap().success());
+                return (peak, text);
+            }
+        }
+    };
+    let (least, _) = peak_of(&["api", "-t", "zeros"]);
+    let (peak, text) = peak_of(&["call", "-t", "zeros", "f"]);
+    assert_eq!(text.len(), result.len() + 1);
+    let times = (peak - least) as f64 / result.len() as f64;
+    assert!(times < 16.0, "{times:.1} times the result");
+}

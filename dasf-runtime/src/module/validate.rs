@@ -22,8 +22,8 @@ pub use dasf_schema::{Dialect, Problem, list_problems};
 use super::{Failure, ModuleError, Output};
 
 /// The maximum number of steps of a check by the schema of another module, which may be made to take
-/// forever: some seconds.
-const MAX_STEPS: u64 = 50_000_000;
+/// forever. They take less than a second.
+const MAX_STEPS: u64 = 10_000_000;
 
 /// A compiled schema.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Validator {
     /// Returns a validator for the schema of another module; `None` if the schema is invalid, or if
     /// it has a keyword that only the module can check.
     ///
-    /// A check by it has a limit of some seconds. The module itself checks a value that needs longer.
+    /// A check by it has a limit of about a second. The module itself checks a value that needs longer.
     ///
     /// It does not check formats, because pydantic accepts more than its schemas allow, for example
     /// times without an offset. The draft is found from the schema, because pydantic writes draft
