@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+pub(crate) use dasf_protocol::text::is_hidden;
 use unicode_ident::{is_xid_continue, is_xid_start};
 use unicode_normalization::UnicodeNormalization;
 
@@ -80,27 +81,6 @@ pub(crate) fn identifier(spelled: &str, start: &str, folding: Folding) -> String
     } else {
         folding.fold(&format!("{start}{kept}"))
     }
-}
-
-/// Returns whether a character is invisible but changes other characters: a control character, or a
-/// character for the direction of writing. With such a character a comment could look like code.
-/// Comments have a space in its place.
-pub(crate) fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 /// Returns whether a character needs an escape in a literal: a hidden character, or a joiner. Some

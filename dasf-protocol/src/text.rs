@@ -1,5 +1,5 @@
 //! Strings from files, standard input and environment variables: decodes bytes, and removes byte
-//! order marks and line breaks.
+//! order marks and line breaks. Strings of other programs: makes them printable.
 
 /// The byte order mark, which some editors and shells write at the start of a file.
 const MARK: char = '\u{feff}';
@@ -89,6 +89,44 @@ pub fn one_line(value: &str) -> Result<&str, NotOneLine> {
     }
 }
 
+/// Returns whether a character is invisible but changes other characters: a control character, or a
+/// character for the direction of writing. With such a character, a name could forge a line of a log,
+/// control a terminal, or make a comment look like code.
+pub fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// Makes a text of another program printable, as one line: a space stands for each character that
+/// [is hidden](is_hidden), and `; ` for line breaks between lines.
+///
+/// ```
+/// use dasf_protocol::text::printable;
+///
+/// assert_eq!(printable("no data\n  INFO \u{1b}]0;title\u{7}"), "no data; INFO  ]0;title");
+/// ```
+pub fn printable(text: &str) -> String {
+    if !text.contains('\n') {
+        return text.replace(is_hidden, " ");
+    }
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<String> = lines.map(|line| line.replace(is_hidden, " ")).collect();
+    lines.join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +158,21 @@ mod tests {
         }
         let latin = decode(b"Gr\xfc\xdfe".to_vec());
         assert_eq!(latin, Err(TextError::NotUtf8 { position: 3 }));
+    }
+
+    #[test]
+    fn no_hidden_character_is_printed() {
+        for (text, printed) in [
+            (" a ", " a "),
+            ("a\tb\u{85}c\u{9b}2Jd", "a b c 2Jd"),
+            ("\u{202e}a\u{2066}\u{200f}b\u{e0041}", "a  b"),
+            ("a\r\n\n  b\rc\u{2028}", "a; b c"),
+            ("👩\u{200d}🔬", "👩\u{200d}🔬"),
+        ] {
+            let found = printable(text);
+            assert!(!found.contains(is_hidden), "{text:?}");
+            assert_eq!(found.trim(), printed.trim(), "{text:?}");
+        }
     }
 
     #[test]

@@ -49,7 +49,6 @@ pub mod module;
 #[cfg(any(feature = "client", feature = "module"))]
 mod number_map;
 mod outcome;
-mod printable;
 #[cfg(feature = "module")]
 mod probe;
 #[cfg(feature = "module")]

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
+use dasf_protocol::text::printable;
 use dasf_protocol::{ErrorInfo, payload};
 use serde::Serialize;
 use serde_json::Value;
@@ -100,7 +101,7 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text(self.kind.name()))
+        f.write_str(&printable(&self.text(self.kind.name())))
     }
 }
 
@@ -169,11 +170,13 @@ impl Failure {
 
     /// Returns the `Display` text with all causes, for the log.
     pub(crate) fn in_full(&self) -> String {
-        if self.shows_causes {
+        let text = if self.shows_causes {
             self.to_string()
         } else {
             with_causes(&self.to_string(), &self.causes)
-        }
+        };
+        // Arguments of the caller may be in it.
+        printable(&text)
     }
 
     pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {

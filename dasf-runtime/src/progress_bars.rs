@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use dasf_protocol::Status;
 use dasf_protocol::progress::Report;
+use dasf_protocol::text::printable;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-
-use crate::printable::printable;
 
 /// The greatest number of lines for one call.
 const MAX_LINES: usize = 10;

@@ -1,6 +1,7 @@
 //! Modules with invalid or unusual answers.
 
 use dasf::protocol::payload;
+use dasf::protocol::text::is_hidden;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
@@ -116,7 +117,7 @@ fn an_invalid_api_description_is_reported() {
 #[test]
 fn strings_of_a_module_cannot_control_the_terminal() {
     let stage = Stage::new(None);
-    let evil = "a\u{1b}]0;title\u{7}\u{9b}2Jz";
+    let evil = "a\u{1b}]0;title\u{7}\u{9b}2J\u{202e}\u{2066}z";
     let properties = json!({
         "x": {"type": "string", "description": evil, "default": evil, "pattern": evil},
         evil: {"type": "integer"},
@@ -135,8 +136,8 @@ fn strings_of_a_module_cannot_control_the_terminal() {
     let is_quiet = |Run(output): Run| {
         for text in [output.stdout, output.stderr] {
             let text = String::from_utf8(text).unwrap();
-            let controls = |symbol: char| symbol.is_control() && symbol != '\n';
-            assert!(!text.contains(controls), "{text:?}");
+            let hidden = |symbol: char| is_hidden(symbol) && symbol != '\n';
+            assert!(!text.contains(hidden), "{text:?}");
         }
     };
     for arguments in [
@@ -151,6 +152,10 @@ fn strings_of_a_module_cannot_control_the_terminal() {
         &["call", "-t", "odd", "f", "none=1"],
         &["call", "-t", "odd", "f", "x=1"],
         &["call", "-t", "odd", "f", "y=1"],
+        &["generate", "-t", "odd", "--lang", "rust"],
+        &["generate", "-t", "odd", "--lang", "python"],
+        &["generate", "-t", "odd", "--lang", "typescript"],
+        &["generate", "-t", "evil", "--lang", "python"],
     ] {
         is_quiet(stage.run(arguments));
     }

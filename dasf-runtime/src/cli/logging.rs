@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Error;
+use super::log_fields::PrintableFields;
 use super::output::has_colours;
 use super::parse::{OneLine, Switch};
 use super::progress_bars::BesideBars;
@@ -78,6 +79,7 @@ impl Logging {
         };
         let log = tracing_subscriber::fmt::layer()
             .with_writer(writer)
+            .fmt_fields(PrintableFields)
             .with_ansi(self.log_file.is_none() && has_colours(&io::stderr()))
             .with_target(self.debug);
         // This fails if the program has a subscriber already.

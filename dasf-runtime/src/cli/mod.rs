@@ -42,6 +42,7 @@ mod error;
 #[cfg(feature = "generate")]
 mod generate;
 mod input;
+mod log_fields;
 mod logging;
 mod names;
 mod options;
@@ -75,9 +76,9 @@ pub use schema::takes_texts_only;
 pub use work::{close, run_until_interrupted};
 
 pub use crate::module::unknown_arguments::ArgumentNames;
-pub use crate::printable::printable;
 #[cfg(feature = "progress-bars")]
 use crate::progress_bars;
+pub use dasf_protocol::text::printable;
 
 use crate::module::Module;
 use crate::module::descriptor::ModuleDescriptor;

@@ -5,11 +5,11 @@ use std::io::{self, BufWriter, ErrorKind, IsTerminal, StdoutLock, Write};
 
 use clap::Args;
 use dasf_protocol::progress::Report;
+use dasf_protocol::text::{is_hidden, printable};
 use serde::Serialize;
 
 use super::Error;
 use super::progress_bars::BesideBars;
-use crate::printable::printable;
 
 /// The greatest indentation, in levels. Deeper levels are not indented further.
 const MAX_INDENTED: usize = 128;
@@ -38,7 +38,7 @@ impl Indent {
     }
 
     /// Writes JSON with this indentation. Numbers keep every digit. Strings contain the characters
-    /// themselves, but control characters stay escaped.
+    /// themselves, but hidden characters stay escaped.
     fn lay_out(&self, json: &str, output: &mut impl Write) -> io::Result<()> {
         let mut depth = 0_usize;
         let mut rest = json;
@@ -110,15 +110,17 @@ fn text_length(json: &str) -> usize {
 /// Writes a string of JSON, with its quotes.
 fn write_text(text: &str, output: &mut impl Write) -> io::Result<()> {
     let has_escapes = text.contains('\\');
-    if !has_escapes && !text.contains(char::is_control) {
+    if !has_escapes && !text.contains(is_hidden) {
         return output.write_all(text.as_bytes());
     }
     // An unnecessary escape becomes the character itself. Half of a surrogate pair stays an escape.
     let read = serde_json::from_str::<String>(text).ok();
     let shortest = read.and_then(|text| serde_json::to_string(&text).ok());
     for symbol in shortest.as_deref().unwrap_or(text).chars() {
-        if symbol.is_control() {
-            write!(output, "\\u{:04x}", u32::from(symbol))?;
+        if is_hidden(symbol) {
+            for unit in symbol.encode_utf16(&mut [0; 2]) {
+                write!(output, "\\u{unit:04x}")?;
+            }
         } else {
             write!(output, "{symbol}")?;
         }
@@ -161,10 +163,7 @@ pub(super) fn print_warning(message: impl Display) {
 }
 
 fn print_message(kind: &str, message: impl Display) {
-    // The message of a module may have several lines, and control characters.
-    let message = message.to_string();
-    let lines: Vec<String> = message.lines().map(|line| printable(line.trim())).collect();
-    let line = format!("{kind}: {}\n", lines.join("; "));
+    let line = format!("{kind}: {}\n", printable(&message.to_string()));
     // If standard error is closed, the exit code remains.
     let _ = BesideBars.write_all(line.as_bytes());
 }

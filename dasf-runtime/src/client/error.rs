@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dasf_protocol::fragment::FragmentError;
 use dasf_protocol::payload::PayloadError;
+use dasf_protocol::text::printable;
 use dasf_protocol::{ErrorInfo, Topic};
 use serde_json::Value;
 
@@ -49,7 +50,7 @@ pub enum CallError {
         topic: Topic,
     },
     /// The broker rejected the request.
-    #[error("the broker rejects messages to topic {topic}: {reason}")]
+    #[error("the broker rejects messages to topic {topic}: {}", printable(reason))]
     Refused {
         /// The topic of the module.
         topic: Topic,
@@ -57,7 +58,7 @@ pub enum CallError {
         reason: String,
     },
     /// The request did not reach the broker.
-    #[error("the request to topic {topic} was not sent: {reason}")]
+    #[error("the request to topic {topic} was not sent: {}", printable(reason))]
     NotSent {
         /// The topic of the module.
         topic: Topic,
@@ -66,7 +67,7 @@ pub enum CallError {
     },
     /// The request does not match the API description of the module, and was not sent: see
     /// `check_against` of [`ClientBuilder`](crate::client::ClientBuilder).
-    #[error("the request is not valid and was not sent: {problems}")]
+    #[error("the request is not valid and was not sent: {}", printable(problems))]
     Invalid {
         /// The function and the problem of each argument.
         problems: String,
@@ -81,7 +82,11 @@ pub enum CallError {
     },
     /// The result does not have the type that this client expects. The client may be made for
     /// another version of the module.
-    #[error("the result does not have the type that this client expects, at {path}: {reason}")]
+    #[error(
+        "the result does not have the type that this client expects, at {}: {}",
+        printable(path),
+        printable(reason)
+    )]
     Decode {
         /// The path of the value in the result.
         path: String,
@@ -181,7 +186,9 @@ impl CallError {
 
 /// An error response of a module.
 ///
-/// Its `Display` text names the kind once: `executing: there is no station Atlantis`.
+/// Its `Display` text names the kind once: `executing: there is no station Atlantis`. It is one line, so
+/// that the text of a module can neither forge a line of a log nor control a terminal;
+/// [`message`](Self::message) has all lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleFailure {
     kind: Option<FailureKind>,
@@ -239,8 +246,8 @@ impl ModuleFailure {
 impl fmt::Display for ModuleFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            None | Some(FailureKind::Overflow) => f.write_str(&self.text),
-            Some(kind) => write!(f, "{}: {}", kind.name(), self.message),
+            None | Some(FailureKind::Overflow) => f.write_str(&printable(&self.text)),
+            Some(kind) => write!(f, "{}: {}", kind.name(), printable(&self.message)),
         }
     }
 }
@@ -249,6 +256,8 @@ impl std::error::Error for ModuleFailure {}
 
 #[cfg(test)]
 mod tests {
+    use dasf_protocol::text::is_hidden;
+
     use super::*;
 
     #[test]
@@ -269,6 +278,39 @@ mod tests {
             assert_eq!(failure.wire_text(), wire);
             assert_eq!(CallError::from(failure).to_string(), expected);
         }
+    }
+
+    #[test]
+    fn an_error_of_others_is_one_printable_line() {
+        const EVIL: &str = "no data\n2026 INFO forged\u{1b}]0;x\u{7}\u{202e}";
+        let topic: Topic = "a".parse().unwrap();
+        let reason = EVIL.to_owned();
+        let unreachable = ConnectError::Unreachable {
+            url: "ws://localhost".to_owned(),
+            reason: reason.clone(),
+            source: None,
+        };
+        for error in [
+            ModuleFailure::new(format!("error executing request: {EVIL}"), None).into(),
+            ModuleFailure::new(EVIL.to_owned(), None).into(),
+            CallError::not_published(&topic, PublishError::Refused(reason.clone())),
+            CallError::not_published(&topic, PublishError::Lost { times: 2, reason }),
+            CallError::Disconnected {
+                topic,
+                after: Duration::ZERO,
+                reason: unreachable,
+            },
+            CallError::Decode {
+                path: EVIL.to_owned(),
+                reason: EVIL.to_owned(),
+            },
+        ] {
+            let text = error.to_string();
+            assert!(!text.contains(is_hidden), "{text:?}");
+            assert!(text.contains("no data; 2026 INFO forged ]0;x"), "{text}");
+        }
+        let failure = ModuleFailure::new(format!("error executing request: {EVIL}"), None);
+        assert_eq!(failure.message(), EVIL);
     }
 
     #[test]

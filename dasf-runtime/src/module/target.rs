@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use dasf_protocol::text::printable;
 use futures_util::FutureExt;
 use tracing::Instrument;
 
@@ -118,7 +119,8 @@ impl Target {
                 message_id,
                 function = &*function,
                 arguments = names,
-                "unknown arguments ignored: {message}"
+                "unknown arguments ignored: {}",
+                printable(&message)
             );
         }
         Invocation {

@@ -21,6 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dasf_protocol::text::printable;
 use dasf_protocol::{Subscription, Topic};
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -207,7 +208,7 @@ pub(crate) struct PublisherOptions {
 #[non_exhaustive]
 pub enum ConnectError {
     /// No program answers at the address.
-    #[error("cannot reach a broker at {url}: {reason}")]
+    #[error("cannot reach a broker at {url}: {}", printable(.reason))]
     #[non_exhaustive]
     Unreachable {
         /// The address of the broker, without the path of a topic and without the query.
@@ -219,7 +220,7 @@ pub enum ConnectError {
         source: Option<Cause>,
     },
     /// A program answers at the address, but TLS with it fails.
-    #[error("TLS with {url} fails: {reason}")]
+    #[error("TLS with {url} fails: {}", printable(.reason))]
     #[non_exhaustive]
     Tls {
         /// The address of the broker, without the path of a topic and without the query.
@@ -233,7 +234,7 @@ pub enum ConnectError {
         source: Option<Cause>,
     },
     /// The proxy that the environment names refuses, does not answer, or is invalid.
-    #[error("cannot reach a broker at {url}: {reason}")]
+    #[error("cannot reach a broker at {url}: {}", printable(.reason))]
     #[non_exhaustive]
     Proxy {
         /// The address of the broker, without the path of a topic and without the query.
@@ -258,7 +259,7 @@ pub enum ConnectError {
         location: String,
     },
     /// A server answers and refuses the connection.
-    #[error("the broker at {url} refuses the connection with status {status}: {reason}")]
+    #[error("the broker at {url} refuses the connection with status {status}: {}", printable(.reason))]
     #[non_exhaustive]
     Refused {
         /// The address of the broker, without the path of a topic and without the query.
@@ -271,7 +272,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// An MQTT broker answers and rejects the login, the subscription or a message.
-    #[error("the broker at {url} refuses with reason code {code:#04x}: {reason}")]
+    #[error("the broker at {url} refuses with reason code {code:#04x}: {}", printable(.reason))]
     #[non_exhaustive]
     Rejected {
         /// The address of the broker, without the path of a topic and without the query.
@@ -283,7 +284,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The broker lacks a feature that the options need.
-    #[error("the broker at {url} does not offer {feature}: {reason}")]
+    #[error("the broker at {url} does not offer {feature}: {}", printable(.reason))]
     #[non_exhaustive]
     Unsupported {
         /// The address of the broker, without the path of a topic and without the query.
@@ -296,7 +297,7 @@ pub enum ConnectError {
     /// A server answers, but not like a WebSocket broker. An address for MQTT has this error in
     /// three more cases: the server closes the connection before it answers, sends data that is not
     /// MQTT, or does not acknowledge messages.
-    #[error("{url} does not answer as a WebSocket broker: {reason}")]
+    #[error("{url} does not answer as a WebSocket broker: {}", printable(.reason))]
     #[non_exhaustive]
     Protocol {
         /// The address of the broker, without the path of a topic and without the query.

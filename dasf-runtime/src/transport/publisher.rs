@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dasf_protocol::text::printable;
 use dasf_protocol::{Properties, Topic, properties::key};
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,14 +22,15 @@ const QUEUE_CAPACITY: usize = 64;
 #[non_exhaustive]
 pub(crate) enum PublishError {
     /// The broker rejected the message.
-    #[error("{0}")]
+    #[error("{}", printable(.0))]
     Refused(String),
     /// The broker reports that nobody reads the topic.
     #[error("nobody listens on the topic")]
     NobodyListens,
     /// The connection was lost each time the message was sent, too often to try again.
     #[error(
-        "the connection was lost each of the {times} times the message was sent, the last time because of: {reason}"
+        "the connection was lost each of the {times} times the message was sent, the last time because of: {}",
+        printable(reason)
     )]
     Lost { times: u32, reason: String },
     /// The reader of the topic does not confirm that it has read the earlier messages.

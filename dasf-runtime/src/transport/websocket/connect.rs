@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dasf_protocol::text::printable;
 use futures_util::SinkExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -240,7 +241,7 @@ fn redirection(endpoint: &Endpoint, location: &str) -> Option<String> {
     let path = path.trim_end_matches('/');
     let path = path.strip_suffix(&endpoint.below).unwrap_or(path);
     let address = format!("{scheme}://{authority}{}", path.trim_end_matches('/'));
-    (!authority.is_empty() && address.len() <= MAX_REASON_LENGTH).then_some(address)
+    (!authority.is_empty() && address.len() <= MAX_REASON_LENGTH).then(|| printable(&address))
 }
 
 /// Describes why a connection broke.
