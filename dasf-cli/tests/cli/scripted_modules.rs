@@ -287,22 +287,20 @@ fn a_large_result_takes_a_few_times_its_size() {
             .spawn()
             .unwrap();
         let mut output = child.stdout.take().unwrap();
+        let status = format!("/proc/{}/status", child.id());
         let mut peak = 0;
         let mut text = Vec::new();
         let mut part = [0; 4096];
-        loop {
-            let size = std::io::Read::read(&mut output, &mut part).unwrap();
+        while let size @ 1.. = std::io::Read::read(&mut output, &mut part).unwrap() {
             text.extend_from_slice(&part[..size]);
             // The program still writes: its memory is that of the result.
-            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+            let status = std::fs::read_to_string(&status).unwrap();
             let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
             let kilobytes = line.map(|it| it.trim().strip_suffix(" kB").unwrap());
             peak = peak.max(kilobytes.map_or(0, |it| it.parse::<usize>().unwrap() * 1024));
-            if size == 0 {
-                assert!(child.wait().unwrap().success());
-                return (peak, text);
-            }
         }
+        assert!(child.wait().unwrap().success());
+        (peak, text)
     };
     let (least, _) = peak_of(&["api", "-t", "zeros"]);
     let (peak, text) = peak_of(&["call", "-t", "zeros", "f"]);
