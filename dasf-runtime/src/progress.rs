@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use dasf_protocol::Status;
@@ -77,6 +77,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// tree, steps that succeeded are dropped.
 pub struct ProgressReport {
     tree: Arc<Tree>,
+    /// The sink of the call, which lives as long as a report of it.
+    sink: Option<ReportSink>,
     /// The position of this report in the tree: the numbers of the steps that lead to it.
     path: Vec<u64>,
 }
@@ -106,7 +108,9 @@ enum Opened {
 }
 
 struct Tree {
-    sink: Option<ReportSink>,
+    /// The sink owns the tree, so the tree must not own the sink: a call that is cut off leaves nothing
+    /// behind.
+    sink: Weak<SinkState>,
     state: Mutex<TreeState>,
 }
 
@@ -232,7 +236,8 @@ impl ProgressReport {
 
     pub(crate) fn detached(root: Report) -> Self {
         Self {
-            tree: Arc::new(Tree::new(None, root)),
+            tree: Arc::new(Tree::new(Weak::new(), root)),
+            sink: None,
             path: Vec::new(),
         }
     }
@@ -272,7 +277,11 @@ impl ProgressReport {
             // This path leads to no step.
             _ => path.push(u64::MAX),
         }
-        Self { tree, path }
+        Self {
+            tree,
+            sink: self.sink.clone(),
+            path,
+        }
     }
 
     /// Ends this report as failed.
@@ -367,12 +376,13 @@ impl ReportSink {
             // The call was aborted before its function began.
             return ProgressReport::detached(root);
         }
-        let tree = Arc::new(Tree::new(Some(self.clone()), root));
+        let tree = Arc::new(Tree::new(Arc::downgrade(&self.0), root));
         *opened = Opened::Running(Arc::clone(&tree));
         drop(opened);
         tree.changed(tree.lock());
         ProgressReport {
             tree,
+            sink: Some(self),
             path: Vec::new(),
         }
     }
@@ -431,7 +441,7 @@ fn prune(report: &mut Report) {
 }
 
 impl Tree {
-    fn new(sink: Option<ReportSink>, root: Report) -> Self {
+    fn new(sink: Weak<SinkState>, root: Report) -> Self {
         let root = Node::new(root);
         let state = TreeState {
             steps: root.steps_below(),
@@ -454,7 +464,7 @@ impl Tree {
 
     /// Sends the tree now, or starts a task that sends its latest state soon.
     fn changed(self: &Arc<Self>, mut state: std::sync::MutexGuard<'_, TreeState>) {
-        if state.is_finished || self.sink.is_none() {
+        if state.is_finished || self.sink.strong_count() == 0 {
             return;
         }
         state.is_dirty = true;
@@ -470,7 +480,11 @@ impl Tree {
     }
 
     fn send_if_allowed(&self, state: &mut TreeState) {
-        let Some(sink) = &self.sink else { return };
+        let Some(sink) = self.sink.upgrade().map(ReportSink) else {
+            // The call is over.
+            state.is_dirty = false;
+            return;
+        };
         if state.take_allowance() {
             let wire = state.root.to_wire();
             let status = wire.status;
@@ -534,6 +548,24 @@ mod tests {
             true
         });
         (sink, sent)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_cut_off_leaves_nothing_behind() {
+        let module = Arc::new(());
+        let kept = Arc::clone(&module);
+        let sink = ReportSink::new(10_000, move |_, _| Arc::strong_count(&kept) == 0);
+        let mut report = sink.clone().open(Report::new("root", "working", 2));
+        // The host gives the call up, but its function still runs.
+        drop(sink);
+        let step = report.step("first");
+        drop(report);
+        assert_eq!(Arc::strong_count(&module), 2);
+        drop(step);
+        assert_eq!(Arc::strong_count(&module), 1);
+        // A task that waits to send the last state ends, too.
+        tokio::time::sleep(INTERVAL * 2).await;
+        assert_eq!(Arc::strong_count(&module), 1);
     }
 
     #[tokio::test]
