@@ -140,6 +140,18 @@ impl Queued {
         }
     }
 
+    /// Returns a message, and the channel that receives its receipt.
+    pub(crate) fn with_receipt(
+        message: Outgoing,
+    ) -> (Self, oneshot::Receiver<Result<(), PublishError>>) {
+        let (sender, receipt) = oneshot::channel();
+        let queued = Self {
+            receipt: Receipt::Channel(sender),
+            ..Self::new(message)
+        };
+        (queued, receipt)
+    }
+
     /// Returns a unique number for the message. It stays the same when the message is sent again.
     pub(crate) fn id(&mut self) -> u128 {
         *self.id.get_or_insert_with(random::bits)
@@ -375,11 +387,7 @@ impl Publisher {
         &self,
         message: Outgoing,
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
-        let (sender, receipt) = oneshot::channel();
-        let queued = Queued {
-            receipt: Receipt::Channel(sender),
-            ..Queued::new(message)
-        };
+        let (queued, receipt) = Queued::with_receipt(message);
         let sent = self.forward(queued).await;
         sent.map_err(|_| PublishError::Closed)?;
         Ok(receipt)

@@ -49,7 +49,7 @@ pub(super) async fn run<D>(
     };
     keep_connected(&dialect, &endpoint, None, &mut producer, &state).await;
     let failure = state.borrow().failure().cloned();
-    producer.abandon(failure.as_ref());
+    producer.abandon(failure.as_ref()).await;
 }
 
 /// The state that outlives a single connection.
@@ -106,7 +106,7 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
                 let _ = tokio::time::timeout(CLOSE_TIMEOUT, close(socket, goodbye)).await;
                 ControlFlow::Break(())
             }
-            End::Lost(reason) => self.lost(reason),
+            End::Lost(reason) => self.lost(reason).await,
         }
     }
 
@@ -130,7 +130,7 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
 
 impl Producer {
     /// Decides how to go on after a connection was lost.
-    fn lost(&mut self, reason: String) -> ControlFlow<(), String> {
+    async fn lost(&mut self, reason: String) -> ControlFlow<(), String> {
         // Brokers read in order. A message that makes them drop the connection becomes the oldest
         // one, and the messages after it are not the cause.
         if let Some(oldest) = self.unreceipted.front_mut() {
@@ -139,8 +139,8 @@ impl Producer {
         if self.options.keep_alive.is_some() && self.has_nothing_to_send() {
             // A connection for responses reconnects when there is a response. A sender that comes
             // first keeps it open.
-            self.queue.close();
-            if self.queue.is_empty() {
+            self.close_queue().await;
+            if self.unwritten.is_empty() {
                 return ControlFlow::Break(());
             }
         }
@@ -156,18 +156,24 @@ impl Producer {
         self.unwritten.is_empty() && self.unreceipted.is_empty()
     }
 
+    /// Closes the queue, and takes what is in it. A sender that has its place in the queue already may
+    /// still be about to fill it.
+    async fn close_queue(&mut self) {
+        self.queue.close();
+        while let Some(queued) = self.queue.recv().await {
+            self.unwritten.push_back(queued);
+        }
+    }
+
     /// Drops the remaining messages and reports the error to their senders.
-    fn abandon(&mut self, failure: Option<&ConnectError>) {
+    async fn abandon(&mut self, failure: Option<&ConnectError>) {
         let error = match failure {
             Some(failure) if failure.is_refusal() => PublishError::Refused(failure.to_string()),
             _ => PublishError::Closed,
         };
-        self.queue.close();
+        self.close_queue().await;
         let mut left: Vec<_> = self.unreceipted.drain(..).map(|it| it.queued).collect();
         left.extend(self.unwritten.drain(..));
-        while let Ok(queued) = self.queue.try_recv() {
-            left.push(queued);
-        }
         if !left.is_empty() {
             let (topic, count) = (&self.topic, left.len());
             tracing::error!(
@@ -335,5 +341,67 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
                 "ignored a receipt for an unknown message"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use dasf_protocol::Properties;
+    use futures_util::FutureExt;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::transport::Outgoing;
+
+    fn producer(keep_alive: Option<Duration>) -> (mpsc::Sender<Queued>, Producer) {
+        let (sender, queue) = mpsc::channel(4);
+        let producer = Producer {
+            topic: "a".parse().unwrap(),
+            options: PublisherOptions {
+                keep_alive,
+                ..PublisherOptions::default()
+            },
+            queue,
+            unwritten: VecDeque::new(),
+            unreceipted: VecDeque::new(),
+            last_message: Instant::now(),
+        };
+        (sender, producer)
+    }
+
+    fn message() -> (Queued, oneshot::Receiver<Result<(), PublishError>>) {
+        Queued::with_receipt(Outgoing {
+            payload: Bytes::new(),
+            context: "1".to_owned(),
+            properties: Properties::new(),
+            expires: None,
+        })
+    }
+
+    #[tokio::test]
+    async fn a_sender_with_a_place_in_the_queue_is_told_that_its_message_is_lost() {
+        let (sender, mut producer) = producer(None);
+        let permit = sender.reserve().await.unwrap();
+        let mut abandoned = Box::pin(producer.abandon(None));
+        // The sender has its place before the queue is closed, and fills it after that.
+        assert!(abandoned.as_mut().now_or_never().is_none());
+        let (queued, receipt) = message();
+        permit.send(queued);
+        abandoned.await;
+        assert_eq!(receipt.await.unwrap(), Err(PublishError::Closed));
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_that_is_lost_connects_again_for_a_sender_with_a_place() {
+        let (sender, mut producer) = producer(Some(Duration::from_secs(1)));
+        let permit = sender.reserve().await.unwrap();
+        let mut lost = Box::pin(producer.lost("cut".to_owned()));
+        assert!(lost.as_mut().now_or_never().is_none());
+        let (queued, receipt) = message();
+        permit.send(queued);
+        assert_eq!(lost.await, ControlFlow::Continue("cut".to_owned()));
+        assert_eq!(producer.unwritten.len(), 1);
+        drop(receipt);
     }
 }

@@ -199,7 +199,7 @@ impl<B: LinkBroker> Exchange<B> {
         let shared = Arc::clone(&self.shared);
         keep_connected(&LinkDialect, &endpoint, opened, &mut self, &shared.state).await;
         shared.users().has_ended = true;
-        self.abandon();
+        self.abandon().await;
     }
 
     /// Adds a subscription, which the broker does not know yet.
@@ -406,7 +406,7 @@ impl<B: LinkBroker> Exchange<B> {
     }
 
     /// Drops the remaining messages and reports the error to their senders.
-    fn abandon(&mut self) {
+    async fn abandon(&mut self) {
         let error = match self.shared.state.borrow().failure() {
             Some(failure) if failure.is_refusal() => PublishError::Refused(failure.to_string()),
             _ => PublishError::Closed,
@@ -418,7 +418,8 @@ impl<B: LinkBroker> Exchange<B> {
             .filter_map(|it| it.order)
             .collect();
         left.extend(self.unwritten.drain(..));
-        while let Ok(order) = self.queue.try_recv() {
+        // A sender that has its place in the queue already may still be about to fill it.
+        while let Some(order) = self.queue.recv().await {
             left.push(order);
         }
         let messages = left.into_iter().filter_map(|order| match order {
