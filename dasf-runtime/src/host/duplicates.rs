@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::reply::Reply;
 use crate::number_map::NumberMap;
 
-/// The number of remembered requests.
+/// The number of remembered requests, besides those that still run.
 const CAPACITY: usize = 4096;
 /// The size of all remembered responses, in bytes.
 const ANSWERS_SIZE: usize = 32 << 20;
@@ -38,6 +38,8 @@ struct Memory {
     requests: VecDeque<Request>,
     /// The number of the oldest one.
     first: u64,
+    /// Older requests that have no response yet, by their numbers. The host limits how many it accepts.
+    running: HashMap<u64, Request, BuildHasherDefault<AsIs>>,
     /// The number of the latest request, by the hash of its call. Two calls with one hash are too
     /// rare to matter: then a repetition of the older one is a new request.
     latest: NumberMap<u64>,
@@ -167,8 +169,10 @@ impl RecentRequests {
 
 impl Memory {
     fn request(&mut self, Ticket(number): Ticket) -> Option<&mut Request> {
-        let index = number.checked_sub(self.first)?;
-        self.requests.get_mut(usize::try_from(index).ok()?)
+        match number.checked_sub(self.first) {
+            Some(index) => self.requests.get_mut(usize::try_from(index).ok()?),
+            None => self.running.get_mut(&number),
+        }
     }
 
     /// Returns the latest request of a call.
@@ -179,9 +183,7 @@ impl Memory {
 
     fn insert(&mut self, request: Request) -> Ticket {
         if self.requests.len() >= CAPACITY {
-            self.forget(Ticket(self.first));
-            self.requests.pop_front();
-            self.first += 1;
+            self.leave_out_oldest();
         }
         let number = self.first + self.requests.len() as u64;
         if let Some(before) = self.latest.insert(request.hash, number) {
@@ -189,6 +191,19 @@ impl Memory {
         }
         self.requests.push_back(request);
         Ticket(number)
+    }
+
+    /// Forgets the oldest request, unless it still runs: its redelivery must not run beside it.
+    fn leave_out_oldest(&mut self) {
+        let number = self.first;
+        let runs = |request: &Request| matches!(request.state, State::Open(_));
+        if !self.requests.front().is_some_and(runs) {
+            self.forget(Ticket(number));
+        }
+        if let Some(oldest) = self.requests.pop_front().filter(runs) {
+            self.running.insert(number, oldest);
+        }
+        self.first += 1;
     }
 
     /// Forgets a request and its response.
@@ -205,10 +220,12 @@ impl Memory {
         if self.latest.get(&hash) == Some(&ticket.0) {
             self.latest.remove(&hash);
         }
+        self.running.remove(&ticket.0);
     }
 
     fn answer(&mut self, ticket: Ticket, answer: &Arc<Answer>) -> Unacknowledged {
         let is_remembered = answer.is_small();
+        let ticket = self.as_latest(ticket);
         let Some(request) = self.request(ticket) else {
             return Unacknowledged::default();
         };
@@ -223,6 +240,18 @@ impl Memory {
             self.shrink();
         }
         noted
+    }
+
+    /// Gives an older request that ends a number among the latest ones.
+    fn as_latest(&mut self, ticket: Ticket) -> Ticket {
+        match self.running.remove(&ticket.0) {
+            // It is the latest of its call: a later one would have removed it.
+            Some(request) => {
+                self.latest.remove(&request.hash);
+                self.insert(request)
+            }
+            None => ticket,
+        }
     }
 
     /// Forgets the oldest responses until the others are within the limits.
@@ -386,6 +415,39 @@ mod tests {
         assert_eq!(memory.answers_size, CAPACITY * answer("1").size());
         drop(memory);
         new(&recent, 0, "a");
+    }
+
+    #[test]
+    fn a_request_that_runs_is_never_forgotten() {
+        let recent = RecentRequests::new(true);
+        let plain = Properties::new();
+        let long = new(&recent, 0, "long");
+        let lost = new(&recent, 1, "lost");
+        for context in 2..3 * CAPACITY {
+            let ticket = new(&recent, context, "a");
+            recent.answered(ticket, &answer("1"));
+        }
+        for _ in 0..2 {
+            assert!(matches!(
+                arrive(&recent, 0, "long", &plain),
+                Arrival::Open(None)
+            ));
+        }
+        assert_eq!(recent.take_noted(long).len(), 2);
+        assert_eq!(recent.lock().requests.len(), CAPACITY);
+        // Its response is remembered like that of a new request.
+        let told = answer("42");
+        assert!(!is_new(&arrive(&recent, 0, "long", &plain)));
+        assert_eq!(recent.answered(long, &told).len(), 1);
+        let Arrival::Answered(Some(again), _) = arrive(&recent, 0, "long", &plain) else {
+            panic!("not remembered")
+        };
+        assert!(Arc::ptr_eq(&again, &told));
+        // A caller that restarted may use the context again.
+        new(&recent, 1, "other");
+        assert_eq!(recent.answered(lost, &told).len(), 0);
+        let memory = recent.lock();
+        assert_eq!((memory.running.len(), memory.requests.len()), (0, CAPACITY));
     }
 
     #[test]
