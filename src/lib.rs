@@ -272,7 +272,7 @@ pub mod broker {
 pub mod client {
     pub use dasf_runtime::client::{
         Async, Blocking, Call, CallError, CallFuture, Caller, ClientBuilder, ClientError, Mode,
-        ModuleFailure, OnProgress,
+        ModuleFailure, OnProgress, Whereabouts,
     };
 }
 
@@ -303,9 +303,9 @@ pub mod cli {
     #[cfg(feature = "generate")]
     pub use dasf_runtime::cli::Generate;
     pub use dasf_runtime::cli::{
-        ArgumentNames, Connection, Error, Indent, Logging, Presence, ProgressHandler, close,
-        has_colours, parse, print_error, print_result, printable, progress_handler, read_text,
-        run_until_interrupted, takes_texts_only, unknown, unknown_argument,
+        ArgumentNames, Connection, Error, Indent, Logging, Presence, ProgressHandler, TimeLimit,
+        close, has_colours, parse, print_error, print_result, printable, progress_handler,
+        read_text, run_until_interrupted, takes_texts_only, unknown, unknown_argument,
     };
 }
 

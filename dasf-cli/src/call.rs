@@ -1,7 +1,6 @@
 //! `dasf call`.
 
 use std::io::IsTerminal;
-use std::time::Duration;
 
 use dasf::cli::{
     ArgumentNames, Connection, Error, print_result, printable, progress_handler, takes_texts_only,
@@ -31,13 +30,13 @@ pub(crate) fn run(connection: &Connection, options: &Call) -> Result<(), Error> 
         let check = tokio::task::spawn_blocking(move || {
             Target::find(&api, &name)?.request(constructor, arguments)
         });
-        let limit = Duration::from_secs(options.timeout);
+        let limit = options.timeout.duration();
         let request = match tokio::time::timeout(limit, check).await {
             Ok(checked) => checked.map_err(Error::failed)??,
             Err(_) => {
                 return Err(Error::Failed(format!(
-                    "the schema of {} is so complex that the arguments could not be checked within {}s",
-                    options.function, options.timeout
+                    "the schema of {} is so complex that the arguments could not be checked within {limit:?}",
+                    options.function
                 )));
             }
         };

@@ -9,11 +9,10 @@ mod ping;
 mod values;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::CommandFactory;
 use dasf::Caller;
-use dasf::cli::{self, Connection, Error, Presence};
+use dasf::cli::{self, Connection, Error, Presence, TimeLimit};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -45,10 +44,10 @@ fn run() -> Result<(), Error> {
 /// interrupts it.
 fn with_caller<T>(
     connection: &Connection,
-    timeout: u64,
+    timeout: TimeLimit,
     work: impl AsyncFnOnce(&Caller, &Presence<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let timeout = Duration::from_secs(timeout);
+    let timeout = timeout.duration();
     let builder = connection.caller()?.timeout(timeout);
     cli::run_until_interrupted(async {
         let caller = connection.connect(builder).await?;

@@ -1,7 +1,7 @@
 //! The command line of `dasf`.
 
 use clap::{Args, Parser, Subcommand};
-use dasf::cli::{Connection, Indent, Logging};
+use dasf::cli::{Connection, Indent, Logging, TimeLimit};
 
 /// Calls modules over a message broker; their source is not needed
 #[derive(Debug, Parser)]
@@ -57,9 +57,9 @@ pub(crate) struct Ping {
     #[arg(short = 'n', long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) count: u32,
 
-    /// Seconds to wait for each answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
-    pub(crate) timeout: u64,
+    /// Time to wait for each answer: seconds, a time such as 5m or 2h, or none
+    #[arg(long, value_name = "TIME", default_value = "2")]
+    pub(crate) timeout: TimeLimit,
 }
 
 #[derive(Debug, Args)]
@@ -96,9 +96,9 @@ pub(crate) struct Api {
     #[command(flatten)]
     pub(crate) indent: Indent,
 
-    /// Seconds to wait for the module
-    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
-    pub(crate) timeout: u64,
+    /// Time to wait for the module: seconds, a time such as 5m or 2h, or none
+    #[arg(long, value_name = "TIME", default_value = "2")]
+    pub(crate) timeout: TimeLimit,
 }
 
 #[derive(Debug, Args)]
@@ -138,9 +138,9 @@ pub(crate) struct Call {
     #[command(flatten)]
     pub(crate) indent: Indent,
 
-    /// Seconds to wait for the result
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    pub(crate) timeout: u64,
+    /// Time to wait for the result: seconds, a time such as 5m or 2h, or none
+    #[arg(long, value_name = "TIME", default_value = "60")]
+    pub(crate) timeout: TimeLimit,
 
     /// Do not show progress reports
     #[arg(long)]
@@ -164,9 +164,9 @@ pub(crate) struct Generate {
     #[command(flatten)]
     pub(crate) client: dasf::cli::Generate,
 
-    /// Seconds to wait for the module
-    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
-    pub(crate) timeout: u64,
+    /// Time to wait for the module: seconds, a time such as 5m or 2h, or none
+    #[arg(long, value_name = "TIME", default_value = "2")]
+    pub(crate) timeout: TimeLimit,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use dasf::broker::{ConnectError, TlsFault};
+use dasf::client::Whereabouts;
 use dasf::protocol::payload;
 use dasf::{CallError, Caller, ClientError, FailureKind, HostOptions};
 use dasf_broker::Broker;
@@ -22,7 +23,8 @@ async fn a_call_that_nobody_answers_ends_in_time() {
         late,
         CallError::Timeout {
             topic: "arithmetic".parse().unwrap(),
-            after: timeout
+            after: timeout,
+            known: Whereabouts::Unknown,
         }
     );
     assert_eq!(client.caller().in_flight(), 0);

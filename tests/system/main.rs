@@ -30,3 +30,4 @@ mod schema;
 mod types;
 mod unknown_arguments;
 mod unusual_crate;
+mod whereabouts;

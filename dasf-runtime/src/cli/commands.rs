@@ -47,7 +47,7 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
         } => {
             let request = request::read(&text.request, &module)?;
             let on_progress = progress_handler(text.no_progress);
-            let timeout = Duration::from_secs(*timeout);
+            let timeout = timeout.duration();
             run_until_interrupted(send_request(cli, &request, timeout, on_progress))
         }
         Command::Listen => on_runtime(listen(cli, module)),

@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::parse::{OneLine, matches};
-use super::{Connection, Error, Indent, Logging};
+use super::{Connection, Error, Indent, Logging, TimeLimit};
 use crate::host::{Acknowledge, HostOptions};
 use crate::module::descriptor::ModuleDescriptor;
 
@@ -63,9 +63,9 @@ pub(super) enum Command {
     SendRequest {
         #[command(flatten)]
         request: Request,
-        /// Seconds to wait for the result
-        #[arg(long, default_value_t = 60, value_name = "SECONDS")]
-        timeout: u64,
+        /// Time to wait for the result: seconds, a time such as 5m or 2h, or none
+        #[arg(long, default_value = "60", value_name = "TIME")]
+        timeout: TimeLimit,
     },
     /// Generate a typed client of this module
     #[cfg(feature = "generate")]

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::output::{ProgressHandler, print_warning};
 use super::{Error, REMEDY};
-use crate::client::{CallError, Caller, shown};
+use crate::client::{CallError, Caller, Whereabouts, shown};
 
 /// The time without any message from a module, after which a command prints a warning.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -76,6 +76,7 @@ impl<'c> Presence<'c> {
         mut on_progress: ProgressHandler,
     ) -> Result<Box<RawValue>, Error> {
         let call = self.caller.call_raw(request).timeout(self.timeout);
+        let call = call.without_warning();
         let call = call.on_progress(|report| {
             self.is_heard.store(true, Ordering::Relaxed);
             on_progress(report);
@@ -112,11 +113,16 @@ impl<'c> Presence<'c> {
         }
         let is_late = !self.is_heard() && self.timeout > PATIENCE;
         if is_late && !self.is_warned.swap(true, Ordering::Relaxed) {
-            print_warning(format_args!(
-                "no module answers on topic {}; waiting up to {} for one",
-                self.caller.topic(),
-                shown(self.timeout)
-            ));
+            let topic = self.caller.topic();
+            match self.timeout {
+                Duration::MAX => print_warning(format_args!(
+                    "no module answers on topic {topic}; waiting for one"
+                )),
+                timeout => print_warning(format_args!(
+                    "no module answers on topic {topic}; waiting up to {} for one",
+                    shown(timeout)
+                )),
+            }
         }
         work.await
     }
@@ -124,12 +130,16 @@ impl<'c> Presence<'c> {
     /// Returns the error of a command for the error of a call, with advice if no module answered.
     pub fn explain(&self, error: CallError) -> Error {
         match error {
-            CallError::Timeout { topic, after } if self.is_heard() => Error::Failed(format!(
+            CallError::Timeout {
+                known: Whereabouts::Running { .. },
+                ..
+            } => Error::Failed(format!("{error}; wait longer with --timeout")),
+            CallError::Timeout { topic, after, .. } if self.is_heard() => Error::Failed(format!(
                 "no response from topic {topic} within {}; a module there has answered, so the call \
-                 may still run; wait longer with --timeout",
+                 waits or runs; wait longer with --timeout",
                 shown(after)
             )),
-            CallError::Timeout { topic, after } => {
+            CallError::Timeout { topic, after, .. } => {
                 let answers = if after > PATIENCE {
                     "answered"
                 } else {

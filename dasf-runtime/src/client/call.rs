@@ -175,6 +175,7 @@ impl<R, M: Mode> Call<R, M> {
             options: CallOptions {
                 timeout: None,
                 on_progress: None,
+                warns: true,
             },
             schema: None,
             result: PhantomData,
@@ -240,6 +241,13 @@ impl<R, M: Mode, H> Call<R, M, H> {
         self
     }
 
+    /// Leaves it to the caller to say that no module answers.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_warning(mut self) -> Self {
+        self.options.warns = false;
+        self
+    }
+
     /// Calls `handler` with every progress report of the module: the whole tree of steps, each time
     /// it changes. Without a handler, nothing is shown. The handler may borrow, because it runs only
     /// while the call is awaited, or while [`send`](Call::send) waits.
@@ -275,6 +283,7 @@ impl<R, M: Mode, H> Call<R, M, H> {
             options: CallOptions {
                 timeout: options.timeout,
                 on_progress: Some(OnProgress(Box::new(handler))),
+                warns: options.warns,
             },
             schema,
             result,

@@ -9,6 +9,7 @@ use dasf_protocol::text::printable;
 use dasf_protocol::{ErrorInfo, Topic};
 use serde_json::Value;
 
+use super::Whereabouts;
 use crate::outcome::FailureKind;
 use crate::transport::{ConnectError, PublishError};
 use crate::types::IntoError;
@@ -17,17 +18,15 @@ use crate::types::IntoError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// No response came in time. Perhaps the module is busy and still runs the call, or no module
-    /// listens on the topic.
-    #[error(
-        "no response from topic {topic} within {}; the module may be busy, or no module listens there",
-        shown(*after)
-    )]
+    /// No response came in time. `known` says what is known of the call.
+    #[error("no response from topic {topic} within {}; {known}", shown(*after))]
     Timeout {
         /// The topic of the module.
         topic: Topic,
         /// The timeout of the call.
         after: Duration,
+        /// What is known of the call.
+        known: Whereabouts,
     },
     /// No response came in time, and at the end there was no connection to the broker.
     #[error("no response from topic {topic} within {}: {reason}", shown(*after))]
@@ -57,7 +56,7 @@ pub enum CallError {
         /// The reason that the broker gave.
         reason: String,
     },
-    /// The request did not reach the broker.
+    /// The request was not sent: it did not reach the broker, or the client had too many other calls.
     #[error("the request to topic {topic} was not sent: {}", printable(reason))]
     NotSent {
         /// The topic of the module.

@@ -88,6 +88,8 @@ struct Entry {
     answer: Option<Result<Answer, CallError>>,
     /// The task of the call.
     waker: Option<Waker>,
+    /// The part that is done, in percent, if the function reported it.
+    percent: Option<u8>,
     /// The id of the response to which the held fragments belong, if there are any.
     fragmented: Option<String>,
 }
@@ -192,6 +194,11 @@ impl InFlight {
         self.lock().calls.len()
     }
 
+    /// Returns the part of a call that is done, in percent, if its function reported it.
+    pub(super) fn percent(&self, context: u64) -> Option<u8> {
+        self.lock().calls.get(&context)?.percent
+    }
+
     /// Registers a call under a context that no other call in flight has.
     pub(super) fn register(self: &Arc<Self>, waiting: Waiting) -> CallGuard {
         let mut state = self.lock();
@@ -205,6 +212,7 @@ impl InFlight {
             waiting,
             answer: None,
             waker: None,
+            percent: None,
             fragmented: None,
         };
         state.calls.insert(context, entry);
@@ -265,6 +273,7 @@ impl InFlight {
             waiting,
             answer: answer @ None,
             waker,
+            percent,
             fragmented,
         }) = calls.get_mut(&context)
         else {
@@ -277,13 +286,16 @@ impl InFlight {
         };
         match message_type {
             MessageType::Progress => {
-                if let Some(reports) = &waiting.reports {
-                    match read_report(payload) {
-                        Some(report) => drop(reports.try_send(report)),
-                        None => {
-                            let reason = "its progress report cannot be read";
-                            self.reports.log(&message_id, &self.topic, reason);
+                match read_report(payload) {
+                    Some(report) => {
+                        *percent = Some(in_percent(&report));
+                        if let Some(reports) = &waiting.reports {
+                            drop(reports.try_send(report));
                         }
+                    }
+                    None => {
+                        let reason = "its progress report cannot be read";
+                        self.reports.log(&message_id, &self.topic, reason);
                     }
                 }
                 return;
@@ -356,6 +368,13 @@ impl OnFailure for InFlight {
 /// Returns the next context.
 fn following(context: u64) -> u64 {
     (context + 1) & LAST_CONTEXT
+}
+
+fn in_percent(report: &Report) -> u8 {
+    let percent = report.fraction() * 100.0;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // from 0 to 100
+    let percent = percent as u8;
+    percent
 }
 
 fn read_report(payload: Payload) -> Option<Report> {

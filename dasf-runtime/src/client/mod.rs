@@ -12,6 +12,7 @@ mod in_flight;
 mod macros;
 mod mode;
 mod pongs;
+mod whereabouts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub use call::{Call, CallFuture, Instance, OnProgress};
 pub(crate) use error::shown;
 pub use error::{CallError, ModuleFailure};
 pub use mode::{Async, Blocking, Mode};
+pub use whereabouts::Whereabouts;
 
 use crate::random;
 use crate::transport::{
@@ -41,6 +43,7 @@ use crate::transport::{
 use contract::Contract;
 use in_flight::{Answer, CallGuard, InFlight, Waiting};
 use pongs::Pongs;
+use whereabouts::{Limits, Presence, Stage};
 
 /// The limits and the timeout of a client, which [`ClientBuilder`] sets.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +102,7 @@ struct Shared {
     /// The connection to the response topic.
     subscriber: Subscriber,
     answers: Arc<Answers>,
+    presence: Presence,
 }
 
 /// The receipts of messages, which the broker sends later.
@@ -149,6 +153,8 @@ struct Queue<'a> {
 pub(crate) struct CallOptions<H> {
     timeout: Option<Duration>,
     on_progress: Option<H>,
+    /// Whether the log gets a warning if no module answers.
+    warns: bool,
 }
 
 /// The identity of a client.
@@ -219,6 +225,7 @@ impl Shared {
             contract,
             subscriber,
             answers,
+            presence: Presence::default(),
         })
     }
 
@@ -232,15 +239,24 @@ impl Shared {
             .check(&json)
             .map_err(|problems| CallError::Invalid { problems })?;
         let timeout = options.timeout.unwrap_or(self.options.timeout);
-        let deadline = deadline(timeout);
+        let begun = Instant::now();
+        let deadline = deadline(begun, timeout);
         let json = Bytes::from(json);
+        let limits = Limits {
+            timeout,
+            begun,
+            deadline,
+            warns: options.warns,
+        };
         if let Some(sent) = self.send_at_once(&json, deadline, &options) {
-            let answer = self.in_time(deadline, timeout, sent.answer()).await?;
+            let stage = Stage::from(sent.call.context());
+            let answer = self.attend(limits, &stage, sent.answer()).await?;
             return Ok(answer.payload);
         }
+        let stage = Stage::new();
         // Boxed, so that the future of a small call stays small.
-        let call = Box::pin(self.send_in_turn(json, deadline, options.on_progress));
-        self.in_time(deadline, timeout, call).await
+        let call = Box::pin(self.send_in_turn(json, deadline, options.on_progress, &stage));
+        self.attend(limits, &stage, call).await
     }
 
     /// Sends a request if it fits one frame and need not wait. Most calls are sent in this way.
@@ -273,6 +289,7 @@ impl Shared {
         json: Bytes,
         deadline: Instant,
         on_progress: Option<OnProgress<'_>>,
+        stage: &Stage,
     ) -> Result<Bytes, CallError> {
         let message = Message {
             properties: self.request_properties(),
@@ -284,7 +301,7 @@ impl Shared {
             deadline,
         };
         let way = message.way;
-        let answer = self.exchange(message, on_progress).await;
+        let answer = self.exchange(message, on_progress, stage).await;
         if way != Way::Whole && matches!(answer, Err(CallError::Module(_))) {
             // Modules that started since then may need large requests in another way.
             *self.api_info.lock().await = None;
@@ -336,16 +353,21 @@ impl Shared {
     /// Sends a message without a payload, and returns the value of a property of the response.
     async fn ask(&self, message_type: MessageType, property: &str) -> Result<String, CallError> {
         let timeout = self.options.timeout;
-        let deadline = deadline(timeout);
+        let deadline = deadline(Instant::now(), timeout);
         let message = Message {
             properties: Properties::new().with_message_type(message_type),
             json: Bytes::new(),
             way: Way::Whole,
             deadline,
         };
-        let exchange = self.exchange(message, None);
-        let answer = self.in_time(deadline, timeout, exchange).await?;
-        Ok(answer
+        let stage = Stage::new();
+        let exchange = self.exchange(message, None, &stage);
+        let answer = tokio::time::timeout_at(deadline, exchange).await;
+        let answer = answer.unwrap_or_else(|_| {
+            // No module has answered this question.
+            Err(self.timed_out(timeout, &stage, Whereabouts::Unanswered))
+        });
+        Ok(answer?
             .properties
             .text(property)
             .unwrap_or_default()
@@ -369,30 +391,6 @@ impl Shared {
         Ok(Arc::clone(known.insert(Arc::new(read?))))
     }
 
-    async fn in_time<T>(
-        &self,
-        deadline: Instant,
-        timeout: Duration,
-        work: impl Future<Output = Result<T, CallError>>,
-    ) -> Result<T, CallError> {
-        if let Ok(result) = tokio::time::timeout_at(deadline, work).await {
-            return result;
-        }
-        let topic = self.topic.clone();
-        let after = timeout;
-        let failure = [self.subscriber.state(), self.publisher.state()]
-            .into_iter()
-            .find_map(|state| state.borrow().failure().cloned());
-        Err(match failure {
-            Some(reason) => CallError::Disconnected {
-                topic,
-                after,
-                reason,
-            },
-            None => CallError::Timeout { topic, after },
-        })
-    }
-
     /// Publishes one message, in fragments if necessary, and waits for its response.
     ///
     /// This future owns everything that belongs to the call. When dropped, it leaves nothing
@@ -401,20 +399,22 @@ impl Shared {
         &self,
         message: Message,
         on_progress: Option<OnProgress<'_>>,
+        stage: &Stage,
     ) -> Result<Answer, CallError> {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(CallError::Closed);
         };
         if message.way == Way::Whole && on_progress.is_none() {
-            self.exchange_whole(message).await
+            self.exchange_whole(message, stage).await
         } else {
-            self.exchange_parts(message, on_progress).await
+            self.exchange_parts(message, on_progress, stage).await
         }
     }
 
     /// Publishes a message in one frame, and waits for its response. Most calls need no more.
-    async fn exchange_whole(&self, message: Message) -> Result<Answer, CallError> {
+    async fn exchange_whole(&self, message: Message, stage: &Stage) -> Result<Answer, CallError> {
         let mut call = self.in_flight.register(Waiting::default());
+        stage.get_or_init(|| call.context());
         let Message {
             properties,
             json,
@@ -448,6 +448,7 @@ impl Shared {
         &self,
         message: Message,
         mut on_progress: Option<OnProgress<'_>>,
+        stage: &Stage,
     ) -> Result<Answer, CallError> {
         let (report_sender, mut reports) =
             channel_if(on_progress.is_some(), in_flight::REPORT_CAPACITY);
@@ -458,7 +459,7 @@ impl Shared {
             fetches: fetch_sender,
         };
         let mut guard = self.in_flight.register(waiting);
-        let context = guard.context();
+        let context = *stage.get_or_init(|| guard.context());
 
         let mut report_to_handler = |report: &Report| {
             if let Some(handler) = &mut on_progress {
@@ -676,9 +677,8 @@ async fn receive<T>(channel: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
     }
 }
 
-/// Returns the deadline of a call that begins now.
-fn deadline(timeout: Duration) -> Instant {
-    let now = Instant::now();
+/// Returns the deadline of a call.
+fn deadline(now: Instant, timeout: Duration) -> Instant {
     // A clock cannot represent every timeout. A timeout that is too long becomes one year.
     now.checked_add(timeout)
         .unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))

@@ -39,7 +39,7 @@ struct Memory {
     /// The number of the oldest one.
     first: u64,
     /// Older requests that have no response yet, by their numbers. The host limits how many it accepts.
-    running: HashMap<u64, Request, BuildHasherDefault<AsIs>>,
+    running: NumberMap<Request>,
     /// The number of the latest request, by the hash of its call. Two calls with one hash are too
     /// rare to matter: then a repetition of the older one is a new request.
     latest: NumberMap<u64>,

@@ -373,7 +373,7 @@ mod tests {
     fn message() -> (Queued, oneshot::Receiver<Result<(), PublishError>>) {
         Queued::with_receipt(Outgoing {
             payload: Bytes::new(),
-            context: "1".to_owned(),
+            context: "1".into(),
             properties: Properties::new(),
             expires: None,
         })
