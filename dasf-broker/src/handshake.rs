@@ -18,11 +18,18 @@ use crate::hub::Hub;
 use crate::listener::ConnectionHandle;
 use crate::refusal::Refusal;
 use crate::route::{Query, Route};
-use crate::websocket::{ConsumerRole, End, LinkRole, ProducerRole, Role, drive};
+use crate::websocket::{ConsumerRole, End, LinkRole, MAX_UNREAD_PONGS, ProducerRole, Role, drive};
 
 /// The read buffer of a socket: enough for many small frames, and small enough for thousands of
 /// sockets.
 const READ_BUFFER_SIZE: usize = 16 * 1024;
+
+/// The bytes that a socket gathers before it writes them. Each batch of frames is flushed in any case.
+const WRITE_BUFFER_SIZE: usize = 128 * 1024;
+
+/// The largest size of a pong, and of the header of a frame.
+const MAX_PONG_SIZE: usize = 125 + MAX_FRAME_HEAD_SIZE;
+const MAX_FRAME_HEAD_SIZE: usize = 14;
 
 /// The header with the abilities of this broker that other brokers may lack. The crate documentation
 /// explains the values.
@@ -91,6 +98,8 @@ impl Server {
         let limits = &self.hub.limits;
         let upgrade = upgrade
             .read_buffer_size(READ_BUFFER_SIZE)
+            .write_buffer_size(WRITE_BUFFER_SIZE)
+            .max_write_buffer_size(max_write_buffer_size(limits.max_frame_size))
             .max_frame_size(limits.max_frame_size)
             .max_message_size(limits.max_frame_size);
         let Ok(slot) = self.slots.clone().try_acquire_owned() else {
@@ -181,6 +190,7 @@ impl Server {
             role,
             limits.ping_interval,
             limits.max_frame_size,
+            connection.traffic(),
             shutdown,
         )
         .await;
@@ -220,6 +230,15 @@ impl Server {
         };
         Err(Refusal::new(StatusCode::UNAUTHORIZED, reason))
     }
+}
+
+/// Returns the largest size of a write buffer. Beside the bytes that it gathers, it holds one delivery
+/// and the pongs of a peer that does not read. A delivery as text may be a third larger than the frame
+/// of a link, because its payload is base64.
+fn max_write_buffer_size(max_frame_size: usize) -> usize {
+    let largest_delivery = max_frame_size.saturating_mul(2).saturating_add(1024);
+    let pongs = MAX_UNREAD_PONGS as usize * MAX_PONG_SIZE;
+    largest_delivery.saturating_add(WRITE_BUFFER_SIZE + pongs)
 }
 
 /// Compares two strings in a time that depends on their lengths only.

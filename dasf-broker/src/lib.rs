@@ -193,8 +193,9 @@
 //! # Connections
 //!
 //! The broker pings each peer every [`ping_interval`](Builder::ping_interval). It disconnects a peer
-//! that has answered none of the last two pings when the third is due. It closes a connection that
-//! is not a WebSocket after 10 seconds.
+//! that has answered none of the last two pings when the third is due. A ping of the peer itself is no
+//! sign of life while the peer does not read the answers, and after 1024 of them the broker disconnects
+//! the peer. It closes a connection that is not a WebSocket after 10 seconds.
 
 mod builder;
 mod handshake;

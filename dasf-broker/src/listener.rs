@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
@@ -86,12 +86,42 @@ pub(crate) struct ConnectionHandle {
 struct ConnectionFlags {
     upgraded: AtomicBool,
     lingers_on_close: AtomicBool,
+    traffic: Arc<Traffic>,
+}
+
+/// The bytes that a connection has read and written. One task changes them, so they cost little.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Traffic {
+    /// Returns the bytes read and the bytes written.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        (
+            self.read.load(Ordering::Relaxed),
+            self.written.load(Ordering::Relaxed),
+        )
+    }
+
+    pub(crate) fn add_written(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_read(&self, bytes: usize) {
+        self.read.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 impl ConnectionHandle {
     /// Marks the connection as a WebSocket, which has no deadline.
     pub(crate) fn set_upgraded(&self) {
         self.flags.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn traffic(&self) -> Arc<Traffic> {
+        self.flags.traffic.clone()
     }
 
     /// Makes the broker read on for a while when it drops the connection.
@@ -126,6 +156,11 @@ impl Connection {
             .map(Pin::new)
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
+
+    fn count_written(&self, bytes: usize) -> usize {
+        self.handle.flags.traffic.add_written(bytes);
+        bytes
+    }
 }
 
 impl AsyncRead for Connection {
@@ -142,7 +177,13 @@ impl AsyncRead for Connection {
         {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        self.stream()?.poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(self.stream()?.poll_read(cx, buf))?;
+        self.handle
+            .flags
+            .traffic
+            .add_read(buf.filled().len() - before);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -152,7 +193,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write(cx, buf)
+        let written = ready!(self.stream()?.poll_write(cx, buf))?;
+        Poll::Ready(Ok(self.count_written(written)))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -168,7 +210,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write_vectored(cx, bufs)
+        let written = ready!(self.stream()?.poll_write_vectored(cx, bufs))?;
+        Poll::Ready(Ok(self.count_written(written)))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -153,7 +153,13 @@ mod tests {
         let (message, _) = producer.publish("}");
         let mut socket = Peer::silent(1);
         let never = Duration::from_secs(3600);
-        let mut driver = Driver::new(&mut socket, ConsumerRole::new(consumer), never, 1024);
+        let mut driver = Driver::new(
+            &mut socket,
+            ConsumerRole::new(consumer),
+            never,
+            1024,
+            Arc::default(),
+        );
         let mut cx = Context::from_waker(Waker::noop());
         assert!(driver.poll(&mut cx).is_pending());
         let refusal = json!({"type": "negativeAcknowledge", "messageId": message.id().to_string()});

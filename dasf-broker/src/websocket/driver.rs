@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,9 +15,13 @@ use tracing::debug;
 
 use super::outgoing::Outgoing;
 use super::role::{BATCH, Role, close};
+use crate::listener::Traffic;
 
-/// A peer is lost when a ping is due after this number of pings without any frame of the peer.
+/// A peer is lost when a ping is due after this number of pings without a sign of life of the peer.
 const MAX_UNANSWERED_PINGS: u32 = 2;
+
+/// The largest number of pings of a peer that does not read. Each adds a pong to the write buffer.
+pub(crate) const MAX_UNREAD_PONGS: u32 = 1024;
 
 /// The time that the peer has to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -50,9 +55,10 @@ pub(crate) async fn drive<S: Socket, R: Role>(
     role: R,
     ping_interval: Duration,
     max_frame_size: usize,
+    traffic: Arc<Traffic>,
     shutdown: CancellationToken,
 ) -> End {
-    let mut driver = Driver::new(socket, role, ping_interval, max_frame_size);
+    let mut driver = Driver::new(socket, role, ping_interval, max_frame_size, traffic);
     let end = tokio::select! {
         biased;
         () = shutdown.cancelled() => End::ClosedByBroker(close(close_code::AWAY, "the broker shuts down")),
@@ -95,9 +101,14 @@ pub(super) struct Driver<'a, S, R> {
     /// Whether the socket may hold messages that it has not written.
     unflushed: bool,
     heartbeat: Interval,
-    /// The number of pings since the last frame of the peer. With the time instead, a broker that was
-    /// suspended for a while would lose all its peers.
+    /// The number of pings since the last sign of life of the peer. With the time instead, a broker that
+    /// was suspended for a while would lose all its peers.
     unanswered: u32,
+    /// The number of pings of the peer since the socket has written all that it holds.
+    unread_pongs: u32,
+    traffic: Arc<Traffic>,
+    /// The bytes read and written until the last ping of the broker.
+    traffic_before: (u64, u64),
     max_frame_size: usize,
 }
 
@@ -107,6 +118,7 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
         role: R,
         ping_interval: Duration,
         max_frame_size: usize,
+        traffic: Arc<Traffic>,
     ) -> Self {
         let mut heartbeat = interval_at(Instant::now() + ping_interval, ping_interval);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -117,12 +129,18 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
             unflushed: false,
             heartbeat,
             unanswered: 0,
+            unread_pongs: 0,
+            traffic_before: traffic.bytes(),
+            traffic,
             max_frame_size,
         }
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         while self.heartbeat.poll_tick(cx).is_ready() {
+            if self.has_traffic() {
+                self.unanswered = 0;
+            }
             if self.unanswered == MAX_UNANSWERED_PINGS {
                 let reason = format!("the peer answered none of {MAX_UNANSWERED_PINGS} pings");
                 return Poll::Ready(End::Lost(reason));
@@ -156,6 +174,18 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
         }
     }
 
+    /// Returns whether the peer has sent a part of a frame, or has read a part of what waits for it,
+    /// since the last call. A large frame may take longer than the time between two pings.
+    fn has_traffic(&mut self) -> bool {
+        let (read_before, written_before) = self.traffic_before;
+        self.traffic_before = self.traffic.bytes();
+        let (read, written) = self.traffic_before;
+        let waits = self.unflushed || !self.outgoing.is_empty();
+        // The bytes may be pings of a peer that never reads.
+        let has_read = self.unread_pongs == 0 && read > read_before;
+        has_read || waits && written > written_before
+    }
+
     /// Reads a batch of frames. Returns whether there may be more frames that do not wake the task.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         for _ in 0..BATCH {
@@ -165,6 +195,17 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
             let Poll::Ready(received) = self.socket.poll_next_unpin(cx) else {
                 return Ok(false);
             };
+            if let Some(Ok(Message::Ping(_))) = received {
+                self.unread_pongs += 1;
+                if self.unread_pongs > MAX_UNREAD_PONGS {
+                    return Err(End::Lost(format!(
+                        "the peer sent {MAX_UNREAD_PONGS} pings and reads no answers"
+                    )));
+                }
+                // The socket has added the pong to its write buffer.
+                self.unflushed = true;
+                continue;
+            }
             self.unanswered = 0;
             let closing = match received {
                 None | Some(Ok(Message::Close(_))) => return Err(End::ClosedByPeer),
@@ -209,6 +250,10 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
         if self.unflushed {
             ready!(self.socket.poll_flush_unpin(cx))?;
             self.unflushed = false;
+            if self.unread_pongs > 0 {
+                self.unread_pongs = 0;
+                self.unanswered = 0;
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -219,6 +264,8 @@ mod tests {
     use super::*;
     use std::iter;
     use std::task::Waker;
+
+    use axum::body::Bytes;
 
     use crate::websocket::outgoing::{MAX_PENDING_BYTES, MAX_PENDING_RECEIPTS};
     use crate::websocket::test_peer::Peer;
@@ -243,6 +290,19 @@ mod tests {
         fn fill_outgoing(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {}
     }
 
+    const INTERVAL: Duration = Duration::from_secs(30);
+
+    fn echo() -> Echo {
+        Echo {
+            receipt: String::new(),
+            received: 0,
+        }
+    }
+
+    fn driver(socket: &mut Peer, role: Echo) -> Driver<'_, Peer, Echo> {
+        Driver::new(socket, role, INTERVAL, 1024, Arc::default())
+    }
+
     /// Returns the number of frames that the broker reads from a peer that sends without end, and
     /// reads `reads` receipts.
     fn frames_read(receipt: &str, reads: usize) -> usize {
@@ -251,7 +311,7 @@ mod tests {
             receipt: receipt.to_owned(),
             received: 0,
         };
-        let mut driver = Driver::new(&mut socket, role, Duration::from_secs(30), 1024);
+        let mut driver = driver(&mut socket, role);
         let mut cx = Context::from_waker(Waker::noop());
         let mut before = usize::MAX;
         while driver.role.received != before {
@@ -279,13 +339,81 @@ mod tests {
             receipt: String::new(),
             received: 0,
         };
-        let end = drive(&mut socket, role, interval, 1024, CancellationToken::new()).await;
+        let end = drive(
+            &mut socket,
+            role,
+            interval,
+            1024,
+            Arc::default(),
+            CancellationToken::new(),
+        )
+        .await;
         assert_eq!(
             end,
             End::Lost("the peer answered none of 2 pings".to_owned())
         );
         assert_eq!(started.elapsed(), interval * 3);
         assert_eq!(socket.taken, vec![Message::Ping(Vec::new().into()); 2]);
+    }
+
+    /// Sends `says` once in each interval, and returns the end of the connection, if it ends within
+    /// ten intervals.
+    async fn end_of(reads: usize, says: impl Fn(&Traffic) -> Option<Message>) -> Option<End> {
+        let mut socket = Peer::silent(reads);
+        let traffic = Arc::new(Traffic::default());
+        let mut driver = Driver::new(&mut socket, echo(), INTERVAL, 1024, traffic.clone());
+        for _ in 0..10 {
+            driver.socket.says = Box::new(says(&traffic).into_iter());
+            let mut cx = Context::from_waker(Waker::noop());
+            if let Poll::Ready(end) = driver.poll(&mut cx) {
+                return Some(end);
+            }
+            tokio::time::advance(INTERVAL).await;
+        }
+        None
+    }
+
+    fn ping() -> Message {
+        Message::Ping(Bytes::new())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_without_reading_are_no_sign_of_life() {
+        let lost = End::Lost("the peer answered none of 2 pings".to_owned());
+        assert_eq!(end_of(0, |_| Some(ping())).await.as_ref(), Some(&lost));
+        assert_eq!(end_of(usize::MAX, |_| Some(ping())).await, None);
+        assert_eq!(end_of(usize::MAX, |_| None).await, Some(lost));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_of_a_large_frame_is_a_sign_of_life() {
+        let sends = |traffic: &Traffic| {
+            traffic.add_read(1);
+            None
+        };
+        assert_eq!(end_of(usize::MAX, sends).await, None);
+        let reads = |traffic: &Traffic| {
+            traffic.add_written(1);
+            Some(ping())
+        };
+        assert_eq!(end_of(0, reads).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_pings_and_does_not_read_is_lost() {
+        let mut socket = Peer::new(iter::repeat_with(ping), 0);
+        let mut driver = driver(&mut socket, echo());
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut polls = 0;
+        let end = loop {
+            if let Poll::Ready(end) = driver.poll(&mut cx) {
+                break end;
+            }
+            polls += 1;
+        };
+        let reason = format!("the peer sent {MAX_UNREAD_PONGS} pings and reads no answers");
+        assert_eq!(end, End::Lost(reason));
+        assert_eq!(polls, MAX_UNREAD_PONGS as usize / BATCH);
     }
 
     #[tokio::test(start_paused = true)]
@@ -298,7 +426,15 @@ mod tests {
             receipt: String::new(),
             received: 0,
         };
-        let end = drive(&mut socket, role, Duration::from_secs(30), 1024, shutdown).await;
+        let end = drive(
+            &mut socket,
+            role,
+            Duration::from_secs(30),
+            1024,
+            Arc::default(),
+            shutdown,
+        )
+        .await;
         let frame = close(close_code::AWAY, "the broker shuts down");
         assert_eq!(end, End::ClosedByBroker(frame.clone()));
         assert_eq!(socket.taken, vec![Message::Close(Some(frame))]);

@@ -2,6 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -110,5 +111,33 @@ async fn a_binary_frame_closes_its_socket() {
         let mut peer = connect(&broker, path).await;
         peer.0.send(Message::binary(vec![1, 2])).await.unwrap();
         assert_eq!(peer.closed().await.code, CloseCode::Unsupported);
+    }
+}
+
+/// The pongs must not pile up in the memory of the broker.
+#[tokio::test]
+async fn a_peer_that_pings_and_never_reads_is_disconnected() {
+    // A masked ping of 125 bytes.
+    let ping = [&[0x89, 0x80 | 125, 0, 0, 0, 0][..], &[b'x'; 125]].concat();
+    let pings = ping.repeat(1000);
+    // The buffers of the system hold a part.
+    let limit = 64 << 20;
+    for path in ["/ws/demo", "/ws/demo/s"] {
+        let broker = start().await;
+        let mut peer = connect(&broker, path).await;
+        let socket = peer.0.get_mut();
+        let mut sent = 0;
+        while timeout(PATIENCE, socket.write_all(&pings))
+            .await
+            .unwrap()
+            .is_ok()
+        {
+            sent += pings.len();
+            assert!(
+                sent < limit,
+                "{path}: the broker still reads after {sent} bytes"
+            );
+        }
+        until(&broker, |it| it.connections == 0).await;
     }
 }

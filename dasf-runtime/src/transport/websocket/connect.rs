@@ -30,6 +30,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
 /// The largest frame accepted from a broker. Brokers send frames of about 1 MB; some are configured
 /// for more.
 pub(in crate::transport) const MAX_FRAME_SIZE: usize = 16 << 20;
+/// The largest size of a write buffer. It holds a frame, and the pongs for a broker that does not read.
+const MAX_WRITE_BUFFER_SIZE: usize = 2 * MAX_FRAME_SIZE;
 /// The maximum length of a broker's explanation in errors.
 const MAX_REASON_LENGTH: usize = 300;
 
@@ -65,6 +67,7 @@ pub(super) async fn connect_in(
     }
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_SIZE)
+        .max_write_buffer_size(MAX_WRITE_BUFFER_SIZE)
         .max_message_size(Some(MAX_FRAME_SIZE))
         .max_frame_size(Some(MAX_FRAME_SIZE));
     let opening = async {

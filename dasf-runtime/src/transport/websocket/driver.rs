@@ -17,6 +17,9 @@ use super::liveness::Liveness;
 /// other work.
 pub(super) const BATCH: usize = 64;
 
+/// The largest number of pings of a broker that does not read. Each adds a pong to the write buffer.
+const MAX_UNREAD_PONGS: usize = 1024;
+
 /// The frames that wait to be written.
 pub(super) type Outgoing = VecDeque<Message>;
 
@@ -77,6 +80,7 @@ where
         role,
         outgoing: Outgoing::new(),
         unflushed: false,
+        unread_pongs: 0,
         heartbeat,
         ping,
         liveness: Liveness::new(),
@@ -90,6 +94,8 @@ struct Driver<'a, S, R> {
     outgoing: Outgoing,
     /// Whether the socket may hold frames that it has not written.
     unflushed: bool,
+    /// The number of pings of the broker since the socket has written all that it holds.
+    unread_pongs: usize,
     heartbeat: Interval,
     ping: Message,
     liveness: Liveness,
@@ -152,6 +158,18 @@ where
             let Poll::Ready(received) = self.socket.poll_next_unpin(cx) else {
                 return Ok(false);
             };
+            if let Some(Ok(Message::Ping(_))) = received {
+                self.unread_pongs += 1;
+                if self.unread_pongs > MAX_UNREAD_PONGS {
+                    return Err(format!(
+                        "the broker sent {MAX_UNREAD_PONGS} pings and reads no answers"
+                    ));
+                }
+                // The socket has added the pong to its write buffer. The ping is a sign of life when the
+                // broker reads it.
+                self.unflushed = true;
+                continue;
+            }
             self.liveness.heard();
             match received {
                 None => return Err(closed(None)),
@@ -175,8 +193,117 @@ where
         if self.unflushed {
             ready!(Pin::new(&mut *self.socket).poll_flush(cx))?;
             self.unflushed = false;
+            if self.unread_pongs > 0 {
+                self.unread_pongs = 0;
+                self.liveness.heard();
+            }
         }
         self.role.flushed();
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::stream;
+    use tokio_tungstenite::tungstenite::Bytes;
+
+    use super::*;
+
+    /// A broker that sends frames, and reads if `reads` is set.
+    struct Broker<S> {
+        frames: S,
+        reads: bool,
+    }
+
+    impl<S: Stream<Item = Message> + Unpin> Stream for Broker<S> {
+        type Item = Result<Message, Error>;
+
+        fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            self.frames.poll_next_unpin(cx).map(|frame| frame.map(Ok))
+        }
+    }
+
+    impl<S: Unpin> Sink<Message> for Broker<S> {
+        type Error = Error;
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+            match self.reads {
+                true => Poll::Ready(Ok(())),
+                false => Poll::Pending,
+            }
+        }
+
+        fn start_send(self: Pin<&mut Self>, _: Message) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+            self.poll_ready(cx)
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Reads and writes nothing but pings and pongs.
+    struct Silent;
+
+    impl Role for Silent {
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), String>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn on_frame(&mut self, _: Message) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn fill(&mut self, _: &mut Outgoing, _: &mut Context<'_>) -> bool {
+            false
+        }
+    }
+
+    fn ping() -> Message {
+        Message::Ping(Bytes::new())
+    }
+
+    async fn end_of(frames: impl Stream<Item = Message> + Unpin, reads: bool) -> End {
+        let keep_alive = KeepAlive {
+            every: Duration::from_secs(30),
+            ping: ping(),
+        };
+        drive(&mut Broker { frames, reads }, keep_alive, &mut Silent).await
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_pings_and_does_not_read_is_lost() {
+        let mut pings = 0;
+        let frames = stream::repeat_with(|| {
+            pings += 1;
+            ping()
+        });
+        let reason = "the broker sent 1024 pings and reads no answers";
+        assert_eq!(end_of(frames, false).await, End::Lost(reason.to_owned()));
+        assert_eq!(pings, MAX_UNREAD_PONGS + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_without_reading_are_no_sign_of_life() {
+        let every_second = || {
+            let pings = stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Some((ping(), ()))
+            });
+            Box::pin(pings)
+        };
+        let reason = "the broker sent nothing for 75 s";
+        let end = end_of(every_second(), false).await;
+        assert_eq!(end, End::Lost(reason.to_owned()));
+        let hour = Duration::from_secs(3600);
+        let living = tokio::time::timeout(hour, end_of(every_second(), true)).await;
+        assert!(living.is_err(), "{living:?}");
     }
 }

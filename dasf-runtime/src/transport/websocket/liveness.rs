@@ -33,9 +33,11 @@ impl Liveness {
         }
     }
 
-    /// Records that a frame came.
+    /// Records a sign of life, if the connection reads.
     pub(super) fn heard(&mut self) {
-        self.last_heard = Some(Instant::now());
+        if let Some(last_heard) = &mut self.last_heard {
+            *last_heard = Instant::now();
+        }
     }
 
     /// Records that the connection does not read for a while.
