@@ -125,9 +125,12 @@ impl Hub {
         })
     }
 
-    /// Publishes the dead letters of a change of the topic `name`, and wakes tasks. The caller must
-    /// hold no lock.
+    /// Publishes the dead letters of a change of the topic `name`, logs its events, and wakes tasks.
+    /// The caller must hold no lock.
     pub(crate) fn apply_effects(&self, name: &TopicName, effects: &mut Effects) {
+        for event in effects.events.drain(..) {
+            event.log(name);
+        }
         for DeadLetter { message, topic } in std::mem::take(&mut effects.dead_letters) {
             self.dead_letter(name, &message, &topic, effects);
         }
@@ -184,11 +187,13 @@ impl Hub {
             .map(|(name, topic)| (name.clone(), topic.clone()))
             .collect();
         for (name, topic) in topics {
+            let mut effects = Effects::default();
             let idle = {
                 let mut topic = lock(&topic);
-                topic.remove_expired(now());
+                topic.remove_expired(now(), &mut effects);
                 topic.is_idle()
             };
+            self.apply_effects(&name, &mut effects);
             if idle {
                 self.remove_if_idle(&name);
             }
@@ -293,7 +298,7 @@ impl Consumer {
     }
 
     /// See [`Topic::take`].
-    pub(crate) fn take(&mut self, max: usize, waker: &Waker) -> Vec<Delivery> {
+    pub(crate) fn take(&mut self, max: usize, waker: &Waker) -> Option<Vec<Delivery>> {
         lock(&self.topic).take(&self.subscription, self.id, max, waker)
     }
 
@@ -331,7 +336,9 @@ impl Consumer {
 
     /// See [`Topic::unsubscribe`].
     pub(crate) fn unsubscribe(&mut self) -> bool {
-        lock(&self.topic).unsubscribe(&self.subscription, self.id)
+        let known = lock(&self.topic).unsubscribe(&self.subscription, self.id, &mut self.effects);
+        self.apply_effects();
+        known
     }
 
     /// Wakes the other consumers of the subscription that have a new message, and publishes dead
@@ -401,7 +408,7 @@ mod tests {
         let mut consumer = hub
             .consumer(name("b"), "t".parse().unwrap(), &SHARED)
             .unwrap();
-        assert_eq!(consumer.take(9, Waker::noop()).len(), 1);
+        assert_eq!(consumer.take(9, Waker::noop()).unwrap().len(), 1);
     }
 
     #[test]

@@ -181,14 +181,23 @@
 //! ## When a backlog is full
 //!
 //! A backlog holds at most [`max_backlog_messages`](Builder::max_backlog_messages) messages and
-//! [`max_backlog_bytes`](Builder::max_backlog_bytes) bytes. The broker refuses a message that would
-//! exceed a limit. The receipt names the subscription and the limit.
+//! [`max_backlog_bytes`](Builder::max_backlog_bytes) bytes. The broker refuses a message if no
+//! subscription with a consumer has room for it. The receipt names a subscription and the limit.
+//! So producers are no faster than the consumers. A topic without any consumer refuses messages when
+//! one of its subscriptions is full.
 //!
-//! There is one exception. While any subscription of a topic has a consumer, its subscriptions
-//! without a consumer do not stop a publish: a full one drops its oldest message.
+//! But no subscription holds back the publishers of others. While one subscription with a consumer has
+//! room, a full one drops its oldest messages: first those that wait, then those that its consumers
+//! have. The broker disconnects the consumers of a subscription that has dropped as many messages as
+//! its backlog holds and has acknowledged none meanwhile: a WebSocket with code 1008, a topic of a link
+//! with status 429. They may connect again.
 //!
-//! The broker logs every message that it refuses, drops, lets expire or moves to a dead-letter topic,
-//! with topic and message id. [`Broker::statistics`] counts them.
+//! Consumers that share a subscription do not hold back each other, either. The broker disconnects one that
+//! has most messages of a full subscription and acknowledges none for some publishes, while the others
+//! have room. The others get its messages.
+//!
+//! The broker logs what it refuses, drops, lets expire or moves to a dead-letter topic, with topic and
+//! message id. [`Broker::statistics`] counts the messages.
 //!
 //! # Connections
 //!

@@ -3,12 +3,11 @@
 use std::time::Instant;
 
 use dasf_protocol::Subscription as SubscriptionName;
-use tracing::info;
 
 use super::Topic;
 use super::backlog::MessageQueue;
 use super::consumer::{Consumer, ConsumerId};
-use super::effects::Effects;
+use super::effects::{Effects, Event, EventKind};
 use super::error::AttachError;
 use super::options::ConsumerOptions;
 use super::subscription::Subscription;
@@ -34,7 +33,7 @@ impl Topic {
                 self.check_consumer(name, known, options)?;
                 MessageQueue::default()
             }
-            None => self.take_over(name)?,
+            None => self.take_over(name, effects)?,
         };
         let id = ConsumerId(self.consumers);
         self.consumers += 1;
@@ -75,7 +74,11 @@ impl Topic {
 
     /// Returns the messages with which a new subscription starts. If the topic has no consumer, these
     /// are all waiting messages.
-    fn take_over(&mut self, name: &SubscriptionName) -> Result<MessageQueue, AttachError> {
+    fn take_over(
+        &mut self,
+        name: &SubscriptionName,
+        effects: &mut Effects,
+    ) -> Result<MessageQueue, AttachError> {
         if self.subscriptions.values().any(Subscription::has_consumer) {
             let max = self.limits.max_subscriptions;
             if self.subscriptions.len() >= max {
@@ -90,14 +93,9 @@ impl Topic {
         for (_, detached) in std::mem::take(&mut self.subscriptions) {
             taken_over.append(detached.into_messages());
         }
-        if !taken_over.is_empty() {
-            info!(
-                topic = self.name.to_string(),
-                subscription = name.to_string(),
-                messages = taken_over.size().messages,
-                "the new subscription takes over the waiting messages"
-            );
-        }
+        let messages = taken_over.iter().map(|queued| &queued.message);
+        let event = Event::of_messages(EventKind::TakenOver, Some(name), messages);
+        effects.events.extend(event);
         Ok(taken_over)
     }
 
@@ -123,14 +121,19 @@ impl Topic {
         if (!subscription.is_durable() || alone && subscription.backlog.messages == 0)
             && let Some(subscription) = self.subscriptions.remove(name)
         {
-            self.drop_all(name, subscription, "its subscription was not durable");
+            self.drop_all(name, subscription, EventKind::DroppedNotDurable, effects);
         }
     }
 
     /// Removes the subscription of a consumer, with all its messages.
     ///
     /// Returns whether the subscription was removed. If it has other consumers, it is not.
-    pub(crate) fn unsubscribe(&mut self, name: &SubscriptionName, id: ConsumerId) -> bool {
+    pub(crate) fn unsubscribe(
+        &mut self,
+        name: &SubscriptionName,
+        id: ConsumerId,
+        effects: &mut Effects,
+    ) -> bool {
         let Some(subscription) = self.subscriptions.get_mut(name) else {
             return false;
         };
@@ -138,22 +141,24 @@ impl Topic {
             return false;
         }
         if let Some(subscription) = self.subscriptions.remove(name) {
-            self.drop_all(name, subscription, "its consumer removed the subscription");
+            self.drop_all(name, subscription, EventKind::DroppedUnsubscribed, effects);
         }
         true
     }
 
-    fn drop_all(&self, name: &SubscriptionName, subscription: Subscription, reason: &str) {
+    fn drop_all(
+        &self,
+        name: &SubscriptionName,
+        subscription: Subscription,
+        kind: EventKind,
+        effects: &mut Effects,
+    ) {
         let messages = subscription.into_messages();
         self.counters.dropped.add(messages.size().messages);
-        for queued in messages.iter() {
-            info!(
-                topic = self.name.to_string(),
-                subscription = name.to_string(),
-                message_id = %queued.message.id(),
-                "dropped: {reason}"
-            );
-        }
+        let messages = messages.iter().map(|queued| &queued.message);
+        effects
+            .events
+            .extend(Event::of_messages(kind, Some(name), messages));
     }
 }
 
@@ -199,9 +204,9 @@ mod tests {
         let a = test.attach("s", &shared(1));
         let b = test.attach("s", &shared(1));
         test.publish().unwrap();
-        assert!(!test.topic.unsubscribe(&name("s"), a));
+        assert!(!test.unsubscribe("s", a));
         test.detach("s", a);
-        assert!(test.topic.unsubscribe(&name("s"), b));
+        assert!(test.unsubscribe("s", b));
         test.detach("s", b);
         assert!(test.topic.is_idle());
     }

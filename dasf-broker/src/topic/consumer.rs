@@ -34,6 +34,9 @@ pub(super) struct Consumer {
     pub(super) dead_letters: Option<DeadLetterPolicy>,
     /// The task of the consumer while it waits for a message.
     waker: Option<Waker>,
+    /// The number of publishes to the full subscription since the last acknowledgement, while other
+    /// consumers have room.
+    pub(super) idle_publishes: usize,
     /// The number of the last assignment.
     pub(super) last_assignment: u64,
 }
@@ -57,6 +60,7 @@ impl Consumer {
             delayed: VecDeque::new(),
             dead_letters: options.dead_letters.clone(),
             waker: None,
+            idle_publishes: 0,
             last_assignment: 0,
         }
     }
@@ -100,9 +104,33 @@ impl Consumer {
         taken
     }
 
+    /// Returns the oldest message that the consumer has, in flight or delayed.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        let in_flight = self.in_flight.keys().next().copied();
+        let delayed = self.delayed.iter().map(|(_, it)| it.message.sequence);
+        in_flight.into_iter().chain(delayed).min()
+    }
+
+    /// Removes a message that the consumer has, in flight or delayed.
+    pub(super) fn remove(&mut self, sequence: u64) -> Option<QueuedMessage> {
+        let in_flight = self.in_flight.remove(&sequence);
+        self.unsent.remove(&sequence);
+        in_flight.or_else(|| {
+            let mut delayed = self.delayed.iter();
+            let index = delayed.position(|(_, it)| it.message.sequence == sequence)?;
+            self.delayed.remove(index).map(|(_, queued)| queued)
+        })
+    }
+
+    /// Wakes the task of the consumer.
+    pub(super) fn wake(&mut self, effects: &mut Effects) {
+        effects.wakers.extend(self.waker.take());
+    }
+
     /// Removes an acknowledged message.
     pub(super) fn acknowledge(&mut self, sequence: u64) -> Option<QueuedMessage> {
         let queued = self.in_flight.remove(&sequence)?;
+        self.idle_publishes = 0;
         // The socket has not taken the message if the peer got it on an earlier connection, and
         // acknowledges it on this one.
         self.unsent.remove(&sequence);
@@ -141,7 +169,7 @@ mod tests {
             "the consumer does not wait yet"
         );
         for expected in [1, 0] {
-            let taken = test.topic.take(&name("s"), id, 9, &waker);
+            let taken = test.topic.take(&name("s"), id, 9, &waker).unwrap();
             assert_eq!(taken.len(), expected);
         }
         test.publish().unwrap();

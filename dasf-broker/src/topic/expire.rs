@@ -2,15 +2,14 @@
 
 use std::time::Instant;
 
-use tracing::{debug, warn};
-
 use super::Topic;
-use super::backlog::QueuedMessage;
+use super::backlog::MessageQueue;
+use super::effects::{Effects, Event, EventKind};
 use super::subscription::Subscription;
 
 impl Topic {
     /// Removes messages and subscriptions that are older than the retention.
-    pub(crate) fn remove_expired(&mut self, now: Instant) {
+    pub(crate) fn remove_expired(&mut self, now: Instant, effects: &mut Effects) {
         let retention = self.limits.subscription_retention;
         let is_over = |subscription: &Subscription| {
             subscription
@@ -28,33 +27,28 @@ impl Topic {
             .filter_map(|name| self.subscriptions.remove_entry(&name))
             .collect();
         for (name, subscription) in over {
-            debug!(
-                topic = self.name.to_string(),
-                subscription = name.to_string(),
-                "removed the subscription: no consumer came back"
-            );
+            let event = Event::new(EventKind::SubscriptionExpired, &name);
+            effects.events.push(event);
             let messages = subscription.into_messages();
             if self.subscriptions.is_empty() {
                 // Younger messages stay for the rest of their own retention.
                 self.unclaimed.append(messages);
             } else {
-                for queued in messages.iter() {
-                    self.expire(queued);
-                }
+                self.expire(&messages, effects);
             }
         }
+        let mut expired = MessageQueue::default();
         while let Some(queued) = self.unclaimed.pop_older(retention, now) {
-            self.expire(&queued);
+            expired.insert(queued);
         }
+        self.expire(&expired, effects);
     }
 
-    fn expire(&self, queued: &QueuedMessage) {
-        self.counters.expired.add(1);
-        warn!(
-            topic = self.name.to_string(),
-            message_id = %queued.message.id(),
-            "expired: nobody read the message in time"
-        );
+    fn expire(&self, messages: &MessageQueue, effects: &mut Effects) {
+        self.counters.expired.add(messages.size().messages);
+        let messages = messages.iter().map(|queued| &queued.message);
+        let event = Event::of_messages(EventKind::Expired, None, messages);
+        effects.events.extend(event);
     }
 }
 
@@ -72,14 +66,16 @@ mod tests {
         test.detach("s", id);
         test.now += retention / 2;
         let young = test.publish().unwrap();
-        test.topic.remove_expired(test.now + retention / 2);
+        test.topic
+            .remove_expired(test.now + retention / 2, &mut test.effects);
         assert_eq!(test.topic.counters.read(0, 0).expired, 1);
         assert!(test.topic.subscriptions.is_empty());
         assert!(!test.topic.is_idle());
         let id = test.attach("t", &shared(1));
         assert_eq!(test.take("t", id), [young]);
         test.detach("t", id);
-        test.topic.remove_expired(test.now + retention);
+        test.topic
+            .remove_expired(test.now + retention, &mut test.effects);
         assert_eq!(test.topic.counters.read(0, 0).expired, 2);
         assert!(test.topic.is_idle());
     }

@@ -72,20 +72,20 @@ impl Topic {
     }
 
     /// Returns the next messages of a consumer, at most `max`. If there is none, the next one wakes the
-    /// task of the consumer.
+    /// task of the consumer. Returns `None` if the broker has disconnected the consumer.
     pub(crate) fn take(
         &mut self,
         name: &SubscriptionName,
         id: ConsumerId,
         max: usize,
         waker: &Waker,
-    ) -> Vec<Delivery> {
-        let subscription = self.subscriptions.get_mut(name);
-        let taken = subscription.map_or_else(Vec::new, |it| it.take(id, max, waker));
+    ) -> Option<Vec<Delivery>> {
+        let consumer = self.subscriptions.get_mut(name)?.consumer(id)?;
+        let taken = consumer.take(max, waker);
         let redelivered = taken.iter().filter(|delivery| delivery.redeliveries > 0);
         self.counters.delivered.add(taken.len());
         self.counters.redelivered.add(redelivered.count());
-        taken
+        Some(taken)
     }
 
     /// Acknowledges a message. Returns whether it was in flight to the consumer.

@@ -81,13 +81,16 @@ impl Subscription {
         let Some(index) = self.consumers.iter().position(|it| it.id == id) else {
             return false;
         };
+        let mut removed = self.consumers.swap_remove(index);
+        // If the broker disconnects the consumer, its task must learn it.
+        removed.wake(effects);
         let Consumer {
             in_flight,
             unsent,
             delayed,
             dead_letters,
             ..
-        } = self.consumers.swap_remove(index);
+        } = removed;
         for (_, queued) in delayed {
             self.ready.insert(queued);
         }
@@ -241,7 +244,7 @@ mod tests {
             test.publish(),
             Err(PublishError::SubscriptionFull { .. })
         ));
-        assert!(test.topic.unsubscribe(&name("s"), id));
+        assert!(test.unsubscribe("s", id));
         assert_eq!(test.topic.counters.read(0, 0).dropped, 1);
         assert!(test.topic.is_idle());
     }

@@ -1,14 +1,17 @@
 //! One subscription: its messages, and the consumers that share them.
 
-use std::task::Waker;
 use std::time::Instant;
 
 use super::backlog::{BacklogSize, MessageQueue, QueuedMessage};
-use super::consumer::{Consumer, ConsumerId, Delivery};
+use super::consumer::{Consumer, ConsumerId};
 use super::effects::Effects;
 use super::options::{ConsumerOptions, SubscriptionType};
 use crate::limits::{BacklogLimit, Limits};
 use crate::message::Message;
+
+/// The number of publishes to a full subscription for which a consumer with most of its messages may
+/// acknowledge none, while other consumers have room.
+const MAX_IDLE_PUBLISHES: usize = 16;
 
 /// A subscription.
 #[derive(Debug)]
@@ -20,6 +23,9 @@ pub(super) struct Subscription {
     pub(super) consumers: Vec<Consumer>,
     /// The size of all messages: ready, in flight or delayed.
     pub(super) backlog: BacklogSize,
+    /// The number of messages that were removed because consumers lag behind those of other
+    /// subscriptions, since a consumer connected or acknowledged a message.
+    lost: usize,
     /// When the last consumer disconnected.
     pub(super) detached: Option<Instant>,
     /// The number of assignments, which decides between equal consumers.
@@ -35,6 +41,7 @@ impl Subscription {
             backlog: ready.size(),
             ready,
             consumers: Vec::new(),
+            lost: 0,
             detached: None,
             assignments: 0,
         }
@@ -87,6 +94,7 @@ impl Subscription {
             self.durable = options.durable;
             self.detached = None;
         }
+        self.lost = 0;
         self.consumers.push(consumer);
         self.dispatch(None, effects);
     }
@@ -135,14 +143,6 @@ impl Subscription {
         }
     }
 
-    /// See [`Consumer::take`].
-    pub(super) fn take(&mut self, id: ConsumerId, max: usize, waker: &Waker) -> Vec<Delivery> {
-        match self.consumer(id) {
-            Some(consumer) => consumer.take(max, waker),
-            None => Vec::new(),
-        }
-    }
-
     /// Removes an acknowledged message. Returns whether it was in flight to the consumer.
     pub(super) fn acknowledge(
         &mut self,
@@ -157,15 +157,59 @@ impl Subscription {
             return false;
         };
         self.backlog.subtract(&acknowledged.message);
+        self.lost = 0;
         self.dispatch(None, effects);
         true
     }
 
-    /// Removes the oldest ready message.
-    pub(super) fn pop_oldest(&mut self) -> Option<QueuedMessage> {
-        let oldest = self.ready.pop_first()?;
+    /// Removes the oldest message: one that waits, or if there is none, one that a consumer has.
+    pub(super) fn pop_oldest(&mut self) -> Option<Message> {
+        let oldest = match self.ready.pop_first() {
+            Some(ready) => ready,
+            None => {
+                let holders = self.consumers.iter_mut();
+                holders
+                    .filter_map(|it| it.oldest().map(|sequence| (sequence, it)))
+                    .min_by_key(|(sequence, _)| *sequence)
+                    .and_then(|(sequence, holder)| holder.remove(sequence))?
+            }
+        };
         self.backlog.subtract(&oldest.message);
-        Some(oldest)
+        Some(oldest.message)
+    }
+
+    /// Removes the oldest messages until a further one fits the limits. Returns them.
+    pub(super) fn make_room_for(&mut self, message: &Message, limits: &Limits) -> Vec<Message> {
+        let mut removed = Vec::new();
+        while self.limit_exceeded_by(message, limits).is_some() {
+            let Some(oldest) = self.pop_oldest() else {
+                break;
+            };
+            removed.push(oldest);
+        }
+        self.lost += removed.len();
+        removed
+    }
+
+    /// Returns whether the subscription has lost as many messages as its backlog holds since a consumer
+    /// connected or acknowledged a message.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.lost > self.backlog.messages
+    }
+
+    /// Returns the consumer to disconnect because it keeps a full subscription from its other consumers:
+    /// others have room and no message waits, while this one has most messages and has acknowledged none
+    /// for a number of publishes. The caller counts a publish with each call.
+    pub(super) fn hoarder(&mut self) -> Option<ConsumerId> {
+        let has_room = self.consumers.iter().any(Consumer::has_permit);
+        if !has_room || self.consumers.len() < 2 || !self.ready.is_empty() {
+            return None;
+        }
+        let messages = self.backlog.messages;
+        let mut consumers = self.consumers.iter_mut();
+        let most = consumers.find(|it| it.in_flight.len() > messages / 2)?;
+        most.idle_publishes += 1;
+        (most.idle_publishes > MAX_IDLE_PUBLISHES).then_some(most.id)
     }
 
     /// Returns all messages: ready, in flight and delayed.

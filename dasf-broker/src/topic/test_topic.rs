@@ -91,16 +91,31 @@ impl TestTopic {
 
     /// Takes a batch, with the number of earlier deliveries of each message.
     pub(super) fn take_counted(&mut self, subscription: &str, id: ConsumerId) -> Vec<(u64, u32)> {
-        let taken = self.topic.take(&name(subscription), id, 3, Waker::noop());
-        let taken = taken.into_iter();
-        taken
-            .map(|delivery| (delivery.message.sequence, delivery.redeliveries))
-            .collect()
+        self.try_take(subscription, id).unwrap()
+    }
+
+    /// Takes a batch, unless the broker has disconnected the consumer.
+    pub(super) fn try_take(
+        &mut self,
+        subscription: &str,
+        id: ConsumerId,
+    ) -> Option<Vec<(u64, u32)>> {
+        let taken = self
+            .topic
+            .take(&name(subscription), id, 3, Waker::noop())?
+            .into_iter();
+        let taken = taken.map(|delivery| (delivery.message.sequence, delivery.redeliveries));
+        Some(taken.collect())
     }
 
     pub(super) fn take(&mut self, subscription: &str, id: ConsumerId) -> Vec<u64> {
         let taken = self.take_counted(subscription, id);
         taken.into_iter().map(|(sequence, _)| sequence).collect()
+    }
+
+    pub(super) fn unsubscribe(&mut self, subscription: &str, id: ConsumerId) -> bool {
+        self.topic
+            .unsubscribe(&name(subscription), id, &mut self.effects)
     }
 
     pub(super) fn acknowledge(

@@ -28,6 +28,10 @@ impl ConsumerRole {
     }
 }
 
+/// The reason for the end of a consumer that the broker has disconnected.
+pub(super) const LAGS: &str =
+    "the full subscription acknowledges no messages, while other consumers work; acknowledge some";
+
 /// Wakes the task of a consumer when a delayed message is due.
 #[derive(Default)]
 pub(super) struct RedeliveryTimer(Option<Pin<Box<Sleep>>>);
@@ -110,10 +114,18 @@ impl Role for ConsumerRole {
         self.consumer.apply_effects();
     }
 
-    fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
-        for delivery in self.consumer.take(BATCH, cx.waker()) {
+    fn fill_outgoing(
+        &mut self,
+        outgoing: &mut Outgoing,
+        cx: &mut Context<'_>,
+    ) -> Option<CloseFrame> {
+        let Some(deliveries) = self.consumer.take(BATCH, cx.waker()) else {
+            return Some(close(close_code::POLICY, LAGS));
+        };
+        for delivery in deliveries {
             outgoing.push(delivery.message.text(delivery.redeliveries));
         }
+        None
     }
 }
 
@@ -173,7 +185,7 @@ mod tests {
 
         let mut other = attach().unwrap();
         let again = poll_fn(|cx| {
-            let taken = other.take(1, cx.waker()).pop();
+            let taken = other.take(1, cx.waker()).unwrap().pop();
             taken.map_or(Poll::Pending, Poll::Ready)
         });
         let again = tokio::select! {

@@ -154,8 +154,10 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
                 Err(end) => return Poll::Ready(end),
             };
             self.role.after_frames(cx);
-            if self.outgoing.is_empty() {
-                self.role.fill_outgoing(&mut self.outgoing, cx);
+            if self.outgoing.is_empty()
+                && let Some(frame) = self.role.fill_outgoing(&mut self.outgoing, cx)
+            {
+                return Poll::Ready(End::ClosedByBroker(frame));
             }
             let idle = !more && self.outgoing.is_empty();
             match self.write(cx) {
@@ -287,7 +289,9 @@ mod tests {
 
         fn after_frames(&mut self, _: &mut Context<'_>) {}
 
-        fn fill_outgoing(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {}
+        fn fill_outgoing(&mut self, _: &mut Outgoing, _: &mut Context<'_>) -> Option<CloseFrame> {
+            None
+        }
     }
 
     const INTERVAL: Duration = Duration::from_secs(30);

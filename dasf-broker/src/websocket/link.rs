@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, Sleep};
 use tracing::debug;
 
-use super::consumer::RedeliveryTimer;
+use super::consumer::{LAGS, RedeliveryTimer};
 use super::outgoing::Outgoing;
 use super::role::{BATCH, Role, close};
 use crate::hub::{Consumer, Hub, Producer};
@@ -300,7 +300,11 @@ impl Role for LinkRole {
         self.confirmations.write(outgoing);
     }
 
-    fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
+    fn fill_outgoing(
+        &mut self,
+        outgoing: &mut Outgoing,
+        cx: &mut Context<'_>,
+    ) -> Option<CloseFrame> {
         self.ready.task.register(cx.waker());
         let ready = std::mem::take(&mut *self.ready.topics());
         let mut rest = VecDeque::new();
@@ -308,7 +312,12 @@ impl Role for LinkRole {
             let Some(read) = self.subscriptions.get_mut(&topic) else {
                 continue;
             };
-            let deliveries = read.consumer.take(BATCH, &read.waker);
+            let Some(deliveries) = read.consumer.take(BATCH, &read.waker) else {
+                let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, LAGS);
+                outgoing.push_binary(unsubscribed(topic.as_str(), Some(&refusal)));
+                self.subscriptions.remove(&topic);
+                continue;
+            };
             let may_have_more = !deliveries.is_empty();
             for delivery in deliveries {
                 let frame = delivery.message.link_frame(&topic, delivery.redeliveries);
@@ -322,6 +331,7 @@ impl Role for LinkRole {
         if self.confirmations.are_due(cx) || !outgoing.is_empty() {
             self.confirmations.write(outgoing);
         }
+        None
     }
 }
 

@@ -45,7 +45,8 @@ impl Role for ProducerRole {
         self.producer.apply_effects();
     }
 
-    fn fill_outgoing(&mut self, _: &mut Outgoing, _: &mut Context<'_>) {
+    fn fill_outgoing(&mut self, _: &mut Outgoing, _: &mut Context<'_>) -> Option<CloseFrame> {
         // A producer gets only the receipts of its frames.
+        None
     }
 }

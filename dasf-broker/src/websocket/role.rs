@@ -29,17 +29,44 @@ pub(crate) trait Role {
     /// Runs after some frames were handled, and when the task wakes.
     fn after_frames(&mut self, cx: &mut Context<'_>);
 
-    /// Adds messages to send. If there are none, registers the task for the next one.
-    fn fill_outgoing(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>);
+    /// Adds messages to send. If there are none, registers the task for the next one. A returned frame
+    /// closes the socket.
+    fn fill_outgoing(
+        &mut self,
+        outgoing: &mut Outgoing,
+        cx: &mut Context<'_>,
+    ) -> Option<CloseFrame>;
 
     /// Adds the last messages before the broker closes the socket.
     fn before_close(&mut self, _: &mut Outgoing) {}
 }
 
-/// Returns the frame that closes a socket.
+/// The largest number of bytes of the reason in a close frame.
+const MAX_CLOSE_REASON: usize = 123;
+
+/// Returns the frame that closes a socket. A reason that is too long loses its end.
 pub(super) fn close(code: u16, reason: impl Into<Utf8Bytes>) -> CloseFrame {
-    CloseFrame {
-        code,
-        reason: reason.into(),
+    let mut reason = reason.into();
+    if reason.len() > MAX_CLOSE_REASON {
+        let mut ends = (0..=MAX_CLOSE_REASON).rev();
+        let end = ends.find(|end| reason.is_char_boundary(*end));
+        reason = reason[..end.unwrap_or_default()].into();
+    }
+    CloseFrame { code, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_fits_its_frame() {
+        assert_eq!(close(1008, "short").reason, "short");
+        let long = format!("x{}", "\u{e4}".repeat(100));
+        assert_eq!(close(1008, long.clone()).reason, &long[..MAX_CLOSE_REASON]);
+        assert_eq!(
+            close(1008, long[1..].to_owned()).reason,
+            &long[1..MAX_CLOSE_REASON]
+        );
     }
 }

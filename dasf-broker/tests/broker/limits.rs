@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
 use crate::support::{builder, connect, refusal, until};
 
 #[tokio::test]
@@ -115,4 +118,36 @@ async fn the_numbers_of_everything_are_limited() {
     a.leave().await;
     until(&broker, |it| it.connections == 2).await;
     connect(&broker, "/ws/demo").await;
+}
+
+/// It reads and pings, and acknowledges nothing. The others must not notice it.
+#[tokio::test]
+async fn a_silent_consumer_does_not_stop_the_publishers_of_others() {
+    let broker = builder().max_backlog_messages(10).start().await.unwrap();
+    let mut silent = connect(&broker, "/ws/demo/silent").await;
+    let mut works = connect(&broker, "/ws/demo/works").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    for number in 0..100 {
+        let payload = number.to_string();
+        producer.publish(&payload).await;
+        works.read(&payload).await;
+        until(&broker, |it| it.acknowledged == number + 1).await;
+    }
+    let closed = loop {
+        match silent.next().await {
+            Message::Close(Some(frame)) => break frame,
+            Message::Text(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(closed.code, CloseCode::Policy);
+    assert!(
+        closed.reason.contains("acknowledges no messages"),
+        "{closed}"
+    );
+    let statistics = broker.statistics();
+    assert_eq!((statistics.published, statistics.refused), (100, 0));
+    assert_eq!(statistics.dropped, 90);
+    // It may come back, and gets what its subscription holds.
+    connect(&broker, "/ws/demo/silent").await.read("90").await;
 }

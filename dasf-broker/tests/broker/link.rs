@@ -308,3 +308,30 @@ async fn a_link_is_closed_after_the_receipts_of_its_messages() {
     link.accepted(2).await;
     assert_eq!(link.closed().await.code, CloseCode::Unsupported);
 }
+
+#[tokio::test]
+async fn a_link_that_acknowledges_nothing_loses_the_topic_and_lives_on() {
+    let broker = builder().max_backlog_messages(4).start().await.unwrap();
+    let mut link = Link::open(&broker, "/ws/other/s").await;
+    assert_eq!(link.subscribe("demo", "").await["type"], "subscribed");
+    let mut works = connect(&broker, "/ws/demo/works").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    for number in 0..9 {
+        let payload = number.to_string();
+        producer.publish(&payload).await;
+        works.read(&payload).await;
+        until(&broker, |it| it.acknowledged == number + 1).await;
+    }
+    let refused = loop {
+        let (header, _) = link.next().await;
+        if header["type"] != "message" {
+            break header;
+        }
+    };
+    assert_eq!(
+        (&refused["type"], &refused["topic"]),
+        (&json!("unsubscribed"), &json!("demo"))
+    );
+    assert_eq!(refused["status"], 429);
+    assert_eq!(link.subscribe("demo", "").await["type"], "subscribed");
+}
