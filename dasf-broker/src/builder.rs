@@ -110,8 +110,9 @@ impl Builder {
         self
     }
 
-    /// Sets the largest number of subscriptions of a topic. The broker refuses a further one with
-    /// HTTP 503. Default: 256.
+    /// Sets the largest number of subscriptions of a topic. For a further one, the subscription ends whose
+    /// consumer is away for the longest time. If all have a consumer, the broker refuses the further one
+    /// with HTTP 503. Default: 256.
     pub fn max_subscriptions(mut self, subscriptions: usize) -> Self {
         self.limits.max_subscriptions = subscriptions;
         self
@@ -129,6 +130,17 @@ impl Builder {
     /// subscriptions. Default: 64 MiB.
     pub fn max_backlog_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_backlog_bytes = bytes;
+        self
+    }
+
+    /// Sets the largest memory of all messages, subscriptions and topics together, in bytes. Default:
+    /// 512 MiB.
+    ///
+    /// When it is full, messages that nobody reads make room first. Then the topic with the most memory
+    /// loses its oldest messages. The broker refuses the messages for this topic itself. The buffers of
+    /// the connections are not part of this memory.
+    pub fn max_memory(mut self, bytes: usize) -> Self {
+        self.limits.max_memory = bytes;
         self
     }
 

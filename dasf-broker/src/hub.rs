@@ -1,7 +1,7 @@
 //! All topics of a broker, and the handles of producers and consumers.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -12,12 +12,13 @@ use dasf_protocol::link::Header;
 use serde_json::value::RawValue;
 use tracing::{debug, info, warn};
 
+use crate::budget::Budget;
 use crate::limits::Limits;
-use crate::message::{Message, MessageIds};
+use crate::message::{Message, MessageIds, Origin};
 use crate::statistics::Counters;
 use crate::topic::{
     AttachError, ConsumerId, ConsumerOptions, DeadLetter, Delivery, Effects, PublishError, Topic,
-    TopicName,
+    TopicName, Victims,
 };
 
 /// The topics of a broker.
@@ -27,9 +28,21 @@ use crate::topic::{
 pub(crate) struct Hub {
     pub(crate) limits: Arc<Limits>,
     pub(crate) counters: Arc<Counters>,
-    ids: MessageIds,
+    origin: Origin,
     topics: Mutex<HashMap<TopicName, Arc<Mutex<Topic>>>>,
+    room: Mutex<RoomMaker>,
 }
+
+/// Makes room in the memory of the broker.
+#[derive(Debug, Default)]
+struct RoomMaker {
+    /// When a search for this topic found too little.
+    failed: Option<(Instant, TopicName)>,
+}
+
+/// The time after which a search for room may find more than the last one, which found too little. A
+/// search looks at all topics.
+const ROOM_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Locks a mutex. No code under it panics, so its content is never half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -43,11 +56,16 @@ fn now() -> Instant {
 
 impl Hub {
     pub(crate) fn new(limits: Limits) -> Self {
+        let origin = Origin {
+            ids: MessageIds::new(),
+            budget: Budget::new(limits.max_memory),
+        };
         Self {
             limits: Arc::new(limits),
             counters: Arc::default(),
-            ids: MessageIds::new(),
+            origin,
             topics: Mutex::default(),
+            room: Mutex::default(),
         }
     }
 
@@ -72,8 +90,9 @@ impl Hub {
             }
             Entry::Vacant(_) if count >= max => Err(AttachError::TooManyTopics { max }.into()),
             Entry::Vacant(vacant) => {
-                let mut topic =
-                    Topic::new(name.clone(), self.limits.clone(), self.counters.clone());
+                let (limits, counters) = (self.limits.clone(), self.counters.clone());
+                let budget = self.origin.budget.clone();
+                let mut topic = Topic::new(name.clone(), limits, counters, budget);
                 let changed = change(&mut topic)?;
                 Ok((vacant.insert(Arc::new(Mutex::new(topic))).clone(), changed))
             }
@@ -89,7 +108,79 @@ impl Hub {
         }
     }
 
+    /// Returns whether the memory of the broker has room. If it is full, messages that nobody reads make
+    /// room first, those of the topic with the most of them before others. Then the topic with the most
+    /// memory loses messages, unless it is the topic `name` itself, which asks for room.
+    fn has_room(&self, name: &TopicName) -> bool {
+        let budget = &self.origin.budget;
+        if !budget.is_exceeded() {
+            return true;
+        }
+        let mut room = lock(&self.room);
+        let now = now();
+        let has_failed = room.failed.as_ref().is_some_and(|(failed, topic)| {
+            topic == name && now.saturating_duration_since(*failed) < ROOM_INTERVAL
+        });
+        if !budget.is_exceeded() || has_failed {
+            return !budget.is_exceeded();
+        }
+        // Some more room than needed, so that the next search is not due at once.
+        let target = budget.max() - budget.max() / 16;
+        self.shrink(Victims::Unread, None, target);
+        if budget.is_exceeded() {
+            self.shrink(Victims::Read, Some(name), target);
+        }
+        room.failed = budget.is_exceeded().then(|| (now, name.clone()));
+        room.failed.is_none()
+    }
+
+    /// Removes messages of the topic with the most memory, until all topics use no more than `target`, or
+    /// until it is the topic `asking`.
+    fn shrink(&self, victims: Victims, asking: Option<&TopicName>, target: usize) {
+        let budget = &self.origin.budget;
+        let all: Vec<_> = lock(&self.topics)
+            .iter()
+            .map(|(name, topic)| (name.clone(), topic.clone()))
+            .collect();
+        let costs = all.iter().map(|(_, topic)| lock(topic).cost(victims));
+        let mut by_cost: BinaryHeap<_> = costs.enumerate().map(|(at, cost)| (cost, at)).collect();
+        while budget.used() > target
+            && let Some((cost, at)) = by_cost.pop()
+            && cost > 0
+        {
+            let (name, topic) = &all[at];
+            if asking == Some(name) {
+                break;
+            }
+            let mut effects = Effects::default();
+            let (rest, idle) = {
+                let mut topic = lock(topic);
+                topic.make_room(
+                    victims,
+                    (budget.used() - target).min(cost.div_ceil(2)),
+                    &mut effects,
+                );
+                (topic.cost(victims), topic.is_idle())
+            };
+            self.apply_effects(name, &mut effects);
+            if idle {
+                self.remove_if_idle(name);
+            }
+            if rest < cost {
+                by_cost.push((rest, at));
+            }
+        }
+    }
+
+    fn full(&self) -> AttachError {
+        let max = self.origin.budget.max();
+        AttachError::BrokerFull { max }
+    }
+
     pub(crate) fn producer(self: &Arc<Self>, name: TopicName) -> Result<Producer, AttachError> {
+        if !self.has_room(&name) {
+            return Err(self.full());
+        }
         let (topic, ()) = self.with_topic(&name, |topic| {
             topic.attach_producer();
             Ok::<_, AttachError>(())
@@ -108,6 +199,9 @@ impl Hub {
         subscription: Subscription,
         options: &ConsumerOptions,
     ) -> Result<Consumer, AttachError> {
+        if !self.has_room(&name) {
+            return Err(self.full());
+        }
         let mut effects = Effects::default();
         let attach =
             |topic: &mut Topic| topic.attach_consumer(&subscription, options, &mut effects);
@@ -150,7 +244,7 @@ impl Hub {
         to: &TopicName,
         effects: &mut Effects,
     ) {
-        let copy = message.copy(&self.ids, now());
+        let copy = message.copy(&self.origin, now());
         let copy_id = copy.id();
         let published = self.with_topic(to, |topic| -> Result<(), DeadLetterError> {
             topic.insert(copy, effects)?;
@@ -223,8 +317,11 @@ impl Producer {
     /// Publishes the fields of a frame as a message, and returns the message. Consumers wake with
     /// [`apply_effects`](Self::apply_effects).
     pub(crate) fn publish(&mut self, fields: &str) -> (Message, Result<(), PublishError>) {
-        let message = Message::from_text(&self.hub.ids, now(), fields);
-        let published = lock(&self.topic).publish(message.clone(), &mut self.effects);
+        let message = Message::from_text(&self.hub.origin, now(), fields);
+        let published = match self.hub.has_room(&self.name) {
+            true => lock(&self.topic).publish(message.clone(), &mut self.effects),
+            false => Err(self.full()),
+        };
         (message, published)
     }
 
@@ -236,12 +333,22 @@ impl Producer {
         payload: Bytes,
         effects: &mut Effects,
     ) -> (Message, Result<(), PublishError>) {
-        let (ids, now) = (&self.hub.ids, now());
+        let (origin, now) = (&self.hub.origin, now());
         let (context, properties) = (header.context, header.properties);
         let (context, properties) = (context.map(RawValue::get), properties.map(RawValue::get));
-        let message = Message::from_link(ids, now, context, properties, payload);
-        let published = lock(&self.topic).publish(message.clone(), effects);
+        let message = Message::from_link(origin, now, context, properties, payload);
+        let published = match self.hub.has_room(&self.name) {
+            true => lock(&self.topic).publish(message.clone(), effects),
+            false => Err(self.full()),
+        };
         (message, published)
+    }
+
+    fn full(&self) -> PublishError {
+        PublishError::BrokerFull {
+            topic: self.name.clone(),
+            max: self.hub.origin.budget.max(),
+        }
     }
 
     /// Wakes the consumers that have a new message.
@@ -304,7 +411,7 @@ impl Consumer {
 
     /// Returns the number of the message with this id, if this run of the broker made the id.
     pub(crate) fn sequence(&self, id: &str) -> Option<u64> {
-        self.hub.ids.sequence(id)
+        self.hub.origin.ids.sequence(id)
     }
 
     /// Acknowledges a message. Returns whether the consumer had it.
@@ -425,5 +532,102 @@ mod tests {
         drop(producer);
         assert_eq!(hub.topics(), 0);
         hub.producer(name("b")).unwrap();
+    }
+
+    fn small(max_memory: usize) -> Arc<Hub> {
+        Arc::new(Hub::new(Limits {
+            max_memory,
+            ..Limits::default()
+        }))
+    }
+
+    /// Publishes payloads of one kilobyte. Returns the number of accepted ones.
+    fn publish(producer: &mut Producer, messages: usize) -> usize {
+        let fields = format!("\"payload\":\"{}\"}}", "x".repeat(1000));
+        let published = (0..messages).filter(|_| producer.publish(&fields).1.is_ok());
+        let accepted = published.count();
+        producer.apply_effects();
+        accepted
+    }
+
+    fn backlog(hub: &Hub, topic: &str, victims: Victims) -> usize {
+        let topic = lock(&hub.topics).get(&name(topic)).cloned();
+        topic.map_or(0, |topic| lock(&topic).cost(victims))
+    }
+
+    const MB: usize = 1 << 20;
+
+    #[test]
+    fn messages_that_nobody_reads_make_room_first() {
+        let hub = small(4 * MB);
+        let mut consumer = hub
+            .consumer(name("read"), "s".parse().unwrap(), &SHARED)
+            .unwrap();
+        let mut read = hub.producer(name("read")).unwrap();
+        assert_eq!(publish(&mut read, 1000), 1000);
+        // A subscription without a consumer, and a topic without a subscription.
+        let other = hub.consumer(name("left"), "other".parse().unwrap(), &SHARED);
+        let left = hub.consumer(name("left"), "s".parse().unwrap(), &SHARED);
+        let mut left_producer = hub.producer(name("left")).unwrap();
+        drop((left, other));
+        let mut small = hub.producer(name("small")).unwrap();
+        assert_eq!(publish(&mut small, 10), 10);
+        for _ in 0..10 {
+            assert_eq!(publish(&mut left_producer, 1000), 1000);
+            assert!(hub.origin.budget.used() <= 4 * MB + 4096);
+        }
+        // The largest loses, and what is read stays.
+        assert!(backlog(&hub, "small", Victims::Unread) > 10_000);
+        assert!(hub.counters.read(0, 0).dropped > 5000);
+        let mut got = 0;
+        while let Some(taken) = consumer.take(99, Waker::noop())
+            && !taken.is_empty()
+        {
+            got += taken.len();
+        }
+        assert_eq!(got, 1000);
+    }
+
+    #[test]
+    fn the_topic_with_the_most_memory_makes_room_for_others_and_not_for_itself() {
+        let hub = small(4 * MB);
+        let consumer = |topic| hub.consumer(name(topic), "s".parse().unwrap(), &SHARED);
+        let _large = consumer("large").unwrap();
+        let _other = consumer("other").unwrap();
+        let mut large = hub.producer(name("large")).unwrap();
+        let mut other = hub.producer(name("other")).unwrap();
+        assert_eq!(publish(&mut other, 100), 100);
+        let accepted = publish(&mut large, 5000);
+        assert!((2500..3500).contains(&accepted), "{accepted}");
+        let fields = format!("\"payload\":\"{}\"}}", "x".repeat(2000));
+        let refused = large.publish(&fields).1.unwrap_err();
+        assert!(
+            matches!(refused, PublishError::BrokerFull { .. }),
+            "{refused}"
+        );
+        assert_eq!(hub.counters.read(0, 0).dropped, 0);
+        let before = backlog(&hub, "large", Victims::Read);
+        assert_eq!(publish(&mut other, 100), 100);
+        assert!(backlog(&hub, "large", Victims::Read) < before);
+        assert!(hub.origin.budget.used() <= 4 * MB + 4096);
+    }
+
+    #[test]
+    fn all_memory_is_given_back() {
+        let hub = small(MB);
+        for _ in 0..3 {
+            let consumer = hub.consumer(name("a"), "s".parse().unwrap(), &SHARED);
+            let mut producer = hub.producer(name("a")).unwrap();
+            publish(&mut producer, 3000);
+            let mut consumer = consumer.unwrap();
+            while let Some(taken) = consumer.take(99, Waker::noop())
+                && !taken.is_empty()
+            {
+                for delivery in taken {
+                    consumer.acknowledge(delivery.message.sequence);
+                }
+            }
+        }
+        assert_eq!((hub.topics(), hub.origin.budget.used()), (0, 0));
     }
 }

@@ -196,6 +196,15 @@
 //! has most messages of a full subscription and acknowledges none for some publishes, while the others
 //! have room. The others get its messages.
 //!
+//! ## When the memory is full
+//!
+//! All messages, subscriptions and topics together have at most [`max_memory`](Builder::max_memory)
+//! bytes. Each message counts once, with its place in each subscription. When the memory is full,
+//! messages that nobody reads make room first, those of the largest topic before others. Then the topic
+//! with the most memory loses its oldest messages. The broker refuses messages for that topic itself.
+//!
+//! ## What the broker reports
+//!
 //! The broker logs what it refuses, drops, lets expire or moves to a dead-letter topic, with topic and
 //! message id. [`Broker::statistics`] counts the messages.
 //!
@@ -206,6 +215,7 @@
 //! sign of life while the peer does not read the answers, and after 1024 of them the broker disconnects
 //! the peer. It closes a connection that is not a WebSocket after 10 seconds.
 
+mod budget;
 mod builder;
 mod handshake;
 mod hub;

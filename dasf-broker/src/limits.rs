@@ -11,6 +11,7 @@ pub(crate) struct Limits {
     pub(crate) max_subscriptions: usize,
     pub(crate) max_backlog_messages: usize,
     pub(crate) max_backlog_bytes: usize,
+    pub(crate) max_memory: usize,
     pub(crate) receiver_queue_size: usize,
     pub(crate) max_receiver_queue_size: usize,
     pub(crate) subscription_retention: Duration,
@@ -26,6 +27,7 @@ impl Default for Limits {
             max_subscriptions: 256,
             max_backlog_messages: 10_000,
             max_backlog_bytes: 64 * 1024 * 1024,
+            max_memory: 512 * 1024 * 1024,
             receiver_queue_size: 1000,
             max_receiver_queue_size: 10_000,
             subscription_retention: Duration::from_secs(600),
@@ -44,6 +46,7 @@ impl Limits {
             ("max_subscriptions", self.max_subscriptions == 0),
             ("max_backlog_messages", self.max_backlog_messages == 0),
             ("max_backlog_bytes", self.max_backlog_bytes == 0),
+            ("max_memory", self.max_memory == 0),
             ("receiver_queue_size", self.receiver_queue_size == 0),
             ("max_receiver_queue_size", self.max_receiver_queue_size == 0),
             (

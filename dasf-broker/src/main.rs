@@ -67,6 +67,10 @@ struct Limits {
     #[arg(long, value_name = "BYTES")]
     max_backlog_bytes: Option<usize>,
 
+    /// Largest memory of all messages, subscriptions and topics, in bytes [default: 536870912]
+    #[arg(long, value_name = "BYTES")]
+    max_memory: Option<usize>,
+
     /// Unacknowledged messages that a consumer may hold, if it names no number itself [default:
     /// 1000]
     #[arg(long, value_name = "NUMBER")]
@@ -121,6 +125,7 @@ impl Arguments {
             limits.max_backlog_bytes,
             Builder::max_backlog_bytes,
         );
+        let builder = set(builder, limits.max_memory, Builder::max_memory);
         let builder = set(
             builder,
             limits.receiver_queue_size,

@@ -4,6 +4,7 @@
 //! parts of a frame of a link. It takes the other form only for a consumer that needs it.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -17,6 +18,8 @@ use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
+
+use crate::budget::{Budget, Charge};
 
 /// The error of a frame that is not a message.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +153,13 @@ impl MessageIds {
     }
 }
 
+/// What the messages of a broker have from it: their ids, and their part of its budget.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) ids: MessageIds,
+    pub(crate) budget: Arc<Budget>,
+}
+
 const ID_KEY: &str = "{\"messageId\":\"";
 const TIME_KEY: &str = "\",\"publishTime\":\"";
 const TIME_EXAMPLE: &str = "2026-11-22T10:52:08.353669+00:00";
@@ -160,22 +170,39 @@ const HEAD_END: usize = ID_END + TIME_KEY.len() + TIME_EXAMPLE.len() + 1;
 
 /// A message as its consumers get it. All clones share its content.
 #[derive(Debug, Clone)]
-pub(crate) struct Message {
+pub(crate) struct Message(Arc<Inner>);
+
+/// What all clones of a message share.
+#[derive(Debug)]
+pub(crate) struct Inner {
     /// The number of the message in the broker.
     pub(crate) sequence: u64,
     /// When the broker accepted the message.
     pub(crate) published: Instant,
     id: Uuid,
     content: Content,
+    /// The memory of the message, without its places in subscriptions.
+    _charge: Charge,
+}
+
+impl Deref for Message {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
 }
 
 /// The content of a message, in the form in which it came.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Content {
     /// The first delivery as text: `messageId`, `publishTime` and the fields of the producer.
     Text(Utf8Bytes),
-    Link(Arc<LinkContent>),
+    Link(LinkContent),
 }
+
+/// The memory of a message besides its texts and its payload.
+pub(crate) const MESSAGE_OVERHEAD: usize = size_of::<Inner>() + 64;
 
 /// The content of a message that came on a link.
 #[derive(Debug)]
@@ -246,28 +273,34 @@ struct TextParts<'a> {
 const SMALL_PAYLOAD: usize = 16 * 1024;
 
 impl Message {
-    /// Creates a message from the part of a text frame after its opening brace.
-    pub(crate) fn from_text(ids: &MessageIds, published: Instant, fields: &str) -> Self {
-        let sequence = ids.next();
-        let id = ids.uuid(sequence);
-        let text = delivery_text(id, SystemTime::now(), fields);
-        Self {
+    fn new(origin: &Origin, sequence: u64, published: Instant, content: Content) -> Self {
+        let charge = origin.budget.charge(content.size() + MESSAGE_OVERHEAD);
+        Self(Arc::new(Inner {
             sequence,
             published,
-            id,
-            content: Content::Text(text.into()),
-        }
+            id: origin.ids.uuid(sequence),
+            content,
+            _charge: charge,
+        }))
+    }
+
+    /// Creates a message from the part of a text frame after its opening brace.
+    pub(crate) fn from_text(origin: &Origin, published: Instant, fields: &str) -> Self {
+        let sequence = origin.ids.next();
+        let id = origin.ids.uuid(sequence);
+        let text = delivery_text(id, SystemTime::now(), fields);
+        Self::new(origin, sequence, published, Content::Text(text.into()))
     }
 
     /// Creates a message from the parts of a frame of a link.
     pub(crate) fn from_link(
-        ids: &MessageIds,
+        origin: &Origin,
         published: Instant,
         context: Option<&str>,
         properties: Option<&str>,
         payload: Bytes,
     ) -> Self {
-        let sequence = ids.next();
+        let sequence = origin.ids.next();
         let payload = if payload.len() < SMALL_PAYLOAD {
             // A slice would keep the whole read buffer.
             Bytes::copy_from_slice(&payload)
@@ -275,20 +308,15 @@ impl Message {
             payload
         };
         let content = LinkContent::new(SystemTime::now(), context, properties, payload);
-        Self {
-            sequence,
-            published,
-            id: ids.uuid(sequence),
-            content: Content::Link(Arc::new(content)),
-        }
+        Self::new(origin, sequence, published, Content::Link(content))
     }
 
     /// Returns a new message with the same fields.
-    pub(crate) fn copy(&self, ids: &MessageIds, published: Instant) -> Self {
+    pub(crate) fn copy(&self, origin: &Origin, published: Instant) -> Self {
         match &self.content {
-            Content::Text(text) => Self::from_text(ids, published, fields(text)),
+            Content::Text(text) => Self::from_text(origin, published, fields(text)),
             Content::Link(content) => Self::from_link(
-                ids,
+                origin,
                 published,
                 content.context(),
                 content.properties(),
@@ -351,9 +379,15 @@ impl Message {
 
     /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
-        match &self.content {
-            Content::Text(text) => text.len(),
-            Content::Link(content) => content.size(),
+        self.content.size()
+    }
+}
+
+impl Content {
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Link(content) => content.size(),
         }
     }
 }
@@ -458,9 +492,16 @@ mod tests {
     use serde_json::{Value, json};
     use std::time::Duration;
 
+    fn origin() -> Origin {
+        Origin {
+            ids: MessageIds::new(),
+            budget: Budget::new(usize::MAX),
+        }
+    }
+
     fn message(frame: &str) -> Message {
         let fields = Frame::parse(frame).fields.unwrap();
-        Message::from_text(&MessageIds::new(), Instant::now(), fields)
+        Message::from_text(&origin(), Instant::now(), fields)
     }
 
     fn time(micros: u64) -> String {
@@ -501,13 +542,14 @@ mod tests {
 
     #[test]
     fn an_id_is_a_uuid_that_finds_its_message() {
-        let ids = MessageIds::new();
-        let message = Message::from_text(&ids, Instant::now(), "}");
+        let origin = origin();
+        let ids = &origin.ids;
+        let message = Message::from_text(&origin, Instant::now(), "}");
         let uuid = Uuid::parse_str(&message.id().to_string()).unwrap();
         assert_eq!(uuid.get_version_num(), 8);
         assert_eq!(uuid.get_variant(), uuid::Variant::RFC4122);
         assert_eq!(ids.sequence(&message.id().to_string()), Some(0));
-        assert_eq!(Message::from_text(&ids, Instant::now(), "}").sequence, 1);
+        assert_eq!(Message::from_text(&origin, Instant::now(), "}").sequence, 1);
         assert_eq!(MessageIds::new().sequence(&message.id().to_string()), None);
         assert_eq!(ids.sequence("CAAQAA=="), None);
     }
@@ -606,7 +648,7 @@ mod tests {
         #[test]
         fn no_frame_panics_and_accepted_frames_stay_json(text in "[{}\\[\\]\",:a1 \\\\]{0,24}|\\PC*") {
             if let Ok(fields) = Frame::parse(&text).fields {
-                let message = Message::from_text(&MessageIds::new(), Instant::now(), fields);
+                let message = Message::from_text(&origin(), Instant::now(), fields);
                 let text = message.text(0);
                 prop_assert_eq!(super::fields(&text), fields);
                 prop_assert!(serde_json::from_str::<IgnoredAny>(&message.text(0)).is_ok());

@@ -37,9 +37,9 @@ impl From<AttachError> for Refusal {
     fn from(error: AttachError) -> Self {
         let status = match error {
             AttachError::Taken { .. } | AttachError::Conflict { .. } => StatusCode::CONFLICT,
-            AttachError::TooManySubscriptions { .. } | AttachError::TooManyTopics { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            AttachError::TooManySubscriptions { .. }
+            | AttachError::TooManyTopics { .. }
+            | AttachError::BrokerFull { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error)
     }

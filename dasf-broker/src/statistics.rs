@@ -21,9 +21,10 @@ pub struct Statistics {
     /// Messages that moved to a dead-letter topic after the last redelivery that their consumer
     /// allows. They do not count as acknowledged, and count as published only once.
     pub dead_lettered: u64,
-    /// Messages that the broker dropped without an acknowledgement: the oldest messages of full
-    /// subscriptions while others had room, the messages of subscriptions that were not durable or were
-    /// removed by their consumer, and messages that a dead-letter topic refused.
+    /// Messages that the broker dropped without an acknowledgement: those that made room in its memory,
+    /// the oldest messages of full subscriptions while others had room, the messages of subscriptions
+    /// that made room, were not durable or were removed by their consumer, and messages that a
+    /// dead-letter topic refused.
     pub dropped: u64,
     /// Messages that nobody read within [`subscription_retention`](crate::Builder::subscription_retention).
     pub expired: u64,

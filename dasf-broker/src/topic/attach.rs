@@ -39,9 +39,10 @@ impl Topic {
         self.consumers += 1;
         let prefetch = self.limits.prefetch(options.receiver_queue_size);
         let consumer = Consumer::new(id, prefetch, options);
+        let budget = &self.budget;
         self.subscriptions
             .entry(name.clone())
-            .or_insert_with(|| Subscription::new(options, taken_over))
+            .or_insert_with(|| Subscription::new(options, taken_over, budget))
             .add_consumer(consumer, options, effects);
         Ok(id)
     }
@@ -81,7 +82,7 @@ impl Topic {
     ) -> Result<MessageQueue, AttachError> {
         if self.subscriptions.values().any(Subscription::has_consumer) {
             let max = self.limits.max_subscriptions;
-            if self.subscriptions.len() >= max {
+            if self.subscriptions.len() >= max && !self.remove_oldest_detached(effects) {
                 return Err(AttachError::TooManySubscriptions {
                     topic: self.name.clone(),
                     max,
@@ -90,6 +91,7 @@ impl Topic {
             return Ok(MessageQueue::default());
         }
         let mut taken_over = std::mem::take(&mut self.unclaimed);
+        self.charge_unclaimed();
         for (_, detached) in std::mem::take(&mut self.subscriptions) {
             taken_over.append(detached.into_messages());
         }

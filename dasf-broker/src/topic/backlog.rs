@@ -5,7 +5,13 @@ use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use crate::limits::{BacklogLimit, Limits};
-use crate::message::Message;
+use crate::message::{MESSAGE_OVERHEAD, Message};
+
+/// The memory of a place in a backlog, with its keys in the ordered maps.
+const PLACE_COST: usize = 80;
+
+/// The memory of places is counted in steps of this size, so that few messages change the count.
+const PLACES_STEP: usize = 4096;
 
 /// A message without an acknowledgement.
 #[derive(Debug)]
@@ -97,6 +103,17 @@ impl BacklogSize {
     pub(super) fn subtract(&mut self, message: &Message) {
         self.messages -= 1;
         self.bytes -= message.size();
+    }
+
+    /// Returns the memory of the places of the messages in bytes, rounded up.
+    pub(super) fn cost_of_places(&self) -> usize {
+        (self.messages * PLACE_COST).next_multiple_of(PLACES_STEP)
+    }
+
+    /// Returns the memory of the places and of the messages in bytes. Other subscriptions may have the
+    /// same messages.
+    pub(super) fn cost(&self) -> usize {
+        self.bytes + self.messages * (PLACE_COST + MESSAGE_OVERHEAD)
     }
 
     /// Returns the limit that a further message would exceed.

@@ -34,6 +34,10 @@ pub(crate) struct Event {
 pub(crate) enum EventKind {
     /// A new subscription takes over waiting messages.
     TakenOver,
+    /// Messages without a reader made room in the memory of the broker.
+    DroppedForMemory,
+    /// A subscription without a consumer made room for another one.
+    SubscriptionDropped,
     /// A full subscription without a consumer lost its oldest messages.
     DroppedWithoutConsumer,
     /// A full subscription whose consumers lag behind others lost its oldest messages.
@@ -101,6 +105,16 @@ impl Event {
                 warn,
                 "dropped the oldest messages: the subscription is full, and other subscriptions of \
                  the topic have room"
+            ),
+            EventKind::DroppedForMemory => {
+                log!(
+                    warn,
+                    "dropped the oldest messages: the memory of the broker is full"
+                );
+            }
+            EventKind::SubscriptionDropped => log!(
+                warn,
+                "removed the subscription without a consumer: the topic has too many subscriptions"
             ),
             EventKind::Disconnected => warn!(
                 %topic,

@@ -35,6 +35,11 @@ pub(crate) enum AttachError {
          wait until unread messages expire, or raise the limit"
     )]
     TooManyTopics { max: usize },
+    #[error(
+        "the memory of the broker is full (max_memory = {max}); try again when consumers have \
+         acknowledged some messages, or raise the limit"
+    )]
+    BrokerFull { max: usize },
 }
 
 /// The error of a good message that the broker refuses.
@@ -59,4 +64,9 @@ pub(crate) enum PublishError {
         topic: TopicName,
         limit: BacklogLimit,
     },
+    #[error(
+        "the memory of the broker is full (max_memory = {max}), and topic '{topic}' uses most of it; \
+         try again when its consumers have acknowledged some messages, or raise the limit"
+    )]
+    BrokerFull { topic: TopicName, max: usize },
 }

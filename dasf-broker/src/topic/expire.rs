@@ -41,6 +41,7 @@ impl Topic {
         while let Some(queued) = self.unclaimed.pop_older(retention, now) {
             expired.insert(queued);
         }
+        self.charge_unclaimed();
         self.expire(&expired, effects);
     }
 

@@ -15,6 +15,7 @@ mod name;
 mod options;
 mod publish;
 mod redelivery;
+mod room;
 mod subscription;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use std::time::Instant;
 
 use dasf_protocol::Subscription as SubscriptionName;
 
+use crate::budget::{Budget, Charge};
 use crate::limits::Limits;
 use crate::statistics::Counters;
 use backlog::MessageQueue;
@@ -37,7 +39,11 @@ pub(crate) use effects::{DeadLetter, Effects};
 pub(crate) use error::{AttachError, PublishError};
 pub(crate) use name::TopicName;
 pub(crate) use options::{ConsumerOptions, DeadLetterPolicy, SubscriptionType};
+pub(crate) use room::Victims;
 use subscription::Subscription;
+
+/// The memory of a topic in bytes, without subscriptions and messages.
+const TOPIC_COST: usize = 1024;
 
 /// The state of a topic.
 #[derive(Debug)]
@@ -49,13 +55,23 @@ pub(crate) struct Topic {
     /// The messages of a topic without subscriptions. The first subscription takes them over.
     unclaimed: MessageQueue,
     producers: usize,
+    budget: Arc<Budget>,
+    /// The memory of the topic and of the places of its unclaimed messages.
+    charge: Charge,
     /// The number of consumers that have connected, which identifies the next one.
     consumers: u64,
 }
 
 impl Topic {
-    pub(crate) fn new(name: TopicName, limits: Arc<Limits>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        name: TopicName,
+        limits: Arc<Limits>,
+        counters: Arc<Counters>,
+        budget: Arc<Budget>,
+    ) -> Self {
         Self {
+            charge: budget.charge(TOPIC_COST),
+            budget,
             name,
             limits,
             counters,

@@ -33,6 +33,7 @@ impl Topic {
         self.check_room(&message, effects)?;
         if self.subscriptions.is_empty() {
             self.unclaimed.insert(QueuedMessage::new(message));
+            self.charge_unclaimed();
             return Ok(());
         }
         let mut disconnected = Vec::new();

@@ -112,7 +112,7 @@ impl Subscription {
     /// Moves a message to another topic.
     fn dead_letter(&mut self, queued: QueuedMessage, topic: TopicName, effects: &mut Effects) {
         let QueuedMessage { message, .. } = queued;
-        self.backlog.subtract(&message);
+        self.uncount(&message);
         effects.dead_letters.push(DeadLetter { message, topic });
     }
 }

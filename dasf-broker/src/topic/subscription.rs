@@ -1,13 +1,18 @@
 //! One subscription: its messages, and the consumers that share them.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::backlog::{BacklogSize, MessageQueue, QueuedMessage};
 use super::consumer::{Consumer, ConsumerId};
 use super::effects::Effects;
 use super::options::{ConsumerOptions, SubscriptionType};
+use crate::budget::{Budget, Charge};
 use crate::limits::{BacklogLimit, Limits};
 use crate::message::Message;
+
+/// The memory of a subscription with a consumer in bytes, without messages.
+const SUBSCRIPTION_COST: usize = 1024;
 
 /// The number of publishes to a full subscription for which a consumer with most of its messages may
 /// acknowledge none, while other consumers have room.
@@ -23,6 +28,8 @@ pub(super) struct Subscription {
     pub(super) consumers: Vec<Consumer>,
     /// The size of all messages: ready, in flight or delayed.
     pub(super) backlog: BacklogSize,
+    /// The memory of the subscription and of the places of its messages.
+    charge: Charge,
     /// The number of messages that were removed because consumers lag behind those of other
     /// subscriptions, since a consumer connected or acknowledged a message.
     lost: usize,
@@ -34,8 +41,14 @@ pub(super) struct Subscription {
 
 impl Subscription {
     /// Creates a subscription with the messages that it takes over.
-    pub(super) fn new(options: &ConsumerOptions, ready: MessageQueue) -> Self {
+    pub(super) fn new(
+        options: &ConsumerOptions,
+        ready: MessageQueue,
+        budget: &Arc<Budget>,
+    ) -> Self {
+        let cost = SUBSCRIPTION_COST + ready.size().cost_of_places();
         Self {
+            charge: budget.charge(cost),
             kind: options.kind,
             durable: options.durable,
             backlog: ready.size(),
@@ -117,9 +130,28 @@ impl Subscription {
             })
     }
 
+    /// Counts a message that the subscription gets.
+    fn count(&mut self, message: &Message) {
+        self.backlog.add(message);
+        self.charge
+            .set(SUBSCRIPTION_COST + self.backlog.cost_of_places());
+    }
+
+    /// Counts a message that the subscription no longer has.
+    pub(super) fn uncount(&mut self, message: &Message) {
+        self.backlog.subtract(message);
+        self.charge
+            .set(SUBSCRIPTION_COST + self.backlog.cost_of_places());
+    }
+
+    /// Returns the memory of the subscription and of its messages in bytes.
+    pub(super) fn cost(&self) -> usize {
+        SUBSCRIPTION_COST + self.backlog.cost()
+    }
+
     /// Adds a new message.
     pub(super) fn push(&mut self, message: Message, effects: &mut Effects) {
-        self.backlog.add(&message);
+        self.count(&message);
         let queued = QueuedMessage::new(message);
         self.assignments += 1;
         let assignment = self.assignments;
@@ -156,7 +188,7 @@ impl Subscription {
         else {
             return false;
         };
-        self.backlog.subtract(&acknowledged.message);
+        self.uncount(&acknowledged.message);
         self.lost = 0;
         self.dispatch(None, effects);
         true
@@ -174,7 +206,7 @@ impl Subscription {
                     .and_then(|(sequence, holder)| holder.remove(sequence))?
             }
         };
-        self.backlog.subtract(&oldest.message);
+        self.uncount(&oldest.message);
         Some(oldest.message)
     }
 

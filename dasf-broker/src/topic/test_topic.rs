@@ -9,13 +9,14 @@ use dasf_protocol::{Subscription as SubscriptionName, Topic as ShortName};
 use super::error::PublishError;
 use super::options::{ConsumerOptions, DeadLetterPolicy, SubscriptionType};
 use super::{ConsumerId, Effects, Topic};
+use crate::budget::Budget;
 use crate::limits::Limits;
-use crate::message::{Message, MessageIds};
+use crate::message::{Message, MessageIds, Origin};
 
 /// A topic with the arguments of its methods.
 pub(super) struct TestTopic {
     pub(super) topic: Topic,
-    pub(super) ids: MessageIds,
+    pub(super) origin: Origin,
     pub(super) effects: Effects,
     pub(super) now: Instant,
 }
@@ -62,16 +63,25 @@ pub(super) fn shared(prefetch: usize) -> ConsumerOptions {
 impl TestTopic {
     pub(super) fn new(limits: Limits) -> Self {
         let name = "demo".parse::<ShortName>().unwrap().into();
-        Self {
-            topic: Topic::new(name, Arc::new(limits), Arc::default()),
+        let origin = Origin {
             ids: MessageIds::new(),
+            budget: Budget::new(limits.max_memory),
+        };
+        Self {
+            topic: Topic::new(
+                name,
+                Arc::new(limits),
+                Arc::default(),
+                origin.budget.clone(),
+            ),
+            origin,
             effects: Effects::default(),
             now: Instant::now(),
         }
     }
 
     pub(super) fn publish(&mut self) -> Result<u64, PublishError> {
-        let message = Message::from_text(&self.ids, self.now, "}");
+        let message = Message::from_text(&self.origin, self.now, "}");
         let sequence = message.sequence;
         self.topic
             .publish(message, &mut self.effects)

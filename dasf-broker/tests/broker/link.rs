@@ -1,5 +1,7 @@
 //! Links: one WebSocket that publishes to any topic and reads several ones.
 
+use std::fmt::Display;
+
 use dasf_broker::Broker;
 use futures_util::SinkExt;
 use serde_json::{Value, json};
@@ -13,11 +15,15 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use crate::support::{PATIENCE, Peer, builder, connect, start, until};
 
 /// A client of a link. It writes and reads frames without the code of the broker.
-struct Link(Peer);
+pub(crate) struct Link(pub(crate) Peer);
 
 impl Link {
     async fn open(broker: &Broker, path: &str) -> Self {
-        let url = format!("ws://{}{path}", broker.local_addr());
+        Self::open_at(broker.local_addr(), path).await
+    }
+
+    pub(crate) async fn open_at(address: impl Display, path: &str) -> Self {
+        let url = format!("ws://{address}{path}");
         let mut request = url.into_client_request().unwrap();
         let headers = request.headers_mut();
         headers.insert("dasf-link", "1".parse().unwrap());
@@ -27,14 +33,14 @@ impl Link {
         Self(Peer(socket))
     }
 
-    async fn send(&mut self, header: &Value, payload: &[u8]) {
+    pub(crate) async fn send(&mut self, header: &Value, payload: &[u8]) {
         let header = header.to_string();
         let length = u32::try_from(header.len()).unwrap();
         let frame = [&length.to_be_bytes(), header.as_bytes(), payload].concat();
         self.0.0.send(Message::binary(frame)).await.unwrap();
     }
 
-    async fn publish(&mut self, topic: &str, payload: &[u8]) {
+    pub(crate) async fn publish(&mut self, topic: &str, payload: &[u8]) {
         let properties = json!({"messageType": "request"});
         let header =
             json!({"type": "publish", "topic": topic, "context": 7, "properties": properties});
@@ -56,7 +62,7 @@ impl Link {
     }
 
     /// Returns the next frame: its header and its payload.
-    async fn next(&mut self) -> (Value, Vec<u8>) {
+    pub(crate) async fn next(&mut self) -> (Value, Vec<u8>) {
         let Message::Binary(frame) = self.0.next().await else {
             panic!("not a binary frame");
         };
@@ -79,7 +85,7 @@ impl Link {
     }
 
     /// Waits until the broker has accepted this number of messages.
-    async fn accepted(&mut self, count: u64) {
+    pub(crate) async fn accepted(&mut self, count: u64) {
         loop {
             let (header, _) = self.next().await;
             assert_eq!(header["type"], "accepted", "{header}");

@@ -3,6 +3,12 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
+#[cfg(target_os = "linux")]
+use serde_json::json;
+
+#[cfg(target_os = "linux")]
+use crate::link::Link;
+
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dasf-broker"));
     command.args(arguments).env_remove("DASF_BROKER_TOKEN");
@@ -142,4 +148,51 @@ fn its_limits_are_those_of_the_library() {
     assert_eq!(child.wait().unwrap().code(), Some(1));
     let error = stderr(&mut child);
     assert!(error.contains("the limit max_topics is 0"), "{error}");
+}
+
+/// Returns the largest memory that a process has had, in bytes.
+#[cfg(target_os = "linux")]
+fn peak_memory(child: &Child) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.unwrap().trim().strip_suffix(" kB").unwrap();
+    kilobytes.parse::<usize>().unwrap() * 1024
+}
+
+/// Each of the messages has two bytes, but a place in each of the subscriptions.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn its_memory_has_a_limit() {
+    const LIMIT: usize = 32 << 20;
+    let limit = LIMIT.to_string();
+    let log = ["--log-level", "off"];
+    let mut child = spawn(&[&["--bind", "127.0.0.1:0", "--max-memory", &limit][..], &log].concat());
+    let address = address(&mut child);
+    let mut link = Link::open_at(&address, "/ws/other/s").await;
+    let before = peak_memory(&child);
+    for topic in ["a", "b", "c", "d"] {
+        let url = format!("ws://{address}/ws/{topic}/stays");
+        let (stays, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        for number in 0..250 {
+            let subscription = format!("subscription-{number}");
+            for frame in ["subscribe", "close"] {
+                let frame = json!({"type": frame, "topic": topic, "subscription": subscription});
+                link.send(&frame, b"").await;
+                link.next().await;
+            }
+        }
+        drop(stays);
+    }
+    for number in 1..=12_000 {
+        link.publish(["a", "b", "c", "d"][number % 4], b"").await;
+        if number % 256 == 0 {
+            link.send(&json!({"type": "confirm"}), b"").await;
+            link.accepted(number as u64).await;
+        }
+    }
+    let grown = peak_memory(&child) - before;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Without the limit, these three million places need 152 MB.
+    assert!(grown < LIMIT, "the broker uses {grown} bytes more");
 }
