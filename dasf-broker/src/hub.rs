@@ -213,6 +213,7 @@ impl Hub {
             subscription,
             topic,
             id,
+            has_left: false,
             redelivery_delay: options.redelivery_delay,
             next_due: None,
             effects,
@@ -389,6 +390,8 @@ pub(crate) struct Consumer {
     subscription: Subscription,
     topic: Arc<Mutex<Topic>>,
     id: ConsumerId,
+    /// Whether the peer has closed the connection.
+    has_left: bool,
     redelivery_delay: Duration,
     /// When the first of the delayed messages is due.
     next_due: Option<Instant>,
@@ -441,6 +444,11 @@ impl Consumer {
         self.next_due = lock(&self.topic).release_due(name, self.id, now(), effects);
     }
 
+    /// Records that the peer has closed the connection. It was not lost.
+    pub(crate) fn leave(&mut self) {
+        self.has_left = true;
+    }
+
     /// See [`Topic::unsubscribe`].
     pub(crate) fn unsubscribe(&mut self) -> bool {
         let known = lock(&self.topic).unsubscribe(&self.subscription, self.id, &mut self.effects);
@@ -459,7 +467,11 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         let idle = {
             let mut topic = lock(&self.topic);
-            topic.detach_consumer(&self.subscription, self.id, now(), &mut self.effects);
+            let (name, effects) = (&self.subscription, &mut self.effects);
+            match self.has_left {
+                true => topic.leave(name, self.id, now(), effects),
+                false => topic.detach_consumer(name, self.id, now(), effects),
+            }
             topic.is_idle()
         };
         self.apply_effects();
@@ -473,12 +485,13 @@ impl Drop for Consumer {
 mod tests {
     use super::*;
 
-    use crate::topic::SubscriptionType;
+    use crate::topic::{OnClose, SubscriptionType};
     use dasf_protocol::Topic;
 
     const SHARED: ConsumerOptions = ConsumerOptions {
         kind: SubscriptionType::Shared,
         durable: true,
+        on_close: OnClose::Keep,
         receiver_queue_size: None,
         redelivery_delay: Duration::ZERO,
         dead_letters: None,

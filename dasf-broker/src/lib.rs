@@ -52,6 +52,7 @@
 //! |---|---|---|
 //! | `subscriptionType` | `Shared` in the DASF style, `Exclusive` in the Pulsar style | `Exclusive` or `Shared` |
 //! | `subscriptionMode` | `Durable` | `Durable` or `NonDurable` |
+//! | `onClose` | `Keep` | what happens when the last consumer of the subscription closes its connection: `Keep`, `HandOver` or `Discard` |
 //! | `receiverQueueSize` | [`receiver_queue_size`](Builder::receiver_queue_size) | the largest number of unacknowledged messages of the consumer |
 //! | `negativeAckRedeliveryDelay` | 0 | the milliseconds before a negatively acknowledged message is delivered again; at most an hour |
 //! | `maxRedeliverCount` | no limit | the number of redeliveries after which a message becomes a dead letter; at least 1 |
@@ -153,12 +154,20 @@
 //!
 //! A subscription continues to exist for [`Builder::subscription_retention`] after its last consumer
 //! disconnects. A consumer that connects with the same name gets the messages of the meantime. There
-//! are two exceptions:
+//! are these exceptions:
 //!
 //! - A `NonDurable` subscription ends with its last consumer.
 //! - An empty subscription that is the only one of its topic ends with its last consumer. The topic
 //!   keeps later messages for the next subscription. So the response topics of former callers do not
 //!   pile up.
+//! - A subscription with `onClose=HandOver` or `onClose=Discard` ends when its last consumer closes its
+//!   connection. After a lost connection, it waits for one minute at most. With `Discard`, the messages
+//!   of a subscription whose consumer has closed its connection end, too. Otherwise the messages that no
+//!   other subscription has got go to the youngest subscription of the topic that has a consumer. If the
+//!   topic has no subscription, they wait for the next one. Programs whose name of a subscription is
+//!   that of one run should set this. Modules and clients in Rust do.
+//! - When a topic has [`max_subscriptions`](Builder::max_subscriptions), the subscription whose consumer
+//!   is away for the longest time ends for a new one.
 //!
 //! A topic without subscriptions keeps its messages for [`Builder::subscription_retention`].
 //!
@@ -168,7 +177,8 @@
 //! would miss the messages that were sent while it was away. Therefore the broker treats a **new**
 //! name on a topic **without any other consumer** in a special way: the new subscription takes over
 //! all messages that wait there. These are the messages of the topic and of its subscriptions
-//! without a consumer, each message once and in the order of publishing. The old subscriptions end.
+//! without a consumer, each message once and in the order of publishing. Messages that a consumer of
+//! any subscription has acknowledged are left out. The old subscriptions end.
 //!
 //! While another subscription of the topic has a consumer, a new subscription starts with the next
 //! message.

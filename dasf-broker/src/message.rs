@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
@@ -179,6 +179,8 @@ pub(crate) struct Inner {
     pub(crate) sequence: u64,
     /// When the broker accepted the message.
     pub(crate) published: Instant,
+    /// Whether a consumer has acknowledged the message.
+    is_acknowledged: AtomicBool,
     id: Uuid,
     content: Content,
     /// The memory of the message, without its places in subscriptions.
@@ -278,6 +280,7 @@ impl Message {
         Self(Arc::new(Inner {
             sequence,
             published,
+            is_acknowledged: AtomicBool::new(false),
             id: origin.ids.uuid(sequence),
             content,
             _charge: charge,
@@ -380,6 +383,17 @@ impl Message {
     /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.content.size()
+    }
+
+    /// Records that a consumer of any subscription has acknowledged the message.
+    pub(crate) fn acknowledge(&self) {
+        // The lock of the topic orders all accesses.
+        self.is_acknowledged.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether a consumer of any subscription has acknowledged the message.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.is_acknowledged.load(Ordering::Relaxed)
     }
 }
 

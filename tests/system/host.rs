@@ -576,3 +576,56 @@ async fn an_undeliverable_response_does_not_stop_the_module() {
     assert_eq!(peer.answer().await.0, "success");
     host.shutdown().await;
 }
+
+/// A module without a group that stops leaves no subscription, which would gather requests for the next
+/// module.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_module_does_not_run_what_another_one_has_done() {
+    for links in [true, false] {
+        let broker = broker_builder().links(links).start().await.unwrap();
+        let name = format!("done-{links}");
+        let first = gated_host(&broker, HostOptions::default()).await;
+        let second = gated_host(&broker, HostOptions::default()).await;
+        first.shutdown().await;
+        let client = gated_client(&broker).await;
+        for count in 1..=20 {
+            assert_eq!(client.count(&name).await.unwrap(), count);
+        }
+        second.shutdown().await;
+        let third = gated_host(&broker, HostOptions::default()).await;
+        assert_eq!(client.count(&name).await.unwrap(), 21);
+        third.shutdown().await;
+        drop(client);
+        until(|| broker.statistics().topics == 0).await;
+        assert_eq!(broker.statistics().expired, 0);
+    }
+}
+
+/// The module gives back what it does not finish. Its successor has started before it stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_without_a_group_gets_what_its_predecessor_gives_back() {
+    for links in [true, false] {
+        let broker = broker_builder().links(links).start().await.unwrap();
+        let name = format!("given-back-{links}");
+        let options = HostOptions::default()
+            .acknowledge(dasf::host::Acknowledge::Completed)
+            .max_workers(1)
+            .drain_timeout(Duration::ZERO);
+        let first = gated_host(&broker, options.clone()).await;
+        let client = gated_client(&broker).await;
+        let waiting = tokio::spawn(client.wait(&name).into_future());
+        soon("the call", gated::entered(&name)).await;
+        let counted: Vec<_> = (0..10)
+            .map(|_| tokio::spawn(client.count(&name).into_future()))
+            .collect();
+        until(|| broker.statistics().published >= 11).await;
+        let second = gated_host(&broker, HostOptions::default()).await;
+        first.shutdown().await;
+        gated::open(&name);
+        soon("the first call", waiting).await.unwrap().unwrap();
+        for count in counted {
+            soon("a call", count).await.unwrap().unwrap();
+        }
+        second.shutdown().await;
+    }
+}

@@ -24,6 +24,8 @@ pub(crate) enum RouteError {
     SubscriptionType { value: String },
     #[error("the subscription mode is {value:?}; use Durable or NonDurable")]
     SubscriptionMode { value: String },
+    #[error("onClose is {value:?}; use Keep, HandOver or Discard")]
+    OnClose { value: String },
     #[error("receiverQueueSize is {value:?}; use an integer of at least 1")]
     ReceiverQueueSize { value: String },
     #[error("negativeAckRedeliveryDelay is {value:?}; use an integer, the number of milliseconds")]

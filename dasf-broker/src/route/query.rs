@@ -9,7 +9,7 @@ use dasf_protocol::Subscription;
 use super::decode::decode;
 use super::error::RouteError;
 use super::path::Style;
-use crate::topic::{ConsumerOptions, DeadLetterPolicy, SubscriptionType, TopicName};
+use crate::topic::{ConsumerOptions, DeadLetterPolicy, OnClose, SubscriptionType, TopicName};
 
 /// The longest delay of a redelivery. It has a limit because the message stays in the backlog.
 pub(crate) const MAX_REDELIVERY_DELAY: Duration = Duration::from_secs(3600);
@@ -65,6 +65,16 @@ impl<'a> Query<'a> {
                 });
             }
         };
+        let on_close = match self.get("onClose")?.as_deref() {
+            None | Some("Keep") => OnClose::Keep,
+            Some("HandOver") => OnClose::HandOver,
+            Some("Discard") => OnClose::Discard,
+            Some(other) => {
+                return Err(RouteError::OnClose {
+                    value: other.to_owned(),
+                });
+            }
+        };
         let receiver_queue_size = match self.get("receiverQueueSize")? {
             None => None,
             Some(value) => match value.parse() {
@@ -90,6 +100,7 @@ impl<'a> Query<'a> {
         Ok(ConsumerOptions {
             kind,
             durable,
+            on_close,
             receiver_queue_size,
             redelivery_delay,
             dead_letters: self.dead_letters(topic, subscription)?,
@@ -206,6 +217,7 @@ mod tests {
             Ok(ConsumerOptions {
                 kind: SubscriptionType::Shared,
                 durable: true,
+                on_close: OnClose::Keep,
                 receiver_queue_size: None,
                 redelivery_delay: Duration::ZERO,
                 dead_letters: None
@@ -218,7 +230,7 @@ mod tests {
         assert_eq!(
             options(
                 Some(
-                    "token=a&subscriptionType=Shared&receiverQueueSize=4&subscriptionMode=NonDurable\
+                    "token=a&subscriptionType=Shared&receiverQueueSize=4&subscriptionMode=NonDurable&onClose=HandOver\
                      &negativeAckRedeliveryDelay=2500"
                 ),
                 Style::Pulsar
@@ -226,6 +238,7 @@ mod tests {
             Ok(ConsumerOptions {
                 kind: SubscriptionType::Shared,
                 durable: false,
+                on_close: OnClose::HandOver,
                 receiver_queue_size: Some(4),
                 redelivery_delay: Duration::from_millis(2500),
                 dead_letters: None
@@ -239,6 +252,7 @@ mod tests {
         for bad in [
             "subscriptionType=Failover",
             "subscriptionMode=x",
+            "onClose=handover",
             "receiverQueueSize=-1",
             "negativeAckRedeliveryDelay=",
             "negativeAckRedeliveryDelay=-1",

@@ -28,10 +28,10 @@ impl Topic {
         options: &ConsumerOptions,
         effects: &mut Effects,
     ) -> Result<ConsumerId, AttachError> {
-        let taken_over = match self.subscriptions.get(name) {
+        let (taken_over, since) = match self.subscriptions.get(name) {
             Some(known) => {
                 self.check_consumer(name, known, options)?;
-                MessageQueue::default()
+                (MessageQueue::default(), known.since)
             }
             None => self.take_over(name, effects)?,
         };
@@ -42,7 +42,7 @@ impl Topic {
         let budget = &self.budget;
         self.subscriptions
             .entry(name.clone())
-            .or_insert_with(|| Subscription::new(options, taken_over, budget))
+            .or_insert_with(|| Subscription::new(options, taken_over, since, budget))
             .add_consumer(consumer, options, effects);
         Ok(id)
     }
@@ -73,13 +73,14 @@ impl Topic {
         Ok(())
     }
 
-    /// Returns the messages with which a new subscription starts. If the topic has no consumer, these
-    /// are all waiting messages.
+    /// Returns the messages with which a new subscription starts, and the number from which on it has
+    /// all messages. If the topic has no consumer, it starts with all waiting messages that no consumer
+    /// has acknowledged.
     fn take_over(
         &mut self,
         name: &SubscriptionName,
         effects: &mut Effects,
-    ) -> Result<MessageQueue, AttachError> {
+    ) -> Result<(MessageQueue, u64), AttachError> {
         if self.subscriptions.values().any(Subscription::has_consumer) {
             let max = self.limits.max_subscriptions;
             if self.subscriptions.len() >= max && !self.remove_oldest_detached(effects) {
@@ -88,17 +89,19 @@ impl Topic {
                     max,
                 });
             }
-            return Ok(MessageQueue::default());
+            return Ok((MessageQueue::default(), self.last_sequence + 1));
         }
         let mut taken_over = std::mem::take(&mut self.unclaimed);
         self.charge_unclaimed();
         for (_, detached) in std::mem::take(&mut self.subscriptions) {
             taken_over.append(detached.into_messages());
         }
+        // Otherwise a new module would run again what another one has done.
+        taken_over.retain(|message| !message.is_acknowledged());
         let messages = taken_over.iter().map(|queued| &queued.message);
         let event = Event::of_messages(EventKind::TakenOver, Some(name), messages);
         effects.events.extend(event);
-        Ok(taken_over)
+        Ok((taken_over, 0))
     }
 
     /// Disconnects a consumer. Its unacknowledged messages go to other consumers, or wait for the next
@@ -148,7 +151,7 @@ impl Topic {
         true
     }
 
-    fn drop_all(
+    pub(super) fn drop_all(
         &self,
         name: &SubscriptionName,
         subscription: Subscription,

@@ -73,6 +73,16 @@ impl MessageQueue {
         }
     }
 
+    pub(super) fn retain(&mut self, keep: impl Fn(&Message) -> bool) {
+        self.messages.retain(|_, queued| {
+            let kept = keep(&queued.message);
+            if !kept {
+                self.bytes -= queued.message.size();
+            }
+            kept
+        });
+    }
+
     pub(super) fn pop_first(&mut self) -> Option<QueuedMessage> {
         let (_, queued) = self.messages.pop_first()?;
         self.bytes -= queued.message.size();
@@ -103,6 +113,12 @@ impl BacklogSize {
     pub(super) fn subtract(&mut self, message: &Message) {
         self.messages -= 1;
         self.bytes -= message.size();
+    }
+
+    /// Grows as a part of the backlog did.
+    pub(super) fn grow(&mut self, before: Self, after: Self) {
+        self.messages += after.messages - before.messages;
+        self.bytes += after.bytes - before.bytes;
     }
 
     /// Returns the memory of the places of the messages in bytes, rounded up.

@@ -34,6 +34,8 @@ pub(crate) struct Event {
 pub(crate) enum EventKind {
     /// A new subscription takes over waiting messages.
     TakenOver,
+    /// A subscription gets the messages of one that has ended.
+    HandedOver,
     /// Messages without a reader made room in the memory of the broker.
     DroppedForMemory,
     /// A subscription without a consumer made room for another one.
@@ -106,6 +108,12 @@ impl Event {
                 "dropped the oldest messages: the subscription is full, and other subscriptions of \
                  the topic have room"
             ),
+            EventKind::HandedOver => {
+                log!(
+                    info,
+                    "the subscription takes over the messages of one that has ended"
+                );
+            }
             EventKind::DroppedForMemory => {
                 log!(
                     warn,

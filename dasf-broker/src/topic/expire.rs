@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Topic;
 use super::backlog::MessageQueue;
 use super::effects::{Effects, Event, EventKind};
+use super::options::OnClose;
 use super::subscription::Subscription;
 
 impl Topic {
@@ -12,6 +13,7 @@ impl Topic {
     pub(crate) fn remove_expired(&mut self, now: Instant, effects: &mut Effects) {
         let retention = self.limits.subscription_retention;
         let is_over = |subscription: &Subscription| {
+            let retention = subscription.retention(retention);
             subscription
                 .detached
                 .is_some_and(|since| now.saturating_duration_since(since) >= retention)
@@ -29,6 +31,10 @@ impl Topic {
         for (name, subscription) in over {
             let event = Event::new(EventKind::SubscriptionExpired, &name);
             effects.events.push(event);
+            if subscription.on_close != OnClose::Keep {
+                self.hand_over(subscription, effects);
+                continue;
+            }
             let messages = subscription.into_messages();
             if self.subscriptions.is_empty() {
                 // Younger messages stay for the rest of their own retention.

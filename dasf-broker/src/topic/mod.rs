@@ -11,6 +11,7 @@ mod consumer;
 mod effects;
 mod error;
 mod expire;
+mod hand_over;
 mod name;
 mod options;
 mod publish;
@@ -38,7 +39,7 @@ pub(crate) use consumer::{ConsumerId, Delivery};
 pub(crate) use effects::{DeadLetter, Effects};
 pub(crate) use error::{AttachError, PublishError};
 pub(crate) use name::TopicName;
-pub(crate) use options::{ConsumerOptions, DeadLetterPolicy, SubscriptionType};
+pub(crate) use options::{ConsumerOptions, DeadLetterPolicy, OnClose, SubscriptionType};
 pub(crate) use room::Victims;
 use subscription::Subscription;
 
@@ -55,6 +56,8 @@ pub(crate) struct Topic {
     /// The messages of a topic without subscriptions. The first subscription takes them over.
     unclaimed: MessageQueue,
     producers: usize,
+    /// The largest number of a message that the topic has had.
+    last_sequence: u64,
     budget: Arc<Budget>,
     /// The memory of the topic and of the places of its unclaimed messages.
     charge: Charge,
@@ -78,6 +81,7 @@ impl Topic {
             subscriptions: BTreeMap::new(),
             unclaimed: MessageQueue::default(),
             producers: 0,
+            last_sequence: 0,
             consumers: 0,
         }
     }

@@ -1,6 +1,6 @@
 //! The topic beside a model that knows the expected messages of each subscription.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dasf_protocol::Subscription as SubscriptionName;
@@ -87,6 +87,7 @@ proptest! {
         // The expected messages, with the numbers of their deliveries.
         let mut expected: BTreeMap<&str, BTreeMap<u64, u32>> = BTreeMap::new();
         let mut unclaimed = BTreeMap::new();
+        let mut acknowledged = BTreeSet::new();
         let mut peers: Vec<Peer> = Vec::new();
         for step in steps {
             match step {
@@ -110,6 +111,7 @@ proptest! {
                             let most = unclaimed.entry(sequence).or_default();
                             *most = count.max(*most);
                         }
+                        unclaimed.retain(|sequence, _| !acknowledged.contains(sequence));
                         expected.insert(name, std::mem::take(&mut unclaimed));
                     }
                     expected.entry(name).or_default();
@@ -153,6 +155,7 @@ proptest! {
                         prop_assert!(test.acknowledge(peer.name, peer.id, sequence));
                         prop_assert!(!test.acknowledge(peer.name, peer.id, sequence));
                         expected.get_mut(peer.name).unwrap().remove(&sequence);
+                        acknowledged.insert(sequence);
                     }
                 }
                 Step::NegativeAcknowledge { consumer, message } if !peers.is_empty() => {

@@ -13,12 +13,24 @@ pub(crate) enum SubscriptionType {
     Shared,
 }
 
+/// What happens with a subscription when its last consumer closes its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnClose {
+    /// It waits for a consumer, like after a lost connection.
+    Keep,
+    /// It ends, and its messages wait for others.
+    HandOver,
+    /// It ends with its messages.
+    Discard,
+}
+
 /// The options of a consumer in the query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConsumerOptions {
     pub(crate) kind: SubscriptionType,
     /// Whether the subscription stays without a consumer.
     pub(crate) durable: bool,
+    pub(crate) on_close: OnClose,
     pub(crate) receiver_queue_size: Option<usize>,
     /// The time before a negatively acknowledged message is delivered again.
     pub(crate) redelivery_delay: Duration,

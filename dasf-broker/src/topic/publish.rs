@@ -31,6 +31,7 @@ impl Topic {
         effects: &mut Effects,
     ) -> Result<(), PublishError> {
         self.check_room(&message, effects)?;
+        self.last_sequence = self.last_sequence.max(message.sequence);
         if self.subscriptions.is_empty() {
             self.unclaimed.insert(QueuedMessage::new(message));
             self.charge_unclaimed();

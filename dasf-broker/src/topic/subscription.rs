@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::backlog::{BacklogSize, MessageQueue, QueuedMessage};
 use super::consumer::{Consumer, ConsumerId};
 use super::effects::Effects;
-use super::options::{ConsumerOptions, SubscriptionType};
+use super::options::{ConsumerOptions, OnClose, SubscriptionType};
 use crate::budget::{Budget, Charge};
 use crate::limits::{BacklogLimit, Limits};
 use crate::message::Message;
@@ -23,6 +23,9 @@ const MAX_IDLE_PUBLISHES: usize = 16;
 pub(super) struct Subscription {
     kind: SubscriptionType,
     durable: bool,
+    pub(super) on_close: OnClose,
+    /// The subscription has got every message of the topic from this number on.
+    pub(super) since: u64,
     /// Messages that wait for a consumer with a permit. Empty while a consumer has a permit.
     pub(super) ready: MessageQueue,
     pub(super) consumers: Vec<Consumer>,
@@ -44,6 +47,7 @@ impl Subscription {
     pub(super) fn new(
         options: &ConsumerOptions,
         ready: MessageQueue,
+        since: u64,
         budget: &Arc<Budget>,
     ) -> Self {
         let cost = SUBSCRIPTION_COST + ready.size().cost_of_places();
@@ -51,6 +55,8 @@ impl Subscription {
             charge: budget.charge(cost),
             kind: options.kind,
             durable: options.durable,
+            on_close: options.on_close,
+            since,
             backlog: ready.size(),
             ready,
             consumers: Vec::new(),
@@ -105,6 +111,7 @@ impl Subscription {
         if !self.has_consumer() {
             self.kind = options.kind;
             self.durable = options.durable;
+            self.on_close = options.on_close;
             self.detached = None;
         }
         self.lost = 0;
@@ -149,6 +156,16 @@ impl Subscription {
         SUBSCRIPTION_COST + self.backlog.cost()
     }
 
+    /// Adds messages that another subscription had.
+    pub(super) fn receive(&mut self, messages: MessageQueue, effects: &mut Effects) {
+        let before = self.ready.size();
+        self.ready.append(messages);
+        self.backlog.grow(before, self.ready.size());
+        self.charge
+            .set(SUBSCRIPTION_COST + self.backlog.cost_of_places());
+        self.dispatch(None, effects);
+    }
+
     /// Adds a new message.
     pub(super) fn push(&mut self, message: Message, effects: &mut Effects) {
         self.count(&message);
@@ -188,6 +205,7 @@ impl Subscription {
         else {
             return false;
         };
+        acknowledged.message.acknowledge();
         self.uncount(&acknowledged.message);
         self.lost = 0;
         self.dispatch(None, effects);

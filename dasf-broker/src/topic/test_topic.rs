@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dasf_protocol::{Subscription as SubscriptionName, Topic as ShortName};
 
 use super::error::PublishError;
-use super::options::{ConsumerOptions, DeadLetterPolicy, SubscriptionType};
+use super::options::{ConsumerOptions, DeadLetterPolicy, OnClose, SubscriptionType};
 use super::{ConsumerId, Effects, Topic};
 use crate::budget::Budget;
 use crate::limits::Limits;
@@ -29,6 +29,7 @@ pub(super) fn options(kind: SubscriptionType, prefetch: usize) -> ConsumerOption
     ConsumerOptions {
         kind,
         durable: true,
+        on_close: OnClose::Keep,
         receiver_queue_size: Some(prefetch),
         redelivery_delay: Duration::ZERO,
         dead_letters: None,
@@ -97,6 +98,12 @@ impl TestTopic {
     pub(super) fn detach(&mut self, subscription: &str, id: ConsumerId) {
         self.topic
             .detach_consumer(&name(subscription), id, self.now, &mut self.effects);
+    }
+
+    /// The consumer closes its connection.
+    pub(super) fn leave(&mut self, subscription: &str, id: ConsumerId) {
+        let name = name(subscription);
+        self.topic.leave(&name, id, self.now, &mut self.effects);
     }
 
     /// Takes a batch, with the number of earlier deliveries of each message.

@@ -108,6 +108,10 @@ impl Role for ConsumerRole {
         None
     }
 
+    fn closed_by_peer(&mut self) {
+        self.consumer.leave();
+    }
+
     fn after_frames(&mut self, cx: &mut Context<'_>) {
         // Not in `fill_outgoing`, which does not run while the peer does not read.
         self.timer.poll(&mut self.consumer, cx);
@@ -144,7 +148,7 @@ mod tests {
 
     use crate::hub::Hub;
     use crate::limits::Limits;
-    use crate::topic::{ConsumerOptions, SubscriptionType, TopicName};
+    use crate::topic::{ConsumerOptions, OnClose, SubscriptionType, TopicName};
     use crate::websocket::driver::Driver;
     use crate::websocket::test_peer::Peer;
 
@@ -155,6 +159,7 @@ mod tests {
         let options = ConsumerOptions {
             kind: SubscriptionType::Shared,
             durable: true,
+            on_close: OnClose::Keep,
             receiver_queue_size: None,
             redelivery_delay: Duration::from_secs(5),
             dead_letters: None,

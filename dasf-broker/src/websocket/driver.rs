@@ -69,6 +69,9 @@ pub(crate) async fn drive<S: Socket, R: Role>(
         mut outgoing,
         ..
     } = driver;
+    if end == End::ClosedByPeer {
+        role.closed_by_peer();
+    }
     role.before_close(&mut outgoing);
     drop(role);
     let closing_handshake = async {

@@ -202,6 +202,7 @@ impl LinkRole {
         let Some(mut left) = self.subscriptions.remove(topic) else {
             return;
         };
+        left.consumer.leave();
         if removes_subscription && !left.consumer.unsubscribe() {
             let (topic, subscription) = (left.consumer.topic(), left.consumer.subscription());
             debug!(%topic, %subscription, "did not remove the subscription, because it has other consumers");
@@ -293,6 +294,12 @@ impl Role for LinkRole {
             read.consumer.apply_effects();
             read.consumer.next_due().is_some()
         });
+    }
+
+    fn closed_by_peer(&mut self) {
+        for read in self.subscriptions.values_mut() {
+            read.consumer.leave();
+        }
     }
 
     fn before_close(&mut self, outgoing: &mut Outgoing) {

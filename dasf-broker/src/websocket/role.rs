@@ -37,6 +37,9 @@ pub(crate) trait Role {
         cx: &mut Context<'_>,
     ) -> Option<CloseFrame>;
 
+    /// Runs when the peer has closed the socket.
+    fn closed_by_peer(&mut self) {}
+
     /// Adds the last messages before the broker closes the socket.
     fn before_close(&mut self, _: &mut Outgoing) {}
 }

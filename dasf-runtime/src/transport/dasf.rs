@@ -53,12 +53,20 @@ impl Transport for Dasf {
         };
         let (handle, ends) = Subscriber::with_capacity(&reading, prefetch);
         let is_shared = reading.reader == Reader::Group;
+        let on_close = match reading.reader {
+            Reader::Group => None,
+            // Its name is that of one run of the module, which does not come back.
+            Reader::Alone => Some("HandOver"),
+            Reader::Caller => Some("Discard"),
+        };
+        let mut parameters = match is_shared {
+            true => reading.shared_parameters(),
+            false => vec![("receiverQueueSize", prefetch.to_string())],
+        };
+        parameters.extend(on_close.map(|on_close| ("onClose", on_close.to_owned())));
         let subscribing = Subscribing {
             topic: topic.clone(),
-            parameters: match is_shared {
-                true => reading.shared_parameters(),
-                false => vec![("receiverQueueSize", prefetch.to_string())],
-            },
+            parameters,
             subscription: reading.subscription,
             is_shared,
         };
