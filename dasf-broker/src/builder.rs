@@ -96,10 +96,18 @@ impl Builder {
         self
     }
 
-    /// Sets the largest number of topics. The broker refuses a WebSocket for a further one with HTTP
+    /// Sets the largest number of topics. For a further one, the broker removes topics without a consumer
+    /// and their messages, the oldest first. If all have a consumer, it refuses the WebSocket with HTTP
     /// 503. Default: 16,384.
     pub fn max_topics(mut self, topics: usize) -> Self {
         self.limits.max_topics = topics;
+        self
+    }
+
+    /// Sets the largest number of topics without a consumer that one link may create. For a further one,
+    /// the broker removes the oldest of them with its messages. Default: 1024.
+    pub fn max_topics_per_connection(mut self, topics: usize) -> Self {
+        self.limits.max_topics_per_connection = topics;
         self
     }
 

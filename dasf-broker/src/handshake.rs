@@ -121,7 +121,7 @@ impl Server {
                 Ok(self.upgrade_to_link(upgrade, role, slot, connection))
             }
             Route::Producer { style, topic } => {
-                let producer = self.hub.producer(topic)?;
+                let producer = self.hub.producer(topic, None)?;
                 Ok(self.upgrade(upgrade, ProducerRole { style, producer }, slot, connection))
             }
             Route::Consumer {

@@ -1,8 +1,8 @@
 //! All topics of a broker, and the handles of producers and consumers.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BinaryHeap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::ops::AddAssign;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ pub(crate) struct Hub {
     pub(crate) limits: Arc<Limits>,
     pub(crate) counters: Arc<Counters>,
     origin: Origin,
-    topics: Mutex<HashMap<TopicName, Arc<Mutex<Topic>>>>,
+    topics: Mutex<Topics>,
     room: Mutex<RoomMaker>,
 }
 
@@ -43,6 +43,83 @@ struct RoomMaker {
 /// The time after which a search for room may find more than the last one, which found too little. A
 /// search looks at all topics.
 const ROOM_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The topics that one connection has created, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct TopicQuota(VecDeque<(TopicName, Weak<Mutex<Topic>>)>);
+
+/// When there are too many topics, this part of them makes room at once, because a search looks at all.
+const JUNK_FRACTION: usize = 16;
+
+type Topics = HashMap<TopicName, Arc<Mutex<Topic>>>;
+
+/// Topics that made room for others.
+#[derive(Debug, Default)]
+struct Removed {
+    topics: usize,
+    messages: usize,
+}
+
+impl AddAssign for Removed {
+    fn add_assign(&mut self, other: Self) {
+        self.topics += other.topics;
+        self.messages += other.messages;
+    }
+}
+
+impl Removed {
+    fn log(&self) {
+        let Self { topics, messages } = *self;
+        if topics > 0 {
+            warn!(
+                topics,
+                messages, "removed topics without a consumer: there are too many topics"
+            );
+        }
+    }
+}
+
+/// Removes this number of topics without a consumer, those with the oldest messages first.
+fn remove_oldest_unread(topics: &mut Topics, count: usize) -> Removed {
+    let mut unread: Vec<_> = topics
+        .iter()
+        .filter_map(|(name, topic)| {
+            let topic = lock(topic);
+            (!topic.is_read()).then(|| (topic.last_sequence(), name.clone()))
+        })
+        .collect();
+    unread.sort_unstable_by_key(|(last, _)| *last);
+    let mut removed = Removed::default();
+    for (_, name) in unread.into_iter().take(count) {
+        if let Some(topic) = topics.remove(&name) {
+            removed.topics += 1;
+            removed.messages += lock(&topic).remove();
+        }
+    }
+    removed
+}
+
+/// Removes a topic that a connection has created, if it has no consumer.
+fn remove_if_unread(
+    topics: &mut Topics,
+    name: &TopicName,
+    created: &Weak<Mutex<Topic>>,
+) -> Removed {
+    let is_same = |it: &Arc<Mutex<Topic>>| {
+        created
+            .upgrade()
+            .is_some_and(|created| Arc::ptr_eq(it, &created))
+    };
+    let found = topics.get(name).filter(|it| is_same(it));
+    let mut removed = Removed::default();
+    if found.is_some_and(|topic| !lock(topic).is_read())
+        && let Some(topic) = topics.remove(name)
+    {
+        removed.topics = 1;
+        removed.messages = lock(&topic).remove();
+    }
+    removed
+}
 
 /// Locks a mutex. No code under it panics, so its content is never half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,26 +154,39 @@ impl Hub {
     fn with_topic<T, E: From<AttachError>>(
         &self,
         name: &TopicName,
+        quota: Option<&mut TopicQuota>,
         change: impl FnOnce(&mut Topic) -> Result<T, E>,
     ) -> Result<(Arc<Mutex<Topic>>, T), E> {
         let mut topics = lock(&self.topics);
-        let max = self.limits.max_topics;
-        let count = topics.len();
         // The table stays locked, so no other task finds the topic idle and removes it.
-        match topics.entry(name.clone()) {
-            Entry::Occupied(found) => {
-                let changed = change(&mut lock(found.get()))?;
-                Ok((found.get().clone(), changed))
-            }
-            Entry::Vacant(_) if count >= max => Err(AttachError::TooManyTopics { max }.into()),
-            Entry::Vacant(vacant) => {
-                let (limits, counters) = (self.limits.clone(), self.counters.clone());
-                let budget = self.origin.budget.clone();
-                let mut topic = Topic::new(name.clone(), limits, counters, budget);
-                let changed = change(&mut topic)?;
-                Ok((vacant.insert(Arc::new(Mutex::new(topic))).clone(), changed))
+        if let Some(found) = topics.get(name) {
+            let changed = change(&mut lock(found))?;
+            return Ok((found.clone(), changed));
+        }
+        let mut removed = Removed::default();
+        let max = self.limits.max_topics;
+        if topics.len() >= max {
+            removed = remove_oldest_unread(&mut topics, max.div_ceil(JUNK_FRACTION));
+            if topics.len() >= max {
+                return Err(AttachError::TooManyTopics { max }.into());
             }
         }
+        let (limits, counters) = (self.limits.clone(), self.counters.clone());
+        let mut topic = Topic::new(name.clone(), limits, counters, self.origin.budget.clone());
+        let changed = change(&mut topic)?;
+        let topic = Arc::new(Mutex::new(topic));
+        topics.insert(name.clone(), topic.clone());
+        if let Some(quota) = quota {
+            quota.0.push_back((name.clone(), Arc::downgrade(&topic)));
+            if quota.0.len() > self.limits.max_topics_per_connection
+                && let Some((oldest, topic)) = quota.0.pop_front()
+            {
+                removed += remove_if_unread(&mut topics, &oldest, &topic);
+            }
+        }
+        drop(topics);
+        removed.log();
+        Ok((topic, changed))
     }
 
     /// Removes a topic if it is idle.
@@ -177,14 +267,16 @@ impl Hub {
         AttachError::BrokerFull { max }
     }
 
-    pub(crate) fn producer(self: &Arc<Self>, name: TopicName) -> Result<Producer, AttachError> {
+    /// Connects a producer. If the connection has others, the topic counts for its quota.
+    pub(crate) fn producer(
+        self: &Arc<Self>,
+        name: TopicName,
+        quota: Option<&mut TopicQuota>,
+    ) -> Result<Producer, AttachError> {
         if !self.has_room(&name) {
             return Err(self.full());
         }
-        let (topic, ()) = self.with_topic(&name, |topic| {
-            topic.attach_producer();
-            Ok::<_, AttachError>(())
-        })?;
+        let topic = self.topic_of_producer(&name, quota)?;
         Ok(Producer {
             hub: self.clone(),
             name,
@@ -193,6 +285,19 @@ impl Hub {
         })
     }
 
+    fn topic_of_producer(
+        &self,
+        name: &TopicName,
+        quota: Option<&mut TopicQuota>,
+    ) -> Result<Arc<Mutex<Topic>>, AttachError> {
+        let (topic, ()) = self.with_topic(name, quota, |topic| {
+            topic.attach_producer();
+            Ok::<_, AttachError>(())
+        })?;
+        Ok(topic)
+    }
+
+    /// Connects a consumer.
     pub(crate) fn consumer(
         self: &Arc<Self>,
         name: TopicName,
@@ -205,7 +310,7 @@ impl Hub {
         let mut effects = Effects::default();
         let attach =
             |topic: &mut Topic| topic.attach_consumer(&subscription, options, &mut effects);
-        let (topic, id) = self.with_topic(&name, attach)?;
+        let (topic, id) = self.with_topic(&name, None, attach)?;
         self.apply_effects(&name, &mut effects);
         Ok(Consumer {
             hub: self.clone(),
@@ -247,7 +352,7 @@ impl Hub {
     ) {
         let copy = message.copy(&self.origin, now());
         let copy_id = copy.id();
-        let published = self.with_topic(to, |topic| -> Result<(), DeadLetterError> {
+        let published = self.with_topic(to, None, |topic| -> Result<(), DeadLetterError> {
             topic.insert(copy, effects)?;
             // A consumer may get the dead letter as soon as the lock is free.
             self.counters.dead_lettered.add(1);
@@ -319,17 +424,16 @@ impl Producer {
     /// [`apply_effects`](Self::apply_effects).
     pub(crate) fn publish(&mut self, fields: &str) -> (Message, Result<(), PublishError>) {
         let message = Message::from_text(&self.hub.origin, now(), fields);
-        let published = match self.hub.has_room(&self.name) {
-            true => lock(&self.topic).publish(message.clone(), &mut self.effects),
-            false => Err(self.full()),
-        };
+        let mut effects = std::mem::take(&mut self.effects);
+        let published = self.insert(message.clone(), &mut effects);
+        self.effects = effects;
         (message, published)
     }
 
     /// Publishes the parts of a frame of a link as a message, and returns the message. Consumers wake
     /// with [`Hub::apply_effects`].
     pub(crate) fn publish_parts(
-        &self,
+        &mut self,
         header: &Header<'_>,
         payload: Bytes,
         effects: &mut Effects,
@@ -338,17 +442,24 @@ impl Producer {
         let (context, properties) = (header.context, header.properties);
         let (context, properties) = (context.map(RawValue::get), properties.map(RawValue::get));
         let message = Message::from_link(origin, now, context, properties, payload);
-        let published = match self.hub.has_room(&self.name) {
-            true => lock(&self.topic).publish(message.clone(), effects),
-            false => Err(self.full()),
-        };
+        let published = self.insert(message.clone(), effects);
         (message, published)
     }
 
-    fn full(&self) -> PublishError {
-        PublishError::BrokerFull {
-            topic: self.name.clone(),
-            max: self.hub.origin.budget.max(),
+    fn insert(&mut self, message: Message, effects: &mut Effects) -> Result<(), PublishError> {
+        if !self.hub.has_room(&self.name) {
+            return Err(PublishError::BrokerFull {
+                topic: self.name.clone(),
+                max: self.hub.origin.budget.max(),
+            });
+        }
+        loop {
+            let mut topic = lock(&self.topic);
+            if !topic.is_removed() {
+                return topic.publish(message, effects);
+            }
+            drop(topic);
+            self.topic = self.hub.topic_of_producer(&self.name, None)?;
         }
     }
 
@@ -505,11 +616,15 @@ mod tests {
     async fn a_topic_is_removed_when_its_messages_have_expired() {
         let hub = Arc::new(Hub::new(Limits::default()));
         let retention = hub.limits.subscription_retention;
-        hub.producer(name("a")).unwrap().publish("}").1.unwrap();
+        hub.producer(name("a"), None)
+            .unwrap()
+            .publish("}")
+            .1
+            .unwrap();
         let consumer = hub
             .consumer(name("b"), "s".parse().unwrap(), &SHARED)
             .unwrap();
-        let mut producer = hub.producer(name("b")).unwrap();
+        let mut producer = hub.producer(name("b"), None).unwrap();
         producer.publish("}").1.unwrap();
         drop(consumer);
         assert_eq!(hub.topics(), 2);
@@ -537,14 +652,14 @@ mod tests {
             max_topics: 1,
             ..Limits::default()
         }));
-        let producer = hub.producer(name("a")).unwrap();
+        let consumer = hub.consumer(name("a"), "s".parse().unwrap(), &SHARED);
         assert_eq!(
-            hub.producer(name("b")).unwrap_err(),
+            hub.producer(name("b"), None).unwrap_err(),
             AttachError::TooManyTopics { max: 1 }
         );
-        drop(producer);
+        drop(consumer);
         assert_eq!(hub.topics(), 0);
-        hub.producer(name("b")).unwrap();
+        hub.producer(name("b"), None).unwrap();
     }
 
     fn small(max_memory: usize) -> Arc<Hub> {
@@ -576,14 +691,14 @@ mod tests {
         let mut consumer = hub
             .consumer(name("read"), "s".parse().unwrap(), &SHARED)
             .unwrap();
-        let mut read = hub.producer(name("read")).unwrap();
+        let mut read = hub.producer(name("read"), None).unwrap();
         assert_eq!(publish(&mut read, 1000), 1000);
         // A subscription without a consumer, and a topic without a subscription.
         let other = hub.consumer(name("left"), "other".parse().unwrap(), &SHARED);
         let left = hub.consumer(name("left"), "s".parse().unwrap(), &SHARED);
-        let mut left_producer = hub.producer(name("left")).unwrap();
+        let mut left_producer = hub.producer(name("left"), None).unwrap();
         drop((left, other));
-        let mut small = hub.producer(name("small")).unwrap();
+        let mut small = hub.producer(name("small"), None).unwrap();
         assert_eq!(publish(&mut small, 10), 10);
         for _ in 0..10 {
             assert_eq!(publish(&mut left_producer, 1000), 1000);
@@ -607,8 +722,8 @@ mod tests {
         let consumer = |topic| hub.consumer(name(topic), "s".parse().unwrap(), &SHARED);
         let _large = consumer("large").unwrap();
         let _other = consumer("other").unwrap();
-        let mut large = hub.producer(name("large")).unwrap();
-        let mut other = hub.producer(name("other")).unwrap();
+        let mut large = hub.producer(name("large"), None).unwrap();
+        let mut other = hub.producer(name("other"), None).unwrap();
         assert_eq!(publish(&mut other, 100), 100);
         let accepted = publish(&mut large, 5000);
         assert!((2500..3500).contains(&accepted), "{accepted}");
@@ -630,7 +745,7 @@ mod tests {
         let hub = small(MB);
         for _ in 0..3 {
             let consumer = hub.consumer(name("a"), "s".parse().unwrap(), &SHARED);
-            let mut producer = hub.producer(name("a")).unwrap();
+            let mut producer = hub.producer(name("a"), None).unwrap();
             publish(&mut producer, 3000);
             let mut consumer = consumer.unwrap();
             while let Some(taken) = consumer.take(99, Waker::noop())
@@ -642,5 +757,64 @@ mod tests {
             }
         }
         assert_eq!((hub.topics(), hub.origin.budget.used()), (0, 0));
+    }
+
+    #[test]
+    fn topics_without_a_consumer_make_room_for_others() {
+        let hub = Arc::new(Hub::new(Limits {
+            max_topics: 100,
+            ..Limits::default()
+        }));
+        let consumer = |topic: &str| hub.consumer(name(topic), "s".parse().unwrap(), &SHARED);
+        let mut read = consumer("read").unwrap();
+        let mut producer = hub.producer(name("read"), None).unwrap();
+        let mut kept = hub.producer(name("kept"), None).unwrap();
+        kept.publish("}").1.unwrap();
+        for number in 0..1000 {
+            let topic = format!("junk-{number}").parse::<Topic>().unwrap();
+            hub.producer(topic.into(), None)
+                .unwrap()
+                .publish("}")
+                .1
+                .unwrap();
+            assert!(hub.topics() <= 100);
+        }
+        // A producer of a removed topic goes on.
+        assert_eq!(backlog(&hub, "kept", Victims::Unread), 0);
+        kept.publish("}").1.unwrap();
+        assert_eq!(
+            consumer("kept")
+                .unwrap()
+                .take(9, Waker::noop())
+                .unwrap()
+                .len(),
+            1
+        );
+        producer.publish("}").1.unwrap();
+        assert_eq!(read.take(9, Waker::noop()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_connection_keeps_a_number_of_topics_without_a_consumer() {
+        let hub = Arc::new(Hub::new(Limits {
+            max_topics_per_connection: 3,
+            ..Limits::default()
+        }));
+        let mut quota = TopicQuota::default();
+        let mut publish = |topic: &str| {
+            let mut producer = hub.producer(name(topic), Some(&mut quota)).unwrap();
+            producer.publish("}").1.unwrap();
+        };
+        publish("read");
+        let _read = hub
+            .consumer(name("read"), "s".parse().unwrap(), &SHARED)
+            .unwrap();
+        for topic in ["a", "b", "c", "d", "e"] {
+            publish(topic);
+        }
+        let mut topics: Vec<_> = lock(&hub.topics).keys().map(ToString::to_string).collect();
+        topics.sort();
+        assert_eq!(topics, ["c", "d", "e", "read"]);
+        assert_eq!(hub.counters.read(0, 0).dropped, 2);
     }
 }

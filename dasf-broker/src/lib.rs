@@ -213,6 +213,13 @@
 //! messages that nobody reads make room first, those of the largest topic before others. Then the topic
 //! with the most memory loses its oldest messages. The broker refuses messages for that topic itself.
 //!
+//! ## When there are too many topics
+//!
+//! The broker has at most [`max_topics`](Builder::max_topics) topics. For a further one, topics without
+//! a consumer make room with their messages, those with the oldest messages first. A link that creates
+//! more than [`max_topics_per_connection`](Builder::max_topics_per_connection) topics without a consumer
+//! loses the oldest of them.
+//!
 //! ## What the broker reports
 //!
 //! The broker logs what it refuses, drops, lets expire or moves to a dead-letter topic, with topic and

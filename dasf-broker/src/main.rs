@@ -55,6 +55,10 @@ struct Limits {
     #[arg(long, value_name = "NUMBER")]
     max_topics: Option<usize>,
 
+    /// Largest number of topics without a consumer that one connection creates [default: 1024]
+    #[arg(long, value_name = "NUMBER")]
+    max_topics_per_connection: Option<usize>,
+
     /// Largest number of subscriptions of a topic [default: 256]
     #[arg(long, value_name = "NUMBER")]
     max_subscriptions: Option<usize>,
@@ -110,6 +114,11 @@ impl Arguments {
         let builder = set(builder, limits.max_frame_size, Builder::max_frame_size);
         let builder = set(builder, limits.max_connections, Builder::max_connections);
         let builder = set(builder, limits.max_topics, Builder::max_topics);
+        let builder = set(
+            builder,
+            limits.max_topics_per_connection,
+            Builder::max_topics_per_connection,
+        );
         let builder = set(
             builder,
             limits.max_subscriptions,

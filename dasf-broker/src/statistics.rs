@@ -22,8 +22,8 @@ pub struct Statistics {
     /// allows. They do not count as acknowledged, and count as published only once.
     pub dead_lettered: u64,
     /// Messages that the broker dropped without an acknowledgement: those that made room in its memory,
-    /// the oldest messages of full subscriptions while others had room, the messages of subscriptions
-    /// that made room, were not durable or were removed by their consumer, and messages that a
+    /// the oldest messages of full subscriptions while others had room, the messages of topics and
+    /// subscriptions that made room, were not durable or were removed by their consumer, and messages that a
     /// dead-letter topic refused.
     pub dropped: u64,
     /// Messages that nobody read within [`subscription_retention`](crate::Builder::subscription_retention).

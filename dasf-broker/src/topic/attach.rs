@@ -81,7 +81,7 @@ impl Topic {
         name: &SubscriptionName,
         effects: &mut Effects,
     ) -> Result<(MessageQueue, u64), AttachError> {
-        if self.subscriptions.values().any(Subscription::has_consumer) {
+        if self.is_read() {
             let max = self.limits.max_subscriptions;
             if self.subscriptions.len() >= max && !self.remove_oldest_detached(effects) {
                 return Err(AttachError::TooManySubscriptions {

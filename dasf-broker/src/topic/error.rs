@@ -31,8 +31,8 @@ pub(crate) enum AttachError {
     )]
     TooManySubscriptions { topic: TopicName, max: usize },
     #[error(
-        "the broker has {max} topics, the limit max_topics; close some connections, \
-         wait until unread messages expire, or raise the limit"
+        "the broker has {max} topics with consumers, the limit max_topics; close some connections, \
+         or raise the limit"
     )]
     TooManyTopics { max: usize },
     #[error(
@@ -69,4 +69,6 @@ pub(crate) enum PublishError {
          try again when its consumers have acknowledged some messages, or raise the limit"
     )]
     BrokerFull { topic: TopicName, max: usize },
+    #[error(transparent)]
+    Attach(#[from] AttachError),
 }

@@ -58,7 +58,7 @@ impl Topic {
     pub(super) fn hand_over(&mut self, ended: Subscription, effects: &mut Effects) {
         let mut messages = ended.into_messages();
         messages.retain(|message| !message.is_acknowledged());
-        let is_read = self.subscriptions.values().any(Subscription::has_consumer);
+        let is_read = self.is_read();
         let others = self.subscriptions.iter_mut();
         let mut others: Vec<_> = others
             .filter(|(_, other)| !is_read || other.has_consumer())

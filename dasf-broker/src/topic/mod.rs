@@ -56,6 +56,8 @@ pub(crate) struct Topic {
     /// The messages of a topic without subscriptions. The first subscription takes them over.
     unclaimed: MessageQueue,
     producers: usize,
+    /// Whether the broker has removed the topic, which had no consumer. Its producers connect again.
+    is_removed: bool,
     /// The largest number of a message that the topic has had.
     last_sequence: u64,
     budget: Arc<Budget>,
@@ -81,6 +83,7 @@ impl Topic {
             subscriptions: BTreeMap::new(),
             unclaimed: MessageQueue::default(),
             producers: 0,
+            is_removed: false,
             last_sequence: 0,
             consumers: 0,
         }
@@ -89,6 +92,33 @@ impl Topic {
     /// Returns whether the topic can be removed without a loss.
     pub(crate) fn is_idle(&self) -> bool {
         self.producers == 0 && self.subscriptions.is_empty() && self.unclaimed.is_empty()
+    }
+
+    /// Returns whether the topic has a consumer.
+    pub(crate) fn is_read(&self) -> bool {
+        self.subscriptions.values().any(Subscription::has_consumer)
+    }
+
+    /// Returns the number of the last message.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed
+    }
+
+    /// Drops all messages. The caller removes the topic from the broker. Returns the number of messages.
+    pub(crate) fn remove(&mut self) -> usize {
+        self.is_removed = true;
+        let mut messages = std::mem::take(&mut self.unclaimed);
+        for (_, subscription) in std::mem::take(&mut self.subscriptions) {
+            messages.append(subscription.into_messages());
+        }
+        self.charge_unclaimed();
+        let dropped = messages.size().messages;
+        self.counters.dropped.add(dropped);
+        dropped
     }
 
     /// Returns the next messages of a consumer, at most `max`. If there is none, the next one wakes the

@@ -75,7 +75,7 @@ impl Topic {
     /// accepted messages would be dropped for no gain.
     fn check_room(&mut self, message: &Message, effects: &mut Effects) -> Result<(), PublishError> {
         let limits = &self.limits;
-        let is_read = self.subscriptions.values().any(Subscription::has_consumer);
+        let is_read = self.is_read();
         let mut full = None;
         for (name, subscription) in &self.subscriptions {
             if is_read && !subscription.has_consumer() {

@@ -166,7 +166,7 @@ mod tests {
         };
         let attach = || hub.consumer(topic.clone(), "s".parse().unwrap(), &options);
         let consumer = attach().unwrap();
-        let mut producer = hub.producer(topic.clone()).unwrap();
+        let mut producer = hub.producer(topic.clone(), None).unwrap();
         let (message, _) = producer.publish("}");
         let mut socket = Peer::silent(1);
         let never = Duration::from_secs(3600);

@@ -22,7 +22,7 @@ use tracing::debug;
 use super::consumer::{LAGS, RedeliveryTimer};
 use super::outgoing::Outgoing;
 use super::role::{BATCH, Role, close};
-use crate::hub::{Consumer, Hub, Producer};
+use crate::hub::{Consumer, Hub, Producer, TopicQuota};
 use crate::refusal::Refusal;
 use crate::route::{Query, RouteError, Style};
 use crate::topic::{AttachError, Effects, PublishError, TopicName};
@@ -406,6 +406,8 @@ impl Confirmations {
 #[derive(Default)]
 struct Producers {
     producers: HashMap<Topic, LinkProducer>,
+    /// The topics that the link has created.
+    quota: TopicQuota,
     /// When unused producers were removed last.
     cleaned: Option<Instant>,
 }
@@ -422,7 +424,7 @@ impl Producers {
         hub: &Arc<Hub>,
         base: &TopicName,
         topic: &str,
-    ) -> Result<&Producer, RefusedMessage> {
+    ) -> Result<&mut Producer, RefusedMessage> {
         let now = Instant::now();
         self.make_room(now);
         // To copy a known topic is cheaper than to check its name.
@@ -433,7 +435,8 @@ impl Producers {
         let found = match self.producers.entry(topic) {
             Entry::Occupied(found) => found.into_mut(),
             Entry::Vacant(vacant) => {
-                let producer = hub.producer(base.sibling(vacant.key().clone()))?;
+                let producer =
+                    hub.producer(base.sibling(vacant.key().clone()), Some(&mut self.quota))?;
                 let last_used = now;
                 vacant.insert(LinkProducer {
                     producer,
@@ -442,7 +445,7 @@ impl Producers {
             }
         };
         found.last_used = now;
-        Ok(&found.producer)
+        Ok(&mut found.producer)
     }
 
     /// Removes the producers that were not used for a while. If there are still too many, removes the
