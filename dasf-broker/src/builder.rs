@@ -16,6 +16,7 @@ use crate::handshake::{Server, router};
 use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::listener::{ConnectionHandle, Listener};
+use crate::network::Connections;
 use crate::start_error::StartError;
 use crate::statistics::Statistics;
 
@@ -93,6 +94,22 @@ impl Builder {
     /// Default: 4096.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.limits.max_connections = connections;
+        self
+    }
+
+    /// Sets the largest number of open WebSockets of one address. The broker refuses further ones with
+    /// HTTP 503. All addresses of an IPv6 network of 64 bits count as one. Default: 2048.
+    ///
+    /// Behind a reverse proxy, all connections have the address of the proxy.
+    pub fn max_connections_per_address(mut self, connections: usize) -> Self {
+        self.limits.max_connections_per_address = connections;
+        self
+    }
+
+    /// Sets the largest number of connections that are not WebSockets yet. For a further one, the broker
+    /// closes the oldest one of the address that has the most. Default: 1024.
+    pub fn max_handshakes(mut self, connections: usize) -> Self {
+        self.limits.max_handshakes = connections;
         self
     }
 
@@ -216,6 +233,8 @@ impl Builder {
         let slots = Arc::new(Semaphore::new(max_connections));
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
+        let max_handshakes = limits.max_handshakes;
+        let connections = Connections::new(limits.max_connections_per_address);
         let hub = Arc::new(Hub::new(limits));
         tasks.spawn(remove_expired(hub.clone(), shutdown.clone()));
         let server = Arc::new(Server {
@@ -223,11 +242,12 @@ impl Builder {
             token,
             offers_links,
             slots: slots.clone(),
+            connections,
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),
         });
         let service = router(server).into_make_service_with_connect_info::<ConnectionHandle>();
-        let serving = axum::serve(Listener::new(listener, max_connections), service)
+        let serving = axum::serve(Listener::new(listener, max_handshakes), service)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         let serving = tokio::spawn(async move {
             if let Err(error) = serving.await {

@@ -16,6 +16,7 @@ use tracing::{debug, info};
 
 use crate::hub::Hub;
 use crate::listener::ConnectionHandle;
+use crate::network::{Connections, Counted};
 use crate::refusal::Refusal;
 use crate::route::{Query, Route};
 use crate::websocket::{ConsumerRole, End, LinkRole, MAX_UNREAD_PONGS, ProducerRole, Role, drive};
@@ -44,8 +45,15 @@ pub(crate) struct Server {
     pub(crate) token: Option<String>,
     pub(crate) offers_links: bool,
     pub(crate) slots: Arc<Semaphore>,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
+}
+
+/// The place of a WebSocket in the limits.
+struct Slot {
+    _counted: Counted,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Returns the service of all paths. It does not use the router of axum: base URLs that end in a
@@ -110,6 +118,18 @@ impl Server {
             );
             return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason));
         };
+        let Some(counted) = self.connections.count(connection.address.ip()) else {
+            let max = limits.max_connections_per_address;
+            let reason = format!(
+                "your address has {max} connections, the limit max_connections_per_address; \
+                 close some, or raise the limit"
+            );
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason));
+        };
+        let slot = Slot {
+            _counted: counted,
+            _permit: slot,
+        };
         // The consumer exists before the response with status 101, so it misses no message that is
         // published after the response.
         let asked = parts.headers.get(link::HEADER);
@@ -144,7 +164,7 @@ impl Server {
         self: Arc<Self>,
         upgrade: WebSocketUpgrade,
         role: LinkRole,
-        slot: OwnedSemaphorePermit,
+        slot: Slot,
         connection: ConnectionHandle,
     ) -> Response {
         let response = self.upgrade(upgrade, role, slot, connection);
@@ -155,7 +175,7 @@ impl Server {
         self: Arc<Self>,
         upgrade: WebSocketUpgrade,
         role: impl Role + Send + 'static,
-        slot: OwnedSemaphorePermit,
+        slot: Slot,
         connection: ConnectionHandle,
     ) -> Response {
         connection.set_upgraded();
@@ -176,7 +196,7 @@ impl Server {
         self: Arc<Self>,
         mut socket: WebSocket,
         role: impl Role,
-        slot: OwnedSemaphorePermit,
+        slot: Slot,
         connection: ConnectionHandle,
         task: TaskTrackerToken,
     ) {

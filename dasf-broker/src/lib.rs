@@ -230,7 +230,12 @@
 //! The broker pings each peer every [`ping_interval`](Builder::ping_interval). It disconnects a peer
 //! that has answered none of the last two pings when the third is due. A ping of the peer itself is no
 //! sign of life while the peer does not read the answers, and after 1024 of them the broker disconnects
-//! the peer. It closes a connection that is not a WebSocket after 10 seconds.
+//! the peer.
+//!
+//! A connection must become a WebSocket within 10 seconds, or the broker closes it, also while it writes a
+//! response that the peer does not read. [`max_handshakes`](Builder::max_handshakes) connections may be in
+//! this state. For a further one, the broker closes the oldest of the network with the most of them. One
+//! address has at most [`max_connections_per_address`](Builder::max_connections_per_address) WebSockets.
 
 mod budget;
 mod builder;
@@ -239,6 +244,8 @@ mod hub;
 mod limits;
 mod listener;
 mod message;
+mod network;
+mod places;
 mod receipt;
 mod refusal;
 mod route;

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) struct Limits {
     pub(crate) max_frame_size: usize,
     pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
+    pub(crate) max_handshakes: usize,
     pub(crate) max_topics: usize,
     pub(crate) max_topics_per_connection: usize,
     pub(crate) max_subscriptions: usize,
@@ -24,6 +26,8 @@ impl Default for Limits {
         Self {
             max_frame_size: 1024 * 1024,
             max_connections: 4096,
+            max_connections_per_address: 2048,
+            max_handshakes: 1024,
             max_topics: 16_384,
             max_topics_per_connection: 1024,
             max_subscriptions: 256,
@@ -44,6 +48,11 @@ impl Limits {
         let zeros = [
             ("max_frame_size", self.max_frame_size == 0),
             ("max_connections", self.max_connections == 0),
+            (
+                "max_connections_per_address",
+                self.max_connections_per_address == 0,
+            ),
+            ("max_handshakes", self.max_handshakes == 0),
             ("max_topics", self.max_topics == 0),
             (
                 "max_topics_per_connection",

@@ -13,36 +13,37 @@ use axum::serve::{self, IncomingStream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Sleep, sleep, timeout};
 use tracing::debug;
+
+use crate::places::{Place, Places};
 
 /// The time after which a connection must be a WebSocket.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The connections in addition to WebSockets: those in a handshake, with a refused handshake, or with
-/// a request for `/health`.
-const SPARE_CONNECTIONS: usize = 64;
+/// The largest number of connections that the broker reads on after the last frame to their peers.
+const MAX_LINGERING: usize = 64;
 
 /// The longest time and the largest number of bytes for reading on after the last frame to a peer.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A listening socket with a limited number of connections. Further ones wait until one has ended.
+/// A listening socket with a limited number of connections that are not WebSockets: those in a handshake,
+/// with a refused handshake, or with a request for `/health`.
 #[derive(Debug)]
 pub(crate) struct Listener {
     listener: TcpListener,
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
+    lingering: Arc<Semaphore>,
 }
 
 impl Listener {
-    pub(crate) fn new(listener: TcpListener, max_connections: usize) -> Self {
-        let slots = max_connections
-            .saturating_add(SPARE_CONNECTIONS)
-            .min(Semaphore::MAX_PERMITS);
+    pub(crate) fn new(listener: TcpListener, max_handshakes: usize) -> Self {
         Self {
             listener,
-            slots: Arc::new(Semaphore::new(slots)),
+            places: Places::new(max_handshakes),
+            lingering: Arc::new(Semaphore::new(MAX_LINGERING)),
         }
     }
 }
@@ -52,16 +53,17 @@ impl serve::Listener for Listener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        // This fails only on a closed semaphore, and this one is never closed.
-        let slot = self.slots.clone().acquire_owned().await.ok();
         let (stream, address) = serve::Listener::accept(&mut self.listener).await;
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%address, "cannot set TCP_NODELAY: {error}");
         }
         let connection = Connection {
             stream: Some(stream),
-            slot,
-            deadline: Some(Box::pin(sleep(HANDSHAKE_TIMEOUT))),
+            handshake: Some(Handshake {
+                deadline: Box::pin(sleep(HANDSHAKE_TIMEOUT)),
+                place: self.places.take(address.ip()),
+            }),
+            lingering: self.lingering.clone(),
             handle: ConnectionHandle {
                 address,
                 flags: Arc::default(),
@@ -144,9 +146,17 @@ impl Connected<IncomingStream<'_, Listener>> for ConnectionHandle {
 pub(crate) struct Connection {
     /// `None` only during the drop.
     stream: Option<TcpStream>,
-    slot: Option<OwnedSemaphorePermit>,
-    deadline: Option<Pin<Box<Sleep>>>,
+    /// `None` as soon as the connection is a WebSocket.
+    handshake: Option<Handshake>,
+    lingering: Arc<Semaphore>,
     handle: ConnectionHandle,
+}
+
+/// The limits of a connection that is not a WebSocket yet.
+#[derive(Debug)]
+struct Handshake {
+    deadline: Pin<Box<Sleep>>,
+    place: Place,
 }
 
 impl Connection {
@@ -155,6 +165,21 @@ impl Connection {
             .as_mut()
             .map(Pin::new)
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Ends a connection that has not become a WebSocket in time, or has lost its place to another one.
+    fn check_handshake(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(handshake) = &mut self.handshake else {
+            return Ok(());
+        };
+        if self.handle.flags.upgraded.load(Ordering::Relaxed) {
+            self.handshake = None;
+        } else if handshake.deadline.as_mut().poll(cx).is_ready() {
+            return Err(io::ErrorKind::TimedOut.into());
+        } else if handshake.place.is_lost(cx.waker()) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
     }
 
     fn count_written(&self, bytes: usize) -> usize {
@@ -169,14 +194,7 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.deadline.is_some() && self.handle.flags.upgraded.load(Ordering::Relaxed) {
-            self.deadline = None;
-        }
-        if let Some(deadline) = &mut self.deadline
-            && deadline.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
+        self.check_handshake(cx)?;
         let before = buf.filled().len();
         ready!(self.stream()?.poll_read(cx, buf))?;
         self.handle
@@ -193,6 +211,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.check_handshake(cx)?;
         let written = ready!(self.stream()?.poll_write(cx, buf))?;
         Poll::Ready(Ok(self.count_written(written)))
     }
@@ -210,6 +229,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.check_handshake(cx)?;
         let written = ready!(self.stream()?.poll_write_vectored(cx, bufs))?;
         Poll::Ready(Ok(self.count_written(written)))
     }
@@ -224,12 +244,14 @@ impl Drop for Connection {
         if !self.handle.flags.lingers_on_close.load(Ordering::Relaxed) {
             return;
         }
-        let (stream, slot) = (self.stream.take(), self.slot.take());
-        if let (Some(stream), Ok(runtime)) = (stream, Handle::try_current()) {
+        let place = self.lingering.clone().try_acquire_owned();
+        if let (Some(stream), Ok(place), Ok(runtime)) =
+            (self.stream.take(), place, Handle::try_current())
+        {
             runtime.spawn(async move {
                 // The connection ends in any case, so errors do not matter.
                 let _ = timeout(LINGER_TIMEOUT, drain(stream)).await;
-                drop(slot);
+                drop(place);
             });
         }
     }
@@ -265,6 +287,47 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         // The timer of Tokio counts whole milliseconds.
         assert_eq!(started.elapsed().as_secs(), HANDSHAKE_TIMEOUT.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_does_not_read_has_no_more_time() {
+        let (_peer, mut connection) = connection().await;
+        let started = Instant::now();
+        let error = loop {
+            if let Err(error) = connection.write_all(&[0; 65_536]).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(started.elapsed().as_secs(), HANDSHAKE_TIMEOUT.as_secs());
+    }
+
+    #[tokio::test]
+    async fn a_new_connection_ends_the_oldest_that_is_no_websocket() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut listener = Listener::new(listener, 2);
+        let mut accept = async || {
+            let peer = TcpStream::connect(address).await.unwrap();
+            (peer, listener.accept().await.0)
+        };
+        let (mut upgraded_peer, mut upgraded) = accept().await;
+        upgraded.handle.set_upgraded();
+        upgraded_peer.write_u8(1).await.unwrap();
+        assert_eq!(upgraded.read_u8().await.unwrap(), 1);
+        let (_first_peer, mut first) = accept().await;
+        let (mut second_peer, mut second) = accept().await;
+        let waiting = tokio::spawn(async move { first.read_u8().await });
+        let _third = accept().await;
+        let error = waiting.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+        for (peer, connection) in [
+            (&mut upgraded_peer, &mut upgraded),
+            (&mut second_peer, &mut second),
+        ] {
+            peer.write_u8(7).await.unwrap();
+            assert_eq!(connection.read_u8().await.unwrap(), 7);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -51,6 +51,14 @@ struct Limits {
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<usize>,
 
+    /// Largest number of open WebSockets of one address [default: 2048]
+    #[arg(long, value_name = "NUMBER")]
+    max_connections_per_address: Option<usize>,
+
+    /// Largest number of connections that are not WebSockets yet [default: 1024]
+    #[arg(long, value_name = "NUMBER")]
+    max_handshakes: Option<usize>,
+
     /// Largest number of topics [default: 16384]
     #[arg(long, value_name = "NUMBER")]
     max_topics: Option<usize>,
@@ -113,6 +121,12 @@ impl Arguments {
         let builder = set(builder, self.token, Builder::token);
         let builder = set(builder, limits.max_frame_size, Builder::max_frame_size);
         let builder = set(builder, limits.max_connections, Builder::max_connections);
+        let builder = set(
+            builder,
+            limits.max_connections_per_address,
+            Builder::max_connections_per_address,
+        );
+        let builder = set(builder, limits.max_handshakes, Builder::max_handshakes);
         let builder = set(builder, limits.max_topics, Builder::max_topics);
         let builder = set(
             builder,

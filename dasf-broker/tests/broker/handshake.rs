@@ -1,5 +1,7 @@
 //! Addresses, tokens and features: from the handshake to plain HTTP.
 
+use std::time::Duration;
+
 use dasf_broker::Broker;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,7 +11,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::support::{PATIENCE, builder, connect, refusal, refusal_of, start};
+use crate::support::{PATIENCE, builder, connect, refusal, refusal_of, start, until};
 
 #[tokio::test]
 async fn both_styles_reach_one_topic_with_any_slashes() {
@@ -192,4 +194,42 @@ async fn a_token_is_asked_for() {
             Err(error) => panic!("{value}: {error}"),
         }
     }
+}
+
+/// Sockets that send nothing, and requests whose responses nobody reads, keep no others waiting.
+#[tokio::test]
+async fn silent_sockets_do_not_delay_a_handshake() {
+    let broker = builder().max_handshakes(16).start().await.unwrap();
+    let mut silent = Vec::new();
+    for number in 0..200 {
+        let mut socket = TcpStream::connect(broker.local_addr()).await.unwrap();
+        if number % 2 == 0 {
+            let requests = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
+            socket.write_all(requests.as_bytes()).await.unwrap();
+        }
+        silent.push(socket);
+    }
+    let connecting = timeout(Duration::from_secs(5), connect(&broker, "/ws/demo"));
+    connecting.await.unwrap().publish("a").await;
+    // The oldest have made room.
+    let mut first = silent.swap_remove(1);
+    let end = timeout(PATIENCE, first.read(&mut [0])).await.unwrap();
+    assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+}
+
+#[tokio::test]
+async fn one_address_has_a_share_of_the_connections() {
+    let broker = builder()
+        .max_connections_per_address(2)
+        .start()
+        .await
+        .unwrap();
+    let first = connect(&broker, "/ws/demo").await;
+    let _second = connect(&broker, "/ws/demo/s").await;
+    let (status, text) = refusal(&broker, "/ws/demo").await;
+    assert_eq!(status, 503);
+    assert!(text.contains("max_connections_per_address"), "{text}");
+    first.leave().await;
+    until(&broker, |it| it.connections == 1).await;
+    connect(&broker, "/ws/demo").await;
 }
