@@ -6,13 +6,12 @@
 //! A payload that fits in one frame must not be cut. Python's client cannot join fragments, and the TypeScript
 //! client hangs on a payload of one fragment.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
 
+use base64::{DecodeError, Engine};
 use bytes::Bytes;
 
-use crate::payload::Payload;
+use crate::payload::{self, Payload, PayloadError, STANDARD};
 use crate::properties::{Properties, key};
 
 /// Cuts a payload into pieces whose base64 text has at most `width` characters, but at least four. The
@@ -25,9 +24,10 @@ use crate::properties::{Properties, key};
 /// let pieces: Vec<Bytes> = dasf_protocol::fragment::split(&payload, 5).collect();
 /// assert_eq!(pieces, ["123", "456", "78"]);
 /// ```
-pub fn split(payload: &Bytes, width: usize) -> impl ExactSizeIterator<Item = Bytes> {
+pub fn split(payload: &Bytes, width: usize) -> impl ExactSizeIterator<Item = Bytes> + use<> {
     // Three bytes are four characters, without padding.
     let size = (width / 4).max(1) * 3;
+    let payload = payload.clone();
     (0..payload.len().div_ceil(size)).map(move |index| {
         let start = index * size;
         payload.slice(start..payload.len().min(start + size))
@@ -85,164 +85,216 @@ pub enum FragmentError {
         /// The value of this fragment.
         found: usize,
     },
-    /// The unfinished payloads would take more memory than allowed.
-    #[error("the fragments of unfinished payloads exceed the limit of {limit} bytes")]
-    TooLarge {
-        /// The limit in bytes, for all payloads together.
-        limit: usize,
-    },
+    /// The joined text cannot be read.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
 }
 
-/// Returns the memory for a payload of `count` fragments before its first fragment.
-fn announced_size(count: usize) -> usize {
-    count.saturating_mul(ENTRY_SIZE).saturating_add(OVERHEAD)
-}
-
-/// Joins the fragments of many payloads, within a limit on memory.
+/// Joins the fragments of one payload. They may come in any order and more than once.
 ///
-/// Fragments may come in any order and more than once. If a fragment breaks the rules, its whole
-/// payload is dropped.
+/// Fragments that come in their order are joined at once. So an assembly holds about what has come,
+/// and reserves at most as much again: a message that announces many fragments costs nothing before
+/// they come.
 ///
 /// ```
-/// use std::time::Instant;
-/// use dasf_protocol::fragment::{Position, Reassembler};
+/// use dasf_protocol::fragment::{Assembly, Joined, Position};
 /// use dasf_protocol::payload::Payload;
 ///
-/// let mut reassembler = Reassembler::new(4096);
-/// let now = Instant::now();
+/// let mut assembly = Assembly::new(2);
 /// let piece = Payload::from_base64;
-/// assert_eq!(reassembler.insert("call 1", Position { index: 1, count: 2 }, piece("M="), now)?, None);
-/// let whole = reassembler.insert("call 1", Position { index: 0, count: 2 }, piece("MT"), now)?;
-/// assert_eq!(whole, Some(piece("MTM=")));
+/// assert_eq!(assembly.insert(Position { index: 1, count: 2 }, piece("M="))?, Joined::Incomplete);
+/// let whole = assembly.insert(Position { index: 0, count: 2 }, piece("MT"))?;
+/// assert_eq!(whole, Joined::Complete("13".into()));
 /// # Ok::<(), dasf_protocol::fragment::FragmentError>(())
 /// ```
 #[derive(Debug)]
-pub struct Reassembler<K> {
-    limit: usize,
-    held: usize,
-    partial: HashMap<K, Partial>,
+pub struct Assembly {
+    count: usize,
+    /// The index of the first fragment that is not joined.
+    next: usize,
+    start: Start,
+    /// The fragments that have come before an earlier one, by index.
+    early: BTreeMap<usize, Payload>,
+    /// Their size in bytes.
+    early_size: usize,
 }
 
-#[derive(Debug)]
-struct Partial {
-    pieces: Vec<Option<Payload>>,
-    missing: usize,
-    size: usize,
-    last_seen: Instant,
+/// What has become of a fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Joined {
+    /// Other fragments are missing.
+    Incomplete,
+    /// This fragment has come before. It has changed nothing.
+    Duplicate,
+    /// The whole payload.
+    Complete(Bytes),
 }
 
-/// The memory for one entry in a payload's list of pieces. A message that announces many fragments
-/// costs this much for each, before it brings any data.
-const ENTRY_SIZE: usize = size_of::<Option<Payload>>();
-/// The memory for an unfinished payload besides its pieces, including its key.
+/// The memory of an assembly besides its pieces, and of what its owner keeps with it.
 const OVERHEAD: usize = 512;
-/// One payload may announce fragments for at most the limit divided by this number. So a single
-/// message cannot block all others.
-const ANNOUNCEMENT_SHARE: usize = 8;
+/// The memory of a piece that waits for earlier ones, besides its content.
+const EARLY_OVERHEAD: usize = 64;
 
-impl<K: Eq + Hash> Reassembler<K> {
-    /// Returns a reassembler for at most `limit` bytes of unfinished payloads.
-    pub fn new(limit: usize) -> Self {
+impl Assembly {
+    /// Begins a payload of `count` fragments.
+    pub fn new(count: usize) -> Self {
         Self {
-            limit,
-            held: 0,
-            partial: HashMap::new(),
+            count,
+            next: 0,
+            start: Start::default(),
+            early: BTreeMap::new(),
+            early_size: 0,
         }
     }
 
-    /// Adds a fragment. Returns the whole payload if no fragment is missing.
+    /// Adds a fragment. After an error, the payload cannot be joined any more.
     ///
     /// # Errors
-    /// Returns [`FragmentError::Count`] or [`FragmentError::TooLarge`]. The payload's other
-    /// fragments are then dropped.
-    pub fn insert(
-        &mut self,
-        key: K,
-        position: Position,
-        piece: Payload,
-        now: Instant,
-    ) -> Result<Option<Payload>, FragmentError> {
+    /// Returns [`FragmentError::Count`] if the fragment belongs to another payload,
+    /// [`FragmentError::Position`] if its index is too large, and [`FragmentError::Payload`] if the
+    /// joined text is not base64.
+    pub fn insert(&mut self, position: Position, piece: Payload) -> Result<Joined, FragmentError> {
         let Position { index, count } = position;
-        if count == 1 {
-            return Ok(Some(piece));
-        }
-        if !self.partial.contains_key(&key) {
-            let size = announced_size(count);
-            let is_too_large = size - OVERHEAD > self.limit / ANNOUNCEMENT_SHARE;
-            if is_too_large || self.held.saturating_add(size) > self.limit {
-                return Err(FragmentError::TooLarge { limit: self.limit });
-            }
-            self.held += size;
-        }
-        let room = self.limit - self.held;
-        let partial = self.partial.entry(key);
-        let mut entry = match partial {
-            std::collections::hash_map::Entry::Occupied(entry) => entry,
-            std::collections::hash_map::Entry::Vacant(entry) => entry.insert_entry(Partial {
-                pieces: vec![None; count],
-                missing: count,
-                size: announced_size(count),
-                last_seen: now,
-            }),
-        };
-        let partial = entry.get_mut();
-        let failure = if partial.pieces.len() != count {
-            Some(FragmentError::Count {
-                expected: partial.pieces.len(),
+        if count != self.count {
+            return Err(FragmentError::Count {
+                expected: self.count,
                 found: count,
-            })
-        } else if partial.pieces[index].is_some() {
-            partial.last_seen = now;
-            return Ok(None);
-        } else if piece.len() > room {
-            Some(FragmentError::TooLarge { limit: self.limit })
-        } else {
-            None
-        };
-        if let Some(failure) = failure {
-            self.held -= entry.remove().size;
-            return Err(failure);
+            });
         }
-        partial.missing -= 1;
-        partial.size += piece.len();
-        partial.last_seen = now;
-        self.held += piece.len();
-        partial.pieces[index] = Some(piece);
-        if partial.missing > 0 {
-            return Ok(None);
+        if index >= count {
+            return Err(FragmentError::Position);
         }
-        let partial = entry.remove();
-        self.held -= partial.size;
-        let pieces = partial.pieces.into_iter().flatten();
-        Ok(Some(Payload::join(pieces.collect())))
+        if index < self.next || self.early.contains_key(&index) {
+            return Ok(Joined::Duplicate);
+        }
+        if count == 1 {
+            self.next = 1;
+            return Ok(Joined::Complete(piece.into_bytes()?));
+        }
+        if index > self.next {
+            self.early_size += piece.len() + EARLY_OVERHEAD;
+            self.early.insert(index, piece);
+            return Ok(Joined::Incomplete);
+        }
+        self.join(piece)?;
+        while let Some(piece) = self.early.remove(&self.next) {
+            self.early_size -= piece.len() + EARLY_OVERHEAD;
+            self.join(piece)?;
+        }
+        if self.next < self.count {
+            return Ok(Joined::Incomplete);
+        }
+        Ok(Joined::Complete(std::mem::take(&mut self.start).finish()?))
     }
 
-    /// Drops the fragments of a payload that is no longer needed.
-    pub fn forget(&mut self, key: &K) {
-        if let Some(partial) = self.partial.remove(key) {
-            self.held -= partial.size;
-        }
+    fn join(&mut self, piece: Payload) -> Result<(), PayloadError> {
+        self.start.append(piece, self.count - self.next)?;
+        self.next += 1;
+        Ok(())
     }
 
-    /// Drops the payloads that got no fragment for `age`, and returns their keys.
-    pub fn forget_older_than(&mut self, age: Duration, now: Instant) -> Vec<K> {
-        let held = &mut self.held;
-        self.partial
-            .extract_if(|_, partial| {
-                let stale = now.saturating_duration_since(partial.last_seen) >= age;
-                if stale {
-                    *held -= partial.size;
-                }
-                stale
-            })
-            .map(|(key, _)| key)
-            .collect()
+    /// Returns how many different fragments have come.
+    pub fn received(&self) -> usize {
+        self.next + self.early.len()
     }
 
-    /// Returns the memory of the unfinished payloads, in bytes.
+    /// Returns the memory of the fragments, in bytes.
     pub fn held_bytes(&self) -> usize {
-        self.held
+        OVERHEAD + self.start.bytes.capacity() + self.early_size
     }
+}
+
+/// The start of a payload.
+#[derive(Debug, Default)]
+struct Start {
+    bytes: Vec<u8>,
+    /// The text after that: an incomplete group of four characters, because the base64 text was cut
+    /// inside it.
+    rest: Vec<u8>,
+    /// Whether a text has ended with padding. Nothing may follow it.
+    has_ended: bool,
+}
+
+impl Start {
+    /// Appends the next piece. So many pieces are missing, including this one.
+    fn append(&mut self, piece: Payload, missing: usize) -> Result<(), PayloadError> {
+        match piece {
+            Payload::Bytes(bytes) if self.rest.is_empty() && !self.has_ended => {
+                self.reserve(bytes.len(), missing);
+                self.bytes.extend_from_slice(&bytes);
+                Ok(())
+            }
+            // Only the whole text is base64. By chance, this piece of it is, too.
+            Payload::Bytes(bytes) => self.append_text(payload::encode(&bytes).as_bytes(), missing),
+            Payload::Base64(text) => self.append_text(text.as_bytes(), missing),
+        }
+    }
+
+    fn append_text(&mut self, mut text: &[u8], missing: usize) -> Result<(), PayloadError> {
+        self.reserve(text.len().div_ceil(4) * 3, missing);
+        if !self.rest.is_empty() {
+            let (end, others) = text.split_at(text.len().min(GROUP - self.rest.len()));
+            self.rest.extend_from_slice(end);
+            text = others;
+            if self.rest.len() < GROUP {
+                return Ok(());
+            }
+            let group = std::mem::take(&mut self.rest);
+            self.decode(&group)?;
+        }
+        let (groups, rest) = text.split_at(text.len() / GROUP * GROUP);
+        self.decode(groups)?;
+        self.rest = rest.to_vec();
+        Ok(())
+    }
+
+    /// Decodes text with complete groups.
+    fn decode(&mut self, text: &[u8]) -> Result<(), PayloadError> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        // Bytes that are no complete group have padding behind them.
+        if self.has_ended || !self.bytes.len().is_multiple_of(3) {
+            return Err(DecodeError::InvalidPadding.into());
+        }
+        let position = self.bytes.len() / 3 * GROUP;
+        STANDARD
+            .decode_vec(text, &mut self.bytes)
+            .map_err(|error| at(position, error))?;
+        self.has_ended = text.ends_with(b"=");
+        Ok(())
+    }
+
+    /// Makes room for a piece, and for others of its size, but for no more than what is held.
+    fn reserve(&mut self, size: usize, missing: usize) {
+        if self.bytes.capacity() - self.bytes.len() < size {
+            let announced = size.saturating_mul(missing);
+            self.bytes
+                .reserve_exact(announced.min(self.bytes.len()).max(size));
+        }
+    }
+
+    fn finish(self) -> Result<Bytes, PayloadError> {
+        // The text ends inside a group.
+        if let Err(error) = STANDARD.decode(&self.rest) {
+            return Err(at(self.bytes.len() / 3 * GROUP, error));
+        }
+        Ok(self.bytes.into())
+    }
+}
+
+/// The number of characters that stand for three bytes.
+const GROUP: usize = 4;
+
+/// Returns an error in a part of the text that begins at this position.
+fn at(position: usize, mut error: DecodeError) -> PayloadError {
+    match &mut error {
+        DecodeError::InvalidByte(place, _)
+        | DecodeError::InvalidLength(place)
+        | DecodeError::InvalidLastSymbol { offset: place, .. } => *place += position,
+        DecodeError::InvalidPadding => {}
+    }
+    error.into()
 }
 
 #[cfg(test)]
@@ -286,95 +338,142 @@ mod tests {
 
     #[test]
     fn a_single_fragment_is_whole_at_once() {
-        let mut reassembler = Reassembler::new(0);
         assert_eq!(
-            reassembler.insert(1, at(0, 1), text("abc"), Instant::now()),
-            Ok(Some(text("abc")))
+            Assembly::new(1).insert(at(0, 1), text("MTM=")),
+            Ok(Joined::Complete("13".into()))
         );
+        let error = Assembly::new(1).insert(at(0, 1), text("abc"));
+        assert!(matches!(error, Err(FragmentError::Payload(_))), "{error:?}");
     }
 
     #[test]
     fn duplicates_change_nothing() {
-        let mut reassembler = Reassembler::new(10_000);
-        let now = Instant::now();
-        assert_eq!(reassembler.insert(1, at(0, 2), text("ab"), now), Ok(None));
-        assert_eq!(reassembler.insert(1, at(0, 2), text("xy"), now), Ok(None));
+        let mut assembly = Assembly::new(3);
         assert_eq!(
-            reassembler.insert(1, at(1, 2), text("cd"), now),
-            Ok(Some(text("abcd")))
+            assembly.insert(at(0, 3), text("QUJD")),
+            Ok(Joined::Incomplete)
         );
-        assert_eq!(reassembler.held_bytes(), 0);
-    }
-
-    #[test]
-    fn disagreeing_counts_drop_the_payload() {
-        let mut reassembler = Reassembler::new(10_000);
-        let now = Instant::now();
-        reassembler.insert(1, at(0, 2), text("ab"), now).unwrap();
-        let error = reassembler.insert(1, at(2, 3), text("ab"), now);
         assert_eq!(
-            error,
-            Err(FragmentError::Count {
-                expected: 2,
-                found: 3
-            })
+            assembly.insert(at(2, 3), text("SEk=")),
+            Ok(Joined::Incomplete)
         );
-        assert_eq!(reassembler.held_bytes(), 0);
-    }
-
-    #[test]
-    fn the_limit_covers_pieces_and_announcements() {
-        let mut reassembler = Reassembler::new(700);
-        let now = Instant::now();
-        let too_large = Err(FragmentError::TooLarge { limit: 700 });
-        for count in [usize::MAX, 10] {
+        let held = assembly.held_bytes();
+        for index in [0, 2] {
             assert_eq!(
-                reassembler.insert(1, at(0, count), Payload::default(), now),
-                too_large
+                assembly.insert(at(index, 3), text("xyzw")),
+                Ok(Joined::Duplicate)
             );
         }
-        assert_eq!(reassembler.held_bytes(), 0);
+        assert_eq!(assembly.held_bytes(), held);
         assert_eq!(
-            reassembler.insert(1, at(0, 2), text(&"x".repeat(100)), now),
-            Ok(None)
+            assembly.insert(at(1, 3), text("REVG")),
+            Ok(Joined::Complete("ABCDEFHI".into()))
         );
         assert_eq!(
-            reassembler.insert(1, at(1, 2), text(&"x".repeat(100)), now),
-            too_large
+            assembly.insert(at(1, 3), text("REVG")),
+            Ok(Joined::Duplicate)
         );
-        assert_eq!(reassembler.held_bytes(), 0);
     }
 
     #[test]
-    fn stale_payloads_are_forgotten() {
-        let mut reassembler = Reassembler::new(10_000);
-        let start = Instant::now();
-        reassembler.insert(1, at(0, 2), text("ab"), start).unwrap();
-        let later = start + Duration::from_secs(10);
-        reassembler.insert(2, at(0, 2), text("ab"), later).unwrap();
+    fn a_fragment_of_another_payload_is_refused() {
+        let mut assembly = Assembly::new(2);
+        assembly.insert(at(0, 2), text("QUJD")).unwrap();
+        let (expected, found) = (2, 3);
         assert_eq!(
-            reassembler.forget_older_than(Duration::from_secs(5), later),
-            [1]
+            assembly.insert(at(2, 3), text("QUJD")),
+            Err(FragmentError::Count { expected, found })
         );
-        reassembler.forget(&2);
-        assert_eq!(reassembler.held_bytes(), 0);
+        assert_eq!(
+            assembly.insert(at(2, 2), text("QUJD")),
+            Err(FragmentError::Position)
+        );
+    }
+
+    #[test]
+    fn an_announcement_costs_nothing() {
+        for count in [2, usize::MAX] {
+            let mut assembly = Assembly::new(count);
+            for index in [0, count - 2, count - 1] {
+                assembly
+                    .insert(at(index, count), Payload::default())
+                    .unwrap();
+            }
+            assert!(assembly.held_bytes() < 1000, "{}", assembly.held_bytes());
+        }
+    }
+
+    #[test]
+    fn no_more_memory_is_reserved_than_as_much_again() {
+        let piece = Bytes::from(vec![7; 999]);
+        for (count, announced) in [(100, 100), (100, usize::MAX)] {
+            let mut assembly = Assembly::new(announced);
+            for index in 0..count - 1 {
+                let joined = assembly.insert(at(index, announced), piece.clone().into());
+                assert_eq!(joined, Ok(Joined::Incomplete));
+                let held = assembly.held_bytes() - OVERHEAD;
+                let size = (index + 1) * piece.len();
+                assert!((size..=2 * size).contains(&held), "{held} for {size}");
+                assert!(announced > count || held <= count * piece.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_base64_is_refused_at_its_place() {
+        let error = |pieces: &[&str]| {
+            let count = pieces.len();
+            let mut assembly = Assembly::new(count);
+            let mut joined = Ok(Joined::Incomplete);
+            for (index, piece) in pieces.iter().enumerate() {
+                joined = joined.and_then(|_| assembly.insert(at(index, count), text(piece)));
+            }
+            match joined {
+                Err(FragmentError::Payload(PayloadError::Base64(error))) => error,
+                other => panic!("{pieces:?}: {other:?}"),
+            }
+        };
+        assert_eq!(error(&["QUJDQ", "U!DQ"]), DecodeError::InvalidByte(6, b'!'));
+        assert_eq!(
+            error(&["QUJDQ", "UJDQUJ!"]),
+            DecodeError::InvalidByte(11, b'!')
+        );
+        assert_eq!(error(&["QUJDQ", "QA"]), DecodeError::InvalidPadding);
+        assert!(matches!(
+            error(&["QUJDQ", "U=="]),
+            DecodeError::InvalidLastSymbol { offset: 5, .. }
+        ));
+        assert_eq!(
+            error(&["QUJDü", "JDQUJ"]),
+            DecodeError::InvalidByte(4, 0xc3)
+        );
+        // Nothing may follow the padding.
+        assert_eq!(
+            error(&["QUJDQ", "UI=", "QUJD"]),
+            DecodeError::InvalidPadding
+        );
+        assert_eq!(
+            error(&["QUI=", "QUJDQ", "UI="]),
+            DecodeError::InvalidPadding
+        );
     }
 
     /// Joins pieces that come in another order.
-    fn join(pieces: &[Payload], order: prop::sample::Index) -> Payload {
+    fn join(pieces: &[Payload], order: prop::sample::Index) -> Bytes {
         let count = pieces.len();
         let mut indices: Vec<usize> = (0..count).collect();
         indices.rotate_left(order.index(count));
         indices.reverse();
-        let mut reassembler = Reassembler::new(100_000);
+        let mut assembly = Assembly::new(count);
         let mut whole = None;
         for (nth, index) in indices.into_iter().enumerate() {
             assert!(whole.is_none(), "complete after {nth} of {count}");
             let piece = pieces[index].clone();
-            let inserted = reassembler.insert((), at(index, count), piece, Instant::now());
-            whole = inserted.unwrap();
+            if let Joined::Complete(bytes) = assembly.insert(at(index, count), piece).unwrap() {
+                whole = Some(bytes);
+            }
         }
-        assert_eq!(reassembler.held_bytes(), 0);
+        assert_eq!(assembly.held_bytes(), OVERHEAD);
         whole.unwrap()
     }
 
@@ -392,7 +491,18 @@ mod tests {
             prop_assert!(texts.iter().all(|text| text.len() <= width.max(4)));
             prop_assert_eq!(texts.concat(), encode(&whole));
             let pieces: Vec<Payload> = pieces.into_iter().map(Payload::from).collect();
-            prop_assert_eq!(join(&pieces, order), Payload::from(whole));
+            prop_assert_eq!(join(&pieces, order), whole);
+        }
+
+        #[test]
+        fn bytes_that_are_cut_anywhere_are_joined_again(
+            bytes in prop::collection::vec(any::<u8>(), 1..200),
+            width in 1_usize..50,
+            order in any::<prop::sample::Index>(),
+        ) {
+            let pieces = bytes.chunks(width).map(Bytes::copy_from_slice);
+            let pieces: Vec<Payload> = pieces.map(Payload::from).collect();
+            prop_assert_eq!(join(&pieces, order), Bytes::from(bytes));
         }
 
         #[test]
@@ -405,7 +515,20 @@ mod tests {
             let pieces = whole.as_bytes().chunks(width);
             let pieces = pieces.map(|piece| text(std::str::from_utf8(piece).unwrap()));
             let pieces: Vec<Payload> = pieces.collect();
-            prop_assert_eq!(join(&pieces, order), Payload::from(Bytes::from(bytes)));
+            prop_assert_eq!(join(&pieces, order), Bytes::from(bytes));
+        }
+
+        #[test]
+        fn no_fragments_panic(
+            pieces in prop::collection::vec((0_usize..6, "[A-D=ü]{0,9}"), 1..12),
+            count in 1_usize..6,
+        ) {
+            let mut assembly = Assembly::new(count);
+            for (index, piece) in pieces {
+                if assembly.insert(at(index, count), text(&piece)).is_err() {
+                    break;
+                }
+            }
         }
     }
 }

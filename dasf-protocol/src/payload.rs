@@ -17,6 +17,8 @@ use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::ser::{CompactFormatter, Formatter};
 
+use crate::direct_text::{DirectText, escape};
+
 /// Standard base64 with padding, several times faster with the vector instructions of the processor.
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 pub(crate) static STANDARD: LazyLock<base64::engine::Simd> =
@@ -80,32 +82,6 @@ impl Payload {
     /// Returns whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Joins the fragments of a payload, in their order.
-    pub(crate) fn join(pieces: Vec<Self>) -> Self {
-        if pieces.iter().all(|piece| matches!(piece, Self::Bytes(_))) {
-            let mut whole = Vec::with_capacity(pieces.iter().map(Self::len).sum());
-            for piece in pieces {
-                if let Self::Bytes(bytes) = piece {
-                    whole.extend_from_slice(&bytes);
-                }
-            }
-            return Self::Bytes(whole.into());
-        }
-        // The base64 text was cut inside a group of four characters. Only the whole text is base64.
-        let size = pieces.iter().map(|piece| match piece {
-            Self::Bytes(bytes) => bytes.len().div_ceil(3) * 4,
-            Self::Base64(text) => text.len(),
-        });
-        let mut text = String::with_capacity(size.sum());
-        for piece in pieces {
-            match piece {
-                Self::Bytes(bytes) => STANDARD.encode_string(bytes, &mut text),
-                Self::Base64(piece) => text.push_str(&piece),
-            }
-        }
-        Self::from_base64(&text)
     }
 }
 
@@ -191,15 +167,25 @@ pub const MAX_DEPTH: usize = 127;
 /// ```
 pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
     let mut json = Vec::with_capacity(128);
-    value.serialize(&mut serde_json::Serializer::with_formatter(
-        &mut json,
-        AsciiFormatter { depth: 0 },
-    ))?;
+    append_json(&mut json, value)?;
     Ok(json)
 }
 
+/// Appends a value as ASCII JSON, as [`to_json`] writes it.
+///
+/// # Errors
+/// The same as [`to_json`]. A part of the value may be appended.
+pub fn append_json<T: Serialize + ?Sized>(
+    json: &mut Vec<u8>,
+    value: &T,
+) -> Result<(), serde_json::Error> {
+    let other = &mut None;
+    value.serialize(DirectText { json, other })
+}
+
 /// Formats compact JSON in ASCII, with a limit on the depth.
-struct AsciiFormatter {
+#[derive(Default)]
+pub(crate) struct AsciiFormatter {
     /// The number of open lists and objects.
     depth: usize,
 }
@@ -302,12 +288,6 @@ fn count_brackets(json: &str) -> usize {
         brackets.map(u8::from).sum::<u8>()
     };
     chunks.map(|chunk| usize::from(count(chunk))).sum()
-}
-
-/// Returns `\uXXXX`.
-fn escape(unit: u16) -> [u8; 6] {
-    let digit = |shift: u16| b"0123456789abcdef"[usize::from(unit >> shift & 0xf)];
-    [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]
 }
 
 #[cfg(test)]

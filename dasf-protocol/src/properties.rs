@@ -45,6 +45,9 @@ pub mod key {
     /// Extension: a string that all fragments of one response share. A request may get two
     /// responses, if a module crashes while it sends the first.
     pub const ANSWER: &str = "x_dasf_answer";
+    /// Extension: a random string that all fragments of one request share. So they are not mixed with
+    /// those that somebody else sends with the same response topic and context.
+    pub const REQUEST: &str = "x_dasf_request";
     /// Extension: `1` from a caller that answers each [`Ping`](super::MessageType::Ping) on its
     /// response topic. The module then knows how much of a large response the caller has read. The
     /// [`Pong`](super::MessageType::Pong) goes to the ping's `response_topic`.
@@ -68,6 +71,7 @@ pub mod key {
         REPEATED,
         ON_DEMAND,
         ANSWER,
+        REQUEST,
         ANSWERS_PINGS,
         ERROR,
     ];

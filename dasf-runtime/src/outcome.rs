@@ -35,7 +35,7 @@ pub enum FailureKind {
     Execution,
     /// The module could not finish the call.
     Processing,
-    /// The queue of the module is full.
+    /// The module has too many requests, or holds too much memory for them.
     Overflow,
 }
 
@@ -136,6 +136,11 @@ impl Failure {
         Self::new(FailureKind::Overflow, String::new())
     }
 
+    /// Replaces the message.
+    pub(crate) fn because(self, message: String) -> Self {
+        Self { message, ..self }
+    }
+
     /// Returns the text that a caller receives, as the protocol defines it: `error validating
     /// request: add: a: is required`.
     pub fn wire_text(&self) -> String {
@@ -144,7 +149,7 @@ impl Failure {
 
     fn text(&self, kind: &str) -> String {
         match self.kind {
-            FailureKind::Overflow => kind.to_owned(),
+            FailureKind::Overflow if self.message.is_empty() => kind.to_owned(),
             // Python writes the colon even if the message is empty.
             _ => format!("{kind}: {}", self.message),
         }

@@ -121,12 +121,10 @@ impl<T: ?Sized> Unable for Probe<T> {
 pub struct Written<'a, T: ?Sized>(pub &'a T);
 
 impl<T: Serialize + ?Sized> Written<'_, T> {
-    /// Returns the value as the JSON of an argument.
-    ///
-    /// # Errors
-    /// When JSON cannot represent it.
-    pub fn argument(self) -> serde_json::Result<Vec<u8>> {
-        dasf_protocol::payload::to_json(self.0)
+    /// Returns what appends the value as an argument to the JSON of a request. It fails when JSON
+    /// cannot represent the value.
+    pub fn argument(self) -> impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()> {
+        move |json| dasf_protocol::payload::append_json(json, self.0)
     }
 
     /// Returns the value as JSON, for the defaults and examples in a schema. Returns `None` if JSON
@@ -151,14 +149,13 @@ impl<T: Serialize + ?Sized> Written<'_, T> {
 
 /// The fallbacks of [`Written`] for values without the trait.
 pub trait Unwritable: Sized {
-    /// Fails.
-    ///
-    /// # Errors
-    /// Always.
-    fn argument(self) -> serde_json::Result<Vec<u8>> {
-        Err(serde::ser::Error::custom(
-            "values of this type cannot be written",
-        ))
+    /// Returns what fails.
+    fn argument(self) -> fn(&mut Vec<u8>) -> serde_json::Result<()> {
+        |_| {
+            Err(serde::ser::Error::custom(
+                "values of this type cannot be written",
+            ))
+        }
     }
 
     /// Returns `None`.
@@ -390,7 +387,9 @@ mod tests {
         };
         assert_eq!(<Probe<i64>>::read(source).ok(), Some(1));
         assert!(<Probe<Dumb>>::read(source).is_err());
-        assert_eq!(Written("ä").argument().unwrap(), br#""\u00e4""#);
+        let mut json = Vec::new();
+        Written("ä").argument()(&mut json).unwrap();
+        assert_eq!(json, br#""\u00e4""#);
         assert_eq!(Written(&Dumb).json(), None);
         assert_eq!(Written(&0.1_f32).json(), Some(0.1.into()));
         let floats = [0.0, -0.0, 1e16, 1e300, f64::MIN_POSITIVE, f64::NAN];

@@ -1,11 +1,10 @@
 //! Large payloads.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput};
-use dasf_protocol::fragment::{self, Position, Reassembler};
+use dasf_protocol::fragment::{self, Assembly, Joined, Position};
 use dasf_protocol::payload::{self, Payload};
 
 /// The size of the payloads in bytes.
@@ -62,14 +61,13 @@ pub(super) fn measure(criterion: &mut Criterion) {
     }
 }
 
-fn join(pieces: Vec<Payload>) -> Option<Payload> {
-    let mut reassembler = Reassembler::new(usize::MAX);
+fn join(pieces: Vec<Payload>) -> Option<Joined> {
     let count = pieces.len();
-    let now = Instant::now();
-    let mut whole = None;
-    for (index, piece) in pieces.into_iter().enumerate() {
+    let mut assembly = Assembly::new(count);
+    let pieces = pieces.into_iter().enumerate();
+    let joined = pieces.map(|(index, piece)| {
         let position = Position { index, count };
-        whole = reassembler.insert((), position, piece, now).ok().flatten();
-    }
-    whole
+        assembly.insert(position, piece).ok()
+    });
+    joined.last().flatten()
 }

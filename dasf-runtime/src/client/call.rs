@@ -2,6 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -34,18 +35,23 @@ pub struct Call<R, M = Async, H = OnProgress<'static>> {
 /// A function that gets the progress reports of a call. It may borrow values that live for `'h`.
 pub struct OnProgress<'h>(pub(super) Box<dyn FnMut(&Report) + Send + 'h>);
 
-/// The fields of a JSON object: names, and values as JSON.
-#[derive(Debug, Clone, Default)]
-struct Fields(Vec<(&'static str, Vec<u8>)>);
-
 /// The request of a call.
 enum Request {
-    /// A function of the module.
-    Function(Fields),
-    /// A method: the fields of the constructor, and of the method.
-    Method { constructor: Fields, method: Fields },
+    /// A function or a method of the module.
+    Member(Fields),
     /// A request that is JSON already.
     Json(Vec<u8>),
+}
+
+/// A JSON object to which fields are added. Each is written to its place in the request, because a
+/// large one would take long to copy.
+#[derive(Debug, Clone)]
+struct Fields {
+    /// The JSON without its end.
+    json: Vec<u8>,
+    /// The places of the arguments in the JSON.
+    arguments: Vec<(&'static str, Range<usize>)>,
+    end: &'static [u8],
 }
 
 /// A class of the module with the arguments of its constructor. You can call methods on it. The
@@ -57,87 +63,87 @@ pub struct Instance<M = Async> {
 }
 
 impl Fields {
-    fn named(key: &'static str, name: &str) -> Result<Self, CallError> {
-        let mut fields = Self::default();
-        fields.set(key, payload::to_json(name))?;
-        Ok(fields)
+    /// Returns an object with one field.
+    fn named(key: &str, name: &str) -> Result<Self, CallError> {
+        /// Enough for most requests.
+        const CAPACITY: usize = 128;
+        let mut json = Vec::with_capacity(CAPACITY);
+        json.push(b'{');
+        push_field(&mut json, key, |json| payload::append_json(json, name))?;
+        Ok(Self {
+            json,
+            arguments: Vec::new(),
+            end: b"}",
+        })
     }
 
+    /// Returns the request of a method, whose constructor has these fields.
+    fn method(constructor: &Self, name: &str) -> Result<Self, CallError> {
+        let mut json = constructor.json.clone();
+        json.extend_from_slice(br#","function":{"#);
+        push_field(&mut json, "func_name", |json| {
+            payload::append_json(json, name)
+        })?;
+        Ok(Self {
+            json,
+            arguments: Vec::new(),
+            end: b"}}",
+        })
+    }
+
+    /// Sets an argument.
     fn set(
         &mut self,
         name: &'static str,
-        json: serde_json::Result<Vec<u8>>,
+        write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
     ) -> Result<(), CallError> {
-        let json = json.map_err(|error| CallError::Encode {
-            argument: name.to_owned(),
-            reason: error.to_string(),
-        })?;
-        match self.0.iter_mut().find(|(field, _)| *field == name) {
-            Some((_, before)) => *before = json,
-            None => self.0.push((name, json)),
+        let Self {
+            json, arguments, ..
+        } = self;
+        if let Some(index) = arguments.iter().position(|(field, _)| *field == name) {
+            let (_, before) = arguments.remove(index);
+            let size = before.len();
+            json.drain(before);
+            for (_, place) in &mut arguments[index..] {
+                *place = place.start - size..place.end - size;
+            }
         }
+        let start = json.len();
+        json.push(b',');
+        push_field(json, name, write)?;
+        arguments.push((name, start..json.len()));
         Ok(())
     }
 
-    /// Returns the number of bytes that [`write`](Self::write) adds, or a little more.
-    fn size(&self) -> usize {
-        /// The quotes, the colon and the comma.
-        const BESIDE_NAME: usize = 4;
-        let fields = self.0.iter();
-        fields
-            .map(|(name, value)| name.len() + BESIDE_NAME + value.len())
-            .sum()
-    }
-
-    /// Writes the fields, without the braces around them.
-    fn write(&self, json: &mut Vec<u8>) {
-        for (index, (name, value)) in self.0.iter().enumerate() {
-            if index > 0 {
-                json.push(b',');
-            }
-            json.extend(payload::to_json(name).unwrap_or_default());
-            json.push(b':');
-            json.extend_from_slice(value);
-        }
+    fn into_json(self) -> Vec<u8> {
+        let Self { mut json, end, .. } = self;
+        json.extend_from_slice(end);
+        json
     }
 }
 
-impl Request {
-    fn fields(&mut self) -> Option<&mut Fields> {
-        match self {
-            Self::Function(fields) | Self::Method { method: fields, .. } => Some(fields),
-            Self::Json(_) => None,
-        }
-    }
+/// Appends a field of a JSON object.
+fn push_field(
+    json: &mut Vec<u8>,
+    name: &str,
+    write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+) -> Result<(), CallError> {
+    let written = payload::append_json(json, name).and_then(|()| {
+        json.push(b':');
+        write(json)
+    });
+    written.map_err(|error| CallError::Encode {
+        argument: name.to_owned(),
+        reason: error.to_string(),
+    })
+}
 
+impl Request {
     fn into_json(self) -> Vec<u8> {
-        /// The braces, and `,"function":{}` of a method.
-        const BESIDE_FIELDS: usize = 16;
-        let size = match &self {
-            Self::Json(_) => 0,
-            Self::Function(fields) => fields.size() + BESIDE_FIELDS,
-            Self::Method {
-                constructor,
-                method,
-            } => constructor.size() + method.size() + BESIDE_FIELDS,
-        };
-        let mut json = Vec::with_capacity(size);
-        json.push(b'{');
         match self {
-            Self::Json(json) => return json,
-            Self::Function(fields) => fields.write(&mut json),
-            Self::Method {
-                constructor,
-                method,
-            } => {
-                constructor.write(&mut json);
-                json.extend_from_slice(br#","function":{"#);
-                method.write(&mut json);
-                json.push(b'}');
-            }
+            Self::Member(fields) => fields.into_json(),
+            Self::Json(json) => json,
         }
-        json.push(b'}');
-        json
     }
 }
 
@@ -153,14 +159,19 @@ impl<M: Mode> Instance<M> {
     /// Sets an argument of the constructor; for generated clients.
     #[must_use]
     pub fn with<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
-        self.set(name, payload::to_json(value));
+        self.set(name, |json| payload::append_json(json, value));
         self
     }
 
-    /// Sets an argument of the constructor to a JSON value; for generated clients.
-    pub fn set(&mut self, name: &'static str, json: serde_json::Result<Vec<u8>>) {
+    /// Sets an argument of the constructor. `write` appends its JSON to the request; for generated
+    /// clients.
+    pub fn set(
+        &mut self,
+        name: &'static str,
+        write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+    ) {
         if let Ok(fields) = &mut self.constructor
-            && let Err(error) = fields.set(name, json)
+            && let Err(error) = fields.set(name, write)
         {
             self.constructor = Err(error);
         }
@@ -186,19 +197,16 @@ impl<R, M: Mode> Call<R, M> {
     pub fn function(caller: &Caller<M>, name: &str) -> Self {
         Self::new(
             caller,
-            Fields::named("func_name", name).map(Request::Function),
+            Fields::named("func_name", name).map(Request::Member),
         )
     }
 
     /// Creates a call of a method; for generated clients.
     pub fn method(instance: &Instance<M>, name: &str) -> Self {
-        let constructor = instance.constructor.clone();
-        let request = constructor.and_then(|constructor| {
-            Ok(Request::Method {
-                constructor,
-                method: Fields::named("func_name", name)?,
-            })
-        });
+        let request = match &instance.constructor {
+            Ok(constructor) => Fields::method(constructor, name).map(Request::Member),
+            Err(error) => Err(error.clone()),
+        };
         Self::new(&instance.caller, request)
     }
 
@@ -214,15 +222,18 @@ impl<R, M: Mode> Call<R, M> {
 impl<R, M: Mode, H> Call<R, M, H> {
     /// Sets an argument; for generated clients.
     pub fn with<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
-        self.set(name, payload::to_json(value));
+        self.set(name, |json| payload::append_json(json, value));
         self
     }
 
-    /// Sets an argument to a JSON value; for generated clients.
-    pub fn set(&mut self, name: &'static str, json: serde_json::Result<Vec<u8>>) {
-        if let Ok(request) = &mut self.request
-            && let Some(fields) = request.fields()
-            && let Err(error) = fields.set(name, json)
+    /// Sets an argument. `write` appends its JSON to the request; for generated clients.
+    pub fn set(
+        &mut self,
+        name: &'static str,
+        write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+    ) {
+        if let Ok(Request::Member(fields)) = &mut self.request
+            && let Err(error) = fields.set(name, write)
         {
             self.request = Err(error);
         }
@@ -357,5 +368,61 @@ impl std::fmt::Debug for OnProgress<'_> {
 impl<R> std::fmt::Debug for CallFuture<'_, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CallFuture").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(fields: &Fields) -> String {
+        String::from_utf8(fields.clone().into_json()).unwrap()
+    }
+
+    fn set<T: Serialize + ?Sized>(fields: &mut Fields, name: &'static str, value: &T) {
+        let written = fields.set(name, |json| payload::append_json(json, value));
+        written.unwrap();
+    }
+
+    #[test]
+    fn an_argument_that_is_set_again_is_replaced() {
+        let mut call = Fields::named("func_name", "f").unwrap();
+        assert_eq!(json(&call), r#"{"func_name":"f"}"#);
+        set(&mut call, "a", "first");
+        set(&mut call, "b", &[1]);
+        set(&mut call, "ü", &2);
+        set(&mut call, "a", "x");
+        set(&mut call, "ü", &None::<u8>);
+        set(&mut call, "b", &());
+        assert_eq!(
+            json(&call),
+            r#"{"func_name":"f","a":"x","\u00fc":null,"b":null}"#
+        );
+    }
+
+    #[test]
+    fn a_method_has_its_constructor_around_it() {
+        let mut class = Fields::named("class_name", "C").unwrap();
+        set(&mut class, "a", &1);
+        let mut method = Fields::method(&class, "m").unwrap();
+        set(&mut method, "a", &2);
+        assert_eq!(
+            json(&method),
+            r#"{"class_name":"C","a":1,"function":{"func_name":"m","a":2}}"#
+        );
+    }
+
+    #[test]
+    fn an_argument_that_cannot_be_written_is_named() {
+        let mut call = Fields::named("func_name", "f").unwrap();
+        let map = std::collections::BTreeMap::from([([1], 2)]);
+        let error = call.set("a", |json| payload::append_json(json, &map));
+        match error.unwrap_err() {
+            CallError::Encode { argument, reason } => {
+                assert_eq!(argument, "a");
+                assert_eq!(reason, "key must be a string");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -142,7 +142,7 @@ pub(crate) fn shown(duration: Duration) -> impl fmt::Display {
 impl From<FragmentError> for CallError {
     fn from(error: FragmentError) -> Self {
         match error {
-            FragmentError::TooLarge { limit } => Self::ResponseTooLarge { limit },
+            FragmentError::Payload(error) => Self::Payload(error),
             other => Self::Fragments(other),
         }
     }

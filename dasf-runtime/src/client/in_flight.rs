@@ -4,10 +4,9 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 use bytes::Bytes;
-use dasf_protocol::fragment::{Position, Reassembler};
+use dasf_protocol::fragment::{Assembly, Joined, Position};
 use dasf_protocol::payload::{self, Payload};
 use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
@@ -77,7 +76,9 @@ impl Ignored {
 struct State {
     calls: NumberMap<Entry>,
     next_context: u64,
-    fragments: Reassembler<u64>,
+    /// The memory of all fragments, in bytes.
+    held: usize,
+    max_response_size: usize,
 }
 
 /// A call that waits for its response.
@@ -90,17 +91,55 @@ struct Entry {
     waker: Option<Waker>,
     /// The part that is done, in percent, if the function reported it.
     percent: Option<u8>,
-    /// The id of the response to which the held fragments belong, if there are any.
-    fragmented: Option<String>,
+    /// The fragments of the response, if there are any.
+    fragments: Option<Box<Fragments>>,
+}
+
+/// The fragments of a response.
+#[derive(Debug)]
+struct Fragments {
+    /// The id of the response. If another module runs the request again, its response may differ.
+    id: String,
+    assembly: Assembly,
+}
+
+impl Entry {
+    /// Returns the memory of the fragments, in bytes.
+    fn held(&self) -> usize {
+        self.fragments
+            .as_ref()
+            .map_or(0, |it| it.assembly.held_bytes())
+    }
+
+    /// Adds a fragment. Returns the whole payload if no fragment is missing.
+    fn join(
+        &mut self,
+        id: &str,
+        position: Position,
+        piece: Payload,
+    ) -> Result<Option<Payload>, CallError> {
+        let assembly = match &mut self.fragments {
+            Some(fragments) if fragments.id == id => &mut fragments.assembly,
+            other => {
+                let fragments = Fragments {
+                    id: id.to_owned(),
+                    assembly: Assembly::new(position.count),
+                };
+                &mut other.insert(Box::new(fragments)).assembly
+            }
+        };
+        Ok(match assembly.insert(position, piece)? {
+            Joined::Complete(whole) => Some(whole.into()),
+            Joined::Incomplete | Joined::Duplicate => None,
+        })
+    }
 }
 
 impl State {
     /// Removes a call and its fragments.
     fn remove(&mut self, context: u64) {
-        if let Some(entry) = self.calls.remove(&context)
-            && entry.fragmented.is_some()
-        {
-            self.fragments.forget(&context);
+        if let Some(entry) = self.calls.remove(&context) {
+            self.held -= entry.held();
         }
     }
 }
@@ -173,7 +212,8 @@ impl InFlight {
         let state = State {
             calls: NumberMap::default(),
             next_context: first_context,
-            fragments: Reassembler::new(max_response_size),
+            held: 0,
+            max_response_size,
         };
         Self {
             topic,
@@ -213,7 +253,7 @@ impl InFlight {
             answer: None,
             waker: None,
             percent: None,
-            fragmented: None,
+            fragments: None,
         };
         state.calls.insert(context, entry);
         CallGuard {
@@ -267,16 +307,13 @@ impl InFlight {
         };
         let mut state = self.lock();
         let State {
-            calls, fragments, ..
+            calls,
+            held,
+            max_response_size,
+            ..
         } = &mut *state;
-        let Some(Entry {
-            waiting,
-            answer: answer @ None,
-            waker,
-            percent,
-            fragmented,
-        }) = calls.get_mut(&context)
-        else {
+        let entry = calls.get_mut(&context);
+        let Some(entry) = entry.filter(|entry| entry.answer.is_none()) else {
             tracing::debug!(
                 message_id = &*message_id,
                 context,
@@ -284,11 +321,12 @@ impl InFlight {
             );
             return;
         };
+        let waiting = &entry.waiting;
         match message_type {
             MessageType::Progress => {
                 match read_report(payload) {
                     Some(report) => {
-                        *percent = Some(in_percent(&report));
+                        entry.percent = Some(in_percent(&report));
                         if let Some(reports) = &waiting.reports {
                             drop(reports.try_send(report));
                         }
@@ -324,22 +362,28 @@ impl InFlight {
         let whole = match Position::of(&properties) {
             Ok(None) => Ok(Some(payload)),
             Ok(Some(position)) => {
-                // If another module runs the request again, its response may differ.
                 let id = properties.text(key::ANSWER).unwrap_or_default();
-                if fragmented.as_deref() != Some(id) {
-                    fragments.forget(&context);
-                    *fragmented = Some(id.to_owned());
+                let before = entry.held();
+                let joined = entry.join(id, position, payload);
+                *held = *held - before + entry.held();
+                if *held > *max_response_size {
+                    let limit = *max_response_size;
+                    Err(CallError::ResponseTooLarge { limit })
+                } else {
+                    joined
                 }
-                fragments.insert(context, position, payload, Instant::now())
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         };
-        *answer = Some(match whole {
+        entry.answer = Some(match whole {
             Ok(None) => return,
             Ok(Some(payload)) => read_answer(payload, properties),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         });
-        let waker = waker.take();
+        // The call may not take its answer for a while.
+        *held -= entry.held();
+        entry.fragments = None;
+        let waker = entry.waker.take();
         // To wake a task takes long, and other calls need the lock.
         drop(state);
         if let Some(waker) = waker {
@@ -494,7 +538,7 @@ mod tests {
                 );
             }
         }
-        assert_eq!(in_flight.lock().fragments.held_bytes(), 0);
+        assert_eq!(in_flight.lock().held, 0);
         let mut genuine = |message_type: &str, payload: &str, response_topic: &str| {
             deliver(
                 payload,
@@ -553,9 +597,9 @@ mod tests {
             "messageType": "response", "requestContext": "7", "fragment": 0, "num_fragments": 2,
         });
         in_flight.deliver(delivery("AAAA", properties));
-        assert!(in_flight.lock().fragments.held_bytes() > 0);
+        assert!(in_flight.lock().held > 0);
         drop(call);
-        assert_eq!(in_flight.lock().fragments.held_bytes(), 0);
+        assert_eq!(in_flight.lock().held, 0);
         assert_eq!(in_flight.len(), 0);
     }
 
@@ -578,7 +622,7 @@ mod tests {
         let whole = piece("second", 1, "Q0ND").unwrap().unwrap();
         assert_eq!(whole.payload, "BBBCCC");
         drop(call);
-        assert_eq!(in_flight.lock().fragments.held_bytes(), 0);
+        assert_eq!(in_flight.lock().held, 0);
     }
 
     #[test]

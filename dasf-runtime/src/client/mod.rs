@@ -266,7 +266,7 @@ impl Shared {
         deadline: Instant,
         options: &CallOptions<OnProgress<'_>>,
     ) -> Option<Sent<'_>> {
-        if json.len() > self.piece_size() || options.on_progress.is_some() {
+        if json.len() > self.whole_size() || options.on_progress.is_some() {
             return None;
         }
         let permit = self.permits.try_acquire().ok()?;
@@ -294,7 +294,7 @@ impl Shared {
         let message = Message {
             properties: self.request_properties(),
             way: match json.len() {
-                size if size <= self.piece_size() => Way::Whole,
+                size if size <= self.whole_size() => Way::Whole,
                 size => self.way(size).await?,
             },
             json,
@@ -344,10 +344,17 @@ impl Shared {
         self.options.max_payload_size.clamp(1, of_broker)
     }
 
-    /// Returns the size of the fragments of a request, in bytes before base64.
-    fn piece_size(&self) -> usize {
+    /// Returns the size of the largest request that is sent in one message without a question, in bytes
+    /// before base64.
+    fn whole_size(&self) -> usize {
         let best = self.transport.best_payload_size().unwrap_or(usize::MAX);
         self.max_payload_size().min(best)
+    }
+
+    /// Returns the size of the fragments of a request, in bytes before base64.
+    fn piece_size(&self) -> usize {
+        let best = self.transport.best_fragment_size().unwrap_or(usize::MAX);
+        self.whole_size().min(best)
     }
 
     /// Sends a message without a payload, and returns the value of a property of the response.
@@ -613,6 +620,7 @@ impl Shared {
         let mut receipts = Vec::new();
         let pieces = fragment::split(&payload, self.piece_size());
         let count = pieces.len();
+        let properties = properties.with(key::REQUEST, random::name());
         for (index, piece) in pieces.enumerate() {
             let _turn = queue
                 .window

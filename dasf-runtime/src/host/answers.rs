@@ -7,6 +7,7 @@ use dasf_protocol::properties::key;
 use dasf_protocol::{Properties, fragment};
 
 use super::answer::Answer;
+use super::budget::Budget;
 use super::inbox::Inbox;
 use super::replies::Replies;
 use super::reply::Reply;
@@ -19,6 +20,7 @@ pub(super) struct Answers {
     pub(super) replies: Arc<Replies>,
     /// Receives the confirmations of callers.
     pub(super) inbox: Arc<Inbox>,
+    pub(super) budget: Budget,
 }
 
 impl Answers {
@@ -28,7 +30,7 @@ impl Answers {
         !self.is_cut(answer)
             && self
                 .replies
-                .send_at_once(reply, answer.properties(), answer.payload.clone())
+                .send_at_once(reply, answer.properties(), self.held(reply, answer))
     }
 
     /// Sends the response to a request, in fragments if necessary.
@@ -38,7 +40,7 @@ impl Answers {
     /// only logged.
     pub(super) async fn send(&self, reply: &Reply, answer: &Answer) -> Result<(), PublishError> {
         let window = self.window(reply, answer);
-        for (properties, piece) in self.pieces(answer) {
+        for (properties, piece) in self.pieces(reply, answer) {
             let _turn = self.turn(window.as_deref(), reply, &properties).await?;
             self.replies.send(reply, properties, piece).await;
         }
@@ -50,7 +52,7 @@ impl Answers {
     pub(super) async fn deliver(&self, reply: &Reply, answer: &Answer) -> Result<(), PublishError> {
         let mut receipts = Vec::new();
         let window = self.window(reply, answer);
-        for (properties, piece) in self.pieces(answer) {
+        for (properties, piece) in self.pieces(reply, answer) {
             let _turn = self.turn(window.as_deref(), reply, &properties).await?;
             receipts.push(self.replies.publish(reply, properties, piece).await?);
         }
@@ -85,24 +87,38 @@ impl Answers {
         }
     }
 
-    /// Returns the size of the fragments of a response, in bytes before base64.
-    fn piece_size(&self) -> usize {
+    /// Returns the size of the largest response in one message, in bytes before base64.
+    fn whole_size(&self) -> usize {
         let best = self.transport.best_payload_size().unwrap_or(usize::MAX);
         self.replies.max_payload_size().min(best)
+    }
+
+    /// Returns the size of the fragments of a response, in bytes before base64.
+    fn piece_size(&self) -> usize {
+        let best = self.transport.best_fragment_size().unwrap_or(usize::MAX);
+        self.whole_size().min(best)
     }
 
     /// Returns whether a response needs fragments. A payload that fits one frame is not cut, because
     /// no peer expects a single fragment.
     fn is_cut(&self, answer: &Answer) -> bool {
-        answer.payload.len() > self.piece_size()
+        answer.payload.len() > self.whole_size()
+    }
+
+    /// Returns the payload, which counts for the caller until all of it is sent.
+    fn held(&self, reply: &Reply, answer: &Answer) -> Bytes {
+        self.budget.held(&reply.response_topic, &answer.payload)
     }
 
     /// Returns the properties and the payloads of the messages of a response.
-    fn pieces<'a>(&self, answer: &'a Answer) -> impl Iterator<Item = (Properties, Bytes)> + 'a {
-        let payload = &answer.payload;
-        let piece_size = self.piece_size();
+    fn pieces<'a>(
+        &self,
+        reply: &Reply,
+        answer: &'a Answer,
+    ) -> impl Iterator<Item = (Properties, Bytes)> + use<'a> {
+        let payload = self.held(reply, answer);
         let is_cut = self.is_cut(answer);
-        let pieces = fragment::split(payload, piece_size);
+        let pieces = fragment::split(&payload, self.piece_size());
         let count = pieces.len();
         // The id distinguishes the fragments from those of another response to the same request, by
         // a module that crashed.

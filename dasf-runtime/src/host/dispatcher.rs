@@ -1,22 +1,25 @@
 //! Reads the topic, and passes requests to the executor.
 
-use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use dasf_protocol::fragment::{Position, Reassembler};
+use dasf_protocol::fragment::Position;
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageId, MessageType, Properties};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use super::answer::Answer;
+use super::budget::{Budget, Charge, SMALL_PAYLOAD};
 use super::duplicates::Arrival;
 use super::executor::{Call, Executor, Request};
-use super::reply::{CallId, LatestTopics, Reply};
-use super::{FLUSH_TIMEOUT, FRAGMENT_PATIENCE, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};
+use super::fragments::{Inserted, Refused, Unfinished, Whole};
+use super::reply::{LatestTopics, Reply};
+use super::{FLUSH_TIMEOUT, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};
 use crate::module::Failure;
 use crate::transport::{Acknowledgement, Subscriber};
 
@@ -26,19 +29,22 @@ pub(super) struct Dispatcher {
     topics: LatestTopics,
     /// The permits of the accepted calls without a response.
     admission: Arc<Semaphore>,
-    fragments: Reassembler<CallId>,
-    /// The unacknowledged messages of requests with missing fragments.
-    unfinished: HashMap<CallId, Unacknowledged>,
+    unfinished: Unfinished,
+    budget: Budget,
 }
+
+/// How often the host looks for requests whose other fragments do not come in time.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Dispatcher {
     pub(super) fn new(executor: Executor, options: HostOptions) -> Self {
+        let budget = executor.budget().clone();
         Self {
             executor: Arc::new(executor),
             admission: Arc::new(Semaphore::new(options.queue_size)),
             topics: LatestTopics::default(),
-            fragments: Reassembler::new(options.max_request_size),
-            unfinished: HashMap::new(),
+            unfinished: Unfinished::new(budget.clone()),
+            budget,
             options,
         }
     }
@@ -49,17 +55,19 @@ impl Dispatcher {
     }
 
     pub(super) async fn run(mut self, mut subscriber: Subscriber, stop: CancellationToken) {
-        let mut sweep = tokio::time::interval(FRAGMENT_PATIENCE / 2);
+        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stopped = pin!(stop.cancelled());
         loop {
             let delivery = tokio::select! {
                 biased;
                 () = &mut stopped => break,
-                delivery = subscriber.receive() => delivery,
-                _ = sweep.tick() => {
-                    self.forget_fragments().await;
+                // Before receiving, because under load there is always something to receive.
+                _ = sweep.tick(), if !self.unfinished.is_empty() => {
+                    self.drop_stale_fragments().await;
                     continue;
                 }
+                delivery = subscriber.receive() => delivery,
             };
             let Some(delivery) = delivery else { break };
             let acknowledger = subscriber.acknowledger();
@@ -148,21 +156,9 @@ impl Dispatcher {
             redelivery_count,
             message,
         } = incoming;
-        let (payload, message) = match self.reassemble(payload, &properties, &reply, message) {
-            Ok(whole) => whole,
-            Err(Incomplete::Awaited(None)) => return,
-            Err(Incomplete::Awaited(Some(mut superfluous))) => {
-                return superfluous.acknowledge().await;
-            }
-            Err(Incomplete::Refused(failure, mut message)) => {
-                tracing::warn!(
-                    message_id = &*message_id,
-                    failure = failure.to_string(),
-                    "request rejected"
-                );
-                self.executor.replies.try_send_failure(&reply, &failure);
-                return message.acknowledge().await;
-            }
+        let joined = self.reassemble(payload, &properties, &reply, message);
+        let Some((payload, charge, message)) = joined.await else {
+            return;
         };
         let recent = &self.executor.recent;
         let (ticket, mut message) = match recent.arrive(&reply, &message_id, &properties, message) {
@@ -211,6 +207,7 @@ impl Dispatcher {
                 redelivery_count,
                 message,
                 admitted,
+                charge: charge.map(Box::new),
             },
         };
         self.executor.begin(request);
@@ -256,76 +253,99 @@ impl Dispatcher {
         });
     }
 
-    /// Returns the whole payload with all of its messages, when its last fragment arrives.
-    fn reassemble(
+    /// Returns the whole payload with all of its messages, when its last fragment arrives. A large one
+    /// counts for its caller.
+    async fn reassemble(
         &mut self,
         payload: Payload,
         properties: &Properties,
         reply: &Reply,
         message: Unacknowledged,
-    ) -> Result<(Payload, Unacknowledged), Incomplete> {
-        let position = match Position::of(properties) {
-            Ok(None) => return Ok((payload, message)),
-            Ok(Some(position)) => position,
-            Err(error) => {
-                return Err(Incomplete::Refused(
-                    Box::new(refused_fragments(error)),
+    ) -> Option<(Payload, Option<Charge>, Unacknowledged)> {
+        let mut refused = Vec::new();
+        let whole = match Position::of(properties) {
+            Ok(None) if payload.len() <= SMALL_PAYLOAD => return Some((payload, None, message)),
+            Ok(None) => {
+                let mut charge = self.budget.charge(&reply.response_topic);
+                let now = Instant::now();
+                let unfinished = &mut self.unfinished;
+                match unfinished.charge(&mut charge, payload.len(), now, &mut refused) {
+                    Ok(()) => Some((payload, Some(charge), message)),
+                    Err(error) => {
+                        self.refuse(reply, &error.into(), message).await;
+                        None
+                    }
+                }
+            }
+            Ok(Some(_)) if self.options.group.is_some() => {
+                let failure = Failure::validation(
+                    "a module of a group gets only some of the fragments of a request; call again with a client that \
+                     sends large requests on demand, or raise its max_payload_size",
+                );
+                self.refuse(reply, &failure, message).await;
+                None
+            }
+            Ok(Some(position)) => {
+                let inserted = self.unfinished.insert(
+                    reply,
+                    properties,
+                    position,
+                    payload,
                     message,
-                ));
+                    &mut refused,
+                );
+                match inserted {
+                    Inserted::Complete(Whole {
+                        payload,
+                        charge,
+                        messages,
+                    }) => Some((payload.into(), Some(charge), messages)),
+                    Inserted::Awaited => None,
+                    Inserted::Superfluous(mut message) => {
+                        message.acknowledge().await;
+                        None
+                    }
+                }
+            }
+            Err(error) => {
+                self.refuse(reply, &refused_fragments(&error), message)
+                    .await;
+                None
             }
         };
-        if self.options.group.is_some() {
-            let failure = Failure::validation(
-                "a module of a group gets only some of the fragments of a request; call again with a client that sends \
-                 large requests on demand, or raise its max_payload_size",
-            );
-            return Err(Incomplete::Refused(Box::new(failure), message));
+        for Refused {
+            reply,
+            failure,
+            messages,
+        } in refused
+        {
+            self.refuse(&reply, &failure, messages).await;
         }
-        let now = std::time::Instant::now();
-        let call = reply.call();
-        let mut messages = self.unfinished.remove(&call).unwrap_or_default();
-        let is_superfluous = messages.len() > 2 * position.count;
-        let inserted = self.fragments.insert(call.clone(), position, payload, now);
-        match inserted {
-            Ok(Some(whole)) => {
-                messages.join(message);
-                Ok((whole, messages))
-            }
-            // The same fragments arrive repeatedly.
-            Ok(None) if is_superfluous => {
-                self.unfinished.insert(call, messages);
-                Err(Incomplete::Awaited(Some(message)))
-            }
-            Ok(None) => {
-                messages.join(message);
-                if messages.len() > 0 {
-                    self.unfinished.insert(call, messages);
-                }
-                Err(Incomplete::Awaited(None))
-            }
-            Err(error) => {
-                messages.join(message);
-                Err(Incomplete::Refused(
-                    Box::new(refused_fragments(error)),
-                    messages,
-                ))
-            }
-        }
+        whole
     }
 
-    /// Drops the fragments of requests whose other fragments did not arrive.
-    async fn forget_fragments(&mut self) {
-        let now = std::time::Instant::now();
-        for call in self.fragments.forget_older_than(FRAGMENT_PATIENCE, now) {
-            let (topic, context) = &call;
-            tracing::warn!(
-                response_topic = topic.as_str(),
-                context = &**context,
-                "request dropped: its other fragments did not arrive"
-            );
-            if let Some(mut messages) = self.unfinished.remove(&call) {
-                messages.acknowledge().await;
-            }
+    /// Answers a request that does not run.
+    async fn refuse(&self, reply: &Reply, failure: &Failure, mut messages: Unacknowledged) {
+        tracing::warn!(
+            response_topic = reply.response_topic.as_str(),
+            context = &*reply.context,
+            failure = failure.to_string(),
+            "request rejected"
+        );
+        self.executor.replies.try_send_failure(reply, failure);
+        messages.acknowledge().await;
+    }
+
+    /// Drops the requests whose other fragments have not come in time.
+    async fn drop_stale_fragments(&mut self) {
+        let stale: Vec<_> = self.unfinished.remove_stale().collect();
+        for Refused {
+            reply,
+            failure,
+            messages,
+        } in stale
+        {
+            self.refuse(&reply, &failure, messages).await;
         }
     }
 
@@ -421,12 +441,4 @@ struct Incoming {
     reply: Reply,
     redelivery_count: u32,
     message: Unacknowledged,
-}
-
-/// The reason why a payload is not complete.
-enum Incomplete {
-    /// Other fragments are missing. The message is returned if it is a surplus copy.
-    Awaited(Option<Unacknowledged>),
-    /// The payload will never be complete. These are its messages.
-    Refused(Box<Failure>, Unacknowledged),
 }

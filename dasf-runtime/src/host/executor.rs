@@ -17,14 +17,15 @@ use tracing::{Dispatch, Span};
 use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use super::answer::Answer;
 use super::answers::Answers;
+use super::budget::{Budget, Charge, SMALL_PAYLOAD};
 use super::duplicates::{RecentRequests, Ticket};
 use super::host_thread::QuickCalls;
-use super::inbox::Inbox;
+use super::inbox::{Fetched, Inbox, Place};
 use super::replies::Replies;
 use super::reply::Reply;
 use super::search::OwnPings;
 use super::worker_pool::{Added, WorkerPool};
-use super::{Documents, HostOptions, LONGEST_TIMEOUT};
+use super::{Documents, HostOptions, deadline};
 use crate::context::Context;
 use crate::module::descriptor::{BoxedCall, Handler};
 use crate::module::{Failure, Invocation, Module, Outcome, Target};
@@ -35,9 +36,6 @@ const CALLER_S_TIME_OVER: &str = "the timeout of the caller was over before the 
 
 const SHUTTING_DOWN: &str = "the module is shutting down";
 
-/// The size in bytes from which reading a request takes so long that it delays other requests.
-const LARGE_PAYLOAD: usize = 64 << 10;
-
 /// The state that all calls of one host share.
 pub(super) struct Executor {
     module: Module,
@@ -47,6 +45,7 @@ pub(super) struct Executor {
     pub(super) inbox: Arc<Inbox>,
     answers: Answers,
     pub(super) recent: RecentRequests,
+    is_in_group: bool,
     /// When requests are acknowledged.
     pub(super) acknowledge: AcknowledgePolicy,
     /// The number of redeliveries of a request.
@@ -85,6 +84,8 @@ pub(super) struct Call {
     pub(super) message: Unacknowledged,
     /// Counts the call as accepted until it is dropped.
     pub(super) admitted: OwnedSemaphorePermit,
+    /// Counts a large payload until the function has returned.
+    pub(super) charge: Option<Box<Charge>>,
 }
 
 /// A call whose function is found, and what the function needs.
@@ -166,10 +167,12 @@ impl Executor {
         options: &HostOptions,
     ) -> Self {
         let abort = Arc::new(CancellationToken::new());
+        let budget = Budget::new(options);
         let inbox = Arc::new(Inbox::new(
             Arc::clone(&transport),
             topic.clone(),
-            options.max_request_size,
+            options.max_fetches(),
+            budget.clone(),
             CancellationToken::clone(&abort),
         ));
         let replies = Replies::new(Arc::clone(&transport), topic.clone(), options);
@@ -182,9 +185,11 @@ impl Executor {
                 transport,
                 replies: Arc::clone(&replies),
                 inbox: Arc::clone(&inbox),
+                budget,
             },
             inbox,
             replies,
+            is_in_group: options.group.is_some(),
             acknowledge: AcknowledgePolicy::of(options),
             max_redeliveries: options.max_redeliveries,
             pool: WorkerPool::new(options.max_workers),
@@ -198,10 +203,16 @@ impl Executor {
         }
     }
 
+    /// Returns what counts the large payloads.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.answers.budget
+    }
+
     /// Begins a call.
     pub(super) fn begin(self: &Arc<Self>, request: Request) {
         let is_on_demand = request.properties.get(key::ON_DEMAND).is_some();
-        if is_on_demand || request.payload.len() > LARGE_PAYLOAD {
+        // To read a large request takes so long that it would delay others.
+        if is_on_demand || request.payload.len() > SMALL_PAYLOAD {
             let executor = Arc::clone(self);
             self.runtime
                 .spawn(async move { executor.begin_large(request, is_on_demand).await });
@@ -228,20 +239,31 @@ impl Executor {
         let Request {
             mut payload,
             properties,
-            call,
+            mut call,
         } = request;
         let deadline = deadline(&properties);
         if is_on_demand {
+            let place = match self.place_to_fetch(&call) {
+                Ok(place) => place,
+                Err(Some(failure)) => {
+                    log_failure(&self.span(&call, None), &failure);
+                    return self.finish(call, None, Err(failure)).await;
+                }
+                Err(None) => return self.leave(call).await,
+            };
             let fetched = tokio::select! {
                 biased;
                 () = self.abort.cancelled() => return self.leave(call).await,
                 () = self.returning.cancelled(), if self.may_give_back(call.redelivery_count) => {
                     return self.leave(call).await;
                 }
-                fetched = self.fetch(&call.reply, deadline) => fetched,
+                fetched = self.fetch(place, &call.reply, deadline) => fetched,
             };
             payload = match fetched {
-                Ok(payload) => payload,
+                Ok(fetched) => {
+                    call.charge = fetched.charge.map(Box::new);
+                    fetched.payload
+                }
                 Err(failure) => {
                     log_failure(&self.span(&call, None), &failure);
                     return self.finish(call, None, Err(failure)).await;
@@ -448,6 +470,8 @@ impl Executor {
 
     /// Finishes a call from code that cannot wait. What needs to wait continues in a task.
     fn complete(self: &Arc<Self>, mut call: Call, report: Option<ReportSink>, outcome: Outcome) {
+        // The arguments are gone, and the response counts by itself.
+        call.charge = None;
         let executor = Arc::clone(self);
         if report.is_some() || self.acknowledge == AcknowledgePolicy::Answered {
             let finishing = async move { executor.finish(call, report, outcome).await };
@@ -473,7 +497,9 @@ impl Executor {
     }
 
     /// Sends the last report and the response of a call, and acknowledges its request.
-    async fn finish(&self, call: Call, report: Option<ReportSink>, outcome: Outcome) {
+    async fn finish(&self, mut call: Call, report: Option<ReportSink>, outcome: Outcome) {
+        // The arguments are gone, and the response counts by itself.
+        call.charge = None;
         let status = if outcome.is_ok() {
             Status::Success
         } else {
@@ -556,9 +582,31 @@ impl Executor {
         true
     }
 
+    /// Returns the place of a request whose payload its caller will send.
+    ///
+    /// # Errors
+    /// Returns the failure of the call, or `None` if the request goes back to the broker.
+    fn place_to_fetch(&self, call: &Call) -> Result<Place, Option<Failure>> {
+        if !self.is_in_group {
+            return Err(Some(Failure::validation(
+                "this module has no group, so it does not ask for the payload of a request; send the payload with the \
+                 request, or in fragments",
+            )));
+        }
+        self.inbox.place(&call.reply).map_err(|full| {
+            let is_kept = call.message.len() > 0 && self.may_give_back(call.redelivery_count);
+            (!is_kept).then(|| full.into())
+        })
+    }
+
     /// Asks the caller for the payload of its request, until the deadline.
-    async fn fetch(&self, reply: &Reply, deadline: Option<Instant>) -> Result<Payload, Failure> {
-        let fetched = self.inbox.fetch(reply, &self.replies);
+    async fn fetch(
+        &self,
+        place: Place,
+        reply: &Reply,
+        deadline: Option<Instant>,
+    ) -> Result<Fetched, Failure> {
+        let fetched = self.inbox.fetch(place, reply, &self.replies);
         let Some(deadline) = deadline else {
             return fetched.await;
         };
@@ -674,14 +722,6 @@ impl Executor {
                 .try_send_progress(&reply, status, json.into())
         })
     }
-}
-
-/// Returns when the caller stops waiting; `None` if the request has no timeout.
-fn deadline(properties: &Properties) -> Option<Instant> {
-    let timeout = properties.integer(key::TIMEOUT_MS);
-    let timeout = timeout.map(Duration::from_millis);
-    let timeout = timeout.filter(|&timeout| timeout <= LONGEST_TIMEOUT);
-    timeout.map(|timeout| Instant::now() + timeout)
 }
 
 /// Fails if the caller does not wait any more.

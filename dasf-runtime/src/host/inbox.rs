@@ -15,7 +15,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use dasf_protocol::fragment::{Position, Reassembler};
+use dasf_protocol::fragment::{Assembly, Joined, Position};
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic};
@@ -24,6 +24,8 @@ use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::budget::{Budget, Charge, SMALL_PAYLOAD};
+use super::refused_fragments;
 use super::replies::Replies;
 use super::reply::{CallId, Reply};
 use crate::module::Failure;
@@ -40,6 +42,9 @@ pub(super) struct Inbox {
     /// The module's topic.
     topic: Topic,
     expected: Arc<Expected>,
+    /// How many requests of one caller and of all may wait for their payloads.
+    max_fetches: (usize, usize),
+    budget: Budget,
     /// Cancelled when waiting for pongs must end.
     abort: CancellationToken,
     /// The inbox's own topic. It is opened with the first question.
@@ -73,12 +78,66 @@ impl Unopened {
 /// The expected messages.
 struct Expected(Mutex<State>);
 
+#[derive(Default)]
 struct State {
-    /// The receivers of payloads. They are notified of each fragment.
-    waiting: HashMap<CallId, mpsc::Sender<Progress>>,
-    fragments: Reassembler<CallId>,
+    /// The expected payloads.
+    waiting: HashMap<CallId, ExpectedPayload>,
+    /// How many requests wait for their payloads, by the response topic of the caller.
+    places: HashMap<Topic, usize>,
     /// The receivers of pongs, by `requestContext`.
     pongs: HashMap<SmolStr, oneshot::Sender<()>>,
+}
+
+struct ExpectedPayload {
+    /// Gets a message for each new fragment.
+    receiver: mpsc::Sender<Progress>,
+    /// The fragments, from the first one on.
+    assembly: Option<Assembly>,
+    /// What the payload counts for its caller; `None` when it is complete.
+    charge: Option<Charge>,
+}
+
+/// The place of a request that waits for its payload. Others can have it when it is dropped.
+pub(super) struct Place {
+    expected: Arc<Expected>,
+    caller: Topic,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.expected.lock();
+        if let Entry::Occupied(mut places) = state.places.entry(self.caller.clone()) {
+            *places.get_mut() -= 1;
+            if *places.get() == 0 {
+                places.remove();
+            }
+        }
+    }
+}
+
+/// The reason why a request has no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoPlace {
+    #[error(
+        "the module waits for the payloads of {limit} other requests of this caller, which is the limit"
+    )]
+    Caller { limit: usize },
+    #[error("the module waits for the payloads of {limit} other requests, which is the limit")]
+    All { limit: usize },
+}
+
+impl From<NoPlace> for Failure {
+    fn from(error: NoPlace) -> Self {
+        Self::overflow().because(error.to_string())
+    }
+}
+
+/// The payload of a request.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) payload: Payload,
+    /// What a large payload counts for its caller.
+    pub(super) charge: Option<Charge>,
 }
 
 /// The state of an expected payload.
@@ -86,8 +145,8 @@ enum Progress {
     /// A fragment arrived, or the receipt of the question.
     Part,
     /// The payload is complete.
-    Whole(Payload),
-    /// The fragments cannot be joined.
+    Whole(Fetched),
+    /// The payload is refused.
     Refused(Failure),
 }
 
@@ -101,7 +160,6 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut state = self.expected.lock();
         state.waiting.remove(&self.call);
-        state.fragments.forget(&self.call);
     }
 }
 
@@ -121,24 +179,48 @@ impl Inbox {
     pub(super) fn new(
         transport: Arc<dyn Transport>,
         topic: Topic,
-        max_request_size: usize,
+        max_fetches: (usize, usize),
+        budget: Budget,
         abort: CancellationToken,
     ) -> Self {
-        let state = State {
-            waiting: HashMap::new(),
-            fragments: Reassembler::new(max_request_size),
-            pongs: HashMap::new(),
-        };
         Self {
             transport,
             topic,
-            expected: Arc::new(Expected(Mutex::new(state))),
+            expected: Arc::new(Expected(Mutex::default())),
+            max_fetches,
+            budget,
             abort,
             opened: OnceCell::new(),
         }
     }
 
-    /// Asks a caller for the payload of its request, and waits for the whole payload.
+    /// Returns the place of a request that waits for its payload. Without a limit, callers that never
+    /// send their payloads would keep all other requests away.
+    ///
+    /// # Errors
+    /// Returns the limit of the places.
+    pub(super) fn place(&self, reply: &Reply) -> Result<Place, NoPlace> {
+        let (of_caller, of_all) = self.max_fetches;
+        let caller = &reply.response_topic;
+        let places = &mut self.expected.lock().places;
+        if places
+            .get(caller)
+            .is_some_and(|&places| places >= of_caller)
+        {
+            return Err(NoPlace::Caller { limit: of_caller });
+        }
+        if places.values().sum::<usize>() >= of_all {
+            return Err(NoPlace::All { limit: of_all });
+        }
+        *places.entry(caller.clone()).or_default() += 1;
+        Ok(Place {
+            expected: Arc::clone(&self.expected),
+            caller: caller.clone(),
+        })
+    }
+
+    /// Asks a caller for the payload of its request, and waits for the whole payload. The request has a
+    /// place meanwhile.
     ///
     /// # Errors
     /// Returns the [`Failure`] for the caller if the payload does not arrive.
@@ -147,14 +229,19 @@ impl Inbox {
     /// When dropped, it leaves nothing behind.
     pub(super) async fn fetch(
         &self,
+        _place: Place,
         reply: &Reply,
         replies: &Arc<Replies>,
-    ) -> Result<Payload, Failure> {
+    ) -> Result<Fetched, Failure> {
         let opened = self.opened(replies).await;
         let opened = opened.map_err(|error| Failure::processing(error.reason()))?;
-        let (sender, mut progress) = mpsc::channel(1);
+        let (receiver, mut progress) = mpsc::channel(1);
         match self.expected.lock().waiting.entry(reply.call()) {
-            Entry::Vacant(entry) => entry.insert(sender),
+            Entry::Vacant(entry) => entry.insert(ExpectedPayload {
+                receiver,
+                assembly: None,
+                charge: Some(self.budget.charge(&reply.response_topic)),
+            }),
             Entry::Occupied(_) => {
                 let reason = "the module waits for the payload of another request with the same requestContext";
                 return Err(Failure::processing(reason));
@@ -189,7 +276,7 @@ impl Inbox {
             };
             match tokio::time::timeout(PATIENCE, progress).await {
                 Ok(Some(Progress::Part)) => {}
-                Ok(Some(Progress::Whole(payload))) => return Ok(payload),
+                Ok(Some(Progress::Whole(fetched))) => return Ok(fetched),
                 Ok(Some(Progress::Refused(failure))) => return Err(failure),
                 Ok(None) | Err(_) => {
                     return Err(Failure::processing(
@@ -369,35 +456,62 @@ impl Expected {
             );
             return;
         };
-        let call = reply.call();
-        let (waiting, progress) = {
+        let (receiver, progress) = {
             let mut state = self.lock();
-            let State {
-                waiting, fragments, ..
-            } = &mut *state;
-            let Some(waiting) = waiting.get(&call) else {
+            let Some(expected) = state.waiting.get_mut(&reply.call()) else {
                 tracing::debug!(
                     message_id = &*message_id,
                     "fragment ignored: no call waits for it"
                 );
                 return;
             };
-            let progress = match Position::of(&properties) {
-                Ok(None) => Progress::Whole(payload),
-                Ok(Some(position)) => {
-                    let now = std::time::Instant::now();
-                    match fragments.insert(call, position, payload, now) {
-                        Ok(Some(whole)) => Progress::Whole(whole),
-                        Ok(None) => Progress::Part,
-                        Err(error) => Progress::Refused(super::refused_fragments(error)),
-                    }
-                }
-                Err(error) => Progress::Refused(super::refused_fragments(error)),
+            let progress = match expected.take(&properties, payload) {
+                Ok(Some(progress)) => progress,
+                Ok(None) => return,
+                Err(failure) => Progress::Refused(failure),
             };
-            (waiting.clone(), progress)
+            (expected.receiver.clone(), progress)
         };
         // If this fails, nothing waits any more.
-        let _ = waiting.send(progress).await;
+        let _ = receiver.send(progress).await;
+    }
+}
+
+impl ExpectedPayload {
+    /// Adds a fragment. Returns `None` if it is not needed.
+    fn take(
+        &mut self,
+        properties: &Properties,
+        piece: Payload,
+    ) -> Result<Option<Progress>, Failure> {
+        let position = Position::of(properties).map_err(|error| refused_fragments(&error))?;
+        let Some(charge) = &mut self.charge else {
+            return Ok(None);
+        };
+        let payload = match position {
+            None => {
+                if piece.len() > SMALL_PAYLOAD {
+                    charge.set(piece.len())?;
+                }
+                piece
+            }
+            Some(position) => {
+                let assembly = self
+                    .assembly
+                    .get_or_insert_with(|| Assembly::new(position.count));
+                let joined = assembly.insert(position, piece);
+                match joined.map_err(|error| refused_fragments(&error))? {
+                    Joined::Duplicate => return Ok(None),
+                    Joined::Incomplete => {
+                        charge.set(assembly.held_bytes())?;
+                        return Ok(Some(Progress::Part));
+                    }
+                    Joined::Complete(whole) => whole.into(),
+                }
+            }
+        };
+        let charge = self.charge.take();
+        Ok(Some(Progress::Whole(Fetched { payload, charge })))
     }
 }
 
@@ -421,8 +535,15 @@ mod tests {
             let (transport, mut opened, mut subscribed) = Scripted::open();
             let topic: Topic = "demo".parse().unwrap();
             let abort = CancellationToken::new();
-            let inbox = Inbox::new(Arc::clone(&transport), topic.clone(), 1000, abort.clone());
-            let replies = Replies::new(transport, topic, &HostOptions::default());
+            let options = HostOptions::default();
+            let inbox = Inbox::new(
+                Arc::clone(&transport),
+                topic.clone(),
+                options.max_fetches(),
+                Budget::new(&options),
+                abort.clone(),
+            );
+            let replies = Replies::new(transport, topic, &options);
             let caller = Reply {
                 response_topic: "caller".parse().unwrap(),
                 context: "7".into(),

@@ -3,9 +3,11 @@
 mod acknowledgement;
 mod answer;
 mod answers;
+mod budget;
 mod dispatcher;
 mod duplicates;
 mod executor;
+mod fragments;
 mod host_thread;
 mod inbox;
 mod options;
@@ -22,8 +24,10 @@ use std::time::Duration;
 
 use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::fragment::FragmentError;
-use dasf_protocol::{Subscription, Topic};
+use dasf_protocol::properties::key;
+use dasf_protocol::{Properties, Subscription, Topic};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use options::{Acknowledge, HostOptions, OptionsError};
@@ -39,8 +43,6 @@ use search::{OwnPings, Search};
 
 /// How long the host, when it stops, waits until the last acknowledgements and responses are sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the host waits for the next fragment of a request before it drops the others.
-const FRAGMENT_PATIENCE: Duration = Duration::from_secs(120);
 /// The longest accepted `requestContext`, in bytes. It limits the memory for each call.
 const MAX_CONTEXT_LENGTH: usize = 128;
 /// The longest timeout of a caller. A longer timeout could overflow an instant, so the host ignores
@@ -196,12 +198,15 @@ fn take_requests_on_demand(api_info: &mut ApiInfo) {
     }
 }
 
+/// Returns when the caller stops waiting; `None` if the request has no timeout.
+fn deadline(properties: &Properties) -> Option<Instant> {
+    let timeout = properties.integer(key::TIMEOUT_MS);
+    let timeout = timeout.map(Duration::from_millis);
+    let timeout = timeout.filter(|&timeout| timeout <= LONGEST_TIMEOUT);
+    timeout.map(|timeout| Instant::now() + timeout)
+}
+
 /// Returns the failure of a request whose fragments cannot be joined.
-fn refused_fragments(error: FragmentError) -> Failure {
-    match error {
-        FragmentError::TooLarge { limit } => Failure::validation(format!(
-            "the fragments of this request and of others exceed max_request_size, which is {limit} bytes"
-        )),
-        error => Failure::validation(error.to_string()),
-    }
+fn refused_fragments(error: &FragmentError) -> Failure {
+    Failure::validation(error.to_string())
 }

@@ -73,9 +73,18 @@ pub struct HostOptions {
     /// length. Over MQTT it cuts payloads of more than 2800 bytes, and the broker's Maximum Packet
     /// Size is a further limit.
     pub max_payload_size: usize,
-    /// The size of the fragments, in bytes, that the host holds while it waits for the
-    /// other fragments of a request; default 256 MiB for all callers together.
+    /// The size of the payloads that the host holds for one caller, in bytes; default 256 MiB. So it is
+    /// also the size of the largest request. Payloads of more than 64 KiB count: requests, also
+    /// incomplete ones, until their functions have returned, and responses until the broker has
+    /// accepted them. Beyond it, the caller gets an error. A response is never refused.
+    ///
+    /// A caller is a response topic.
     pub max_request_size: usize,
+    /// The size of the payloads that the host holds for all callers together, in bytes; default 512
+    /// MiB. They count as for [`max_request_size`](field@Self::max_request_size). Beyond it, the host
+    /// drops incomplete requests of which no fragment came for 5 s. If there are none, the caller gets
+    /// the response `request rejected due to queue overflow, try again later`.
+    pub max_held_bytes: usize,
     /// How long an unused connection to a response topic stays open; default 120 s. With zero it
     /// closes as soon as the broker has accepted the response.
     pub producer_keep_alive: Duration,
@@ -189,10 +198,17 @@ impl HostOptions {
         self
     }
 
-    /// Sets the size of the fragments of requests that the host holds, in bytes: see
+    /// Sets the size of the payloads that the host holds for one caller, in bytes: see
     /// [`max_request_size`](field@Self::max_request_size).
     pub fn max_request_size(mut self, bytes: usize) -> Self {
         self.max_request_size = bytes;
+        self
+    }
+
+    /// Sets the size of the payloads that the host holds for all callers together, in bytes: see
+    /// [`max_held_bytes`](field@Self::max_held_bytes).
+    pub fn max_held_bytes(mut self, bytes: usize) -> Self {
+        self.max_held_bytes = bytes;
         self
     }
 
@@ -247,6 +263,14 @@ impl HostOptions {
             None => self.queue_size,
         };
         self.max_concurrent.unwrap_or(default)
+    }
+
+    /// Returns how many requests may wait for their payloads at a time: of one caller, and of all.
+    /// Otherwise callers that never send theirs could keep all other requests away.
+    pub(super) fn max_fetches(&self) -> (usize, usize) {
+        let received = self.receiver_queue_size.unwrap_or(self.max_workers);
+        let received = received.min(self.queue_size);
+        ((received / 2).max(1), (received * 3 / 4).max(1))
     }
 
     pub(super) fn checked(self) -> Result<Self, OptionsError> {
@@ -318,6 +342,7 @@ impl Default for HostOptions {
             queue_size: Self::DEFAULT_QUEUE_SIZE.max(processors * 5),
             max_payload_size: Self::DEFAULT_MAX_PAYLOAD_SIZE,
             max_request_size: 256 << 20,
+            max_held_bytes: 512 << 20,
             producer_keep_alive: Duration::from_secs(120),
             producer_connection_timeout: Duration::from_secs(30),
             max_response_topics: 512,

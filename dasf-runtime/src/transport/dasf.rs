@@ -34,6 +34,9 @@ pub(crate) struct Dasf {
 /// How many messages a broker delivers on a link before they are acknowledged.
 const LINK_PREFETCH: usize = 256;
 
+/// The size of fragments on a link. While one process reads a fragment, others process the next ones.
+const LINK_FRAGMENT_SIZE: usize = 256 << 10;
+
 impl Transport for Dasf {
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
         match self.links.link() {
@@ -79,6 +82,10 @@ impl Transport for Dasf {
 
     fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    fn best_fragment_size(&self) -> Option<usize> {
+        self.links.link().map(|_| LINK_FRAGMENT_SIZE)
     }
 
     fn link(&self) -> Option<Link> {

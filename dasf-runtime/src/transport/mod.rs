@@ -64,6 +64,12 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns the size at which fragments reach their reader in the shortest time, in bytes before
+    /// base64. `None` if the largest ones do.
+    fn best_fragment_size(&self) -> Option<usize> {
+        None
+    }
+
     /// Returns how many fragments may be sent before the reader must confirm that it has read the
     /// earlier ones. `None` if the broker does not drop messages for a slow reader.
     fn max_unread(&self) -> Option<usize> {

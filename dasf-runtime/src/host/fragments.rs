@@ -1,0 +1,235 @@
+//! The requests in fragments that are not complete.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dasf_protocol::Properties;
+use dasf_protocol::fragment::{Assembly, Joined, Position};
+use dasf_protocol::payload::Payload;
+use dasf_protocol::properties::key;
+use tokio::time::Instant;
+
+use super::acknowledgement::Unacknowledged;
+use super::budget::{Budget, Charge, OverBudget};
+use super::reply::{CallId, Reply};
+use super::{MAX_CONTEXT_LENGTH, deadline, refused_fragments};
+use crate::module::Failure;
+
+/// How long a request waits for its next fragment.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a request without a new fragment keeps its memory when another request needs it.
+const PATIENCE_WITHOUT_ROOM: Duration = Duration::from_secs(5);
+/// The largest number of requests.
+const MAX_REQUESTS: usize = 4096;
+
+/// The requests whose other fragments are missing.
+#[derive(Debug)]
+pub(super) struct Unfinished {
+    budget: Budget,
+    requests: HashMap<Key, Request>,
+}
+
+/// The call, and what distinguishes its fragments from those that somebody else sends for it.
+type Key = (CallId, String);
+
+#[derive(Debug)]
+struct Request {
+    reply: Reply,
+    /// `None` after the request was refused. Its other fragments are ignored.
+    assembly: Option<Assembly>,
+    charge: Charge,
+    /// The unacknowledged messages.
+    messages: Unacknowledged,
+    /// When the last new fragment came. Copies do not count.
+    last_news: Instant,
+    /// When the caller stops waiting, if that is known.
+    deadline: Option<Instant>,
+}
+
+/// What has become of a fragment.
+#[derive(Debug)]
+pub(super) enum Inserted {
+    /// The request is complete.
+    Complete(Whole),
+    /// Other fragments are missing, or the request is refused.
+    Awaited,
+    /// The message is not needed.
+    Superfluous(Unacknowledged),
+}
+
+/// A complete request.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) payload: Bytes,
+    pub(super) charge: Charge,
+    /// The messages of all fragments.
+    pub(super) messages: Unacknowledged,
+}
+
+/// A request that cannot be completed.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) reply: Reply,
+    pub(super) failure: Failure,
+    pub(super) messages: Unacknowledged,
+}
+
+impl Request {
+    fn is_over(&self, now: Instant) -> bool {
+        self.is_idle(now, PATIENCE) || self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    fn is_idle(&self, now: Instant, patience: Duration) -> bool {
+        now.saturating_duration_since(self.last_news) >= patience
+    }
+
+    /// Frees the memory of the fragments. The caller gets the failure once, even if other fragments
+    /// come.
+    fn refuse(&mut self, failure: Failure) -> Refused {
+        self.assembly = None;
+        self.charge.clear();
+        Refused {
+            reply: self.reply.clone(),
+            failure,
+            messages: std::mem::take(&mut self.messages),
+        }
+    }
+}
+
+impl Unfinished {
+    pub(super) fn new(budget: Budget) -> Self {
+        Self {
+            budget,
+            requests: HashMap::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Adds a fragment. If that fails, or other requests make room for it, they are added to `refused`.
+    pub(super) fn insert(
+        &mut self,
+        reply: &Reply,
+        properties: &Properties,
+        position: Position,
+        piece: Payload,
+        message: Unacknowledged,
+        refused: &mut Vec<Refused>,
+    ) -> Inserted {
+        let now = Instant::now();
+        let id = properties.text(key::REQUEST).unwrap_or_default();
+        let id = id.chars().take(MAX_CONTEXT_LENGTH).collect();
+        let key = (reply.call(), id);
+        let known = self.requests.remove(&key);
+        if known.is_none() && self.requests.len() >= MAX_REQUESTS && !self.make_room(now, refused) {
+            refused.push(Refused {
+                reply: reply.clone(),
+                failure: Failure::overflow().because(format!(
+                    "the module waits for the fragments of {MAX_REQUESTS} requests, which is the limit"
+                )),
+                messages: message,
+            });
+            return Inserted::Awaited;
+        }
+        let mut request = known.unwrap_or_else(|| Request {
+            reply: reply.clone(),
+            assembly: Some(Assembly::new(position.count)),
+            charge: self.budget.charge(&reply.response_topic),
+            messages: Unacknowledged::default(),
+            last_news: now,
+            deadline: deadline(properties),
+        });
+        let Some(assembly) = &mut request.assembly else {
+            self.requests.insert(key, request);
+            return Inserted::Superfluous(message);
+        };
+        let joined = assembly.insert(position, piece);
+        let (held, received) = match &joined {
+            Ok(Joined::Complete(payload)) => (payload.len(), position.count),
+            _ => (assembly.held_bytes(), assembly.received()),
+        };
+        // The same fragments arrive again and again.
+        if joined == Ok(Joined::Duplicate) && request.messages.len() > 2 * received {
+            self.requests.insert(key, request);
+            return Inserted::Superfluous(message);
+        }
+        request.messages.join(message);
+        let failure = match &joined {
+            Ok(Joined::Duplicate) => None,
+            Ok(Joined::Incomplete | Joined::Complete(_)) => {
+                request.last_news = now;
+                let charged = self.charge(&mut request.charge, held, now, refused);
+                charged.err().map(Failure::from)
+            }
+            Err(error) => Some(refused_fragments(error)),
+        };
+        match (failure, joined) {
+            (Some(failure), _) => refused.push(request.refuse(failure)),
+            (None, Ok(Joined::Complete(payload))) => {
+                return Inserted::Complete(Whole {
+                    payload,
+                    charge: request.charge,
+                    messages: request.messages,
+                });
+            }
+            (None, _) => {}
+        }
+        self.requests.insert(key, request);
+        Inserted::Awaited
+    }
+
+    /// Charges memory. If all callers hold too much, requests that have stalled make room, and are
+    /// added to `refused`.
+    ///
+    /// # Errors
+    /// Returns the limit that would be exceeded.
+    pub(super) fn charge(
+        &mut self,
+        charge: &mut Charge,
+        bytes: usize,
+        now: Instant,
+        refused: &mut Vec<Refused>,
+    ) -> Result<(), OverBudget> {
+        loop {
+            match charge.set(bytes) {
+                Err(OverBudget::All { .. }) if self.make_room(now, refused) => {}
+                charged => return charged,
+            }
+        }
+    }
+
+    /// Drops the request that has stalled for the longest time. Returns whether there was one.
+    fn make_room(&mut self, now: Instant, refused: &mut Vec<Refused>) -> bool {
+        let stalled = self.requests.iter_mut();
+        let stalled = stalled.filter(|(_, request)| request.is_idle(now, PATIENCE_WITHOUT_ROOM));
+        let Some((key, oldest)) = stalled.min_by_key(|(_, request)| request.last_news) else {
+            return false;
+        };
+        if oldest.assembly.is_some() {
+            let seconds = PATIENCE_WITHOUT_ROOM.as_secs();
+            refused.push(oldest.refuse(Failure::overflow().because(format!(
+                "no fragment of the request came for {seconds} s, and another request needed its memory"
+            ))));
+        }
+        let key = key.clone();
+        self.requests.remove(&key);
+        true
+    }
+
+    /// Removes the requests whose other fragments have not come in time.
+    pub(super) fn remove_stale(&mut self) -> impl Iterator<Item = Refused> {
+        let now = Instant::now();
+        let stale = self.requests.extract_if(move |_, it| it.is_over(now));
+        stale.filter_map(|(_, request)| {
+            request.assembly?;
+            Some(Refused {
+                reply: request.reply,
+                failure: Failure::processing("the other fragments of the request did not come"),
+                messages: request.messages,
+            })
+        })
+    }
+}
