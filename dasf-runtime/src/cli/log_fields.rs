@@ -18,59 +18,78 @@ impl<'w> MakeVisitor<Writer<'w>> for PrintableFields {
     fn make_visitor(&self, writer: Writer<'w>) -> Visitor<'w> {
         Visitor {
             writer,
-            is_first: true,
-            result: Ok(()),
+            line: String::with_capacity(LINE_ROOM),
         }
     }
 }
 
+/// The room for nearly all fields.
+const LINE_ROOM: usize = 128;
+
+/// Collects the fields, because the memory of a span grows with each part that is written.
 pub(super) struct Visitor<'w> {
     writer: Writer<'w>,
-    is_first: bool,
-    result: fmt::Result,
+    line: String,
 }
 
 impl Visitor<'_> {
-    fn write(&mut self, name: &str, value: &dyn Debug) -> fmt::Result {
-        if !std::mem::take(&mut self.is_first) {
-            self.writer.write_char(' ')?;
+    fn write_name(&mut self, name: &str) {
+        if !self.line.is_empty() {
+            self.line.push(' ');
         }
-        let text = printable(&format!("{value:?}"));
-        if name == "message" {
-            return self.writer.write_str(&text);
+        if name == MESSAGE {
+            return;
         }
-        let has_colours = self.writer.has_ansi_escapes();
-        let (italic, dim, plain) = match has_colours {
+        let (italic, dim, plain) = match self.writer.has_ansi_escapes() {
             true => ("\u{1b}[3m", "\u{1b}[0m\u{1b}[2m", "\u{1b}[0m"),
             false => ("", "", ""),
         };
-        write!(self.writer, "{italic}{name}{dim}={plain}")?;
-        // A text is quoted already. Other values are quoted where it would be unclear where they end.
-        if text.contains(char::is_whitespace) && !text.starts_with(['"', '{', '[']) {
-            write!(self.writer, "{text:?}")
-        } else {
-            self.writer.write_str(&text)
+        for part in [italic, name, dim, "=", plain] {
+            self.line.push_str(part);
         }
     }
 }
 
+/// The field of an event with its message.
+const MESSAGE: &str = "message";
+
 impl tracing::field::Visit for Visitor<'_> {
+    fn record_str(&mut self, field: &tracing::field::Field, text: &str) {
+        // Every call has a span with such fields, so they are written without a detour.
+        let is_plain = text
+            .bytes()
+            .all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
+        if !is_plain || field.name() == MESSAGE {
+            return self.record_debug(field, &text);
+        }
+        self.write_name(field.name());
+        for part in ["\"", text, "\""] {
+            self.line.push_str(part);
+        }
+    }
+
     fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn Debug) {
-        if self.result.is_ok() {
-            self.result = self.write(field.name(), value);
+        self.write_name(field.name());
+        let text = printable(&format!("{value:?}"));
+        // A text is quoted already. Other values are quoted where it would be unclear where they end.
+        let is_open = text.contains(char::is_whitespace) && !text.starts_with(['"', '{', '[']);
+        if is_open && field.name() != MESSAGE {
+            self.line.push_str(&format!("{text:?}"));
+        } else {
+            self.line.push_str(&text);
         }
     }
 }
 
 impl VisitOutput<fmt::Result> for Visitor<'_> {
-    fn finish(self) -> fmt::Result {
-        self.result
+    fn finish(mut self) -> fmt::Result {
+        self.writer.write_str(&self.line)
     }
 }
 
 impl VisitFmt for Visitor<'_> {
     fn writer(&mut self) -> &mut dyn fmt::Write {
-        &mut self.writer
+        &mut self.line
     }
 }
 

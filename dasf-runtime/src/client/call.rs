@@ -304,10 +304,16 @@ impl<R, M: Mode, H> Call<R, M, H> {
 
 impl<R: DeserializeOwned, M: Mode> Call<R, M, OnProgress<'_>> {
     async fn run(self) -> Result<R, CallError> {
-        let json = self.request?.into_json();
-        let answer = self.caller.shared.request(json, self.options).await?;
+        let Self {
+            caller,
+            request,
+            options,
+            schema,
+            ..
+        } = self;
+        let answer = caller.shared.request(request?.into_json(), options).await?;
         let text = payload::to_text(&answer);
-        read::read_result(&text, self.schema).map_err(|problem| CallError::Decode {
+        read::read_result(&text, schema).map_err(|problem| CallError::Decode {
             path: match problem.path() {
                 "" => ".".to_owned(),
                 path => path.to_owned(),

@@ -175,7 +175,7 @@ impl CallGuard {
         poll_fn(|cx| self.poll_answer(cx)).await
     }
 
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, CallError>> {
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, CallError>> {
         let mut state = self.in_flight.lock();
         let Some(entry) = state.calls.get_mut(&self.context) else {
             return Poll::Ready(Err(CallError::Closed));

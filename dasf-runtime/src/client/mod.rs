@@ -14,7 +14,9 @@ mod mode;
 mod pongs;
 mod whereabouts;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -134,9 +136,11 @@ struct Sent<'a> {
     _permit: SemaphorePermit<'a>,
 }
 
-impl Sent<'_> {
-    async fn answer(mut self) -> Result<Answer, CallError> {
-        self.call.answer().await
+impl Future for Sent<'_> {
+    type Output = Result<Answer, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.call.poll_answer(cx)
     }
 }
 
@@ -248,15 +252,16 @@ impl Shared {
             deadline,
             warns: options.warns,
         };
-        if let Some(sent) = self.send_at_once(&json, deadline, &options) {
+        if let Some(mut sent) = self.send_at_once(&json, deadline, &options) {
+            drop(json);
             let stage = Stage::from(sent.call.context());
-            let answer = self.attend(limits, &stage, sent.answer()).await?;
+            let answer = self.attend(limits, &stage, &mut sent).await?;
             return Ok(answer.payload);
         }
         let stage = Stage::new();
         // Boxed, so that the future of a small call stays small.
-        let call = Box::pin(self.send_in_turn(json, deadline, options.on_progress, &stage));
-        self.attend(limits, &stage, call).await
+        let mut call = Box::pin(self.send_in_turn(json, deadline, options.on_progress, &stage));
+        self.attend(limits, &stage, &mut call).await
     }
 
     /// Sends a request if it fits one frame and need not wait. Most calls are sent in this way.

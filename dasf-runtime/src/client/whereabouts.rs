@@ -1,7 +1,6 @@
 //! What is known of a call that takes long.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -80,11 +79,10 @@ impl Shared {
         &self,
         limits: Limits,
         stage: &Stage,
-        call: impl Future<Output = Result<T, CallError>>,
+        call: &mut (impl Future<Output = Result<T, CallError>> + Unpin),
     ) -> Result<T, CallError> {
-        let mut call = std::pin::pin!(call);
         let quiet = limits.begun + QUIET.min(limits.timeout / 2);
-        if let Ok(result) = timeout_at(quiet, call.as_mut()).await {
+        if let Ok(result) = timeout_at(quiet, &mut *call).await {
             return result;
         }
         // Boxed, so that the future of a quick call stays small.
@@ -99,7 +97,7 @@ impl Shared {
         &self,
         limits: Limits,
         stage: &Stage,
-        mut call: Pin<&mut impl Future<Output = T>>,
+        call: &mut (impl Future<Output = T> + Unpin),
     ) -> Result<T, Whereabouts> {
         let mut answers = None;
         let mut asked_at = Some(Instant::now());
@@ -107,7 +105,7 @@ impl Shared {
         loop {
             tokio::select! {
                 biased;
-                result = call.as_mut() => return Ok(result),
+                result = &mut *call => return Ok(result),
                 () = sleep_until(limits.deadline) => break,
                 is_answered = self.is_answered(), if asked_at.is_some() => {
                     answers = Some(is_answered);
