@@ -35,6 +35,7 @@ pub mod client;
 #[cfg(feature = "module")]
 mod context;
 mod discovery;
+mod duration;
 #[cfg(feature = "cli")]
 mod entry;
 #[cfg(feature = "client")]

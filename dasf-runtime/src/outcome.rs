@@ -97,6 +97,8 @@ pub struct Failure {
     shows_causes: bool,
     /// The code and the details of the function's error.
     info: Option<Box<ErrorInfo>>,
+    /// The function whose arguments were refused, for the log.
+    function: Option<Box<str>>,
 }
 
 impl fmt::Display for Failure {
@@ -113,6 +115,7 @@ impl Failure {
             causes: Vec::new(),
             shows_causes: false,
             info: None,
+            function: None,
         }
     }
 
@@ -191,6 +194,17 @@ impl Failure {
             (None, None) => "no message",
         };
         Self::execution(format!("the function panicked: {message}"))
+    }
+
+    /// Names the function whose arguments were refused.
+    pub(crate) fn of_function(mut self, name: &str) -> Self {
+        self.function = Some(name.into());
+        self
+    }
+
+    /// Returns the function whose arguments were refused.
+    pub(crate) fn function(&self) -> Option<&str> {
+        self.function.as_deref()
     }
 
     /// Returns the kind of the failure.

@@ -19,6 +19,7 @@ mod host;
 mod hygiene;
 mod identity;
 mod limits;
+mod log;
 mod members;
 mod patterns;
 mod public_interface;

@@ -130,7 +130,8 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
     let shown = address.to_string();
     let mut signals = Signals::new()?;
     let name = module.name();
-    let is_alone = options.group.is_none();
+    let group = options.group.clone();
+    let group = group.as_ref().map(dasf_protocol::Subscription::as_str);
     let host = tokio::select! {
         host = Host::start(module, &topic, address, options) => host,
         () = signals.next() => return Ok(()),
@@ -145,17 +146,27 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
         topic = topic.as_str(),
         topic_from = cli.topic_from,
         broker = shown,
+        group,
         "listening"
     );
     let search = host.another_module();
     let warning = async {
         // Modules of a group share the requests, so several modules are not a mistake.
-        if is_alone && search.await {
-            tracing::warn!(
-                topic = topic.as_str(),
-                "another module already listens on this topic; both run every request; give both \
-                 the same --group to share them"
-            );
+        if search.await {
+            let topic = topic.as_str();
+            match group {
+                None => tracing::warn!(
+                    topic,
+                    "another module already listens on this topic; both run every request; give \
+                     both the same --group to share them"
+                ),
+                Some(group) => tracing::warn!(
+                    topic,
+                    group,
+                    "a module without a group also listens on this topic; it runs every request \
+                     beside the group; give it the same --group"
+                ),
+            }
         }
         std::future::pending::<()>().await;
     };

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use super::output::{ProgressHandler, print_warning};
 use super::{Error, REMEDY};
-use crate::client::{CallError, Caller, Whereabouts, shown};
+use crate::client::{CallError, Caller, Whereabouts};
+use crate::duration::shown;
 
 /// The time without any message from a module, after which a command prints a warning.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -10,6 +10,7 @@ use dasf_protocol::{ErrorInfo, Topic};
 use serde_json::Value;
 
 use super::Whereabouts;
+use crate::duration::shown;
 use crate::outcome::FailureKind;
 use crate::transport::{ConnectError, PublishError};
 use crate::types::IntoError;
@@ -127,16 +128,6 @@ pub enum CallError {
         "a blocking call cannot be made inside asynchronous code; use the module's Client there"
     )]
     InsideRuntime,
-}
-
-/// Formats a duration for a message: `60 s`, `1.5 s` or `50 ms`.
-pub(crate) fn shown(duration: Duration) -> impl fmt::Display {
-    let milliseconds = duration.as_millis();
-    if milliseconds < 1000 {
-        format!("{milliseconds} ms")
-    } else {
-        format!("{} s", duration.as_secs_f64())
-    }
 }
 
 impl From<FragmentError> for CallError {
@@ -310,13 +301,5 @@ mod tests {
         }
         let failure = ModuleFailure::new(format!("error executing request: {EVIL}"), None);
         assert_eq!(failure.message(), EVIL);
-    }
-
-    #[test]
-    fn durations_have_a_unit() {
-        for (milliseconds, expected) in [(60_000, "60 s"), (1500, "1.5 s"), (50, "50 ms")] {
-            let duration = Duration::from_millis(milliseconds);
-            assert_eq!(shown(duration).to_string(), expected);
-        }
     }
 }

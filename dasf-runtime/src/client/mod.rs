@@ -32,7 +32,6 @@ use tokio::time::Instant;
 
 pub use builder::{ClientBuilder, ClientError};
 pub use call::{Call, CallFuture, Instance, OnProgress};
-pub(crate) use error::shown;
 pub use error::{CallError, ModuleFailure};
 pub use mode::{Async, Blocking, Mode};
 pub use whereabouts::Whereabouts;

@@ -10,7 +10,8 @@ use dasf_protocol::{MessageType, Properties};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{CallError, Message, Shared, Way, shown};
+use super::{CallError, Message, Shared, Way};
+use crate::duration::shown;
 
 /// How long a call takes before its client asks whether a module is there at all. A call with a short
 /// timeout asks after half of it.

@@ -28,7 +28,7 @@ use super::worker_pool::{Added, WorkerPool};
 use super::{Documents, HostOptions, deadline};
 use crate::context::Context;
 use crate::module::descriptor::{BoxedCall, Handler};
-use crate::module::{Failure, Invocation, Module, Outcome, Target};
+use crate::module::{Failure, Invocation, Module, Outcome, Output, Target};
 use crate::progress::ReportSink;
 use crate::transport::{PublishError, Transport};
 
@@ -94,6 +94,8 @@ struct Ready {
     target: Target,
     context: Context,
     report: Option<ReportSink>,
+    /// When the call was accepted, if the log has a line of its end.
+    begun: Option<Instant>,
 }
 
 /// A call of a plain function.
@@ -246,7 +248,7 @@ impl Executor {
             let place = match self.place_to_fetch(&call) {
                 Ok(place) => place,
                 Err(Some(failure)) => {
-                    log_failure(&self.span(&call, None), &failure);
+                    log_end(&self.span(&call, None), None, Err(&failure));
                     return self.finish(call, None, Err(failure)).await;
                 }
                 Err(None) => return self.leave(call).await,
@@ -265,7 +267,7 @@ impl Executor {
                     fetched.payload
                 }
                 Err(failure) => {
-                    log_failure(&self.span(&call, None), &failure);
+                    log_end(&self.span(&call, None), None, Err(&failure));
                     return self.finish(call, None, Err(failure)).await;
                 }
             };
@@ -282,10 +284,12 @@ impl Executor {
         deadline: Option<Instant>,
         call: Call,
     ) {
+        // The clock is read only for the log.
+        let begun = tracing::enabled!(tracing::Level::INFO).then(Instant::now);
         let target = match target {
             Ok(target) => target,
             Err(failure) => {
-                log_failure(&self.span(&call, None), &failure);
+                log_end(&self.span(&call, None), begun, Err(&failure));
                 return self.complete(call, None, Err(failure));
             }
         };
@@ -304,6 +308,7 @@ impl Executor {
             target,
             context,
             report,
+            begun,
         };
         match handler {
             Handler::Blocking(function) if ready.target.is_quick() => {
@@ -412,6 +417,7 @@ impl Executor {
             target,
             context,
             report,
+            begun,
         } = ready;
         let place = self.running.begin(call);
         if self.abort.is_cancelled() {
@@ -423,9 +429,7 @@ impl Executor {
         let kept = context.clone();
         let outcome =
             in_time(&context).and_then(|()| target.run_plain(function, context, report.clone()));
-        if let Err(failure) = &outcome {
-            log_failure(kept.span(), failure);
-        }
+        log_end(kept.span(), begun, outcome.as_ref());
         // A call that was abandoned has its response.
         if let Some(call) = self.running.end(place) {
             self.complete(call, report, outcome);
@@ -439,6 +443,7 @@ impl Executor {
             target,
             context,
             report,
+            begun,
         } = ready;
         let permit = tokio::select! {
             biased;
@@ -462,9 +467,7 @@ impl Executor {
             },
         };
         drop(permit);
-        if let Err(failure) = &outcome {
-            log_failure(&span, failure);
-        }
+        log_end(&span, begun, outcome.as_ref());
         self.finish(call, report, outcome).await;
     }
 
@@ -741,9 +744,25 @@ fn without_stalling<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-fn log_failure(span: &Span, failure: &Failure) {
-    let failure = failure.in_full();
-    span.in_scope(|| tracing::info!(failure, "request failed"));
+/// Tells the log how a call ended: the one line of each call.
+fn log_end(span: &Span, begun: Option<Instant>, outcome: Result<&Output, &Failure>) {
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    let milliseconds = begun.map(|begun| begun.elapsed().as_millis());
+    span.in_scope(|| match outcome {
+        Ok(output) => {
+            let bytes = output.0.len();
+            tracing::info!(milliseconds, bytes, "request answered");
+        }
+        Err(failure) => tracing::info!(
+            // The span has the function if it began.
+            function = failure.function(),
+            milliseconds,
+            failure = failure.in_full(),
+            "request failed"
+        ),
+    });
 }
 
 fn log(reply: &Reply, error: &PublishError) {

@@ -113,7 +113,12 @@ impl Host {
 
         let stop = CancellationToken::new();
         let own_pings = OwnPings::default();
-        let search = Search::new(&transport, topic.clone(), own_pings.clone());
+        let search = Search::new(
+            &transport,
+            topic.clone(),
+            own_pings.clone(),
+            options.group.is_some(),
+        );
         let executor = Executor::new(module, topic, transport, own_pings, &options);
         let dispatcher = Dispatcher::new(executor, options);
         let end = Some(thread.run(dispatcher, subscriber, stop.clone()));
@@ -121,7 +126,8 @@ impl Host {
     }
 
     /// Returns whether another module answers on the topic, within five seconds after the
-    /// connections are open. Only the first call searches.
+    /// connections are open. For a module of a group, only modules without a group count. Only the
+    /// first call searches.
     pub(crate) fn another_module(&self) -> impl Future<Output = bool> + Send + use<> {
         self.search.clone().run()
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties, Subscription, Topic};
 use smol_str::ToSmolStr;
@@ -23,6 +24,8 @@ pub(super) struct Search {
     transport: Weak<dyn Transport>,
     topic: Topic,
     own: OwnPings,
+    /// Whether this module is in a group. Then only modules without a group are searched for.
+    is_in_group: bool,
 }
 
 /// The response topic of a host's own search. The host does not answer pings from there.
@@ -36,12 +39,18 @@ impl OwnPings {
 }
 
 impl Search {
-    pub(super) fn new(transport: &Arc<dyn Transport>, topic: Topic, own: OwnPings) -> Self {
+    pub(super) fn new(
+        transport: &Arc<dyn Transport>,
+        topic: Topic,
+        own: OwnPings,
+        is_in_group: bool,
+    ) -> Self {
         let transport = Arc::downgrade(transport);
         Self {
             transport,
             topic,
             own,
+            is_in_group,
         }
     }
 
@@ -94,11 +103,16 @@ impl Search {
             Err(_) => return false,
         }
         let context = random::first_context().to_smolstr();
+        // The description of a module shows whether it is in a group.
+        let question = match self.is_in_group {
+            true => MessageType::ApiInfo,
+            false => MessageType::Ping,
+        };
         let ping = Outgoing {
             payload: Bytes::new(),
             context: context.clone(),
             properties: Properties::new()
-                .with_message_type(MessageType::Ping)
+                .with_message_type(question)
                 .with(key::REQUEST_CONTEXT, context.as_str())
                 .with(key::RESPONSE_TOPIC, response_topic.as_str()),
             expires: Some(tokio::time::Instant::now() + PATIENCE),
@@ -110,14 +124,25 @@ impl Search {
                 let delivery = subscriber.receive().await?;
                 subscriber.acknowledge(delivery.message_id).await;
                 let properties = delivery.properties;
-                if properties.message_type() == Some(MessageType::Pong)
-                    && properties.request_context().as_deref() == Some(&*context)
+                if properties.request_context().as_deref() == Some(&*context)
+                    && self.is_another(&properties)
                 {
                     return Some(());
                 }
             }
         };
         matches!(tokio::time::timeout(PATIENCE, pong).await, Ok(Some(())))
+    }
+
+    /// Returns whether an answer comes from a module that is searched for.
+    fn is_another(&self, properties: &Properties) -> bool {
+        if !self.is_in_group {
+            return properties.message_type() == Some(MessageType::Pong);
+        }
+        // The modules of this group answer, too, and this one.
+        let description = properties.text(key::API_INFO).unwrap_or_default();
+        let description: Option<ApiInfo> = serde_json::from_str(&description).ok();
+        description.is_some_and(|it| !it.speaks(extension::REQUESTS_ON_DEMAND))
     }
 }
 
@@ -139,17 +164,16 @@ mod tests {
         _transport: Arc<dyn Transport>,
     }
 
-    async fn ping() -> Pinged {
+    async fn ping(is_in_group: bool) -> Pinged {
         let (transport, mut opened, mut subscribed) = Scripted::open();
         let topic: Topic = "demo".parse().unwrap();
         let own = OwnPings::default();
-        let search = Search::new(&transport, topic.clone(), own.clone());
+        let search = Search::new(&transport, topic.clone(), own.clone(), is_in_group);
         let search = tokio::spawn(search.run());
         let read = subscribed.recv().await.unwrap();
         let mut sent = opened.recv().await.unwrap();
         let ping = sent.queue.recv().await.unwrap();
         let properties = ping.message.properties.clone();
-        assert_eq!(properties.message_type(), Some(MessageType::Ping));
         ping.settle(&topic, Ok(()));
         let deliveries = read.deliveries.queue.clone();
         // The connections stay open until the search closes its ends.
@@ -167,7 +191,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pong_shows_another_module() {
-        let pinged = ping().await;
+        let pinged = ping(false).await;
         assert!(pinged.own.contain(&pinged.response_topic));
         // dasf-broker-django stores contexts in columns of 32 bits.
         let context: u64 = pinged.context.parse().unwrap();
@@ -179,8 +203,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_group_searches_for_modules_without_a_group() {
+        for (speaks, expected) in [
+            (extension::REQUESTS_ON_DEMAND, false),
+            (extension::REQUEST_FRAGMENTS, true),
+        ] {
+            let pinged = ping(true).await;
+            let mut answer = pong(&pinged.context);
+            let description = serde_json::json!({
+                "functions": [], "classes": [], "rpc_schema": {},
+                "x_dasf": {"version": 1, "speaks": [speaks]},
+            });
+            answer.delivery.properties = answer
+                .delivery
+                .properties
+                .with_message_type(MessageType::Response)
+                .with(key::API_INFO, description.to_string());
+            pinged.deliveries.send(answer).await.unwrap();
+            assert_eq!(pinged.search.await.unwrap(), expected, "{speaks}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn without_a_pong_the_search_ends() {
-        let pinged = ping().await;
+        let pinged = ping(false).await;
         pinged.deliveries.send(pong("other")).await.unwrap();
         let begin = tokio::time::Instant::now();
         assert!(!pinged.search.await.unwrap());

@@ -373,10 +373,11 @@ impl Module {
         };
         let schema = &callable.arguments.schema;
         let unknown = unknown_arguments::of_function(name, schema, request.keys());
-        let ignored = refuse_unknown(unknown)?;
+        let ignored = refuse_unknown(unknown).map_err(|failure| failure.of_function(name))?;
         let problems = callable.arguments.problems(text, "")?;
         if !problems.is_empty() {
-            return Err(Failure::validation(list_problems(name, &problems)));
+            let failure = Failure::validation(list_problems(name, &problems));
+            return Err(failure.of_function(name));
         }
         Ok(Target {
             callable: Arc::clone(callable),
@@ -418,12 +419,14 @@ impl Module {
             schema: &callable.arguments.schema,
             keys: call.keys(),
         };
-        let ignored = refuse_unknown(unknown_arguments::of_class(constructor, called))?;
+        let ignored = refuse_unknown(unknown_arguments::of_class(constructor, called))
+            .map_err(|failure| failure.of_function(&format!("{name}.{method}")))?;
         let mut problems = class.constructor.problems(text, "")?;
         problems.extend(callable.arguments.problems(part, "function.")?);
         if !problems.is_empty() {
             let function = format!("{name}.{method}");
-            return Err(Failure::validation(list_problems(&function, &problems)));
+            let failure = Failure::validation(list_problems(&function, &problems));
+            return Err(failure.of_function(&function));
         }
         Ok(Target {
             callable: Arc::clone(callable),

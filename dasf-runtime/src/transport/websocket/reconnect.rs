@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Connection, Dialect, Endpoint};
 use crate::backoff::Backoff;
+use crate::duration::rounded;
 use crate::transport::{ConnectError, ConnectionState};
 
 /// The work of a task on its connections, one after the other.
@@ -48,6 +49,8 @@ pub(super) async fn keep_connected<D, T>(
 {
     let mut backoff = Backoff::default();
     let mut disconnected_since = Instant::now();
+    // Since when the log says that there is no connection.
+    let mut lost_since = None;
     loop {
         let connection = match first.take() {
             Some(connection) => Ok(connection),
@@ -60,6 +63,9 @@ pub(super) async fn keep_connected<D, T>(
         let failure = match connection {
             Ok(connection) => {
                 tracing::debug!(endpoint = endpoint.without_query(), "{} connected", T::NAME);
+                if let Some(since) = lost_since.take() {
+                    log_return(T::NAME, since);
+                }
                 state.send_replace(ConnectionState::Connected);
                 let connected_at = Instant::now();
                 let ControlFlow::Continue(reason) = work.serve(connection).await else {
@@ -78,7 +84,9 @@ pub(super) async fn keep_connected<D, T>(
             Err(error) => error,
         };
         let wait = backoff.next();
-        lost(T::NAME, failure, wait, state);
+        if lost(T::NAME, failure, wait, state) {
+            lost_since.get_or_insert_with(Instant::now);
+        }
         let has_patience = |limit| disconnected_since.elapsed() < limit;
         if !work.patience().is_none_or(has_patience) {
             return;
@@ -90,15 +98,22 @@ pub(super) async fn keep_connected<D, T>(
     }
 }
 
-/// Records why there is no connection.
+/// Tells the log that a lost connection is there again.
+pub(super) fn log_return(name: &str, lost_since: Instant) {
+    let after = rounded(lost_since.elapsed());
+    tracing::info!("{name} connected again after {after}");
+}
+
+/// Records why there is no connection. Returns whether the log has a warning of it.
 pub(super) fn lost(
     name: &str,
     failure: ConnectError,
     retry_in: Duration,
     state: &watch::Sender<ConnectionState>,
-) {
+) -> bool {
     let failure_text = failure.to_string();
-    if *state.borrow() == ConnectionState::Connecting {
+    let is_first_attempt = *state.borrow() == ConnectionState::Connecting;
+    if is_first_attempt {
         // The owner of the handle gets this failure and decides whether to go on.
         tracing::debug!(failure = failure_text, "{name} not connected");
     } else {
@@ -107,9 +122,10 @@ pub(super) fn lost(
         tracing::warn!(
             failure = failure_text,
             advice,
-            ?retry_in,
+            retry_in = rounded(retry_in),
             "{name} disconnected"
         );
     }
     state.send_replace(ConnectionState::Disconnected(failure));
+    !is_first_attempt
 }

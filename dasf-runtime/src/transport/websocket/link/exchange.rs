@@ -74,6 +74,8 @@ pub(super) struct LinkSubscription {
     pub(super) state: watch::Sender<ConnectionState>,
     pub(super) phase: Phase,
     pub(super) backoff: Backoff,
+    /// Since when the log says that the broker refuses it.
+    pub(super) lost_since: Option<Instant>,
     /// The numbers of the messages to acknowledge with the next frame.
     pub(super) positive: Vec<u64>,
     /// The numbers of the messages to return with the next frame.
@@ -225,6 +227,7 @@ impl<B: LinkBroker> Exchange<B> {
                     positive: Vec::new(),
                     negative: Vec::new(),
                     has_ended: false,
+                    lost_since: None,
                 });
             }
             // A link reads a topic once.

@@ -19,7 +19,7 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue};
 
-use super::reconnect::lost;
+use super::reconnect::{log_return, lost};
 use super::{Connection, Dialect, Endpoint, Opened, ReadDeliveries, WriteAcknowledgements};
 use super::{connect, consumer};
 use crate::backoff::Backoff;

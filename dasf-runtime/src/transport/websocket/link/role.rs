@@ -363,6 +363,9 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         {
             subscription.phase = Phase::Open;
             subscription.backoff = Default::default();
+            if let Some(since) = subscription.lost_since.take() {
+                super::log_return("consumer", since);
+            }
             subscription.state.send_replace(ConnectionState::Connected);
         }
     }
@@ -384,7 +387,9 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
                     reason: header.reason.to_string(),
                 };
                 let wait = subscription.backoff.next();
-                super::lost("consumer", failure, wait, &subscription.state);
+                if super::lost("consumer", failure, wait, &subscription.state) {
+                    subscription.lost_since.get_or_insert_with(Instant::now);
+                }
                 subscription.phase = Phase::Refused(Instant::now() + wait);
             }
         }
