@@ -122,9 +122,9 @@ pub fn printable(text: &str) -> String {
     if !text.contains('\n') {
         return text.replace(is_hidden, " ");
     }
+    let text = text.replace(|symbol| is_hidden(symbol) && symbol != '\n', " ");
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let lines: Vec<String> = lines.map(|line| line.replace(is_hidden, " ")).collect();
-    lines.join("; ")
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -267,7 +267,7 @@ async fn a_token_opens_a_topic_that_is_refused_without_it() {
     let required = "Authentication required";
     refused("guarded", anonymous, 401, required, "--token").await;
     let rubbish = guarded.address("rubbish");
-    refused("guarded", rubbish, 401, required, "--token").await;
+    refused("guarded", rubbish, 401, required, "check the login").await;
     let nobody = guarded.address(NOBODY);
     let not_authorized = "Not authorized";
     refused(
@@ -388,8 +388,8 @@ async fn the_command_line_reaches_it_by_tls() {
     for (options, end) in [
         (
             with("rubbish"),
-            "with status 401: Authentication required; log in with --token TOKEN; the broker must be able to \
-             verify the token\n",
+            "with status 401: Authentication required; check the login, which the broker does not accept: it \
+             may be wrong or expired\n",
         ),
         (
             with(NOBODY),

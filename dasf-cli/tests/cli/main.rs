@@ -607,6 +607,15 @@ fn a_token_is_needed_where_the_broker_asks_for_one() {
         "{line}"
     );
     let line = stage
+        .run(&[&ping[..], &["--token", "wrong"]].concat())
+        .fails(1);
+    assert!(
+        line.ends_with(
+            "; check the login, which the broker does not accept: it may be wrong or expired"
+        ),
+        "{line}"
+    );
+    let line = stage
         .run(&[&ping[..], &["--token", "secret"]].concat())
         .fails(1);
     assert!(

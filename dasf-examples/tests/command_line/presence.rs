@@ -107,8 +107,8 @@ fn a_call_that_takes_long_is_no_reason_to_warn() {
     let line = error_line(&reference(&send(&url, "slow", "2")), 1);
     assert_eq!(
         line,
-        "no response from topic slow within 2 s; a module there has answered, so the call may still \
-         run; wait longer with --timeout"
+        "no response from topic slow within 2 s; a module there has answered, so the call waits or \
+         runs; wait longer with --timeout"
     );
 }
 

@@ -445,6 +445,7 @@ mod tests {
             url: "ws://h".to_owned(),
             status: 503,
             reason: "Service Unavailable".to_owned(),
+            has_login: false,
         };
         assert!(report("", refused).contains("; the broker is full or starting"));
         let rejected = ConnectError::Rejected {

@@ -190,10 +190,32 @@ pub fn progress_handler(no_progress: bool) -> ProgressHandler {
     if crate::progress_bars::can_be_drawn() {
         return Box::new(crate::progress_bars::show_progress());
     }
-    Box::new(|report| {
-        // If standard error is closed, the call continues.
-        let _ = writeln!(io::stderr(), "{}", printable(&report.to_string()));
+    let mut lines = ProgressLines::default();
+    Box::new(move |report| {
+        if let Some(line) = lines.next(report) {
+            // If standard error is closed, the call continues.
+            let _ = writeln!(io::stderr(), "{line}");
+        }
     })
+}
+
+/// The lines for the progress reports of a call.
+#[derive(Default)]
+struct ProgressLines {
+    last: String,
+}
+
+impl ProgressLines {
+    /// Returns the line for a report. A report may differ from the one before only in what a line does
+    /// not show, such as the number of steps. Then it has no line.
+    fn next(&mut self, report: &Report) -> Option<&str> {
+        let line = printable(&report.to_string());
+        if line == self.last {
+            return None;
+        }
+        self.last = line;
+        Some(&self.last)
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +228,20 @@ mod tests {
         let mut output = Vec::new();
         Indent { indent }.lay_out(json, &mut output).unwrap();
         String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn no_line_of_progress_comes_twice() {
+        let mut lines = ProgressLines::default();
+        let mut report = Report::new("root", "working", 1);
+        assert_eq!(lines.next(&report), Some("  0 % working"));
+        report.steps = 4;
+        assert_eq!(lines.next(&report), None);
+        report.step_message = "reading".to_owned();
+        assert_eq!(lines.next(&report), Some("  0 % reading"));
+        report.status = dasf_protocol::Status::Success;
+        assert_eq!(lines.next(&report), Some("100 % reading"));
+        assert_eq!(lines.next(&report), None);
     }
 
     #[test]

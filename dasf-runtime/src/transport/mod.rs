@@ -276,6 +276,8 @@ pub enum ConnectError {
         status: u16,
         /// The broker's explanation, or the name of the status.
         reason: String,
+        /// Whether the program sent a login: a token, or a header for it.
+        has_login: bool,
     },
     /// An MQTT broker answers and rejects the login, the subscription or a message.
     #[error("the broker at {url} refuses with reason code {code:#04x}: {}", printable(.reason))]
@@ -349,6 +351,11 @@ impl ConnectError {
             Self::Redirected { location, .. } => {
                 return Some(format!("use that address: {location}").into());
             }
+            Self::Refused {
+                status: 401,
+                has_login: true,
+                ..
+            } => "check the login, which the broker does not accept: it may be wrong or expired".into(),
             Self::Refused { status, .. } => return status_advice(*status).map(Cow::from),
             Self::Rejected { code, .. } => return reason_code_advice(*code).map(Cow::from),
             Self::Proxy { status: Some(407), .. } => "put the user name and the password into the URL of the proxy: http://USER:PASSWORD@HOST:PORT".into(),
@@ -460,7 +467,10 @@ fn status_advice(status: u16) -> Option<&'static str> {
 fn reason_code_advice(code: u8) -> Option<&'static str> {
     Some(match code {
         0x84 => "use a broker that speaks MQTT 5",
-        0x86 | 0x8c => "log in with --mqtt-user NAME and --token PASSWORD",
+        0x86 | 0x8c => {
+            "log in with --mqtt-user NAME and --token PASSWORD; the broker does not accept the login without them, or \
+             this one"
+        }
         0x87 => {
             "log in with --mqtt-user NAME and --token PASSWORD, or ask for the right to publish and subscribe to topics below dasf/"
         }

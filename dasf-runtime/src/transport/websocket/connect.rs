@@ -179,6 +179,7 @@ fn explain(endpoint: &Endpoint, error: Error) -> ConnectError {
                     url,
                     status,
                     reason: refusal(&response),
+                    has_login: endpoint.has_login(),
                 },
             }
         }
@@ -445,7 +446,11 @@ mod tests {
         for (status, words, advice) in [
             (301, "Moved Permanently", "to which the server redirects"),
             (400, "Bad Request", "check the topic, tenant, namespace"),
-            (401, "Unauthorized", "log in with --token"),
+            (
+                401,
+                "Unauthorized",
+                "check the login, which the broker does not accept",
+            ),
             (403, "Forbidden", "to produce and consume"),
             (404, "Not Found", "check the tenant and the namespace"),
             (409, "Conflict", "--group NAME"),
@@ -466,6 +471,14 @@ mod tests {
             let given = error.advice().unwrap();
             assert!(given.contains(advice), "{status}: {given}");
         }
+        let without_login = ConnectError::Refused {
+            url: String::new(),
+            status: 401,
+            reason: String::new(),
+            has_login: false,
+        };
+        let given = without_login.advice().unwrap();
+        assert!(given.contains("log in with --token"), "{given}");
         let error = told("HTTP/1.1 418 I'm a teapot\r\ncontent-length: 0\r\n\r\n".to_owned()).await;
         assert_eq!(error.advice(), None, "{error}");
         let error = told("SSH-2.0-OpenSSH_9.2\r\n".to_owned()).await;

@@ -25,6 +25,7 @@ use dasf_protocol::{Delivery, MessageId, Topic};
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 
 pub(super) use connect::{MAX_FRAME_SIZE, Opened, Socket, broken, connect};
 pub(crate) use link::Link;
@@ -51,6 +52,13 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
+    /// Returns whether the handshake has a login.
+    pub(super) fn has_login(&self) -> bool {
+        let query = self.url.split_once('?').map_or("", |(_, query)| query);
+        let has_token = query.split('&').any(|part| part.starts_with("token="));
+        has_token || self.headers.contains_key(AUTHORIZATION)
+    }
+
     /// Returns the URL without its query, which may contain a secret.
     pub(super) fn without_query(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()

@@ -385,6 +385,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
                     url: endpoint.to_string(),
                     status,
                     reason: header.reason.to_string(),
+                    has_login: endpoint.has_login(),
                 };
                 let wait = subscription.backoff.next();
                 if super::lost("consumer", failure, wait, &subscription.state) {
