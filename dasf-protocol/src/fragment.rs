@@ -138,10 +138,20 @@ const EARLY_OVERHEAD: usize = 64;
 impl Assembly {
     /// Begins a payload of `count` fragments.
     pub fn new(count: usize) -> Self {
+        Self::in_buffer(count, Vec::new())
+    }
+
+    /// Begins a payload of `count` fragments, which are joined in this buffer. Its content is cleared.
+    pub fn in_buffer(count: usize, mut buffer: Vec<u8>) -> Self {
+        payload::keep_memory();
+        buffer.clear();
         Self {
             count,
             next: 0,
-            start: Start::default(),
+            start: Start {
+                bytes: buffer,
+                ..Start::default()
+            },
             early: BTreeMap::new(),
             early_size: 0,
         }
@@ -416,6 +426,21 @@ mod tests {
                 assert!((size..=2 * size).contains(&held), "{held} for {size}");
                 assert!(announced > count || held <= count * piece.len());
             }
+        }
+    }
+
+    #[test]
+    fn a_given_buffer_is_used() {
+        let buffer = Vec::with_capacity(100);
+        let place = buffer.as_ptr();
+        let mut assembly = Assembly::in_buffer(2, buffer);
+        assert_eq!(assembly.held_bytes(), OVERHEAD + 100);
+        assembly.insert(at(0, 2), text("QUJD")).unwrap();
+        match assembly.insert(at(1, 2), text("REVG")).unwrap() {
+            Joined::Complete(whole) => {
+                assert_eq!((whole.as_ptr(), &*whole), (place, &b"ABCDEF"[..]));
+            }
+            other => panic!("{other:?}"),
         }
     }
 

@@ -34,6 +34,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::payload::keep_memory;
 use crate::{Properties, json};
 
 mod frequent;
@@ -371,6 +372,11 @@ fn write(payload: &[u8], write_header: impl FnOnce(&mut Vec<u8>)) -> Bytes {
 }
 
 fn join(header: &[u8], payload: &[u8]) -> Bytes {
+    /// The size of a payload from which the memory for it matters.
+    const LARGE: usize = 64 << 10;
+    if payload.len() >= LARGE {
+        keep_memory();
+    }
     // A header of 4 GiB would not be accepted by any broker.
     let length = u32::try_from(header.len()).unwrap_or(u32::MAX);
     let mut frame = Vec::with_capacity(LENGTH_SIZE + header.len() + payload.len());

@@ -59,6 +59,7 @@ mod progress_bars;
 mod random;
 #[cfg(any(feature = "client", feature = "module"))]
 mod read;
+mod spare;
 mod transport;
 mod types;
 

@@ -8,6 +8,7 @@ use dasf_protocol::{ErrorInfo, payload};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::spare;
 use crate::types::IntoError;
 
 /// The outcome of a call.
@@ -263,15 +264,37 @@ fn with_causes(text: &str, causes: &[String]) -> String {
 /// Returns a [`Failure`] when JSON cannot represent the result, for example a map whose keys are
 /// not strings.
 pub fn encode_result<T: Serialize + ?Sized>(result: &T) -> Outcome {
-    payload::to_json(result).map(Output).map_err(|error| {
+    let mut json = spare::buffer();
+    payload::append_json(&mut json, result).map_err(|error| {
         Failure::processing(format!("the result cannot be written as JSON: {error}"))
-    })
+    })?;
+    // The memory of a large request would stay as long as a small result waits to be sent.
+    if json.capacity() / 2 > json.len().max(SMALL) {
+        json.shrink_to_fit();
+    }
+    Ok(Output(json))
 }
+
+/// The size of a result whose memory does not matter.
+const SMALL: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn a_small_result_does_not_keep_the_memory_of_a_large_request() {
+        let (small, large) = spare::keep_during(|| {
+            spare::keep(vec![b'x'; 4 << 20]);
+            let small = encode_result("small").unwrap().0.capacity();
+            spare::keep(vec![b'x'; 4 << 20]);
+            let large = encode_result(&"x".repeat(3 << 20)).unwrap().0.capacity();
+            (small, large)
+        });
+        assert!(small < SMALL, "{small}");
+        assert_eq!(large, 4 << 20);
+    }
 
     #[test]
     fn a_failure_reads_back_by_its_prefix() {

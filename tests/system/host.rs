@@ -629,3 +629,128 @@ async fn a_successor_without_a_group_gets_what_its_predecessor_gives_back() {
         second.shutdown().await;
     }
 }
+
+/// The properties of a fragment.
+fn fragment(index: usize, count: usize) -> serde_json::Value {
+    json!({"fragment": index, "num_fragments": count})
+}
+
+/// A request of `count` with an argument of this size that the function ignores, as base64.
+fn large_request(name: &str, size: usize) -> String {
+    let request = json!({"func_name": "wait", "name": name, "ignored": "x".repeat(size)});
+    payload::encode(request.to_string().as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_requests_that_wait_count_until_they_are_answered() {
+    let options = HostOptions::default()
+        .max_concurrent(1)
+        .max_held_bytes(1_000_000)
+        .max_request_size(600_000);
+    let (broker, host, mut peer) = serve_gated(options).await;
+    let mut other = Peer::connect(&broker.url(), TOPIC, "other").await;
+    let name = "that counts";
+    let large = large_request(name, 250_000);
+    for context in [1, 2] {
+        peer.send("request", context, &large, json!({})).await;
+    }
+    gated::entered(name).await;
+    // The caller has its share. The other one has less than its share, because of the limit for all.
+    peer.send("request", 3, &large, json!({})).await;
+    let (status, text) = peer.answer().await;
+    assert_eq!(status, "error");
+    assert_eq!(
+        text,
+        "request rejected due to queue overflow, try again later: the requests and responses of this caller that are \
+         on the way are larger than max_request_size, which is 600000 bytes; wait for a response first"
+    );
+    other.send("request", 1, &large, json!({})).await;
+    other.send("request", 2, &large, json!({})).await;
+    let (_, text) = other.answer().await;
+    assert_eq!(
+        text,
+        "request rejected due to queue overflow, try again later: the requests and responses that are on the way are \
+         larger than max_held_bytes, which is 1000000 bytes"
+    );
+    // Small requests need no room.
+    other
+        .request(3, &json!({"func_name": "count", "name": name}))
+        .await;
+    assert_eq!(other.answer().await, ("success".into(), "1".into()));
+    peer.send("request", 4, &large_request(name, 500_000), json!({}))
+        .await;
+    assert!(peer.answer().await.1.contains("wait for a response"));
+    peer.send("request", 5, &large_request(name, 700_000), json!({}))
+        .await;
+    let (_, text) = peer.answer().await;
+    assert!(
+        text.starts_with("error validating request: ") && text.contains("send less data at a time"),
+        "{text}"
+    );
+    for _ in 0..3 {
+        gated::open(name);
+    }
+    for _ in 0..2 {
+        assert_eq!(peer.answer().await.0, "success");
+    }
+    assert_eq!(other.answer().await.0, "success");
+    for context in [6, 7] {
+        peer.send("request", context, &large, json!({})).await;
+        gated::open(name);
+        assert_eq!(peer.answer().await.0, "success");
+    }
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_hangs_does_not_keep_others_away() {
+    let options = HostOptions::default()
+        .max_held_bytes(1_500_000)
+        .max_request_size(1_000_000);
+    let (broker, host, mut hanging) = serve_gated(options).await;
+    let mut peer = Peer::connect(&broker.url(), TOPIC, "other").await;
+    let piece = "A".repeat(400_000);
+    // It announces more than there is, and never sends the last fragment.
+    for index in 0..3 {
+        let more = fragment(index, 1_000_000_000);
+        hanging.send("request", 1, &piece, more).await;
+    }
+    let name = "behind one that hangs";
+    let request = json!({"func_name": "count", "name": name, "ignored": "x".repeat(400_000)});
+    let whole = payload::encode(request.to_string().as_bytes());
+    let (first, second) = whole.split_at(whole.len() / 2);
+    peer.send("request", 1, first, fragment(0, 2)).await;
+    peer.send("request", 1, second, fragment(1, 2)).await;
+    assert_eq!(peer.answer().await, ("success".into(), "1".into()));
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_without_a_group_asks_for_no_payloads() {
+    let (_broker, host, mut peer) = serve_gated(HostOptions::default()).await;
+    peer.send("request", 1, "", json!({"x_dasf_on_demand": "1"}))
+        .await;
+    let (status, text) = peer.answer().await;
+    assert_eq!(status, "error");
+    assert!(text.contains("this module has no group"), "{text}");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payloads_that_never_come_do_not_keep_other_requests_away() {
+    let options = HostOptions::default()
+        .group("workers".parse().unwrap())
+        .max_workers(4);
+    let (broker, host, mut silent) = serve_gated(options).await;
+    let mut peer = Peer::connect(&broker.url(), TOPIC, "other").await;
+    for context in 0..30 {
+        let more = json!({"x_dasf_on_demand": "1"});
+        silent.send("request", context, "", more).await;
+    }
+    for count in 1..=10 {
+        let request = json!({"func_name": "count", "name": "behind silent ones"});
+        peer.request(count, &request).await;
+        assert_eq!(peer.answer().await, ("success".into(), count.to_string()));
+    }
+    host.shutdown().await;
+}

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::{CallError, ModuleFailure};
 use crate::number_map::NumberMap;
 use crate::random::LAST_CONTEXT;
+use crate::spare;
 use crate::transport::{OnFailure, PublishError};
 
 /// The number of reports that wait for a handler. Each report contains the whole state, so a slow
@@ -93,6 +94,8 @@ struct Entry {
     percent: Option<u8>,
     /// The fragments of the response, if there are any.
     fragments: Option<Box<Fragments>>,
+    /// A request that the module has, whose memory the response can use.
+    sent: Bytes,
 }
 
 /// The fragments of a response.
@@ -111,9 +114,11 @@ impl Entry {
             .map_or(0, |it| it.assembly.held_bytes())
     }
 
-    /// Adds a fragment. Returns the whole payload if no fragment is missing.
+    /// Adds a fragment. Returns the whole payload if no fragment is missing. There is room for so many
+    /// bytes.
     fn join(
         &mut self,
+        room: usize,
         id: &str,
         position: Position,
         piece: Payload,
@@ -121,9 +126,16 @@ impl Entry {
         let assembly = match &mut self.fragments {
             Some(fragments) if fragments.id == id => &mut fragments.assembly,
             other => {
+                // Fresh memory takes longer to get than to write. But a small response must not keep the
+                // memory of a large request.
+                let sent = std::mem::take(&mut self.sent);
+                let announced = piece.len().saturating_mul(position.count);
+                let is_useful = sent.len() / 2 <= announced.min(room / 4);
+                let buffer = is_useful.then(|| spare::vec_of(sent)).flatten();
+                let buffer = buffer.unwrap_or_default();
                 let fragments = Fragments {
                     id: id.to_owned(),
-                    assembly: Assembly::new(position.count),
+                    assembly: Assembly::in_buffer(position.count, buffer),
                 };
                 &mut other.insert(Box::new(fragments)).assembly
             }
@@ -165,6 +177,13 @@ impl CallGuard {
     /// Returns the context of the call.
     pub(super) fn context(&self) -> u64 {
         self.context
+    }
+
+    /// Keeps the memory of the request, which the module has, for the response.
+    pub(super) fn keep(&self, sent: Bytes) {
+        if let Some(entry) = self.in_flight.lock().calls.get_mut(&self.context) {
+            entry.sent = sent;
+        }
     }
 
     /// Waits for the response.
@@ -254,6 +273,7 @@ impl InFlight {
             waker: None,
             percent: None,
             fragments: None,
+            sent: Bytes::new(),
         };
         state.calls.insert(context, entry);
         CallGuard {
@@ -364,7 +384,8 @@ impl InFlight {
             Ok(Some(position)) => {
                 let id = properties.text(key::ANSWER).unwrap_or_default();
                 let before = entry.held();
-                let joined = entry.join(id, position, payload);
+                let room = *max_response_size - *held;
+                let joined = entry.join(room, id, position, payload);
                 *held = *held - before + entry.held();
                 if *held > *max_response_size {
                     let limit = *max_response_size;
@@ -383,6 +404,7 @@ impl InFlight {
         // The call may not take its answer for a while.
         *held -= entry.held();
         entry.fragments = None;
+        entry.sent = Bytes::new();
         let waker = entry.waker.take();
         // To wake a task takes long, and other calls need the lock.
         drop(state);
@@ -622,6 +644,35 @@ mod tests {
         let whole = piece("second", 1, "Q0ND").unwrap().unwrap();
         assert_eq!(whole.payload, "BBBCCC");
         drop(call);
+        assert_eq!(in_flight.lock().held, 0);
+    }
+
+    #[test]
+    fn a_response_uses_the_memory_of_its_request() {
+        let in_flight = calls(100_000);
+        let held_for_first = |sent: usize, is_shared: bool, announced: usize| {
+            let call = waiting(&in_flight);
+            let request = Bytes::from(vec![1; sent]);
+            let _other = is_shared.then(|| request.clone());
+            call.keep(request);
+            in_flight.deliver(delivery(
+                "QUFBQUFB",
+                json!({
+                    "messageType": "response", "requestContext": call.context().to_string(),
+                    "fragment": 0, "num_fragments": announced,
+                }),
+            ));
+            in_flight.lock().held
+        };
+        assert!(held_for_first(10_000, false, 1600) > 10_000);
+        for (sent, is_shared, announced) in [
+            (10_000, true, 1600),    // the request is still in use
+            (10_000, false, 2),      // the response is small
+            (60_000, false, 10_000), // there is too little room
+        ] {
+            let held = held_for_first(sent, is_shared, announced);
+            assert!(held < 1000, "{held} after {sent}");
+        }
         assert_eq!(in_flight.lock().held, 0);
     }
 

@@ -457,7 +457,7 @@ impl Shared {
 
     async fn exchange_parts(
         &self,
-        message: Message,
+        mut message: Message,
         mut on_progress: Option<OnProgress<'_>>,
         stage: &Stage,
     ) -> Result<Answer, CallError> {
@@ -487,6 +487,11 @@ impl Shared {
             let receipts = self.all_accepted(receipts);
             tokio::pin!(receipts);
             let mut is_accepted = false;
+            // Fragments are sent once.
+            let mut sent = match message.way {
+                Way::Fragments => std::mem::take(&mut message.json),
+                Way::Whole | Way::OnDemand => Bytes::new(),
+            };
             // The payload of a request on demand, for the module that asked last.
             let sending = MaybeDone::Gone;
             tokio::pin!(sending);
@@ -498,6 +503,7 @@ impl Shared {
                     accepted = &mut receipts, if !is_accepted => {
                         accepted?;
                         is_accepted = true;
+                        guard.keep(std::mem::take(&mut sent));
                     }
                     Some(topic) = receive(&mut fetches) => {
                         let sent = self.send_payload(context, &message, topic);

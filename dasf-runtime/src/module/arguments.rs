@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::Failure;
 use super::request::Object;
 use crate::read::{SchemaOfValue, Source};
+use crate::spare;
 
 /// The arguments of one call. They match their schema, but they are still JSON. So numbers keep all
 /// their digits.
@@ -66,13 +67,15 @@ impl Arguments {
         name: &'static str,
         read: impl FnOnce(Source<'_>) -> Result<T, Problem>,
     ) -> Result<T, Failure> {
-        match self.source(name) {
+        let taken = match self.source(name) {
             Some(value) => read(value).map_err(|problem| self.failure(name, problem)),
             None => Err(Failure::validation(format!(
                 "{}: {name}: is required",
                 self.function
             ))),
-        }
+        };
+        self.forget(name);
+        taken
     }
 
     /// Reads an argument that has a default.
@@ -85,9 +88,19 @@ impl Arguments {
         read: impl FnOnce(Source<'_>) -> Result<T, Problem>,
         default: impl FnOnce() -> T,
     ) -> Result<T, Failure> {
-        match self.source(name) {
+        let taken = match self.source(name) {
             Some(value) => read(value).map_err(|problem| self.failure(name, problem)),
             None => Ok(default()),
+        };
+        self.forget(name);
+        taken
+    }
+
+    /// Removes an argument. The request of the last one is not needed any more.
+    fn forget(&mut self, name: &str) {
+        self.values.retain(|(argument, _)| *argument != name);
+        if self.values.is_empty() {
+            spare::keep(std::mem::take(&mut self.request));
         }
     }
 

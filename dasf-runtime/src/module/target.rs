@@ -15,6 +15,7 @@ use super::unknown_arguments::UnknownArguments;
 use super::{Arguments, Callable, Failure, Invocation, Outcome};
 use crate::context::Context;
 use crate::progress::ReportSink;
+use crate::spare;
 
 /// The member that a request calls, with the checked arguments.
 pub(crate) struct Target {
@@ -84,7 +85,8 @@ impl Target {
         let (callable, kept) = (Arc::clone(&self.callable), context.clone());
         let invocation = self.begin(context, report);
         let begun = Instant::now();
-        let call = AssertUnwindSafe(|| kept.span().in_scope(|| function(invocation)));
+        let call = || kept.span().in_scope(|| function(invocation));
+        let call = AssertUnwindSafe(|| spare::keep_during(call));
         let output =
             std::panic::catch_unwind(call).unwrap_or_else(|panic| Err(Failure::panicked(&*panic)));
         callable.quickness.record(begun.elapsed());
