@@ -268,7 +268,7 @@ mod tests {
             caller: &str,
             (index, count): (usize, usize),
             piece: &str,
-            more: serde_json::Value,
+            more: &serde_json::Value,
         ) -> (Option<Whole>, Vec<(String, Failure)>) {
             let mut properties = json!({"requestContext": "1", "response_topic": caller});
             let more = more.as_object().cloned().unwrap_or_default();
@@ -299,7 +299,7 @@ mod tests {
             caller: &str,
             position: (usize, usize),
             piece: &str,
-            more: serde_json::Value,
+            more: &serde_json::Value,
         ) {
             let (whole, refused) = self.insert(caller, position, piece, more);
             assert!(whole.is_none());
@@ -319,9 +319,9 @@ mod tests {
     async fn a_request_counts_until_it_is_dropped() {
         let mut bench = Bench::new(1000 * KIB, 1000 * KIB);
         let piece = "x".repeat(100 * KIB);
-        bench.wait("a", (1, 2), &piece, json!({}));
+        bench.wait("a", (1, 2), &piece, &json!({}));
         assert!(bench.budget.total() >= piece.len());
-        let (whole, _) = bench.insert("a", (0, 2), &piece, json!({}));
+        let (whole, _) = bench.insert("a", (0, 2), &piece, &json!({}));
         let whole = whole.unwrap();
         assert_eq!(whole.payload.len(), 2 * piece.len());
         assert_eq!(bench.budget.total(), whole.payload.len());
@@ -333,10 +333,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn fragments_of_another_sender_are_not_mixed_in() {
         let mut bench = Bench::new(1000 * KIB, 1000 * KIB);
-        bench.wait("a", (0, 2), "forged", json!({}));
-        bench.wait("a", (0, 2), "forged", json!({"x_dasf_request": "guess"}));
-        let id = json!({"x_dasf_request": "secret"});
-        bench.wait("a", (0, 2), "true ", id.clone());
+        bench.wait("a", (0, 2), "forged", &json!({}));
+        bench.wait("a", (0, 2), "forged", &json!({"x_dasf_request": "guess"}));
+        let id = &json!({"x_dasf_request": "secret"});
+        bench.wait("a", (0, 2), "true ", id);
         let (whole, _) = bench.insert("a", (1, 2), "text", id);
         assert_eq!(whole.unwrap().payload, "true text");
     }
@@ -344,11 +344,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_is_dropped_when_its_caller_stops_waiting() {
         let mut bench = Bench::new(1000 * KIB, 1000 * KIB);
-        bench.wait("a", (0, 3), "x", json!({"x_dasf_timeout_ms": 7000}));
-        bench.wait("b", (0, 3), "x", json!({}));
+        bench.wait("a", (0, 3), "x", &json!({"x_dasf_timeout_ms": 7000}));
+        bench.wait("b", (0, 3), "x", &json!({}));
         tokio::time::advance(Duration::from_secs(6)).await;
         // A later fragment may promise more time, but the call began with less.
-        bench.wait("a", (1, 3), "x", json!({"x_dasf_timeout_ms": 60_000}));
+        bench.wait("a", (1, 3), "x", &json!({"x_dasf_timeout_ms": 60_000}));
         assert!(bench.remove_stale().is_empty());
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(bench.remove_stale(), ["a"]);
@@ -360,12 +360,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn copies_do_not_keep_a_request() {
         let mut bench = Bench::new(1000 * KIB, 1000 * KIB);
-        bench.wait("a", (0, 3), "x", json!({}));
+        bench.wait("a", (0, 3), "x", &json!({}));
         tokio::time::advance(PATIENCE / 2).await;
-        bench.wait("a", (1, 3), "x", json!({}));
+        bench.wait("a", (1, 3), "x", &json!({}));
         for _ in 0..4 {
             tokio::time::advance(PATIENCE / 4).await;
-            bench.wait("a", (0, 3), "x", json!({}));
+            bench.wait("a", (0, 3), "x", &json!({}));
         }
         assert_eq!(bench.remove_stale(), ["a"]);
     }
@@ -374,15 +374,15 @@ mod tests {
     async fn a_refused_request_is_refused_once() {
         let mut bench = Bench::new(1000 * KIB, 150 * KIB);
         let piece = "x".repeat(100 * KIB);
-        bench.wait("a", (0, 9), &piece, json!({}));
-        let (_, refused) = bench.insert("a", (1, 9), &piece, json!({}));
+        bench.wait("a", (0, 9), &piece, &json!({}));
+        let (_, refused) = bench.insert("a", (1, 9), &piece, &json!({}));
         let (caller, failure) = &refused[0];
         assert_eq!((caller.as_str(), refused.len()), ("a", 1));
         assert_eq!(failure.kind(), FailureKind::Validation);
         assert!(failure.message().contains("max_request_size"), "{failure}");
         assert_eq!(bench.budget.total(), 0);
         for index in 2..9 {
-            bench.wait("a", (index, 9), &piece, json!({}));
+            bench.wait("a", (index, 9), &piece, &json!({}));
         }
         assert_eq!(bench.budget.total(), 0);
         tokio::time::advance(PATIENCE).await;
@@ -394,22 +394,22 @@ mod tests {
     async fn requests_that_have_stalled_make_room() {
         let mut bench = Bench::new(350 * KIB, 300 * KIB);
         let piece = "x".repeat(100 * KIB);
-        bench.wait("a", (0, 9), &piece, json!({}));
+        bench.wait("a", (0, 9), &piece, &json!({}));
         tokio::time::advance(Duration::from_secs(1)).await;
-        bench.wait("b", (0, 9), &piece, json!({}));
-        bench.wait("b", (1, 9), &piece, json!({}));
+        bench.wait("b", (0, 9), &piece, &json!({}));
+        bench.wait("b", (1, 9), &piece, &json!({}));
         // All requests go on, so the next one has to wait.
-        let (_, refused) = bench.insert("c", (0, 2), &piece, json!({}));
+        let (_, refused) = bench.insert("c", (0, 2), &piece, &json!({}));
         let (caller, failure) = &refused[0];
         assert_eq!((caller.as_str(), refused.len()), ("c", 1));
         assert_eq!(failure.kind(), FailureKind::Overflow);
         assert!(failure.message().contains("max_held_bytes"), "{failure}");
         tokio::time::advance(PATIENCE_WITHOUT_ROOM - Duration::from_millis(500)).await;
-        let (_, refused) = bench.insert("d", (0, 2), &piece, json!({}));
+        let (_, refused) = bench.insert("d", (0, 2), &piece, &json!({}));
         let (caller, failure) = &refused[0];
         assert_eq!((caller.as_str(), refused.len()), ("a", 1));
         assert_eq!(failure.kind(), FailureKind::Overflow);
-        let (whole, _) = bench.insert("d", (1, 2), "y", json!({}));
+        let (whole, _) = bench.insert("d", (1, 2), "y", &json!({}));
         assert_eq!(whole.unwrap().payload.len(), piece.len() + 1);
     }
 
@@ -417,13 +417,13 @@ mod tests {
     async fn the_number_of_requests_is_limited() {
         let mut bench = Bench::new(usize::MAX, usize::MAX);
         for caller in 0..MAX_REQUESTS {
-            bench.wait(&format!("c{caller}"), (0, 2), "x", json!({}));
+            bench.wait(&format!("c{caller}"), (0, 2), "x", &json!({}));
         }
-        let (_, refused) = bench.insert("last", (0, 2), "x", json!({}));
+        let (_, refused) = bench.insert("last", (0, 2), "x", &json!({}));
         assert_eq!(refused[0].0, "last");
         assert_eq!(refused[0].1.kind(), FailureKind::Overflow);
         tokio::time::advance(PATIENCE_WITHOUT_ROOM).await;
-        let (_, refused) = bench.insert("last", (0, 2), "x", json!({}));
+        let (_, refused) = bench.insert("last", (0, 2), "x", &json!({}));
         assert_ne!(refused[0].0, "last");
         assert_eq!(bench.unfinished.requests.len(), MAX_REQUESTS);
     }

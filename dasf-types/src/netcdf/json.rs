@@ -39,7 +39,7 @@ macro_rules! json {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let bytes = self.to_netcdf().map_err(ser::Error::custom)?;
-                serializer.serialize_str(&base64::encode(bytes))
+                serializer.collect_str(&base64::Encoded(&bytes))
             }
         }
 
