@@ -442,3 +442,91 @@ struct Incoming {
     redelivery_count: u32,
     message: Unacknowledged,
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::host::fragments::PATIENCE;
+    use crate::host::scripted::Scripted;
+    use crate::host::search::OwnPings;
+    use crate::module::Module;
+    use crate::module::descriptor::{FunctionDescriptor, Handler, Member, ModuleDescriptor};
+    use crate::outcome::Output;
+    use crate::probe::Probe;
+    use crate::transport::{Received, SubscriberEnds};
+
+    static DESCRIPTOR: ModuleDescriptor = ModuleDescriptor {
+        name: "test",
+        topic: None,
+        group: None,
+        description: "",
+        version: "1.0.0",
+        members: &[Member::Function(FunctionDescriptor::new(
+            "f",
+            &[],
+            Probe::<i64>::TYPE,
+            Handler::Inline(|_| Ok(Output(b"1".to_vec()))),
+        ))],
+    };
+
+    fn received(properties: Properties) -> Received {
+        let properties = properties.with(key::RESPONSE_TOPIC, "caller");
+        let payload = Bytes::from_static(b"x").into();
+        Received {
+            delivery: Delivery::new("m", payload, properties),
+            connection: 1,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stale_fragments_are_dropped_while_there_is_always_something_to_receive() {
+        let (transport, mut opened, _) = Scripted::open();
+        let options = HostOptions::default();
+        let topic = "demo".parse().unwrap();
+        let module = Module::new(&DESCRIPTOR).unwrap();
+        let executor = Executor::new(module, &topic, transport, OwnPings::default(), &options);
+        // More messages than a task may receive at once.
+        let (subscriber, ends) = Subscriber::with_capacity(&options.reading(), 1024);
+        let SubscriberEnds {
+            deliveries,
+            mut acknowledgements,
+            state: _state,
+        } = ends;
+        tokio::spawn(async move { while acknowledgements.recv().await.is_some() {} });
+        let stop = CancellationToken::new();
+        let dispatcher = Dispatcher::new(executor, options);
+        let running = tokio::spawn(dispatcher.run(subscriber, stop.clone()));
+        let fragment = Properties::new()
+            .with_message_type(MessageType::Request)
+            .with(key::REQUEST_CONTEXT, "1")
+            .with(key::FRAGMENT, 0)
+            .with(key::NUM_FRAGMENTS, 2);
+        let sent = deliveries.queue.send(received(fragment)).await;
+        assert!(sent.is_ok());
+        let noise = || {
+            Properties::new()
+                .with_message_type(MessageType::Pong)
+                .with(key::REQUEST_CONTEXT, "2")
+        };
+        let begun = Instant::now();
+        let mut answers = loop {
+            assert!(
+                begun.elapsed() < 2 * PATIENCE,
+                "the fragments are still there"
+            );
+            while deliveries.queue.try_send(received(noise())).is_ok() {}
+            tokio::time::advance(Duration::from_secs(1)).await;
+            if let Ok(answers) = opened.try_recv() {
+                break answers;
+            }
+        };
+        let answer = answers.queue.recv().await.unwrap().message;
+        assert_eq!(&*answer.context, "1");
+        assert!(begun.elapsed() >= PATIENCE);
+        stop.cancel();
+        drop((deliveries, answers));
+        running.await.unwrap();
+    }
+}
