@@ -506,7 +506,10 @@ impl ExpectedPayload {
                         charge.set(assembly.held_bytes())?;
                         return Ok(Some(Progress::Part));
                     }
-                    Joined::Complete(whole) => whole.into(),
+                    Joined::Complete(whole) => {
+                        charge.set(whole.len())?;
+                        whole.into()
+                    }
                 }
             }
         };
@@ -632,5 +635,80 @@ mod tests {
         bench.abort.cancel();
         assert_eq!(bench.waiting.await.unwrap(), Err(PublishError::Closed));
         drop(ping);
+    }
+
+    fn reply(caller: &str) -> Reply {
+        Reply {
+            response_topic: caller.parse().unwrap(),
+            context: "1".into(),
+            answers_pings: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn few_requests_wait_for_their_payloads() {
+        let (transport, ..) = Scripted::open();
+        let options = HostOptions::default().max_workers(4);
+        let inbox = Inbox::new(
+            transport,
+            "demo".parse().unwrap(),
+            options.max_fetches(),
+            Budget::new(&options),
+            CancellationToken::new(),
+        );
+        let first = inbox.place(&reply("a")).unwrap();
+        let second = inbox.place(&reply("a")).unwrap();
+        let refusal = |caller| inbox.place(&reply(caller)).map(|_| ()).unwrap_err();
+        assert_eq!(refusal("a"), NoPlace::Caller { limit: 2 });
+        let third = inbox.place(&reply("b")).unwrap();
+        assert_eq!(refusal("b"), NoPlace::All { limit: 3 });
+        drop(first);
+        drop(inbox.place(&reply("a")).unwrap());
+        drop(inbox.place(&reply("c")).unwrap());
+        drop((second, third));
+        assert!(inbox.expected.lock().places.is_empty());
+    }
+
+    #[test]
+    fn an_expected_payload_counts_for_its_caller() {
+        let options = HostOptions::default().max_request_size(1 << 20);
+        let budget = Budget::new(&options);
+        let (receiver, _progress) = mpsc::channel(1);
+        let expected = || ExpectedPayload {
+            receiver: receiver.clone(),
+            assembly: None,
+            charge: Some(budget.charge(&"a".parse().unwrap())),
+        };
+        let piece = |index: usize| {
+            Properties::new()
+                .with(key::FRAGMENT, index)
+                .with(key::NUM_FRAGMENTS, 3)
+        };
+        let bytes = |size: usize| Payload::from(bytes::Bytes::from(vec![1; size]));
+        let mut joined = expected();
+        for index in [0, 1] {
+            let progress = joined.take(&piece(index), bytes(300_000)).unwrap();
+            assert!(matches!(progress, Some(Progress::Part)));
+            // A copy is no sign of life.
+            let progress = joined.take(&piece(index), bytes(300_000)).unwrap();
+            assert!(progress.is_none());
+        }
+        assert!(budget.total() >= 600_000);
+        let whole = joined.take(&piece(2), bytes(1)).unwrap();
+        assert!(joined.take(&piece(2), bytes(1)).unwrap().is_none());
+        drop(joined);
+        match whole {
+            Some(Progress::Whole(fetched)) => {
+                assert_eq!(fetched.payload.len(), 600_001);
+                assert!(budget.total() >= 600_001);
+            }
+            _ => panic!("the payload is not whole"),
+        }
+        assert_eq!(budget.total(), 0);
+
+        let mut too_large = expected();
+        let failure = too_large.take(&Properties::new(), bytes(2 << 20));
+        let failure = failure.map(|_| ()).unwrap_err();
+        assert!(failure.message().contains("max_request_size"), "{failure}");
     }
 }
