@@ -17,6 +17,7 @@ use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::listener::{ConnectionHandle, Listener};
 use crate::network::Connections;
+use crate::origin::AllowedOrigins;
 use crate::start_error::StartError;
 use crate::statistics::Statistics;
 
@@ -49,6 +50,7 @@ const MAX_EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
 pub struct Builder {
     address: SocketAddr,
     token: Option<String>,
+    allowed_origins: Vec<String>,
     offers_links: bool,
     limits: Limits,
 }
@@ -59,6 +61,7 @@ impl Default for Builder {
         Self {
             address,
             token: None,
+            allowed_origins: Vec::new(),
             offers_links: true,
             limits: Limits::default(),
         }
@@ -77,9 +80,19 @@ impl Builder {
     /// `authorization: Bearer …`, or in the query as `?token=…`. Default: no token.
     ///
     /// Without a token, every program that reaches the port may publish and consume. For a broker on
-    /// `127.0.0.1`, these are all programs on this machine, and the web pages in its browsers.
+    /// `127.0.0.1`, these are all programs on this machine. Web pages need
+    /// [`allow_origin`](Self::allow_origin).
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
+        self
+    }
+
+    /// Allows the web pages of an origin, such as `https://lab.example.org` or `http://localhost:5173`, to
+    /// use a broker without a token. The broker may then also have the name of this host, for example
+    /// behind a reverse proxy on the same machine. `*` allows all origins and names. Call it for each
+    /// origin. With a token, it has no effect. Default: no origin but that of the broker itself.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.allowed_origins.push(origin.into());
         self
     }
 
@@ -202,7 +215,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the broker cannot listen on the address, a limit is 0 or the token is empty.
+    /// [`StartError`] if the broker cannot listen on the address, a limit is 0, the token is empty, or an
+    /// allowed origin is none.
     ///
     /// # Panics
     ///
@@ -211,6 +225,7 @@ impl Builder {
         let Self {
             address,
             token,
+            allowed_origins,
             offers_links,
             limits,
         } = self;
@@ -220,6 +235,8 @@ impl Builder {
         if token.as_deref() == Some("") {
             return Err(StartError::EmptyToken);
         }
+        let allowed_origins = AllowedOrigins::new(&allowed_origins)
+            .map_err(|origin| StartError::Origin { origin })?;
         let bound = async {
             let listener = TcpListener::bind(address).await?;
             let address = listener.local_addr()?;
@@ -240,6 +257,7 @@ impl Builder {
         let server = Arc::new(Server {
             hub: hub.clone(),
             token,
+            allowed_origins,
             offers_links,
             slots: slots.clone(),
             connections,

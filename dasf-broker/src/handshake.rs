@@ -17,6 +17,7 @@ use tracing::{debug, info};
 use crate::hub::Hub;
 use crate::listener::ConnectionHandle;
 use crate::network::{Connections, Counted};
+use crate::origin::AllowedOrigins;
 use crate::refusal::Refusal;
 use crate::route::{Query, Route};
 use crate::websocket::{ConsumerRole, End, LinkRole, MAX_UNREAD_PONGS, ProducerRole, Role, drive};
@@ -43,6 +44,7 @@ const WITHOUT_LINKS: HeaderValue = HeaderValue::from_static("shared-subscription
 pub(crate) struct Server {
     pub(crate) hub: Arc<Hub>,
     pub(crate) token: Option<String>,
+    pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) offers_links: bool,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) connections: Arc<Connections>,
@@ -95,7 +97,13 @@ impl Server {
         // The extractor changes the parts, so it must run before `query` borrows them.
         let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
         let query = Query::new(parts.uri.query());
-        self.check_token(&parts.headers, &query)?;
+        match &self.token {
+            Some(token) => check_token(token, &parts.headers, &query)?,
+            None => {
+                let is_local = connection.is_local();
+                self.allowed_origins.check(&parts.headers, is_local)?;
+            }
+        }
         let upgrade = upgrade.map_err(|error| {
             let reason = format!(
                 "this path needs a WebSocket handshake: {}",
@@ -224,32 +232,29 @@ impl Server {
         }
         drop((socket, slot, task));
     }
+}
 
-    fn check_token(&self, headers: &HeaderMap, query: &Query<'_>) -> Result<(), Refusal> {
-        let Some(token) = &self.token else {
-            return Ok(());
-        };
-        let header = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| {
-                scheme.eq_ignore_ascii_case("token") || scheme.eq_ignore_ascii_case("bearer")
-            })
-            .map(|(_, token)| token.trim());
-        let parameter = query.get("token")?;
-        let given = [header, parameter.as_deref()];
-        if given.iter().flatten().any(|given| is_same(given, token)) {
-            return Ok(());
-        }
-        let reason = if given.iter().any(Option::is_some) {
-            "the token is wrong"
-        } else {
-            "this broker needs a token; send it in the header 'authorization: Token …' \
-             (or 'Bearer …'), or in the query '?token=…'"
-        };
-        Err(Refusal::new(StatusCode::UNAUTHORIZED, reason))
+fn check_token(token: &str, headers: &HeaderMap, query: &Query<'_>) -> Result<(), Refusal> {
+    let header = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| {
+            scheme.eq_ignore_ascii_case("token") || scheme.eq_ignore_ascii_case("bearer")
+        })
+        .map(|(_, token)| token.trim());
+    let parameter = query.get("token")?;
+    let given = [header, parameter.as_deref()];
+    if given.iter().flatten().any(|given| is_same(given, token)) {
+        return Ok(());
     }
+    let reason = if given.iter().any(Option::is_some) {
+        "the token is wrong"
+    } else {
+        "this broker needs a token; send it in the header 'authorization: Token …' \
+             (or 'Bearer …'), or in the query '?token=…'"
+    };
+    Err(Refusal::new(StatusCode::UNAUTHORIZED, reason))
 }
 
 /// Returns the largest size of a write buffer. Beside the bytes that it gathers, it holds one delivery

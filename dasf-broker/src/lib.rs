@@ -61,6 +61,11 @@
 //! With [`Builder::token`], every handshake needs the token: in the header `authorization: Token …`
 //! or `authorization: Bearer …`, or in the query as `?token=…`.
 //!
+//! Without a token, the broker refuses web pages of other origins, because a browser lets every page
+//! connect to every port of its machine: a handshake with a header `Origin` needs the host and port of the
+//! header `Host`, or an origin of [`Builder::allow_origin`]. A handshake from the machine of the broker also
+//! needs a `Host` that is an address, `localhost`, a name without a dot, or the host of an allowed origin.
+//!
 //! The broker refuses a handshake with one of these statuses. The body of the response contains the
 //! reason and advice.
 //!
@@ -68,6 +73,7 @@
 //! |---|---|
 //! | 400 | a bad name or a bad value of a parameter |
 //! | 401 | a missing or wrong token |
+//! | 403 | a web page of an origin, or a name of the broker, that is not allowed without a token |
 //! | 404 | another path |
 //! | 409 | a subscription that accepts no other consumer, or no consumer of this type and mode |
 //! | 503 | a limit of the broker |
@@ -245,6 +251,7 @@ mod limits;
 mod listener;
 mod message;
 mod network;
+mod origin;
 mod places;
 mod receipt;
 mod refusal;

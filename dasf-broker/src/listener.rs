@@ -54,6 +54,7 @@ impl serve::Listener for Listener {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (stream, address) = serve::Listener::accept(&mut self.listener).await;
+        let local = stream.local_addr().map(|local| local.ip().to_canonical());
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%address, "cannot set TCP_NODELAY: {error}");
         }
@@ -66,6 +67,8 @@ impl serve::Listener for Listener {
             lingering: self.lingering.clone(),
             handle: ConnectionHandle {
                 address,
+                // If it is unknown, more is checked.
+                is_local: local.map_or(true, |ip| ip.is_loopback()),
                 flags: Arc::default(),
             },
         };
@@ -81,6 +84,7 @@ impl serve::Listener for Listener {
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionHandle {
     pub(crate) address: SocketAddr,
+    is_local: bool,
     flags: Arc<ConnectionFlags>,
 }
 
@@ -120,6 +124,11 @@ impl ConnectionHandle {
     /// Marks the connection as a WebSocket, which has no deadline.
     pub(crate) fn set_upgraded(&self) {
         self.flags.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the peer connects to an address that only this machine has.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
     }
 
     pub(crate) fn traffic(&self) -> Arc<Traffic> {

@@ -28,6 +28,11 @@ struct Arguments {
     #[arg(long, env = TOKEN, hide_env_values = true)]
     token: Option<String>,
 
+    /// Origin of web pages that may use the broker without a token, such as http://localhost:5173; * stands
+    /// for all origins. May be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+
     /// Level of the log on standard error: off, error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: LevelFilter,
@@ -119,6 +124,8 @@ impl Arguments {
         let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
         let builder = Broker::builder().bind(bind);
         let builder = set(builder, self.token, Builder::token);
+        let origins = self.allow_origin.into_iter();
+        let builder = origins.fold(builder, Builder::allow_origin);
         let builder = set(builder, limits.max_frame_size, Builder::max_frame_size);
         let builder = set(builder, limits.max_connections, Builder::max_connections);
         let builder = set(

@@ -21,6 +21,15 @@ pub enum StartError {
         /// The name of the limit and of its setter.
         name: &'static str,
     },
+    /// A text is not an origin.
+    #[error(
+        "{origin:?} is not an origin; use a scheme, a host and perhaps a port, such as \
+         https://lab.example.org or http://localhost:5173, or * for all origins"
+    )]
+    Origin {
+        /// The text.
+        origin: String,
+    },
     /// The token is empty. An empty token would protect nothing.
     #[error("the token is empty; set a token of at least one character, or no token")]
     EmptyToken,

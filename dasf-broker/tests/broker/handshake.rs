@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dasf_broker::Broker;
+use dasf_broker::{Broker, StartError};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -232,4 +232,46 @@ async fn one_address_has_a_share_of_the_connections() {
     first.leave().await;
     until(&broker, |it| it.connections == 1).await;
     connect(&broker, "/ws/demo").await;
+}
+
+/// Returns the status with which the broker answers a page of this origin, which uses this name of the
+/// broker.
+async fn status_for_page(broker: &Broker, origin: &str, name: &str) -> u16 {
+    let url = format!("ws://{}/ws/demo", broker.local_addr());
+    let mut request = url.into_client_request().unwrap();
+    let headers = request.headers_mut();
+    headers.insert("origin", origin.parse().unwrap());
+    headers.insert("host", name.parse().unwrap());
+    match connect_async(request).await {
+        Ok((_, response)) => response.status().as_u16(),
+        Err(Error::Http(response)) => response.status().as_u16(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_web_page_of_another_origin_needs_a_token_or_a_permission() {
+    let page = "http://localhost:5173";
+    let broker = start().await;
+    let own = broker.local_addr().to_string();
+    assert_eq!(
+        status_for_page(&broker, &format!("http://{own}"), &own).await,
+        101
+    );
+    assert_eq!(status_for_page(&broker, page, &own).await, 403);
+    // The name of the page leads to this machine now.
+    let rebound = "evil.example:8080";
+    let origin = format!("http://{rebound}");
+    assert_eq!(status_for_page(&broker, &origin, rebound).await, 403);
+
+    let allowing = builder().allow_origin(page).start().await.unwrap();
+    assert_eq!(status_for_page(&allowing, page, &own).await, 101);
+    assert_eq!(
+        status_for_page(&allowing, "http://localhost:1", &own).await,
+        403
+    );
+    let guarded = builder().token("secret").start().await.unwrap();
+    assert_eq!(status_for_page(&guarded, page, &own).await, 401);
+    let wrong = builder().allow_origin("localhost:5173").start().await;
+    assert!(matches!(wrong, Err(StartError::Origin { .. })));
 }

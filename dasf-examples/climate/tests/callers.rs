@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use dasf::HostOptions;
 use dasf_test_support::process::{Guarded, free_ports};
-use dasf_test_support::{broker, listen, program, python, root};
+use dasf_test_support::{broker, broker_builder, listen, program, python, root};
 use serde_json::{Value, json};
 
 /// A folder of the test with a copy of some files of the example.
@@ -68,7 +68,9 @@ async fn the_notebook_shows_its_stored_outputs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_trends_and_errors() {
-    let broker = broker().await;
+    let [port] = free_ports();
+    let page = format!("http://127.0.0.1:{port}");
+    let broker = broker_builder().allow_origin(page).start().await.unwrap();
     let module = climate::module().unwrap();
     let host = listen(&broker, "climate", module, HostOptions::default()).await;
     let files = [
@@ -83,7 +85,6 @@ async fn the_page_shows_trends_and_errors() {
     compiler.arg("--project").arg(&folder);
     run(compiler).await;
 
-    let [port] = free_ports();
     let mut server = Guarded::command(&folder, python::interpreter());
     server.args(["-m", "http.server", "--bind", "127.0.0.1"]);
     server.arg(port.to_string()).current_dir(&folder);

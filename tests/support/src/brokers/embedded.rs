@@ -24,7 +24,9 @@ impl Embedded {
 
 impl Process for Embedded {
     async fn for_test() -> Arc<Self> {
-        Arc::new(Self(crate::broker().await))
+        // The pages of the tests come from another port.
+        let broker = crate::broker_builder().allow_origin("*");
+        Arc::new(Self(broker.start().await.unwrap()))
     }
 
     fn place(&self) -> String {
