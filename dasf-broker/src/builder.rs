@@ -16,6 +16,7 @@ use crate::handshake::{Server, router};
 use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::listener::{ConnectionHandle, Listener};
+use crate::log;
 use crate::network::Connections;
 use crate::origin::AllowedOrigins;
 use crate::start_error::StartError;
@@ -254,6 +255,7 @@ impl Builder {
         let connections = Connections::new(limits.max_connections_per_address);
         let hub = Arc::new(Hub::new(limits));
         tasks.spawn(remove_expired(hub.clone(), shutdown.clone()));
+        tasks.spawn(sum_up_log(hub.clone(), shutdown.clone()));
         let server = Arc::new(Server {
             hub: hub.clone(),
             token,
@@ -294,6 +296,18 @@ async fn remove_expired(hub: Arc<Hub>, shutdown: CancellationToken) {
         tokio::select! {
             _ = interval.tick() => hub.remove_expired(),
             () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// Logs from time to time how many lines the log has left out.
+async fn sum_up_log(hub: Arc<Hub>, shutdown: CancellationToken) {
+    let mut interval = interval(log::INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = interval.tick() => hub.log.sum_up(),
+            () = shutdown.cancelled() => return hub.log.sum_up(),
         }
     }
 }

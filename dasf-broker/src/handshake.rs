@@ -16,6 +16,7 @@ use tracing::{debug, info};
 
 use crate::hub::Hub;
 use crate::listener::ConnectionHandle;
+use crate::log::Line;
 use crate::network::{Connections, Counted};
 use crate::origin::AllowedOrigins;
 use crate::refusal::Refusal;
@@ -72,13 +73,16 @@ async fn respond(
     let address = connection.address;
     // The query is not logged, because it may contain a token.
     let path = request.uri().path().to_owned();
+    let log_of = server.hub.clone();
     server
         .handshake(connection, request)
         .await
         .unwrap_or_else(|refusal| {
-            // The reason may be a list of lines.
-            let reason = refusal.reason.split_whitespace().collect::<Vec<_>>().join(" ");
-            info!(%address, path, status = refusal.status.as_u16(), "refused the handshake: {reason}");
+            if log_of.log.allows(Line::HandshakeRefused) {
+                // The reason may be a list of lines.
+                let reason = refusal.reason.split_whitespace().collect::<Vec<_>>().join(" ");
+                info!(%address, path, status = refusal.status.as_u16(), "refused the handshake: {reason}");
+            }
             refusal.into_response()
         })
 }
@@ -224,9 +228,15 @@ impl Server {
         .await;
         match &end {
             End::ClosedByPeer => debug!(%address, "the peer disconnected"),
-            End::Lost(reason) => info!(%address, "lost the connection: {reason}"),
+            End::Lost(reason) => {
+                if self.hub.log.allows(Line::ConnectionEnded) {
+                    info!(%address, "lost the connection: {reason}");
+                }
+            }
             End::ClosedByBroker(frame) => {
-                info!(%address, code = frame.code, "closed the connection: {}", frame.reason);
+                if self.hub.log.allows(Line::ConnectionEnded) {
+                    info!(%address, code = frame.code, "closed the connection: {}", frame.reason);
+                }
                 connection.linger_on_close();
             }
         }

@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::budget::Budget;
 use crate::limits::Limits;
+use crate::log::{Line, Log};
 use crate::message::{Message, MessageIds, Origin};
 use crate::statistics::Counters;
 use crate::topic::{
@@ -28,6 +29,7 @@ use crate::topic::{
 pub(crate) struct Hub {
     pub(crate) limits: Arc<Limits>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) log: Log,
     origin: Origin,
     topics: Mutex<Topics>,
     room: Mutex<RoomMaker>,
@@ -70,12 +72,10 @@ impl AddAssign for Removed {
 impl Removed {
     fn log(&self) {
         let Self { topics, messages } = *self;
-        if topics > 0 {
-            warn!(
-                topics,
-                messages, "removed topics without a consumer: there are too many topics"
-            );
-        }
+        warn!(
+            topics,
+            messages, "removed topics without a consumer: there are too many topics"
+        );
     }
 }
 
@@ -140,6 +140,7 @@ impl Hub {
         Self {
             limits: Arc::new(limits),
             counters: Arc::default(),
+            log: Log::default(),
             origin,
             topics: Mutex::default(),
             room: Mutex::default(),
@@ -185,7 +186,9 @@ impl Hub {
             }
         }
         drop(topics);
-        removed.log();
+        if removed.topics > 0 && self.log.allows(Line::TopicsRemoved) {
+            removed.log();
+        }
         Ok((topic, changed))
     }
 
@@ -329,7 +332,9 @@ impl Hub {
     /// The caller must hold no lock.
     pub(crate) fn apply_effects(&self, name: &TopicName, effects: &mut Effects) {
         for event in effects.events.drain(..) {
-            event.log(name);
+            if self.log.allows(Line::Event(event.kind)) {
+                event.log(name);
+            }
         }
         for DeadLetter { message, topic } in std::mem::take(&mut effects.dead_letters) {
             self.dead_letter(name, &message, &topic, effects);
@@ -358,7 +363,9 @@ impl Hub {
             self.counters.dead_lettered.add(1);
             Ok(())
         });
+        let is_logged = self.log.allows(Line::DeadLetter);
         match published {
+            Ok(_) if !is_logged => {}
             Ok(_) => {
                 warn!(
                     topic = name.to_string(),
@@ -370,6 +377,9 @@ impl Hub {
             }
             Err(error) => {
                 self.counters.dropped.add(1);
+                if !is_logged {
+                    return;
+                }
                 warn!(
                     topic = name.to_string(),
                     message_id = %message.id(),
@@ -471,6 +481,9 @@ impl Producer {
     /// Counts and logs a refused frame.
     pub(crate) fn report_refused(&self, message: Option<&Message>, reason: &str) {
         self.hub.counters.refused.add(1);
+        if !self.hub.log.allows(Line::FrameRefused) {
+            return;
+        }
         info!(
             topic = self.name.to_string(),
             message_id = message.map(|message| display(message.id())),
@@ -516,6 +529,10 @@ impl Consumer {
 
     pub(crate) fn subscription(&self) -> &Subscription {
         &self.subscription
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.hub.log
     }
 
     /// See [`Topic::take`].

@@ -228,6 +228,9 @@
 //!
 //! ## What the broker reports
 //!
+//! Peers can cause lines of the log without end. So the broker writes the first ten lines of each kind in
+//! ten seconds, and then how many there were more.
+//!
 //! The broker logs what it refuses, drops, lets expire or moves to a dead-letter topic, with topic and
 //! message id. [`Broker::statistics`] counts the messages.
 //!
@@ -249,6 +252,7 @@ mod handshake;
 mod hub;
 mod limits;
 mod listener;
+mod log;
 mod message;
 mod network;
 mod origin;

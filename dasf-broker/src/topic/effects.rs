@@ -85,60 +85,65 @@ impl Event {
     /// Logs the event.
     pub(crate) fn log(&self, topic: &TopicName) {
         let subscription = self.subscription.as_ref().map(tracing::field::display);
-        let message_id = self
-            .message
-            .as_ref()
-            .map(|it| tracing::field::display(it.id()));
-        let messages = self.messages;
-        macro_rules! log {
-            ($level:ident, $text:literal) => {
-                $level!(%topic, subscription, message_id, messages, $text)
-            };
-        }
+        let message_id = self.message.as_ref();
+        let message_id = message_id.map(|it| tracing::field::display(it.id()));
+        let (messages, text) = (self.messages, self.kind.text());
         match self.kind {
-            EventKind::TakenOver => {
-                log!(info, "the new subscription takes over the waiting messages");
+            EventKind::TakenOver
+            | EventKind::HandedOver
+            | EventKind::DroppedNotDurable
+            | EventKind::DroppedUnsubscribed => {
+                info!(%topic, subscription, message_id, messages, "{text}");
             }
-            EventKind::DroppedWithoutConsumer => log!(
-                warn,
-                "dropped the oldest messages: the subscription is full and has no consumer"
-            ),
-            EventKind::DroppedLagging => log!(
-                warn,
-                "dropped the oldest messages: the subscription is full, and other subscriptions of \
-                 the topic have room"
-            ),
-            EventKind::HandedOver => {
-                log!(
-                    info,
-                    "the subscription takes over the messages of one that has ended"
-                );
+            EventKind::SubscriptionExpired => debug!(%topic, subscription, "{text}"),
+            EventKind::Disconnected => warn!(%topic, subscription, "{text}"),
+            _ => warn!(%topic, subscription, message_id, messages, "{text}"),
+        }
+    }
+}
+
+impl EventKind {
+    pub(crate) const COUNT: usize = 11;
+
+    /// All kinds, in the order of their numbers.
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::TakenOver,
+        Self::HandedOver,
+        Self::DroppedForMemory,
+        Self::SubscriptionDropped,
+        Self::DroppedWithoutConsumer,
+        Self::DroppedLagging,
+        Self::Disconnected,
+        Self::DroppedNotDurable,
+        Self::DroppedUnsubscribed,
+        Self::SubscriptionExpired,
+        Self::Expired,
+    ];
+
+    /// Returns the text in the log.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::TakenOver => "the new subscription takes over the waiting messages",
+            Self::HandedOver => "the subscription takes over the messages of one that has ended",
+            Self::DroppedForMemory => {
+                "dropped the oldest messages: the memory of the broker is full"
             }
-            EventKind::DroppedForMemory => {
-                log!(
-                    warn,
-                    "dropped the oldest messages: the memory of the broker is full"
-                );
-            }
-            EventKind::SubscriptionDropped => log!(
-                warn,
+            Self::SubscriptionDropped => {
                 "removed the subscription without a consumer: the topic has too many subscriptions"
-            ),
-            EventKind::Disconnected => warn!(
-                %topic,
-                subscription,
+            }
+            Self::DroppedWithoutConsumer => {
+                "dropped the oldest messages: the subscription is full and has no consumer"
+            }
+            Self::DroppedLagging => {
+                "dropped the oldest messages: the subscription is full, and other subscriptions of the topic have room"
+            }
+            Self::Disconnected => {
                 "disconnected a consumer that acknowledges nothing while others work"
-            ),
-            EventKind::DroppedNotDurable => {
-                log!(info, "dropped: the subscription was not durable");
             }
-            EventKind::DroppedUnsubscribed => {
-                log!(info, "dropped: the consumer removed the subscription");
-            }
-            EventKind::SubscriptionExpired => {
-                debug!(%topic, subscription, "removed the subscription: no consumer came back");
-            }
-            EventKind::Expired => log!(warn, "expired: nobody read the messages in time"),
+            Self::DroppedNotDurable => "dropped: the subscription was not durable",
+            Self::DroppedUnsubscribed => "dropped: the consumer does not need its messages",
+            Self::SubscriptionExpired => "removed the subscription: no consumer came back",
+            Self::Expired => "expired: nobody read the messages in time",
         }
     }
 }

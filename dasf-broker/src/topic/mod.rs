@@ -36,7 +36,7 @@ use crate::limits::Limits;
 use crate::statistics::Counters;
 use backlog::MessageQueue;
 pub(crate) use consumer::{ConsumerId, Delivery};
-pub(crate) use effects::{DeadLetter, Effects};
+pub(crate) use effects::{DeadLetter, Effects, EventKind};
 pub(crate) use error::{AttachError, PublishError};
 pub(crate) use name::TopicName;
 pub(crate) use options::{ConsumerOptions, DeadLetterPolicy, OnClose, SubscriptionType};

@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use super::outgoing::Outgoing;
 use super::role::{BATCH, Role, close};
 use crate::hub::Consumer;
+use crate::log::Line;
 
 /// The socket of a consumer.
 pub(crate) struct ConsumerRole {
@@ -69,6 +70,9 @@ impl Role for ConsumerRole {
         let command: Command<'_> = match serde_json::from_str(text) {
             Ok(command) => command,
             Err(error) => {
+                if !consumer.log().allows(Line::FrameIgnored) {
+                    return None;
+                }
                 let (topic, subscription) = (consumer.topic(), consumer.subscription());
                 warn!(%topic, %subscription, "ignored a frame that is not an acknowledgement: {error}");
                 return None;
@@ -85,6 +89,9 @@ impl Role for ConsumerRole {
                 return Some(close(close_code::NORMAL, "unsubscribed"));
             }
             "unsubscribe" => {
+                if !consumer.log().allows(Line::FrameIgnored) {
+                    return None;
+                }
                 let (topic, subscription) = (consumer.topic(), consumer.subscription());
                 warn!(%topic, %subscription, "did not remove the subscription, because it has other consumers");
                 return None;

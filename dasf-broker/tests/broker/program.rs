@@ -3,11 +3,17 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
+#[cfg(unix)]
+use futures_util::{SinkExt, StreamExt};
 #[cfg(target_os = "linux")]
 use serde_json::json;
+#[cfg(unix)]
+use tokio_tungstenite::tungstenite::Message;
 
 #[cfg(target_os = "linux")]
 use crate::link::Link;
+#[cfg(unix)]
+use crate::support::PATIENCE;
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dasf-broker"));
@@ -165,8 +171,7 @@ fn peak_memory(child: &Child) -> usize {
 async fn its_memory_has_a_limit() {
     const LIMIT: usize = 32 << 20;
     let limit = LIMIT.to_string();
-    let log = ["--log-level", "off"];
-    let mut child = spawn(&[&["--bind", "127.0.0.1:0", "--max-memory", &limit][..], &log].concat());
+    let mut child = spawn(&["--bind", "127.0.0.1:0", "--max-memory", &limit]);
     let address = address(&mut child);
     let mut link = Link::open_at(&address, "/ws/other/s").await;
     let before = peak_memory(&child);
@@ -195,4 +200,62 @@ async fn its_memory_has_a_limit() {
     child.wait().unwrap();
     // Without the limit, these three million places need 152 MB.
     assert!(grown < LIMIT, "the broker uses {grown} bytes more");
+}
+
+#[cfg(unix)]
+fn terminate(child: &Child) {
+    let pid = child.id().to_string();
+    let status = Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(status.unwrap().success());
+}
+
+/// Each frame and each handshake is refused. Without a limit, each writes a line.
+#[cfg(unix)]
+#[tokio::test]
+async fn repeated_lines_of_its_log_are_summed_up() {
+    let mut child = spawn(&["--bind", "127.0.0.1:0"]);
+    let address = address(&mut child);
+    let url = format!("ws://{address}/ws/demo");
+    let (mut producer, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
+    const FRAMES: usize = 5000;
+    for _ in 0..FRAMES {
+        producer.send(Message::text("no json")).await.unwrap();
+    }
+    for _ in 0..FRAMES {
+        producer.next().await.unwrap().unwrap();
+    }
+    for _ in 0..100 {
+        let refused = tokio_tungstenite::connect_async(format!("{url}/a/b")).await;
+        refused.unwrap_err();
+    }
+    terminate(&child);
+    let log = stderr(&mut child);
+    child.wait().unwrap();
+    let count = |text| log.lines().filter(|line| line.contains(text)).count();
+    // The program may have taken more than one interval.
+    assert!(count(" refused a frame") <= 100, "{log}");
+    assert!(count("more lines like this: refused a frame") >= 1, "{log}");
+    assert!(
+        count("more lines like this: refused the handshake") >= 1,
+        "{log}"
+    );
+    assert!(log.len() < 64 * 1024, "{} bytes", log.len());
+}
+
+/// The pipe of standard error is full after 64 KiB.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_log_that_nobody_reads_does_not_stop_it() {
+    let mut child = spawn(&["--bind", "127.0.0.1:0", "--log-level", "debug"]);
+    let address = address(&mut child);
+    for _ in 0..1500 {
+        let connecting = tokio_tungstenite::connect_async(format!("ws://{address}/ws/demo"));
+        let connecting = tokio::time::timeout(PATIENCE, connecting);
+        let (mut socket, _) = connecting.await.unwrap().unwrap();
+        socket.close(None).await.unwrap();
+    }
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let log = stderr(&mut child);
+    assert!(log.len() >= 32 * 1024, "{} bytes", log.len());
 }
