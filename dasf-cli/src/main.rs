@@ -29,7 +29,7 @@ fn run() -> Result<(), Error> {
     let Some(cli) = cli::parse::<Cli>(Cli::command(), std::env::args_os())? else {
         return Ok(());
     };
-    cli.logging.start()?;
+    let _log = cli.logging.start()?;
     let connection = &cli.connection;
     match &cli.command {
         Command::Ping(options) => ping::run(connection, options),

@@ -205,3 +205,32 @@ fn unknown_arguments_are_ignored_with_one_warning() {
         "{log}"
     );
 }
+
+/// The pipe of standard error is full after 64 KiB.
+#[test]
+fn a_log_that_nobody_reads_does_not_stop_a_module() {
+    let (runtime, broker) = broker(None);
+    let url = broker.url();
+    let arguments = ["-t", "unread", "--websocket-url", &url, "listen"];
+    let mut command = command(REFERENCE, &arguments);
+    let mut module = command.stderr(Stdio::piped()).spawn().unwrap();
+    let calls = async {
+        let caller = Caller::builder("unread")
+            .websocket(&url)
+            .connect()
+            .await
+            .unwrap();
+        // The module logs each failure.
+        let request = json!({"func_name": "fail", "msg": "x".repeat(500)});
+        for _ in 0..500 {
+            caller.call(&request).await.unwrap_err();
+        }
+        caller.close().await;
+    };
+    runtime.block_on(calls);
+    module.kill().unwrap();
+    let mut log = Vec::new();
+    module.stderr.take().unwrap().read_to_end(&mut log).unwrap();
+    module.wait().unwrap();
+    assert!(log.len() > 60_000, "{}", log.len());
+}

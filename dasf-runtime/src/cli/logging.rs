@@ -3,17 +3,16 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, StringValueParser};
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Error;
 use super::log_fields::PrintableFields;
+use super::log_writer::{self, LogGuard};
 use super::output::has_colours;
 use super::parse::{OneLine, Switch};
 use super::progress_bars::BesideBars;
@@ -55,10 +54,13 @@ pub struct Logging {
 impl Logging {
     /// Starts the log. If the program has a `tracing` subscriber already, keeps that one.
     ///
+    /// A thread writes the log. If nobody reads standard error, or the file is slow, lines are lost and
+    /// the program goes on. The log tells how many lines were lost.
+    ///
     /// # Errors
     /// [`Error::Usage`] when the level does not exist, [`Error::Failed`] when the file cannot be
     /// written.
-    pub fn start(&self) -> Result<(), Error> {
+    pub fn start(&self) -> Result<LogGuard, Error> {
         let level = if self.debug {
             LevelFilter::DEBUG
         } else {
@@ -66,15 +68,15 @@ impl Logging {
         };
         let quiet = TALKATIVE.map(|library| (library, level.min(LevelFilter::WARN)));
         let filter = Targets::new().with_default(level).with_targets(quiet);
-        let writer = match &self.log_file {
-            None => BoxMakeWriter::new(|| BesideBars),
+        let (writer, guard) = match &self.log_file {
+            None => log_writer::start(BesideBars),
             Some(path) => {
                 let file = OpenOptions::new().create(true).append(true).open(path);
                 let file = file.map_err(|error| {
                     let path = path.display();
                     Error::Failed(format!("the log file {path} cannot be written: {error}"))
                 })?;
-                BoxMakeWriter::new(Mutex::new(file))
+                log_writer::start(file)
             }
         };
         let log = tracing_subscriber::fmt::layer()
@@ -82,12 +84,12 @@ impl Logging {
             .fmt_fields(PrintableFields)
             .with_ansi(self.log_file.is_none() && has_colours(&io::stderr()))
             .with_target(self.debug);
+        let registry = tracing_subscriber::registry().with(filter).with(log);
         // This fails if the program has a subscriber already.
-        let _ = tracing_subscriber::registry()
-            .with(filter)
-            .with(log)
-            .try_init();
-        Ok(())
+        Ok(match registry.try_init() {
+            Ok(()) => guard,
+            Err(_) => LogGuard::of_another_log(),
+        })
     }
 }
 

@@ -43,6 +43,7 @@ mod error;
 mod generate;
 mod input;
 mod log_fields;
+mod log_writer;
 mod logging;
 mod names;
 mod options;
@@ -66,6 +67,7 @@ pub use error::Error;
 #[cfg(feature = "generate")]
 pub use generate::Generate;
 pub use input::read_text;
+pub use log_writer::LogGuard;
 pub use logging::Logging;
 pub use names::{unknown, unknown_argument};
 pub use output::{
@@ -116,7 +118,7 @@ fn try_run(
     let Some(cli) = Cli::parse_for(descriptor, arguments)? else {
         return Ok(());
     };
-    cli.logging.start()?;
+    let _log = cli.logging.start()?;
     let mut module = Module::new(descriptor).map_err(Error::failed)?;
     if let Some(description) = &cli.description {
         module = module.with_description(description);
