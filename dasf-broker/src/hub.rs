@@ -13,13 +13,14 @@ use serde_json::value::RawValue;
 use tracing::{debug, info, warn};
 
 use crate::budget::Budget;
+use crate::clock::now;
 use crate::limits::Limits;
 use crate::log::{Line, Log};
 use crate::message::{Message, MessageIds, Origin};
 use crate::statistics::Counters;
 use crate::topic::{
-    AttachError, ConsumerId, ConsumerOptions, DeadLetter, Delivery, Effects, PublishError, Topic,
-    TopicName, Victims,
+    AttachError, ConsumerId, ConsumerOptions, DeadLetter, Delivery, Effects, GoneReaders,
+    PublishError, Topic, TopicName, Victims,
 };
 
 /// The topics of a broker.
@@ -31,6 +32,7 @@ pub(crate) struct Hub {
     pub(crate) counters: Arc<Counters>,
     pub(crate) log: Log,
     origin: Origin,
+    gone: Arc<GoneReaders>,
     topics: Mutex<Topics>,
     room: Mutex<RoomMaker>,
 }
@@ -126,11 +128,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn now() -> Instant {
-    // Tests can move the clock of Tokio.
-    tokio::time::Instant::now().into_std()
-}
-
 impl Hub {
     pub(crate) fn new(limits: Limits) -> Self {
         let origin = Origin {
@@ -142,6 +139,7 @@ impl Hub {
             counters: Arc::default(),
             log: Log::default(),
             origin,
+            gone: Arc::default(),
             topics: Mutex::default(),
             room: Mutex::default(),
         }
@@ -173,7 +171,8 @@ impl Hub {
             }
         }
         let (limits, counters) = (self.limits.clone(), self.counters.clone());
-        let mut topic = Topic::new(name.clone(), limits, counters, self.origin.budget.clone());
+        let (budget, gone) = (self.origin.budget.clone(), self.gone.clone());
+        let mut topic = Topic::new(name.clone(), limits, counters, budget, gone);
         let changed = change(&mut topic)?;
         let topic = Arc::new(Mutex::new(topic));
         topics.insert(name.clone(), topic.clone());
@@ -392,6 +391,7 @@ impl Hub {
 
     /// Removes expired messages and subscriptions from all topics.
     pub(crate) fn remove_expired(&self) {
+        self.gone.forget_old(now());
         let topics: Vec<_> = lock(&self.topics)
             .iter()
             .map(|(name, topic)| (name.clone(), topic.clone()))
@@ -833,5 +833,128 @@ mod tests {
         topics.sort();
         assert_eq!(topics, ["c", "d", "e", "read"]);
         assert_eq!(hub.counters.read(0, 0).dropped, 2);
+    }
+
+    fn options(on_close: OnClose, prefetch: usize) -> ConsumerOptions {
+        ConsumerOptions {
+            on_close,
+            receiver_queue_size: Some(prefetch),
+            ..SHARED
+        }
+    }
+
+    /// Publishes a request, and returns its number.
+    fn request(producer: &mut Producer, properties: &str) -> u64 {
+        let fields = format!("\"payload\":\"\",\"properties\":{properties}}}");
+        let (message, published) = producer.publish(&fields);
+        published.unwrap();
+        message.sequence
+    }
+
+    /// Takes the next message, and acknowledges it.
+    fn work(consumer: &mut Consumer) -> Option<u64> {
+        let taken = consumer.take(1, Waker::noop()).unwrap();
+        let sequence = taken.first()?.message.sequence;
+        assert!(consumer.acknowledge(sequence));
+        Some(sequence)
+    }
+
+    /// One worker gets twice the load that it can do. What it does is of use.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_whose_caller_no_longer_waits_is_not_delivered() {
+        let hub = Arc::new(Hub::new(Limits::default()));
+        let options = options(OnClose::Keep, 1);
+        let worker = hub.consumer(name("group"), "workers".parse().unwrap(), &options);
+        let mut worker = worker.unwrap();
+        let mut producer = hub.producer(name("group"), None).unwrap();
+        let mut published = HashMap::new();
+        let mut late = 0;
+        for _ in 0..200 {
+            for _ in 0..2 {
+                let sequence = request(&mut producer, r#"{"x_dasf_timeout_ms": 5000}"#);
+                published.insert(sequence, now());
+            }
+            let done = work(&mut worker).unwrap();
+            tokio::time::advance(Duration::from_secs(1)).await;
+            // The next request is assigned when this one is acknowledged.
+            let waited = now().duration_since(published[&done]);
+            late += usize::from(waited > Duration::from_secs(6));
+        }
+        assert_eq!(late, 0);
+        assert!(hub.counters.read(0, 0).expired > 150);
+        // Without a limit, requests wait.
+        let mut patient = hub.producer(name("patient"), None).unwrap();
+        let sequence = request(&mut patient, "{}");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let consumer = hub.consumer(name("patient"), "s".parse().unwrap(), &options);
+        assert_eq!(work(&mut consumer.unwrap()), Some(sequence));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_whose_caller_is_gone_is_not_delivered() {
+        const PROPERTIES: &str = r#"{"messageType":"request","response_topic":"answers"}"#;
+        for (on_close, closes, waits, is_delivered) in [
+            (OnClose::Discard, true, 0, false),
+            // It may come back.
+            (OnClose::Discard, false, 5, true),
+            (OnClose::Discard, false, 10, false),
+            // Its subscription keeps the answers.
+            (OnClose::Keep, true, 60, true),
+            (OnClose::Keep, false, 60, true),
+        ] {
+            let hub = Arc::new(Hub::new(Limits::default()));
+            let module = hub.consumer(name("m"), "s".parse().unwrap(), &options(OnClose::Keep, 1));
+            let mut module = module.unwrap();
+            let answers = |subscription: &str| {
+                let subscription = subscription.parse().unwrap();
+                hub.consumer(name("answers"), subscription, &options(on_close, 9))
+            };
+            let mut caller = answers("caller").unwrap();
+            let mut producer = hub.producer(name("m"), None).unwrap();
+            let first = request(&mut producer, PROPERTIES);
+            let waiting = request(&mut producer, PROPERTIES);
+            let job = request(
+                &mut producer,
+                &PROPERTIES.replace("}", ",\"x_dasf_job\":1}"),
+            );
+            let other = request(&mut producer, &PROPERTIES.replace("answers", "others"));
+            if closes {
+                caller.leave();
+            }
+            drop(caller);
+            tokio::time::advance(Duration::from_secs(waits)).await;
+            assert_eq!(work(&mut module), Some(first));
+            if is_delivered {
+                assert_eq!(work(&mut module), Some(waiting));
+            }
+            assert_eq!(work(&mut module), Some(job));
+            assert_eq!(work(&mut module), Some(other));
+            assert_eq!(hub.counters.read(0, 0).dropped, u64::from(!is_delivered));
+            // A caller of this topic that comes later gets answers.
+            let _later = answers("later").unwrap();
+            let (busy, later) = (
+                request(&mut producer, "{}"),
+                request(&mut producer, PROPERTIES),
+            );
+            assert_eq!(work(&mut module), Some(busy));
+            assert_eq!(work(&mut module), Some(later));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_with_another_reader_is_not_gone() {
+        let hub = Arc::new(Hub::new(Limits::default()));
+        let reader = |subscription: &str| {
+            let subscription = subscription.parse().unwrap();
+            hub.consumer(name("answers"), subscription, &options(OnClose::Discard, 9))
+        };
+        let (_stays, mut leaves) = (reader("stays").unwrap(), reader("leaves").unwrap());
+        leaves.leave();
+        drop(leaves);
+        assert!(lock(&hub.topics).contains_key(&name("answers")));
+        let mut producer = hub.producer(name("m"), None).unwrap();
+        let waiting = request(&mut producer, r#"{"response_topic":"answers"}"#);
+        let module = hub.consumer(name("m"), "s".parse().unwrap(), &options(OnClose::Keep, 1));
+        assert_eq!(work(&mut module.unwrap()), Some(waiting));
     }
 }

@@ -212,6 +212,16 @@
 //! has most messages of a full subscription and acknowledges none for some publishes, while the others
 //! have room. The others get its messages.
 //!
+//! ## Requests that nobody needs any more
+//!
+//! A message that has waited is not delivered if its caller no longer waits: if it has been in the broker
+//! for longer than its property `x_dasf_timeout_ms` says. It counts as expired.
+//!
+//! It is not delivered, either, if its caller is gone: if the only reader of its `response_topic` has
+//! closed its connection, or has lost it ten seconds ago, and its subscription ends with it
+//! (`onClose=Discard` or `subscriptionMode=NonDurable`). It then counts as dropped. A reader whose
+//! subscription stays gets its answers. A message with the property `x_dasf_job` outlives its caller.
+//!
 //! ## When the memory is full
 //!
 //! All messages, subscriptions and topics together have at most [`max_memory`](Builder::max_memory)
@@ -248,6 +258,7 @@
 
 mod budget;
 mod builder;
+mod clock;
 mod handshake;
 mod hub;
 mod limits;

@@ -31,8 +31,8 @@ struct Arguments {
     #[arg(long, env = TOKEN, hide_env_values = true)]
     token: Option<String>,
 
-    /// Origin of web pages that may use the broker without a token, such as http://localhost:5173; * stands
-    /// for all origins. May be given several times
+    /// Origin of web pages that may use the broker without a token, with its scheme and port; * stands for
+    /// all origins. May be given several times
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
 

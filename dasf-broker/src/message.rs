@@ -385,6 +385,17 @@ impl Message {
         self.content.size()
     }
 
+    /// Returns the JSON object of the properties.
+    pub(crate) fn properties(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => {
+                let parts: TextParts<'_> = serde_json::from_str(text).ok()?;
+                parts.properties.map(RawValue::get)
+            }
+            Content::Link(content) => content.properties.as_deref().map(RawValue::get),
+        }
+    }
+
     /// Records that a consumer of any subscription has acknowledged the message.
     pub(crate) fn acknowledge(&self) {
         // The lock of the topic orders all accesses.

@@ -23,10 +23,11 @@ pub struct Statistics {
     pub dead_lettered: u64,
     /// Messages that the broker dropped without an acknowledgement: those that made room in its memory,
     /// the oldest messages of full subscriptions while others had room, the messages of topics and
-    /// subscriptions that made room, were not durable or were removed by their consumer, and messages that a
-    /// dead-letter topic refused.
+    /// subscriptions that made room, were not durable or were removed by their consumer, requests
+    /// whose callers are gone, and messages that a dead-letter topic refused.
     pub dropped: u64,
-    /// Messages that nobody read within [`subscription_retention`](crate::Builder::subscription_retention).
+    /// Messages that nobody read within [`subscription_retention`](crate::Builder::subscription_retention),
+    /// and requests whose callers no longer waited when it was their turn.
     pub expired: u64,
     /// The topics that exist now.
     pub topics: u64,

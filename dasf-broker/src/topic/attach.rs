@@ -10,6 +10,7 @@ use super::consumer::{Consumer, ConsumerId};
 use super::effects::{Effects, Event, EventKind};
 use super::error::AttachError;
 use super::options::ConsumerOptions;
+use super::options::OnClose;
 use super::subscription::Subscription;
 
 impl Topic {
@@ -39,10 +40,11 @@ impl Topic {
         self.consumers += 1;
         let prefetch = self.limits.prefetch(options.receiver_queue_size);
         let consumer = Consumer::new(id, prefetch, options);
-        let budget = &self.budget;
+        self.obsolescence.gone.remove(&self.name);
+        let (budget, obsolescence) = (&self.budget, &self.obsolescence);
         self.subscriptions
             .entry(name.clone())
-            .or_insert_with(|| Subscription::new(options, taken_over, since, budget))
+            .or_insert_with(|| Subscription::new(options, taken_over, since, obsolescence, budget))
             .add_consumer(consumer, options, effects);
         Ok(id)
     }
@@ -121,12 +123,19 @@ impl Topic {
             return;
         }
         subscription.detached = Some(now);
+        let ends_with_reader =
+            !subscription.is_durable() || subscription.on_close == OnClose::Discard;
         // The unclaimed messages of the topic can replace an empty subscription that is the only one. It
         // is removed at once, so the response topics of former callers do not pile up.
         if (!subscription.is_durable() || alone && subscription.backlog.messages == 0)
             && let Some(subscription) = self.subscriptions.remove(name)
         {
             self.drop_all(name, subscription, EventKind::DroppedNotDurable, effects);
+        }
+        // The others keep what they get for a reader that may come back.
+        let ends = |it: &Subscription| it.on_close == OnClose::Discard && !it.has_consumer();
+        if ends_with_reader && self.subscriptions.values().all(ends) {
+            self.obsolescence.gone.add(&self.name, now, true);
         }
     }
 

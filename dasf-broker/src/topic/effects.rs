@@ -54,6 +54,10 @@ pub(crate) enum EventKind {
     SubscriptionExpired,
     /// Nobody read messages in time.
     Expired,
+    /// The callers of requests no longer wait.
+    RequestExpired,
+    /// The callers of requests are gone.
+    CallerGone,
 }
 
 impl Event {
@@ -92,7 +96,9 @@ impl Event {
             EventKind::TakenOver
             | EventKind::HandedOver
             | EventKind::DroppedNotDurable
-            | EventKind::DroppedUnsubscribed => {
+            | EventKind::DroppedUnsubscribed
+            | EventKind::RequestExpired
+            | EventKind::CallerGone => {
                 info!(%topic, subscription, message_id, messages, "{text}");
             }
             EventKind::SubscriptionExpired => debug!(%topic, subscription, "{text}"),
@@ -103,7 +109,7 @@ impl Event {
 }
 
 impl EventKind {
-    pub(crate) const COUNT: usize = 11;
+    pub(crate) const COUNT: usize = 13;
 
     /// All kinds, in the order of their numbers.
     pub(crate) const ALL: [Self; Self::COUNT] = [
@@ -118,6 +124,8 @@ impl EventKind {
         Self::DroppedUnsubscribed,
         Self::SubscriptionExpired,
         Self::Expired,
+        Self::RequestExpired,
+        Self::CallerGone,
     ];
 
     /// Returns the text in the log.
@@ -144,6 +152,8 @@ impl EventKind {
             Self::DroppedUnsubscribed => "dropped: the consumer does not need its messages",
             Self::SubscriptionExpired => "removed the subscription: no consumer came back",
             Self::Expired => "expired: nobody read the messages in time",
+            Self::RequestExpired => "expired: the caller of the request no longer waits",
+            Self::CallerGone => "dropped: the caller of the request is gone",
         }
     }
 }

@@ -33,7 +33,19 @@ impl Topic {
         now: Instant,
         effects: &mut Effects,
     ) {
+        let is_reader = self
+            .subscriptions
+            .get(name)
+            .is_some_and(|it| it.on_close == OnClose::Discard && it.consumers.len() <= 1);
         self.detach_consumer(name, id, now, effects);
+        self.end_left(name, effects);
+        if is_reader && self.subscriptions.is_empty() {
+            self.obsolescence.gone.add(&self.name, now, false);
+        }
+    }
+
+    /// Ends a subscription whose last consumer has closed its connection.
+    fn end_left(&mut self, name: &SubscriptionName, effects: &mut Effects) {
         let Some(left) = self.subscriptions.get(name) else {
             return;
         };

@@ -1,5 +1,5 @@
 //! One topic: its subscriptions, their consumers and their messages. This module does no I/O, and gets
-//! the time as an argument.
+//! the time as an argument, except where a message has waited.
 //!
 //! This file holds the topic, and finds the subscription of a consumer. `attach` connects consumers,
 //! `publish` adds messages, and `expire` removes old ones. A `subscription` shares the messages of its
@@ -13,6 +13,7 @@ mod error;
 mod expire;
 mod hand_over;
 mod name;
+mod obsolete;
 mod options;
 mod publish;
 mod redelivery;
@@ -39,6 +40,8 @@ pub(crate) use consumer::{ConsumerId, Delivery};
 pub(crate) use effects::{DeadLetter, Effects, EventKind};
 pub(crate) use error::{AttachError, PublishError};
 pub(crate) use name::TopicName;
+pub(crate) use obsolete::GoneReaders;
+use obsolete::Obsolescence;
 pub(crate) use options::{ConsumerOptions, DeadLetterPolicy, OnClose, SubscriptionType};
 pub(crate) use room::Victims;
 use subscription::Subscription;
@@ -53,6 +56,7 @@ pub(crate) struct Topic {
     limits: Arc<Limits>,
     counters: Arc<Counters>,
     subscriptions: BTreeMap<SubscriptionName, Subscription>,
+    obsolescence: Arc<Obsolescence>,
     /// The messages of a topic without subscriptions. The first subscription takes them over.
     unclaimed: MessageQueue,
     producers: usize,
@@ -73,8 +77,15 @@ impl Topic {
         limits: Arc<Limits>,
         counters: Arc<Counters>,
         budget: Arc<Budget>,
+        gone: Arc<GoneReaders>,
     ) -> Self {
+        let obsolescence = Obsolescence {
+            topic: name.clone(),
+            gone,
+            counters: counters.clone(),
+        };
         Self {
+            obsolescence: Arc::new(obsolescence),
             charge: budget.charge(TOPIC_COST),
             budget,
             name,

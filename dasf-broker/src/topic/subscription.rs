@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::backlog::{BacklogSize, MessageQueue, QueuedMessage};
 use super::consumer::{Consumer, ConsumerId};
-use super::effects::Effects;
+use super::effects::{Effects, Event};
+use super::obsolete::Obsolescence;
 use super::options::{ConsumerOptions, OnClose, SubscriptionType};
 use crate::budget::{Budget, Charge};
 use crate::limits::{BacklogLimit, Limits};
@@ -31,6 +32,7 @@ pub(super) struct Subscription {
     pub(super) consumers: Vec<Consumer>,
     /// The size of all messages: ready, in flight or delayed.
     pub(super) backlog: BacklogSize,
+    obsolescence: Arc<Obsolescence>,
     /// The memory of the subscription and of the places of its messages.
     charge: Charge,
     /// The number of messages that were removed because consumers lag behind those of other
@@ -48,11 +50,13 @@ impl Subscription {
         options: &ConsumerOptions,
         ready: MessageQueue,
         since: u64,
+        obsolescence: &Arc<Obsolescence>,
         budget: &Arc<Budget>,
     ) -> Self {
         let cost = SUBSCRIPTION_COST + ready.size().cost_of_places();
         Self {
             charge: budget.charge(cost),
+            obsolescence: obsolescence.clone(),
             kind: options.kind,
             durable: options.durable,
             on_close: options.on_close,
@@ -181,7 +185,16 @@ impl Subscription {
     /// Assigns ready messages to consumers that have permits. Messages that the consumer `returned_by`
     /// returned go to others first.
     pub(super) fn dispatch(&mut self, returned_by: Option<ConsumerId>, effects: &mut Effects) {
-        while let Some(queued) = self.ready.pop_first() {
+        while self.consumers.iter().any(Consumer::has_permit)
+            && let Some(queued) = self.ready.pop_first()
+        {
+            if let Some(kind) = self.obsolescence.of(&queued.message) {
+                self.uncount(&queued.message);
+                effects
+                    .events
+                    .extend(Event::of_messages(kind, None, [&queued.message]));
+                continue;
+            }
             self.assignments += 1;
             let assignment = self.assignments;
             let Some(consumer) = self.next_consumer(returned_by) else {

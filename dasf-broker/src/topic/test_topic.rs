@@ -74,6 +74,7 @@ impl TestTopic {
                 Arc::new(limits),
                 Arc::default(),
                 origin.budget.clone(),
+                Arc::default(),
             ),
             origin,
             effects: Effects::default(),

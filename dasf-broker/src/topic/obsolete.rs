@@ -1,0 +1,180 @@
+//! Requests that nobody needs any more when it is their turn.
+//!
+//! A request may wait until its caller has given up, or has gone. If the broker delivered it, modules would
+//! work for nobody while others wait.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dasf_protocol::properties::key;
+use serde::Deserialize;
+
+use super::effects::EventKind;
+use super::name::TopicName;
+use crate::clock::now;
+use crate::message::Message;
+use crate::statistics::Counters;
+
+/// The property of a request whose work outlives its caller. It is reserved for such requests.
+const JOB: &str = "\"x_dasf_job\"";
+
+/// The time that a caller has to come back after a lost connection, before it counts as gone.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The time for which the broker remembers that the reader of a topic is gone.
+const MEMORY: Duration = Duration::from_secs(600);
+
+/// The largest number of topics whose reader is gone.
+const MAX_GONE: usize = 65_536;
+
+/// The topics whose only reader is gone, with the time from which on it counts as gone.
+#[derive(Debug, Default)]
+pub(crate) struct GoneReaders {
+    count: AtomicUsize,
+    topics: Mutex<HashMap<TopicName, Instant>>,
+}
+
+impl GoneReaders {
+    fn topics(&self) -> MutexGuard<'_, HashMap<TopicName, Instant>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HashMap<TopicName, Instant>)) {
+        let mut topics = self.topics();
+        change(&mut topics);
+        self.count.store(topics.len(), Ordering::Relaxed);
+    }
+
+    /// Records that the only reader of a topic has gone, or that its connection was lost.
+    pub(super) fn add(&self, topic: &TopicName, now: Instant, was_lost: bool) {
+        let from = if was_lost { now + GRACE } else { now };
+        self.change(|topics| {
+            if topics.len() < MAX_GONE {
+                topics.insert(topic.clone(), from);
+            }
+        });
+    }
+
+    /// Records that a topic has a reader.
+    pub(super) fn remove(&self, topic: &TopicName) {
+        if !self.is_empty() {
+            self.change(|topics| {
+                topics.remove(topic);
+            });
+        }
+    }
+
+    /// Forgets the topics whose reader has gone long ago.
+    pub(crate) fn forget_old(&self, now: Instant) {
+        self.change(|topics| {
+            topics.retain(|_, from| now.saturating_duration_since(*from) < MEMORY);
+        });
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Relaxed) == 0
+    }
+
+    fn since(&self, topic: &TopicName) -> Option<Instant> {
+        self.topics().get(topic).copied()
+    }
+}
+
+/// The properties of a request that decide whether somebody needs it.
+#[derive(Deserialize)]
+struct Properties<'a> {
+    #[serde(borrow, default)]
+    response_topic: Option<Cow<'a, str>>,
+}
+
+/// Decides which messages of a topic are obsolete.
+#[derive(Debug)]
+pub(super) struct Obsolescence {
+    pub(super) topic: TopicName,
+    pub(super) gone: Arc<GoneReaders>,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Obsolescence {
+    /// Returns why nobody needs a message that has waited, and counts it.
+    pub(super) fn of(&self, message: &Message) -> Option<EventKind> {
+        let properties = message.properties()?;
+        // A job outlives its caller.
+        if properties.contains(JOB) {
+            return None;
+        }
+        let kind = if has_expired(message, properties) {
+            self.counters.expired.add(1);
+            EventKind::RequestExpired
+        } else if self.has_lost_its_caller(message, properties) {
+            self.counters.dropped.add(1);
+            EventKind::CallerGone
+        } else {
+            return None;
+        };
+        Some(kind)
+    }
+
+    fn has_lost_its_caller(&self, message: &Message, properties: &str) -> bool {
+        if self.gone.is_empty() {
+            return false;
+        }
+        let read = serde_json::from_str::<Properties<'_>>(properties);
+        let topic = read.ok().and_then(|properties| properties.response_topic);
+        let Some(Ok(topic)) = topic.map(|topic| topic.parse()) else {
+            return false;
+        };
+        let since = self.gone.since(&self.topic.sibling(topic));
+        since.is_some_and(|since| since >= message.published && now() >= since)
+    }
+}
+
+fn has_expired(message: &Message, properties: &str) -> bool {
+    let timeout = timeout(properties);
+    timeout.is_some_and(|timeout| now().saturating_duration_since(message.published) >= timeout)
+}
+
+/// Returns the time that the caller waits. Some brokers make texts of all properties.
+fn timeout(properties: &str) -> Option<Duration> {
+    // A whole parser would cost more than all other work for a small message.
+    let (_, rest) = properties.split_once(key::TIMEOUT_MS)?;
+    let rest = rest.strip_prefix('"')?.trim_start().strip_prefix(':')?;
+    let rest = rest.trim_start().trim_start_matches('"');
+    let end = rest.bytes().position(|it| !it.is_ascii_digit())?;
+    let milliseconds = rest[..end].parse().ok()?;
+    // Another end is a number with a fraction or an exponent.
+    let is_whole = rest[end..].starts_with([',', '}', '"', ' ', '\n', '\r', '\t']);
+    is_whole.then(|| Duration::from_millis(milliseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeout_is_read() {
+        let read = |text: &str| timeout(text).map(|it| it.as_millis());
+        for (text, expected) in [
+            (r#"{"x_dasf_timeout_ms":60}"#, Some(60)),
+            (
+                r#"{"a":"b", "x_dasf_timeout_ms" : 5000 , "c":1}"#,
+                Some(5000),
+            ),
+            (r#"{"x_dasf_timeout_ms":"70"}"#, Some(70)),
+            (r#"{"x_dasf_timeout_ms":0}"#, Some(0)),
+            (r#"{"x_dasf_timeout_ms":1.5}"#, None),
+            (r#"{"x_dasf_timeout_ms":1e3}"#, None),
+            (r#"{"x_dasf_timeout_ms":-1}"#, None),
+            (r#"{"x_dasf_timeout_ms":null}"#, None),
+            (r#"{"x_dasf_timeout_ms":99999999999999999999}"#, None),
+            (r#"{"a":"\"x_dasf_timeout_ms\":5"}"#, None),
+            (r#"{"x_dasf_timeout_ms"#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+}
