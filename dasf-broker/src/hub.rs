@@ -194,8 +194,12 @@ impl Hub {
     /// Removes a topic if it is idle.
     fn remove_if_idle(&self, name: &TopicName) {
         let mut topics = lock(&self.topics);
-        if topics.get(name).is_some_and(|topic| lock(topic).is_idle()) {
+        let is_idle = topics.get(name).is_some_and(|topic| lock(topic).is_idle());
+        if is_idle {
             topics.remove(name);
+        }
+        drop(topics);
+        if is_idle {
             debug!(topic = name.to_string(), "removed the topic");
         }
     }
@@ -218,17 +222,28 @@ impl Hub {
         }
         // Some more room than needed, so that the next search is not due at once.
         let target = budget.max() - budget.max() / 16;
-        self.shrink(Victims::Unread, None, target);
+        let mut effects = self.shrink(Victims::Unread, None, target);
         if budget.is_exceeded() {
-            self.shrink(Victims::Read, Some(name), target);
+            effects.extend(self.shrink(Victims::Read, Some(name), target));
         }
-        room.failed = budget.is_exceeded().then(|| (now, name.clone()));
-        room.failed.is_none()
+        let has_room = !budget.is_exceeded();
+        room.failed = (!has_room).then(|| (now, name.clone()));
+        drop(room);
+        for (name, mut effects) in effects {
+            self.apply_effects(&name, &mut effects);
+        }
+        has_room
     }
 
     /// Removes messages of the topic with the most memory, until all topics use no more than `target`, or
-    /// until it is the topic `asking`.
-    fn shrink(&self, victims: Victims, asking: Option<&TopicName>, target: usize) {
+    /// until it is the topic `asking`. Returns the effects on the topics.
+    fn shrink(
+        &self,
+        victims: Victims,
+        asking: Option<&TopicName>,
+        target: usize,
+    ) -> Vec<(TopicName, Effects)> {
+        let mut all_effects = Vec::new();
         let budget = &self.origin.budget;
         let all: Vec<_> = lock(&self.topics)
             .iter()
@@ -247,14 +262,11 @@ impl Hub {
             let mut effects = Effects::default();
             let (rest, idle) = {
                 let mut topic = lock(topic);
-                topic.make_room(
-                    victims,
-                    (budget.used() - target).min(cost.div_ceil(2)),
-                    &mut effects,
-                );
+                let excess = budget.used().saturating_sub(target);
+                topic.make_room(victims, excess.min(cost.div_ceil(2)), &mut effects);
                 (topic.cost(victims), topic.is_idle())
             };
-            self.apply_effects(name, &mut effects);
+            all_effects.push((name.clone(), effects));
             if idle {
                 self.remove_if_idle(name);
             }
@@ -262,6 +274,7 @@ impl Hub {
                 by_cost.push((rest, at));
             }
         }
+        all_effects
     }
 
     fn full(&self) -> AttachError {

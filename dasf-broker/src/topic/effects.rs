@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use dasf_protocol::Subscription as SubscriptionName;
 use tracing::{debug, info, warn};
+use uuid::fmt::Hyphenated;
 
 use super::name::TopicName;
 use crate::message::Message;
@@ -24,8 +25,8 @@ pub(crate) struct Effects {
 pub(crate) struct Event {
     pub(crate) kind: EventKind,
     pub(crate) subscription: Option<SubscriptionName>,
-    /// The first of the messages.
-    pub(crate) message: Option<Message>,
+    /// The id of the first of the messages.
+    pub(crate) message_id: Option<Hyphenated>,
     /// The number of messages.
     pub(crate) messages: usize,
 }
@@ -65,7 +66,7 @@ impl Event {
         Self {
             kind,
             subscription: Some(subscription.clone()),
-            message: None,
+            message_id: None,
             messages: 0,
         }
     }
@@ -77,11 +78,11 @@ impl Event {
         messages: impl IntoIterator<Item = &'a Message>,
     ) -> Option<Self> {
         let mut messages = messages.into_iter();
-        let first = messages.next()?.clone();
+        let first = messages.next()?.id();
         Some(Self {
             kind,
             subscription: subscription.cloned(),
-            message: Some(first),
+            message_id: Some(first),
             messages: messages.count() + 1,
         })
     }
@@ -89,8 +90,7 @@ impl Event {
     /// Logs the event.
     pub(crate) fn log(&self, topic: &TopicName) {
         let subscription = self.subscription.as_ref().map(tracing::field::display);
-        let message_id = self.message.as_ref();
-        let message_id = message_id.map(|it| tracing::field::display(it.id()));
+        let message_id = self.message_id.map(tracing::field::display);
         let (messages, text) = (self.messages, self.kind.text());
         match self.kind {
             EventKind::TakenOver

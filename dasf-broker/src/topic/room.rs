@@ -5,7 +5,6 @@ use super::Topic;
 use super::backlog::MessageQueue;
 use super::effects::{Effects, Event, EventKind};
 use super::subscription::Subscription;
-use crate::message::Message;
 
 /// The messages that may make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +100,7 @@ impl Topic {
             let messages: MessageQueue = subscription.into_messages();
             self.counters.dropped.add(messages.size().messages);
             event.messages = messages.size().messages;
-            event.message = messages.iter().next().map(|it| Message::clone(&it.message));
+            event.message_id = messages.iter().next().map(|it| it.message.id());
             effects.events.push(event);
         }
         true
