@@ -392,7 +392,7 @@ impl Message {
                 let parts: TextParts<'_> = serde_json::from_str(text).ok()?;
                 parts.properties.map(RawValue::get)
             }
-            Content::Link(content) => content.properties.as_deref().map(RawValue::get),
+            Content::Link(content) => content.properties(),
         }
     }
 

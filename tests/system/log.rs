@@ -93,6 +93,32 @@ async fn each_call_has_one_line() {
     }
 }
 
+/// Callers decide how many calls there are, and must not fill a disk with the log of a module.
+#[tokio::test]
+async fn many_calls_at_once_are_summed_up() {
+    const CALLS: usize = 1000;
+    let (log, _guard) = Log::start();
+    let broker = broker().await;
+    let module = arithmetic::module().unwrap();
+    let host = listen(&broker, "arithmetic", module, HostOptions::default()).await;
+    let client = arithmetic::Client::connect(&broker.url()).await.unwrap();
+    futures_util::future::try_join_all((0..CALLS).map(|_| client.add(1).into_future()))
+        .await
+        .unwrap();
+    host.shutdown().await;
+
+    let lines = log.lines("request answered").len();
+    let sums = log.lines("further calls in the last second");
+    let others = sums.iter().map(|sum| {
+        let (_, answered) = sum.split_once("answered=").unwrap();
+        let (answered, failed) = answered.split_once(' ').unwrap();
+        assert_eq!(failed, "failed=0");
+        answered.parse::<usize>().unwrap()
+    });
+    assert_eq!(lines + others.sum::<usize>(), CALLS);
+    assert!(lines < CALLS / 2, "{lines} lines");
+}
+
 #[tokio::test]
 async fn a_connection_that_is_there_again_is_told() {
     let (log, _guard) = Log::start();

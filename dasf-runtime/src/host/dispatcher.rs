@@ -376,6 +376,7 @@ impl Dispatcher {
             close(subscriber).await;
         }
         self.executor.pool.close();
+        self.executor.call_log.sum_up();
         let finish = async {
             self.executor.inbox.finish().await;
             self.executor.replies.finish().await;

@@ -18,6 +18,7 @@ use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use super::answer::Answer;
 use super::answers::Answers;
 use super::budget::{Budget, Charge, SMALL_PAYLOAD};
+use super::call_log::CallLog;
 use super::duplicates::{RecentRequests, Ticket};
 use super::host_thread::QuickCalls;
 use super::inbox::{Fetched, Inbox, Place};
@@ -54,6 +55,7 @@ pub(super) struct Executor {
     pub(super) pool: WorkerPool<Job>,
     /// The calls of quick functions, which run on the thread of the host.
     pub(super) quick: QuickCalls<Job>,
+    pub(super) call_log: CallLog,
     /// The calls of plain functions that run now.
     running: Running,
     /// The permits of the calls of `async` functions that may run at a time.
@@ -196,6 +198,7 @@ impl Executor {
             max_redeliveries: options.max_redeliveries,
             pool: WorkerPool::new(options.max_workers),
             quick: QuickCalls::default(),
+            call_log: CallLog::default(),
             running: Running::default(),
             concurrent: Semaphore::new(options.concurrency().min(Semaphore::MAX_PERMITS)),
             returning: CancellationToken::new(),
@@ -248,7 +251,7 @@ impl Executor {
             let place = match self.place_to_fetch(&call) {
                 Ok(place) => place,
                 Err(Some(failure)) => {
-                    log_end(&self.span(&call, None), None, Err(&failure));
+                    self.log_end(&self.span(&call, None), None, Err(&failure));
                     return self.finish(call, None, Err(failure)).await;
                 }
                 Err(None) => return self.leave(call).await,
@@ -267,7 +270,7 @@ impl Executor {
                     fetched.payload
                 }
                 Err(failure) => {
-                    log_end(&self.span(&call, None), None, Err(&failure));
+                    self.log_end(&self.span(&call, None), None, Err(&failure));
                     return self.finish(call, None, Err(failure)).await;
                 }
             };
@@ -284,12 +287,11 @@ impl Executor {
         deadline: Option<Instant>,
         call: Call,
     ) {
-        // The clock is read only for the log.
-        let begun = tracing::enabled!(tracing::Level::INFO).then(Instant::now);
+        let begun = CallLog::begin();
         let target = match target {
             Ok(target) => target,
             Err(failure) => {
-                log_end(&self.span(&call, None), begun, Err(&failure));
+                self.log_end(&self.span(&call, None), begun, Err(&failure));
                 return self.complete(call, None, Err(failure));
             }
         };
@@ -322,6 +324,10 @@ impl Executor {
                     .spawn(async move { executor.run_async(ready, function).await });
             }
         }
+    }
+
+    fn log_end(&self, span: &Span, begun: Option<Instant>, outcome: Result<&Output, &Failure>) {
+        self.call_log.end(&self.runtime, span, begun, outcome);
     }
 
     /// Returns the span of a call, with the name of its function if that is known.
@@ -429,7 +435,7 @@ impl Executor {
         let kept = context.clone();
         let outcome =
             in_time(&context).and_then(|()| target.run_plain(function, context, report.clone()));
-        log_end(kept.span(), begun, outcome.as_ref());
+        self.log_end(kept.span(), begun, outcome.as_ref());
         // A call that was abandoned has its response.
         if let Some(call) = self.running.end(place) {
             self.complete(call, report, outcome);
@@ -467,7 +473,7 @@ impl Executor {
             },
         };
         drop(permit);
-        log_end(&span, begun, outcome.as_ref());
+        self.log_end(&span, begun, outcome.as_ref());
         self.finish(call, report, outcome).await;
     }
 
@@ -742,27 +748,6 @@ fn without_stalling<T>(work: impl FnOnce() -> T) -> T {
         // A runtime with one thread has no other thread for the tasks.
         _ => work(),
     }
-}
-
-/// Tells the log how a call ended: the one line of each call.
-fn log_end(span: &Span, begun: Option<Instant>, outcome: Result<&Output, &Failure>) {
-    if !tracing::enabled!(tracing::Level::INFO) {
-        return;
-    }
-    let milliseconds = begun.map(|begun| begun.elapsed().as_millis());
-    span.in_scope(|| match outcome {
-        Ok(output) => {
-            let bytes = output.0.len();
-            tracing::info!(milliseconds, bytes, "request answered");
-        }
-        Err(failure) => tracing::info!(
-            // The span has the function if it began.
-            function = failure.function(),
-            milliseconds,
-            failure = failure.in_full(),
-            "request failed"
-        ),
-    });
 }
 
 fn log(reply: &Reply, error: &PublishError) {

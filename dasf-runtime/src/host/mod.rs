@@ -4,6 +4,7 @@ mod acknowledgement;
 mod answer;
 mod answers;
 mod budget;
+mod call_log;
 mod dispatcher;
 mod duplicates;
 mod executor;
