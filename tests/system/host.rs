@@ -754,3 +754,40 @@ async fn payloads_that_never_come_do_not_keep_other_requests_away() {
     }
     host.shutdown().await;
 }
+
+/// The caller leaves with calls that wait in the broker. Another caller does not wait for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_a_caller_that_is_gone_are_not_run() {
+    for links in [true, false] {
+        let broker = broker_builder().links(links).start().await.unwrap();
+        let name = format!("gone-{links}");
+        let options = HostOptions::default()
+            .group("workers".parse().unwrap())
+            .max_workers(1);
+        let host = gated_host(&broker, options).await;
+        until(|| broker.statistics().connections == 1).await;
+        let leaving = gated_client(&broker).await;
+        // Without links, the module has a connection for the answers now.
+        leaving.count("answered").await.unwrap();
+        let mut calls = tokio::task::JoinSet::new();
+        calls.spawn(leaving.wait(&name).into_future());
+        soon("the call", gated::entered(&name)).await;
+        let count = async |call: dasf::client::Call<u32>| call.await.map(|count| count.to_string());
+        let published = broker.statistics().published;
+        for _ in 0..20 {
+            calls.spawn(count(leaving.count(&name)));
+        }
+        until(|| broker.statistics().published >= published + 20).await;
+        drop(leaving);
+        calls.shutdown().await;
+        until(|| broker.statistics().connections <= if links { 1 } else { 2 }).await;
+        gated::open(&name);
+        let staying = gated_client(&broker).await;
+        let counted = soon("the answer", staying.count(&name).into_future()).await;
+        // The module had some of the calls already.
+        let statistics = broker.statistics();
+        assert!(counted.unwrap() <= 10, "{statistics:?}");
+        assert!(statistics.dropped >= 10, "{statistics:?}");
+        host.shutdown().await;
+    }
+}
