@@ -319,13 +319,24 @@ impl Hub {
         subscription: Subscription,
         options: &ConsumerOptions,
     ) -> Result<Consumer, AttachError> {
+        self.consumer_with_quota(name, subscription, options, None)
+    }
+
+    /// Connects a consumer. If its connection has others, the topic counts for its quota.
+    pub(crate) fn consumer_with_quota(
+        self: &Arc<Self>,
+        name: TopicName,
+        subscription: Subscription,
+        options: &ConsumerOptions,
+        quota: Option<&mut TopicQuota>,
+    ) -> Result<Consumer, AttachError> {
         if !self.has_room(&name) {
             return Err(self.full());
         }
         let mut effects = Effects::default();
         let attach =
             |topic: &mut Topic| topic.attach_consumer(&subscription, options, &mut effects);
-        let (topic, id) = self.with_topic(&name, None, attach)?;
+        let (topic, id) = self.with_topic(&name, quota, attach)?;
         self.apply_effects(&name, &mut effects);
         Ok(Consumer {
             hub: self.clone(),

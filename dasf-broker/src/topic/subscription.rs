@@ -185,7 +185,8 @@ impl Subscription {
     /// Assigns ready messages to consumers that have permits. Messages that the consumer `returned_by`
     /// returned go to others first.
     pub(super) fn dispatch(&mut self, returned_by: Option<ConsumerId>, effects: &mut Effects) {
-        while self.consumers.iter().any(Consumer::has_permit)
+        while !self.ready.is_empty()
+            && self.consumers.iter().any(Consumer::has_permit)
             && let Some(queued) = self.ready.pop_first()
         {
             if let Some(kind) = self.obsolescence.of(&queued.message) {

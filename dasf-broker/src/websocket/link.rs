@@ -192,7 +192,9 @@ impl LinkRole {
         let name = self.base.sibling(topic.clone());
         let parameters = Query::new(Some(&header.parameters));
         let options = parameters.consumer_options(self.style, &name, &subscription)?;
-        let consumer = self.hub.consumer(name, subscription, &options)?;
+        let quota = Some(&mut self.producers.quota);
+        let hub = &self.hub;
+        let consumer = hub.consumer_with_quota(name, subscription, &options, quota)?;
         self.read_topic(topic, consumer);
         Ok(())
     }

@@ -341,3 +341,27 @@ async fn a_link_that_acknowledges_nothing_loses_the_topic_and_lives_on() {
     assert_eq!(refused["status"], 429);
     assert_eq!(link.subscribe("demo", "").await["type"], "subscribed");
 }
+
+/// A link that publishes to topics without a reader keeps the youngest, and others keep theirs.
+#[tokio::test]
+async fn a_link_keeps_a_number_of_topics_without_a_reader() {
+    let broker = builder()
+        .max_topics(40)
+        .max_topics_per_connection(10)
+        .start()
+        .await
+        .unwrap();
+    let mut other = connect(&broker, "/ws/other").await;
+    other.publish("kept").await;
+    let mut link = Link::open(&broker, "/ws/own/s").await;
+    for number in 0..500 {
+        link.publish(&format!("junk-{number}"), b"x").await;
+    }
+    link.send(&json!({"type": "confirm"}), b"").await;
+    link.accepted(500).await;
+    // Its own topic, ten topics without a reader, and that of the other peer.
+    assert_eq!(broker.statistics().topics, 12);
+    assert_eq!(broker.statistics().dropped, 490);
+    connect(&broker, "/ws/other/s").await.read("kept").await;
+    connect(&broker, "/ws/junk-499/s").await.receive().await;
+}
