@@ -52,6 +52,11 @@ pub(crate) struct Charge {
 }
 
 impl Charge {
+    /// See [`Budget::is_exceeded`].
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.budget.is_exceeded()
+    }
+
     /// Changes the number of bytes.
     pub(crate) fn set(&mut self, bytes: usize) {
         if bytes > self.bytes {

@@ -176,8 +176,8 @@ impl Builder {
     /// 512 MiB.
     ///
     /// When it is full, messages that nobody reads make room first. Then the topic with the most memory
-    /// loses its oldest messages. The broker refuses the messages for this topic itself. The buffers of
-    /// the connections are not part of this memory.
+    /// loses its oldest messages. The broker refuses the messages for this topic itself. What waits
+    /// for the peers to read it may use a quarter of this memory in addition, and 64 KiB for each connection.
     pub fn max_memory(mut self, bytes: usize) -> Self {
         self.limits.max_memory = bytes;
         self

@@ -21,7 +21,9 @@ use crate::network::{Connections, Counted};
 use crate::origin::AllowedOrigins;
 use crate::refusal::Refusal;
 use crate::route::{Query, Route};
-use crate::websocket::{ConsumerRole, End, LinkRole, MAX_UNREAD_PONGS, ProducerRole, Role, drive};
+use crate::websocket::{
+    ConsumerRole, End, LinkRole, MAX_UNREAD_PONGS, Outgoing, ProducerRole, Role, drive,
+};
 
 /// The read buffer of a socket: enough for many small frames, and small enough for thousands of
 /// sockets.
@@ -223,6 +225,7 @@ impl Server {
             limits.ping_interval,
             limits.max_frame_size,
             connection.traffic(),
+            Outgoing::charged(&self.hub.outgoing),
             shutdown,
         )
         .await;

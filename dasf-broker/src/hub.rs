@@ -32,6 +32,8 @@ pub(crate) struct Hub {
     pub(crate) counters: Arc<Counters>,
     pub(crate) log: Log,
     origin: Origin,
+    /// The budget of what waits for the peers to read it.
+    pub(crate) outgoing: Arc<Budget>,
     gone: Arc<GoneReaders>,
     topics: Mutex<Topics>,
     room: Mutex<RoomMaker>,
@@ -54,6 +56,9 @@ pub(crate) struct TopicQuota(VecDeque<(TopicName, Weak<Mutex<Topic>>)>);
 
 /// When there are too many topics, this part of them makes room at once, because a search looks at all.
 const JUNK_FRACTION: usize = 16;
+
+/// What waits for the peers to read it may use this part of the largest memory, in addition.
+const OUTGOING_FRACTION: usize = 4;
 
 type Topics = HashMap<TopicName, Arc<Mutex<Topic>>>;
 
@@ -134,11 +139,13 @@ impl Hub {
             ids: MessageIds::new(),
             budget: Budget::new(limits.max_memory),
         };
+        let outgoing = Budget::new(limits.max_memory / OUTGOING_FRACTION);
         Self {
             limits: Arc::new(limits),
             counters: Arc::default(),
             log: Log::default(),
             origin,
+            outgoing,
             gone: Arc::default(),
             topics: Mutex::default(),
             room: Mutex::default(),

@@ -105,8 +105,9 @@
 //! connection stays open. Two kinds of frames close it: a binary frame, with code 1003, and a frame
 //! above [`Builder::max_frame_size`], with code 1009.
 //!
-//! A producer may read its receipts late. The broker keeps up to 16,384 receipts or 4 MiB for it.
-//! Above that, the broker reads no more frames of this producer until the producer reads.
+//! A producer may read its receipts late. The broker keeps up to 16,384 receipts or 4 MiB for it, and
+//! only 64 KiB while what waits for all peers is more than a quarter of [`Builder::max_memory`]. Above
+//! that, the broker reads no more frames of this producer until the producer reads.
 //!
 //! # Subscriptions
 //!

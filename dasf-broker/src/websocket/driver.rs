@@ -56,9 +56,11 @@ pub(crate) async fn drive<S: Socket, R: Role>(
     ping_interval: Duration,
     max_frame_size: usize,
     traffic: Arc<Traffic>,
+    outgoing: Outgoing,
     shutdown: CancellationToken,
 ) -> End {
     let mut driver = Driver::new(socket, role, ping_interval, max_frame_size, traffic);
+    driver.outgoing = outgoing;
     let end = tokio::select! {
         biased;
         () = shutdown.cancelled() => End::ClosedByBroker(close(close_code::AWAY, "the broker shuts down")),
@@ -352,6 +354,7 @@ mod tests {
             interval,
             1024,
             Arc::default(),
+            Outgoing::default(),
             CancellationToken::new(),
         )
         .await;
@@ -439,6 +442,7 @@ mod tests {
             Duration::from_secs(30),
             1024,
             Arc::default(),
+            Outgoing::default(),
             shutdown,
         )
         .await;

@@ -14,5 +14,6 @@ mod test_peer;
 pub(crate) use consumer::ConsumerRole;
 pub(crate) use driver::{End, MAX_UNREAD_PONGS, drive};
 pub(crate) use link::LinkRole;
+pub(crate) use outgoing::Outgoing;
 pub(crate) use producer::ProducerRole;
 pub(crate) use role::Role;
