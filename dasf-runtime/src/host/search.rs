@@ -141,7 +141,7 @@ impl Search {
         }
         // The modules of this group answer, too, and this one.
         let description = properties.text(key::API_INFO).unwrap_or_default();
-        let description: Option<ApiInfo> = serde_json::from_str(&description).ok();
+        let description: Option<ApiInfo> = serde_json::from_str(description).ok();
         description.is_some_and(|it| !it.speaks(extension::REQUESTS_ON_DEMAND))
     }
 }
