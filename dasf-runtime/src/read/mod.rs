@@ -93,8 +93,18 @@ pub(crate) fn read_result<T: DeserializeOwned>(
     })
 }
 
-/// Reads a value by following the schema of its type.
+/// The maximum number of values that are read by a schema. For each, the guide needs about a hundred
+/// bytes, which is up to fifty times its text.
+const MAX_GUIDED: usize = 4 << 20;
+
+/// Reads a value by following the schema of its type. A value with too many values inside it is left to
+/// the type alone.
 fn read_by_schema<T: DeserializeOwned>(source: Source<'_>) -> Option<T> {
+    // In a string, these characters count too much, which does no harm.
+    let starts = |byte: &u8| matches!(byte, b',' | b'[' | b'{');
+    if source.json.bytes().filter(starts).count() > MAX_GUIDED {
+        return None;
+    }
     let value = serde_json::from_str(source.json).ok()?;
     let guide = Guide::new(source.document, source.schema(), &value);
     read_guided(source.json, guide).ok()
@@ -185,6 +195,23 @@ mod tests {
         x: f64,
         any: Value,
         either: Either,
+    }
+
+    #[test]
+    fn a_huge_value_is_left_to_its_type() {
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "kind")]
+        enum Tagged {
+            Many { numbers: Vec<u8> },
+        }
+        let of = |zeros: usize| {
+            let zeros = "0,".repeat(zeros);
+            format!(r#"{{"kind": "Many", "numbers": [{zeros}2.0]}}"#)
+        };
+        assert!(read_as::<Tagged>(&of(10)).is_ok());
+        // A small request must not need a hundred times its size.
+        let problem = read_as::<Tagged>(&of(MAX_GUIDED)).err().unwrap();
+        assert!(problem.message().contains("expected u8"), "{problem:?}");
     }
 
     #[test]
