@@ -356,8 +356,8 @@ impl Message {
         .into()
     }
 
-    /// Returns the frame of a delivery on a link, after this number of earlier ones.
-    pub(crate) fn link_frame(&self, topic: &Topic, redeliveries: u32) -> Bytes {
+    /// Returns the frames of a delivery on a link, after this number of earlier ones.
+    pub(crate) fn link_frames(&self, topic: &Topic, redeliveries: u32) -> link::Frames {
         match &self.content {
             Content::Link(content) => link::Message {
                 topic: topic.as_str(),
@@ -367,7 +367,7 @@ impl Message {
                 properties: content.properties(),
                 payload: &content.payload,
             }
-            .frame(),
+            .frames(),
             Content::Text(text) => {
                 let header = Header {
                     topic: topic.as_str().into(),
@@ -375,7 +375,7 @@ impl Message {
                     redelivery_count: redeliveries,
                     ..Header::new(FrameKind::Message)
                 };
-                text_as_frame(text, header)
+                text_as_frame(text, header).into()
             }
         }
     }

@@ -6,7 +6,8 @@
 //! Other brokers ignore the header, and the WebSocket is an ordinary producer or consumer.
 //!
 //! Every frame is a binary frame: the length of the header as four bytes, big endian; the header as
-//! a JSON object; the payload as bytes, without base64. [`Header`] lists the fields.
+//! a JSON object; the payload as bytes, without base64. [`Header`] lists the fields. If the first bit of
+//! the length is set, the payload is the whole next frame, so that nobody has to copy a large one.
 //!
 //! | `type` | from | fields | meaning |
 //! |---|---|---|---|
@@ -27,8 +28,10 @@
 //! the namespace of all topics. If it is the path of a consumer, the link reads that topic from the
 //! start.
 
+use std::array;
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::iter::Flatten;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -48,6 +51,47 @@ pub const BASE64: &str = "base64";
 
 /// The size of the length in front of the header.
 const LENGTH_SIZE: usize = 4;
+/// The bit of the length of a header whose payload is the next frame.
+const PAYLOAD_FOLLOWS: u32 = 1 << 31;
+/// The size from which a payload is a frame of its own.
+const LARGE: usize = 64 << 10;
+
+/// Puts together the payloads that are frames of their own with their headers.
+///
+/// ```
+/// use bytes::Bytes;
+/// use dasf_protocol::Properties;
+/// use dasf_protocol::link::{FrameKind, Header, Joiner, publish};
+///
+/// let payload = Bytes::from(vec![7; 100_000]);
+/// let mut frames = publish("demo", "7", &Properties::new(), &payload);
+/// let mut joiner = Joiner::default();
+/// assert!(joiner.join(frames.next().unwrap()).is_none());
+/// let (frame, apart) = joiner.join(frames.next().unwrap()).unwrap();
+/// let (header, _) = Header::read(&frame).unwrap();
+/// assert_eq!((header.kind, apart), (FrameKind::Publish, Some(payload)));
+/// ```
+#[derive(Debug, Default)]
+pub struct Joiner {
+    /// A header whose payload is the next frame.
+    header: Option<Bytes>,
+}
+
+impl Joiner {
+    /// Takes the next frame. Returns a frame with a header, and its payload if that is a frame of its
+    /// own. Returns `None` if the payload has not come.
+    pub fn join(&mut self, frame: Bytes) -> Option<(Bytes, Option<Bytes>)> {
+        if let Some(header) = self.header.take() {
+            return Some((header, Some(frame)));
+        }
+        let length = frame.first_chunk::<LENGTH_SIZE>().copied();
+        if u32::from_be_bytes(length.unwrap_or_default()) & PAYLOAD_FOLLOWS == 0 {
+            return Some((frame, None));
+        }
+        self.header = Some(frame);
+        None
+    }
+}
 
 /// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,7 +294,7 @@ fn split(frame: &Bytes) -> Result<(&[u8], Bytes), LinkError> {
     let (length, _) = frame
         .split_first_chunk::<LENGTH_SIZE>()
         .ok_or(LinkError::Short)?;
-    let length = u32::from_be_bytes(*length);
+    let length = u32::from_be_bytes(*length) & !PAYLOAD_FOLLOWS;
     let end = usize::try_from(length)
         .ok()
         .and_then(|length| length.checked_add(LENGTH_SIZE))
@@ -268,20 +312,20 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
     }
 }
 
-/// Returns the frame that publishes a message.
+/// Returns the frames that publish a message: one, or two if the payload is large.
 ///
 /// ```
 /// use dasf_protocol::{Properties, link};
 ///
 /// let properties = Properties::new().with("status", "success");
-/// let frame = link::publish("demo", "7", &properties, b"[1]");
+/// let frame = link::publish("demo", "7", &properties, &"[1]".into()).next().unwrap();
 /// let (header, payload) = link::Header::read(&frame)?;
 /// assert_eq!(header.properties.map(|it| it.get()), Some(r#"{"status":"success"}"#));
 /// assert_eq!(&*payload, b"[1]");
 /// # Ok::<(), link::LinkError>(())
 /// ```
-pub fn publish(topic: &str, context: &str, properties: &Properties, payload: &[u8]) -> Bytes {
-    write(payload, |json| {
+pub fn publish(topic: &str, context: &str, properties: &Properties, payload: &Bytes) -> Frames {
+    write_apart(payload, |json| {
         json.extend_from_slice(b"{\"type\":\"publish\",\"topic\":");
         json::push_text(json, topic);
         json.extend_from_slice(b",\"context\":");
@@ -290,6 +334,24 @@ pub fn publish(topic: &str, context: &str, properties: &Properties, payload: &[u
         properties.write_json(json);
         json.push(b'}');
     })
+}
+
+/// The frames of one message.
+#[derive(Debug)]
+pub struct Frames(Flatten<array::IntoIter<Option<Bytes>, 2>>);
+
+impl Iterator for Frames {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.0.next()
+    }
+}
+
+impl From<Bytes> for Frames {
+    fn from(frame: Bytes) -> Self {
+        Self([Some(frame), None].into_iter().flatten())
+    }
 }
 
 /// A message that the broker delivers on a link.
@@ -306,11 +368,11 @@ pub struct Message<'a> {
     /// The properties as JSON, an object.
     pub properties: Option<&'a str>,
     /// The payload.
-    pub payload: &'a [u8],
+    pub payload: &'a Bytes,
 }
 
 impl Message<'_> {
-    /// Returns the frame that delivers the message.
+    /// Returns the frames that deliver the message: one, or two if the payload is large.
     ///
     /// ```
     /// use dasf_protocol::link::{Header, Message};
@@ -321,15 +383,15 @@ impl Message<'_> {
     ///     redelivery_count: 0,
     ///     context: Some("1"),
     ///     properties: Some(r#"{"status":"success"}"#),
-    ///     payload: b"[1]",
+    ///     payload: &"[1]".into(),
     /// };
-    /// let frame = message.frame();
+    /// let frame = message.frames().next().unwrap();
     /// let (header, payload) = Header::read(&frame)?;
     /// assert_eq!((&*header.topic, header.message, &*payload), ("demo", Some(7), &b"[1]"[..]));
     /// # Ok::<(), dasf_protocol::link::LinkError>(())
     /// ```
-    pub fn frame(&self) -> Bytes {
-        write(self.payload, |json| {
+    pub fn frames(&self) -> Frames {
+        write_apart(self.payload, |json| {
             json.extend_from_slice(b"{\"type\":\"message\",\"topic\":");
             json::push_text(json, self.topic);
             json.extend_from_slice(b",\"message\":");
@@ -352,8 +414,24 @@ impl Message<'_> {
     }
 }
 
-/// Returns a frame in memory of exactly its size.
+/// Returns a frame with a payload, or two frames if the payload is large.
+fn write_apart(payload: &Bytes, write_header: impl FnOnce(&mut Vec<u8>)) -> Frames {
+    let (first, second) = if payload.len() < LARGE {
+        (write(payload, write_header), None)
+    } else {
+        keep_memory();
+        let header = write_flagged(PAYLOAD_FOLLOWS, b"", write_header);
+        (header, Some(payload.clone()))
+    };
+    Frames([Some(first), second].into_iter().flatten())
+}
+
 fn write(payload: &[u8], write_header: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    write_flagged(0, payload, write_header)
+}
+
+/// Returns a frame in memory of exactly its size.
+fn write_flagged(flag: u32, payload: &[u8], write_header: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     /// The memory that a thread keeps for its headers.
     const HEADER_SIZE: usize = 1024;
     thread_local! {
@@ -363,7 +441,7 @@ fn write(payload: &[u8], write_header: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut header = HEADER.try_with(Cell::take).unwrap_or_default();
     header.reserve(HEADER_SIZE);
     write_header(&mut header);
-    let frame = join(&header, payload);
+    let frame = join(flag, &header, payload);
     if header.capacity() <= HEADER_SIZE {
         header.clear();
         let _ = HEADER.try_with(|kept| kept.set(header));
@@ -371,16 +449,11 @@ fn write(payload: &[u8], write_header: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     frame
 }
 
-fn join(header: &[u8], payload: &[u8]) -> Bytes {
-    /// The size of a payload from which the memory for it matters.
-    const LARGE: usize = 64 << 10;
-    if payload.len() >= LARGE {
-        keep_memory();
-    }
+fn join(flag: u32, header: &[u8], payload: &[u8]) -> Bytes {
     // A header of 4 GiB would not be accepted by any broker.
     let length = u32::try_from(header.len()).unwrap_or(u32::MAX);
     let mut frame = Vec::with_capacity(LENGTH_SIZE + header.len() + payload.len());
-    frame.extend_from_slice(&length.to_be_bytes());
+    frame.extend_from_slice(&(length | flag).to_be_bytes());
     frame.extend_from_slice(header);
     frame.extend_from_slice(payload);
     frame.into()
@@ -419,7 +492,7 @@ mod tests {
             r#"{"type":"other"}"#,
             r#"{"type":"publish"} {}"#,
         ] {
-            let frame = join(header.as_bytes(), b"payload");
+            let frame = join(0, header.as_bytes(), b"payload");
             let read = Header::read(&frame);
             assert!(matches!(read, Err(LinkError::Header(_))), "{header}");
         }
@@ -451,9 +524,9 @@ mod tests {
             assert_eq!(read.is_ok(), is_readable, "{json}");
             assert_eq!(read.ok(), serde_json::from_str(json).ok());
         }
-        let frame = join(br#"{"type":"message","properties":{"a":}}"#, b"");
+        let frame = join(0, br#"{"type":"message","properties":{"a":}}"#, b"");
         assert!(Header::read_with_properties(&frame).is_err());
-        let frame = join(br#"{"type":"message","properties":null}"#, b"");
+        let frame = join(0, br#"{"type":"message","properties":null}"#, b"");
         let (header, _) = Header::read_with_properties(&frame).unwrap();
         assert!(header.properties.is_none());
     }
@@ -500,7 +573,7 @@ mod tests {
                 redelivery_count,
                 context: context.as_deref(),
                 properties: properties.as_deref(),
-                payload: b"[1]",
+                payload: &"[1]".into(),
             };
             let raw = |json: &Option<String>| {
                 json.clone().map(|json| RawValue::from_string(json).unwrap())
@@ -514,7 +587,31 @@ mod tests {
                 properties: properties.as_deref(),
                 ..Header::new(FrameKind::Message)
             };
-            prop_assert_eq!(message.frame(), header.frame(b"[1]"));
+            let frames: Vec<_> = message.frames().collect();
+            prop_assert_eq!(frames, [header.frame(b"[1]")]);
+        }
+
+        #[test]
+        fn the_payload_of_a_message_comes_back(size in 0..2 * LARGE, number in any::<u64>()) {
+            let payload = Bytes::from(vec![7; size]);
+            let message = Message {
+                topic: "demo",
+                number,
+                redelivery_count: 0,
+                context: None,
+                properties: Some("{}"),
+                payload: &payload,
+            };
+            let mut joiner = Joiner::default();
+            let frames = message.frames().chain(message.frames());
+            let joined: Vec<_> = frames.filter_map(|frame| joiner.join(frame)).collect();
+            prop_assert_eq!(joined.len(), 2);
+            for (frame, apart) in joined {
+                let (header, rest) = Header::read(&frame).unwrap();
+                prop_assert_eq!(header.message, Some(number));
+                prop_assert_eq!(apart.is_some(), size >= LARGE);
+                prop_assert_eq!(apart.unwrap_or(rest), &payload);
+            }
         }
 
         #[test]

@@ -62,7 +62,9 @@ fn link_frames(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("link frame");
     let properties = request();
     group.bench_function("publish", |bencher| {
-        bencher.iter(|| link::publish("arithmetic", "1234", black_box(&properties), PAYLOAD));
+        let payload = Bytes::from_static(PAYLOAD);
+        bencher
+            .iter(|| link::publish("arithmetic", "1234", black_box(&properties), &payload).next());
     });
     let json = serde_json::to_string(&properties).expect("properties always serialize");
     let json = RawValue::from_string(json).expect("it is JSON");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, close_code};
 use axum::http::StatusCode;
-use dasf_protocol::link::{FrameKind, Header};
+use dasf_protocol::link::{FrameKind, Header, Joiner};
 use dasf_protocol::{Subscription, Topic};
 use futures_util::task::AtomicWaker;
 use serde_json::value::RawValue;
@@ -55,6 +55,7 @@ pub(crate) struct LinkRole {
     producers: Producers,
     confirmations: Confirmations,
     effects: Effects,
+    joiner: Joiner,
 }
 
 /// A topic that the link reads.
@@ -127,6 +128,7 @@ impl LinkRole {
             producers: Producers::default(),
             confirmations: Confirmations::default(),
             effects: Effects::default(),
+            joiner: Joiner::default(),
         };
         if let Some(consumer) = consumer {
             link.read_topic(first, consumer);
@@ -255,10 +257,12 @@ impl Role for LinkRole {
     }
 
     fn on_binary(&mut self, frame: Bytes, outgoing: &mut Outgoing) -> Option<CloseFrame> {
+        let (frame, apart) = self.joiner.join(frame)?;
         let (header, payload) = match Header::read(&frame) {
             Ok(read) => read,
             Err(error) => return Some(close(close_code::INVALID, error.to_string())),
         };
+        let payload = apart.unwrap_or(payload);
         match header.kind {
             FrameKind::Publish => self.publish(&header, payload, outgoing),
             FrameKind::Confirm => self.confirmations.is_wanted = true,
@@ -329,8 +333,8 @@ impl Role for LinkRole {
             };
             let may_have_more = !deliveries.is_empty();
             for delivery in deliveries {
-                let frame = delivery.message.link_frame(&topic, delivery.redeliveries);
-                outgoing.push_binary(frame);
+                let frames = delivery.message.link_frames(&topic, delivery.redeliveries);
+                frames.for_each(|frame| outgoing.push_binary(frame));
             }
             if may_have_more {
                 rest.push_back(topic);

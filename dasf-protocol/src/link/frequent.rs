@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn the_headers_of_messages_have_this_form() {
         let properties = Properties::new().with("status", "success");
-        let publish = crate::link::publish("demo", "7", &properties, b"");
+        let mut frames = crate::link::publish("demo", "7", &properties, &bytes::Bytes::new());
+        let publish = frames.next().unwrap();
         let header = read::<Properties>(&publish[4..]).unwrap();
         assert_eq!((header.kind, &*header.topic), (FrameKind::Publish, "demo"));
         assert_eq!(header.properties, Some(properties));
@@ -99,9 +100,9 @@ mod tests {
             redelivery_count: 0,
             context: Some("\"7\""),
             properties: Some("{}"),
-            payload: b"",
+            payload: &bytes::Bytes::new(),
         };
-        let message = message.frame();
+        let message = message.frames().next().unwrap();
         let header = read::<&RawValue>(&message[4..]).unwrap();
         assert_eq!((header.kind, header.message), (FrameKind::Message, Some(8)));
     }

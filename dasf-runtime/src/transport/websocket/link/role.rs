@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dasf_protocol::link::{self, BASE64, FrameKind, Header};
+use dasf_protocol::link::{self, BASE64, FrameKind, Header, Joiner};
 use dasf_protocol::payload::Payload;
 use dasf_protocol::{Delivery, Properties, Topic};
 use futures_util::StreamExt;
@@ -43,6 +43,7 @@ type Read<'a> = Header<'a, serde_json::Result<Properties>>;
 /// A link on one connection.
 pub(super) struct LinkRole<'a, B> {
     exchange: &'a mut Exchange<B>,
+    joiner: Joiner,
     /// How many messages are written on this connection.
     published: u64,
     /// How many of them have receipts.
@@ -72,6 +73,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     pub(super) fn new(exchange: &'a mut Exchange<B>, lost: usize) -> Self {
         Self {
             exchange,
+            joiner: Joiner::default(),
             published: 0,
             receipted: 0,
             unreceipted_bytes: 0,
@@ -133,13 +135,13 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             return message.queued.settle(&message.topic, Err(obstacle));
         }
         let content = message.queued.written();
-        let frame = link::publish(
+        let frames = link::publish(
             message.topic.as_str(),
             &content.context,
             &content.properties,
             &content.payload,
         );
-        outgoing.push_back(Message::Binary(frame));
+        outgoing.extend(frames.map(Message::Binary));
         // Lost messages are sent one by one.
         self.wants_receipt |= message.queued.wants_receipt() || self.lost > 0;
         self.published += 1;
@@ -445,8 +447,12 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
         let Message::Binary(frame) = frame else {
             return Ok(());
         };
+        let Some((frame, apart)) = self.joiner.join(frame) else {
+            return Ok(());
+        };
         let read = Header::read_with_properties(&frame);
         let (header, payload) = read.map_err(|error| error.to_string())?;
+        let payload = apart.unwrap_or(payload);
         match header.kind {
             FrameKind::Message => return self.deliver(header, payload),
             FrameKind::Accepted => {
