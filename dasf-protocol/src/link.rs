@@ -228,7 +228,7 @@ impl<'a> Header<'a> {
     /// use dasf_protocol::{Properties, link};
     ///
     /// let properties = Properties::new().with("status", "success");
-    /// let frame = link::publish("demo", "7", &properties, b"[1]");
+    /// let frame = link::publish("demo", "7", &properties, &"[1]".into()).next().unwrap();
     /// let (header, _) = link::Header::read_with_properties(&frame)?;
     /// assert_eq!(header.properties.and_then(Result::ok), Some(properties));
     /// # Ok::<(), link::LinkError>(())
