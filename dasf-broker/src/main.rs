@@ -1,6 +1,5 @@
 //! The program `dasf-broker`.
 
-use std::convert::Infallible;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -10,9 +9,8 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use dasf_broker::{Broker, Builder};
+use dasf_log::PrintableFields;
 use dasf_protocol::text;
-use tracing::warn;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -43,10 +41,6 @@ struct Arguments {
     #[command(flatten)]
     limits: Limits,
 }
-
-/// The largest number of lines of the log that wait until standard error takes them. Further ones are
-/// lost.
-const MAX_WAITING_LINES: usize = 4096;
 
 /// The environment variable of the token.
 const TOKEN: &str = "DASF_BROKER_TOKEN";
@@ -235,13 +229,13 @@ fn main() -> ExitCode {
     // See <https://no-color.org>.
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     // A log that nobody reads must not stop the broker.
-    let (writer, _written) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(MAX_WAITING_LINES)
-        .finish(io::stderr());
-    let lost = writer.error_counter();
+    let (writer, _log) = match dasf_log::start(io::stderr()) {
+        Ok(log) => log,
+        Err(error) => return failed(format_args!("the log has no thread: {error}")),
+    };
     let log = tracing_subscriber::fmt::layer()
         .with_writer(writer)
+        .fmt_fields(PrintableFields)
         .with_ansi(io::stderr().is_terminal() && !no_color)
         .with_filter(filter);
     tracing_subscriber::registry().with(log).init();
@@ -252,33 +246,9 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(format_args!("cannot start the runtime: {error}")),
     };
-    let result = runtime.block_on(async {
-        tokio::select! {
-            result = run(arguments) => result,
-            never = report_lost_lines(lost) => match never {},
-        }
-    });
-    match result {
+    match runtime.block_on(run(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(error),
-    }
-}
-
-/// Logs from time to time how many lines of the log were lost.
-async fn report_lost_lines(lost: ErrorCounter) -> Infallible {
-    let mut reported = 0;
-    let mut interval = tokio::time::interval(Duration::from_secs(10));
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        let lines = lost.dropped_lines();
-        if lines > reported {
-            warn!(
-                lines = lines - reported,
-                "lost lines of the log: nobody read standard error in time"
-            );
-            reported = lines;
-        }
     }
 }
 

@@ -13,10 +13,11 @@ use std::process::Command;
 
 use dasf_test_support::root;
 
-const LIBRARIES: [&str; 8] = [
+const LIBRARIES: [&str; 9] = [
     "dasf",
     "dasf-broker",
     "dasf-codegen",
+    "dasf-log",
     "dasf-pattern",
     "dasf-protocol",
     "dasf-runtime",

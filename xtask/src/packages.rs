@@ -9,9 +9,10 @@ use std::{fs, io};
 use crate::steps;
 
 /// The packages that are published, each after the packages that it depends on.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
     "dasf-pattern",
     "dasf-protocol",
+    "dasf-log",
     "dasf-schema",
     "dasf-codegen",
     "dasf-macros",

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, StringValueParser};
+use dasf_log::{LogGuard, PrintableFields};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Error;
-use super::log_fields::PrintableFields;
-use super::log_writer::{self, LogGuard};
 use super::output::has_colours;
 use super::parse::{OneLine, Switch};
 use super::progress_bars::BesideBars;
@@ -69,16 +68,17 @@ impl Logging {
         let quiet = TALKATIVE.map(|library| (library, level.min(LevelFilter::WARN)));
         let filter = Targets::new().with_default(level).with_targets(quiet);
         let (writer, guard) = match &self.log_file {
-            None => log_writer::start(BesideBars),
+            None => dasf_log::start(BesideBars),
             Some(path) => {
                 let file = OpenOptions::new().create(true).append(true).open(path);
                 let file = file.map_err(|error| {
                     let path = path.display();
                     Error::Failed(format!("the log file {path} cannot be written: {error}"))
                 })?;
-                log_writer::start(file)
+                dasf_log::start(file)
             }
-        };
+        }
+        .map_err(|error| Error::Failed(format!("the log has no thread: {error}")))?;
         let log = tracing_subscriber::fmt::layer()
             .with_writer(writer)
             .fmt_fields(PrintableFields)

@@ -42,8 +42,6 @@ mod error;
 #[cfg(feature = "generate")]
 mod generate;
 mod input;
-mod log_fields;
-mod log_writer;
 mod logging;
 mod names;
 mod options;
@@ -63,11 +61,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use connection::Connection;
+pub use dasf_log::LogGuard;
 pub use error::Error;
 #[cfg(feature = "generate")]
 pub use generate::Generate;
 pub use input::read_text;
-pub use log_writer::LogGuard;
 pub use logging::Logging;
 pub use names::{unknown, unknown_argument};
 pub use output::{

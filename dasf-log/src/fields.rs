@@ -10,7 +10,8 @@ use tracing_subscriber::fmt::format::Writer;
 ///
 /// Texts of brokers, callers and modules can contain anything. No field has a line break, a control
 /// character or a character for the direction of writing, so that nobody can forge a line of the log.
-pub(super) struct PrintableFields;
+#[derive(Debug, Clone, Copy)]
+pub struct PrintableFields;
 
 impl<'w> MakeVisitor<Writer<'w>> for PrintableFields {
     type Visitor = Visitor<'w>;
@@ -27,7 +28,8 @@ impl<'w> MakeVisitor<Writer<'w>> for PrintableFields {
 const LINE_ROOM: usize = 128;
 
 /// Collects the fields, because the memory of a span grows with each part that is written.
-pub(super) struct Visitor<'w> {
+#[derive(Debug)]
+pub struct Visitor<'w> {
     writer: Writer<'w>,
     line: String,
 }
