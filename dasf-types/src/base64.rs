@@ -1,5 +1,6 @@
 //! Bytes as a base64 string.
 
+#[cfg(feature = "schemars")]
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
