@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dasf_protocol::text::printable;
 use dasf_protocol::{ErrorInfo, payload};
@@ -188,13 +189,19 @@ impl Failure {
         printable(&text)
     }
 
-    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
+    pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Self {
         let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
             (Some(text), _) => text,
             (None, Some(text)) => text.as_str(),
             (None, None) => "no message",
         };
-        Self::execution(format!("the function panicked: {message}"))
+        let failure = Self::execution(format!("the function panicked: {message}"));
+        // The drop of a value with which a function panics may panic, too. The value of that second
+        // panic is not dropped.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(second);
+        }
+        failure
     }
 
     /// Names the function whose arguments were refused.

@@ -74,6 +74,30 @@ pub(crate) mod gated {
         panic!("on a thread");
     }
 
+    /// A value with which a function panics, and whose drop panics again.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("again");
+        }
+    }
+
+    #[dasf::function]
+    pub(crate) fn panic_again() {
+        std::panic::panic_any(Bomb);
+    }
+
+    #[dasf::function(inline)]
+    pub(crate) fn panic_again_inline() {
+        std::panic::panic_any(Bomb);
+    }
+
+    #[dasf::function]
+    pub(crate) async fn panic_again_in_a_task() {
+        std::panic::panic_any(Bomb);
+    }
+
     #[dasf::function]
     pub(crate) async fn panic_in_a_task() {
         panic!("in a {}", "task");

@@ -142,6 +142,21 @@ async fn panics_and_results_without_json_are_errors() {
             "error executing request: the function panicked: inline",
         ),
         (
+            json!({"func_name": "panic_again"}),
+            "error",
+            "error executing request: the function panicked: no message",
+        ),
+        (
+            json!({"func_name": "panic_again_inline"}),
+            "error",
+            "error executing request: the function panicked: no message",
+        ),
+        (
+            json!({"func_name": "panic_again_in_a_task"}),
+            "error",
+            "error executing request: the function panicked: no message",
+        ),
+        (
             json!({"func_name": "not_a_number"}),
             "success",
             "[null,null,1.0]",

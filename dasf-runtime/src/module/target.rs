@@ -88,7 +88,7 @@ impl Target {
         let call = || kept.span().in_scope(|| function(invocation));
         let call = AssertUnwindSafe(|| spare::keep_during(call));
         let output =
-            std::panic::catch_unwind(call).unwrap_or_else(|panic| Err(Failure::panicked(&*panic)));
+            std::panic::catch_unwind(call).unwrap_or_else(|panic| Err(Failure::panicked(panic)));
         callable.quickness.record(begun.elapsed());
         callable.check_result(output)
     }
@@ -109,7 +109,7 @@ impl Target {
         // caught.
         let call = AssertUnwindSafe(async { function(invocation).await });
         let output = call.catch_unwind().instrument(span).await;
-        callable.check_result(output.unwrap_or_else(|panic| Err(Failure::panicked(&*panic))))
+        callable.check_result(output.unwrap_or_else(|panic| Err(Failure::panicked(panic))))
     }
 
     /// Returns what the generated wrapper needs, and logs which function runs.
