@@ -48,12 +48,6 @@ pub(super) fn section(
 /// Returns the memory of a connection at the broker of a system in bytes, or the reason why it cannot
 /// be measured.
 fn measure(system: System, programs: &Programs, rounds: u32) -> io::Result<f64> {
-    let limit = file_limit()?;
-    if limit < CONNECTIONS + OTHER_FILES {
-        return Err(io::Error::other(format!(
-            "{CONNECTIONS} connections need more files than the {limit} that a process may open"
-        )));
-    }
     let memories: io::Result<Vec<f64>> = (0..rounds).map(|_| once(system, programs)).collect();
     median(memories?).ok_or_else(|| io::Error::other("there are no rounds"))
 }
@@ -63,12 +57,24 @@ fn once(system: System, programs: &Programs) -> io::Result<f64> {
         .start_broker(programs)?
         .ok_or_else(|| io::Error::other("there is no broker"))?;
     let before = broker.memory()?;
-    let mut idle = command(programs.own("bench-idle"));
-    idle.args(["--websocket-url", &url])
-        .args(["--connections", &CONNECTIONS.to_string()]);
-    let mut idle = Running::start("bench-idle", &mut idle)?;
-    idle.wait_for(LIMIT, |line| (line == "ready").then_some(()))?;
+    let _connections = open(programs, &url, CONNECTIONS)?;
     #[allow(clippy::cast_precision_loss)] // no machine has so much memory
     let grown = broker.memory()?.saturating_sub(before) as f64;
     Ok(grown / f64::from(CONNECTIONS))
+}
+
+/// Opens connections, each of which reads a topic of its own. They close with a drop.
+pub(super) fn open(programs: &Programs, url: &str, connections: u32) -> io::Result<Running> {
+    let limit = file_limit()?;
+    if limit < connections + OTHER_FILES {
+        return Err(io::Error::other(format!(
+            "{connections} connections need more files than the {limit} that a process may open"
+        )));
+    }
+    let mut idle = command(programs.own("bench-idle"));
+    idle.args(["--websocket-url", url])
+        .args(["--connections", &connections.to_string()]);
+    let mut idle = Running::start("bench-idle", &mut idle)?;
+    idle.wait_for(LIMIT, |line| (line == "ready").then_some(()))?;
+    Ok(idle)
 }

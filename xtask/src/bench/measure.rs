@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::idle;
 use super::processes::Running;
 use super::programs::Programs;
 use super::statistics::{Figures, PerPart};
@@ -53,6 +54,10 @@ pub(super) fn measure(
         .map(|(broker, address)| (broker, address.as_str()))
         .or_else(|| brokers.of(system));
     let address = broker.map_or("", |(_, address)| address);
+    let _readers = match load.topics {
+        0 => None,
+        topics => Some(idle::open(programs, address, topics)?),
+    };
     let (server, address) = system.start_server(programs, address, load.function)?;
     let mut command = system.caller(programs, &address, load);
     let mut caller = Running::start("caller", &mut command)?;

@@ -16,8 +16,9 @@ use crate::steps::root;
 const START_LIMIT: Duration = Duration::from_secs(180);
 /// The topic of the modules.
 const TOPIC: &str = "bench";
-/// The default number of connections is 4096.
-const DASF_BROKER: &str = "--bind 127.0.0.1:0 --max-connections 16384";
+/// By default, there are fewer connections, and fewer of one address.
+const DASF_BROKER: &str =
+    "--bind 127.0.0.1:0 --max-connections 16384 --max-connections-per-address 16384";
 /// The largest message of NATS is 1 MiB by default.
 const NATS_SETTINGS: &str = "listen: \"127.0.0.1:-1\"\nmax_payload: 67108864\n";
 

@@ -16,6 +16,8 @@ pub(super) struct Load {
     pub(super) function: Function,
     pub(super) in_flight: u32,
     pub(super) clients: u32,
+    /// The number of other topics at the broker, which other clients read.
+    pub(super) topics: u32,
     /// The size of a text that is returned.
     pub(super) bytes: u32,
     /// Each call in flight is made once, and failures are counted.
@@ -31,10 +33,18 @@ impl Load {
             function: Function::Add,
             in_flight,
             clients,
+            topics: 0,
             bytes: 0,
             once: false,
             seconds: 3.0,
             warm_up: 0.5,
+        }
+    }
+
+    const fn among(topics: u32, in_flight: u32) -> Self {
+        Self {
+            topics,
+            ..Self::add(in_flight, 1)
         }
     }
 
@@ -181,6 +191,19 @@ impl Table {
                     View::Processor,
                     View::Memory,
                 ],
+            },
+            Self {
+                name: "topics",
+                title: "Many topics",
+                first_column: "calls, and other topics that other clients read",
+                rows: vec![
+                    row("64 in flight, 0 topics", Load::among(0, 64)),
+                    row("64 in flight, 100 topics", Load::among(100, 64)),
+                    row("64 in flight, 1,000 topics", Load::among(1_000, 64)),
+                    row("64 in flight, 10,000 topics", Load::among(10_000, 64)),
+                ],
+                systems: vec![System::Dasf, System::Floor],
+                views: vec![View::Rate, View::RateToBase, View::Processor, View::Memory],
             },
             Self {
                 name: "payloads",
