@@ -16,7 +16,7 @@ impl Backoff {
     /// The upper bound of the first wait.
     pub(crate) const FIRST: Duration = Duration::from_millis(100);
     /// The upper bound of every wait.
-    pub(crate) const LONGEST: Duration = Duration::from_secs(20);
+    pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 
     /// How long a connection must last to count as a success.
     const SUCCESS: Duration = Duration::from_secs(5);
@@ -30,10 +30,10 @@ impl Backoff {
             .mul_f64(0.5 + random::fraction() / 2.0)
     }
 
-    /// Starts again from the first wait if the connection lasted long enough, and returns whether
-    /// it did. A connection that the broker accepts and drops at once does not count.
-    pub(crate) fn is_reset_by(&mut self, lasted: Duration) -> bool {
-        let is_success = lasted >= Self::SUCCESS;
+    /// Starts again from the first wait if the connection was of use or lasted long enough, and returns
+    /// whether it did. A connection that the broker accepts and drops at once does not count.
+    pub(crate) fn is_reset_by(&mut self, was_useful: bool, lasted: Duration) -> bool {
+        let is_success = was_useful || lasted >= Self::SUCCESS;
         if is_success {
             self.failures = 0;
         }
@@ -54,9 +54,12 @@ mod tests {
             assert!(wait <= bound && wait >= bound / 2, "{wait:?} of {bound:?}");
             bound = (bound * 2).min(Backoff::LONGEST);
         }
-        assert!(!backoff.is_reset_by(Duration::from_secs(1)));
+        assert!(!backoff.is_reset_by(false, Duration::from_secs(1)));
         assert!(backoff.next() > Backoff::FIRST);
-        assert!(backoff.is_reset_by(Duration::from_secs(5)));
-        assert!(backoff.next() <= Backoff::FIRST);
+        for (was_useful, lasted) in [(false, Duration::from_secs(5)), (true, Duration::ZERO)] {
+            assert!(backoff.is_reset_by(was_useful, lasted));
+            assert!(backoff.next() <= Backoff::FIRST);
+            assert!(backoff.next() > Backoff::FIRST / 2);
+        }
     }
 }

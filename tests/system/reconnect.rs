@@ -1,6 +1,6 @@
 //! Restarts of the broker, and connections that break.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dasf::{Address, Host, HostOptions};
 use dasf_broker::Broker;
@@ -44,6 +44,22 @@ async fn module_and_client_survive_restarts_of_the_broker() {
         assert_eq!(client.count("restarts").await.unwrap(), round);
         broker = restart(broker).await;
     }
+    host.shutdown().await;
+}
+
+/// A broker that stops every few seconds is still of use between its stops. Waits that double from stop to
+/// stop would take 12 s at least.
+#[tokio::test(flavor = "multi_thread")]
+async fn stops_in_quick_succession_do_not_make_the_waits_longer() {
+    let mut broker = broker().await;
+    let (host, client) = serve(&broker).await;
+    let begun = Instant::now();
+    for round in 1..=9 {
+        assert_eq!(client.count("stops").await.unwrap(), round);
+        broker = restart(broker).await;
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
     host.shutdown().await;
 }
 

@@ -71,7 +71,7 @@ _CLOSE_TIMEOUT = 3.0
 _SILENCE_LIMIT = 30.0
 # The first and the longest wait before a reconnect, in seconds. A connection that lasts for the
 # third number of seconds resets the wait.
-_FIRST_WAIT, _LONGEST_WAIT, _LASTING = 0.1, 20.0, 5.0
+_FIRST_WAIT, _LONGEST_WAIT, _LASTING = 0.1, 5.0, 5.0
 # The number of losses of the connection after which the client gives a request up. The request
 # itself may be the cause.
 _MAX_LOSSES = 4
@@ -663,6 +663,8 @@ class _Socket(threading.Thread):
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._tried = threading.Event()
+        # Whether the last connection carried a frame of the broker.
+        self._was_useful = False
         # The number of connections so far.
         self._number = 0
         # The reason why there is no connection; None while there is one.
@@ -716,6 +718,7 @@ class _Socket(threading.Thread):
         attempts = 0
         while self._is_needed():
             begun = time.monotonic()
+            self._was_useful = False
             try:
                 self._serve()
             except Exception as error:
@@ -726,7 +729,8 @@ class _Socket(threading.Thread):
                 with contextlib.suppress(Exception):
                     connected.shutdown()
             self._tried.set()
-            if time.monotonic() - begun >= _LASTING:
+            # A connection that the broker accepts and drops at once counts as a failure.
+            if self._was_useful or time.monotonic() - begun >= _LASTING:
                 attempts = 0
             wait = min(_FIRST_WAIT * 2**attempts, _LONGEST_WAIT)
             attempts = min(attempts + 1, 16)
@@ -835,6 +839,7 @@ class _Socket(threading.Thread):
                     _log.warning("the broker sent a frame that is not JSON: %s", error)
                     continue
                 if isinstance(frame, dict):
+                    self._was_useful = True
                     self._on_frame(frame)
 
 

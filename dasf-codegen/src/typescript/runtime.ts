@@ -483,6 +483,8 @@ class Link {
   #timer: unknown;
   #failures = 0;
   #openedAt = 0;
+  /** Whether the last connection carried a frame of the broker. */
+  #wasUseful = false;
   #stopped: (() => void) | undefined;
 
   constructor(purpose: Purpose) {
@@ -513,7 +515,9 @@ class Link {
     };
     socket.onmessage = (event) => {
       const frame = parse(event.data);
-      if (socket === this.#socket && isObject(frame)) this.#purpose.heard(frame);
+      if (socket !== this.#socket || !isObject(frame)) return;
+      this.#wasUseful = true;
+      this.#purpose.heard(frame);
     };
     socket.onerror = (event) => (reason = event.message ?? "");
     socket.onclose = (event) => {
@@ -534,9 +538,11 @@ class Link {
     socket?.close();
     platform.clearTimeout(this.#timer);
     // A connection that the broker accepts and drops at once counts as a failure.
-    if (this.failure === undefined && Date.now() - this.#openedAt >= 5_000) this.#failures = 0;
+    const isLasting = this.failure === undefined && Date.now() - this.#openedAt >= 5_000;
+    if (isLasting || this.#wasUseful) this.#failures = 0;
+    this.#wasUseful = false;
     this.failure = reason;
-    const longest = Math.min(100 * 2 ** this.#failures++, 20_000);
+    const longest = Math.min(100 * 2 ** this.#failures++, 5_000);
     const wait = longest * (0.5 + Math.random() / 2);
     this.#timer = platform.setTimeout(() => this.#connect(), wait);
     this.#purpose.lost(reason);

@@ -125,7 +125,7 @@ impl Module {
                                 let _ = tokio::time::timeout(FAREWELL_TIMEOUT, farewell).await;
                             }
                             was_refused = warn_once(is_refused, was_refused, &failure);
-                            backoff.is_reset_by(opened_at.elapsed());
+                            backoff.is_reset_by(false, opened_at.elapsed());
                             failure
                         }
                     }

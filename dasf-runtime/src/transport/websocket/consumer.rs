@@ -52,6 +52,7 @@ pub(super) async fn run<D>(
         receiver: deliveries.receiver,
         acknowledgements,
         connection: 0,
+        was_useful: false,
     };
     keep_connected(&dialect, &endpoint, first, &mut consumer, &state).await;
     dialect.leave().await;
@@ -66,6 +67,8 @@ struct Consumer {
     acknowledgements: mpsc::Receiver<Given>,
     /// The number of the connection.
     connection: u64,
+    /// Whether the broker has delivered a message on it.
+    was_useful: bool,
 }
 
 impl<W: WriteAcknowledgements, R: ReadDeliveries> Work<W, R> for Consumer {
@@ -81,6 +84,7 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> Work<W, R> for Consumer {
             ..
         } = connection;
         self.connection += 1;
+        self.was_useful = false;
         self.deliveries.held = None;
         let mut role = ConsumerRole {
             writer,
@@ -102,6 +106,10 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> Work<W, R> for Consumer {
 
     async fn unwanted(&mut self) {
         self.deliveries.handle.closed().await;
+    }
+
+    fn was_useful(&self) -> bool {
+        self.was_useful
     }
 }
 
@@ -225,6 +233,7 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> ConsumerRole<'_, W, R> {
     }
 
     fn deliver(&mut self, delivery: Delivery) {
+        self.consumer.was_useful = true;
         if let Some(receiver) = &self.consumer.receiver {
             let acknowledgement = Acknowledgement::Positive(delivery.message_id.clone());
             receiver.receive(delivery);

@@ -46,6 +46,7 @@ pub(super) async fn run<D>(
         unwritten: VecDeque::new(),
         unreceipted: VecDeque::new(),
         last_message: Instant::now(),
+        was_useful: false,
     };
     keep_connected(&dialect, &endpoint, None, &mut producer, &state).await;
     let failure = state.borrow().failure().cloned();
@@ -63,6 +64,8 @@ struct Producer {
     unreceipted: VecDeque<Written>,
     /// When a message was last written, on this connection or an earlier one.
     last_message: Instant,
+    /// Whether the broker has accepted a message on this connection.
+    was_useful: bool,
 }
 
 /// A message under way, and the key that its receipt will carry.
@@ -83,6 +86,7 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
             keep_alive,
             goodbye,
         } = connection;
+        self.was_useful = false;
         // Messages that were lost with the last connection go first.
         for Written { queued, .. } in self.unreceipted.drain(..).rev() {
             self.unwritten.push_front(queued);
@@ -121,6 +125,10 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
             }
             tokio::time::sleep(LINGER_CHECK).await;
         }
+    }
+
+    fn was_useful(&self) -> bool {
+        self.was_useful
     }
 
     fn patience(&self) -> Option<Duration> {
@@ -323,6 +331,7 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
     /// one.
     fn settle(&mut self, settlement: Settlement) {
         let Settlement { key, outcome } = settlement;
+        self.producer.was_useful |= outcome.is_ok();
         let Producer {
             topic, unreceipted, ..
         } = &mut *self.producer;
@@ -366,6 +375,7 @@ mod tests {
             unwritten: VecDeque::new(),
             unreceipted: VecDeque::new(),
             last_message: Instant::now(),
+            was_useful: false,
         };
         (sender, producer)
     }

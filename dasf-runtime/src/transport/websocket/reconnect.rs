@@ -29,6 +29,9 @@ pub(super) trait Work<W, R> {
     /// Cancel safe.
     fn unwanted(&mut self) -> impl Future<Output = ()> + Send;
 
+    /// Returns whether the last connection carried a message, or the receipt of one.
+    fn was_useful(&self) -> bool;
+
     /// How long to try without a connection; `None` means without end.
     fn patience(&self) -> Option<Duration> {
         None
@@ -71,7 +74,7 @@ pub(super) async fn keep_connected<D, T>(
                 let ControlFlow::Continue(reason) = work.serve(connection).await else {
                     return;
                 };
-                if backoff.is_reset_by(connected_at.elapsed()) {
+                if backoff.is_reset_by(work.was_useful(), connected_at.elapsed()) {
                     disconnected_since = Instant::now();
                 }
                 let url = endpoint.to_string();

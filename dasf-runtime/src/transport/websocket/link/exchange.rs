@@ -53,6 +53,8 @@ pub(super) struct Exchange<B> {
     pub(super) acknowledgements: SelectAll<Acknowledgements>,
     /// The number of the connection.
     pub(super) connection: u64,
+    /// Whether the connection carried a message to a subscriber, or a receipt.
+    pub(super) was_useful: bool,
     /// When the last connection was lost.
     disconnected_since: Instant,
     /// Dropped when the link is closed.
@@ -178,6 +180,7 @@ impl<B: LinkBroker> Exchange<B> {
             subscriptions: HashMap::new(),
             acknowledgements: SelectAll::new(),
             connection: 0,
+            was_useful: false,
             disconnected_since: Instant::now(),
             closing: Vec::new(),
         };
@@ -283,6 +286,7 @@ impl<B: LinkBroker> Exchange<B> {
             }
         }
         self.connection += 1;
+        self.was_useful = false;
         let lost = self.unwritten.iter().take_while(|order| match order {
             Order::Publish(message) => message.queued.written_at().is_some(),
             Order::Flush(_) | Order::Subscribe(_) => true,
@@ -480,6 +484,10 @@ impl<B: LinkBroker> Work<bool, ()> for Exchange<B> {
                 ControlFlow::Continue(reason)
             }
         }
+    }
+
+    fn was_useful(&self) -> bool {
+        self.was_useful
     }
 
     async fn unwanted(&mut self) {

@@ -454,8 +454,12 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
         let (header, payload) = read.map_err(|error| error.to_string())?;
         let payload = apart.unwrap_or(payload);
         match header.kind {
-            FrameKind::Message => return self.deliver(header, payload),
+            FrameKind::Message => {
+                self.exchange.was_useful = true;
+                return self.deliver(header, payload);
+            }
             FrameKind::Accepted => {
+                self.exchange.was_useful = true;
                 let count = header.count.unwrap_or_default().min(self.published);
                 self.receipted = self.receipted.max(count);
                 self.settle_receipted();
