@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use dasf_broker::{Broker, Builder};
-use dasf_log::PrintableFields;
+use dasf_program::{PrintableFields, StopSignals};
 use dasf_protocol::text;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -229,7 +229,7 @@ fn main() -> ExitCode {
     // See <https://no-color.org>.
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     // A log that nobody reads must not stop the broker.
-    let (writer, _log) = match dasf_log::start(io::stderr()) {
+    let (writer, _log) = match dasf_program::start_log(io::stderr()) {
         Ok(log) => log,
         Err(error) => return failed(format_args!("the log has no thread: {error}")),
     };
@@ -260,7 +260,7 @@ fn failed(error: impl Display) -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     // A signal may come as soon as the program prints its address.
-    let mut signals = Signals::new()?;
+    let mut signals = StopSignals::new()?;
     let address = resolve(&arguments.bind)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.bind))?;
@@ -272,50 +272,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         broker.local_addr(),
         broker.url()
     );
-    signals.stop().await;
+    signals.next().await;
     broker.shutdown().await;
     Ok(())
-}
-
-/// The signals that ask the program to stop.
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let interrupt = signal(SignalKind::interrupt())?;
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self {
-            interrupt,
-            terminate,
-        })
-    }
-
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// The signal that asks the program to stop.
-#[cfg(windows)]
-struct Signals(tokio::signal::windows::CtrlC);
-
-#[cfg(windows)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        tokio::signal::windows::ctrl_c().map(Self)
-    }
-
-    async fn stop(&mut self) {
-        self.0.recv().await;
-    }
 }

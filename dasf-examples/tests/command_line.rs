@@ -443,6 +443,33 @@ fn broker(token: Option<&str>) -> (tokio::runtime::Runtime, Broker) {
     (runtime, broker)
 }
 
+/// A test that runs with `nohup` ignores SIGHUP, and so do its children. So `env` decides.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_module_stops_when_its_terminal_closes_unless_it_runs_with_nohup() {
+    let (_runtime, broker) = broker(None);
+    let url = broker.url();
+    let arguments = ["-t", "demo", "--websocket-url", &url];
+    let listen = |hang_up: &str| {
+        let module = command(REFERENCE, &[&arguments[..], &["listen"]].concat());
+        let mut env = program::command("env");
+        env.arg(hang_up)
+            .arg(module.get_program())
+            .args(module.get_args());
+        Listening::start(env)
+    };
+    let (code, log) = listen("--default-signal=HUP").stop("-HUP");
+    assert_eq!(code, Some(0), "{log}");
+
+    let module = listen("--ignore-signal=HUP");
+    program::signal(module.id(), "-HUP");
+    let request = ["send-request", "{func_name: add, a: 1, b: 41}"];
+    let sent = reference(&[&arguments[..], &request].concat());
+    assert_eq!(stdout(&sent), "42");
+    let (code, log) = module.stop("-TERM");
+    assert_eq!(code, Some(0), "{log}");
+}
+
 #[test]
 fn a_module_listens_answers_and_stops_with_code_0() {
     let (_runtime, broker) = broker(None);

@@ -17,7 +17,7 @@ const LIBRARIES: [&str; 9] = [
     "dasf",
     "dasf-broker",
     "dasf-codegen",
-    "dasf-log",
+    "dasf-program",
     "dasf-pattern",
     "dasf-protocol",
     "dasf-runtime",

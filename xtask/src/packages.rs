@@ -12,7 +12,7 @@ use crate::steps;
 const PACKAGES: [&str; 11] = [
     "dasf-pattern",
     "dasf-protocol",
-    "dasf-log",
+    "dasf-program",
     "dasf-schema",
     "dasf-codegen",
     "dasf-macros",

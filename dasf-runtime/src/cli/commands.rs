@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::error::INTERRUPTED;
 use super::options::{Cli, Command};
 use super::output::{Indent, ProgressHandler, print_error, print_result, progress_handler};
-use super::work::{Signals, close, on_runtime, run_until_interrupted};
+use super::work::{close, on_runtime, run_until_interrupted, stop_signals};
 use super::{Error, Presence, request};
 use crate::context::Context;
 use crate::host::{Acknowledge, Host, StartError};
@@ -128,7 +128,7 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
         Acknowledge::Completed => "stopped at once; the running calls go to another module",
     };
     let shown = address.to_string();
-    let mut signals = Signals::new()?;
+    let mut signals = stop_signals()?;
     let name = module.name();
     let group = options.group.clone();
     let group = group.as_ref().map(dasf_protocol::Subscription::as_str);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, StringValueParser};
-use dasf_log::{LogGuard, PrintableFields};
+use dasf_program::{LogGuard, PrintableFields};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -68,14 +68,14 @@ impl Logging {
         let quiet = TALKATIVE.map(|library| (library, level.min(LevelFilter::WARN)));
         let filter = Targets::new().with_default(level).with_targets(quiet);
         let (writer, guard) = match &self.log_file {
-            None => dasf_log::start(BesideBars),
+            None => dasf_program::start_log(BesideBars),
             Some(path) => {
                 let file = OpenOptions::new().create(true).append(true).open(path);
                 let file = file.map_err(|error| {
                     let path = path.display();
                     Error::Failed(format!("the log file {path} cannot be written: {error}"))
                 })?;
-                dasf_log::start(file)
+                dasf_program::start_log(file)
             }
         }
         .map_err(|error| Error::Failed(format!("the log has no thread: {error}")))?;

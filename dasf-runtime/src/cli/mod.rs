@@ -61,7 +61,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use connection::Connection;
-pub use dasf_log::LogGuard;
+pub use dasf_program::LogGuard;
 pub use error::Error;
 #[cfg(feature = "generate")]
 pub use generate::Generate;

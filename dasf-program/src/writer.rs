@@ -46,7 +46,7 @@ enum Item {
 ///
 /// # Errors
 /// Returns the error of the operating system if it starts no thread.
-pub fn start(writer: impl Write + Send + 'static) -> io::Result<(LogWriter, LogGuard)> {
+pub fn start_log(writer: impl Write + Send + 'static) -> io::Result<(LogWriter, LogGuard)> {
     let (queue, items) = sync_channel(MAX_WAITING_LINES);
     let lost = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&lost);
@@ -154,7 +154,7 @@ mod tests {
     fn a_log_that_nobody_reads_loses_lines_and_tells_it() {
         let (open, gate) = channel();
         let (taken, lines) = channel();
-        let (writer, guard) = start(Gated { gate, taken }).unwrap();
+        let (writer, guard) = start_log(Gated { gate, taken }).unwrap();
         let count = MAX_WAITING_LINES * 2;
         for number in 0..count {
             (&writer)
