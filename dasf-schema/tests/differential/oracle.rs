@@ -26,6 +26,7 @@ impl Oracle {
         let mut schema = schema.clone();
         translate_names(&mut schema)?;
         add_float_bounds(&mut schema);
+        check_required_apart(&mut schema);
         jsonschema::options()
             .with_draft(draft)
             .should_validate_formats(options.checks_formats)
@@ -139,6 +140,32 @@ fn add_float_bounds(schema: &mut Value) {
             if is("type", "number") && is("format", "float") {
                 parts.entry("exclusiveMinimum").or_insert((-LIMIT).into());
                 parts.entry("exclusiveMaximum").or_insert(LIMIT.into());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Moves required names out of objects that allow no additional properties. There, `jsonschema` reports a
+/// required name without a schema as missing even if it is there.
+fn check_required_apart(schema: &mut Value) {
+    match schema {
+        Value::Array(parts) => parts.iter_mut().for_each(check_required_apart),
+        Value::Object(parts) => {
+            for (keyword, part) in parts.iter_mut() {
+                if !matches!(keyword.as_str(), "const" | "default" | "enum" | "examples") {
+                    check_required_apart(part);
+                }
+            }
+            let is_closed = parts.get("additionalProperties") == Some(&false.into());
+            let has_names = parts.get("required").is_some_and(Value::is_array);
+            let has_room = parts.get("allOf").is_none_or(Value::is_array);
+            if is_closed && has_names && has_room {
+                let required = parts.remove("required");
+                let all = parts.entry("allOf").or_insert_with(|| json!([]));
+                if let Value::Array(all) = all {
+                    all.push(json!({"required": required}));
+                }
             }
         }
         _ => {}

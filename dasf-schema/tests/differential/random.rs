@@ -268,3 +268,24 @@ proptest! {
         compare(&document, options(Draft::Draft202012), &values);
     }
 }
+
+#[test]
+fn of_forms_that_are_rarely_made() {
+    let circle = json!({
+        "$ref": "#/$defs/One",
+        "$defs": {"One": {"$ref": "#/$defs/Two", "type": "null"}, "Two": {"minLength": 1, "$ref": "#/$defs/One"}},
+    });
+    compare(
+        &circle,
+        options(Draft::Draft202012),
+        &[json!([]), json!("")],
+    );
+    let closed = json!({"required": ["a"], "properties": {}, "additionalProperties": false});
+    let values = [
+        json!({}),
+        json!({"a": 1}),
+        json!({"a": 1, "b": 2}),
+        json!(1),
+    ];
+    compare(&closed, options(Draft::Draft202012), &values);
+}
