@@ -1,7 +1,7 @@
 //! What modules, the broker and the command `dasf` share as programs: their log, and the signals that stop
 //! them.
 //!
-//! [`PrintableFields`] writes the texts of other programs so that they cannot forge a line. [`start`]
+//! [`PrintableFields`] writes the texts of other programs so that they cannot forge a line. [`start_log`]
 //! writes the lines on a thread of its own. [`StopSignals`] receives the signals.
 //!
 //! ```
