@@ -27,7 +27,7 @@ pub(super) fn section(table: &Table, rows: &[Medians]) -> String {
 fn caption(view: View) -> &'static str {
     match view {
         View::Rate => "Calls per second",
-        View::RateToBase => "Calls per second, as a share of the rate of one client",
+        View::RateToBase => "Calls per second, as a share of the first rate with as many in flight",
         View::Median => "Latency, median",
         View::Slowest => "Latency, 99th percentile",
         View::Processor => "Processor time per call in µs, broker + server + caller",
@@ -210,7 +210,7 @@ mod tests {
              |---|---:|---:|---:|\n\
              | 1 | 1,000 | 2,000 | 0.50 |\n\
              | 16 | 1,500 | – | – |\n\n\
-             Calls per second, as a share of the rate of one client:\n\n\
+             Calls per second, as a share of the first rate with as many in flight:\n\n\
              | in flight | dasf | floor |\n\
              |---|---:|---:|\n\
              | 1 | 1.00 | 1.00 |\n\
