@@ -41,7 +41,7 @@ Commands:
   mosquitto            Install Mosquitto, the MQTT broker of the tests
   book                 Build the guide as a book in target/book
   features             Compile a module and a client with some of the features of dasf
-  package              Package every published crate, and build it from its package
+  package              Package every published crate, and compile the packages
 
 Options:
   -h, --help           Print this help";
