@@ -361,6 +361,13 @@ impl Hub {
     /// Publishes the dead letters of a change of the topic `name`, logs its events, and wakes tasks.
     /// The caller must hold no lock.
     pub(crate) fn apply_effects(&self, name: &TopicName, effects: &mut Effects) {
+        self.report(name, effects);
+        effects.wake();
+    }
+
+    /// Publishes the dead letters of a change of the topic `name`, and logs its events. The tasks to wake
+    /// stay.
+    fn report(&self, name: &TopicName, effects: &mut Effects) {
         for event in effects.events.drain(..) {
             if self.log.allows(Line::Event(event.kind)) {
                 event.log(name);
@@ -368,9 +375,6 @@ impl Hub {
         }
         for DeadLetter { message, topic } in std::mem::take(&mut effects.dead_letters) {
             self.dead_letter(name, &message, &topic, effects);
-        }
-        for waker in effects.wakers.drain(..) {
-            waker.wake();
         }
     }
 
@@ -471,8 +475,8 @@ impl Producer {
         (message, published)
     }
 
-    /// Publishes the parts of a frame of a link as a message, and returns the message. Consumers wake
-    /// with [`Hub::apply_effects`].
+    /// Publishes the parts of a frame of a link as a message, and returns the message. Its consumers are in
+    /// `effects`, with those of other topics of the link.
     pub(crate) fn publish_parts(
         &mut self,
         header: &Header<'_>,
@@ -484,6 +488,7 @@ impl Producer {
         let (context, properties) = (context.map(RawValue::get), properties.map(RawValue::get));
         let message = Message::from_link(origin, now, context, properties, payload);
         let published = self.insert(message.clone(), effects);
+        self.hub.report(&self.name, effects);
         (message, published)
     }
 

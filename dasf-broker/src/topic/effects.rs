@@ -20,6 +20,15 @@ pub(crate) struct Effects {
     pub(crate) events: Vec<Event>,
 }
 
+impl Effects {
+    /// Wakes the tasks. The caller must hold no lock.
+    pub(crate) fn wake(&mut self) {
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+    }
+}
+
 /// An event of a topic. The broker logs it when it holds no lock, because a log may be slow.
 #[derive(Debug)]
 pub(crate) struct Event {

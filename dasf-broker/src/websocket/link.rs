@@ -54,7 +54,8 @@ pub(crate) struct LinkRole {
     delayed: HashSet<Topic>,
     producers: Producers,
     confirmations: Confirmations,
-    effects: Effects,
+    /// The consumers of published messages. They wake after a batch of frames.
+    published: Effects,
     joiner: Joiner,
 }
 
@@ -127,7 +128,7 @@ impl LinkRole {
             base: topic,
             producers: Producers::default(),
             confirmations: Confirmations::default(),
-            effects: Effects::default(),
+            published: Effects::default(),
             joiner: Joiner::default(),
         };
         if let Some(consumer) = consumer {
@@ -171,7 +172,7 @@ impl LinkRole {
             producer.report_refused(None, &error.to_string());
             return Err(error);
         }
-        let (message, published) = producer.publish_parts(header, payload, &mut self.effects);
+        let (message, published) = producer.publish_parts(header, payload, &mut self.published);
         published.map_err(|error| {
             producer.report_refused(Some(&message), &error.to_string());
             error.into()
@@ -237,6 +238,13 @@ impl LinkRole {
     }
 }
 
+impl Drop for LinkRole {
+    fn drop(&mut self) {
+        // The last batch of frames may end the connection.
+        self.published.wake();
+    }
+}
+
 /// Returns the answer to the end of a subscription, or to a refused one.
 fn unsubscribed(topic: &str, refusal: Option<&Refusal>) -> Bytes {
     Header {
@@ -291,7 +299,7 @@ impl Role for LinkRole {
     }
 
     fn after_frames(&mut self, cx: &mut Context<'_>) {
-        self.hub.apply_effects(&self.base, &mut self.effects);
+        self.published.wake();
         self.delayed.retain(|topic| {
             let Some(read) = self.subscriptions.get_mut(topic) else {
                 return false;
@@ -475,9 +483,59 @@ impl Producers {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Poll, Waker};
+
+    use axum::extract::ws::Message;
 
     use super::*;
+    use crate::limits::Limits;
+    use crate::topic::{ConsumerOptions, OnClose, SubscriptionType};
+    use crate::websocket::driver::{Driver, End};
+    use crate::websocket::test_peer::Peer;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_in_the_last_frames_of_a_link_wakes_its_reader() {
+        let hub = Arc::new(Hub::new(Limits::default()));
+        let topic: TopicName = "demo".parse::<Topic>().unwrap().into();
+        let options = ConsumerOptions {
+            kind: SubscriptionType::Shared,
+            durable: true,
+            on_close: OnClose::Keep,
+            receiver_queue_size: None,
+            redelivery_delay: Duration::ZERO,
+            dead_letters: None,
+        };
+        let mut reader = hub
+            .consumer(topic.clone(), "s".parse().unwrap(), &options)
+            .unwrap();
+        let wakes = Arc::new(Wakes::default());
+        assert!(reader.take(1, &wakes.clone().into()).unwrap().is_empty());
+
+        let publish = Header {
+            topic: "demo".into(),
+            ..Header::new(FrameKind::Publish)
+        };
+        let frames = [Message::Binary(publish.frame(b"")), Message::Close(None)];
+        let mut socket = Peer::new(frames.into_iter(), usize::MAX);
+        let role = LinkRole::new(hub, Style::Dasf, topic, None);
+        let never = Duration::from_secs(3600);
+        let mut driver = Driver::new(&mut socket, role, never, 1024, Arc::default());
+        let end = driver.poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(end, Poll::Ready(End::ClosedByPeer));
+        drop(driver);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert_eq!(reader.take(1, Waker::noop()).unwrap().len(), 1);
+    }
 
     fn are_due(confirmations: &mut Confirmations) -> bool {
         confirmations.are_due(&mut Context::from_waker(Waker::noop()))
