@@ -581,6 +581,11 @@ impl Consumer {
         self.hub.origin.ids.sequence(id)
     }
 
+    /// Records that the consumer works on a redelivered message. Returns whether the consumer had it.
+    pub(crate) fn begin(&mut self, sequence: u64) -> bool {
+        lock(&self.topic).begin(&self.subscription, self.id, sequence)
+    }
+
     /// Acknowledges a message. Returns whether the consumer had it.
     pub(crate) fn acknowledge(&mut self, sequence: u64) -> bool {
         lock(&self.topic).acknowledge(&self.subscription, self.id, sequence, &mut self.effects)
@@ -659,6 +664,7 @@ mod tests {
         receiver_queue_size: None,
         redelivery_delay: Duration::ZERO,
         dead_letters: None,
+        run: None,
     };
 
     fn name(text: &str) -> TopicName {

@@ -56,6 +56,13 @@ struct Envelope<'a> {
         deserialize_with = "present"
     )]
     redelivery_count: Option<&'a RawValue>,
+    #[serde(
+        rename = "begunCount",
+        borrow,
+        default,
+        deserialize_with = "present"
+    )]
+    begun_count: Option<&'a RawValue>,
 }
 
 /// Distinguishes `null` from a missing field.
@@ -100,6 +107,8 @@ impl<'a> Frame<'a> {
             Err(FrameError::Reserved("publishTime"))
         } else if envelope.redelivery_count.is_some() {
             Err(FrameError::Reserved("redeliveryCount"))
+        } else if envelope.begun_count.is_some() {
+            Err(FrameError::Reserved("begunCount"))
         } else if envelope
             .properties
             .is_some_and(|it| !it.get().starts_with('{'))
@@ -333,9 +342,9 @@ impl Message {
         self.id.hyphenated()
     }
 
-    /// Returns the text of a delivery after this number of earlier ones. The first delivery of a message
-    /// that came as text does not copy it.
-    pub(crate) fn text(&self, redeliveries: u32) -> Utf8Bytes {
+    /// Returns the text of a delivery after this number of earlier ones, with the number of those that
+    /// were begun if that is counted. The first delivery of a message that came as text does not copy it.
+    pub(crate) fn text(&self, redeliveries: u32, begun: Option<u32>) -> Utf8Bytes {
         let text = match &self.content {
             Content::Text(text) => text.clone(),
             Content::Link(content) => {
@@ -350,19 +359,27 @@ impl Message {
             head,
             ",\"redeliveryCount\":",
             &redeliveries.to_string(),
+            &begun.map_or_else(String::new, |begun| format!(",\"begunCount\":{begun}")),
             tail,
         ]
         .concat()
         .into()
     }
 
-    /// Returns the frames of a delivery on a link, after this number of earlier ones.
-    pub(crate) fn link_frames(&self, topic: &Topic, redeliveries: u32) -> link::Frames {
+    /// Returns the frames of a delivery on a link, after this number of earlier ones, with the number of
+    /// those that were begun if that is counted.
+    pub(crate) fn link_frames(
+        &self,
+        topic: &Topic,
+        redeliveries: u32,
+        begun: Option<u32>,
+    ) -> link::Frames {
         match &self.content {
             Content::Link(content) => link::Message {
                 topic: topic.as_str(),
                 number: self.sequence,
                 redelivery_count: redeliveries,
+                begun_count: begun,
                 context: content.context(),
                 properties: content.properties(),
                 payload: &content.payload,
@@ -373,6 +390,7 @@ impl Message {
                     topic: topic.as_str().into(),
                     message: Some(self.sequence),
                     redelivery_count: redeliveries,
+                    begun_count: begun,
                     ..Header::new(FrameKind::Message)
                 };
                 text_as_frame(text, header).into()
@@ -584,7 +602,7 @@ mod tests {
         let message = message(
             r#" { "payload": "NQ==", "context": 3, "properties": {"a": "b"}, "key": null }"#,
         );
-        let mut delivery: Value = serde_json::from_str(&message.text(0)).unwrap();
+        let mut delivery: Value = serde_json::from_str(&message.text(0, None)).unwrap();
         let delivery = delivery.as_object_mut().unwrap();
         assert_eq!(
             delivery.remove("messageId"),
@@ -598,7 +616,7 @@ mod tests {
 
     #[test]
     fn an_empty_frame_makes_a_delivery() {
-        let delivery: Value = serde_json::from_str(&message("{ }").text(0)).unwrap();
+        let delivery: Value = serde_json::from_str(&message("{ }").text(0, None)).unwrap();
         assert_eq!(delivery.as_object().unwrap().len(), 2);
     }
 
@@ -609,14 +627,18 @@ mod tests {
             ("{ }", json!({})),
         ] {
             let message = message(frame);
-            let first = message.text(0);
-            assert_eq!(first.as_ptr(), message.text(0).as_ptr(), "no copy");
+            let first = message.text(0, None);
+            assert_eq!(first.as_ptr(), message.text(0, None).as_ptr(), "no copy");
             let first: Value = serde_json::from_str(&first).unwrap();
             for count in [1, 17, u32::MAX] {
-                let mut again: Value = serde_json::from_str(&message.text(count)).unwrap();
-                let told = again.as_object_mut().unwrap().remove("redeliveryCount");
-                assert_eq!(told, Some(json!(count)));
-                assert_eq!(again, first);
+                for begun in [None, Some(0), Some(7)] {
+                    let again = message.text(count, begun);
+                    let mut again: Value = serde_json::from_str(&again).unwrap();
+                    let mut told = |name| again.as_object_mut().unwrap().remove(name);
+                    assert_eq!(told("redeliveryCount"), Some(json!(count)));
+                    assert_eq!(told("begunCount"), begun.map(|it| json!(it)));
+                    assert_eq!(again, first);
+                }
             }
             let mut rest = first;
             rest.as_object_mut().unwrap().remove("messageId").unwrap();
@@ -654,6 +676,11 @@ mod tests {
                 "7",
                 "\"redeliveryCount\"",
             ),
+            (
+                r#"{"context":7,"begunCount":1}"#,
+                "7",
+                "\"begunCount\"",
+            ),
             (r#"{"context":7,"properties":null}"#, "7", "properties"),
             (r#"{"context":7,"properties":[]}"#, "7", "properties"),
             (
@@ -674,10 +701,10 @@ mod tests {
         fn no_frame_panics_and_accepted_frames_stay_json(text in "[{}\\[\\]\",:a1 \\\\]{0,24}|\\PC*") {
             if let Ok(fields) = Frame::parse(&text).fields {
                 let message = Message::from_text(&origin(), Instant::now(), fields);
-                let text = message.text(0);
+                let text = message.text(0, None);
                 prop_assert_eq!(super::fields(&text), fields);
-                prop_assert!(serde_json::from_str::<IgnoredAny>(&message.text(0)).is_ok());
-                prop_assert_eq!(message.text(0).len(), message.size());
+                prop_assert!(serde_json::from_str::<IgnoredAny>(&message.text(0, None)).is_ok());
+                prop_assert_eq!(message.text(0, None).len(), message.size());
             }
         }
 

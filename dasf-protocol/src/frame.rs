@@ -1,7 +1,8 @@
 //! The JSON frames on a WebSocket, with one object each.
 //!
 //! A producer's socket carries [`Publish`] to the broker and [`Receipt`] back. A consumer's socket
-//! carries [`Delivery`] from the broker and [`Acknowledgement`] back.
+//! carries [`Delivery`] from the broker and [`Acknowledgement`] back, and to some brokers
+//! [`NegativeAcknowledgement`] and [`Begun`].
 
 use std::borrow::Cow;
 
@@ -173,12 +174,25 @@ pub struct Delivery {
         deserialize_with = "redelivery_count"
     )]
     pub redelivery_count: u32,
+    /// How often a consumer has begun to work on the message after a redelivery, and did not finish.
+    /// `None` if the broker does not count that, and in a first delivery.
+    #[serde(
+        rename = "begunCount",
+        default,
+        deserialize_with = "begun_count"
+    )]
+    pub begun_count: Option<u32>,
 }
 
 /// Reads the count. An invalid count does not make the message unreadable.
 fn redelivery_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    let count = Value::deserialize(deserializer)?.as_u64().unwrap_or(0);
-    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    Ok(begun_count(deserializer)?.unwrap_or(0))
+}
+
+/// Reads a count that may be missing. An invalid one counts as missing.
+fn begun_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let count = Value::deserialize(deserializer)?.as_u64();
+    Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
 impl Delivery {
@@ -189,6 +203,7 @@ impl Delivery {
             payload,
             properties,
             redelivery_count: 0,
+            begun_count: None,
         }
     }
 
@@ -231,6 +246,26 @@ pub struct NegativeAcknowledgement<'a> {
 }
 
 impl NegativeAcknowledgement<'_> {
+    /// Returns the frame as JSON.
+    #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message explains why it cannot happen
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("one string always serializes")
+    }
+}
+
+/// The consumer begins to work on a message that was delivered before.
+///
+/// Only the embedded broker supports this frame. A consumer sends it only for a message with a
+/// [`begun_count`](Delivery::begun_count).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "begun")]
+pub struct Begun<'a> {
+    /// The id from the [`Delivery`].
+    #[serde(rename = "messageId", borrow)]
+    pub message_id: Cow<'a, str>,
+}
+
+impl Begun<'_> {
     /// Returns the frame as JSON.
     #[allow(clippy::missing_panics_doc, clippy::expect_used)] // the message explains why it cannot happen
     pub fn to_json(&self) -> String {
@@ -283,15 +318,17 @@ mod tests {
     }
 
     #[test]
-    fn the_redelivery_count_is_optional() {
-        for (count, expected) in [
-            ("", 0),
-            (r#","redeliveryCount":2"#, 2),
-            (r#","redeliveryCount":"x""#, 0),
+    fn the_counts_are_optional() {
+        for (count, redelivered, begun) in [
+            ("", 0, None),
+            (r#","redeliveryCount":2"#, 2, None),
+            (r#","redeliveryCount":2,"begunCount":0"#, 2, Some(0)),
+            (r#","redeliveryCount":"x","begunCount":"x""#, 0, None),
         ] {
             let text = format!(r#"{{"messageId":"a","properties":{{}}{count}}}"#);
             let delivery = Delivery::from_json(&text).unwrap();
-            assert_eq!(delivery.redelivery_count, expected, "{text}");
+            assert_eq!(delivery.redelivery_count, redelivered, "{text}");
+            assert_eq!(delivery.begun_count, begun, "{text}");
         }
     }
 
@@ -311,6 +348,15 @@ mod tests {
         }
         .to_json();
         assert_eq!(text, r#"{"type":"negativeAcknowledge","messageId":"m1"}"#);
+    }
+
+    #[test]
+    fn a_message_is_begun_by_its_id() {
+        let text = Begun {
+            message_id: "m1".into(),
+        }
+        .to_json();
+        assert_eq!(text, r#"{"type":"begun","messageId":"m1"}"#);
     }
 
     proptest! {

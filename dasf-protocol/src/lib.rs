@@ -40,7 +40,9 @@ pub mod text;
 pub mod topic;
 
 pub use error_info::ErrorInfo;
-pub use frame::{Acknowledgement, Delivery, FrameError, NegativeAcknowledgement, Publish, Receipt};
+pub use frame::{
+    Acknowledgement, Begun, Delivery, FrameError, NegativeAcknowledgement, Publish, Receipt,
+};
 pub use message_id::MessageId;
 pub use properties::{MessageType, Properties, Status};
 pub use topic::{Subscription, Topic, TopicError};

@@ -18,7 +18,8 @@
 //! | `subscribe` | client | `topic`, `subscription`, `parameters` | Reads a topic. The parameters are the query of a consumer's URL. |
 //! | `subscribed` | broker | `topic` | The broker delivers the messages of the topic from now on. |
 //! | `unsubscribed` | broker | `topic`, `status`, `reason` | The link does not read the topic, or no longer. A refusal has the status that the handshake of a consumer would have. |
-//! | `message` | broker | `topic`, `message`, `context`, `properties`, `redeliveryCount`, `encoding`, payload | Delivers a message. |
+//! | `message` | broker | `topic`, `message`, `context`, `properties`, `redeliveryCount`, `begunCount`, `encoding`, payload | Delivers a message. |
+//! | `begun` | client | `topic`, `messages` | Begins to work on redelivered messages. A client sends it only for messages with a `begunCount`. |
 //! | `acknowledge` | client | `topic`, `messages` | Acknowledges messages by their numbers. |
 //! | `negativeAcknowledge` | client | `topic`, `messages` | Returns messages to the broker. |
 //! | `close` | client | `topic` | Stops to read a topic, and keeps its subscription. |
@@ -114,6 +115,8 @@ pub enum FrameKind {
     Unsubscribed,
     /// A message to the client.
     Message,
+    /// The client begins to work on redelivered messages.
+    Begun,
     /// The client has processed messages.
     Acknowledge,
     /// The client returns messages.
@@ -161,6 +164,10 @@ pub struct Header<'a, P = &'a RawValue> {
     /// How often the message was delivered before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub redelivery_count: u32,
+    /// How often a consumer has begun to work on the redelivered message and was lost, or returned it.
+    /// `None` if the subscription did not ask for it, and in a first delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_count: Option<u32>,
     /// [`BASE64`] if the payload is text that the broker could not decode.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     pub encoding: Cow<'a, str>,
@@ -264,6 +271,7 @@ impl<'a, P> Header<'a, P> {
             status: None,
             reason: Cow::default(),
             redelivery_count: 0,
+            begun_count: None,
             encoding: Cow::default(),
             context: None,
             properties: None,
@@ -282,6 +290,7 @@ impl<'a, P> Header<'a, P> {
             status: self.status,
             reason: self.reason,
             redelivery_count: self.redelivery_count,
+            begun_count: self.begun_count,
             encoding: self.encoding,
             context: self.context,
             properties: self.properties.map(map),
@@ -363,6 +372,8 @@ pub struct Message<'a> {
     pub number: u64,
     /// How often it was delivered before.
     pub redelivery_count: u32,
+    /// How often a consumer has begun to work on it after a redelivery, and did not finish.
+    pub begun_count: Option<u32>,
     /// The context as JSON.
     pub context: Option<&'a str>,
     /// The properties as JSON, an object.
@@ -381,6 +392,7 @@ impl Message<'_> {
     ///     topic: "demo",
     ///     number: 7,
     ///     redelivery_count: 0,
+    ///     begun_count: None,
     ///     context: Some("1"),
     ///     properties: Some(r#"{"status":"success"}"#),
     ///     payload: &"[1]".into(),
@@ -399,6 +411,10 @@ impl Message<'_> {
             if self.redelivery_count > 0 {
                 json.extend_from_slice(b",\"redeliveryCount\":");
                 json::push(json, &self.redelivery_count);
+            }
+            if let Some(begun_count) = self.begun_count {
+                json.extend_from_slice(b",\"begunCount\":");
+                json::push(json, &begun_count);
             }
             for (name, value) in [
                 (&b",\"context\":"[..], self.context),
@@ -562,6 +578,7 @@ mod tests {
             topic in "[a-z]{1,9}|.+",
             number: u64,
             redelivery_count in prop_oneof![Just(0), any::<u32>()],
+            begun_count in prop::option::of(any::<u32>()),
             context in prop::option::of(".*"),
             properties in prop::option::of(".*"),
         ) {
@@ -571,6 +588,7 @@ mod tests {
                 topic: &topic,
                 number,
                 redelivery_count,
+                begun_count,
                 context: context.as_deref(),
                 properties: properties.as_deref(),
                 payload: &"[1]".into(),
@@ -583,6 +601,7 @@ mod tests {
                 topic: topic.as_str().into(),
                 message: Some(number),
                 redelivery_count,
+                begun_count,
                 context: context.as_deref(),
                 properties: properties.as_deref(),
                 ..Header::new(FrameKind::Message)
@@ -598,6 +617,7 @@ mod tests {
                 topic: "demo",
                 number,
                 redelivery_count: 0,
+                begun_count: None,
                 context: None,
                 properties: Some("{}"),
                 payload: &payload,

@@ -30,6 +30,10 @@ pub(crate) enum RouteError {
     ReceiverQueueSize { value: String },
     #[error("negativeAckRedeliveryDelay is {value:?}; use an integer, the number of milliseconds")]
     RedeliveryDelay { value: String },
+    #[error(
+        "begunBy is {value:?}; use an integer of at most 64 bits that no other program uses, or leave it out"
+    )]
+    BegunBy { value: String },
     #[error("maxRedeliverCount is {value:?}; use an integer of at least 1, or leave it out")]
     MaxRedeliverCount { value: String },
     #[error(

@@ -9,7 +9,9 @@ use dasf_protocol::Subscription;
 use super::decode::decode;
 use super::error::RouteError;
 use super::path::Style;
-use crate::topic::{ConsumerOptions, DeadLetterPolicy, OnClose, SubscriptionType, TopicName};
+use crate::topic::{
+    ConsumerOptions, DeadLetterPolicy, OnClose, RunId, SubscriptionType, TopicName,
+};
 
 /// The longest delay of a redelivery. It has a limit because the message stays in the backlog.
 pub(crate) const MAX_REDELIVERY_DELAY: Duration = Duration::from_secs(3600);
@@ -97,12 +99,24 @@ impl<'a> Query<'a> {
                 }
             },
         };
+        let run = match self.get("begunBy")? {
+            None => None,
+            Some(value) => match value.parse() {
+                Ok(run) => Some(RunId(run)),
+                Err(_) => {
+                    return Err(RouteError::BegunBy {
+                        value: value.into_owned(),
+                    });
+                }
+            },
+        };
         Ok(ConsumerOptions {
             kind,
             durable,
             on_close,
             receiver_queue_size,
             redelivery_delay,
+            run,
             dead_letters: self.dead_letters(topic, subscription)?,
         })
     }
@@ -220,7 +234,8 @@ mod tests {
                 on_close: OnClose::Keep,
                 receiver_queue_size: None,
                 redelivery_delay: Duration::ZERO,
-                dead_letters: None
+                dead_letters: None,
+                run: None
             })
         );
         assert_eq!(
@@ -231,7 +246,7 @@ mod tests {
             options(
                 Some(
                     "token=a&subscriptionType=Shared&receiverQueueSize=4&subscriptionMode=NonDurable&onClose=HandOver\
-                     &negativeAckRedeliveryDelay=2500"
+                     &negativeAckRedeliveryDelay=2500&begunBy=18446744073709551615"
                 ),
                 Style::Pulsar
             ),
@@ -241,7 +256,8 @@ mod tests {
                 on_close: OnClose::HandOver,
                 receiver_queue_size: Some(4),
                 redelivery_delay: Duration::from_millis(2500),
-                dead_letters: None
+                dead_letters: None,
+                run: Some(RunId(u64::MAX))
             })
         );
         let longest = format!("negativeAckRedeliveryDelay={}", u64::MAX);
@@ -258,6 +274,9 @@ mod tests {
             "negativeAckRedeliveryDelay=-1",
             "negativeAckRedeliveryDelay=1.5",
             "negativeAckRedeliveryDelay=1m",
+            "begunBy=",
+            "begunBy=-1",
+            "begunBy=18446744073709551616",
             "maxRedeliverCount=",
             "maxRedeliverCount=0",
             "maxRedeliverCount=-1",

@@ -13,6 +13,9 @@ use super::options::ConsumerOptions;
 use super::options::OnClose;
 use super::subscription::Subscription;
 
+/// The largest number of lost consumers that a topic recognizes when they come back.
+const MAX_LOST_RUNS: usize = 1024;
+
 impl Topic {
     pub(crate) fn attach_producer(&mut self) {
         self.producers += 1;
@@ -29,7 +32,7 @@ impl Topic {
         options: &ConsumerOptions,
         effects: &mut Effects,
     ) -> Result<ConsumerId, AttachError> {
-        let (taken_over, since) = match self.subscriptions.get(name) {
+        let (mut taken_over, since) = match self.subscriptions.get(name) {
             Some(known) => {
                 self.check_consumer(name, known, options)?;
                 (MessageQueue::default(), known.since)
@@ -41,6 +44,14 @@ impl Topic {
         let prefetch = self.limits.prefetch(options.receiver_queue_size);
         let consumer = Consumer::new(id, prefetch, options);
         self.obsolescence.gone.remove(&self.name);
+        if let Some(run) = options.run
+            && self.lost_runs.remove(&run)
+        {
+            let subscriptions = self.subscriptions.values_mut();
+            subscriptions.for_each(|subscription| subscription.has_come_back(run));
+            let unclaimed = self.unclaimed.iter_mut().chain(taken_over.iter_mut());
+            unclaimed.for_each(|queued| queued.history.has_come_back(run));
+        }
         let (budget, obsolescence) = (&self.budget, &self.obsolescence);
         self.subscriptions
             .entry(name.clone())
@@ -119,6 +130,13 @@ impl Topic {
         let Some(subscription) = self.subscriptions.get_mut(name) else {
             return;
         };
+        let lost = subscription.consumer(id).filter(|it| it.works());
+        if let Some(run) = lost.and_then(|it| it.run) {
+            if self.lost_runs.len() >= MAX_LOST_RUNS {
+                self.lost_runs.pop_first();
+            }
+            self.lost_runs.insert(run);
+        }
         if !subscription.remove_consumer(id, effects) || subscription.has_consumer() {
             return;
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
+use super::history::History;
 use crate::limits::{BacklogLimit, Limits};
 use crate::message::{MESSAGE_OVERHEAD, Message};
 
@@ -17,15 +18,14 @@ const PLACES_STEP: usize = 4096;
 #[derive(Debug)]
 pub(super) struct QueuedMessage {
     pub(super) message: Message,
-    /// The number of deliveries without an acknowledgement.
-    pub(super) redeliveries: u32,
+    pub(super) history: History,
 }
 
 impl QueuedMessage {
     pub(super) fn new(message: Message) -> Self {
         Self {
             message,
-            redeliveries: 0,
+            history: History::default(),
         }
     }
 }
@@ -53,6 +53,10 @@ impl MessageQueue {
         self.messages.values()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut QueuedMessage> {
+        self.messages.values_mut()
+    }
+
     pub(super) fn insert(&mut self, queued: QueuedMessage) {
         match self.messages.entry(queued.message.sequence) {
             Entry::Vacant(place) => {
@@ -61,8 +65,7 @@ impl MessageQueue {
             }
             // A new subscription that takes over several others gets the same message from each.
             Entry::Occupied(mut place) => {
-                let known = place.get_mut();
-                known.redeliveries = known.redeliveries.max(queued.redeliveries);
+                place.get_mut().history.merge(queued.history);
             }
         }
     }

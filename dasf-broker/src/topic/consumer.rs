@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use axum::extract::ws::Utf8Bytes;
+use dasf_protocol::{Topic, link};
+
 use super::backlog::QueuedMessage;
 use super::effects::Effects;
 use super::options::{ConsumerOptions, DeadLetterPolicy};
@@ -15,6 +18,10 @@ const MAX_TAKEN: usize = 256 * 1024;
 /// A consumer within its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ConsumerId(pub(super) u64);
+
+/// One run of the program of a consumer. It stays the same when the consumer connects again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RunId(pub(crate) u64);
 
 /// A connected consumer.
 #[derive(Debug)]
@@ -32,6 +39,8 @@ pub(super) struct Consumer {
     /// times.
     pub(super) delayed: VecDeque<(Instant, QueuedMessage)>,
     pub(super) dead_letters: Option<DeadLetterPolicy>,
+    /// The run of a consumer that reports which redelivered messages it begins. Then only these count.
+    pub(super) run: Option<RunId>,
     /// The task of the consumer while it waits for a message.
     waker: Option<Waker>,
     /// The number of publishes to the full subscription since the last acknowledgement, while other
@@ -47,6 +56,22 @@ pub(crate) struct Delivery {
     pub(crate) message: Message,
     /// The number of earlier deliveries.
     pub(crate) redeliveries: u32,
+    /// How often a consumer worked on the redelivered message and did not finish, for a consumer that
+    /// reports this itself.
+    pub(crate) begun: Option<u32>,
+}
+
+impl Delivery {
+    /// Returns the text of the delivery.
+    pub(crate) fn text(&self) -> Utf8Bytes {
+        self.message.text(self.redeliveries, self.begun)
+    }
+
+    /// Returns the frames of the delivery on a link.
+    pub(crate) fn link_frames(&self, topic: &Topic) -> link::Frames {
+        self.message
+            .link_frames(topic, self.redeliveries, self.begun)
+    }
 }
 
 impl Consumer {
@@ -59,6 +84,7 @@ impl Consumer {
             redelivery_delay: options.redelivery_delay,
             delayed: VecDeque::new(),
             dead_letters: options.dead_letters.clone(),
+            run: options.run,
             waker: None,
             idle_publishes: 0,
             last_assignment: 0,
@@ -90,9 +116,12 @@ impl Consumer {
                 continue;
             };
             size += queued.message.size();
+            let redeliveries = queued.history.redeliveries();
+            let is_counted = redeliveries > 0 && self.run.is_some();
             taken.push(Delivery {
                 message: queued.message.clone(),
-                redeliveries: queued.redeliveries,
+                redeliveries,
+                begun: is_counted.then(|| queued.history.begun()),
             });
         }
         if taken.is_empty() {
@@ -125,6 +154,20 @@ impl Consumer {
     /// Wakes the task of the consumer.
     pub(super) fn wake(&mut self, effects: &mut Effects) {
         effects.wakers.extend(self.waker.take());
+    }
+
+    /// Records that the consumer works on a message. Returns whether it has the message.
+    pub(super) fn begin(&mut self, sequence: u64) -> bool {
+        if self.run.is_none() || self.unsent.contains(&sequence) {
+            return false;
+        }
+        let queued = self.in_flight.get_mut(&sequence);
+        queued.map(|queued| queued.history.begin()).is_some()
+    }
+
+    /// Returns whether the consumer works on a redelivered message.
+    pub(super) fn works(&self) -> bool {
+        self.in_flight.values().any(|it| it.history.is_begun())
     }
 
     /// Removes an acknowledged message.

@@ -3,7 +3,8 @@
 //!
 //! This file holds the topic, and finds the subscription of a consumer. `attach` connects consumers,
 //! `publish` adds messages, and `expire` removes old ones. A `subscription` shares the messages of its
-//! `backlog` among its `consumer`s, and `redelivery` takes messages back from them.
+//! `backlog` among its `consumer`s, and `redelivery` takes messages back from them. The `history` of a
+//! message counts these.
 
 mod attach;
 mod backlog;
@@ -12,6 +13,7 @@ mod effects;
 mod error;
 mod expire;
 mod hand_over;
+mod history;
 mod name;
 mod obsolete;
 mod options;
@@ -25,7 +27,7 @@ mod model_test;
 #[cfg(test)]
 mod test_topic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -36,7 +38,7 @@ use crate::budget::{Budget, Charge};
 use crate::limits::Limits;
 use crate::statistics::Counters;
 use backlog::MessageQueue;
-pub(crate) use consumer::{ConsumerId, Delivery};
+pub(crate) use consumer::{ConsumerId, Delivery, RunId};
 pub(crate) use effects::{DeadLetter, Effects, EventKind};
 pub(crate) use error::{AttachError, PublishError};
 pub(crate) use name::TopicName;
@@ -69,6 +71,8 @@ pub(crate) struct Topic {
     charge: Charge,
     /// The number of consumers that have connected, which identifies the next one.
     consumers: u64,
+    /// The lost consumers that worked on redelivered messages.
+    lost_runs: BTreeSet<RunId>,
 }
 
 impl Topic {
@@ -97,6 +101,7 @@ impl Topic {
             is_removed: false,
             last_sequence: 0,
             consumers: 0,
+            lost_runs: BTreeSet::new(),
         }
     }
 
@@ -147,6 +152,14 @@ impl Topic {
         self.counters.delivered.add(taken.len());
         self.counters.redelivered.add(redelivered.count());
         Some(taken)
+    }
+
+    /// Records that a consumer works on a redelivered message. Returns whether it was in flight to the
+    /// consumer.
+    pub(crate) fn begin(&mut self, name: &SubscriptionName, id: ConsumerId, sequence: u64) -> bool {
+        let subscription = self.subscriptions.get_mut(name);
+        let consumer = subscription.and_then(|it| it.consumer(id));
+        consumer.is_some_and(|it| it.begin(sequence))
     }
 
     /// Acknowledges a message. Returns whether it was in flight to the consumer.

@@ -6,13 +6,15 @@ use std::time::Duration;
 use dasf_protocol::Subscription as SubscriptionName;
 use proptest::prelude::*;
 
-use super::ConsumerId;
+use super::{ConsumerId, RunId};
 use super::backlog::BacklogSize;
 use super::options::ConsumerOptions;
-use super::test_topic::{DELAY, TestTopic, dead_lettering, shared};
+use super::test_topic::{DELAY, TestTopic, dead_lettering, reporting, shared};
 use crate::limits::Limits;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
+/// The run of the readers at the end.
+const READER: u64 = 99;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -22,6 +24,7 @@ enum Step {
         prefetch: usize,
         delays: bool,
         max_redeliveries: Option<u32>,
+        run: Option<u64>,
     },
     Wait,
     Detach {
@@ -29,6 +32,10 @@ enum Step {
     },
     Take {
         consumer: prop::sample::Index,
+    },
+    Begin {
+        consumer: prop::sample::Index,
+        message: prop::sample::Index,
     },
     Acknowledge {
         consumer: prop::sample::Index,
@@ -44,11 +51,15 @@ fn step() -> impl Strategy<Value = Step> {
     use prop::sample::Index;
     prop_oneof![
         4 => Just(Step::Publish),
-        2 => (0..NAMES.len(), 1..4_usize, any::<bool>(), prop::option::of(1..3_u32))
-            .prop_map(|(name, prefetch, delays, max_redeliveries)| Step::Attach { name, prefetch, delays, max_redeliveries }),
+        2 => (0..NAMES.len(), 1..4_usize, any::<bool>(), prop::option::of(1..3_u32), prop::option::of(0..3_u64))
+            .prop_map(|(name, prefetch, delays, max_redeliveries, run)| {
+                Step::Attach { name, prefetch, delays, max_redeliveries, run }
+            }),
         1 => Just(Step::Wait),
         1 => any::<Index>().prop_map(|consumer| Step::Detach { consumer }),
         4 => any::<Index>().prop_map(|consumer| Step::Take { consumer }),
+        2 => any::<(Index, Index)>()
+            .prop_map(|(consumer, message)| Step::Begin { consumer, message }),
         3 => any::<(Index, Index)>()
             .prop_map(|(consumer, message)| Step::Acknowledge { consumer, message }),
         1 => any::<(Index, Index)>()
@@ -62,16 +73,62 @@ struct Peer {
     id: ConsumerId,
     prefetch: usize,
     max_redeliveries: Option<u32>,
+    run: Option<u64>,
     /// The messages without an acknowledgement.
     got: Vec<u64>,
+    /// Those of them on which it works.
+    begun: BTreeSet<u64>,
+}
+
+/// The earlier deliveries of a message.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Count {
+    deliveries: u32,
+    /// How often a consumer that worked on it returned it.
+    returned: u32,
+    /// The runs that were lost with it.
+    lost: BTreeSet<u64>,
+}
+
+impl Count {
+    fn begun(&self) -> u32 {
+        self.returned + self.lost.len() as u32
+    }
+
+    /// Returns the counts in a delivery.
+    fn told(&self, run: Option<u64>) -> (u32, Option<u32>) {
+        let is_told = run.is_some() && self.deliveries > 0;
+        (self.deliveries, is_told.then(|| self.begun()))
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.deliveries = self.deliveries.max(other.deliveries);
+        self.returned = self.returned.max(other.returned);
+        self.lost.extend(other.lost);
+    }
 }
 
 impl Peer {
     /// Counts a delivery without an acknowledgement. Returns whether the message is a dead letter.
-    fn returns(&self, expected: &mut BTreeMap<u64, u32>, sequence: u64) -> bool {
+    fn returns(
+        &self,
+        expected: &mut BTreeMap<u64, Count>,
+        sequence: u64,
+        was_lost: bool,
+    ) -> bool {
         let count = expected.get_mut(&sequence).unwrap();
-        *count += 1;
-        let dead = self.max_redeliveries.is_some_and(|max| *count > max);
+        count.deliveries += 1;
+        match self.run {
+            Some(run) if was_lost && self.begun.contains(&sequence) => {
+                count.lost.insert(run);
+            }
+            _ => count.returned += u32::from(self.begun.contains(&sequence)),
+        }
+        let counted = match self.run {
+            Some(_) => count.begun(),
+            None => count.deliveries,
+        };
+        let dead = self.max_redeliveries.is_some_and(|max| counted > max);
         if dead {
             expected.remove(&sequence);
         }
@@ -85,8 +142,8 @@ proptest! {
     fn subscriptions_get_the_expected_messages(steps in prop::collection::vec(step(), 0..80)) {
         let mut test = TestTopic::new(Limits::default());
         // The expected messages, with the numbers of their deliveries.
-        let mut expected: BTreeMap<&str, BTreeMap<u64, u32>> = BTreeMap::new();
-        let mut unclaimed = BTreeMap::new();
+        let mut expected: BTreeMap<&str, BTreeMap<u64, Count>> = BTreeMap::new();
+        let mut unclaimed: BTreeMap<u64, Count> = BTreeMap::new();
         let mut acknowledged = BTreeSet::new();
         let mut peers: Vec<Peer> = Vec::new();
         for step in steps {
@@ -94,9 +151,9 @@ proptest! {
                 Step::Publish => {
                     let sequence = test.publish().unwrap();
                     if expected.is_empty() {
-                        unclaimed.insert(sequence, 0);
+                        unclaimed.insert(sequence, Count::default());
                     }
-                    expected.values_mut().for_each(|messages| { messages.insert(sequence, 0); });
+                    expected.values_mut().for_each(|messages| { messages.insert(sequence, Count::default()); });
                 }
                 Step::Wait => {
                     test.now += DELAY / 2;
@@ -104,31 +161,37 @@ proptest! {
                         test.release_due(peer.name, peer.id);
                     }
                 }
-                Step::Attach { name, prefetch, delays, max_redeliveries } => {
+                Step::Attach { name, prefetch, delays, max_redeliveries, run } => {
                     let name = NAMES[name];
                     if !expected.contains_key(name) && peers.is_empty() {
                         for (sequence, count) in std::mem::take(&mut expected).into_values().flatten() {
-                            let most = unclaimed.entry(sequence).or_default();
-                            *most = count.max(*most);
+                            unclaimed.entry(sequence).or_default().merge(count);
                         }
                         unclaimed.retain(|sequence, _| !acknowledged.contains(sequence));
                         expected.insert(name, std::mem::take(&mut unclaimed));
                     }
                     expected.entry(name).or_default();
+                    if let Some(run) = run {
+                        for count in expected.values_mut().flat_map(BTreeMap::values_mut) {
+                            count.lost.remove(&run);
+                        }
+                    }
                     let options = ConsumerOptions {
                         redelivery_delay: if delays { DELAY } else { Duration::ZERO },
                         dead_letters: max_redeliveries.and_then(|it| dead_lettering(1, it).dead_letters),
+                        run: run.map(RunId),
                         ..shared(prefetch)
                     };
                     let id = test.attach(name, &options);
-                    peers.push(Peer { name, id, prefetch, max_redeliveries, got: Vec::new() });
+                    let (got, begun) = (Vec::new(), BTreeSet::new());
+                    peers.push(Peer { name, id, prefetch, max_redeliveries, run, got, begun });
                 }
                 Step::Detach { consumer } if !peers.is_empty() => {
                     let peer = peers.swap_remove(consumer.index(peers.len()));
                     test.detach(peer.name, peer.id);
                     let counts = expected.get_mut(peer.name).unwrap();
                     let mut dead = peer.got.clone();
-                    dead.retain(|&sequence| peer.returns(counts, sequence));
+                    dead.retain(|&sequence| peer.returns(counts, sequence, true));
                     dead.sort_unstable();
                     prop_assert_eq!(test.dead_letters(), dead);
                     let last = peers.iter().all(|other| other.name != peer.name);
@@ -139,13 +202,27 @@ proptest! {
                 Step::Take { consumer } if !peers.is_empty() => {
                     let index = consumer.index(peers.len());
                     let (name, id) = (peers[index].name, peers[index].id);
-                    for (sequence, count) in test.take_counted(name, id) {
-                        prop_assert_eq!(Some(&count), expected[name].get(&sequence));
+                    for delivery in test.deliveries(name, id).unwrap() {
+                        let sequence = delivery.message.sequence;
+                        let told = expected[name].get(&sequence).map(|it| it.told(peers[index].run));
+                        prop_assert_eq!(Some((delivery.redeliveries, delivery.begun)), told);
                         let mut others = peers.iter().filter(|peer| peer.name == name);
                         prop_assert!(others.all(|it| !it.got.contains(&sequence)), "in flight");
                         peers[index].got.push(sequence);
                     }
                     prop_assert!(peers[index].got.len() <= peers[index].prefetch);
+                }
+                Step::Begin { consumer, message } if !peers.is_empty() => {
+                    let index = consumer.index(peers.len());
+                    let peer = &mut peers[index];
+                    if !peer.got.is_empty() {
+                        let sequence = peer.got[message.index(peer.got.len())];
+                        let reports = peer.run.is_some();
+                        prop_assert_eq!(test.begin(peer.name, peer.id, sequence), reports);
+                        if reports {
+                            peer.begun.insert(sequence);
+                        }
+                    }
                 }
                 Step::Acknowledge { consumer, message } if !peers.is_empty() => {
                     let index = consumer.index(peers.len());
@@ -155,6 +232,7 @@ proptest! {
                         prop_assert!(test.acknowledge(peer.name, peer.id, sequence));
                         prop_assert!(!test.acknowledge(peer.name, peer.id, sequence));
                         expected.get_mut(peer.name).unwrap().remove(&sequence);
+                        peer.begun.remove(&sequence);
                         acknowledged.insert(sequence);
                     }
                 }
@@ -164,7 +242,8 @@ proptest! {
                     if !peer.got.is_empty() {
                         let sequence = peer.got.remove(message.index(peer.got.len()));
                         prop_assert!(test.negative_acknowledge(peer.name, peer.id, sequence));
-                        let dead = peer.returns(expected.get_mut(peer.name).unwrap(), sequence);
+                        let dead = peer.returns(expected.get_mut(peer.name).unwrap(), sequence, false);
+                        peer.begun.remove(&sequence);
                         prop_assert_eq!(test.dead_letters().len(), usize::from(dead));
                     }
                 }
@@ -179,27 +258,30 @@ proptest! {
 
         // One consumer of each name remains, and gets all expected messages in order.
         let readers: Vec<_> =
-            expected.keys().map(|&name| (name, test.attach(name, &shared(1000)))).collect();
+            expected.keys().map(|&name| (name, test.attach(name, &reporting(1000, READER)))).collect();
         for peer in peers {
             test.detach(peer.name, peer.id);
             let counts = expected.get_mut(peer.name).unwrap();
             for &sequence in &peer.got {
-                peer.returns(counts, sequence);
+                peer.returns(counts, sequence, true);
             }
         }
         for (name, id) in readers {
             let mut got = BTreeMap::new();
             loop {
-                let taken = test.take_counted(name, id);
+                let taken = test.deliveries(name, id).unwrap();
                 if taken.is_empty() {
                     break;
                 }
-                for (sequence, count) in taken {
-                    prop_assert!(got.insert(sequence, count).is_none(), "twice");
+                for delivery in taken {
+                    let sequence = delivery.message.sequence;
+                    let told = (delivery.redeliveries, delivery.begun);
+                    prop_assert!(got.insert(sequence, told).is_none(), "twice");
                     prop_assert!(test.acknowledge(name, id, sequence));
                 }
             }
-            prop_assert_eq!(&got, &expected[name]);
+            let told = expected[name].iter().map(|(sequence, count)| (*sequence, count.told(Some(READER))));
+            prop_assert_eq!(got, told.collect::<BTreeMap<_, _>>());
             let subscription = &test.topic.subscriptions[&super::test_topic::name(name)];
             prop_assert_eq!(subscription.backlog, BacklogSize::default());
             prop_assert_eq!(subscription.ready.size(), BacklogSize::default());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::consumer::RunId;
 use super::name::TopicName;
 
 /// How the consumers of a subscription share its messages.
@@ -35,12 +36,14 @@ pub(crate) struct ConsumerOptions {
     /// The time before a negatively acknowledged message is delivered again.
     pub(crate) redelivery_delay: Duration,
     pub(crate) dead_letters: Option<DeadLetterPolicy>,
+    /// The run of a consumer that reports which redelivered messages it begins. Then only these count.
+    pub(crate) run: Option<RunId>,
 }
 
 /// When a message becomes a dead letter, and its topic then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeadLetterPolicy {
-    /// The largest number of redeliveries.
+    /// The largest number of redeliveries that count.
     pub(crate) max_redeliveries: u32,
     pub(crate) topic: TopicName,
 }

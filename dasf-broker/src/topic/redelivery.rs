@@ -3,19 +3,22 @@
 use std::time::Instant;
 
 use super::backlog::QueuedMessage;
-use super::consumer::{Consumer, ConsumerId};
+use super::consumer::{Consumer, ConsumerId, RunId};
 use super::effects::{DeadLetter, Effects};
 use super::name::TopicName;
 use super::options::DeadLetterPolicy;
 use super::subscription::Subscription;
 
 impl QueuedMessage {
-    /// Counts a delivery without an acknowledgement. Returns the dead-letter topic if the consumer does
-    /// not allow another redelivery.
-    fn count_delivery(&mut self, policy: Option<&DeadLetterPolicy>) -> Option<TopicName> {
-        self.redeliveries = self.redeliveries.saturating_add(1);
+    /// Returns the dead-letter topic if the consumer does not allow another redelivery. If the consumer
+    /// reports which messages it begins, only these count.
+    fn is_dead(&self, policy: Option<&DeadLetterPolicy>, run: Option<RunId>) -> Option<TopicName> {
+        let count = match run {
+            Some(_) => self.history.begun(),
+            None => self.history.redeliveries(),
+        };
         policy
-            .filter(|policy| self.redeliveries > policy.max_redeliveries)
+            .filter(|policy| count > policy.max_redeliveries)
             .map(|policy| policy.topic.clone())
     }
 }
@@ -41,7 +44,8 @@ impl Subscription {
         let Some(mut returned) = consumer.in_flight.remove(&sequence) else {
             return false;
         };
-        if let Some(topic) = returned.count_delivery(consumer.dead_letters.as_ref()) {
+        returned.history.returned();
+        if let Some(topic) = returned.is_dead(consumer.dead_letters.as_ref(), consumer.run) {
             self.dead_letter(returned, topic, effects);
             self.dispatch(None, effects);
         } else if consumer.redelivery_delay.is_zero() {
@@ -89,24 +93,37 @@ impl Subscription {
             unsent,
             delayed,
             dead_letters,
+            run,
             ..
         } = removed;
         for (_, queued) in delayed {
             self.ready.insert(queued);
         }
         for (sequence, mut queued) in in_flight {
-            if !unsent.contains(&sequence)
-                && let Some(topic) = queued.count_delivery(dead_letters.as_ref())
-            {
-                self.dead_letter(queued, topic, effects);
-            } else {
-                self.ready.insert(queued);
+            if !unsent.contains(&sequence) {
+                queued.history.lost(run);
+                if let Some(topic) = queued.is_dead(dead_letters.as_ref(), run) {
+                    self.dead_letter(queued, topic, effects);
+                    continue;
+                }
             }
+            self.ready.insert(queued);
         }
         if self.has_consumer() {
             self.dispatch(None, effects);
         }
         true
+    }
+
+    /// Records that a lost consumer has come back, and still works on its messages.
+    pub(super) fn has_come_back(&mut self, run: RunId) {
+        let consumers = self.consumers.iter_mut().flat_map(|consumer| {
+            let delayed = consumer.delayed.iter_mut().map(|(_, queued)| queued);
+            consumer.in_flight.values_mut().chain(delayed)
+        });
+        for queued in self.ready.iter_mut().chain(consumers) {
+            queued.history.has_come_back(run);
+        }
     }
 
     /// Moves a message to another topic.
@@ -123,7 +140,10 @@ mod tests {
     use crate::topic::backlog::BacklogSize;
     use crate::topic::error::PublishError;
     use crate::topic::options::ConsumerOptions;
-    use crate::topic::test_topic::{DELAY, TestTopic, dead_lettering, delaying, name, shared};
+    use crate::topic::RunId;
+    use crate::topic::test_topic::{
+        DELAY, TestTopic, dead_lettering, delaying, name, reporting, shared,
+    };
 
     #[test]
     fn only_messages_that_a_socket_got_count_as_redelivered() {
@@ -279,6 +299,106 @@ mod tests {
         let subscription = &test.topic.subscriptions[&name("s")];
         assert_eq!(subscription.backlog, BacklogSize::default());
         assert_eq!(test.topic.counters.read(0, 0).acknowledged, 1);
+    }
+
+    /// Loses the consumer of a run that works on these messages.
+    fn lose(test: &mut TestTopic, run: u64, works_on: &[u64]) {
+        let id = test.attach("s", &reporting(9, run));
+        test.take_begun("s", id);
+        for &sequence in works_on {
+            assert!(test.begin("s", id, sequence));
+        }
+        test.detach("s", id);
+    }
+
+    #[test]
+    fn only_messages_that_a_lost_consumer_worked_on_count() {
+        let mut test = TestTopic::new(Limits::default());
+        let sent: Vec<_> = (0..3).map(|_| test.publish().unwrap()).collect();
+        let id = test.attach("s", &reporting(9, 0));
+        let first = sent.iter().map(|&sequence| (sequence, None));
+        assert_eq!(test.take_begun("s", id), first.collect::<Vec<_>>());
+        test.detach("s", id);
+        for run in 1..=3 {
+            lose(&mut test, run, &sent[1..2]);
+        }
+        let id = test.attach("s", &reporting(9, 4));
+        let expected = [(sent[0], Some(0)), (sent[1], Some(3)), (sent[2], Some(0))];
+        assert_eq!(test.take_begun("s", id), expected);
+        // Returned without work, the message does not count. Returned during the work, it does.
+        assert!(test.negative_acknowledge("s", id, sent[0]));
+        assert_eq!(test.take_begun("s", id), [(sent[0], Some(0))]);
+        assert!(test.begin("s", id, sent[0]));
+        assert!(test.negative_acknowledge("s", id, sent[0]));
+        assert!(!test.begin("s", id, sent[0]), "the socket has not taken it");
+        assert_eq!(test.take_begun("s", id), [(sent[0], Some(1))]);
+        assert!(test.acknowledge("s", id, sent[1]));
+        assert!(!test.begin("s", id, sent[1]));
+        test.detach("s", id);
+        // A consumer that reports nothing counts every delivery.
+        let id = test.attach("s", &shared(9));
+        assert_eq!(test.take_counted("s", id), [(sent[0], 7), (sent[2], 5)]);
+        assert!(!test.begin("s", id, sent[0]));
+    }
+
+    #[test]
+    fn a_consumer_that_comes_back_has_not_ended_with_its_messages() {
+        let mut test = TestTopic::new(Limits::default());
+        let sequence = test.publish().unwrap();
+        for run in [0, 1, 2] {
+            lose(&mut test, run, &[sequence]);
+        }
+        let other = test.attach("s", &reporting(9, 3));
+        assert_eq!(test.take_begun("s", other), [(sequence, Some(3))]);
+        // They come back, and others have the message meanwhile.
+        for run in [0, 2] {
+            let id = test.attach("s", &reporting(9, run));
+            test.detach("s", id);
+        }
+        test.detach("s", other);
+        let other = test.attach("s", &reporting(9, 4));
+        assert_eq!(test.take_begun("s", other), [(sequence, Some(1))]);
+        test.detach("s", other);
+        // A run that is lost twice with a message counts once.
+        lose(&mut test, 1, &[sequence]);
+        lose(&mut test, 1, &[sequence]);
+        let other = test.attach("s", &reporting(9, 5));
+        assert_eq!(test.take_begun("s", other), [(sequence, Some(1))]);
+    }
+
+    #[test]
+    fn a_message_that_was_begun_too_often_becomes_a_dead_letter_and_its_neighbours_do_not() {
+        let mut test = TestTopic::new(Limits::default());
+        let sent: Vec<_> = (0..3).map(|_| test.publish().unwrap()).collect();
+        for run in 0..5 {
+            let options = ConsumerOptions {
+                run: Some(RunId(run)),
+                ..dead_lettering(9, 3)
+            };
+            let id = test.attach("s", &options);
+            test.take("s", id);
+            assert!(test.dead_letters().is_empty());
+            // The first delivery is not a redelivery, and nobody reports it.
+            assert!(run == 0 || test.begin("s", id, sent[0]));
+            test.detach("s", id);
+        }
+        assert_eq!(test.dead_letters(), sent[..1]);
+        let id = test.attach("s", &shared(9));
+        assert_eq!(test.take("s", id), sent[1..]);
+    }
+
+    #[test]
+    fn a_new_subscription_takes_over_how_often_messages_were_begun() {
+        let mut test = TestTopic::new(Limits::default());
+        let sequence = test.publish().unwrap();
+        for (subscription, run) in [("a", 1), ("b", 2), ("c", 3)] {
+            let id = test.attach(subscription, &reporting(9, run));
+            test.take(subscription, id);
+            assert!(test.begin(subscription, id, sequence));
+            test.detach(subscription, id);
+        }
+        let id = test.attach("d", &reporting(9, 2));
+        assert_eq!(test.take_begun("d", id), [(sequence, Some(2))]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use dasf_protocol::{Subscription as SubscriptionName, Topic as ShortName};
 
 use super::error::PublishError;
 use super::options::{ConsumerOptions, DeadLetterPolicy, OnClose, SubscriptionType};
-use super::{ConsumerId, Effects, Topic};
+use super::{ConsumerId, Delivery, Effects, RunId, Topic};
 use crate::budget::Budget;
 use crate::limits::Limits;
 use crate::message::{Message, MessageIds, Origin};
@@ -33,6 +33,7 @@ pub(super) fn options(kind: SubscriptionType, prefetch: usize) -> ConsumerOption
         receiver_queue_size: Some(prefetch),
         redelivery_delay: Duration::ZERO,
         dead_letters: None,
+        run: None,
     }
 }
 
@@ -53,6 +54,14 @@ pub(super) fn dead_lettering(prefetch: usize, max_redeliveries: u32) -> Consumer
             max_redeliveries,
             topic,
         }),
+        ..shared(prefetch)
+    }
+}
+
+/// Options of a run that reports which redelivered messages it begins.
+pub(super) fn reporting(prefetch: usize, run: u64) -> ConsumerOptions {
+    ConsumerOptions {
+        run: Some(RunId(run)),
         ..shared(prefetch)
     }
 }
@@ -118,12 +127,35 @@ impl TestTopic {
         subscription: &str,
         id: ConsumerId,
     ) -> Option<Vec<(u64, u32)>> {
-        let taken = self
-            .topic
-            .take(&name(subscription), id, 3, Waker::noop())?
-            .into_iter();
+        let taken = self.deliveries(subscription, id)?.into_iter();
         let taken = taken.map(|delivery| (delivery.message.sequence, delivery.redeliveries));
         Some(taken.collect())
+    }
+
+    /// Takes a batch, unless the broker has disconnected the consumer.
+    pub(super) fn deliveries(
+        &mut self,
+        subscription: &str,
+        id: ConsumerId,
+    ) -> Option<Vec<Delivery>> {
+        let name = name(subscription);
+        self.topic.take(&name, id, 3, Waker::noop())
+    }
+
+    /// Takes a batch of a consumer that reports what it begins, with the number of times that each
+    /// redelivered message was begun.
+    pub(super) fn take_begun(
+        &mut self,
+        subscription: &str,
+        id: ConsumerId,
+    ) -> Vec<(u64, Option<u32>)> {
+        let taken = self.deliveries(subscription, id).unwrap().into_iter();
+        let taken = taken.map(|delivery| (delivery.message.sequence, delivery.begun));
+        taken.collect()
+    }
+
+    pub(super) fn begin(&mut self, subscription: &str, id: ConsumerId, sequence: u64) -> bool {
+        self.topic.begin(&name(subscription), id, sequence)
     }
 
     pub(super) fn take(&mut self, subscription: &str, id: ConsumerId) -> Vec<u64> {

@@ -82,6 +82,9 @@ impl Role for ConsumerRole {
             "" => consumer
                 .sequence(&command.message_id)
                 .is_some_and(|sequence| consumer.acknowledge(sequence)),
+            "begun" => consumer
+                .sequence(&command.message_id)
+                .is_some_and(|sequence| consumer.begin(sequence)),
             "negativeAcknowledge" => consumer
                 .sequence(&command.message_id)
                 .is_some_and(|sequence| consumer.negative_acknowledge(sequence)),
@@ -109,7 +112,7 @@ impl Role for ConsumerRole {
                 topic = consumer.topic().to_string(),
                 subscription = consumer.subscription().to_string(),
                 message_id = &*command.message_id,
-                "ignored an acknowledgement of a message that the consumer does not have"
+                "ignored a frame about a message that the consumer does not have"
             );
         }
         None
@@ -134,7 +137,7 @@ impl Role for ConsumerRole {
             return Some(close(close_code::POLICY, LAGS));
         };
         for delivery in deliveries {
-            outgoing.push(delivery.message.text(delivery.redeliveries));
+            outgoing.push(delivery.text());
         }
         None
     }
@@ -170,6 +173,7 @@ mod tests {
             receiver_queue_size: None,
             redelivery_delay: Duration::from_secs(5),
             dead_letters: None,
+            run: None,
         };
         let attach = || hub.consumer(topic.clone(), "s".parse().unwrap(), &options);
         let consumer = attach().unwrap();

@@ -214,7 +214,7 @@ impl LinkRole {
         }
     }
 
-    /// Acknowledges messages, positively or negatively.
+    /// Acknowledges messages, positively or negatively, or records that the peer works on them.
     fn acknowledge(&mut self, header: &Header<'_>) {
         let Some(read) = self.subscriptions.get_mut(&*header.topic) else {
             return;
@@ -222,12 +222,13 @@ impl LinkRole {
         for &message in &header.messages {
             let known = match header.kind {
                 FrameKind::NegativeAcknowledge => read.consumer.negative_acknowledge(message),
+                FrameKind::Begun => read.consumer.begin(message),
                 _ => read.consumer.acknowledge(message),
             };
             if !known {
                 debug!(
                     topic = read.consumer.topic().to_string(),
-                    message, "ignored an acknowledgement of a message that the link does not have"
+                    message, "ignored a frame about a message that the link does not have"
                 );
             }
         }
@@ -274,7 +275,9 @@ impl Role for LinkRole {
         match header.kind {
             FrameKind::Publish => self.publish(&header, payload, outgoing),
             FrameKind::Confirm => self.confirmations.is_wanted = true,
-            FrameKind::Acknowledge | FrameKind::NegativeAcknowledge => self.acknowledge(&header),
+            FrameKind::Acknowledge | FrameKind::NegativeAcknowledge | FrameKind::Begun => {
+                self.acknowledge(&header);
+            }
             FrameKind::Subscribe => {
                 let answer = match self.subscribe(&header) {
                     Ok(()) => Header {
@@ -341,7 +344,7 @@ impl Role for LinkRole {
             };
             let may_have_more = !deliveries.is_empty();
             for delivery in deliveries {
-                let frames = delivery.message.link_frames(&topic, delivery.redeliveries);
+                let frames = delivery.link_frames(&topic);
                 frames.for_each(|frame| outgoing.push_binary(frame));
             }
             if may_have_more {

@@ -98,6 +98,7 @@ mod tests {
             topic: "demo",
             number: 8,
             redelivery_count: 0,
+            begun_count: None,
             context: Some("\"7\""),
             properties: Some("{}"),
             payload: &bytes::Bytes::new(),
