@@ -39,8 +39,8 @@ const MAX_FRAME_HEAD_SIZE: usize = 14;
 /// The header with the abilities of this broker that other brokers may lack. The crate documentation
 /// explains the values.
 const FEATURES: HeaderName = HeaderName::from_static("dasf-features");
-const WITH_LINKS: HeaderValue = HeaderValue::from_static("shared-subscriptions, link");
-const WITHOUT_LINKS: HeaderValue = HeaderValue::from_static("shared-subscriptions");
+const WITH_LINKS: HeaderValue = HeaderValue::from_static("shared-subscriptions, begun-count, link");
+const WITHOUT_LINKS: HeaderValue = HeaderValue::from_static("shared-subscriptions, begun-count");
 
 /// The state that all handshakes share.
 #[derive(Debug)]

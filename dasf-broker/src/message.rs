@@ -56,12 +56,7 @@ struct Envelope<'a> {
         deserialize_with = "present"
     )]
     redelivery_count: Option<&'a RawValue>,
-    #[serde(
-        rename = "begunCount",
-        borrow,
-        default,
-        deserialize_with = "present"
-    )]
+    #[serde(rename = "begunCount", borrow, default, deserialize_with = "present")]
     begun_count: Option<&'a RawValue>,
 }
 
@@ -676,11 +671,7 @@ mod tests {
                 "7",
                 "\"redeliveryCount\"",
             ),
-            (
-                r#"{"context":7,"begunCount":1}"#,
-                "7",
-                "\"begunCount\"",
-            ),
+            (r#"{"context":7,"begunCount":1}"#, "7", "\"begunCount\""),
             (r#"{"context":7,"properties":null}"#, "7", "properties"),
             (r#"{"context":7,"properties":[]}"#, "7", "properties"),
             (

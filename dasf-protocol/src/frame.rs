@@ -176,11 +176,7 @@ pub struct Delivery {
     pub redelivery_count: u32,
     /// How often a consumer has begun to work on the message after a redelivery, and did not finish.
     /// `None` if the broker does not count that, and in a first delivery.
-    #[serde(
-        rename = "begunCount",
-        default,
-        deserialize_with = "begun_count"
-    )]
+    #[serde(rename = "begunCount", default, deserialize_with = "begun_count")]
     pub begun_count: Option<u32>,
 }
 

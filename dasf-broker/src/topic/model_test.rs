@@ -6,10 +6,10 @@ use std::time::Duration;
 use dasf_protocol::Subscription as SubscriptionName;
 use proptest::prelude::*;
 
-use super::{ConsumerId, RunId};
 use super::backlog::BacklogSize;
 use super::options::ConsumerOptions;
 use super::test_topic::{DELAY, TestTopic, dead_lettering, reporting, shared};
+use super::{ConsumerId, RunId};
 use crate::limits::Limits;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -110,12 +110,7 @@ impl Count {
 
 impl Peer {
     /// Counts a delivery without an acknowledgement. Returns whether the message is a dead letter.
-    fn returns(
-        &self,
-        expected: &mut BTreeMap<u64, Count>,
-        sequence: u64,
-        was_lost: bool,
-    ) -> bool {
+    fn returns(&self, expected: &mut BTreeMap<u64, Count>, sequence: u64, was_lost: bool) -> bool {
         let count = expected.get_mut(&sequence).unwrap();
         count.deliveries += 1;
         match self.run {

@@ -137,10 +137,10 @@ impl Subscription {
 #[cfg(test)]
 mod tests {
     use crate::limits::Limits;
+    use crate::topic::RunId;
     use crate::topic::backlog::BacklogSize;
     use crate::topic::error::PublishError;
     use crate::topic::options::ConsumerOptions;
-    use crate::topic::RunId;
     use crate::topic::test_topic::{
         DELAY, TestTopic, dead_lettering, delaying, name, reporting, shared,
     };

@@ -89,6 +89,34 @@ impl Unacknowledged {
         is_written
     }
 
+    /// Reports that the work on the messages begins, and waits until that is written, so that the broker
+    /// counts it if the module ends. Returns whether it was written for a message, as for
+    /// [`acknowledge_first`](Self::acknowledge_first).
+    ///
+    /// # Cancel safety
+    /// When dropped, the work may or may not be reported.
+    pub(super) async fn begin(&self) -> bool {
+        let mut is_written = false;
+        for (acknowledger, message_id) in self.first.iter().chain(&self.others) {
+            is_written |= acknowledger
+                .send_and_flush(Acknowledgement::Begun(message_id.clone()))
+                .await;
+        }
+        is_written
+    }
+
+    /// Returns the messages to the broker, so that their subscription counts them as begun once more.
+    pub(super) async fn put_aside(&mut self) {
+        for (acknowledger, message_id) in self.take() {
+            acknowledger
+                .send(Acknowledgement::Begun(message_id.clone()))
+                .await;
+            acknowledger
+                .send(Acknowledgement::Negative(message_id))
+                .await;
+        }
+    }
+
     /// Returns the messages to the broker, which redelivers them, to another module if there is
     /// one.
     pub(super) async fn give_back(&mut self) {

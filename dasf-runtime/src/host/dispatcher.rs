@@ -18,6 +18,7 @@ use super::budget::{Budget, Charge, SMALL_PAYLOAD};
 use super::duplicates::Arrival;
 use super::executor::{Call, Executor, Request};
 use super::fragments::{Inserted, Refused, Unfinished, Whole};
+use super::redelivery::Redelivery;
 use super::reply::{LatestTopics, Reply};
 use super::{FLUSH_TIMEOUT, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};
 use crate::module::Failure;
@@ -86,11 +87,11 @@ impl Dispatcher {
         if self.executor.acknowledge == AcknowledgePolicy::Read || !is_request {
             message.acknowledge().await;
         }
+        let redelivery = Redelivery::of(&delivery);
         let Delivery {
             message_id,
             payload,
             properties,
-            redelivery_count,
             ..
         } = delivery;
         let routing = (
@@ -132,7 +133,7 @@ impl Dispatcher {
                     payload,
                     properties,
                     reply,
-                    redelivery_count,
+                    redelivery,
                     message,
                 };
                 self.request(request).await;
@@ -153,7 +154,7 @@ impl Dispatcher {
             payload,
             properties,
             reply,
-            redelivery_count,
+            redelivery,
             message,
         } = incoming;
         let joined = self.reassemble(payload, &properties, &reply, message);
@@ -204,7 +205,7 @@ impl Dispatcher {
                 message_id,
                 reply,
                 ticket,
-                redelivery_count,
+                redelivery,
                 message,
                 admitted,
                 charge: charge.map(Box::new),
@@ -393,7 +394,8 @@ impl Dispatcher {
             // Without another module, a message would be redelivered until it is moved to the
             // dead-letter topic. A message that is kept goes to the next module when the connection
             // closes.
-            if self.executor.may_give_back(delivery.redelivery_count) {
+            let redelivery = Redelivery::of(&delivery);
+            if self.executor.limit.may_give_back(redelivery) {
                 let message_id = delivery.message_id;
                 let acknowledger = subscriber.acknowledger();
                 acknowledger
@@ -440,7 +442,7 @@ struct Incoming {
     payload: Payload,
     properties: Properties,
     reply: Reply,
-    redelivery_count: u32,
+    redelivery: Redelivery,
     message: Unacknowledged,
 }
 

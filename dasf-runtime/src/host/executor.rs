@@ -1,6 +1,6 @@
 //! Runs the accepted calls: plain functions on threads of the host, `async` functions in tasks.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Waker};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageId, Properties, Status, Topic};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, Span};
@@ -22,6 +22,7 @@ use super::call_log::CallLog;
 use super::duplicates::{RecentRequests, Ticket};
 use super::host_thread::QuickCalls;
 use super::inbox::{Fetched, Inbox, Place};
+use super::redelivery::{Redelivery, RedeliveryLimit};
 use super::replies::Replies;
 use super::reply::Reply;
 use super::search::OwnPings;
@@ -34,6 +35,10 @@ use crate::progress::ReportSink;
 use crate::transport::{PublishError, Transport};
 
 const CALLER_S_TIME_OVER: &str = "the timeout of the caller was over before the call could begin";
+
+/// How long the last attempt of a request waits for the other calls to end, and they for it. Calls may
+/// take hours, and they must not stop the module.
+const ALONE_PATIENCE: Duration = Duration::from_secs(10);
 
 const SHUTTING_DOWN: &str = "the module is shutting down";
 
@@ -49,8 +54,8 @@ pub(super) struct Executor {
     is_in_group: bool,
     /// When requests are acknowledged.
     pub(super) acknowledge: AcknowledgePolicy,
-    /// The number of redeliveries of a request.
-    max_redeliveries: Option<u32>,
+    /// How often a request that comes again may run.
+    pub(super) limit: RedeliveryLimit,
     /// The threads for plain functions.
     pub(super) pool: WorkerPool<Job>,
     /// The calls of quick functions, which run on the thread of the host.
@@ -60,6 +65,8 @@ pub(super) struct Executor {
     running: Running,
     /// The permits of the calls of `async` functions that may run at a time.
     concurrent: Semaphore,
+    /// The number of these permits.
+    concurrency: u32,
     /// Cancelled when the requests that wait go back to the broker.
     pub(super) returning: CancellationToken,
     /// The pings of the host itself, which it does not answer.
@@ -82,7 +89,7 @@ pub(super) struct Call {
     pub(super) message_id: MessageId,
     pub(super) reply: Reply,
     pub(super) ticket: Ticket,
-    pub(super) redelivery_count: u32,
+    pub(super) redelivery: Redelivery,
     pub(super) message: Unacknowledged,
     /// Counts the call as accepted until it is dropped.
     pub(super) admitted: OwnedSemaphorePermit,
@@ -104,7 +111,8 @@ struct Ready {
 pub(super) struct Job {
     ready: Ready,
     function: fn(Invocation) -> Outcome,
-    /// Whether the request is acknowledged already, if it is acknowledged before the function runs.
+    /// Whether the broker knows already that the call begins, if it must know it before the function
+    /// runs.
     is_ours: bool,
 }
 
@@ -115,6 +123,35 @@ impl Job {
             function,
             is_ours: false,
         }
+    }
+}
+
+/// Keeps all calls but one from running.
+struct Alone<'a> {
+    executor: &'a Arc<Executor>,
+    /// The permits of all `async` functions. The call itself may need one.
+    permits: Option<SemaphorePermit<'a>>,
+    keeps_others: bool,
+}
+
+impl Alone<'_> {
+    /// Lets other calls run beside this one.
+    fn let_others_begin(&mut self) {
+        if !std::mem::take(&mut self.keeps_others) {
+            return;
+        }
+        if let Some(permits) = &mut self.permits {
+            drop(permits.split(permits.num_permits().saturating_sub(1)));
+        }
+        for added in self.executor.pool.not_alone() {
+            self.executor.start_thread_if(added);
+        }
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        self.let_others_begin();
     }
 }
 
@@ -171,6 +208,8 @@ impl Executor {
         options: &HostOptions,
     ) -> Self {
         let abort = Arc::new(CancellationToken::new());
+        let concurrency = options.concurrency().min(Semaphore::MAX_PERMITS);
+        let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX);
         let budget = Budget::new(options);
         let inbox = Arc::new(Inbox::new(
             Arc::clone(&transport),
@@ -195,12 +234,13 @@ impl Executor {
             replies,
             is_in_group: options.group.is_some(),
             acknowledge: AcknowledgePolicy::of(options),
-            max_redeliveries: options.max_redeliveries,
+            limit: RedeliveryLimit::of(options),
             pool: WorkerPool::new(options.max_workers),
             quick: QuickCalls::default(),
             call_log: CallLog::default(),
             running: Running::default(),
-            concurrent: Semaphore::new(options.concurrency().min(Semaphore::MAX_PERMITS)),
+            concurrent: Semaphore::new(concurrency as usize),
+            concurrency,
             returning: CancellationToken::new(),
             own_pings,
             abort,
@@ -215,6 +255,12 @@ impl Executor {
 
     /// Begins a call.
     pub(super) fn begin(self: &Arc<Self>, request: Request) {
+        if self.limit.is_exceeded_by(request.call.redelivery) {
+            let executor = Arc::clone(self);
+            self.runtime
+                .spawn(async move { executor.give_up(request.call).await });
+            return;
+        }
         let is_on_demand = request.properties.get(key::ON_DEMAND).is_some();
         // To read a large request takes so long that it would delay others.
         if is_on_demand || request.payload.len() > SMALL_PAYLOAD {
@@ -259,7 +305,7 @@ impl Executor {
             let fetched = tokio::select! {
                 biased;
                 () = self.abort.cancelled() => return self.leave(call).await,
-                () = self.returning.cancelled(), if self.may_give_back(call.redelivery_count) => {
+                () = self.returning.cancelled(), if self.limit.may_give_back(call.redelivery) => {
                     return self.leave(call).await;
                 }
                 fetched = self.fetch(place, &call.reply, deadline) => fetched,
@@ -312,6 +358,17 @@ impl Executor {
             report,
             begun,
         };
+        if self.limit.is_last_attempt(ready.call.redelivery) {
+            let executor = Arc::clone(self);
+            self.runtime
+                .spawn(async move { executor.run_alone(ready, handler).await });
+            return;
+        }
+        self.run(ready, handler);
+    }
+
+    /// Runs the function of a call when it is its turn.
+    fn run(self: &Arc<Self>, ready: Ready, handler: Handler) {
         match handler {
             Handler::Blocking(function) if ready.target.is_quick() => {
                 self.run_quick(Job::new(ready, function));
@@ -344,7 +401,7 @@ impl Executor {
 
     /// Passes a call to the thread of the host.
     fn run_quick(self: &Arc<Self>, job: Job) {
-        if self.acknowledge == AcknowledgePolicy::Begun {
+        if self.must_tell_the_broker(&job.ready.call) {
             let executor = Arc::clone(self);
             tokio::spawn(async move { executor.run_quick_if_ours(job).await });
         } else {
@@ -405,8 +462,8 @@ impl Executor {
         // Functions may start tasks.
         let _runtime = self.runtime.enter();
         while let Some(mut job) = self.pool.next() {
-            let is_acknowledged = self.acknowledge != AcknowledgePolicy::Begun || job.is_ours;
-            if is_acknowledged || self.runtime.block_on(self.is_ours(&mut job.ready.call)) {
+            let is_told = job.is_ours || !self.must_tell_the_broker(&job.ready.call);
+            if is_told || self.runtime.block_on(self.is_ours(&mut job.ready.call)) {
                 self.run_plain(job);
             }
             self.pool.finished();
@@ -454,27 +511,128 @@ impl Executor {
         let permit = tokio::select! {
             biased;
             () = self.abort.cancelled() => None,
-            () = self.returning.cancelled(), if self.may_give_back(call.redelivery_count) => None,
+            () = self.returning.cancelled(), if self.limit.may_give_back(call.redelivery) => None,
             permit = self.concurrent.acquire() => Some(permit),
         };
         let Some(permit) = permit else {
             return self.leave(call).await;
         };
-        if self.acknowledge == AcknowledgePolicy::Begun && !self.is_ours(&mut call).await {
+        if self.must_tell_the_broker(&call) && !self.is_ours(&mut call).await {
             return;
         }
+        let ready = Ready {
+            call,
+            target,
+            context,
+            report,
+            begun,
+        };
+        if let Some((call, report, outcome)) = self.run_in_task(ready, function).await {
+            drop(permit);
+            self.finish(call, report, outcome).await;
+        }
+    }
+
+    /// Runs an `async` function in this task. Returns `None` if the call was given up.
+    async fn run_in_task(
+        &self,
+        ready: Ready,
+        function: fn(Invocation) -> BoxedCall,
+    ) -> Option<(Call, Option<ReportSink>, Outcome)> {
+        let Ready {
+            call,
+            target,
+            context,
+            report,
+            begun,
+        } = ready;
         let span = context.span().clone();
         let outcome = match in_time(&context) {
             Err(failure) => Err(failure),
             Ok(()) => tokio::select! {
                 biased;
                 outcome = target.run_async(function, context, report.clone()) => outcome,
-                () = self.abort.cancelled() => return self.leave(call).await,
+                () = self.abort.cancelled() => {
+                    self.leave(call).await;
+                    return None;
+                }
             },
         };
-        drop(permit);
         self.log_end(&span, begun, outcome.as_ref());
-        self.finish(call, report, outcome).await;
+        Some((call, report, outcome))
+    }
+
+    /// Runs the last attempt of a request that may end the module, while no other call runs. Otherwise
+    /// calls that only run beside such a request would be taken for it. If the other calls or this one
+    /// take long, they run side by side.
+    async fn run_alone(self: Arc<Self>, mut ready: Ready, handler: Handler) {
+        tracing::warn!(
+            message_id = &*ready.call.message_id,
+            function = &*ready.target.name(),
+            "last attempt of a request that no module finished: it runs alone"
+        );
+        let alone = tokio::select! {
+            biased;
+            () = self.abort.cancelled() => None,
+            () = self.returning.cancelled() => None,
+            alone = tokio::time::timeout(ALONE_PATIENCE, self.alone()) => Some(alone),
+        };
+        let mut alone = match alone {
+            None => return self.leave(ready.call).await,
+            Some(Err(_)) => return self.run(ready, handler),
+            Some(Ok(alone)) => alone,
+        };
+        if !self.is_ours(&mut ready.call).await {
+            return;
+        }
+        let is_in_task = matches!(handler, Handler::Async(_));
+        let mut running = pin!(self.run_now(ready, handler));
+        tokio::select! {
+            () = &mut running => {}
+            () = tokio::time::sleep(ALONE_PATIENCE) => {
+                alone.let_others_begin();
+                // A thread needs no task.
+                if is_in_task {
+                    running.await;
+                }
+            }
+        }
+    }
+
+    /// Runs a function while no other call runs, and sends its response.
+    async fn run_now(self: &Arc<Self>, ready: Ready, handler: Handler) {
+        match handler {
+            Handler::Blocking(function) | Handler::Inline(function) => {
+                let job = Job {
+                    is_ours: true,
+                    ..Job::new(ready, function)
+                };
+                let added = self.pool.push_alone(job);
+                self.start_thread_if(added);
+                self.pool.idle().await;
+            }
+            Handler::Async(function) => {
+                if let Some((call, report, outcome)) = self.run_in_task(ready, function).await {
+                    self.finish(call, report, outcome).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until no call runs, and keeps others from the begin until the result is dropped.
+    ///
+    /// # Cancel safety
+    /// When dropped, other calls begin again.
+    async fn alone(self: &Arc<Self>) -> Alone<'_> {
+        // All permits come first, so that two last attempts do not wait for each other.
+        let permits = self.concurrent.acquire_many(self.concurrency).await;
+        let alone = Alone {
+            executor: self,
+            permits: permits.ok(),
+            keeps_others: true,
+        };
+        self.pool.alone().await;
+        alone
     }
 
     /// Finishes a call from code that cannot wait. What needs to wait continues in a task.
@@ -523,12 +681,17 @@ impl Executor {
         self.answer(call, &answer).await;
     }
 
-    /// Acknowledges a request before its function runs. Returns whether it may run here: otherwise
-    /// the broker delivers it to another module.
+    /// Returns whether the broker must know that a call begins before its function runs.
+    fn must_tell_the_broker(&self, call: &Call) -> bool {
+        self.acknowledge == AcknowledgePolicy::Begun || self.limit.must_report(call.redelivery)
+    }
+
+    /// Acknowledges a request before its function runs, or reports that it begins. Returns whether it
+    /// may run here: otherwise the broker delivers it to another module.
     async fn is_ours(&self, call: &mut Call) -> bool {
         let is_ours = tokio::select! {
             biased;
-            is_ours = self.acknowledge_first(call) => is_ours,
+            is_ours = self.tell_the_broker(call) => is_ours,
             // Without a connection, the acknowledgement waits.
             () = self.abort.cancelled() => false,
         };
@@ -544,7 +707,7 @@ impl Executor {
 
     /// Gives up the calls that wait for a thread and may go to another module.
     pub(super) fn return_waiting(self: &Arc<Self>) {
-        let may_go = |job: &Job| self.may_give_back(job.ready.call.redelivery_count);
+        let may_go = |job: &Job| self.limit.may_give_back(job.ready.call.redelivery);
         let quick = self.quick.take_waiting(may_go);
         for job in self.pool.take_waiting(may_go).into_iter().chain(quick) {
             self.leave_in_task(job.ready.call);
@@ -567,28 +730,28 @@ impl Executor {
             .spawn(async move { executor.leave(call).await });
     }
 
-    /// Returns whether a request with this number of redeliveries can go back to the broker. At the
-    /// limit, the broker would move it to the dead-letter topic.
-    pub(super) fn may_give_back(&self, redelivery_count: u32) -> bool {
-        let next = redelivery_count.saturating_add(1);
-        self.max_redeliveries.is_none_or(|limit| next < limit)
-    }
-
-    /// Acknowledges a request. Returns whether this was possible. Otherwise the broker delivers it
-    /// again, perhaps to another module.
-    async fn acknowledge_first(&self, call: &mut Call) -> bool {
+    /// Acknowledges a request, or reports that it begins. Returns whether this was possible. Otherwise
+    /// the broker delivers it again, perhaps to another module.
+    async fn tell_the_broker(&self, call: &mut Call) -> bool {
         let Call {
             ticket, message, ..
         } = call;
         // The broker may have delivered it again, on another connection.
         message.join(self.recent.take_noted(*ticket));
-        while !message.acknowledge_first().await {
+        let is_acknowledged_now = self.acknowledge == AcknowledgePolicy::Begun;
+        loop {
+            let is_told = match is_acknowledged_now {
+                true => message.acknowledge_first().await,
+                false => message.begin().await,
+            };
+            if is_told {
+                return true;
+            }
             match self.recent.forget_unless_noted(*ticket) {
                 Some(noted) => *message = noted,
                 None => return false,
             }
         }
-        true
     }
 
     /// Returns the place of a request whose payload its caller will send.
@@ -603,7 +766,7 @@ impl Executor {
             )));
         }
         self.inbox.place(&call.reply).map_err(|full| {
-            let is_kept = call.message.len() > 0 && self.may_give_back(call.redelivery_count);
+            let is_kept = call.message.len() > 0 && self.limit.may_give_back(call.redelivery);
             (!is_kept).then(|| full.into())
         })
     }
@@ -625,7 +788,7 @@ impl Executor {
     }
 
     /// Sends a response, and acknowledges its request.
-    async fn answer(&self, mut call: Call, answer: &Arc<Answer>) {
+    pub(super) async fn answer(&self, mut call: Call, answer: &Arc<Answer>) {
         if self.acknowledge != AcknowledgePolicy::Answered {
             call.message.join(self.recent.answered(call.ticket, answer));
             return self.send_remembered(call, answer).await;
@@ -693,7 +856,7 @@ impl Executor {
 
     /// Sends a response, and waits until the broker has accepted it. Returns `false` only if there
     /// is no connection to the response topic, so that another attempt may succeed.
-    async fn deliver(&self, reply: &Reply, answer: &Answer) -> bool {
+    pub(super) async fn deliver(&self, reply: &Reply, answer: &Answer) -> bool {
         let Err(error) = self.answers.deliver(reply, answer).await else {
             return true;
         };

@@ -55,12 +55,17 @@ pub struct HostOptions {
     /// default [`max_workers`](field@Self::max_workers). With a larger number, requests may wait in one
     /// module while another one is idle. Without a group, the broker decides.
     pub receiver_queue_size: Option<usize>,
-    /// The number of redeliveries of a request that a group did not finish. After them, the broker
-    /// moves the request to the dead-letter topic `{topic}-{group}-DLQ`. `None`, the default, is no
-    /// limit.
+    /// How often a request may run again after its first delivery, if no module finished it; default
+    /// [`DEFAULT_MAX_REDELIVERIES`](Self::DEFAULT_MAX_REDELIVERIES). The last attempt runs alone: it
+    /// waits up to 10 s for the end of the other calls of the module, and the next ones wait up to 10 s
+    /// for it. After that, the caller gets an error. This needs [`Acknowledge::Completed`] and the embedded broker, which
+    /// counts only redelivered requests that a module began.
     ///
-    /// In the name of the topic, the embedded broker replaces `.` and `:` of the group by `-`. MQTT
-    /// brokers do not count redeliveries, and a host with this option does not start there.
+    /// If it is set in a group, the broker also moves the request to the dead-letter topic
+    /// `{topic}-{group}-DLQ`. In this name, the embedded broker replaces `.` and `:` of the group by
+    /// `-`. Apache Pulsar counts each redelivery of a returned request, and its caller gets no error.
+    /// MQTT brokers and `dasf-broker-django` do not count, and a host with this option does not start
+    /// there.
     pub max_redeliveries: Option<u32>,
     /// The number of calls that are accepted at a time, including the running ones; default 1024, or the
     /// default of [`max_workers`](field@Self::max_workers) if that is more. Further requests get the response
@@ -116,6 +121,10 @@ pub enum OptionsError {
     /// The option is for groups only.
     #[error("{0} needs a group")]
     NeedsGroup(&'static str),
+    /// The option is for requests that come again: those of a group, and those that are acknowledged
+    /// when they are completed.
+    #[error("{0} needs a group, or requests that are acknowledged when they are completed")]
+    NeedsRedelivery(&'static str),
     /// The queue is smaller than the number of workers, so that some workers could never run.
     #[error(
         "queue_size ({queue_size}) must be at least max_workers ({max_workers}): the queue includes the running calls"
@@ -135,6 +144,9 @@ impl HostOptions {
     /// brokers accept. The client of demessaging cannot join fragments, so it receives only results
     /// up to this size.
     pub const DEFAULT_MAX_PAYLOAD_SIZE: usize = transport::DEFAULT_MAX_PAYLOAD_SIZE;
+
+    /// The default number of redeliveries of a request that was begun and not finished.
+    pub const DEFAULT_MAX_REDELIVERIES: u32 = 3;
 
     /// The default queue size.
     pub const DEFAULT_QUEUE_SIZE: usize = 1024;
@@ -177,7 +189,7 @@ impl HostOptions {
         self
     }
 
-    /// Sets the number of redeliveries of a request that a group did not finish: see
+    /// Sets how often a request that no module finished may run again: see
     /// [`max_redeliveries`](field@Self::max_redeliveries).
     pub fn max_redeliveries(mut self, redeliveries: u32) -> Self {
         self.max_redeliveries = Some(redeliveries);
@@ -298,8 +310,8 @@ impl HostOptions {
             if self.receiver_queue_size.is_some() {
                 return Err(OptionsError::NeedsGroup("receiver_queue_size"));
             }
-            if self.max_redeliveries.is_some() {
-                return Err(OptionsError::NeedsGroup("max_redeliveries"));
+            if self.max_redeliveries.is_some() && self.acknowledge == Acknowledge::Received {
+                return Err(OptionsError::NeedsRedelivery("max_redeliveries"));
             }
         }
         let Self {
@@ -381,9 +393,14 @@ mod tests {
 
     #[test]
     fn options_of_groups_need_a_group() {
+        let options = HostOptions::default().receiver_queue_size(3);
+        let missing = OptionsError::NeedsGroup("receiver_queue_size");
+        assert_eq!(options.checked(), Err(missing));
         let options = HostOptions::default().max_redeliveries(3);
-        let missing = OptionsError::NeedsGroup("max_redeliveries");
+        let missing = OptionsError::NeedsRedelivery("max_redeliveries");
         assert_eq!(options.clone().checked(), Err(missing));
+        let completed = options.clone().acknowledge(Acknowledge::Completed);
+        assert!(completed.checked().is_ok());
         let grouped = options.group("workers".parse().unwrap()).max_workers(3);
         let reading = grouped.checked().unwrap().reading();
         assert_eq!(reading.reader, Reader::Group);

@@ -4,17 +4,22 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 /// How long a thread waits for a job before it ends.
 const IDLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The jobs that wait for a thread, and the number of jobs that may run at a time.
 ///
 /// Quick jobs need no thread of the pool: the host runs them between [`enter`](Self::enter) and
-/// [`leave`](Self::leave).
+/// [`leave`](Self::leave). While a job runs alone, between [`alone`](Self::alone) and
+/// [`not_alone`](Self::not_alone), no other one begins.
 #[derive(Debug)]
 pub(super) struct WorkerPool<J> {
     state: Mutex<State<J>>,
     available: Condvar,
+    /// Notified when no job runs, while one runs alone or waits for it.
+    is_idle: Notify,
     max_running: usize,
 }
 
@@ -29,6 +34,10 @@ struct State<J> {
     /// How many of them must wake.
     wakeups: usize,
     is_closed: bool,
+    /// Whether a job runs alone, or waits to do so. Until it ends, no other job begins.
+    is_alone: bool,
+    /// The job that runs alone, until a thread takes it.
+    alone: Option<J>,
 }
 
 /// What to do for a job that was added.
@@ -41,6 +50,13 @@ pub(super) enum Added {
     NeedsThread,
 }
 
+impl<J> State<J> {
+    /// Returns whether one more job may begin.
+    fn has_room(&self, max_running: usize) -> bool {
+        self.running < max_running && !self.is_alone
+    }
+}
+
 impl<J> WorkerPool<J> {
     pub(super) fn new(max_running: usize) -> Self {
         Self {
@@ -51,8 +67,11 @@ impl<J> WorkerPool<J> {
                 asleep: 0,
                 wakeups: 0,
                 is_closed: false,
+                is_alone: false,
+                alone: None,
             }),
             available: Condvar::new(),
+            is_idle: Notify::new(),
             max_running,
         }
     }
@@ -72,7 +91,7 @@ impl<J> WorkerPool<J> {
     /// [`leave`](Self::leave) must follow.
     pub(super) fn enter(&self) -> bool {
         let mut state = self.lock();
-        let has_room = state.running < self.max_running;
+        let has_room = state.has_room(self.max_running);
         if has_room {
             state.running += 1;
         }
@@ -82,14 +101,17 @@ impl<J> WorkerPool<J> {
     /// Counts a job outside of the pool as finished.
     pub(super) fn leave(&self) {
         let mut state = self.lock();
-        state.running -= 1;
-        if !state.jobs.is_empty() && state.asleep > state.wakeups {
+        self.count_finished(&mut state);
+        if !state.is_alone && !state.jobs.is_empty() && state.asleep > state.wakeups {
             self.wake(&mut state);
         }
     }
 
     fn wake(&self, state: &mut State<J>) -> Added {
-        if state.asleep > state.wakeups {
+        if state.is_alone && state.alone.is_none() {
+            // It gets a thread when the other one has ended.
+            Added::Taken
+        } else if state.asleep > state.wakeups {
             state.wakeups += 1;
             self.available.notify_one();
             Added::Taken
@@ -107,7 +129,11 @@ impl<J> WorkerPool<J> {
     pub(super) fn next(&self) -> Option<J> {
         let mut state = self.lock();
         loop {
-            if state.running < self.max_running
+            if let Some(job) = state.alone.take() {
+                state.running += 1;
+                return Some(job);
+            }
+            if state.has_room(self.max_running)
                 && let Some(job) = state.jobs.pop_front()
             {
                 state.running += 1;
@@ -136,7 +162,46 @@ impl<J> WorkerPool<J> {
 
     /// Counts a job of [`next`](Self::next) as finished.
     pub(super) fn finished(&self) {
-        self.lock().running -= 1;
+        self.count_finished(&mut self.lock());
+    }
+
+    fn count_finished(&self, state: &mut State<J>) {
+        state.running -= 1;
+        if state.is_alone && state.running == 0 {
+            self.is_idle.notify_one();
+        }
+    }
+
+    /// Keeps other jobs from the begin, and waits until none runs. Then a job can run alone. Before another call, [`not_alone`](Self::not_alone) must follow.
+    ///
+    /// # Cancel safety
+    /// When dropped, other jobs still do not begin: call [`not_alone`](Self::not_alone).
+    pub(super) async fn alone(&self) {
+        self.lock().is_alone = true;
+        self.idle().await;
+    }
+
+    /// Adds the job that runs alone.
+    pub(super) fn push_alone(&self, job: J) -> Added {
+        let mut state = self.lock();
+        state.alone = Some(job);
+        self.wake(&mut state)
+    }
+
+    /// Waits until no job runs, between [`alone`](Self::alone) and [`not_alone`](Self::not_alone).
+    pub(super) async fn idle(&self) {
+        let is_idle = |state: &State<J>| state.running == 0 && state.alone.is_none();
+        while !is_idle(&self.lock()) {
+            self.is_idle.notified().await;
+        }
+    }
+
+    /// Lets other jobs begin again. Returns what to do for each one that waits.
+    pub(super) fn not_alone(&self) -> Vec<Added> {
+        let mut state = self.lock();
+        state.is_alone = false;
+        let waiting = state.jobs.len();
+        (0..waiting).map(|_| self.wake(&mut state)).collect()
     }
 
     /// Records that a thread could not be started, and returns the waiting jobs if no thread is left
@@ -147,7 +212,8 @@ impl<J> WorkerPool<J> {
         if state.threads > 0 {
             return Vec::new();
         }
-        state.jobs.drain(..).collect()
+        let alone = state.alone.take();
+        alone.into_iter().chain(state.jobs.drain(..)).collect()
     }
 
     /// Takes the waiting jobs that satisfy a condition.
@@ -168,6 +234,10 @@ impl<J> WorkerPool<J> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::poll;
+
     use super::*;
 
     /// Returns the next job, which must be there.
@@ -200,6 +270,32 @@ mod tests {
         });
         assert!(!pool.enter());
         pool.finished();
+        assert!(pool.enter());
+    }
+
+    #[tokio::test]
+    async fn a_job_that_runs_alone_waits_for_the_others_and_holds_them_up() {
+        let pool = WorkerPool::new(3);
+        assert_eq!(pool.push(1), Added::NeedsThread);
+        assert_eq!(next(&pool), 1);
+        assert!(pool.enter());
+        let mut alone = pin!(pool.alone());
+        assert!(poll!(&mut alone).is_pending());
+        pool.leave();
+        assert!(!pool.enter());
+        assert_eq!(pool.push(2), Added::Taken);
+        assert_eq!(pool.push(3), Added::Taken);
+        assert!(poll!(&mut alone).is_pending());
+        pool.finished();
+        assert!(poll!(&mut alone).is_ready());
+        assert_eq!(pool.push_alone(4), Added::NeedsThread);
+        assert_eq!(next(&pool), 4);
+        let mut idle = pin!(pool.idle());
+        assert!(poll!(&mut idle).is_pending());
+        pool.finished();
+        assert!(poll!(&mut idle).is_ready());
+        assert_eq!(pool.not_alone(), [Added::NeedsThread, Added::Taken]);
+        assert_eq!([next(&pool), next(&pool)], [2, 3]);
         assert!(pool.enter());
     }
 

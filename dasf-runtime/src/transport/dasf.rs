@@ -14,11 +14,14 @@ use super::{
     ConnectError, Feature, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport,
     Trust,
 };
+use crate::random;
 
 /// The header in which a broker lists its features beyond the protocol.
 const FEATURES: &str = "dasf-features";
 /// The feature of brokers where several readers can share the messages of a subscription.
 const SHARED_SUBSCRIPTIONS: &str = "shared-subscriptions";
+/// The feature of brokers that count the redelivered messages that a reader has begun.
+const BEGUN_COUNT: &str = "begun-count";
 
 /// A DASF broker, whose topics are paths below a URL.
 #[derive(Debug, Clone)]
@@ -67,11 +70,16 @@ impl Transport for Dasf {
             false => vec![("receiverQueueSize", prefetch.to_string())],
         };
         parameters.extend(on_close.map(|on_close| ("onClose", on_close.to_owned())));
+        if reading.reader == Reader::Group || reading.redelivers() {
+            // The number stays the same when the reader connects again.
+            parameters.push(("begunBy", (random::bits() as u64).to_string()));
+        }
         let subscribing = Subscribing {
             topic: topic.clone(),
             parameters,
             subscription: reading.subscription,
             is_shared,
+            limits_redeliveries: !is_shared && reading.max_redeliveries.is_some(),
         };
         let asks = self.links.reserve();
         let links = Arc::clone(&self.links);
@@ -121,7 +129,10 @@ impl LinkBroker for Dasf {
 
     fn dialect(&self, subscribing: &Subscribing) -> Json {
         match subscribing.is_shared {
-            false => Json::default(),
+            false => Json {
+                lacks: subscribing.limits_redeliveries.then_some(lacks_begun_count),
+                ..Json::default()
+            },
             true => Json {
                 gives_back: true,
                 lacks: Some(lacks_groups),
@@ -146,16 +157,30 @@ impl LinkBroker for Dasf {
 /// Returns the missing feature of a broker without groups. The Django broker lists no features and
 /// ignores the name of a subscription.
 fn lacks_groups(headers: &HeaderMap) -> Option<Lack> {
-    let named = headers.get_all(FEATURES).into_iter();
-    let mut features = named
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
     let lack = Lack {
         feature: Feature::Groups,
         reason: "it sends every message to every module that listens, as dasf-broker-django does, so the whole group \
                  would run each request; dasf-broker, Apache Pulsar and MQTT brokers offer groups",
     };
-    (!features.any(|feature| feature.trim() == SHARED_SUBSCRIPTIONS)).then_some(lack)
+    (!has(headers, SHARED_SUBSCRIPTIONS)).then_some(lack)
+}
+
+/// Returns the missing feature of a broker that does not count redeliveries.
+fn lacks_begun_count(headers: &HeaderMap) -> Option<Lack> {
+    let lack = Lack {
+        feature: Feature::RedeliveryLimit,
+        reason: "it does not count how often a module begins a request, as dasf-broker does",
+    };
+    (!has(headers, BEGUN_COUNT)).then_some(lack)
+}
+
+/// Returns whether a broker lists a feature.
+fn has(headers: &HeaderMap, feature: &str) -> bool {
+    let named = headers.get_all(FEATURES).into_iter();
+    let mut features = named
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    features.any(|named| named.trim() == feature)
 }
 
 #[cfg(test)]
@@ -182,6 +207,7 @@ mod tests {
             subscription: subscription.parse().unwrap(),
             parameters: Vec::new(),
             is_shared: false,
+            limits_redeliveries: false,
         }
     }
 
@@ -224,5 +250,8 @@ mod tests {
             HeaderValue::from_static("other, shared-subscriptions"),
         );
         assert!(lacks_groups(&headers).is_none());
+        assert!(lacks_begun_count(&headers).is_some());
+        headers.append(FEATURES, HeaderValue::from_static("begun-count"));
+        assert!(lacks_begun_count(&headers).is_none());
     }
 }

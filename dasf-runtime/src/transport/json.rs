@@ -134,6 +134,10 @@ impl WriteAcknowledgements for Json {
                 message_id: (&*message_id).into(),
             }
             .to_json(),
+            Acknowledgement::Begun(message_id) => frame::Begun {
+                message_id: (&*message_id).into(),
+            }
+            .to_json(),
             Acknowledgement::Negative(message_id) if self.gives_back => NegativeAcknowledgement {
                 message_id: (&*message_id).into(),
             }

@@ -13,11 +13,14 @@ const DELIVERY_CAPACITY: usize = 64;
 /// How many acknowledgements wait in the queue before readers must wait.
 const ACKNOWLEDGEMENT_CAPACITY: usize = 1024;
 
-/// A reader's acknowledgement of a message, with the id of the message.
+/// What a reader tells the broker about a message, with the id of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Acknowledgement {
     /// The broker need not redeliver the message.
     Positive(MessageId),
+    /// The reader begins to work on a redelivered message with a
+    /// [`begun_count`](Delivery::begun_count), so that the broker counts this delivery.
+    Begun(MessageId),
     /// The message is returned, so that another reader gets it if the broker supports that.
     /// Otherwise it is redelivered when the connection is closed.
     Negative(MessageId),

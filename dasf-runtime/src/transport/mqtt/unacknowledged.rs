@@ -150,6 +150,8 @@ impl WriteAcknowledgements for AcknowledgementWriter {
                 let held = messages.remove(&message_id)?;
                 packets::frame(&Packet::Puback(Puback::new_success(held.pid))).ok()
             }
+            // MQTT counts nothing, so nobody reports it.
+            Acknowledgement::Begun(_) => None,
             Acknowledgement::Negative(message_id) => {
                 let held = messages.remove(&message_id)?;
                 match self.copy(&held) {

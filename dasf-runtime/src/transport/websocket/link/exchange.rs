@@ -78,6 +78,8 @@ pub(super) struct LinkSubscription {
     pub(super) backoff: Backoff,
     /// Since when the log says that the broker refuses it.
     pub(super) lost_since: Option<Instant>,
+    /// The numbers of the messages to report as begun with the next frame.
+    pub(super) begun: Vec<u64>,
     /// The numbers of the messages to acknowledge with the next frame.
     pub(super) positive: Vec<u64>,
     /// The numbers of the messages to return with the next frame.
@@ -130,6 +132,7 @@ impl LinkSubscription {
     /// Starts again on a new connection.
     fn restart(&mut self) {
         self.phase = Phase::New;
+        self.begun.clear();
         self.positive.clear();
         self.negative.clear();
     }
@@ -227,6 +230,7 @@ impl<B: LinkBroker> Exchange<B> {
                     state,
                     phase: Phase::New,
                     backoff: Backoff::default(),
+                    begun: Vec::new(),
                     positive: Vec::new(),
                     negative: Vec::new(),
                     has_ended: false,

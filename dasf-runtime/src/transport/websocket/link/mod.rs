@@ -75,6 +75,8 @@ pub(in crate::transport) struct Subscribing {
     pub(in crate::transport) parameters: Vec<(&'static str, String)>,
     /// Whether the subscription is shared by a group.
     pub(in crate::transport) is_shared: bool,
+    /// Whether the broker must count the redelivered messages that were begun.
+    pub(in crate::transport) limits_redeliveries: bool,
 }
 
 /// The link of a transport, if its broker offers links.

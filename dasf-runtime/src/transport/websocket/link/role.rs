@@ -214,7 +214,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
                 if given.connection != connection {
                     continue;
                 }
-                if subscription.positive.is_empty() && subscription.negative.is_empty() {
+                if subscription.has_no_acknowledgements() {
                     self.touched.push(topic.clone());
                 }
                 self.written.extend(subscription.add(given));
@@ -250,7 +250,9 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             let Some(subscription) = self.exchange.subscriptions.get_mut(&topic) else {
                 continue;
             };
+            // What is begun and then returned counts, so this comes first.
             for (kind, messages) in [
+                (FrameKind::Begun, &mut subscription.begun),
                 (FrameKind::Acknowledge, &mut subscription.positive),
                 (FrameKind::NegativeAcknowledge, &mut subscription.negative),
             ] {
@@ -343,6 +345,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         };
         let mut delivery = Delivery::new(number, payload, properties);
         delivery.redelivery_count = header.redelivery_count;
+        delivery.begun_count = header.begun_count;
         if let Some(receiver) = &subscription.deliveries.receiver {
             receiver.receive(delivery);
             self.is_urgent |= subscription.acknowledge(number, &mut self.touched)?;
@@ -401,13 +404,17 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
 }
 
 impl LinkSubscription {
+    fn has_no_acknowledgements(&self) -> bool {
+        self.begun.is_empty() && self.positive.is_empty() && self.negative.is_empty()
+    }
+
     /// Acknowledges a processed message with one of the next frames. Adds the topic to those with
     /// acknowledgements, and returns whether there are so many that they cannot wait.
     fn acknowledge(&mut self, number: u64, touched: &mut Vec<Topic>) -> Result<bool, String> {
         if self.positive.len() >= self.deliveries.queue.max_capacity() {
             return Err(TOO_MANY_MESSAGES.to_owned());
         }
-        if self.positive.is_empty() && self.negative.is_empty() {
+        if self.has_no_acknowledgements() {
             touched.push(self.subscribing.topic.clone());
         }
         self.positive.push(number);
@@ -417,6 +424,7 @@ impl LinkSubscription {
     /// Adds an acknowledgement to the next frame. Returns the channel to notify when it is written.
     fn add(&mut self, given: Given) -> Option<oneshot::Sender<()>> {
         let (numbers, message_id) = match given.acknowledgement {
+            Acknowledgement::Begun(message_id) => (&mut self.begun, message_id),
             Acknowledgement::Positive(message_id) => (&mut self.positive, message_id),
             Acknowledgement::Negative(message_id) => (&mut self.negative, message_id),
         };

@@ -1,0 +1,205 @@
+//! A module whose functions end it.
+
+// A failing test panics.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use dasf_test_support::{broker, program, soon};
+use rpc::{CallError, Caller, FailureKind};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+/// The time that a call may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn unruly(url: &str, arguments: &[&str]) -> Command {
+    let mut command = program::command(env!("CARGO_BIN_EXE_unruly"));
+    let ways = ["--websocket-url", url, "--ack", "completed"];
+    command.args(ways).args(arguments).arg("listen");
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Starts a module again whenever it ends, as a service manager does.
+struct Supervisor {
+    state: Arc<Mutex<Supervised>>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Supervised {
+    module: Option<u32>,
+    /// How often the module has ended.
+    deaths: u32,
+    has_ended: bool,
+}
+
+impl Supervisor {
+    fn start(mut command: Command) -> Self {
+        let state = Arc::new(Mutex::new(Supervised::default()));
+        let shared = Arc::clone(&state);
+        let thread = std::thread::spawn(move || {
+            loop {
+                let mut module: Child = {
+                    let mut state = shared.lock().unwrap();
+                    if state.has_ended {
+                        return;
+                    }
+                    let module = command.spawn().unwrap();
+                    state.module = Some(module.id());
+                    module
+                };
+                module.wait().unwrap();
+                let mut state = shared.lock().unwrap();
+                state.module = None;
+                state.deaths += u32::from(!state.has_ended);
+            }
+        });
+        Self { state, thread }
+    }
+
+    /// Ends the module for good. Returns how often it has ended before.
+    fn end(self) -> u32 {
+        let deaths = {
+            let mut state = self.state.lock().unwrap();
+            state.has_ended = true;
+            if let Some(module) = state.module {
+                program::signal(module, "-KILL");
+            }
+            state.deaths
+        };
+        self.thread.join().unwrap();
+        deaths
+    }
+}
+
+/// What the callers and the supervisors of some modules see.
+struct Seen {
+    killed: CallError,
+    deaths: u32,
+}
+
+/// Sends one request that ends its module, and innocent ones before and after it, to `modules`
+/// modules. All innocent ones must be answered.
+async fn one_among(
+    killer: &str,
+    innocent: &[Value],
+    modules: usize,
+    arguments: &'static [&'static str],
+) -> Seen {
+    let broker = broker().await;
+    let url = broker.url();
+    let caller = Caller::builder("unruly").websocket(&url).timeout(PATIENCE);
+    let caller = caller.connect().await.unwrap();
+    let mut calls = JoinSet::new();
+    let half = innocent.len() / 2;
+    for request in &innocent[..half] {
+        let (caller, request) = (caller.clone(), request.clone());
+        calls.spawn(async move { (caller.call(&request).await, request) });
+    }
+    let killing = caller.clone();
+    let killer = json!({"func_name": killer});
+    let killer = tokio::spawn(async move { killing.call(&killer).await });
+    for request in &innocent[half..] {
+        let (caller, request) = (caller.clone(), request.clone());
+        calls.spawn(async move { (caller.call(&request).await, request) });
+    }
+    let start = |_| Supervisor::start(unruly(&url, arguments));
+    let modules: Vec<_> = (0..modules).map(start).collect();
+    for (answer, request) in calls.join_all().await {
+        let answer = answer.map_err(|error| format!("{request}: {error}"));
+        assert_eq!(answer.unwrap(), request["number"], "{request}");
+    }
+    let killed = killer.await.unwrap().unwrap_err();
+    let deaths = modules.into_iter().map(Supervisor::end).sum();
+    caller.close().await;
+    Seen { killed, deaths }
+}
+
+fn work(function: &str, count: u32, milliseconds: u32) -> Vec<Value> {
+    let work =
+        |number| json!({"func_name": function, "number": number, "milliseconds": milliseconds});
+    (0..count).map(work).collect()
+}
+
+#[track_caller]
+fn assert_told(error: &CallError, times: &str) {
+    let CallError::Module(failure) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(failure.kind(), Some(FailureKind::Processing));
+    assert!(failure.message().contains(times), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_ends_its_module_ends_a_group_four_times() {
+    let arguments = &["--group", "team", "--max-workers", "4"];
+    let seen = one_among("end", &work("work", 300, 5), 2, arguments).await;
+    assert_told(&seen.killed, "3 times");
+    assert_eq!(seen.deaths, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_ends_its_module_is_given_up_without_a_group() {
+    for (killer, innocent) in [
+        ("end", "work"),
+        ("end_inline", "work"),
+        ("end_in_task", "work_in_task"),
+    ] {
+        let seen = one_among(killer, &work(innocent, 50, 5), 1, &[]).await;
+        assert_told(&seen.killed, "3 times");
+        assert_eq!(seen.deaths, 4, "{killer}");
+    }
+}
+
+/// They run beside it each time, because each of them takes longer than the modules live.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_requests_beside_one_that_ends_the_module_are_not_blamed() {
+    let arguments = &["--max-redeliveries", "2", "--max-workers", "8"];
+    for (killer, innocent) in [("end", "work"), ("end_in_task", "work_in_task")] {
+        let seen = one_among(killer, &work(innocent, 6, 700), 1, arguments).await;
+        assert_told(&seen.killed, "2 times");
+        assert_eq!(seen.deaths, 3, "{killer}");
+    }
+}
+
+/// Each time, the drain timeout is over, and the module gives the request back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_hangs_until_its_module_is_stopped_is_given_up() {
+    let broker = broker().await;
+    let url = broker.url();
+    let caller = Caller::builder("unruly").websocket(&url).timeout(PATIENCE);
+    let caller = caller.connect().await.unwrap();
+    let hanging = caller.clone();
+    let request = json!({"func_name": "hang"});
+    let mut hanging = tokio::spawn(async move { hanging.call(&request).await });
+    let arguments = ["--max-redeliveries", "1", "--drain-timeout", "0"];
+    let mut attempts = 0;
+    let error = loop {
+        let mut module = unruly(&url, &arguments);
+        let mut module = module.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(module.stdout.take().unwrap()).lines();
+        let has_begun = tokio::task::spawn_blocking(move || lines.next().is_some());
+        let error = tokio::select! {
+            answer = &mut hanging => Some(answer.unwrap().unwrap_err()),
+            begun = has_begun => {
+                assert!(begun.unwrap());
+                attempts += 1;
+                None
+            }
+        };
+        program::signal(module.id(), "-TERM");
+        let stopped = tokio::task::spawn_blocking(move || module.wait().unwrap());
+        assert!(soon("the end", stopped).await.unwrap().success());
+        if let Some(error) = error {
+            break error;
+        }
+    };
+    assert_told(&error, "once more");
+    assert_eq!(attempts, 2);
+}
