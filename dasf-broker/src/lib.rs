@@ -55,6 +55,7 @@
 //! | `onClose` | `Keep` | what happens when the last consumer of the subscription closes its connection: `Keep`, `HandOver` or `Discard` |
 //! | `receiverQueueSize` | [`receiver_queue_size`](Builder::receiver_queue_size) | the largest number of unacknowledged messages of the consumer |
 //! | `negativeAckRedeliveryDelay` | 0 | the milliseconds before a negatively acknowledged message is delivered again; at most an hour |
+//! | `begunBy` | none | the number of a run of a program, of at most 64 bits: see [below](#what-a-consumer-begins) |
 //! | `maxRedeliverCount` | no limit | the number of redeliveries after which a message becomes a dead letter; at least 1 |
 //! | `deadLetterTopic` | `{topic}-{subscription}-DLQ`, with `-` for `.` and `:` | the topic of the dead letters |
 //!
@@ -86,6 +87,7 @@
 //!
 //! - `shared-subscriptions`: the consumers of one subscription share its messages. A Django broker
 //!   delivers every message to each of them.
+//! - `begun-count`: the broker counts [what a consumer begins](#what-a-consumer-begins).
 //! - `link`: a handshake with the header `dasf-link: 1` opens a [link](dasf_protocol::link), on which a
 //!   process publishes to any topic and reads all its topics.
 //!
@@ -97,7 +99,8 @@
 //!
 //! - `messageId`, a UUID;
 //! - `publishTime`;
-//! - `redeliveryCount`, in a redelivery.
+//! - `redeliveryCount`, in a redelivery;
+//! - `begunCount`, in a redelivery to a consumer with `begunBy`.
 //!
 //! The broker answers each frame with a receipt, `{"messageId", "context", "result": "ok"}`. If it
 //! refuses the frame, `result` is the reason. In the Pulsar style, `result` is then `send-error:3`
@@ -130,6 +133,7 @@
 //! |---|---|
 //! | `{"messageId": …}` | Acknowledges a message. The subscription then forgets it. |
 //! | `{"type": "negativeAcknowledge", "messageId": …}` | Returns a message to the broker, which delivers it again. |
+//! | `{"type": "begun", "messageId": …}` | Reports that the work on a redelivered message begins. |
 //! | `{"type": "unsubscribe"}` | Removes the subscription with all its messages, if it has no other consumer, and closes the connection. |
 //!
 //! A consumer has at most [`receiver_queue_size`](Builder::receiver_queue_size) unacknowledged
@@ -145,6 +149,15 @@
 //! or until its consumer disconnects. While it waits, it counts for the limits of the subscription,
 //! but not for the unacknowledged messages of the consumer. Younger messages can overtake it.
 //!
+//! ## What a consumer begins
+//!
+//! A message may end every consumer that works on it, and the other messages of these consumers come
+//! back with it. So a consumer can report when it begins to work on a redelivered message, with the frame
+//! `begun`. It names a number that no other program uses, in `begunBy`, and gives the same number when it
+//! connects again. Then each redelivery has the field `"begunCount": N`: a consumer has begun to work on
+//! the message N times, and then returned it or was lost. A lost consumer that connects again still
+//! works on the message, and does not count. First deliveries need no report, and do not count.
+//!
 //! ## Dead letters
 //!
 //! With `maxRedeliverCount=N`, a message that comes back from this consumer after N redeliveries is
@@ -153,8 +166,9 @@
 //! and no `redeliveryCount`. All other fields are as the producer sent them. Like any message, it
 //! waits for a consumer of that topic. If it would exceed a limit there, the broker drops it.
 //!
-//! The number counts every delivery that the socket of a consumer accepted, even if the consumer did
-//! not begin to work on the message. So a consumer that may crash should set `receiverQueueSize` to
+//! If the consumer has `begunBy`, the number counts what consumers have begun, as `begunCount` does.
+//! Otherwise it counts every delivery that the socket of a consumer accepted, even if the consumer did
+//! not begin to work on the message. So such a consumer that may crash should set `receiverQueueSize` to
 //! little more than the number of messages that it works on at a time.
 //!
 //! ## How long a subscription exists

@@ -8,10 +8,10 @@ use dasf::broker::{ConnectError, Feature};
 use dasf::client::ClientBuilder;
 use dasf::host::StartError;
 use dasf::protocol::{Topic, payload};
-use dasf::{Acknowledge, Address, CallError, Caller, Host, HostOptions};
+use dasf::{Acknowledge, Address, CallError, Caller, FailureKind, Host, HostOptions};
 use dasf_test_support::peer::Socket;
-use dasf_test_support::soon;
 use dasf_test_support::worker::Worker;
+use dasf_test_support::{soon, until};
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
@@ -315,8 +315,49 @@ async fn a_request_that_kills_modules_becomes_a_dead_letter_of_the_embedded_brok
     assert_eq!(request["func_name"], "hold");
     assert_eq!(properties["messageType"], "request");
     assert_eq!(*team.gate.arrived.borrow(), ["ada", "bob"]);
-    call.abort();
+    let error = soon("the error", call).await.unwrap().unwrap_err();
+    let CallError::Module(failure) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(failure.kind(), Some(FailureKind::Processing));
     cyd.stop().await;
+}
+
+/// It runs for the last time, so one more would end it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_lost_only_its_connection_has_not_ended_with_its_request() {
+    let broker = TestBroker::embedded().await;
+    let options = options(Acknowledge::Completed).max_redeliveries(1);
+    let team = Team::new(&broker, "flaps", options).await;
+    let topic = &team.topic;
+    for links in [true, false] {
+        let gate = Gate::of(&format!("{topic}-{links}"));
+        let proxy = match links {
+            true => Proxy::start(&broker.place(), topic.as_str()).await,
+            false => Proxy::start_without_links(&broker.place(), topic.as_str()).await,
+        };
+        let through_proxy = Address::websocket(&proxy.url()).unwrap();
+        let ada = team.start("ada").await;
+        let client = team.connect().await;
+        let call = client.hold(format!("{topic}-{links}")).into_future();
+        let cut = async {
+            gate.arrivals(1).await;
+            ada.kill();
+            let bob = start("bob", &through_proxy, topic, team.options.clone()).await;
+            gate.arrivals(2).await;
+            for cuts in 1..=3 {
+                proxy.cut().await;
+                let comes_again = until(|| proxy.requests() > cuts);
+                soon("the request", comes_again).await;
+            }
+            gate.open();
+            bob
+        };
+        let (answer, bob) = tokio::join!(call, cut);
+        assert_eq!(answer.unwrap(), "bob");
+        assert_eq!(*gate.arrived.borrow(), ["ada", "bob"]);
+        bob.stop().await;
+    }
 }
 
 /// Pulsar counts redeliveries of returned messages, but not those of a module that crashed.

@@ -210,6 +210,31 @@ async fn unacknowledged_messages_of_a_link_are_delivered_again() {
 }
 
 #[tokio::test]
+async fn a_link_that_reports_what_it_begins_learns_how_often_that_was() {
+    let broker = start().await;
+    let mut sender = Link::open(&broker, "/ws/other").await;
+    sender.publish("demo", b"a").await;
+    sender.accepted(1).await;
+    let mut expected = None;
+    for run in 0..3 {
+        let mut link = Link::open(&broker, &format!("/ws/demo/s?begunBy={run}")).await;
+        let (message, _) = link.message().await;
+        assert_eq!(message.get("begunCount").cloned(), expected);
+        let messages = [&message["message"]];
+        link.send(
+            &json!({"type": "begun", "topic": "demo", "messages": messages}),
+            b"",
+        )
+        .await;
+        link.0.leave().await;
+        expected = Some(json!(run + 1));
+    }
+    let mut link = Link::open(&broker, "/ws/demo/s?begunBy=0").await;
+    let (message, _) = link.message().await;
+    assert_eq!(message["begunCount"], 2, "the run 0 has come back");
+}
+
+#[tokio::test]
 async fn a_refused_message_has_a_number_and_a_reason() {
     let broker = builder().max_backlog_messages(1).start().await.unwrap();
     let mut link = Link::open(&broker, "/ws/any").await;

@@ -43,6 +43,30 @@ async fn a_message_can_be_sent_back() {
 }
 
 #[tokio::test]
+async fn a_consumer_that_reports_what_it_begins_learns_how_often_that_was() {
+    let broker = start().await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let id = producer.publish("a").await;
+    let begun = json!({"type": "begun", "messageId": id});
+    let mut consumer = connect(&broker, "/ws/demo/s?begunBy=1").await;
+    consumer.expect("a").await;
+    consumer.give_back(&id).await;
+    for (redelivered, was_begun) in [(1, 0), (2, 1), (3, 2)] {
+        let delivery = consumer.receive().await;
+        assert_eq!(delivery["redeliveryCount"], redelivered);
+        assert_eq!(delivery["begunCount"], was_begun);
+        consumer.send(&begun).await;
+        consumer.give_back(&id).await;
+    }
+    assert_eq!(consumer.receive().await["begunCount"], 3);
+    consumer.leave().await;
+    let mut other = connect(&broker, "/ws/demo/s").await;
+    let delivery = other.receive().await;
+    assert_eq!(delivery["redeliveryCount"], 5);
+    assert_eq!(delivery.get("begunCount"), None);
+}
+
+#[tokio::test]
 async fn a_message_that_is_sent_back_goes_to_another_first() {
     let broker = start().await;
     let mut a = connect(&broker, "/ws/demo/s?receiverQueueSize=2").await;

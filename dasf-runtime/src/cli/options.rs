@@ -122,8 +122,8 @@ pub(super) struct Sharing {
     )]
     receiver_queue_size: Option<usize>,
 
-    /// Redeliveries of a request that a group did not finish, before it goes to the dead-letter
-    /// topic [default: no limit]
+    /// How often a request that no module finished runs again, before its caller gets an error and a
+    /// group moves it to the dead-letter topic [default: 3, without that topic]
     #[arg(
         long, global = true, env = "DE_BACKEND_MAX_REDELIVERIES",
         value_name = "TIMES", value_parser = OneLine(clap::value_parser!(u32).range(1..))
