@@ -17,7 +17,7 @@ use super::{CallError, ModuleFailure};
 use crate::number_map::NumberMap;
 use crate::random::LAST_CONTEXT;
 use crate::spare;
-use crate::transport::{OnFailure, PublishError};
+use crate::transport::{Calls, PublishError};
 
 /// The number of reports that wait for a handler. Each report contains the whole state, so a slow
 /// handler may miss some of them.
@@ -414,7 +414,7 @@ impl InFlight {
     }
 }
 
-impl OnFailure for InFlight {
+impl Calls for InFlight {
     fn failed(&self, context: u64, error: PublishError) {
         let waker = match self.lock().calls.get_mut(&context) {
             Some(entry) if entry.answer.is_none() => {
@@ -428,6 +428,12 @@ impl OnFailure for InFlight {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    fn is_awaited(&self, context: u64) -> bool {
+        let state = self.lock();
+        let call = state.calls.get(&context);
+        call.is_some_and(|entry| entry.answer.is_none())
     }
 }
 

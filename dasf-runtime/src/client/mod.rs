@@ -38,7 +38,7 @@ pub use whereabouts::Whereabouts;
 
 use crate::random;
 use crate::transport::{
-    DEFAULT_MAX_PAYLOAD_SIZE, OnFailure, Outgoing, PING_AGAIN, PublishError, Publisher,
+    Calls, DEFAULT_MAX_PAYLOAD_SIZE, Outgoing, PING_AGAIN, PublishError, Publisher,
     PublisherOptions, Reading, Receive, SendWindow, Subscriber, Transport,
 };
 use contract::Contract;
@@ -276,7 +276,7 @@ impl Shared {
         let permit = self.permits.try_acquire().ok()?;
         let call = self.in_flight.register(Waiting::default());
         let message = self.outgoing(&call, self.request_properties(), json.clone(), deadline);
-        let owner: Arc<dyn OnFailure> = Arc::<InFlight>::clone(&self.in_flight);
+        let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&self.in_flight);
         let is_sent = self
             .publisher
             .try_publish_for(owner, call.context(), message);
@@ -433,7 +433,7 @@ impl Shared {
             ..
         } = message;
         let outgoing = self.outgoing(&call, properties, json, deadline);
-        let owner: Arc<dyn OnFailure> = Arc::<InFlight>::clone(&self.in_flight);
+        let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&self.in_flight);
         let published = self.publisher.publish_for(owner, call.context(), outgoing);
         published.await.map_err(|error| self.not_published(error))?;
         call.answer().await

@@ -31,7 +31,10 @@ pub(crate) use send_window::{SendWindow, Turn};
 pub(crate) use websocket::{Link, LinkPool, Trust};
 
 pub use cause::Cause;
-pub(crate) use publisher::{OnFailure, Outgoing, PublishError, Publisher, PublisherEnds, Queued};
+pub(crate) use publisher::{
+    Backlog, Calls, Outgoing, PublishError, Publisher, PublisherEnds, Queued,
+    drop_superseded_reports,
+};
 pub(crate) use subscriber::{
     Acknowledgement, Acknowledger, Deliveries, Receive, Received, Subscriber, SubscriberEnds,
 };

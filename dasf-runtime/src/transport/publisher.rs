@@ -1,12 +1,13 @@
 //! The handle that sends messages to one topic.
 
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dasf_protocol::text::printable;
-use dasf_protocol::{Properties, Topic, properties::key};
+use dasf_protocol::{MessageType, Properties, Topic, properties::key};
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -39,6 +40,9 @@ pub(crate) enum PublishError {
     /// The deadline of the message passed before it was sent.
     #[error("the message could not be sent in time")]
     Expired,
+    /// Nobody needs the message any more.
+    #[error("nobody waits for the outcome of the message any more")]
+    Unawaited,
     /// The connection is closed permanently.
     #[error("the connection is closed")]
     Closed,
@@ -80,19 +84,24 @@ enum Receipt {
     /// The receiver of a channel.
     Channel(oneshot::Sender<Result<(), PublishError>>),
     /// The owner of a call, which needs to know only about a failure.
-    Failure(Owner),
+    Call(Owner),
 }
 
 /// The owner of a call. It is also told if the message is dropped without an outcome.
 #[derive(Debug)]
 struct Owner {
     /// `None` after the outcome.
-    owner: Option<Arc<dyn OnFailure>>,
+    owner: Option<Arc<dyn Calls>>,
     /// The context of the call.
     context: u64,
 }
 
 impl Owner {
+    fn is_awaited(&self) -> bool {
+        let owner = self.owner.as_ref();
+        owner.is_some_and(|owner| owner.is_awaited(self.context))
+    }
+
     fn settle(mut self, outcome: Result<(), PublishError>) {
         let owner = self.owner.take();
         if let (Some(owner), Err(error)) = (owner, outcome) {
@@ -109,10 +118,13 @@ impl Drop for Owner {
     }
 }
 
-/// Gets the failures of messages.
-pub(crate) trait OnFailure: fmt::Debug + Send + Sync {
+/// Owns calls, and gets the failures of their messages.
+pub(crate) trait Calls: fmt::Debug + Send + Sync {
     /// Records that the message of a call is not published.
     fn failed(&self, context: u64, error: PublishError);
+
+    /// Returns whether a call still waits for its response.
+    fn is_awaited(&self, context: u64) -> bool;
 }
 
 /// How often the connection may be lost because of one message. A message that makes the broker
@@ -132,10 +144,10 @@ impl Queued {
     }
 
     /// Returns the message of a call whose owner is told if it is not published.
-    fn of_call(owner: Arc<dyn OnFailure>, context: u64, message: Outgoing) -> Self {
+    fn of_call(owner: Arc<dyn Calls>, context: u64, message: Outgoing) -> Self {
         let owner = Some(owner);
         Self {
-            receipt: Receipt::Failure(Owner { owner, context }),
+            receipt: Receipt::Call(Owner { owner, context }),
             ..Self::new(message)
         }
     }
@@ -184,10 +196,13 @@ impl Queued {
         reason.clone_into(&mut self.last_loss);
     }
 
-    /// Returns why the message must not be sent (again); `None` if it may be sent.
-    pub(crate) fn obstacle(&self, now: Instant) -> Option<PublishError> {
+    /// Returns why the message must not be sent (again); `None` if it may be sent. `has_waited` means
+    /// that the message may have waited so long that nobody needs it any more.
+    pub(crate) fn obstacle(&self, now: Instant, has_waited: bool) -> Option<PublishError> {
         if self.message.expires.is_some_and(|expires| expires <= now) {
             Some(PublishError::Expired)
+        } else if (has_waited || self.written_at.is_some()) && !self.is_awaited() {
+            Some(PublishError::Unawaited)
         } else if self.losses >= MAX_LOSSES {
             Some(PublishError::Lost {
                 times: self.losses,
@@ -198,6 +213,16 @@ impl Queued {
         }
     }
 
+    /// Returns whether the owner of the call still waits for its response, or the sender for the
+    /// receipt.
+    fn is_awaited(&self) -> bool {
+        match &self.receipt {
+            Receipt::Unwanted => true,
+            Receipt::Channel(receipt) => !receipt.is_closed(),
+            Receipt::Call(owner) => owner.is_awaited(),
+        }
+    }
+
     /// Reports the outcome to the sender. If nobody waits for the outcome, a failure is logged.
     pub(crate) fn settle(self, topic: &Topic, outcome: Result<(), PublishError>) {
         match (self.receipt, outcome) {
@@ -205,7 +230,7 @@ impl Queued {
                 // A sender that is gone does not need the outcome.
                 let _ = receipt.send(outcome);
             }
-            (Receipt::Failure(owner), outcome) => owner.settle(outcome),
+            (Receipt::Call(owner), outcome) => owner.settle(outcome),
             (Receipt::Unwanted, Ok(())) => {}
             (Receipt::Unwanted, Err(error)) => {
                 tracing::error!(
@@ -216,6 +241,62 @@ impl Queued {
                 );
             }
         }
+    }
+}
+
+/// Removes the progress reports after which the queue has another report or the response of the same
+/// call: each report contains the whole state. Without a topic, a message is for the only topic of the
+/// queue.
+pub(crate) fn drop_superseded_reports<T>(
+    queue: &mut VecDeque<T>,
+    message: impl Fn(&T) -> Option<(Option<&Topic>, &Queued)>,
+) {
+    let mut followed = HashSet::new();
+    let mut is_superseded = VecDeque::with_capacity(queue.len());
+    for (topic, queued) in queue.iter().rev().map(&message).map(Option::unzip) {
+        let (Some(topic), Some(Queued { message, .. })) = (topic, queued) else {
+            is_superseded.push_front(false);
+            continue;
+        };
+        let call = (topic, message.context.as_str());
+        let message_type = message.properties.message_type();
+        is_superseded.push_front(match message_type {
+            Some(MessageType::Progress) => !followed.insert(call),
+            Some(MessageType::Response) => {
+                followed.insert(call);
+                false
+            }
+            _ => false,
+        });
+    }
+    queue.retain(|_| !is_superseded.pop_front().unwrap_or_default());
+}
+
+/// How long messages may wait for a connection before it asks whether somebody still needs them.
+const LONG_WAIT: Duration = Duration::from_millis(10);
+
+/// Knows whether the messages in a queue may have waited for long. To ask the owner of every message
+/// whether it is still needed would make all of them slower.
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    /// When the queue was last empty.
+    empty_at: Instant,
+}
+
+impl Backlog {
+    /// Returns the state of a queue that was empty at this time.
+    pub(crate) fn since(empty_at: Instant) -> Self {
+        Self { empty_at }
+    }
+
+    /// Records that the queue is empty.
+    pub(crate) fn ends(&mut self, now: Instant) {
+        self.empty_at = now;
+    }
+
+    /// Returns whether a message in the queue may have waited for long.
+    pub(crate) fn is_long(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.empty_at) >= LONG_WAIT
     }
 }
 
@@ -358,7 +439,7 @@ impl Publisher {
     /// Returns [`PublishError::Closed`] if the connection is closed permanently.
     pub(crate) async fn publish_for(
         &self,
-        owner: Arc<dyn OnFailure>,
+        owner: Arc<dyn Calls>,
         context: u64,
         message: Outgoing,
     ) -> Result<(), PublishError> {
@@ -371,7 +452,7 @@ impl Publisher {
     /// published.
     pub(crate) fn try_publish_for(
         &self,
-        owner: Arc<dyn OnFailure>,
+        owner: Arc<dyn Calls>,
         context: u64,
         message: Outgoing,
     ) -> bool {
@@ -411,5 +492,74 @@ impl Publisher {
             }
             Way::Link { link, .. } => link.finish().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_whose_receipt_nobody_awaits_is_not_written_again() {
+        let (mut queued, receipt) = Queued::with_receipt(Outgoing {
+            payload: Bytes::new(),
+            context: "1".into(),
+            properties: Properties::new(),
+            expires: None,
+        });
+        let now = Instant::now();
+        assert_eq!(queued.obstacle(now, true), None);
+        drop(receipt);
+        assert_eq!(queued.obstacle(now, false), None);
+        let unawaited = Some(PublishError::Unawaited);
+        assert_eq!(queued.obstacle(now, true), unawaited);
+        queued.written();
+        assert_eq!(queued.obstacle(now, false), unawaited);
+    }
+
+    #[test]
+    fn a_report_is_superseded_by_the_next_message_of_its_call() {
+        let [a, b]: [Topic; 2] = ["a", "b"].map(|topic| topic.parse().unwrap());
+        let message = |topic: &Topic, context: &str, message_type| {
+            let queued = Queued::new(Outgoing {
+                payload: Bytes::new(),
+                context: context.into(),
+                properties: Properties::new().with_message_type(message_type),
+                expires: None,
+            });
+            (topic.clone(), queued)
+        };
+        let report = || MessageType::Progress;
+        let response = || MessageType::Response;
+        let mut queue = VecDeque::from([
+            message(&a, "1", report()),
+            message(&a, "2", report()),
+            message(&b, "1", report()),
+            message(&a, "1", report()),
+            message(&a, "1", response()),
+            message(&a, "1", response()),
+            message(&b, "1", report()),
+            message(&a, "1", MessageType::Pong),
+        ]);
+        drop_superseded_reports(&mut queue, |(topic, queued)| Some((Some(topic), queued)));
+        let left: Vec<_> = queue
+            .iter()
+            .map(|(topic, queued)| {
+                let Outgoing {
+                    context,
+                    properties,
+                    ..
+                } = &queued.message;
+                (topic, context.as_str(), properties.message_type().unwrap())
+            })
+            .collect();
+        let expected = [
+            (&a, "2", report()),
+            (&a, "1", response()),
+            (&a, "1", response()),
+            (&b, "1", report()),
+            (&a, "1", MessageType::Pong),
+        ];
+        assert_eq!(left, expected);
     }
 }

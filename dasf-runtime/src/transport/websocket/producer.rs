@@ -15,7 +15,10 @@ use super::connect::close;
 use super::driver::{BATCH, End, Outgoing, Role, drive};
 use super::reconnect::{Work, keep_connected};
 use super::{Connection, Dialect, Endpoint, ReadReceipts, Settlement, WriteMessages};
-use crate::transport::{ConnectError, PublishError, PublisherEnds, PublisherOptions, Queued};
+use crate::transport::{
+    Backlog, ConnectError, PublishError, PublisherEnds, PublisherOptions, Queued,
+    drop_superseded_reports,
+};
 
 /// How many messages may be without a receipt before no more are written.
 const UNRECEIPTED_LIMIT: usize = 256;
@@ -46,6 +49,7 @@ pub(super) async fn run<D>(
         unwritten: VecDeque::new(),
         unreceipted: VecDeque::new(),
         last_message: Instant::now(),
+        disconnected_since: Instant::now(),
         was_useful: false,
     };
     keep_connected(&dialect, &endpoint, None, &mut producer, &state).await;
@@ -64,6 +68,8 @@ struct Producer {
     unreceipted: VecDeque<Written>,
     /// When a message was last written, on this connection or an earlier one.
     last_message: Instant,
+    /// When the last connection was lost.
+    disconnected_since: Instant,
     /// Whether the broker has accepted a message on this connection.
     was_useful: bool,
 }
@@ -91,6 +97,7 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
         for Written { queued, .. } in self.unreceipted.drain(..).rev() {
             self.unwritten.push_front(queued);
         }
+        drop_superseded_reports(&mut self.unwritten, |queued| Some((None, queued)));
         let lost = self.unwritten.iter();
         let lost = lost
             .take_while(|queued| queued.written_at().is_some())
@@ -100,6 +107,7 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
             reader,
             window: window.clamp(1, UNRECEIPTED_LIMIT),
             lost,
+            backlog: Backlog::since(self.disconnected_since),
             is_open: true,
             idle: None,
             producer: self,
@@ -110,7 +118,10 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
                 let _ = tokio::time::timeout(CLOSE_TIMEOUT, close(socket, goodbye)).await;
                 ControlFlow::Break(())
             }
-            End::Lost(reason) => self.lost(reason).await,
+            End::Lost(reason) => {
+                self.disconnected_since = Instant::now();
+                self.lost(reason).await
+            }
         }
     }
 
@@ -205,6 +216,7 @@ struct ProducerRole<'a, W, R> {
     /// How many messages were lost with the last connection. They are sent one by one, so that a
     /// message that makes the broker drop the connection is known.
     lost: usize,
+    backlog: Backlog,
     /// Whether the publisher still has handles.
     is_open: bool,
     /// The time at which an idle connection is closed.
@@ -226,11 +238,17 @@ impl<W: WriteMessages, R: ReadReceipts> Role for ProducerRole<'_, W, R> {
     }
 
     fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> bool {
-        self.take_from_queue(cx);
-        self.write(outgoing);
+        loop {
+            let is_empty = self.take_from_queue(cx);
+            let has_settled = self.write(outgoing, is_empty);
+            // What is not written makes room for others.
+            if !has_settled || !outgoing.is_empty() {
+                break;
+            }
+        }
         if self.is_open && self.producer.is_idle() {
             self.close_if_unused(cx);
-            self.write(outgoing);
+            self.write(outgoing, false);
         }
         !self.is_open && self.producer.is_idle()
     }
@@ -263,7 +281,8 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
             .min(BATCH)
     }
 
-    fn take_from_queue(&mut self, cx: &mut Context<'_>) {
+    /// Takes the messages that may be written next. Returns whether the queue is empty now.
+    fn take_from_queue(&mut self, cx: &mut Context<'_>) -> bool {
         let room = self.room();
         let Producer {
             queue, unwritten, ..
@@ -272,22 +291,28 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
             match queue.poll_recv(cx) {
                 Poll::Ready(Some(queued)) => unwritten.push_back(queued),
                 Poll::Ready(None) => self.is_open = false,
-                Poll::Pending => break,
+                Poll::Pending => return true,
             }
         }
+        false
     }
 
     /// Writes the messages that may be written now. Messages that must not be written fail with the
-    /// reason.
-    fn write(&mut self, outgoing: &mut Outgoing) {
+    /// reason. `is_empty` means that no more messages are in the queue. Returns whether a message failed.
+    fn write(&mut self, outgoing: &mut Outgoing, is_empty: bool) -> bool {
         let count = self.producer.unwritten.len().min(self.room());
         if count == 0 {
-            return;
+            return false;
         }
         let now = Instant::now();
         self.producer.last_message = now;
+        let has_waited = self.backlog.is_long(now);
+        if is_empty {
+            self.backlog.ends(now);
+        }
+        let mut has_settled = false;
         for mut queued in self.producer.unwritten.drain(..count) {
-            let framed = match queued.obstacle(now) {
+            let framed = match queued.obstacle(now, has_waited) {
                 None => self.writer.frame(&mut queued),
                 Some(error) => Err(error),
             };
@@ -297,11 +322,13 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
                     self.producer.unreceipted.push_back(Written { key, queued });
                 }
                 Err(error) => {
+                    has_settled = true;
                     self.lost = self.lost.saturating_sub(1);
                     queued.settle(&self.producer.topic, Err(error));
                 }
             }
         }
+        has_settled
     }
 
     /// Closes the queue when the connection was unused for its keep-alive time. Messages that senders
@@ -375,6 +402,7 @@ mod tests {
             unwritten: VecDeque::new(),
             unreceipted: VecDeque::new(),
             last_message: Instant::now(),
+            disconnected_since: Instant::now(),
             was_useful: false,
         };
         (sender, producer)

@@ -26,7 +26,10 @@ use crate::transport::websocket::driver::{End, drive};
 use crate::transport::websocket::producer::{CLOSE_TIMEOUT, LINGER, LINGER_CHECK};
 use crate::transport::websocket::reconnect::{Work, keep_connected};
 use crate::transport::websocket::{Connection, Dialect, Endpoint, KeepAlive, Opened, connect};
-use crate::transport::{ConnectError, ConnectionState, Deliveries, PublishError, SubscriberEnds};
+use crate::transport::{
+    ConnectError, ConnectionState, Deliveries, PublishError, SubscriberEnds,
+    drop_superseded_reports,
+};
 
 /// How many orders wait without a connection.
 const UNWRITTEN_LIMIT: usize = 4096;
@@ -56,7 +59,7 @@ pub(super) struct Exchange<B> {
     /// Whether the connection carried a message to a subscriber, or a receipt.
     pub(super) was_useful: bool,
     /// When the last connection was lost.
-    disconnected_since: Instant,
+    pub(super) disconnected_since: Instant,
     /// Dropped when the link is closed.
     pub(super) closing: Vec<oneshot::Sender<()>>,
 }
@@ -282,6 +285,10 @@ impl<B: LinkBroker> Exchange<B> {
                 self.unwritten.push_front(order);
             }
         }
+        drop_superseded_reports(&mut self.unwritten, |order| match order {
+            Order::Publish(message) => Some((Some(&message.topic), &message.queued)),
+            Order::Flush(_) | Order::Subscribe(_) => None,
+        });
         // The first connection has a subscription already.
         if self.connection > 0 {
             self.subscriptions.retain(|_, it| !it.has_ended);

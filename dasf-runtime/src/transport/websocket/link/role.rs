@@ -20,7 +20,7 @@ use crate::transport::base_url::query;
 use crate::transport::subscriber::{Acknowledgement, Given};
 use crate::transport::websocket::driver::{BATCH, Outgoing, Role};
 use crate::transport::websocket::producer::check_age;
-use crate::transport::{ConnectError, ConnectionState, PublishError, Received};
+use crate::transport::{Backlog, ConnectError, ConnectionState, PublishError, Received};
 
 /// How many messages may be without a receipt before no more are written.
 const UNRECEIPTED_LIMIT: usize = 4096;
@@ -53,6 +53,7 @@ pub(super) struct LinkRole<'a, B> {
     /// How many messages were lost with the last connection. They are sent one by one, so that a
     /// message that makes the broker drop the connection is known.
     lost: usize,
+    backlog: Backlog,
     /// The topics with acknowledgements to write.
     touched: Vec<Topic>,
     /// Whether acknowledgements cannot wait for another frame.
@@ -72,6 +73,7 @@ pub(super) struct LinkRole<'a, B> {
 impl<'a, B: LinkBroker> LinkRole<'a, B> {
     pub(super) fn new(exchange: &'a mut Exchange<B>, lost: usize) -> Self {
         Self {
+            backlog: Backlog::since(exchange.disconnected_since),
             exchange,
             joiner: Joiner::default(),
             published: 0,
@@ -100,15 +102,18 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     fn take_orders(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
         let now = Instant::now();
         while outgoing.len() < BATCH && self.has_room() {
-            let order = match self.exchange.unwritten.pop_front() {
-                Some(order) => order,
+            let (order, has_waited) = match self.exchange.unwritten.pop_front() {
+                Some(order) => (order, true),
                 None => match self.exchange.queue.poll_recv(cx) {
-                    Poll::Ready(Some(order)) => order,
-                    Poll::Ready(None) | Poll::Pending => break,
+                    Poll::Ready(Some(order)) => (order, self.backlog.is_long(now)),
+                    Poll::Ready(None) | Poll::Pending => {
+                        self.backlog.ends(now);
+                        break;
+                    }
                 },
             };
             match order {
-                Order::Publish(message) => self.publish(message, now, outgoing),
+                Order::Publish(message) => self.publish(message, now, has_waited, outgoing),
                 Order::Flush(notify) => {
                     self.wants_receipt = true;
                     self.exchange.unreceipted.push_back(Written {
@@ -129,8 +134,14 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         self.settle_receipted();
     }
 
-    fn publish(&mut self, mut message: Box<Addressed>, now: Instant, outgoing: &mut Outgoing) {
-        if let Some(obstacle) = message.queued.obstacle(now) {
+    fn publish(
+        &mut self,
+        mut message: Box<Addressed>,
+        now: Instant,
+        has_waited: bool,
+        outgoing: &mut Outgoing,
+    ) {
+        if let Some(obstacle) = message.queued.obstacle(now, has_waited) {
             self.lost = self.lost.saturating_sub(1);
             return message.queued.settle(&message.topic, Err(obstacle));
         }

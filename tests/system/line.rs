@@ -1,0 +1,142 @@
+//! A line between a client and a broker that can drop frames of the broker, and be cut.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dasf::protocol::link::{self, FrameKind, Header};
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+
+/// Forwards WebSockets to a broker.
+pub(crate) struct Line {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Whether a client may have a link, if the broker offers one.
+    offers_links: bool,
+    drops_receipts: AtomicBool,
+    /// Whether new connections are refused.
+    is_closed: AtomicBool,
+    connections: Mutex<JoinSet<()>>,
+}
+
+impl Line {
+    /// Starts a line to the broker on a socket. Without links, each topic has its own WebSocket.
+    pub(crate) async fn start(broker: SocketAddr, offers_links: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            offers_links,
+            ..Shared::default()
+        });
+        let accepting = Arc::clone(&shared);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if !accepting.is_closed.load(Ordering::SeqCst) {
+                    let connection = pass(client, broker, Arc::clone(&accepting));
+                    accepting.connections().spawn(connection);
+                }
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// Returns the base URL for the client.
+    pub(crate) fn url(&self) -> String {
+        format!("ws://{}/ws", self.address)
+    }
+
+    /// Drops the receipts of the broker from now on.
+    pub(crate) fn drop_receipts(&self) {
+        self.shared.drops_receipts.store(true, Ordering::SeqCst);
+    }
+
+    /// Cuts all connections, and refuses new ones.
+    pub(crate) async fn cut(&self) {
+        self.shared.is_closed.store(true, Ordering::SeqCst);
+        let mut connections = std::mem::take(&mut *self.shared.connections());
+        connections.shutdown().await;
+    }
+
+    /// Accepts connections again, and forwards everything.
+    pub(crate) fn mend(&self) {
+        self.shared.drops_receipts.store(false, Ordering::SeqCst);
+        self.shared.is_closed.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Shared {
+    fn connections(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether a frame of the broker goes on.
+    fn passes(&self, frame: &Message) -> bool {
+        let is_receipt = match frame {
+            Message::Text(text) => text.contains("\"result\""),
+            Message::Binary(bytes) => {
+                Header::read(bytes).is_ok_and(|(header, _)| header.kind == FrameKind::Accepted)
+            }
+            _ => false,
+        };
+        !(is_receipt && self.drops_receipts.load(Ordering::SeqCst))
+    }
+}
+
+async fn pass(client: TcpStream, broker: SocketAddr, shared: Arc<Shared>) {
+    let mut question = None;
+    let mut path = String::new();
+    #[allow(clippy::result_large_err)] // the signature of the callback
+    let answer = |request: &Request, mut response: Response| {
+        path = request.uri().to_string();
+        let asked = request.headers().get(link::HEADER).cloned();
+        question = asked.filter(|_| shared.offers_links);
+        if question.is_some() {
+            let version = HeaderValue::from_static(link::VERSION);
+            response.headers_mut().insert(link::HEADER, version);
+        }
+        Ok(response)
+    };
+    let accepted = tokio_tungstenite::accept_hdr_async(client, answer).await;
+    let Ok(client) = accepted else { return };
+    let mut request = format!("ws://{broker}{path}")
+        .into_client_request()
+        .unwrap();
+    if let Some(question) = question {
+        request.headers_mut().insert(link::HEADER, question);
+    }
+    let Ok((broker, _)) = tokio_tungstenite::connect_async(request).await else {
+        return;
+    };
+    let (mut to_client, mut from_client) = client.split();
+    let (mut to_broker, mut from_broker) = broker.split();
+    let upstream = async {
+        while let Some(Ok(frame)) = from_client.next().await {
+            if to_broker.send(frame).await.is_err() {
+                return;
+            }
+        }
+    };
+    let downstream = async {
+        while let Some(Ok(frame)) = from_broker.next().await {
+            if shared.passes(&frame) && to_client.send(frame).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = upstream => {}
+        () = downstream => {}
+    }
+}
