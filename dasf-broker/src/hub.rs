@@ -389,7 +389,7 @@ impl Hub {
         to: &TopicName,
         effects: &mut Effects,
     ) {
-        let copy = message.copy(&self.origin, now());
+        let copy = message.copy(&self.origin, now(), to.topic());
         let copy_id = copy.id();
         let published = self.with_topic(to, None, |topic| -> Result<(), DeadLetterError> {
             topic.insert(copy, effects)?;
@@ -480,13 +480,14 @@ impl Producer {
     pub(crate) fn publish_parts(
         &mut self,
         header: &Header<'_>,
-        payload: Bytes,
+        payload: &Bytes,
         effects: &mut Effects,
     ) -> (Message, Result<(), PublishError>) {
         let (origin, now) = (&self.hub.origin, now());
         let (context, properties) = (header.context, header.properties);
         let (context, properties) = (context.map(RawValue::get), properties.map(RawValue::get));
-        let message = Message::from_link(origin, now, context, properties, payload);
+        let message =
+            Message::from_link(origin, now, self.name.topic(), context, properties, payload);
         let published = self.insert(message.clone(), effects);
         self.hub.report(&self.name, effects);
         (message, published)

@@ -210,57 +210,46 @@ enum Content {
 /// The memory of a message besides its texts and its payload.
 pub(crate) const MESSAGE_OVERHEAD: usize = size_of::<Inner>() + 64;
 
-/// The content of a message that came on a link.
+/// The content of a message that came on a link: its first delivery on a link.
 #[derive(Debug)]
 struct LinkContent {
     /// The wall-clock time at which the broker accepted the message.
     time: SystemTime,
-    /// The JSON of the context and that of the properties. An empty one is missing.
-    texts: String,
-    /// The length of the context in `texts`.
-    context_length: usize,
-    payload: Bytes,
+    frames: link::Frames,
 }
 
 impl LinkContent {
-    /// The memory besides the texts and the payload.
+    /// The memory besides the frames.
     const OVERHEAD: usize = 128;
 
-    fn new(
-        time: SystemTime,
-        context: Option<&str>,
-        properties: Option<&str>,
-        payload: Bytes,
-    ) -> Self {
-        let (context, properties) = (context.unwrap_or_default(), properties.unwrap_or_default());
-        Self {
-            time,
-            texts: [context, properties].concat(),
-            context_length: context.len(),
-            payload,
-        }
-    }
-
-    fn context(&self) -> Option<&str> {
-        let context = &self.texts[..self.context_length];
-        (!context.is_empty()).then_some(context)
-    }
-
-    fn properties(&self) -> Option<&str> {
-        let properties = &self.texts[self.context_length..];
-        (!properties.is_empty()).then_some(properties)
-    }
-
     fn size(&self) -> usize {
-        self.texts.len() + self.payload.len() + Self::OVERHEAD
+        self.frames.size() + Self::OVERHEAD
+    }
+
+    /// Runs a function on the context, the properties and the payload.
+    fn read<T>(&self, read: impl FnOnce(Option<&str>, Option<&str>, Bytes) -> T) -> T {
+        match self.frames.read() {
+            Ok((header, payload)) => {
+                let (context, properties) = (header.context, header.properties);
+                read(
+                    context.map(RawValue::get),
+                    properties.map(RawValue::get),
+                    payload,
+                )
+            }
+            // The broker has written the frames itself.
+            Err(_) => read(None, None, Bytes::new()),
+        }
     }
 
     /// Returns the fields of a text delivery after the opening brace.
     fn fields(&self) -> String {
-        let payload = payload::encode(&self.payload);
-        let context = self.context().unwrap_or("null");
-        let properties = self.properties().unwrap_or("{}");
-        format!("\"payload\":\"{payload}\",\"context\":{context},\"properties\":{properties}}}")
+        self.read(|context, properties, payload| {
+            let payload = payload::encode(&payload);
+            let context = context.unwrap_or("null");
+            let properties = properties.unwrap_or("{}");
+            format!("\"payload\":\"{payload}\",\"context\":{context},\"properties\":{properties}}}")
+        })
     }
 }
 
@@ -274,9 +263,6 @@ struct TextParts<'a> {
     #[serde(borrow, default)]
     properties: Option<&'a RawValue>,
 }
-
-/// A payload below this size is copied out of its frame. A larger one keeps the memory of the frame.
-const SMALL_PAYLOAD: usize = 16 * 1024;
 
 impl Message {
     fn new(origin: &Origin, sequence: u64, published: Instant, content: Content) -> Self {
@@ -299,36 +285,38 @@ impl Message {
         Self::new(origin, sequence, published, Content::Text(text.into()))
     }
 
-    /// Creates a message from the parts of a frame of a link.
+    /// Creates a message of this topic from the parts of a frame of a link.
     pub(crate) fn from_link(
         origin: &Origin,
         published: Instant,
+        topic: &Topic,
         context: Option<&str>,
         properties: Option<&str>,
-        payload: Bytes,
+        payload: &Bytes,
     ) -> Self {
         let sequence = origin.ids.next();
-        let payload = if payload.len() < SMALL_PAYLOAD {
-            // A slice would keep the whole read buffer.
-            Bytes::copy_from_slice(&payload)
-        } else {
-            payload
-        };
-        let content = LinkContent::new(SystemTime::now(), context, properties, payload);
-        Self::new(origin, sequence, published, Content::Link(content))
+        let frames = link::Message {
+            topic: topic.as_str(),
+            number: sequence,
+            redelivery_count: 0,
+            begun_count: None,
+            context,
+            properties,
+            payload,
+        }
+        .frames();
+        let time = SystemTime::now();
+        let content = Content::Link(LinkContent { time, frames });
+        Self::new(origin, sequence, published, content)
     }
 
-    /// Returns a new message with the same fields.
-    pub(crate) fn copy(&self, origin: &Origin, published: Instant) -> Self {
+    /// Returns a new message with the same fields, for another topic.
+    pub(crate) fn copy(&self, origin: &Origin, published: Instant, topic: &Topic) -> Self {
         match &self.content {
             Content::Text(text) => Self::from_text(origin, published, fields(text)),
-            Content::Link(content) => Self::from_link(
-                origin,
-                published,
-                content.context(),
-                content.properties(),
-                content.payload.clone(),
-            ),
+            Content::Link(content) => content.read(|context, properties, payload| {
+                Self::from_link(origin, published, topic, context, properties, &payload)
+            }),
         }
     }
 
@@ -370,16 +358,19 @@ impl Message {
         begun: Option<u32>,
     ) -> link::Frames {
         match &self.content {
-            Content::Link(content) => link::Message {
-                topic: topic.as_str(),
-                number: self.sequence,
-                redelivery_count: redeliveries,
-                begun_count: begun,
-                context: content.context(),
-                properties: content.properties(),
-                payload: &content.payload,
-            }
-            .frames(),
+            Content::Link(content) if redeliveries == 0 => content.frames.clone(),
+            Content::Link(content) => content.read(|context, properties, payload| {
+                link::Message {
+                    topic: topic.as_str(),
+                    number: self.sequence,
+                    redelivery_count: redeliveries,
+                    begun_count: begun,
+                    context,
+                    properties,
+                    payload: &payload,
+                }
+                .frames()
+            }),
             Content::Text(text) => {
                 let header = Header {
                     topic: topic.as_str().into(),
@@ -398,14 +389,14 @@ impl Message {
         self.content.size()
     }
 
-    /// Returns the JSON object of the properties.
-    pub(crate) fn properties(&self) -> Option<&str> {
+    /// Runs a function on the JSON object of the properties.
+    pub(crate) fn with_properties<T>(&self, read: impl FnOnce(Option<&str>) -> T) -> T {
         match &self.content {
             Content::Text(text) => {
-                let parts: TextParts<'_> = serde_json::from_str(text).ok()?;
-                parts.properties.map(RawValue::get)
+                let parts = serde_json::from_str::<TextParts<'_>>(text).ok();
+                read(parts.and_then(|it| it.properties).map(RawValue::get))
             }
-            Content::Link(content) => content.properties(),
+            Content::Link(content) => content.read(|_, properties, _| read(properties)),
         }
     }
 

@@ -29,10 +29,9 @@
 //! the namespace of all topics. If it is the path of a consumer, the link reads that topic from the
 //! start.
 
-use std::array;
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::iter::Flatten;
+use std::{iter, option};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -65,7 +64,7 @@ const LARGE: usize = 64 << 10;
 /// use dasf_protocol::link::{FrameKind, Header, Joiner, publish};
 ///
 /// let payload = Bytes::from(vec![7; 100_000]);
-/// let mut frames = publish("demo", "7", &Properties::new(), &payload);
+/// let mut frames = publish("demo", "7", &Properties::new(), &payload).into_iter();
 /// let mut joiner = Joiner::default();
 /// assert!(joiner.join(frames.next().unwrap()).is_none());
 /// let (frame, apart) = joiner.join(frames.next().unwrap()).unwrap();
@@ -218,11 +217,7 @@ impl<'a> Header<'a> {
     /// ```
     pub fn read(frame: &'a Bytes) -> Result<(Self, Bytes), LinkError> {
         let (header, payload) = split(frame)?;
-        let header = match frequent::read(header) {
-            Some(header) => header,
-            None => parse(header)?,
-        };
-        Ok((header, payload))
+        Ok((parse(header)?, payload))
     }
 
     /// Reads the header of a frame and its properties. If only the properties cannot be read, the header
@@ -235,7 +230,7 @@ impl<'a> Header<'a> {
     /// use dasf_protocol::{Properties, link};
     ///
     /// let properties = Properties::new().with("status", "success");
-    /// let frame = link::publish("demo", "7", &properties, &"[1]".into()).next().unwrap();
+    /// let frame = link::publish("demo", "7", &properties, &"[1]".into()).into_iter().next().unwrap();
     /// let (header, _) = link::Header::read_with_properties(&frame)?;
     /// assert_eq!(header.properties.and_then(Result::ok), Some(properties));
     /// # Ok::<(), link::LinkError>(())
@@ -244,9 +239,10 @@ impl<'a> Header<'a> {
         frame: &'a Bytes,
     ) -> Result<(Header<'a, serde_json::Result<Properties>>, Bytes), LinkError> {
         let (header, payload) = split(frame)?;
-        let header = match frequent::read(header) {
+        let known = str::from_utf8(header).ok().and_then(frequent::read);
+        let header = match known {
             Some(header) => header.map_properties(Ok),
-            None => parse::<Self>(header)?
+            None => parse::<&RawValue>(header)?
                 .map_properties(|properties| serde_json::from_str(properties.get())),
         };
         Ok((header, payload))
@@ -312,10 +308,13 @@ fn split(frame: &Bytes) -> Result<(&[u8], Bytes), LinkError> {
     Ok((&frame[LENGTH_SIZE..end], frame.slice(end..)))
 }
 
-/// Parses JSON. It checks once whether all of it is UTF-8, which is faster than text by text.
-fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+/// Parses a header. It checks once whether all of it is UTF-8, which is faster than text by text.
+fn parse<'a, P: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<Header<'a, P>> {
     match str::from_utf8(json) {
-        Ok(json) => serde_json::from_str(json),
+        Ok(json) => match frequent::read(json) {
+            Some(header) => Ok(header),
+            None => serde_json::from_str(json),
+        },
         // This error tells the place in JSON.
         Err(_) => serde_json::from_slice(json),
     }
@@ -327,7 +326,7 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
 /// use dasf_protocol::{Properties, link};
 ///
 /// let properties = Properties::new().with("status", "success");
-/// let frame = link::publish("demo", "7", &properties, &"[1]".into()).next().unwrap();
+/// let frame = link::publish("demo", "7", &properties, &"[1]".into()).into_iter().next().unwrap();
 /// let (header, payload) = link::Header::read(&frame)?;
 /// assert_eq!(header.properties.map(|it| it.get()), Some(r#"{"status":"success"}"#));
 /// assert_eq!(&*payload, b"[1]");
@@ -345,21 +344,45 @@ pub fn publish(topic: &str, context: &str, properties: &Properties, payload: &By
     })
 }
 
-/// The frames of one message.
-#[derive(Debug)]
-pub struct Frames(Flatten<array::IntoIter<Option<Bytes>, 2>>);
+/// The frames of one message: one, or two if the payload is large.
+#[derive(Debug, Clone)]
+pub struct Frames {
+    first: Bytes,
+    payload: Option<Bytes>,
+}
 
-impl Iterator for Frames {
+impl Frames {
+    /// Returns the number of bytes of the frames.
+    pub fn size(&self) -> usize {
+        self.first.len() + self.payload.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// Reads the header and the payload.
+    ///
+    /// # Errors
+    ///
+    /// See [`Header::read`].
+    pub fn read(&self) -> Result<(Header<'_>, Bytes), LinkError> {
+        let (header, payload) = Header::read(&self.first)?;
+        Ok((header, self.payload.clone().unwrap_or(payload)))
+    }
+}
+
+impl IntoIterator for Frames {
     type Item = Bytes;
+    type IntoIter = iter::Chain<iter::Once<Bytes>, option::IntoIter<Bytes>>;
 
-    fn next(&mut self) -> Option<Bytes> {
-        self.0.next()
+    fn into_iter(self) -> Self::IntoIter {
+        iter::once(self.first).chain(self.payload)
     }
 }
 
 impl From<Bytes> for Frames {
     fn from(frame: Bytes) -> Self {
-        Self([Some(frame), None].into_iter().flatten())
+        Self {
+            first: frame,
+            payload: None,
+        }
     }
 }
 
@@ -397,7 +420,7 @@ impl Message<'_> {
     ///     properties: Some(r#"{"status":"success"}"#),
     ///     payload: &"[1]".into(),
     /// };
-    /// let frame = message.frames().next().unwrap();
+    /// let frame = message.frames().into_iter().next().unwrap();
     /// let (header, payload) = Header::read(&frame)?;
     /// assert_eq!((&*header.topic, header.message, &*payload), ("demo", Some(7), &b"[1]"[..]));
     /// # Ok::<(), dasf_protocol::link::LinkError>(())
@@ -432,14 +455,14 @@ impl Message<'_> {
 
 /// Returns a frame with a payload, or two frames if the payload is large.
 fn write_apart(payload: &Bytes, write_header: impl FnOnce(&mut Vec<u8>)) -> Frames {
-    let (first, second) = if payload.len() < LARGE {
-        (write(payload, write_header), None)
-    } else {
-        keep_memory();
-        let header = write_flagged(PAYLOAD_FOLLOWS, b"", write_header);
-        (header, Some(payload.clone()))
-    };
-    Frames([Some(first), second].into_iter().flatten())
+    if payload.len() < LARGE {
+        return write(payload, write_header).into();
+    }
+    keep_memory();
+    Frames {
+        first: write_flagged(PAYLOAD_FOLLOWS, b"", write_header),
+        payload: Some(payload.clone()),
+    }
 }
 
 fn write(payload: &[u8], write_header: impl FnOnce(&mut Vec<u8>)) -> Bytes {
@@ -606,7 +629,7 @@ mod tests {
                 properties: properties.as_deref(),
                 ..Header::new(FrameKind::Message)
             };
-            let frames: Vec<_> = message.frames().collect();
+            let frames: Vec<_> = message.frames().into_iter().collect();
             prop_assert_eq!(frames, [header.frame(b"[1]")]);
         }
 
@@ -623,7 +646,7 @@ mod tests {
                 payload: &payload,
             };
             let mut joiner = Joiner::default();
-            let frames = message.frames().chain(message.frames());
+            let frames = message.frames().into_iter().chain(message.frames());
             let joined: Vec<_> = frames.filter_map(|frame| joiner.join(frame)).collect();
             prop_assert_eq!(joined.len(), 2);
             for (frame, apart) in joined {

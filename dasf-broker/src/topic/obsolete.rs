@@ -101,21 +101,21 @@ pub(super) struct Obsolescence {
 impl Obsolescence {
     /// Returns why nobody needs a message that has waited, and counts it.
     pub(super) fn of(&self, message: &Message) -> Option<EventKind> {
-        let properties = message.properties()?;
-        // A job outlives its caller.
-        if properties.contains(JOB) {
-            return None;
-        }
-        let kind = if has_expired(message, properties) {
-            self.counters.expired.add(1);
-            EventKind::RequestExpired
-        } else if self.has_lost_its_caller(message, properties) {
-            self.counters.dropped.add(1);
-            EventKind::CallerGone
-        } else {
-            return None;
-        };
-        Some(kind)
+        message.with_properties(|properties| {
+            let properties = properties?;
+            // A job outlives its caller.
+            if properties.contains(JOB) {
+                None
+            } else if has_expired(message, properties) {
+                self.counters.expired.add(1);
+                Some(EventKind::RequestExpired)
+            } else if self.has_lost_its_caller(message, properties) {
+                self.counters.dropped.add(1);
+                Some(EventKind::CallerGone)
+            } else {
+                None
+            }
+        })
     }
 
     fn has_lost_its_caller(&self, message: &Message, properties: &str) -> bool {

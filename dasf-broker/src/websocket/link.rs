@@ -151,7 +151,7 @@ impl LinkRole {
         self.subscriptions.insert(topic, subscription);
     }
 
-    fn publish(&mut self, header: &Header<'_>, payload: Bytes, outgoing: &mut Outgoing) {
+    fn publish(&mut self, header: &Header<'_>, payload: &Bytes, outgoing: &mut Outgoing) {
         self.confirmations.add(payload.len());
         let Err(error) = self.try_publish(header, payload) else {
             return;
@@ -164,7 +164,7 @@ impl LinkRole {
         outgoing.push_binary(refused.frame(b""));
     }
 
-    fn try_publish(&mut self, header: &Header<'_>, payload: Bytes) -> Result<(), RefusedMessage> {
+    fn try_publish(&mut self, header: &Header<'_>, payload: &Bytes) -> Result<(), RefusedMessage> {
         let producer = self.producers.get(&self.hub, &self.base, &header.topic)?;
         let properties = header.properties.map(RawValue::get);
         if properties.is_some_and(|properties| !properties.starts_with('{')) {
@@ -273,7 +273,7 @@ impl Role for LinkRole {
         };
         let payload = apart.unwrap_or(payload);
         match header.kind {
-            FrameKind::Publish => self.publish(&header, payload, outgoing),
+            FrameKind::Publish => self.publish(&header, &payload, outgoing),
             FrameKind::Confirm => self.confirmations.is_wanted = true,
             FrameKind::Acknowledge | FrameKind::NegativeAcknowledge | FrameKind::Begun => {
                 self.acknowledge(&header);
@@ -345,7 +345,9 @@ impl Role for LinkRole {
             let may_have_more = !deliveries.is_empty();
             for delivery in deliveries {
                 let frames = delivery.link_frames(&topic);
-                frames.for_each(|frame| outgoing.push_binary(frame));
+                for frame in frames {
+                    outgoing.push_binary(frame);
+                }
             }
             if may_have_more {
                 rest.push_back(topic);
@@ -517,6 +519,7 @@ mod tests {
             receiver_queue_size: None,
             redelivery_delay: Duration::ZERO,
             dead_letters: None,
+            run: None,
         };
         let mut reader = hub
             .consumer(topic.clone(), "s".parse().unwrap(), &options)

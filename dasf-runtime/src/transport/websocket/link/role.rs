@@ -152,7 +152,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             &content.properties,
             &content.payload,
         );
-        outgoing.extend(frames.map(Message::Binary));
+        outgoing.extend(frames.into_iter().map(Message::Binary));
         // Lost messages are sent one by one.
         self.wants_receipt |= message.queued.wants_receipt() || self.lost > 0;
         self.published += 1;
