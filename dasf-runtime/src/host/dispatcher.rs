@@ -59,6 +59,8 @@ impl Dispatcher {
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stopped = pin!(stop.cancelled());
+        // It runs on the runtime of the connections, which the functions cannot block.
+        let watch = tokio::spawn(Arc::clone(&self.executor).watch_threads());
         loop {
             let delivery = tokio::select! {
                 biased;
@@ -80,6 +82,7 @@ impl Dispatcher {
             }
         }
         self.drain(subscriber).await;
+        watch.abort();
     }
 
     async fn dispatch(&mut self, delivery: Delivery, mut message: Unacknowledged) {

@@ -26,6 +26,7 @@ use super::redelivery::{Redelivery, RedeliveryLimit};
 use super::replies::Replies;
 use super::reply::Reply;
 use super::search::OwnPings;
+use super::thread_watch::{ThreadWatch, Watched};
 use super::worker_pool::{Added, WorkerPool};
 use super::{Documents, HostOptions, deadline};
 use crate::context::Context;
@@ -67,6 +68,8 @@ pub(super) struct Executor {
     concurrent: Semaphore,
     /// The number of these permits.
     concurrency: u32,
+    /// Notices functions that block the threads of the runtime.
+    thread_watch: ThreadWatch,
     /// Cancelled when the requests that wait go back to the broker.
     pub(super) returning: CancellationToken,
     /// The pings of the host itself, which it does not answer.
@@ -241,6 +244,7 @@ impl Executor {
             running: Running::default(),
             concurrent: Semaphore::new(concurrency as usize),
             concurrency,
+            thread_watch: ThreadWatch::default(),
             returning: CancellationToken::new(),
             own_pings,
             abort,
@@ -427,6 +431,17 @@ impl Executor {
         }
     }
 
+    /// Logs which functions block the threads of the runtime. Never ends.
+    pub(super) async fn watch_threads(self: Arc<Self>) {
+        let is_idle = || self.concurrent.available_permits() == self.concurrency as usize;
+        let watched = Watched {
+            module: &self.module,
+            runtime: &self.runtime,
+            is_idle,
+        };
+        self.thread_watch.watch(&watched).await;
+    }
+
     /// Passes a call to the threads.
     fn enqueue(self: &Arc<Self>, job: Job) {
         let added = self.pool.push(job);
@@ -547,11 +562,15 @@ impl Executor {
             begun,
         } = ready;
         let span = context.span().clone();
+        let number = target.number();
         let outcome = match in_time(&context) {
             Err(failure) => Err(failure),
             Ok(()) => tokio::select! {
                 biased;
-                outcome = target.run_async(function, context, report.clone()) => outcome,
+                outcome = self.thread_watch.note(
+                    number,
+                    target.run_async(function, context, report.clone()),
+                ) => outcome,
                 () = self.abort.cancelled() => {
                     self.leave(call).await;
                     return None;

@@ -19,6 +19,7 @@ mod reply;
 #[cfg(test)]
 mod scripted;
 mod search;
+mod thread_watch;
 mod worker_pool;
 
 use std::io;

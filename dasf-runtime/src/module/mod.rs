@@ -11,6 +11,7 @@ pub(crate) mod unknown_arguments;
 mod unknown_variants;
 pub mod validate;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -34,8 +35,8 @@ use descriptor::{
 };
 use request::{Object, is_object, is_string};
 use schema::SchemaBuilder;
-use target::Quickness;
 pub(crate) use target::Target;
+use target::{Quickness, full_name};
 use unknown_arguments::UnknownArguments;
 use validate::{Validator, list_problems};
 
@@ -61,6 +62,8 @@ struct ApiTemplate {
 
 /// A function or method that requests can reach.
 struct Callable {
+    /// The number of the function in its module, from 1 on.
+    number: u16,
     descriptor: &'static FunctionDescriptor,
     arguments: Contract,
     /// The schema of the result, if it has constraints beyond the type.
@@ -152,18 +155,23 @@ impl Module {
             }
         }
         let documents = builder.finish()?;
+        let mut numbers = 1..=u16::MAX;
+        // Functions beyond the last number share it.
+        let mut next = || numbers.next().unwrap_or(u16::MAX);
         for member in descriptor.members {
             match member {
                 Member::Function(function) => {
                     let schemas = documents.function(function);
-                    functions.insert(function.name, Callable::new(function, &schemas)?.into());
+                    let callable = Callable::new(next(), function, &schemas)?;
+                    functions.insert(function.name, callable.into());
                     info.functions.push(schemas);
                 }
                 Member::Class(class) => {
                     let schemas = documents.class(class);
                     let mut methods = HashMap::new();
                     for (method, schemas) in class.methods.iter().zip(&schemas.methods) {
-                        methods.insert(method.name, Callable::new(method, schemas)?.into());
+                        let callable = Callable::new(next(), method, schemas)?;
+                        methods.insert(method.name, callable.into());
                     }
                     let constructor =
                         Contract::new(class.name, class.arguments, &schemas.rpc_schema)?;
@@ -305,6 +313,18 @@ impl Module {
         self.find(&request.to_string().into())?
             .run(context, report)
             .await
+    }
+
+    /// Returns the name of the function with this number, with its class.
+    pub(crate) fn function_name(&self, number: u16) -> Option<Cow<'static, str>> {
+        let functions = self.functions.values().map(|function| ("", function));
+        let methods = self
+            .classes
+            .iter()
+            .flat_map(|(class, it)| it.methods.values().map(|method| (*class, method)));
+        let mut all = functions.chain(methods);
+        let (class, found) = all.find(|(_, it)| it.number == number)?;
+        Some(full_name(class, found.descriptor.name))
     }
 
     /// Reads the payload of a request, and checks it against the schema of the function that it names.
@@ -564,6 +584,7 @@ fn unknown<'a>(
 
 impl Callable {
     fn new(
+        number: u16,
         descriptor: &'static FunctionDescriptor,
         schemas: &dasf_protocol::api_info::FunctionInfo,
     ) -> Result<Self, ModuleError> {
@@ -574,6 +595,7 @@ impl Callable {
             .then(|| Validator::new(descriptor.name, &schemas.return_schema))
             .transpose()?;
         Ok(Self {
+            number,
             descriptor,
             arguments,
             result,

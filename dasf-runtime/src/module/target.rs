@@ -31,11 +31,13 @@ pub(crate) struct Target {
 impl Target {
     /// Returns the name of the function, with its class.
     pub(crate) fn name(&self) -> Cow<'static, str> {
-        let function = self.callable.descriptor.name;
-        match self.class {
-            "" => function.into(),
-            class => format!("{class}.{function}").into(),
-        }
+        full_name(self.class, self.callable.descriptor.name)
+    }
+
+    /// Returns the number of the function in its module: see
+    /// [`function_name`](super::Module::function_name).
+    pub(crate) fn number(&self) -> u16 {
+        self.callable.number
     }
 
     /// Returns the wrapper around the function, which shows how it runs.
@@ -131,6 +133,14 @@ impl Target {
             context,
             report,
         }
+    }
+}
+
+/// Returns the name of a function with its class, which is empty if it has none.
+pub(super) fn full_name(class: &'static str, function: &'static str) -> Cow<'static, str> {
+    match class {
+        "" => function.into(),
+        class => format!("{class}.{function}").into(),
     }
 }
 

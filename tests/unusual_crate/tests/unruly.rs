@@ -1,4 +1,4 @@
-//! A module whose functions end it.
+//! A module whose functions end or block it.
 
 // A failing test panics.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use dasf_test_support::program::Listening;
 use dasf_test_support::{broker, program, soon};
 use rpc::{CallError, Caller, FailureKind};
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ fn unruly(url: &str, arguments: &[&str]) -> Command {
     let mut command = program::command(env!("CARGO_BIN_EXE_unruly"));
     let ways = ["--websocket-url", url, "--ack", "completed"];
     command.args(ways).args(arguments).arg("listen");
+    command.env("TOKIO_WORKER_THREADS", "2");
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
@@ -202,4 +204,90 @@ async fn a_request_that_hangs_until_its_module_is_stopped_is_given_up() {
     };
     assert_told(&error, "once more");
     assert_eq!(attempts, 2);
+}
+
+/// Starts a module whose runtime has two threads.
+fn start(url: &str) -> Listening {
+    let mut command = unruly(url, &[]);
+    command.stderr(Stdio::piped());
+    Listening::start(command)
+}
+
+async fn call_all(caller: &Caller, request: &Value, times: usize) {
+    let mut calls = JoinSet::new();
+    for _ in 0..times {
+        let (caller, request) = (caller.clone(), request.clone());
+        calls.spawn(async move { caller.call(&request).await.unwrap() });
+    }
+    calls.join_all().await;
+}
+
+/// Returns the lines of a log with this text.
+fn lines<'a>(log: &'a str, text: &str) -> Vec<&'a str> {
+    log.lines().filter(|line| line.contains(text)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_block_the_runtime_are_named_in_the_log() {
+    let broker = broker().await;
+    let url = broker.url();
+    let caller = Caller::builder("unruly").websocket(&url).timeout(PATIENCE);
+    let caller = caller.connect().await.unwrap();
+    let module = start(&url);
+    let waits = json!({"func_name": "work_in_task", "number": 1, "milliseconds": 1500});
+    call_all(&caller, &waits, 50).await;
+    call_all(
+        &caller,
+        &json!({"func_name": "block", "milliseconds": 3000}),
+        2,
+    )
+    .await;
+    // The watch sees that the runtime runs again.
+    call_all(&caller, &waits, 1).await;
+    let tasks = json!({"func_name": "block_in_tasks", "tasks": 2, "milliseconds": 3000});
+    call_all(&caller, &tasks, 1).await;
+    call_all(&caller, &waits, 1).await;
+    let stopped = tokio::task::spawn_blocking(|| module.stop("-TERM"));
+    let (_, log) = stopped.await.unwrap();
+    let blocked = lines(&log, "the async runtime is blocked");
+    let [by_functions, by_tasks] = &blocked[..] else {
+        panic!("{log}");
+    };
+    assert!(by_functions.contains("WARN"), "{by_functions}");
+    assert_eq!(
+        by_functions.matches("block for ").count(),
+        2,
+        "{by_functions}"
+    );
+    assert!(
+        by_tasks.contains("tasks that functions have started"),
+        "{by_tasks}"
+    );
+    assert_eq!(lines(&log, "runs tasks again").len(), 2, "{log}");
+    assert_eq!(lines(&log, "keeps a thread").len(), 0, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_blocks_one_thread_of_several_is_named_once() {
+    let broker = broker().await;
+    let url = broker.url();
+    let caller = Caller::builder("unruly").websocket(&url).timeout(PATIENCE);
+    let caller = caller.connect().await.unwrap();
+    let module = start(&url);
+    let block = json!({"func_name": "block", "milliseconds": 2000});
+    for _ in 0..2 {
+        call_all(&caller, &block, 1).await;
+    }
+    let stopped = tokio::task::spawn_blocking(|| module.stop("-TERM"));
+    let (_, log) = stopped.await.unwrap();
+    let kept = lines(&log, "keeps a thread of the async runtime");
+    let [kept] = &kept[..] else {
+        panic!("{log}");
+    };
+    assert!(kept.contains("WARN") && kept.contains("block"), "{kept}");
+    assert_eq!(
+        lines(&log, "the async runtime is blocked").len(),
+        0,
+        "{log}"
+    );
 }

@@ -46,4 +46,20 @@ pub mod unruly {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         number
     }
+
+    /// Block the thread of the runtime.
+    #[rpc::function]
+    pub async fn block(milliseconds: u64) {
+        std::thread::sleep(Duration::from_millis(milliseconds));
+    }
+
+    /// Start tasks that block the threads of the runtime.
+    #[rpc::function]
+    pub async fn block_in_tasks(tasks: usize, milliseconds: u64) {
+        let block = || tokio::spawn(block(milliseconds));
+        let tasks: Vec<_> = (0..tasks).map(|_| block()).collect();
+        for task in tasks {
+            let _ = task.await;
+        }
+    }
 }
