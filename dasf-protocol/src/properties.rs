@@ -35,8 +35,9 @@ pub mod key {
     pub const API_INFO: &str = "api_info";
     /// Extension: the time left for the call when the request was sent, in milliseconds.
     pub const TIMEOUT_MS: &str = "x_dasf_timeout_ms";
-    /// Extension: `1` in a request that a caller publishes again, because it does not know whether
-    /// the broker received it the first time.
+    /// Extension: in a request that a caller publishes again. It is `1` if the caller does not know whether
+    /// the broker received the first message. Otherwise the broker accepted it and may have lost it or
+    /// its response: then it is the age of the request in milliseconds, at least 2.
     pub const REPEATED: &str = "x_dasf_repeated";
     /// Extension: `1` in a request without its payload. A caller sends a large request to a group
     /// in this way, because its fragments would go to different modules. The module asks for the

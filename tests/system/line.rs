@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dasf::protocol::link::{self, FrameKind, Header};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -24,6 +25,11 @@ struct Shared {
     /// Whether a client may have a link, if the broker offers one.
     offers_links: bool,
     drops_receipts: AtomicBool,
+    drops_messages: AtomicBool,
+    /// How many receipts went on.
+    receipts: watch::Sender<usize>,
+    /// How many messages were dropped.
+    dropped: watch::Sender<usize>,
     /// Whether new connections are refused.
     is_closed: AtomicBool,
     connections: Mutex<JoinSet<()>>,
@@ -60,6 +66,21 @@ impl Line {
         self.shared.drops_receipts.store(true, Ordering::SeqCst);
     }
 
+    /// Drops the messages of the broker from now on.
+    pub(crate) fn drop_messages(&self) {
+        self.shared.drops_messages.store(true, Ordering::SeqCst);
+    }
+
+    /// Changes when a receipt of the broker has gone on.
+    pub(crate) fn receipts(&self) -> watch::Receiver<usize> {
+        self.shared.receipts.subscribe()
+    }
+
+    /// Changes when a message of the broker is dropped.
+    pub(crate) fn dropped_messages(&self) -> watch::Receiver<usize> {
+        self.shared.dropped.subscribe()
+    }
+
     /// Cuts all connections, and refuses new ones.
     pub(crate) async fn cut(&self) {
         self.shared.is_closed.store(true, Ordering::SeqCst);
@@ -70,6 +91,7 @@ impl Line {
     /// Accepts connections again, and forwards everything.
     pub(crate) fn mend(&self) {
         self.shared.drops_receipts.store(false, Ordering::SeqCst);
+        self.shared.drops_messages.store(false, Ordering::SeqCst);
         self.shared.is_closed.store(false, Ordering::SeqCst);
     }
 }
@@ -82,15 +104,35 @@ impl Shared {
     }
 
     /// Returns whether a frame of the broker goes on.
-    fn passes(&self, frame: &Message) -> bool {
-        let is_receipt = match frame {
-            Message::Text(text) => text.contains("\"result\""),
-            Message::Binary(bytes) => {
-                Header::read(bytes).is_ok_and(|(header, _)| header.kind == FrameKind::Accepted)
-            }
-            _ => false,
-        };
-        !(is_receipt && self.drops_receipts.load(Ordering::SeqCst))
+    fn passes(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Receipt => !self.drops_receipts.load(Ordering::SeqCst),
+            Kind::Message => !self.drops_messages.load(Ordering::SeqCst),
+            Kind::Other => true,
+        }
+    }
+}
+
+/// The kind of a frame of the broker.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Receipt,
+    Message,
+    Other,
+}
+
+impl Kind {
+    fn of(frame: &Message) -> Self {
+        match frame {
+            Message::Text(text) if text.contains("\"result\"") => Self::Receipt,
+            Message::Text(text) if text.contains("\"properties\"") => Self::Message,
+            Message::Binary(bytes) => match Header::read(bytes).map(|(header, _)| header.kind) {
+                Ok(FrameKind::Accepted) => Self::Receipt,
+                Ok(FrameKind::Message) => Self::Message,
+                _ => Self::Other,
+            },
+            _ => Self::Other,
+        }
     }
 }
 
@@ -130,8 +172,15 @@ async fn pass(client: TcpStream, broker: SocketAddr, shared: Arc<Shared>) {
     };
     let downstream = async {
         while let Some(Ok(frame)) = from_broker.next().await {
-            if shared.passes(&frame) && to_client.send(frame).await.is_err() {
+            let kind = Kind::of(&frame);
+            let passes = shared.passes(kind);
+            if passes && to_client.send(frame).await.is_err() {
                 return;
+            }
+            match kind {
+                Kind::Receipt if passes => shared.receipts.send_modify(|count| *count += 1),
+                Kind::Message if !passes => shared.dropped.send_modify(|count| *count += 1),
+                _ => {}
             }
         }
     };

@@ -2,26 +2,52 @@
 
 use std::future::IntoFuture;
 
+use dasf::{Address, CallError, Host, HostOptions};
 use dasf_broker::Broker;
-use dasf_test_support::{broker, listen, soon};
+use dasf_test_support::peer::Socket;
+use dasf_test_support::{broker, listen, listen_at, soon};
 use futures_util::future::join_all;
 use futures_util::poll;
 
 use crate::gated_module::gated;
 use crate::line::Line;
-use dasf::HostOptions;
+use serde_json::json;
+use tokio::task::JoinHandle;
 
 async fn connect(url: &str) -> gated::Client {
     let builder = gated::Client::builder().topic("demo").websocket(url);
     builder.connect().await.unwrap()
 }
 
-/// Starts a broker with the gated module.
-async fn serve() -> (Broker, dasf::Host) {
-    let broker = broker().await;
+async fn start_module(broker: &Broker) -> Host {
     let module = gated::module().unwrap();
-    let host = listen(&broker, "demo", module, HostOptions::default()).await;
+    listen(broker, "demo", module, HostOptions::default()).await
+}
+
+/// Starts a broker with the gated module.
+async fn serve() -> (Broker, Host) {
+    let broker = broker().await;
+    let host = start_module(&broker).await;
     (broker, host)
+}
+
+/// Begins a call over a line, and waits until the broker has accepted its request.
+async fn accepted(
+    client: &gated::Client,
+    name: &str,
+    line: &Line,
+) -> JoinHandle<Result<u32, CallError>> {
+    let mut receipts = line.receipts();
+    let call = tokio::spawn(client.count(name).into_future());
+    soon("the receipt", receipts.changed()).await.unwrap();
+    call
+}
+
+/// Ends a broker, which forgets everything, and starts one in its place.
+async fn restart(broker: Broker) -> Broker {
+    let address = broker.local_addr();
+    broker.shutdown().await;
+    Broker::builder().bind(address).start().await.unwrap()
 }
 
 /// More calls than a module remembers.
@@ -76,4 +102,122 @@ async fn a_dropped_call_that_waits_for_a_connection_is_not_published() {
         assert_eq!(last.await.unwrap(), 2, "{name}");
         host.shutdown().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_the_broker_lost_comes_from_the_memory_of_the_module() {
+    for (name, links) in [("lost over a link", true), ("lost over sockets", false)] {
+        let (broker, host) = serve().await;
+        let line = Line::start(broker.local_addr(), links).await;
+        let client = connect(&line.url()).await;
+        assert_eq!(client.count(name).await.unwrap(), 1);
+        line.drop_messages();
+        let mut dropped = line.dropped_messages();
+        let call = tokio::spawn(client.count(name).into_future());
+        soon("the response", dropped.changed()).await.unwrap();
+        line.cut().await;
+        let broker = restart(broker).await;
+        line.mend();
+        let count = soon("the lost answer", call).await.unwrap().unwrap();
+        assert_eq!(count, 2, "{name}");
+        assert_eq!(client.count(name).await.unwrap(), 3, "{name}");
+        host.shutdown().await;
+        drop(broker);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_the_broker_lost_is_published_again() {
+    for (name, links) in [
+        ("forgotten over a link", true),
+        ("forgotten over sockets", false),
+    ] {
+        let broker = broker().await;
+        let line = Line::start(broker.local_addr(), links).await;
+        let module = gated::module().unwrap();
+        let address = Address::websocket(&line.url()).unwrap();
+        let host = listen_at(address, "demo", module, HostOptions::default()).await;
+        let other_line = Line::start(broker.local_addr(), links).await;
+        let client = connect(&other_line.url()).await;
+        line.cut().await;
+        let call = accepted(&client, name, &other_line).await;
+        other_line.cut().await;
+        let broker = restart(broker).await;
+        other_line.mend();
+        line.mend();
+        let count = soon("the answer", call).await.unwrap().unwrap();
+        assert_eq!(count, 1, "{name}");
+        assert_eq!(client.count(name).await.unwrap(), 2, "{name}");
+        host.shutdown().await;
+        drop(broker);
+    }
+}
+
+/// A module promises to run a request at most once, and an earlier module may have run it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_the_broker_lost_does_not_run_in_a_later_module() {
+    let broker = broker().await;
+    let line = Line::start(broker.local_addr(), true).await;
+    let client = connect(&line.url()).await;
+    let call = accepted(&client, "later", &line).await;
+    line.cut().await;
+    let broker = restart(broker).await;
+    line.mend();
+    let host = start_module(&broker).await;
+    let error = soon("the answer", call).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("may have run"), "{error}");
+    assert_eq!(client.count("later").await.unwrap(), 1);
+    host.shutdown().await;
+}
+
+/// Modules of other programs would run it twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_a_module_that_does_not_know_the_mark_is_not_published_again() {
+    let broker = broker().await;
+    let line = Line::start(broker.local_addr(), true).await;
+    let client = connect(&line.url()).await;
+    let mut module = Socket::open(&format!("{}/demo/module", broker.url())).await;
+    let mut take = async || loop {
+        let message = soon("a message", module.receive()).await;
+        let acknowledgement = json!({"messageId": message["messageId"]});
+        module.send(&acknowledgement).await;
+        // A client also pings, after a second.
+        if message["properties"]["messageType"] != "ping" {
+            return message["properties"].clone();
+        }
+    };
+    let call = accepted(&client, "foreign", &line).await;
+    let request = take().await;
+    assert_eq!(request["messageType"], "request");
+    line.cut().await;
+    line.mend();
+    let question = take().await;
+    assert_eq!(question["messageType"], "api_info");
+    let response_topic = question["response_topic"].as_str().unwrap();
+    let mut answers = Socket::open(&format!("{}/{response_topic}", broker.url())).await;
+    let api_info = json!({"classes": [], "functions": [], "rpc_schema": {}}).to_string();
+    let properties = json!({
+        "messageType": "response", "requestContext": question["requestContext"], "api_info": api_info,
+    });
+    answers
+        .send(&json!({"payload": "", "properties": properties}))
+        .await;
+    answers.receive().await;
+    // The client reads its answers in their order, so it has read the description before these.
+    for _ in 0..10 {
+        let next = tokio::spawn(client.count("foreign").into_future());
+        let request = take().await;
+        assert_eq!(request["messageType"], "request");
+        assert!(request.get("x_dasf_repeated").is_none(), "{request}");
+        let properties = json!({
+            "messageType": "response", "requestContext": request["requestContext"],
+        });
+        answers
+            .send(&json!({"payload": "MQ==", "properties": properties}))
+            .await;
+        answers.receive().await;
+        assert_eq!(soon("the answer", next).await.unwrap().unwrap(), 1);
+    }
+    assert!(!call.is_finished());
+    call.abort();
 }

@@ -166,7 +166,7 @@ impl<C, M> ClientBuilder<C, M> {
         self
     }
 
-    async fn open(self) -> Result<Shared, ClientError> {
+    async fn open(self) -> Result<Arc<Shared>, ClientError> {
         let topic: Topic = self.topic.ok_or(ClientError::NoTopic)?.parse()?;
         let mut address = self.address?;
         for (name, value) in &self.headers {
@@ -177,7 +177,11 @@ impl<C, M> ClientBuilder<C, M> {
         }
         let transport = address.open(Handle::current());
         let identity = Identity::random();
-        Shared::connect(topic, transport, self.options, self.contract, identity).await
+        let connected =
+            Shared::connect(topic, transport, self.options, self.contract, identity).await?;
+        let shared = Arc::new(connected);
+        super::repeats::start(&shared);
+        Ok(shared)
     }
 }
 
@@ -191,7 +195,7 @@ impl<C: From<Caller<Async>>> ClientBuilder<C, Async> {
     /// # Cancel safety
     /// When dropped, it leaves nothing behind.
     pub async fn connect(self) -> Result<C, ClientError> {
-        let shared = Arc::new(self.open().await?);
+        let shared = self.open().await?;
         Ok(Caller {
             shared,
             mode: Async,
@@ -211,7 +215,7 @@ impl<C: From<Caller<Blocking>>> ClientBuilder<C, Blocking> {
         let opened = mode
             .block_on(self.open())
             .map_err(|_| ClientError::InsideRuntime)?;
-        let shared = Arc::new(opened?);
+        let shared = opened?;
         Ok(Caller { shared, mode }.into())
     }
 }

@@ -12,6 +12,7 @@ use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, Topic};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{CallError, ModuleFailure};
 use crate::number_map::NumberMap;
@@ -25,6 +26,9 @@ pub(super) const REPORT_CAPACITY: usize = 64;
 
 /// The number of waiting requests of modules for the payload of one call.
 pub(super) const FETCH_CAPACITY: usize = 8;
+
+/// The size of all requests that are kept to be published again, in bytes.
+const MAX_KEPT: usize = 32 << 20;
 
 /// A response of a module.
 #[derive(Debug)]
@@ -80,6 +84,10 @@ struct State {
     /// The memory of all fragments, in bytes.
     held: usize,
     max_response_size: usize,
+    /// The size of the kept requests, in bytes.
+    kept: usize,
+    /// How often the connection to the response topic was lost.
+    losses: u32,
 }
 
 /// A call that waits for its response.
@@ -94,8 +102,46 @@ struct Entry {
     percent: Option<u8>,
     /// The fragments of the response, if there are any.
     fragments: Option<Box<Fragments>>,
+    request: Request,
+    /// The number of losses before the call.
+    losses: u32,
+}
+
+/// What a call keeps of its request.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Nothing.
+    Gone,
+    /// A request that can be published again.
+    Kept(Kept),
     /// A request that the module has, whose memory the response can use.
-    sent: Bytes,
+    Spare(Bytes),
+}
+
+/// A request that can be published again.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) json: Bytes,
+    pub(super) begun: Instant,
+    pub(super) deadline: Instant,
+}
+
+impl Request {
+    /// Returns the size in bytes, if the request can be published again.
+    fn kept(&self) -> usize {
+        match self {
+            Self::Kept(kept) => kept.json.len(),
+            Self::Gone | Self::Spare(_) => 0,
+        }
+    }
+
+    /// Returns the memory for the response.
+    fn take_spare(&mut self) -> Bytes {
+        match self {
+            Self::Spare(sent) => std::mem::take(sent),
+            Self::Gone | Self::Kept(_) => Bytes::new(),
+        }
+    }
 }
 
 /// The fragments of a response.
@@ -128,7 +174,7 @@ impl Entry {
             other => {
                 // Fresh memory takes longer to get than to write. But a small response must not keep the
                 // memory of a large request.
-                let sent = std::mem::take(&mut self.sent);
+                let sent = self.request.take_spare();
                 let announced = piece.len().saturating_mul(position.count);
                 let is_useful = sent.len() / 2 <= announced.min(room / 4);
                 let buffer = is_useful.then(|| spare::vec_of(sent)).flatten();
@@ -152,6 +198,31 @@ impl State {
     fn remove(&mut self, context: u64) {
         if let Some(entry) = self.calls.remove(&context) {
             self.held -= entry.held();
+            self.kept -= entry.request.kept();
+        }
+    }
+
+    /// Returns the request of a call, and keeps it no longer.
+    fn take_request(&mut self, context: u64) -> Request {
+        let Some(entry) = self.calls.get_mut(&context) else {
+            return Request::Gone;
+        };
+        let request = std::mem::replace(&mut entry.request, Request::Gone);
+        self.kept -= request.kept();
+        request
+    }
+
+    /// Keeps the largest requests no longer, until the others are within the limit.
+    fn shrink(&mut self) {
+        while self.kept > MAX_KEPT {
+            let sizes = self
+                .calls
+                .iter()
+                .map(|(id, entry)| (entry.request.kept(), *id));
+            let Some((_, largest)) = sizes.max() else {
+                return;
+            };
+            drop(self.take_request(largest));
         }
     }
 }
@@ -182,7 +253,7 @@ impl CallGuard {
     /// Keeps the memory of the request, which the module has, for the response.
     pub(super) fn keep(&self, sent: Bytes) {
         if let Some(entry) = self.in_flight.lock().calls.get_mut(&self.context) {
-            entry.sent = sent;
+            entry.request = Request::Spare(sent);
         }
     }
 
@@ -233,6 +304,8 @@ impl InFlight {
             next_context: first_context,
             held: 0,
             max_response_size,
+            kept: 0,
+            losses: 0,
         };
         Self {
             topic,
@@ -259,7 +332,7 @@ impl InFlight {
     }
 
     /// Registers a call under a context that no other call in flight has.
-    pub(super) fn register(self: &Arc<Self>, waiting: Waiting) -> CallGuard {
+    pub(super) fn register(self: &Arc<Self>, waiting: Waiting, request: Request) -> CallGuard {
         let mut state = self.lock();
         // Contexts repeat only after so many calls that few of them can still be in flight.
         while state.calls.contains_key(&state.next_context) {
@@ -273,13 +346,42 @@ impl InFlight {
             waker: None,
             percent: None,
             fragments: None,
-            sent: Bytes::new(),
+            request,
+            losses: state.losses,
         };
+        state.kept += entry.request.kept();
         state.calls.insert(context, entry);
+        state.shrink();
         CallGuard {
             in_flight: Arc::clone(self),
             context,
             is_answered: false,
+        }
+    }
+
+    /// Records that the connection to the response topic was lost.
+    pub(super) fn lost(&self) {
+        let mut state = self.lock();
+        state.losses = state.losses.wrapping_add(1);
+    }
+
+    /// Returns the calls without a response that began before the last loss, if their requests can be
+    /// published again.
+    pub(super) fn lost_calls(&self) -> Vec<u64> {
+        let state = self.lock();
+        let calls = state.calls.iter().filter(|(_, entry)| {
+            entry.answer.is_none() && entry.losses != state.losses && entry.request.kept() > 0
+        });
+        calls.map(|(context, _)| *context).collect()
+    }
+
+    /// Returns the request of a call that has no response.
+    pub(super) fn kept(&self, context: u64) -> Option<Kept> {
+        let state = self.lock();
+        let entry = state.calls.get(&context)?;
+        match &entry.request {
+            Request::Kept(kept) if entry.answer.is_none() => Some(kept.clone()),
+            _ => None,
         }
     }
 
@@ -330,6 +432,7 @@ impl InFlight {
             calls,
             held,
             max_response_size,
+            kept,
             ..
         } = &mut *state;
         let entry = calls.get_mut(&context);
@@ -404,10 +507,12 @@ impl InFlight {
         // The call may not take its answer for a while.
         *held -= entry.held();
         entry.fragments = None;
-        entry.sent = Bytes::new();
+        let request = std::mem::replace(&mut entry.request, Request::Gone);
+        *kept -= request.kept();
         let waker = entry.waker.take();
         // To wake a task takes long, and other calls need the lock.
         drop(state);
+        drop(request);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -481,7 +586,7 @@ mod tests {
     }
 
     fn waiting(in_flight: &Arc<InFlight>) -> CallGuard {
-        in_flight.register(Waiting::default())
+        in_flight.register(Waiting::default(), Request::Gone)
     }
 
     fn answer(call: &mut CallGuard) -> Option<Result<Answer, CallError>> {
@@ -521,10 +626,13 @@ mod tests {
         let in_flight = calls(10_000);
         let (reports, mut reported) = mpsc::channel(1);
         let (fetches, mut fetched) = mpsc::channel(1);
-        let mut call = in_flight.register(Waiting {
-            reports: Some(reports),
-            fetches: Some(fetches),
-        });
+        let mut call = in_flight.register(
+            Waiting {
+                reports: Some(reports),
+                fetches: Some(fetches),
+            },
+            Request::Gone,
+        );
         let report = payload::encode(
             br#"{"report_type": "tree", "report_id": "root", "step_message": "", "status": "running", "steps": 1, "children": []}"#,
         );
@@ -716,10 +824,13 @@ mod tests {
             tracing::subscriber::set_default(tracing_subscriber::registry().with(levels.clone()));
         let in_flight = calls(10_000);
         let (reports, _reported) = mpsc::channel(1);
-        let _call = in_flight.register(Waiting {
-            reports: Some(reports),
-            fetches: None,
-        });
+        let _call = in_flight.register(
+            Waiting {
+                reports: Some(reports),
+                fetches: None,
+            },
+            Request::Gone,
+        );
         for properties in [
             json!({"messageType": "response", "requestContext": "7", "source_topic": "other"}),
             json!({"messageType": "response"}),
@@ -749,5 +860,54 @@ mod tests {
         }
         assert!(answer(&mut call).is_none());
         assert_eq!(in_flight.len(), 1);
+    }
+
+    fn kept(size: usize) -> Request {
+        Request::Kept(Kept {
+            json: vec![b' '; size].into(),
+            begun: Instant::now(),
+            deadline: Instant::now(),
+        })
+    }
+
+    #[test]
+    fn calls_that_began_before_a_loss_can_be_published_again() {
+        let in_flight = calls(10_000);
+        let registered = |request| in_flight.register(Waiting::default(), request);
+        let first = registered(kept(1));
+        let second = registered(kept(2));
+        let _question = registered(Request::Gone);
+        assert!(in_flight.lost_calls().is_empty());
+        in_flight.lost();
+        let later = registered(kept(4));
+        let mut lost = in_flight.lost_calls();
+        lost.sort_unstable();
+        assert_eq!(lost, [7, 8]);
+        assert_eq!(in_flight.kept(8).unwrap().json.len(), 2);
+        in_flight.deliver(delivery(
+            "NQ==",
+            json!({"messageType": "response", "requestContext": "8"}),
+        ));
+        assert_eq!(in_flight.lost_calls(), [7]);
+        assert!(in_flight.kept(8).is_none());
+        assert_eq!(in_flight.lock().kept, 5);
+        in_flight.lost();
+        drop(first);
+        assert_eq!(in_flight.lost_calls(), [later.context()]);
+        drop((second, later));
+        assert_eq!(in_flight.lock().kept, 0);
+    }
+
+    #[test]
+    fn the_largest_requests_are_not_kept_beyond_the_limit() {
+        let in_flight = calls(10_000);
+        let sizes = [MAX_KEPT / 4, 10, MAX_KEPT / 2, MAX_KEPT / 4, 20];
+        let _calls: Vec<_> = sizes
+            .iter()
+            .map(|&size| in_flight.register(Waiting::default(), kept(size)))
+            .collect();
+        let kept = (0..5).map(|index| in_flight.kept(7 + index).is_some());
+        assert_eq!(kept.collect::<Vec<_>>(), [true, true, false, true, true]);
+        assert_eq!(in_flight.lock().kept, MAX_KEPT / 2 + 30);
     }
 }

@@ -12,6 +12,7 @@ mod in_flight;
 mod macros;
 mod mode;
 mod pongs;
+mod repeats;
 mod whereabouts;
 
 use std::pin::Pin;
@@ -42,7 +43,7 @@ use crate::transport::{
     PublisherOptions, Reading, Receive, SendWindow, Subscriber, Transport,
 };
 use contract::Contract;
-use in_flight::{Answer, CallGuard, InFlight, Waiting};
+use in_flight::{Answer, CallGuard, InFlight, Kept, Request, Waiting};
 use pongs::Pongs;
 use whereabouts::{Limits, Presence, Stage};
 
@@ -114,7 +115,23 @@ struct Message {
     properties: Properties,
     json: Bytes,
     way: Way,
+    begun: Instant,
     deadline: Instant,
+}
+
+impl Message {
+    /// Returns what its call keeps of it. Only a request in one message can be published again: the
+    /// others are large.
+    fn request(&self) -> Request {
+        match (self.way, self.properties.message_type()) {
+            (Way::Whole, Some(MessageType::Request)) => Request::Kept(Kept {
+                json: self.json.clone(),
+                begun: self.begun,
+                deadline: self.deadline,
+            }),
+            _ => Request::Gone,
+        }
+    }
 }
 
 /// The way in which a payload reaches the module.
@@ -251,36 +268,50 @@ impl Shared {
             deadline,
             warns: options.warns,
         };
-        if let Some(mut sent) = self.send_at_once(&json, deadline, &options) {
-            drop(json);
-            let stage = Stage::from(sent.call.context());
-            let answer = self.attend(limits, &stage, &mut sent).await?;
-            return Ok(answer.payload);
-        }
+        let json = match self.send_at_once(json, limits, &options) {
+            Ok(mut sent) => {
+                let stage = Stage::from(sent.call.context());
+                let answer = self.attend(limits, &stage, &mut sent).await?;
+                return Ok(answer.payload);
+            }
+            Err(json) => json,
+        };
         let stage = Stage::new();
         // Boxed, so that the future of a small call stays small.
-        let mut call = Box::pin(self.send_in_turn(json, deadline, options.on_progress, &stage));
+        let mut call = Box::pin(self.send_in_turn(json, limits, options.on_progress, &stage));
         self.attend(limits, &stage, &mut call).await
     }
 
-    /// Sends a request if it fits one frame and need not wait. Most calls are sent in this way.
+    /// Sends a request if it fits one frame and need not wait. Most calls are sent in this way. Returns
+    /// the JSON of others.
     fn send_at_once(
         &self,
-        json: &Bytes,
-        deadline: Instant,
+        json: Bytes,
+        limits: Limits,
         options: &CallOptions<OnProgress<'_>>,
-    ) -> Option<Sent<'_>> {
+    ) -> Result<Sent<'_>, Bytes> {
         if json.len() > self.whole_size() || options.on_progress.is_some() {
-            return None;
+            return Err(json);
         }
-        let permit = self.permits.try_acquire().ok()?;
-        let call = self.in_flight.register(Waiting::default());
-        let message = self.outgoing(&call, self.request_properties(), json.clone(), deadline);
+        let Ok(permit) = self.permits.try_acquire() else {
+            return Err(json);
+        };
+        let Limits {
+            begun, deadline, ..
+        } = limits;
+        let kept = Kept {
+            json: json.clone(),
+            begun,
+            deadline,
+        };
+        let call = self
+            .in_flight
+            .register(Waiting::default(), Request::Kept(kept));
+        let message = self.outgoing(&call, self.request_properties(), json, deadline);
         let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&self.in_flight);
-        let is_sent = self
-            .publisher
-            .try_publish_for(owner, call.context(), message);
-        is_sent.then_some(Sent {
+        self.publisher
+            .try_publish_for(owner, call.context(), message)?;
+        Ok(Sent {
             call,
             _permit: permit,
         })
@@ -291,7 +322,7 @@ impl Shared {
     async fn send_in_turn(
         &self,
         json: Bytes,
-        deadline: Instant,
+        limits: Limits,
         on_progress: Option<OnProgress<'_>>,
         stage: &Stage,
     ) -> Result<Bytes, CallError> {
@@ -302,7 +333,8 @@ impl Shared {
                 size => self.way(size).await?,
             },
             json,
-            deadline,
+            begun: limits.begun,
+            deadline: limits.deadline,
         };
         let way = message.way;
         let answer = self.exchange(message, on_progress, stage).await;
@@ -364,11 +396,13 @@ impl Shared {
     /// Sends a message without a payload, and returns the value of a property of the response.
     async fn ask(&self, message_type: MessageType, property: &str) -> Result<String, CallError> {
         let timeout = self.options.timeout;
-        let deadline = deadline(Instant::now(), timeout);
+        let begun = Instant::now();
+        let deadline = deadline(begun, timeout);
         let message = Message {
             properties: Properties::new().with_message_type(message_type),
             json: Bytes::new(),
             way: Way::Whole,
+            begun,
             deadline,
         };
         let stage = Stage::new();
@@ -424,7 +458,9 @@ impl Shared {
 
     /// Publishes a message in one frame, and waits for its response. Most calls need no more.
     async fn exchange_whole(&self, message: Message, stage: &Stage) -> Result<Answer, CallError> {
-        let mut call = self.in_flight.register(Waiting::default());
+        let mut call = self
+            .in_flight
+            .register(Waiting::default(), message.request());
         stage.get_or_init(|| call.context());
         let Message {
             properties,
@@ -447,10 +483,20 @@ impl Shared {
         payload: Bytes,
         deadline: Instant,
     ) -> Outgoing {
+        self.message(call.context(), properties, payload, deadline)
+    }
+
+    fn message(
+        &self,
+        context: u64,
+        properties: Properties,
+        payload: Bytes,
+        deadline: Instant,
+    ) -> Outgoing {
         Outgoing {
-            properties: self.routing(call.context(), properties, deadline),
+            properties: self.routing(context, properties, deadline),
             payload,
-            context: call.context().to_smolstr(),
+            context: context.to_smolstr(),
             expires: Some(deadline),
         }
     }
@@ -469,7 +515,7 @@ impl Shared {
             reports: report_sender,
             fetches: fetch_sender,
         };
-        let mut guard = self.in_flight.register(waiting);
+        let mut guard = self.in_flight.register(waiting, message.request());
         let context = *stage.get_or_init(|| guard.context());
 
         let mut report_to_handler = |report: &Report| {
@@ -647,7 +693,7 @@ impl Shared {
 
     /// Waits until the module has read all earlier messages.
     async fn caught_up(&self, queue: &Queue<'_>) -> Result<(), CallError> {
-        let mut guard = self.in_flight.register(Waiting::default());
+        let mut guard = self.in_flight.register(Waiting::default(), Request::Gone);
         loop {
             let ping = Properties::new().with_message_type(MessageType::Ping);
             let sent =

@@ -178,11 +178,13 @@ impl Shared {
         {
             return is_answered;
         }
-        let deadline = Instant::now() + PING_LIMIT;
+        let begun = Instant::now();
+        let deadline = begun + PING_LIMIT;
         let ping = Message {
             properties: Properties::new().with_message_type(MessageType::Ping),
             json: Bytes::new(),
             way: Way::Whole,
+            begun,
             deadline,
         };
         // A ping needs no permit: all may be in use.

@@ -34,6 +34,10 @@ pub(super) struct Dispatcher {
     budget: Budget,
 }
 
+/// The failure of a request that its caller publishes again, and that the module cannot know.
+const MAY_HAVE_RUN: &str = "the connection to the broker was lost, and this module started later than the request or no \
+                            longer remembers it, so the request may have run; call again if it may run twice";
+
 /// How often the host looks for requests whose other fragments do not come in time.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -179,6 +183,10 @@ impl Dispatcher {
             }
             Arrival::Answered(answer, message) => {
                 return self.answer_again(reply, answer, message).await;
+            }
+            Arrival::Unknown(message) => {
+                let failure = Failure::processing(MAY_HAVE_RUN);
+                return self.refuse(&reply, &failure, message).await;
             }
         };
         let admission = Arc::clone(&self.admission);

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageId, Properties};
+use tokio::time::Instant;
 
 use super::acknowledgement::Unacknowledged;
 use super::answer::Answer;
@@ -22,17 +24,19 @@ const MAX_REPEATED: usize = 64;
 /// The latest requests, by call, with their responses.
 ///
 /// A request comes twice for one of two reasons. The broker did not get the acknowledgement: then
-/// the second message has the same message id. Or the caller did not get the receipt of the broker
-/// and published the request again: then the second message has the property `x_dasf_repeated`. The
-/// context alone is not enough, because a caller may use the same context for a new request.
+/// the second message has the same message id. Or the caller published the request again, because it
+/// got no receipt of the broker, or because the broker may have lost the request or the response: then
+/// the second message has the property `x_dasf_repeated`. The context alone is not enough, because a
+/// caller may use the same context for a new request.
 pub(super) struct RecentRequests {
     unique_message_ids: bool,
+    /// Whether a request does not run if it may have run before.
+    at_most_once: bool,
     /// Its keys are random, so that callers cannot choose calls with one hash.
     hasher: RandomState,
     memory: Mutex<Memory>,
 }
 
-#[derive(Default)]
 struct Memory {
     /// The requests in the order of their numbers, without gaps.
     requests: VecDeque<Request>,
@@ -48,7 +52,14 @@ struct Memory {
     answered: VecDeque<Ticket>,
     /// The size of these responses.
     answers_size: usize,
+    /// No request that came later is left out.
+    complete_since: Instant,
+    /// When some of the requests came, by their numbers.
+    times: VecDeque<(u64, Instant)>,
 }
+
+/// The distance of the numbers of requests whose times are known.
+const TIME_DISTANCE: u64 = 256;
 
 struct Request {
     call: Reply,
@@ -81,15 +92,28 @@ pub(super) enum Arrival {
     Open(Option<Unacknowledged>),
     /// The request came before, and had this response, if the response is remembered.
     Answered(Option<Arc<Answer>>, Unacknowledged),
+    /// The request may have come before. It must not run, because it may have run.
+    Unknown(Unacknowledged),
 }
 
 impl RecentRequests {
     /// Creates an empty memory. Without unique message ids, an equal id does not show a redelivery.
-    pub(super) fn new(unique_message_ids: bool) -> Self {
+    pub(super) fn new(unique_message_ids: bool, at_most_once: bool) -> Self {
+        let memory = Memory {
+            requests: VecDeque::new(),
+            first: 0,
+            running: NumberMap::default(),
+            latest: NumberMap::default(),
+            answered: VecDeque::new(),
+            answers_size: 0,
+            complete_since: Instant::now(),
+            times: VecDeque::new(),
+        };
         Self {
             unique_message_ids,
+            at_most_once,
             hasher: RandomState::new(),
-            memory: Mutex::default(),
+            memory: Mutex::new(memory),
         }
     }
 
@@ -119,6 +143,12 @@ impl RecentRequests {
                 State::Open(_) => return Arrival::Open(Some(message)),
                 State::Answered(answer) => return Arrival::Answered(answer.clone(), message),
                 State::Forgotten => {}
+            }
+        }
+        if self.at_most_once && is_repeated {
+            let age = properties.integer(key::REPEATED).filter(|&age| age > 1);
+            if age.is_some_and(|age| !memory.has_all_of_last(Duration::from_millis(age))) {
+                return Arrival::Unknown(message);
             }
         }
         let request = Request {
@@ -186,6 +216,9 @@ impl Memory {
             self.leave_out_oldest();
         }
         let number = self.first + self.requests.len() as u64;
+        if number.is_multiple_of(TIME_DISTANCE) {
+            self.times.push_back((number, Instant::now()));
+        }
         if let Some(before) = self.latest.insert(request.hash, number) {
             self.forget(Ticket(before));
         }
@@ -204,6 +237,18 @@ impl Memory {
             self.running.insert(number, oldest);
         }
         self.first += 1;
+        while let Some(&(number, time)) = self.times.front()
+            && number < self.first
+        {
+            self.times.pop_front();
+            // What is left out next came before the next known time.
+            self.complete_since = self.times.front().map_or(time, |&(_, next)| next);
+        }
+    }
+
+    /// Returns whether no request is left out that came in this time.
+    fn has_all_of_last(&self, time: Duration) -> bool {
+        self.complete_since.elapsed() >= time
     }
 
     /// Forgets a request and its response.
@@ -321,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_redelivered_or_repeated_request_is_a_duplicate() {
-        let recent = RecentRequests::new(true);
+        let recent = RecentRequests::new(true, true);
         let plain = Properties::new();
         let repeated = Properties::new().with(key::REPEATED, "1");
         assert!(is_new(&arrive(&recent, 1, "a", &plain)));
@@ -339,14 +384,14 @@ mod tests {
 
     #[test]
     fn a_shared_message_id_makes_no_duplicate() {
-        let recent = RecentRequests::new(false);
+        let recent = RecentRequests::new(false, true);
         assert!(is_new(&arrive(&recent, 1, "same", &Properties::new())));
         assert!(is_new(&arrive(&recent, 1, "same", &Properties::new())));
     }
 
     #[test]
     fn an_answer_is_remembered_and_ends_what_waited_for_it() {
-        let recent = RecentRequests::new(true);
+        let recent = RecentRequests::new(true, true);
         let plain = Properties::new();
         let repeated = Properties::new().with(key::REPEATED, "1");
         let ticket = new(&recent, 1, "a");
@@ -367,7 +412,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_one_answer_is_limited() {
-        let recent = RecentRequests::new(true);
+        let recent = RecentRequests::new(true, true);
         let plain = Properties::new();
         let ticket = new(&recent, 1, "a");
         for _ in 0..MAX_REPEATED {
@@ -381,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_request_that_was_not_run_is_new_again() {
-        let recent = RecentRequests::new(true);
+        let recent = RecentRequests::new(true, true);
         let plain = Properties::new();
         let ticket = new(&recent, 1, "a");
         assert!(matches!(
@@ -403,7 +448,7 @@ mod tests {
 
     #[test]
     fn only_the_latest_are_remembered() {
-        let recent = RecentRequests::new(true);
+        let recent = RecentRequests::new(true, true);
         for context in 0..=CAPACITY {
             let ticket = new(&recent, context, "a");
             recent.answered(ticket, &answer("1"));
@@ -419,7 +464,7 @@ mod tests {
 
     #[test]
     fn a_request_that_runs_is_never_forgotten() {
-        let recent = RecentRequests::new(true);
+        let recent = RecentRequests::new(true, true);
         let plain = Properties::new();
         let long = new(&recent, 0, "long");
         let lost = new(&recent, 1, "lost");
@@ -453,7 +498,7 @@ mod tests {
     #[test]
     fn large_answers_are_forgotten_before_small_ones_are_too_many() {
         const LARGE: usize = 1 << 20;
-        let recent = RecentRequests::new(true);
+        let recent = RecentRequests::new(true, true);
         let plain = Properties::new();
         let large = answer(&"x".repeat(LARGE));
         let count = ANSWERS_SIZE / LARGE + 1;
@@ -470,5 +515,39 @@ mod tests {
         recent.answered(ticket, &answer(&"x".repeat(LARGE + 1)));
         let too_large = arrive(&recent, count, "a", &plain);
         assert!(matches!(too_large, Arrival::Answered(None, _)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_may_be_forgotten_does_not_run() {
+        let second = Duration::from_secs(1);
+        let repeated = |age: u64| Properties::new().with(key::REPEATED, age);
+        for at_most_once in [true, false] {
+            let recent = RecentRequests::new(true, at_most_once);
+            let is_known = |context, age| {
+                let arrival = arrive(&recent, context, "a", &repeated(age));
+                !matches!(arrival, Arrival::Unknown(_))
+            };
+            tokio::time::advance(second).await;
+            assert!(is_known(0, 1000), "it came after the module had started");
+            assert_eq!(
+                is_known(1, 1001),
+                !at_most_once,
+                "it is older than the module"
+            );
+            assert!(is_known(2, 1), "the broker may not have had it");
+            for context in 10..10 + CAPACITY {
+                let ticket = new(&recent, context, "a");
+                recent.answered(ticket, &answer("1"));
+            }
+            tokio::time::advance(second).await;
+            // The first 256 are left out.
+            for context in 10 + CAPACITY..10 + CAPACITY + 256 {
+                new(&recent, context, "a");
+            }
+            tokio::time::advance(second).await;
+            assert!(is_known(10, 2000), "it came when the first were left out");
+            assert_eq!(is_known(11, 2001), !at_most_once, "it may be left out");
+            assert!(is_known(10 + CAPACITY, 5000), "it is remembered");
+        }
     }
 }

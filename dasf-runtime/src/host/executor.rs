@@ -222,11 +222,13 @@ impl Executor {
             CancellationToken::clone(&abort),
         ));
         let replies = Replies::new(Arc::clone(&transport), topic.clone(), options);
+        let acknowledge = AcknowledgePolicy::of(options);
+        let at_most_once = acknowledge != AcknowledgePolicy::Answered;
         Self {
             documents: Documents::new(&module, topic, options.group.is_some()),
             topic: topic.clone(),
             module,
-            recent: RecentRequests::new(transport.has_unique_message_ids()),
+            recent: RecentRequests::new(transport.has_unique_message_ids(), at_most_once),
             answers: Answers {
                 transport,
                 replies: Arc::clone(&replies),
@@ -236,7 +238,7 @@ impl Executor {
             inbox,
             replies,
             is_in_group: options.group.is_some(),
-            acknowledge: AcknowledgePolicy::of(options),
+            acknowledge,
             limit: RedeliveryLimit::of(options),
             pool: WorkerPool::new(options.max_workers),
             quick: QuickCalls::default(),

@@ -185,6 +185,10 @@ impl Documents {
         let mut api_info = module.api_info(topic.as_str());
         if is_in_group {
             take_requests_on_demand(&mut api_info);
+        } else if let Some(extensions) = &mut api_info.x_dasf {
+            // Another module of a group may have run the request.
+            let repeated = extension::REPEATED_REQUESTS.to_owned();
+            extensions.speaks.push(repeated);
         }
         Self {
             info: ascii(dasf_protocol::payload::to_json(

@@ -448,16 +448,21 @@ impl Publisher {
     }
 
     /// Passes the message of a call to the connection, as [`publish_for`](Self::publish_for) does, if
-    /// its queue has room. Returns whether it had. If not, `owner` is told that the message is not
-    /// published.
+    /// its queue has room. If it has none, `owner` is told that the message is not published.
+    ///
+    /// # Errors
+    /// Returns the payload if the queue has no room.
     pub(crate) fn try_publish_for(
         &self,
         owner: Arc<dyn Calls>,
         context: u64,
         message: Outgoing,
-    ) -> bool {
+    ) -> Result<(), Bytes> {
         let queued = Queued::of_call(owner, context, message);
-        self.try_forward(queued).is_none()
+        match self.try_forward(queued) {
+            None => Ok(()),
+            Some(mut queued) => Err(std::mem::take(&mut queued.message.payload)),
+        }
     }
 
     /// Passes a message to the connection. The returned channel receives the broker's receipt.

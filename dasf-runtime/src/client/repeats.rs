@@ -1,0 +1,143 @@
+//! Publishing requests again whose messages the broker may have lost.
+//!
+//! A broker that restarts may lose the requests that it has accepted, and the responses. Some brokers
+//! drop responses while the client has no connection. So the client publishes the requests without a
+//! response again when it reads its response topic again, with a mark: a module that has the request
+//! already does not run it twice.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dasf_protocol::api_info::{ApiInfo, extension};
+use dasf_protocol::properties::key;
+use dasf_protocol::{MessageType, Properties};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Shared;
+use super::in_flight::{InFlight, Request, Waiting};
+use crate::backoff::Backoff;
+use crate::transport::{Calls, ConnectionState, PublishError};
+
+/// How long the description of a module may take.
+const DESCRIPTION_LIMIT: Duration = Duration::from_secs(2);
+/// How long a request waits for a place in the queue before the client looks whether it is still
+/// needed.
+const QUEUE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Publishes the requests of a client again after each loss of its connection, as long as the client
+/// lives.
+pub(super) fn start(shared: &Arc<Shared>) {
+    let mut reading = shared.subscriber.state();
+    reading.mark_unchanged();
+    let client = Client(Arc::downgrade(shared));
+    let in_flight = Arc::clone(&shared.in_flight);
+    let runtime = shared.transport.runtime();
+    runtime.spawn(async move { client.watch(reading, &in_flight).await });
+}
+
+/// A client that may be gone.
+struct Client(Weak<Shared>);
+
+/// Gets the failures of requests that were published again. The first message may still have an answer.
+#[derive(Debug)]
+struct Repeated(Arc<InFlight>);
+
+impl Calls for Repeated {
+    fn failed(&self, context: u64, error: PublishError) {
+        let error = error.to_string();
+        tracing::debug!(context, error, "request not published again");
+    }
+
+    fn is_awaited(&self, context: u64) -> bool {
+        self.0.is_awaited(context)
+    }
+}
+
+impl Client {
+    async fn watch(&self, mut reading: watch::Receiver<ConnectionState>, in_flight: &InFlight) {
+        let mut is_connected = true;
+        loop {
+            let repeating = async {
+                if is_connected {
+                    self.repeat(in_flight).await;
+                }
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                changed = reading.changed() => if changed.is_err() { return },
+                () = repeating => {}
+            }
+            // The state may have changed twice since the last look.
+            if is_connected {
+                in_flight.lost();
+            }
+            is_connected = *reading.borrow_and_update() == ConnectionState::Connected;
+        }
+    }
+
+    /// Publishes the requests again that began before the last loss.
+    async fn repeat(&self, in_flight: &InFlight) {
+        let mut backoff = Backoff::default();
+        while !in_flight.lost_calls().is_empty() {
+            // The answer comes after the responses that the broker has kept, and shows that a module
+            // is there.
+            match self.description().await {
+                Some(module) if module.speaks(extension::REPEATED_REQUESTS) => {
+                    return self.publish_again(in_flight).await;
+                }
+                Some(_) => return,
+                None if self.0.strong_count() == 0 => return,
+                None => sleep(backoff.next()).await,
+            }
+        }
+    }
+
+    /// Asks the module for its description. Returns `None` if it does not answer.
+    async fn description(&self) -> Option<ApiInfo> {
+        let mut call = {
+            let shared = self.0.upgrade()?;
+            let call = shared.in_flight.register(Waiting::default(), Request::Gone);
+            let question = Properties::new().with_message_type(MessageType::ApiInfo);
+            let deadline = Instant::now() + DESCRIPTION_LIMIT;
+            let question = shared.outgoing(&call, question, Bytes::new(), deadline);
+            let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&shared.in_flight);
+            let sent = shared
+                .publisher
+                .try_publish_for(owner, call.context(), question);
+            sent.ok()?;
+            call
+        };
+        let answer = timeout(DESCRIPTION_LIMIT, call.answer()).await;
+        let properties = answer.ok()?.ok()?.properties;
+        serde_json::from_str(properties.text(key::API_INFO)?).ok()
+    }
+
+    async fn publish_again(&self, in_flight: &InFlight) {
+        let mut count = 0;
+        for context in in_flight.lost_calls() {
+            // The queue of the connection may be full.
+            while let Some(kept) = in_flight.kept(context) {
+                let Some(shared) = self.0.upgrade() else {
+                    return;
+                };
+                let age = u64::try_from(kept.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let properties = shared.request_properties().with(key::REPEATED, age.max(2));
+                let message = shared.message(context, properties, kept.json, kept.deadline);
+                let owner = Arc::new(Repeated(Arc::clone(&shared.in_flight)));
+                // Without the client, nothing keeps its connection.
+                let publisher = shared.publisher.clone();
+                drop(shared);
+                let queued = publisher.publish_for(owner, context, message);
+                if let Ok(queued) = timeout(QUEUE_LIMIT, queued).await {
+                    count += usize::from(queued.is_ok());
+                    break;
+                }
+            }
+        }
+        if count > 0 {
+            tracing::info!(count, "requests published again after a lost connection");
+        }
+    }
+}
