@@ -206,7 +206,9 @@ impl Builder {
     }
 
     /// Sets the time between two pings of a peer. The broker disconnects a peer that has answered
-    /// none of the last two pings when the third is due. Default: 30 seconds.
+    /// none of the last two pings when the third is due. Every byte that comes from the peer is a sign
+    /// of life, too. After a frame of more than 32 KiB the peer has as much more time as a link of 4 KiB
+    /// per second needs for it, unless the peer pings by itself. Default: 6 seconds.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.limits.ping_interval = interval;
         self

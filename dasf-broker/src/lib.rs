@@ -262,7 +262,10 @@
 //! # Connections
 //!
 //! The broker pings each peer every [`ping_interval`](Builder::ping_interval). It disconnects a peer
-//! that has answered none of the last two pings when the third is due. A ping of the peer itself is no
+//! that has answered none of the last two pings when the third is due: by default, 12 to 18 seconds after
+//! the last byte of the peer. A large frame may take longer on a slow link: every part of it that comes is a
+//! sign of life, and after a frame of more than 32 KiB the peer has as much more time as a link of 4 KiB per
+//! second needs for it, unless it pings by itself. A ping of the peer itself is no
 //! sign of life while the peer does not read the answers, and after 1024 of them the broker disconnects
 //! the peer.
 //!

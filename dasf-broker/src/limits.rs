@@ -37,7 +37,7 @@ impl Default for Limits {
             receiver_queue_size: 1000,
             max_receiver_queue_size: 10_000,
             subscription_retention: Duration::from_secs(600),
-            ping_interval: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(6),
         }
     }
 }

@@ -103,7 +103,7 @@ struct Limits {
     #[arg(long, value_name = "SECONDS")]
     subscription_retention: Option<u64>,
 
-    /// Seconds between two pings of a peer [default: 30]
+    /// Seconds between two pings of a peer [default: 6]
     #[arg(long, value_name = "SECONDS")]
     ping_interval: Option<u64>,
 }

@@ -20,6 +20,14 @@ use crate::listener::Traffic;
 /// A peer is lost when a ping is due after this number of pings without a sign of life of the peer.
 const MAX_UNANSWERED_PINGS: u32 = 2;
 
+/// The slowest link, in bytes per second, over which a large frame must pass. A peer answers a ping only
+/// after the frame before it, and the operating system may buffer all of it, so that nothing shows its
+/// progress.
+const SLOWEST_LINK: u64 = 4 << 10;
+
+/// A frame of more than this size gives the peer more time for its answer.
+const LARGE_FRAME: usize = 32 << 10;
+
 /// The largest number of pings of a peer that does not read. Each adds a pong to the write buffer.
 pub(crate) const MAX_UNREAD_PONGS: u32 = 1024;
 
@@ -109,6 +117,15 @@ pub(super) struct Driver<'a, S, R> {
     /// The number of pings since the last sign of life of the peer. With the time instead, a broker that
     /// was suspended for a while would lose all its peers.
     unanswered: u32,
+    /// The bytes of large frames written since the ping that the peer answered last.
+    large: u64,
+    /// Those of them that were written before the oldest ping without an answer.
+    large_before_ping: Option<u64>,
+    /// Whether the peer has pinged since the last ping of the broker.
+    is_pinged: bool,
+    /// Whether the peer pings as often as the broker, as long as it lives. Then it gives signs of life
+    /// also while a large frame is on its way.
+    peer_pings: bool,
     /// The number of pings of the peer since the socket has written all that it holds.
     unread_pongs: u32,
     traffic: Arc<Traffic>,
@@ -134,6 +151,10 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
             unflushed: false,
             heartbeat,
             unanswered: 0,
+            large: 0,
+            large_before_ping: None,
+            is_pinged: false,
+            peer_pings: false,
             unread_pongs: 0,
             traffic_before: traffic.bytes(),
             traffic,
@@ -146,11 +167,17 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
             if self.has_traffic() {
                 self.unanswered = 0;
             }
-            if self.unanswered == MAX_UNANSWERED_PINGS {
-                let reason = format!("the peer answered none of {MAX_UNANSWERED_PINGS} pings");
+            if std::mem::take(&mut self.is_pinged) {
+                self.peer_pings = true;
+            } else if self.unanswered == 0 {
+                self.peer_pings = false;
+            }
+            if self.unanswered >= MAX_UNANSWERED_PINGS + self.pings_for_large_frames() {
+                let reason = format!("the peer answered none of {} pings", self.unanswered);
                 return Poll::Ready(End::Lost(reason));
             }
             self.unanswered += 1;
+            self.large_before_ping.get_or_insert(self.large);
             self.outgoing.push_ping();
         }
         loop {
@@ -181,6 +208,18 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
         }
     }
 
+    /// Returns how many more pings may be without an answer, because large frames go before it.
+    fn pings_for_large_frames(&self) -> u32 {
+        if self.peer_pings {
+            return 0;
+        }
+        // A frame of the largest size must pass. What is more would hide the death of a peer for long.
+        let bytes = self.large.min(self.max_frame_size as u64);
+        let seconds = Duration::from_secs(bytes.div_ceil(SLOWEST_LINK));
+        let pings = seconds.div_duration_f64(self.heartbeat.period()).ceil();
+        pings as u32
+    }
+
     /// Returns whether the peer has sent a part of a frame, or has read a part of what waits for it,
     /// since the last call. A large frame may take longer than the time between two pings.
     fn has_traffic(&mut self) -> bool {
@@ -203,6 +242,7 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
                 return Ok(false);
             };
             if let Some(Ok(Message::Ping(_))) = received {
+                self.is_pinged = true;
                 self.unread_pongs += 1;
                 if self.unread_pongs > MAX_UNREAD_PONGS {
                     return Err(End::Lost(format!(
@@ -217,7 +257,12 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
             let closing = match received {
                 None | Some(Ok(Message::Close(_))) => return Err(End::ClosedByPeer),
                 Some(Err(error)) => return Err(self.read_error(error)),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => None,
+                Some(Ok(Message::Pong(_))) => {
+                    let answered = self.large_before_ping.take();
+                    self.large -= answered.unwrap_or_default();
+                    None
+                }
+                Some(Ok(Message::Ping(_))) => None,
                 Some(Ok(Message::Text(text))) => self.role.on_text(&text, &mut self.outgoing),
                 Some(Ok(Message::Binary(bytes))) => self.role.on_binary(bytes, &mut self.outgoing),
             };
@@ -250,6 +295,14 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
         while !self.outgoing.is_empty() {
             ready!(self.socket.poll_ready_unpin(cx))?;
             if let Some(message) = self.outgoing.pop() {
+                let size = match &message {
+                    Message::Text(text) => text.len(),
+                    Message::Binary(bytes) => bytes.len(),
+                    Message::Ping(_) | Message::Pong(_) | Message::Close(_) => 0,
+                };
+                if size > LARGE_FRAME {
+                    self.large += size as u64;
+                }
                 Pin::new(&mut *self.socket).start_send(message)?;
                 self.unflushed = true;
             }
@@ -299,7 +352,7 @@ mod tests {
         }
     }
 
-    const INTERVAL: Duration = Duration::from_secs(30);
+    const INTERVAL: Duration = Duration::from_secs(6);
 
     fn echo() -> Echo {
         Echo {
@@ -407,6 +460,48 @@ mod tests {
             Some(ping())
         };
         assert_eq!(end_of(0, reads).await, None);
+    }
+
+    /// Returns after how many intervals a peer is lost that reads a frame of `size` bytes, and answers no
+    /// ping after `alive` intervals.
+    async fn intervals_with_large_frame(size: usize, alive: u32, says: Message) -> Option<u32> {
+        let receipt = "r".repeat(size);
+        let role = Echo {
+            receipt,
+            received: 0,
+        };
+        let mut socket = Peer::new(iter::once(Message::text("frame")), usize::MAX);
+        let mut driver = Driver::new(&mut socket, role, INTERVAL, 1 << 20, Arc::default());
+        for interval in 0..100 {
+            let mut cx = Context::from_waker(Waker::noop());
+            if let Poll::Ready(end) = driver.poll(&mut cx) {
+                assert!(matches!(end, End::Lost(_)), "{end:?}");
+                return Some(interval);
+            }
+            if interval < alive {
+                driver.socket.says = Box::new(iter::once(says.clone()));
+            }
+            tokio::time::advance(INTERVAL).await;
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_has_the_time_for_a_large_frame_that_a_slow_link_needs() {
+        let pong = || Message::Pong(Bytes::new());
+        let silent = |size| intervals_with_large_frame(size, 0, pong());
+        assert_eq!(silent(100).await, Some(3));
+        let slow = silent(933_000).await.unwrap();
+        assert!(INTERVAL * slow > Duration::from_secs(93), "{slow}");
+        // There is a limit.
+        let slowest = silent(1 << 20).await;
+        assert_eq!(silent(50 << 20).await, slowest);
+        // The answer shows that the frame has come.
+        let answered = intervals_with_large_frame(933_000, 2, pong()).await;
+        assert_eq!(answered, Some(2 + 3));
+        // A peer that pings by itself would do so.
+        let pinging = intervals_with_large_frame(933_000, 2, ping()).await;
+        assert_eq!(pinging, Some(2 + 3));
     }
 
     #[tokio::test]

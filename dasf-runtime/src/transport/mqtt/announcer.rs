@@ -107,7 +107,7 @@ impl Module {
                         Ok(()) => {
                             let farewell = module.withdraw(session);
                             let farewell = tokio::time::timeout(FAREWELL_TIMEOUT, farewell);
-                            if !matches!(farewell.await, Ok(Ok(()))) {
+                            if !matches!(Box::pin(farewell).await, Ok(Ok(()))) {
                                 tracing::debug!(
                                     "the announcement was not withdrawn; the broker reports the module as gone"
                                 );

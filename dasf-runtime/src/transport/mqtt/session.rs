@@ -17,7 +17,9 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use super::Login;
 use super::names;
 use super::packets::{self, MAX_PACKET_SIZE, Packets, Received, Unreadable};
-use crate::transport::websocket::{self, Connection, Endpoint, KeepAlive, PING_INTERVAL, Socket};
+use crate::transport::websocket::{
+    self, Connection, Endpoint, HasTraffic, KeepAlive, LONGEST_SILENCE, PING_INTERVAL, Socket,
+};
 use crate::transport::{Cause, ConnectError, Feature};
 
 /// The default number of messages that a broker may send before they are acknowledged.
@@ -30,9 +32,8 @@ pub(super) const UNACKNOWLEDGED_LIMIT: usize = 4096;
 pub(super) const KEEP_ALIVE: Duration = PING_INTERVAL.saturating_mul(2);
 /// How long the answer to a login, or closing a connection, may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait for the next packet before an answer. A message may come first, and Mosquitto
-/// takes 18 s to send one of 700 KiB.
-const PACKET_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long to wait for the next bytes before an answer.
+const SILENCE_TIMEOUT: Duration = LONGEST_SILENCE;
 
 /// The parameters of a new session.
 pub(super) struct Opening {
@@ -240,7 +241,7 @@ impl Session {
         let frame = packets::frame(packet).map_err(|reason| self.protocol_error(reason))?;
         let patience = match packet {
             Packet::Connect(_) => ANSWER_TIMEOUT,
-            _ => PACKET_TIMEOUT,
+            _ => SILENCE_TIMEOUT,
         };
         self.send(frame, patience).await?;
         // The answers to pings come in order.
@@ -253,6 +254,7 @@ impl Session {
         let mut ping = tokio::time::interval_at(Instant::now() + every, every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut deadline = Instant::now() + patience;
+        let mut read = self.socket.traffic().read;
         loop {
             let received = tokio::select! {
                 received = self.read() => received,
@@ -265,7 +267,15 @@ impl Session {
                     self.unanswered += 1;
                     continue;
                 }
-                () = tokio::time::sleep_until(deadline) => return Err(self.silence(patience)),
+                () = tokio::time::sleep_until(deadline) => {
+                    // A large message may come first, in parts.
+                    let bytes = self.socket.traffic().read;
+                    if bytes == std::mem::replace(&mut read, bytes) {
+                        return Err(self.silence(patience));
+                    }
+                    deadline = Instant::now() + patience;
+                    continue;
+                }
             };
             let received = received.map_err(|reason| self.protocol_error(reason))?;
             deadline = Instant::now() + patience;

@@ -14,11 +14,12 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::proxy::{NoWay, Proxy};
+use super::traffic::Counted;
 use super::{Endpoint, tls};
 use crate::host_name;
 use crate::transport::{Cause, ConnectError};
 
-pub(in crate::transport) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(in crate::transport) type Socket = WebSocketStream<MaybeTlsStream<Counted<TcpStream>>>;
 
 /// The read buffer of a socket: enough for many small frames. It is cleared for each read, so a larger
 /// one costs time.
@@ -76,6 +77,8 @@ pub(super) async fn connect_in(
         stream
             .set_nodelay(true)
             .map_err(|error| failed(error.into()))?;
+        end_when_unacknowledged(&stream);
+        let stream = Counted::new(stream);
         let handshake = tls::handshake(request, stream, config, &endpoint.trust);
         handshake.await.map_err(failed)
     };
@@ -112,6 +115,19 @@ async fn reach(
     }
     let connected = TcpStream::connect((host_name::without_brackets(host), port)).await;
     connected.map_err(|error| explain(endpoint, error.into()))
+}
+
+/// Ends the connection when the other end does not acknowledge its bytes. A large message extends the
+/// time of silence, but with this only on a link that lives.
+fn end_when_unacknowledged(stream: &TcpStream) {
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    if let Err(error) =
+        socket2::SockRef::from(stream).set_tcp_user_timeout(Some(super::LONGEST_SILENCE))
+    {
+        tracing::debug!("cannot set TCP_USER_TIMEOUT: {error}");
+    }
+    #[cfg(not(any(target_os = "android", target_os = "linux")))]
+    let _ = stream;
 }
 
 /// Sends the farewell frame and closes the socket.

@@ -11,7 +11,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::KeepAlive;
 use super::connect::{broken, closed};
-use super::liveness::Liveness;
+use super::liveness::{Facts, Liveness, Unreceipted};
+use super::traffic::HasTraffic;
 
 /// How many frames the driver reads, or a role adds, in one step. Then the task continues with its
 /// other work.
@@ -45,12 +46,9 @@ pub(super) trait Role {
     /// Called when all frames so far are written.
     fn flushed(&mut self) {}
 
-    /// Called every few seconds.
-    ///
-    /// # Errors
-    /// Returns why the connection counts as lost.
-    fn check(&mut self) -> Result<(), String> {
-        Ok(())
+    /// Returns the messages that wait for a receipt. The driver asks every few seconds.
+    fn unreceipted(&self) -> Unreceipted {
+        Unreceipted::default()
     }
 }
 
@@ -69,12 +67,13 @@ pub(super) enum End {
 /// for ever. It also detects a broker that neither sends nor reads.
 pub(super) async fn drive<S, R>(socket: &mut S, keep_alive: KeepAlive, role: &mut R) -> End
 where
-    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
+    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + HasTraffic + Unpin,
     R: Role,
 {
     let KeepAlive { every, ping } = keep_alive;
     let mut heartbeat = interval_at(Instant::now() + every, every);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let liveness = Liveness::new(socket.traffic());
     let mut driver = Driver {
         socket,
         role,
@@ -83,7 +82,7 @@ where
         unread_pongs: 0,
         heartbeat,
         ping,
-        liveness: Liveness::new(),
+        liveness,
     };
     poll_fn(|cx| driver.poll(cx)).await
 }
@@ -103,22 +102,27 @@ struct Driver<'a, S, R> {
 
 impl<S, R> Driver<'_, S, R>
 where
-    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
+    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + HasTraffic + Unpin,
     R: Role,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        // Before the next ping, which waits to be written.
+        if self.liveness.poll_due(cx).is_ready() {
+            let facts = Facts {
+                traffic: self.socket.traffic(),
+                // They may be pings of a broker that does not read.
+                reads: self.unread_pongs == 0,
+                writes: self.unflushed || !self.outgoing.is_empty(),
+                unreceipted: self.role.unreceipted(),
+            };
+            if let Err(reason) = self.liveness.check(&facts) {
+                return Poll::Ready(End::Lost(reason));
+            }
+        }
         while self.heartbeat.poll_tick(cx).is_ready() {
             // A broker that does not read would get no ping, either.
             if self.outgoing.is_empty() {
                 self.outgoing.push_back(self.ping.clone());
-            }
-        }
-        match self.liveness.poll_check(cx) {
-            Poll::Pending => {}
-            Poll::Ready(checked) => {
-                if let Err(reason) = checked.and_then(|()| self.role.check()) {
-                    return Poll::Ready(End::Lost(reason));
-                }
             }
         }
         loop {
@@ -150,11 +154,11 @@ where
             match self.role.poll_ready(cx) {
                 Poll::Ready(ready) => ready?,
                 Poll::Pending => {
-                    self.liveness.pause();
+                    self.liveness.listen(false);
                     return Ok(false);
                 }
             }
-            self.liveness.listen();
+            self.liveness.listen(true);
             let Poll::Ready(received) = self.socket.poll_next_unpin(cx) else {
                 return Ok(false);
             };
@@ -210,6 +214,8 @@ mod tests {
     use futures_util::stream;
     use tokio_tungstenite::tungstenite::Bytes;
 
+    use super::super::liveness::PING_INTERVAL;
+    use super::super::traffic::Traffic;
     use super::*;
 
     /// A broker that sends frames, and reads if `reads` is set.
@@ -223,6 +229,12 @@ mod tests {
 
         fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
             self.frames.poll_next_unpin(cx).map(|frame| frame.map(Ok))
+        }
+    }
+
+    impl<S> HasTraffic for Broker<S> {
+        fn traffic(&self) -> Traffic {
+            Traffic::default()
         }
     }
 
@@ -272,7 +284,7 @@ mod tests {
 
     async fn end_of(frames: impl Stream<Item = Message> + Unpin, reads: bool) -> End {
         let keep_alive = KeepAlive {
-            every: Duration::from_secs(30),
+            every: PING_INTERVAL,
             ping: ping(),
         };
         drive(&mut Broker { frames, reads }, keep_alive, &mut Silent).await
@@ -299,7 +311,7 @@ mod tests {
             });
             Box::pin(pings)
         };
-        let reason = "the broker sent nothing for 75 s";
+        let reason = "the broker sent nothing for 12 s";
         let end = end_of(every_second(), false).await;
         assert_eq!(end, End::Lost(reason.to_owned()));
         let hour = Duration::from_secs(3600);

@@ -16,6 +16,7 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]
 mod tls;
+mod traffic;
 
 use std::fmt;
 use std::time::Duration;
@@ -31,8 +32,9 @@ pub(super) use connect::{MAX_FRAME_SIZE, Opened, Socket, broken, connect};
 pub(crate) use link::Link;
 pub(super) use link::{LinkBroker, Subscribing};
 pub(crate) use link::{LinkPool, Links};
-pub(super) use liveness::PING_INTERVAL;
+pub(super) use liveness::{LONGEST_SILENCE, PING_INTERVAL};
 pub(crate) use tls::Trust;
+pub(super) use traffic::HasTraffic;
 
 use super::base_url;
 use super::subscriber::Acknowledgement;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::UrlError;
 use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
@@ -23,16 +23,24 @@ impl Trust {
 }
 
 /// Opens a WebSocket on a connection, unless the URL needs TLS.
-pub(super) async fn handshake(
+pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     request: Request,
-    stream: TcpStream,
+    stream: S,
     config: WebSocketConfig,
     _trust: &Trust,
-) -> Result<(WebSocketStream<MaybeTlsStream<TcpStream>>, Response), Error> {
+) -> Result<(WebSocketStream<MaybeTlsStream<S>>, Response), Error> {
     if request.uri().scheme_str() == Some("wss") {
         return Err(Error::Url(UrlError::TlsFeatureNotEnabled));
     }
     client_async_with_config(request, MaybeTlsStream::Plain(stream), Some(config)).await
+}
+
+/// Returns the connection below a stream.
+pub(super) fn carrier<S>(stream: &MaybeTlsStream<S>) -> Option<&S> {
+    match stream {
+        MaybeTlsStream::Plain(stream) => Some(stream),
+        _ => None,
+    }
 }
 
 /// Returns the error itself, because no TLS is in use.

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::connect::close;
 use super::driver::{BATCH, End, Outgoing, Role, drive};
+use super::liveness::Unreceipted;
 use super::reconnect::{Work, keep_connected};
 use super::{Connection, Dialect, Endpoint, ReadReceipts, Settlement, WriteMessages};
 use crate::transport::{
@@ -26,8 +27,6 @@ const UNRECEIPTED_LIMIT: usize = 256;
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// How often a publisher without a connection checks whether it still has handles.
 pub(super) const LINGER_CHECK: Duration = Duration::from_millis(250);
-/// How long a receipt may take before the connection counts as lost.
-const RECEIPT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long closing the connection may take.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -108,6 +107,7 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
             window: window.clamp(1, UNRECEIPTED_LIMIT),
             lost,
             backlog: Backlog::since(self.disconnected_since),
+            receipts: 0,
             is_open: true,
             idle: None,
             producer: self,
@@ -217,6 +217,8 @@ struct ProducerRole<'a, W, R> {
     /// message that makes the broker drop the connection is known.
     lost: usize,
     backlog: Backlog,
+    /// How many receipts have come on this connection.
+    receipts: u64,
     /// Whether the publisher still has handles.
     is_open: bool,
     /// The time at which an idle connection is closed.
@@ -253,22 +255,10 @@ impl<W: WriteMessages, R: ReadReceipts> Role for ProducerRole<'_, W, R> {
         !self.is_open && self.producer.is_idle()
     }
 
-    fn check(&mut self) -> Result<(), String> {
-        let oldest = self.producer.unreceipted.front();
-        check_age(oldest.and_then(|it| it.queued.written_at()))
-    }
-}
-
-/// Checks how long the oldest message is without a receipt.
-///
-/// # Errors
-/// Returns the reason why the connection counts as lost.
-pub(super) fn check_age(written_at: Option<Instant>) -> Result<(), String> {
-    let is_overdue = written_at.is_some_and(|at| at.elapsed() >= RECEIPT_TIMEOUT);
-    let limit = RECEIPT_TIMEOUT.as_secs();
-    match is_overdue {
-        true => Err(format!("the broker sent no receipt for {limit} s")),
-        false => Ok(()),
+    fn unreceipted(&self) -> Unreceipted {
+        let written = self.producer.unreceipted.iter();
+        let sizes = written.map(|it| it.queued.message.payload.len());
+        Unreceipted::of(self.receipts, sizes)
     }
 }
 
@@ -358,6 +348,7 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
     /// one.
     fn settle(&mut self, settlement: Settlement) {
         let Settlement { key, outcome } = settlement;
+        self.receipts += 1;
         self.producer.was_useful |= outcome.is_ok();
         let Producer {
             topic, unreceipted, ..
@@ -384,9 +375,12 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
 mod tests {
     use bytes::Bytes;
     use dasf_protocol::Properties;
-    use futures_util::FutureExt;
+    use futures_util::{FutureExt, SinkExt, StreamExt};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::sync::oneshot;
 
+    use super::super::KeepAlive;
+    use super::super::traffic::Counted;
     use super::*;
     use crate::transport::Outgoing;
 
@@ -415,6 +409,127 @@ mod tests {
             properties: Properties::new(),
             expires: None,
         })
+    }
+
+    struct Frames;
+
+    impl WriteMessages for Frames {
+        fn frame(&mut self, queued: &mut Queued) -> Result<(Message, String), PublishError> {
+            let payload = queued.written().payload.clone();
+            Ok((Message::Binary(payload), String::new()))
+        }
+    }
+
+    /// Takes each text for a receipt.
+    #[derive(Default)]
+    struct Receipts(usize);
+
+    impl ReadReceipts for Receipts {
+        fn accept(&mut self, frame: Message) {
+            self.0 += usize::from(frame.is_text());
+        }
+
+        fn next(&mut self) -> Result<Option<Settlement>, String> {
+            if self.0 == 0 {
+                return Ok(None);
+            }
+            self.0 -= 1;
+            Ok(Some(Settlement {
+                key: None,
+                outcome: Ok(()),
+            }))
+        }
+    }
+
+    /// Reads messages, and sends their receipts.
+    async fn broker(link: DuplexStream) {
+        let mut broker = tokio_tungstenite::accept_async(link).await.unwrap();
+        while let Some(Ok(frame)) = broker.next().await {
+            if frame.is_binary() {
+                broker.send(Message::text("receipt")).await.unwrap();
+            }
+        }
+    }
+
+    /// Carries 1 kB in 0.1 s from a program to a broker. Stops after `dies_after`.
+    async fn slow_link(program: DuplexStream, broker: DuplexStream, dies_after: Option<Duration>) {
+        let (mut from_program, mut to_program) = tokio::io::split(program);
+        let (mut from_broker, mut to_broker) = tokio::io::split(broker);
+        let there = async {
+            let mut bytes = [0; 1000];
+            while let Ok(count @ 1..) = from_program.read(&mut bytes).await {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                to_broker.write_all(&bytes[..count]).await.unwrap();
+            }
+        };
+        let back = tokio::io::copy(&mut from_broker, &mut to_program);
+        let carrying = async { tokio::join!(there, back) };
+        let time = dies_after.unwrap_or(Duration::from_secs(3600));
+        let _ = tokio::time::timeout(time, carrying).await;
+        std::future::pending::<()>().await;
+    }
+
+    /// Sends a message of `size` bytes over a slow link, and closes the connection if the link does not
+    /// die. The system of the program buffers `buffered` bytes. Returns the end of the connection, and
+    /// when it came.
+    async fn end_on_slow_link(
+        buffered: usize,
+        size: usize,
+        dies_after: Option<Duration>,
+    ) -> (End, Duration) {
+        let (program, near) = tokio::io::duplex(buffered);
+        let (far, broker_end) = tokio::io::duplex(64 << 10);
+        let link = tokio::spawn(slow_link(near, far, dies_after));
+        let broker = tokio::spawn(broker(broker_end));
+        let program = Counted::new(program);
+        let (mut socket, _) = tokio_tungstenite::client_async("ws://localhost/", program)
+            .await
+            .unwrap();
+        let start = Instant::now();
+        let (sender, mut producer) = producer(None);
+        let (mut queued, receipt) = message();
+        queued.message.payload = Bytes::from(vec![0; size]);
+        sender.send(queued).await.unwrap();
+        let sender = dies_after.map(|_| sender);
+        let mut role = ProducerRole {
+            writer: Frames,
+            reader: Receipts::default(),
+            window: 1,
+            lost: 0,
+            backlog: Backlog::since(start),
+            receipts: 0,
+            is_open: true,
+            idle: None,
+            producer: &mut producer,
+        };
+        let end = drive(&mut socket, KeepAlive::default(), &mut role).await;
+        if end == End::Finished {
+            assert_eq!(receipt.await.unwrap(), Ok(()));
+        }
+        drop(sender);
+        link.abort();
+        broker.abort();
+        (end, start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_message_passes_a_slow_link_in_one_go() {
+        // The buffers of systems are smaller or larger than the message.
+        for buffered in [16 << 10, 4 << 20] {
+            let (end, after) = end_on_slow_link(buffered, 933_000, None).await;
+            assert_eq!(end, End::Finished);
+            assert_eq!(after.as_secs(), 93, "{after:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_link_is_noticed_within_20_s() {
+        let dies_after = Duration::from_secs(50);
+        let (end, after) = end_on_slow_link(16 << 10, 20_000, Some(dies_after)).await;
+        let reason = "the broker sent nothing for 12 s";
+        assert_eq!(end, End::Lost(reason.to_owned()));
+        let silence = after - dies_after;
+        assert!(silence < Duration::from_secs(20), "{silence:?}");
     }
 
     #[tokio::test]

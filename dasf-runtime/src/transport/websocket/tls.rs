@@ -16,7 +16,7 @@ use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError,
     OtherError, RootCertStore, SignatureScheme,
 };
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -250,12 +250,12 @@ fn is_of_an_authority(error: &CertificateError) -> bool {
 }
 
 /// Opens a WebSocket on a connection, with TLS if the URL asks for it.
-pub(super) async fn handshake(
+pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     request: Request,
-    stream: TcpStream,
+    stream: S,
     config: WebSocketConfig,
     trust: &Trust,
-) -> Result<(WebSocketStream<MaybeTlsStream<TcpStream>>, Response), Error> {
+) -> Result<(WebSocketStream<MaybeTlsStream<S>>, Response), Error> {
     // The certificates of the system are read when they are first needed, which takes a moment.
     let connector = match request.uri().scheme_str() {
         Some("wss") => trust
@@ -264,6 +264,15 @@ pub(super) async fn handshake(
         _ => Connector::Plain,
     };
     client_async_tls_with_config(request, stream, Some(config), Some(connector)).await
+}
+
+/// Returns the connection below a stream.
+pub(super) fn carrier<S>(stream: &MaybeTlsStream<S>) -> Option<&S> {
+    match stream {
+        MaybeTlsStream::Plain(stream) => Some(stream),
+        MaybeTlsStream::Rustls(stream) => Some(stream.get_ref().0),
+        _ => None,
+    }
 }
 
 /// Returns the TLS fault and its description; `None` if TLS is not the cause.

@@ -19,7 +19,7 @@ use super::{Addressed, LinkBroker, Order, Subscribing};
 use crate::transport::base_url::query;
 use crate::transport::subscriber::{Acknowledgement, Given};
 use crate::transport::websocket::driver::{BATCH, Outgoing, Role};
-use crate::transport::websocket::producer::check_age;
+use crate::transport::websocket::liveness::Unreceipted;
 use crate::transport::{Backlog, ConnectError, ConnectionState, PublishError, Received};
 
 /// How many messages may be without a receipt before no more are written.
@@ -517,11 +517,12 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
         }
     }
 
-    fn check(&mut self) -> Result<(), String> {
-        let mut orders = self.exchange.unreceipted.iter().map(|it| &it.order);
-        check_age(orders.find_map(|order| match order {
-            Some(Order::Publish(message)) => message.queued.written_at(),
+    fn unreceipted(&self) -> Unreceipted {
+        let written = self.exchange.unreceipted.iter();
+        let sizes = written.filter_map(|it| match &it.order {
+            Some(Order::Publish(message)) => Some(message.queued.message.payload.len()),
             _ => None,
-        }))
+        });
+        Unreceipted::of(self.receipted, sizes)
     }
 }
