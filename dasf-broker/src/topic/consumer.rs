@@ -10,7 +10,7 @@ use dasf_protocol::{Topic, link};
 use super::backlog::QueuedMessage;
 use super::effects::Effects;
 use super::options::{ConsumerOptions, DeadLetterPolicy};
-use crate::message::Message;
+use crate::message::{Earlier, Message};
 
 /// The size in bytes at which [`Consumer::take`] stops. The socket may need a copy of each message.
 const MAX_TAKEN: usize = 256 * 1024;
@@ -64,13 +64,19 @@ pub(crate) struct Delivery {
 impl Delivery {
     /// Returns the text of the delivery.
     pub(crate) fn text(&self) -> Utf8Bytes {
-        self.message.text(self.redeliveries, self.begun)
+        self.message.text(self.earlier())
     }
 
     /// Returns the frames of the delivery on a link.
     pub(crate) fn link_frames(&self, topic: &Topic) -> link::Frames {
-        self.message
-            .link_frames(topic, self.redeliveries, self.begun)
+        self.message.link_frames(topic, self.earlier())
+    }
+
+    fn earlier(&self) -> Earlier {
+        Earlier {
+            redeliveries: self.redeliveries,
+            begun: self.begun,
+        }
     }
 }
 
