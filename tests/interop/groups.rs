@@ -350,13 +350,18 @@ async fn a_module_that_lost_only_its_connection_has_not_ended_with_its_request()
                 let comes_again = until(|| proxy.requests() > cuts);
                 soon("the request", comes_again).await;
             }
+            // Another module gets the request while the connection is lost.
+            let cyd = team.start("cyd").await;
+            proxy.cut().await;
+            soon("the request", until(|| proxy.requests() > 4)).await;
             gate.open();
-            bob
+            (bob, cyd)
         };
-        let (answer, bob) = tokio::join!(call, cut);
+        let (answer, (bob, cyd)) = tokio::join!(call, cut);
         assert_eq!(answer.unwrap(), "bob");
         assert_eq!(*gate.arrived.borrow(), ["ada", "bob"]);
         bob.stop().await;
+        cyd.stop().await;
     }
 }
 

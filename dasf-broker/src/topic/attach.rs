@@ -130,8 +130,8 @@ impl Topic {
         let Some(subscription) = self.subscriptions.get_mut(name) else {
             return;
         };
-        let lost = subscription.consumer(id).filter(|it| it.works());
-        if let Some(run) = lost.and_then(|it| it.run) {
+        let lost = subscription.consumer(id);
+        if let Some(run) = lost.and_then(|it| it.working_run()) {
             if self.lost_runs.len() >= MAX_LOST_RUNS {
                 self.lost_runs.pop_first();
             }

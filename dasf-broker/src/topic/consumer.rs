@@ -171,9 +171,13 @@ impl Consumer {
         queued.map(|queued| queued.history.begin()).is_some()
     }
 
-    /// Returns whether the consumer works on a redelivered message.
-    pub(super) fn works(&self) -> bool {
-        self.in_flight.values().any(|it| it.history.is_begun())
+    /// Returns the run of a consumer that works on a redelivered message.
+    pub(super) fn working_run(&self) -> Option<RunId> {
+        let run = self.run?;
+        let mut messages = self.in_flight.values();
+        messages
+            .any(|it| it.history.is_begun_by(run))
+            .then_some(run)
     }
 
     /// Removes an acknowledged message.

@@ -13,12 +13,38 @@ pub(super) struct History(Option<Box<Deliveries>>);
 struct Deliveries {
     /// The number of deliveries without an acknowledgement.
     redeliveries: u32,
-    /// Whether the consumer that has the message works on it.
+    /// Whether the consumer that has the message has reported that it works on it.
     is_begun: bool,
     /// How often a consumer that worked on the message returned it.
     returned: u32,
-    /// The consumers that were lost while they worked on the message, and have not come back.
-    lost: Vec<RunId>,
+    /// The consumers that were lost while they worked on the message.
+    lost: Vec<Lost>,
+}
+
+#[derive(Debug)]
+struct Lost {
+    run: RunId,
+    /// Whether it has connected again, and so still works on the message.
+    is_back: bool,
+}
+
+impl Deliveries {
+    /// Returns whether the consumer that has the message works on it.
+    fn is_begun_by(&self, run: RunId) -> bool {
+        let is_back = |lost: &Lost| lost.run == run && lost.is_back;
+        self.is_begun || self.lost.iter().any(is_back)
+    }
+
+    /// Ends a delivery. Returns whether its consumer worked on the message.
+    fn end_delivery(&mut self, run: Option<RunId>) -> bool {
+        self.redeliveries = self.redeliveries.saturating_add(1);
+        let was_begun = run.is_some_and(|run| self.is_begun_by(run));
+        self.is_begun = false;
+        if was_begun {
+            self.lost.retain(|lost| Some(lost.run) != run);
+        }
+        was_begun
+    }
 }
 
 impl History {
@@ -34,13 +60,14 @@ impl History {
     /// Returns how often a consumer worked on the message and did not finish.
     pub(super) fn begun(&self) -> u32 {
         let Some(deliveries) = &self.0 else { return 0 };
-        let lost = u32::try_from(deliveries.lost.len()).unwrap_or(u32::MAX);
+        let lost = deliveries.lost.iter().filter(|lost| !lost.is_back).count();
+        let lost = u32::try_from(lost).unwrap_or(u32::MAX);
         deliveries.returned.saturating_add(lost)
     }
 
     /// Returns whether the consumer that has the message works on it.
-    pub(super) fn is_begun(&self) -> bool {
-        self.0.as_ref().is_some_and(|it| it.is_begun)
+    pub(super) fn is_begun_by(&self, run: RunId) -> bool {
+        self.0.as_ref().is_some_and(|it| it.is_begun_by(run))
     }
 
     /// Records that the consumer that has the message works on it.
@@ -49,33 +76,30 @@ impl History {
     }
 
     /// Counts a delivery whose consumer has returned the message.
-    pub(super) fn returned(&mut self) {
+    pub(super) fn returned(&mut self, run: Option<RunId>) {
         let deliveries = self.change();
-        deliveries.redeliveries = deliveries.redeliveries.saturating_add(1);
-        if std::mem::take(&mut deliveries.is_begun) {
-            deliveries.returned = deliveries.returned.saturating_add(1);
-        }
+        let was_begun = deliveries.end_delivery(run);
+        deliveries.returned = deliveries.returned.saturating_add(u32::from(was_begun));
     }
 
     /// Counts a delivery whose consumer was lost.
     pub(super) fn lost(&mut self, run: Option<RunId>) {
         let deliveries = self.change();
+        let was_begun = deliveries.end_delivery(run);
         match run {
-            Some(run) if deliveries.is_begun && deliveries.lost.len() < MAX_LOST => {
-                deliveries.is_begun = false;
-                deliveries.redeliveries = deliveries.redeliveries.saturating_add(1);
-                if !deliveries.lost.contains(&run) {
-                    deliveries.lost.push(run);
-                }
+            Some(run) if was_begun && deliveries.lost.len() < MAX_LOST => {
+                let is_back = false;
+                deliveries.lost.push(Lost { run, is_back });
             }
-            _ => self.returned(),
+            _ => deliveries.returned = deliveries.returned.saturating_add(u32::from(was_begun)),
         }
     }
 
     /// Records that a lost consumer has come back: it still works on the message.
     pub(super) fn has_come_back(&mut self, run: RunId) {
         if let Some(deliveries) = &mut self.0 {
-            deliveries.lost.retain(|lost| *lost != run);
+            let lost = deliveries.lost.iter_mut().filter(|lost| lost.run == run);
+            lost.for_each(|lost| lost.is_back = true);
         }
     }
 
@@ -85,9 +109,11 @@ impl History {
         let known = self.change();
         known.redeliveries = known.redeliveries.max(other.redeliveries);
         known.returned = known.returned.max(other.returned);
-        for run in other.lost {
-            if known.lost.len() < MAX_LOST && !known.lost.contains(&run) {
-                known.lost.push(run);
+        for lost in other.lost {
+            if let Some(same) = known.lost.iter_mut().find(|it| it.run == lost.run) {
+                same.is_back &= lost.is_back;
+            } else if known.lost.len() < MAX_LOST {
+                known.lost.push(lost);
             }
         }
     }

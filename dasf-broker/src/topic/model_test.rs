@@ -86,13 +86,13 @@ struct Count {
     deliveries: u32,
     /// How often a consumer that worked on it returned it.
     returned: u32,
-    /// The runs that were lost with it.
-    lost: BTreeSet<u64>,
+    /// The runs that were lost with it, and whether they have come back.
+    lost: BTreeMap<u64, bool>,
 }
 
 impl Count {
     fn begun(&self) -> u32 {
-        self.returned + self.lost.len() as u32
+        self.returned + self.lost.values().filter(|is_back| !**is_back).count() as u32
     }
 
     /// Returns the counts in a delivery.
@@ -104,7 +104,9 @@ impl Count {
     fn merge(&mut self, other: Self) {
         self.deliveries = self.deliveries.max(other.deliveries);
         self.returned = self.returned.max(other.returned);
-        self.lost.extend(other.lost);
+        for (run, is_back) in other.lost {
+            *self.lost.entry(run).or_insert(true) &= is_back;
+        }
     }
 }
 
@@ -113,11 +115,17 @@ impl Peer {
     fn returns(&self, expected: &mut BTreeMap<u64, Count>, sequence: u64, was_lost: bool) -> bool {
         let count = expected.get_mut(&sequence).unwrap();
         count.deliveries += 1;
-        match self.run {
-            Some(run) if was_lost && self.begun.contains(&sequence) => {
-                count.lost.insert(run);
+        let is_back = |run: &u64| count.lost.get(run) == Some(&true);
+        if let Some(run) = self
+            .run
+            .filter(|run| self.begun.contains(&sequence) || is_back(run))
+        {
+            count.lost.remove(&run);
+            if was_lost {
+                count.lost.insert(run, false);
+            } else {
+                count.returned += 1;
             }
-            _ => count.returned += u32::from(self.begun.contains(&sequence)),
         }
         let counted = match self.run {
             Some(_) => count.begun(),
@@ -168,7 +176,9 @@ proptest! {
                     expected.entry(name).or_default();
                     if let Some(run) = run {
                         for count in expected.values_mut().flat_map(BTreeMap::values_mut) {
-                            count.lost.remove(&run);
+                            if let Some(is_back) = count.lost.get_mut(&run) {
+                                *is_back = true;
+                            }
                         }
                     }
                     let options = ConsumerOptions {

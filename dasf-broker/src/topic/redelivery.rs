@@ -44,7 +44,7 @@ impl Subscription {
         let Some(mut returned) = consumer.in_flight.remove(&sequence) else {
             return false;
         };
-        returned.history.returned();
+        returned.history.returned(consumer.run);
         if let Some(topic) = returned.is_dead(consumer.dead_letters.as_ref(), consumer.run) {
             self.dead_letter(returned, topic, effects);
             self.dispatch(None, effects);
@@ -359,11 +359,17 @@ mod tests {
         let other = test.attach("s", &reporting(9, 4));
         assert_eq!(test.take_begun("s", other), [(sequence, Some(1))]);
         test.detach("s", other);
-        // A run that is lost twice with a message counts once.
-        lose(&mut test, 1, &[sequence]);
+        // A run that is lost twice with a message counts once. It need not report again that it works.
+        lose(&mut test, 1, &[]);
         lose(&mut test, 1, &[sequence]);
         let other = test.attach("s", &reporting(9, 5));
         assert_eq!(test.take_begun("s", other), [(sequence, Some(1))]);
+        test.detach("s", other);
+        lose(&mut test, 0, &[]);
+        let id = test.attach("s", &reporting(9, 2));
+        assert_eq!(test.take_begun("s", id), [(sequence, Some(2))]);
+        assert!(test.negative_acknowledge("s", id, sequence));
+        assert_eq!(test.take_begun("s", id), [(sequence, Some(3))]);
     }
 
     #[test]

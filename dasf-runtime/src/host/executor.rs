@@ -68,6 +68,8 @@ pub(super) struct Executor {
     concurrent: Semaphore,
     /// The number of these permits.
     concurrency: u32,
+    /// The permit of the only last attempt that may run.
+    last_attempt: Arc<Semaphore>,
     /// Notices functions that block the threads of the runtime.
     thread_watch: ThreadWatch,
     /// Cancelled when the requests that wait go back to the broker.
@@ -117,17 +119,23 @@ pub(super) struct Job {
     /// Whether the broker knows already that the call begins, if it must know it before the function
     /// runs.
     is_ours: bool,
+    /// Held until the function has returned, if this is the last attempt of a request.
+    last: Option<LastAttempt>,
 }
 
 impl Job {
-    fn new(ready: Ready, function: fn(Invocation) -> Outcome) -> Self {
+    fn new(ready: Ready, function: fn(Invocation) -> Outcome, last: Option<LastAttempt>) -> Self {
         Self {
             ready,
             function,
             is_ours: false,
+            last,
         }
     }
 }
+
+/// The permit of the only last attempt that may run. In a box, because nearly no job has one.
+type LastAttempt = Box<OwnedSemaphorePermit>;
 
 /// Keeps all calls but one from running.
 struct Alone<'a> {
@@ -246,6 +254,7 @@ impl Executor {
             running: Running::default(),
             concurrent: Semaphore::new(concurrency as usize),
             concurrency,
+            last_attempt: Arc::new(Semaphore::new(1)),
             thread_watch: ThreadWatch::default(),
             returning: CancellationToken::new(),
             own_pings,
@@ -263,8 +272,13 @@ impl Executor {
     pub(super) fn begin(self: &Arc<Self>, request: Request) {
         if self.limit.is_exceeded_by(request.call.redelivery) {
             let executor = Arc::clone(self);
-            self.runtime
-                .spawn(async move { executor.give_up(request.call).await });
+            self.runtime.spawn(async move {
+                if executor.limit.may_still_run(request.call.redelivery) {
+                    executor.leave(request.call).await;
+                } else {
+                    executor.give_up(request.call).await;
+                }
+            });
             return;
         }
         let is_on_demand = request.properties.get(key::ON_DEMAND).is_some();
@@ -370,21 +384,21 @@ impl Executor {
                 .spawn(async move { executor.run_alone(ready, handler).await });
             return;
         }
-        self.run(ready, handler);
+        self.run(ready, handler, None);
     }
 
     /// Runs the function of a call when it is its turn.
-    fn run(self: &Arc<Self>, ready: Ready, handler: Handler) {
+    fn run(self: &Arc<Self>, ready: Ready, handler: Handler, last: Option<LastAttempt>) {
         match handler {
             Handler::Blocking(function) if ready.target.is_quick() => {
-                self.run_quick(Job::new(ready, function));
+                self.run_quick(Job::new(ready, function, last));
             }
-            Handler::Blocking(function) => self.enqueue(Job::new(ready, function)),
-            Handler::Inline(function) => self.run_quick(Job::new(ready, function)),
+            Handler::Blocking(function) => self.enqueue(Job::new(ready, function, last)),
+            Handler::Inline(function) => self.run_quick(Job::new(ready, function, last)),
             Handler::Async(function) => {
                 let executor = Arc::clone(self);
                 self.runtime
-                    .spawn(async move { executor.run_async(ready, function).await });
+                    .spawn(async move { executor.run_async(ready, function, last).await });
             }
         }
     }
@@ -490,7 +504,10 @@ impl Executor {
     /// Runs a plain function on this thread, and sends its response.
     fn run_plain(self: &Arc<Self>, job: Job) {
         let Job {
-            ready, function, ..
+            ready,
+            function,
+            last,
+            ..
         } = job;
         let Ready {
             call,
@@ -509,6 +526,7 @@ impl Executor {
         let kept = context.clone();
         let outcome =
             in_time(&context).and_then(|()| target.run_plain(function, context, report.clone()));
+        drop(last);
         self.log_end(kept.span(), begun, outcome.as_ref());
         // A call that was abandoned has its response.
         if let Some(call) = self.running.end(place) {
@@ -517,7 +535,12 @@ impl Executor {
     }
 
     /// Runs an `async` function in this task, and sends its response.
-    async fn run_async(self: Arc<Self>, ready: Ready, function: fn(Invocation) -> BoxedCall) {
+    async fn run_async(
+        self: Arc<Self>,
+        ready: Ready,
+        function: fn(Invocation) -> BoxedCall,
+        last: Option<LastAttempt>,
+    ) {
         let Ready {
             mut call,
             target,
@@ -545,7 +568,7 @@ impl Executor {
             begun,
         };
         if let Some((call, report, outcome)) = self.run_in_task(ready, function).await {
-            drop(permit);
+            drop((permit, last));
             self.finish(call, report, outcome).await;
         }
     }
@@ -585,67 +608,68 @@ impl Executor {
 
     /// Runs the last attempt of a request that may end the module, while no other call runs. Otherwise
     /// calls that only run beside such a request would be taken for it. If the other calls or this one
-    /// take long, they run side by side.
+    /// take long, they run side by side, but never beside another last attempt.
     async fn run_alone(self: Arc<Self>, mut ready: Ready, handler: Handler) {
         tracing::warn!(
             message_id = &*ready.call.message_id,
             function = &*ready.target.name(),
             "last attempt of a request that no module finished: it runs alone"
         );
-        let alone = tokio::select! {
+        let turn = async {
+            let last = Arc::clone(&self.last_attempt).acquire_owned().await;
+            let alone = tokio::time::timeout(ALONE_PATIENCE, self.alone()).await;
+            (last.ok().map(Box::new), alone)
+        };
+        let turn = tokio::select! {
             biased;
             () = self.abort.cancelled() => None,
             () = self.returning.cancelled() => None,
-            alone = tokio::time::timeout(ALONE_PATIENCE, self.alone()) => Some(alone),
+            turn = turn => Some(turn),
         };
-        let mut alone = match alone {
+        let (last, mut alone) = match turn {
             None => return self.leave(ready.call).await,
-            Some(Err(_)) => return self.run(ready, handler),
-            Some(Ok(alone)) => alone,
+            Some((last, Err(_))) => return self.run(ready, handler, last),
+            Some((last, Ok(alone))) => (last, alone),
         };
         if !self.is_ours(&mut ready.call).await {
             return;
         }
-        let is_in_task = matches!(handler, Handler::Async(_));
-        let mut running = pin!(self.run_now(ready, handler));
-        tokio::select! {
-            () = &mut running => {}
-            () = tokio::time::sleep(ALONE_PATIENCE) => {
-                alone.let_others_begin();
-                // A thread needs no task.
-                if is_in_task {
-                    running.await;
-                }
-            }
-        }
-    }
-
-    /// Runs a function while no other call runs, and sends its response.
-    async fn run_now(self: &Arc<Self>, ready: Ready, handler: Handler) {
         match handler {
             Handler::Blocking(function) | Handler::Inline(function) => {
                 let job = Job {
                     is_ours: true,
-                    ..Job::new(ready, function)
+                    ..Job::new(ready, function, last)
                 };
                 let added = self.pool.push_alone(job);
                 self.start_thread_if(added);
-                self.pool.idle().await;
+                tokio::select! {
+                    () = self.pool.idle() => {}
+                    () = tokio::time::sleep(ALONE_PATIENCE) => {}
+                }
             }
             Handler::Async(function) => {
-                if let Some((call, report, outcome)) = self.run_in_task(ready, function).await {
+                let mut running = pin!(self.run_in_task(ready, function));
+                let ended = tokio::select! {
+                    ended = &mut running => ended,
+                    () = tokio::time::sleep(ALONE_PATIENCE) => {
+                        alone.let_others_begin();
+                        running.await
+                    }
+                };
+                drop((alone, last));
+                if let Some((call, report, outcome)) = ended {
                     self.finish(call, report, outcome).await;
                 }
             }
         }
     }
 
-    /// Waits until no call runs, and keeps others from the begin until the result is dropped.
+    /// Waits until no call runs, and keeps others from the begin until the result is dropped. Only the
+    /// holder of [`last_attempt`](field@Self::last_attempt) may call it.
     ///
     /// # Cancel safety
     /// When dropped, other calls begin again.
     async fn alone(self: &Arc<Self>) -> Alone<'_> {
-        // All permits come first, so that two last attempts do not wait for each other.
         let permits = self.concurrent.acquire_many(self.concurrency).await;
         let alone = Alone {
             executor: self,

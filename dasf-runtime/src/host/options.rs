@@ -58,7 +58,7 @@ pub struct HostOptions {
     /// How often a request may run again after its first delivery, if no module finished it; default
     /// [`DEFAULT_MAX_REDELIVERIES`](Self::DEFAULT_MAX_REDELIVERIES). The last attempt runs alone: it
     /// waits up to 10 s for the end of the other calls of the module, and the next ones wait up to 10 s
-    /// for it. After that, the caller gets an error. This needs [`Acknowledge::Completed`] and the embedded broker, which
+    /// for it. It never runs beside another last attempt. After that, the caller gets an error. This needs [`Acknowledge::Completed`] and the embedded broker, which
     /// counts only redelivered requests that a module began.
     ///
     /// If it is set in a group, the broker also moves the request to the dead-letter topic

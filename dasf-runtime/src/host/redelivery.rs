@@ -2,7 +2,7 @@
 //!
 //! A request may end its module whenever it runs. So the host reports to a broker that counts it when
 //! a redelivered request begins to run. The last attempt runs alone, so that the request is not blamed for
-//! the end of another one. After that, the host answers the request with an error.
+//! what another one does. After that, the host answers the request with an error.
 
 use std::sync::Arc;
 
@@ -13,6 +13,10 @@ use super::answer::Answer;
 use super::executor::{Call, Executor};
 use super::options::HostOptions;
 use crate::module::Failure;
+
+/// How often a request beyond the limit returns to the broker, which waits a second each time. After a
+/// lost connection, a module connects again within five seconds.
+const RECONNECT_RETURNS: u32 = 5;
 
 /// The earlier deliveries of a request.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +44,7 @@ pub(super) struct RedeliveryLimit {
     acknowledge: AcknowledgePolicy,
     /// The number of redeliveries that may begin.
     max: u32,
+    is_in_group: bool,
     /// Whether the broker has the number, and moves a request beyond it to the dead-letter topic.
     is_in_broker: bool,
 }
@@ -50,6 +55,7 @@ impl RedeliveryLimit {
         Self {
             acknowledge: AcknowledgePolicy::of(options),
             max: max.unwrap_or(HostOptions::DEFAULT_MAX_REDELIVERIES),
+            is_in_group: options.group.is_some(),
             is_in_broker: max.is_some() && options.group.is_some(),
         }
     }
@@ -74,6 +80,14 @@ impl RedeliveryLimit {
     pub(super) fn is_exceeded_by(self, redelivery: Redelivery) -> bool {
         self.begun(redelivery)
             .is_some_and(|begun| begun >= self.max)
+    }
+
+    /// Returns whether a module may still run a request beyond the limit: one that lost only its
+    /// connection, and takes its count back when it connects again. Until then, the request waits in
+    /// the broker, which counts the returns as redeliveries that were not begun.
+    pub(super) fn may_still_run(self, redelivery: Redelivery) -> bool {
+        let begun = redelivery.begun.unwrap_or_default();
+        self.is_in_group && redelivery.count.saturating_sub(begun) <= RECONNECT_RETURNS
     }
 
     /// Returns whether a request that was not begun can go back to the broker. If the broker counts
@@ -118,5 +132,136 @@ impl Executor {
         let noted = self.recent.answered(call.ticket, &answer);
         call.message.join(noted);
         call.message.put_aside().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use dasf_protocol::properties::key;
+    use dasf_protocol::{MessageType, Properties, Topic};
+    use tokio::sync::{Semaphore, watch};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::host::Acknowledge;
+    use crate::host::dispatcher::Dispatcher;
+    use crate::host::scripted::Scripted;
+    use crate::host::search::OwnPings;
+    use crate::module::Module;
+    use crate::module::descriptor::{FunctionDescriptor, Handler, Member, ModuleDescriptor};
+    use crate::outcome::Output;
+    use crate::probe::Probe;
+    use crate::transport::{Acknowledgement, Received, SubscriberEnds};
+
+    /// The ids of the calls that have begun.
+    static BEGUN: std::sync::LazyLock<watch::Sender<Vec<String>>> =
+        std::sync::LazyLock::new(watch::Sender::default);
+    /// Each permit lets a call end.
+    static ENDS: Semaphore = Semaphore::const_new(0);
+
+    static DESCRIPTOR: ModuleDescriptor = ModuleDescriptor {
+        name: "test",
+        topic: None,
+        group: None,
+        description: "",
+        version: "1.0.0",
+        members: &[Member::Function(FunctionDescriptor::new(
+            "f",
+            &[],
+            Probe::<i64>::TYPE,
+            Handler::Async(|invocation| {
+                Box::pin(async move {
+                    let id = invocation.context.message_id().to_owned();
+                    BEGUN.send_modify(|begun| begun.push(id));
+                    if let Ok(permit) = ENDS.acquire().await {
+                        permit.forget();
+                    }
+                    Ok(Output(b"1".to_vec()))
+                })
+            }),
+        ))],
+    };
+
+    fn delivery(id: &str, begun: Option<u32>) -> Received {
+        let properties = Properties::new()
+            .with_message_type(MessageType::Request)
+            .with(key::REQUEST_CONTEXT, id)
+            .with(key::RESPONSE_TOPIC, "caller");
+        let payload = Bytes::from_static(br#"{"func_name": "f"}"#);
+        let mut delivery = Delivery::new(id, payload.into(), properties);
+        delivery.redelivery_count = begun.map_or(0, |begun| begun + 1);
+        delivery.begun_count = begun;
+        Received {
+            delivery,
+            connection: 1,
+        }
+    }
+
+    /// Waits until these calls have begun.
+    async fn begun(expected: &[&str]) {
+        let mut begun = BEGUN.subscribe();
+        let come = begun.wait_for(|begun| begun == expected);
+        let waited = tokio::time::timeout(Duration::from_secs(60), come);
+        assert!(waited.await.is_ok(), "{:?}", *BEGUN.borrow());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_last_attempt_runs_alone_and_never_beside_another_one() {
+        let (transport, _opened, mut subscribed) = Scripted::open();
+        let options = HostOptions::default().acknowledge(Acknowledge::Completed);
+        let topic: Topic = "demo".parse().unwrap();
+        let module = Module::new(&DESCRIPTOR).unwrap();
+        let subscriber = transport.subscribe(&topic, &options.reading());
+        let executor = Executor::new(module, &topic, transport, OwnPings::default(), &options);
+        let SubscriberEnds {
+            deliveries,
+            mut acknowledgements,
+            state: _state,
+        } = subscribed.recv().await.unwrap();
+        let (reports, mut reported) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(given) = acknowledgements.recv().await {
+                if let Acknowledgement::Begun(id) = given.acknowledgement {
+                    reports.send(id.to_string()).unwrap();
+                }
+                given.written.map(|written| written.send(()));
+            }
+        });
+        let dispatcher = Dispatcher::new(executor, options);
+        tokio::spawn(dispatcher.run(subscriber, CancellationToken::new()));
+        let deliver = async |id: &str, begun| {
+            let sent = deliveries.queue.send(delivery(id, begun)).await;
+            assert!(sent.is_ok());
+        };
+        deliver("first", None).await;
+        begun(&["first"]).await;
+        // The first delivery runs for long, and they wait for it for a while.
+        for id in ["last 1", "last 2"] {
+            deliver(id, Some(2)).await;
+        }
+        begun(&["first", "last 1"]).await;
+        // Others run beside it, even if they were begun before.
+        for (id, count) in [("second", None), ("again", Some(1))] {
+            deliver(id, count).await;
+        }
+        begun(&["first", "last 1", "second", "again"]).await;
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(BEGUN.borrow().len(), 4);
+        ENDS.add_permits(4);
+        begun(&["first", "last 1", "second", "again", "last 2"]).await;
+        // It runs alone, for a while.
+        deliver("third", None).await;
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert_eq!(BEGUN.borrow().len(), 5);
+        begun(&["first", "last 1", "second", "again", "last 2", "third"]).await;
+        reported.close();
+        let mut all = Vec::new();
+        while let Some(id) = reported.recv().await {
+            all.push(id);
+        }
+        assert_eq!(all, ["last 1", "again", "last 2"]);
     }
 }
