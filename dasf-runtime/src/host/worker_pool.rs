@@ -36,8 +36,8 @@ struct State<J> {
     is_closed: bool,
     /// Whether a job runs alone, or waits to do so. Until it ends, no other job begins.
     is_alone: bool,
-    /// The job that runs alone, until a thread takes it.
-    alone: Option<J>,
+    /// The job that runs alone, until a thread takes it. In a box, because there is rarely one.
+    alone: Option<Box<J>>,
 }
 
 /// What to do for a job that was added.
@@ -131,7 +131,7 @@ impl<J> WorkerPool<J> {
         loop {
             if let Some(job) = state.alone.take() {
                 state.running += 1;
-                return Some(job);
+                return Some(*job);
             }
             if state.has_room(self.max_running)
                 && let Some(job) = state.jobs.pop_front()
@@ -184,7 +184,7 @@ impl<J> WorkerPool<J> {
     /// Adds the job that runs alone.
     pub(super) fn push_alone(&self, job: J) -> Added {
         let mut state = self.lock();
-        state.alone = Some(job);
+        state.alone = Some(Box::new(job));
         self.wake(&mut state)
     }
 
@@ -213,7 +213,8 @@ impl<J> WorkerPool<J> {
             return Vec::new();
         }
         let alone = state.alone.take();
-        alone.into_iter().chain(state.jobs.drain(..)).collect()
+        let alone = alone.map(|job| *job).into_iter();
+        alone.chain(state.jobs.drain(..)).collect()
     }
 
     /// Takes the waiting jobs that satisfy a condition.
