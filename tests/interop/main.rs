@@ -18,6 +18,8 @@ mod guarded;
 mod identity;
 mod mqtt;
 mod mqtt_groups;
+mod mqtt_line;
+mod mqtt_losses;
 mod patterns;
 mod proxy;
 mod pulsar;

@@ -14,14 +14,13 @@ use dasf::{Acknowledge, Address, CallError, HostOptions};
 use dasf_test_support::worker::Worker;
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 
 use crate::brokers::mosquitto::{Mosquitto, free_port};
+use crate::mqtt_line::Line;
 
 /// The longest time that a test waits on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -77,8 +76,16 @@ pub(crate) mod work {
 
 /// Starts a worker.
 async fn start(name: &str, broker: &Mosquitto, topic: &str, options: HostOptions) -> Worker {
-    let started = try_start(name, broker.address(), topic, options);
-    started.await.unwrap()
+    start_at(name, broker.address(), topic, options).await
+}
+
+pub(crate) async fn start_at(
+    name: &str,
+    address: Address,
+    topic: &str,
+    options: HostOptions,
+) -> Worker {
+    try_start(name, address, topic, options).await.unwrap()
 }
 
 async fn try_start(
@@ -91,7 +98,7 @@ async fn try_start(
     Worker::start(name, module, topic, address, options).await
 }
 
-fn in_group(acknowledge: Acknowledge) -> HostOptions {
+pub(crate) fn in_group(acknowledge: Acknowledge) -> HostOptions {
     HostOptions::default()
         .group("workers".parse().unwrap())
         .acknowledge(acknowledge)
@@ -103,7 +110,7 @@ async fn client(broker: &Mosquitto, topic: &str) -> work::Client {
 }
 
 /// Waits until a call has started, and returns the name of its worker.
-async fn begun(key: &str) -> String {
+pub(crate) async fn begun(key: &str) -> String {
     let mut begun = BEGUN.subscribe();
     let found = begun.wait_for(|begun| begun.iter().any(|(other, _)| other == key));
     let begun = tokio::time::timeout(PATIENCE, found)
@@ -112,6 +119,17 @@ async fn begun(key: &str) -> String {
         .unwrap();
     let (_, worker) = begun.iter().find(|(other, _)| other == key).unwrap();
     worker.clone()
+}
+
+/// Lets a call of [`work::hold`] end.
+pub(crate) fn release(key: &str) {
+    RELEASED.send_modify(|released| released.push(key.to_owned()));
+}
+
+/// Returns how often a call has started.
+pub(crate) fn times_begun(key: &str) -> usize {
+    let begun = BEGUN.borrow();
+    begun.iter().filter(|(other, _)| other == key).count()
 }
 
 /// Repeats a call until a worker answers, and returns the name of the worker.
@@ -310,66 +328,31 @@ async fn a_message_that_nobody_can_read_does_not_disturb() {
     worker.stop().await;
 }
 
-/// Forwards the connections to a port, until the test cuts them.
-struct Line {
-    port: u16,
-    cut: watch::Sender<()>,
-}
-
-impl Line {
-    async fn to(broker: &Mosquitto) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let cut = watch::Sender::new(());
-        let (signal, target) = (cut.clone(), broker.port());
-        tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let mut cut = signal.subscribe();
-                tokio::spawn(async move {
-                    let mut far = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut near, &mut far) => {}
-                        _ = cut.changed() => {}
-                    }
-                });
-            }
-        });
-        Self { port, cut }
-    }
-
-    /// Returns the number of connections.
-    fn connections(&self) -> usize {
-        self.cut.receiver_count()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_comes_back_soon_keeps_its_session() {
     let broker = Mosquitto::open().await;
     let options = || in_group(Acknowledge::Completed);
     let line = Line::to(&broker).await;
-    let address = Address::mqtt(&format!("ws://127.0.0.1:{}", line.port)).unwrap();
-    let far = try_start("far", address, "back", options()).await.unwrap();
+    let far = start_at("far", line.address(), "back", options()).await;
     let client = client(&broker, "back").await;
     let call = tokio::spawn(async move { client.hold("back").await });
     assert_eq!(begun("back").await, "far");
     let near = start("near", &broker, "back", options()).await;
     let connections = line.connections();
-    line.cut.send_replace(());
+    line.cut();
     let back = async {
         while line.connections() < connections {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(PATIENCE, back).await.unwrap();
-    RELEASED.send_modify(|released| released.push("back".to_owned()));
+    release("back");
     let worker = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
     assert_eq!(worker.unwrap(), "far");
     far.stop().await;
     near.stop().await;
     // The request was delivered twice. It was acknowledged, so no worker ran it again.
-    let begun = BEGUN.borrow().clone();
-    assert_eq!(begun.iter().filter(|(key, _)| key == "back").count(), 1);
+    assert_eq!(times_begun("back"), 1);
     listed(&broker, &[]).await;
 }
 

@@ -93,6 +93,7 @@ impl Pongs {
         let options = PublisherOptions {
             keep_alive: Some(KEEP_ALIVE),
             connection_timeout: Some(KEEP_ALIVE),
+            ..PublisherOptions::default()
         };
         let publisher = self.transport.publisher(topic, options);
         publishers.push_back((topic.clone(), publisher.clone()));

@@ -34,10 +34,6 @@ pub(super) struct Dispatcher {
     budget: Budget,
 }
 
-/// The failure of a request that its caller publishes again, and that the module cannot know.
-const MAY_HAVE_RUN: &str = "the connection to the broker was lost, and this module started later than the request or no \
-                            longer remembers it, so the request may have run; call again if it may run twice";
-
 /// How often the host looks for requests whose other fragments do not come in time.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -184,9 +180,14 @@ impl Dispatcher {
             Arrival::Answered(answer, message) => {
                 return self.answer_again(reply, answer, message).await;
             }
-            Arrival::Unknown(message) => {
-                let failure = Failure::processing(MAY_HAVE_RUN);
-                return self.refuse(&reply, &failure, message).await;
+            Arrival::Unknown(mut message) => {
+                tracing::warn!(
+                    message_id = &*message_id,
+                    response_topic = reply.response_topic.as_str(),
+                    "request not run: its caller published it again after a lost connection, and this module \
+                     started later or no longer remembers it, so it may have run"
+                );
+                return message.acknowledge().await;
             }
         };
         let admission = Arc::clone(&self.admission);

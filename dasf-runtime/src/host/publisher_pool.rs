@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::HostOptions;
-use crate::transport::{Link, Publisher, PublisherOptions, SendWindow, Transport};
+use crate::transport::{Link, Publisher, PublisherOptions, ReaderPatience, SendWindow, Transport};
 
 /// One connection for each response topic, up to a limit. Over a link, all topics share one.
 pub(super) struct PublisherPool {
@@ -36,6 +36,7 @@ impl PublisherPool {
             options: PublisherOptions {
                 keep_alive: Some(options.producer_keep_alive.max(Duration::from_millis(1))),
                 connection_timeout: Some(options.producer_connection_timeout),
+                reader_patience: ReaderPatience::Topic,
             },
             link: Mutex::default(),
             publishers: Mutex::default(),

@@ -26,6 +26,7 @@ use dasf_protocol::{Subscription, Topic};
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub(crate) use send_window::{SendWindow, Turn};
 pub(crate) use websocket::{Link, LinkPool, Trust};
@@ -209,6 +210,30 @@ pub(crate) struct PublisherOptions {
     pub(crate) keep_alive: Option<Duration>,
     /// Gives up and drops the queue after this time without a connection; `None` keeps trying.
     pub(crate) connection_timeout: Option<Duration>,
+    pub(crate) reader_patience: ReaderPatience,
+}
+
+/// How long messages are sent again to a topic that nobody reads, as the broker reports. The reader may
+/// connect again just now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum ReaderPatience {
+    /// Each message is sent again for 1.5 s, so that a mistake in a topic is known within 2 s.
+    #[default]
+    EachMessage,
+    /// Messages are sent again for 5 s since the topic was last read. Later ones fail at once, so that a
+    /// reader that is gone does not hold up others.
+    Topic,
+}
+
+impl ReaderPatience {
+    /// Returns when a message fails that nobody has read since this time, on a topic that nobody has read
+    /// since the other time.
+    pub(crate) fn end(self, message: Instant, topic: Instant) -> Instant {
+        match self {
+            Self::EachMessage => message + Duration::from_millis(1500),
+            Self::Topic => topic + Duration::from_secs(5),
+        }
+    }
 }
 
 /// The reason why there is no connection to a broker. Its [`source`](std::error::Error::source) is the

@@ -69,6 +69,8 @@ pub(crate) struct Queued {
     id: Option<u128>,
     /// When it was last written to a connection.
     written_at: Option<Instant>,
+    /// Since when the broker reports that nobody reads its topic.
+    unread_since: Option<Instant>,
     /// How often the connection was lost while this was the oldest message without a receipt.
     losses: u32,
     /// The reason of the last loss.
@@ -137,6 +139,7 @@ impl Queued {
             message,
             id: None,
             written_at: None,
+            unread_since: None,
             losses: 0,
             last_loss: String::new(),
             receipt: Receipt::Unwanted,
@@ -190,6 +193,25 @@ impl Queued {
         self.written_at
     }
 
+    /// Records that nobody reads the topic, so that the message reached nobody. Returns since when this
+    /// is so; `None` if the message is of no use later.
+    pub(crate) fn is_unread(&mut self, now: Instant) -> Option<Instant> {
+        let message_type = self.message.properties.message_type();
+        if matches!(
+            message_type,
+            Some(MessageType::Progress | MessageType::Pong)
+        ) {
+            return None;
+        }
+        self.written_at = None;
+        Some(*self.unread_since.get_or_insert(now))
+    }
+
+    /// Returns whether the message is still of use at this time.
+    pub(crate) fn is_useful_at(&self, time: Instant) -> bool {
+        self.message.expires.is_none_or(|expires| expires > time)
+    }
+
     /// Records that the connection was lost while this was the oldest message without a receipt.
     pub(crate) fn count_loss(&mut self, reason: &str) {
         self.losses += 1;
@@ -201,7 +223,9 @@ impl Queued {
     pub(crate) fn obstacle(&self, now: Instant, has_waited: bool) -> Option<PublishError> {
         if self.message.expires.is_some_and(|expires| expires <= now) {
             Some(PublishError::Expired)
-        } else if (has_waited || self.written_at.is_some()) && !self.is_awaited() {
+        } else if (has_waited || self.written_at.is_some() || self.unread_since.is_some())
+            && !self.is_awaited()
+        {
             Some(PublishError::Unawaited)
         } else if self.losses >= MAX_LOSSES {
             Some(PublishError::Lost {

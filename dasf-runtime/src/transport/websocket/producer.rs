@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dasf_protocol::Topic;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::connect::close;
@@ -16,6 +16,7 @@ use super::driver::{BATCH, End, Outgoing, Role, drive};
 use super::liveness::Unreceipted;
 use super::reconnect::{Work, keep_connected};
 use super::{Connection, Dialect, Endpoint, ReadReceipts, Settlement, WriteMessages};
+use crate::backoff::Backoff;
 use crate::transport::{
     Backlog, ConnectError, PublishError, PublisherEnds, PublisherOptions, Queued,
     drop_superseded_reports,
@@ -23,6 +24,10 @@ use crate::transport::{
 
 /// How many messages may be without a receipt before no more are written.
 const UNRECEIPTED_LIMIT: usize = 256;
+/// How many messages wait that nobody reads.
+const UNREAD_LIMIT: usize = 4096;
+/// How long a message waits at most that nobody reads, before it is written again.
+const LONGEST_UNREAD: Duration = Duration::from_millis(250);
 /// How long a publisher without handles tries to reach a broker that does not answer.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// How often a publisher without a connection checks whether it still has handles.
@@ -47,6 +52,8 @@ pub(super) async fn run<D>(
         queue,
         unwritten: VecDeque::new(),
         unreceipted: VecDeque::new(),
+        unread: VecDeque::new(),
+        unread_since: None,
         last_message: Instant::now(),
         disconnected_since: Instant::now(),
         was_useful: false,
@@ -65,6 +72,10 @@ struct Producer {
     unwritten: VecDeque<Queued>,
     /// The messages that were written and have no receipt yet, in the order of writing.
     unreceipted: VecDeque<Written>,
+    /// The messages that nobody reads yet. They are written again in a moment.
+    unread: VecDeque<Queued>,
+    /// Since when nobody reads the topic.
+    unread_since: Option<Instant>,
     /// When a message was last written, on this connection or an earlier one.
     last_message: Instant,
     /// When the last connection was lost.
@@ -96,6 +107,7 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
         for Written { queued, .. } in self.unreceipted.drain(..).rev() {
             self.unwritten.push_front(queued);
         }
+        self.unwritten.extend(self.unread.drain(..));
         drop_superseded_reports(&mut self.unwritten, |queued| Some((None, queued)));
         let lost = self.unwritten.iter();
         let lost = lost
@@ -108,6 +120,8 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
             lost,
             backlog: Backlog::since(self.disconnected_since),
             receipts: 0,
+            unread_again: None,
+            waits: Backoff::default(),
             is_open: true,
             idle: None,
             producer: self,
@@ -172,7 +186,7 @@ impl Producer {
 
     /// Returns whether no message is on the way.
     fn is_idle(&self) -> bool {
-        self.unwritten.is_empty() && self.unreceipted.is_empty()
+        self.unwritten.is_empty() && self.unreceipted.is_empty() && self.unread.is_empty()
     }
 
     /// Closes the queue, and takes what is in it. A sender that has its place in the queue already may
@@ -193,6 +207,7 @@ impl Producer {
         self.close_queue().await;
         let mut left: Vec<_> = self.unreceipted.drain(..).map(|it| it.queued).collect();
         left.extend(self.unwritten.drain(..));
+        left.extend(self.unread.drain(..));
         if !left.is_empty() {
             let (topic, count) = (&self.topic, left.len());
             tracing::error!(
@@ -219,6 +234,10 @@ struct ProducerRole<'a, W, R> {
     backlog: Backlog,
     /// How many receipts have come on this connection.
     receipts: u64,
+    /// When to write the messages again that nobody reads.
+    unread_again: Option<Pin<Box<Sleep>>>,
+    /// How long these messages wait.
+    waits: Backoff,
     /// Whether the publisher still has handles.
     is_open: bool,
     /// The time at which an idle connection is closed.
@@ -240,6 +259,7 @@ impl<W: WriteMessages, R: ReadReceipts> Role for ProducerRole<'_, W, R> {
     }
 
     fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> bool {
+        self.take_unread(cx);
         loop {
             let is_empty = self.take_from_queue(cx);
             let has_settled = self.write(outgoing, is_empty);
@@ -330,9 +350,7 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
         else {
             return;
         };
-        let idle = self
-            .idle
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        let idle = self.idle.get_or_insert_with(|| Box::pin(sleep_until(end)));
         if idle.deadline() != end {
             idle.as_mut().reset(end);
         }
@@ -344,26 +362,68 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
         }
     }
 
+    /// Takes the messages that nobody reads, when it is time to write them again.
+    fn take_unread(&mut self, cx: &mut Context<'_>) {
+        if let Some(again) = &mut self.unread_again
+            && again.as_mut().poll(cx).is_ready()
+        {
+            self.unread_again = None;
+            let unread = std::mem::take(&mut self.producer.unread);
+            self.producer.unwritten.extend(unread);
+        }
+    }
+
+    /// Keeps a message that nobody reads, so that it is written again in a moment. Returns it if its time
+    /// is over.
+    fn keep_unread(&mut self, mut queued: Queued) -> Option<Queued> {
+        let now = Instant::now();
+        let topic_since = *self.producer.unread_since.get_or_insert(now);
+        let Some(since) = queued.is_unread(now) else {
+            return Some(queued);
+        };
+        let again = match &self.unread_again {
+            Some(again) => again.deadline(),
+            None => now + self.waits.next().min(LONGEST_UNREAD),
+        };
+        let patience = self.producer.options.reader_patience;
+        let is_late = again > patience.end(since, topic_since) || !queued.is_useful_at(again);
+        if is_late || self.producer.unread.len() >= UNREAD_LIMIT {
+            return Some(queued);
+        }
+        self.producer.unread.push_back(queued);
+        self.unread_again
+            .get_or_insert_with(|| Box::pin(sleep_until(again)));
+        None
+    }
+
     /// Matches a receipt with its message. Brokers answer in order, so it is nearly always the oldest
     /// one.
     fn settle(&mut self, settlement: Settlement) {
         let Settlement { key, outcome } = settlement;
         self.receipts += 1;
         self.producer.was_useful |= outcome.is_ok();
-        let Producer {
-            topic, unreceipted, ..
-        } = &mut *self.producer;
+        let unreceipted = &mut self.producer.unreceipted;
         let index = match &key {
             Some(key) => unreceipted.iter().position(|it| it.key == *key),
             None => Some(0),
         };
         match index.and_then(|index| unreceipted.remove(index)) {
-            Some(written) => {
+            Some(Written { queued, .. }) => {
                 self.lost = self.lost.saturating_sub(1);
-                written.queued.settle(topic, outcome);
+                let left = match outcome {
+                    Err(PublishError::NobodyListens) => self.keep_unread(queued),
+                    _ => {
+                        self.producer.unread_since = None;
+                        self.waits = Backoff::default();
+                        Some(queued)
+                    }
+                };
+                if let Some(queued) = left {
+                    queued.settle(&self.producer.topic, outcome);
+                }
             }
             None => tracing::debug!(
-                topic = topic.as_str(),
+                topic = self.producer.topic.as_str(),
                 key,
                 "ignored a receipt for an unknown message"
             ),
@@ -395,6 +455,8 @@ mod tests {
             queue,
             unwritten: VecDeque::new(),
             unreceipted: VecDeque::new(),
+            unread: VecDeque::new(),
+            unread_since: None,
             last_message: Instant::now(),
             disconnected_since: Instant::now(),
             was_useful: false,
@@ -497,6 +559,8 @@ mod tests {
             window: 1,
             lost: 0,
             backlog: Backlog::since(start),
+            unread_again: None,
+            waits: Backoff::default(),
             receipts: 0,
             is_open: true,
             idle: None,

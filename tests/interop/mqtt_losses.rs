@@ -1,0 +1,80 @@
+//! Messages that Mosquitto drops, because their reader is not connected.
+
+use std::future::IntoFuture;
+
+use dasf::{Acknowledge, Address, HostOptions};
+use dasf_test_support::soon;
+
+use crate::brokers::mosquitto::Mosquitto;
+use crate::mqtt_groups::{begun, in_group, release, start_at, times_begun, work};
+use crate::mqtt_line::Line;
+
+async fn client(address: Address, topic: &str) -> work::Client {
+    let builder = work::Client::builder().topic(topic).address(address);
+    builder.connect().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_waits_for_a_module_that_connects_again() {
+    let broker = Mosquitto::open().await;
+    let (line, other_line) = (Line::to(&broker).await, Line::to(&broker).await);
+    let worker = start_at("a", line.address(), "return", HostOptions::default()).await;
+    let client = client(other_line.address(), "return").await;
+    assert_eq!(client.run("return").await.unwrap(), "a");
+    line.close();
+    let mut unread = other_line.unread();
+    // The broker may still have the old connection of the module, and loses the first request with it.
+    let calls: Vec<_> = (0..3)
+        .map(|_| tokio::spawn(client.run("return").into_future()))
+        .collect();
+    soon("the broker's report", unread.changed()).await.unwrap();
+    line.mend();
+    for call in calls {
+        assert_eq!(soon("the answer", call).await.unwrap().unwrap(), "a");
+    }
+    worker.stop().await;
+}
+
+/// A client publishes no request to a group again. So the response itself must come through.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_waits_for_a_client_that_connects_again() {
+    let broker = Mosquitto::open().await;
+    for (topic, acknowledge) in [
+        ("waits", Acknowledge::Received),
+        ("waits-completed", Acknowledge::Completed),
+    ] {
+        let (line, other_line) = (Line::to(&broker).await, Line::to(&broker).await);
+        let options = in_group(acknowledge);
+        let worker = start_at("a", line.address(), topic, options).await;
+        let client = client(other_line.address(), topic).await;
+        let call = tokio::spawn(client.hold(topic).into_future());
+        begun(topic).await;
+        other_line.close();
+        let mut unread = line.unread();
+        release(topic);
+        soon("the broker's report", unread.changed()).await.unwrap();
+        other_line.mend();
+        assert_eq!(soon("the answer", call).await.unwrap().unwrap(), "a");
+        assert_eq!(times_begun(topic), 1);
+        worker.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_the_broker_dropped_comes_from_the_memory_of_the_module() {
+    let broker = Mosquitto::open().await;
+    let line = Line::to(&broker).await;
+    let worker = start_at("a", broker.address(), "memory", HostOptions::default()).await;
+    let client = client(line.address(), "memory").await;
+    let call = tokio::spawn(client.hold("memory").into_future());
+    begun("memory").await;
+    line.drop_messages();
+    let mut dropped = line.dropped();
+    release("memory");
+    soon("the response", dropped.changed()).await.unwrap();
+    line.close();
+    line.mend();
+    assert_eq!(soon("the answer", call).await.unwrap().unwrap(), "a");
+    assert_eq!(times_begun("memory"), 1);
+    worker.stop().await;
+}
