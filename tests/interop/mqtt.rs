@@ -1,10 +1,12 @@
 //! Rust modules and clients on Mosquitto.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use dasf::broker::ConnectError;
-use dasf::{Address, CallError, ClientError, Host, HostOptions};
+use dasf::{Acknowledge, Address, CallError, ClientError, Host, HostOptions};
 use dasf_examples::reference;
 use dasf_test_support::listen_at;
 use futures_util::future::join_all;
@@ -12,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::brokers::mosquitto::{Mosquitto, free_port};
+use crate::mqtt_line::Line;
 
 /// Starts the reference module.
 async fn serve(broker: &Mosquitto, topic: &str) -> Host {
@@ -117,6 +120,59 @@ async fn no_message_for_a_slow_peer_is_dropped() {
         assert!(echo.unwrap() == large);
     }
     host.shutdown().await;
+}
+
+/// How often each call of [`tasks::work`] has begun, by its number.
+static BEGUN: LazyLock<Mutex<HashMap<u32, usize>>> = LazyLock::new(Mutex::default);
+
+#[dasf::module(topic = "tasks", main = false)]
+mod tasks {
+    /// Takes 10 ms.
+    #[dasf::function]
+    pub(crate) async fn work(number: u32) -> u32 {
+        *super::BEGUN.lock().unwrap().entry(number).or_default() += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        number
+    }
+}
+
+/// A Mosquitto in its default limits keeps 1000 messages for a reader, and drops others.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_small_call_of_many_at_once_is_dropped() {
+    const CALLS: u32 = 1000;
+    let broker = Mosquitto::open().await;
+    let line = Line::to(&broker).await;
+    let options = || {
+        HostOptions::default()
+            .group("workers".parse().unwrap())
+            .acknowledge(Acknowledge::Completed)
+            .max_workers(4)
+    };
+    let serve = async |address| {
+        let module = tasks::module().unwrap();
+        listen_at(address, "tasks", module, options()).await
+    };
+    let steady = serve(broker.address()).await;
+    let cut_off = serve(line.address()).await;
+    let clients = (0..3).map(async |client| {
+        let builder = tasks::Client::builder().mqtt(&broker.url());
+        let connected = builder.connect().await.unwrap();
+        let numbers = client * CALLS..(client + 1) * CALLS;
+        let calls = numbers.map(async |number| {
+            assert_eq!(connected.work(number).await.unwrap(), number);
+            // One of the modules loses its connections meanwhile.
+            if number == CALLS / 2 {
+                line.cut();
+            }
+        });
+        join_all(calls).await;
+    });
+    join_all(clients).await;
+    let begun = BEGUN.lock().unwrap().clone();
+    assert_eq!(begun.len(), 3000);
+    assert!(begun.values().all(|times| *times == 1));
+    steady.shutdown().await;
+    cut_off.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,10 +120,14 @@ impl<C, M> ClientBuilder<C, M> {
         self
     }
 
-    /// Sets the number of calls in flight at a time; default 1024. A further call waits until another
-    /// one ends.
+    /// Sets the number of calls in flight at a time; default 1024, over MQTT 100. A further call waits
+    /// until another one ends.
+    ///
+    /// MQTT brokers keep a limited number of messages for each module, and drop further ones without a
+    /// word. Mosquitto keeps 1000 if its configuration does not set `max_queued_messages`. The calls in
+    /// flight of all clients of a module must have room there.
     pub fn max_in_flight(mut self, calls: usize) -> Self {
-        self.options.max_in_flight = calls.max(1);
+        self.options.max_in_flight = Some(calls.max(1));
         self
     }
 

@@ -47,11 +47,15 @@ use in_flight::{Answer, CallGuard, InFlight, Kept, Request, Waiting};
 use pongs::Pongs;
 use whereabouts::{Limits, Presence, Stage};
 
+/// How many calls of a client run at a time over a broker that drops no messages.
+const MAX_IN_FLIGHT: usize = 1024;
+
 /// The limits and the timeout of a client, which [`ClientBuilder`] sets.
 #[derive(Debug, Clone, Copy)]
 struct ClientOptions {
     timeout: Duration,
-    max_in_flight: usize,
+    /// `None` leaves it to the transport.
+    max_in_flight: Option<usize>,
     max_payload_size: usize,
     max_response_size: usize,
 }
@@ -60,7 +64,7 @@ impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(60),
-            max_in_flight: 1024,
+            max_in_flight: None,
             max_payload_size: DEFAULT_MAX_PAYLOAD_SIZE,
             max_response_size: 256 << 20,
         }
@@ -96,6 +100,7 @@ struct Shared {
     publisher: Publisher,
     in_flight: Arc<InFlight>,
     permits: Semaphore,
+    max_in_flight: usize,
     api_info: Mutex<Option<Arc<ApiInfo>>>,
     /// Limits how many fragments of requests the module has not read yet.
     window: SendWindow,
@@ -213,6 +218,10 @@ impl Shared {
             .parse()
             .expect("letters, digits, dashes and underscores make a subscription");
         let response_topic = topic.response_topic_of(identity.bits)?;
+        let max_in_flight = options.max_in_flight.or(transport.max_in_flight());
+        let max_in_flight = max_in_flight
+            .unwrap_or(MAX_IN_FLIGHT)
+            .min(Semaphore::MAX_PERMITS);
         let in_flight = Arc::new(InFlight::new(
             topic.clone(),
             response_topic.clone(),
@@ -239,7 +248,8 @@ impl Shared {
             options,
             publisher,
             in_flight,
-            permits: Semaphore::new(options.max_in_flight.min(Semaphore::MAX_PERMITS)),
+            permits: Semaphore::new(max_in_flight),
+            max_in_flight,
             api_info: Mutex::default(),
             window: SendWindow::default(),
             contract,

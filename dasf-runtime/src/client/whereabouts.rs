@@ -153,7 +153,7 @@ impl Shared {
             };
         }
         if stage.get().is_none() && self.permits.available_permits() == 0 {
-            let limit = self.options.max_in_flight;
+            let limit = self.max_in_flight;
             return CallError::NotSent {
                 topic,
                 reason: format!(

@@ -80,6 +80,12 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns how many calls of a client run at a time, if its builder does not say. `None` if the broker
+    /// does not drop messages for a slow reader.
+    fn max_in_flight(&self) -> Option<usize> {
+        None
+    }
+
     /// Returns the link on which all topics share one connection; `None` if each topic has its own.
     fn link(&self) -> Option<Link> {
         None

@@ -46,6 +46,10 @@ const PIECE_SIZE: usize = 2800;
 /// How many messages a sender may be ahead of a reader. It is a fraction of the 1768 that Mosquitto
 /// keeps for a reader, because other senders also need room.
 const MAX_UNREAD: usize = 256;
+/// How many calls of a client run at a time by default. Mosquitto keeps 1000 messages for a reader and
+/// silently drops further ones, so the requests of ten clients have room there. The client has room for
+/// the answers.
+const MAX_IN_FLIGHT: usize = 100;
 /// How many messages a broker may send to a reader before they are acknowledged. Mosquitto keeps
 /// 1000 more and drops later ones. If it sends more than 1000 messages at a time, it drops the
 /// others.
@@ -198,6 +202,10 @@ impl Transport for Mqtt {
 
     fn max_unread(&self) -> Option<usize> {
         Some(MAX_UNREAD)
+    }
+
+    fn max_in_flight(&self) -> Option<usize> {
+        Some(MAX_IN_FLIGHT)
     }
 
     fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {
