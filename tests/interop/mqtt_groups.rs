@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::future::IntoFuture;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use dasf::broker::{ConnectError, ListedModule, list_modules};
 use dasf::host::StartError;
 use dasf::{Acknowledge, Address, CallError, HostOptions};
+use dasf_test_support::soon;
 use dasf_test_support::worker::Worker;
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
@@ -591,6 +593,33 @@ async fn requests_saved_by_the_broker_run_after_its_restart() {
     let heir = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
     assert_eq!(heir.unwrap(), "late");
     alone.stop().await;
+    worker.stop().await;
+}
+
+/// Mosquitto saves the sessions of a group, but not its shared subscriptions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_gets_requests_after_a_restart_when_a_module_is_back() {
+    let mut persistent = Persistent::open().await;
+    let line = Line::to(persistent.broker()).await;
+    let caller_line = Line::to(persistent.broker()).await;
+    let options = in_group(Acknowledge::Completed);
+    let worker = start_at("worker", line.address(), "absent", options).await;
+    let builder = work::Client::builder().topic("absent");
+    let client = builder.address(caller_line.address()).connect().await;
+    let client = client.unwrap();
+    assert_eq!(client.run("absent").await.unwrap(), "worker");
+    line.close();
+    persistent.restart().await;
+    let mut unread = caller_line.unread();
+    let later = client.run("absent-after").into_future();
+    let reported = async { unread.changed().await.unwrap() };
+    let (later, ()) = tokio::join!(later, soon("the broker's report", reported));
+    assert!(
+        matches!(later, Err(CallError::NobodyListens { .. })),
+        "{later:?}"
+    );
+    line.mend();
+    assert_eq!(answered(&client, "absent-back").await, "worker");
     worker.stop().await;
 }
 
