@@ -181,8 +181,12 @@ impl Server {
         slot: Slot,
         connection: ConnectionHandle,
     ) -> Response {
+        let headers = [
+            (link::HEADER, link::VERSION.to_owned()),
+            (link::RUN, self.hub.run()),
+        ];
         let response = self.upgrade(upgrade, role, slot, connection);
-        ([(link::HEADER, link::VERSION)], response).into_response()
+        (headers, response).into_response()
     }
 
     fn upgrade(

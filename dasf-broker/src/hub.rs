@@ -152,6 +152,11 @@ impl Hub {
         }
     }
 
+    /// Returns what differs between this run of the broker and all others.
+    pub(crate) fn run(&self) -> String {
+        self.origin.ids.run()
+    }
+
     pub(crate) fn topics(&self) -> usize {
         lock(&self.topics).len()
     }

@@ -75,6 +75,9 @@ pub mod extension {
     /// The module does not run a request twice that its caller publishes again, although the broker
     /// accepted it before. See [`REPEATED`](crate::properties::key::REPEATED).
     pub const REPEATED_REQUESTS: &str = "repeated_requests";
+    /// The module may run a request twice, so that its caller should publish it again if the broker has
+    /// lost its messages. See [`RUN`](crate::link::RUN).
+    pub const REPEATED_AFTER_LOSS: &str = "repeated_after_loss";
     /// The module obeys the property `x_dasf_timeout_ms`.
     pub const TIMEOUT: &str = "timeout";
 }

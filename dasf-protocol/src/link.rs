@@ -46,6 +46,9 @@ mod frequent;
 pub const HEADER: &str = "dasf-link";
 /// The value of [`HEADER`].
 pub const VERSION: &str = "1";
+/// The header of an answer that agrees to a link. Its value differs between two runs of a broker that
+/// keeps nothing from one to the next.
+pub const RUN: &str = "dasf-run";
 /// The value of [`Header::encoding`] for a payload that is base64 text.
 pub const BASE64: &str = "base64";
 

@@ -136,7 +136,22 @@ impl Kind {
     }
 }
 
+/// Returns the run of a broker; `None` if it does not run.
+async fn run_of(broker: SocketAddr) -> Option<HeaderValue> {
+    let mut request = format!("ws://{broker}/ws/line")
+        .into_client_request()
+        .unwrap();
+    let version = HeaderValue::from_static(link::VERSION);
+    request.headers_mut().insert(link::HEADER, version);
+    let (_, response) = tokio_tungstenite::connect_async(request).await.ok()?;
+    response.headers().get(link::RUN).cloned()
+}
+
 async fn pass(client: TcpStream, broker: SocketAddr, shared: Arc<Shared>) {
+    // The answer to the client comes before that of the broker.
+    let Some(run) = run_of(broker).await else {
+        return;
+    };
     let mut question = None;
     let mut path = String::new();
     #[allow(clippy::result_large_err)] // the signature of the callback
@@ -147,6 +162,7 @@ async fn pass(client: TcpStream, broker: SocketAddr, shared: Arc<Shared>) {
         if question.is_some() {
             let version = HeaderValue::from_static(link::VERSION);
             response.headers_mut().insert(link::HEADER, version);
+            response.headers_mut().insert(link::RUN, run);
         }
         Ok(response)
     };

@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture;
 
-use dasf::{Address, CallError, Host, HostOptions};
+use dasf::{Acknowledge, Address, CallError, Host, HostOptions};
 use dasf_broker::Broker;
 use dasf_test_support::peer::Socket;
 use dasf_test_support::{broker, listen, listen_at, soon};
@@ -172,6 +172,71 @@ async fn a_request_that_the_broker_lost_does_not_run_in_a_later_module() {
     assert!(!call.is_finished());
     call.abort();
     host.shutdown().await;
+}
+
+fn in_group(acknowledge: Acknowledge) -> HostOptions {
+    HostOptions::default()
+        .group("workers".parse().unwrap())
+        .acknowledge(acknowledge)
+}
+
+/// Modules of a group may have run it, so it is published again only if they may run it twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_a_group_is_published_again_if_the_broker_lost_it() {
+    let broker = broker().await;
+    let (line, other_line) = (
+        Line::start(broker.local_addr(), true).await,
+        Line::start(broker.local_addr(), true).await,
+    );
+    let module = gated::module().unwrap();
+    let address = Address::websocket(&line.url()).unwrap();
+    let options = in_group(Acknowledge::Completed);
+    let host = listen_at(address, "demo", module, options).await;
+    let client = connect(&other_line.url()).await;
+    line.cut().await;
+    let call = accepted(&client, "a lost request to a group", &other_line).await;
+    other_line.cut().await;
+    let broker = restart(broker).await;
+    other_line.mend();
+    line.mend();
+    let count = soon("the answer", call).await.unwrap().unwrap();
+    assert_eq!(count, 1);
+    host.shutdown().await;
+    drop(broker);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_a_group_is_not_published_again_if_the_broker_has_it() {
+    for acknowledge in [Acknowledge::Received, Acknowledge::Completed] {
+        let broker = broker().await;
+        let module = gated::module().unwrap();
+        let host = listen(&broker, "demo", module, in_group(acknowledge)).await;
+        let line = Line::start(broker.local_addr(), true).await;
+        let client = connect(&line.url()).await;
+        let name = format!("kept for a group {acknowledge:?}");
+        let call = tokio::spawn(client.wait(&name).into_future());
+        soon("the call", gated::entered(&name)).await;
+        let mut reader = Socket::open(&format!("{}/demo/reader", broker.url())).await;
+        line.cut().await;
+        line.mend();
+        // The client asks for the description before it publishes anything again.
+        let is_question = |message: &Value| message["properties"]["messageType"] == "api_info";
+        while !is_question(&soon("a question", reader.receive()).await) {}
+        for _ in 0..10 {
+            client.count(&name).await.unwrap();
+            let message = loop {
+                let message = soon("the request", reader.receive()).await;
+                if message["properties"]["messageType"] == "request" {
+                    break message;
+                }
+            };
+            let repeated = &message["properties"]["x_dasf_repeated"];
+            assert!(repeated.is_null(), "{message}");
+        }
+        gated::open(&name);
+        assert_eq!(soon("the answer", call).await.unwrap().unwrap(), name);
+        host.shutdown().await;
+    }
 }
 
 /// Modules of other programs would run it twice.

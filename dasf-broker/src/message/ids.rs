@@ -27,6 +27,11 @@ impl MessageIds {
         }
     }
 
+    /// Returns what differs between this run of the broker and all others.
+    pub(crate) fn run(&self) -> String {
+        format!("{:016x}", self.run)
+    }
+
     pub(super) fn next(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }

@@ -31,14 +31,21 @@ const QUEUE_LIMIT: Duration = Duration::from_secs(1);
 pub(super) fn start(shared: &Arc<Shared>) {
     let mut reading = shared.subscriber.state();
     reading.mark_unchanged();
-    let client = Client(Arc::downgrade(shared));
+    let mut client = Client {
+        shared: Arc::downgrade(shared),
+        broker_losses: shared.publisher.broker_losses(),
+    };
     let in_flight = Arc::clone(&shared.in_flight);
     let runtime = shared.transport.runtime();
     runtime.spawn(async move { client.watch(reading, &in_flight).await });
 }
 
 /// A client that may be gone.
-struct Client(Weak<Shared>);
+struct Client {
+    shared: Weak<Shared>,
+    /// How often the broker had lost its messages when requests were published again last.
+    broker_losses: u64,
+}
 
 /// Gets the failures of requests that were published again. The first message may still have an answer.
 #[derive(Debug)]
@@ -56,7 +63,7 @@ impl Calls for Repeated {
 }
 
 impl Client {
-    async fn watch(&self, mut reading: watch::Receiver<ConnectionState>, in_flight: &InFlight) {
+    async fn watch(&mut self, mut reading: watch::Receiver<ConnectionState>, in_flight: &InFlight) {
         let mut is_connected = true;
         loop {
             let repeating = async {
@@ -78,26 +85,41 @@ impl Client {
     }
 
     /// Publishes the requests again that began before the last loss.
-    async fn repeat(&self, in_flight: &InFlight) {
+    async fn repeat(&mut self, in_flight: &InFlight) {
         let mut backoff = Backoff::default();
         while !in_flight.lost_calls().is_empty() {
             // The answer comes after the responses that the broker has kept, and shows that a module
             // is there.
             match self.description().await {
-                Some(module) if module.speaks(extension::REPEATED_REQUESTS) => {
-                    return self.publish_again(in_flight).await;
+                Some(module) => {
+                    let Some(broker_losses) = self.count_broker_losses() else {
+                        return;
+                    };
+                    let is_lost = broker_losses != self.broker_losses;
+                    if module.speaks(extension::REPEATED_REQUESTS)
+                        || (is_lost && module.speaks(extension::REPEATED_AFTER_LOSS))
+                    {
+                        self.publish_again(in_flight).await;
+                    }
+                    self.broker_losses = broker_losses;
+                    return;
                 }
-                Some(_) => return,
-                None if self.0.strong_count() == 0 => return,
+                None if self.shared.strong_count() == 0 => return,
                 None => sleep(backoff.next()).await,
             }
         }
+        self.broker_losses = self.count_broker_losses().unwrap_or_default();
+    }
+
+    /// Returns how often the broker has lost its messages; `None` if the client is gone.
+    fn count_broker_losses(&self) -> Option<u64> {
+        Some(self.shared.upgrade()?.publisher.broker_losses())
     }
 
     /// Asks the module for its description. Returns `None` if it does not answer.
     async fn description(&self) -> Option<ApiInfo> {
         let mut call = {
-            let shared = self.0.upgrade()?;
+            let shared = self.shared.upgrade()?;
             let call = shared.in_flight.register(Waiting::default(), Request::Gone);
             let question = Properties::new().with_message_type(MessageType::ApiInfo);
             let deadline = Instant::now() + DESCRIPTION_LIMIT;
@@ -119,7 +141,7 @@ impl Client {
         for context in in_flight.lost_calls() {
             // The queue of the connection may be full.
             while let Some(kept) = in_flight.kept(context) {
-                let Some(shared) = self.0.upgrade() else {
+                let Some(shared) = self.shared.upgrade() else {
                     return;
                 };
                 let age = u64::try_from(kept.begun.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -503,6 +503,14 @@ impl Publisher {
         Ok(receipt)
     }
 
+    /// Returns how often the broker came back without the messages that it had, as far as it tells that.
+    pub(crate) fn broker_losses(&self) -> u64 {
+        match &self.0 {
+            Way::Own { .. } => 0,
+            Way::Link { link, .. } => link.broker_losses(),
+        }
+    }
+
     /// Returns whether the connection is closed permanently.
     pub(crate) fn is_closed(&self) -> bool {
         match &self.0 {

@@ -13,11 +13,12 @@ use futures_util::stream::SelectAll;
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::role::LinkRole;
 use super::{
     Addressed, LinkBroker, Links, Order, QUEUE_CAPACITY, Shared, Subscribing, agrees,
-    asking_for_link, read_alone,
+    asking_for_link, read_alone, run_of,
 };
 use crate::backoff::Backoff;
 use crate::transport::subscriber::Given;
@@ -54,6 +55,8 @@ pub(super) struct Exchange<B> {
     pub(super) subscriptions: HashMap<Topic, LinkSubscription>,
     /// The acknowledgements of all subscribers.
     pub(super) acknowledgements: SelectAll<Acknowledgements>,
+    /// The run of the broker on the last connection.
+    broker_run: Option<HeaderValue>,
     /// The number of the connection.
     pub(super) connection: u64,
     /// Whether the connection carried a message to a subscriber, or a receipt.
@@ -141,13 +144,23 @@ impl LinkSubscription {
     }
 }
 
-/// The connections of a link. The writer tells whether the broker has agreed to a link.
+/// The answer of the broker to the handshake.
+struct Answer {
+    /// Whether the broker agrees to a link.
+    agrees: bool,
+    run: Option<HeaderValue>,
+}
+
+/// The connections of a link. Its writer is the answer of the broker.
 struct LinkDialect;
 
 impl LinkDialect {
-    fn connection(opened: Opened) -> Connection<bool, ()> {
+    fn connection(opened: Opened) -> Connection<Answer, ()> {
         Connection {
-            writer: agrees(&opened.headers),
+            writer: Answer {
+                agrees: agrees(&opened.headers),
+                run: run_of(&opened.headers),
+            },
             socket: opened.socket,
             reader: (),
             window: usize::MAX,
@@ -158,10 +171,10 @@ impl LinkDialect {
 }
 
 impl Dialect for LinkDialect {
-    type Writer = bool;
+    type Writer = Answer;
     type Reader = ();
 
-    async fn connect(&self, endpoint: &Endpoint) -> Result<Connection<bool, ()>, ConnectError> {
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Connection<Answer, ()>, ConnectError> {
         Ok(Self::connection(connect(endpoint).await?))
     }
 }
@@ -174,6 +187,7 @@ impl<B: LinkBroker> Exchange<B> {
             state: watch::Sender::new(ConnectionState::Connecting),
             users: Default::default(),
             is_replaced: Default::default(),
+            broker_losses: Default::default(),
             waker: Default::default(),
         });
         let exchange = Self {
@@ -185,6 +199,7 @@ impl<B: LinkBroker> Exchange<B> {
             unreceipted: VecDeque::new(),
             subscriptions: HashMap::new(),
             acknowledgements: SelectAll::new(),
+            broker_run: None,
             connection: 0,
             was_useful: false,
             disconnected_since: Instant::now(),
@@ -304,6 +319,16 @@ impl<B: LinkBroker> Exchange<B> {
         });
         lost.filter(|order| matches!(order, Order::Publish(_)))
             .count()
+    }
+
+    /// Counts a loss if the broker is in another run.
+    fn compare(&mut self, run: Option<HeaderValue>) {
+        if run.is_some() {
+            let last = std::mem::replace(&mut self.broker_run, run);
+            if last.is_some() && last != self.broker_run {
+                self.shared.broker_losses.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Tells the subscribers that there is no connection.
@@ -455,19 +480,20 @@ impl<B: LinkBroker> Exchange<B> {
     }
 }
 
-impl<B: LinkBroker> Work<bool, ()> for Exchange<B> {
+impl<B: LinkBroker> Work<Answer, ()> for Exchange<B> {
     const NAME: &'static str = "link";
 
-    async fn serve(&mut self, connection: Connection<bool, ()>) -> ControlFlow<(), String> {
+    async fn serve(&mut self, connection: Connection<Answer, ()>) -> ControlFlow<(), String> {
         let Connection {
             mut socket,
-            writer: is_link,
+            writer: Answer { agrees, run },
             keep_alive,
             goodbye,
             ..
         } = connection;
         let lost = self.restart();
-        if !is_link {
+        self.compare(run);
+        if !agrees {
             drop(socket);
             self.go_on_without_link().await;
             return ControlFlow::Break(());

@@ -9,11 +9,11 @@ mod pool;
 mod role;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dasf_protocol::link::{HEADER, VERSION};
+use dasf_protocol::link::{HEADER, RUN, VERSION};
 use dasf_protocol::{Subscription, Topic};
 use futures_util::task::AtomicWaker;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -238,6 +238,11 @@ fn agrees(headers: &HeaderMap) -> bool {
     headers.get(HEADER).is_some_and(|it| it == VERSION)
 }
 
+/// Returns in which run the broker is, if it keeps nothing from one to the next.
+fn run_of(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(RUN).cloned()
+}
+
 /// A handle to a link. The link stays open as long as there are handles, or subscribers that use it.
 #[derive(Clone)]
 pub(crate) struct Link(Arc<Handle>);
@@ -253,6 +258,8 @@ pub(in crate::transport) struct Shared {
     /// Whether the broker no longer offers links. Then the link only forwards what existing handles
     /// publish.
     is_replaced: AtomicBool,
+    /// How often the broker came back without the messages that it had.
+    broker_losses: AtomicU64,
     /// Wakes the task when the last handle is dropped.
     waker: AtomicWaker,
 }
@@ -359,6 +366,11 @@ impl Link {
     /// connection.
     pub(crate) fn is_replaced(&self) -> bool {
         self.0.0.is_replaced.load(Ordering::Relaxed)
+    }
+
+    /// Returns how often the broker came back without the messages that it had.
+    pub(in crate::transport) fn broker_losses(&self) -> u64 {
+        self.0.0.broker_losses.load(Ordering::Relaxed)
     }
 
     /// Returns whether the task has ended.
