@@ -674,6 +674,8 @@ async fn a_client_survives_faults_of_the_broker() {
             ]),
         ),
         ("connected_later", json!(3)),
+        ("without_receipt", json!([3, "1"])),
+        ("large", json!("large")),
         ("held", json!([false, false])),
     ] {
         assert_eq!(seen[name], expected, "{name}");

@@ -8,6 +8,7 @@ import difflib
 import ipaddress
 import json
 import logging
+import math
 import os
 import queue
 import random
@@ -19,7 +20,7 @@ import threading
 import time
 import urllib.parse
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import (
     Annotated,
@@ -66,9 +67,16 @@ _REPORT_LIMIT = 64
 _HANDSHAKE_TIMEOUT = 30.0
 # The timeout of closing a connection, in seconds.
 _CLOSE_TIMEOUT = 3.0
-# The client pings a broker that was silent for these seconds. After the same time without an
-# answer the connection counts as lost.
-_SILENCE_LIMIT = 30.0
+# The client pings a broker of which no byte came for these seconds. After the same time without a
+# byte the connection counts as lost.
+_SILENCE_LIMIT = 8.0
+# The slowest link, in bytes per second, over which a large frame must pass. The broker answers a
+# ping only after the frame, and the system may buffer all of it, so that nothing shows its progress.
+_SLOWEST_LINK = 4 << 10
+# A frame of more than this size extends the time of silence.
+_LARGE_FRAME = 32 << 10
+# Linux ends a connection whose other end acknowledges no bytes for these milliseconds.
+_UNACKNOWLEDGED_LIMIT = 18_000
 # The first and the longest wait before a reconnect, in seconds. A connection that lasts for the
 # third number of seconds resets the wait.
 _FIRST_WAIT, _LONGEST_WAIT, _LASTING = 0.1, 5.0, 5.0
@@ -641,8 +649,50 @@ class _Door:
     tls: ssl.SSLContext | None
 
 
+class _Stream:
+    """The stream of a connection, which counts the bytes that come.
+
+    A large frame may take minutes, and its bytes show all the time that the broker lives.
+    """
+
+    def __init__(self, stream: socket.socket, closing: threading.Event) -> None:
+        self._stream = stream
+        self._closing = closing
+        self.received = 0
+
+    def recv(self, size: int) -> bytes:
+        data = self._stream.recv(size)
+        self.received += len(data)
+        return data
+
+    def send(self, data: bytes) -> int:
+        """Send a part of a frame, of which `data` is the rest."""
+        patience = _patience(len(data))
+        while True:
+            try:
+                return self._stream.send(data)
+            except TimeoutError:
+                # The system waits with further bytes until it has sent many.
+                patience -= 1
+                if patience < 0 or self._closing.is_set():
+                    raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _patience(size: int) -> int:
+    """Return for how many times `_SILENCE_LIMIT` the slowest link is busy with a frame."""
+    if size <= _LARGE_FRAME:
+        return 0
+    return math.ceil(size / (_SLOWEST_LINK * _SILENCE_LIMIT))
+
+
 class _Socket(threading.Thread):
-    """Keeps one WebSocket open, and passes its frames on."""
+    """Keeps one WebSocket open, and passes its frames on.
+
+    `unreceipted` returns the sizes of the frames without a receipt.
+    """
 
     def __init__(
         self,
@@ -651,8 +701,10 @@ class _Socket(threading.Thread):
         door: _Door,
         on_open: Callable[[], None],
         on_frame: Callable[[dict[str, Any]], None],
+        unreceipted: Callable[[], Iterable[int]] = lambda: (),
     ) -> None:
         super().__init__(name=name, daemon=True)
+        self._unreceipted = unreceipted
         self._url = url
         self._door = door
         self._on_open = on_open
@@ -762,6 +814,9 @@ class _Socket(threading.Thread):
             stream = socket.create_connection((host, port), _HANDSHAKE_TIMEOUT)
         self._attempt_with(stream)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        option = getattr(socket, "TCP_USER_TIMEOUT", None)
+        if option is not None:
+            stream.setsockopt(socket.IPPROTO_TCP, option, _UNACKNOWLEDGED_LIMIT)
         if tls is None:
             return stream
         secured = tls.wrap_socket(
@@ -781,7 +836,7 @@ class _Socket(threading.Thread):
             # The JSON decoder checks this faster.
             skip_utf8_validation=True,
         )
-        stream = self._stream()
+        stream = _Stream(self._stream(), self._closing)
         try:
             connected.connect(
                 self._url,
@@ -819,17 +874,20 @@ class _Socket(threading.Thread):
         self.failure = None
         self._on_open()
         self._tried.set()
-        is_silent = False
+        silent, received = 0, stream.received
         while self._is_needed():
             try:
                 code, data = connected.recv_data(control_frame=True)
             except websocket.WebSocketTimeoutException:
-                if is_silent:
+                if received != stream.received:
+                    # A part of a frame has come.
+                    silent, received = 0, stream.received
+                silent += 1
+                if silent > 1 + sum(map(_patience, self._unreceipted())):
                     raise
-                is_silent = True
                 connected.ping()
                 continue
-            is_silent = False
+            silent, received = 0, stream.received
             if code == websocket.ABNF.OPCODE_CLOSE:
                 raise ConnectionError("the broker closed the connection")
             if code in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
@@ -855,7 +913,8 @@ class _Sender(_Socket):
         keep_alive: float | None = None,
     ) -> None:
         name = f"dasf producer to {topic}"
-        super().__init__(name, url, door, self._write, self._on_receipt)
+        sizes = self._sizes
+        super().__init__(name, url, door, self._write, self._on_receipt, sizes)
         self._topic = topic
         # The deadline of the call.
         self._deadline = deadline
@@ -868,6 +927,10 @@ class _Sender(_Socket):
         # The number of the connection on which they are.
         self._written_to = 0
         self._is_complete = False
+
+    def _sizes(self) -> list[int]:
+        # Another thread may hold the lock, and write a large frame.
+        return [len(it["payload"]) for it in list(self._frames)]
 
     def is_open(self) -> bool:
         """Return whether the sender sends further frames."""
@@ -1133,6 +1196,7 @@ class _Connection:
                 self._door,
                 self._resend,
                 self._on_receipt,
+                self._sizes,
             )
             self._sockets = (consumer, producer)
             for one in self._sockets:
@@ -1142,6 +1206,11 @@ class _Connection:
                     raise NotConnectedError(f"cannot connect to the broker: {failure}")
         finally:
             self._opening.release()
+
+    def _sizes(self) -> list[int]:
+        with self._lock:
+            calls = self._calls.values()
+            return [len(frame["payload"]) for it in calls for frame in it.frames]
 
     def close(self) -> None:
         """Close the connections. Unfinished calls fail."""

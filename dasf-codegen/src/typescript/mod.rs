@@ -24,7 +24,7 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// The names of types and values that every file defines or uses.
-const RESERVED: [&str; 69] = [
+const RESERVED: [&str; 70] = [
     "Answer",
     "ArgumentError",
     "Array",
@@ -73,6 +73,7 @@ const RESERVED: [&str; 69] = [
     "RequestTooLargeError",
     "ResultError",
     "SHAPES",
+    "SLOWEST_LINK",
     "SendWay",
     "SendWindow",
     "Sendable",

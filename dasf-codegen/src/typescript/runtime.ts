@@ -443,8 +443,13 @@ function distance(from: string, to: string): number {
 
 /** The timeout of a socket's handshake, in milliseconds. */
 const CONNECT_LIMIT = 30_000;
-/** The timeout of a receipt, in milliseconds. Without one the connection counts as lost. */
-const RECEIPT_LIMIT = 60_000;
+/**
+ * The timeout of a receipt, in milliseconds. Without one the connection counts as lost. A WebSocket
+ * of a browser cannot ping, so only receipts show that the broker lives.
+ */
+const RECEIPT_LIMIT = 18_000;
+/** The slowest link, in bytes per millisecond, over which a message must pass in its timeout. */
+const SLOWEST_LINK = 4;
 /** The timeout of closing a socket, in milliseconds. */
 const CLOSE_LIMIT = 5_000;
 /** The maximum number of messages without a receipt. The client sends no more before a receipt. */
@@ -472,6 +477,8 @@ interface Purpose {
   heard(frame: Frame): void;
   opened(): void;
   lost(reason: string): void;
+  /** Called before `lost` if the broker sends no receipt. */
+  silent?(reason: string): void;
 }
 
 /** A socket that reconnects when its connection is lost. */
@@ -486,6 +493,9 @@ class Link {
   /** Whether the last connection carried a frame of the broker. */
   #wasUseful = false;
   #stopped: (() => void) | undefined;
+  /** The sizes of the messages without a receipt. */
+  #unreceipted: number[] = [];
+  #receiptTimer: unknown;
 
   constructor(purpose: Purpose) {
     this.#purpose = purpose;
@@ -517,6 +527,12 @@ class Link {
       const frame = parse(event.data);
       if (socket !== this.#socket || !isObject(frame)) return;
       this.#wasUseful = true;
+      const { result }: Frame = frame;
+      // Brokers send receipts in order.
+      if (typeof result === "string" && this.#unreceipted.length > 0) {
+        this.#unreceipted.shift();
+        this.#awaitReceipt();
+      }
       this.#purpose.heard(frame);
     };
     socket.onerror = (event) => (reason = event.message ?? "");
@@ -527,8 +543,34 @@ class Link {
     };
   }
 
+  /** Sends a frame without a receipt. */
   send(frame: object): void {
     this.#socket?.send(JSON.stringify(frame));
+  }
+
+  /** Sends a message. The connection is lost if its receipt does not come. */
+  publish(frame: object): void {
+    const text = JSON.stringify(frame);
+    this.#socket?.send(text);
+    if (this.#unreceipted.push(text.length) === 1) this.#awaitReceipt();
+  }
+
+  /** Waits for the next receipt. Only the oldest message counts, which the broker reads first. */
+  #awaitReceipt(): void {
+    platform.clearTimeout(this.#receiptTimer);
+    const [size] = this.#unreceipted;
+    if (size === undefined) return;
+    const limit = RECEIPT_LIMIT + Math.ceil(size / SLOWEST_LINK);
+    this.#receiptTimer = platform.setTimeout(() => {
+      const reason = `no receipt within ${limit} ms`;
+      this.#purpose.silent?.(reason);
+      this.lose(reason);
+    }, limit);
+  }
+
+  #forgetReceipts(): void {
+    platform.clearTimeout(this.#receiptTimer);
+    this.#unreceipted = [];
   }
 
   /** Drops the socket for this reason, and reconnects after a wait. */
@@ -537,6 +579,7 @@ class Link {
     this.#socket = undefined;
     socket?.close();
     platform.clearTimeout(this.#timer);
+    this.#forgetReceipts();
     // A connection that the broker accepts and drops at once counts as a failure.
     const isLasting = this.failure === undefined && Date.now() - this.#openedAt >= 5_000;
     if (isLasting || this.#wasUseful) this.#failures = 0;
@@ -551,6 +594,7 @@ class Link {
   /** Closes the socket without a reconnect; resolves when it is closed. */
   async stop(): Promise<void> {
     platform.clearTimeout(this.#timer);
+    this.#forgetReceipts();
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
@@ -578,13 +622,11 @@ interface Outgoing extends Sendable {
   readonly call: Call;
   /** The number of losses of the connection while this was the first message without a receipt. */
   losses: number;
-  /** The time at which the client last wrote it to the socket. */
-  sentAt: number;
 }
 
 function outgoing(call: Call, payload: string, properties: Properties): Outgoing {
   const { deadline } = call;
-  return { call, payload, properties, deadline, accepted: undefined, losses: 0, sentAt: 0 };
+  return { call, payload, properties, deadline, accepted: undefined, losses: 0 };
 }
 
 /** Returns the frame of a message that is sent now. */
@@ -707,7 +749,7 @@ class TopicSender implements SendWay {
     if (this.#link.failure !== undefined || this.#isClosed) return;
     for (const message of this.#messages.slice(this.#onTheWay, UNRECEIPTED_LIMIT)) {
       this.#onTheWay++;
-      this.#link.send(frameOf(message));
+      this.#link.publish(frameOf(message));
     }
   }
 
@@ -766,7 +808,6 @@ export class Caller {
   /** The messages to send, in this order. A set, because ended calls are removed from it. */
   #queue = new Set<Outgoing>();
   #unreceipted: Outgoing[] = [];
-  #receiptTimer: unknown;
   #apiInfo: Promise<Record<string, unknown>> | undefined;
   /** The connections to the topics of asking modules, also those that are being closed. */
   readonly #senders = new Set<TopicSender>();
@@ -1023,6 +1064,8 @@ export class Caller {
         this.#sendAgain();
         this.#lost(reason);
       },
+      // A broker that does not answer has lost the other connection, too.
+      silent: (reason) => this.#consumer?.lose(reason),
     });
   }
 
@@ -1033,7 +1076,6 @@ export class Caller {
 
   /** Queues the messages without a receipt again: the broker may not have received them. */
   #sendAgain(): void {
-    platform.clearTimeout(this.#receiptTimer);
     // Brokers read in order. So a message that makes the broker drop the connection becomes the
     // first without a receipt.
     const [first] = this.#unreceipted;
@@ -1056,20 +1098,8 @@ export class Caller {
     for (const message of this.#queue) {
       if (this.#unreceipted.length >= UNRECEIPTED_LIMIT) break;
       this.#queue.delete(message);
-      message.sentAt = Date.now();
       this.#unreceipted.push(message);
-      this.#producer.send(frameOf(message));
-    }
-    platform.clearTimeout(this.#receiptTimer);
-    // The oldest message counts, so that new calls do not extend the timeout.
-    const [oldest] = this.#unreceipted;
-    if (oldest) {
-      this.#receiptTimer = platform.setTimeout(() => {
-        // A broker that does not answer has lost the other connection, too.
-        const reason = `no receipt within ${RECEIPT_LIMIT} ms`;
-        this.#producer?.lose(reason);
-        this.#consumer?.lose(reason);
-      }, oldest.sentAt + RECEIPT_LIMIT - Date.now());
+      this.#producer.publish(frameOf(message));
     }
   }
 
@@ -1214,7 +1244,6 @@ export class Caller {
 
   async #stop(reason: string): Promise<void> {
     for (const call of [...this.#calls.values()]) call.reject(new ConnectionError(reason));
-    platform.clearTimeout(this.#receiptTimer);
     const links = [this.#producer, this.#consumer];
     this.#producer = this.#consumer = undefined;
     this.#queue.clear();

@@ -15,6 +15,7 @@ import difflib
 import ipaddress
 import json
 import logging
+import math
 import os
 import queue
 import random
@@ -26,7 +27,7 @@ import threading
 import time
 import urllib.parse
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import (
     Annotated,

@@ -16,6 +16,7 @@ import difflib
 import ipaddress
 import json
 import logging
+import math
 import os
 import queue
 import random
@@ -28,7 +29,7 @@ import time
 import uuid
 import urllib.parse
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import (
     Annotated,

@@ -19,6 +19,7 @@ import difflib
 import ipaddress
 import json
 import logging
+import math
 import os
 import queue
 import random
@@ -30,7 +31,7 @@ import threading
 import time
 import urllib.parse
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import (
     Annotated,

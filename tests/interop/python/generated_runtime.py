@@ -6,6 +6,7 @@ if everything is right.
 
 import asyncio
 import base64
+import hashlib
 import json
 import logging
 import math
@@ -953,6 +954,73 @@ def handshakes() -> None:
                 assert not sender.is_alive()
 
 
+def opened(server: socket.socket) -> socket.socket:
+    """Accept a WebSocket."""
+    server.settimeout(10)
+    accepted, _ = server.accept()
+    request = accepted.recv(10_000).decode()
+    key = re.search("Sec-WebSocket-Key: (.*)\r", request, re.I)
+    assert key is not None
+    guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    digest = hashlib.sha1((key[1] + guid).encode()).digest()
+    accept = base64.b64encode(digest).decode()
+    lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket"]
+    lines += ["Connection: Upgrade", f"Sec-WebSocket-Accept: {accept}", "", ""]
+    accepted.sendall("\r\n".join(lines).encode())
+    return accepted
+
+
+def slow_links() -> None:
+    limit, client._SILENCE_LIMIT = client._SILENCE_LIMIT, 0.3
+    frames: queue.Queue[dict[str, Any]] = queue.Queue()
+    sizes = [0]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"ws://127.0.0.1:{server.getsockname()[1]}"
+        door = client._Door({}, None)
+        on = client._Socket("slow", url, door, lambda: None, frames.put, lambda: sizes)
+        on.start()
+        with opened(server) as broker:
+            text = json.dumps({"payload": "x" * 100}).encode()
+            frame = bytes([0x81, len(text)]) + text
+            # Each pause is longer than the time after which the client pings.
+            for part in (frame[:1], frame[1:50]):
+                broker.sendall(part)
+                time.sleep(0.4)
+            broker.sendall(frame[50:])
+            assert frames.get(timeout=10) == {"payload": "x" * 100}
+            assert on._number == 1
+            # The broker dies.
+            begun = time.monotonic()
+            with opened(server) as broker:
+                assert 0.5 < time.monotonic() - begun < 2
+                # It cannot answer before it has all of a large frame.
+                client._SLOWEST_LINK, sizes[0] = 1 << 20, 1 << 20
+                begun = time.monotonic()
+                with opened(server):
+                    assert time.monotonic() - begun > 1
+        on.stop()
+        on.join(10)
+    client._SILENCE_LIMIT, client._SLOWEST_LINK = limit, 4 << 10
+
+
+def slow_writes() -> None:
+    class Slow:
+        tries = 0
+
+        def send(self, data: bytes) -> int:
+            self.tries += 1
+            raise TimeoutError
+
+    for size, tries in ((100, 1), (933_000, 30)):
+        slow: Any = Slow()
+        stream = client._Stream(slow, threading.Event())
+        try:
+            stream.send(bytes(size))
+        except TimeoutError:
+            pass
+        assert slow.tries == tries, slow.tries
+
+
 def patterns() -> None:
     # Python warns of this pattern, and reads it with another meaning.
     texts: TypeAdapter[str] = TypeAdapter(
@@ -977,4 +1045,6 @@ on_demand()
 busy_modules()
 pongs()
 handshakes()
+slow_links()
+slow_writes()
 patterns()

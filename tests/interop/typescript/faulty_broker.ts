@@ -648,6 +648,36 @@ const texts = ['0123456789', 'abcdefghij', '-'].map((part) => part.repeat(20));
 }
 
 {
+  // A broker that sends no receipt has lost both connections.
+  const { client, producer, consumer } = await connect();
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const call = client.add({ a: 1 });
+  await producer.sent.next();
+  mock.timers.tick(19_000);
+  await Promise.all([producer.closed.next(), consumer.closed.next()]);
+  mock.timers.tick(5_000);
+  const [again, consumerAgain] = await Promise.all([
+    sockets.producer.next(),
+    sockets.consumer.next(),
+  ]);
+  const repeated = await again.sent.next();
+  again.frame({ result: 'ok', context: repeated.context });
+  answer(consumerAgain, repeated, base64('3'));
+  seen.without_receipt = [await call, repeated.properties.x_dasf_repeated];
+
+  // A large message has the time that a slow link needs.
+  const message = 'x'.repeat(400_000);
+  const large = client.echo({ data: message }, { timeout: 600_000 });
+  const sent = await again.sent.next();
+  mock.timers.tick(100_000);
+  again.frame({ result: 'ok', context: sent.context });
+  answer(consumerAgain, sent, base64('"large"'));
+  seen.large = await large;
+  mock.timers.reset();
+  await client.close();
+}
+
+{
   // Calls that end before the client sends them use no memory afterwards.
   const { client, consumer } = await connect();
   passes = false;
