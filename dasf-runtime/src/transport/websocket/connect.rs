@@ -1,5 +1,7 @@
 //! Opens WebSocket connections.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use dasf_protocol::text::printable;
@@ -16,6 +18,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use super::proxy::{NoWay, Proxy};
 use super::traffic::Counted;
 use super::{Endpoint, tls};
+use crate::duration::shown;
 use crate::host_name;
 use crate::transport::{Cause, ConnectError};
 
@@ -28,6 +31,9 @@ const READ_BUFFER_SIZE: usize = 16 * 1024;
 /// The timeout of a handshake. Pulsar answers it only when the topic is ready, and reports after 30
 /// s why it is not.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
+/// The timeout of a TCP connection to one IP address. After a network has failed for a while, a new
+/// attempt succeeds sooner than one whose packets are lost: systems repeat these ever more rarely.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest frame accepted from a broker. Brokers send frames of about 1 MB; some are configured
 /// for more.
 pub(in crate::transport) const MAX_FRAME_SIZE: usize = 16 << 20;
@@ -113,8 +119,32 @@ async fn reach(
     if let Some(proxy) = Proxy::towards(is_secure, host, port, variable).map_err(no_way)? {
         return proxy.tunnel(host, port).await.map_err(no_way);
     }
-    let connected = TcpStream::connect((host_name::without_brackets(host), port)).await;
+    let connected = dial(host_name::without_brackets(host), port).await;
     connected.map_err(|error| explain(endpoint, error.into()))
+}
+
+/// Connects to the first IP address of a host that answers.
+pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses = tokio::net::lookup_host((host, port)).await?;
+    first_of(addresses, ADDRESS_TIMEOUT).await
+}
+
+async fn first_of(
+    addresses: impl Iterator<Item = SocketAddr>,
+    patience: Duration,
+) -> io::Result<TcpStream> {
+    let mut failure = io::Error::other("the name of the host has no IP address");
+    for address in addresses {
+        match tokio::time::timeout(patience, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failure = error,
+            Err(_) => {
+                let text = format!("no answer within {}", shown(patience));
+                failure = io::Error::new(io::ErrorKind::TimedOut, text);
+            }
+        }
+    }
+    Err(failure)
 }
 
 /// Ends the connection when the other end does not acknowledge its bytes. A large message extends the
@@ -276,8 +306,8 @@ pub(in crate::transport) fn broken(error: &Error) -> String {
 }
 
 /// Returns the message of the operating system without its error number.
-pub(super) fn io_reason(error: &std::io::Error) -> String {
-    if error.kind() == std::io::ErrorKind::UnexpectedEof {
+pub(super) fn io_reason(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
         return "the connection was closed unexpectedly".to_owned();
     }
     let reason = error.to_string();
@@ -354,6 +384,28 @@ mod tests {
     use super::*;
     use crate::transport::Trust;
     use crate::transport::websocket::proxy::tests::proxy_to;
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_is_left_for_the_next_one() {
+        let open = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = (open.local_addr().unwrap(), open);
+        // The system drops what the queue of a listener does not hold.
+        let full = tokio::net::TcpSocket::new_v4().unwrap();
+        full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let full = full.listen(1).unwrap();
+        let address = full.local_addr().unwrap();
+        let patience = Duration::from_millis(100);
+        let mut waiting = Vec::new();
+        let failure = loop {
+            match first_of([address].into_iter(), patience).await {
+                Ok(stream) => waiting.push(stream),
+                Err(failure) => break failure,
+            }
+        };
+        assert_eq!(failure.to_string(), "no answer within 100 ms");
+        let stream = first_of([address, open.0].into_iter(), patience).await;
+        assert_eq!(stream.unwrap().peer_addr().unwrap(), open.0);
+    }
 
     /// Returns the error of a client that gets this answer.
     async fn told(answer: String) -> ConnectError {
@@ -519,8 +571,8 @@ mod tests {
         assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
         let refused = |error: &ConnectError| {
             let source = std::error::Error::source(error).unwrap();
-            let source = source.downcast_ref::<std::io::Error>().unwrap();
-            assert_eq!(source.kind(), std::io::ErrorKind::ConnectionRefused);
+            let source = source.downcast_ref::<io::Error>().unwrap();
+            assert_eq!(source.kind(), io::ErrorKind::ConnectionRefused);
         };
         refused(&error);
         let copy = error.clone();

@@ -160,7 +160,7 @@ impl Proxy {
             }
         };
         let lost = |error| broken("does not answer", error);
-        let connected = TcpStream::connect((self.host.as_str(), self.port)).await;
+        let connected = super::connect::dial(&self.host, self.port).await;
         let mut stream = connected.map_err(|error| broken("cannot be reached", error))?;
         let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
         if let Some(credentials) = &self.credentials {
