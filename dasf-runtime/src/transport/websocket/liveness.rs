@@ -245,6 +245,17 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_program_that_was_suspended_keeps_its_connections() {
+        let mut liveness = Liveness::new(Traffic::default());
+        let mut due = || {
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            liveness.poll_due(&mut cx).is_ready()
+        };
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert_eq!([due(), due()], [true, false]);
+    }
+
     #[test]
     fn large_messages_have_the_time_that_a_slow_link_needs() {
         let silent = |sizes: &[usize]| checks_until_death(|_| unreceipted(sizes)).unwrap();
