@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use super::liveness::LONGEST_SILENCE;
 use super::proxy::{NoWay, Proxy};
 use super::traffic::Counted;
 use super::{Endpoint, tls};
@@ -83,7 +84,7 @@ pub(super) async fn connect_in(
         stream
             .set_nodelay(true)
             .map_err(|error| failed(error.into()))?;
-        end_when_unacknowledged(&stream);
+        end_when_unacknowledged(&stream, LONGEST_SILENCE);
         let stream = Counted::new(stream);
         let handshake = tls::handshake(request, stream, config, &endpoint.trust);
         handshake.await.map_err(failed)
@@ -149,15 +150,13 @@ async fn first_of(
 
 /// Ends the connection when the other end does not acknowledge its bytes. A large message extends the
 /// time of silence, but with this only on a link that lives.
-fn end_when_unacknowledged(stream: &TcpStream) {
+fn end_when_unacknowledged(stream: &TcpStream, after: Duration) {
     #[cfg(any(target_os = "android", target_os = "linux"))]
-    if let Err(error) =
-        socket2::SockRef::from(stream).set_tcp_user_timeout(Some(super::LONGEST_SILENCE))
-    {
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(after)) {
         tracing::debug!("cannot set TCP_USER_TIMEOUT: {error}");
     }
     #[cfg(not(any(target_os = "android", target_os = "linux")))]
-    let _ = stream;
+    let _ = (stream, after);
 }
 
 /// Sends the farewell frame and closes the socket.
