@@ -72,12 +72,6 @@ pub mod extension {
     /// The module accepts a request without its payload, and asks for the payload when it begins.
     /// See [`ON_DEMAND`](crate::properties::key::ON_DEMAND).
     pub const REQUESTS_ON_DEMAND: &str = "requests_on_demand";
-    /// The module does not run a request twice that its caller publishes again, although the broker
-    /// accepted it before. See [`REPEATED`](crate::properties::key::REPEATED).
-    pub const REPEATED_REQUESTS: &str = "repeated_requests";
-    /// The module may run a request twice, so that its caller should publish it again if the broker has
-    /// lost its messages. See [`RUN`](crate::link::RUN).
-    pub const REPEATED_AFTER_LOSS: &str = "repeated_after_loss";
     /// The module obeys the property `x_dasf_timeout_ms`.
     pub const TIMEOUT: &str = "timeout";
 }

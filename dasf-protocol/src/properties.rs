@@ -39,6 +39,11 @@ pub mod key {
     /// the broker received the first message. Otherwise the broker accepted it and may have lost it or
     /// its response: then it is the age of the request in milliseconds, at least 2.
     pub const REPEATED: &str = "x_dasf_repeated";
+    /// Extension: in a pong of a module, [`ALWAYS`](super::repeats::ALWAYS) or
+    /// [`AFTER_LOSS`](super::repeats::AFTER_LOSS).
+    /// It says when a caller should publish a request again that the broker has accepted. Without it, a
+    /// caller should not do so.
+    pub const REPEATS: &str = "x_dasf_repeats";
     /// Extension: `1` in a request without its payload. A caller sends a large request to a group
     /// in this way, because its fragments would go to different modules. The module asks for the
     /// payload with [`Fetch`](super::MessageType::Fetch).
@@ -70,12 +75,22 @@ pub mod key {
         INFO,
         API_INFO,
         REPEATED,
+        REPEATS,
         ON_DEMAND,
         ANSWER,
         REQUEST,
         ANSWERS_PINGS,
         ERROR,
     ];
+}
+
+/// The values of [`REPEATS`](key::REPEATS).
+pub mod repeats {
+    /// After each lost connection: the module runs the request once.
+    pub const ALWAYS: &str = "always";
+    /// If the broker has lost its messages: the request may run twice. A broker shows that by
+    /// [`RUN`](crate::link::RUN).
+    pub const AFTER_LOSS: &str = "after_loss";
 }
 
 /// The type of a message.

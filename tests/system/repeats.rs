@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 use dasf::{Acknowledge, Address, CallError, Host, HostOptions};
 use dasf_broker::Broker;
 use dasf_test_support::peer::Socket;
-use dasf_test_support::{broker, listen, listen_at, soon};
+use dasf_test_support::{broker, listen, listen_at, soon, until};
 use futures_util::future::join_all;
 use futures_util::poll;
 
@@ -219,9 +219,9 @@ async fn a_request_to_a_group_is_not_published_again_if_the_broker_has_it() {
         let mut reader = Socket::open(&format!("{}/demo/reader", broker.url())).await;
         line.cut().await;
         line.mend();
-        // The client asks for the description before it publishes anything again.
-        let is_question = |message: &Value| message["properties"]["messageType"] == "api_info";
-        while !is_question(&soon("a question", reader.receive()).await) {}
+        // The client pings the module before it publishes anything again.
+        let is_ping = |message: &Value| message["properties"]["messageType"] == "ping";
+        while !is_ping(&soon("a ping", reader.receive()).await) {}
         for _ in 0..10 {
             client.count(&name).await.unwrap();
             let message = loop {
@@ -246,47 +246,46 @@ async fn a_request_to_a_module_that_does_not_know_the_mark_is_not_published_agai
     let line = Line::start(broker.local_addr(), true).await;
     let client = connect(&line.url()).await;
     let mut module = Socket::open(&format!("{}/demo/module", broker.url())).await;
-    let mut take = async || loop {
-        let message = soon("a message", module.receive()).await;
-        let acknowledgement = json!({"messageId": message["messageId"]});
-        module.send(&acknowledgement).await;
-        // A client also pings, after a second.
-        if message["properties"]["messageType"] != "ping" {
-            return message["properties"].clone();
-        }
-    };
     let call = accepted(&client, "foreign", &line).await;
-    let request = take().await;
-    assert_eq!(request["messageType"], "request");
+    let request = soon("the request", module.receive()).await;
+    assert_eq!(request["properties"]["messageType"], "request");
+    let acknowledgement = json!({"messageId": request["messageId"]});
+    module.send(&acknowledgement).await;
+    let response_topic = request["properties"]["response_topic"].as_str().unwrap();
+    let mut answers = Socket::open(&format!("{}/{response_topic}", broker.url())).await;
     line.cut().await;
     line.mend();
-    let question = take().await;
-    assert_eq!(question["messageType"], "api_info");
-    let response_topic = question["response_topic"].as_str().unwrap();
-    let mut answers = Socket::open(&format!("{}/{response_topic}", broker.url())).await;
-    let api_info = json!({"classes": [], "functions": [], "rpc_schema": {}}).to_string();
-    let properties = json!({
-        "messageType": "response", "requestContext": question["requestContext"], "api_info": api_info,
-    });
-    answers
-        .send(&json!({"payload": "", "properties": properties}))
-        .await;
-    answers.receive().await;
-    // The client reads its answers in their order, so it has read the description before these.
+    let mut pings = 0;
+    // The client reads its answers in their order, so it has read the first pong before the later
+    // answers.
     for _ in 0..10 {
         let next = tokio::spawn(client.count("foreign").into_future());
-        let request = take().await;
-        assert_eq!(request["messageType"], "request");
-        assert!(request.get("x_dasf_repeated").is_none(), "{request}");
-        let properties = json!({
-            "messageType": "response", "requestContext": request["requestContext"],
-        });
-        answers
-            .send(&json!({"payload": "MQ==", "properties": properties}))
-            .await;
-        answers.receive().await;
-        assert_eq!(soon("the answer", next).await.unwrap().unwrap(), 1);
+        while !next.is_finished() {
+            let message = tokio::select! {
+                message = module.receive() => message,
+                () = until(|| next.is_finished()) => break,
+            };
+            let acknowledgement = json!({"messageId": message["messageId"]});
+            module.send(&acknowledgement).await;
+            let properties = &message["properties"];
+            let is_ping = properties["messageType"] == "ping";
+            pings += usize::from(is_ping);
+            assert!(properties["x_dasf_repeated"].is_null(), "{message}");
+            let (message_type, payload) = match is_ping {
+                true => ("pong", ""),
+                false => ("response", "MQ=="),
+            };
+            let properties = json!({
+                "messageType": message_type, "requestContext": properties["requestContext"],
+            });
+            answers
+                .send(&json!({"payload": payload, "properties": properties}))
+                .await;
+            answers.receive().await;
+        }
+        assert_eq!(next.await.unwrap().unwrap(), 1);
     }
+    assert!(pings > 0);
     assert!(!call.is_finished());
     call.abort();
 }

@@ -9,8 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dasf_protocol::api_info::{ApiInfo, extension};
-use dasf_protocol::properties::key;
+use dasf_protocol::properties::{key, repeats};
 use dasf_protocol::{MessageType, Properties};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -20,8 +19,8 @@ use super::in_flight::{InFlight, Request, Waiting};
 use crate::backoff::Backoff;
 use crate::transport::{Calls, ConnectionState, PublishError};
 
-/// How long the description of a module may take.
-const DESCRIPTION_LIMIT: Duration = Duration::from_secs(2);
+/// How long the answer to a ping may take.
+const PONG_LIMIT: Duration = Duration::from_secs(2);
 /// How long a request waits for a place in the queue before the client looks whether it is still
 /// needed.
 const QUEUE_LIMIT: Duration = Duration::from_secs(1);
@@ -90,16 +89,16 @@ impl Client {
         while !in_flight.lost_calls().is_empty() {
             // The answer comes after the responses that the broker has kept, and shows that a module
             // is there.
-            match self.description().await {
-                Some(module) => {
+            match self.pong().await {
+                Some(pong) => {
                     let Some(broker_losses) = self.count_broker_losses() else {
                         return;
                     };
                     let is_lost = broker_losses != self.broker_losses;
-                    if module.speaks(extension::REPEATED_REQUESTS)
-                        || (is_lost && module.speaks(extension::REPEATED_AFTER_LOSS))
-                    {
-                        self.publish_again(in_flight).await;
+                    match pong.text(key::REPEATS) {
+                        Some(repeats::ALWAYS) => self.publish_again(in_flight).await,
+                        Some(repeats::AFTER_LOSS) if is_lost => self.publish_again(in_flight).await,
+                        _ => {}
                     }
                     self.broker_losses = broker_losses;
                     return;
@@ -116,24 +115,23 @@ impl Client {
         Some(self.shared.upgrade()?.publisher.broker_losses())
     }
 
-    /// Asks the module for its description. Returns `None` if it does not answer.
-    async fn description(&self) -> Option<ApiInfo> {
+    /// Pings the module. Returns the properties of its answer, or `None` if it does not answer.
+    async fn pong(&self) -> Option<Properties> {
         let mut call = {
             let shared = self.shared.upgrade()?;
             let call = shared.in_flight.register(Waiting::default(), Request::Gone);
-            let question = Properties::new().with_message_type(MessageType::ApiInfo);
-            let deadline = Instant::now() + DESCRIPTION_LIMIT;
-            let question = shared.outgoing(&call, question, Bytes::new(), deadline);
+            let ping = Properties::new().with_message_type(MessageType::Ping);
+            let deadline = Instant::now() + PONG_LIMIT;
+            let ping = shared.outgoing(&call, ping, Bytes::new(), deadline);
             let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&shared.in_flight);
             let sent = shared
                 .publisher
-                .try_publish_for(owner, call.context(), question);
+                .try_publish_for(owner, call.context(), ping);
             sent.ok()?;
             call
         };
-        let answer = timeout(DESCRIPTION_LIMIT, call.answer()).await;
-        let properties = answer.ok()?.ok()?.properties;
-        serde_json::from_str(properties.text(key::API_INFO)?).ok()
+        let pong = timeout(PONG_LIMIT, call.answer()).await;
+        Some(pong.ok()?.ok()?.properties)
     }
 
     async fn publish_again(&self, in_flight: &InFlight) {

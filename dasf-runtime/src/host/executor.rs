@@ -233,7 +233,7 @@ impl Executor {
         let acknowledge = AcknowledgePolicy::of(options);
         let at_most_once = acknowledge != AcknowledgePolicy::Answered;
         Self {
-            documents: Documents::new(&module, topic, options),
+            documents: Documents::new(&module, topic, options.group.is_some()),
             topic: topic.clone(),
             module,
             recent: RecentRequests::new(transport.has_unique_message_ids(), at_most_once),

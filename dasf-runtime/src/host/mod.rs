@@ -176,25 +176,15 @@ struct Documents {
 }
 
 impl Documents {
-    fn new(module: &Module, topic: &Topic, options: &HostOptions) -> Self {
+    fn new(module: &Module, topic: &Topic, is_in_group: bool) -> Self {
         let ascii = |json: Result<Vec<u8>, serde_json::Error>| {
             json.ok()
                 .and_then(|json| String::from_utf8(json).ok())
                 .unwrap_or_default()
         };
         let mut api_info = module.api_info(topic.as_str());
-        let is_in_group = options.group.is_some();
         if is_in_group {
             take_requests_on_demand(&mut api_info);
-        }
-        // In a group, another module may have run a request that is published again.
-        let repeated = match options.acknowledge {
-            _ if !is_in_group => Some(extension::REPEATED_REQUESTS),
-            Acknowledge::Completed => Some(extension::REPEATED_AFTER_LOSS),
-            Acknowledge::Received => None,
-        };
-        if let Some(extensions) = &mut api_info.x_dasf {
-            extensions.speaks.extend(repeated.map(str::to_owned));
         }
         Self {
             info: ascii(dasf_protocol::payload::to_json(

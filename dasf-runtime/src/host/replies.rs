@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dasf_protocol::properties::key;
+use dasf_protocol::properties::{key, repeats};
 use dasf_protocol::{MessageType, Properties, Status, Topic};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::HostOptions;
 use super::answer::{Answer, response};
+use super::options::{Acknowledge, HostOptions};
 use super::publisher_pool::PublisherPool;
 use super::reply::Reply;
 use crate::module::Failure;
@@ -26,6 +26,8 @@ pub(super) struct Replies {
     /// The topic of the module, which is a property of every response.
     source_topic: Topic,
     max_payload_size: usize,
+    /// When callers should publish requests again that the broker has accepted.
+    repeats: Option<&'static str>,
     pool: PublisherPool,
     deferred: mpsc::Sender<Deferred>,
     /// The deferred responses that are not sent yet.
@@ -53,6 +55,12 @@ impl Replies {
             transport,
             source_topic,
             max_payload_size: options.max_payload_size,
+            // In a group, another module may have run a request that is published again.
+            repeats: match options.acknowledge {
+                _ if options.group.is_none() => Some(repeats::ALWAYS),
+                Acknowledge::Completed => Some(repeats::AFTER_LOSS),
+                Acknowledge::Received => None,
+            },
             deferred,
             deferring: TaskTracker::new(),
         });
@@ -114,7 +122,13 @@ impl Replies {
     /// Answers a ping, now or deferred.
     pub(super) fn try_send_pong(&self, reply: &Reply) {
         let pong = Properties::new().with_message_type(MessageType::Pong);
-        self.try_send(reply, pong);
+        self.try_send(
+            reply,
+            match self.repeats {
+                Some(repeats) => pong.with(key::REPEATS, repeats),
+                None => pong,
+            },
+        );
     }
 
     /// Sends a document of the module, now or deferred. It is a property, which cannot be cut into
