@@ -42,8 +42,9 @@ pub enum CallError {
     /// The module responded with an error.
     #[error(transparent)]
     Module(#[from] ModuleFailure),
-    /// The broker reports that no module listens. MQTT brokers can report it. With other brokers
-    /// the call waits for its [`Timeout`](Self::Timeout).
+    /// The broker reports that no module listens, also after the client has sent the request again for
+    /// 1.5 s. MQTT brokers can report it. With other brokers the call waits for its
+    /// [`Timeout`](Self::Timeout).
     #[error("no module listens on topic {topic}")]
     NobodyListens {
         /// The topic of the module.
