@@ -1,6 +1,7 @@
 //! The settings, the start and the end of a broker.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,12 @@ use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::listener::{ConnectionHandle, Listener};
 use crate::log;
+use crate::message::MessageIds;
 use crate::network::Connections;
 use crate::origin::AllowedOrigins;
 use crate::start_error::StartError;
 use crate::statistics::Statistics;
+use crate::store::Store;
 
 /// The time that a shutdown waits for peers.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -53,6 +56,7 @@ pub struct Builder {
     token: Option<String>,
     allowed_origins: Vec<String>,
     offers_links: bool,
+    data_dir: Option<PathBuf>,
     limits: Limits,
 }
 
@@ -64,6 +68,7 @@ impl Default for Builder {
             token: None,
             allowed_origins: Vec::new(),
             offers_links: true,
+            data_dir: None,
             limits: Limits::default(),
         }
     }
@@ -214,6 +219,17 @@ impl Builder {
         self
     }
 
+    /// Sets the directory in which the broker keeps messages and durable subscriptions. The broker creates
+    /// its files there, and a broker that starts with it later goes on with them. Default: the broker
+    /// keeps everything in memory.
+    ///
+    /// A producer then gets the receipt of a message when the message is on the disk. Messages that only
+    /// `NonDurable` subscriptions get are not written.
+    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(directory.into());
+        self
+    }
+
     /// Starts the broker on the current Tokio runtime.
     ///
     /// # Errors
@@ -230,6 +246,7 @@ impl Builder {
             token,
             allowed_origins,
             offers_links,
+            data_dir,
             limits,
         } = self;
         if let Some(name) = limits.zero_limit() {
@@ -255,7 +272,19 @@ impl Builder {
         let tasks = TaskTracker::new();
         let max_handshakes = limits.max_handshakes;
         let connections = Connections::new(limits.max_connections_per_address);
-        let hub = Arc::new(Hub::new(limits));
+        let hub = match data_dir {
+            None => Hub::new(limits),
+            Some(directory) => {
+                // The database is read once, before the broker has any other task.
+                let opened = Store::open(&directory, MessageIds::new_run());
+                let (store, restored) = opened.map_err(|source| StartError::Store {
+                    directory,
+                    source: source.into(),
+                })?;
+                Hub::restored(limits, store, restored)
+            }
+        };
+        let hub = Arc::new(hub);
         tasks.spawn(remove_expired(hub.clone(), shutdown.clone()));
         tasks.spawn(sum_up_log(hub.clone(), shutdown.clone()));
         let server = Arc::new(Server {

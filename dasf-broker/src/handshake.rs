@@ -156,7 +156,8 @@ impl Server {
             }
             Route::Producer { style, topic } => {
                 let producer = self.hub.producer(topic, None)?;
-                Ok(self.upgrade(upgrade, ProducerRole { style, producer }, slot, connection))
+                let role = ProducerRole::new(style, producer);
+                Ok(self.upgrade(upgrade, role, slot, connection))
             }
             Route::Consumer {
                 style,

@@ -3,8 +3,8 @@
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
 use dasf_protocol::Subscription;
@@ -16,8 +16,9 @@ use crate::budget::Budget;
 use crate::clock::now;
 use crate::limits::Limits;
 use crate::log::{Line, Log};
-use crate::message::{Message, MessageIds, Origin};
+use crate::message::{Keeping, Message, MessageIds, Origin};
 use crate::statistics::Counters;
+use crate::store::{QueueId, Restored, Store, Ticket};
 use crate::topic::{
     AttachError, ConsumerId, ConsumerOptions, DeadLetter, Delivery, Effects, GoneReaders,
     PublishError, Topic, TopicName, Victims,
@@ -56,6 +57,9 @@ pub(crate) struct TopicQuota(VecDeque<(TopicName, Weak<Mutex<Topic>>)>);
 
 /// When there are too many topics, this part of them makes room at once, because a search looks at all.
 const JUNK_FRACTION: usize = 16;
+
+/// The contents of messages that are on the disk may use this part of the largest memory.
+const CACHE_FRACTION: usize = 8;
 
 /// What waits for the peers to read it may use this part of the largest memory, in addition.
 const OUTGOING_FRACTION: usize = 4;
@@ -138,7 +142,50 @@ impl Hub {
         let origin = Origin {
             ids: MessageIds::new(),
             budget: Budget::new(limits.max_memory),
+            keeping: None,
         };
+        Self::with_origin(limits, origin)
+    }
+
+    /// Returns the topics that a store has kept.
+    pub(crate) fn restored(limits: Limits, store: Arc<Store>, restored: Restored) -> Self {
+        let last = restored.messages.last().map(|message| message.sequence);
+        let keeping = Arc::new(Keeping {
+            store,
+            cache: Budget::new(limits.max_memory / CACHE_FRACTION),
+        });
+        let origin = Origin {
+            ids: MessageIds::restored(restored.run, restored.starts, last),
+            budget: Budget::new(limits.max_memory),
+            keeping: Some(keeping.clone()),
+        };
+        let hub = Self::with_origin(limits, origin);
+        let (now, time) = (now(), SystemTime::now());
+        let mut messages: HashMap<QueueId, Vec<Message>> = HashMap::new();
+        for restored in restored.messages {
+            let age = time.duration_since(restored.published).unwrap_or_default();
+            // On some systems no time is before the start of the machine.
+            let published = now.checked_sub(age).unwrap_or(now);
+            let message = Message::restored(&hub.origin, &keeping, published, &restored);
+            for queue in restored.queues {
+                messages.entry(queue).or_default().push(message.clone());
+            }
+        }
+        for record in restored.queues {
+            let kept = messages.remove(&record.id).unwrap_or_default();
+            let name = record.topic.clone();
+            let restore = |topic: &mut Topic| -> Result<(), AttachError> {
+                topic.restore(&keeping.store, record, kept, now);
+                Ok(())
+            };
+            if let Err(error) = hub.with_topic(&name, None, restore) {
+                warn!(topic = %name, "cannot restore the topic: {error}");
+            }
+        }
+        hub
+    }
+
+    fn with_origin(limits: Limits, origin: Origin) -> Self {
         let outgoing = Budget::new(limits.max_memory / OUTGOING_FRACTION);
         Self {
             limits: Arc::new(limits),
@@ -159,6 +206,19 @@ impl Hub {
 
     pub(crate) fn topics(&self) -> usize {
         lock(&self.topics).len()
+    }
+
+    /// Returns the commit of the store after which a published message is on the disk, if the message
+    /// must be there before its producer gets a receipt.
+    pub(crate) fn written_after(&self, message: &Message) -> Option<Ticket> {
+        let keeping = self.origin.keeping.as_ref()?;
+        message.is_held().then(|| keeping.store.ticket())
+    }
+
+    /// Returns whether the store has made this commit, or has failed. If not, the task wakes then.
+    pub(crate) fn is_written(&self, ticket: Ticket, cx: &mut Context<'_>) -> bool {
+        let keeping = self.origin.keeping.as_ref();
+        keeping.is_none_or(|keeping| keeping.store.is_written(ticket, cx.waker()))
     }
 
     /// Runs a function on a topic, and creates the topic if it does not exist.
@@ -184,7 +244,9 @@ impl Hub {
         }
         let (limits, counters) = (self.limits.clone(), self.counters.clone());
         let (budget, gone) = (self.origin.budget.clone(), self.gone.clone());
-        let mut topic = Topic::new(name.clone(), limits, counters, budget, gone);
+        let keeping = self.origin.keeping.as_ref();
+        let store = keeping.map(|keeping| keeping.store.clone());
+        let mut topic = Topic::new(name.clone(), limits, counters, budget, gone, store);
         let changed = change(&mut topic)?;
         let topic = Arc::new(Mutex::new(topic));
         topics.insert(name.clone(), topic.clone());
@@ -378,8 +440,8 @@ impl Hub {
                 event.log(name);
             }
         }
-        for DeadLetter { message, topic } in std::mem::take(&mut effects.dead_letters) {
-            self.dead_letter(name, &message, &topic, effects);
+        for letter in std::mem::take(&mut effects.dead_letters) {
+            self.dead_letter(name, &letter, effects);
         }
     }
 
@@ -387,14 +449,15 @@ impl Hub {
     ///
     /// The dead letter is a new message, because several subscriptions may send the same message
     /// there. Its retention starts again.
-    fn dead_letter(
-        &self,
-        name: &TopicName,
-        message: &Message,
-        to: &TopicName,
-        effects: &mut Effects,
-    ) {
-        let copy = message.copy(&self.origin, now(), to.topic());
+    fn dead_letter(&self, name: &TopicName, letter: &DeadLetter, effects: &mut Effects) {
+        let DeadLetter {
+            message, topic: to, ..
+        } = letter;
+        let Some(loaded) = message.load_now() else {
+            self.counters.dropped.add(1);
+            return;
+        };
+        let copy = Message::copy(loaded.content(), &self.origin, now(), to.topic());
         let copy_id = copy.id();
         let published = self.with_topic(to, None, |topic| -> Result<(), DeadLetterError> {
             topic.insert(copy, effects)?;
@@ -447,6 +510,15 @@ impl Hub {
             if idle {
                 self.remove_if_idle(&name);
             }
+        }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // Otherwise the store would learn that all queues end.
+        if let Some(keeping) = &self.origin.keeping {
+            keeping.store.close();
         }
     }
 }
@@ -515,6 +587,16 @@ impl Producer {
         }
     }
 
+    /// See [`Hub::written_after`].
+    pub(crate) fn written_after(&self, message: &Message) -> Option<Ticket> {
+        self.hub.written_after(message)
+    }
+
+    /// See [`Hub::is_written`].
+    pub(crate) fn is_written(&self, ticket: Ticket, cx: &mut Context<'_>) -> bool {
+        self.hub.is_written(ticket, cx)
+    }
+
     /// Wakes the consumers that have a new message.
     pub(crate) fn apply_effects(&mut self) {
         self.hub.apply_effects(&self.name, &mut self.effects);
@@ -579,7 +661,10 @@ impl Consumer {
 
     /// See [`Topic::take`].
     pub(crate) fn take(&mut self, max: usize, waker: &Waker) -> Option<Vec<Delivery>> {
-        lock(&self.topic).take(&self.subscription, self.id, max, waker)
+        let (name, effects) = (&self.subscription, &mut self.effects);
+        let taken = lock(&self.topic).take(name, self.id, max, waker, effects);
+        self.apply_effects();
+        taken
     }
 
     /// Returns the number of the message with this id, if this run of the broker made the id.

@@ -1,4 +1,4 @@
-//! An embedded message broker for DASF modules and their clients: one process, in memory.
+//! An embedded message broker for DASF modules and their clients: one process, in memory or on the disk.
 //!
 //! Modules and clients connect to it over WebSockets, as they connect to a Django broker or to
 //! Apache Pulsar. As a program, it is `dasf-broker --bind 127.0.0.1:8080`. As a library, it runs
@@ -39,8 +39,7 @@
 //! other:
 //!
 //! - A DASF path names a topic of the tenant `public` and the namespace `default`.
-//! - `persistent` and `non-persistent` name the same topic, because the broker keeps all messages in
-//!   memory.
+//! - `persistent` and `non-persistent` name the same topic.
 //! - Empty segments of a path are ignored, so a base URL may end in a slash.
 //!
 //! `GET /health` returns `ok`.
@@ -259,6 +258,23 @@
 //! The broker logs what it refuses, drops, lets expire or moves to a dead-letter topic, with topic and
 //! message id. [`Broker::statistics`] counts the messages.
 //!
+//! # Keeping messages
+//!
+//! With [`Builder::data_dir`], the broker keeps messages and durable subscriptions in a database in this
+//! directory. It needs the feature `store`.
+//!
+//! - A receipt means that the message is on the disk. A thread writes all messages that have come since its
+//!   last commit in one transaction. The broker delivers a message before that, and does not write one that
+//!   all its readers have acknowledged meanwhile.
+//! - Messages that only `NonDurable` subscriptions have are not written.
+//! - An acknowledgement is on the disk when the broker confirms a message that it got later on the same
+//!   link.
+//! - Messages keep their ids, their order and their age over a restart. The counts of redeliveries begin
+//!   again. Subscriptions wait for their consumers as after a lost connection.
+//! - Contents that are on the disk leave the memory when they have more than an eighth of
+//!   [`max_memory`](Builder::max_memory).
+//! - If the database cannot be written, the broker refuses messages.
+//!
 //! # Connections
 //!
 //! The broker pings each peer every [`ping_interval`](Builder::ping_interval). It disconnects a peer
@@ -291,6 +307,8 @@ mod refusal;
 mod route;
 mod start_error;
 mod statistics;
+#[cfg_attr(not(feature = "store"), allow(dead_code))]
+mod store;
 mod topic;
 mod websocket;
 

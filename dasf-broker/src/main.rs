@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use dasf_protocol::text;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
-/// A message broker for DASF modules and their clients, in one process and in memory
+/// A message broker for DASF modules and their clients, in one process
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -33,6 +34,10 @@ struct Arguments {
     /// all origins. May be given several times
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+
+    /// Directory in which the broker keeps messages and subscriptions; without it, it keeps them in memory
+    #[arg(long, value_name = "DIR", env = "DASF_BROKER_DATA_DIR")]
+    data_dir: Option<PathBuf>,
 
     /// Level of the log on standard error: off, error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
@@ -125,6 +130,7 @@ impl Arguments {
         let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
         let builder = Broker::builder().bind(bind);
         let builder = set(builder, self.token, Builder::token);
+        let builder = set(builder, self.data_dir, Builder::data_dir);
         let origins = self.allow_origin.into_iter();
         let builder = origins.fold(builder, Builder::allow_origin);
         let builder = set(builder, limits.max_frame_size, Builder::max_frame_size);

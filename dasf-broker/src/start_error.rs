@@ -1,7 +1,9 @@
 //! The error of a broker that does not start.
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// The error of a broker that does not start.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +31,14 @@ pub enum StartError {
     Origin {
         /// The text.
         origin: String,
+    },
+    /// The broker cannot use the data directory.
+    #[error("cannot use the data directory {}: {source}", directory.display())]
+    Store {
+        /// The directory of the settings.
+        directory: PathBuf,
+        /// The reason.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The token is empty. An empty token would protect nothing.
     #[error("the token is empty; set a token of at least one character, or no token")]

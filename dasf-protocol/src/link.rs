@@ -350,8 +350,10 @@ pub fn publish(topic: &str, context: &str, properties: &Properties, payload: &By
 /// The frames of one message: one, or two if the payload is large.
 #[derive(Debug, Clone)]
 pub struct Frames {
-    first: Bytes,
-    payload: Option<Bytes>,
+    /// The header, and the payload if it is not large.
+    pub first: Bytes,
+    /// A large payload.
+    pub payload: Option<Bytes>,
 }
 
 impl Frames {

@@ -1,4 +1,4 @@
-//! Compiles a module and a client with some of the features of `dasf`.
+//! Compiles a module, a client and the broker with some of the features of `dasf`.
 
 use std::io;
 use std::process::Command;
@@ -6,12 +6,13 @@ use std::process::Command;
 use crate::steps::{cargo, root, succeed};
 
 /// A package, and the features with which it must compile without a warning.
-const COMBINATIONS: [(&str, &str); 5] = [
+const COMBINATIONS: [(&str, &str); 6] = [
     ("dasf-test-features", "client"),
     ("dasf-test-features", "client,tls"),
     ("dasf-test-features", "module"),
     ("dasf-test-features", "client,module"),
     ("dasf", "cli"),
+    ("dasf-broker", ""),
 ];
 
 /// Checks every combination. All others add to one of these without a choice between two pieces of code.

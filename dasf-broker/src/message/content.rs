@@ -44,6 +44,12 @@ impl Content {
         Self::Link(LinkContent { time, frames })
     }
 
+    /// Returns the content of a message whose first delivery on a link has these frames.
+    #[cfg(feature = "store")]
+    pub(crate) fn of_frames(time: SystemTime, frames: link::Frames) -> Self {
+        Self::Link(LinkContent { time, frames })
+    }
+
     /// Returns the size in bytes.
     pub(super) fn size(&self) -> usize {
         match self {
@@ -128,7 +134,7 @@ impl Content {
 pub(crate) struct LinkContent {
     /// The wall-clock time at which the broker accepted the message.
     time: SystemTime,
-    frames: link::Frames,
+    pub(crate) frames: link::Frames,
 }
 
 impl LinkContent {
@@ -244,17 +250,19 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::budget::Budget;
-    use crate::message::{Frame, Message, MessageIds, Origin};
+    use crate::message::{Frame, Loaded, Message, MessageIds, Origin};
 
     use super::*;
 
-    fn message(frame: &str) -> Message {
+    fn message(frame: &str) -> Loaded {
         let origin = Origin {
             ids: MessageIds::new(),
             budget: Budget::new(usize::MAX),
+            keeping: None,
         };
         let fields = Frame::parse(frame).fields.unwrap();
-        Message::from_text(&origin, Instant::now(), fields)
+        let message = Message::from_text(&origin, Instant::now(), fields);
+        message.load().unwrap()
     }
 
     #[test]

@@ -18,11 +18,14 @@ pub(crate) struct MessageIds {
 /// The variant bits of RFC 9562 at the start of the second half.
 const VARIANT: u64 = 0b10 << 62;
 
+/// The bits of a number that count the messages since a start of a broker with a store. The broker may
+/// start four million times.
+const COUNTER_BITS: u32 = 40;
+
 impl MessageIds {
     pub(crate) fn new() -> Self {
-        let (random, _) = Uuid::new_v4().as_u64_pair();
         Self {
-            run: random & !0xF000 | 0x8000,
+            run: Self::new_run(),
             next: AtomicU64::new(0),
         }
     }
@@ -30,6 +33,23 @@ impl MessageIds {
     /// Returns what differs between this run of the broker and all others.
     pub(crate) fn run(&self) -> String {
         format!("{:016x}", self.run)
+    }
+
+    /// Returns a number that marks a broker, or a store.
+    pub(crate) fn new_run() -> u64 {
+        let (random, _) = Uuid::new_v4().as_u64_pair();
+        random & !0xF000 | 0x8000
+    }
+
+    /// Returns the ids of a broker with a store. The numbers of each start are above those of the starts
+    /// before, so that no number is used again.
+    pub(crate) fn restored(run: u64, starts: u64, last: Option<u64>) -> Self {
+        let of_start = starts << COUNTER_BITS;
+        let next = last.map_or(0, |last| last + 1).max(of_start) & !VARIANT;
+        Self {
+            run,
+            next: AtomicU64::new(next),
+        }
     }
 
     pub(super) fn next(&self) -> u64 {

@@ -6,6 +6,8 @@
 mod content;
 mod frame;
 mod ids;
+#[cfg_attr(not(feature = "store"), allow(dead_code))]
+mod kept;
 mod time;
 
 use std::ops::Deref;
@@ -20,16 +22,20 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use crate::budget::{Budget, Charge};
-use content::Content;
-pub(crate) use content::Earlier;
+use crate::store::RestoredMessage;
+pub(crate) use content::{Content, Earlier};
 pub(crate) use frame::Frame;
 pub(crate) use ids::MessageIds;
+pub(crate) use kept::Keeping;
+use kept::Kept;
 
 /// What the messages of a broker have from it: their ids, and their part of its budget.
 #[derive(Debug)]
 pub(crate) struct Origin {
     pub(crate) ids: MessageIds,
     pub(crate) budget: Arc<Budget>,
+    /// The store, if the broker has one.
+    pub(crate) keeping: Option<Arc<Keeping>>,
 }
 
 /// A message as its consumers get it. All clones share its content.
@@ -46,9 +52,18 @@ pub(crate) struct Inner {
     /// Whether a consumer has acknowledged the message.
     is_acknowledged: AtomicBool,
     id: Uuid,
-    content: Content,
+    body: Body,
     /// The memory of the message, without its places in subscriptions.
     _charge: Charge,
+}
+
+/// Where the content of a message is.
+#[derive(Debug)]
+enum Body {
+    /// In the memory, as long as the message exists.
+    Fixed(Content),
+    /// In the store, and in the memory if there is room.
+    Kept(Kept),
 }
 
 impl Deref for Message {
@@ -62,24 +77,96 @@ impl Deref for Message {
 /// The memory of a message besides its texts and its payload.
 pub(crate) const MESSAGE_OVERHEAD: usize = size_of::<Inner>() + 64;
 
+/// A message with its content in the memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    message: Message,
+    /// The content of a message that the store keeps.
+    kept: Option<Arc<Content>>,
+}
+
+impl Deref for Loaded {
+    type Target = Message;
+
+    fn deref(&self) -> &Message {
+        &self.message
+    }
+}
+
+impl Loaded {
+    #[allow(clippy::expect_used)] // the message explains why it cannot happen
+    pub(crate) fn content(&self) -> &Content {
+        match (&self.message.body, &self.kept) {
+            (Body::Fixed(content), _) => content,
+            (Body::Kept(_), kept) => kept
+                .as_deref()
+                .expect("`Message::load` adds the content of a message that the store keeps"),
+        }
+    }
+
+    /// See [`Content::text`].
+    pub(crate) fn text(&self, earlier: Earlier) -> Utf8Bytes {
+        self.content().text(self.id, earlier)
+    }
+
+    /// See [`Content::link_frames`].
+    pub(crate) fn link_frames(&self, topic: &Topic, earlier: Earlier) -> link::Frames {
+        self.content().link_frames(topic, self.sequence, earlier)
+    }
+}
+
 impl Message {
-    fn new(origin: &Origin, sequence: u64, published: Instant, content: Content) -> Self {
-        let charge = origin.budget.charge(content.size() + MESSAGE_OVERHEAD);
+    fn new(
+        origin: &Origin,
+        sequence: u64,
+        published: Instant,
+        time: SystemTime,
+        content: Content,
+    ) -> Self {
+        let body = match &origin.keeping {
+            None => Body::Fixed(content),
+            Some(keeping) => Body::Kept(Kept::new(keeping, &origin.budget, time, content)),
+        };
+        Self::with_body(origin, sequence, published, body)
+    }
+
+    fn with_body(origin: &Origin, sequence: u64, published: Instant, body: Body) -> Self {
+        let size = match &body {
+            Body::Fixed(content) => content.size(),
+            // It counts as long as it is in the memory.
+            Body::Kept(_) => 0,
+        };
         Self(Arc::new(Inner {
             sequence,
             published,
             is_acknowledged: AtomicBool::new(false),
             id: origin.ids.uuid(sequence),
-            content,
-            _charge: charge,
+            body,
+            _charge: origin.budget.charge(size + MESSAGE_OVERHEAD),
         }))
+    }
+
+    /// Returns a message that the store has.
+    pub(crate) fn restored(
+        origin: &Origin,
+        keeping: &Arc<Keeping>,
+        published: Instant,
+        restored: &RestoredMessage,
+    ) -> Self {
+        let kept = Kept::on_disk(keeping, &origin.budget, restored.published, restored.size);
+        let message = Self::with_body(origin, restored.sequence, published, Body::Kept(kept));
+        if restored.is_acknowledged {
+            message.acknowledge();
+        }
+        message
     }
 
     /// Creates a message from the part of a text frame after its opening brace.
     pub(crate) fn from_text(origin: &Origin, published: Instant, fields: &str) -> Self {
         let sequence = origin.ids.next();
-        let content = Content::of_text(origin.ids.uuid(sequence), SystemTime::now(), fields);
-        Self::new(origin, sequence, published, content)
+        let time = SystemTime::now();
+        let content = Content::of_text(origin.ids.uuid(sequence), time, fields);
+        Self::new(origin, sequence, published, time, content)
     }
 
     /// Creates a message of this topic from the parts of a frame of a link.
@@ -101,13 +188,19 @@ impl Message {
             properties,
             payload,
         };
-        let content = Content::of_link(SystemTime::now(), &message);
-        Self::new(origin, sequence, published, content)
+        let time = SystemTime::now();
+        let content = Content::of_link(time, &message);
+        Self::new(origin, sequence, published, time, content)
     }
 
     /// Returns a new message with the same fields, for another topic.
-    pub(crate) fn copy(&self, origin: &Origin, published: Instant, topic: &Topic) -> Self {
-        match &self.content {
+    pub(crate) fn copy(
+        content: &Content,
+        origin: &Origin,
+        published: Instant,
+        topic: &Topic,
+    ) -> Self {
+        match content {
             Content::Text(text) => Self::from_text(origin, published, content::fields(text)),
             Content::Link(content) => content.read(|context, properties, payload| {
                 Self::from_link(origin, published, topic, context, properties, &payload)
@@ -120,24 +213,33 @@ impl Message {
         self.id.hyphenated()
     }
 
-    /// See [`Content::text`].
-    pub(crate) fn text(&self, earlier: Earlier) -> Utf8Bytes {
-        self.content.text(self.id, earlier)
-    }
-
-    /// See [`Content::link_frames`].
-    pub(crate) fn link_frames(&self, topic: &Topic, earlier: Earlier) -> link::Frames {
-        self.content.link_frames(topic, self.sequence, earlier)
+    /// Returns the message with its content, or `None` if the content is not in the memory.
+    pub(crate) fn load(&self) -> Option<Loaded> {
+        let kept = match &self.body {
+            Body::Fixed(_) => None,
+            Body::Kept(kept) => Some(kept.content()?),
+        };
+        let message = self.clone();
+        Some(Loaded { message, kept })
     }
 
     /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
-        self.content.size()
+        match &self.body {
+            Body::Fixed(content) => content.size(),
+            Body::Kept(kept) => kept.size,
+        }
     }
 
-    /// See [`Content::with_properties`].
+    /// Runs a function on the JSON object of the properties, if the content is in the memory.
     pub(crate) fn with_properties<T>(&self, read: impl FnOnce(Option<&str>) -> T) -> T {
-        self.content.with_properties(read)
+        match &self.body {
+            Body::Fixed(content) => content.with_properties(read),
+            Body::Kept(kept) => match kept.content() {
+                Some(content) => content.with_properties(read),
+                None => read(None),
+            },
+        }
     }
 
     /// Records that a consumer of any subscription has acknowledged the message.

@@ -52,11 +52,21 @@ impl Topic {
             let unclaimed = self.unclaimed.iter_mut().chain(taken_over.iter_mut());
             unclaimed.for_each(|queued| queued.history.has_come_back(run));
         }
-        let (budget, obsolescence) = (&self.budget, &self.obsolescence);
-        self.subscriptions
-            .entry(name.clone())
-            .or_insert_with(|| Subscription::new(options, taken_over, since, obsolescence, budget))
-            .add_consumer(consumer, options, effects);
+        let subscription = self.subscriptions.entry(name.clone()).or_insert_with(|| {
+            let (budget, obsolescence) = (&self.budget, &self.obsolescence);
+            let mut new = Subscription::new(options, taken_over, since, obsolescence, budget);
+            if let Some(store) = &self.store {
+                new.keep(name, store, &self.name);
+            }
+            new
+        });
+        let kept = subscription.record(name);
+        subscription.add_consumer(consumer, options, effects);
+        if let Some(store) = &self.store
+            && subscription.record(name) != kept
+        {
+            subscription.keep(name, store, &self.name);
+        }
         Ok(id)
     }
 
@@ -104,7 +114,7 @@ impl Topic {
             }
             return Ok((MessageQueue::default(), self.last_sequence + 1));
         }
-        let mut taken_over = std::mem::take(&mut self.unclaimed);
+        let mut taken_over = self.unclaimed.take();
         self.charge_unclaimed();
         for (_, detached) in std::mem::take(&mut self.subscriptions) {
             taken_over.append(detached.into_messages());

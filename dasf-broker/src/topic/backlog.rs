@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::history::History;
 use crate::limits::{BacklogLimit, Limits};
 use crate::message::{MESSAGE_OVERHEAD, Message};
+use crate::store::{Held, Home};
 
 /// The memory of a place in a backlog, with its keys in the ordered maps.
 const PLACE_COST: usize = 80;
@@ -19,13 +21,39 @@ const PLACES_STEP: usize = 4096;
 pub(super) struct QueuedMessage {
     pub(super) message: Message,
     pub(super) history: History,
+    /// Keeps the message in the store.
+    pub(super) held: Option<Held>,
 }
 
 impl QueuedMessage {
-    pub(super) fn new(message: Message) -> Self {
+    /// Returns a new message of a queue with this place in the store.
+    pub(super) fn new(message: Message, home: Option<&Arc<Home>>) -> Self {
         Self {
+            held: home.map(|home| Held::new(home, &message)),
             message,
             history: History::default(),
+        }
+    }
+
+    /// Returns a message that the store has at this place.
+    pub(super) fn restored(message: Message, home: &Arc<Home>) -> Self {
+        Self {
+            held: Some(Held::restored(home, &message)),
+            message,
+            history: History::default(),
+        }
+    }
+
+    /// Moves the message to another place in the store.
+    fn move_to(&mut self, home: Option<&Arc<Home>>) {
+        let is_there = match (&self.held, home) {
+            (None, None) => true,
+            (Some(held), Some(home)) => held.is_in(home),
+            _ => false,
+        };
+        if !is_there {
+            // The new place first: a message without a place would leave the store.
+            self.held = home.map(|home| Held::new(home, &self.message));
         }
     }
 }
@@ -35,9 +63,46 @@ impl QueuedMessage {
 pub(super) struct MessageQueue {
     messages: BTreeMap<u64, QueuedMessage>,
     bytes: usize,
+    /// The place of the messages in the store. Without it, the messages keep the places they have.
+    home: Option<Arc<Home>>,
 }
 
 impl MessageQueue {
+    /// Returns an empty queue with this place in the store.
+    pub(super) fn at(home: Option<Arc<Home>>) -> Self {
+        Self {
+            home,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn home(&self) -> Option<&Arc<Home>> {
+        self.home.as_ref()
+    }
+
+    /// Changes the place of the messages in the store.
+    pub(super) fn move_to(&mut self, home: Option<Arc<Home>>) {
+        self.home = home;
+        for queued in self.messages.values_mut() {
+            queued.move_to(self.home.as_ref());
+        }
+    }
+
+    /// Further messages have no place in the store.
+    pub(super) fn leave_home(&mut self) {
+        self.home = None;
+    }
+
+    /// Takes all messages out. They keep their places in the store until another queue gets them.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self::at(self.home.clone());
+        let taken = std::mem::replace(self, empty);
+        Self {
+            home: None,
+            ..taken
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
@@ -57,10 +122,13 @@ impl MessageQueue {
         self.messages.values_mut()
     }
 
-    pub(super) fn insert(&mut self, queued: QueuedMessage) {
+    pub(super) fn insert(&mut self, mut queued: QueuedMessage) {
         match self.messages.entry(queued.message.sequence) {
             Entry::Vacant(place) => {
                 self.bytes += queued.message.size();
+                if self.home.is_some() {
+                    queued.move_to(self.home.as_ref());
+                }
                 place.insert(queued);
             }
             // A new subscription that takes over several others gets the same message from each.

@@ -10,10 +10,13 @@ use dasf_protocol::{Topic, link};
 use super::backlog::QueuedMessage;
 use super::effects::Effects;
 use super::options::{ConsumerOptions, DeadLetterPolicy};
-use crate::message::{Earlier, Message};
+use crate::message::{Earlier, Loaded, Message};
 
 /// The size in bytes at which [`Consumer::take`] stops. The socket may need a copy of each message.
 const MAX_TAKEN: usize = 256 * 1024;
+
+/// The number of bytes that the store reads at a time for a consumer.
+const READ_AHEAD: usize = 1 << 20;
 
 /// A consumer within its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +56,7 @@ pub(super) struct Consumer {
 /// A message that a socket takes.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
-    pub(crate) message: Message,
+    pub(crate) message: Loaded,
     /// The number of earlier deliveries.
     pub(crate) redeliveries: u32,
     /// How often a consumer worked on the redelivered message and did not finish, for a consumer that
@@ -116,16 +119,22 @@ impl Consumer {
         let mut size = 0;
         while taken.len() < max
             && size < MAX_TAKEN
-            && let Some(sequence) = self.unsent.pop_first()
+            && let Some(&sequence) = self.unsent.first()
         {
             let Some(queued) = self.in_flight.get(&sequence) else {
+                self.unsent.pop_first();
                 continue;
             };
-            size += queued.message.size();
+            let Some(message) = queued.message.load() else {
+                self.read_ahead(waker);
+                break;
+            };
+            self.unsent.pop_first();
+            size += message.size();
             let redeliveries = queued.history.redeliveries();
             let is_counted = redeliveries > 0 && self.run.is_some();
             taken.push(Delivery {
-                message: queued.message.clone(),
+                message,
                 redeliveries,
                 begun: is_counted.then(|| queued.history.begun()),
             });
@@ -137,6 +146,24 @@ impl Consumer {
             }
         }
         taken
+    }
+
+    /// Returns the next message that the socket takes.
+    pub(super) fn next_unsent(&self) -> Option<&Message> {
+        let next = self.unsent.first()?;
+        self.in_flight.get(next).map(|queued| &queued.message)
+    }
+
+    /// Lets the store read the next messages that the socket takes.
+    fn read_ahead(&self, waker: &Waker) {
+        let mut size = 0;
+        let next = self.unsent.iter().filter_map(|it| self.in_flight.get(it));
+        let next = next.map(|queued| &queued.message).take_while(|message| {
+            let fits = size < READ_AHEAD;
+            size += message.size();
+            fits
+        });
+        Message::read(next, waker);
     }
 
     /// Returns the oldest message that the consumer has, in flight or delayed.
@@ -222,7 +249,10 @@ mod tests {
             "the consumer does not wait yet"
         );
         for expected in [1, 0] {
-            let taken = test.topic.take(&name("s"), id, 9, &waker).unwrap();
+            let taken = test
+                .topic
+                .take(&name("s"), id, 9, &waker, &mut test.effects)
+                .unwrap();
             assert_eq!(taken.len(), expected);
         }
         test.publish().unwrap();

@@ -8,6 +8,7 @@ use uuid::fmt::Hyphenated;
 
 use super::name::TopicName;
 use crate::message::Message;
+use crate::store::Held;
 
 /// The consequences of a change. The caller carries them out when it holds no lock.
 #[derive(Debug, Default)]
@@ -68,6 +69,8 @@ pub(crate) enum EventKind {
     RequestExpired,
     /// The callers of requests are gone.
     CallerGone,
+    /// The store cannot read messages.
+    Unreadable,
 }
 
 impl Event {
@@ -118,7 +121,7 @@ impl Event {
 }
 
 impl EventKind {
-    pub(crate) const COUNT: usize = 13;
+    pub(crate) const COUNT: usize = 14;
 
     /// All kinds, in the order of their numbers.
     pub(crate) const ALL: [Self; Self::COUNT] = [
@@ -135,6 +138,7 @@ impl EventKind {
         Self::Expired,
         Self::RequestExpired,
         Self::CallerGone,
+        Self::Unreadable,
     ];
 
     /// Returns the text in the log.
@@ -163,6 +167,7 @@ impl EventKind {
             Self::Expired => "expired: nobody read the messages in time",
             Self::RequestExpired => "expired: the caller of the request no longer waits",
             Self::CallerGone => "dropped: the caller of the request is gone",
+            Self::Unreadable => "dropped: the content of the message cannot be read from the disk",
         }
     }
 }
@@ -173,4 +178,6 @@ pub(crate) struct DeadLetter {
     pub(crate) message: Message,
     /// The dead-letter topic.
     pub(crate) topic: TopicName,
+    /// Keeps the message in the store until it is in the other topic.
+    pub(super) _held: Option<Held>,
 }

@@ -19,6 +19,7 @@ mod obsolete;
 mod options;
 mod publish;
 mod redelivery;
+mod restore;
 mod room;
 mod subscription;
 
@@ -37,6 +38,7 @@ use dasf_protocol::Subscription as SubscriptionName;
 use crate::budget::{Budget, Charge};
 use crate::limits::Limits;
 use crate::statistics::Counters;
+use crate::store::{Home, Store};
 use backlog::MessageQueue;
 pub(crate) use consumer::{ConsumerId, Delivery, RunId};
 pub(crate) use effects::{DeadLetter, Effects, EventKind};
@@ -61,6 +63,8 @@ pub(crate) struct Topic {
     obsolescence: Arc<Obsolescence>,
     /// The messages of a topic without subscriptions. The first subscription takes them over.
     unclaimed: MessageQueue,
+    /// The store, if the broker has one.
+    store: Option<Arc<Store>>,
     producers: usize,
     /// Whether the broker has removed the topic, which had no consumer. Its producers connect again.
     is_removed: bool,
@@ -82,7 +86,9 @@ impl Topic {
         counters: Arc<Counters>,
         budget: Arc<Budget>,
         gone: Arc<GoneReaders>,
+        store: Option<Arc<Store>>,
     ) -> Self {
+        let home = store.as_ref().map(|store| Home::of_topic(store, &name));
         let obsolescence = Obsolescence {
             topic: name.clone(),
             gone,
@@ -96,7 +102,8 @@ impl Topic {
             limits,
             counters,
             subscriptions: BTreeMap::new(),
-            unclaimed: MessageQueue::default(),
+            unclaimed: MessageQueue::at(home),
+            store,
             producers: 0,
             is_removed: false,
             last_sequence: 0,
@@ -127,7 +134,7 @@ impl Topic {
     /// Drops all messages. The caller removes the topic from the broker. Returns the number of messages.
     pub(crate) fn remove(&mut self) -> usize {
         self.is_removed = true;
-        let mut messages = std::mem::take(&mut self.unclaimed);
+        let mut messages = self.unclaimed.take();
         for (_, subscription) in std::mem::take(&mut self.subscriptions) {
             messages.append(subscription.into_messages());
         }
@@ -145,9 +152,19 @@ impl Topic {
         id: ConsumerId,
         max: usize,
         waker: &Waker,
+        effects: &mut Effects,
     ) -> Option<Vec<Delivery>> {
-        let consumer = self.subscriptions.get_mut(name)?.consumer(id)?;
-        let taken = consumer.take(max, waker);
+        let subscription = self.subscriptions.get_mut(name)?;
+        let taken = loop {
+            let lost = subscription.remove_lost(id, effects)?;
+            self.counters.dropped.add(lost);
+            let mut taken = subscription.consumer(id)?.take(max, waker);
+            let was_empty = taken.is_empty();
+            taken.retain(|delivery| subscription.still_needs(id, delivery, effects));
+            if was_empty || !taken.is_empty() {
+                break taken;
+            }
+        };
         let redelivered = taken.iter().filter(|delivery| delivery.redeliveries > 0);
         self.counters.delivered.add(taken.len());
         self.counters.redelivered.add(redelivered.count());

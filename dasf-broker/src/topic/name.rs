@@ -5,8 +5,8 @@ use std::fmt;
 
 use dasf_protocol::Topic;
 
-/// The full name of a topic. It does not contain the persistence, because the broker keeps all
-/// messages in memory.
+/// The full name of a topic. It does not contain the persistence: a broker keeps the
+/// messages of all topics in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct TopicName {
     tenant: Cow<'static, str>,
@@ -35,6 +35,16 @@ impl TopicName {
             namespace: namespace.into(),
             topic,
         }
+    }
+
+    #[cfg(feature = "store")]
+    pub(crate) fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    #[cfg(feature = "store")]
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// Returns the name without tenant and namespace.

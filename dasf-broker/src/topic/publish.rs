@@ -33,7 +33,8 @@ impl Topic {
         self.check_room(&message, effects)?;
         self.last_sequence = self.last_sequence.max(message.sequence);
         if self.subscriptions.is_empty() {
-            self.unclaimed.insert(QueuedMessage::new(message));
+            let queued = QueuedMessage::new(message, self.unclaimed.home());
+            self.unclaimed.insert(queued);
             self.charge_unclaimed();
             return Ok(());
         }

@@ -128,9 +128,13 @@ impl Subscription {
 
     /// Moves a message to another topic.
     fn dead_letter(&mut self, queued: QueuedMessage, topic: TopicName, effects: &mut Effects) {
-        let QueuedMessage { message, .. } = queued;
+        let QueuedMessage { message, held, .. } = queued;
         self.uncount(&message);
-        effects.dead_letters.push(DeadLetter { message, topic });
+        effects.dead_letters.push(DeadLetter {
+            message,
+            topic,
+            _held: held,
+        });
     }
 }
 

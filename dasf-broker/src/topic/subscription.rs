@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use dasf_protocol::Subscription as SubscriptionName;
+
 use super::backlog::{BacklogSize, MessageQueue, QueuedMessage};
-use super::consumer::{Consumer, ConsumerId};
-use super::effects::{Effects, Event};
+use super::consumer::{Consumer, ConsumerId, Delivery};
+use super::effects::{Effects, Event, EventKind};
+use super::name::TopicName;
 use super::obsolete::Obsolescence;
 use super::options::{ConsumerOptions, OnClose, SubscriptionType};
 use crate::budget::{Budget, Charge};
 use crate::limits::{BacklogLimit, Limits};
 use crate::message::Message;
+use crate::store::{Home, Store, SubscriptionRecord};
 
 /// The memory of a subscription with a consumer in bytes, without messages.
 const SUBSCRIPTION_COST: usize = 1024;
@@ -105,6 +109,32 @@ impl Subscription {
         self.backlog.limit_exceeded_by(message, limits)
     }
 
+    /// Returns what the store keeps of the subscription. It keeps nothing of one that ends with its last
+    /// consumer.
+    pub(super) fn record(&self, name: &SubscriptionName) -> Option<SubscriptionRecord> {
+        self.durable.then(|| SubscriptionRecord {
+            name: name.clone(),
+            kind: self.kind,
+            on_close: self.on_close,
+            since: self.since,
+        })
+    }
+
+    /// Records the subscription in the store.
+    pub(super) fn keep(&mut self, name: &SubscriptionName, store: &Arc<Store>, topic: &TopicName) {
+        let record = self.record(name);
+        match (self.ready.home(), record) {
+            (Some(home), Some(record)) => home.record(Some(record)),
+            (None, Some(record)) => {
+                let home = Home::of_topic(store, topic);
+                home.record(Some(record));
+                self.ready.move_to(Some(home));
+            }
+            // The messages that it has keep their places.
+            (_, None) => self.ready.leave_home(),
+        }
+    }
+
     /// Adds a consumer. The first one decides the type and the mode.
     pub(super) fn add_consumer(
         &mut self,
@@ -173,7 +203,7 @@ impl Subscription {
     /// Adds a new message.
     pub(super) fn push(&mut self, message: Message, effects: &mut Effects) {
         self.count(&message);
-        let queued = QueuedMessage::new(message);
+        let queued = QueuedMessage::new(message, self.ready.home());
         self.assignments += 1;
         let assignment = self.assignments;
         match self.next_consumer(None) {
@@ -189,6 +219,10 @@ impl Subscription {
             && self.consumers.iter().any(Consumer::has_permit)
             && let Some(queued) = self.ready.pop_first()
         {
+            if queued.message.is_refused() {
+                self.uncount(&queued.message);
+                continue;
+            }
             if let Some(kind) = self.obsolescence.of(&queued.message) {
                 self.uncount(&queued.message);
                 effects
@@ -224,6 +258,58 @@ impl Subscription {
         self.lost = 0;
         self.dispatch(None, effects);
         true
+    }
+
+    /// Removes the next messages of a consumer if their contents cannot be read. Returns their number, or
+    /// `None` if the subscription does not have the consumer.
+    pub(super) fn remove_lost(&mut self, id: ConsumerId, effects: &mut Effects) -> Option<usize> {
+        let mut lost = 0;
+        while let Some(next) = self.consumer(id)?.next_unsent()
+            && next.is_lost()
+        {
+            lost += 1;
+            let next = next.clone();
+            let kind = EventKind::Unreadable;
+            effects
+                .events
+                .extend(Event::of_messages(kind, None, [&next]));
+            self.remove_from(id, &next, effects);
+        }
+        Some(lost)
+    }
+
+    /// Returns whether somebody needs a delivery. The store may have read its message only now, so that
+    /// nobody could tell before. Removes the message otherwise.
+    pub(super) fn still_needs(
+        &mut self,
+        id: ConsumerId,
+        delivery: &Delivery,
+        effects: &mut Effects,
+    ) -> bool {
+        let message = &delivery.message;
+        if message.is_read()
+            && delivery.redeliveries == 0
+            && let Some(kind) = self.obsolescence.of(message)
+        {
+            effects
+                .events
+                .extend(Event::of_messages(kind, None, [&**message]));
+            self.remove_from(id, message, effects);
+            return false;
+        }
+        message.leave_full_memory();
+        true
+    }
+
+    fn remove_from(&mut self, id: ConsumerId, message: &Message, effects: &mut Effects) {
+        let consumer = self.consumer(id);
+        if consumer
+            .and_then(|it| it.remove(message.sequence))
+            .is_some()
+        {
+            self.uncount(message);
+            self.dispatch(None, effects);
+        }
     }
 
     /// Removes the oldest message: one that waits, or if there is none, one that a consumer has.

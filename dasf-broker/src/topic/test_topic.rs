@@ -76,6 +76,7 @@ impl TestTopic {
         let origin = Origin {
             ids: MessageIds::new(),
             budget: Budget::new(limits.max_memory),
+            keeping: None,
         };
         Self {
             topic: Topic::new(
@@ -84,6 +85,7 @@ impl TestTopic {
                 Arc::default(),
                 origin.budget.clone(),
                 Arc::default(),
+                None,
             ),
             origin,
             effects: Effects::default(),
@@ -139,7 +141,8 @@ impl TestTopic {
         id: ConsumerId,
     ) -> Option<Vec<Delivery>> {
         let name = name(subscription);
-        self.topic.take(&name, id, 3, Waker::noop())
+        self.topic
+            .take(&name, id, 3, Waker::noop(), &mut self.effects)
     }
 
     /// Takes a batch of a consumer that reports what it begins, with the number of times that each

@@ -238,6 +238,10 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
             if self.outgoing.is_saturated() {
                 return Ok(true);
             }
+            if self.role.is_saturated() {
+                // The role wakes the task.
+                return Ok(false);
+            }
             let Poll::Ready(received) = self.socket.poll_next_unpin(cx) else {
                 return Ok(false);
             };

@@ -23,8 +23,10 @@ use super::consumer::{LAGS, RedeliveryTimer};
 use super::outgoing::Outgoing;
 use super::role::{BATCH, Role, close};
 use crate::hub::{Consumer, Hub, Producer, TopicQuota};
+use crate::message::Message;
 use crate::refusal::Refusal;
 use crate::route::{Query, RouteError, Style};
+use crate::store::{Ticket, UNWRITTEN};
 use crate::topic::{AttachError, Effects, PublishError, TopicName};
 
 /// The largest number of topics that a link reads.
@@ -39,6 +41,9 @@ const PRODUCER_KEEP_ALIVE: Duration = Duration::from_secs(60);
 const CONFIRMATION_DELAY: Duration = Duration::from_millis(10);
 /// The number of messages of which the broker confirms the last one at once.
 const MAX_UNCONFIRMED: u64 = 256;
+/// The number of messages of a link that wait until the store has written them. Above that, the broker
+/// reads no more frames.
+const MAX_UNWRITTEN: usize = 16_384;
 /// The number of bytes of which the broker confirms the last one at once.
 const MAX_UNCONFIRMED_BYTES: usize = 1 << 20;
 
@@ -156,12 +161,7 @@ impl LinkRole {
         let Err(error) = self.try_publish(header, payload) else {
             return;
         };
-        let refused = Header {
-            count: Some(self.confirmations.published),
-            reason: error.to_string().into(),
-            ..Header::new(FrameKind::Refused)
-        };
-        outgoing.push_binary(refused.frame(b""));
+        outgoing.push_binary(refused(self.confirmations.published, &error.to_string()));
     }
 
     fn try_publish(&mut self, header: &Header<'_>, payload: &Bytes) -> Result<(), RefusedMessage> {
@@ -173,10 +173,14 @@ impl LinkRole {
             return Err(error);
         }
         let (message, published) = producer.publish_parts(header, payload, &mut self.published);
-        published.map_err(|error| {
+        if let Err(error) = published {
             producer.report_refused(Some(&message), &error.to_string());
-            error.into()
-        })
+            return Err(error.into());
+        }
+        if let Some(after) = self.hub.written_after(&message) {
+            self.confirmations.wait_for(message, after);
+        }
+        Ok(())
     }
 
     fn subscribe(&mut self, header: &Header<'_>) -> Result<(), Refusal> {
@@ -246,6 +250,16 @@ impl Drop for LinkRole {
     }
 }
 
+/// Returns the answer to a message that the broker does not accept, by the number of messages before it.
+fn refused(count: u64, reason: &str) -> Bytes {
+    Header {
+        count: Some(count),
+        reason: reason.into(),
+        ..Header::new(FrameKind::Refused)
+    }
+    .frame(b"")
+}
+
 /// Returns the answer to the end of a subscription, or to a refused one.
 fn unsubscribed(topic: &str, refusal: Option<&Refusal>) -> Bytes {
     Header {
@@ -301,6 +315,10 @@ impl Role for LinkRole {
         None
     }
 
+    fn is_saturated(&self) -> bool {
+        self.confirmations.unwritten.len() >= MAX_UNWRITTEN
+    }
+
     fn after_frames(&mut self, cx: &mut Context<'_>) {
         self.published.wake();
         self.delayed.retain(|topic| {
@@ -354,6 +372,7 @@ impl Role for LinkRole {
             }
         }
         self.ready.topics().append(&mut rest);
+        self.confirmations.settle(&self.hub, outgoing, cx);
         if self.confirmations.are_due(cx) || !outgoing.is_empty() {
             self.confirmations.write(outgoing);
         }
@@ -370,13 +389,51 @@ struct Confirmations {
     confirmed: u64,
     /// The size of the payloads after that one.
     unconfirmed_bytes: usize,
+    /// The messages that the store has not written yet.
+    unwritten: VecDeque<Unwritten>,
     /// Whether the peer asks for a confirmation.
     is_wanted: bool,
     /// When the next confirmation is due at the latest.
     delay: Option<Pin<Box<Sleep>>>,
 }
 
+/// A message that the store has not written yet.
+struct Unwritten {
+    /// The number of messages up to this one.
+    count: u64,
+    message: Message,
+    after: Ticket,
+}
+
 impl Confirmations {
+    /// Lets the last message wait until the store has written it.
+    fn wait_for(&mut self, message: Message, after: Ticket) {
+        let count = self.published;
+        self.unwritten.push_back(Unwritten {
+            count,
+            message,
+            after,
+        });
+    }
+
+    /// Removes the messages that the store has written. Refuses those that it could not write.
+    fn settle(&mut self, hub: &Hub, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
+        while let Some(first) = self.unwritten.front()
+            && hub.is_written(first.after, cx)
+            && let Some(written) = self.unwritten.pop_front()
+        {
+            if written.message.is_refused() {
+                outgoing.push_binary(refused(written.count, UNWRITTEN));
+            }
+        }
+    }
+
+    /// Returns the number of messages up to the last one that the broker may confirm.
+    fn accepted(&self) -> u64 {
+        let first = self.unwritten.front();
+        first.map_or(self.published, |first| first.count - 1)
+    }
+
     fn add(&mut self, bytes: usize) {
         self.published += 1;
         self.unconfirmed_bytes += bytes;
@@ -385,8 +442,8 @@ impl Confirmations {
     /// Returns whether a confirmation cannot wait for another frame. If it can, the task wakes when
     /// its time has come.
     fn are_due(&mut self, cx: &mut Context<'_>) -> bool {
-        let unconfirmed = self.published - self.confirmed;
-        if self.is_wanted
+        let unconfirmed = self.accepted() - self.confirmed;
+        if self.is_wanted && unconfirmed > 0
             || unconfirmed >= MAX_UNCONFIRMED
             || self.unconfirmed_bytes >= MAX_UNCONFIRMED_BYTES
         {
@@ -408,9 +465,10 @@ impl Confirmations {
 
     /// Tells the peer which messages the broker has accepted.
     fn write(&mut self, outgoing: &mut Outgoing) {
-        self.is_wanted = false;
-        if self.confirmed < self.published {
-            self.confirmed = self.published;
+        let accepted = self.accepted();
+        self.is_wanted &= accepted < self.published;
+        if self.confirmed < accepted {
+            self.confirmed = accepted;
             self.unconfirmed_bytes = 0;
             let accepted = Header {
                 count: Some(self.confirmed),

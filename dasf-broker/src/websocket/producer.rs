@@ -1,20 +1,51 @@
 //! The socket of a producer: its frames are messages, and each gets a receipt.
 
+use std::collections::VecDeque;
 use std::task::Context;
 
 use axum::extract::ws::CloseFrame;
 
-use super::outgoing::Outgoing;
+use super::outgoing::{MAX_PENDING_RECEIPTS, Outgoing};
 use super::role::Role;
 use crate::hub::Producer;
-use crate::message::Frame;
+use crate::message::{Frame, Message};
 use crate::receipt;
 use crate::route::Style;
+use crate::store::{Ticket, UNWRITTEN};
 
 /// The socket of a producer.
 pub(crate) struct ProducerRole {
-    pub(crate) style: Style,
-    pub(crate) producer: Producer,
+    style: Style,
+    producer: Producer,
+    unwritten: VecDeque<Unwritten>,
+}
+
+/// A receipt that waits until the store has written a message, or one before it.
+struct Unwritten {
+    after: Ticket,
+    receipt: Receipt,
+}
+
+enum Receipt {
+    /// The receipt depends on whether the store can write this message.
+    Of { message: Message, context: String },
+    /// The receipt waits only for those before it.
+    Text(String),
+}
+
+impl ProducerRole {
+    pub(crate) fn new(style: Style, producer: Producer) -> Self {
+        Self {
+            style,
+            producer,
+            unwritten: VecDeque::new(),
+        }
+    }
+
+    fn refuse(&self, message: Option<&Message>, code: u8, reason: &str, context: &str) -> String {
+        self.producer.report_refused(message, reason);
+        receipt::refused(self.style, code, reason, context)
+    }
 }
 
 impl Role for ProducerRole {
@@ -24,29 +55,60 @@ impl Role for ProducerRole {
         let Frame { context, fields } = Frame::parse(text);
         let receipt = match fields {
             Ok(fields) => match self.producer.publish(fields) {
-                (message, Ok(())) => receipt::accepted(self.style, message.id(), context),
+                (message, Ok(())) => match self.producer.written_after(&message) {
+                    Some(after) => {
+                        let context = context.to_owned();
+                        let receipt = Receipt::Of { message, context };
+                        self.unwritten.push_back(Unwritten { after, receipt });
+                        return None;
+                    }
+                    None => receipt::accepted(self.style, message.id(), context),
+                },
                 (message, Err(error)) => {
                     let reason = error.to_string();
-                    self.producer.report_refused(Some(&message), &reason);
-                    receipt::refused(self.style, receipt::REFUSED, &reason, context)
+                    self.refuse(Some(&message), receipt::REFUSED, &reason, context)
                 }
             },
-            Err(error) => {
-                let reason = error.to_string();
-                self.producer.report_refused(None, &reason);
-                receipt::refused(self.style, receipt::BAD_FRAME, &reason, context)
-            }
+            Err(error) => self.refuse(None, receipt::BAD_FRAME, &error.to_string(), context),
         };
-        outgoing.push(receipt);
+        match self.unwritten.back() {
+            // Receipts come in the order of their frames.
+            Some(last) => self.unwritten.push_back(Unwritten {
+                after: last.after,
+                receipt: Receipt::Text(receipt),
+            }),
+            None => outgoing.push(receipt),
+        }
         None
+    }
+
+    fn is_saturated(&self) -> bool {
+        self.unwritten.len() >= MAX_PENDING_RECEIPTS
     }
 
     fn after_frames(&mut self, _: &mut Context<'_>) {
         self.producer.apply_effects();
     }
 
-    fn fill_outgoing(&mut self, _: &mut Outgoing, _: &mut Context<'_>) -> Option<CloseFrame> {
-        // A producer gets only the receipts of its frames.
+    fn fill_outgoing(
+        &mut self,
+        outgoing: &mut Outgoing,
+        cx: &mut Context<'_>,
+    ) -> Option<CloseFrame> {
+        while let Some(first) = self.unwritten.front()
+            && self.producer.is_written(first.after, cx)
+            && let Some(Unwritten { receipt, .. }) = self.unwritten.pop_front()
+        {
+            outgoing.push(match receipt {
+                Receipt::Text(text) => text,
+                Receipt::Of { message, context } if message.is_refused() => {
+                    self.refuse(Some(&message), receipt::REFUSED, UNWRITTEN, &context)
+                }
+                Receipt::Of { message, context } => {
+                    receipt::accepted(self.style, message.id(), &context)
+                }
+            });
+        }
         None
     }
 }

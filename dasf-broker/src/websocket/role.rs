@@ -26,6 +26,11 @@ pub(crate) trait Role {
         Some(close(close_code::UNSUPPORTED, reason))
     }
 
+    /// Returns whether the driver must read no further frames, because answers to earlier ones wait.
+    fn is_saturated(&self) -> bool {
+        false
+    }
+
     /// Runs after some frames were handled, and when the task wakes.
     fn after_frames(&mut self, cx: &mut Context<'_>);
 

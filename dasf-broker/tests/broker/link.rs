@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use dasf_broker::Broker;
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
@@ -23,28 +23,43 @@ impl Link {
     }
 
     pub(crate) async fn open_at(address: impl Display, path: &str) -> Self {
+        Self::try_open(address, path).await.unwrap()
+    }
+
+    /// Returns `None` if the broker is not there.
+    pub(crate) async fn try_open(address: impl Display, path: &str) -> Option<Self> {
         let url = format!("ws://{address}{path}");
         let mut request = url.into_client_request().unwrap();
         let headers = request.headers_mut();
         headers.insert("dasf-link", "1".parse().unwrap());
         let connected = timeout(PATIENCE, connect_async(request)).await.unwrap();
-        let (socket, response) = connected.unwrap();
+        let (socket, response) = connected.ok()?;
         assert_eq!(response.headers()["dasf-link"], "1");
-        Self(Peer(socket))
+        Some(Self(Peer(socket)))
     }
 
     pub(crate) async fn send(&mut self, header: &Value, payload: &[u8]) {
+        assert!(self.try_send(header, payload).await);
+    }
+
+    /// Returns whether the connection is there.
+    pub(crate) async fn try_send(&mut self, header: &Value, payload: &[u8]) -> bool {
         let header = header.to_string();
         let length = u32::try_from(header.len()).unwrap();
         let frame = [&length.to_be_bytes(), header.as_bytes(), payload].concat();
-        self.0.0.send(Message::binary(frame)).await.unwrap();
+        self.0.0.send(Message::binary(frame)).await.is_ok()
     }
 
     pub(crate) async fn publish(&mut self, topic: &str, payload: &[u8]) {
+        assert!(self.try_publish(topic, payload).await);
+    }
+
+    /// Returns whether the connection is there.
+    pub(crate) async fn try_publish(&mut self, topic: &str, payload: &[u8]) -> bool {
         let properties = json!({"messageType": "request"});
         let header =
             json!({"type": "publish", "topic": topic, "context": 7, "properties": properties});
-        self.send(&header, payload).await;
+        self.try_send(&header, payload).await
     }
 
     async fn subscribe(&mut self, topic: &str, parameters: &str) -> Value {
@@ -63,13 +78,31 @@ impl Link {
 
     /// Returns the next frame: its header and its payload.
     pub(crate) async fn next(&mut self) -> (Value, Vec<u8>) {
-        let Message::Binary(frame) = self.0.next().await else {
-            panic!("not a binary frame");
-        };
+        self.try_next().await.unwrap()
+    }
+
+    /// Returns `None` if the connection is gone.
+    pub(crate) async fn try_next(&mut self) -> Option<(Value, Vec<u8>)> {
+        let frame = self.try_frame().await?;
         let (length, rest) = frame.split_at(4);
         let length = u32::from_be_bytes(length.try_into().unwrap());
-        let (header, payload) = rest.split_at(length.try_into().unwrap());
-        (serde_json::from_slice(header).unwrap(), payload.to_vec())
+        let payload_follows = 1 << 31;
+        let (header, payload) = rest.split_at((length & !payload_follows).try_into().unwrap());
+        let header = serde_json::from_slice(header).unwrap();
+        if length & payload_follows == 0 {
+            return Some((header, payload.to_vec()));
+        }
+        Some((header, self.try_frame().await?))
+    }
+
+    async fn try_frame(&mut self) -> Option<Vec<u8>> {
+        loop {
+            match timeout(PATIENCE, self.0.0.next()).await.unwrap()?.ok()? {
+                Message::Ping(_) | Message::Pong(_) => {}
+                Message::Binary(frame) => return Some(frame.into()),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     /// Returns the next message: its header and its payload.

@@ -3,9 +3,13 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod crash;
 mod delivery;
 mod frames;
 mod handshake;
+#[cfg(feature = "store")]
+mod keeping;
 mod lifecycle;
 mod limits;
 mod link;

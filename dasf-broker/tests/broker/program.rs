@@ -15,14 +15,14 @@ use crate::link::Link;
 #[cfg(unix)]
 use crate::support::PATIENCE;
 
-fn command(arguments: &[&str]) -> Command {
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dasf-broker"));
     command.args(arguments).env_remove("DASF_BROKER_TOKEN");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-fn spawn(arguments: &[&str]) -> Child {
+pub(crate) fn spawn(arguments: &[&str]) -> Child {
     command(arguments).spawn().unwrap()
 }
 
@@ -73,7 +73,7 @@ fn the_program_prints_its_address_and_stops_at_a_signal() {
 }
 
 /// Returns the address in the first line that a broker prints.
-fn address(child: &mut Child) -> String {
+pub(crate) fn address(child: &mut Child) -> String {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap())
         .read_line(&mut line)

@@ -1,0 +1,343 @@
+//! The tables of the store, and what is read from them and written to them.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::body::Bytes;
+use dasf_protocol::Subscription as SubscriptionName;
+use dasf_protocol::link::Frames;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
+
+use super::change::{Change, QueueId, QueueRecord, SubscriptionRecord};
+use super::error::StoreError;
+use super::restored::{Restored, RestoredMessage};
+use crate::message::Content;
+use crate::topic::{OnClose, SubscriptionType, TopicName};
+
+/// The file in the data directory. The write-ahead log is beside it.
+pub(super) const FILE: &str = "messages.sqlite";
+
+/// Marks a database as one of a broker: `dasf` in ASCII.
+const APPLICATION_ID: i32 = 0x6461_7366;
+
+/// The version of the tables.
+const VERSION: i32 = 1;
+
+/// A message is in the queue that its row names, and in those of the table `place`. Nearly all messages
+/// are in one queue.
+const TABLES: &str = "
+CREATE TABLE broker (
+    -- The part of all message ids that marks this store.
+    run INTEGER NOT NULL,
+    -- The number of starts.
+    starts INTEGER NOT NULL
+) STRICT;
+CREATE TABLE queue (
+    id INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    -- NULL for the messages of a topic that no subscription has.
+    subscription TEXT,
+    exclusive INTEGER NOT NULL,
+    on_close INTEGER NOT NULL,
+    since INTEGER NOT NULL
+) STRICT;
+CREATE TABLE message (
+    sequence INTEGER PRIMARY KEY,
+    queue INTEGER,
+    -- Microseconds since 1970.
+    published INTEGER NOT NULL,
+    acknowledged INTEGER NOT NULL DEFAULT 0,
+    -- The text of a delivery, or the frames of one on a link.
+    is_text INTEGER NOT NULL,
+    first BLOB NOT NULL,
+    payload BLOB
+) STRICT;
+CREATE TABLE place (
+    sequence INTEGER NOT NULL,
+    queue INTEGER NOT NULL,
+    PRIMARY KEY (sequence, queue)
+) STRICT, WITHOUT ROWID;
+";
+
+/// The database of a broker.
+#[derive(Debug)]
+pub(super) struct Database(Connection);
+
+impl Database {
+    /// Opens the database in a directory, and creates it if there is none.
+    pub(super) fn open(directory: &Path, new_run: u64) -> Result<(Self, Restored), StoreError> {
+        let mut connection = Connection::open(directory.join(FILE))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // A commit returns when the write-ahead log is on the disk.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let transaction = connection.transaction()?;
+        if table_count(&transaction)? == 0 {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.execute("INSERT INTO broker VALUES (?, 0)", [signed(new_run)])?;
+        }
+        check_origin(&transaction)?;
+        transaction.execute("UPDATE broker SET starts = starts + 1", ())?;
+        let restored = restore(&transaction)?;
+        transaction.commit()?;
+        Ok((Self(connection), restored))
+    }
+
+    /// Opens the database in a directory for reading messages.
+    pub(super) fn open_reader(directory: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Ok(Self(Connection::open_with_flags(
+            directory.join(FILE),
+            flags,
+        )?))
+    }
+
+    /// Makes changes, all or none. Returns when they are on the disk.
+    pub(super) fn write(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let transaction = self.0.transaction()?;
+        let mut inserted = HashSet::new();
+        for change in changes {
+            write_change(&transaction, change, &mut inserted)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Returns the content of a message, if the message is there.
+    pub(super) fn content(&self, sequence: u64) -> Result<Option<Content>, StoreError> {
+        let mut select = self.0.prepare_cached(
+            "SELECT published, is_text, first, payload FROM message WHERE sequence = ?",
+        )?;
+        let found = select.query_row([signed(sequence)], |row| {
+            let first: Vec<u8> = row.get(2)?;
+            let payload: Option<Vec<u8>> = row.get(3)?;
+            Ok((time(row.get(0)?), row.get::<_, bool>(1)?, first, payload))
+        });
+        let Some((published, is_text, first, payload)) = found.optional()? else {
+            return Ok(None);
+        };
+        if !is_text {
+            let frames = Frames {
+                first: first.into(),
+                payload: payload.map(Bytes::from),
+            };
+            return Ok(Some(Content::of_frames(published, frames)));
+        }
+        let text = String::from_utf8(first).map_err(|_| StoreError::Damaged {
+            what: "the text of a message is not UTF-8".to_owned(),
+        })?;
+        Ok(Some(Content::Text(text.into())))
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged {
+                what: error.to_string(),
+            },
+            _ => Self::Database(Box::new(error)),
+        }
+    }
+}
+
+fn table_count(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
+}
+
+fn check_origin(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    if pragma("application_id")? != APPLICATION_ID {
+        return Err(StoreError::Foreign);
+    }
+    match pragma("user_version")? {
+        VERSION => Ok(()),
+        found => Err(StoreError::Version {
+            found,
+            known: VERSION,
+        }),
+    }
+}
+
+fn restore(transaction: &Transaction<'_>) -> Result<Restored, StoreError> {
+    let (run, starts) = transaction.query_row("SELECT run, starts FROM broker", (), |row| {
+        Ok((unsigned(row.get(0)?), unsigned(row.get(1)?)))
+    })?;
+    let mut places: HashMap<u64, Vec<QueueId>> = HashMap::new();
+    let mut select = transaction.prepare("SELECT sequence, queue FROM place")?;
+    let mut rows = select.query(())?;
+    while let Some(row) = rows.next()? {
+        let queue = QueueId(unsigned(row.get(1)?));
+        places.entry(unsigned(row.get(0)?)).or_default().push(queue);
+    }
+    let mut queues = Vec::new();
+    let mut select = transaction.prepare("SELECT * FROM queue")?;
+    let mut rows = select.query(())?;
+    while let Some(row) = rows.next()? {
+        queues.push(queue(row)?);
+    }
+    let mut messages = Vec::new();
+    let mut select = transaction.prepare(
+        "SELECT sequence, queue, published, acknowledged, length(first) + ifnull(length(payload), 0)
+        FROM message ORDER BY sequence",
+    )?;
+    let mut rows = select.query(())?;
+    while let Some(row) = rows.next()? {
+        let sequence = unsigned(row.get(0)?);
+        let mut queues = places.remove(&sequence).unwrap_or_default();
+        let queue: Option<i64> = row.get(1)?;
+        queues.extend(queue.map(|queue| QueueId(unsigned(queue))));
+        messages.push(RestoredMessage {
+            sequence,
+            published: time(row.get(2)?),
+            is_acknowledged: row.get(3)?,
+            size: usize::try_from(row.get::<_, i64>(4)?).unwrap_or_default(),
+            queues,
+        });
+    }
+    Ok(Restored {
+        run,
+        starts,
+        queues,
+        messages,
+    })
+}
+
+fn queue(row: &rusqlite::Row<'_>) -> Result<QueueRecord, StoreError> {
+    let damaged = |what: &str| StoreError::Damaged {
+        what: what.to_owned(),
+    };
+    let topic: String = row.get(3)?;
+    let topic = topic
+        .parse()
+        .map_err(|_| damaged("a topic has no valid name"))?;
+    let topic = TopicName::new(row.get(1)?, row.get(2)?, topic);
+    let name: Option<String> = row.get(4)?;
+    let subscription = match name {
+        None => None,
+        Some(name) => Some(SubscriptionRecord {
+            name: name
+                .parse::<SubscriptionName>()
+                .map_err(|_| damaged("a subscription has no valid name"))?,
+            kind: match row.get(5)? {
+                true => SubscriptionType::Exclusive,
+                false => SubscriptionType::Shared,
+            },
+            on_close: match row.get::<_, i64>(6)? {
+                0 => OnClose::Keep,
+                1 => OnClose::HandOver,
+                _ => OnClose::Discard,
+            },
+            since: unsigned(row.get(7)?),
+        }),
+    };
+    Ok(QueueRecord {
+        id: QueueId(unsigned(row.get(0)?)),
+        topic,
+        subscription,
+    })
+}
+
+/// Makes a change. `inserted` has the messages that this transaction has inserted.
+fn write_change(
+    transaction: &Transaction<'_>,
+    change: &Change,
+    inserted: &mut HashSet<u64>,
+) -> rusqlite::Result<()> {
+    let execute = |sql, params: &[&dyn rusqlite::ToSql]| {
+        transaction.prepare_cached(sql)?.execute(params).map(drop)
+    };
+    match change {
+        Change::Queue(QueueRecord {
+            id,
+            topic,
+            subscription,
+        }) => {
+            let it = subscription.as_ref();
+            execute(
+                "INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                params![
+                    signed(id.0),
+                    topic.tenant(),
+                    topic.namespace(),
+                    topic.topic().as_str(),
+                    it.map(|it| it.name.as_str()),
+                    it.is_some_and(|it| it.kind == SubscriptionType::Exclusive),
+                    match it.map(|it| it.on_close) {
+                        None | Some(OnClose::Keep) => 0,
+                        Some(OnClose::HandOver) => 1,
+                        Some(OnClose::Discard) => 2,
+                    },
+                    signed(it.map_or(0, |it| it.since)),
+                ],
+            )
+        }
+        Change::QueueEnded(id) => execute("DELETE FROM queue WHERE id = ?", &[&signed(id.0)]),
+        Change::Held { message, queue } => {
+            let content = message.unstored_content();
+            let Some(content) = content.filter(|_| inserted.insert(message.sequence)) else {
+                return execute(
+                    "INSERT OR IGNORE INTO place VALUES (?, ?)",
+                    params![signed(message.sequence), signed(queue.0)],
+                );
+            };
+            let (is_text, first, payload) = match &*content {
+                Content::Text(text) => (true, text.as_bytes(), None),
+                Content::Link(link) => {
+                    let frames = &link.frames;
+                    (false, &frames.first[..], frames.payload.as_deref())
+                }
+            };
+            execute(
+                "INSERT INTO message VALUES (?, ?, ?, 0, ?, ?, ?)",
+                params![
+                    signed(message.sequence),
+                    signed(queue.0),
+                    message.time().map(micros),
+                    is_text,
+                    first,
+                    payload
+                ],
+            )
+        }
+        Change::Released { message, queue } => {
+            let sequence = signed(message.sequence);
+            let place = params![sequence, signed(queue.0)];
+            execute(
+                "UPDATE message SET queue = NULL WHERE sequence = ? AND queue = ?",
+                place,
+            )?;
+            execute("DELETE FROM place WHERE sequence = ? AND queue = ?", place)?;
+            execute(
+                "UPDATE message SET acknowledged = ? WHERE sequence = ?",
+                params![message.is_acknowledged(), sequence],
+            )
+        }
+        Change::Removed { message } => {
+            let sequence = signed(message.sequence);
+            execute("DELETE FROM message WHERE sequence = ?", &[&sequence])?;
+            execute("DELETE FROM place WHERE sequence = ?", &[&sequence])
+        }
+    }
+}
+
+/// The database has signed numbers. The order of numbers below 2^63 stays.
+fn signed(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+fn unsigned(number: i64) -> u64 {
+    number.cast_unsigned()
+}
+
+fn micros(time: SystemTime) -> i64 {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn time(micros: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(micros.try_into().unwrap_or_default())
+}

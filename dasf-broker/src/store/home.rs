@@ -1,0 +1,107 @@
+//! Tells the store which messages a queue has.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Change, QueueId, QueueRecord, Store, SubscriptionRecord};
+use crate::message::Message;
+use crate::topic::TopicName;
+
+/// A queue in the store. A drop removes it there.
+#[derive(Debug)]
+pub(crate) struct Home {
+    store: Arc<Store>,
+    id: QueueId,
+    topic: TopicName,
+    /// Whether the store has been told of the queue.
+    is_recorded: AtomicBool,
+}
+
+impl Home {
+    /// Returns a new queue for the messages of a topic without a subscription. The store learns of it
+    /// with its first message.
+    pub(crate) fn of_topic(store: &Arc<Store>, topic: &TopicName) -> Arc<Self> {
+        Arc::new(Self {
+            store: store.clone(),
+            id: store.new_queue(),
+            topic: topic.clone(),
+            is_recorded: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns a queue that the store has.
+    pub(crate) fn restored(store: &Arc<Store>, id: QueueId, topic: &TopicName) -> Arc<Self> {
+        Arc::new(Self {
+            store: store.clone(),
+            id,
+            topic: topic.clone(),
+            is_recorded: AtomicBool::new(true),
+        })
+    }
+
+    /// Records the subscription of the queue, which is new or has changed.
+    pub(crate) fn record(&self, subscription: Option<SubscriptionRecord>) {
+        self.is_recorded.store(true, Ordering::Relaxed);
+        self.store.record(Change::Queue(QueueRecord {
+            id: self.id,
+            topic: self.topic.clone(),
+            subscription,
+        }));
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if *self.is_recorded.get_mut() {
+            self.store.record(Change::QueueEnded(self.id));
+        }
+    }
+}
+
+/// Keeps a message in a queue of the store, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    home: Arc<Home>,
+    message: Message,
+}
+
+impl Held {
+    /// Adds a message to a queue.
+    pub(crate) fn new(home: &Arc<Home>, message: &Message) -> Self {
+        if !home.is_recorded.load(Ordering::Relaxed) {
+            home.record(None);
+        }
+        let held = Self::restored(home, message);
+        home.store.record(Change::Held {
+            message: message.clone(),
+            queue: home.id,
+        });
+        held
+    }
+
+    /// Returns a message that the store has in a queue.
+    pub(crate) fn restored(home: &Arc<Home>, message: &Message) -> Self {
+        message.add_holder();
+        Self {
+            home: home.clone(),
+            message: message.clone(),
+        }
+    }
+
+    pub(crate) fn is_in(&self, home: &Arc<Home>) -> bool {
+        Arc::ptr_eq(&self.home, home)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let message = self.message.clone();
+        let change = if message.remove_holder() {
+            Change::Removed { message }
+        } else {
+            let queue = self.home.id;
+            Change::Released { message, queue }
+        };
+        self.home.store.record(change);
+    }
+}

@@ -1,0 +1,28 @@
+//! What a store contains when a broker starts.
+
+use std::time::SystemTime;
+
+use super::change::{QueueId, QueueRecord};
+
+/// What a database contains when a broker starts.
+#[derive(Debug, Default)]
+pub(crate) struct Restored {
+    /// The part of all message ids that marks this store.
+    pub(crate) run: u64,
+    /// The number of starts, this one included.
+    pub(crate) starts: u64,
+    pub(crate) queues: Vec<QueueRecord>,
+    /// The messages in the order of their numbers.
+    pub(crate) messages: Vec<RestoredMessage>,
+}
+
+/// A message without its content.
+#[derive(Debug)]
+pub(crate) struct RestoredMessage {
+    pub(crate) sequence: u64,
+    pub(crate) published: SystemTime,
+    pub(crate) is_acknowledged: bool,
+    /// The size of the content in bytes.
+    pub(crate) size: usize,
+    pub(crate) queues: Vec<QueueId>,
+}

@@ -1,0 +1,248 @@
+//! A broker that keeps messages and subscriptions on the disk.
+
+use std::path::Path;
+
+use dasf_broker::{Broker, StartError};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::link::Link;
+use crate::support::{Peer, builder, connect, until};
+
+async fn start_in(directory: &Path) -> Broker {
+    builder().data_dir(directory).start().await.unwrap()
+}
+
+/// Stops a broker, and starts another one in its directory.
+async fn restart(broker: Broker, directory: &Path) -> Broker {
+    broker.shutdown().await;
+    start_in(directory).await
+}
+
+/// Receives the payloads of the next messages, and acknowledges them.
+async fn read_all(consumer: &mut Peer, payloads: &[&str]) {
+    for payload in payloads {
+        consumer.read(payload).await;
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_goes_on_after_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let broker = start_in(directory.path()).await;
+    let mut first = connect(&broker, "/ws/demo/first").await;
+    let second = connect(&broker, "/ws/demo/second").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let mut ids = Vec::new();
+    for payload in ["a", "b", "c"] {
+        ids.push(producer.publish(payload).await);
+    }
+    read_all(&mut first, &["a", "b"]).await;
+    until(&broker, |statistics| statistics.acknowledged == 2).await;
+    drop((first, second, producer));
+
+    let broker = restart(broker, directory.path()).await;
+    let mut first = connect(&broker, "/ws/demo/first").await;
+    let mut second = connect(&broker, "/ws/demo/second").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let last = producer.publish("d").await;
+    assert_eq!(first.read("c").await, ids[2], "the id stays");
+    assert_eq!(first.read("d").await, last);
+    assert!(!ids.contains(&last));
+    read_all(&mut second, &["a", "b", "c", "d"]).await;
+    until(&broker, |statistics| statistics.acknowledged == 6).await;
+    drop((first, second, producer));
+
+    // All of it is done.
+    let broker = restart(broker, directory.path()).await;
+    let mut third = connect(&broker, "/ws/demo/third").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    producer.publish("e").await;
+    third.read("e").await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_new_subscription_takes_over_what_no_other_has_acknowledged_before_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let broker = start_in(directory.path()).await;
+    let mut first = connect(&broker, "/ws/demo/first").await;
+    let second = connect(&broker, "/ws/demo/second").await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    producer.publish("a").await;
+    producer.publish("b").await;
+    read_all(&mut first, &["a"]).await;
+    until(&broker, |statistics| statistics.acknowledged == 1).await;
+    drop((first, second, producer));
+
+    let broker = restart(broker, directory.path()).await;
+    let mut third = connect(&broker, "/ws/demo/third").await;
+    read_all(&mut third, &["b"]).await;
+    until(&broker, |statistics| statistics.acknowledged == 1).await;
+    drop(third);
+
+    let broker = restart(broker, directory.path()).await;
+    let mut fourth = connect(&broker, "/ws/demo/fourth").await;
+    connect(&broker, "/ws/demo").await.publish("c").await;
+    read_all(&mut fourth, &["c"]).await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn messages_of_a_topic_without_subscriptions_stay() {
+    let directory = TempDir::new().unwrap();
+    let broker = start_in(directory.path()).await;
+    let path = "/ws/v2/producer/persistent/lab/data/demo";
+    let frame = json!({"payload": "a", "context": 1, "properties": {"n": 7}, "key": "extra"});
+    let mut producer = connect(&broker, path).await;
+    producer.send(frame).await;
+    assert_eq!(producer.receive().await["result"], "ok");
+    drop(producer);
+
+    let broker = restart(broker, directory.path()).await;
+    let path = "/ws/v2/consumer/persistent/lab/data/demo/s";
+    let delivery = connect(&broker, path).await.receive().await;
+    assert_eq!(delivery["properties"], json!({"n": 7}));
+    assert_eq!(delivery["key"], "extra");
+    assert!(delivery.get("redeliveryCount").is_none());
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn messages_of_a_link_stay_as_they_came() {
+    let directory = TempDir::new().unwrap();
+    let broker = start_in(directory.path()).await;
+    let payloads = [vec![1; 3], vec![2; 100_000]];
+    let mut link = Link::open_at(broker.local_addr(), "/ws/other").await;
+    for payload in &payloads {
+        link.publish("demo", payload).await;
+    }
+    link.send(&json!({"type": "confirm"}), b"").await;
+    link.accepted(2).await;
+    drop(link);
+
+    let broker = restart(broker, directory.path()).await;
+    let mut link = Link::open_at(broker.local_addr(), "/ws/demo/s").await;
+    for payload in &payloads {
+        let (header, received) = link.next().await;
+        assert_eq!(
+            (&header["type"], &header["context"]),
+            (&json!("message"), &json!(7))
+        );
+        assert!(received == *payload);
+    }
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_reader_gets_that_does_not_stay_is_not_kept() {
+    let directory = TempDir::new().unwrap();
+    let broker = start_in(directory.path()).await;
+    let path = "/ws/answers/caller?subscriptionMode=NonDurable";
+    let mut caller = connect(&broker, path).await;
+    let mut producer = connect(&broker, "/ws/answers").await;
+    producer.publish("a").await;
+    caller.expect("a").await;
+    drop((caller, producer));
+
+    let broker = restart(broker, directory.path()).await;
+    let mut reader = connect(&broker, "/ws/answers/reader").await;
+    connect(&broker, "/ws/answers").await.publish("b").await;
+    reader.read("b").await;
+    broker.shutdown().await;
+}
+
+/// The contents of waiting messages leave the memory, and come back when they are delivered.
+#[tokio::test]
+async fn more_messages_wait_than_the_memory_holds() {
+    let directory = TempDir::new().unwrap();
+    let limited = || {
+        builder()
+            .data_dir(directory.path())
+            .max_memory(8 << 20)
+            .max_frame_size(2 << 20)
+    };
+    let payload = |number: u8| char::from(b'a' + number).to_string().repeat(700_000);
+    let broker = limited().start().await.unwrap();
+    let mut producer = connect(&broker, "/ws/demo").await;
+    for number in 0..24 {
+        producer.publish(&payload(number)).await;
+    }
+    assert_eq!(broker.statistics().dropped, 0);
+    let mut consumer = connect(&broker, "/ws/demo/s").await;
+    for number in 0..12 {
+        consumer.read(&payload(number)).await;
+    }
+    until(&broker, |statistics| statistics.acknowledged == 12).await;
+    drop((consumer, producer));
+    broker.shutdown().await;
+
+    let broker = limited().start().await.unwrap();
+    let mut consumer = connect(&broker, "/ws/demo/s").await;
+    for number in 12..24 {
+        consumer.read(&payload(number)).await;
+    }
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_request_whose_caller_no_longer_waits_does_not_run_after_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let broker = start_in(directory.path()).await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let expired = json!({"payload": "a", "context": 1, "properties": {"x_dasf_timeout_ms": "1"}});
+    producer.send(expired).await;
+    assert_eq!(producer.receive().await["result"], "ok");
+    producer.publish("b").await;
+    drop(producer);
+    let broker = restart(broker, directory.path()).await;
+    let mut consumer = connect(&broker, "/ws/demo/s").await;
+    consumer.read("b").await;
+    assert_eq!(broker.statistics().expired, 1);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_stays() {
+    let directory = TempDir::new().unwrap();
+    let broker = start_in(directory.path()).await;
+    connect(&broker, "/ws/demo").await.publish("a").await;
+    let path = "/ws/demo/s?maxRedeliverCount=1&deadLetterTopic=dead";
+    let mut consumer = connect(&broker, path).await;
+    let id = consumer.expect("a").await;
+    consumer.give_back(&id).await;
+    let id = consumer.expect_again("a", 1).await;
+    consumer.give_back(&id).await;
+    until(&broker, |statistics| statistics.dead_lettered == 1).await;
+    drop(consumer);
+    let broker = restart(broker, directory.path()).await;
+    connect(&broker, "/ws/dead/s").await.read("a").await;
+    broker.shutdown().await;
+}
+
+async fn refusal(directory: &Path) -> String {
+    let refused = builder().data_dir(directory).start().await;
+    match refused {
+        Err(error @ StartError::Store { .. }) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_used_is_refused_with_the_reason() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("made/by/the/broker");
+    let broker = start_in(&path).await;
+    let error = refusal(&path).await;
+    assert!(error.contains("another broker uses it"), "{error}");
+    assert!(error.contains("made/by/the/broker"), "{error}");
+    broker.shutdown().await;
+
+    let database = path.join("messages.sqlite");
+    std::fs::write(&database, "not a database, but a text that is long enough").unwrap();
+    let error = refusal(&path).await;
+    assert!(error.contains("its database is damaged"), "{error}");
+
+    let error = refusal(&database).await;
+    assert!(error.contains("messages.sqlite"), "{error}");
+}
