@@ -6,6 +6,7 @@ mod bench;
 mod book;
 mod browser;
 mod build_times;
+mod crash;
 mod debian;
 mod features;
 mod fuzz;
@@ -35,6 +36,7 @@ Commands:
   build-times [--runs N]
                        Measure the compile time of a service of dasf and one of jsonrpsee, N changes each [default: 5]
   fuzz [--seconds N]   Search for API descriptions for which the client generator fails [default: 60]
+  crash [--kills N]    Kill a broker that keeps messages, at random moments under load, N times [default: 1000]
   python               Install the Python environment of the tests in target/python
   browser              Install Chromium, and npm packages for the tests of web pages in target/web
   pulsar               Install Apache Pulsar for the tests in target/pulsar
@@ -54,6 +56,7 @@ enum Command {
     Bench(bench::Options),
     BuildTimes { runs: u32 },
     Fuzz { seconds: u32 },
+    Crash { kills: u32 },
     Python,
     Browser,
     Pulsar,
@@ -85,9 +88,13 @@ impl Command {
             ["fuzz", "--seconds", seconds] => Ok(Self::Fuzz {
                 seconds: above_zero("--seconds", seconds)?,
             }),
+            ["crash"] => Ok(Self::Crash { kills: 1000 }),
+            ["crash", "--kills", kills] => Ok(Self::Crash {
+                kills: above_zero("--kills", kills)?,
+            }),
             [
-                "test" | "build-times" | "fuzz" | "python" | "browser" | "pulsar" | "mosquitto"
-                | "book" | "features" | "package" | "semver",
+                "test" | "build-times" | "fuzz" | "crash" | "python" | "browser" | "pulsar"
+                | "mosquitto" | "book" | "features" | "package" | "semver",
                 ..,
             ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
             [command, ..] => Err(format!("unknown command `{command}`")),
@@ -117,6 +124,10 @@ impl Command {
             }
             Self::Fuzz { seconds } => {
                 fuzz::run(seconds)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Crash { kills } => {
+                crash::run(kills)?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Python => {
