@@ -221,6 +221,7 @@ impl Dispatcher {
                 message,
                 admitted,
                 charge: charge.map(Box::new),
+                last: None,
             },
         };
         self.executor.begin(request);

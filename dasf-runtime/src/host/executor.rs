@@ -11,7 +11,7 @@ use dasf_protocol::{MessageId, Properties, Status, Topic};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{Dispatch, Span};
 
 use super::acknowledgement::{AcknowledgePolicy, Unacknowledged};
@@ -100,6 +100,9 @@ pub(super) struct Call {
     pub(super) admitted: OwnedSemaphorePermit,
     /// Counts a large payload until the function has returned.
     pub(super) charge: Option<Box<Charge>>,
+    /// Kept until the response is acknowledged, if this is the last attempt of the request. In a box,
+    /// because nearly no call has it.
+    pub(super) last: Option<Box<LastAttempt>>,
 }
 
 /// A call whose function is found, and what the function needs.
@@ -119,23 +122,24 @@ pub(super) struct Job {
     /// Whether the broker knows already that the call begins, if it must know it before the function
     /// runs.
     is_ours: bool,
-    /// Held until the function has returned, if this is the last attempt of a request.
-    last: Option<LastAttempt>,
 }
 
 impl Job {
-    fn new(ready: Ready, function: fn(Invocation) -> Outcome, last: Option<LastAttempt>) -> Self {
+    fn new(ready: Ready, function: fn(Invocation) -> Outcome) -> Self {
         Self {
             ready,
             function,
             is_ours: false,
-            last,
         }
     }
 }
 
-/// The permit of the only last attempt that may run. In a box, because nearly no job has one.
-type LastAttempt = Box<OwnedSemaphorePermit>;
+/// The only last attempt of a request that may run, until this is dropped.
+pub(super) struct LastAttempt {
+    _permit: OwnedSemaphorePermit,
+    /// Tells that it has ended.
+    _ended: DropGuard,
+}
 
 /// Keeps all calls but one from running.
 struct Alone<'a> {
@@ -384,21 +388,21 @@ impl Executor {
                 .spawn(async move { executor.run_alone(ready, handler).await });
             return;
         }
-        self.run(ready, handler, None);
+        self.run(ready, handler);
     }
 
     /// Runs the function of a call when it is its turn.
-    fn run(self: &Arc<Self>, ready: Ready, handler: Handler, last: Option<LastAttempt>) {
+    fn run(self: &Arc<Self>, ready: Ready, handler: Handler) {
         match handler {
             Handler::Blocking(function) if ready.target.is_quick() => {
-                self.run_quick(Job::new(ready, function, last));
+                self.run_quick(Job::new(ready, function));
             }
-            Handler::Blocking(function) => self.enqueue(Job::new(ready, function, last)),
-            Handler::Inline(function) => self.run_quick(Job::new(ready, function, last)),
+            Handler::Blocking(function) => self.enqueue(Job::new(ready, function)),
+            Handler::Inline(function) => self.run_quick(Job::new(ready, function)),
             Handler::Async(function) => {
                 let executor = Arc::clone(self);
                 self.runtime
-                    .spawn(async move { executor.run_async(ready, function, last).await });
+                    .spawn(async move { executor.run_async(ready, function).await });
             }
         }
     }
@@ -504,10 +508,7 @@ impl Executor {
     /// Runs a plain function on this thread, and sends its response.
     fn run_plain(self: &Arc<Self>, job: Job) {
         let Job {
-            ready,
-            function,
-            last,
-            ..
+            ready, function, ..
         } = job;
         let Ready {
             call,
@@ -526,7 +527,6 @@ impl Executor {
         let kept = context.clone();
         let outcome =
             in_time(&context).and_then(|()| target.run_plain(function, context, report.clone()));
-        drop(last);
         self.log_end(kept.span(), begun, outcome.as_ref());
         // A call that was abandoned has its response.
         if let Some(call) = self.running.end(place) {
@@ -535,12 +535,7 @@ impl Executor {
     }
 
     /// Runs an `async` function in this task, and sends its response.
-    async fn run_async(
-        self: Arc<Self>,
-        ready: Ready,
-        function: fn(Invocation) -> BoxedCall,
-        last: Option<LastAttempt>,
-    ) {
+    async fn run_async(self: Arc<Self>, ready: Ready, function: fn(Invocation) -> BoxedCall) {
         let Ready {
             mut call,
             target,
@@ -568,7 +563,7 @@ impl Executor {
             begun,
         };
         if let Some((call, report, outcome)) = self.run_in_task(ready, function).await {
-            drop((permit, last));
+            drop(permit);
             self.finish(call, report, outcome).await;
         }
     }
@@ -615,21 +610,21 @@ impl Executor {
             function = &*ready.target.name(),
             "last attempt of a request that no module finished: it runs alone"
         );
-        let turn = async {
-            let last = Arc::clone(&self.last_attempt).acquire_owned().await;
-            let alone = tokio::time::timeout(ALONE_PATIENCE, self.alone()).await;
-            (last.ok().map(Box::new), alone)
-        };
-        let turn = tokio::select! {
+        let ended = CancellationToken::new();
+        let permit = tokio::select! {
             biased;
-            () = self.abort.cancelled() => None,
-            () = self.returning.cancelled() => None,
-            turn = turn => Some(turn),
+            () = self.abort.cancelled() => return self.leave(ready.call).await,
+            () = self.returning.cancelled() => return self.leave(ready.call).await,
+            permit = Arc::clone(&self.last_attempt).acquire_owned() => permit,
         };
-        let (last, mut alone) = match turn {
-            None => return self.leave(ready.call).await,
-            Some((last, Err(_))) => return self.run(ready, handler, last),
-            Some((last, Ok(alone))) => (last, alone),
+        ready.call.last = permit.ok().map(|permit| {
+            Box::new(LastAttempt {
+                _permit: permit,
+                _ended: ended.clone().drop_guard(),
+            })
+        });
+        let Some(mut alone) = self.alone_soon().await else {
+            return self.run(ready, handler);
         };
         if !self.is_ours(&mut ready.call).await {
             return;
@@ -638,34 +633,47 @@ impl Executor {
             Handler::Blocking(function) | Handler::Inline(function) => {
                 let job = Job {
                     is_ours: true,
-                    ..Job::new(ready, function, last)
+                    ..Job::new(ready, function)
                 };
                 let added = self.pool.push_alone(job);
                 self.start_thread_if(added);
                 tokio::select! {
-                    () = self.pool.idle() => {}
+                    () = ended.cancelled() => {}
                     () = tokio::time::sleep(ALONE_PATIENCE) => {}
                 }
             }
             Handler::Async(function) => {
-                let mut running = pin!(self.run_in_task(ready, function));
-                let ended = tokio::select! {
-                    ended = &mut running => ended,
-                    () = tokio::time::sleep(ALONE_PATIENCE) => {
-                        alone.let_others_begin();
-                        running.await
+                let running = async {
+                    if let Some((call, report, outcome)) = self.run_in_task(ready, function).await {
+                        self.finish(call, report, outcome).await;
                     }
                 };
-                drop((alone, last));
-                if let Some((call, report, outcome)) = ended {
-                    self.finish(call, report, outcome).await;
+                let mut running = pin!(running);
+                tokio::select! {
+                    () = &mut running => {}
+                    () = tokio::time::sleep(ALONE_PATIENCE) => {
+                        alone.let_others_begin();
+                        running.await;
+                    }
                 }
             }
         }
     }
 
-    /// Waits until no call runs, and keeps others from the begin until the result is dropped. Only the
-    /// holder of [`last_attempt`](field@Self::last_attempt) may call it.
+    /// Waits for a while until no call runs, and keeps others from the begin until the result is
+    /// dropped. Only the holder of [`last_attempt`](field@Self::last_attempt) may call it.
+    async fn alone_soon(self: &Arc<Self>) -> Option<Alone<'_>> {
+        let alone = tokio::time::timeout(ALONE_PATIENCE, self.alone());
+        tokio::select! {
+            biased;
+            // A call that begins then is given up.
+            () = self.abort.cancelled() => None,
+            () = self.returning.cancelled() => None,
+            alone = alone => alone.ok(),
+        }
+    }
+
+    /// Waits until no call runs, and keeps others from the begin until the result is dropped.
     ///
     /// # Cancel safety
     /// When dropped, other calls begin again.
@@ -843,14 +851,21 @@ impl Executor {
             ticket,
             mut message,
             admitted,
+            last,
             ..
         } = call;
         let reply = &reply;
-        // Until the end, the call counts as accepted.
+        // Until the end, the call counts as accepted, and as a last attempt.
         let _admitted = admitted;
         if self.deliver(reply, answer).await {
             message.join(self.recent.answered(ticket, answer));
-            return message.acknowledge().await;
+            if last.is_some() {
+                // Otherwise the next attempt could end the module first, and this one would count, too.
+                message.acknowledge_first().await;
+            } else {
+                message.acknowledge().await;
+            }
+            return;
         }
         // Another module may reach the topic, or this module may reach it later. Then that module
         // runs the request again, unless it remembers the response.

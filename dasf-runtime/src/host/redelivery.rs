@@ -210,7 +210,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_last_attempt_runs_alone_and_never_beside_another_one() {
-        let (transport, _opened, mut subscribed) = Scripted::open();
+        let (transport, mut opened, mut subscribed) = Scripted::open();
         let options = HostOptions::default().acknowledge(Acknowledge::Completed);
         let topic: Topic = "demo".parse().unwrap();
         let module = Module::new(&DESCRIPTOR).unwrap();
@@ -228,6 +228,13 @@ mod tests {
                     reports.send(id.to_string()).unwrap();
                 }
                 given.written.map(|written| written.send(()));
+            }
+        });
+        let caller: Topic = "caller".parse().unwrap();
+        tokio::spawn(async move {
+            let mut answers = opened.recv().await.unwrap();
+            while let Some(answer) = answers.queue.recv().await {
+                answer.settle(&caller, Ok(()));
             }
         });
         let dispatcher = Dispatcher::new(executor, options);

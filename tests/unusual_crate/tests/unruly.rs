@@ -30,7 +30,7 @@ fn unruly(url: &str, arguments: &[&str]) -> Command {
 /// Starts a module again whenever it ends, as a service manager does.
 struct Supervisor {
     state: Arc<Mutex<Supervised>>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -62,21 +62,36 @@ impl Supervisor {
                 state.deaths += u32::from(!state.has_ended);
             }
         });
-        Self { state, thread }
+        Self {
+            state,
+            thread: Some(thread),
+        }
     }
 
     /// Ends the module for good. Returns how often it has ended before.
     fn end(self) -> u32 {
-        let deaths = {
-            let mut state = self.state.lock().unwrap();
-            state.has_ended = true;
-            if let Some(module) = state.module {
-                program::signal(module, "-KILL");
-            }
-            state.deaths
-        };
-        self.thread.join().unwrap();
-        deaths
+        let mut state = self.state.lock().unwrap();
+        state.end();
+        state.deaths
+    }
+}
+
+/// A failed test leaves no module behind.
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.state.lock().unwrap().end();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Supervised {
+    fn end(&mut self) {
+        self.has_ended = true;
+        if let Some(module) = self.module.take() {
+            program::signal(module, "-KILL");
+        }
     }
 }
 
@@ -84,12 +99,13 @@ impl Supervisor {
 struct Seen {
     killed: CallError,
     deaths: u32,
+    dead_letters: u64,
 }
 
 /// Sends one request that ends its module, and innocent ones before and after it, to `modules`
 /// modules. All innocent ones must be answered.
 async fn one_among(
-    killer: &str,
+    killer: Value,
     innocent: &[Value],
     modules: usize,
     arguments: &'static [&'static str],
@@ -105,7 +121,6 @@ async fn one_among(
         calls.spawn(async move { (caller.call(&request).await, request) });
     }
     let killing = caller.clone();
-    let killer = json!({"func_name": killer});
     let killer = tokio::spawn(async move { killing.call(&killer).await });
     for request in &innocent[half..] {
         let (caller, request) = (caller.clone(), request.clone());
@@ -120,7 +135,12 @@ async fn one_among(
     let killed = killer.await.unwrap().unwrap_err();
     let deaths = modules.into_iter().map(Supervisor::end).sum();
     caller.close().await;
-    Seen { killed, deaths }
+    let dead_letters = broker.statistics().dead_lettered;
+    Seen {
+        killed,
+        deaths,
+        dead_letters,
+    }
 }
 
 fn work(function: &str, count: u32, milliseconds: u32) -> Vec<Value> {
@@ -138,24 +158,45 @@ fn assert_told(error: &CallError, times: &str) {
     assert!(failure.message().contains(times), "{failure}");
 }
 
+fn end(function: &str) -> Value {
+    json!({"func_name": function})
+}
+
+/// Returns a request that does not fit one message.
+fn large_end() -> Value {
+    json!({"func_name": "end_after", "text": "x".repeat(2_000_000)})
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_ends_its_module_ends_a_group_four_times() {
     let arguments = &["--group", "team", "--max-workers", "4"];
-    let seen = one_among("end", &work("work", 300, 5), 2, arguments).await;
+    for killer in [end("end"), large_end()] {
+        let seen = one_among(killer, &work("work", 300, 5), 2, arguments).await;
+        assert_told(&seen.killed, "3 times");
+        assert_eq!((seen.deaths, seen.dead_letters), (4, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_request_that_ends_its_module_is_put_aside() {
+    let arguments = &["--group", "team", "--max-redeliveries", "3"];
+    let seen = one_among(end("end"), &work("work", 300, 5), 2, arguments).await;
     assert_told(&seen.killed, "3 times");
-    assert_eq!(seen.deaths, 4);
+    assert_eq!((seen.deaths, seen.dead_letters), (4, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_ends_its_module_is_given_up_without_a_group() {
     for (killer, innocent) in [
-        ("end", "work"),
-        ("end_inline", "work"),
-        ("end_in_task", "work_in_task"),
+        (end("end"), "work"),
+        (end("end_inline"), "work"),
+        (end("end_in_task"), "work_in_task"),
+        (large_end(), "work"),
     ] {
+        let name = killer["func_name"].clone();
         let seen = one_among(killer, &work(innocent, 50, 5), 1, &[]).await;
         assert_told(&seen.killed, "3 times");
-        assert_eq!(seen.deaths, 4, "{killer}");
+        assert_eq!(seen.deaths, 4, "{name}");
     }
 }
 
@@ -164,7 +205,7 @@ async fn a_request_that_ends_its_module_is_given_up_without_a_group() {
 async fn long_requests_beside_one_that_ends_the_module_are_not_blamed() {
     let arguments = &["--max-redeliveries", "2", "--max-workers", "8"];
     for (killer, innocent) in [("end", "work"), ("end_in_task", "work_in_task")] {
-        let seen = one_among(killer, &work(innocent, 6, 700), 1, arguments).await;
+        let seen = one_among(end(killer), &work(innocent, 6, 700), 1, arguments).await;
         assert_told(&seen.killed, "2 times");
         assert_eq!(seen.deaths, 3, "{killer}");
     }

@@ -24,6 +24,13 @@ pub mod unruly {
         std::process::abort();
     }
 
+    /// End the process after reading a text.
+    #[rpc::function]
+    pub fn end_after(text: String) {
+        drop(text);
+        std::process::abort();
+    }
+
     /// Say so on the standard output, and never return.
     #[rpc::function]
     pub fn hang() {
