@@ -42,7 +42,8 @@ struct Supervised {
 }
 
 impl Supervisor {
-    fn start(mut command: Command) -> Self {
+    /// Starts a module, and again when it has ended and `may_restart`.
+    fn start(mut command: Command, may_restart: impl Fn() -> bool + Send + 'static) -> Self {
         let state = Arc::new(Mutex::new(Supervised::default()));
         let shared = Arc::clone(&state);
         let thread = std::thread::spawn(move || {
@@ -60,6 +61,10 @@ impl Supervisor {
                 let mut state = shared.lock().unwrap();
                 state.module = None;
                 state.deaths += u32::from(!state.has_ended);
+                drop(state);
+                while !may_restart() && !shared.lock().unwrap().has_ended {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
             }
         });
         Self {
@@ -110,7 +115,7 @@ async fn one_among(
     modules: usize,
     arguments: &'static [&'static str],
 ) -> Seen {
-    let broker = broker().await;
+    let broker = Arc::new(broker().await);
     let url = broker.url();
     let caller = Caller::builder("unruly").websocket(&url).timeout(PATIENCE);
     let caller = caller.connect().await.unwrap();
@@ -126,14 +131,19 @@ async fn one_among(
         let (caller, request) = (caller.clone(), request.clone());
         calls.spawn(async move { (caller.call(&request).await, request) });
     }
-    let start = |_| Supervisor::start(unruly(&url, arguments));
-    let modules: Vec<_> = (0..modules).map(start).collect();
+    let start = |_| {
+        let broker = Arc::clone(&broker);
+        // The broker keeps the requests of a module without a group for it until it sees the end.
+        let sees_end = move || modules > 1 || broker.statistics().connections <= 1;
+        Supervisor::start(unruly(&url, arguments), sees_end)
+    };
+    let supervisors: Vec<_> = (0..modules).map(start).collect();
     for (answer, request) in calls.join_all().await {
         let answer = answer.map_err(|error| format!("{request}: {error}"));
         assert_eq!(answer.unwrap(), request["number"], "{request}");
     }
     let killed = killer.await.unwrap().unwrap_err();
-    let deaths = modules.into_iter().map(Supervisor::end).sum();
+    let deaths = supervisors.into_iter().map(Supervisor::end).sum();
     caller.close().await;
     let dead_letters = broker.statistics().dead_lettered;
     Seen {
