@@ -199,7 +199,8 @@ impl Hub {
         }
     }
 
-    /// Returns what differs between this run of the broker and all others.
+    /// Returns what differs between this broker and all others. A broker that goes on with a store has what
+    /// the earlier one had.
     pub(crate) fn run(&self) -> String {
         self.origin.ids.run()
     }

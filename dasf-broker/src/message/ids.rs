@@ -30,7 +30,8 @@ impl MessageIds {
         }
     }
 
-    /// Returns what differs between this run of the broker and all others.
+    /// Returns what differs between this broker and all others. A broker that goes on with a store has what
+    /// the earlier one had.
     pub(crate) fn run(&self) -> String {
         format!("{:016x}", self.run)
     }
