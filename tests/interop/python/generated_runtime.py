@@ -711,8 +711,8 @@ def on_demand() -> None:
 class BusyModule:
     """A module at a broker that keeps nothing.
 
-    Each fragment makes the module busy, so the broker loses the next message, although it sends a
-    receipt.
+    Each fragment makes the reader of its topic busy, so the broker loses the next message on this
+    topic, although it sends a receipt. The inbox for payloads has a reader of its own.
     """
 
     def __init__(self) -> None:
@@ -724,7 +724,8 @@ class BusyModule:
         # The result of the receipt of a ping, and whether the module answers pings.
         self.receipt = "ok"
         self.answers = True
-        self._is_busy = False
+        # The topics whose readers are busy.
+        self._busy: set[str] = set()
         self._lock = threading.RLock()
         self.connect()
 
@@ -732,36 +733,35 @@ class BusyModule:
         """Open a new connection for requests."""
         producer = self.on._sockets[1]
         producer.connect()
-        producer.socket = Wire(self, self.on._on_receipt)
+        producer.socket = Wire(self, self.on.topic, self.on._on_receipt)
         self.on._resend()
 
-    def take(self, frame: dict[str, Any], on_receipt: Any) -> None:
+    def take(self, topic: str, frame: dict[str, Any], on_receipt: Any) -> None:
         properties = frame["properties"]
         is_ping = properties["messageType"] == "ping"
         with self._lock:
             result = self.receipt if is_ping else "ok"
             on_receipt({"result": result, "context": frame["context"]})
-            if self._is_busy:
-                self._is_busy = False
+            if topic in self._busy:
+                self._busy.remove(topic)
                 self.lost.add(properties["messageType"])
-            elif not is_ping:
-                self._is_busy = True
+            elif is_ping:
+                if self.answers:
+                    self.deliver(properties, "", messageType="pong")
+            elif "x_dasf_on_demand" in properties:
+                asked = {"messageType": "fetch", "response_topic": "inbox"}
+                self.deliver(properties, "", **asked)
+            else:
+                self._busy.add(topic)
                 self.read.append(frame)
                 self._answer(frame)
-            elif self.answers:
-                self.deliver(properties, "", messageType="pong")
         if is_ping:
             self.pings.put(frame)
 
     def _answer(self, frame: dict[str, Any]) -> None:
         properties, context = frame["properties"], frame["context"]
         pieces = [it["payload"] for it in self.read if it["context"] == context]
-        if "x_dasf_on_demand" in properties:
-            self._is_busy = False
-            asked = {"messageType": "fetch", "response_topic": "inbox"}
-            self.read.remove(frame)
-            self.deliver(properties, "", **asked)
-        elif len(pieces) == properties["num_fragments"]:
+        if len(pieces) == properties["num_fragments"]:
             self.deliver(properties, "".join(pieces))
 
     def deliver(self, to: dict[str, Any], payload: str, **properties: Any) -> None:
@@ -784,14 +784,15 @@ class BusyModule:
 
 
 class Wire:
-    """A connection to a busy module."""
+    """A connection to a topic of a busy module."""
 
-    def __init__(self, module: BusyModule, on_receipt: Any) -> None:
+    def __init__(self, module: BusyModule, topic: str, on_receipt: Any) -> None:
         self._module = module
+        self._topic = topic
         self._on_receipt = on_receipt
 
     def send(self, text: str) -> None:
-        self._module.take(json.loads(text), self._on_receipt)
+        self._module.take(self._topic, json.loads(text), self._on_receipt)
 
     def send_close(self) -> None:
         pass
@@ -808,7 +809,7 @@ class Sender(client._Sender):
         self._number += 1
         self._socket = Socket()
         if self.module is not None:
-            self._socket = Wire(self.module, self._on_frame)
+            self._socket = Wire(self.module, self._topic, self._on_frame)
         self._on_open()
 
     def stop(self) -> None:
