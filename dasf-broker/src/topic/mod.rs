@@ -1,10 +1,11 @@
 //! One topic: its subscriptions, their consumers and their messages. This module does no I/O, and gets
 //! the time as an argument, except where a message has waited.
 //!
-//! This file holds the topic, and finds the subscription of a consumer. `attach` connects consumers,
-//! `publish` adds messages, and `expire` removes old ones. A `subscription` shares the messages of its
-//! `backlog` among its `consumer`s, and `redelivery` takes messages back from them. The `history` of a
-//! message counts these.
+//! This file holds the topic, and finds the subscription of a consumer. `attach` connects consumers, and
+//! `hand_over` gives the messages of one that has left to others. `publish` adds messages, `expire`
+//! removes old ones, and `room` those for which there is no memory. A `subscription` shares the messages
+//! of its `backlog` among its `consumer`s, unless they are `obsolete`. `redelivery` takes messages back from
+//! them, and the `history` of a message counts that. `restore` brings back what a store has kept.
 
 mod attach;
 mod backlog;

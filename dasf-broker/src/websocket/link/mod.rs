@@ -2,51 +2,35 @@
 //!
 //! [`dasf_protocol::link`] describes the frames.
 
-use std::collections::hash_map::Entry;
+mod confirmations;
+mod producers;
+mod ready;
+
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Wake, Waker};
-use std::time::Duration;
+use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, close_code};
 use axum::http::StatusCode;
 use dasf_protocol::link::{FrameKind, Header, Joiner};
 use dasf_protocol::{Subscription, Topic};
-use futures_util::task::AtomicWaker;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, Sleep};
 use tracing::debug;
 
 use super::consumer::{LAGS, RedeliveryTimer};
 use super::outgoing::Outgoing;
 use super::role::{BATCH, Role, close};
-use crate::hub::{Consumer, Hub, Producer, TopicQuota};
-use crate::message::Message;
+use crate::hub::{Consumer, Hub};
 use crate::refusal::Refusal;
 use crate::route::{Query, RouteError, Style};
-use crate::store::{Ticket, UNWRITTEN};
 use crate::topic::{AttachError, Effects, PublishError, TopicName};
+use confirmations::Confirmations;
+use producers::Producers;
+use ready::Ready;
 
 /// The largest number of topics that a link reads.
 const MAX_SUBSCRIPTIONS: usize = 1024;
-/// The largest number of topics for which a link keeps a producer.
-const MAX_PRODUCERS: usize = 1024;
-/// How long a link keeps a producer without a message.
-const PRODUCER_KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// How long the peer waits at most for a confirmation that it does not ask for. A frame of its own
-/// wakes the peer, so the broker waits for another frame to send with it, such as the answer to a
-/// call.
-const CONFIRMATION_DELAY: Duration = Duration::from_millis(10);
-/// The number of messages of which the broker confirms the last one at once.
-const MAX_UNCONFIRMED: u64 = 256;
-/// The number of messages of a link that wait until the store has written them. Above that, the broker
-/// reads no more frames.
-const MAX_UNWRITTEN: usize = 16_384;
-/// The number of bytes of which the broker confirms the last one at once.
-const MAX_UNCONFIRMED_BYTES: usize = 1 << 20;
-
 /// The socket of a link.
 pub(crate) struct LinkRole {
     hub: Arc<Hub>,
@@ -70,35 +54,6 @@ struct LinkSubscription {
     timer: RedeliveryTimer,
     /// Adds the topic to those that may have messages.
     waker: Waker,
-}
-
-/// The topics that may have messages for a link. The link looks at no others, because it may read
-/// many.
-#[derive(Default)]
-struct Ready {
-    topics: Mutex<VecDeque<Topic>>,
-    /// The task of the link.
-    task: AtomicWaker,
-}
-
-impl Ready {
-    fn topics(&self) -> MutexGuard<'_, VecDeque<Topic>> {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Wakes a link for one of its topics. A consumer uses its waker once before it gets it again, so a
-/// topic is added once.
-struct TopicWaker {
-    topic: Topic,
-    ready: Arc<Ready>,
-}
-
-impl Wake for TopicWaker {
-    fn wake(self: Arc<Self>) {
-        self.ready.topics().push_back(self.topic.clone());
-        self.ready.task.wake();
-    }
 }
 
 /// The error of a message that the broker does not accept.
@@ -143,16 +98,13 @@ impl LinkRole {
     }
 
     fn read_topic(&mut self, topic: Topic, consumer: Consumer) {
-        let waker = TopicWaker {
-            topic: topic.clone(),
-            ready: Arc::clone(&self.ready),
-        };
+        let waker = self.ready.waker(&topic);
         let subscription = LinkSubscription {
             consumer,
             timer: RedeliveryTimer::default(),
-            waker: Arc::new(waker).into(),
+            waker,
         };
-        self.ready.topics().push_back(topic.clone());
+        self.ready.add(topic.clone());
         self.subscriptions.insert(topic, subscription);
     }
 
@@ -161,7 +113,7 @@ impl LinkRole {
         let Err(error) = self.try_publish(header, payload) else {
             return;
         };
-        outgoing.push_binary(refused(self.confirmations.published, &error.to_string()));
+        self.confirmations.refuse(&error.to_string(), outgoing);
     }
 
     fn try_publish(&mut self, header: &Header<'_>, payload: &Bytes) -> Result<(), RefusedMessage> {
@@ -250,16 +202,6 @@ impl Drop for LinkRole {
     }
 }
 
-/// Returns the answer to a message that the broker does not accept, by the number of messages before it.
-fn refused(count: u64, reason: &str) -> Bytes {
-    Header {
-        count: Some(count),
-        reason: reason.into(),
-        ..Header::new(FrameKind::Refused)
-    }
-    .frame(b"")
-}
-
 /// Returns the answer to the end of a subscription, or to a refused one.
 fn unsubscribed(topic: &str, refusal: Option<&Refusal>) -> Bytes {
     Header {
@@ -288,7 +230,7 @@ impl Role for LinkRole {
         let payload = apart.unwrap_or(payload);
         match header.kind {
             FrameKind::Publish => self.publish(&header, &payload, outgoing),
-            FrameKind::Confirm => self.confirmations.is_wanted = true,
+            FrameKind::Confirm => self.confirmations.ask(),
             FrameKind::Acknowledge | FrameKind::NegativeAcknowledge | FrameKind::Begun => {
                 self.acknowledge(&header);
             }
@@ -316,7 +258,7 @@ impl Role for LinkRole {
     }
 
     fn is_saturated(&self) -> bool {
-        self.confirmations.unwritten.len() >= MAX_UNWRITTEN
+        self.confirmations.are_too_many()
     }
 
     fn after_frames(&mut self, cx: &mut Context<'_>) {
@@ -347,8 +289,7 @@ impl Role for LinkRole {
         outgoing: &mut Outgoing,
         cx: &mut Context<'_>,
     ) -> Option<CloseFrame> {
-        self.ready.task.register(cx.waker());
-        let ready = std::mem::take(&mut *self.ready.topics());
+        let ready = self.ready.take(cx.waker());
         let mut rest = VecDeque::new();
         for topic in ready {
             let Some(read) = self.subscriptions.get_mut(&topic) else {
@@ -371,7 +312,7 @@ impl Role for LinkRole {
                 rest.push_back(topic);
             }
         }
-        self.ready.topics().append(&mut rest);
+        self.ready.add_all(rest);
         self.confirmations.settle(&self.hub, outgoing, cx);
         if self.confirmations.are_due(cx) || !outgoing.is_empty() {
             self.confirmations.write(outgoing);
@@ -380,174 +321,11 @@ impl Role for LinkRole {
     }
 }
 
-/// Which messages of the peer are accepted, and which of them the peer knows to be.
-#[derive(Default)]
-struct Confirmations {
-    /// The number of messages that the peer has published.
-    published: u64,
-    /// The number of messages up to the last confirmed one.
-    confirmed: u64,
-    /// The size of the payloads after that one.
-    unconfirmed_bytes: usize,
-    /// The messages that the store has not written yet.
-    unwritten: VecDeque<Unwritten>,
-    /// Whether the peer asks for a confirmation.
-    is_wanted: bool,
-    /// When the next confirmation is due at the latest.
-    delay: Option<Pin<Box<Sleep>>>,
-}
-
-/// A message that the store has not written yet.
-struct Unwritten {
-    /// The number of messages up to this one.
-    count: u64,
-    message: Message,
-    after: Ticket,
-}
-
-impl Confirmations {
-    /// Lets the last message wait until the store has written it.
-    fn wait_for(&mut self, message: Message, after: Ticket) {
-        let count = self.published;
-        self.unwritten.push_back(Unwritten {
-            count,
-            message,
-            after,
-        });
-    }
-
-    /// Removes the messages that the store has written. Refuses those that it could not write.
-    fn settle(&mut self, hub: &Hub, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
-        while let Some(first) = self.unwritten.front()
-            && hub.is_written(first.after, cx)
-            && let Some(written) = self.unwritten.pop_front()
-        {
-            if written.message.is_refused() {
-                outgoing.push_binary(refused(written.count, UNWRITTEN));
-            }
-        }
-    }
-
-    /// Returns the number of messages up to the last one that the broker may confirm.
-    fn accepted(&self) -> u64 {
-        let first = self.unwritten.front();
-        first.map_or(self.published, |first| first.count - 1)
-    }
-
-    fn add(&mut self, bytes: usize) {
-        self.published += 1;
-        self.unconfirmed_bytes += bytes;
-    }
-
-    /// Returns whether a confirmation cannot wait for another frame. If it can, the task wakes when
-    /// its time has come.
-    fn are_due(&mut self, cx: &mut Context<'_>) -> bool {
-        let unconfirmed = self.accepted() - self.confirmed;
-        if self.is_wanted && unconfirmed > 0
-            || unconfirmed >= MAX_UNCONFIRMED
-            || self.unconfirmed_bytes >= MAX_UNCONFIRMED_BYTES
-        {
-            return true;
-        }
-        // A delay that has begun goes on after a confirmation, because to change a timer for each
-        // message costs more than to wake once in vain.
-        let delay = match &mut self.delay {
-            Some(delay) => delay,
-            None if unconfirmed == 0 => return false,
-            none => none.insert(Box::pin(tokio::time::sleep(CONFIRMATION_DELAY))),
-        };
-        if delay.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.delay = None;
-        unconfirmed > 0
-    }
-
-    /// Tells the peer which messages the broker has accepted.
-    fn write(&mut self, outgoing: &mut Outgoing) {
-        let accepted = self.accepted();
-        self.is_wanted &= accepted < self.published;
-        if self.confirmed < accepted {
-            self.confirmed = accepted;
-            self.unconfirmed_bytes = 0;
-            let accepted = Header {
-                count: Some(self.confirmed),
-                ..Header::new(FrameKind::Accepted)
-            };
-            outgoing.push_binary(accepted.frame(b""));
-        }
-    }
-}
-
-/// The producers of a link, by topic.
-#[derive(Default)]
-struct Producers {
-    producers: HashMap<Topic, LinkProducer>,
-    /// The topics that the link has created.
-    quota: TopicQuota,
-    /// When unused producers were removed last.
-    cleaned: Option<Instant>,
-}
-
-struct LinkProducer {
-    producer: Producer,
-    last_used: Instant,
-}
-
-impl Producers {
-    /// Returns the producer of a topic, and connects it if it is not there.
-    fn get(
-        &mut self,
-        hub: &Arc<Hub>,
-        base: &TopicName,
-        topic: &str,
-    ) -> Result<&mut Producer, RefusedMessage> {
-        let now = Instant::now();
-        self.make_room(now);
-        // To copy a known topic is cheaper than to check its name.
-        let topic = match self.producers.get_key_value(topic) {
-            Some((known, _)) => known.clone(),
-            None => topic.parse()?,
-        };
-        let found = match self.producers.entry(topic) {
-            Entry::Occupied(found) => found.into_mut(),
-            Entry::Vacant(vacant) => {
-                let producer =
-                    hub.producer(base.sibling(vacant.key().clone()), Some(&mut self.quota))?;
-                let last_used = now;
-                vacant.insert(LinkProducer {
-                    producer,
-                    last_used,
-                })
-            }
-        };
-        found.last_used = now;
-        Ok(&mut found.producer)
-    }
-
-    /// Removes the producers that were not used for a while. If there are still too many, removes the
-    /// one that was not used for the longest time.
-    fn make_room(&mut self, now: Instant) {
-        let cleaned = *self.cleaned.get_or_insert(now);
-        let is_full = self.producers.len() >= MAX_PRODUCERS;
-        if is_full || now - cleaned >= PRODUCER_KEEP_ALIVE {
-            self.cleaned = Some(now);
-            self.producers
-                .retain(|_, producer| now - producer.last_used < PRODUCER_KEEP_ALIVE);
-        }
-        if self.producers.len() >= MAX_PRODUCERS {
-            let oldest = self.producers.iter().min_by_key(|(_, it)| it.last_used);
-            if let Some(oldest) = oldest.map(|(topic, _)| topic.clone()) {
-                self.producers.remove(&oldest);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Poll, Waker};
+    use std::task::{Poll, Wake, Waker};
+    use std::time::Duration;
 
     use axum::extract::ws::Message;
 
@@ -599,48 +377,5 @@ mod tests {
         drop(driver);
         assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
         assert_eq!(reader.take(1, Waker::noop()).unwrap().len(), 1);
-    }
-
-    fn are_due(confirmations: &mut Confirmations) -> bool {
-        confirmations.are_due(&mut Context::from_waker(Waker::noop()))
-    }
-
-    fn written(confirmations: &mut Confirmations) -> usize {
-        let mut outgoing = Outgoing::default();
-        confirmations.write(&mut outgoing);
-        outgoing.len()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_confirmation_waits_for_another_frame_for_a_while() {
-        let mut confirmations = Confirmations::default();
-        assert!(!are_due(&mut confirmations));
-        confirmations.add(1);
-        assert!(!are_due(&mut confirmations));
-        tokio::time::advance(CONFIRMATION_DELAY).await;
-        assert!(are_due(&mut confirmations));
-        assert_eq!(written(&mut confirmations), 1);
-        tokio::time::advance(CONFIRMATION_DELAY).await;
-        assert!(!are_due(&mut confirmations));
-        assert_eq!(written(&mut confirmations), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_confirmation_that_the_peer_needs_does_not_wait() {
-        let mut confirmations = Confirmations::default();
-        let mut confirmed_after = |messages: u64, bytes: usize, is_wanted: bool| {
-            for _ in 0..messages {
-                assert!(!are_due(&mut confirmations));
-                confirmations.add(bytes);
-            }
-            confirmations.is_wanted = is_wanted;
-            let is_due = are_due(&mut confirmations);
-            assert_eq!(written(&mut confirmations), usize::from(messages > 0));
-            is_due
-        };
-        assert!(confirmed_after(1, 0, true));
-        assert!(confirmed_after(MAX_UNCONFIRMED, 0, false));
-        assert!(confirmed_after(2, MAX_UNCONFIRMED_BYTES / 2, false));
-        assert!(!confirmed_after(2, 1, false));
     }
 }

@@ -1,0 +1,165 @@
+//! The handle of a consumer.
+
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use dasf_protocol::Subscription;
+
+use super::removal::TopicQuota;
+use super::{Hub, lock};
+use crate::clock::now;
+use crate::log::Log;
+use crate::topic::{AttachError, ConsumerId, ConsumerOptions, Delivery, Effects, Topic, TopicName};
+
+/// A connected consumer. A drop disconnects it.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    hub: Arc<Hub>,
+    name: TopicName,
+    subscription: Subscription,
+    topic: Arc<Mutex<Topic>>,
+    id: ConsumerId,
+    /// Whether the peer has closed the connection.
+    has_left: bool,
+    redelivery_delay: Duration,
+    /// When the first of the delayed messages is due.
+    next_due: Option<Instant>,
+    effects: Effects,
+}
+
+impl Consumer {
+    pub(crate) fn topic(&self) -> &TopicName {
+        &self.name
+    }
+
+    pub(crate) fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.hub.log
+    }
+
+    /// See [`Topic::take`].
+    pub(crate) fn take(&mut self, max: usize, waker: &Waker) -> Option<Vec<Delivery>> {
+        let (name, effects) = (&self.subscription, &mut self.effects);
+        let taken = lock(&self.topic).take(name, self.id, max, waker, effects);
+        self.apply_effects();
+        taken
+    }
+
+    /// Returns the number of the message with this id, if this run of the broker made the id.
+    pub(crate) fn sequence(&self, id: &str) -> Option<u64> {
+        self.hub.origin.ids.sequence(id)
+    }
+
+    /// Records that the consumer works on a redelivered message. Returns whether the consumer had it.
+    pub(crate) fn begin(&mut self, sequence: u64) -> bool {
+        lock(&self.topic).begin(&self.subscription, self.id, sequence)
+    }
+
+    /// Acknowledges a message. Returns whether the consumer had it.
+    pub(crate) fn acknowledge(&mut self, sequence: u64) -> bool {
+        lock(&self.topic).acknowledge(&self.subscription, self.id, sequence, &mut self.effects)
+    }
+
+    /// Acknowledges a message negatively. Returns whether the consumer had it.
+    pub(crate) fn negative_acknowledge(&mut self, sequence: u64) -> bool {
+        let now = now();
+        let (name, effects) = (&self.subscription, &mut self.effects);
+        let known = lock(&self.topic).negative_acknowledge(name, self.id, sequence, now, effects);
+        if known && !self.redelivery_delay.is_zero() {
+            self.next_due.get_or_insert(now + self.redelivery_delay);
+        }
+        known
+    }
+
+    /// Returns when to call [`release_due`](Self::release_due).
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.next_due
+    }
+
+    /// See [`Topic::release_due`].
+    pub(crate) fn release_due(&mut self) {
+        let (name, effects) = (&self.subscription, &mut self.effects);
+        self.next_due = lock(&self.topic).release_due(name, self.id, now(), effects);
+    }
+
+    /// Records that the peer has closed the connection. It was not lost.
+    pub(crate) fn leave(&mut self) {
+        self.has_left = true;
+    }
+
+    /// See [`Topic::unsubscribe`].
+    pub(crate) fn unsubscribe(&mut self) -> bool {
+        let known = lock(&self.topic).unsubscribe(&self.subscription, self.id, &mut self.effects);
+        self.apply_effects();
+        known
+    }
+
+    /// Wakes the other consumers of the subscription that have a new message, and publishes dead
+    /// letters.
+    pub(crate) fn apply_effects(&mut self) {
+        self.hub.apply_effects(&self.name, &mut self.effects);
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        let idle = {
+            let mut topic = lock(&self.topic);
+            let (name, effects) = (&self.subscription, &mut self.effects);
+            match self.has_left {
+                true => topic.leave(name, self.id, now(), effects),
+                false => topic.detach_consumer(name, self.id, now(), effects),
+            }
+            topic.is_idle()
+        };
+        self.apply_effects();
+        if idle {
+            self.hub.remove_if_idle(&self.name);
+        }
+    }
+}
+
+impl Hub {
+    /// Connects a consumer.
+    pub(crate) fn consumer(
+        self: &Arc<Self>,
+        name: TopicName,
+        subscription: Subscription,
+        options: &ConsumerOptions,
+    ) -> Result<Consumer, AttachError> {
+        self.consumer_with_quota(name, subscription, options, None)
+    }
+
+    /// Connects a consumer. If its connection has others, the topic counts for its quota.
+    pub(crate) fn consumer_with_quota(
+        self: &Arc<Self>,
+        name: TopicName,
+        subscription: Subscription,
+        options: &ConsumerOptions,
+        quota: Option<&mut TopicQuota>,
+    ) -> Result<Consumer, AttachError> {
+        if !self.has_room(&name) {
+            return Err(self.full());
+        }
+        let mut effects = Effects::default();
+        let attach =
+            |topic: &mut Topic| topic.attach_consumer(&subscription, options, &mut effects);
+        let (topic, id) = self.with_topic(&name, quota, attach)?;
+        self.apply_effects(&name, &mut effects);
+        Ok(Consumer {
+            hub: self.clone(),
+            name,
+            subscription,
+            topic,
+            id,
+            has_left: false,
+            redelivery_delay: options.redelivery_delay,
+            next_due: None,
+            effects,
+        })
+    }
+}
