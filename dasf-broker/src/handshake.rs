@@ -1,6 +1,8 @@
 //! Handshakes: accepts WebSockets, and refuses other requests with a reason.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Router;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
@@ -166,6 +168,16 @@ impl Server {
             } => {
                 let options = query.consumer_options(style, &topic, &subscription)?;
                 let consumer = self.hub.consumer(topic.clone(), subscription, &options)?;
+                if options.durable
+                    && let Some(last) = self.hub.last_change()
+                {
+                    // After the handshake, the subscription is there even if the broker crashes.
+                    poll_fn(|cx| match self.hub.is_written(last, cx) {
+                        true => Poll::Ready(()),
+                        false => Poll::Pending,
+                    })
+                    .await;
+                }
                 if is_link {
                     let role = LinkRole::new(self.hub.clone(), style, topic, Some(consumer));
                     return Ok(self.upgrade_to_link(upgrade, role, slot, connection));

@@ -273,7 +273,9 @@
 //!   again. Subscriptions wait for their consumers as after a lost connection.
 //! - Contents that are on the disk leave the memory when they have more than an eighth of
 //!   [`max_memory`](Builder::max_memory).
+//! - The handshake of a consumer with a durable subscription succeeds when the subscription is on the disk.
 //! - If the database cannot be written, the broker refuses messages.
+//! - A damaged database is refused. `recover` saves what can be read of it.
 //!
 //! # Connections
 //!
@@ -312,6 +314,29 @@ mod store;
 mod topic;
 mod websocket;
 
+#[cfg(feature = "store")]
+use std::path::Path;
+
 pub use builder::{Broker, Builder};
 pub use start_error::StartError;
 pub use statistics::Statistics;
+#[cfg(feature = "store")]
+pub use store::Recovered;
+
+/// Copies what can be read of a damaged data directory to another one, which must not have a database.
+/// No broker may use either of them. See [`Builder::data_dir`].
+///
+/// The messages keep their ids and their places in the subscriptions. A message whose content differs from
+/// what the broker wrote is left out.
+///
+/// # Errors
+///
+/// [`StartError::Store`] if the new directory cannot be written or has a database, or if nothing of the
+/// old one can be read.
+#[cfg(feature = "store")]
+pub fn recover(from: &Path, to: &Path) -> Result<Recovered, StartError> {
+    store::recover(from, to).map_err(|source| StartError::Store {
+        directory: from.to_owned(),
+        source: source.into(),
+    })
+}

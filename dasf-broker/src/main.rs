@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, Subcommand};
 use dasf_broker::{Broker, Builder};
 use dasf_program::{PrintableFields, StopSignals};
 use dasf_protocol::text;
@@ -17,8 +17,11 @@ use tracing_subscriber::prelude::*;
 
 /// A message broker for DASF modules and their clients, in one process
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Address or host name, and port, to listen on; port 0 stands for any free port, 0.0.0.0 for
     /// all addresses of this machine
     #[arg(
@@ -45,6 +48,38 @@ struct Arguments {
 
     #[command(flatten)]
     limits: Limits,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Save what can be read of a damaged data directory
+    Recover {
+        /// The damaged directory
+        #[arg(value_name = "DIR")]
+        from: PathBuf,
+        /// The directory to create
+        #[arg(value_name = "NEW-DIR")]
+        to: PathBuf,
+    },
+}
+
+impl Command {
+    fn run(self) -> ExitCode {
+        let Self::Recover { from, to } = self;
+        match dasf_broker::recover(&from, &to) {
+            Ok(recovered) => {
+                let (messages, queues) = (recovered.messages, recovered.queues);
+                let damaged = recovered.damaged_messages;
+                // Without standard output, the exit code alone reports the success.
+                let _ = writeln!(
+                    io::stdout(),
+                    "saved {messages} messages in {queues} queues; left out {damaged} damaged messages"
+                );
+                ExitCode::SUCCESS
+            }
+            Err(error) => failed(error),
+        }
+    }
 }
 
 /// The environment variable of the token.
@@ -224,6 +259,9 @@ async fn resolve(bind: &str) -> io::Result<SocketAddr> {
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
+    if let Some(command) = arguments.command {
+        return command.run();
+    }
     match arguments.token.as_deref().map(token).transpose() {
         Ok(token) => arguments.token = token,
         Err(problem) => Arguments::command()

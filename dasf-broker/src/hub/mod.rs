@@ -97,6 +97,12 @@ impl Hub {
         message.is_held().then(|| keeping.store.ticket())
     }
 
+    /// Returns the commit of the store after which all is on the disk that has changed so far.
+    pub(crate) fn last_change(&self) -> Option<Ticket> {
+        let keeping = self.origin.keeping.as_ref();
+        keeping.map(|keeping| keeping.store.ticket())
+    }
+
     /// Returns whether the store has made this commit, or has failed. If not, the task wakes then.
     pub(crate) fn is_written(&self, ticket: Ticket, cx: &mut Context<'_>) -> bool {
         let keeping = self.origin.keeping.as_ref();

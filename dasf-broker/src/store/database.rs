@@ -52,6 +52,8 @@ CREATE TABLE message (
     acknowledged INTEGER NOT NULL DEFAULT 0,
     -- The text of a delivery, or the frames of one on a link.
     is_text INTEGER NOT NULL,
+    -- The CRC-32 of `first` and `payload`.
+    checksum INTEGER NOT NULL,
     first BLOB NOT NULL,
     payload BLOB
 ) STRICT;
@@ -96,6 +98,10 @@ impl Database {
         )?))
     }
 
+    pub(super) fn transaction(&mut self) -> rusqlite::Result<Transaction<'_>> {
+        self.0.transaction()
+    }
+
     /// Makes changes, all or none. Returns when they are on the disk.
     pub(super) fn write(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         let transaction = self.0.transaction()?;
@@ -109,16 +115,25 @@ impl Database {
     /// Returns the content of a message, if the message is there.
     pub(super) fn content(&self, sequence: u64) -> Result<Option<Content>, StoreError> {
         let mut select = self.0.prepare_cached(
-            "SELECT published, is_text, first, payload FROM message WHERE sequence = ?",
+            "SELECT published, is_text, checksum, first, payload FROM message WHERE sequence = ?",
         )?;
         let found = select.query_row([signed(sequence)], |row| {
-            let first: Vec<u8> = row.get(2)?;
-            let payload: Option<Vec<u8>> = row.get(3)?;
-            Ok((time(row.get(0)?), row.get::<_, bool>(1)?, first, payload))
+            let first: Vec<u8> = row.get(3)?;
+            let payload: Option<Vec<u8>> = row.get(4)?;
+            let head = (
+                time(row.get(0)?),
+                row.get::<_, bool>(1)?,
+                row.get::<_, u32>(2)?,
+            );
+            Ok((head, first, payload))
         });
-        let Some((published, is_text, first, payload)) = found.optional()? else {
+        let Some(((published, is_text, sum), first, payload)) = found.optional()? else {
             return Ok(None);
         };
+        if sum != checksum(&first, payload.as_deref()) {
+            let what = "the content of a message is not what the broker wrote".to_owned();
+            return Err(StoreError::Damaged { what });
+        }
         if !is_text {
             let frames = Frames {
                 first: first.into(),
@@ -292,12 +307,13 @@ fn write_change(
                 }
             };
             execute(
-                "INSERT INTO message VALUES (?, ?, ?, 0, ?, ?, ?)",
+                "INSERT INTO message VALUES (?, ?, ?, 0, ?, ?, ?, ?)",
                 params![
                     signed(message.sequence),
                     signed(queue.0),
                     message.time().map(micros),
                     is_text,
+                    checksum(first, payload),
                     first,
                     payload
                 ],
@@ -322,6 +338,13 @@ fn write_change(
             execute("DELETE FROM place WHERE sequence = ?", &[&sequence])
         }
     }
+}
+
+pub(super) fn checksum(first: &[u8], payload: Option<&[u8]>) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(first);
+    hasher.update(payload.unwrap_or_default());
+    hasher.finalize()
 }
 
 /// The database has signed numbers. The order of numbers below 2^63 stays.

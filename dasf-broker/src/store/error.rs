@@ -20,9 +20,13 @@ pub(crate) enum StoreError {
     )]
     Version { found: i32, known: i32 },
     #[error(
-        "its database is damaged: {what}; restore it from a backup, or choose an empty directory"
+        "its database is damaged: {what}; restore it from a backup, or save what can be read with \
+         `dasf-broker recover DIR NEW-DIR`"
     )]
     Damaged { what: String },
+    #[cfg(feature = "store")]
+    #[error("it has a database already; choose an empty directory")]
+    NotEmpty,
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
     #[cfg(not(feature = "store"))]

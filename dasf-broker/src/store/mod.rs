@@ -14,6 +14,8 @@ mod database;
 mod directory;
 mod error;
 mod home;
+#[cfg(feature = "store")]
+mod recover;
 mod restored;
 
 use std::collections::VecDeque;
@@ -31,6 +33,10 @@ use database::Database;
 use directory::DirectoryLock;
 pub(crate) use error::StoreError;
 pub(crate) use home::{Held, Home};
+#[cfg(feature = "store")]
+pub use recover::Recovered;
+#[cfg(feature = "store")]
+pub(crate) use recover::recover;
 pub(crate) use restored::{Restored, RestoredMessage};
 
 use crate::message::Message;

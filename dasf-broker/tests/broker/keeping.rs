@@ -246,3 +246,50 @@ async fn a_directory_that_cannot_be_used_is_refused_with_the_reason() {
     let error = refusal(&database).await;
     assert!(error.contains("messages.sqlite"), "{error}");
 }
+
+/// The middle of the database is overwritten.
+#[tokio::test]
+async fn what_can_be_read_of_a_damaged_directory_is_saved() {
+    const MESSAGES: u32 = 200;
+    let directory = TempDir::new().unwrap();
+    let damaged = directory.path().join("damaged");
+    let broker = start_in(&damaged).await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let payload = |number: u32| format!("{number:04}").repeat(1000);
+    for number in 0..MESSAGES {
+        producer.publish(&payload(number)).await;
+    }
+    drop(producer);
+    broker.shutdown().await;
+    let path = damaged.join("messages.sqlite");
+    let mut database = std::fs::read(&path).unwrap();
+    let middle = database.len() / 2;
+    database[middle..middle + 50_000].fill(0x5a);
+    std::fs::write(&path, &database).unwrap();
+
+    let error = refusal(&damaged).await;
+    assert!(error.contains("its database is damaged"), "{error}");
+    assert!(error.contains("dasf-broker recover"), "{error}");
+
+    let saved = directory.path().join("saved");
+    let recovered = dasf_broker::recover(&damaged, &saved).unwrap();
+    assert!(recovered.messages > 100, "{recovered:?}");
+    assert!(recovered.messages < u64::from(MESSAGES), "{recovered:?}");
+    let again = dasf_broker::recover(&damaged, &saved).unwrap_err();
+    let again = again.to_string();
+    assert!(again.contains("it has a database already"), "{again}");
+
+    let broker = start_in(&saved).await;
+    let mut consumer = connect(&broker, "/ws/demo/s").await;
+    let mut numbers = Vec::new();
+    for _ in 0..recovered.messages {
+        let delivery = consumer.receive().await;
+        let received = delivery["payload"].as_str().unwrap();
+        let number: u32 = received[..4].parse().unwrap();
+        assert_eq!(received, payload(number));
+        numbers.push(number);
+    }
+    assert!(numbers.is_sorted());
+    assert!(numbers.contains(&0) && numbers.contains(&(MESSAGES - 1)));
+    broker.shutdown().await;
+}

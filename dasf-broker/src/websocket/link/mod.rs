@@ -24,6 +24,7 @@ use super::role::{BATCH, Role, close};
 use crate::hub::{Consumer, Hub};
 use crate::refusal::Refusal;
 use crate::route::{Query, RouteError, Style};
+use crate::store::Ticket;
 use crate::topic::{AttachError, Effects, PublishError, TopicName};
 use confirmations::Confirmations;
 use producers::Producers;
@@ -38,6 +39,9 @@ pub(crate) struct LinkRole {
     /// The topic of the handshake, whose tenant and namespace all topics of the link share.
     base: TopicName,
     subscriptions: HashMap<Topic, LinkSubscription>,
+    /// The subscriptions that the store has not written yet, the oldest first. The link does not read
+    /// their topics yet.
+    unwritten: VecDeque<UnwrittenSubscription>,
     ready: Arc<Ready>,
     /// The topics with messages that are delivered again later.
     delayed: HashSet<Topic>,
@@ -54,6 +58,13 @@ struct LinkSubscription {
     timer: RedeliveryTimer,
     /// Adds the topic to those that may have messages.
     waker: Waker,
+}
+
+/// A subscription that the store has not written yet.
+struct UnwrittenSubscription {
+    topic: Topic,
+    consumer: Consumer,
+    after: Ticket,
 }
 
 /// The error of a message that the broker does not accept.
@@ -83,6 +94,7 @@ impl LinkRole {
             hub,
             style,
             subscriptions: HashMap::new(),
+            unwritten: VecDeque::new(),
             ready: Arc::default(),
             delayed: HashSet::new(),
             base: topic,
@@ -135,13 +147,15 @@ impl LinkRole {
         Ok(())
     }
 
-    fn subscribe(&mut self, header: &Header<'_>) -> Result<(), Refusal> {
+    /// Subscribes to a topic. The answer may have to wait for the store.
+    fn subscribe(&mut self, header: &Header<'_>, outgoing: &mut Outgoing) -> Result<(), Refusal> {
         let topic: Topic = header.topic.parse().map_err(RouteError::from)?;
-        if self.subscriptions.contains_key(&topic) {
+        let waits = self.unwritten.iter().any(|waiting| waiting.topic == topic);
+        if waits || self.subscriptions.contains_key(&topic) {
             let reason = "the link reads this topic already";
             return Err(Refusal::new(StatusCode::CONFLICT, reason));
         }
-        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+        if self.subscriptions.len() + self.unwritten.len() >= MAX_SUBSCRIPTIONS {
             let reason = format!(
                 "the link reads {MAX_SUBSCRIPTIONS} topics, which is the limit; open another link"
             );
@@ -154,18 +168,39 @@ impl LinkRole {
         let quota = Some(&mut self.producers.quota);
         let hub = &self.hub;
         let consumer = hub.consumer_with_quota(name, subscription, &options, quota)?;
-        self.read_topic(topic, consumer);
+        match hub.last_change().filter(|_| options.durable) {
+            Some(after) => self.unwritten.push_back(UnwrittenSubscription {
+                topic,
+                consumer,
+                after,
+            }),
+            None => self.begin_to_read(topic, consumer, outgoing),
+        }
         Ok(())
+    }
+
+    /// Tells the peer that the link reads a topic.
+    fn begin_to_read(&mut self, topic: Topic, consumer: Consumer, outgoing: &mut Outgoing) {
+        let subscribed = Header {
+            topic: topic.as_str().into(),
+            ..Header::new(FrameKind::Subscribed)
+        };
+        outgoing.push_binary(subscribed.frame(b""));
+        self.read_topic(topic, consumer);
     }
 
     /// Ends the reading of a topic.
     fn leave(&mut self, topic: &str, removes_subscription: bool) {
-        let Some(mut left) = self.subscriptions.remove(topic) else {
+        let mut unwritten = self.unwritten.iter();
+        let unwritten = unwritten.position(|waiting| waiting.topic.as_str() == topic);
+        let unwritten = unwritten.and_then(|at| self.unwritten.remove(at));
+        let read = self.subscriptions.remove(topic).map(|read| read.consumer);
+        let Some(mut consumer) = read.or(unwritten.map(|waiting| waiting.consumer)) else {
             return;
         };
-        left.consumer.leave();
-        if removes_subscription && !left.consumer.unsubscribe() {
-            let (topic, subscription) = (left.consumer.topic(), left.consumer.subscription());
+        consumer.leave();
+        if removes_subscription && !consumer.unsubscribe() {
+            let (topic, subscription) = (consumer.topic(), consumer.subscription());
             debug!(%topic, %subscription, "did not remove the subscription, because it has other consumers");
         }
     }
@@ -235,15 +270,9 @@ impl Role for LinkRole {
                 self.acknowledge(&header);
             }
             FrameKind::Subscribe => {
-                let answer = match self.subscribe(&header) {
-                    Ok(()) => Header {
-                        topic: header.topic.clone(),
-                        ..Header::new(FrameKind::Subscribed)
-                    }
-                    .frame(b""),
-                    Err(refusal) => unsubscribed(&header.topic, Some(&refusal)),
-                };
-                outgoing.push_binary(answer);
+                if let Err(refusal) = self.subscribe(&header, outgoing) {
+                    outgoing.push_binary(unsubscribed(&header.topic, Some(&refusal)));
+                }
             }
             FrameKind::Close | FrameKind::Unsubscribe => {
                 self.leave(&header.topic, header.kind == FrameKind::Unsubscribe);
@@ -274,9 +303,9 @@ impl Role for LinkRole {
     }
 
     fn closed_by_peer(&mut self) {
-        for read in self.subscriptions.values_mut() {
-            read.consumer.leave();
-        }
+        let read = self.subscriptions.values_mut().map(|it| &mut it.consumer);
+        let unwritten = self.unwritten.iter_mut().map(|it| &mut it.consumer);
+        read.chain(unwritten).for_each(Consumer::leave);
     }
 
     fn before_close(&mut self, outgoing: &mut Outgoing) {
@@ -289,6 +318,12 @@ impl Role for LinkRole {
         outgoing: &mut Outgoing,
         cx: &mut Context<'_>,
     ) -> Option<CloseFrame> {
+        while let Some(first) = self.unwritten.front()
+            && self.hub.is_written(first.after, cx)
+            && let Some(written) = self.unwritten.pop_front()
+        {
+            self.begin_to_read(written.topic, written.consumer, outgoing);
+        }
         let ready = self.ready.take(cx.waker());
         let mut rest = VecDeque::new();
         for topic in ready {
