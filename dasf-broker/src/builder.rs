@@ -396,6 +396,7 @@ impl Broker {
     /// If you drop the future, the broker still stops.
     pub async fn shutdown(self) {
         let Self {
+            hub,
             tasks,
             mut serving,
             shutdown,
@@ -412,5 +413,7 @@ impl Broker {
             debug!("some connections did not end in time");
             serving.abort();
         }
+        // A connection that is about to end may still have the hub.
+        hub.close_store();
     }
 }

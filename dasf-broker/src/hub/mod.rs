@@ -86,6 +86,13 @@ impl Hub {
         self.origin.ids.run()
     }
 
+    /// Writes to the store what has changed, and keeps no further changes.
+    pub(crate) fn close_store(&self) {
+        if let Some(keeping) = &self.origin.keeping {
+            keeping.store.close();
+        }
+    }
+
     pub(crate) fn topics(&self) -> usize {
         lock(&self.topics).len()
     }
@@ -205,9 +212,7 @@ impl Hub {
 impl Drop for Hub {
     fn drop(&mut self) {
         // Otherwise the store would learn that all queues end.
-        if let Some(keeping) = &self.origin.keeping {
-            keeping.store.close();
-        }
+        self.close_store();
     }
 }
 

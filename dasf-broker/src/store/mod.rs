@@ -58,7 +58,7 @@ pub(crate) struct Store {
     reader: Mutex<Option<JoinHandle<()>>>,
     /// For what cannot wait for the reader.
     database: Mutex<Database>,
-    _lock: DirectoryLock,
+    lock: Mutex<Option<DirectoryLock>>,
 }
 
 /// What the threads share with the topics.
@@ -126,7 +126,7 @@ impl Store {
             writer: Mutex::new(Some(writer)),
             reader: Mutex::new(Some(reader)),
             database: Mutex::new(Database::open_reader(directory)?),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         };
         Ok((Arc::new(store), restored))
     }
@@ -135,10 +135,13 @@ impl Store {
         QueueId(self.next_queue.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Records a change. After [`close`](Self::close), it has no effect.
+    /// Records a change. After [`close`](Self::close), it has no effect, but that new messages are refused.
     pub(crate) fn record(&self, change: Change) {
         let mut recorded = lock(&self.shared.recorded);
         if recorded.is_closed {
+            drop(recorded);
+            // It is not written, and comes to nothing else.
+            let _ = change.failed();
             return;
         }
         let was_empty = recorded.changes.is_empty();
@@ -180,7 +183,7 @@ impl Store {
         read_content(&lock(&self.database), message);
     }
 
-    /// Writes all changes, and takes no more.
+    /// Writes all changes, takes no more, and frees the directory.
     pub(crate) fn close(&self) {
         lock(&self.shared.recorded).is_closed = true;
         lock(&self.shared.wanted).is_closed = true;
@@ -193,6 +196,7 @@ impl Store {
                 warn!("a thread of the store has panicked");
             }
         }
+        lock(&self.lock).take();
     }
 }
 
