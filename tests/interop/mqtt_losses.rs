@@ -31,7 +31,10 @@ async fn a_call_waits_for_a_module_that_connects_again() {
         let mut lost = JoinSet::new();
         loop {
             lost.spawn(client.run("return").into_future());
-            if timeout(Duration::from_millis(50), unread.changed()).await.is_ok() {
+            if timeout(Duration::from_millis(50), unread.changed())
+                .await
+                .is_ok()
+            {
                 return;
             }
         }
