@@ -11,7 +11,6 @@
 //! host. The other one only finishes its call. So a quick function that blocks holds up the other
 //! calls for about [`PATIENCE`].
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -20,7 +19,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -219,7 +217,7 @@ impl HostLoop {
         };
         let quick = &self.executor.quick;
         runtime.block_on(poll_fn(|cx| {
-            quick.waker.register(cx.waker());
+            quick.register(cx.waker());
             let has_ended = Pin::new(&mut *program).poll(cx).is_ready()
                 || dispatching.as_mut().poll(cx).is_ready();
             if has_ended || quick.has_some() {
@@ -352,58 +350,8 @@ fn stand_by(host: &Arc<HostLoop>) {
     state.exists = false;
 }
 
-/// The calls of quick functions that wait for the thread of the host.
-#[derive(Debug)]
-pub(super) struct QuickCalls<J> {
-    calls: Mutex<VecDeque<J>>,
-    waker: AtomicWaker,
-}
-
-impl<J> Default for QuickCalls<J> {
-    fn default() -> Self {
-        Self {
-            calls: Mutex::default(),
-            waker: AtomicWaker::new(),
-        }
-    }
-}
-
-impl<J> QuickCalls<J> {
-    pub(super) fn push(&self, call: J) {
-        let mut calls = lock(&self.calls);
-        calls.push_back(call);
-        // The thread was woken for the first of several calls.
-        let must_wake = calls.len() == 1;
-        drop(calls);
-        if must_wake {
-            self.waker.wake();
-        }
-    }
-
-    fn has_some(&self) -> bool {
-        !lock(&self.calls).is_empty()
-    }
-
-    /// Removes the oldest call.
-    fn pop(&self) -> Option<J> {
-        lock(&self.calls).pop_front()
-    }
-
-    /// Removes the calls that satisfy a condition.
-    pub(super) fn take_waiting(&self, condition: impl FnMut(&J) -> bool) -> Vec<J> {
-        let mut calls = lock(&self.calls);
-        let (taken, kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut *calls).into_iter().partition(condition);
-        *calls = kept.into();
-        taken
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::task::{Wake, Waker};
-
     use bytes::Bytes;
     use dasf_protocol::properties::key;
     use dasf_protocol::{Delivery, MessageType, Properties, Topic};
@@ -545,41 +493,5 @@ mod tests {
         let HostThread { work, ended, .. } = HostThread::start().unwrap();
         drop(work);
         assert!(ended.await.is_err());
-    }
-
-    #[test]
-    fn waiting_calls_can_be_taken_back() {
-        let quick = QuickCalls::default();
-        for call in 1..=4 {
-            quick.push(call);
-        }
-        assert_eq!(quick.take_waiting(|call| call % 2 == 0), [2, 4]);
-        assert_eq!(
-            [quick.pop(), quick.pop(), quick.pop()],
-            [Some(1), Some(3), None]
-        );
-        assert!(!quick.has_some());
-    }
-
-    #[test]
-    fn the_first_of_several_calls_wakes_the_thread() {
-        #[derive(Default)]
-        struct Count(AtomicUsize);
-
-        impl Wake for Count {
-            fn wake(self: Arc<Self>) {
-                self.0.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-
-        let count = Arc::new(Count::default());
-        let quick = QuickCalls::default();
-        for round in 1..=3 {
-            quick.waker.register(&Waker::from(Arc::clone(&count)));
-            quick.push(1);
-            quick.push(2);
-            assert_eq!(count.0.load(Ordering::Relaxed), round);
-            assert_eq!([quick.pop(), quick.pop()], [Some(1), Some(2)]);
-        }
     }
 }

@@ -13,6 +13,7 @@ mod host_thread;
 mod inbox;
 mod options;
 mod publisher_pool;
+mod quick_calls;
 mod redelivery;
 mod replies;
 mod reply;
