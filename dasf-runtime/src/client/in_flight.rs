@@ -1,6 +1,6 @@
 //! The calls that wait for their responses.
 
-use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -256,23 +256,24 @@ impl CallGuard {
             entry.request = Request::Spare(sent);
         }
     }
+}
 
-    /// Waits for the response.
-    ///
-    /// # Cancel safety
-    /// Cancel safe: the response is not lost.
-    pub(super) async fn answer(&mut self) -> Result<Answer, CallError> {
-        poll_fn(|cx| self.poll_answer(cx)).await
-    }
+/// Waits for the response.
+///
+/// # Cancel safety
+/// If a reference is polled, the response is not lost.
+impl Future for CallGuard {
+    type Output = Result<Answer, CallError>;
 
-    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, CallError>> {
-        let mut state = self.in_flight.lock();
-        let Some(entry) = state.calls.get_mut(&self.context) else {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let call = self.get_mut();
+        let mut state = call.in_flight.lock();
+        let Some(entry) = state.calls.get_mut(&call.context) else {
             return Poll::Ready(Err(CallError::Closed));
         };
         if let Some(answer) = entry.answer.take() {
-            state.remove(self.context);
-            self.is_answered = true;
+            state.remove(call.context);
+            call.is_answered = true;
             return Poll::Ready(answer);
         }
         match &mut entry.waker {
@@ -590,7 +591,7 @@ mod tests {
     }
 
     fn answer(call: &mut CallGuard) -> Option<Result<Answer, CallError>> {
-        call.answer().now_or_never()
+        call.now_or_never()
     }
 
     /// The calls of a client of the topic `demo`. The first call has the context 7.

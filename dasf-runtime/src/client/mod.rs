@@ -15,9 +15,7 @@ mod pongs;
 mod repeats;
 mod whereabouts;
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -150,21 +148,6 @@ enum Way {
     OnDemand,
 }
 
-/// A call that is sent, and waits for its response.
-struct Sent<'a> {
-    call: CallGuard,
-    /// Counts the call as one in flight.
-    _permit: SemaphorePermit<'a>,
-}
-
-impl Future for Sent<'_> {
-    type Output = Result<Answer, CallError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.call.poll_answer(cx)
-    }
-}
-
 /// The queue for the messages of one call.
 struct Queue<'a> {
     publisher: &'a Publisher,
@@ -279,9 +262,9 @@ impl Shared {
             warns: options.warns,
         };
         let json = match self.send_at_once(json, limits, &options) {
-            Ok(mut sent) => {
-                let stage = Stage::from(sent.call.context());
-                let answer = self.attend(limits, &stage, &mut sent).await?;
+            Ok((_permit, mut call)) => {
+                let stage = Stage::from(call.context());
+                let answer = self.attend(limits, &stage, &mut call).await?;
                 return Ok(answer.payload);
             }
             Err(json) => json,
@@ -293,13 +276,13 @@ impl Shared {
     }
 
     /// Sends a request if it fits one frame and need not wait. Most calls are sent in this way. Returns
-    /// the JSON of others.
+    /// the call with the permit that counts it as one in flight, or the JSON of another request.
     fn send_at_once(
         &self,
         json: Bytes,
         limits: Limits,
         options: &CallOptions<OnProgress<'_>>,
-    ) -> Result<Sent<'_>, Bytes> {
+    ) -> Result<(SemaphorePermit<'_>, CallGuard), Bytes> {
         if json.len() > self.whole_size() || options.on_progress.is_some() {
             return Err(json);
         }
@@ -321,10 +304,7 @@ impl Shared {
         let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&self.in_flight);
         self.publisher
             .try_publish_for(owner, call.context(), message)?;
-        Ok(Sent {
-            call,
-            _permit: permit,
-        })
+        Ok((permit, call))
     }
 
     /// Sends a request when it is its turn, in the way that fits its size, and returns the JSON of
@@ -468,7 +448,7 @@ impl Shared {
 
     /// Publishes a message in one frame, and waits for its response. Most calls need no more.
     async fn exchange_whole(&self, message: Message, stage: &Stage) -> Result<Answer, CallError> {
-        let mut call = self
+        let call = self
             .in_flight
             .register(Waiting::default(), message.request());
         stage.get_or_init(|| call.context());
@@ -482,7 +462,7 @@ impl Shared {
         let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&self.in_flight);
         let published = self.publisher.publish_for(owner, call.context(), outgoing);
         published.await.map_err(|error| self.not_published(error))?;
-        call.answer().await
+        call.await
     }
 
     /// Returns the message that sends a call in one frame.
@@ -537,7 +517,7 @@ impl Shared {
             let receipts = tokio::select! {
                 biased;
                 // The module may reject the first fragments.
-                answer = guard.answer() => break 'answered answer,
+                answer = &mut guard => break 'answered answer,
                 receipts = self.publish(context, &message) => receipts?,
             };
             let receipts = self.all_accepted(receipts);
@@ -555,7 +535,7 @@ impl Shared {
                 tokio::select! {
                     biased;
                     Some(report) = receive(&mut reports) => report_to_handler(&report),
-                    answer = guard.answer() => break 'answered answer,
+                    answer = &mut guard => break 'answered answer,
                     accepted = &mut receipts, if !is_accepted => {
                         accepted?;
                         is_accepted = true;
@@ -712,7 +692,7 @@ impl Shared {
                     .publish(self.outgoing(&guard, ping, Bytes::new(), queue.deadline));
             let receipt = sent.await.map_err(|error| self.not_published(error))?;
             self.all_accepted(vec![receipt]).await?;
-            if let Ok(pong) = tokio::time::timeout(PING_AGAIN, guard.answer()).await {
+            if let Ok(pong) = tokio::time::timeout(PING_AGAIN, &mut guard).await {
                 return pong.map(drop);
             }
         }

@@ -117,7 +117,7 @@ impl Client {
 
     /// Pings the module. Returns the properties of its answer, or `None` if it does not answer.
     async fn pong(&self) -> Option<Properties> {
-        let mut call = {
+        let call = {
             let shared = self.shared.upgrade()?;
             let call = shared.in_flight.register(Waiting::default(), Request::Gone);
             let ping = Properties::new().with_message_type(MessageType::Ping);
@@ -130,7 +130,7 @@ impl Client {
             sent.ok()?;
             call
         };
-        let pong = timeout(PONG_LIMIT, call.answer()).await;
+        let pong = timeout(PONG_LIMIT, call).await;
         Some(pong.ok()?.ok()?.properties)
     }
 
