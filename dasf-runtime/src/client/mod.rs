@@ -12,6 +12,7 @@ mod in_flight;
 mod macros;
 mod mode;
 mod pongs;
+mod receiver;
 mod repeats;
 mod whereabouts;
 
@@ -22,7 +23,7 @@ use bytes::Bytes;
 use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
-use dasf_protocol::{Delivery, MessageType, Properties, Topic, fragment};
+use dasf_protocol::{MessageType, Properties, Topic, fragment};
 use futures_util::future::{MaybeDone, maybe_done};
 use serde_json::value::RawValue;
 use smol_str::ToSmolStr;
@@ -38,11 +39,11 @@ pub use whereabouts::Whereabouts;
 use crate::random;
 use crate::transport::{
     Calls, DEFAULT_MAX_PAYLOAD_SIZE, Outgoing, PING_AGAIN, PublishError, Publisher,
-    PublisherOptions, Reading, Receive, SendWindow, Subscriber, Transport,
+    PublisherOptions, Reading, SendWindow, Subscriber, Transport,
 };
 use contract::Contract;
 use in_flight::{Answer, CallGuard, InFlight, Kept, Request, Waiting};
-use pongs::Pongs;
+use receiver::Receiver;
 use whereabouts::{Limits, Presence, Stage};
 
 /// How many calls of a client run at a time over a broker that drops no messages.
@@ -106,7 +107,7 @@ struct Shared {
     contract: Contract,
     /// The connection to the response topic.
     subscriber: Subscriber,
-    answers: Arc<Answers>,
+    receiver: Arc<Receiver>,
     presence: Presence,
 }
 
@@ -211,12 +212,12 @@ impl Shared {
             identity.first_context,
             options.max_response_size,
         ));
-        let answers = Arc::new(Answers {
-            in_flight: Arc::clone(&in_flight),
-            pongs: Pongs::new(Arc::clone(&transport)),
-        });
+        let receiver = Arc::new(Receiver::new(
+            Arc::clone(&in_flight),
+            Arc::clone(&transport),
+        ));
         let reading = Reading {
-            receiver: Some(Arc::<Answers>::clone(&answers)),
+            receiver: Some(Arc::<Receiver>::clone(&receiver)),
             ..Reading::caller(subscription)
         };
         let mut subscriber = transport.subscribe(&response_topic, &reading);
@@ -237,7 +238,7 @@ impl Shared {
             window: SendWindow::default(),
             contract,
             subscriber,
-            answers,
+            receiver,
             presence: Presence::default(),
         })
     }
@@ -738,23 +739,6 @@ fn deadline(now: Instant, timeout: Duration) -> Instant {
         .unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
 }
 
-/// What a client does with the messages on its response topic.
-#[derive(Debug)]
-struct Answers {
-    in_flight: Arc<InFlight>,
-    pongs: Pongs,
-}
-
-impl Receive for Answers {
-    fn receive(&self, delivery: Delivery) {
-        if delivery.properties.message_type() != Some(MessageType::Ping) {
-            self.in_flight.deliver(delivery);
-        } else if self.in_flight.concerns(&delivery) {
-            self.pongs.answer(&delivery);
-        }
-    }
-}
-
 impl<M: Mode> Caller<M> {
     /// Returns the topic of the module.
     pub fn topic(&self) -> &Topic {
@@ -803,11 +787,11 @@ impl Caller<Async> {
         let Shared {
             publisher,
             subscriber,
-            answers,
+            receiver,
             ..
         } = shared;
         publisher.finish().await;
-        answers.pongs.finish().await;
+        receiver.finish().await;
         subscriber.finish().await;
     }
 
