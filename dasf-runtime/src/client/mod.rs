@@ -28,7 +28,7 @@ use futures_util::future::{MaybeDone, maybe_done};
 use serde_json::value::RawValue;
 use smol_str::ToSmolStr;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 pub use builder::{ClientBuilder, ClientError};
 pub use call::{Call, CallFuture, Instance, OnProgress};
@@ -48,6 +48,9 @@ use whereabouts::{Limits, Presence, Stage};
 
 /// How many calls of a client run at a time over a broker that drops no messages.
 const MAX_IN_FLIGHT: usize = 1024;
+/// How long a call takes before its client asks whether a module is there at all. A call with a short
+/// timeout asks after half of it.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The limits and the timeout of a client, which [`ClientBuilder`] sets.
 #[derive(Debug, Clone, Copy)]
@@ -276,6 +279,21 @@ impl Shared {
         self.attend(limits, &stage, &mut call).await
     }
 
+    /// Runs a call until its deadline. If the call takes long, asks meanwhile whether a module is there.
+    async fn attend<T>(
+        &self,
+        limits: Limits,
+        stage: &Stage,
+        call: &mut (impl Future<Output = Result<T, CallError>> + Unpin),
+    ) -> Result<T, CallError> {
+        let quiet = limits.begun + QUIET.min(limits.timeout / 2);
+        if let Ok(result) = timeout_at(quiet, &mut *call).await {
+            return result;
+        }
+        // Boxed, so that the future of a quick call stays small.
+        Box::pin(self.attend_long(limits, stage, call)).await
+    }
+
     /// Sends a request if it fits one frame and need not wait. Most calls are sent in this way. Returns
     /// the call with the permit that counts it as one in flight, or the JSON of another request.
     fn send_at_once(
@@ -398,7 +416,7 @@ impl Shared {
         };
         let stage = Stage::new();
         let exchange = self.exchange(message, None, &stage);
-        let answer = tokio::time::timeout_at(deadline, exchange).await;
+        let answer = timeout_at(deadline, exchange).await;
         let answer = answer.unwrap_or_else(|_| {
             // No module has answered this question.
             Err(self.timed_out(timeout, &stage, Whereabouts::Unanswered))

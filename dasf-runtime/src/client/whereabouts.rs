@@ -13,9 +13,6 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::{CallError, Message, Shared, Way};
 use crate::duration::shown;
 
-/// How long a call takes before its client asks whether a module is there at all. A call with a short
-/// timeout asks after half of it.
-const QUIET: Duration = Duration::from_secs(1);
 /// How long the answer to a ping may take.
 const PING_LIMIT: Duration = Duration::from_secs(1);
 /// A ping that was sent so long ago counts as unanswered when the time of a call is over.
@@ -75,38 +72,20 @@ pub(super) struct Limits {
 }
 
 impl Shared {
-    /// Runs a call until its deadline. If the call takes long, asks meanwhile whether a module is there.
-    pub(super) async fn attend<T>(
+    /// Runs a call that takes long until its deadline, and asks meanwhile whether a module is there.
+    pub(super) async fn attend_long<T>(
         &self,
         limits: Limits,
         stage: &Stage,
         call: &mut (impl Future<Output = Result<T, CallError>> + Unpin),
     ) -> Result<T, CallError> {
-        let quiet = limits.begun + QUIET.min(limits.timeout / 2);
-        if let Ok(result) = timeout_at(quiet, &mut *call).await {
-            return result;
-        }
-        // Boxed, so that the future of a quick call stays small.
-        match Box::pin(self.attend_long(limits, stage, call)).await {
-            Ok(result) => result,
-            Err(known) => Err(self.timed_out(limits.timeout, stage, known)),
-        }
-    }
-
-    /// Runs a call until its deadline. Returns what is known of it then.
-    async fn attend_long<T>(
-        &self,
-        limits: Limits,
-        stage: &Stage,
-        call: &mut (impl Future<Output = T> + Unpin),
-    ) -> Result<T, Whereabouts> {
         let mut answers = None;
         let mut asked_at = Some(Instant::now());
         let mut next = Instant::now();
         loop {
             tokio::select! {
                 biased;
-                result = &mut *call => return Ok(result),
+                result = &mut *call => return result,
                 () = sleep_until(limits.deadline) => break,
                 is_answered = self.is_answered(), if asked_at.is_some() => {
                     answers = Some(is_answered);
@@ -125,13 +104,14 @@ impl Shared {
             .get()
             .and_then(|context| self.in_flight.percent(*context));
         let is_unanswered = asked_at.is_some_and(|at| at.elapsed() >= SHORTEST_PING);
-        Err(match (percent, answers) {
+        let known = match (percent, answers) {
             (Some(percent), _) => Whereabouts::Running { percent },
             _ if is_unanswered => Whereabouts::Unanswered,
             (None, Some(true)) => Whereabouts::Accepted,
             (None, Some(false)) => Whereabouts::Unanswered,
             (None, None) => Whereabouts::Unknown,
-        })
+        };
+        Err(self.timed_out(limits.timeout, stage, known))
     }
 
     /// Returns the error of a call whose time is over.
