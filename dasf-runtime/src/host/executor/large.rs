@@ -1,0 +1,96 @@
+//! Begins calls with large payloads, which may have to be fetched.
+
+use std::sync::Arc;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::time::Instant;
+
+use super::{CALLER_S_TIME_OVER, Call, Executor, Request};
+use crate::host::deadline;
+use crate::host::inbox::{Fetched, Place};
+use crate::host::reply::Reply;
+use crate::module::Failure;
+
+impl Executor {
+    /// Begins a call with a large payload, which the caller may send only when it is asked.
+    pub(super) async fn begin_large(self: Arc<Self>, request: Request, is_on_demand: bool) {
+        let Request {
+            mut payload,
+            properties,
+            mut call,
+        } = request;
+        let deadline = deadline(&properties);
+        if is_on_demand {
+            let place = match self.place_to_fetch(&call) {
+                Ok(place) => place,
+                Err(Some(failure)) => {
+                    self.log_end(&self.span(&call, None), None, Err(&failure));
+                    return self.finish(call, None, Err(failure)).await;
+                }
+                Err(None) => return self.leave(call).await,
+            };
+            let fetched = tokio::select! {
+                biased;
+                () = self.abort.cancelled() => return self.leave(call).await,
+                () = self.returning.cancelled(), if self.limit.may_give_back(call.redelivery) => {
+                    return self.leave(call).await;
+                }
+                fetched = self.fetch(place, &call.reply, deadline) => fetched,
+            };
+            payload = match fetched {
+                Ok(fetched) => {
+                    call.charge = fetched.charge.map(Box::new);
+                    fetched.payload
+                }
+                Err(failure) => {
+                    self.log_end(&self.span(&call, None), None, Err(&failure));
+                    return self.finish(call, None, Err(failure)).await;
+                }
+            };
+        }
+        let target = without_stalling(|| self.read(payload));
+        self.start(target, properties, deadline, call);
+    }
+
+    /// Returns the place of a request whose payload its caller will send.
+    ///
+    /// # Errors
+    /// Returns the failure of the call, or `None` if the request goes back to the broker.
+    fn place_to_fetch(&self, call: &Call) -> Result<Place, Option<Failure>> {
+        if !self.is_in_group {
+            return Err(Some(Failure::validation(
+                "this module has no group, so it does not ask for the payload of a request; send the payload with the \
+                 request, or in fragments",
+            )));
+        }
+        self.inbox.place(&call.reply).map_err(|full| {
+            let is_kept = call.message.len() > 0 && self.limit.may_give_back(call.redelivery);
+            (!is_kept).then(|| full.into())
+        })
+    }
+
+    /// Asks the caller for the payload of its request, until the deadline.
+    async fn fetch(
+        &self,
+        place: Place,
+        reply: &Reply,
+        deadline: Option<Instant>,
+    ) -> Result<Fetched, Failure> {
+        let fetched = self.inbox.fetch(place, reply, &self.replies);
+        let Some(deadline) = deadline else {
+            return fetched.await;
+        };
+        tokio::time::timeout_at(deadline, fetched)
+            .await
+            .unwrap_or_else(|_| Err(Failure::processing(CALLER_S_TIME_OVER)))
+    }
+}
+
+/// Runs work that may take long. The thread's other tasks move to another thread first.
+fn without_stalling<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        // A runtime with one thread has no other thread for the tasks.
+        _ => work(),
+    }
+}

@@ -1,0 +1,276 @@
+//! Runs the functions of calls: plain functions on threads of the host, `async` functions in tasks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tracing::Dispatch;
+
+use super::{CALLER_S_TIME_OVER, Call, Executor, Ready};
+use crate::context::Context;
+use crate::host::thread_watch::Watched;
+use crate::host::worker_pool::Added;
+use crate::module::descriptor::BoxedCall;
+use crate::module::{Failure, Invocation, Outcome};
+use crate::progress::ReportSink;
+
+/// A call of a plain function.
+pub(in crate::host) struct Job {
+    pub(super) ready: Ready,
+    pub(super) function: fn(Invocation) -> Outcome,
+    /// Whether the broker knows already that the call begins, if it must know it before the function
+    /// runs.
+    pub(super) is_ours: bool,
+}
+
+impl Job {
+    pub(super) fn new(ready: Ready, function: fn(Invocation) -> Outcome) -> Self {
+        Self {
+            ready,
+            function,
+            is_ours: false,
+        }
+    }
+}
+
+/// The calls of plain functions that run now. A call that is taken from here gets no response when
+/// its function returns.
+#[derive(Default)]
+pub(super) struct Running(Mutex<RunningCalls>);
+
+#[derive(Default)]
+struct RunningCalls {
+    /// A place without a call is free, or its call was taken while its function runs.
+    places: Vec<Option<Call>>,
+    free: Vec<usize>,
+}
+
+impl Running {
+    fn with<T>(&self, access: impl FnOnce(&mut RunningCalls) -> T) -> T {
+        access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds a call, and returns its place. When its function has returned, [`end`](Self::end) must
+    /// follow.
+    fn begin(&self, call: Call) -> usize {
+        self.with(|running| {
+            let place = running.free.pop().unwrap_or_else(|| {
+                running.places.push(None);
+                running.places.len() - 1
+            });
+            running.places[place] = Some(call);
+            place
+        })
+    }
+
+    /// Frees a place. Returns its call, unless it was taken.
+    fn end(&self, place: usize) -> Option<Call> {
+        self.with(|running| {
+            running.free.push(place);
+            running.places[place].take()
+        })
+    }
+
+    fn take_all(&self) -> Vec<Call> {
+        self.with(|running| running.places.iter_mut().filter_map(Option::take).collect())
+    }
+}
+
+impl Executor {
+    /// Runs the call of a quick function on this thread.
+    pub(in crate::host) fn run_quick_call(self: &Arc<Self>, job: Job) {
+        // A module may allow only a few calls at a time.
+        if self.pool.enter() {
+            self.run_plain(job);
+            self.pool.leave();
+        } else {
+            self.enqueue(job);
+        }
+    }
+
+    /// Logs which functions block the threads of the runtime. Never ends.
+    pub(in crate::host) async fn watch_threads(self: Arc<Self>) {
+        let is_idle = || self.concurrent.available_permits() == self.concurrency as usize;
+        let watched = Watched {
+            module: &self.module,
+            runtime: &self.runtime,
+            is_idle,
+        };
+        self.thread_watch.watch(&watched).await;
+    }
+
+    /// Passes a call to the threads.
+    pub(super) fn enqueue(self: &Arc<Self>, job: Job) {
+        let added = self.pool.push(job);
+        if self.abort.is_cancelled() {
+            self.abandon();
+        } else if self.returning.is_cancelled() {
+            self.return_waiting();
+        }
+        self.start_thread_if(added);
+    }
+
+    pub(super) fn start_thread_if(self: &Arc<Self>, added: Added) {
+        if added != Added::NeedsThread {
+            return;
+        }
+        let executor = Arc::clone(self);
+        let thread = std::thread::Builder::new().name("dasf-worker".to_owned());
+        // The log goes where the log of the host goes, even if that is not the log of the process.
+        let log = tracing::dispatcher::get_default(Dispatch::clone);
+        let work = move || tracing::dispatcher::with_default(&log, || executor.work());
+        let Err(error) = thread.spawn(work) else {
+            return;
+        };
+        tracing::error!(error = error.to_string(), "no thread can be started");
+        for job in self.pool.thread_failed() {
+            let failure = Failure::processing(format!("no thread can be started: {error}"));
+            self.complete(job.ready.call, None, Err(failure));
+        }
+    }
+
+    /// Runs calls on this thread as long as the pool has some.
+    fn work(self: &Arc<Self>) {
+        // Functions may start tasks.
+        let _runtime = self.runtime.enter();
+        while let Some(mut job) = self.pool.next() {
+            let is_told = job.is_ours || !self.must_tell_the_broker(&job.ready.call);
+            if is_told || self.runtime.block_on(self.is_ours(&mut job.ready.call)) {
+                self.run_plain(job);
+            }
+            self.pool.finished();
+        }
+    }
+
+    /// Runs a plain function on this thread, and sends its response.
+    fn run_plain(self: &Arc<Self>, job: Job) {
+        let Job {
+            ready, function, ..
+        } = job;
+        let Ready {
+            call,
+            target,
+            context,
+            report,
+            begun,
+        } = ready;
+        let place = self.running.begin(call);
+        if self.abort.is_cancelled() {
+            self.abandon();
+            self.running.end(place);
+            return;
+        }
+        // To copy the span would take longer.
+        let kept = context.clone();
+        let outcome =
+            in_time(&context).and_then(|()| target.run_plain(function, context, report.clone()));
+        self.log_end(kept.span(), begun, outcome.as_ref());
+        // A call that was abandoned has its response.
+        if let Some(call) = self.running.end(place) {
+            self.complete(call, report, outcome);
+        }
+    }
+
+    /// Runs an `async` function in this task, and sends its response.
+    pub(super) async fn run_async(
+        self: Arc<Self>,
+        ready: Ready,
+        function: fn(Invocation) -> BoxedCall,
+    ) {
+        let Ready {
+            mut call,
+            target,
+            context,
+            report,
+            begun,
+        } = ready;
+        let permit = tokio::select! {
+            biased;
+            () = self.abort.cancelled() => None,
+            () = self.returning.cancelled(), if self.limit.may_give_back(call.redelivery) => None,
+            permit = self.concurrent.acquire() => Some(permit),
+        };
+        let Some(permit) = permit else {
+            return self.leave(call).await;
+        };
+        if self.must_tell_the_broker(&call) && !self.is_ours(&mut call).await {
+            return;
+        }
+        let ready = Ready {
+            call,
+            target,
+            context,
+            report,
+            begun,
+        };
+        if let Some((call, report, outcome)) = self.run_in_task(ready, function).await {
+            drop(permit);
+            self.finish(call, report, outcome).await;
+        }
+    }
+
+    /// Runs an `async` function in this task. Returns `None` if the call was given up.
+    pub(super) async fn run_in_task(
+        &self,
+        ready: Ready,
+        function: fn(Invocation) -> BoxedCall,
+    ) -> Option<(Call, Option<ReportSink>, Outcome)> {
+        let Ready {
+            call,
+            target,
+            context,
+            report,
+            begun,
+        } = ready;
+        let span = context.span().clone();
+        let number = target.number();
+        let outcome = match in_time(&context) {
+            Err(failure) => Err(failure),
+            Ok(()) => tokio::select! {
+                biased;
+                outcome = self.thread_watch.note(
+                    number,
+                    target.run_async(function, context, report.clone()),
+                ) => outcome,
+                () = self.abort.cancelled() => {
+                    self.leave(call).await;
+                    return None;
+                }
+            },
+        };
+        self.log_end(&span, begun, outcome.as_ref());
+        Some((call, report, outcome))
+    }
+
+    /// Gives up the calls that wait for a thread and may go to another module.
+    pub(in crate::host) fn return_waiting(self: &Arc<Self>) {
+        let may_go = |job: &Job| self.limit.may_give_back(job.ready.call.redelivery);
+        let quick = self.quick.take_waiting(may_go);
+        for job in self.pool.take_waiting(may_go).into_iter().chain(quick) {
+            self.leave_in_task(job.ready.call);
+        }
+    }
+
+    /// Gives up all calls of plain functions, waiting and running. The functions run to their end.
+    pub(in crate::host) fn abandon(self: &Arc<Self>) {
+        let waiting = self.pool.take_waiting(|_| true).into_iter();
+        let quick = self.quick.take_waiting(|_| true);
+        let calls = waiting.chain(quick).map(|job| job.ready.call);
+        for call in calls.chain(self.running.take_all()) {
+            self.leave_in_task(call);
+        }
+    }
+
+    fn leave_in_task(self: &Arc<Self>, call: Call) {
+        let executor = Arc::clone(self);
+        self.runtime
+            .spawn(async move { executor.leave(call).await });
+    }
+}
+
+/// Fails if the caller does not wait any more.
+fn in_time(context: &Context) -> Result<(), Failure> {
+    match context.time_left() {
+        Some(Duration::ZERO) => Err(Failure::processing(CALLER_S_TIME_OVER)),
+        _ => Ok(()),
+    }
+}
