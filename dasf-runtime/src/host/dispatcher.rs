@@ -17,10 +17,10 @@ use super::answer::Answer;
 use super::budget::{Budget, Charge, SMALL_PAYLOAD};
 use super::duplicates::Arrival;
 use super::executor::{Call, Executor, Request};
-use super::fragments::{Inserted, Refused, Unfinished, Whole};
+use super::fragments::{Inserted, Refused, Unfinished, Whole, refused_fragments};
 use super::redelivery::Redelivery;
 use super::reply::{LatestTopics, Reply};
-use super::{FLUSH_TIMEOUT, HostOptions, MAX_CONTEXT_LENGTH, refused_fragments};
+use super::{FLUSH_TIMEOUT, HostOptions, MAX_CONTEXT_LENGTH};
 use crate::module::Failure;
 use crate::transport::{Acknowledgement, Subscriber};
 

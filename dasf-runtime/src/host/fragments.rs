@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dasf_protocol::Properties;
-use dasf_protocol::fragment::{Assembly, Joined, Position};
+use dasf_protocol::fragment::{Assembly, FragmentError, Joined, Position};
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use tokio::time::Instant;
 
+use super::MAX_CONTEXT_LENGTH;
 use super::acknowledgement::Unacknowledged;
 use super::budget::{Budget, Charge, OverBudget};
+use super::executor::deadline;
 use super::reply::{CallId, Reply};
-use super::{MAX_CONTEXT_LENGTH, deadline, refused_fragments};
 use crate::module::Failure;
 
 /// How long a request waits for its next fragment.
@@ -232,6 +233,11 @@ impl Unfinished {
             })
         })
     }
+}
+
+/// Returns the failure of a request whose fragments cannot be joined.
+pub(super) fn refused_fragments(error: &FragmentError) -> Failure {
+    Failure::validation(error.to_string())
 }
 
 #[cfg(test)]

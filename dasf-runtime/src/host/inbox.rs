@@ -25,7 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::budget::{Budget, Charge, SMALL_PAYLOAD};
-use super::refused_fragments;
+use super::fragments::refused_fragments;
 use super::replies::Replies;
 use super::reply::{CallId, Reply};
 use crate::module::Failure;

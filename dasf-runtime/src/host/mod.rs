@@ -27,18 +27,15 @@ use std::io;
 use std::time::Duration;
 
 use dasf_protocol::api_info::{ApiInfo, extension};
-use dasf_protocol::fragment::FragmentError;
-use dasf_protocol::properties::key;
-use dasf_protocol::{Properties, Subscription, Topic};
+use dasf_protocol::{Subscription, Topic};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use options::{Acknowledge, HostOptions, OptionsError};
 
 use crate::address::Address;
 use crate::discovery::ListedModule;
-use crate::module::{Failure, Module};
+use crate::module::Module;
 use crate::transport::{ConnectError, Reading};
 use dispatcher::Dispatcher;
 use executor::Executor;
@@ -49,9 +46,6 @@ use search::{OwnPings, Search};
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest accepted `requestContext`, in bytes. It limits the memory for each call.
 const MAX_CONTEXT_LENGTH: usize = 128;
-/// The longest timeout of a caller. A longer timeout could overflow an instant, so the host ignores
-/// it.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A module that listens on its topic. When dropped, it stops in the background, as
 /// [`shutdown`](Self::shutdown) does.
@@ -206,17 +200,4 @@ fn take_requests_on_demand(api_info: &mut ApiInfo) {
             *name = extension::REQUESTS_ON_DEMAND.to_owned();
         }
     }
-}
-
-/// Returns when the caller stops waiting; `None` if the request has no timeout.
-fn deadline(properties: &Properties) -> Option<Instant> {
-    let timeout = properties.integer(key::TIMEOUT_MS);
-    let timeout = timeout.map(Duration::from_millis);
-    let timeout = timeout.filter(|&timeout| timeout <= LONGEST_TIMEOUT);
-    timeout.map(|timeout| Instant::now() + timeout)
-}
-
-/// Returns the failure of a request whose fragments cannot be joined.
-fn refused_fragments(error: &FragmentError) -> Failure {
-    Failure::validation(error.to_string())
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::Instant;
 
-use super::{CALLER_S_TIME_OVER, Call, Executor, Request};
-use crate::host::deadline;
+use super::{CALLER_S_TIME_OVER, Call, Executor, Request, deadline};
 use crate::host::inbox::{Fetched, Place};
 use crate::host::reply::Reply;
 use crate::module::Failure;

@@ -6,6 +6,7 @@ mod large;
 mod run;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
@@ -29,7 +30,7 @@ use super::reply::Reply;
 use super::search::OwnPings;
 use super::thread_watch::ThreadWatch;
 use super::worker_pool::WorkerPool;
-use super::{Documents, HostOptions, deadline};
+use super::{Documents, HostOptions};
 use crate::context::Context;
 use crate::module::descriptor::Handler;
 use crate::module::{Failure, Module, Output, Target};
@@ -37,6 +38,10 @@ use crate::progress::ReportSink;
 use crate::transport::Transport;
 use alone::LastAttempt;
 use run::{Job, Running};
+
+/// The longest timeout of a caller. A longer timeout could overflow an instant, so the host ignores
+/// it.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 const CALLER_S_TIME_OVER: &str = "the timeout of the caller was over before the call could begin";
 
@@ -356,4 +361,12 @@ impl Executor {
                 .try_send_progress(&reply, status, json.into())
         })
     }
+}
+
+/// Returns when the caller stops waiting; `None` if the request has no timeout.
+pub(super) fn deadline(properties: &Properties) -> Option<Instant> {
+    let timeout = properties.integer(key::TIMEOUT_MS);
+    let timeout = timeout.map(Duration::from_millis);
+    let timeout = timeout.filter(|&timeout| timeout <= LONGEST_TIMEOUT);
+    timeout.map(|timeout| Instant::now() + timeout)
 }
