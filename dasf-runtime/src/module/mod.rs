@@ -1,6 +1,7 @@
 //! Modules: their members, and how a request becomes a call.
 
 mod arguments;
+mod callable;
 pub mod descriptor;
 mod floats;
 mod readable;
@@ -30,13 +31,12 @@ pub use crate::outcome::{Failure, FailureKind, Outcome, Output, encode_result};
 use crate::context::Context;
 use crate::progress::{ProgressReport, ReportSink};
 use crate::read;
-use descriptor::{
-    ArgumentDescriptor, FunctionDescriptor, Member, ModuleDescriptor, TypeDescriptor,
-};
+use callable::Callable;
+use descriptor::{ArgumentDescriptor, Member, ModuleDescriptor, TypeDescriptor};
 use request::{Object, is_object, is_string};
 use schema::SchemaBuilder;
 pub(crate) use target::Target;
-use target::{Quickness, full_name};
+use target::full_name;
 use unknown_arguments::UnknownArguments;
 use validate::{Validator, list_problems};
 
@@ -58,17 +58,6 @@ pub struct Module {
 struct ApiTemplate {
     schema: Map<String, Value>,
     info: ApiInfo,
-}
-
-/// A function or method that requests can reach.
-struct Callable {
-    /// The number of the function in its module, from 1 on.
-    number: u16,
-    descriptor: &'static FunctionDescriptor,
-    arguments: Contract,
-    /// The schema of the result, if it has constraints beyond the type.
-    result: Option<Validator>,
-    quickness: Quickness,
 }
 
 struct Class {
@@ -580,31 +569,4 @@ fn unknown<'a>(
     let mut known: Vec<_> = known.map(|&name| name.to_owned()).collect();
     known.sort_unstable();
     Failure::validation(unknown_arguments::no_member(owner, kind, name, &known))
-}
-
-impl Callable {
-    fn new(
-        number: u16,
-        descriptor: &'static FunctionDescriptor,
-        schemas: &dasf_protocol::api_info::FunctionInfo,
-    ) -> Result<Self, ModuleError> {
-        let arguments = Contract::new(descriptor.name, descriptor.arguments, &schemas.rpc_schema)?;
-        // Most results always match the schema of their type. A check would have to read them
-        // again.
-        let result = schema::constrains(&schemas.return_schema)
-            .then(|| Validator::new(descriptor.name, &schemas.return_schema))
-            .transpose()?;
-        Ok(Self {
-            number,
-            descriptor,
-            arguments,
-            result,
-            quickness: Quickness::default(),
-        })
-    }
-
-    fn arguments(&self, request: &Utf8Bytes, object: &Object<'_>) -> Arguments {
-        self.arguments
-            .arguments(self.descriptor.name, request, object)
-    }
 }

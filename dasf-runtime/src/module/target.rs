@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dasf_protocol::text::printable;
 use futures_util::FutureExt;
 use tracing::Instrument;
 
+use super::callable::Callable;
 use super::descriptor::{BoxedCall, Handler};
 use super::unknown_arguments::UnknownArguments;
-use super::{Arguments, Callable, Failure, Invocation, Outcome};
+use super::{Arguments, Failure, Invocation, Outcome};
 use crate::context::Context;
 use crate::progress::ReportSink;
 use crate::spare;
@@ -53,7 +53,7 @@ impl Target {
     /// Returns whether the latest calls of the function took microseconds. The next one may take
     /// longer.
     pub(crate) fn is_quick(&self) -> bool {
-        self.callable.quickness.is_quick()
+        self.callable.is_quick()
     }
 
     /// Runs the function, wherever it may run: a plain function on a thread of the runtime for
@@ -91,7 +91,7 @@ impl Target {
         let call = AssertUnwindSafe(|| spare::keep_during(call));
         let output =
             std::panic::catch_unwind(call).unwrap_or_else(|panic| Err(Failure::panicked(panic)));
-        callable.quickness.record(begun.elapsed());
+        callable.record(begun.elapsed());
         callable.check_result(output)
     }
 
@@ -141,62 +141,5 @@ pub(super) fn full_name(class: &'static str, function: &'static str) -> Cow<'sta
     match class {
         "" => function.into(),
         class => format!("{class}.{function}").into(),
-    }
-}
-
-impl Callable {
-    fn check_result(&self, outcome: Outcome) -> Outcome {
-        match &self.result {
-            None => outcome,
-            Some(contract) => contract.check_result(self.descriptor.name, outcome?),
-        }
-    }
-}
-
-/// How long the latest calls of a function took.
-#[derive(Debug, Default)]
-pub(super) struct Quickness {
-    /// The number of the latest calls that were quick, up to [`Self::ENOUGH`].
-    streak: AtomicU8,
-}
-
-impl Quickness {
-    /// A call is quick if it takes less than this. To wake a thread takes about as long.
-    const LIMIT: Duration = Duration::from_micros(50);
-    /// A function is quick after so many quick calls in succession.
-    const ENOUGH: u8 = 8;
-
-    fn is_quick(&self) -> bool {
-        self.streak.load(Ordering::Relaxed) == Self::ENOUGH
-    }
-
-    fn record(&self, time: Duration) {
-        // Calls that end at the same time may lose a count, which delays the result by a call.
-        let streak = self.streak.load(Ordering::Relaxed);
-        let next = match streak {
-            _ if time >= Self::LIMIT => 0,
-            Self::ENOUGH => return,
-            streak => streak + 1,
-        };
-        self.streak.store(next, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_function_is_quick_after_some_calls_until_one_takes_long() {
-        let quickness = Quickness::default();
-        for _ in 0..Quickness::ENOUGH {
-            assert!(!quickness.is_quick());
-            quickness.record(Duration::from_micros(1));
-        }
-        assert!(quickness.is_quick());
-        quickness.record(Duration::from_micros(1));
-        assert!(quickness.is_quick());
-        quickness.record(Quickness::LIMIT);
-        assert!(!quickness.is_quick());
     }
 }
