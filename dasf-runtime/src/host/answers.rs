@@ -93,7 +93,8 @@ impl Answers {
         self.replies.max_payload_size().min(best)
     }
 
-    /// Returns the size of the fragments of a response, in bytes before base64.
+    /// Returns the size of the base64 text of the largest fragment of a response. The fragment itself has
+    /// three quarters of so many bytes.
     fn piece_size(&self) -> usize {
         let best = self.transport.best_fragment_size().unwrap_or(usize::MAX);
         self.whole_size().min(best)

@@ -336,7 +336,8 @@ impl Literal {
 pub enum Handler {
     /// Runs on a thread that may block.
     Blocking(fn(Invocation) -> Outcome),
-    /// Runs in the task that reads the requests, for functions that take only microseconds.
+    /// Runs on the thread of the host, which reads the requests, for functions that take only
+    /// microseconds. If `max_workers` calls run, it waits for one of their threads.
     Inline(fn(Invocation) -> Outcome),
     /// Runs on the runtime.
     Async(fn(Invocation) -> BoxedCall),

@@ -241,8 +241,8 @@ impl Module {
 
     /// Runs the call in the payload of a request, which is base64.
     ///
-    /// A plain function runs on its own thread, an `async` function on the runtime. A panic in
-    /// either becomes a failure like any other.
+    /// A plain function runs on a thread of the runtime for blocking work. An `async` function and a
+    /// plain function marked as `inline` run in this task. A panic becomes a failure like any other.
     ///
     /// # Errors
     /// Returns a [`Failure`] if the payload is not a valid request to this module, or if the
