@@ -10,7 +10,7 @@ use super::answer::Answer;
 use super::budget::Budget;
 use super::inbox::Inbox;
 use super::replies::Replies;
-use super::reply::Reply;
+use super::reply_to::ReplyTo;
 use crate::random;
 use crate::transport::{PublishError, SendWindow, Transport, Turn};
 
@@ -26,7 +26,7 @@ pub(super) struct Answers {
 impl Answers {
     /// Sends the response to a request, if it fits one message and the connection accepts that at
     /// once.
-    pub(super) fn send_at_once(&self, reply: &Reply, answer: &Answer) -> bool {
+    pub(super) fn send_at_once(&self, reply: &ReplyTo, answer: &Answer) -> bool {
         !self.is_cut(answer)
             && self
                 .replies
@@ -38,7 +38,7 @@ impl Answers {
     /// # Errors
     /// Returns the reason why only a part of it is sent. Errors that the broker returns later are
     /// only logged.
-    pub(super) async fn send(&self, reply: &Reply, answer: &Answer) -> Result<(), PublishError> {
+    pub(super) async fn send(&self, reply: &ReplyTo, answer: &Answer) -> Result<(), PublishError> {
         let window = self.window(reply, answer);
         for (properties, piece) in self.pieces(reply, answer) {
             let _turn = self.turn(window.as_deref(), reply, &properties).await?;
@@ -49,7 +49,11 @@ impl Answers {
 
     /// Sends the response to a request, in fragments if necessary, and waits until the broker has
     /// accepted all of it.
-    pub(super) async fn deliver(&self, reply: &Reply, answer: &Answer) -> Result<(), PublishError> {
+    pub(super) async fn deliver(
+        &self,
+        reply: &ReplyTo,
+        answer: &Answer,
+    ) -> Result<(), PublishError> {
         let mut receipts = Vec::new();
         let window = self.window(reply, answer);
         for (properties, piece) in self.pieces(reply, answer) {
@@ -64,7 +68,7 @@ impl Answers {
 
     /// Returns the limit of unread fragments, if the broker drops messages for slow readers and the
     /// caller answers pings.
-    fn window(&self, reply: &Reply, answer: &Answer) -> Option<Arc<SendWindow>> {
+    fn window(&self, reply: &ReplyTo, answer: &Answer) -> Option<Arc<SendWindow>> {
         let has_limit =
             self.is_cut(answer) && reply.answers_pings && self.transport.max_unread().is_some();
         has_limit.then(|| self.replies.window(&reply.response_topic))
@@ -74,7 +78,7 @@ impl Answers {
     async fn turn<'w>(
         &self,
         window: Option<&'w SendWindow>,
-        reply: &Reply,
+        reply: &ReplyTo,
         properties: &Properties,
     ) -> Result<Option<Turn<'w>>, PublishError> {
         let is_fragment = properties.get(key::FRAGMENT).is_some();
@@ -107,14 +111,14 @@ impl Answers {
     }
 
     /// Returns the payload, which counts for the caller until all of it is sent.
-    fn held(&self, reply: &Reply, answer: &Answer) -> Bytes {
+    fn held(&self, reply: &ReplyTo, answer: &Answer) -> Bytes {
         self.budget.held(&reply.response_topic, &answer.payload)
     }
 
     /// Returns the properties and the payloads of the messages of a response.
     fn pieces<'a>(
         &self,
-        reply: &Reply,
+        reply: &ReplyTo,
         answer: &'a Answer,
     ) -> impl Iterator<Item = (Properties, Bytes)> + use<'a> {
         let payload = self.held(reply, answer);

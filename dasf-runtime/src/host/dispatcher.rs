@@ -19,7 +19,7 @@ use super::duplicates::Arrival;
 use super::executor::{Call, Executor, Request};
 use super::fragments::{Inserted, Refused, Unfinished, Whole, refused_fragments};
 use super::redelivery::Redelivery;
-use super::reply::{LatestTopics, Reply};
+use super::reply_to::{LatestTopics, ReplyTo};
 use super::{FLUSH_TIMEOUT, HostOptions, MAX_CONTEXT_LENGTH};
 use crate::module::Failure;
 use crate::transport::{Acknowledgement, Subscriber};
@@ -99,7 +99,7 @@ impl Dispatcher {
         } = delivery;
         let routing = (
             properties.message_type(),
-            Reply::sharing(&mut self.topics, &properties),
+            ReplyTo::sharing(&mut self.topics, &properties),
         );
         let (Some(message_type), Some(reply)) = routing else {
             tracing::warn!(
@@ -230,11 +230,11 @@ impl Dispatcher {
     /// Answers a redelivered request that was answered before.
     async fn answer_again(
         &self,
-        reply: Reply,
+        reply: ReplyTo,
         answer: Option<Arc<Answer>>,
         mut message: Unacknowledged,
     ) {
-        let Reply {
+        let ReplyTo {
             response_topic,
             context,
             ..
@@ -273,7 +273,7 @@ impl Dispatcher {
         &mut self,
         payload: Payload,
         properties: &Properties,
-        reply: &Reply,
+        reply: &ReplyTo,
         message: Unacknowledged,
     ) -> Option<(Payload, Option<Charge>, Unacknowledged)> {
         let mut refused = Vec::new();
@@ -339,7 +339,7 @@ impl Dispatcher {
     }
 
     /// Answers a request that does not run.
-    async fn refuse(&self, reply: &Reply, failure: &Failure, mut messages: Unacknowledged) {
+    async fn refuse(&self, reply: &ReplyTo, failure: &Failure, mut messages: Unacknowledged) {
         tracing::warn!(
             response_topic = reply.response_topic.as_str(),
             context = &*reply.context,
@@ -454,7 +454,7 @@ struct Incoming {
     message_id: MessageId,
     payload: Payload,
     properties: Properties,
-    reply: Reply,
+    reply: ReplyTo,
     redelivery: Redelivery,
     message: Unacknowledged,
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::acknowledgement::Unacknowledged;
 use super::answer::Answer;
-use super::reply::Reply;
+use super::reply_to::ReplyTo;
 use crate::number_map::NumberMap;
 
 /// The number of remembered requests, besides those that still run.
@@ -62,7 +62,7 @@ struct Memory {
 const TIME_DISTANCE: u64 = 256;
 
 struct Request {
-    call: Reply,
+    call: ReplyTo,
     /// The hash of the call.
     hash: u64,
     message_id: MessageId,
@@ -124,7 +124,7 @@ impl RecentRequests {
     /// Looks up a request, and remembers it.
     pub(super) fn arrive(
         &self,
-        call: &Reply,
+        call: &ReplyTo,
         message_id: &MessageId,
         properties: &Properties,
         message: Unacknowledged,
@@ -206,7 +206,7 @@ impl Memory {
     }
 
     /// Returns the latest request of a call.
-    fn latest(&mut self, hash: u64, call: &Reply) -> Option<&mut Request> {
+    fn latest(&mut self, hash: u64, call: &ReplyTo) -> Option<&mut Request> {
         let ticket = Ticket(*self.latest.get(&hash)?);
         self.request(ticket).filter(|request| request.call == *call)
     }
@@ -329,8 +329,8 @@ mod tests {
     use super::*;
     use crate::transport::{Reading, Subscriber};
 
-    fn call(context: usize) -> Reply {
-        Reply {
+    fn call(context: usize) -> ReplyTo {
+        ReplyTo {
             response_topic: "caller".parse().unwrap(),
             context: context.to_string().into(),
             answers_pings: false,

@@ -14,7 +14,7 @@ use super::MAX_CONTEXT_LENGTH;
 use super::acknowledgement::Unacknowledged;
 use super::budget::{Budget, Charge, OverBudget};
 use super::executor::deadline;
-use super::reply::{CallId, Reply};
+use super::reply_to::{CallId, ReplyTo};
 use crate::module::Failure;
 
 /// How long a request waits for its next fragment.
@@ -36,7 +36,7 @@ type Key = (CallId, String);
 
 #[derive(Debug)]
 struct Request {
-    reply: Reply,
+    reply: ReplyTo,
     /// `None` after the request was refused. Its other fragments are ignored.
     assembly: Option<Assembly>,
     charge: Charge,
@@ -71,7 +71,7 @@ pub(super) struct Whole {
 /// A request that cannot be completed.
 #[derive(Debug)]
 pub(super) struct Refused {
-    pub(super) reply: Reply,
+    pub(super) reply: ReplyTo,
     pub(super) failure: Failure,
     pub(super) messages: Unacknowledged,
 }
@@ -113,7 +113,7 @@ impl Unfinished {
     /// Adds a fragment. If that fails, or other requests make room for it, they are added to `refused`.
     pub(super) fn insert(
         &mut self,
-        reply: &Reply,
+        reply: &ReplyTo,
         properties: &Properties,
         position: Position,
         piece: Payload,
@@ -280,7 +280,7 @@ mod tests {
             let more = more.as_object().cloned().unwrap_or_default();
             properties.as_object_mut().unwrap().extend(more);
             let properties: Properties = serde_json::from_value(properties).unwrap();
-            let reply = Reply::to(&properties).unwrap();
+            let reply = ReplyTo::of(&properties).unwrap();
             let mut refused = Vec::new();
             let inserted = self.unfinished.insert(
                 &reply,

@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use super::budget::{Budget, Charge, SMALL_PAYLOAD};
 use super::fragments::refused_fragments;
 use super::replies::Replies;
-use super::reply::{CallId, Reply};
+use super::reply_to::{CallId, ReplyTo};
 use crate::module::Failure;
 use crate::random;
 use crate::transport::{PING_AGAIN, PublishError, Reading, Subscriber, Transport};
@@ -199,7 +199,7 @@ impl Inbox {
     ///
     /// # Errors
     /// Returns the limit of the places.
-    pub(super) fn place(&self, reply: &Reply) -> Result<Place, NoPlace> {
+    pub(super) fn place(&self, reply: &ReplyTo) -> Result<Place, NoPlace> {
         let (of_caller, of_all) = self.max_fetches;
         let caller = &reply.response_topic;
         let places = &mut self.expected.lock().places;
@@ -230,7 +230,7 @@ impl Inbox {
     pub(super) async fn fetch(
         &self,
         _place: Place,
-        reply: &Reply,
+        reply: &ReplyTo,
         replies: &Arc<Replies>,
     ) -> Result<Fetched, Failure> {
         let opened = self.opened(replies).await;
@@ -297,7 +297,7 @@ impl Inbox {
     /// When dropped, it leaves nothing behind.
     pub(super) async fn caught_up(
         &self,
-        reply: &Reply,
+        reply: &ReplyTo,
         replies: &Arc<Replies>,
     ) -> Result<(), PublishError> {
         let opened = self.opened(replies).await.map_err(|error| match error {
@@ -307,7 +307,7 @@ impl Inbox {
             }
             Unopened::ForGood(reason) => PublishError::Refused(reason),
         })?;
-        let ping = Reply {
+        let ping = ReplyTo {
             context: random::bits().to_string().into(),
             ..reply.clone()
         };
@@ -418,7 +418,7 @@ impl Reader {
         match properties.message_type() {
             Some(MessageType::Ping) => {
                 if let (Some(reply), Some(replies)) =
-                    (Reply::to(properties), self.replies.upgrade())
+                    (ReplyTo::of(properties), self.replies.upgrade())
                 {
                     replies.try_send_pong(&reply);
                 }
@@ -449,7 +449,7 @@ impl Expected {
             properties,
             ..
         } = delivery;
-        let Some(reply) = Reply::to(&properties) else {
+        let Some(reply) = ReplyTo::of(&properties) else {
             tracing::warn!(
                 message_id = &*message_id,
                 "fragment ignored: it needs a requestContext and a response_topic"
@@ -547,7 +547,7 @@ mod tests {
                 abort.clone(),
             );
             let replies = Replies::new(transport, topic, &options);
-            let caller = Reply {
+            let caller = ReplyTo {
                 response_topic: "caller".parse().unwrap(),
                 context: "7".into(),
                 answers_pings: true,
@@ -637,8 +637,8 @@ mod tests {
         drop(ping);
     }
 
-    fn reply(caller: &str) -> Reply {
-        Reply {
+    fn reply(caller: &str) -> ReplyTo {
+        ReplyTo {
             response_topic: caller.parse().unwrap(),
             context: "1".into(),
             answers_pings: false,

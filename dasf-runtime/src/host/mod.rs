@@ -16,7 +16,7 @@ mod publisher_pool;
 mod quick_calls;
 mod redelivery;
 mod replies;
-mod reply;
+mod reply_to;
 #[cfg(test)]
 mod scripted;
 mod search;

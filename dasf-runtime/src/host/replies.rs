@@ -12,7 +12,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::answer::{Answer, response};
 use super::options::{Acknowledge, HostOptions};
 use super::publisher_pool::PublisherPool;
-use super::reply::Reply;
+use super::reply_to::ReplyTo;
 use crate::module::Failure;
 use crate::transport::{Outgoing, PublishError, SendWindow, Transport};
 
@@ -36,7 +36,7 @@ pub(super) struct Replies {
 
 /// A response that waits because the queue of its topic is full.
 struct Deferred {
-    reply: Reply,
+    reply: ReplyTo,
     properties: Properties,
     payload: Bytes,
     /// Dropped when the response is sent.
@@ -92,19 +92,19 @@ impl Replies {
     }
 
     /// Sends the last progress report of a call.
-    pub(super) async fn send_progress(&self, reply: &Reply, status: Status, json: Bytes) {
+    pub(super) async fn send_progress(&self, reply: &ReplyTo, status: Status, json: Bytes) {
         self.send(reply, progress(status), json).await;
     }
 
     /// Sends a progress report, if the connection accepts it at once.
-    pub(super) fn try_send_progress(&self, reply: &Reply, status: Status, json: Bytes) -> bool {
+    pub(super) fn try_send_progress(&self, reply: &ReplyTo, status: Status, json: Bytes) -> bool {
         self.send_at_once(reply, progress(status), json)
     }
 
     /// Passes a message to the connection to its topic, if the connection accepts it at once.
     pub(super) fn send_at_once(
         &self,
-        reply: &Reply,
+        reply: &ReplyTo,
         properties: Properties,
         payload: Bytes,
     ) -> bool {
@@ -115,12 +115,12 @@ impl Replies {
 
     /// Sends a response without a payload, now or deferred. The dispatcher must not wait for one
     /// slow caller.
-    fn try_send(&self, reply: &Reply, properties: Properties) {
+    fn try_send(&self, reply: &ReplyTo, properties: Properties) {
         self.try_send_payload(reply, properties, Bytes::new());
     }
 
     /// Answers a ping, now or deferred.
-    pub(super) fn try_send_pong(&self, reply: &Reply) {
+    pub(super) fn try_send_pong(&self, reply: &ReplyTo) {
         let pong = Properties::new().with_message_type(MessageType::Pong);
         self.try_send(
             reply,
@@ -133,7 +133,7 @@ impl Replies {
 
     /// Sends a document of the module, now or deferred. It is a property, which cannot be cut into
     /// fragments.
-    pub(super) fn try_send_document(&self, reply: &Reply, key: &str, document: &str) {
+    pub(super) fn try_send_document(&self, reply: &ReplyTo, key: &str, document: &str) {
         match self.transport.max_payload_size() {
             Some(limit) if document.len() > limit => {
                 let size = document.len();
@@ -148,12 +148,12 @@ impl Replies {
     }
 
     /// Sends an error, now or deferred.
-    pub(super) fn try_send_failure(&self, reply: &Reply, failure: &Failure) {
+    pub(super) fn try_send_failure(&self, reply: &ReplyTo, failure: &Failure) {
         let answer = Answer::failure(failure);
         self.try_send_payload(reply, answer.properties(), answer.payload);
     }
 
-    fn try_send_payload(&self, reply: &Reply, properties: Properties, payload: Bytes) {
+    fn try_send_payload(&self, reply: &ReplyTo, properties: Properties, payload: Bytes) {
         if self.send_at_once(reply, properties.clone(), payload.clone()) {
             return;
         }
@@ -164,7 +164,7 @@ impl Replies {
             _pending: self.deferring.token(),
         };
         if self.deferred.try_send(deferred).is_err() {
-            let Reply {
+            let ReplyTo {
                 response_topic,
                 context,
                 ..
@@ -179,7 +179,7 @@ impl Replies {
     }
 
     /// Passes a message to the connection to its topic. Errors are only logged.
-    pub(super) async fn send(&self, reply: &Reply, properties: Properties, payload: Bytes) {
+    pub(super) async fn send(&self, reply: &ReplyTo, properties: Properties, payload: Bytes) {
         let mut message = self.message(reply, properties, payload);
         // The keep-alive of a connection may end just now. Then the second attempt has a new one.
         for _ in 0..2 {
@@ -191,7 +191,7 @@ impl Replies {
                 Err(returned) => message = *returned,
             }
         }
-        let Reply {
+        let ReplyTo {
             response_topic,
             context,
             ..
@@ -207,7 +207,7 @@ impl Replies {
     /// Sends a question to a caller. Returns a future of the receipt.
     pub(super) async fn ask(
         &self,
-        reply: &Reply,
+        reply: &ReplyTo,
         properties: Properties,
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
         self.publish(reply, properties, Bytes::new()).await
@@ -216,7 +216,7 @@ impl Replies {
     /// Passes a message to the connection to its topic. Returns a future of the receipt.
     pub(super) async fn publish(
         &self,
-        reply: &Reply,
+        reply: &ReplyTo,
         properties: Properties,
         payload: Bytes,
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
@@ -234,7 +234,7 @@ impl Replies {
         Err(PublishError::Closed)
     }
 
-    fn message(&self, reply: &Reply, properties: Properties, payload: Bytes) -> Outgoing {
+    fn message(&self, reply: &ReplyTo, properties: Properties, payload: Bytes) -> Outgoing {
         let is_too_large = self.transport.max_payload_size().is_some_and(|limit| {
             let details = properties.text(key::ERROR).unwrap_or_default();
             !details.is_empty() && details.len() + payload.len() > limit

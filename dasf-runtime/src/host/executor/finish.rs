@@ -9,7 +9,7 @@ use dasf_protocol::Status;
 use super::{Call, Executor};
 use crate::host::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use crate::host::answer::Answer;
-use crate::host::reply::Reply;
+use crate::host::reply_to::ReplyTo;
 use crate::module::{Failure, Outcome};
 use crate::progress::ReportSink;
 use crate::transport::PublishError;
@@ -118,7 +118,7 @@ impl Executor {
     }
 
     /// Sends a response. If that fails after a part of it, sends an error to the caller.
-    async fn send(&self, reply: &Reply, answer: &Answer) {
+    async fn send(&self, reply: &ReplyTo, answer: &Answer) {
         let sent = self.answers.send(reply, answer).await;
         let Err(error) = sent else { return };
         log(reply, &error);
@@ -133,7 +133,7 @@ impl Executor {
     /// Sends the remembered response to a request that was redelivered.
     pub(in crate::host) async fn answer_again(
         &self,
-        reply: &Reply,
+        reply: &ReplyTo,
         answer: &Answer,
         mut message: Unacknowledged,
     ) {
@@ -149,7 +149,7 @@ impl Executor {
 
     /// Sends a response, and waits until the broker has accepted it. Returns `false` only if there
     /// is no connection to the response topic, so that another attempt may succeed.
-    pub(in crate::host) async fn deliver(&self, reply: &Reply, answer: &Answer) -> bool {
+    pub(in crate::host) async fn deliver(&self, reply: &ReplyTo, answer: &Answer) -> bool {
         let Err(error) = self.answers.deliver(reply, answer).await else {
             return true;
         };
@@ -179,8 +179,8 @@ impl Executor {
     }
 }
 
-fn log(reply: &Reply, error: &PublishError) {
-    let Reply {
+fn log(reply: &ReplyTo, error: &PublishError) {
+    let ReplyTo {
         response_topic,
         context,
         ..

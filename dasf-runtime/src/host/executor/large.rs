@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{CALLER_S_TIME_OVER, Call, Executor, Request, deadline};
 use crate::host::inbox::{Fetched, Place};
-use crate::host::reply::Reply;
+use crate::host::reply_to::ReplyTo;
 use crate::module::Failure;
 
 impl Executor {
@@ -72,7 +72,7 @@ impl Executor {
     async fn fetch(
         &self,
         place: Place,
-        reply: &Reply,
+        reply: &ReplyTo,
         deadline: Option<Instant>,
     ) -> Result<Fetched, Failure> {
         let fetched = self.inbox.fetch(place, reply, &self.replies);

@@ -26,7 +26,7 @@ use super::inbox::Inbox;
 use super::quick_calls::QuickCalls;
 use super::redelivery::{Redelivery, RedeliveryLimit};
 use super::replies::Replies;
-use super::reply::Reply;
+use super::reply_to::ReplyTo;
 use super::search::OwnPings;
 use super::thread_watch::ThreadWatch;
 use super::worker_pool::WorkerPool;
@@ -94,7 +94,7 @@ pub(super) struct Request {
 /// A call that needs a response, and whose messages need an acknowledgement.
 pub(super) struct Call {
     pub(super) message_id: MessageId,
-    pub(super) reply: Reply,
+    pub(super) reply: ReplyTo,
     pub(super) ticket: Ticket,
     pub(super) redelivery: Redelivery,
     pub(super) message: Unacknowledged,
@@ -352,7 +352,7 @@ impl Executor {
         )
     }
 
-    fn report_sink(self: &Arc<Self>, reply: &Reply) -> ReportSink {
+    fn report_sink(self: &Arc<Self>, reply: &ReplyTo) -> ReportSink {
         let executor = Arc::clone(self);
         let reply = reply.clone();
         ReportSink::new(self.replies.max_payload_size(), move |status, json| {

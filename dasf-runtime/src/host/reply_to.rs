@@ -9,20 +9,20 @@ pub(super) type CallId = (Topic, SmolStr);
 
 /// The address of the response to one call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Reply {
+pub(super) struct ReplyTo {
     pub(super) response_topic: Topic,
     pub(super) context: SmolStr,
     /// Whether the caller answers pings on that topic.
     pub(super) answers_pings: bool,
 }
 
-impl Reply {
+impl ReplyTo {
     /// Returns the address in the properties of a message; `None` if there is none.
-    pub(super) fn to(properties: &Properties) -> Option<Self> {
+    pub(super) fn of(properties: &Properties) -> Option<Self> {
         Self::on(properties.response_topic()?, properties)
     }
 
-    /// Returns the address in the properties of a message, as [`to`](Self::to) does. The messages of
+    /// Returns the address in the properties of a message, as [`of`](Self::of) does. The messages of
     /// one caller share their topic.
     pub(super) fn sharing(topics: &mut LatestTopics, properties: &Properties) -> Option<Self> {
         Self::on(topics.response_topic(properties)?, properties)
