@@ -9,7 +9,7 @@ use dasf_protocol::{Properties, fragment};
 use super::answer::Answer;
 use super::budget::Budget;
 use super::inbox::Inbox;
-use super::replies::Replies;
+use super::outbox::Outbox;
 use super::reply_to::ReplyTo;
 use crate::random;
 use crate::transport::{PublishError, SendWindow, Transport, Turn};
@@ -17,7 +17,7 @@ use crate::transport::{PublishError, SendWindow, Transport, Turn};
 /// Sends responses.
 pub(super) struct Answers {
     pub(super) transport: Arc<dyn Transport>,
-    pub(super) replies: Arc<Replies>,
+    pub(super) outbox: Arc<Outbox>,
     /// Receives the confirmations of callers.
     pub(super) inbox: Arc<Inbox>,
     pub(super) budget: Budget,
@@ -29,7 +29,7 @@ impl Answers {
     pub(super) fn send_at_once(&self, reply: &ReplyTo, answer: &Answer) -> bool {
         !self.is_cut(answer)
             && self
-                .replies
+                .outbox
                 .send_at_once(reply, answer.properties(), self.held(reply, answer))
     }
 
@@ -42,7 +42,7 @@ impl Answers {
         let window = self.window(reply, answer);
         for (properties, piece) in self.pieces(reply, answer) {
             let _turn = self.turn(window.as_deref(), reply, &properties).await?;
-            self.replies.send(reply, properties, piece).await;
+            self.outbox.send(reply, properties, piece).await;
         }
         Ok(())
     }
@@ -58,7 +58,7 @@ impl Answers {
         let window = self.window(reply, answer);
         for (properties, piece) in self.pieces(reply, answer) {
             let _turn = self.turn(window.as_deref(), reply, &properties).await?;
-            receipts.push(self.replies.publish(reply, properties, piece).await?);
+            receipts.push(self.outbox.publish(reply, properties, piece).await?);
         }
         for receipt in receipts {
             receipt.await.unwrap_or(Err(PublishError::Closed))?;
@@ -71,7 +71,7 @@ impl Answers {
     fn window(&self, reply: &ReplyTo, answer: &Answer) -> Option<Arc<SendWindow>> {
         let has_limit =
             self.is_cut(answer) && reply.answers_pings && self.transport.max_unread().is_some();
-        has_limit.then(|| self.replies.window(&reply.response_topic))
+        has_limit.then(|| self.outbox.window(&reply.response_topic))
     }
 
     /// Waits until a fragment may be sent, so that the caller does not have too many unread ones.
@@ -84,7 +84,7 @@ impl Answers {
         let is_fragment = properties.get(key::FRAGMENT).is_some();
         match (window, self.transport.max_unread()) {
             (Some(window), Some(max_unread)) if is_fragment => {
-                let caught_up = self.inbox.caught_up(reply, &self.replies);
+                let caught_up = self.inbox.caught_up(reply, &self.outbox);
                 window.turn(max_unread, caught_up).await.map(Some)
             }
             _ => Ok(None),
@@ -94,7 +94,7 @@ impl Answers {
     /// Returns the size of the largest response in one message, in bytes before base64.
     fn whole_size(&self) -> usize {
         let best = self.transport.best_payload_size().unwrap_or(usize::MAX);
-        self.replies.max_payload_size().min(best)
+        self.outbox.max_payload_size().min(best)
     }
 
     /// Returns the size of the base64 text of the largest fragment of a response. The fragment itself has

@@ -116,19 +116,19 @@ impl Dispatcher {
             );
             return message.acknowledge().await;
         }
-        let replies = &self.executor.replies;
+        let outbox = &self.executor.outbox;
         let documents = &self.executor.documents;
         match message_type {
             MessageType::Ping => {
                 if !self.executor.own_pings.contain(&reply.response_topic) {
-                    replies.try_send_pong(&reply);
+                    outbox.try_send_pong(&reply);
                 }
             }
             MessageType::Info => {
-                replies.try_send_document(&reply, key::INFO, &documents.info);
+                outbox.try_send_document(&reply, key::INFO, &documents.info);
             }
             MessageType::ApiInfo => {
-                replies.try_send_document(&reply, key::API_INFO, &documents.api_info);
+                outbox.try_send_document(&reply, key::API_INFO, &documents.api_info);
             }
             MessageType::Request => {
                 let request = Incoming {
@@ -207,7 +207,7 @@ impl Dispatcher {
             let failure = Failure::overflow();
             let answer = Arc::new(Answer::failure(&failure));
             message.join(self.executor.recent.answered(ticket, &answer));
-            self.executor.replies.try_send_failure(&reply, &failure);
+            self.executor.outbox.try_send_failure(&reply, &failure);
             return message.acknowledge().await;
         };
         let request = Request {
@@ -346,7 +346,7 @@ impl Dispatcher {
             failure = failure.to_string(),
             "request rejected"
         );
-        self.executor.replies.try_send_failure(reply, failure);
+        self.executor.outbox.try_send_failure(reply, failure);
         messages.acknowledge().await;
     }
 
@@ -393,7 +393,7 @@ impl Dispatcher {
         self.executor.call_log.sum_up();
         let finish = async {
             self.executor.inbox.finish().await;
-            self.executor.replies.finish().await;
+            self.executor.outbox.finish().await;
         };
         let finished = tokio::time::timeout(FLUSH_TIMEOUT, finish).await;
         if finished.is_err() {

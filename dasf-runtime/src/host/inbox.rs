@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use super::budget::{Budget, Charge, SMALL_PAYLOAD};
 use super::fragments::refused_fragments;
-use super::replies::Replies;
+use super::outbox::Outbox;
 use super::reply_to::{CallId, ReplyTo};
 use crate::module::Failure;
 use crate::random;
@@ -231,9 +231,9 @@ impl Inbox {
         &self,
         _place: Place,
         reply: &ReplyTo,
-        replies: &Arc<Replies>,
+        outbox: &Arc<Outbox>,
     ) -> Result<Fetched, Failure> {
-        let opened = self.opened(replies).await;
+        let opened = self.opened(outbox).await;
         let opened = opened.map_err(|error| Failure::processing(error.reason()))?;
         let (receiver, mut progress) = mpsc::channel(1);
         match self.expected.lock().waiting.entry(reply.call()) {
@@ -259,7 +259,7 @@ impl Inbox {
                 "the caller could not be asked for the payload of its request: {error}"
             ))
         };
-        let mut asked = replies.ask(reply, question).await.map_err(unreachable)?;
+        let mut asked = outbox.ask(reply, question).await.map_err(unreachable)?;
         let mut is_asked = false;
         loop {
             let progress = async {
@@ -298,9 +298,9 @@ impl Inbox {
     pub(super) async fn caught_up(
         &self,
         reply: &ReplyTo,
-        replies: &Arc<Replies>,
+        outbox: &Arc<Outbox>,
     ) -> Result<(), PublishError> {
-        let opened = self.opened(replies).await.map_err(|error| match error {
+        let opened = self.opened(outbox).await.map_err(|error| match error {
             Unopened::ForNow(reason) => {
                 tracing::warn!(reason, "cannot ping a caller");
                 PublishError::Closed
@@ -324,7 +324,7 @@ impl Inbox {
         let answered = async {
             let mut waited = Duration::ZERO;
             while waited < PATIENCE {
-                let taken = replies.ask(&ping, question.clone()).await?;
+                let taken = outbox.ask(&ping, question.clone()).await?;
                 taken.await.unwrap_or(Err(PublishError::Closed))?;
                 if let Ok(pong) = tokio::time::timeout(PING_AGAIN, &mut pong).await {
                     return pong.map_err(|_| PublishError::Unread);
@@ -344,11 +344,11 @@ impl Inbox {
     ///
     /// # Errors
     /// Returns the reason why the topic cannot be read.
-    async fn opened(&self, replies: &Arc<Replies>) -> Result<&Opened, Unopened> {
-        self.opened.get_or_try_init(|| self.open(replies)).await
+    async fn opened(&self, outbox: &Arc<Outbox>) -> Result<&Opened, Unopened> {
+        self.opened.get_or_try_init(|| self.open(outbox)).await
     }
 
-    async fn open(&self, replies: &Arc<Replies>) -> Result<Opened, Unopened> {
+    async fn open(&self, outbox: &Arc<Outbox>) -> Result<Opened, Unopened> {
         let reason = |error: &dyn std::error::Error| {
             format!("the module could not open a topic for the answer of the caller: {error}")
         };
@@ -366,8 +366,8 @@ impl Inbox {
         let stop = CancellationToken::new();
         let reader = Reader {
             expected: Arc::clone(&self.expected),
-            // The reference is weak, so that the reader ends together with the replies.
-            replies: Arc::downgrade(replies),
+            // The reference is weak, so that the reader ends together with the outbox.
+            outbox: Arc::downgrade(outbox),
         };
         let reading = TaskTracker::new();
         reading.spawn_on(
@@ -395,7 +395,7 @@ impl Inbox {
 /// Reads the topic of the inbox.
 struct Reader {
     expected: Arc<Expected>,
-    replies: Weak<Replies>,
+    outbox: Weak<Outbox>,
 }
 
 impl Reader {
@@ -417,10 +417,10 @@ impl Reader {
         let properties = &delivery.properties;
         match properties.message_type() {
             Some(MessageType::Ping) => {
-                if let (Some(reply), Some(replies)) =
-                    (ReplyTo::of(properties), self.replies.upgrade())
+                if let (Some(reply), Some(outbox)) =
+                    (ReplyTo::of(properties), self.outbox.upgrade())
                 {
-                    replies.try_send_pong(&reply);
+                    outbox.try_send_pong(&reply);
                 }
             }
             Some(MessageType::Pong) => {
@@ -546,13 +546,13 @@ mod tests {
                 Budget::new(&options),
                 abort.clone(),
             );
-            let replies = Replies::new(transport, topic, &options);
+            let outbox = Outbox::new(transport, topic, &options);
             let caller = ReplyTo {
                 response_topic: "caller".parse().unwrap(),
                 context: "7".into(),
                 answers_pings: true,
             };
-            let waiting = tokio::spawn(async move { inbox.caught_up(&caller, &replies).await });
+            let waiting = tokio::spawn(async move { inbox.caught_up(&caller, &outbox).await });
             Self {
                 waiting,
                 abort,

@@ -12,10 +12,10 @@ mod fragments;
 mod host_thread;
 mod inbox;
 mod options;
+mod outbox;
 mod publisher_pool;
 mod quick_calls;
 mod redelivery;
-mod replies;
 mod reply_to;
 #[cfg(test)]
 mod scripted;

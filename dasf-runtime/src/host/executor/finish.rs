@@ -65,7 +65,7 @@ impl Executor {
             Status::Error
         };
         if let Some(json) = report.and_then(|report| report.finish(status)) {
-            self.replies
+            self.outbox
                 .send_progress(&call.reply, status, json.into())
                 .await;
         }
@@ -124,9 +124,9 @@ impl Executor {
         log(reply, &error);
         if self.abort.is_cancelled() {
             let failure = Failure::processing(SHUTTING_DOWN);
-            self.replies.try_send_failure(reply, &failure);
+            self.outbox.try_send_failure(reply, &failure);
         } else if !matches!(error, PublishError::Closed | PublishError::NobodyListens) {
-            self.replies.try_send_failure(reply, &not_delivered(&error));
+            self.outbox.try_send_failure(reply, &not_delivered(&error));
         }
     }
 
@@ -158,7 +158,7 @@ impl Executor {
             PublishError::Closed => false,
             PublishError::NobodyListens => true,
             error => {
-                self.replies.try_send_failure(reply, &not_delivered(&error));
+                self.outbox.try_send_failure(reply, &not_delivered(&error));
                 true
             }
         }

@@ -75,7 +75,7 @@ impl Executor {
         reply: &ReplyTo,
         deadline: Option<Instant>,
     ) -> Result<Fetched, Failure> {
-        let fetched = self.inbox.fetch(place, reply, &self.replies);
+        let fetched = self.inbox.fetch(place, reply, &self.outbox);
         let Some(deadline) = deadline else {
             return fetched.await;
         };

@@ -23,9 +23,9 @@ use super::budget::{Budget, Charge, SMALL_PAYLOAD};
 use super::call_log::CallLog;
 use super::duplicates::{RecentRequests, Ticket};
 use super::inbox::Inbox;
+use super::outbox::Outbox;
 use super::quick_calls::QuickCalls;
 use super::redelivery::{Redelivery, RedeliveryLimit};
-use super::replies::Replies;
 use super::reply_to::ReplyTo;
 use super::search::OwnPings;
 use super::thread_watch::ThreadWatch;
@@ -50,7 +50,7 @@ pub(super) struct Executor {
     module: Module,
     topic: Topic,
     pub(super) documents: Documents,
-    pub(super) replies: Arc<Replies>,
+    pub(super) outbox: Arc<Outbox>,
     pub(super) inbox: Arc<Inbox>,
     answers: Answers,
     pub(super) recent: RecentRequests,
@@ -137,7 +137,7 @@ impl Executor {
             budget.clone(),
             CancellationToken::clone(&abort),
         ));
-        let replies = Replies::new(Arc::clone(&transport), topic.clone(), options);
+        let outbox = Outbox::new(Arc::clone(&transport), topic.clone(), options);
         let acknowledge = AcknowledgePolicy::of(options);
         let at_most_once = acknowledge != AcknowledgePolicy::Answered;
         Self {
@@ -147,12 +147,12 @@ impl Executor {
             recent: RecentRequests::new(transport.has_unique_message_ids(), at_most_once),
             answers: Answers {
                 transport,
-                replies: Arc::clone(&replies),
+                outbox: Arc::clone(&outbox),
                 inbox: Arc::clone(&inbox),
                 budget,
             },
             inbox,
-            replies,
+            outbox,
             is_in_group: options.group.is_some(),
             acknowledge,
             limit: RedeliveryLimit::of(options),
@@ -355,9 +355,9 @@ impl Executor {
     fn report_sink(self: &Arc<Self>, reply: &ReplyTo) -> ReportSink {
         let executor = Arc::clone(self);
         let reply = reply.clone();
-        ReportSink::new(self.replies.max_payload_size(), move |status, json| {
+        ReportSink::new(self.outbox.max_payload_size(), move |status, json| {
             executor
-                .replies
+                .outbox
                 .try_send_progress(&reply, status, json.into())
         })
     }

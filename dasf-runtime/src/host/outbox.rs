@@ -21,7 +21,7 @@ use crate::transport::{Outgoing, PublishError, SendWindow, Transport};
 const DEFERRED_CAPACITY: usize = 4096;
 
 /// Sends responses to their topics.
-pub(super) struct Replies {
+pub(super) struct Outbox {
     transport: Arc<dyn Transport>,
     /// The topic of the module, which is a property of every response.
     source_topic: Topic,
@@ -43,14 +43,14 @@ struct Deferred {
     _pending: TaskTrackerToken,
 }
 
-impl Replies {
+impl Outbox {
     pub(super) fn new(
         transport: Arc<dyn Transport>,
         source_topic: Topic,
         options: &HostOptions,
     ) -> Arc<Self> {
         let (deferred, mut waiting) = mpsc::channel::<Deferred>(DEFERRED_CAPACITY);
-        let replies = Arc::new(Self {
+        let outbox = Arc::new(Self {
             pool: PublisherPool::new(Arc::clone(&transport), options),
             transport,
             source_topic,
@@ -64,12 +64,12 @@ impl Replies {
             deferred,
             deferring: TaskTracker::new(),
         });
-        // The reference is weak, so that the task ends together with the replies.
-        let weak = Arc::downgrade(&replies);
-        let runtime = replies.transport.runtime().clone();
+        // The reference is weak, so that the task ends together with the outbox.
+        let weak = Arc::downgrade(&outbox);
+        let runtime = outbox.transport.runtime().clone();
         runtime.spawn(async move {
             while let Some(answer) = waiting.recv().await {
-                let Some(replies) = weak.upgrade() else {
+                let Some(outbox) = weak.upgrade() else {
                     return;
                 };
                 let Deferred {
@@ -78,10 +78,10 @@ impl Replies {
                     payload,
                     ..
                 } = answer;
-                replies.send(&reply, properties, payload).await;
+                outbox.send(&reply, properties, payload).await;
             }
         });
-        replies
+        outbox
     }
 
     /// Returns the largest payload in one frame. It is also the limit for progress reports, which
