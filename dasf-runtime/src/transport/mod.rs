@@ -12,6 +12,7 @@ mod json;
 pub(crate) mod mqtt;
 mod publisher;
 pub(crate) mod pulsar;
+mod queued;
 mod send_window;
 mod subscriber;
 mod websocket;
@@ -32,10 +33,8 @@ pub(crate) use send_window::{SendWindow, Turn};
 pub(crate) use websocket::{Link, LinkPool, Trust};
 
 pub use cause::Cause;
-pub(crate) use publisher::{
-    Backlog, Calls, Outgoing, PublishError, Publisher, PublisherEnds, Queued,
-    drop_superseded_reports,
-};
+pub(crate) use publisher::{Publisher, PublisherEnds};
+pub(crate) use queued::{Backlog, Calls, Outgoing, PublishError, Queued, drop_superseded_reports};
 pub(crate) use subscriber::{
     Acknowledgement, Acknowledger, Deliveries, Receive, Received, Subscriber, SubscriberEnds,
 };
