@@ -3,24 +3,22 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
 
 use dasf_protocol::Topic;
 use futures_util::stream::SelectAll;
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::role::LinkRole;
+use super::subscription::{Acknowledgements, LinkSubscription, NewSubscription};
 use super::{
     Addressed, LinkBroker, Links, Order, QUEUE_CAPACITY, Shared, Subscribing, agrees,
     asking_for_link, read_alone, run_of,
 };
-use crate::backoff::Backoff;
 use crate::transport::subscriber::Given;
 use crate::transport::websocket::connect::close;
 use crate::transport::websocket::driver::{End, drive};
@@ -28,18 +26,11 @@ use crate::transport::websocket::producer::{CLOSE_TIMEOUT, LINGER, LINGER_CHECK}
 use crate::transport::websocket::reconnect::{Work, keep_connected};
 use crate::transport::websocket::{Connection, Dialect, Endpoint, KeepAlive, Opened, connect};
 use crate::transport::{
-    ConnectError, ConnectionState, Deliveries, PublishError, SubscriberEnds,
-    drop_superseded_reports,
+    ConnectError, ConnectionState, PublishError, SubscriberEnds, drop_superseded_reports,
 };
 
 /// How many orders wait without a connection.
 const UNWRITTEN_LIMIT: usize = 4096;
-
-/// A new subscription, and the ends of its handle.
-pub(super) struct NewSubscription {
-    pub(super) subscribing: Subscribing,
-    pub(super) ends: SubscriberEnds,
-}
 
 /// The state of a link that outlives a single connection.
 pub(super) struct Exchange<B> {
@@ -73,75 +64,6 @@ pub(super) struct Written {
     pub(super) number: u64,
     /// `None` after the broker has refused the message.
     pub(super) order: Option<Order>,
-}
-
-/// A topic that the link reads.
-pub(super) struct LinkSubscription {
-    pub(super) subscribing: Subscribing,
-    pub(super) deliveries: Deliveries,
-    pub(super) state: watch::Sender<ConnectionState>,
-    pub(super) phase: Phase,
-    pub(super) backoff: Backoff,
-    /// Since when the log says that the broker refuses it.
-    pub(super) lost_since: Option<Instant>,
-    /// The numbers of the messages to report as begun with the next frame.
-    pub(super) begun: Vec<u64>,
-    /// The numbers of the messages to acknowledge with the next frame.
-    pub(super) positive: Vec<u64>,
-    /// The numbers of the messages to return with the next frame.
-    pub(super) negative: Vec<u64>,
-    /// Whether the handle is gone and all acknowledgements are there.
-    pub(super) has_ended: bool,
-}
-
-/// The phase of a subscription on the current connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The broker does not know about it.
-    New,
-    /// The broker was asked.
-    Asked,
-    /// The broker delivers.
-    Open,
-    /// The broker has refused it. The link asks again at this time.
-    Refused(Instant),
-    /// The link has told the broker that it leaves.
-    Leaving,
-}
-
-/// How many acknowledgements of one subscriber are taken at once.
-const TAKEN: usize = 64;
-
-/// The acknowledgements of one subscriber: all that wait, in one item. The last item is empty.
-pub(super) struct Acknowledgements {
-    topic: Topic,
-    /// `None` after the last item.
-    queue: Option<mpsc::Receiver<Given>>,
-}
-
-impl Stream for Acknowledgements {
-    type Item = (Topic, Vec<Given>);
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(queue) = &mut self.queue else {
-            return Poll::Ready(None);
-        };
-        let mut taken = Vec::new();
-        if ready!(queue.poll_recv_many(cx, &mut taken, TAKEN)) == 0 {
-            self.queue = None;
-        }
-        Poll::Ready(Some((self.topic.clone(), taken)))
-    }
-}
-
-impl LinkSubscription {
-    /// Starts again on a new connection.
-    fn restart(&mut self) {
-        self.phase = Phase::New;
-        self.begun.clear();
-        self.positive.clear();
-        self.negative.clear();
-    }
 }
 
 /// The answer of the broker to the handshake.
@@ -218,8 +140,7 @@ impl<B: LinkBroker> Exchange<B> {
             ends,
         });
         if let Some(first) = self.subscriptions.get_mut(&topic) {
-            first.phase = Phase::Open;
-            first.state.send_replace(ConnectionState::Connected);
+            first.open();
         }
         let opened = Some(LinkDialect::connection(opened));
         let shared = Arc::clone(&self.shared);
@@ -232,28 +153,9 @@ impl<B: LinkBroker> Exchange<B> {
     pub(super) fn subscribe(&mut self, new: NewSubscription) {
         match self.subscriptions.entry(new.subscribing.topic.clone()) {
             Entry::Vacant(entry) => {
-                let NewSubscription { subscribing, ends } = new;
-                let SubscriberEnds {
-                    deliveries,
-                    acknowledgements,
-                    state,
-                } = ends;
-                self.acknowledgements.push(Acknowledgements {
-                    topic: subscribing.topic.clone(),
-                    queue: Some(acknowledgements),
-                });
-                entry.insert(LinkSubscription {
-                    subscribing,
-                    deliveries,
-                    state,
-                    phase: Phase::New,
-                    backoff: Backoff::default(),
-                    begun: Vec::new(),
-                    positive: Vec::new(),
-                    negative: Vec::new(),
-                    has_ended: false,
-                    lost_since: None,
-                });
+                let (subscription, acknowledgements) = LinkSubscription::new(new);
+                self.acknowledgements.push(acknowledgements);
+                entry.insert(subscription);
             }
             // A link reads a topic once.
             Entry::Occupied(_) => {
@@ -334,15 +236,7 @@ impl<B: LinkBroker> Exchange<B> {
     /// Tells the subscribers that there is no connection.
     fn tell_subscribers(&self, failure: &ConnectError) {
         for subscription in self.subscriptions.values() {
-            let disconnected = ConnectionState::Disconnected(failure.clone());
-            subscription.state.send_if_modified(|state| {
-                let is_news =
-                    *state == ConnectionState::Connected || *state == ConnectionState::Connecting;
-                if is_news {
-                    *state = disconnected;
-                }
-                is_news
-            });
+            subscription.disconnect(failure);
         }
     }
 
@@ -391,19 +285,15 @@ impl<B: LinkBroker> Exchange<B> {
         let mut acknowledgements: HashMap<Topic, mpsc::Receiver<Given>> = self
             .acknowledgements
             .iter_mut()
-            .filter_map(|it| Some((it.topic.clone(), it.queue.take()?)))
+            .filter_map(Acknowledgements::take)
             .collect();
         self.acknowledgements.clear();
         for (topic, subscription) in self.subscriptions.drain() {
             if let Some(acknowledgements) = acknowledgements.remove(&topic) {
                 let broker = self.broker.clone();
-                let ends = SubscriberEnds {
-                    deliveries: subscription.deliveries,
-                    acknowledgements,
-                    state: subscription.state,
-                };
+                let NewSubscription { subscribing, ends } = subscription.into_new(acknowledgements);
                 tokio::spawn(async move {
-                    read_alone(&broker, subscription.subscribing, ends).await;
+                    read_alone(&broker, subscribing, ends).await;
                 });
             }
         }

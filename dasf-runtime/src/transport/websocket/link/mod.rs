@@ -7,6 +7,7 @@
 mod exchange;
 mod pool;
 mod role;
+mod subscription;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,13 +20,14 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue};
 
-use super::reconnect::{log_return, lost};
+use super::reconnect::lost;
 use super::{Connection, Dialect, Endpoint, Opened, ReadDeliveries, WriteAcknowledgements};
 use super::{connect, consumer};
 use crate::backoff::Backoff;
 use crate::transport::{ConnectError, ConnectionState, Publisher, Queued, SubscriberEnds};
 use exchange::Exchange;
 pub(crate) use pool::LinkPool;
+use subscription::NewSubscription;
 
 /// How many messages the queue of a link holds before senders have to wait.
 const QUEUE_CAPACITY: usize = 256;
@@ -156,7 +158,7 @@ impl Links {
             } else {
                 self.known().await;
                 if let Some(link) = self.link() {
-                    let new = exchange::NewSubscription { subscribing, ends };
+                    let new = NewSubscription { subscribing, ends };
                     return link.subscribe(new).await;
                 }
                 if matches!(*self.0.borrow(), Mode::Sockets) {
@@ -278,7 +280,7 @@ enum Order {
     /// Notify when all earlier messages have receipts.
     Flush(oneshot::Sender<()>),
     /// Read a topic.
-    Subscribe(Box<exchange::NewSubscription>),
+    Subscribe(Box<NewSubscription>),
 }
 
 /// A message and its topic.
@@ -414,7 +416,7 @@ impl Link {
         }
     }
 
-    async fn subscribe(self, new: exchange::NewSubscription) {
+    async fn subscribe(self, new: NewSubscription) {
         // It fails only if the task ended with its runtime.
         let _ = self.queue().send(Order::Subscribe(Box::new(new))).await;
     }

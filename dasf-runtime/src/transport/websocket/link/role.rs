@@ -10,17 +10,16 @@ use dasf_protocol::link::{self, BASE64, FrameKind, Header, Joiner};
 use dasf_protocol::payload::Payload;
 use dasf_protocol::{Delivery, Properties, Topic};
 use futures_util::StreamExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::exchange::{Exchange, LinkSubscription, Phase, Written};
-use super::{Addressed, LinkBroker, Order, Subscribing};
-use crate::transport::base_url::query;
-use crate::transport::subscriber::{Acknowledgement, Given};
+use super::exchange::{Exchange, Written};
+use super::subscription::Phase;
+use super::{Addressed, LinkBroker, Order};
 use crate::transport::websocket::driver::{BATCH, Outgoing, Role};
 use crate::transport::websocket::liveness::Unreceipted;
-use crate::transport::{Backlog, ConnectError, ConnectionState, PublishError, Received};
+use crate::transport::{Backlog, ConnectError, PublishError};
 
 /// How many messages may be without a receipt before no more are written.
 const UNRECEIPTED_LIMIT: usize = 4096;
@@ -30,13 +29,6 @@ const UNRECEIPTED_BYTES: usize = 16 << 20;
 /// How long the acknowledgements of processed messages wait for another frame. A frame of its own
 /// costs the broker about as much as a message.
 const ACKNOWLEDGEMENT_DELAY: Duration = Duration::from_millis(10);
-/// How many acknowledgements of processed messages do not wait. The broker delivers more messages
-/// than this without acknowledgements.
-const MAX_UNACKNOWLEDGED: usize = 32;
-
-/// Why a link closes its connection to a broker that does not wait for acknowledgements.
-const TOO_MANY_MESSAGES: &str = "the broker sends more messages than allowed";
-
 /// The header of a frame from the broker.
 type Read<'a> = Header<'a, serde_json::Result<Properties>>;
 
@@ -261,21 +253,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             let Some(subscription) = self.exchange.subscriptions.get_mut(&topic) else {
                 continue;
             };
-            // What is begun and then returned counts, so this comes first.
-            for (kind, messages) in [
-                (FrameKind::Begun, &mut subscription.begun),
-                (FrameKind::Acknowledge, &mut subscription.positive),
-                (FrameKind::NegativeAcknowledge, &mut subscription.negative),
-            ] {
-                if !messages.is_empty() {
-                    let header = Header {
-                        topic: topic.as_str().into(),
-                        messages: std::mem::take(messages),
-                        ..Header::new(kind)
-                    };
-                    outgoing.push_back(Message::Binary(header.frame(b"")));
-                }
-            }
+            subscription.write_acknowledgements(outgoing);
         }
     }
 
@@ -298,24 +276,16 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         self.has_news = false;
         let now = Instant::now();
         let mut next_retry = None;
-        self.exchange.subscriptions.retain(|topic, subscription| {
+        self.exchange.subscriptions.retain(|_, subscription| {
             match (subscription.phase, subscription.has_ended) {
                 (Phase::New | Phase::Refused(_), true) => return false,
                 (Phase::Refused(at), false) if at > now => {
                     next_retry = Some(next_retry.map_or(at, |next| at.min(next)));
                 }
                 (Phase::New | Phase::Refused(_), false) => {
-                    outgoing.push_back(subscribe(&subscription.subscribing));
-                    subscription.phase = Phase::Asked;
+                    subscription.ask(outgoing);
                 }
-                (Phase::Asked | Phase::Open, true) => {
-                    let header = Header {
-                        topic: topic.as_str().into(),
-                        ..Header::new(FrameKind::Close)
-                    };
-                    outgoing.push_back(Message::Binary(header.frame(b"")));
-                    subscription.phase = Phase::Leaving;
-                }
+                (Phase::Asked | Phase::Open, true) => subscription.leave(outgoing),
                 (Phase::Asked | Phase::Open, false) | (Phase::Leaving, _) => {}
             }
             true
@@ -357,32 +327,15 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         let mut delivery = Delivery::new(number, payload, properties);
         delivery.redelivery_count = header.redelivery_count;
         delivery.begun_count = header.begun_count;
-        if let Some(receiver) = &subscription.deliveries.receiver {
-            receiver.receive(delivery);
-            self.is_urgent |= subscription.acknowledge(number, &mut self.touched)?;
-            return Ok(());
-        }
-        let received = Received {
-            delivery,
-            connection,
-        };
-        match subscription.deliveries.queue.try_send(received) {
-            // If nobody reads the message any more, the broker keeps it.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(TOO_MANY_MESSAGES.to_owned()),
-        }
+        self.is_urgent |= subscription.deliver(number, delivery, connection, &mut self.touched)?;
+        Ok(())
     }
 
     fn subscribed(&mut self, topic: &str) {
         if let Some(subscription) = self.exchange.subscriptions.get_mut(topic)
             && subscription.phase == Phase::Asked
         {
-            subscription.phase = Phase::Open;
-            subscription.backoff = Default::default();
-            if let Some(since) = subscription.lost_since.take() {
-                super::log_return("consumer", since);
-            }
-            subscription.state.send_replace(ConnectionState::Connected);
+            subscription.open();
         }
     }
 
@@ -403,57 +356,11 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
                     reason: header.reason.to_string(),
                     has_login: endpoint.has_login(),
                 };
-                let wait = subscription.backoff.next();
-                if super::lost("consumer", failure, wait, &subscription.state) {
-                    subscription.lost_since.get_or_insert_with(Instant::now);
-                }
-                subscription.phase = Phase::Refused(Instant::now() + wait);
+                subscription.refuse(failure);
             }
         }
         self.has_news = true;
     }
-}
-
-impl LinkSubscription {
-    fn has_no_acknowledgements(&self) -> bool {
-        self.begun.is_empty() && self.positive.is_empty() && self.negative.is_empty()
-    }
-
-    /// Acknowledges a processed message with one of the next frames. Adds the topic to those with
-    /// acknowledgements, and returns whether there are so many that they cannot wait.
-    fn acknowledge(&mut self, number: u64, touched: &mut Vec<Topic>) -> Result<bool, String> {
-        if self.positive.len() >= self.deliveries.queue.max_capacity() {
-            return Err(TOO_MANY_MESSAGES.to_owned());
-        }
-        if self.has_no_acknowledgements() {
-            touched.push(self.subscribing.topic.clone());
-        }
-        self.positive.push(number);
-        Ok(self.positive.len() >= MAX_UNACKNOWLEDGED)
-    }
-
-    /// Adds an acknowledgement to the next frame. Returns the channel to notify when it is written.
-    fn add(&mut self, given: Given) -> Option<oneshot::Sender<()>> {
-        let (numbers, message_id) = match given.acknowledgement {
-            Acknowledgement::Begun(message_id) => (&mut self.begun, message_id),
-            Acknowledgement::Positive(message_id) => (&mut self.positive, message_id),
-            Acknowledgement::Negative(message_id) => (&mut self.negative, message_id),
-        };
-        // The ids are numbers, because `deliver` has made them from numbers.
-        numbers.extend(message_id.parse::<u64>());
-        given.written
-    }
-}
-
-/// Returns the frame that reads a topic.
-fn subscribe(subscribing: &Subscribing) -> Message {
-    let header = Header {
-        topic: subscribing.topic.as_str().into(),
-        subscription: subscribing.subscription.as_str().into(),
-        parameters: query(&subscribing.parameters).into(),
-        ..Header::new(FrameKind::Subscribe)
-    };
-    Message::Binary(header.frame(b""))
 }
 
 impl<B: LinkBroker> Role for LinkRole<'_, B> {
