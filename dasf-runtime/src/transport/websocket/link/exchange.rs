@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
+use super::receipts::Receipts;
 use super::role::LinkRole;
 use super::subscription::{Acknowledgements, LinkSubscription, NewSubscription};
 use super::{
@@ -41,7 +42,7 @@ pub(super) struct Exchange<B> {
     /// The orders to carry out: taken from the queue, or lost with a connection.
     pub(super) unwritten: VecDeque<Order>,
     /// The messages that were written and have no receipt yet, and the notifications between them.
-    pub(super) unreceipted: VecDeque<Written>,
+    pub(super) receipts: Receipts,
     /// The topics that the link reads.
     pub(super) subscriptions: HashMap<Topic, LinkSubscription>,
     /// The acknowledgements of all subscribers.
@@ -56,14 +57,6 @@ pub(super) struct Exchange<B> {
     pub(super) disconnected_since: Instant,
     /// Dropped when the link is closed.
     pub(super) closing: Vec<oneshot::Sender<()>>,
-}
-
-/// A message under way, or a notification for its sender.
-pub(super) struct Written {
-    /// The number of the message on the connection. A notification has that of the message before.
-    pub(super) number: u64,
-    /// `None` after the broker has refused the message.
-    pub(super) order: Option<Order>,
 }
 
 /// The answer of the broker to the handshake.
@@ -118,7 +111,7 @@ impl<B: LinkBroker> Exchange<B> {
             shared: Arc::clone(&shared),
             queue,
             unwritten: VecDeque::new(),
-            unreceipted: VecDeque::new(),
+            receipts: Receipts::default(),
             subscriptions: HashMap::new(),
             acknowledgements: SelectAll::new(),
             broker_run: None,
@@ -169,7 +162,7 @@ impl<B: LinkBroker> Exchange<B> {
 
     /// Returns whether no message is on the way.
     pub(super) fn has_nothing_to_send(&self) -> bool {
-        self.unwritten.is_empty() && self.unreceipted.is_empty()
+        self.unwritten.is_empty() && self.receipts.is_empty()
     }
 
     /// Returns whether all handles of subscribers are gone.
@@ -194,13 +187,10 @@ impl<B: LinkBroker> Exchange<B> {
         }
     }
 
-    /// Prepares for a new connection: what was lost with the last one goes first. Returns how many
-    /// messages that are.
-    fn restart(&mut self) -> usize {
-        for written in self.unreceipted.drain(..).rev() {
-            if let Some(order) = written.order {
-                self.unwritten.push_front(order);
-            }
+    /// Prepares for a new connection: what was lost with the last one goes first.
+    fn restart(&mut self) {
+        for order in self.receipts.drain().rev() {
+            self.unwritten.push_front(order);
         }
         drop_superseded_reports(&mut self.unwritten, |order| match order {
             Order::Publish(message) => Some((Some(&message.topic), &message.queued)),
@@ -219,8 +209,8 @@ impl<B: LinkBroker> Exchange<B> {
             Order::Publish(message) => message.queued.written_at().is_some(),
             Order::Flush(_) | Order::Subscribe(_) => true,
         });
-        lost.filter(|order| matches!(order, Order::Publish(_)))
-            .count()
+        let lost = lost.filter(|order| matches!(order, Order::Publish(_)));
+        self.receipts.restart(lost.count());
     }
 
     /// Counts a loss if the broker is in another run.
@@ -264,7 +254,7 @@ impl<B: LinkBroker> Exchange<B> {
                 .is_some_and(|patience| disconnected_for >= patience),
             Order::Flush(_) | Order::Subscribe(_) => false,
         };
-        let written = self.unreceipted.drain(..).filter_map(|it| it.order);
+        let written = self.receipts.drain();
         let orders: VecDeque<_> = written.chain(self.unwritten.drain(..)).collect();
         for order in orders {
             let is_first = self.unwritten.is_empty();
@@ -345,11 +335,7 @@ impl<B: LinkBroker> Exchange<B> {
             _ => PublishError::Closed,
         };
         self.queue.close();
-        let mut left: Vec<_> = self
-            .unreceipted
-            .drain(..)
-            .filter_map(|it| it.order)
-            .collect();
+        let mut left: Vec<_> = self.receipts.drain().collect();
         left.extend(self.unwritten.drain(..));
         // A sender that has its place in the queue already may still be about to fill it.
         while let Some(order) = self.queue.recv().await {
@@ -381,14 +367,14 @@ impl<B: LinkBroker> Work<Answer, ()> for Exchange<B> {
             goodbye,
             ..
         } = connection;
-        let lost = self.restart();
+        self.restart();
         self.compare(run);
         if !agrees {
             drop(socket);
             self.go_on_without_link().await;
             return ControlFlow::Break(());
         }
-        let mut role = LinkRole::new(self, lost);
+        let mut role = LinkRole::new(self);
         match drive(&mut socket, keep_alive, &mut role).await {
             End::Finished => {
                 // Errors no longer matter, because everything is sent.
@@ -397,17 +383,7 @@ impl<B: LinkBroker> Work<Answer, ()> for Exchange<B> {
             }
             End::Lost(reason) => {
                 self.disconnected_since = Instant::now();
-                // The broker reads in order. A message that makes it drop the connection becomes the
-                // oldest one, and the messages after it are not the cause.
-                let mut orders = self
-                    .unreceipted
-                    .iter_mut()
-                    .filter_map(|it| it.order.as_mut());
-                if let Some(Order::Publish(oldest)) =
-                    orders.find(|it| matches!(it, Order::Publish(_)))
-                {
-                    oldest.queued.count_loss(&reason);
-                }
+                self.receipts.count_loss(&reason);
                 ControlFlow::Continue(reason)
             }
         }

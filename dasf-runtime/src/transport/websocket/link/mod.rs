@@ -6,6 +6,7 @@
 
 mod exchange;
 mod pool;
+mod receipts;
 mod role;
 mod subscription;
 

@@ -14,17 +14,12 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::exchange::{Exchange, Written};
+use super::exchange::Exchange;
 use super::subscription::Phase;
 use super::{Addressed, LinkBroker, Order};
 use crate::transport::websocket::driver::{BATCH, Outgoing, Role};
 use crate::transport::websocket::liveness::Unreceipted;
 use crate::transport::{Backlog, ConnectError, PublishError};
-
-/// How many messages may be without a receipt before no more are written.
-const UNRECEIPTED_LIMIT: usize = 4096;
-/// How many bytes of payloads may be without a receipt before no more are written.
-const UNRECEIPTED_BYTES: usize = 16 << 20;
 
 /// How long the acknowledgements of processed messages wait for another frame. A frame of its own
 /// costs the broker about as much as a message.
@@ -36,15 +31,6 @@ type Read<'a> = Header<'a, serde_json::Result<Properties>>;
 pub(super) struct LinkRole<'a, B> {
     exchange: &'a mut Exchange<B>,
     joiner: Joiner,
-    /// How many messages are written on this connection.
-    published: u64,
-    /// How many of them have receipts.
-    receipted: u64,
-    /// The bytes of payloads without a receipt.
-    unreceipted_bytes: usize,
-    /// How many messages were lost with the last connection. They are sent one by one, so that a
-    /// message that makes the broker drop the connection is known.
-    lost: usize,
     backlog: Backlog,
     /// The topics with acknowledgements to write.
     touched: Vec<Topic>,
@@ -63,15 +49,11 @@ pub(super) struct LinkRole<'a, B> {
 }
 
 impl<'a, B: LinkBroker> LinkRole<'a, B> {
-    pub(super) fn new(exchange: &'a mut Exchange<B>, lost: usize) -> Self {
+    pub(super) fn new(exchange: &'a mut Exchange<B>) -> Self {
         Self {
             backlog: Backlog::since(exchange.disconnected_since),
             exchange,
             joiner: Joiner::default(),
-            published: 0,
-            receipted: 0,
-            unreceipted_bytes: 0,
-            lost,
             touched: Vec::new(),
             is_urgent: false,
             delay: None,
@@ -82,18 +64,10 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         }
     }
 
-    fn has_room(&self) -> bool {
-        if self.lost > 0 {
-            return self.exchange.unreceipted.is_empty();
-        }
-        self.exchange.unreceipted.len() < UNRECEIPTED_LIMIT
-            && self.unreceipted_bytes < UNRECEIPTED_BYTES
-    }
-
     /// Carries out orders: those that wait, and then those of the queue.
     fn take_orders(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
         let now = Instant::now();
-        while outgoing.len() < BATCH && self.has_room() {
+        while outgoing.len() < BATCH && self.exchange.receipts.has_room() {
             let (order, has_waited) = match self.exchange.unwritten.pop_front() {
                 Some(order) => (order, true),
                 None => match self.exchange.queue.poll_recv(cx) {
@@ -108,10 +82,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
                 Order::Publish(message) => self.publish(message, now, has_waited, outgoing),
                 Order::Flush(notify) => {
                     self.wants_receipt = true;
-                    self.exchange.unreceipted.push_back(Written {
-                        number: self.published,
-                        order: Some(Order::Flush(notify)),
-                    });
+                    self.exchange.receipts.add(Order::Flush(notify));
                 }
                 Order::Subscribe(new) => {
                     self.exchange.subscribe(*new);
@@ -119,7 +90,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
                 }
             }
         }
-        if std::mem::take(&mut self.wants_receipt) && self.receipted < self.published {
+        if std::mem::take(&mut self.wants_receipt) && self.exchange.receipts.are_missing() {
             let confirm = Header::new(FrameKind::Confirm).frame(b"");
             outgoing.push_back(Message::Binary(confirm));
         }
@@ -134,7 +105,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         outgoing: &mut Outgoing,
     ) {
         if let Some(obstacle) = message.queued.obstacle(now, has_waited) {
-            self.lost = self.lost.saturating_sub(1);
+            self.exchange.receipts.skip();
             return message.queued.settle(&message.topic, Err(obstacle));
         }
         let content = message.queued.written();
@@ -145,49 +116,23 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             &content.payload,
         );
         outgoing.extend(frames.into_iter().map(Message::Binary));
-        // Lost messages are sent one by one.
-        self.wants_receipt |= message.queued.wants_receipt() || self.lost > 0;
-        self.published += 1;
-        self.unreceipted_bytes += message.queued.message.payload.len();
-        self.exchange.unreceipted.push_back(Written {
-            number: self.published,
-            order: Some(Order::Publish(message)),
-        });
+        let receipts = &mut self.exchange.receipts;
+        self.wants_receipt |= message.queued.wants_receipt() || receipts.come_one_by_one();
+        receipts.add(Order::Publish(message));
     }
 
     /// Settles the messages whose receipts have come.
     fn settle_receipted(&mut self) {
-        while let Some(written) = self.exchange.unreceipted.front()
-            && written.number <= self.receipted
-        {
-            if let Some(order) = self
-                .exchange
-                .unreceipted
-                .pop_front()
-                .and_then(|it| it.order)
-            {
-                self.count_settled(&order);
-                self.exchange.settle(order, Ok(()));
-            }
-        }
-    }
-
-    fn count_settled(&mut self, order: &Order) {
-        if let Order::Publish(message) = order {
-            self.lost = self.lost.saturating_sub(1);
-            self.unreceipted_bytes -= message.queued.message.payload.len();
+        while let Some(order) = self.exchange.receipts.take_settled() {
+            self.exchange.settle(order, Ok(()));
         }
     }
 
     /// Fails the message that the broker refuses.
     fn refuse(&mut self, number: u64, reason: &str) {
-        let unreceipted = &mut self.exchange.unreceipted;
-        let index = unreceipted.partition_point(|written| written.number < number);
-        let refused = unreceipted.get_mut(index).filter(|it| it.number == number);
-        if let Some(order) = refused.and_then(|it| it.order.take()) {
-            self.count_settled(&order);
-            self.exchange
-                .settle(order, Err(PublishError::Refused(reason.to_owned())));
+        if let Some(order) = self.exchange.receipts.take_refused(number) {
+            let refused = PublishError::Refused(reason.to_owned());
+            self.exchange.settle(order, Err(refused));
         }
     }
 
@@ -386,8 +331,8 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
             }
             FrameKind::Accepted => {
                 self.exchange.was_useful = true;
-                let count = header.count.unwrap_or_default().min(self.published);
-                self.receipted = self.receipted.max(count);
+                let count = header.count.unwrap_or_default();
+                self.exchange.receipts.accept(count);
                 self.settle_receipted();
             }
             FrameKind::Refused => {
@@ -425,11 +370,6 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
     }
 
     fn unreceipted(&self) -> Unreceipted {
-        let written = self.exchange.unreceipted.iter();
-        let sizes = written.filter_map(|it| match &it.order {
-            Some(Order::Publish(message)) => Some(message.queued.message.payload.len()),
-            _ => None,
-        });
-        Unreceipted::of(self.receipted, sizes)
+        self.exchange.receipts.unreceipted()
     }
 }
