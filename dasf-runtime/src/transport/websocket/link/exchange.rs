@@ -9,26 +9,22 @@ use std::sync::atomic::Ordering;
 use dasf_protocol::Topic;
 use futures_util::stream::SelectAll;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
+use super::handle::{Addressed, Order, Shared};
 use super::receipts::Receipts;
 use super::role::LinkRole;
 use super::subscription::{Acknowledgements, LinkSubscription, NewSubscription};
-use super::{
-    Addressed, LinkBroker, Links, Order, QUEUE_CAPACITY, Shared, Subscribing, agrees,
-    asking_for_link, read_alone, run_of,
-};
+use super::{LinkBroker, Links, Subscribing, agrees, asking_for_link, read_alone, run_of};
 use crate::transport::subscriber::Given;
 use crate::transport::websocket::connect::close;
 use crate::transport::websocket::driver::{End, drive};
 use crate::transport::websocket::producer::{CLOSE_TIMEOUT, LINGER, LINGER_CHECK};
 use crate::transport::websocket::reconnect::{Work, keep_connected};
 use crate::transport::websocket::{Connection, Dialect, Endpoint, KeepAlive, Opened, connect};
-use crate::transport::{
-    ConnectError, ConnectionState, PublishError, SubscriberEnds, drop_superseded_reports,
-};
+use crate::transport::{ConnectError, PublishError, SubscriberEnds, drop_superseded_reports};
 
 /// How many orders wait without a connection.
 const UNWRITTEN_LIMIT: usize = 4096;
@@ -96,15 +92,7 @@ impl Dialect for LinkDialect {
 
 impl<B: LinkBroker> Exchange<B> {
     pub(super) fn new(broker: B, links: Arc<Links>) -> (Self, Arc<Shared>) {
-        let (sender, queue) = mpsc::channel(QUEUE_CAPACITY);
-        let shared = Arc::new(Shared {
-            queue: sender,
-            state: watch::Sender::new(ConnectionState::Connecting),
-            users: Default::default(),
-            is_replaced: Default::default(),
-            broker_losses: Default::default(),
-            waker: Default::default(),
-        });
+        let (shared, queue) = Shared::new();
         let exchange = Self {
             broker,
             links,
@@ -138,7 +126,7 @@ impl<B: LinkBroker> Exchange<B> {
         let opened = Some(LinkDialect::connection(opened));
         let shared = Arc::clone(&self.shared);
         keep_connected(&LinkDialect, &endpoint, opened, &mut self, &shared.state).await;
-        shared.users().has_ended = true;
+        shared.end();
         self.abandon().await;
     }
 

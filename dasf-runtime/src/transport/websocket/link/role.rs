@@ -14,9 +14,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::LinkBroker;
 use super::exchange::Exchange;
+use super::handle::{Addressed, Order};
 use super::subscription::Phase;
-use super::{Addressed, LinkBroker, Order};
 use crate::transport::websocket::driver::{BATCH, Outgoing, Role};
 use crate::transport::websocket::liveness::Unreceipted;
 use crate::transport::{Backlog, ConnectError, PublishError};
