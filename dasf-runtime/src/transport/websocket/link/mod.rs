@@ -4,11 +4,11 @@
 //! in its handshake. A broker that does not offer links takes the socket for that of an ordinary
 //! consumer. Then all publishers and subscribers have their own sockets.
 
-mod exchange;
 mod handle;
 mod pool;
 mod receipts;
 mod role;
+mod state;
 mod subscription;
 
 use std::fmt;
@@ -24,10 +24,10 @@ use super::{Connection, Dialect, Endpoint, Opened, ReadDeliveries, WriteAcknowle
 use super::{connect, consumer};
 use crate::backoff::Backoff;
 use crate::transport::{ConnectError, Publisher, SubscriberEnds};
-use exchange::Exchange;
 pub(crate) use handle::Link;
 use handle::Shared;
 pub(crate) use pool::LinkPool;
+use state::LinkState;
 use subscription::NewSubscription;
 
 /// What a link needs to know about its broker.
@@ -187,9 +187,9 @@ impl Links {
         };
         let failure = match opened {
             Ok(opened) if agrees(&opened.headers) => {
-                let (exchange, shared) = Exchange::new(broker.clone(), Arc::clone(self));
+                let (link, shared) = LinkState::new(broker.clone(), Arc::clone(self));
                 self.0.send_replace(Mode::Link(shared));
-                exchange.run(opened, subscribing.clone(), ends).await;
+                link.run(opened, subscribing.clone(), ends).await;
                 return None;
             }
             Ok(opened) => match B::ordinary(&dialect, opened, &endpoint) {

@@ -15,8 +15,8 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::LinkBroker;
-use super::exchange::Exchange;
 use super::handle::{Addressed, Order};
+use super::state::LinkState;
 use super::subscription::Phase;
 use crate::transport::websocket::driver::{BATCH, Outgoing, Role};
 use crate::transport::websocket::liveness::Unreceipted;
@@ -25,12 +25,13 @@ use crate::transport::{Backlog, ConnectError, PublishError};
 /// How long the acknowledgements of processed messages wait for another frame. A frame of its own
 /// costs the broker about as much as a message.
 const ACKNOWLEDGEMENT_DELAY: Duration = Duration::from_millis(10);
+
 /// The header of a frame from the broker.
 type Read<'a> = Header<'a, serde_json::Result<Properties>>;
 
 /// A link on one connection.
 pub(super) struct LinkRole<'a, B> {
-    exchange: &'a mut Exchange<B>,
+    link: &'a mut LinkState<B>,
     joiner: Joiner,
     backlog: Backlog,
     /// The topics with acknowledgements to write.
@@ -50,10 +51,10 @@ pub(super) struct LinkRole<'a, B> {
 }
 
 impl<'a, B: LinkBroker> LinkRole<'a, B> {
-    pub(super) fn new(exchange: &'a mut Exchange<B>) -> Self {
+    pub(super) fn new(link: &'a mut LinkState<B>) -> Self {
         Self {
-            backlog: Backlog::since(exchange.disconnected_since),
-            exchange,
+            backlog: Backlog::since(link.disconnected_since),
+            link,
             joiner: Joiner::default(),
             touched: Vec::new(),
             is_urgent: false,
@@ -68,10 +69,10 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     /// Carries out orders: those that wait, and then those of the queue.
     fn take_orders(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
         let now = Instant::now();
-        while outgoing.len() < BATCH && self.exchange.receipts.has_room() {
-            let (order, has_waited) = match self.exchange.unwritten.pop_front() {
+        while outgoing.len() < BATCH && self.link.receipts.has_room() {
+            let (order, has_waited) = match self.link.unwritten.pop_front() {
                 Some(order) => (order, true),
-                None => match self.exchange.queue.poll_recv(cx) {
+                None => match self.link.queue.poll_recv(cx) {
                     Poll::Ready(Some(order)) => (order, self.backlog.is_long(now)),
                     Poll::Ready(None) | Poll::Pending => {
                         self.backlog.ends(now);
@@ -83,15 +84,15 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
                 Order::Publish(message) => self.publish(message, now, has_waited, outgoing),
                 Order::Flush(notify) => {
                     self.wants_receipt = true;
-                    self.exchange.receipts.add(Order::Flush(notify));
+                    self.link.receipts.add(Order::Flush(notify));
                 }
                 Order::Subscribe(new) => {
-                    self.exchange.subscribe(*new);
+                    self.link.subscribe(*new);
                     self.has_news = true;
                 }
             }
         }
-        if std::mem::take(&mut self.wants_receipt) && self.exchange.receipts.are_missing() {
+        if std::mem::take(&mut self.wants_receipt) && self.link.receipts.are_missing() {
             let confirm = Header::new(FrameKind::Confirm).frame(b"");
             outgoing.push_back(Message::Binary(confirm));
         }
@@ -106,7 +107,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         outgoing: &mut Outgoing,
     ) {
         if let Some(obstacle) = message.queued.obstacle(now, has_waited) {
-            self.exchange.receipts.skip();
+            self.link.receipts.skip();
             return message.queued.settle(&message.topic, Err(obstacle));
         }
         let content = message.queued.written();
@@ -117,40 +118,39 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             &content.payload,
         );
         outgoing.extend(frames.into_iter().map(Message::Binary));
-        let receipts = &mut self.exchange.receipts;
+        let receipts = &mut self.link.receipts;
         self.wants_receipt |= message.queued.wants_receipt() || receipts.come_one_by_one();
         receipts.add(Order::Publish(message));
     }
 
     /// Settles the messages whose receipts have come.
     fn settle_receipted(&mut self) {
-        while let Some(order) = self.exchange.receipts.take_settled() {
-            self.exchange.settle(order, Ok(()));
+        while let Some(order) = self.link.receipts.take_settled() {
+            self.link.settle(order, Ok(()));
         }
     }
 
     /// Fails the message that the broker refuses.
     fn refuse(&mut self, number: u64, reason: &str) {
-        if let Some(order) = self.exchange.receipts.take_refused(number) {
+        if let Some(order) = self.link.receipts.take_refused(number) {
             let refused = PublishError::Refused(reason.to_owned());
-            self.exchange.settle(order, Err(refused));
+            self.link.settle(order, Err(refused));
         }
     }
 
     /// Collects the acknowledgements of all subscribers.
     fn take_acknowledgements(&mut self, cx: &mut Context<'_>) {
-        let connection = self.exchange.connection;
+        let connection = self.link.connection;
         for _ in 0..BATCH {
             // An empty set of streams would be ready for ever.
-            if self.exchange.acknowledgements.is_empty() {
+            if self.link.acknowledgements.is_empty() {
                 return;
             }
-            let Poll::Ready(Some((topic, given))) =
-                self.exchange.acknowledgements.poll_next_unpin(cx)
+            let Poll::Ready(Some((topic, given))) = self.link.acknowledgements.poll_next_unpin(cx)
             else {
                 return;
             };
-            let Some(subscription) = self.exchange.subscriptions.get_mut(&topic) else {
+            let Some(subscription) = self.link.subscriptions.get_mut(&topic) else {
                 continue;
             };
             if given.is_empty() {
@@ -196,7 +196,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     fn write_acknowledgements(&mut self, outgoing: &mut Outgoing) {
         self.is_urgent = false;
         for topic in self.touched.drain(..) {
-            let Some(subscription) = self.exchange.subscriptions.get_mut(&topic) else {
+            let Some(subscription) = self.link.subscriptions.get_mut(&topic) else {
                 continue;
             };
             subscription.write_acknowledgements(outgoing);
@@ -205,9 +205,9 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
 
     /// Returns whether the link has nothing left to do, and closes instead of leaving its topics.
     fn is_unused(&self) -> bool {
-        self.exchange.has_nothing_to_send()
-            && self.exchange.has_no_subscribers()
-            && self.exchange.shared.is_unused()
+        self.link.has_nothing_to_send()
+            && self.link.has_no_subscribers()
+            && self.link.shared.is_unused()
     }
 
     /// Tells the broker about subscriptions that begin and end.
@@ -222,7 +222,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         self.has_news = false;
         let now = Instant::now();
         let mut next_retry = None;
-        self.exchange.subscriptions.retain(|_, subscription| {
+        self.link.subscriptions.retain(|_, subscription| {
             match (subscription.phase, subscription.has_ended) {
                 (Phase::New | Phase::Refused(_), true) => return false,
                 (Phase::Refused(at), false) if at > now => {
@@ -245,10 +245,10 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     }
 
     fn deliver(&mut self, header: Read<'_>, payload: Bytes) -> Result<(), String> {
-        let connection = self.exchange.connection;
+        let connection = self.link.connection;
         let (Some(number), Some(subscription)) = (
             header.message,
-            self.exchange.subscriptions.get_mut(&*header.topic),
+            self.link.subscriptions.get_mut(&*header.topic),
         ) else {
             return Ok(());
         };
@@ -278,7 +278,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     }
 
     fn subscribed(&mut self, topic: &str) {
-        if let Some(subscription) = self.exchange.subscriptions.get_mut(topic)
+        if let Some(subscription) = self.link.subscriptions.get_mut(topic)
             && subscription.phase == Phase::Asked
         {
             subscription.open();
@@ -287,15 +287,15 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
 
     /// Handles the end of a subscription, or its refusal.
     fn unsubscribed(&mut self, header: &Read<'_>) {
-        let Some(subscription) = self.exchange.subscriptions.get_mut(&*header.topic) else {
+        let Some(subscription) = self.link.subscriptions.get_mut(&*header.topic) else {
             return;
         };
         match header.status {
             None => {
-                self.exchange.subscriptions.remove(&*header.topic);
+                self.link.subscriptions.remove(&*header.topic);
             }
             Some(status) => {
-                let endpoint = self.exchange.broker.consumer(&subscription.subscribing);
+                let endpoint = self.link.broker.consumer(&subscription.subscribing);
                 let failure = ConnectError::Refused {
                     url: endpoint.to_string(),
                     status,
@@ -327,13 +327,13 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
         let payload = apart.unwrap_or(payload);
         match header.kind {
             FrameKind::Message => {
-                self.exchange.was_useful = true;
+                self.link.was_useful = true;
                 return self.deliver(header, payload);
             }
             FrameKind::Accepted => {
-                self.exchange.was_useful = true;
+                self.link.was_useful = true;
                 let count = header.count.unwrap_or_default();
-                self.exchange.receipts.accept(count);
+                self.link.receipts.accept(count);
                 self.settle_receipted();
             }
             FrameKind::Refused => {
@@ -348,7 +348,7 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
     }
 
     fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> bool {
-        self.exchange.shared.waker.register(cx.waker());
+        self.link.shared.waker.register(cx.waker());
         self.take_acknowledgements(cx);
         if self.is_urgent {
             self.write_acknowledgements(outgoing);
@@ -360,7 +360,7 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
         if self.are_acknowledgements_due(cx) || !outgoing.is_empty() {
             self.write_acknowledgements(outgoing);
         }
-        self.is_unused() && self.exchange.shared.try_end(&self.exchange.queue)
+        self.is_unused() && self.link.shared.try_end(&self.link.queue)
     }
 
     fn flushed(&mut self) {
@@ -371,6 +371,6 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
     }
 
     fn unreceipted(&self) -> Unreceipted {
-        self.exchange.receipts.unreceipted()
+        self.link.receipts.unreceipted()
     }
 }

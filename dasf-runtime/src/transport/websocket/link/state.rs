@@ -1,4 +1,4 @@
-//! The task of a link: what it publishes and reads, over all connections.
+//! The state of a link, which its task keeps over all connections.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -30,7 +30,7 @@ use crate::transport::{ConnectError, PublishError, SubscriberEnds, drop_supersed
 const UNWRITTEN_LIMIT: usize = 4096;
 
 /// The state of a link that outlives a single connection.
-pub(super) struct Exchange<B> {
+pub(super) struct LinkState<B> {
     pub(super) broker: B,
     links: Arc<Links>,
     pub(super) shared: Arc<Shared>,
@@ -90,10 +90,10 @@ impl Dialect for LinkDialect {
     }
 }
 
-impl<B: LinkBroker> Exchange<B> {
+impl<B: LinkBroker> LinkState<B> {
     pub(super) fn new(broker: B, links: Arc<Links>) -> (Self, Arc<Shared>) {
         let (shared, queue) = Shared::new();
-        let exchange = Self {
+        let link = Self {
             broker,
             links,
             shared: Arc::clone(&shared),
@@ -108,7 +108,7 @@ impl<B: LinkBroker> Exchange<B> {
             disconnected_since: Instant::now(),
             closing: Vec::new(),
         };
-        (exchange, shared)
+        (link, shared)
     }
 
     /// Runs until the link has no handles and subscribers. `opened` reads the first topic.
@@ -344,7 +344,7 @@ impl<B: LinkBroker> Exchange<B> {
     }
 }
 
-impl<B: LinkBroker> Work<Answer, ()> for Exchange<B> {
+impl<B: LinkBroker> Work<Answer, ()> for LinkState<B> {
     const NAME: &'static str = "link";
 
     async fn serve(&mut self, connection: Connection<Answer, ()>) -> ControlFlow<(), String> {
