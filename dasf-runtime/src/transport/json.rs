@@ -84,7 +84,7 @@ impl Dialect for Json {
 
 impl WriteMessages for Json {
     fn frame(&mut self, queued: &mut Queued) -> Result<(Message, String), PublishError> {
-        let message = queued.written();
+        let message = queued.mark_written();
         let publish = Publish {
             payload: &message.payload,
             context: message.context.as_str().into(),

@@ -169,9 +169,9 @@ impl Queued {
         *self.id.get_or_insert_with(random::bits)
     }
 
-    /// Returns the message for sending. A message that may have reached the broker before is
-    /// marked, because a receiver should not run it twice.
-    pub(crate) fn written(&mut self) -> &Outgoing {
+    /// Returns the message for sending, and records that it is written. A message that may have reached
+    /// the broker before gets a property, because a receiver should not run it twice.
+    pub(crate) fn mark_written(&mut self) -> &Outgoing {
         if self.written_at.is_some() && self.message.properties.get(key::REPEATED).is_none() {
             let properties = std::mem::take(&mut self.message.properties);
             self.message.properties = properties.with(key::REPEATED, "1");
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(queued.obstacle(now, false), None);
         let unawaited = Some(PublishError::Unawaited);
         assert_eq!(queued.obstacle(now, true), unawaited);
-        queued.written();
+        queued.mark_written();
         assert_eq!(queued.obstacle(now, false), unawaited);
     }
 

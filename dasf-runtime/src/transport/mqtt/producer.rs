@@ -56,7 +56,7 @@ impl WriteMessages for MessageWriter {
     fn frame(&mut self, queued: &mut Queued) -> Result<(Message, String), PublishError> {
         let (id, pid) = (queued.id(), self.next);
         self.next += 1;
-        let publish = envelope::publish(queued.written(), id, self.topic.clone(), pid)?;
+        let publish = envelope::publish(queued.mark_written(), id, self.topic.clone(), pid)?;
         let size = packets::size(&publish);
         if size > self.max_packet_size {
             let limit = self.max_packet_size;

@@ -477,7 +477,7 @@ mod tests {
 
     impl WriteMessages for Frames {
         fn frame(&mut self, queued: &mut Queued) -> Result<(Message, String), PublishError> {
-            let payload = queued.written().payload.clone();
+            let payload = queued.mark_written().payload.clone();
             Ok((Message::Binary(payload), String::new()))
         }
     }

@@ -110,7 +110,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
             self.link.receipts.skip();
             return message.queued.settle(&message.topic, Err(obstacle));
         }
-        let content = message.queued.written();
+        let content = message.queued.mark_written();
         let frames = link::publish(
             message.topic.as_str(),
             &content.context,
