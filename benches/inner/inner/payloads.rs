@@ -45,7 +45,9 @@ pub(super) fn measure(criterion: &mut Criterion) {
     group.sample_size(20);
     let whole = Bytes::from(ascii.repeat(COUNT));
     group.throughput(Throughput::Bytes(whole.len() as u64));
-    let pieces: Vec<Payload> = fragment::split(&whole, WIDTH).map(Payload::from).collect();
+    let pieces: Vec<Payload> = fragment::split(&whole, WIDTH / 4 * 3)
+        .map(Payload::from)
+        .collect();
     let texts: Vec<Payload> = payload::encode(&whole)
         .as_bytes()
         .chunks(WIDTH + 1)

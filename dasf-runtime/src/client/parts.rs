@@ -238,11 +238,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Returns the size of the base64 text of the largest fragment of a request. The fragment itself has
-    /// three quarters of so many bytes.
+    /// Returns the size of the fragments of a request, in bytes before base64.
     fn piece_size(&self) -> usize {
-        let best = self.transport.best_fragment_size().unwrap_or(usize::MAX);
-        self.whole_size().min(best)
+        self.transport.fragment_size(self.whole_size())
     }
 }
 

@@ -97,11 +97,9 @@ impl Answers {
         self.outbox.max_payload_size().min(best)
     }
 
-    /// Returns the size of the base64 text of the largest fragment of a response. The fragment itself has
-    /// three quarters of so many bytes.
+    /// Returns the size of the fragments of a response, in bytes before base64.
     fn piece_size(&self) -> usize {
-        let best = self.transport.best_fragment_size().unwrap_or(usize::MAX);
-        self.whole_size().min(best)
+        self.transport.fragment_size(self.whole_size())
     }
 
     /// Returns whether a response needs fragments. A payload that fits one frame is not cut, because

@@ -38,7 +38,7 @@ pub(crate) struct Dasf {
 const LINK_PREFETCH: usize = 256;
 
 /// The size of fragments on a link. While one process reads a fragment, others process the next ones.
-const LINK_FRAGMENT_SIZE: usize = 256 << 10;
+const LINK_FRAGMENT_SIZE: usize = 192 << 10;
 
 impl Transport for Dasf {
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {

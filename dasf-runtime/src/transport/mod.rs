@@ -73,6 +73,14 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns the size of fragments, in bytes before base64, of payloads that are cut because they have
+    /// more than `limit` bytes.
+    fn fragment_size(&self, limit: usize) -> usize {
+        let best = self.best_fragment_size().unwrap_or(usize::MAX);
+        // Modules in Python cut the base64 text, into pieces of as many characters.
+        (limit / 4 * 3).min(best)
+    }
+
     /// Returns how many fragments may be sent before the reader must confirm that it has read the
     /// earlier ones. `None` if the broker does not drop messages for a slow reader.
     fn max_unread(&self) -> Option<usize> {

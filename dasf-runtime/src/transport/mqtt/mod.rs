@@ -42,7 +42,7 @@ use session_recovery::Group;
 /// The largest payload, in bytes, that goes in one message if it can be cut into fragments.
 /// Messages that exceed 4 KiB with their envelope are slow: Mosquitto 2.0 sends only about 40 kB of
 /// them per second to a WebSocket.
-const PIECE_SIZE: usize = 2800;
+const BEST_PAYLOAD_SIZE: usize = 2800;
 /// How many messages a sender may be ahead of a reader. It is a fraction of the 1768 that Mosquitto
 /// keeps for a reader, because other senders also need room.
 const MAX_UNREAD: usize = 256;
@@ -54,9 +54,9 @@ const MAX_IN_FLIGHT: usize = 100;
 /// 1000 more and drops later ones. If it sends more than 1000 messages at a time, it drops the
 /// others.
 const MAX_READ_AHEAD: u16 = 768;
-/// The smallest payload into which a message is cut. A broker that does not accept even this size
-/// with its envelope accepts no message.
-const MIN_PIECE_SIZE: usize = 256;
+/// The smallest limit of a payload. A broker that does not accept even this size with its envelope
+/// accepts no message.
+const MIN_PAYLOAD_SIZE: usize = 256;
 
 /// The user name and the password of an MQTT connection.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl MaxPacketSize {
     fn payload(&self) -> Option<usize> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
-            size => Some(size.saturating_sub(envelope::MAX_SIZE).max(MIN_PIECE_SIZE)),
+            size => Some(MIN_PAYLOAD_SIZE.max(size.saturating_sub(envelope::MAX_SIZE))),
         }
     }
 }
@@ -197,7 +197,7 @@ impl Transport for Mqtt {
     }
 
     fn best_payload_size(&self) -> Option<usize> {
-        Some(PIECE_SIZE)
+        Some(BEST_PAYLOAD_SIZE)
     }
 
     fn max_unread(&self) -> Option<usize> {
