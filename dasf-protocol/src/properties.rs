@@ -61,6 +61,9 @@ pub mod key {
     /// Extension: the code and the details of a function's error, as a string of JSON. See
     /// [`ErrorInfo`](crate::ErrorInfo).
     pub const ERROR: &str = "x_dasf_error";
+    /// Extension: in a request whose work outlives its caller. The embedded broker delivers it even if the
+    /// caller no longer waits or is gone.
+    pub const JOB: &str = "x_dasf_job";
 
     /// All names of this module.
     pub(super) const ALL: &[&str] = &[
@@ -81,6 +84,7 @@ pub mod key {
         REQUEST,
         ANSWERS_PINGS,
         ERROR,
+        JOB,
     ];
 }
 

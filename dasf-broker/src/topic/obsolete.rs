@@ -18,9 +18,6 @@ use crate::clock::now;
 use crate::message::Message;
 use crate::statistics::Counters;
 
-/// The property of a request whose work outlives its caller. It is reserved for such requests.
-const JOB: &str = "\"x_dasf_job\"";
-
 /// The time that a caller has to come back after a lost connection, before it counts as gone.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -104,7 +101,7 @@ impl Obsolescence {
         message.with_properties(|properties| {
             let properties = properties?;
             // A job outlives its caller.
-            if properties.contains(JOB) {
+            if contains_name(properties, key::JOB) {
                 None
             } else if has_expired(message, properties) {
                 self.counters.expired.add(1);
@@ -132,6 +129,14 @@ impl Obsolescence {
     }
 }
 
+/// Returns whether a name, or a text that equals it, is in the properties.
+fn contains_name(properties: &str, name: &str) -> bool {
+    // A whole parser would cost more than all other work for a small message.
+    properties.match_indices(name).any(|(start, _)| {
+        properties[..start].ends_with('"') && properties[start + name.len()..].starts_with('"')
+    })
+}
+
 fn has_expired(message: &Message, properties: &str) -> bool {
     let timeout = timeout(properties);
     timeout.is_some_and(|timeout| now().saturating_duration_since(message.published) >= timeout)
@@ -153,6 +158,13 @@ fn timeout(properties: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_has_the_whole_name() {
+        let is_job = |text: &str| contains_name(text, key::JOB);
+        assert!(is_job(r#"{"x_dasf_jobs":1,"x_dasf_job" :1}"#));
+        assert!(!is_job(r#"{"x_dasf_jobs":1,"my_x_dasf_job":1}"#));
+    }
 
     #[test]
     fn the_timeout_is_read() {
