@@ -24,7 +24,7 @@
 //! | [`text`] | strings from files and environment variables |
 
 pub mod api_info;
-mod direct_text;
+mod ascii_json;
 pub mod error_info;
 pub mod fragment;
 pub mod frame;

@@ -8,18 +8,15 @@
 
 use std::borrow::Cow;
 use std::hint::black_box;
-use std::io;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 use std::sync::LazyLock;
 use std::sync::Once;
 
 use base64::Engine;
 use bytes::Bytes;
-use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
-use serde_json::ser::{CompactFormatter, Formatter};
 
-use crate::direct_text::{DirectText, escape};
+pub use crate::ascii_json::{MAX_DEPTH, append_json, to_json};
 
 /// Standard base64 with padding, several times faster with the vector instructions of the processor.
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
@@ -164,154 +161,10 @@ pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The maximum depth of nested lists and objects. `serde_json` does not read deeper ones.
-pub const MAX_DEPTH: usize = 127;
-
-/// Writes a value as ASCII JSON. Other characters become `\uXXXX`, and NaN and infinities become
-/// `null`.
-///
-/// # Errors
-/// Returns the errors of the value's `Serialize`. Also fails for map keys that are neither strings
-/// nor numbers, and for values nested deeper than [`MAX_DEPTH`], which the peer could not read.
-///
-/// ```
-/// use dasf_protocol::payload::to_json;
-///
-/// assert_eq!(to_json(&["ä", "🌍"])?, br#"["\u00e4","\ud83c\udf0d"]"#);
-/// assert_eq!(to_json(&f64::NAN)?, b"null");
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-    let mut json = Vec::with_capacity(128);
-    append_json(&mut json, value)?;
-    Ok(json)
-}
-
-/// Appends a value as ASCII JSON, as [`to_json`] writes it.
-///
-/// # Errors
-/// The same as [`to_json`]. A part of the value may be appended.
-pub fn append_json<T: Serialize + ?Sized>(
-    json: &mut Vec<u8>,
-    value: &T,
-) -> Result<(), serde_json::Error> {
-    let other = &mut None;
-    value.serialize(DirectText { json, other })
-}
-
-/// Formats compact JSON in ASCII, with a limit on the depth.
-#[derive(Default)]
-pub(crate) struct AsciiFormatter {
-    /// The number of open lists and objects.
-    depth: usize,
-}
-
-impl AsciiFormatter {
-    fn open(&mut self) -> io::Result<()> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            let message =
-                format!("it has more than {MAX_DEPTH} nested levels, so nobody could read it");
-            return Err(io::Error::other(message));
-        }
-        Ok(())
-    }
-
-    fn close(&mut self) {
-        self.depth = self.depth.saturating_sub(1);
-    }
-}
-
-impl Formatter for AsciiFormatter {
-    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.open()?;
-        CompactFormatter.begin_array(writer)
-    }
-
-    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.close();
-        CompactFormatter.end_array(writer)
-    }
-
-    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.open()?;
-        CompactFormatter.begin_object(writer)
-    }
-
-    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.close();
-        CompactFormatter.end_object(writer)
-    }
-
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        write_ascii(writer, fragment)
-    }
-
-    /// Raw JSON may contain other characters only in its strings.
-    fn write_raw_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        // Counting is much faster than following the texts.
-        if count_brackets(fragment) <= MAX_DEPTH.saturating_sub(self.depth) {
-            return write_ascii(writer, fragment);
-        }
-        let (mut is_text, mut is_escaped) = (false, false);
-        for byte in fragment.bytes() {
-            match byte {
-                _ if is_escaped => is_escaped = false,
-                b'\\' => is_escaped = true,
-                b'"' => is_text = !is_text,
-                b'[' | b'{' if !is_text => self.open()?,
-                b']' | b'}' if !is_text => self.close(),
-                _ => {}
-            }
-        }
-        write_ascii(writer, fragment)
-    }
-}
-
-fn write_ascii<W: ?Sized + io::Write>(writer: &mut W, mut fragment: &str) -> io::Result<()> {
-    // This looks at many bytes at once.
-    if fragment.is_ascii() {
-        return writer.write_all(fragment.as_bytes());
-    }
-    while let Some(start) = fragment.bytes().position(|byte| !byte.is_ascii()) {
-        let (ascii, rest) = fragment.split_at(start);
-        writer.write_all(ascii.as_bytes())?;
-        let mut characters = rest.chars();
-        if let Some(character) = characters.next() {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                writer.write_all(&escape(*unit))?;
-            }
-        }
-        fragment = characters.as_str();
-    }
-    writer.write_all(fragment.as_bytes())
-}
-
-/// Returns how many lists and objects the JSON has at most.
-fn count_brackets(json: &str) -> usize {
-    // The sum of such a chunk fits in a byte, so the compiler counts many bytes at once.
-    let chunks = json.as_bytes().chunks(usize::from(u8::MAX));
-    let count = |chunk: &[u8]| {
-        let brackets = chunk.iter().map(|byte| matches!(byte, b'[' | b'{'));
-        brackets.map(u8::from).sum::<u8>()
-    };
-    chunks.map(|chunk| usize::from(count(chunk))).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::value::RawValue;
-    use serde_json::{Value, json};
 
     #[test]
     fn a_bad_payload_is_refused() {
@@ -322,56 +175,6 @@ mod tests {
         assert!(matches!(decode("NQ"), Err(PayloadError::Base64(_))));
         assert_eq!(decode("NQ==").unwrap(), b"5");
         assert_eq!(decode("").unwrap(), b"");
-    }
-
-    #[test]
-    fn control_characters_and_quotes_stay_escaped() {
-        let json = to_json("a\u{0}\"\\\n\u{7f}é").unwrap();
-        assert_eq!(json, b"\"a\\u0000\\\"\\\\\\n\x7f\\u00e9\"");
-    }
-
-    #[test]
-    fn json_that_is_written_already_becomes_ascii_with_all_its_digits() {
-        let text = r#"{"ä": [265252859812191058636308480000000, 1.50, "🌍\n"]}"#;
-        let raw: Box<serde_json::value::RawValue> = serde_json::from_str(text).unwrap();
-        let json = String::from_utf8(to_json(&raw).unwrap()).unwrap();
-        assert_eq!(
-            json,
-            r#"{"\u00e4": [265252859812191058636308480000000, 1.50, "\ud83c\udf0d\n"]}"#
-        );
-    }
-
-    #[test]
-    fn numbers_that_json_does_not_know_are_null() {
-        assert_eq!(
-            to_json(&[f64::INFINITY, f64::NEG_INFINITY, 1.0]).unwrap(),
-            b"[null,null,1.0]"
-        );
-    }
-
-    #[test]
-    fn values_that_nest_too_deeply_are_not_written() {
-        let nested = |depth: usize| {
-            let value = (1..depth).fold(json!([]), |inner, index| match index % 2 {
-                0 => json!([inner, []]),
-                _ => json!({"a": {}, "b": inner}),
-            });
-            to_json(&value)
-        };
-        let json = nested(MAX_DEPTH).unwrap();
-        assert!(serde_json::from_slice::<Value>(&json).is_ok());
-        let raw = |json: &str| to_json(&RawValue::from_string(json.to_owned()).unwrap());
-        let brackets = |depth: usize| "[".repeat(depth) + r#""\"[[[{""# + &"]".repeat(depth);
-        assert!(raw(&brackets(MAX_DEPTH)).is_ok());
-        assert!(raw(&format!("[{0},{0}]", brackets(MAX_DEPTH - 1))).is_ok());
-        for depth in [MAX_DEPTH + 1, 600] {
-            assert!(raw(&brackets(depth)).is_err());
-        }
-        let error = nested(MAX_DEPTH + 1).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "it has more than 127 nested levels, so nobody could read it"
-        );
     }
 
     proptest! {
@@ -398,14 +201,6 @@ mod tests {
                 text.truncate(position);
                 prop_assert_eq!(STANDARD.decode(&text), SCALAR.decode(&text));
             }
-        }
-
-        #[test]
-        fn every_text_survives_as_ascii(text in any::<String>(), key in any::<String>()) {
-            let value = json!({key: [text]});
-            let json = to_json(&value).unwrap();
-            prop_assert!(json.is_ascii());
-            prop_assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), value);
         }
 
         #[test]

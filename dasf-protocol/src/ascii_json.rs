@@ -1,13 +1,47 @@
-//! Writes texts as JSON several times faster than `serde_json`, which looks at one byte after the
-//! other.
+//! Writes values as ASCII JSON. A value that is a text is written several times faster than by
+//! `serde_json`, which looks at one byte after the other.
 
 use std::fmt::{self, Display, Write};
+use std::io;
 
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::Error;
-use serde_json::ser::Compound;
+use serde_json::ser::{CompactFormatter, Compound, Formatter};
 
-use crate::payload::AsciiFormatter;
+/// The maximum depth of nested lists and objects. `serde_json` does not read deeper ones.
+pub const MAX_DEPTH: usize = 127;
+
+/// Writes a value as ASCII JSON. Other characters become `\uXXXX`, and NaN and infinities become
+/// `null`.
+///
+/// # Errors
+/// Returns the errors of the value's `Serialize`. Also fails for map keys that are neither strings
+/// nor numbers, and for values nested deeper than [`MAX_DEPTH`], which the peer could not read.
+///
+/// ```
+/// use dasf_protocol::payload::to_json;
+///
+/// assert_eq!(to_json(&["ä", "🌍"])?, br#"["\u00e4","\ud83c\udf0d"]"#);
+/// assert_eq!(to_json(&f64::NAN)?, b"null");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut json = Vec::with_capacity(128);
+    append_json(&mut json, value)?;
+    Ok(json)
+}
+
+/// Appends a value as ASCII JSON, as [`to_json`] writes it.
+///
+/// # Errors
+/// The same as [`to_json`]. A part of the value may be appended.
+pub fn append_json<T: Serialize + ?Sized>(
+    json: &mut Vec<u8>,
+    value: &T,
+) -> Result<(), serde_json::Error> {
+    let other = &mut None;
+    value.serialize(DirectText { json, other })
+}
 
 type Json<'w> = serde_json::Serializer<&'w mut Vec<u8>, AsciiFormatter>;
 
@@ -15,7 +49,7 @@ type Json<'w> = serde_json::Serializer<&'w mut Vec<u8>, AsciiFormatter>;
 const CHUNK: usize = 256;
 
 /// Appends a text as ASCII JSON.
-pub(crate) fn push_text(json: &mut Vec<u8>, text: &str) {
+fn push_text(json: &mut Vec<u8>, text: &str) {
     /// The quotes, and a few bytes that may follow.
     const BESIDE_TEXT: usize = 64;
     json.reserve(text.len() + BESIDE_TEXT);
@@ -71,16 +105,16 @@ fn push_escaped(json: &mut Vec<u8>, text: &str) {
 }
 
 /// Returns `\uXXXX`.
-pub(crate) fn escape(unit: u16) -> [u8; 6] {
+fn escape(unit: u16) -> [u8; 6] {
     let digit = |shift: u16| b"0123456789abcdef"[usize::from(unit >> shift & 0xf)];
     [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]
 }
 
 /// Writes a value that is a text itself, and leaves all other values to `serde_json`.
-pub(crate) struct DirectText<'s, 'w> {
-    pub(crate) json: &'w mut Vec<u8>,
+struct DirectText<'s, 'w> {
+    json: &'w mut Vec<u8>,
     /// A place for the other writer.
-    pub(crate) other: &'s mut Option<Json<'w>>,
+    other: &'s mut Option<Json<'w>>,
 }
 
 impl<'s, 'w> DirectText<'s, 'w> {
@@ -188,15 +222,122 @@ impl<'s, 'w> Serializer for DirectText<'s, 'w> {
     }
 }
 
+/// Formats compact JSON in ASCII, with a limit on the depth.
+#[derive(Default)]
+struct AsciiFormatter {
+    /// The number of open lists and objects.
+    depth: usize,
+}
+
+impl AsciiFormatter {
+    fn open(&mut self) -> io::Result<()> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            let message =
+                format!("it has more than {MAX_DEPTH} nested levels, so nobody could read it");
+            return Err(io::Error::other(message));
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+}
+
+impl Formatter for AsciiFormatter {
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open()?;
+        CompactFormatter.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.close();
+        CompactFormatter.end_array(writer)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open()?;
+        CompactFormatter.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.close();
+        CompactFormatter.end_object(writer)
+    }
+
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        write_ascii(writer, fragment)
+    }
+
+    /// Raw JSON may contain other characters only in its strings.
+    fn write_raw_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        // Counting is much faster than following the texts.
+        if count_brackets(fragment) <= MAX_DEPTH.saturating_sub(self.depth) {
+            return write_ascii(writer, fragment);
+        }
+        let (mut is_text, mut is_escaped) = (false, false);
+        for byte in fragment.bytes() {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = true,
+                b'"' => is_text = !is_text,
+                b'[' | b'{' if !is_text => self.open()?,
+                b']' | b'}' if !is_text => self.close(),
+                _ => {}
+            }
+        }
+        write_ascii(writer, fragment)
+    }
+}
+
+fn write_ascii<W: ?Sized + io::Write>(writer: &mut W, mut fragment: &str) -> io::Result<()> {
+    // This looks at many bytes at once.
+    if fragment.is_ascii() {
+        return writer.write_all(fragment.as_bytes());
+    }
+    while let Some(start) = fragment.bytes().position(|byte| !byte.is_ascii()) {
+        let (ascii, rest) = fragment.split_at(start);
+        writer.write_all(ascii.as_bytes())?;
+        let mut characters = rest.chars();
+        if let Some(character) = characters.next() {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                writer.write_all(&escape(*unit))?;
+            }
+        }
+        fragment = characters.as_str();
+    }
+    writer.write_all(fragment.as_bytes())
+}
+
+/// Returns how many lists and objects the JSON has at most.
+fn count_brackets(json: &str) -> usize {
+    // The sum of such a chunk fits in a byte, so the compiler counts many bytes at once.
+    let chunks = json.as_bytes().chunks(usize::from(u8::MAX));
+    let count = |chunk: &[u8]| {
+        let brackets = chunk.iter().map(|byte| matches!(byte, b'[' | b'{'));
+        brackets.map(u8::from).sum::<u8>()
+    };
+    chunks.map(|chunk| usize::from(count(chunk))).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::payload::to_json;
 
     /// Returns what `serde_json` writes, which gets the value inside a list.
     fn by_serde_json<T: Serialize>(value: T) -> String {
@@ -277,6 +418,56 @@ mod tests {
         assert!(to_json(&Failing).is_err());
     }
 
+    #[test]
+    fn control_characters_and_quotes_stay_escaped() {
+        let json = to_json("a\u{0}\"\\\n\u{7f}é").unwrap();
+        assert_eq!(json, b"\"a\\u0000\\\"\\\\\\n\x7f\\u00e9\"");
+    }
+
+    #[test]
+    fn json_that_is_written_already_becomes_ascii_with_all_its_digits() {
+        let text = r#"{"ä": [265252859812191058636308480000000, 1.50, "🌍\n"]}"#;
+        let raw: Box<serde_json::value::RawValue> = serde_json::from_str(text).unwrap();
+        let json = String::from_utf8(to_json(&raw).unwrap()).unwrap();
+        assert_eq!(
+            json,
+            r#"{"\u00e4": [265252859812191058636308480000000, 1.50, "\ud83c\udf0d\n"]}"#
+        );
+    }
+
+    #[test]
+    fn numbers_that_json_does_not_know_are_null() {
+        assert_eq!(
+            to_json(&[f64::INFINITY, f64::NEG_INFINITY, 1.0]).unwrap(),
+            b"[null,null,1.0]"
+        );
+    }
+
+    #[test]
+    fn values_that_nest_too_deeply_are_not_written() {
+        let nested = |depth: usize| {
+            let value = (1..depth).fold(json!([]), |inner, index| match index % 2 {
+                0 => json!([inner, []]),
+                _ => json!({"a": {}, "b": inner}),
+            });
+            to_json(&value)
+        };
+        let json = nested(MAX_DEPTH).unwrap();
+        assert!(serde_json::from_slice::<Value>(&json).is_ok());
+        let raw = |json: &str| to_json(&RawValue::from_string(json.to_owned()).unwrap());
+        let brackets = |depth: usize| "[".repeat(depth) + r#""\"[[[{""# + &"]".repeat(depth);
+        assert!(raw(&brackets(MAX_DEPTH)).is_ok());
+        assert!(raw(&format!("[{0},{0}]", brackets(MAX_DEPTH - 1))).is_ok());
+        for depth in [MAX_DEPTH + 1, 600] {
+            assert!(raw(&brackets(depth)).is_err());
+        }
+        let error = nested(MAX_DEPTH + 1).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "it has more than 127 nested levels, so nobody could read it"
+        );
+    }
+
     proptest! {
         #[test]
         fn a_text_is_written_as_serde_json_writes_it(
@@ -287,6 +478,14 @@ mod tests {
             for text in [text, long] {
                 prop_assert_eq!(direct(&text), by_serde_json(&text));
             }
+        }
+
+        #[test]
+        fn every_text_survives_as_ascii(text in any::<String>(), key in any::<String>()) {
+            let value = json!({key: [text]});
+            let json = to_json(&value).unwrap();
+            prop_assert!(json.is_ascii());
+            prop_assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), value);
         }
     }
 }
