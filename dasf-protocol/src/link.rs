@@ -219,8 +219,13 @@ impl<'a> Header<'a> {
     /// # Ok::<(), dasf_protocol::link::LinkError>(())
     /// ```
     pub fn read(frame: &'a Bytes) -> Result<(Self, Bytes), LinkError> {
-        let (header, payload) = split(frame)?;
-        Ok((parse(header)?, payload))
+        let (json, payload) = split(frame)?;
+        let text = str::from_utf8(json).ok();
+        let header = match text.and_then(frequent::read) {
+            Some(header) => header,
+            None => parse(json, text)?,
+        };
+        Ok((header, payload))
     }
 
     /// Reads the header of a frame and its properties. If only the properties cannot be read, the header
@@ -241,11 +246,11 @@ impl<'a> Header<'a> {
     pub fn read_with_properties(
         frame: &'a Bytes,
     ) -> Result<(Header<'a, serde_json::Result<Properties>>, Bytes), LinkError> {
-        let (header, payload) = split(frame)?;
-        let known = str::from_utf8(header).ok().and_then(frequent::read);
-        let header = match known {
+        let (json, payload) = split(frame)?;
+        let text = str::from_utf8(json).ok();
+        let header = match text.and_then(frequent::read) {
             Some(header) => header.map_properties(Ok),
-            None => parse::<&RawValue>(header)?
+            None => parse(json, text)?
                 .map_properties(|properties| serde_json::from_str(properties.get())),
         };
         Ok((header, payload))
@@ -311,15 +316,13 @@ fn split(frame: &Bytes) -> Result<(&[u8], Bytes), LinkError> {
     Ok((&frame[LENGTH_SIZE..end], frame.slice(end..)))
 }
 
-/// Parses a header. It checks once whether all of it is UTF-8, which is faster than text by text.
-fn parse<'a, P: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<Header<'a, P>> {
-    match str::from_utf8(json) {
-        Ok(json) => match frequent::read(json) {
-            Some(header) => Ok(header),
-            None => serde_json::from_str(json),
-        },
+/// Parses a header in any form. `text` is all of it if it is UTF-8: to check this once is faster than text
+/// by text.
+fn parse<'a>(json: &'a [u8], text: Option<&'a str>) -> serde_json::Result<Header<'a>> {
+    match text {
+        Some(text) => serde_json::from_str(text),
         // This error tells the place in JSON.
-        Err(_) => serde_json::from_slice(json),
+        None => serde_json::from_slice(json),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Reads the headers that nearly all frames have, in the form in which this crate writes them: those of
 //! messages, of their acknowledgements and of their confirmations.
 //!
-//! A derived reader takes twice as long for one. A header in any other form is left to it.
+//! A derived reader takes twice as long for one. A header in any other form, for example that of a
+//! redelivered message, is left to it.
 
 use serde::Deserialize;
 
@@ -65,11 +66,9 @@ fn number(digits: &str) -> Option<u64> {
 /// Splits off a text with its quotation marks. A text with escapes is left to the derived reader.
 fn plain_text(json: &str) -> Option<(&str, &str)> {
     let inner = json.strip_prefix('"')?;
-    let end = inner.bytes().position(|byte| byte == b'"')?;
-    let is_plain = inner
-        .bytes()
-        .take(end)
-        .all(|byte| byte >= b' ' && byte != b'\\');
+    let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    let end = inner.bytes().position(is_special)?;
+    let is_plain = inner[end..].starts_with('"');
     is_plain.then(|| json.split_at(end + 2))
 }
 
