@@ -1,8 +1,9 @@
 //! Sends messages to a broker and receives them, the same way for every kind of broker.
 //!
 //! A [`Transport`] opens [`Publisher`]s and [`Subscriber`]s. Both are handles to a task that owns
-//! one connection. The task keeps the connection alive, and reconnects as long as the handle lives.
-//! The code above this module does not depend on the kind of broker.
+//! one connection: their own one, or a [`Link`] for all topics. The task keeps the connection alive, and
+//! reconnects as long as one of its handles lives. The code above this module does not depend on the
+//! kind of broker.
 
 pub(crate) mod base_url;
 mod cause;

@@ -13,8 +13,8 @@ use super::{ConnectError, ConnectionState, Link, PublisherOptions, first_attempt
 /// How many messages the queue of a connection holds before senders have to wait.
 const QUEUE_CAPACITY: usize = 64;
 
-/// Sends messages to one topic. Clones share the connection. It is closed when the last clone is
-/// dropped and the queue is sent.
+/// Sends messages to one topic. Clones share the connection. If it is not a link, it is closed when the
+/// last clone is dropped and the queue is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Publisher(Way);
 
@@ -208,8 +208,8 @@ impl Publisher {
         }
     }
 
-    /// Drops this handle, and waits until the queue is sent. Without other handles, it waits until
-    /// the connection is closed.
+    /// Drops this handle, and waits until the queue is sent. Without other handles and without subscribers
+    /// on the same connection, it waits until the connection is closed.
     pub(crate) async fn finish(self) {
         match self.0 {
             Way::Own { queue, mut state } => {

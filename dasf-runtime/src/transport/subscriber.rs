@@ -47,7 +47,7 @@ pub(crate) struct Deliveries {
 }
 
 /// Reads one topic. It ends when it and all clones of its [`Acknowledger`] are dropped. Then the
-/// pending acknowledgements are sent and the connection is closed.
+/// pending acknowledgements are sent. If the connection is not a link, it is closed.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     deliveries: mpsc::Receiver<Received>,
@@ -135,8 +135,8 @@ impl Subscriber {
         self.acknowledger.clone()
     }
 
-    /// Stops reading, and waits until the pending acknowledgements are sent and the connection is
-    /// closed, provided that no other code can add one.
+    /// Stops reading, and waits until the pending acknowledgements are sent and the connection is closed
+    /// or, on a link, the topic is left. No other code may be able to add an acknowledgement.
     pub(crate) async fn finish(self) {
         let Self {
             deliveries,
