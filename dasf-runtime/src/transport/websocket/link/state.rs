@@ -52,7 +52,7 @@ pub(super) struct LinkState<B> {
     /// When the last connection was lost.
     pub(super) disconnected_since: Instant,
     /// Dropped when the link is closed.
-    pub(super) closing: Vec<oneshot::Sender<()>>,
+    closing: Vec<oneshot::Sender<()>>,
 }
 
 /// The answer of the broker to the handshake.
