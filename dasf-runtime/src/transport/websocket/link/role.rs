@@ -27,7 +27,7 @@ use crate::transport::{Backlog, ConnectError, PublishError};
 const ACKNOWLEDGEMENT_DELAY: Duration = Duration::from_millis(10);
 
 /// The header of a frame from the broker.
-type Read<'a> = Header<'a, serde_json::Result<Properties>>;
+type BrokerHeader<'a> = Header<'a, serde_json::Result<Properties>>;
 
 /// A link on one connection.
 pub(super) struct LinkRole<'a, B> {
@@ -244,7 +244,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         }
     }
 
-    fn deliver(&mut self, header: Read<'_>, payload: Bytes) -> Result<(), String> {
+    fn deliver(&mut self, header: BrokerHeader<'_>, payload: Bytes) -> Result<(), String> {
         let connection = self.link.connection;
         let (Some(number), Some(subscription)) = (
             header.message,
@@ -286,7 +286,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     }
 
     /// Handles the end of a subscription, or its refusal.
-    fn unsubscribed(&mut self, header: &Read<'_>) {
+    fn unsubscribed(&mut self, header: &BrokerHeader<'_>) {
         let Some(subscription) = self.link.subscriptions.get_mut(&*header.topic) else {
             return;
         };
