@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::PollSender;
 
 use super::connect::close;
-use super::driver::{BATCH, End, Outgoing, Role, drive};
+use super::driver::{BATCH, End, FrameQueue, Role, drive};
 use super::reconnect::{Work, keep_connected};
 use super::{Connection, Dialect, Endpoint, Incoming, ReadDeliveries, WriteAcknowledgements};
 use crate::transport::subscriber::{Acknowledgement, Given};
@@ -89,7 +89,7 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> Work<W, R> for Consumer {
         let mut role = ConsumerRole {
             writer,
             reader,
-            asides: Outgoing::new(),
+            asides: FrameQueue::new(),
             written: Vec::new(),
             closing: None,
             consumer: self,
@@ -156,7 +156,7 @@ struct ConsumerRole<'a, W, R> {
     writer: W,
     reader: R,
     /// Frames to write that are no acknowledgements of the handle.
-    asides: Outgoing,
+    asides: FrameQueue,
     /// Notified when the last acknowledgements are written.
     written: Vec<oneshot::Sender<()>>,
     /// After the handle is gone: the time at which to stop waiting for the broker to settle the last
@@ -189,7 +189,7 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> Role for ConsumerRole<'_, W, R
         Ok(())
     }
 
-    fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> bool {
+    fn fill(&mut self, outgoing: &mut FrameQueue, cx: &mut Context<'_>) -> bool {
         outgoing.append(&mut self.asides);
         while self.closing.is_none() && outgoing.len() < BATCH {
             match self.consumer.acknowledgements.poll_recv(cx) {
@@ -247,7 +247,7 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> ConsumerRole<'_, W, R> {
         });
     }
 
-    fn acknowledge(&mut self, given: Given, outgoing: &mut Outgoing) {
+    fn acknowledge(&mut self, given: Given, outgoing: &mut FrameQueue) {
         // The broker redelivers the messages of an earlier connection.
         if given.connection == self.consumer.connection
             && let Some(frame) = self.writer.frame(given.acknowledgement)

@@ -22,7 +22,7 @@ pub(super) const BATCH: usize = 64;
 const MAX_UNREAD_PONGS: usize = 1024;
 
 /// The frames that wait to be written.
-pub(super) type Outgoing = VecDeque<Message>;
+pub(super) type FrameQueue = VecDeque<Message>;
 
 /// What a connection does with the frames of its broker, such as producer or consumer.
 pub(super) trait Role {
@@ -41,7 +41,7 @@ pub(super) trait Role {
     /// Adds frames to write, about [`BATCH`]. The driver calls it when it has written all earlier
     /// ones. If there are none, the role registers the task for the next one. Returns whether nothing
     /// is left to do: then the driver writes the frames and ends.
-    fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> bool;
+    fn fill(&mut self, outgoing: &mut FrameQueue, cx: &mut Context<'_>) -> bool;
 
     /// Called when all frames so far are written.
     fn flushed(&mut self) {}
@@ -77,7 +77,7 @@ where
     let mut driver = Driver {
         socket,
         role,
-        outgoing: Outgoing::new(),
+        outgoing: FrameQueue::new(),
         unflushed: false,
         unread_pongs: 0,
         heartbeat,
@@ -90,7 +90,7 @@ where
 struct Driver<'a, S, R> {
     socket: &'a mut S,
     role: &'a mut R,
-    outgoing: Outgoing,
+    outgoing: FrameQueue,
     /// Whether the socket may hold frames that it has not written.
     unflushed: bool,
     /// The number of pings of the broker since the socket has written all that it holds.
@@ -273,7 +273,7 @@ mod tests {
             Ok(())
         }
 
-        fn fill(&mut self, _: &mut Outgoing, _: &mut Context<'_>) -> bool {
+        fn fill(&mut self, _: &mut FrameQueue, _: &mut Context<'_>) -> bool {
             false
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::connect::close;
-use super::driver::{BATCH, End, Outgoing, Role, drive};
+use super::driver::{BATCH, End, FrameQueue, Role, drive};
 use super::liveness::Unreceipted;
 use super::reconnect::{Work, keep_connected};
 use super::{Connection, Dialect, Endpoint, ReadReceipts, Settlement, WriteMessages};
@@ -258,7 +258,7 @@ impl<W: WriteMessages, R: ReadReceipts> Role for ProducerRole<'_, W, R> {
         Ok(())
     }
 
-    fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> bool {
+    fn fill(&mut self, outgoing: &mut FrameQueue, cx: &mut Context<'_>) -> bool {
         self.take_unread(cx);
         loop {
             let is_empty = self.take_from_queue(cx);
@@ -309,7 +309,7 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
 
     /// Writes the messages that may be written now. Messages that must not be written fail with the
     /// reason. `is_empty` means that no more messages are in the queue. Returns whether a message failed.
-    fn write(&mut self, outgoing: &mut Outgoing, is_empty: bool) -> bool {
+    fn write(&mut self, outgoing: &mut FrameQueue, is_empty: bool) -> bool {
         let count = self.producer.unwritten.len().min(self.room());
         if count == 0 {
             return false;

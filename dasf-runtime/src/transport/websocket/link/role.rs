@@ -18,7 +18,7 @@ use super::LinkBroker;
 use super::handle::{Addressed, Order};
 use super::state::LinkState;
 use super::subscription::Phase;
-use crate::transport::websocket::driver::{BATCH, Outgoing, Role};
+use crate::transport::websocket::driver::{BATCH, FrameQueue, Role};
 use crate::transport::websocket::liveness::Unreceipted;
 use crate::transport::{Backlog, ConnectError, PublishError};
 
@@ -67,7 +67,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     }
 
     /// Carries out orders: those that wait, and then those of the queue.
-    fn take_orders(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
+    fn take_orders(&mut self, outgoing: &mut FrameQueue, cx: &mut Context<'_>) {
         let now = Instant::now();
         while outgoing.len() < BATCH && self.link.receipts.has_room() {
             let (order, has_waited) = match self.link.unwritten.pop_front() {
@@ -104,7 +104,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         mut message: Box<Addressed>,
         now: Instant,
         has_waited: bool,
-        outgoing: &mut Outgoing,
+        outgoing: &mut FrameQueue,
     ) {
         if let Some(obstacle) = message.queued.obstacle(now, has_waited) {
             self.link.receipts.skip();
@@ -193,7 +193,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         true
     }
 
-    fn write_acknowledgements(&mut self, outgoing: &mut Outgoing) {
+    fn write_acknowledgements(&mut self, outgoing: &mut FrameQueue) {
         self.is_urgent = false;
         for topic in self.touched.drain(..) {
             let Some(subscription) = self.link.subscriptions.get_mut(&topic) else {
@@ -211,7 +211,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     }
 
     /// Tells the broker about subscriptions that begin and end.
-    fn write_subscriptions(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) {
+    fn write_subscriptions(&mut self, outgoing: &mut FrameQueue, cx: &mut Context<'_>) {
         let is_due = match &mut self.retry {
             Some(retry) => retry.as_mut().poll(cx).is_ready(),
             None => false,
@@ -347,7 +347,7 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
         Ok(())
     }
 
-    fn fill(&mut self, outgoing: &mut Outgoing, cx: &mut Context<'_>) -> bool {
+    fn fill(&mut self, outgoing: &mut FrameQueue, cx: &mut Context<'_>) -> bool {
         self.link.shared.waker.register(cx.waker());
         self.take_acknowledgements(cx);
         if self.is_urgent {

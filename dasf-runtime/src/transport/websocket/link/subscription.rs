@@ -14,7 +14,7 @@ use super::Subscribing;
 use crate::backoff::Backoff;
 use crate::transport::base_url::query;
 use crate::transport::subscriber::{Acknowledgement, Given};
-use crate::transport::websocket::driver::Outgoing;
+use crate::transport::websocket::driver::FrameQueue;
 use crate::transport::websocket::reconnect::{log_return, lost};
 use crate::transport::{ConnectError, ConnectionState, Deliveries, Received, SubscriberEnds};
 
@@ -102,7 +102,7 @@ impl LinkSubscription {
     }
 
     /// Asks the broker to deliver the topic.
-    pub(super) fn ask(&mut self, outgoing: &mut Outgoing) {
+    pub(super) fn ask(&mut self, outgoing: &mut FrameQueue) {
         let header = Header {
             topic: self.subscribing.topic.as_str().into(),
             subscription: self.subscribing.subscription.as_str().into(),
@@ -133,7 +133,7 @@ impl LinkSubscription {
     }
 
     /// Tells the broker that the link no longer reads the topic.
-    pub(super) fn leave(&mut self, outgoing: &mut Outgoing) {
+    pub(super) fn leave(&mut self, outgoing: &mut FrameQueue) {
         let header = Header {
             topic: self.subscribing.topic.as_str().into(),
             ..Header::new(FrameKind::Close)
@@ -231,7 +231,7 @@ impl LinkSubscription {
     }
 
     /// Writes the acknowledgements.
-    pub(super) fn write_acknowledgements(&mut self, outgoing: &mut Outgoing) {
+    pub(super) fn write_acknowledgements(&mut self, outgoing: &mut FrameQueue) {
         // What is begun and then returned counts, so this comes first.
         for (kind, messages) in [
             (FrameKind::Begun, &mut self.begun),
