@@ -92,7 +92,7 @@ impl Transport for Dasf {
         &self.runtime
     }
 
-    fn best_fragment_size(&self) -> Option<usize> {
+    fn fastest_fragment_size(&self) -> Option<usize> {
         self.links.link().map(|_| LINK_FRAGMENT_SIZE)
     }
 

@@ -70,14 +70,14 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
 
     /// Returns the size at which fragments reach their reader in the shortest time, in bytes before
     /// base64. `None` if the largest ones do.
-    fn best_fragment_size(&self) -> Option<usize> {
+    fn fastest_fragment_size(&self) -> Option<usize> {
         None
     }
 
     /// Returns the size of fragments, in bytes before base64, of payloads that are cut because they have
     /// more than `limit` bytes.
     fn fragment_size(&self, limit: usize) -> usize {
-        let best = self.best_fragment_size().unwrap_or(usize::MAX);
+        let best = self.fastest_fragment_size().unwrap_or(usize::MAX);
         // Modules in Python cut the base64 text, into pieces of as many characters.
         (limit / 4 * 3).min(best)
     }
