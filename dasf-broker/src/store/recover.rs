@@ -44,11 +44,10 @@ pub(crate) fn recover(from: &Path, to: &Path) -> Result<Recovered, StoreError> {
     }
     for_each_row(&old, "queue", "id", |row| {
         let values = values(row)?;
-        new.execute(
+        recovered.queues += new.execute(
             "INSERT OR IGNORE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             rusqlite::params_from_iter(values),
-        )?;
-        recovered.queues += 1;
+        )? as u64;
         Ok(())
     })?;
     for_each_row(&old, "message", "sequence", |row| {

@@ -275,6 +275,7 @@ async fn what_can_be_read_of_a_damaged_directory_is_saved() {
     let saved = directory.path().join("saved");
     let recovered = dasf_broker::recover(&damaged, &saved).unwrap();
     assert!(recovered.messages > 100, "{recovered:?}");
+    assert_eq!(recovered.queues, 1);
     assert!(recovered.messages < u64::from(MESSAGES), "{recovered:?}");
     let again = dasf_broker::recover(&damaged, &saved).unwrap_err();
     let again = again.to_string();
