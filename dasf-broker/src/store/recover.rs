@@ -1,5 +1,6 @@
 //! Saves what can be read of a damaged store.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -50,7 +51,7 @@ pub(crate) fn recover(from: &Path, to: &Path) -> Result<Recovered, StoreError> {
         )? as u64;
         Ok(())
     })?;
-    for_each_row(&old, "message", "sequence", |row| {
+    let unreadable = for_each_row(&old, "message", "sequence", |row| {
         let first: Vec<u8> = row.get("first")?;
         let payload: Option<Vec<u8>> = row.get("payload")?;
         if row.get::<_, u32>("checksum")? != database::checksum(&first, payload.as_deref()) {
@@ -64,6 +65,7 @@ pub(crate) fn recover(from: &Path, to: &Path) -> Result<Recovered, StoreError> {
         )? as u64;
         Ok(())
     })?;
+    recovered.damaged_messages += unreadable;
     // Without these, a subscription would not get a message that another one has, too.
     if let Ok(mut select) = old.prepare("SELECT sequence, queue FROM place")
         && let Ok(mut rows) = select.query(())
@@ -88,27 +90,42 @@ fn values(row: &Row<'_>) -> rusqlite::Result<Vec<Box<dyn ToSql>>> {
         .collect()
 }
 
-/// Runs a function on the rows of a table, forwards to the first damage, and backwards to the last one.
+/// Runs a function on the rows of a table that can be read. Returns the number of the others that were
+/// found.
 fn for_each_row(
     old: &Connection,
     table: &str,
     key: &str,
     mut save: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<u64> {
+    let mut damaged = 0;
+    let mut select = old.prepare(&format!("SELECT * FROM {table} WHERE {key} = ?"))?;
+    for key in keys(old, table, key)? {
+        let mut rows = select.query([key])?;
+        match rows.next() {
+            Ok(Some(row)) => save(row)?,
+            Ok(None) => {}
+            Err(_) => damaged += 1,
+        }
+    }
+    Ok(damaged)
+}
+
+/// Returns the keys of a table: forwards to the first damage of the tree, and backwards to the last one.
+fn keys(old: &Connection, table: &str, key: &str) -> rusqlite::Result<BTreeSet<i64>> {
+    let mut keys = BTreeSet::new();
     for order in ["ASC", "DESC"] {
-        let sql = format!("SELECT * FROM {table} ORDER BY {key} {order}");
-        let Ok(mut select) = old.prepare(&sql) else {
-            return Ok(());
-        };
+        let mut select =
+            old.prepare(&format!("SELECT {key} FROM {table} ORDER BY {key} {order}"))?;
         let mut rows = select.query(())?;
         loop {
             match rows.next() {
-                Ok(Some(row)) => save(row)?,
-                // All rows are read.
-                Ok(None) => return Ok(()),
+                Ok(Some(row)) => keys.insert(row.get(0)?),
+                // All keys are read.
+                Ok(None) => return Ok(keys),
                 Err(_) => break,
-            }
+            };
         }
     }
-    Ok(())
+    Ok(keys)
 }
