@@ -133,12 +133,14 @@ mod tests {
 
     /// A reader that takes a line when the test lets it.
     struct Gated {
+        reached: Sender<()>,
         gate: Receiver<()>,
         taken: Sender<String>,
     }
 
     impl Write for Gated {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            let _ = self.reached.send(());
             self.gate.recv().map_err(io::Error::other)?;
             let text = String::from_utf8_lossy(line).into_owned();
             self.taken.send(text).map_err(io::Error::other)?;
@@ -152,30 +154,35 @@ mod tests {
 
     #[test]
     fn a_log_that_nobody_reads_loses_lines_and_tells_it() {
+        let (reached, waits) = channel();
         let (open, gate) = channel();
         let (taken, lines) = channel();
-        let (writer, guard) = start_log(Gated { gate, taken }).unwrap();
-        let count = MAX_WAITING_LINES * 2;
-        for number in 0..count {
+        let (writer, guard) = start_log(Gated {
+            reached,
+            gate,
+            taken,
+        })
+        .unwrap();
+        // The thread holds the first line, so the queue is empty and takes no line out any more.
+        (&writer).write_all(b"first\n").unwrap();
+        waits.recv().unwrap();
+        for number in 0..MAX_WAITING_LINES * 2 {
             (&writer)
                 .write_all(format!("{number}\n").as_bytes())
                 .unwrap();
         }
-        for _ in 0..=count {
+        for _ in 0..MAX_WAITING_LINES + 2 {
             open.send(()).unwrap();
         }
         drop((writer, guard));
         let lines: Vec<_> = lines.into_iter().collect();
-        let lost: Vec<_> = lines
-            .iter()
-            .filter_map(|it| it.strip_prefix("lost "))
-            .collect();
-        assert_eq!(lost.len(), 1, "{lost:?}");
-        let lost: usize = lost[0].split_once(' ').unwrap().0.parse().unwrap();
-        assert!(
-            (MAX_WAITING_LINES - 1..=MAX_WAITING_LINES).contains(&lost),
-            "{lost}"
+        assert_eq!(lines.len(), MAX_WAITING_LINES + 2);
+        assert_eq!(lines[0], "first\n");
+        assert_eq!(
+            lines[1],
+            format!("lost {MAX_WAITING_LINES} lines of the log: nobody read it in time\n")
         );
-        assert_eq!(lines.len(), count - lost + 1);
+        let expected: Vec<_> = (0..MAX_WAITING_LINES).map(|it| format!("{it}\n")).collect();
+        assert_eq!(lines[2..], expected);
     }
 }
