@@ -4,6 +4,7 @@ mod arguments;
 mod callable;
 pub mod descriptor;
 mod floats;
+mod plain_arguments;
 mod readable;
 pub(crate) mod request;
 pub(crate) mod schema;
@@ -33,6 +34,7 @@ use crate::progress::{ProgressReport, ReportSink};
 use crate::read;
 use callable::Callable;
 use descriptor::{ArgumentDescriptor, Member, ModuleDescriptor, TypeDescriptor};
+use plain_arguments::PlainArguments;
 use request::{Object, is_object, is_string};
 use schema::SchemaBuilder;
 pub(crate) use target::Target;
@@ -69,6 +71,8 @@ struct Class {
 struct Contract {
     descriptors: &'static [ArgumentDescriptor],
     validator: Validator,
+    /// The arguments that need no check by the schema, if all of them are plain.
+    plain: Option<PlainArguments>,
     schema: Arc<Value>,
 }
 
@@ -383,7 +387,7 @@ impl Module {
         let schema = &callable.arguments.schema;
         let unknown = unknown_arguments::of_function(name, schema, request.keys());
         let ignored = refuse_unknown(unknown).map_err(|failure| failure.of_function(name))?;
-        let problems = callable.arguments.problems(text, "")?;
+        let problems = callable.arguments.problems(text, request, "")?;
         if !problems.is_empty() {
             let failure = Failure::validation(list_problems(name, &problems));
             return Err(failure.of_function(name));
@@ -430,8 +434,8 @@ impl Module {
         };
         let ignored = refuse_unknown(unknown_arguments::of_class(constructor, called))
             .map_err(|failure| failure.of_function(&format!("{name}.{method}")))?;
-        let mut problems = class.constructor.problems(text, "")?;
-        problems.extend(callable.arguments.problems(part, "function.")?);
+        let mut problems = class.constructor.problems(text, request, "")?;
+        problems.extend(callable.arguments.problems(part, &call, "function.")?);
         if !problems.is_empty() {
             let function = format!("{name}.{method}");
             let failure = Failure::validation(list_problems(&function, &problems));
@@ -471,16 +475,26 @@ impl Contract {
         Ok(Self {
             descriptors: arguments,
             validator,
+            plain: PlainArguments::of(schema),
             schema: Arc::new(schema.clone()),
         })
     }
 
-    /// Returns the problems of the arguments in an object.
+    /// Returns the problems of the arguments in an object, which is given as its text, too.
     ///
     /// # Errors
     /// Fails if the object is not JSON.
-    fn problems(&self, object: &str, prefix: &str) -> Result<Vec<Problem>, Failure> {
-        let problems = self.validator.problems_of_text(object, prefix);
+    fn problems(
+        &self,
+        text: &str,
+        object: &Object<'_>,
+        prefix: &str,
+    ) -> Result<Vec<Problem>, Failure> {
+        let plain = self.plain.as_ref();
+        if plain.is_some_and(|plain| plain.surely_match(object)) {
+            return Ok(Vec::new());
+        }
+        let problems = self.validator.problems_of_text(text, prefix);
         problems.map_err(|error| no_json(&error))
     }
 

@@ -27,8 +27,13 @@ impl<'t> Object<'t> {
 
     /// Returns all keys in order. A key that comes twice is there twice.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries().map(|(key, _)| key)
+    }
+
+    /// Returns all keys with the texts of their values, in order. A key that comes twice is there twice.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &'t str)> {
         let Entries(entries) = &self.0;
-        entries.iter().map(|(key, _)| &**key)
+        entries.iter().map(|(key, value)| (&**key, value.get()))
     }
 }
 

@@ -8,7 +8,7 @@ use dasf_protocol::api_info::allows_unknown_arguments;
 use serde_json::Value;
 
 /// The keys of a request that are not arguments.
-const RESERVED: [&str; 3] = ["func_name", "class_name", "function"];
+pub(super) const RESERVED: [&str; 3] = ["func_name", "class_name", "function"];
 /// The least similarity of two names for a suggestion, from 0 to 1.
 const LIKENESS: f64 = 0.8;
 /// The greatest number of names in a list.
