@@ -1,10 +1,12 @@
 //! What is published again after a lost connection, and what is not.
 
 use std::future::IntoFuture;
+use std::time::Duration;
 
+use dasf::protocol::payload;
 use dasf::{Acknowledge, Address, CallError, Host, HostOptions};
 use dasf_broker::Broker;
-use dasf_test_support::peer::Socket;
+use dasf_test_support::peer::{Peer, Socket};
 use dasf_test_support::{broker, listen, listen_at, soon, until};
 use futures_util::future::join_all;
 use futures_util::poll;
@@ -100,6 +102,38 @@ async fn a_dropped_call_that_waits_for_a_connection_is_not_published() {
         line.mend();
         let last = soon("the last answer", client.count(name).into_future());
         assert_eq!(last.await.unwrap(), 2, "{name}");
+        host.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_is_not_published_again_after_the_timeout_of_its_caller() {
+    for (name, links) in [("late over a link", true), ("late over sockets", false)] {
+        let broker = broker().await;
+        let line = Line::start(broker.local_addr(), links).await;
+        let address = Address::websocket(&line.url()).unwrap();
+        let module = gated::module().unwrap();
+        let host = listen_at(address, "demo", module, HostOptions::default()).await;
+        let mut caller = Peer::connect(&broker.url(), "demo", "demo_caller").await;
+        let request = json!({"func_name": "count", "name": name}).to_string();
+        let request = payload::encode(request.as_bytes());
+        line.drop_receipts();
+        let timeout = Duration::from_millis(200);
+        let timeouts = [json!({"x_dasf_timeout_ms": timeout.as_millis()}), json!({})];
+        for (context, timeout) in (1..).zip(timeouts) {
+            caller.send("request", context, &request, timeout).await;
+            assert_eq!(caller.receive().await["context"], context.to_string());
+        }
+        // The module has read the timeout before it answered.
+        tokio::time::sleep(timeout).await;
+        line.cut().await;
+        line.mend();
+        caller.send("request", 3, &request, json!({})).await;
+        let mut contexts = Vec::new();
+        while contexts.last().is_none_or(|it| it != "3") {
+            contexts.push(caller.receive().await["context"].clone());
+        }
+        assert_eq!(contexts, ["2", "3"], "{name}");
         host.shutdown().await;
     }
 }

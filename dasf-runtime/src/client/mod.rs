@@ -488,6 +488,7 @@ impl Shared {
             payload,
             context: context.to_smolstr(),
             expires: Some(deadline),
+            awaited_until: None,
         }
     }
 

@@ -177,6 +177,7 @@ impl Shared {
             context: queue.context.to_smolstr(),
             properties,
             expires: Some(queue.deadline),
+            awaited_until: None,
         };
         let published = queue.publisher.publish(message).await;
         published.map_err(|error| self.not_published(error))

@@ -55,6 +55,7 @@ impl Pongs {
                 .with_message_type(MessageType::Pong)
                 .with(key::REQUEST_CONTEXT, &*context),
             expires: None,
+            awaited_until: None,
         };
         // The keep-alive of a connection may end just now. Then the second attempt has a new one.
         let is_sent = (0..2).any(|_| self.publisher(&topic).try_send(pong()).is_ok());

@@ -74,7 +74,8 @@ impl Answers {
         has_limit.then(|| self.outbox.window(&reply.response_topic))
     }
 
-    /// Waits until a fragment may be sent, so that the caller does not have too many unread ones.
+    /// Waits until a fragment may be sent, so that the caller does not have too many unread ones. Fails
+    /// if the caller waits no longer.
     async fn turn<'w>(
         &self,
         window: Option<&'w SendWindow>,
@@ -82,6 +83,9 @@ impl Answers {
         properties: &Properties,
     ) -> Result<Option<Turn<'w>>, PublishError> {
         let is_fragment = properties.get(key::FRAGMENT).is_some();
+        if is_fragment && reply.is_late() {
+            return Err(PublishError::Unawaited);
+        }
         match (window, self.transport.max_unread()) {
             (Some(window), Some(max_unread)) if is_fragment => {
                 let caught_up = self.inbox.caught_up(reply, &self.outbox);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::acknowledgement::Unacknowledged;
 use super::answer::Answer;
-use super::reply_to::ReplyTo;
+use super::reply_to::{CallId, ReplyTo};
 use crate::number_map::NumberMap;
 
 /// The number of remembered requests, besides those that still run.
@@ -62,7 +62,7 @@ struct Memory {
 const TIME_DISTANCE: u64 = 256;
 
 struct Request {
-    call: ReplyTo,
+    call: CallId,
     /// The hash of the call.
     hash: u64,
     message_id: MessageId,
@@ -124,15 +124,16 @@ impl RecentRequests {
     /// Looks up a request, and remembers it.
     pub(super) fn arrive(
         &self,
-        call: &ReplyTo,
+        reply: &ReplyTo,
         message_id: &MessageId,
         properties: &Properties,
         message: Unacknowledged,
     ) -> Arrival {
+        let call = reply.call();
         let is_repeated = properties.get(key::REPEATED).is_some();
-        let hash = self.hasher.hash_one(call);
+        let hash = self.hasher.hash_one(&call);
         let mut memory = self.lock();
-        if let Some(request) = memory.latest(hash, call)
+        if let Some(request) = memory.latest(hash, &call)
             && (is_repeated || (self.unique_message_ids && request.message_id == *message_id))
         {
             match &mut request.state {
@@ -152,7 +153,7 @@ impl RecentRequests {
             }
         }
         let request = Request {
-            call: call.clone(),
+            call,
             hash,
             message_id: message_id.clone(),
             state: State::Open(Unacknowledged::default()),
@@ -206,7 +207,7 @@ impl Memory {
     }
 
     /// Returns the latest request of a call.
-    fn latest(&mut self, hash: u64, call: &ReplyTo) -> Option<&mut Request> {
+    fn latest(&mut self, hash: u64, call: &CallId) -> Option<&mut Request> {
         let ticket = Ticket(*self.latest.get(&hash)?);
         self.request(ticket).filter(|request| request.call == *call)
     }
@@ -334,6 +335,7 @@ mod tests {
             response_topic: "caller".parse().unwrap(),
             context: context.to_string().into(),
             answers_pings: false,
+            deadline: None,
         }
     }
 

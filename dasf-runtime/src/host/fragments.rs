@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::MAX_CONTEXT_LENGTH;
 use super::acknowledgement::Unacknowledged;
 use super::budget::{Budget, Charge, OverBudget};
-use super::executor::deadline;
 use super::reply_to::{CallId, ReplyTo};
 use crate::module::Failure;
 
@@ -44,8 +43,6 @@ struct Request {
     messages: Unacknowledged,
     /// When the last new fragment came. Copies do not count.
     last_news: Instant,
-    /// When the caller stops waiting, if that is known.
-    deadline: Option<Instant>,
 }
 
 /// What has become of a fragment.
@@ -78,7 +75,7 @@ pub(super) struct Refused {
 
 impl Request {
     fn is_over(&self, now: Instant) -> bool {
-        self.is_idle(now, PATIENCE) || self.deadline.is_some_and(|deadline| deadline <= now)
+        self.is_idle(now, PATIENCE) || self.reply.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     fn is_idle(&self, now: Instant, patience: Duration) -> bool {
@@ -141,7 +138,6 @@ impl Unfinished {
             charge: self.budget.charge(&reply.response_topic),
             messages: Unacknowledged::default(),
             last_news: now,
-            deadline: deadline(properties),
         });
         let Some(assembly) = &mut request.assembly else {
             self.requests.insert(key, request);

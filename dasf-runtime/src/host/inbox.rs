@@ -551,6 +551,7 @@ mod tests {
                 response_topic: "caller".parse().unwrap(),
                 context: "7".into(),
                 answers_pings: true,
+                deadline: None,
             };
             let waiting = tokio::spawn(async move { inbox.caught_up(&caller, &outbox).await });
             Self {
@@ -642,6 +643,7 @@ mod tests {
             response_topic: caller.parse().unwrap(),
             context: "1".into(),
             answers_pings: false,
+            deadline: None,
         }
     }
 

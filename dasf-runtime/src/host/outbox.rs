@@ -253,6 +253,7 @@ impl Outbox {
             context: reply.context.clone(),
             properties,
             expires: None,
+            awaited_until: reply.deadline,
         }
     }
 

@@ -1,19 +1,28 @@
 //! Where the response to a request goes.
 
+use std::time::Duration;
+
 use dasf_protocol::properties::key;
 use dasf_protocol::{Properties, Topic};
 use smol_str::SmolStr;
+use tokio::time::Instant;
 
 /// The response topic and the context of a call.
 pub(super) type CallId = (Topic, SmolStr);
 
+/// The longest timeout of a caller. A longer timeout could overflow an instant, so the host ignores
+/// it.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// The address of the response to one call.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub(super) struct ReplyTo {
     pub(super) response_topic: Topic,
     pub(super) context: SmolStr,
     /// Whether the caller answers pings on that topic.
     pub(super) answers_pings: bool,
+    /// When the caller stops waiting; `None` if it names no timeout.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl ReplyTo {
@@ -33,13 +42,28 @@ impl ReplyTo {
             response_topic,
             context: properties.request_context()?.into(),
             answers_pings: properties.get(key::ANSWERS_PINGS).is_some(),
+            deadline: deadline(properties),
         })
+    }
+
+    /// Returns whether the caller has stopped waiting.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Returns the identity of the call, which is the same for all of its messages.
     pub(super) fn call(&self) -> CallId {
         (self.response_topic.clone(), self.context.clone())
     }
+}
+
+/// Returns when the caller of a request stops waiting; `None` if it names no timeout.
+fn deadline(properties: &Properties) -> Option<Instant> {
+    let timeout = properties.integer(key::TIMEOUT_MS);
+    let timeout = timeout.map(Duration::from_millis);
+    let timeout = timeout.filter(|&timeout| timeout <= LONGEST_TIMEOUT);
+    timeout.map(|timeout| Instant::now() + timeout)
 }
 
 /// How many response topics are kept.

@@ -116,6 +116,7 @@ impl Search {
                 .with(key::REQUEST_CONTEXT, context.as_str())
                 .with(key::RESPONSE_TOPIC, response_topic.as_str()),
             expires: Some(tokio::time::Instant::now() + PATIENCE),
+            awaited_until: None,
         };
         let pong = async {
             let receipt = publisher.publish(ping).await.ok()?;

@@ -37,7 +37,7 @@ pub(crate) enum PublishError {
     #[error("the message could not be sent in time")]
     Expired,
     /// Nobody needs the message any more.
-    #[error("nobody waits for the outcome of the message any more")]
+    #[error("nobody waits for the message or its outcome any more")]
     Unawaited,
     /// The connection is closed permanently.
     #[error("the connection is closed")]
@@ -55,6 +55,8 @@ pub(crate) struct Outgoing {
     pub(crate) properties: Properties,
     /// The time after which the message is useless.
     pub(crate) expires: Option<Instant>,
+    /// The time after which nobody waits for the message. Later it is not sent again.
+    pub(crate) awaited_until: Option<Instant>,
 }
 
 /// A message in the queue of a connection, and the channel for its receipt.
@@ -221,7 +223,7 @@ impl Queued {
         if self.message.expires.is_some_and(|expires| expires <= now) {
             Some(PublishError::Expired)
         } else if (has_waited || self.written_at.is_some() || self.unread_since.is_some())
-            && !self.is_awaited()
+            && !self.is_awaited(now)
         {
             Some(PublishError::Unawaited)
         } else if self.losses >= MAX_LOSSES {
@@ -235,8 +237,11 @@ impl Queued {
     }
 
     /// Returns whether the owner of the call still waits for its response, or the sender for the
-    /// receipt.
-    fn is_awaited(&self) -> bool {
+    /// receipt, and the reader of the topic for the message.
+    fn is_awaited(&self, now: Instant) -> bool {
+        if self.message.awaited_until.is_some_and(|until| until <= now) {
+            return false;
+        }
         match &self.receipt {
             Receipt::Unwanted => true,
             Receipt::Channel(receipt) => !receipt.is_closed(),
@@ -253,6 +258,14 @@ impl Queued {
             }
             (Receipt::Call(owner), outcome) => owner.settle(outcome),
             (Receipt::Unwanted, Ok(())) => {}
+            (Receipt::Unwanted, Err(error @ PublishError::Unawaited)) => {
+                tracing::debug!(
+                    topic = topic.as_str(),
+                    context = self.message.context.as_str(),
+                    error = error.to_string(),
+                    "message not sent again"
+                );
+            }
             (Receipt::Unwanted, Err(error)) => {
                 tracing::error!(
                     topic = topic.as_str(),
@@ -332,6 +345,7 @@ mod tests {
             context: "1".into(),
             properties: Properties::new(),
             expires: None,
+            awaited_until: None,
         });
         let now = Instant::now();
         assert_eq!(queued.obstacle(now, true), None);
@@ -344,6 +358,25 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_not_written_again_when_nobody_waits_for_it() {
+        let until = Instant::now();
+        let before = until.checked_sub(LONG_WAIT).unwrap();
+        let mut queued = Queued::new(Outgoing {
+            payload: Bytes::new(),
+            context: "1".into(),
+            properties: Properties::new(),
+            expires: None,
+            awaited_until: Some(until),
+        });
+        assert_eq!(queued.obstacle(before, true), None);
+        assert_eq!(queued.obstacle(until, false), None);
+        assert_eq!(queued.obstacle(until, true), Some(PublishError::Unawaited));
+        queued.mark_written();
+        assert_eq!(queued.obstacle(before, false), None);
+        assert_eq!(queued.obstacle(until, false), Some(PublishError::Unawaited));
+    }
+
+    #[test]
     fn a_report_is_superseded_by_the_next_message_of_its_call() {
         let [a, b]: [Topic; 2] = ["a", "b"].map(|topic| topic.parse().unwrap());
         let message = |topic: &Topic, context: &str, message_type| {
@@ -352,6 +385,7 @@ mod tests {
                 context: context.into(),
                 properties: Properties::new().with_message_type(message_type),
                 expires: None,
+                awaited_until: None,
             });
             (topic.clone(), queued)
         };

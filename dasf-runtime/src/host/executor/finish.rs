@@ -125,7 +125,10 @@ impl Executor {
         if self.abort.is_cancelled() {
             let failure = Failure::processing(SHUTTING_DOWN);
             self.outbox.try_send_failure(reply, &failure);
-        } else if !matches!(error, PublishError::Closed | PublishError::NobodyListens) {
+        } else if !matches!(
+            error,
+            PublishError::Closed | PublishError::NobodyListens | PublishError::Unawaited
+        ) {
             self.outbox.try_send_failure(reply, &not_delivered(&error));
         }
     }
@@ -156,7 +159,7 @@ impl Executor {
         log(reply, &error);
         match error {
             PublishError::Closed => false,
-            PublishError::NobodyListens => true,
+            PublishError::NobodyListens | PublishError::Unawaited => true,
             error => {
                 self.outbox.try_send_failure(reply, &not_delivered(&error));
                 true
@@ -185,6 +188,14 @@ fn log(reply: &ReplyTo, error: &PublishError) {
         context,
         ..
     } = reply;
+    if *error == PublishError::Unawaited {
+        tracing::info!(
+            response_topic = response_topic.as_str(),
+            context = &**context,
+            "response not delivered: the timeout of its caller is over"
+        );
+        return;
+    }
     tracing::error!(
         response_topic = response_topic.as_str(),
         context = &**context,

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::time::Instant;
 
-use super::{CALLER_S_TIME_OVER, Call, Executor, Request, deadline};
+use super::{CALLER_S_TIME_OVER, Call, Executor, Request};
 use crate::host::inbox::{Fetched, Place};
 use crate::host::reply_to::ReplyTo;
 use crate::module::Failure;
@@ -18,7 +17,6 @@ impl Executor {
             properties,
             mut call,
         } = request;
-        let deadline = deadline(&properties);
         if is_on_demand {
             let place = match self.place_to_fetch(&call) {
                 Ok(place) => place,
@@ -34,7 +32,7 @@ impl Executor {
                 () = self.returning.cancelled(), if self.limit.may_give_back(call.redelivery) => {
                     return self.leave(call).await;
                 }
-                fetched = self.fetch(place, &call.reply, deadline) => fetched,
+                fetched = self.fetch(place, &call.reply) => fetched,
             };
             payload = match fetched {
                 Ok(fetched) => {
@@ -48,7 +46,7 @@ impl Executor {
             };
         }
         let target = without_stalling(|| self.read(payload));
-        self.start(target, properties, deadline, call);
+        self.start(target, properties, call);
     }
 
     /// Returns the place of a request whose payload its caller will send.
@@ -69,14 +67,9 @@ impl Executor {
     }
 
     /// Asks the caller for the payload of its request, until the deadline.
-    async fn fetch(
-        &self,
-        place: Place,
-        reply: &ReplyTo,
-        deadline: Option<Instant>,
-    ) -> Result<Fetched, Failure> {
+    async fn fetch(&self, place: Place, reply: &ReplyTo) -> Result<Fetched, Failure> {
         let fetched = self.inbox.fetch(place, reply, &self.outbox);
-        let Some(deadline) = deadline else {
+        let Some(deadline) = reply.deadline else {
             return fetched.await;
         };
         tokio::time::timeout_at(deadline, fetched)

@@ -6,7 +6,6 @@ mod large;
 mod run;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
@@ -38,10 +37,6 @@ use crate::progress::ReportSink;
 use crate::transport::Transport;
 use alone::LastAttempt;
 use run::{Job, Running};
-
-/// The longest timeout of a caller. A longer timeout could overflow an instant, so the host ignores
-/// it.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 const CALLER_S_TIME_OVER: &str = "the timeout of the caller was over before the call could begin";
 
@@ -197,14 +192,13 @@ impl Executor {
                 .spawn(async move { executor.begin_large(request, is_on_demand).await });
             return;
         }
-        let deadline = deadline(&request.properties);
         let Request {
             payload,
             properties,
             call,
         } = request;
         let target = self.read(payload);
-        self.start(target, properties, deadline, call);
+        self.start(target, properties, call);
     }
 
     fn read(&self, payload: Payload) -> Result<Target, Failure> {
@@ -218,7 +212,6 @@ impl Executor {
         self: &Arc<Self>,
         target: Result<Target, Failure>,
         properties: Properties,
-        deadline: Option<Instant>,
         call: Call,
     ) {
         let begun = CallLog::begin();
@@ -234,7 +227,7 @@ impl Executor {
         let context = Context::new(
             call.message_id.clone(),
             properties,
-            deadline,
+            call.reply.deadline,
             Arc::clone(&self.abort),
             span,
         );
@@ -361,12 +354,4 @@ impl Executor {
                 .try_send_progress(&reply, status, json.into())
         })
     }
-}
-
-/// Returns when the caller stops waiting; `None` if the request has no timeout.
-pub(super) fn deadline(properties: &Properties) -> Option<Instant> {
-    let timeout = properties.integer(key::TIMEOUT_MS);
-    let timeout = timeout.map(Duration::from_millis);
-    let timeout = timeout.filter(|&timeout| timeout <= LONGEST_TIMEOUT);
-    timeout.map(|timeout| Instant::now() + timeout)
 }

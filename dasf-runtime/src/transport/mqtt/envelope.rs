@@ -209,6 +209,7 @@ mod tests {
             context: "7".into(),
             properties: serde_json::from_value(properties).unwrap(),
             expires: None,
+            awaited_until: None,
         }
     }
 

@@ -470,6 +470,7 @@ mod tests {
             context: "1".into(),
             properties: Properties::new(),
             expires: None,
+            awaited_until: None,
         })
     }
 
