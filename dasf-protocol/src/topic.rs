@@ -5,9 +5,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 /// The maximum length of a topic in characters. Brokers accept longer names, but some of their
 /// parts fail with them: only 35 characters are safe everywhere. A response topic adds at least
 /// nine characters to the topic of its module.
@@ -22,14 +19,22 @@ const SHORTEST_NAME: usize = 8;
 /// The number of characters for 128 random bits.
 const NAME_LENGTH: usize = 22;
 
-/// Returns 128 random bits as a name of 22 letters, digits, `-` and `_`. Such a name is valid for
-/// topics and subscriptions.
+/// Returns 128 random bits as a name of 22 letters and digits. Such a name is valid for topics and
+/// subscriptions. In a response topic, it shows where the topic of the module ends: before the last `_`.
 ///
 /// ```
-/// assert_eq!(dasf_protocol::topic::random_name(1), "AAAAAAAAAAAAAAAAAAAAAQ");
+/// assert_eq!(dasf_protocol::topic::random_name(63), "1100000000000000000000");
 /// ```
 pub fn random_name(bits: u128) -> String {
-    URL_SAFE_NO_PAD.encode(bits.to_be_bytes())
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut left = bits;
+    // The last digit has the fewest bits, so that a name that is cut keeps the most.
+    let digit = |_| {
+        let digit = DIGITS[(left % 62) as usize];
+        left /= 62;
+        char::from(digit)
+    };
+    (0..NAME_LENGTH).map(digit).collect()
 }
 
 /// The reason why a name of a topic or subscription is invalid.
@@ -144,7 +149,7 @@ impl Topic {
     /// [name](random_name) of the bits.
     ///
     /// Brokers need short topics. If this topic has 28 to 41 characters, the name is cut so that
-    /// the response topic has 50 characters. The name keeps at least eight characters, or 48 bits.
+    /// the response topic has 50 characters. The name keeps at least eight characters, or 47 bits.
     /// If two callers get the same name, they distinguish their responses by the contexts, which
     /// start at random numbers.
     ///
@@ -279,6 +284,6 @@ mod tests {
         // The last bit and the first bit change the name.
         assert_ne!(of(10, 0), of(10, 1));
         assert_ne!(of(35, 0), of(35, 1 << 127));
-        assert_eq!(random_name(u128::MAX), "_____________________w");
+        assert_eq!(random_name(u128::MAX), "7chF7tm8n9klfT5MGD24n7");
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn bits() -> u128 {
     u128::from_le_bytes(bytes)
 }
 
-/// Returns a unique name of 22 letters, digits, `-` and `_`.
+/// Returns a unique name of 22 letters and digits.
 pub(crate) fn name() -> String {
     topic::random_name(bits())
 }

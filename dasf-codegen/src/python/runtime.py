@@ -95,6 +95,8 @@ _WINDOW_LIMIT = 256
 # Some brokers store topics and call numbers in database columns of these sizes.
 _TOPIC_LIMIT = 50
 _CONTEXT_LIMIT = 1 << 31
+# The random part of a response topic has no `_`: it comes after the last one.
+_NAME_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # The largest response of a proxy, in bytes.
 _PROXY_LIMIT = 16 << 10
 # A host and a port. A host with colons is in brackets.
@@ -1115,7 +1117,7 @@ class _Connection:
         self.topic = topic
         # A unique name: 128 random bits, or as many as the limit of the topic allows.
         room = _TOPIC_LIMIT - len(topic) - 1
-        name = secrets.token_urlsafe(16)
+        name = "".join(secrets.choice(_NAME_LETTERS) for _ in range(22))
         if room >= 8:
             name = name[:room]
         self._response_topic = f"{topic}_{name}"

@@ -468,6 +468,8 @@ const WINDOW_LIMIT = 256;
 const LONGEST = 2 ** 31 - 1;
 /** The longest topic that the databases of all brokers store, in characters. */
 const TOPIC_LIMIT = 50;
+/** The random part of a response topic has no `_`: it comes after the last one. */
+const NAME_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /** The databases of all brokers store call numbers below this limit. */
 const CONTEXT_LIMIT = 2 ** 31;
 
@@ -821,12 +823,12 @@ export class Caller {
   constructor(options: ClientOptions, topic: string, shapes: Shapes) {
     this.#options = options;
     this.#topic = options.topic ?? topic;
-    // A unique name: 128 random bits, or as many as the limit of the topic allows.
+    // A unique name of 22 letters and digits, or as many as the limit of the topic allows.
     const room = TOPIC_LIMIT - this.#topic.length - 1;
-    const bytes = randomBytes(20);
-    const whole = toBase64(bytes.subarray(0, 16)).replace(/\+/g, "-").replace(/\//g, "_");
+    const bytes = randomBytes(26);
+    const whole = Array.from(bytes.subarray(0, 22), (byte) => NAME_LETTERS[byte % 62]).join("");
     const session = whole.slice(0, room < 8 ? 22 : Math.min(room, 22));
-    this.#context = bytes.subarray(16).reduce((sum, byte) => sum * 256 + byte, 0) % CONTEXT_LIMIT;
+    this.#context = bytes.subarray(22).reduce((sum, byte) => sum * 256 + byte, 0) % CONTEXT_LIMIT;
     this.#responseTopic = `${this.#topic}_${session}`;
     this.#shapes = shapes;
     if (!/^[-\w]+$/.test(this.#topic)) {
