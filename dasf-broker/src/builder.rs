@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use crate::access::{Access, AuditLog, Config, ConfigError};
 use crate::handshake::{Server, router};
 use crate::hub::Hub;
 use crate::limits::Limits;
@@ -54,10 +55,28 @@ const MAX_EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
 pub struct Builder {
     address: SocketAddr,
     token: Option<String>,
+    config: Option<ConfigSource>,
+    audit_log: Option<PathBuf>,
     allowed_origins: Vec<String>,
     offers_links: bool,
     data_dir: Option<PathBuf>,
     limits: Limits,
+}
+
+/// Where the configuration of a broker comes from.
+#[derive(Debug, Clone)]
+enum ConfigSource {
+    Given(Config),
+    File(PathBuf),
+}
+
+impl ConfigSource {
+    fn load(self) -> Result<Config, ConfigError> {
+        match self {
+            Self::Given(config) => Ok(config),
+            Self::File(path) => Config::load(path),
+        }
+    }
 }
 
 impl Default for Builder {
@@ -66,6 +85,8 @@ impl Default for Builder {
         Self {
             address,
             token: None,
+            config: None,
+            audit_log: None,
             allowed_origins: Vec::new(),
             offers_links: true,
             data_dir: None,
@@ -90,6 +111,27 @@ impl Builder {
     /// [`allow_origin`](Self::allow_origin).
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
+        self
+    }
+
+    /// Sets the users of the broker, and what each of them may do. See the [crate
+    /// documentation](crate#users-and-rights). Default: the broker knows no users.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(ConfigSource::Given(config));
+        self
+    }
+
+    /// Sets the file with the [configuration](Self::config). The broker reads it when it starts, and with
+    /// [`Broker::reload`].
+    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config = Some(ConfigSource::File(path.into()));
+        self
+    }
+
+    /// Sets the file of the audit log. The broker appends a line of JSON for each login, each refusal because
+    /// of a token or a right, and each user whose rights change. Default: none.
+    pub fn audit_log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.audit_log = Some(path.into());
         self
     }
 
@@ -234,8 +276,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the broker cannot listen on the address, a limit is 0, the token is empty, or an
-    /// allowed origin is none.
+    /// [`StartError`] if the broker cannot listen on the address, a limit is 0, the token is empty, an
+    /// allowed origin is none, or the configuration or the audit log cannot be used.
     ///
     /// # Panics
     ///
@@ -244,6 +286,8 @@ impl Builder {
         let Self {
             address,
             token,
+            config,
+            audit_log,
             allowed_origins,
             offers_links,
             data_dir,
@@ -255,6 +299,25 @@ impl Builder {
         if token.as_deref() == Some("") {
             return Err(StartError::EmptyToken);
         }
+        let config_file = match &config {
+            Some(ConfigSource::File(path)) => Some(path.clone()),
+            Some(ConfigSource::Given(_)) | None => None,
+        };
+        let config = match (&token, config) {
+            (Some(_), Some(_)) => return Err(StartError::TokenAndUsers),
+            (_, config) => config.map(ConfigSource::load).transpose()?,
+        };
+        let audit = match audit_log {
+            None => None,
+            Some(path) => match AuditLog::open(&path) {
+                Ok(log) => Some(log),
+                Err(source) => return Err(StartError::AuditLog { path, source }),
+            },
+        };
+        let access = Arc::new(match config {
+            Some(config) => Access::with_users(config, config_file, audit),
+            None => Access::new(token, audit),
+        });
         let allowed_origins = AllowedOrigins::new(&allowed_origins)
             .map_err(|origin| StartError::Origin { origin })?;
         let bound = async {
@@ -289,7 +352,7 @@ impl Builder {
         tasks.spawn(sum_up_log(hub.clone(), shutdown.clone()));
         let server = Arc::new(Server {
             hub: hub.clone(),
-            token,
+            access: access.clone(),
             allowed_origins,
             offers_links,
             slots: slots.clone(),
@@ -308,6 +371,7 @@ impl Builder {
         Ok(Broker {
             address,
             hub,
+            access,
             slots,
             max_connections,
             tasks,
@@ -350,6 +414,7 @@ async fn sum_up_log(hub: Arc<Hub>, shutdown: CancellationToken) {
 pub struct Broker {
     address: SocketAddr,
     hub: Arc<Hub>,
+    access: Arc<Access>,
     slots: Arc<Semaphore>,
     max_connections: usize,
     tasks: TaskTracker,
@@ -385,6 +450,32 @@ impl Broker {
     pub fn statistics(&self) -> Statistics {
         let connections = self.max_connections - self.slots.available_permits();
         self.hub.counters.read(self.hub.topics(), connections)
+    }
+
+    /// Reads the file of [`Builder::config_file`] again, and replaces the users and their rights. Peers that
+    /// have lost their token or a right are disconnected; a link only stops to read the topic. Without a
+    /// file, it does nothing.
+    ///
+    /// Returns the names of the users for whom something has changed; `anonymous` stands for peers without
+    /// a token.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the file cannot be used. Then all stays as it was.
+    pub fn reload(&self) -> Result<Vec<String>, ConfigError> {
+        Ok(self.access.reload()?.unwrap_or_default())
+    }
+
+    /// Writes the rest of the [audit log](Builder::audit_log) to the file that has its path now. Call it
+    /// when another program has renamed the file.
+    pub fn reopen_audit_log(&self) {
+        self.access.reopen_audit_log();
+    }
+
+    /// Replaces the users and their rights, as [`reload`](Self::reload) does. A broker that was started
+    /// without a configuration stays as it is.
+    pub fn set_config(&self, config: Config) -> Vec<String> {
+        self.access.replace(config)
     }
 
     /// Stops the broker: it accepts no more connections, and closes the open ones with code 1001.

@@ -7,7 +7,8 @@ use std::task::Poll;
 use axum::Router;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dasf_protocol::link;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, info};
 
+use crate::access::{Access, Caller, SUBPROTOCOL};
 use crate::hub::Hub;
 use crate::listener::ConnectionHandle;
 use crate::log::Line;
@@ -24,7 +26,7 @@ use crate::origin::AllowedOrigins;
 use crate::refusal::Refusal;
 use crate::route::{Query, Route};
 use crate::websocket::{
-    ConsumerRole, End, LinkRole, MAX_UNREAD_PONGS, Outgoing, ProducerRole, Role, drive,
+    ConsumerRole, End, LinkRole, MAX_UNREAD_PONGS, Outgoing, ProducerRole, Role, Signals, drive,
 };
 
 /// The read buffer of a socket: enough for many small frames, and small enough for thousands of
@@ -43,12 +45,16 @@ const MAX_FRAME_HEAD_SIZE: usize = 14;
 const FEATURES: HeaderName = HeaderName::from_static("dasf-features");
 const WITH_LINKS: HeaderValue = HeaderValue::from_static("shared-subscriptions, begun-count, link");
 const WITHOUT_LINKS: HeaderValue = HeaderValue::from_static("shared-subscriptions, begun-count");
+const WITH_LINKS_AND_USERS: HeaderValue =
+    HeaderValue::from_static("shared-subscriptions, begun-count, link, users");
+const WITH_USERS: HeaderValue =
+    HeaderValue::from_static("shared-subscriptions, begun-count, users");
 
 /// The state that all handshakes share.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) hub: Arc<Hub>,
-    pub(crate) token: Option<String>,
+    pub(crate) access: Arc<Access>,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) offers_links: bool,
     pub(crate) slots: Arc<Semaphore>,
@@ -77,11 +83,12 @@ async fn respond(
     let address = connection.address;
     // The query is not logged, because it may contain a token.
     let path = request.uri().path().to_owned();
-    let log_of = server.hub.clone();
+    let (log_of, access) = (server.hub.clone(), server.access.clone());
     server
         .handshake(connection, request)
         .await
         .unwrap_or_else(|refusal| {
+            access.record_refusal(&refusal, address, &path);
             if log_of.log.allows(Line::HandshakeRefused) {
                 // The reason may be a list of lines.
                 let reason = refusal.reason.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -102,16 +109,15 @@ impl Server {
         if route == Route::Health {
             return Ok("ok".into_response());
         }
+        if route == Route::Reload {
+            return self.reload(&parts, &connection);
+        }
         // The extractor changes the parts, so it must run before `query` borrows them.
         let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
         let query = Query::new(parts.uri.query());
-        match &self.token {
-            Some(token) => check_token(token, &parts.headers, &query)?,
-            None => {
-                let is_local = connection.is_local();
-                self.allowed_origins.check(&parts.headers, is_local)?;
-            }
-        }
+        let caller = self.authenticate(&parts, &connection)?;
+        let path = parts.uri.path();
+        self.access.record_login(&caller, connection.address, path);
         let upgrade = upgrade.map_err(|error| {
             let reason = format!(
                 "this path needs a WebSocket handshake: {}",
@@ -121,6 +127,7 @@ impl Server {
         })?;
         let limits = &self.hub.limits;
         let upgrade = upgrade
+            .protocols([SUBPROTOCOL])
             .read_buffer_size(READ_BUFFER_SIZE)
             .write_buffer_size(WRITE_BUFFER_SIZE)
             .max_write_buffer_size(max_write_buffer_size(limits.max_frame_size))
@@ -151,15 +158,16 @@ impl Server {
         let asked = parts.headers.get(link::HEADER);
         let is_link = self.offers_links && asked.is_some_and(|version| version == link::VERSION);
         match route {
-            Route::Health => Ok("ok".into_response()),
+            Route::Health | Route::Reload => Ok("ok".into_response()),
             Route::Producer { style, topic } if is_link => {
-                let role = LinkRole::new(self.hub.clone(), style, topic, None);
-                Ok(self.upgrade_to_link(upgrade, role, slot, connection))
+                // A link that connects again may name any of its topics. Each of its frames is checked.
+                let role = LinkRole::new(self.hub.clone(), caller.clone(), style, topic, None);
+                Ok(self.upgrade_to_link(upgrade, role, slot, connection, caller))
             }
             Route::Producer { style, topic } => {
-                let producer = self.hub.producer(topic, None)?;
-                let role = ProducerRole::new(style, producer);
-                Ok(self.upgrade(upgrade, role, slot, connection))
+                let producer = self.hub.producer_of(&caller, topic, None)?;
+                let role = ProducerRole::new(style, caller.clone(), producer);
+                Ok(self.upgrade(upgrade, role, slot, connection, caller))
             }
             Route::Consumer {
                 style,
@@ -167,7 +175,10 @@ impl Server {
                 subscription,
             } => {
                 let options = query.consumer_options(style, &topic, &subscription)?;
-                let consumer = self.hub.consumer(topic.clone(), subscription, &options)?;
+                caller.check_dead_letters(&query, &options)?;
+                let name = topic.clone();
+                let hub = &self.hub;
+                let consumer = hub.consumer_of(&caller, name, subscription, &options, None)?;
                 if options.durable
                     && let Some(last) = self.hub.last_change()
                 {
@@ -179,11 +190,49 @@ impl Server {
                     .await;
                 }
                 if is_link {
-                    let role = LinkRole::new(self.hub.clone(), style, topic, Some(consumer));
-                    return Ok(self.upgrade_to_link(upgrade, role, slot, connection));
+                    let (hub, by) = (self.hub.clone(), caller.clone());
+                    let role = LinkRole::new(hub, by, style, topic, Some(consumer));
+                    return Ok(self.upgrade_to_link(upgrade, role, slot, connection, caller));
                 }
-                Ok(self.upgrade(upgrade, ConsumerRole::new(consumer), slot, connection))
+                let role = ConsumerRole::new(consumer);
+                Ok(self.upgrade(upgrade, role, slot, connection, caller))
             }
+        }
+    }
+
+    /// Finds out who sends a request. Without a token, it must not come from a foreign page.
+    pub(crate) fn authenticate(
+        &self,
+        parts: &Parts,
+        connection: &ConnectionHandle,
+    ) -> Result<Caller, Refusal> {
+        let caller = self.access.authenticate(parts)?;
+        if self.access.is_without_token(&caller) {
+            let is_local = connection.is_local();
+            self.allowed_origins.check(&parts.headers, is_local)?;
+        }
+        Ok(caller)
+    }
+
+    /// Reads the configuration again.
+    fn reload(&self, parts: &Parts, connection: &ConnectionHandle) -> Result<Response, Refusal> {
+        let caller = self.authenticate(parts, connection)?;
+        caller.check_admin()?;
+        if parts.method != Method::POST {
+            let reason = "this path changes the broker: use the method POST";
+            return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason));
+        }
+        match self.access.reload() {
+            Ok(Some(changed)) => {
+                let changed = changed.join(", ");
+                info!(address = %connection.address, "read the configuration again; changed users: {changed}");
+                Ok(format!("changed users: {changed}\n").into_response())
+            }
+            Ok(None) => {
+                let reason = "the broker was started without a file of a configuration";
+                Err(Refusal::new(StatusCode::CONFLICT, reason))
+            }
+            Err(error) => Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error)),
         }
     }
 
@@ -193,12 +242,13 @@ impl Server {
         role: LinkRole,
         slot: Slot,
         connection: ConnectionHandle,
+        caller: Caller,
     ) -> Response {
         let headers = [
             (link::HEADER, link::VERSION.to_owned()),
             (link::RUN, self.hub.run()),
         ];
-        let response = self.upgrade(upgrade, role, slot, connection);
+        let response = self.upgrade(upgrade, role, slot, connection, caller);
         (headers, response).into_response()
     }
 
@@ -208,18 +258,22 @@ impl Server {
         role: impl Role + Send + 'static,
         slot: Slot,
         connection: ConnectionHandle,
+        caller: Caller,
     ) -> Response {
         connection.set_upgraded();
         let task = self.tasks.token();
         let address = connection.address;
-        let features = if self.offers_links {
-            WITH_LINKS
-        } else {
-            WITHOUT_LINKS
+        let features = match (self.offers_links, self.access.has_users()) {
+            (true, true) => WITH_LINKS_AND_USERS,
+            (true, false) => WITH_LINKS,
+            (false, true) => WITH_USERS,
+            (false, false) => WITHOUT_LINKS,
         };
+        // With one common token, all sockets would wait for its lock.
+        let signals = Signals::new(self.shutdown.child_token(), caller);
         let response = upgrade
             .on_failed_upgrade(move |error| debug!(%address, "the handshake failed: {error}"))
-            .on_upgrade(move |socket| self.run(socket, role, slot, connection, task));
+            .on_upgrade(move |socket| self.run(socket, role, slot, connection, task, signals));
         ([(FEATURES, features)], response).into_response()
     }
 
@@ -230,12 +284,11 @@ impl Server {
         slot: Slot,
         connection: ConnectionHandle,
         task: TaskTrackerToken,
+        signals: Signals,
     ) {
         let address = connection.address;
         debug!(%address, "connected");
         let limits = &self.hub.limits;
-        // With one common token, all sockets would wait for its lock.
-        let shutdown = self.shutdown.child_token();
         let end = drive(
             &mut socket,
             role,
@@ -243,7 +296,7 @@ impl Server {
             limits.max_frame_size,
             connection.traffic(),
             Outgoing::charged(&self.hub.outgoing),
-            shutdown,
+            signals,
         )
         .await;
         match &end {
@@ -264,29 +317,6 @@ impl Server {
     }
 }
 
-fn check_token(token: &str, headers: &HeaderMap, query: &Query<'_>) -> Result<(), Refusal> {
-    let header = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| {
-            scheme.eq_ignore_ascii_case("token") || scheme.eq_ignore_ascii_case("bearer")
-        })
-        .map(|(_, token)| token.trim());
-    let parameter = query.get("token")?;
-    let given = [header, parameter.as_deref()];
-    if given.iter().flatten().any(|given| is_same(given, token)) {
-        return Ok(());
-    }
-    let reason = if given.iter().any(Option::is_some) {
-        "the token is wrong"
-    } else {
-        "this broker needs a token; send it in the header 'authorization: Token …' \
-             (or 'Bearer …'), or in the query '?token=…'"
-    };
-    Err(Refusal::new(StatusCode::UNAUTHORIZED, reason))
-}
-
 /// Returns the largest size of a write buffer. Beside the bytes that it gathers, it holds one delivery
 /// and the pongs of a peer that does not read. A delivery as text may be a third larger than the frame
 /// of a link, because its payload is base64.
@@ -294,28 +324,4 @@ fn max_write_buffer_size(max_frame_size: usize) -> usize {
     let largest_delivery = max_frame_size.saturating_mul(2).saturating_add(1024);
     let pongs = MAX_UNREAD_PONGS as usize * MAX_PONG_SIZE;
     largest_delivery.saturating_add(WRITE_BUFFER_SIZE + pongs)
-}
-
-/// Compares two strings in a time that depends on their lengths only.
-fn is_same(given: &str, expected: &str) -> bool {
-    let difference = given
-        .bytes()
-        .zip(expected.bytes())
-        .fold(0, |difference, (a, b)| {
-            std::hint::black_box(difference | (a ^ b))
-        });
-    given.len() == expected.len() && difference == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_same_token_is_the_same() {
-        assert!(is_same("secret", "secret"));
-        for wrong in ["", "secre", "secret1", "Secret"] {
-            assert!(!is_same(wrong, "secret"), "{wrong}");
-        }
-    }
 }

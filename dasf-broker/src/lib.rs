@@ -42,7 +42,8 @@
 //! - `persistent` and `non-persistent` name the same topic.
 //! - Empty segments of a path are ignored, so a base URL may end in a slash.
 //!
-//! `GET /health` returns `ok`.
+//! `GET /health` returns `ok`. `POST /api/reload`, with the [right](#users-and-rights) `admin` for `*`, does
+//! what [`Broker::reload`] does.
 //!
 //! A consumer can set these parameters of Pulsar in the query of its URL. The broker ignores other
 //! parameters.
@@ -58,8 +59,10 @@
 //! | `maxRedeliverCount` | no limit | the number of redeliveries after which a message becomes a dead letter; at least 1 |
 //! | `deadLetterTopic` | `{topic}-{subscription}-DLQ`, with `-` for `.` and `:` | the topic of the dead letters |
 //!
-//! With [`Builder::token`], every handshake needs the token: in the header `authorization: Token …`
-//! or `authorization: Bearer …`, or in the query as `?token=…`.
+//! With [`Builder::token`] or [`Builder::config`], every handshake needs a token: in the header
+//! `authorization: Token …` or `authorization: Bearer …`, in the query as `?token=…`, or as the WebSocket
+//! subprotocol `dasf-token.` with the token in base64url. Pages cannot send headers: they offer the
+//! subprotocols `dasf` and `dasf-token.…`, and the broker chooses `dasf`.
 //!
 //! Without a token, the broker refuses web pages of other origins, because a browser lets every page
 //! connect to every port of its machine: a handshake with a header `Origin` needs the host and port of the
@@ -72,8 +75,8 @@
 //! | status | cause |
 //! |---|---|
 //! | 400 | a bad name or a bad value of a parameter |
-//! | 401 | a missing or wrong token |
-//! | 403 | a web page of an origin, or a name of the broker, that is not allowed without a token |
+//! | 401 | a missing, wrong or expired token |
+//! | 403 | a missing [right](#users-and-rights); or a web page of an origin, or a name of the broker, that is not allowed without a token |
 //! | 404 | another path |
 //! | 409 | a subscription that accepts no other consumer, or no consumer of this type and mode |
 //! | 503 | a limit of the broker |
@@ -87,8 +90,57 @@
 //! - `shared-subscriptions`: the consumers of one subscription share its messages. A Django broker
 //!   delivers every message to each of them.
 //! - `begun-count`: the broker counts [what a consumer begins](#what-a-consumer-begins).
+//! - `users`: the broker has [users](#users-and-rights), and tells who has sent a message.
 //! - `link`: a handshake with the header `dasf-link: 1` opens a [link](dasf_protocol::link), on which a
 //!   process publishes to any topic and reads all its topics.
+//!
+//! # Users and rights
+//!
+//! With [`Builder::config`] or [`Builder::config_file`], the broker knows users. A [`Config`] is text in
+//! TOML:
+//!
+//! ```toml
+//! [roles.caller]                  # the topics of a role, by right
+//! call = ["river", "climate-*"]
+//! [groups.hydrology]              # a group may give roles to its users
+//! roles = ["caller"]
+//! [users.ada]
+//! groups = ["hydrology"]
+//! call = ["lab"]                  # rights may also stand at a user
+//! tokens = [{ sha256 = "…", created = 2026-11-28, note = "notebook", expires = 2027-11-28 }]
+//! [users.station-1]
+//! serve = ["river"]
+//! tokens = [{ sha256 = "…" }]
+//! [anonymous]                     # only with this table, peers without a token may connect
+//! call = ["demo"]
+//! ```
+//!
+//! | right | allows |
+//! |---|---|
+//! | `call` | to send requests to the topic, and to read the answers |
+//! | `serve` | to read the requests of the topic, and to answer its callers |
+//! | `watch` | to see who reads the topic, and how much waits there |
+//! | `admin`, for `*` | to make the broker read its configuration again |
+//!
+//! A pattern is the name of a topic, in which `*` stands for any characters. A topic of another tenant or
+//! namespace than `public` and `default` has both in front: `lab/default/river`. Unknown keys, and roles and
+//! groups that are not defined, are errors.
+//!
+//! **Response topics.** Callers read their answers on topics of their own, whose names are that of the
+//! module's topic, `_`, and at least 8 letters and digits. Nobody configures them. The first reader with the
+//! right `call` or `serve` for the module's topic owns such a topic. As long as it exists, and for
+//! [`Builder::subscription_retention`] after it, nobody else reads it, and only those who may serve the
+//! module's topic send to it. To a topic whose owner may serve the module's topic, callers send all messages
+//! but answers, too. A topic that a pattern of a `call` or `serve` names, and that does not match the
+//! module's topic as well, is no response topic. All peers without a token are one owner.
+//!
+//! **Who has sent a message.** The broker adds the properties `x_dasf_user` and `x_dasf_groups` (names with
+//! commas between them) to every message, except answers to a caller's response topic and messages of peers
+//! without a token. It refuses messages that come with one of these properties, also without users.
+//!
+//! **Changes.** [`Broker::reload`] and [`Broker::set_config`] replace the users and their rights while the
+//! broker runs. It closes the connections of peers whose token or right is gone with code 1008. A link stays,
+//! and only ends to read the topic, with status 403. When a token expires, its connections close.
 //!
 //! # Messages
 //!
@@ -101,9 +153,11 @@
 //! - `redeliveryCount`, in a redelivery;
 //! - `begunCount`, in a redelivery to a consumer with `begunBy`.
 //!
+//! Its properties must not contain `x_dasf_user` and `x_dasf_groups`.
+//!
 //! The broker answers each frame with a receipt, `{"messageId", "context", "result": "ok"}`. If it
 //! refuses the frame, `result` is the reason. In the Pulsar style, `result` is then `send-error:3`
-//! for a bad frame or `send-error:8` for a full backlog, and `errorMsg` is the reason. The
+//! for a bad frame or `send-error:8` for a full backlog or a missing right, and `errorMsg` is the reason. The
 //! connection stays open. Two kinds of frames close it: a binary frame, with code 1003, and a frame
 //! above [`Builder::max_frame_size`], with code 1009.
 //!
@@ -292,6 +346,7 @@
 //! this state. For a further one, the broker closes the oldest of the network with the most of them. One
 //! address has at most [`max_connections_per_address`](Builder::max_connections_per_address) WebSockets.
 
+mod access;
 mod budget;
 mod builder;
 mod clock;
@@ -317,6 +372,9 @@ mod websocket;
 #[cfg(feature = "store")]
 use std::path::Path;
 
+pub use access::{Config, ConfigError};
+#[cfg(feature = "cli")]
+pub use access::{NewToken, TokenError};
 pub use builder::{Broker, Builder};
 pub use start_error::StartError;
 pub use statistics::Statistics;

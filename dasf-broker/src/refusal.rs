@@ -5,6 +5,7 @@ use std::fmt::Display;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::access::Denied;
 use crate::route::RouteError;
 use crate::topic::AttachError;
 
@@ -12,6 +13,8 @@ use crate::topic::AttachError;
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) reason: String,
+    /// What a caller lacks, if that is the reason.
+    pub(crate) denied: Option<Box<Denied>>,
 }
 
 impl Refusal {
@@ -19,6 +22,7 @@ impl Refusal {
         Self {
             status,
             reason: reason.to_string(),
+            denied: None,
         }
     }
 }
@@ -36,6 +40,7 @@ impl From<RouteError> for Refusal {
 impl From<AttachError> for Refusal {
     fn from(error: AttachError) -> Self {
         let status = match error {
+            AttachError::Denied(denied) => return denied.into(),
             AttachError::Taken { .. } | AttachError::Conflict { .. } => StatusCode::CONFLICT,
             AttachError::TooManySubscriptions { .. }
             | AttachError::TooManyTopics { .. }

@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::access::ConfigError;
+
 /// The error of a broker that does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -40,6 +42,22 @@ pub enum StartError {
         /// The reason.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The broker cannot use its configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The broker cannot write the audit log.
+    #[error("cannot write the audit log {}: {source}", path.display())]
+    AuditLog {
+        /// The file of the settings.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The broker has a token and users. Each user has tokens of his own.
+    #[error(
+        "the broker has a token and a configuration with users; leave the token out, and give each user tokens"
+    )]
+    TokenAndUsers,
     /// The token is empty. An empty token would protect nothing.
     #[error("the token is empty; set a token of at least one character, or no token")]
     EmptyToken,

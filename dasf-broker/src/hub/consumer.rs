@@ -8,9 +8,12 @@ use dasf_protocol::Subscription;
 
 use super::removal::TopicQuota;
 use super::{Hub, lock};
+use crate::access::{Caller, Denied};
 use crate::clock::now;
 use crate::log::Log;
-use crate::topic::{AttachError, ConsumerId, ConsumerOptions, Delivery, Effects, Topic, TopicName};
+use crate::topic::{
+    AttachError, ConsumerId, ConsumerOptions, Delivery, Effects, SharedTenure, Topic, TopicName,
+};
 
 /// A connected consumer. A drop disconnects it.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub(crate) struct Consumer {
     name: TopicName,
     subscription: Subscription,
     topic: Arc<Mutex<Topic>>,
+    tenure: SharedTenure,
+    caller: Caller,
     id: ConsumerId,
     /// Whether the peer has closed the connection.
     has_left: bool,
@@ -35,6 +40,16 @@ impl Consumer {
 
     pub(crate) fn subscription(&self) -> &Subscription {
         &self.subscription
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Checks whether the caller may still read the topic.
+    pub(crate) fn check(&self) -> Result<(), Denied> {
+        let standing = self.caller.standing(&self.name);
+        standing.map_or(Ok(()), |it| it.check_reading(self.tenure.get()).map(drop))
     }
 
     pub(crate) fn log(&self) -> &Log {
@@ -124,37 +139,52 @@ impl Drop for Consumer {
 }
 
 impl Hub {
-    /// Connects a consumer.
+    /// Connects a consumer that may do everything.
+    #[cfg(test)]
     pub(crate) fn consumer(
         self: &Arc<Self>,
         name: TopicName,
         subscription: Subscription,
         options: &ConsumerOptions,
     ) -> Result<Consumer, AttachError> {
-        self.consumer_with_quota(name, subscription, options, None)
+        self.consumer_of(&Caller::everything(), name, subscription, options, None)
     }
 
-    /// Connects a consumer. If its connection has others, the topic counts for its quota.
-    pub(crate) fn consumer_with_quota(
+    /// Connects a consumer of a caller. If its connection has others, the topic counts for its quota.
+    pub(crate) fn consumer_of(
         self: &Arc<Self>,
+        caller: &Caller,
         name: TopicName,
         subscription: Subscription,
         options: &ConsumerOptions,
         quota: Option<&mut TopicQuota>,
     ) -> Result<Consumer, AttachError> {
+        let standing = caller.standing(&name);
+        if let Some(standing) = &standing
+            && !standing.has_any_right()
+        {
+            standing.check_reading(None)?;
+        }
         if !self.has_room(&name) {
             return Err(self.full());
         }
         let mut effects = Effects::default();
-        let attach =
-            |topic: &mut Topic| topic.attach_consumer(&subscription, options, &mut effects);
-        let (topic, id) = self.with_topic(&name, quota, attach)?;
+        let attach = |topic: &mut Topic| -> Result<_, AttachError> {
+            if let Some(standing) = &standing {
+                topic.set_tenure(standing.check_reading(topic.tenure().get())?);
+            }
+            let id = topic.attach_consumer(&subscription, options, &mut effects)?;
+            Ok((id, topic.tenure().clone()))
+        };
+        let (topic, (id, tenure)) = self.with_topic(&name, quota, attach)?;
         self.apply_effects(&name, &mut effects);
         Ok(Consumer {
             hub: self.clone(),
             name,
             subscription,
             topic,
+            tenure,
+            caller: caller.clone(),
             id,
             has_left: false,
             redelivery_delay: options.redelivery_delay,

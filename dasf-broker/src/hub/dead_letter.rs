@@ -3,6 +3,7 @@
 use tracing::warn;
 
 use super::Hub;
+use crate::access::Tenure;
 use crate::clock::now;
 use crate::log::Line;
 use crate::message::Message;
@@ -33,6 +34,8 @@ impl Hub {
         let copy = Message::copy(loaded.content(), &self.origin, now(), to.topic());
         let copy_id = copy.id();
         let published = self.with_topic(to, None, |topic| -> Result<(), DeadLetterError> {
+            // It may contain requests.
+            topic.set_tenure(Tenure::Requests);
             topic.insert(copy, effects)?;
             // A consumer may get the dead letter as soon as the lock is free.
             self.counters.dead_lettered.add(1);

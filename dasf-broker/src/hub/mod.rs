@@ -16,6 +16,7 @@ use std::task::Context;
 
 use tracing::debug;
 
+use crate::access::Owners;
 use crate::budget::Budget;
 use crate::clock::now;
 use crate::limits::Limits;
@@ -42,6 +43,7 @@ pub(crate) struct Hub {
     /// The budget of what waits for the peers to read it.
     pub(crate) outgoing: Arc<Budget>,
     gone: Arc<GoneReaders>,
+    owners: Arc<Owners>,
     topics: Mutex<Topics>,
     room: Mutex<RoomMaker>,
 }
@@ -75,6 +77,7 @@ impl Hub {
             origin,
             outgoing,
             gone: Arc::default(),
+            owners: Arc::default(),
             topics: Mutex::default(),
             room: Mutex::default(),
         }
@@ -139,10 +142,15 @@ impl Hub {
         }
         let (limits, counters) = (self.limits.clone(), self.counters.clone());
         let (budget, gone) = (self.origin.budget.clone(), self.gone.clone());
+        let owners = self.owners.clone();
         let keeping = self.origin.keeping.as_ref();
         let store = keeping.map(|keeping| keeping.store.clone());
-        let mut topic = Topic::new(name.clone(), limits, counters, budget, gone, store);
-        let changed = change(&mut topic)?;
+        let mut topic = Topic::new(name.clone(), limits, counters, budget, gone, owners, store);
+        if let Some(tenure) = self.owners.recall(name) {
+            topic.set_tenure(tenure);
+        }
+        // Otherwise whoever may not use the topic could make the broker forget its owner.
+        let changed = change(&mut topic).inspect_err(|_| topic.remember_owner(now()))?;
         let topic = Arc::new(Mutex::new(topic));
         topics.insert(name.clone(), topic.clone());
         if let Some(quota) = quota {
@@ -157,7 +165,14 @@ impl Hub {
     /// Removes a topic if it is idle.
     fn remove_if_idle(&self, name: &TopicName) {
         let mut topics = lock(&self.topics);
-        let is_idle = topics.get(name).is_some_and(|topic| lock(topic).is_idle());
+        let is_idle = topics.get(name).is_some_and(|topic| {
+            let topic = lock(topic);
+            let is_idle = topic.is_idle();
+            if is_idle {
+                topic.remember_owner(now());
+            }
+            is_idle
+        });
         if is_idle {
             topics.remove(name);
         }
@@ -190,6 +205,8 @@ impl Hub {
     /// Removes expired messages and subscriptions from all topics.
     pub(crate) fn remove_expired(&self) {
         self.gone.forget_old(now());
+        self.owners
+            .forget_old(self.limits.subscription_retention, now());
         let topics: Vec<_> = lock(&self.topics)
             .iter()
             .map(|(name, topic)| (name.clone(), topic.clone()))

@@ -1,20 +1,23 @@
 //! The handle of a producer.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 use std::task::Context;
 
 use axum::body::Bytes;
+use dasf_protocol::Topic as ShortName;
 use dasf_protocol::link::Header;
 use serde_json::value::RawValue;
 use tracing::info;
 
 use super::removal::TopicQuota;
 use super::{Hub, lock};
+use crate::access::{Caller, Denied, Standing, Tenure};
 use crate::clock::now;
 use crate::log::Line;
-use crate::message::Message;
+use crate::message::{Fields, Message, Origin, stamp};
 use crate::store::Ticket;
-use crate::topic::{AttachError, Effects, PublishError, Topic, TopicName};
+use crate::topic::{AttachError, Effects, PublishError, SharedTenure, Topic, TopicName};
 
 /// A connected producer. A drop disconnects it.
 #[derive(Debug)]
@@ -22,18 +25,36 @@ pub(crate) struct Producer {
     hub: Arc<Hub>,
     name: TopicName,
     topic: Arc<Mutex<Topic>>,
+    tenure: SharedTenure,
+    /// What the caller may do. `None` if it may do everything.
+    standing: Option<Standing>,
     effects: Effects,
 }
 
 impl Producer {
+    /// Checks whether the caller may send any message.
+    pub(crate) fn check(&mut self) -> Result<(), Denied> {
+        let Some(standing) = &mut self.standing else {
+            return Ok(());
+        };
+        standing.renew();
+        standing.check_connecting(self.tenure.get())
+    }
+
     /// Publishes the fields of a frame as a message, and returns the message. Consumers wake with
     /// [`apply_effects`](Self::apply_effects).
-    pub(crate) fn publish(&mut self, fields: &str) -> (Message, Result<(), PublishError>) {
-        let message = Message::from_text(&self.hub.origin, now(), fields);
+    pub(crate) fn publish<'a>(
+        &mut self,
+        fields: impl Into<Fields<'a>>,
+    ) -> (Message, Result<(), PublishError>) {
+        let (fields, now) = (fields.into(), now());
         let mut effects = std::mem::take(&mut self.effects);
-        let published = self.insert(message.clone(), &mut effects);
+        let make = |origin: &Origin, _: &ShortName, stamp: &str| {
+            Message::from_text(origin, now, &fields.stamped(stamp))
+        };
+        let published = self.insert(make, fields.properties, &mut effects);
         self.effects = effects;
-        (message, published)
+        published
     }
 
     /// Publishes the parts of a frame of a link as a message, and returns the message. Its consumers are in
@@ -44,30 +65,69 @@ impl Producer {
         payload: &Bytes,
         effects: &mut Effects,
     ) -> (Message, Result<(), PublishError>) {
-        let (origin, now) = (&self.hub.origin, now());
+        let now = now();
         let (context, properties) = (header.context, header.properties);
         let (context, properties) = (context.map(RawValue::get), properties.map(RawValue::get));
-        let message =
-            Message::from_link(origin, now, self.name.topic(), context, properties, payload);
-        let published = self.insert(message.clone(), effects);
+        let make = |origin: &Origin, topic: &ShortName, stamp: &str| {
+            let stamped = match stamp {
+                "" => properties.map(Cow::Borrowed),
+                stamp => Some(stamp::add(properties, stamp).into()),
+            };
+            let properties = stamped.as_deref();
+            Message::from_link(origin, now, topic, context, properties, payload)
+        };
+        let published = self.insert(make, properties, effects);
         self.hub.report(&self.name, effects);
-        (message, published)
+        published
     }
 
-    fn insert(&mut self, message: Message, effects: &mut Effects) -> Result<(), PublishError> {
-        if !self.hub.has_room(&self.name) {
-            return Err(PublishError::BrokerFull {
-                topic: self.name.clone(),
-                max: self.hub.origin.budget.max(),
-            });
+    /// Publishes the message that `make` returns for a stamp.
+    fn insert(
+        &mut self,
+        make: impl Fn(&Origin, &ShortName, &str) -> Message,
+        properties: Option<&str>,
+        effects: &mut Effects,
+    ) -> (Message, Result<(), PublishError>) {
+        if let Some(standing) = &mut self.standing {
+            standing.renew();
         }
+        let mut has_room = false;
         loop {
-            let mut topic = lock(&self.topic);
-            if !topic.is_removed() {
-                return topic.publish(message, effects);
+            // The message is made before the topic is locked.
+            let tenure = self.tenure.get();
+            let standing = self.standing.as_ref();
+            let stamp = standing.map_or("", |standing| standing.stamp(tenure));
+            let message = make(&self.hub.origin, self.name.topic(), stamp);
+            has_room = has_room || self.hub.has_room(&self.name);
+            if !has_room {
+                let error = PublishError::BrokerFull {
+                    topic: self.name.clone(),
+                    max: self.hub.origin.budget.max(),
+                };
+                return (message, Err(error));
             }
-            drop(topic);
-            self.topic = self.hub.topic_of_producer(&self.name, None)?;
+            let mut topic = lock(&self.topic);
+            if topic.is_removed() {
+                drop(topic);
+                match self.hub.topic_of_producer(&self.name, None, None) {
+                    Ok((topic, tenure)) => (self.topic, self.tenure) = (topic, tenure),
+                    Err(error) => return (message, Err(error.into())),
+                }
+                continue;
+            }
+            if let Some(standing) = standing {
+                if tenure.is_none() && self.tenure.get().is_some() {
+                    // It has got another meaning just now, and the message perhaps another stamp.
+                    continue;
+                }
+                match standing.check_sending(tenure, || stamp::kind(properties)) {
+                    Ok(true) => topic.set_tenure(Tenure::Requests),
+                    Ok(false) => {}
+                    Err(denied) => return (message, Err(denied.into())),
+                }
+            }
+            let published = topic.publish(message.clone(), effects);
+            return (message, published);
         }
     }
 
@@ -115,20 +175,39 @@ impl Drop for Producer {
 }
 
 impl Hub {
-    /// Connects a producer. If the connection has others, the topic counts for its quota.
+    /// Connects a producer that may do everything.
+    #[cfg(test)]
     pub(crate) fn producer(
         self: &Arc<Self>,
         name: TopicName,
         quota: Option<&mut TopicQuota>,
     ) -> Result<Producer, AttachError> {
+        self.producer_of(&Caller::everything(), name, quota)
+    }
+
+    /// Connects a producer of a caller. If the connection has others, the topic counts for its quota.
+    pub(crate) fn producer_of(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: TopicName,
+        quota: Option<&mut TopicQuota>,
+    ) -> Result<Producer, AttachError> {
+        let standing = caller.standing(&name);
+        if let Some(standing) = &standing
+            && !standing.has_any_right()
+        {
+            standing.check_connecting(None)?;
+        }
         if !self.has_room(&name) {
             return Err(self.full());
         }
-        let topic = self.topic_of_producer(&name, quota)?;
+        let (topic, tenure) = self.topic_of_producer(&name, quota, standing.as_ref())?;
         Ok(Producer {
             hub: self.clone(),
             name,
             topic,
+            tenure,
+            standing,
             effects: Effects::default(),
         })
     }
@@ -137,11 +216,14 @@ impl Hub {
         &self,
         name: &TopicName,
         quota: Option<&mut TopicQuota>,
-    ) -> Result<Arc<Mutex<Topic>>, AttachError> {
-        let (topic, ()) = self.with_topic(name, quota, |topic| {
+        standing: Option<&Standing>,
+    ) -> Result<(Arc<Mutex<Topic>>, SharedTenure), AttachError> {
+        self.with_topic(name, quota, |topic| {
+            if let Some(standing) = standing {
+                standing.check_connecting(topic.tenure().get())?;
+            }
             topic.attach_producer();
-            Ok::<_, AttachError>(())
-        })?;
-        Ok(topic)
+            Ok(topic.tenure().clone())
+        })
     }
 }

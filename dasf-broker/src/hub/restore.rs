@@ -42,7 +42,10 @@ impl Hub {
                 messages.entry(queue).or_default().push(message.clone());
             }
         }
-        for record in restored.queues {
+        let mut queues = restored.queues;
+        // All queues of a topic have its meaning, also those that were recorded before it was known.
+        queues.sort_by_key(|queue| queue.tenure.is_none());
+        for record in queues {
             let kept = messages.remove(&record.id).unwrap_or_default();
             let name = record.topic.clone();
             let restore = |topic: &mut Topic| -> Result<(), AttachError> {

@@ -1,8 +1,12 @@
 //! The frames of producers.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
+
+use super::stamp;
 
 /// The error of a frame that is not a message.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,8 @@ pub(crate) enum FrameError {
     Properties,
     #[error("the frame contains {0:?}, which the broker adds; leave it out")]
     Reserved(&'static str),
+    #[error(transparent)]
+    Forged(#[from] stamp::Forged),
 }
 
 /// The fields of a frame that the broker reads. Of the payload, it only checks that it is JSON.
@@ -55,8 +61,47 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(
 pub(crate) struct Frame<'a> {
     /// The JSON of `context`; `null` if it is missing.
     pub(crate) context: &'a str,
-    /// The frame after its opening brace, or an error.
-    pub(crate) fields: Result<&'a str, FrameError>,
+    /// The fields, or an error.
+    pub(crate) fields: Result<Fields<'a>, FrameError>,
+}
+
+/// The fields of a frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fields<'a> {
+    /// The frame after its opening brace.
+    pub(crate) text: &'a str,
+    /// The JSON object of the properties, which is a part of the text.
+    pub(crate) properties: Option<&'a str>,
+}
+
+impl<'a> Fields<'a> {
+    /// Returns the text with a [stamp](super::stamp) in the properties.
+    pub(crate) fn stamped(self, stamp: &str) -> Cow<'a, str> {
+        let text = self.text;
+        if stamp.is_empty() {
+            return text.into();
+        }
+        let stamped = stamp::add(self.properties, stamp);
+        let Some(properties) = self.properties else {
+            let is_empty = text.trim_ascii_start().starts_with('}');
+            let separator = if is_empty { "" } else { "," };
+            return ["\"properties\":", &stamped, separator, text]
+                .concat()
+                .into();
+        };
+        let start = properties.as_ptr().addr() - text.as_ptr().addr();
+        let (before, after) = (&text[..start], &text[start + properties.len()..]);
+        [before, &stamped, after].concat().into()
+    }
+}
+
+#[cfg(test)]
+impl<'a, T: AsRef<str> + ?Sized> From<&'a T> for Fields<'a> {
+    /// Returns fields without properties that somebody has to read.
+    fn from(text: &'a T) -> Self {
+        let (text, properties) = (text.as_ref(), None);
+        Self { text, properties }
+    }
 }
 
 impl<'a> Frame<'a> {
@@ -87,19 +132,28 @@ impl<'a> Frame<'a> {
             Err(FrameError::Reserved("redeliveryCount"))
         } else if envelope.begun_count.is_some() {
             Err(FrameError::Reserved("begunCount"))
-        } else if envelope
-            .properties
-            .is_some_and(|it| !it.get().starts_with('{'))
-        {
-            Err(FrameError::Properties)
         } else {
-            Ok(fields)
+            let properties = envelope.properties.map(RawValue::get);
+            check_properties(properties).map(|()| Fields {
+                text: fields,
+                properties,
+            })
         };
         Self {
             context: envelope.context.map_or("null", RawValue::get),
             fields,
         }
     }
+}
+
+fn check_properties(properties: Option<&str>) -> Result<(), FrameError> {
+    let Some(properties) = properties else {
+        return Ok(());
+    };
+    if !properties.starts_with('{') {
+        return Err(FrameError::Properties);
+    }
+    Ok(stamp::check_not_forged(properties)?)
 }
 
 #[cfg(test)]
@@ -143,11 +197,40 @@ mod tests {
                 "7",
                 "\"messageId\"",
             ),
+            (
+                r#"{"context":7,"properties":{"x_dasf_user":"ada"}}"#,
+                "7",
+                "\"x_dasf_user\"",
+            ),
         ] {
             let frame = Frame::parse(text);
             assert_eq!(frame.context, context, "{text}");
             let error = frame.fields.unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_stands_in_the_properties() {
+        let stamp = r#""x_dasf_user":"ada""#;
+        for (frame, stamped) in [
+            (
+                r#"{"properties": { "a": 1 }, "payload": ""}"#,
+                r#""properties": {"x_dasf_user":"ada", "a": 1 }, "payload": ""}"#,
+            ),
+            (
+                r#"{"payload": "", "properties":{}}"#,
+                r#""payload": "", "properties":{"x_dasf_user":"ada"}}"#,
+            ),
+            (
+                r#" { "payload": ""}"#,
+                r#""properties":{"x_dasf_user":"ada"}, "payload": ""}"#,
+            ),
+            ("{ }", r#""properties":{"x_dasf_user":"ada"} }"#),
+        ] {
+            let fields = Frame::parse(frame).fields.unwrap();
+            assert_eq!(fields.stamped(stamp), stamped);
+            assert_eq!(fields.stamped(""), fields.text);
         }
     }
 }

@@ -8,6 +8,7 @@ mod frame;
 mod ids;
 #[cfg_attr(not(feature = "store"), allow(dead_code))]
 mod kept;
+pub(crate) mod stamp;
 mod time;
 
 use std::ops::Deref;
@@ -24,10 +25,13 @@ use uuid::fmt::Hyphenated;
 use crate::budget::{Budget, Charge};
 use crate::store::RestoredMessage;
 pub(crate) use content::{Content, Earlier};
-pub(crate) use frame::Frame;
+pub(crate) use frame::{Fields, Frame};
 pub(crate) use ids::MessageIds;
 pub(crate) use kept::Keeping;
 use kept::Kept;
+#[cfg(feature = "cli")]
+pub(crate) use time::date;
+pub(crate) use time::timestamp;
 
 /// What the messages of a broker have from it: their ids, and their part of its budget.
 #[derive(Debug)]

@@ -17,6 +17,8 @@ pub(crate) enum Style {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     Health,
+    /// The broker reads its configuration again.
+    Reload,
     Producer {
         style: Style,
         topic: TopicName,
@@ -38,6 +40,7 @@ impl Route {
             .collect();
         match *segments.as_slice() {
             ["health"] => Ok(Self::Health),
+            ["api", "reload"] => Ok(Self::Reload),
             ["ws", topic] => Ok(Self::Producer {
                 style: Style::Dasf,
                 topic: decode(topic)?.parse::<Topic>()?.into(),
@@ -170,6 +173,7 @@ mod tests {
             consumer(Style::Pulsar, "demo", "s")
         );
         assert_eq!(Route::parse("/health/"), Ok(Route::Health));
+        assert_eq!(Route::parse("/api/reload/"), Ok(Route::Reload));
     }
 
     #[test]

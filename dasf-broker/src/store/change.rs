@@ -2,6 +2,7 @@
 
 use dasf_protocol::Subscription as SubscriptionName;
 
+use crate::access::Tenure;
 use crate::message::Message;
 use crate::topic::{OnClose, SubscriptionType, TopicName};
 
@@ -14,6 +15,8 @@ pub(crate) struct QueueId(pub(crate) u64);
 pub(crate) struct QueueRecord {
     pub(crate) id: QueueId,
     pub(crate) topic: TopicName,
+    /// The meaning of the topic, if it is known.
+    pub(crate) tenure: Option<Tenure>,
     /// `None` for the messages of a topic that no subscription has.
     pub(crate) subscription: Option<SubscriptionRecord>,
 }

@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction,
 use super::change::{Change, QueueId, QueueRecord, SubscriptionRecord};
 use super::error::StoreError;
 use super::restored::{Restored, RestoredMessage};
+use crate::access::Tenure;
 use crate::message::Content;
 use crate::topic::{OnClose, SubscriptionType, TopicName};
 
@@ -22,7 +23,10 @@ pub(super) const FILE: &str = "messages.sqlite";
 const APPLICATION_ID: i32 = 0x6461_7366;
 
 /// The version of the tables.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
+
+/// The version without the column `tenure`.
+const WITHOUT_TENURE: i32 = 1;
 
 /// A message is in the queue that its row names, and in those of the table `place`. Nearly all messages
 /// are in one queue.
@@ -42,7 +46,9 @@ CREATE TABLE queue (
     subscription TEXT,
     exclusive INTEGER NOT NULL,
     on_close INTEGER NOT NULL,
-    since INTEGER NOT NULL
+    since INTEGER NOT NULL,
+    -- What the topic is for, and to whom it belongs; NULL if it is not known.
+    tenure TEXT
 ) STRICT;
 CREATE TABLE message (
     sequence INTEGER PRIMARY KEY,
@@ -82,6 +88,7 @@ impl Database {
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.execute("INSERT INTO broker VALUES (?, 0)", [signed(new_run)])?;
         }
+        migrate(&transaction)?;
         check_origin(&transaction)?;
         transaction.execute("UPDATE broker SET starts = starts + 1", ())?;
         let restored = restore(&transaction)?;
@@ -161,6 +168,16 @@ impl From<rusqlite::Error> for StoreError {
 
 fn table_count(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
     transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
+}
+
+/// Brings the tables of an earlier version to the current one.
+fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    if pragma("application_id")? == APPLICATION_ID && pragma("user_version")? == WITHOUT_TENURE {
+        transaction.execute_batch("ALTER TABLE queue ADD COLUMN tenure TEXT")?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    Ok(())
 }
 
 fn check_origin(transaction: &Transaction<'_>) -> Result<(), StoreError> {
@@ -249,9 +266,11 @@ fn queue(row: &rusqlite::Row<'_>) -> Result<QueueRecord, StoreError> {
             since: unsigned(row.get(7)?),
         }),
     };
+    let tenure: Option<String> = row.get(8)?;
     Ok(QueueRecord {
         id: QueueId(unsigned(row.get(0)?)),
         topic,
+        tenure: tenure.and_then(|text| Tenure::from_text(&text)),
         subscription,
     })
 }
@@ -269,11 +288,12 @@ fn write_change(
         Change::Queue(QueueRecord {
             id,
             topic,
+            tenure,
             subscription,
         }) => {
             let it = subscription.as_ref();
             execute(
-                "INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
                     signed(id.0),
                     topic.tenant(),
@@ -287,6 +307,7 @@ fn write_change(
                         Some(OnClose::Discard) => 2,
                     },
                     signed(it.map_or(0, |it| it.since)),
+                    tenure.as_ref().map(Tenure::to_text),
                 ],
             )
         }

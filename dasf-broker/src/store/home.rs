@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Change, QueueId, QueueRecord, Store, SubscriptionRecord};
 use crate::message::Message;
-use crate::topic::TopicName;
+use crate::topic::{SharedTenure, TopicName};
 
 /// A queue in the store. A drop removes it there.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub(crate) struct Home {
     store: Arc<Store>,
     id: QueueId,
     topic: TopicName,
+    tenure: SharedTenure,
     /// Whether the store has been told of the queue.
     is_recorded: AtomicBool,
 }
@@ -20,21 +21,32 @@ pub(crate) struct Home {
 impl Home {
     /// Returns a new queue for the messages of a topic without a subscription. The store learns of it
     /// with its first message.
-    pub(crate) fn of_topic(store: &Arc<Store>, topic: &TopicName) -> Arc<Self> {
+    pub(crate) fn of_topic(
+        store: &Arc<Store>,
+        topic: &TopicName,
+        tenure: &SharedTenure,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store: store.clone(),
             id: store.new_queue(),
             topic: topic.clone(),
+            tenure: tenure.clone(),
             is_recorded: AtomicBool::new(false),
         })
     }
 
     /// Returns a queue that the store has.
-    pub(crate) fn restored(store: &Arc<Store>, id: QueueId, topic: &TopicName) -> Arc<Self> {
+    pub(crate) fn restored(
+        store: &Arc<Store>,
+        id: QueueId,
+        topic: &TopicName,
+        tenure: &SharedTenure,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store: store.clone(),
             id,
             topic: topic.clone(),
+            tenure: tenure.clone(),
             is_recorded: AtomicBool::new(true),
         })
     }
@@ -45,8 +57,17 @@ impl Home {
         self.store.record(Change::Queue(QueueRecord {
             id: self.id,
             topic: self.topic.clone(),
+            tenure: self.tenure.get().cloned(),
             subscription,
         }));
+    }
+
+    /// Records the queue of a topic without a subscription again, if the store knows it. The meaning of the
+    /// topic has changed.
+    pub(crate) fn record_again(&self) {
+        if self.is_recorded.load(Ordering::Relaxed) {
+            self.record(None);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use rusqlite::types::Null;
 use rusqlite::{Connection, OpenFlags, Row, ToSql, params};
 
 use super::database::{self, Database};
@@ -21,6 +22,9 @@ pub struct Recovered {
     /// The subscriptions, and the topics with messages that no subscription has.
     pub queues: u64,
 }
+
+/// The number of columns of the table `queue`.
+const QUEUE_COLUMNS: usize = 9;
 
 /// Copies what can be read from one data directory to another, which must not have a database.
 pub(crate) fn recover(from: &Path, to: &Path) -> Result<Recovered, StoreError> {
@@ -44,9 +48,11 @@ pub(crate) fn recover(from: &Path, to: &Path) -> Result<Recovered, StoreError> {
         new.execute("UPDATE broker SET starts = ?", [starts])?;
     }
     for_each_row(&old, "queue", "id", |row| {
-        let values = values(row)?;
+        let mut values = values(row)?;
+        // An earlier version has no column for what the topic is for.
+        values.resize_with(QUEUE_COLUMNS, || Box::new(Null));
         recovered.queues += new.execute(
-            "INSERT OR IGNORE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             rusqlite::params_from_iter(values),
         )? as u64;
         Ok(())

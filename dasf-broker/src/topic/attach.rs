@@ -56,7 +56,7 @@ impl Topic {
             let (budget, obsolescence) = (&self.budget, &self.obsolescence);
             let mut new = Subscription::new(options, taken_over, since, obsolescence, budget);
             if let Some(store) = &self.store {
-                new.keep(name, store, &self.name);
+                new.keep(name, store, &self.name, &self.tenure);
             }
             new
         });
@@ -65,7 +65,7 @@ impl Topic {
         if let Some(store) = &self.store
             && subscription.record(name) != kept
         {
-            subscription.keep(name, store, &self.name);
+            subscription.keep(name, store, &self.name, &self.tenure);
         }
         Ok(id)
     }

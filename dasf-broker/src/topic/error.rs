@@ -3,6 +3,7 @@
 use dasf_protocol::Subscription;
 
 use super::name::TopicName;
+use crate::access::Denied;
 use crate::limits::BacklogLimit;
 
 /// The error of a producer or consumer that cannot use a topic.
@@ -40,6 +41,8 @@ pub(crate) enum AttachError {
          acknowledged some messages, or raise the limit"
     )]
     BrokerFull { max: usize },
+    #[error(transparent)]
+    Denied(#[from] Denied),
 }
 
 /// The error of a good message that the broker refuses.
@@ -71,4 +74,6 @@ pub(crate) enum PublishError {
     BrokerFull { topic: TopicName, max: usize },
     #[error(transparent)]
     Attach(#[from] AttachError),
+    #[error(transparent)]
+    Denied(#[from] Denied),
 }

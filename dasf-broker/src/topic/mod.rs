@@ -30,13 +30,15 @@ mod model_test;
 mod test_topic;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Instant;
 
 use dasf_protocol::Subscription as SubscriptionName;
 
+use crate::access::{Owners, Tenure};
 use crate::budget::{Budget, Charge};
+use crate::clock::now;
 use crate::limits::Limits;
 use crate::statistics::Counters;
 use crate::store::{Home, Store};
@@ -54,10 +56,15 @@ use subscription::Subscription;
 /// The memory of a topic in bytes, without subscriptions and messages.
 const TOPIC_COST: usize = 1024;
 
+/// The meaning of a topic, once it is known. Its producers and its queues in the store share it.
+pub(crate) type SharedTenure = Arc<OnceLock<Tenure>>;
+
 /// The state of a topic.
 #[derive(Debug)]
 pub(crate) struct Topic {
     name: TopicName,
+    tenure: SharedTenure,
+    owners: Arc<Owners>,
     limits: Arc<Limits>,
     counters: Arc<Counters>,
     subscriptions: BTreeMap<SubscriptionName, Subscription>,
@@ -87,9 +94,13 @@ impl Topic {
         counters: Arc<Counters>,
         budget: Arc<Budget>,
         gone: Arc<GoneReaders>,
+        owners: Arc<Owners>,
         store: Option<Arc<Store>>,
     ) -> Self {
-        let home = store.as_ref().map(|store| Home::of_topic(store, &name));
+        let tenure = SharedTenure::default();
+        let home = store
+            .as_ref()
+            .map(|store| Home::of_topic(store, &name, &tenure));
         let obsolescence = Obsolescence {
             topic: name.clone(),
             gone,
@@ -100,6 +111,8 @@ impl Topic {
             charge: budget.charge(TOPIC_COST),
             budget,
             name,
+            tenure,
+            owners,
             limits,
             counters,
             subscriptions: BTreeMap::new(),
@@ -111,6 +124,25 @@ impl Topic {
             consumers: 0,
             lost_runs: BTreeSet::new(),
         }
+    }
+
+    /// Returns the meaning of the topic, once it is known.
+    pub(crate) fn tenure(&self) -> &SharedTenure {
+        &self.tenure
+    }
+
+    /// Sets the meaning of the topic, if it is not known yet.
+    pub(crate) fn set_tenure(&mut self, tenure: Tenure) {
+        if self.tenure.set(tenure).is_ok()
+            && let Some(home) = self.unclaimed.home()
+        {
+            home.record_again();
+        }
+    }
+
+    /// Lets the broker remember for a while to whom the topic belongs, which ends now.
+    pub(crate) fn remember_owner(&self, now: Instant) {
+        self.owners.remember(&self.name, self.tenure.get(), now);
     }
 
     /// Returns whether the topic can be removed without a loss.
@@ -135,6 +167,7 @@ impl Topic {
     /// Drops all messages. The caller removes the topic from the broker. Returns the number of messages.
     pub(crate) fn remove(&mut self) -> usize {
         self.is_removed = true;
+        self.remember_owner(now());
         let mut messages = self.unclaimed.take();
         for (_, subscription) in std::mem::take(&mut self.subscriptions) {
             messages.append(subscription.into_messages());

@@ -7,6 +7,7 @@ use super::Topic;
 use super::backlog::{MessageQueue, QueuedMessage};
 use super::options::ConsumerOptions;
 use super::subscription::Subscription;
+use crate::access::Tenure;
 use crate::message::Message;
 use crate::store::{Home, QueueRecord, Store};
 
@@ -19,7 +20,9 @@ impl Topic {
         messages: Vec<Message>,
         now: Instant,
     ) {
-        let home = Home::restored(store, record.id, &self.name);
+        // Without a record, the messages come from a broker without users, and may be requests.
+        self.set_tenure(record.tenure.unwrap_or(Tenure::Requests));
+        let home = Home::restored(store, record.id, &self.name, &self.tenure);
         let mut queue = MessageQueue::at(Some(home.clone()));
         for message in messages {
             self.last_sequence = self.last_sequence.max(message.sequence);

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use dasf_protocol::Subscription as SubscriptionName;
 
+use super::SharedTenure;
 use super::backlog::{BacklogSize, MessageQueue, QueuedMessage};
 use super::consumer::{Consumer, ConsumerId, Delivery};
 use super::effects::{Effects, Event, EventKind};
@@ -121,12 +122,18 @@ impl Subscription {
     }
 
     /// Records the subscription in the store.
-    pub(super) fn keep(&mut self, name: &SubscriptionName, store: &Arc<Store>, topic: &TopicName) {
+    pub(super) fn keep(
+        &mut self,
+        name: &SubscriptionName,
+        store: &Arc<Store>,
+        topic: &TopicName,
+        tenure: &SharedTenure,
+    ) {
         let record = self.record(name);
         match (self.ready.home(), record) {
             (Some(home), Some(record)) => home.record(Some(record)),
             (None, Some(record)) => {
-                let home = Home::of_topic(store, topic);
+                let home = Home::of_topic(store, topic, tenure);
                 home.record(Some(record));
                 self.ready.move_to(Some(home));
             }

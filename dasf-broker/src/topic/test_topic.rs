@@ -85,6 +85,7 @@ impl TestTopic {
                 Arc::default(),
                 origin.budget.clone(),
                 Arc::default(),
+                Arc::default(),
                 None,
             ),
             origin,

@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, warn};
 
 use super::outgoing::Outgoing;
-use super::role::{BATCH, Role, close};
+use super::role::{BATCH, Role, close, close_denied};
 use crate::hub::Consumer;
 use crate::log::Line;
 
@@ -116,6 +116,10 @@ impl Role for ConsumerRole {
             );
         }
         None
+    }
+
+    fn check_rights(&mut self, _: &mut Outgoing) -> Option<CloseFrame> {
+        close_denied(self.consumer.caller(), self.consumer.check())
     }
 
     fn closed_by_peer(&mut self) {

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::outgoing::Outgoing;
-use super::role::{BATCH, Role, close};
+use super::role::{BATCH, Role, close, close_denied};
+use crate::access::{Caller, Watch};
 use crate::listener::Traffic;
 
 /// A peer is lost when a ping is due after this number of pings without a sign of life of the peer.
@@ -45,6 +46,25 @@ impl<S> Socket for S where
 {
 }
 
+/// What ends a connection from outside.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    shutdown: CancellationToken,
+    caller: Caller,
+    /// Tells when to check the rights of the caller.
+    rights: Watch,
+}
+
+impl Signals {
+    pub(crate) fn new(shutdown: CancellationToken, caller: Caller) -> Self {
+        Self {
+            shutdown,
+            rights: caller.watch(),
+            caller,
+        }
+    }
+}
+
 /// The end of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -65,14 +85,23 @@ pub(crate) async fn drive<S: Socket, R: Role>(
     max_frame_size: usize,
     traffic: Arc<Traffic>,
     outgoing: Outgoing,
-    shutdown: CancellationToken,
+    mut signals: Signals,
 ) -> End {
     let mut driver = Driver::new(socket, role, ping_interval, max_frame_size, traffic);
     driver.outgoing = outgoing;
-    let end = tokio::select! {
-        biased;
-        () = shutdown.cancelled() => End::ClosedByBroker(close(close_code::AWAY, "the broker shuts down")),
-        end = poll_fn(|cx| driver.poll(cx)) => end,
+    let end = loop {
+        let closing = tokio::select! {
+            biased;
+            () = signals.shutdown.cancelled() => Some(close(close_code::AWAY, "the broker shuts down")),
+            () = signals.rights.changed() => {
+                let lost_token = close_denied(&signals.caller, signals.caller.check_token());
+                lost_token.or_else(|| driver.role.check_rights(&mut driver.outgoing))
+            }
+            end = poll_fn(|cx| driver.poll(cx)) => break end,
+        };
+        if let Some(frame) = closing {
+            break End::ClosedByBroker(frame);
+        }
     };
     let Driver {
         mut role,
@@ -412,7 +441,7 @@ mod tests {
             1024,
             Arc::default(),
             Outgoing::default(),
-            CancellationToken::new(),
+            Signals::new(CancellationToken::new(), Caller::everything()),
         )
         .await;
         assert_eq!(
@@ -542,7 +571,7 @@ mod tests {
             1024,
             Arc::default(),
             Outgoing::default(),
-            shutdown,
+            Signals::new(shutdown, Caller::everything()),
         )
         .await;
         let frame = close(close_code::AWAY, "the broker shuts down");

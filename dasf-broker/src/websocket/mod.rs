@@ -12,7 +12,7 @@ mod role;
 mod test_peer;
 
 pub(crate) use consumer::ConsumerRole;
-pub(crate) use driver::{End, MAX_UNREAD_PONGS, drive};
+pub(crate) use driver::{End, MAX_UNREAD_PONGS, Signals, drive};
 pub(crate) use link::LinkRole;
 pub(crate) use outgoing::Outgoing;
 pub(crate) use producer::ProducerRole;

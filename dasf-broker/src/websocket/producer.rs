@@ -6,16 +6,19 @@ use std::task::Context;
 use axum::extract::ws::CloseFrame;
 
 use super::outgoing::{MAX_PENDING_RECEIPTS, Outgoing};
-use super::role::Role;
+use super::role::{Role, close_denied};
+use crate::access::Caller;
 use crate::hub::Producer;
 use crate::message::{Frame, Message};
 use crate::receipt;
 use crate::route::Style;
 use crate::store::{Ticket, UNWRITTEN};
+use crate::topic::PublishError;
 
 /// The socket of a producer.
 pub(crate) struct ProducerRole {
     style: Style,
+    caller: Caller,
     producer: Producer,
     unwritten: VecDeque<Unwritten>,
 }
@@ -34,9 +37,10 @@ enum Receipt {
 }
 
 impl ProducerRole {
-    pub(crate) fn new(style: Style, producer: Producer) -> Self {
+    pub(crate) fn new(style: Style, caller: Caller, producer: Producer) -> Self {
         Self {
             style,
+            caller,
             producer,
             unwritten: VecDeque::new(),
         }
@@ -65,6 +69,9 @@ impl Role for ProducerRole {
                     None => receipt::accepted(self.style, message.id(), context),
                 },
                 (message, Err(error)) => {
+                    if let PublishError::Denied(denied) = &error {
+                        self.caller.record_denied(denied);
+                    }
                     let reason = error.to_string();
                     self.refuse(Some(&message), receipt::REFUSED, &reason, context)
                 }
@@ -84,6 +91,10 @@ impl Role for ProducerRole {
 
     fn is_saturated(&self) -> bool {
         self.unwritten.len() >= MAX_PENDING_RECEIPTS
+    }
+
+    fn check_rights(&mut self, _: &mut Outgoing) -> Option<CloseFrame> {
+        close_denied(&self.caller, self.producer.check())
     }
 
     fn after_frames(&mut self, _: &mut Context<'_>) {

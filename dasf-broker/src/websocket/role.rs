@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Utf8Bytes, close_code};
 
 use super::outgoing::Outgoing;
+use crate::access::{Caller, Denied};
 
 /// The largest number of frames that the driver reads, or of deliveries that a role adds, in one step.
 /// Then the task continues with its other work.
@@ -42,11 +43,23 @@ pub(crate) trait Role {
         cx: &mut Context<'_>,
     ) -> Option<CloseFrame>;
 
+    /// Ends what the peer may no longer do. A returned frame closes the socket.
+    fn check_rights(&mut self, _: &mut Outgoing) -> Option<CloseFrame> {
+        None
+    }
+
     /// Runs when the peer has closed the socket.
     fn closed_by_peer(&mut self) {}
 
     /// Adds the last messages before the broker closes the socket.
     fn before_close(&mut self, _: &mut Outgoing) {}
+}
+
+/// Returns the frame that closes the socket of a peer that has lost a right.
+pub(super) fn close_denied(caller: &Caller, checked: Result<(), Denied>) -> Option<CloseFrame> {
+    let denied = checked.err()?;
+    caller.record_denied(&denied);
+    Some(close(close_code::POLICY, denied.to_string()))
 }
 
 /// The largest number of bytes of the reason in a close frame.

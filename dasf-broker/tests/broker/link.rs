@@ -44,7 +44,11 @@ impl Link {
 
     /// Returns whether the connection is there.
     pub(crate) async fn try_send(&mut self, header: &Value, payload: &[u8]) -> bool {
-        let header = header.to_string();
+        self.try_send_text(&header.to_string(), payload).await
+    }
+
+    /// Sends a header in the form of this text. Returns whether the connection is there.
+    pub(crate) async fn try_send_text(&mut self, header: &str, payload: &[u8]) -> bool {
         let length = u32::try_from(header.len()).unwrap();
         let frame = [&length.to_be_bytes(), header.as_bytes(), payload].concat();
         self.0.0.send(Message::binary(frame)).await.is_ok()
@@ -62,7 +66,7 @@ impl Link {
         self.try_send(&header, payload).await
     }
 
-    async fn subscribe(&mut self, topic: &str, parameters: &str) -> Value {
+    pub(crate) async fn subscribe(&mut self, topic: &str, parameters: &str) -> Value {
         self.send(
             &json!({"type": "subscribe", "topic": topic, "subscription": "s", "parameters": parameters}),
             b"",
@@ -71,7 +75,7 @@ impl Link {
         self.next().await.0
     }
 
-    async fn acknowledge(&mut self, topic: &str, message: &Value) {
+    pub(crate) async fn acknowledge(&mut self, topic: &str, message: &Value) {
         let header = json!({"type": "acknowledge", "topic": topic, "messages": [message]});
         self.send(&header, b"").await;
     }
@@ -106,7 +110,7 @@ impl Link {
     }
 
     /// Returns the next message: its header and its payload.
-    async fn message(&mut self) -> (Value, Vec<u8>) {
+    pub(crate) async fn message(&mut self) -> (Value, Vec<u8>) {
         loop {
             let (header, payload) = self.next().await;
             match header["type"].as_str() {
@@ -128,7 +132,7 @@ impl Link {
         }
     }
 
-    async fn closed(self) -> CloseFrame {
+    pub(crate) async fn closed(self) -> CloseFrame {
         self.0.closed().await
     }
 }

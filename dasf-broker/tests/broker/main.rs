@@ -3,6 +3,7 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod access;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod crash;
 mod delivery;

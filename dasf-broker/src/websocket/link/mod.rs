@@ -21,7 +21,9 @@ use tracing::debug;
 use super::consumer::{LAGS, RedeliveryTimer};
 use super::outgoing::Outgoing;
 use super::role::{BATCH, Role, close};
+use crate::access::Caller;
 use crate::hub::{Consumer, Hub};
+use crate::message::stamp;
 use crate::refusal::Refusal;
 use crate::route::{Query, RouteError, Style};
 use crate::store::Ticket;
@@ -35,6 +37,7 @@ const MAX_SUBSCRIPTIONS: usize = 1024;
 /// The socket of a link.
 pub(crate) struct LinkRole {
     hub: Arc<Hub>,
+    caller: Caller,
     style: Style,
     /// The topic of the handshake, whose tenant and namespace all topics of the link share.
     base: TopicName,
@@ -78,6 +81,8 @@ enum RefusedMessage {
     Publish(#[from] PublishError),
     #[error("properties is not a JSON object; send an object, or leave it out")]
     Properties,
+    #[error(transparent)]
+    Forged(#[from] stamp::Forged),
 }
 
 impl LinkRole {
@@ -85,6 +90,7 @@ impl LinkRole {
     /// reads the topic.
     pub(crate) fn new(
         hub: Arc<Hub>,
+        caller: Caller,
         style: Style,
         topic: TopicName,
         consumer: Option<Consumer>,
@@ -92,6 +98,7 @@ impl LinkRole {
         let first = topic.topic().clone();
         let mut link = Self {
             hub,
+            caller,
             style,
             subscriptions: HashMap::new(),
             unwritten: VecDeque::new(),
@@ -125,14 +132,18 @@ impl LinkRole {
         let Err(error) = self.try_publish(header, payload) else {
             return;
         };
+        if let RefusedMessage::Attach(AttachError::Denied(denied))
+        | RefusedMessage::Publish(PublishError::Denied(denied)) = &error
+        {
+            self.caller.record_denied(denied);
+        }
         self.confirmations.refuse(&error.to_string(), outgoing);
     }
 
     fn try_publish(&mut self, header: &Header<'_>, payload: &Bytes) -> Result<(), RefusedMessage> {
-        let producer = self.producers.get(&self.hub, &self.base, &header.topic)?;
-        let properties = header.properties.map(RawValue::get);
-        if properties.is_some_and(|properties| !properties.starts_with('{')) {
-            let error = RefusedMessage::Properties;
+        let producers = &mut self.producers;
+        let producer = producers.get(&self.hub, &self.caller, &self.base, &header.topic)?;
+        if let Err(error) = check_properties(header.properties) {
             producer.report_refused(None, &error.to_string());
             return Err(error);
         }
@@ -165,9 +176,10 @@ impl LinkRole {
         let name = self.base.sibling(topic.clone());
         let parameters = Query::new(Some(&header.parameters));
         let options = parameters.consumer_options(self.style, &name, &subscription)?;
+        self.caller.check_dead_letters(&parameters, &options)?;
         let quota = Some(&mut self.producers.quota);
-        let hub = &self.hub;
-        let consumer = hub.consumer_with_quota(name, subscription, &options, quota)?;
+        let (hub, caller) = (&self.hub, &self.caller);
+        let consumer = hub.consumer_of(caller, name, subscription, &options, quota)?;
         match hub.last_change().filter(|_| options.durable) {
             Some(after) => self.unwritten.push_back(UnwrittenSubscription {
                 topic,
@@ -237,6 +249,16 @@ impl Drop for LinkRole {
     }
 }
 
+fn check_properties(properties: Option<&RawValue>) -> Result<(), RefusedMessage> {
+    let Some(properties) = properties.map(RawValue::get) else {
+        return Ok(());
+    };
+    if !properties.starts_with('{') {
+        return Err(RefusedMessage::Properties);
+    }
+    Ok(stamp::check_not_forged(properties)?)
+}
+
 /// Returns the answer to the end of a subscription, or to a refused one.
 fn unsubscribed(topic: &str, refusal: Option<&Refusal>) -> Bytes {
     Header {
@@ -271,6 +293,9 @@ impl Role for LinkRole {
             }
             FrameKind::Subscribe => {
                 if let Err(refusal) = self.subscribe(&header, outgoing) {
+                    if let Some(denied) = &refusal.denied {
+                        self.caller.record_denied(denied);
+                    }
                     outgoing.push_binary(unsubscribed(&header.topic, Some(&refusal)));
                 }
             }
@@ -288,6 +313,24 @@ impl Role for LinkRole {
 
     fn is_saturated(&self) -> bool {
         self.confirmations.are_too_many()
+    }
+
+    /// Ends the reading of topics. Messages are checked when they come.
+    fn check_rights(&mut self, outgoing: &mut Outgoing) -> Option<CloseFrame> {
+        let read = self.subscriptions.values().map(|it| &it.consumer);
+        let all = read.chain(self.unwritten.iter().map(|it| &it.consumer));
+        let denied: Vec<_> = all
+            .filter_map(|consumer| {
+                let denied = consumer.check().err()?;
+                Some((consumer.topic().topic().clone(), denied))
+            })
+            .collect();
+        for (topic, denied) in denied {
+            self.leave(topic.as_str(), false);
+            self.caller.record_denied(&denied);
+            outgoing.push_binary(unsubscribed(topic.as_str(), Some(&denied.into())));
+        }
+        None
     }
 
     fn after_frames(&mut self, cx: &mut Context<'_>) {
@@ -404,7 +447,7 @@ mod tests {
         };
         let frames = [Message::Binary(publish.frame(b"")), Message::Close(None)];
         let mut socket = Peer::new(frames.into_iter(), usize::MAX);
-        let role = LinkRole::new(hub, Style::Dasf, topic, None);
+        let role = LinkRole::new(hub, Caller::everything(), Style::Dasf, topic, None);
         let never = Duration::from_secs(3600);
         let mut driver = Driver::new(&mut socket, role, never, 1024, Arc::default());
         let end = driver.poll(&mut Context::from_waker(Waker::noop()));

@@ -9,6 +9,7 @@ use dasf_protocol::Topic;
 use tokio::time::Instant;
 
 use super::RefusedMessage;
+use crate::access::Caller;
 use crate::hub::{Hub, Producer, TopicQuota};
 use crate::topic::TopicName;
 
@@ -37,6 +38,7 @@ impl Producers {
     pub(super) fn get(
         &mut self,
         hub: &Arc<Hub>,
+        caller: &Caller,
         base: &TopicName,
         topic: &str,
     ) -> Result<&mut Producer, RefusedMessage> {
@@ -50,8 +52,8 @@ impl Producers {
         let found = match self.producers.entry(topic) {
             Entry::Occupied(found) => found.into_mut(),
             Entry::Vacant(vacant) => {
-                let producer =
-                    hub.producer(base.sibling(vacant.key().clone()), Some(&mut self.quota))?;
+                let name = base.sibling(vacant.key().clone());
+                let producer = hub.producer_of(caller, name, Some(&mut self.quota))?;
                 let last_used = now;
                 vacant.insert(LinkProducer {
                     producer,

@@ -1,0 +1,217 @@
+//! The configuration of a broker: its users and their rights.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::file::File;
+use super::policy::Policy;
+
+/// The configuration of a broker: its users, and what each of them may do. See the [crate
+/// documentation](crate#users-and-rights).
+///
+/// ```
+/// let config: dasf_broker::Config = r#"
+///     [users.station-1]
+///     serve = ["river"]
+///     tokens = [{ sha256 = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b" }]
+///
+///     [anonymous]
+///     call = ["river"]
+/// "#
+/// .parse()?;
+/// let broker = dasf_broker::Broker::builder().config(config);
+/// # Ok::<(), dasf_broker::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Config(pub(super) Arc<Policy>);
+
+/// The error of a configuration that a broker cannot use.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The file is no configuration.
+    #[error("cannot use the configuration {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        source: Box<ConfigError>,
+    },
+    /// A line is not valid TOML, or has a key or value that a configuration does not have.
+    #[error("line {line}, {text:?}: {problem}")]
+    Line {
+        /// The number of the line, from 1.
+        line: usize,
+        /// The line.
+        text: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A user has a role or a group, or a group has a role, that the configuration does not define.
+    #[error(
+        "{key} contains {name:?}, but there is no table [{table}.{name}]; add it, or correct the name"
+    )]
+    Unknown {
+        /// The key with the name, such as `users.ada.groups`.
+        key: String,
+        /// The name.
+        name: String,
+        /// The table in which the name is missing.
+        table: &'static str,
+    },
+    /// Two users have the same token.
+    #[error(
+        "the users {first} and {second} have the same token; make one for each with `dasf-broker token new`"
+    )]
+    SameToken {
+        /// The first user.
+        first: String,
+        /// The second user.
+        second: String,
+    },
+}
+
+/// The longest part of a line in an error.
+const MAX_TEXT: usize = 80;
+
+impl Config {
+    /// Reads a configuration from a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the file cannot be read, or is no configuration.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        text.parse().map_err(|source| ConfigError::File {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Returns the number of users.
+    pub fn users(&self) -> usize {
+        self.0.user_count()
+    }
+}
+
+impl FromStr for Config {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let read = toml_edit::de::from_str::<File>(text);
+        let file = read.map_err(|error| at_line(text, error.span(), error.message()))?;
+        Policy::new(file).map(|policy| Self(Arc::new(policy)))
+    }
+}
+
+fn at_line(text: &str, span: Option<Range<usize>>, problem: &str) -> ConfigError {
+    let at = span.map_or(0, |span| span.start).min(text.len());
+    let before = &text.as_bytes()[..at];
+    let line = before.iter().filter(|byte| **byte == b'\n').count();
+    let shown = text.lines().nth(line).unwrap_or_default().trim();
+    ConfigError::Line {
+        line: line + 1,
+        text: shown.chars().take(MAX_TEXT).collect(),
+        problem: problem.lines().collect::<Vec<_>>().join("; "),
+    }
+}
+
+/// Returns an error for the first name that a table does not define.
+pub(super) fn check_names<'a, T>(
+    key: impl FnOnce() -> String,
+    names: impl IntoIterator<Item = &'a super::Name>,
+    table: &'static str,
+    defined: &BTreeMap<super::Name, T>,
+) -> Result<(), ConfigError> {
+    match names.into_iter().find(|name| !defined.contains_key(*name)) {
+        None => Ok(()),
+        Some(name) => Err(ConfigError::Unknown {
+            key: key(),
+            name: name.to_string(),
+            table,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> ConfigError {
+        text.parse::<Config>().unwrap_err()
+    }
+
+    #[test]
+    fn an_error_tells_the_line() {
+        for (text, expected, word) in [
+            ("[users.ada]\ncal = [\"river\"]", 2, "cal"),
+            ("\n[users.ada]\ncall = \"river\"", 3, "string"),
+            ("[users.ada]\n\ncall = [\"ri ver\"]", 3, "' '"),
+            ("[user.ada]", 1, "user"),
+            ("[users.ada]\ntokens = [\n  { sha256 = \"12\" }]", 3, "64"),
+            ("[users.ada]\ntokens = [{ note = \"n\" }]", 2, "sha256"),
+            ("[roles.a\n", 1, ""),
+            ("[anonymous]\nroles = []", 2, "roles"),
+        ] {
+            let error = error(text);
+            let ConfigError::Line { line, problem, .. } = &error else {
+                panic!("{text}: {error}")
+            };
+            assert_eq!(*line, expected, "{text}: {error}");
+            assert!(problem.contains(word), "{text}: {error}");
+            assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn each_name_is_defined() {
+        for (text, expected_key, expected_table) in [
+            ("[users.ada]\nroles = [\"x\"]", "users.ada.roles", "roles"),
+            (
+                "[users.ada]\ngroups = [\"x\"]",
+                "users.ada.groups",
+                "groups",
+            ),
+            ("[groups.a]\nroles = [\"x\"]", "groups.a.roles", "roles"),
+        ] {
+            let error = error(text);
+            let ConfigError::Unknown { key, name, table } = &error else {
+                panic!("{text}: {error}")
+            };
+            assert_eq!(
+                (&**key, &**name, *table),
+                (expected_key, "x", expected_table)
+            );
+        }
+        assert!(error("[users.'a b']").to_string().contains("a b"));
+    }
+
+    #[test]
+    fn each_user_has_tokens_of_his_own() {
+        let tokens = format!("tokens = [{{ sha256 = \"{}\" }}]", "0".repeat(64));
+        let both = error(&format!("[users.ada]\n{tokens}\n[users.bob]\n{tokens}"));
+        assert!(
+            matches!(both, ConfigError::SameToken { first, second } if first == "ada" && second == "bob")
+        );
+        let read: Config = format!("[users.ada]\n{tokens}\n[users.bob]")
+            .parse()
+            .unwrap();
+        assert_eq!(read.users(), 2);
+    }
+}

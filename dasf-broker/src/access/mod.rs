@@ -1,0 +1,663 @@
+//! Who may do what: users, their tokens and their rights.
+//!
+//! A handshake tells with its token who the [`Caller`] is ([`Access::authenticate`]). For each topic that
+//! the caller uses, its [`Standing`] decides: the rights of the caller, and the meaning of the topic
+//! ([`Tenure`]), which its first reader decides.
+//!
+//! This file joins the parts: `config` and `file` read a configuration, `policy` finds the rights of a
+//! user, `rights` decides with them, and `credential` reads tokens. `owners` remembers to whom topics
+//! belonged that are gone, and `audit` writes the log of all this. `token` makes new tokens.
+
+mod audit;
+mod config;
+mod credential;
+mod file;
+mod owners;
+mod pattern;
+mod policy;
+mod rights;
+#[cfg(feature = "cli")]
+mod token;
+
+use std::fmt;
+use std::future::pending;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use axum::extract::ConnectInfo;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::listener::ConnectionHandle;
+use crate::refusal::Refusal;
+use crate::route::Query;
+use crate::topic::{ConsumerOptions, TopicName};
+pub(crate) use audit::AuditLog;
+use audit::Event;
+pub use config::{Config, ConfigError};
+pub(crate) use credential::SUBPROTOCOL;
+use file::Hash;
+pub(crate) use file::Name;
+pub(crate) use owners::Owners;
+use policy::{BadToken, Policy, hash};
+use rights::Lack;
+pub(crate) use rights::{Kind, Reader, Right, Tenure, TopicRights};
+#[cfg(feature = "cli")]
+pub use token::{NewToken, TokenError};
+
+/// Decides who may use a broker.
+#[derive(Debug)]
+pub(crate) struct Access {
+    guard: Guard,
+    /// The file of the configuration.
+    file: Option<PathBuf>,
+    audit: Option<Arc<AuditLog>>,
+}
+
+#[derive(Debug)]
+enum Guard {
+    /// Everybody may do everything.
+    Nobody,
+    /// Everybody with this token may do everything.
+    Token(String),
+    /// Each user may do what the configuration says.
+    Users(Arc<Users>),
+}
+
+/// The users of a broker.
+#[derive(Debug)]
+pub(crate) struct Users {
+    policy: watch::Sender<Arc<Policy>>,
+    /// The number of changes of the policy. It tells whether rights that were computed are still right.
+    version: AtomicU64,
+}
+
+/// A peer, as its handshake has shown it.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(Option<Arc<Identity>>);
+
+/// A peer of a broker with users.
+#[derive(Debug)]
+struct Identity {
+    users: Arc<Users>,
+    user: Reader,
+    token: Option<Hash>,
+    address: Option<SocketAddr>,
+    audit: Option<Arc<AuditLog>>,
+    /// When the token expires.
+    expires: Option<SystemTime>,
+    /// The version of the policy that knew the caller.
+    version: u64,
+}
+
+impl Access {
+    /// Returns the access to a broker where everybody, or everybody with a token, may do everything.
+    pub(crate) fn new(token: Option<String>, audit: Option<AuditLog>) -> Self {
+        Self {
+            guard: token.map_or(Guard::Nobody, Guard::Token),
+            file: None,
+            audit: audit.map(Arc::new),
+        }
+    }
+
+    /// Returns the access to a broker with users, perhaps from a file.
+    pub(crate) fn with_users(
+        config: Config,
+        file: Option<PathBuf>,
+        audit: Option<AuditLog>,
+    ) -> Self {
+        let users = Users {
+            policy: watch::Sender::new(config.0),
+            version: AtomicU64::new(0),
+        };
+        Self {
+            guard: Guard::Users(Arc::new(users)),
+            file,
+            audit: audit.map(Arc::new),
+        }
+    }
+
+    /// Returns whether the broker knows users, so that it tells modules who has sent a message.
+    pub(crate) fn has_users(&self) -> bool {
+        matches!(self.guard, Guard::Users(_))
+    }
+
+    /// Reads the file of the configuration again, and replaces the users and their rights. Returns the names
+    /// of those for whom something changes, or `None` if there is no file.
+    pub(crate) fn reload(&self) -> Result<Option<Vec<String>>, ConfigError> {
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        match Config::load(file) {
+            Ok(config) => Ok(Some(self.replace(config))),
+            Err(error) => {
+                self.record(&Event {
+                    event: "config",
+                    reason: Some(&error.to_string()),
+                    ..Event::default()
+                });
+                Err(error)
+            }
+        }
+    }
+
+    /// Replaces the users and their rights. Returns the names of those for whom something changes. A broker
+    /// without users stays as it is.
+    pub(crate) fn replace(&self, config: Config) -> Vec<String> {
+        let Guard::Users(users) = &self.guard else {
+            return Vec::new();
+        };
+        let mut changed = Vec::new();
+        users.policy.send_modify(|policy| {
+            let before = std::mem::replace(policy, config.0);
+            let names = before.differences(policy).into_iter();
+            changed = names
+                .map(|name| name.map_or_else(|| ANONYMOUS.to_owned(), ToString::to_string))
+                .collect();
+            // Whoever sees the new number sees the new policy: it is locked until both have changed.
+            users.version.fetch_add(1, Ordering::Release);
+        });
+        for user in &changed {
+            self.record(&Event {
+                event: "rights",
+                user: Some(user),
+                ..Event::default()
+            });
+        }
+        changed
+    }
+
+    fn record(&self, event: &Event<'_>) {
+        if let Some(audit) = &self.audit {
+            audit.record(event);
+        }
+    }
+
+    /// Records that a peer has connected.
+    pub(crate) fn record_login(&self, caller: &Caller, address: SocketAddr, path: &str) {
+        self.record(&Event {
+            event: "login",
+            user: caller.0.as_ref().map(|identity| name_of(&identity.user)),
+            address: Some(address),
+            path: Some(path),
+            ..Event::default()
+        });
+    }
+
+    /// Records that a peer was refused because of who it is.
+    pub(crate) fn record_refusal(&self, refusal: &Refusal, address: SocketAddr, path: &str) {
+        if !matches!(
+            refusal.status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        ) {
+            return;
+        }
+        let event = Event {
+            address: Some(address),
+            path: Some(path),
+            status: Some(refusal.status.as_u16()),
+            reason: Some(&refusal.reason),
+            ..Event::default()
+        };
+        match &refusal.denied {
+            Some(denied) => denied.record(self.audit.as_deref(), event),
+            None => self.record(&Event {
+                event: REFUSED,
+                ..event
+            }),
+        }
+    }
+
+    /// Writes the audit log to the file that has its path now.
+    pub(crate) fn reopen_audit_log(&self) {
+        if let Some(audit) = &self.audit {
+            audit.reopen();
+        }
+    }
+
+    /// Finds out who sends a request.
+    ///
+    /// # Errors
+    /// Refuses a request without a token, unless the broker needs none, and one with a wrong token.
+    pub(crate) fn authenticate(&self, parts: &Parts) -> Result<Caller, Refusal> {
+        let tokens = || credential::tokens(&parts.headers, &Query::new(parts.uri.query()));
+        match &self.guard {
+            Guard::Nobody => Ok(Caller::everything()),
+            Guard::Token(token) => {
+                let given = tokens()?;
+                match given.iter().any(|given| is_same(given, token)) {
+                    true => Ok(Caller::everything()),
+                    false if given.is_empty() => Err(unauthorized(NO_TOKEN)),
+                    false => Err(unauthorized(WRONG_TOKEN)),
+                }
+            }
+            Guard::Users(users) => {
+                let connection = parts.extensions.get::<ConnectInfo<ConnectionHandle>>();
+                let address = connection.map(|connection| connection.0.address);
+                users.identify(&tokens()?, address, self.audit.as_ref())
+            }
+        }
+    }
+
+    /// Returns whether a caller has shown no token.
+    pub(crate) fn is_without_token(&self, caller: &Caller) -> bool {
+        match &self.guard {
+            Guard::Nobody => true,
+            Guard::Token(_) => false,
+            Guard::Users(_) => caller.0.as_ref().is_none_or(|it| it.user.is_none()),
+        }
+    }
+}
+
+/// What stands for those who have no token, in messages to people.
+const ANONYMOUS: &str = "anonymous";
+
+fn name_of(user: &Reader) -> &str {
+    user.as_ref().map_or(ANONYMOUS, Name::as_str)
+}
+
+/// The event of a refusal in the audit log.
+const REFUSED: &str = "refused";
+
+const NO_TOKEN: &str = "this broker needs a token; send it in the header 'authorization: Token …' (or \
+     'Bearer …'), in the query '?token=…', or as the WebSocket subprotocol 'dasf-token.…'";
+const WRONG_TOKEN: &str = "the token is wrong";
+const EXPIRED_TOKEN: &str = "the token has expired; ask the operator of the broker for a new one";
+
+fn unauthorized(reason: &str) -> Refusal {
+    Refusal::new(StatusCode::UNAUTHORIZED, reason)
+}
+
+impl Users {
+    fn policy(&self) -> Arc<Policy> {
+        self.policy.borrow().clone()
+    }
+
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    fn identify(
+        self: &Arc<Self>,
+        tokens: &[String],
+        address: Option<SocketAddr>,
+        audit: Option<&Arc<AuditLog>>,
+    ) -> Result<Caller, Refusal> {
+        let version = self.version();
+        let policy = self.policy();
+        let now = SystemTime::now();
+        let known = |user, token, expires| {
+            Ok(Caller(Some(Arc::new(Identity {
+                users: self.clone(),
+                user,
+                token,
+                address,
+                audit: audit.cloned(),
+                expires,
+                version,
+            }))))
+        };
+        let mut reason = NO_TOKEN;
+        for token in tokens {
+            let token = hash(token);
+            match policy.user_of(&token, now) {
+                Ok((user, expires)) => return known(Some(user.clone()), Some(token), expires),
+                Err(BadToken::Expired) => reason = EXPIRED_TOKEN,
+                Err(BadToken::Unknown) if reason == NO_TOKEN => reason = WRONG_TOKEN,
+                Err(BadToken::Unknown) => {}
+            }
+        }
+        if !tokens.is_empty() || policy.user(None).is_none() {
+            return Err(unauthorized(reason));
+        }
+        known(None, None, None)
+    }
+}
+
+impl Identity {
+    fn denied(&self, denial: Denial) -> Denied {
+        let user = self.user.clone();
+        Denied { user, denial }
+    }
+}
+
+impl Caller {
+    /// Returns a caller who may do everything.
+    pub(crate) fn everything() -> Self {
+        Self(None)
+    }
+
+    /// Checks a right for a topic.
+    pub(crate) fn check(&self, right: Right, topic: &TopicName) -> Result<(), Denied> {
+        let Some(identity) = &self.0 else {
+            return Ok(());
+        };
+        match identity
+            .users
+            .policy()
+            .allows(identity.user.as_ref(), right, topic)
+        {
+            true => Ok(()),
+            false => Err(identity.denied(Denial::Lacks {
+                right,
+                topic: topic.clone(),
+            })),
+        }
+    }
+
+    /// Checks whether the caller may change the broker itself.
+    pub(crate) fn check_admin(&self) -> Result<(), Denied> {
+        let Some(identity) = &self.0 else {
+            return Ok(());
+        };
+        match identity.users.policy().is_admin(identity.user.as_ref()) {
+            true => Ok(()),
+            false => Err(identity.denied(Denial::Admin)),
+        }
+    }
+
+    /// Checks whether the caller may have dead letters go to the topic that the query of a consumer names.
+    /// Those of the usual name belong to the topic of the consumer.
+    pub(crate) fn check_dead_letters(
+        &self,
+        query: &Query<'_>,
+        options: &ConsumerOptions,
+    ) -> Result<(), Refusal> {
+        match &options.dead_letters {
+            Some(policy) if query.get("deadLetterTopic")?.is_some() => {
+                Ok(self.check(Right::Serve, &policy.topic)?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks whether the broker would still accept the token of the caller.
+    pub(crate) fn check_token(&self) -> Result<(), Denied> {
+        let Some(identity) = &self.0 else {
+            return Ok(());
+        };
+        let policy = identity.users.policy();
+        let is_accepted = match &identity.token {
+            None => policy.user(None).is_some(),
+            Some(token) => {
+                let found = policy.user_of(token, SystemTime::now());
+                found.is_ok_and(|(user, _)| Some(user) == identity.user.as_ref())
+            }
+        };
+        match is_accepted {
+            true => Ok(()),
+            false => Err(identity.denied(Denial::Token)),
+        }
+    }
+
+    /// Records that the caller may not do something after its handshake.
+    pub(crate) fn record_denied(&self, denied: &Denied) {
+        if let Some(identity) = &self.0 {
+            let event = Event {
+                address: identity.address,
+                reason: Some(&denied.to_string()),
+                ..Event::default()
+            };
+            denied.record(identity.audit.as_deref(), event);
+        }
+    }
+
+    /// Returns what the caller may do with a topic; `None` if it may do everything.
+    pub(crate) fn standing(&self, topic: &TopicName) -> Option<Standing> {
+        let identity = self.0.as_ref()?;
+        let version = identity.users.version();
+        let policy = identity.users.policy();
+        let user = identity.user.as_ref();
+        Some(Standing {
+            rights: policy.topic_rights(user, topic),
+            stamp: policy
+                .user(user)
+                .map_or_else(|| "".into(), |user| user.stamp.clone()),
+            topic: topic.clone(),
+            identity: identity.clone(),
+            version,
+        })
+    }
+
+    /// Returns what tells when to check the rights of the caller again.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch(self.0.as_ref().map(|identity| {
+            let mut policy = identity.users.policy.subscribe();
+            if identity.version != identity.users.version() {
+                policy.mark_changed();
+            }
+            let expires = identity.expires;
+            Watched { policy, expires }
+        }))
+    }
+}
+
+/// Tells when the rights of a caller may have changed.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Option<Watched>);
+
+#[derive(Debug)]
+struct Watched {
+    policy: watch::Receiver<Arc<Policy>>,
+    expires: Option<SystemTime>,
+}
+
+impl Watch {
+    /// Waits until the rights of the caller may have changed, or its token expires.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a change is told again.
+    pub(crate) async fn changed(&mut self) {
+        let Some(Watched { policy, expires }) = &mut self.0 else {
+            return pending().await;
+        };
+        let expiry = async {
+            match *expires {
+                Some(at) => sleep(at.duration_since(SystemTime::now()).unwrap_or_default()).await,
+                None => pending().await,
+            }
+        };
+        let is_over = tokio::select! {
+            changed = policy.changed() => changed.is_err(),
+            () = expiry => {
+                *expires = None;
+                false
+            }
+        };
+        if is_over {
+            // The broker has ended.
+            pending::<()>().await;
+        }
+    }
+}
+
+/// What a caller of a broker with users may do with one topic.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    identity: Arc<Identity>,
+    topic: TopicName,
+    /// The version of the policy that gave the rights.
+    version: u64,
+    rights: TopicRights,
+    stamp: Arc<str>,
+}
+
+impl Standing {
+    /// Takes the rights of the newest policy.
+    pub(crate) fn renew(&mut self) {
+        if self.version != self.identity.users.version()
+            && let Some(renewed) = Caller(Some(self.identity.clone())).standing(&self.topic)
+        {
+            *self = renewed;
+        }
+    }
+
+    /// Returns what the topic tells of the sender of a message. A caller learns nothing of the modules
+    /// that answer it.
+    pub(crate) fn stamp(&self, tenure: Option<&Tenure>) -> &str {
+        match tenure {
+            Some(Tenure::Answers(_)) => "",
+            _ => &self.stamp,
+        }
+    }
+
+    /// Decides whether the caller may read the topic. Returns the meaning that the topic has from then on.
+    pub(crate) fn check_reading(&self, tenure: Option<&Tenure>) -> Result<Tenure, Denied> {
+        let decided = self.rights.check_reading(&self.identity.user, tenure);
+        decided.map_err(|lack| self.denied(lack))
+    }
+
+    /// Decides whether the caller may send a message to the topic. Returns whether the message is a
+    /// request, after which the topic is no response topic.
+    pub(crate) fn check_sending(
+        &self,
+        tenure: Option<&Tenure>,
+        kind: impl FnOnce() -> Kind,
+    ) -> Result<bool, Denied> {
+        let decided = self.rights.check_sending(tenure, kind);
+        decided.map_err(|lack| self.denied(lack))
+    }
+
+    /// Returns whether the caller may do anything with the topic, if it has the right meaning. Only then
+    /// the broker looks for the topic.
+    pub(crate) fn has_any_right(&self) -> bool {
+        self.rights.has_any()
+    }
+
+    /// Decides whether the caller may send any message to the topic.
+    pub(crate) fn check_connecting(&self, tenure: Option<&Tenure>) -> Result<(), Denied> {
+        let decided = self.rights.check_connecting(tenure);
+        decided.map_err(|lack| self.denied(lack))
+    }
+
+    fn denied(&self, lack: Lack) -> Denied {
+        let topic = self.topic.clone();
+        let base = || self.topic.base().unwrap_or_else(|| self.topic.clone());
+        self.identity.denied(match lack {
+            Lack::Own(right) => Denial::Lacks { right, topic },
+            Lack::Base(right) => Denial::Lacks {
+                right,
+                topic: base(),
+            },
+            Lack::Ownership => Denial::Owned { topic },
+            Lack::Answer => Denial::Answer { base: base() },
+            Lack::Question => Denial::Question { topic },
+        })
+    }
+}
+
+/// The refusal of somebody who lacks a right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Denied {
+    user: Reader,
+    denial: Denial,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Denial {
+    Token,
+    Admin,
+    Lacks { right: Right, topic: TopicName },
+    Owned { topic: TopicName },
+    Answer { base: TopicName },
+    Question { topic: TopicName },
+}
+
+impl Denied {
+    /// Completes an event of the audit log, and records it.
+    fn record(&self, audit: Option<&AuditLog>, event: Event<'_>) {
+        let Some(audit) = audit else {
+            return;
+        };
+        let (right, topic) = match &self.denial {
+            Denial::Token => (None, None),
+            Denial::Admin => (Some(Right::Admin), None),
+            Denial::Lacks { right, topic } => (Some(*right), Some(topic)),
+            Denial::Owned { topic } => (None, Some(topic)),
+            Denial::Answer { base } => (Some(Right::Serve), Some(base)),
+            Denial::Question { topic } => (Some(Right::Call), Some(topic)),
+        };
+        audit.record(&Event {
+            event: REFUSED,
+            user: Some(name_of(&self.user)),
+            right: right.map(Right::name),
+            topic: topic.map(ToString::to_string).as_deref(),
+            ..event
+        });
+    }
+}
+
+impl std::error::Error for Denied {}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.user {
+            Some(user) => write!(f, "the user '{user}' ")?,
+            None => write!(f, "a peer without a token ")?,
+        }
+        match &self.denial {
+            Denial::Token => write!(f, "may no longer use this broker"),
+            Denial::Admin => write!(f, "lacks the right 'admin' for all topics, '*'"),
+            Denial::Lacks { right, topic } => {
+                write!(f, "lacks the right '{right}' for the topic '{topic}'")
+            }
+            Denial::Owned { topic } => write!(
+                f,
+                "cannot read the topic '{topic}': it belongs to somebody else, who reads answers there"
+            ),
+            Denial::Answer { base } => {
+                write!(
+                    f,
+                    "lacks the right 'serve' for the topic '{base}', whose callers it answers"
+                )
+            }
+            Denial::Question { topic } => write!(
+                f,
+                "lacks the right 'call' for the topic '{topic}': who only serves it may ask who else does"
+            ),
+        }
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        let status = match denied.denial {
+            Denial::Token => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::FORBIDDEN,
+        };
+        Self {
+            status,
+            reason: denied.to_string(),
+            denied: Some(Box::new(denied)),
+        }
+    }
+}
+
+/// Compares two strings in a time that depends on their lengths only.
+fn is_same(given: &str, expected: &str) -> bool {
+    let difference = given
+        .bytes()
+        .zip(expected.bytes())
+        .fold(0, |difference, (a, b)| {
+            std::hint::black_box(difference | (a ^ b))
+        });
+    given.len() == expected.len() && difference == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_token_is_the_same() {
+        assert!(is_same("secret", "secret"));
+        for wrong in ["", "secre", "secret1", "Secret"] {
+            assert!(!is_same(wrong, "secret"), "{wrong}");
+        }
+    }
+}

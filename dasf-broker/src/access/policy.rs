@@ -1,0 +1,410 @@
+//! What the users of a configuration may do.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+
+use super::config::{ConfigError, check_names};
+use super::file::{File, Hash, Name, Rights, User};
+use super::pattern::Pattern;
+use super::rights::{Pair, Right, TopicRights};
+use crate::topic::TopicName;
+
+/// The users, their tokens and their rights.
+pub(super) struct Policy {
+    users: BTreeMap<Name, UserPolicy>,
+    tokens: HashMap<Hash, TokenPolicy>,
+    /// The rights of those who have no token.
+    anonymous: Option<UserPolicy>,
+    /// The topics that somebody may call or serve.
+    named: Vec<Pattern>,
+}
+
+/// What a user may do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct UserPolicy {
+    rights: Rights,
+    /// The properties that tell who has sent a message. Empty if nobody knows it.
+    pub(super) stamp: Arc<str>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct TokenPolicy {
+    user: Name,
+    expires: Option<SystemTime>,
+}
+
+/// Why a token does not open the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BadToken {
+    Unknown,
+    Expired,
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A policy may be long, and nobody reads it in a log.
+        let users = self.users.len();
+        f.debug_struct("Policy")
+            .field("users", &users)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Right {
+    fn of(self, rights: &Rights) -> &Vec<Pattern> {
+        match self {
+            Self::Call => &rights.call,
+            Self::Serve => &rights.serve,
+            Self::Watch => &rights.watch,
+            Self::Admin => &rights.admin,
+        }
+    }
+
+    fn of_mut(self, rights: &mut Rights) -> &mut Vec<Pattern> {
+        match self {
+            Self::Call => &mut rights.call,
+            Self::Serve => &mut rights.serve,
+            Self::Watch => &mut rights.watch,
+            Self::Admin => &mut rights.admin,
+        }
+    }
+}
+
+impl Rights {
+    fn allow(&self, right: Right, topic: &str) -> bool {
+        right.of(self).iter().any(|pattern| pattern.matches(topic))
+    }
+
+    fn extend(&mut self, other: &Self) {
+        for right in Right::ALL {
+            right.of_mut(self).extend_from_slice(right.of(other));
+        }
+    }
+
+    /// Removes what is there twice. The order has no meaning.
+    fn simplify(&mut self) {
+        for right in Right::ALL {
+            let patterns = right.of_mut(self);
+            patterns.sort_unstable();
+            patterns.dedup();
+        }
+    }
+}
+
+impl Policy {
+    pub(super) fn new(file: File) -> Result<Self, ConfigError> {
+        let File {
+            roles,
+            groups,
+            users,
+            anonymous,
+        } = file;
+        for (name, group) in &groups {
+            check_names(
+                || format!("groups.{name}.roles"),
+                &group.roles,
+                "roles",
+                &roles,
+            )?;
+        }
+        let mut policy = Self {
+            users: BTreeMap::new(),
+            tokens: HashMap::new(),
+            anonymous: None,
+            named: Vec::new(),
+        };
+        for (name, mut user) in users {
+            check_names(
+                || format!("users.{name}.roles"),
+                &user.roles,
+                "roles",
+                &roles,
+            )?;
+            check_names(
+                || format!("users.{name}.groups"),
+                &user.groups,
+                "groups",
+                &groups,
+            )?;
+            let mut rights = user.take_rights();
+            let of_groups = user.groups.iter().filter_map(|group| groups.get(group));
+            let names = of_groups.flat_map(|group| &group.roles).chain(&user.roles);
+            let of_roles = names.filter_map(|role| roles.get(role));
+            of_roles.for_each(|role| rights.extend(role));
+            policy.add_tokens(&name, &user)?;
+            let user = UserPolicy::new(Some(&name), &user.groups, rights);
+            policy.users.insert(name, user);
+        }
+        policy.anonymous = anonymous.map(|rights| UserPolicy::new(None, &[], rights));
+        let rights = policy.users.values().chain(&policy.anonymous);
+        let mut named: Vec<_> = rights
+            .flat_map(|user| user.rights.call.iter().chain(&user.rights.serve))
+            .cloned()
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        policy.named = named;
+        Ok(policy)
+    }
+
+    fn add_tokens(&mut self, name: &Name, user: &User) -> Result<(), ConfigError> {
+        for token in &user.tokens {
+            let added = TokenPolicy {
+                user: name.clone(),
+                expires: token.expires.map(|expires| expires.0),
+            };
+            if let Some(earlier) = self.tokens.insert(token.sha256, added) {
+                return Err(ConfigError::SameToken {
+                    first: earlier.user.to_string(),
+                    second: name.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Returns the user with a token, and when the token expires.
+    pub(super) fn user_of(
+        &self,
+        token: &Hash,
+        now: SystemTime,
+    ) -> Result<(&Name, Option<SystemTime>), BadToken> {
+        let token = self.tokens.get(token).ok_or(BadToken::Unknown)?;
+        match token.expires {
+            Some(expires) if expires <= now => Err(BadToken::Expired),
+            expires => Ok((&token.user, expires)),
+        }
+    }
+
+    /// Returns a user; without a name, the one who has no token.
+    pub(super) fn user(&self, name: Option<&Name>) -> Option<&UserPolicy> {
+        match name {
+            Some(name) => self.users.get(name),
+            None => self.anonymous.as_ref(),
+        }
+    }
+
+    /// Returns whether a user has a right for a topic.
+    pub(super) fn allows(&self, name: Option<&Name>, right: Right, topic: &TopicName) -> bool {
+        let user = self.user(name);
+        user.is_some_and(|user| user.rights.allow(right, &topic.to_string()))
+    }
+
+    /// Returns whether a user may change the broker itself.
+    pub(super) fn is_admin(&self, name: Option<&Name>) -> bool {
+        let user = self.user(name);
+        // No topic has this name, so only `*` matches it.
+        user.is_some_and(|user| user.rights.allow(Right::Admin, "*"))
+    }
+
+    /// Returns what a user may do with a topic.
+    pub(super) fn topic_rights(&self, name: Option<&Name>, topic: &TopicName) -> TopicRights {
+        let Some(user) = self.user(name) else {
+            return TopicRights::default();
+        };
+        let pair = |topic: &str| Pair {
+            call: user.rights.allow(Right::Call, topic),
+            serve: user.rights.allow(Right::Serve, topic),
+        };
+        let text = topic.to_string();
+        let own = pair(&text);
+        let base = topic.base().map(|base| base.to_string()).filter(|base| {
+            // A topic that somebody has named is one of modules.
+            let mut naming = self.named.iter().filter(|named| named.matches(&text));
+            naming.all(|named| named.matches(base))
+        });
+        let base = base.map(|base| pair(&base));
+        TopicRights::new(topic, own, base)
+    }
+
+    /// Returns the names of the users of whom two policies differ. `None` is the one without a token.
+    pub(super) fn differences<'a>(&'a self, other: &'a Self) -> Vec<Option<&'a Name>> {
+        let names = self.users.keys().chain(other.users.keys());
+        let mut names: Vec<_> = names.map(Some).chain([None]).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| {
+            let tokens = |policy: &'a Self| {
+                let of_user = |it: &(&Hash, &TokenPolicy)| Some(&it.1.user) == *name;
+                let tokens = policy.tokens.iter().filter(of_user);
+                let mut tokens: Vec<_> = tokens.map(|(hash, it)| (*hash, it.expires)).collect();
+                tokens.sort_unstable();
+                tokens
+            };
+            self.user(*name) != other.user(*name) || tokens(self) != tokens(other)
+        });
+        names
+    }
+}
+
+impl UserPolicy {
+    fn new(name: Option<&Name>, groups: &[Name], mut rights: Rights) -> Self {
+        rights.simplify();
+        let stamp = stamp(name, groups).into();
+        Self { rights, stamp }
+    }
+}
+
+/// Returns the properties that tell who has sent a message, without braces. A name needs no escapes.
+fn stamp(name: Option<&Name>, groups: &[Name]) -> String {
+    use dasf_protocol::properties::key;
+    let Some(name) = name else {
+        return String::new();
+    };
+    let mut stamp = format!("\"{}\":\"{name}\"", key::USER);
+    if !groups.is_empty() {
+        let groups: Vec<_> = groups.iter().map(Name::as_str).collect();
+        stamp += &format!(",\"{}\":\"{}\"", key::GROUPS, groups.join(","));
+    }
+    stamp
+}
+
+/// Returns the hash of a token.
+pub(super) fn hash(token: &str) -> Hash {
+    Hash(Sha256::digest(token.as_bytes()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use dasf_protocol::Topic;
+
+    use super::*;
+    use crate::access::Config;
+
+    const CONFIG: &str = r#"
+        [roles.caller]
+        call = ["river", "climate-*"]
+        [roles.operator]
+        watch = ["*"]
+        [groups.hydrology]
+        roles = ["caller"]
+        [groups.guests]
+        [users.ada]
+        groups = ["hydrology", "guests"]
+        roles = ["operator"]
+        tokens = [
+            { sha256 = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b", note = "notebook" },
+            { sha256 = "35224d0d3465d74e855f8d69a136e79c744ea35a675d3393360a327cbf6359a2", created = 2026-11-28, expires = 2027-01-01 },
+        ]
+        call = ["lab", "river"]
+        [users.bob]
+        serve = ["river*"]
+        [anonymous]
+        call = ["demo", "river_basin2026"]
+    "#;
+
+    fn policy(text: &str) -> Arc<Policy> {
+        text.parse::<Config>().unwrap().0
+    }
+
+    fn name(text: &str) -> Option<Name> {
+        (!text.is_empty()).then(|| text.to_owned().try_into().unwrap())
+    }
+
+    fn topic(text: &str) -> TopicName {
+        text.parse::<Topic>().unwrap().into()
+    }
+
+    #[test]
+    fn rights_come_from_roles_groups_and_the_user() {
+        let policy = policy(CONFIG);
+        for (user, right, named, expected) in [
+            ("ada", Right::Call, "river", true),
+            ("ada", Right::Call, "climate-eu", true),
+            ("ada", Right::Call, "lab", true),
+            ("ada", Right::Call, "demo", false),
+            ("ada", Right::Serve, "river", false),
+            ("ada", Right::Watch, "anything", true),
+            ("ada", Right::Admin, "anything", false),
+            ("bob", Right::Serve, "rivers", true),
+            ("bob", Right::Watch, "river", false),
+            ("", Right::Call, "demo", true),
+            ("", Right::Call, "river", false),
+            ("eve", Right::Call, "river", false),
+        ] {
+            let allowed = policy.allows(name(user).as_ref(), right, &topic(named));
+            assert_eq!(allowed, expected, "{user} {right} {named}");
+        }
+        let elsewhere = TopicName::new("x".to_owned(), "y".to_owned(), "river".parse().unwrap());
+        assert!(!policy.allows(name("ada").as_ref(), Right::Call, &elsewhere));
+    }
+
+    #[test]
+    fn a_token_belongs_to_its_user_until_it_expires() {
+        let policy = policy(CONFIG);
+        let in_2026 = UNIX_EPOCH + Duration::from_secs(1_798_761_599);
+        let in_2027 = in_2026 + Duration::from_secs(1);
+        let ada = name("ada").unwrap();
+        assert_eq!(policy.user_of(&hash("secret"), in_2027), Ok((&ada, None)));
+        assert_eq!(
+            policy.user_of(&hash("secret2"), in_2026),
+            Ok((&ada, Some(in_2027)))
+        );
+        assert_eq!(
+            policy.user_of(&hash("secret2"), in_2027),
+            Err(BadToken::Expired)
+        );
+        assert_eq!(
+            policy.user_of(&hash("other"), in_2026),
+            Err(BadToken::Unknown)
+        );
+    }
+
+    #[test]
+    fn the_stamp_tells_the_user_and_the_groups() {
+        let policy = policy(CONFIG);
+        let stamp = |user| &*policy.user(name(user).as_ref()).unwrap().stamp;
+        assert_eq!(
+            stamp("ada"),
+            r#""x_dasf_user":"ada","x_dasf_groups":"hydrology,guests""#
+        );
+        assert_eq!(stamp("bob"), r#""x_dasf_user":"bob""#);
+        assert_eq!(stamp(""), "");
+    }
+
+    #[test]
+    fn a_named_topic_is_no_response_topic() {
+        let policy = policy(CONFIG);
+        let has_base = |named| {
+            policy
+                .topic_rights(name("ada").as_ref(), &topic(named))
+                .base
+        };
+        let calls = Some(Pair {
+            call: true,
+            serve: false,
+        });
+        assert_eq!(has_base("river_a1B2c3D4"), calls);
+        assert_eq!(has_base("river_basin2026"), None);
+        assert_eq!(has_base("river_a1B2c3"), None);
+        assert_eq!(has_base("river"), None);
+    }
+
+    #[test]
+    fn changes_are_told_by_user() {
+        let before = policy(CONFIG);
+        let changed = |from: &str, to: &str| {
+            let after = policy(&CONFIG.replace(from, to));
+            let names = before.differences(&after).into_iter();
+            names
+                .map(|it| it.map_or_else(String::new, ToString::to_string))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(changed("x", "x"), [""; 0]);
+        assert_eq!(changed("climate-*", "climate"), ["ada"]);
+        assert_eq!(changed("35224d", "35224e"), ["ada"]);
+        assert_eq!(changed("2027-01-01", "2028-01-01"), ["ada"]);
+        assert_eq!(changed("users.bob", "users.eve"), ["bob", "eve"]);
+        assert_eq!(changed("demo", "demos"), [""]);
+    }
+}
