@@ -1,16 +1,18 @@
 //! The program `dasf-broker`.
 
+mod users;
+
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use dasf_broker::{Broker, Builder};
-use dasf_program::{PrintableFields, StopSignals};
+use dasf_program::{HangUp, HangUps, PrintableFields, StopSignals};
 use dasf_protocol::text;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -32,6 +34,20 @@ struct Arguments {
     /// Secret that modules and clients must send. Modules and the command dasf have the option --token
     #[arg(long, env = TOKEN, hide_env_values = true)]
     token: Option<String>,
+
+    /// File with the users and what each of them may do. SIGHUP makes the broker read it again
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DASF_BROKER_CONFIG",
+        conflicts_with = "token"
+    )]
+    config: Option<PathBuf>,
+
+    /// File to which the broker appends a line of JSON for each login, each refusal because of a token or a
+    /// right, and each change of rights. SIGHUP makes the broker open it again
+    #[arg(long, value_name = "FILE")]
+    audit_log: Option<PathBuf>,
 
     /// Origin of web pages that may use the broker without a token, with its scheme and port; * stands for
     /// all origins. May be given several times
@@ -61,25 +77,38 @@ enum Command {
         #[arg(value_name = "NEW-DIR")]
         to: PathBuf,
     },
+    /// Make tokens of users
+    #[command(subcommand)]
+    Token(users::TokenCommand),
+    /// Work with configurations
+    #[command(subcommand)]
+    Config(users::ConfigCommand),
 }
 
 impl Command {
     fn run(self) -> ExitCode {
-        let Self::Recover { from, to } = self;
-        match dasf_broker::recover(&from, &to) {
-            Ok(recovered) => {
-                let (messages, queues) = (recovered.messages, recovered.queues);
-                let damaged = recovered.damaged_messages;
-                // Without standard output, the exit code alone reports the success.
-                let _ = writeln!(
-                    io::stdout(),
-                    "saved {messages} messages in {queues} queues; left out {damaged} damaged messages"
-                );
-                ExitCode::SUCCESS
-            }
+        let done = match self {
+            Self::Recover { from, to } => recover(&from, &to),
+            Self::Token(command) => command.run(),
+            Self::Config(command) => command.run(),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(error),
         }
     }
+}
+
+fn recover(from: &Path, to: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let recovered = dasf_broker::recover(from, to)?;
+    let (messages, queues) = (recovered.messages, recovered.queues);
+    let damaged = recovered.damaged_messages;
+    // Without standard output, the exit code alone reports the success.
+    let _ = writeln!(
+        io::stdout(),
+        "saved {messages} messages in {queues} queues; left out {damaged} damaged messages"
+    );
+    Ok(())
 }
 
 /// The environment variable of the token.
@@ -165,6 +194,8 @@ impl Arguments {
         let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
         let builder = Broker::builder().bind(bind);
         let builder = set(builder, self.token, Builder::token);
+        let builder = set(builder, self.config, Builder::config_file);
+        let builder = set(builder, self.audit_log, Builder::audit_log);
         let builder = set(builder, self.data_dir, Builder::data_dir);
         let origins = self.allow_origin.into_iter();
         let builder = origins.fold(builder, Builder::allow_origin);
@@ -304,7 +335,11 @@ fn failed(error: impl Display) -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     // A signal may come as soon as the program prints its address.
-    let mut signals = StopSignals::new()?;
+    let has_files = arguments.config.is_some() || arguments.audit_log.is_some();
+    let (mut signals, mut hang_ups) = match has_files {
+        true => (StopSignals::without_hang_up()?, Some(HangUps::new()?)),
+        false => (StopSignals::new()?, None),
+    };
     let address = resolve(&arguments.bind)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.bind))?;
@@ -316,7 +351,21 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         broker.local_addr(),
         broker.url()
     );
-    signals.next().await;
+    loop {
+        let hang_up = async {
+            match &mut hang_ups {
+                Some(hang_ups) => hang_ups.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = signals.next() => break,
+            hang_up = hang_up => match hang_up {
+                HangUp::Reload => users::reload(&broker),
+                HangUp::TerminalClosed => break,
+            },
+        }
+    }
     broker.shutdown().await;
     Ok(())
 }

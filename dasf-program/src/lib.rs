@@ -21,5 +21,5 @@ mod signals;
 mod writer;
 
 pub use fields::PrintableFields;
-pub use signals::StopSignals;
+pub use signals::{HangUp, HangUps, StopSignals};
 pub use writer::{LogGuard, LogWriter, start_log};

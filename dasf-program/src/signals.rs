@@ -3,6 +3,9 @@
 use std::io;
 
 #[cfg(unix)]
+use std::fs::File;
+
+#[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Receives the signals that ask a program to stop: Ctrl-C, and on Unix SIGTERM. On Linux also SIGHUP, which
@@ -39,12 +42,39 @@ impl StopSignals {
     pub fn new() -> io::Result<Self> {
         let receives_hang_up = cfg!(target_os = "linux") && !ignores_hang_up();
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
             hang_up: receives_hang_up
                 .then(|| signal(SignalKind::hangup()))
                 .transpose()?,
+            ..Self::without_hang_up()?
         })
+    }
+
+    /// Receives the signals without SIGHUP from now on, for a program with [`HangUps`].
+    ///
+    /// # Errors
+    /// Returns the error of the operating system if it does not pass signals on.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    #[cfg(unix)]
+    pub fn without_hang_up() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: None,
+        })
+    }
+
+    /// Receives the signal from now on. It no longer ends the process by itself.
+    ///
+    /// # Errors
+    /// Returns the error of the operating system if it does not pass signals on.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    #[cfg(windows)]
+    pub fn without_hang_up() -> io::Result<Self> {
+        Self::new()
     }
 
     /// Receives the signal from now on. It no longer ends the process by itself.
@@ -88,6 +118,88 @@ impl StopSignals {
     pub async fn next(&mut self) {
         self.interrupt.recv().await;
     }
+}
+
+/// What SIGHUP means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HangUp {
+    /// Somebody asks the program to read its files again.
+    Reload,
+    /// The terminal of the program has closed, so the program should stop.
+    TerminalClosed,
+}
+
+/// Receives SIGHUP in a program that reads its files again then. On Windows, it never comes.
+///
+/// ```no_run
+/// use dasf_program::{HangUp, HangUps};
+///
+/// # async fn run() -> std::io::Result<()> {
+/// let mut hang_ups = HangUps::new()?;
+/// while hang_ups.next().await == HangUp::Reload {
+///     println!("reads its files again");
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct HangUps {
+    #[cfg(unix)]
+    signal: Signal,
+    /// Whether the program should stop when its terminal closes.
+    #[cfg(unix)]
+    ends_with_terminal: bool,
+}
+
+impl HangUps {
+    /// Receives the signal from now on. It no longer ends the process by itself.
+    ///
+    /// # Errors
+    /// Returns the error of the operating system if it does not pass signals on.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    #[cfg(unix)]
+    pub fn new() -> io::Result<Self> {
+        let ends_with_terminal = has_terminal() && !ignores_hang_up();
+        Ok(Self {
+            signal: signal(SignalKind::hangup())?,
+            ends_with_terminal,
+        })
+    }
+
+    /// Does nothing: the signal does not exist.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(windows)]
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for the next signal.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no signal is lost.
+    #[cfg(unix)]
+    pub async fn next(&mut self) -> HangUp {
+        self.signal.recv().await;
+        match self.ends_with_terminal && !has_terminal() {
+            true => HangUp::TerminalClosed,
+            false => HangUp::Reload,
+        }
+    }
+
+    /// Waits without end.
+    #[cfg(windows)]
+    pub async fn next(&mut self) -> HangUp {
+        std::future::pending().await
+    }
+}
+
+/// Returns whether the process has a terminal that is open.
+#[cfg(unix)]
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 /// Returns whether the process was started with SIGHUP ignored.

@@ -18,6 +18,7 @@ use crate::support::PATIENCE;
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dasf-broker"));
     command.args(arguments).env_remove("DASF_BROKER_TOKEN");
+    command.env_remove("DASF_BROKER_CONFIG");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -258,4 +259,187 @@ async fn a_log_that_nobody_reads_does_not_stop_it() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let log = stderr(&mut child);
     assert!(log.len() >= 32 * 1024, "{} bytes", log.len());
+}
+
+/// Runs a command to its end. Returns its exit code, and what it has printed.
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = command(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn it_makes_tokens_and_checks_configurations() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("broker.toml");
+    let file = path.to_str().unwrap();
+    std::fs::write(&path, "# ours\n[users.ada]\ncall = [\"river\"]\n").unwrap();
+    let new = [
+        "token",
+        "new",
+        "ada",
+        "--note",
+        "n",
+        "--expires",
+        "2999-01-01",
+        "--config",
+        file,
+    ];
+    let (code, secret, errors) = run(&new);
+    assert_eq!((code, &*errors), (Some(0), ""));
+    assert!(
+        secret.starts_with("dasf_") && secret.lines().count() == 1,
+        "{secret}"
+    );
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.starts_with("# ours\n") && !text.contains(secret.trim()),
+        "{text}"
+    );
+    let (code, printed, _) = run(&["config", "check", file]);
+    assert_eq!(
+        (code, &*printed),
+        (Some(0), "the configuration is right: 1 users\n")
+    );
+    // Only one file is left.
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+
+    let (code, secret, errors) = run(&["token", "new", "bob"]);
+    assert_eq!((code, secret.lines().count()), (Some(0), 1));
+    assert!(errors.contains("[users.bob]:\n{ sha256 = \""), "{errors}");
+    std::fs::write(&path, "[users.ada]\ncal = []\n").unwrap();
+    for arguments in [
+        &["config", "check", file][..],
+        &new[..],
+        &["--bind", "127.0.0.1:0", "--config", file],
+    ] {
+        let (code, printed, errors) = run(arguments);
+        assert_eq!((code, &*printed), (Some(1), ""), "{arguments:?}");
+        assert!(
+            errors.contains("line 2") && errors.contains("`cal`"),
+            "{errors}"
+        );
+    }
+    let (code, _, errors) = run(&["--config", file, "--token", "secret"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        errors.contains("--config") && errors.contains("--token"),
+        "{errors}"
+    );
+}
+
+/// Returns the status of a handshake.
+fn status(address: &str, path: &str, token: &str) -> u16 {
+    use std::io::Write;
+
+    let mut peer = std::net::TcpStream::connect(address).unwrap();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         authorization: Token {token}\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    peer.write_all(request.as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(peer).read_line(&mut line).unwrap();
+    line.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_audit_log_tells_who_came_in() {
+    use std::fs;
+
+    let directory = tempfile::tempdir().unwrap();
+    let (path, audit) = (
+        directory.path().join("broker.toml"),
+        directory.path().join("audit"),
+    );
+    let (file, audit_file) = (path.to_str().unwrap(), audit.to_str().unwrap());
+    fs::write(&path, "[users.ada]\ncall = [\"river\"]\n").unwrap();
+    let (_, secret, _) = run(&["token", "new", "ada", "--config", file]);
+    let secret = secret.trim();
+    let mut child = spawn(&[
+        "--bind",
+        "127.0.0.1:0",
+        "--config",
+        file,
+        "--audit-log",
+        audit_file,
+    ]);
+    let address = address(&mut child);
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut until = |text: &str| {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "{text}");
+        }
+    };
+    let hang_up = |child: &Child| {
+        let pid = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-HUP", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    assert_eq!(status(&address, "/ws/river", secret), 101);
+    assert_eq!(status(&address, "/ws/river/s", secret), 403);
+    assert_eq!(status(&address, "/ws/river", "wrong"), 401);
+    let right = fs::read_to_string(&path).unwrap();
+    fs::write(&path, "wrong").unwrap();
+    hang_up(&child);
+    until("keeps its users and rights");
+    assert_eq!(status(&address, "/ws/river", secret), 101);
+    fs::write(&path, right.replace("call =", "serve =")).unwrap();
+    let moved = directory.path().join("moved");
+    fs::rename(&audit, &moved).unwrap();
+    hang_up(&child);
+    until("read the configuration again; changed users: 1");
+    assert_eq!(status(&address, "/ws/river/s", secret), 101);
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    let read = |path| {
+        let text = fs::read_to_string(path).unwrap();
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let lines = lines.map(|line| {
+            let field = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+            assert!(!field("time").is_empty());
+            (
+                field("event"),
+                field("user"),
+                field("right"),
+                line["status"].as_u64(),
+            )
+        });
+        lines.collect::<Vec<_>>()
+    };
+    let event = |event: &str, user: &str, right: &str, status| {
+        (event.to_owned(), user.to_owned(), right.to_owned(), status)
+    };
+    let first = read(&moved);
+    assert_eq!(
+        first[..5],
+        [
+            event("login", "ada", "", None),
+            event("login", "ada", "", None),
+            event("refused", "ada", "serve", Some(403)),
+            event("refused", "", "", Some(401)),
+            event("config", "", "", None),
+        ]
+    );
+    let later = read(&audit);
+    assert!(
+        later.contains(&event("rights", "ada", "", None)),
+        "{later:?}"
+    );
 }
