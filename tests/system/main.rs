@@ -29,6 +29,7 @@ mod reconnect;
 mod repeats;
 mod replay;
 mod requests;
+mod rights;
 mod schema;
 mod types;
 mod unknown_arguments;
