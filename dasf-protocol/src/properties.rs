@@ -64,8 +64,8 @@ pub mod key {
     /// Extension: in a request whose work outlives its caller. The embedded broker delivers it even if the
     /// caller no longer waits or is gone.
     pub const JOB: &str = "x_dasf_job";
-    /// Extension: the user who sent a message, as the broker knows him. Only a broker sets it: it refuses
-    /// messages that come with it.
+    /// Extension: the name of the user who sent a message. Only a broker sets it, and refuses messages that
+    /// come with it.
     pub const USER: &str = "x_dasf_user";
     /// Extension: the names of the groups of the [`USER`], separated by commas. It is left out if there are
     /// none. Only a broker sets it.

@@ -79,7 +79,10 @@ impl Client {
             if is_connected {
                 in_flight.lost();
             }
-            is_connected = *reading.borrow_and_update() == ConnectionState::Connected;
+            is_connected = matches!(
+                *reading.borrow_and_update(),
+                ConnectionState::Connected { .. }
+            );
         }
     }
 

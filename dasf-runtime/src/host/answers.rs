@@ -114,7 +114,7 @@ impl Answers {
 
     /// Returns the payload, which counts for the caller until all of it is sent.
     fn held(&self, reply: &ReplyTo, answer: &Answer) -> Bytes {
-        self.budget.held(&reply.response_topic, &answer.payload)
+        self.budget.held(reply, &answer.payload)
     }
 
     /// Returns the properties and the payloads of the messages of a response.

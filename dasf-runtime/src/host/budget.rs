@@ -6,9 +6,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use dasf_protocol::Topic;
 
 use super::HostOptions;
+use super::reply_to::{CallerId, ReplyTo};
 use crate::module::Failure;
 
 /// The largest payload that does not count. `queue_size` limits how many of them wait.
@@ -30,15 +30,14 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Held {
     total: usize,
-    /// By the response topic of the caller.
-    by_caller: HashMap<Topic, usize>,
+    by_caller: HashMap<CallerId, usize>,
 }
 
 /// Bytes that count for a caller until this is dropped.
 #[derive(Debug)]
 pub(super) struct Charge {
     budget: Budget,
-    caller: Topic,
+    caller: CallerId,
     bytes: usize,
 }
 
@@ -84,22 +83,22 @@ impl Budget {
         }))
     }
 
-    /// Returns a charge of no bytes.
-    pub(super) fn charge(&self, caller: &Topic) -> Charge {
+    /// Returns a charge of no bytes for the caller of a call.
+    pub(super) fn charge(&self, call: &ReplyTo) -> Charge {
         Charge {
             budget: self.clone(),
-            caller: caller.clone(),
+            caller: call.caller(),
             bytes: 0,
         }
     }
 
     /// Returns a response that counts for its caller until all of it is sent. A response is never
     /// refused: its memory exists already. But it leaves less room for requests.
-    pub(super) fn held(&self, caller: &Topic, payload: &Bytes) -> Bytes {
+    pub(super) fn held(&self, call: &ReplyTo, payload: &Bytes) -> Bytes {
         if payload.len() <= SMALL_PAYLOAD {
             return payload.clone();
         }
-        let mut charge = self.charge(caller);
+        let mut charge = self.charge(call);
         charge.replace(payload.len(), |_, _| Ok(())).ok();
         Bytes::from_owner(HeldPayload {
             payload: payload.clone(),
@@ -207,8 +206,14 @@ mod tests {
         Budget::new(&options)
     }
 
-    fn caller(name: &str) -> Topic {
-        name.parse().unwrap()
+    fn caller(name: &str) -> ReplyTo {
+        ReplyTo {
+            response_topic: name.parse().unwrap(),
+            context: "1".into(),
+            answers_pings: false,
+            deadline: None,
+            user: None,
+        }
     }
 
     #[test]

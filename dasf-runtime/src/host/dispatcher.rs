@@ -280,7 +280,7 @@ impl Dispatcher {
         let whole = match Position::of(properties) {
             Ok(None) if payload.len() <= SMALL_PAYLOAD => return Some((payload, None, message)),
             Ok(None) => {
-                let mut charge = self.budget.charge(&reply.response_topic);
+                let mut charge = self.budget.charge(reply);
                 let now = Instant::now();
                 let unfinished = &mut self.unfinished;
                 match unfinished.charge(&mut charge, payload.len(), now, &mut refused) {
@@ -493,6 +493,7 @@ mod tests {
         Received {
             delivery: Delivery::new("m", payload, properties),
             connection: 1,
+            names_users: false,
         }
     }
 

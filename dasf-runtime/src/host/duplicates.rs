@@ -336,6 +336,7 @@ mod tests {
             context: context.to_string().into(),
             answers_pings: false,
             deadline: None,
+            user: None,
         }
     }
 
@@ -353,6 +354,29 @@ mod tests {
         let (subscriber, _ends) = Subscriber::new(&reading);
         let message = Unacknowledged::new(subscriber.acknowledger(), id.into());
         recent.arrive(&call(context), &id.into(), properties, message)
+    }
+
+    #[test]
+    fn a_request_of_another_user_is_another_call() {
+        let recent = RecentRequests::new(true, true);
+        let repeated = Properties::new().with(key::REPEATED, "1");
+        let of = |user: &str| ReplyTo {
+            user: Some(user.into()),
+            ..call(1)
+        };
+        let arrive = |user: &str, id: &str| {
+            recent.arrive(&of(user), &id.into(), &repeated, Unacknowledged::default())
+        };
+        let Arrival::New(ticket, _) = arrive("ada", "a") else {
+            panic!("ada has not called before")
+        };
+        recent.answered(ticket, &answer("for ada"));
+        // The id of her message makes no difference.
+        for (user, id) in [("bob", "a"), ("eve", "b")] {
+            assert!(is_new(&arrive(user, id)), "{user}");
+        }
+        let again = arrive("ada", "c");
+        assert!(matches!(again, Arrival::Answered(Some(_), _)), "{again:?}");
     }
 
     fn new(recent: &RecentRequests, context: usize, id: &str) -> Ticket {

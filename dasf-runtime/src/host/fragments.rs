@@ -135,7 +135,7 @@ impl Unfinished {
         let mut request = known.unwrap_or_else(|| Request {
             reply: reply.clone(),
             assembly: Some(Assembly::new(position.count)),
-            charge: self.budget.charge(&reply.response_topic),
+            charge: self.budget.charge(reply),
             messages: Unacknowledged::default(),
             last_news: now,
         });
@@ -341,6 +341,19 @@ mod tests {
         bench.wait("a", (0, 2), "true ", id);
         let (whole, _) = bench.insert("a", (1, 2), "text", id);
         assert_eq!(whole.unwrap().payload, "true text");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fragments_of_another_user_are_not_mixed_in() {
+        let mut bench = Bench::new(1000 * KIB, 1000 * KIB);
+        let of = |user: &str| json!({"x_dasf_request": "overheard", "x_dasf_user": user});
+        bench.wait("a", (0, 2), "forged", &of("bob"));
+        bench.wait("a", (0, 2), "true ", &of("ada"));
+        let (whole, _) = bench.insert("a", (1, 2), "text", &of("ada"));
+        assert_eq!(whole.unwrap().payload, "true text");
+        // His own request goes on.
+        let (whole, _) = bench.insert("a", (1, 2), " too", &of("bob"));
+        assert_eq!(whole.unwrap().payload, "forged too");
     }
 
     #[tokio::test(start_paused = true)]

@@ -444,6 +444,7 @@ mod tests {
             let received = Received {
                 delivery,
                 connection: 1,
+                names_users: false,
             };
             self.read.deliveries.queue.send(received).await.unwrap();
         }

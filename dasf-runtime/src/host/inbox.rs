@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use super::budget::{Budget, Charge, SMALL_PAYLOAD};
 use super::fragments::refused_fragments;
 use super::outbox::Outbox;
-use super::reply_to::{CallId, ReplyTo};
+use super::reply_to::{CallId, CallerId, ReplyTo};
 use crate::module::Failure;
 use crate::random;
 use crate::transport::{PING_AGAIN, PublishError, Reading, Subscriber, Transport};
@@ -82,8 +82,8 @@ struct Expected(Mutex<State>);
 struct State {
     /// The expected payloads.
     waiting: HashMap<CallId, ExpectedPayload>,
-    /// How many requests wait for their payloads, by the response topic of the caller.
-    places: HashMap<Topic, usize>,
+    /// How many requests of each caller wait for their payloads.
+    places: HashMap<CallerId, usize>,
     /// The receivers of pongs, by `requestContext`.
     pongs: HashMap<SmolStr, oneshot::Sender<()>>,
 }
@@ -100,7 +100,7 @@ struct ExpectedPayload {
 /// The place of a request that waits for its payload. Others can have it when it is dropped.
 pub(super) struct Place {
     expected: Arc<Expected>,
-    caller: Topic,
+    caller: CallerId,
 }
 
 impl Drop for Place {
@@ -201,10 +201,10 @@ impl Inbox {
     /// Returns the limit of the places.
     pub(super) fn place(&self, reply: &ReplyTo) -> Result<Place, NoPlace> {
         let (of_caller, of_all) = self.max_fetches;
-        let caller = &reply.response_topic;
+        let caller = reply.caller();
         let places = &mut self.expected.lock().places;
         if places
-            .get(caller)
+            .get(&caller)
             .is_some_and(|&places| places >= of_caller)
         {
             return Err(NoPlace::Caller { limit: of_caller });
@@ -215,7 +215,7 @@ impl Inbox {
         *places.entry(caller.clone()).or_default() += 1;
         Ok(Place {
             expected: Arc::clone(&self.expected),
-            caller: caller.clone(),
+            caller,
         })
     }
 
@@ -240,7 +240,7 @@ impl Inbox {
             Entry::Vacant(entry) => entry.insert(ExpectedPayload {
                 receiver,
                 assembly: None,
-                charge: Some(self.budget.charge(&reply.response_topic)),
+                charge: Some(self.budget.charge(reply)),
             }),
             Entry::Occupied(_) => {
                 let reason = "the module waits for the payload of another request with the same requestContext";
@@ -552,6 +552,7 @@ mod tests {
                 context: "7".into(),
                 answers_pings: true,
                 deadline: None,
+                user: None,
             };
             let waiting = tokio::spawn(async move { inbox.caught_up(&caller, &outbox).await });
             Self {
@@ -644,6 +645,7 @@ mod tests {
             context: "1".into(),
             answers_pings: false,
             deadline: None,
+            user: None,
         }
     }
 
@@ -671,6 +673,40 @@ mod tests {
         assert!(inbox.expected.lock().places.is_empty());
     }
 
+    #[tokio::test]
+    async fn a_payload_comes_from_the_user_who_called() {
+        let budget = Budget::new(&HostOptions::default());
+        let expected = Expected(Mutex::default());
+        let (receiver, mut progress) = mpsc::channel(1);
+        let call = ReplyTo {
+            user: Some("ada".into()),
+            ..reply("a")
+        };
+        let waiting = ExpectedPayload {
+            receiver,
+            assembly: None,
+            charge: Some(budget.charge(&call)),
+        };
+        expected.lock().waiting.insert(call.call(), waiting);
+        let payload = |user: &str| {
+            let properties = Properties::new()
+                .with(key::RESPONSE_TOPIC, "a")
+                .with(key::REQUEST_CONTEXT, "1")
+                .with(key::USER, user);
+            let payload = bytes::Bytes::copy_from_slice(user.as_bytes());
+            Delivery::new("m", payload.into(), properties)
+        };
+        expected.take(payload("bob")).await;
+        assert!(progress.try_recv().is_err());
+        expected.take(payload("ada")).await;
+        match progress.try_recv() {
+            Ok(Progress::Whole(fetched)) => {
+                assert_eq!(fetched.payload.into_bytes().unwrap(), "ada");
+            }
+            _ => panic!("the payload is not whole"),
+        }
+    }
+
     #[test]
     fn an_expected_payload_counts_for_its_caller() {
         let options = HostOptions::default().max_request_size(1 << 20);
@@ -679,7 +715,7 @@ mod tests {
         let expected = || ExpectedPayload {
             receiver: receiver.clone(),
             assembly: None,
-            charge: Some(budget.charge(&"a".parse().unwrap())),
+            charge: Some(budget.charge(&reply("a"))),
         };
         let piece = |index: usize| {
             Properties::new()

@@ -197,6 +197,7 @@ mod tests {
         Received {
             delivery,
             connection: 1,
+            names_users: false,
         }
     }
 

@@ -7,8 +7,12 @@ use dasf_protocol::{Properties, Topic};
 use smol_str::SmolStr;
 use tokio::time::Instant;
 
-/// The response topic and the context of a call.
-pub(super) type CallId = (Topic, SmolStr);
+/// A caller, and the context of its call.
+pub(super) type CallId = (CallerId, SmolStr);
+
+/// Who waits for responses: a response topic, and the user who named it, if the broker names the users.
+/// Another user who names the same topic is another caller.
+pub(super) type CallerId = (Topic, Option<SmolStr>);
 
 /// The longest timeout of a caller. A longer timeout could overflow an instant, so the host ignores
 /// it.
@@ -23,6 +27,8 @@ pub(super) struct ReplyTo {
     pub(super) answers_pings: bool,
     /// When the caller stops waiting; `None` if it names no timeout.
     pub(super) deadline: Option<Instant>,
+    /// The user who sent the request, if the broker names the users.
+    pub(super) user: Option<SmolStr>,
 }
 
 impl ReplyTo {
@@ -43,6 +49,7 @@ impl ReplyTo {
             context: properties.request_context()?.into(),
             answers_pings: properties.get(key::ANSWERS_PINGS).is_some(),
             deadline: deadline(properties),
+            user: properties.text(key::USER).map(SmolStr::new),
         })
     }
 
@@ -54,7 +61,12 @@ impl ReplyTo {
 
     /// Returns the identity of the call, which is the same for all of its messages.
     pub(super) fn call(&self) -> CallId {
-        (self.response_topic.clone(), self.context.clone())
+        (self.caller(), self.context.clone())
+    }
+
+    /// Returns the identity of the caller.
+    pub(super) fn caller(&self) -> CallerId {
+        (self.response_topic.clone(), self.user.clone())
     }
 }
 

@@ -41,14 +41,16 @@ impl Scripted {
 impl Transport for Scripted {
     fn publisher(&self, _topic: &Topic, _options: PublisherOptions) -> Publisher {
         let (publisher, ends) = Publisher::new();
-        ends.state.send_replace(ConnectionState::Connected);
+        ends.state
+            .send_replace(ConnectionState::Connected { names_users: false });
         self.publishers.send(ends).unwrap();
         publisher
     }
 
     fn subscribe(&self, _topic: &Topic, reading: &Reading) -> Subscriber {
         let (subscriber, ends) = Subscriber::new(reading);
-        ends.state.send_replace(ConnectionState::Connected);
+        ends.state
+            .send_replace(ConnectionState::Connected { names_users: false });
         self.subscribers.send(ends).unwrap();
         subscriber
     }
@@ -66,5 +68,6 @@ pub(super) fn pong(context: &str) -> Received {
     Received {
         delivery: Delivery::new("pong", Payload::default(), properties),
         connection: 1,
+        names_users: false,
     }
 }

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use super::base_url::BaseUrl;
+use super::features::{self, has};
 use super::json::{Frame, Json, Lack};
 use super::websocket::{self, Connection, Endpoint, Link, LinkBroker, Links, Opened, Subscribing};
 use super::{
@@ -15,13 +16,6 @@ use super::{
     Trust,
 };
 use crate::random;
-
-/// The header in which a broker lists its features beyond the protocol.
-const FEATURES: &str = "dasf-features";
-/// The feature of brokers where several readers can share the messages of a subscription.
-const SHARED_SUBSCRIPTIONS: &str = "shared-subscriptions";
-/// The feature of brokers that count the redelivered messages that a reader has begun.
-const BEGUN_COUNT: &str = "begun-count";
 
 /// A DASF broker, whose topics are paths below a URL.
 #[derive(Debug, Clone)]
@@ -162,7 +156,7 @@ fn lacks_groups(headers: &HeaderMap) -> Option<Lack> {
         reason: "it sends every message to every module that listens, as dasf-broker-django does, so the whole group \
                  would run each request; dasf-broker, Apache Pulsar and MQTT brokers offer groups",
     };
-    (!has(headers, SHARED_SUBSCRIPTIONS)).then_some(lack)
+    (!has(headers, features::SHARED_SUBSCRIPTIONS)).then_some(lack)
 }
 
 /// Returns the missing feature of a broker that does not count redeliveries.
@@ -171,16 +165,7 @@ fn lacks_begun_count(headers: &HeaderMap) -> Option<Lack> {
         feature: Feature::RedeliveryLimit,
         reason: "it does not count how often a module begins a request, as dasf-broker does",
     };
-    (!has(headers, BEGUN_COUNT)).then_some(lack)
-}
-
-/// Returns whether a broker lists a feature.
-fn has(headers: &HeaderMap, feature: &str) -> bool {
-    let named = headers.get_all(FEATURES).into_iter();
-    let mut features = named
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    features.any(|named| named.trim() == feature)
+    (!has(headers, features::BEGUN_COUNT)).then_some(lack)
 }
 
 #[cfg(test)]
@@ -188,6 +173,7 @@ mod tests {
     use tokio_tungstenite::tungstenite::http::HeaderValue;
 
     use super::*;
+    use crate::transport::features::HEADER;
 
     fn dasf(url: &str) -> Dasf {
         let url = BaseUrl::parse(url).unwrap();
@@ -243,15 +229,15 @@ mod tests {
     fn a_broker_that_does_not_name_shared_subscriptions_lacks_groups() {
         let mut headers = HeaderMap::new();
         assert!(lacks_groups(&headers).is_some());
-        headers.insert(FEATURES, HeaderValue::from_static("other"));
+        headers.insert(HEADER, HeaderValue::from_static("other"));
         assert!(lacks_groups(&headers).is_some());
         headers.insert(
-            FEATURES,
+            HEADER,
             HeaderValue::from_static("other, shared-subscriptions"),
         );
         assert!(lacks_groups(&headers).is_none());
         assert!(lacks_begun_count(&headers).is_some());
-        headers.append(FEATURES, HeaderValue::from_static("begun-count"));
+        headers.append(HEADER, HeaderValue::from_static("begun-count"));
         assert!(lacks_begun_count(&headers).is_none());
     }
 }

@@ -8,6 +8,7 @@ use dasf_protocol::{Delivery, MessageId, NegativeAcknowledgement, Publish, Recei
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
+use super::features;
 use super::subscriber::Acknowledgement;
 use super::websocket::{
     self, Connection, Dialect, Endpoint, Incoming, KeepAlive, Opened, ReadDeliveries, ReadReceipts,
@@ -63,6 +64,7 @@ impl Json {
             });
         }
         Ok(Connection {
+            names_users: features::has(&opened.headers, features::USERS),
             socket: opened.socket,
             writer: self,
             reader: Frame::default(),

@@ -8,6 +8,7 @@
 pub(crate) mod base_url;
 mod cause;
 pub(crate) mod dasf;
+mod features;
 mod json;
 #[cfg(feature = "mqtt")]
 pub(crate) mod mqtt;
@@ -545,7 +546,10 @@ pub(crate) enum ConnectionState {
     /// The first attempt is under way.
     Connecting,
     /// There is a connection.
-    Connected,
+    Connected {
+        /// Whether the broker names the users who send the messages.
+        names_users: bool,
+    },
     /// There is no connection; the task tries again.
     Disconnected(ConnectError),
 }
@@ -556,7 +560,7 @@ impl ConnectionState {
     pub(crate) fn failure(&self) -> Option<&ConnectError> {
         match self {
             Self::Disconnected(error) => Some(error),
-            Self::Connecting | Self::Connected => None,
+            Self::Connecting | Self::Connected { .. } => None,
         }
     }
 }
@@ -571,7 +575,7 @@ async fn first_attempt(state: &mut watch::Receiver<ConnectionState>) -> Result<(
         .await;
     match decided.as_deref() {
         Ok(ConnectionState::Disconnected(error)) => Err(error.clone()),
-        Ok(ConnectionState::Connected | ConnectionState::Connecting) => Ok(()),
+        Ok(ConnectionState::Connected { .. } | ConnectionState::Connecting) => Ok(()),
         Err(_) => Err(ConnectError::Ended),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -26,10 +27,13 @@ pub(crate) enum Acknowledgement {
     Negative(MessageId),
 }
 
-/// A message and the number of its connection.
+/// A message and its connection.
 pub(crate) struct Received {
     pub(crate) delivery: Delivery,
+    /// The number of the connection.
     pub(crate) connection: u64,
+    /// Whether the broker names the users who send the messages on this connection.
+    pub(crate) names_users: bool,
 }
 
 /// Processes the messages of a topic in the task of the connection, which acknowledges them.
@@ -110,15 +114,28 @@ impl Subscriber {
         first_attempt(&mut self.state).await
     }
 
-    /// Returns the next message; `None` when the connection is closed permanently.
+    /// Returns whether the broker names the users who send the messages, on the connection of now.
+    pub(crate) fn names_users(&self) -> bool {
+        matches!(
+            *self.state.borrow(),
+            ConnectionState::Connected { names_users: true }
+        )
+    }
+
+    /// Returns the next message; `None` when the connection is closed permanently. Its properties name a
+    /// user only if the broker has put the name there.
     ///
     /// # Cancel safety
     /// Cancel safe: no message is lost.
     pub(crate) async fn receive(&mut self) -> Option<Delivery> {
         let Received {
-            delivery,
+            mut delivery,
             connection,
+            names_users,
         } = self.deliveries.recv().await?;
+        if !names_users {
+            remove_users(&mut delivery);
+        }
         self.acknowledger.connection = connection;
         Some(delivery)
     }
@@ -145,6 +162,15 @@ impl Subscriber {
         } = self;
         drop((deliveries, acknowledger));
         while state.changed().await.is_ok() {}
+    }
+}
+
+/// Removes the user whom the sender of a message claims to be.
+fn remove_users(delivery: &mut Delivery) {
+    for name in [key::USER, key::GROUPS] {
+        if delivery.properties.get(name).is_some() {
+            delivery.properties = std::mem::take(&mut delivery.properties).without(name);
+        }
     }
 }
 

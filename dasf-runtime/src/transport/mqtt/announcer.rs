@@ -203,7 +203,7 @@ impl Module {
         }
         self.say(session, &self.client_id, &self.announced())
             .await?;
-        state.send_replace(ConnectionState::Connected);
+        state.send_replace(ConnectionState::Connected { names_users: false });
 
         let every = session.limits.ping_every;
         let mut ping = tokio::time::interval_at(Instant::now() + every, every);

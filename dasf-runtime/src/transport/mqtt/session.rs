@@ -553,6 +553,7 @@ impl Session {
                 ping,
             },
             goodbye: packets::frame(&Packet::Disconnect(goodbye)).ok(),
+            names_users: false,
         })
     }
 }

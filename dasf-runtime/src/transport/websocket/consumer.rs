@@ -52,6 +52,7 @@ pub(super) async fn run<D>(
         receiver: deliveries.receiver,
         acknowledgements,
         connection: 0,
+        names_users: false,
         was_useful: false,
     };
     keep_connected(&dialect, &endpoint, first, &mut consumer, &state).await;
@@ -67,6 +68,8 @@ struct Consumer {
     acknowledgements: mpsc::Receiver<Given>,
     /// The number of the connection.
     connection: u64,
+    /// Whether the broker names the users who send the messages on it.
+    names_users: bool,
     /// Whether the broker has delivered a message on it.
     was_useful: bool,
 }
@@ -81,9 +84,11 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> Work<W, R> for Consumer {
             reader,
             keep_alive,
             goodbye,
+            names_users,
             ..
         } = connection;
         self.connection += 1;
+        self.names_users = names_users;
         self.was_useful = false;
         self.deliveries.held = None;
         let mut role = ConsumerRole {
@@ -240,11 +245,12 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> ConsumerRole<'_, W, R> {
             self.asides.extend(self.writer.frame(acknowledgement));
             return;
         }
-        let connection = self.consumer.connection;
-        self.consumer.deliveries.send(Received {
+        let received = Received {
             delivery,
-            connection,
-        });
+            connection: self.consumer.connection,
+            names_users: self.consumer.names_users,
+        };
+        self.consumer.deliveries.send(received);
     }
 
     fn acknowledge(&mut self, given: Given, outgoing: &mut FrameQueue) {

@@ -86,6 +86,8 @@ pub(super) struct Connection<W, R> {
     pub(super) keep_alive: KeepAlive,
     /// The frame to send before the socket is closed.
     pub(super) goodbye: Option<Message>,
+    /// Whether the broker names the users who send the messages.
+    pub(super) names_users: bool,
 }
 
 /// How an idle connection is kept open.

@@ -101,6 +101,7 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
             window,
             keep_alive,
             goodbye,
+            names_users: _,
         } = connection;
         self.was_useful = false;
         // Messages that were lost with the last connection go first.

@@ -69,7 +69,9 @@ pub(super) async fn keep_connected<D, T>(
                 if let Some(since) = lost_since.take() {
                     log_return(T::NAME, since);
                 }
-                state.send_replace(ConnectionState::Connected);
+                state.send_replace(ConnectionState::Connected {
+                    names_users: connection.names_users,
+                });
                 let connected_at = Instant::now();
                 let ControlFlow::Continue(reason) = work.serve(connection).await else {
                     return;

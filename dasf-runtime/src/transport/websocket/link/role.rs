@@ -245,7 +245,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     }
 
     fn deliver(&mut self, header: BrokerHeader<'_>, payload: Bytes) -> Result<(), String> {
-        let connection = self.link.connection;
+        let (connection, names_users) = (self.link.connection, self.link.names_users);
         let (Some(number), Some(subscription)) = (
             header.message,
             self.link.subscriptions.get_mut(&*header.topic),
@@ -273,7 +273,9 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         let mut delivery = Delivery::new(number, payload, properties);
         delivery.redelivery_count = header.redelivery_count;
         delivery.begun_count = header.begun_count;
-        self.is_urgent |= subscription.deliver(number, delivery, connection, &mut self.touched)?;
+        let touched = &mut self.touched;
+        self.is_urgent |=
+            subscription.deliver(number, delivery, connection, names_users, touched)?;
         Ok(())
     }
 
@@ -281,7 +283,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         if let Some(subscription) = self.link.subscriptions.get_mut(topic)
             && subscription.phase == Phase::Asked
         {
-            subscription.open();
+            subscription.open(self.link.names_users);
         }
     }
 

@@ -24,7 +24,9 @@ use crate::transport::websocket::driver::{End, drive};
 use crate::transport::websocket::producer::{CLOSE_TIMEOUT, LINGER, LINGER_CHECK};
 use crate::transport::websocket::reconnect::{Work, keep_connected};
 use crate::transport::websocket::{Connection, Dialect, Endpoint, KeepAlive, Opened, connect};
-use crate::transport::{ConnectError, PublishError, SubscriberEnds, drop_superseded_reports};
+use crate::transport::{
+    ConnectError, PublishError, SubscriberEnds, drop_superseded_reports, features,
+};
 
 /// How many orders wait without a connection.
 const UNWRITTEN_LIMIT: usize = 4096;
@@ -47,6 +49,8 @@ pub(super) struct LinkState<B> {
     broker_run: Option<HeaderValue>,
     /// The number of the connection.
     pub(super) connection: u64,
+    /// Whether the broker names the users who send the messages on it.
+    pub(super) names_users: bool,
     /// Whether the connection carried a message to a subscriber, or a receipt.
     pub(super) was_useful: bool,
     /// When the last connection was lost.
@@ -72,6 +76,7 @@ impl LinkDialect {
                 agrees: agrees(&opened.headers),
                 run: run_of(&opened.headers),
             },
+            names_users: features::has(&opened.headers, features::USERS),
             socket: opened.socket,
             reader: (),
             window: usize::MAX,
@@ -104,6 +109,7 @@ impl<B: LinkBroker> LinkState<B> {
             acknowledgements: SelectAll::new(),
             broker_run: None,
             connection: 0,
+            names_users: false,
             was_useful: false,
             disconnected_since: Instant::now(),
             closing: Vec::new(),
@@ -116,14 +122,15 @@ impl<B: LinkBroker> LinkState<B> {
         // The handshake of a producer cannot be refused because of one subscription.
         let endpoint = asking_for_link(self.broker.producer(&first.topic));
         let topic = first.topic.clone();
+        let connection = LinkDialect::connection(opened);
         self.subscribe(NewSubscription {
             subscribing: first,
             ends,
         });
         if let Some(first) = self.subscriptions.get_mut(&topic) {
-            first.open();
+            first.open(connection.names_users);
         }
-        let opened = Some(LinkDialect::connection(opened));
+        let opened = Some(connection);
         let shared = Arc::clone(&self.shared);
         keep_connected(&LinkDialect, &endpoint, opened, &mut self, &shared.state).await;
         shared.end();
@@ -353,8 +360,10 @@ impl<B: LinkBroker> Work<Answer, ()> for LinkState<B> {
             writer: Answer { agrees, run },
             keep_alive,
             goodbye,
+            names_users,
             ..
         } = connection;
+        self.names_users = names_users;
         self.restart();
         self.compare(run);
         if !agrees {

@@ -114,13 +114,14 @@ impl LinkSubscription {
     }
 
     /// Records that the broker delivers the topic.
-    pub(super) fn open(&mut self) {
+    pub(super) fn open(&mut self, names_users: bool) {
         self.phase = Phase::Open;
         self.backoff = Backoff::default();
         if let Some(since) = self.lost_since.take() {
             log_return("consumer", since);
         }
-        self.state.send_replace(ConnectionState::Connected);
+        self.state
+            .send_replace(ConnectionState::Connected { names_users });
     }
 
     /// Records that the broker refuses to deliver the topic. The link asks again after a while.
@@ -146,8 +147,7 @@ impl LinkSubscription {
     pub(super) fn disconnect(&self, failure: &ConnectError) {
         let disconnected = ConnectionState::Disconnected(failure.clone());
         self.state.send_if_modified(|state| {
-            let is_news =
-                *state == ConnectionState::Connected || *state == ConnectionState::Connecting;
+            let is_news = state.failure().is_none();
             if is_news {
                 *state = disconnected;
             }
@@ -177,6 +177,7 @@ impl LinkSubscription {
         number: u64,
         delivery: Delivery,
         connection: u64,
+        names_users: bool,
         touched: &mut Vec<Topic>,
     ) -> Result<bool, String> {
         if let Some(receiver) = &self.deliveries.receiver {
@@ -186,6 +187,7 @@ impl LinkSubscription {
         let received = Received {
             delivery,
             connection,
+            names_users,
         };
         match self.deliveries.queue.try_send(received) {
             // If nobody reads the message any more, the broker keeps it.
