@@ -105,6 +105,7 @@
 /// | `version = "…"` | the version for callers | the version of the package |
 /// | `errors = "…"` | `"chain"`: callers get the texts of an error and its causes; `"outermost"`: the first text only | `"outermost"` |
 /// | `unknown_arguments = "…"` | `"ignore"`: the module ignores arguments that a function does not have, and logs a warning; `"refuse"`: it rejects the request | `"ignore"` |
+/// | `allow_groups = ["…"]` | only users in one of these groups may call; a list on a class, function or method replaces it | everyone |
 /// | `crate = PATH` | the path of the crate `dasf` | `::dasf` |
 #[cfg(feature = "module")]
 pub use attribute::module;
@@ -142,6 +143,7 @@ pub use dasf_macros::IntoError;
 /// |---|---|---|
 /// | `name = "…"` | the name in requests | the name of the type |
 /// | `description = "…"` | the description for callers | the documentation comment of the type, or of the block |
+/// | `allow_groups = ["…"]` | only users in one of these groups may call the methods | the option of the module |
 ///
 /// On a method, `#[dasf(…)]` takes the options of [`function`](macro@function), and `skip`, which
 /// leaves the method out. On `new` it takes `errors`.
@@ -204,6 +206,7 @@ pub use dasf_macros::client;
 /// | `schema_extra = EXPR` | further keys of the function's schema, a `serde_json::Value` with an object | |
 /// | `inline` | runs a plain `fn` on the thread that reads the requests, from its first call; only for functions that take microseconds | off |
 /// | `errors = "…"` | `"chain"`: callers get the texts of an error and its causes; `"outermost"`: the first text only | the option of the module |
+/// | `allow_groups = ["…"]` | only users in one of these groups may call, if the broker names its users; nobody if it does not | the option of the class or module |
 ///
 /// An argument takes these options in `#[dasf(…)]`:
 ///

@@ -3,7 +3,7 @@
 use syn::ext::IdentExt;
 use syn::{FnArg, ItemMod, ReceiverKind, Signature, Type};
 
-use crate::attributes::{ErrorTexts, UnknownArguments};
+use crate::attributes::{AllowGroups, ErrorTexts, UnknownArguments};
 use crate::docs::Docs;
 use crate::model::{Argument, Class, Function, Member, Module};
 use crate::source::{ArgumentSource, ClassSource, FunctionSource, MemberKind, ModuleSource};
@@ -15,6 +15,8 @@ pub(crate) fn module(source: ModuleSource) -> (Module, ItemMod) {
     let docs = Docs::of(&item.attrs);
     let members = source.members.into_iter();
     let sound = members.filter(|member| member.mistakes.is_empty());
+    let groups = options.allow_groups.as_ref().map(AllowGroups::names);
+    let groups = groups.unwrap_or_default();
     let module = Module {
         name: item.ident.clone(),
         krate: source.krate,
@@ -28,31 +30,36 @@ pub(crate) fn module(source: ModuleSource) -> (Module, ItemMod) {
             .unknown_arguments
             .unwrap_or(UnknownArguments::Ignore),
         members: sound
-            .filter_map(|member| self::member(member.kind))
+            .filter_map(|member| self::member(member.kind, &groups))
             .collect(),
     };
     (module, item)
 }
 
-/// Makes a member; `None` if a part of it could not be read.
-fn member(source: MemberKind) -> Option<Member> {
+/// Makes a member; `None` if a part of it could not be read. Users in `groups` may call it, unless it
+/// names other groups.
+fn member(source: MemberKind, groups: &[String]) -> Option<Member> {
     Some(match source {
-        MemberKind::Function(source) => Member::Function(Box::new(function(*source, None)?)),
-        MemberKind::Class(source) => Member::Class(Box::new(class(*source)?)),
+        MemberKind::Function(source) => {
+            Member::Function(Box::new(function(*source, None, groups)?))
+        }
+        MemberKind::Class(source) => Member::Class(Box::new(class(*source, groups)?)),
     })
 }
 
-fn class(source: ClassSource) -> Option<Class> {
+fn class(source: ClassSource, groups: &[String]) -> Option<Class> {
     let docs = Docs::of(&source.outer.docs);
     let ident = source.ident.clone()?;
     let name = source.name(&ident);
+    let own_groups = source.options.allow_groups.as_ref().map(AllowGroups::names);
+    let groups = own_groups.as_deref().unwrap_or(groups);
     let mut constructor = None;
     let mut methods = Vec::new();
     for method in source.methods.into_iter().filter_map(|it| it.value) {
         if method.is_constructor() {
-            constructor = function(method.function, Some(&docs));
+            constructor = function(method.function, Some(&docs), groups);
         } else {
-            methods.extend(function(method.function, None));
+            methods.extend(function(method.function, None, groups));
         }
     }
     Some(Class {
@@ -67,8 +74,12 @@ fn class(source: ClassSource) -> Option<Class> {
 }
 
 /// Makes a function, a method or a constructor. `class_docs` describes the arguments of a constructor
-/// that it does not describe itself.
-fn function(source: FunctionSource, class_docs: Option<&Docs>) -> Option<Function> {
+/// that it does not describe itself. Users in `groups` may call it, unless it names other groups.
+fn function(
+    source: FunctionSource,
+    class_docs: Option<&Docs>,
+    groups: &[String],
+) -> Option<Function> {
     let docs = Docs::of(&source.outer.docs);
     let name = source.name();
     let FunctionSource {
@@ -83,6 +94,7 @@ fn function(source: FunctionSource, class_docs: Option<&Docs>) -> Option<Functio
     let arguments = arguments.filter_map(|it| Some(argument(it.value?, &docs, class_docs)));
     let arguments = arguments.collect();
     let return_constraints = returns.constraints.list();
+    let own_groups = options.allow_groups.as_ref().map(AllowGroups::names);
     Some(Function {
         name,
         description: options.description.or(docs.summary),
@@ -95,6 +107,7 @@ fn function(source: FunctionSource, class_docs: Option<&Docs>) -> Option<Functio
         is_async: signature.asyncness.is_some(),
         is_inline: options.inline,
         errors: options.errors,
+        allow_groups: own_groups.unwrap_or_else(|| groups.to_vec()),
         is_mutating: is_mutating(&signature),
         ident: signature.ident,
     })

@@ -42,6 +42,8 @@ pub(crate) struct Function {
     pub(crate) is_inline: bool,
     /// The texts of its errors that callers get, if it has its own setting.
     pub(crate) errors: Option<ErrorTexts>,
+    /// The groups whose users may call it; everyone may if there are none.
+    pub(crate) allow_groups: Vec<String>,
     /// Whether it is a method that takes `&mut self`.
     pub(crate) is_mutating: bool,
 }

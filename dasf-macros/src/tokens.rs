@@ -1,6 +1,6 @@
 //! Expressions, and tokens as text.
 
-use syn::{Expr, Lit, UnOp};
+use syn::{Expr, Lit, LitStr, UnOp};
 
 /// Returns whether an expression is a number literal, with or without a sign.
 pub(crate) fn is_number(expression: &Expr) -> bool {
@@ -17,6 +17,21 @@ pub(crate) fn ungrouped(expression: &Expr) -> &Expr {
         Expr::Group(group) => ungrouped(&group.expr),
         other => other,
     }
+}
+
+/// Returns the strings of a list of string literals; `None` if the expression is not such a list.
+pub(crate) fn strings(list: &Expr) -> Option<Vec<LitStr>> {
+    let Expr::Array(list) = ungrouped(list) else {
+        return None;
+    };
+    let strings = list.elems.iter().map(|element| match ungrouped(element) {
+        Expr::Lit(literal) => match &literal.lit {
+            Lit::Str(text) => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
+    });
+    strings.collect()
 }
 
 /// Returns tokens as text, with spaces as a person writes them.

@@ -10,6 +10,10 @@ pub const EXTENSION_VERSION: u32 = 1;
 /// `null` if a function returns nothing. The common protocol has no field for the name.
 pub const RESULT_TYPE: &str = "x_dasf_type";
 
+/// The key in a [`FunctionInfo::rpc_schema`] for the list of groups whose users may call the function. A
+/// function without the key is for everyone.
+pub const ALLOW_GROUPS: &str = "x_dasf_allow_groups";
+
 /// The functions and classes of a module, with JSON schemas.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -3,11 +3,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use dasf_protocol::properties::key;
 use dasf_protocol::{MessageId, Properties};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
+
+use crate::module::Origin;
 
 /// The call that a function serves: its message, its deadline and its cancellation.
 ///
@@ -31,6 +34,8 @@ pub struct Context(Arc<Inner>);
 struct Inner {
     message_id: MessageId,
     properties: Properties,
+    /// Whether the program itself calls.
+    is_local: bool,
     deadline: Option<Instant>,
     /// Cancelled when the module has to stop.
     abort: Arc<CancellationToken>,
@@ -65,6 +70,7 @@ impl Context {
         Self(Arc::new(Inner {
             message_id,
             properties,
+            is_local: false,
             deadline,
             abort,
             cancellation: OnceLock::new(),
@@ -72,16 +78,54 @@ impl Context {
         }))
     }
 
-    /// Returns a context for a call without a message. It has no deadline and no properties, and is
-    /// never cancelled.
+    /// Returns a context for a call without a message, by the program itself. It has no deadline, no
+    /// properties and no [`user`](Self::user), and is never cancelled. It may call all functions, also
+    /// those with `allow_groups`.
     pub fn local() -> Self {
-        Self::new(
-            "local".into(),
-            Properties::new(),
-            None,
-            Arc::new(CancellationToken::new()),
-            tracing::error_span!("call", function = tracing::field::Empty),
-        )
+        Self::without_message(Properties::new(), true)
+    }
+
+    /// Returns a context for a call of this user, who is in these groups. In other respects it is like
+    /// [`local`](Self::local). In a test, it shows whom a function with `allow_groups` refuses.
+    ///
+    /// ```
+    /// let context = dasf_runtime::Context::of_user("ada", ["operators", "hydrology"]);
+    /// assert_eq!(context.user(), Some("ada"));
+    /// assert!(context.groups().any(|group| group == "operators"));
+    /// ```
+    pub fn of_user<G: AsRef<str>>(user: &str, groups: impl IntoIterator<Item = G>) -> Self {
+        let mut names = String::new();
+        for group in groups {
+            if !names.is_empty() {
+                names.push(',');
+            }
+            names.push_str(group.as_ref());
+        }
+        let properties = Properties::new().with(key::USER, user);
+        let properties = match names.is_empty() {
+            true => properties,
+            false => properties.with(key::GROUPS, names),
+        };
+        Self::without_message(properties, false)
+    }
+
+    fn without_message(properties: Properties, is_local: bool) -> Self {
+        Self(Arc::new(Inner {
+            message_id: "local".into(),
+            properties,
+            is_local,
+            deadline: None,
+            abort: Arc::new(CancellationToken::new()),
+            cancellation: OnceLock::new(),
+            span: tracing::error_span!("call", function = tracing::field::Empty),
+        }))
+    }
+
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        match self.0.is_local {
+            true => Origin::Program,
+            false => Origin::Message(&self.0.properties),
+        }
     }
 
     /// Returns the broker's id of the request message.
@@ -92,6 +136,31 @@ impl Context {
     /// Returns the properties of the request, including the caller's own ones.
     pub fn properties(&self) -> &Properties {
         &self.0.properties
+    }
+
+    /// Returns the name of the user who calls. It comes from the broker, never from the caller. `None` if the
+    /// broker does not name its users: only a `dasf-broker` with users does.
+    ///
+    /// ```
+    /// fn greet(context: &dasf_runtime::Context) -> String {
+    ///     format!("Hello, {}!", context.user().unwrap_or("stranger"))
+    /// }
+    /// # assert_eq!(greet(&dasf_runtime::Context::of_user("ada", [""; 0])), "Hello, ada!");
+    /// # assert_eq!(greet(&dasf_runtime::Context::local()), "Hello, stranger!");
+    /// ```
+    pub fn user(&self) -> Option<&str> {
+        self.0.properties.text(key::USER)
+    }
+
+    /// Returns the names of the groups of the [`user`](Self::user) who calls. They come from the broker, too.
+    ///
+    /// ```
+    /// # let context = dasf_runtime::Context::of_user("ada", ["operators"]);
+    /// let is_operator = context.groups().any(|group| group == "operators");
+    /// # assert!(is_operator);
+    /// ```
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        groups_of(&self.0.properties)
     }
 
     /// Returns how long the caller still waits; `None` if the request has no timeout.
@@ -202,4 +271,10 @@ impl Context {
     pub fn span(&self) -> &Span {
         &self.0.span
     }
+}
+
+/// Returns the groups of the user who sent a message, as the broker names them.
+pub(crate) fn groups_of(properties: &Properties) -> impl Iterator<Item = &str> {
+    let names = properties.text(key::GROUPS).unwrap_or_default();
+    names.split(',').filter(|name| !name.is_empty())
 }

@@ -33,6 +33,8 @@ pub enum FailureKind {
     /// The module rejected the request, because it does not match the schema of a function or
     /// method.
     Validation,
+    /// The caller may not call the function, which is for the users of some groups only.
+    NotAllowed,
     /// The function returned an error or panicked.
     Execution,
     /// The module could not finish the call.
@@ -44,23 +46,36 @@ pub enum FailureKind {
 /// The whole text of an overflow, on the wire and for people.
 const OVERFLOW: &str = "request rejected due to queue overflow, try again later";
 
+/// The code of the error of a call that is not allowed.
+const NOT_ALLOWED: &str = "not_allowed";
+
 impl FailureKind {
+    const ALL: [Self; 5] = [
+        Self::Validation,
+        Self::NotAllowed,
+        Self::Execution,
+        Self::Processing,
+        Self::Overflow,
+    ];
+
     /// Returns the words with which the protocol begins the text of a failure of this kind, for
     /// example `error validating request`. For people, [`name`](Self::name) is shorter.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Validation => "error validating request",
+            Self::NotAllowed => "request not allowed",
             Self::Execution => "error executing request",
             Self::Processing => "error processing request",
             Self::Overflow => OVERFLOW,
         }
     }
 
-    /// Returns the word with which the `Display` text of a failure of this kind begins:
-    /// `validating`, `executing` or `processing`. For an overflow it is the whole text.
+    /// Returns the words with which the `Display` text of a failure of this kind begins:
+    /// `validating`, `not allowed`, `executing` or `processing`. For an overflow it is the whole text.
     pub fn name(self) -> &'static str {
         match self {
             Self::Validation => "validating",
+            Self::NotAllowed => "not allowed",
             Self::Execution => "executing",
             Self::Processing => "processing",
             Self::Overflow => OVERFLOW,
@@ -70,13 +85,7 @@ impl FailureKind {
     /// Splits the text of an error response into its kind and its message. The kind is `None` if
     /// the text has none of the known prefixes.
     pub(crate) fn parse(text: &str) -> (Option<Self>, &str) {
-        let kinds = [
-            Self::Validation,
-            Self::Execution,
-            Self::Processing,
-            Self::Overflow,
-        ];
-        for kind in kinds {
+        for kind in Self::ALL {
             if let Some(rest) = text.strip_prefix(kind.prefix()) {
                 return (Some(kind), rest.strip_prefix(": ").unwrap_or(rest));
             }
@@ -99,7 +108,7 @@ pub struct Failure {
     shows_causes: bool,
     /// The code and the details of the function's error.
     info: Option<Box<ErrorInfo>>,
-    /// The function whose arguments were refused, for the log.
+    /// The function that was refused or whose arguments were, for the log.
     function: Option<Box<str>>,
 }
 
@@ -124,6 +133,14 @@ impl Failure {
     /// Creates a failure for a request that the module rejects.
     pub fn validation(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Validation, message.into())
+    }
+
+    /// Creates a failure for a call that its sender may not make. Its code is `not_allowed`.
+    pub(crate) fn not_allowed(message: String, details: Value) -> Self {
+        Self {
+            info: Some(Box::new(ErrorInfo::new(NOT_ALLOWED, details))),
+            ..Self::new(FailureKind::NotAllowed, message)
+        }
     }
 
     /// Creates a failure for a function that returned an error or panicked.
@@ -204,13 +221,13 @@ impl Failure {
         failure
     }
 
-    /// Names the function whose arguments were refused.
+    /// Names the function that was refused or whose arguments were.
     pub(crate) fn of_function(mut self, name: &str) -> Self {
         self.function = Some(name.into());
         self
     }
 
-    /// Returns the function whose arguments were refused.
+    /// Returns the function that was refused or whose arguments were.
     pub(crate) fn function(&self) -> Option<&str> {
         self.function.as_deref()
     }
@@ -234,7 +251,8 @@ impl Failure {
         &self.causes
     }
 
-    /// Returns the code of the function's error, if the error is an [`IntoError`].
+    /// Returns the code of the function's error, if the error is an [`IntoError`]. A call that is not
+    /// allowed has the code `not_allowed`.
     pub fn code(&self) -> Option<&str> {
         self.info.as_ref().map(|info| info.code.as_str())
     }
@@ -307,6 +325,7 @@ mod tests {
     fn a_failure_reads_back_by_its_prefix() {
         for failure in [
             Failure::validation("a: is required"),
+            Failure::not_allowed("f: no".to_owned(), Value::Null),
             Failure::execution("boom"),
             Failure::processing("x"),
             Failure::overflow(),

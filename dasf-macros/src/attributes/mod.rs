@@ -17,8 +17,8 @@ pub(crate) use constraints::{Constraint, ConstraintValue};
 pub(crate) use find::{is_dasf_attribute, named, take_dasf_attributes};
 pub(crate) use macro_options::{MacroOption, MacroOptions, string_value};
 pub(crate) use options::{
-    ArgumentOptions, ClassOptions, DefaultOption, ErrorTexts, FunctionOptions, MethodOptions,
-    ModuleOptions, ReturnOptions, UnknownArguments,
+    AllowGroups, ArgumentOptions, ClassOptions, DefaultOption, ErrorTexts, FunctionOptions,
+    MethodOptions, ModuleOptions, ReturnOptions, UnknownArguments,
 };
 pub(crate) use outer::OuterAttributes;
 pub(crate) use parse::{Options, forbids_main, from_attribute, from_tokens, take_options};

@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Expr, Lit, Meta};
 
-use crate::tokens::{is_number, ungrouped};
+use crate::tokens::{is_number, strings, ungrouped};
 
 /// The value that an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(super) enum OptionValue {
     String,
     /// One of these words, as a string.
     OneOf(&'static [&'static str]),
+    /// A list of strings.
+    Strings,
     Number,
     /// A number of characters or items.
     Length,
@@ -63,6 +65,10 @@ impl OptionValue {
                     choices.collect::<Vec<_>>().join(" or "),
                 )
             }
+            Self::Strings => (
+                value.and_then(strings).is_some(),
+                format!("a list of strings, `{name} = [\"…\"]`"),
+            ),
             Self::Number => (
                 value.is_some_and(is_number),
                 format!("a number, such as `{name} = 0` or `{name} = -1.5`"),

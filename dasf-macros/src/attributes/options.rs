@@ -7,6 +7,7 @@ use syn::{Expr, LitStr, Meta, Path};
 use super::constraints::Constraints;
 use super::parse::Options;
 use super::target::Target;
+use crate::tokens::strings;
 
 impl Options for ModuleOptions {
     const TARGET: Target = Target::Module;
@@ -61,6 +62,7 @@ pub(crate) struct ModuleOptions {
     pub(crate) krate: Option<Path>,
     pub(crate) errors: Option<ErrorTexts>,
     pub(crate) unknown_arguments: Option<UnknownArguments>,
+    pub(crate) allow_groups: Option<AllowGroups>,
 }
 
 /// `#[dasf::function(…)]`.
@@ -76,6 +78,7 @@ pub(crate) struct FunctionOptions {
     pub(crate) schema_extra: Option<Expr>,
     pub(crate) inline: bool,
     pub(crate) errors: Option<ErrorTexts>,
+    pub(crate) allow_groups: Option<AllowGroups>,
 }
 
 /// `#[dasf(…)]` on a method.
@@ -94,6 +97,7 @@ pub(crate) struct MethodOptions {
 pub(crate) struct ClassOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) description: Option<String>,
+    pub(crate) allow_groups: Option<AllowGroups>,
 }
 
 /// `#[dasf(…)]` on an argument.
@@ -117,6 +121,29 @@ pub(crate) struct ReturnOptions {
     pub(crate) description: Option<String>,
     #[darling(flatten)]
     pub(crate) constraints: Constraints,
+}
+
+/// `allow_groups = ["…"]`: the groups of users that may call.
+#[derive(Debug)]
+pub(crate) struct AllowGroups {
+    pub(crate) names: Vec<LitStr>,
+    /// The whole list.
+    pub(crate) list: Expr,
+}
+
+impl AllowGroups {
+    /// Returns the names of the groups.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.names.iter().map(LitStr::value).collect()
+    }
+}
+
+impl FromMeta for AllowGroups {
+    fn from_meta(item: &Meta) -> Result<Self> {
+        let list = keep_one_expression(item)?;
+        let names = strings(&list).ok_or_else(|| Error::unexpected_expr_type(&list))?;
+        Ok(Self { names, list })
+    }
 }
 
 /// `default`, or `default = EXPR`.

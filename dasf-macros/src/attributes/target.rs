@@ -24,10 +24,14 @@ const OF_FUNCTIONS: &[(&str, OptionValue)] = &[
     ("schema_extra", OptionValue::Expression),
     ("inline", OptionValue::Flag),
     ERRORS,
+    ALLOW_GROUPS,
 ];
 
 /// The texts of an error that callers get.
 const ERRORS: (&str, OptionValue) = ("errors", OptionValue::OneOf(&["outermost", "chain"]));
+
+/// The groups of users that may call.
+const ALLOW_GROUPS: (&str, OptionValue) = ("allow_groups", OptionValue::Strings);
 
 const CONSTRAINTS: &[(&str, OptionValue)] = &[
     ("gt", OptionValue::Number),
@@ -72,6 +76,7 @@ impl Target {
                         "unknown_arguments",
                         OptionValue::OneOf(&["ignore", "refuse"]),
                     ),
+                    ALLOW_GROUPS,
                 ],
                 &[],
             ),
@@ -81,6 +86,7 @@ impl Target {
                 &[
                     ("name", OptionValue::String),
                     ("description", OptionValue::String),
+                    ALLOW_GROUPS,
                 ],
                 &[],
             ),

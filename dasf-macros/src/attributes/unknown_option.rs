@@ -102,7 +102,7 @@ mod tests {
         );
         assert_eq!(
             mistake(Target::Class, "zzz"),
-            "unknown option `zzz`; #[dasf::class(…)] takes `name`, `description`"
+            "unknown option `zzz`; #[dasf::class(…)] takes `name`, `description`, `allow_groups`"
         );
     }
 

@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{FnArg, Receiver, ReceiverKind, ReturnType, Type};
 
-use super::{function, names};
+use super::{function, groups, names};
 use crate::mistakes::Mistakes;
 use crate::source::{ClassSource, FunctionSource, MethodSource};
 use crate::types::{KnownType, TypeNames, parameters, type_path};
@@ -51,6 +51,7 @@ pub(super) fn check(class: &ClassSource, type_names: &TypeNames, mistakes: &mut 
         }
     }
     names::check_option(class.options.name.as_ref(), mistakes);
+    groups::check(class.options.allow_groups.as_ref(), mistakes);
 }
 
 /// Returns the first mistake in the form of a method or a constructor, and its place.
@@ -105,6 +106,7 @@ fn check_constructor(function: &FunctionSource, mistakes: &mut Mistakes) {
     if function.name() != "new"
         || function.options.inline
         || function.options.schema_extra.is_some()
+        || function.options.allow_groups.is_some()
         || !function.returns.constraints.list().is_empty()
     {
         let mistake = "the constructor `new` takes only the options `description` and `errors`";

@@ -2,7 +2,7 @@
 
 use syn::{GenericParam, Safety, Signature};
 
-use super::{constraints, names};
+use super::{constraints, groups, names};
 use crate::attributes::DefaultOption;
 use crate::mistakes::Mistakes;
 use crate::source::{ArgumentSource, FunctionSource};
@@ -18,6 +18,7 @@ pub(super) fn check(function: &FunctionSource, type_names: &TypeNames, mistakes:
         }
     }
     check_kinds(function, mistakes);
+    groups::check(function.options.allow_groups.as_ref(), mistakes);
     names::check_arguments(function, mistakes);
     mistakes.add(&function.result.mistakes);
     let Some(result) = &function.result.value else {

@@ -3,6 +3,7 @@
 mod class;
 mod constraints;
 mod function;
+mod groups;
 mod names;
 mod number_range;
 mod serde_attributes;
@@ -22,6 +23,7 @@ pub(crate) fn module(source: &mut ModuleSource) -> Mistakes {
     if let Some(group) = &source.options.group {
         check_characters("group", group, &['-', '_', '.', ':'], &mut mistakes);
     }
+    groups::check(source.options.allow_groups.as_ref(), &mut mistakes);
     let Some((_, items)) = &source.item.content else {
         let mistake = "write the items inside `mod name { … }`; the macro cannot read them in \
                        another file";

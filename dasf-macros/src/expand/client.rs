@@ -112,6 +112,8 @@ impl Parts {
         } = function;
         let value = &result.value;
         let attributes = attributes(outer, ident);
+        let groups = who_may_call(&function.allow_groups);
+        let attributes = quote!(#attributes #groups);
         let data: Vec<&Argument> = function
             .arguments
             .iter()
@@ -327,6 +329,17 @@ fn setter(argument: &Argument, field: &TokenStream, name: &Ident) -> TokenStream
             self
         }
     }
+}
+
+/// Returns the end of the documentation of a client's method, for a function that not everyone may call.
+fn who_may_call(groups: &[String]) -> Option<TokenStream> {
+    let allowed = match groups {
+        [] => return None,
+        [group] => format!("the group `{group}`"),
+        groups => format!("one of the groups `{}`", groups.join("`, `")),
+    };
+    let sentence = format!("Only users in {allowed} may call it.");
+    Some(quote!(#[doc = ""] #[doc = #sentence]))
 }
 
 /// Returns the attributes of a client's method: documentation, `#[cfg(…)]` and `#[deprecated]`. An item

@@ -64,6 +64,11 @@ golden! { function_inline,
     pub fn negate(values: &[f64], #[dasf(default, example = true)] all: bool) -> Vec<f64> { todo!() }
 }
 
+golden! { function_for_groups,
+    #[dasf::function(allow_groups = ["operators", "admins"])]
+    pub fn reset() {}
+}
+
 golden! { function_that_reports,
     #[dasf::function]
     pub fn count(

@@ -216,7 +216,8 @@ impl ModuleFailure {
         &self.text
     }
 
-    /// Returns the code of the function's error, if the error is an [`IntoError`].
+    /// Returns the code of the function's error, if the error is an [`IntoError`]. A call that is not
+    /// allowed has the code `not_allowed`.
     pub fn code(&self) -> Option<&str> {
         self.info.as_ref().map(|info| info.code.as_str())
     }
@@ -258,6 +259,10 @@ mod tests {
             (
                 "error validating request: add: a: is required",
                 "validating: add: a: is required",
+            ),
+            (
+                "request not allowed: reset: only users",
+                "not allowed: reset: only users",
             ),
             ("error executing request: boom", "executing: boom"),
             ("error processing request: no", "processing: no"),

@@ -300,6 +300,11 @@ impl Dispatcher {
                 None
             }
             Ok(Some(position)) => {
+                if let Err(failure) = self.executor.check_access(properties) {
+                    self.refuse_fragment(reply, position, &failure, message)
+                        .await;
+                    return None;
+                }
                 let inserted = self.unfinished.insert(
                     reply,
                     properties,
@@ -336,6 +341,20 @@ impl Dispatcher {
             self.refuse(&reply, &failure, messages).await;
         }
         whole
+    }
+
+    /// Answers a request that may call no function, once for all of its fragments.
+    async fn refuse_fragment(
+        &self,
+        reply: &ReplyTo,
+        position: Position,
+        failure: &Failure,
+        mut message: Unacknowledged,
+    ) {
+        match position.index {
+            0 => self.refuse(reply, failure, message).await,
+            _ => message.acknowledge().await,
+        }
     }
 
     /// Answers a request that does not run.

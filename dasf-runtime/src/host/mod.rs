@@ -108,6 +108,9 @@ impl Host {
         };
         let mut subscriber = transport.subscribe(topic, &reading);
         subscriber.connected().await?;
+        if !subscriber.names_users() {
+            warn_of_refusals(&module);
+        }
 
         let stop = CancellationToken::new();
         let own_pings = OwnPings::default();
@@ -161,6 +164,18 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// Logs which functions refuse all calls, because the broker does not name its users.
+fn warn_of_refusals(module: &Module) {
+    let functions = module.functions_for_groups();
+    if !functions.is_empty() {
+        tracing::warn!(
+            functions = functions.join(", "),
+            "these functions refuse every call: they are for users in some groups, and this broker does not name \
+             its users; a dasf-broker with --config FILE does"
+        );
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dasf_protocol::api_info::FunctionInfo;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use super::access::Access;
 use super::descriptor::FunctionDescriptor;
 use super::request::Object;
 use super::validate::Validator;
@@ -17,6 +18,7 @@ pub(super) struct Callable {
     pub(super) number: u16,
     pub(super) descriptor: &'static FunctionDescriptor,
     pub(super) arguments: Contract,
+    pub(super) access: Access,
     /// The schema of the result, if it has constraints beyond the type.
     result: Option<Validator>,
     quickness: Quickness,
@@ -38,6 +40,7 @@ impl Callable {
             number,
             descriptor,
             arguments,
+            access: Access::to_function(descriptor),
             result,
             quickness: Quickness::default(),
         })

@@ -72,6 +72,8 @@ pub struct FunctionDescriptor {
     /// Whether requests with unknown arguments are refused. Otherwise the module ignores these
     /// arguments.
     pub refuses_unknown: bool,
+    /// The groups whose users may call it; everyone may if there are none.
+    pub allow_groups: &'static [&'static str],
     /// The generated wrapper around it.
     pub handler: Handler,
 }
@@ -132,6 +134,7 @@ impl FunctionDescriptor {
             schema_extra: None,
             is_deprecated: false,
             refuses_unknown: false,
+            allow_groups: &[],
             handler,
         }
     }
@@ -169,6 +172,12 @@ impl FunctionDescriptor {
     /// Refuses requests with unknown arguments.
     pub const fn refuse_unknown(mut self) -> Self {
         self.refuses_unknown = true;
+        self
+    }
+
+    /// Lets only users in these groups call the function.
+    pub const fn allow_groups(mut self, groups: &'static [&'static str]) -> Self {
+        self.allow_groups = groups;
         self
     }
 

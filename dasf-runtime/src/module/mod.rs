@@ -1,5 +1,6 @@
 //! Modules: their members, and how a request becomes a call.
 
+mod access;
 mod arguments;
 mod callable;
 pub mod descriptor;
@@ -32,6 +33,8 @@ pub use crate::outcome::{Failure, FailureKind, Outcome, Output, encode_result};
 use crate::context::Context;
 use crate::progress::{ProgressReport, ReportSink};
 use crate::read;
+use access::Access;
+pub(crate) use access::Origin;
 use callable::Callable;
 use descriptor::{ArgumentDescriptor, Member, ModuleDescriptor, TypeDescriptor};
 use plain_arguments::PlainArguments;
@@ -53,6 +56,8 @@ pub struct Module {
     description: String,
     functions: HashMap<&'static str, Arc<Callable>>,
     classes: HashMap<&'static str, Class>,
+    /// Who may call any of its functions.
+    access: Access,
     api: ApiTemplate,
 }
 
@@ -189,6 +194,7 @@ impl Module {
             description,
             functions,
             classes,
+            access: Access::to_module(descriptor.members),
             api,
         })
     }
@@ -263,7 +269,8 @@ impl Module {
     ) -> Outcome {
         let payload = payload::decode(payload)
             .map_err(|error: PayloadError| Failure::validation(error.to_string()))?;
-        self.read(&payload.into())?.run(context, report).await
+        let target = self.read(&payload.into(), context.origin())?;
+        target.run(context, report).await
     }
 
     /// Runs the call in a request, given as JSON text. Numbers keep all their digits.
@@ -279,7 +286,8 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        self.find(&request.into())?.run(context, report).await
+        let target = self.find(&request.into(), context.origin())?;
+        target.run(context, report).await
     }
 
     /// Checks a request, which is a JSON text, against the schema of the function that it names.
@@ -287,7 +295,7 @@ impl Module {
     /// # Errors
     /// Returns the [`Failure`] with which the module rejects the request.
     pub(crate) fn check(&self, request: &str) -> Result<(), Failure> {
-        self.find(&request.into()).map(drop)
+        self.find(&request.into(), Origin::Program).map(drop)
     }
 
     /// Runs the call in a request, given as a JSON value.
@@ -303,9 +311,8 @@ impl Module {
         context: Context,
         report: Option<ReportSink>,
     ) -> Outcome {
-        self.find(&request.to_string().into())?
-            .run(context, report)
-            .await
+        let target = self.find(&request.to_string().into(), context.origin())?;
+        target.run(context, report).await
     }
 
     /// Returns the name of the function with this number, with its class.
@@ -320,28 +327,52 @@ impl Module {
         Some(full_name(class, found.descriptor.name))
     }
 
+    /// Returns the names of the functions that only users in some groups may call.
+    pub(crate) fn functions_for_groups(&self) -> Vec<Cow<'static, str>> {
+        let members = self.descriptor.members.iter();
+        let all = members.flat_map(|member| match member {
+            Member::Function(function) => vec![("", function)],
+            Member::Class(class) => class.methods.iter().map(|it| (class.name, it)).collect(),
+        });
+        all.filter(|(_, function)| !function.allow_groups.is_empty())
+            .map(|(class, function)| full_name(class, function.name))
+            .collect()
+    }
+
+    /// Checks whether a call may reach any function of the module, before it is known which one it names.
+    ///
+    /// # Errors
+    /// Returns the [`Failure`] of a call that may not.
+    pub(crate) fn check_access(&self, origin: Origin<'_>) -> Result<(), Failure> {
+        self.access.check(origin, || MODULE.to_owned())
+    }
+
     /// Reads the payload of a request, and checks it against the schema of the function that it names.
     ///
     /// # Errors
     /// Returns the [`Failure`] with which the module rejects the request.
-    pub(crate) fn read(&self, payload: &Bytes) -> Result<Target, Failure> {
+    pub(crate) fn read(&self, payload: &Bytes, origin: Origin<'_>) -> Result<Target, Failure> {
         let text = match Utf8Bytes::try_from(payload.clone()) {
             Ok(text) => text,
             Err(_) => payload::to_text(payload).into_owned().into(),
         };
-        self.find(&text)
+        self.find(&text, origin)
     }
 
-    /// Finds the member that a request names, and checks the request against its schema.
-    fn find(&self, request: &Utf8Bytes) -> Result<Target, Failure> {
-        self.find_in(request).map_err(|failure| {
+    /// Finds the member that a request names, and checks the request against its schema, if the call is
+    /// allowed.
+    fn find(&self, request: &Utf8Bytes, origin: Origin<'_>) -> Result<Target, Failure> {
+        self.find_in(request, origin).map_err(|failure| {
+            if failure.kind() == FailureKind::NotAllowed {
+                return failure;
+            }
             // Not all parts were read before the failure. A text that is not JSON has no meaning.
             let checked = validate::check_json(request);
             checked.map_or_else(|error| no_json(&error), |()| failure)
         })
     }
 
-    fn find_in(&self, text: &Utf8Bytes) -> Result<Target, Failure> {
+    fn find_in(&self, text: &Utf8Bytes, origin: Origin<'_>) -> Result<Target, Failure> {
         let Some(request) = Object::read(text) else {
             return Err(Failure::validation(
                 "a request must be a JSON object with a func_name or a class_name",
@@ -363,7 +394,7 @@ impl Module {
             let Some(class) = request::to_string(class) else {
                 return Err(Failure::validation("class_name: must be a string"));
             };
-            return self.find_method(text, &request, &class);
+            return self.find_method(text, &request, &class, origin);
         }
         let Some(function) = function else {
             let problem = "func_name: the name of the function is required";
@@ -372,7 +403,7 @@ impl Module {
         let Some(function) = request::to_string(function) else {
             return Err(Failure::validation("func_name: must be a string"));
         };
-        self.find_function(text, &request, &function)
+        self.find_function(text, &request, &function, origin)
     }
 
     fn find_function(
@@ -380,10 +411,12 @@ impl Module {
         text: &Utf8Bytes,
         request: &Object<'_>,
         name: &str,
+        origin: Origin<'_>,
     ) -> Result<Target, Failure> {
         let Some(callable) = self.functions.get(name) else {
             return Err(unknown(MODULE, "function", name, self.functions.keys()));
         };
+        callable.access.check(origin, || name.to_owned())?;
         let schema = &callable.arguments.schema;
         let unknown = unknown_arguments::of_function(name, schema, request.keys());
         let ignored = refuse_unknown(unknown).map_err(|failure| failure.of_function(name))?;
@@ -406,6 +439,7 @@ impl Module {
         text: &Utf8Bytes,
         request: &Object<'_>,
         name: &str,
+        origin: Origin<'_>,
     ) -> Result<Target, Failure> {
         let Some((&name, class)) = self.classes.get_key_value(name) else {
             return Err(unknown(MODULE, "class", name, self.classes.keys()));
@@ -422,6 +456,8 @@ impl Module {
         let Some(callable) = class.methods.get(&*method) else {
             return Err(unknown(name, "method", &method, class.methods.keys()));
         };
+        let access = &callable.access;
+        access.check(origin, || format!("{name}.{method}"))?;
         let constructor = unknown_arguments::Part {
             name,
             schema: &class.constructor.schema,

@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 
-use dasf_protocol::api_info::{ClassInfo, FunctionInfo, RESULT_TYPE};
+use dasf_protocol::api_info::{ALLOW_GROUPS, ClassInfo, FunctionInfo, RESULT_TYPE};
 use dasf_protocol::{progress, reference};
 use schemars::generate::{Contract, SchemaSettings};
 use schemars::transform::{ReplacePrefixItems, Transform, transform_subschemas};
@@ -165,6 +165,9 @@ impl SchemaBuilder {
         let mut schema = object_schema(title, function.description, properties, required);
         if function.is_deprecated {
             schema.insert("deprecated".to_owned(), true.into());
+        }
+        if !function.allow_groups.is_empty() {
+            schema.insert(ALLOW_GROUPS.to_owned(), json!(function.allow_groups));
         }
         if let Some(extra) = function.schema_extra {
             add_extra(&mut schema, extra()).map_err(|reason| ModuleError {

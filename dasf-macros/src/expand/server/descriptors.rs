@@ -41,6 +41,8 @@ impl Descriptors {
         let deprecated = function.outer.deprecated.as_ref();
         let deprecated = deprecated.map(|_| quote!(.deprecated()));
         let refuse = self.refuse_unknown();
+        let groups = &function.allow_groups;
+        let groups = (!groups.is_empty()).then(|| quote!(.allow_groups(&[#(#groups),*])));
         let wrapper = names::wrapper(function, class);
         let handler = match (function.awaits(class), function.is_inline) {
             (true, _) => quote!(Async),
@@ -53,7 +55,7 @@ impl Descriptors {
                 const { &[#(#arguments),*] },
                 <__p::Probe<#value>>::TYPE,
                 __p::Handler::#handler(#wrapper),
-            ) #description #returns #return_keywords #schema_extra #deprecated #refuse
+            ) #description #returns #return_keywords #schema_extra #deprecated #refuse #groups
         }
     }
 

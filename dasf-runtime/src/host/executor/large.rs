@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dasf_protocol::Properties;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::{CALLER_S_TIME_OVER, Call, Executor, Request};
@@ -18,7 +19,7 @@ impl Executor {
             mut call,
         } = request;
         if is_on_demand {
-            let place = match self.place_to_fetch(&call) {
+            let place = match self.place_to_fetch(&call, &properties) {
                 Ok(place) => place,
                 Err(Some(failure)) => {
                     self.log_end(&self.span(&call, None), None, Err(&failure));
@@ -45,7 +46,7 @@ impl Executor {
                 }
             };
         }
-        let target = without_stalling(|| self.read(payload));
+        let target = without_stalling(|| self.read(payload, &properties));
         self.start(target, properties, call);
     }
 
@@ -53,13 +54,19 @@ impl Executor {
     ///
     /// # Errors
     /// Returns the failure of the call, or `None` if the request goes back to the broker.
-    fn place_to_fetch(&self, call: &Call) -> Result<Place, Option<Failure>> {
+    fn place_to_fetch(
+        &self,
+        call: &Call,
+        properties: &Properties,
+    ) -> Result<Place, Option<Failure>> {
         if !self.is_in_group {
             return Err(Some(Failure::validation(
                 "this module has no group, so it does not ask for the payload of a request; send the payload with the \
                  request, or in fragments",
             )));
         }
+        // The payload names the function.
+        self.check_access(properties).map_err(Some)?;
         self.inbox.place(&call.reply).map_err(|full| {
             let is_kept = call.message.len() > 0 && self.limit.may_give_back(call.redelivery);
             (!is_kept).then(|| full.into())

@@ -32,7 +32,7 @@ use super::worker_pool::WorkerPool;
 use super::{Documents, HostOptions};
 use crate::context::Context;
 use crate::module::descriptor::Handler;
-use crate::module::{Failure, Module, Output, Target};
+use crate::module::{Failure, Module, Origin, Output, Target};
 use crate::progress::ReportSink;
 use crate::transport::Transport;
 use alone::LastAttempt;
@@ -171,6 +171,14 @@ impl Executor {
         &self.answers.budget
     }
 
+    /// Checks whether a request may reach any function of the module, before it is known which one it names.
+    ///
+    /// # Errors
+    /// Returns the failure of a request that may not.
+    pub(super) fn check_access(&self, properties: &Properties) -> Result<(), Failure> {
+        self.module.check_access(Origin::Message(properties))
+    }
+
     /// Begins a call.
     pub(super) fn begin(self: &Arc<Self>, request: Request) {
         if self.limit.is_exceeded_by(request.call.redelivery) {
@@ -197,14 +205,14 @@ impl Executor {
             properties,
             call,
         } = request;
-        let target = self.read(payload);
+        let target = self.read(payload, &properties);
         self.start(target, properties, call);
     }
 
-    fn read(&self, payload: Payload) -> Result<Target, Failure> {
+    fn read(&self, payload: Payload, properties: &Properties) -> Result<Target, Failure> {
         let payload = payload.into_bytes();
         let payload = payload.map_err(|error| Failure::validation(error.to_string()))?;
-        self.module.read(&payload)
+        self.module.read(&payload, Origin::Message(properties))
     }
 
     /// Starts the function of a call.
@@ -340,6 +348,7 @@ impl Executor {
             parent: None,
             "call",
             function,
+            user = call.reply.user.as_deref(),
             message_id = &*call.message_id,
             topic = self.topic.as_str(),
         )
