@@ -108,7 +108,7 @@ impl Builder {
     ///
     /// Without a token, every program that reaches the port may publish and consume. For a broker on
     /// `127.0.0.1`, these are all programs on this machine. Web pages need
-    /// [`allow_origin`](Self::allow_origin).
+    /// [`allow_origin`](Self::allow_origin) in any case.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
@@ -136,9 +136,9 @@ impl Builder {
     }
 
     /// Allows the web pages of an origin, such as `https://lab.example.org` or `http://localhost:5173`, to
-    /// use a broker without a token. The broker may then also have the name of this host, for example
+    /// use the broker. A broker without a token may then also have the name of this host, for example
     /// behind a reverse proxy on the same machine. `*` allows all origins and names. Call it for each
-    /// origin. With a token, it has no effect. Default: no origin but that of the broker itself.
+    /// origin. Default: no origin but that of the broker itself.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.allowed_origins.push(origin.into());
         self

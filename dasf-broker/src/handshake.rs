@@ -200,16 +200,17 @@ impl Server {
         }
     }
 
-    /// Finds out who sends a request. Without a token, it must not come from a foreign page.
+    /// Finds out who sends a request. It must not come from a foreign page.
     pub(crate) fn authenticate(
         &self,
         parts: &Parts,
         connection: &ConnectionHandle,
     ) -> Result<Caller, Refusal> {
+        let origins = &self.allowed_origins;
+        origins.check_page(&parts.headers, false)?;
         let caller = self.access.authenticate(parts)?;
-        if self.access.is_without_token(&caller) {
-            let is_local = connection.is_local();
-            self.allowed_origins.check(&parts.headers, is_local)?;
+        if connection.is_local() && self.access.is_without_token(&caller) {
+            origins.check_name(&parts.headers)?;
         }
         Ok(caller)
     }

@@ -64,9 +64,9 @@
 //! subprotocol `dasf-token.` with the token in base64url. Pages cannot send headers: they offer the
 //! subprotocols `dasf` and `dasf-token.…`, and the broker chooses `dasf`.
 //!
-//! Without a token, the broker refuses web pages of other origins, because a browser lets every page
-//! connect to every port of its machine: a handshake with a header `Origin` needs the host and port of the
-//! header `Host`, or an origin of [`Builder::allow_origin`]. A handshake from the machine of the broker also
+//! The broker refuses web pages of other origins, because a browser lets every page connect to every port
+//! that its machine reaches: a handshake with a header `Origin` needs the host and port of the header `Host`,
+//! or an origin of [`Builder::allow_origin`]. Without a token, a handshake from the machine of the broker also
 //! needs a `Host` that is an address, `localhost`, a name without a dot, or the host of an allowed origin.
 //!
 //! The broker refuses a handshake with one of these statuses. The body of the response contains the
@@ -76,7 +76,7 @@
 //! |---|---|
 //! | 400 | a bad name or a bad value of a parameter |
 //! | 401 | a missing, wrong or expired token |
-//! | 403 | a missing [right](#users-and-rights); or a web page of an origin, or a name of the broker, that is not allowed without a token |
+//! | 403 | a missing [right](#users-and-rights); a web page of an origin that is not allowed; or a name of the broker that is not allowed without a token |
 //! | 404 | another path |
 //! | 409 | a subscription that accepts no other consumer, or no consumer of this type and mode |
 //! | 503 | a limit of the broker |

@@ -49,8 +49,8 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
 
-    /// Origin of web pages that may use the broker without a token, with its scheme and port; * stands for
-    /// all origins. May be given several times
+    /// Origin of web pages that may use the broker, with its scheme and port; * stands for all origins. May
+    /// be given several times
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
 

@@ -1,16 +1,17 @@
-//! Which web pages may use a broker without a token.
+//! Which web pages may use a broker.
 //!
-//! Every page that a browser on this machine shows can connect to every port of this machine. The browser
-//! tells the origin of the page in the handshake. A page whose name leads to this machine only after it
-//! was loaded has the same origin as the broker, so the name that the peer uses is checked, too.
+//! Every page that a browser shows can connect to every port that its machine reaches, and may know a token
+//! that somebody typed into another page. The browser tells the origin of the page in the handshake. A page
+//! whose name leads to this machine only after it was loaded has the same origin as the broker. So without a
+//! token, the name that the peer uses is checked, too.
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::refusal::Refusal;
 
-/// The pages that may use a broker without a token.
+/// The pages that may use a broker.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AllowedOrigins {
     all: bool,
@@ -42,28 +43,30 @@ impl AllowedOrigins {
         Ok(allowed)
     }
 
-    /// Checks the headers of a request. `is_local` means that it comes from this machine.
-    pub(crate) fn check(&self, headers: &HeaderMap, is_local: bool) -> Result<(), Refusal> {
+    /// Checks whether the page of a request, if it comes from one, may use the broker.
+    pub(crate) fn check_page(&self, headers: &HeaderMap, uses_tls: bool) -> Result<(), Refusal> {
         if self.all {
             return Ok(());
         }
-        let text = |name| {
-            let value = headers.get(name)?.as_bytes();
-            Some(String::from_utf8_lossy(value).to_ascii_lowercase())
-        };
-        let (origin, host_header) = (text(header::ORIGIN), text(header::HOST));
-        if let Some(origin) = origin
+        let host_header = text(headers, header::HOST);
+        if let Some(origin) = text(headers, header::ORIGIN)
             && !self.origins.contains(&origin)
-            && !is_origin_of(&origin, host_header.as_deref())
+            && !is_origin_of(&origin, host_header.as_deref(), uses_tls)
         {
             let reason = format!(
-                "a web page of the origin {origin:?} may not use this broker, because it has no token; start \
-                 the broker with --allow-origin {origin:?}, or with a token"
+                "a web page of the origin {origin:?} may not use this broker; start the broker with \
+                 --allow-origin {origin:?} to permit it"
             );
             return Err(Refusal::new(StatusCode::FORBIDDEN, reason));
         }
+        Ok(())
+    }
+
+    /// Checks the name by which a request from this machine calls a broker without a token.
+    pub(crate) fn check_name(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let host_header = text(headers, header::HOST);
         if let Some(name) = host_header.as_deref().map(host)
-            && is_local
+            && !self.all
             && !is_name_of_this_machine(name)
             && !self.hosts.iter().any(|allowed| allowed == name)
         {
@@ -75,6 +78,11 @@ impl AllowedOrigins {
         }
         Ok(())
     }
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    let value = headers.get(name)?.as_bytes();
+    Some(String::from_utf8_lossy(value).to_ascii_lowercase())
 }
 
 fn is_authority(scheme: &str, authority: &str) -> bool {
@@ -93,13 +101,15 @@ fn host(authority: &str) -> &str {
     }
 }
 
-/// Returns whether a page comes from the host and port of the request itself.
-fn is_origin_of(origin: &str, host_header: Option<&str>) -> bool {
+/// Returns whether a page comes from the host and port of the request itself. With TLS, the page came by
+/// TLS, too. Without, a reverse proxy may have ended it.
+fn is_origin_of(origin: &str, host_header: Option<&str>, uses_tls: bool) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else {
         return false;
     };
     let default_port = match scheme {
         "https" | "wss" => ":443",
+        _ if uses_tls => return false,
         _ => ":80",
     };
     let bare = |authority| str::strip_suffix(authority, default_port).unwrap_or(authority);
@@ -128,7 +138,35 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        allowed.check(&headers, is_local).is_ok()
+        let name = || match is_local {
+            true => allowed.check_name(&headers),
+            false => Ok(()),
+        };
+        allowed
+            .check_page(&headers, false)
+            .and_then(|()| name())
+            .is_ok()
+    }
+
+    #[test]
+    fn a_page_of_a_broker_with_tls_came_by_tls() {
+        let allowed = AllowedOrigins::default();
+        for (origin, is_own) in [
+            ("https://lab.example.org", true),
+            ("https://lab.example.org:443", true),
+            ("http://lab.example.org", false),
+            ("http://lab.example.org:443", false),
+            ("https://lab.example.org:8443", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "lab.example.org".parse().unwrap());
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            assert_eq!(
+                allowed.check_page(&headers, true).is_ok(),
+                is_own,
+                "{origin}"
+            );
+        }
     }
 
     #[test]

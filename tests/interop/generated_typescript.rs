@@ -253,7 +253,8 @@ async fn a_python_module_is_called_from_node(broker: &TestBroker) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_sent_to_the_broker() {
-    let builder = dasf_test_support::broker_builder();
+    // The page comes from another port.
+    let builder = dasf_test_support::broker_builder().allow_origin("*");
     let broker = builder.token("a secret").start().await.unwrap();
     let address = Address::websocket(&broker.url()).unwrap();
     let address = address.with_token("a secret").unwrap();
