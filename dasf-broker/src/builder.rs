@@ -22,9 +22,10 @@ use crate::log;
 use crate::message::MessageIds;
 use crate::network::Connections;
 use crate::origin::AllowedOrigins;
-use crate::start_error::StartError;
+use crate::start_error::{Lacks, StartError};
 use crate::statistics::Statistics;
 use crate::store::Store;
+use crate::tls::Tls;
 
 /// The time that a shutdown waits for peers.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -57,6 +58,8 @@ pub struct Builder {
     token: Option<String>,
     config: Option<ConfigSource>,
     audit_log: Option<PathBuf>,
+    tls: Option<(PathBuf, PathBuf)>,
+    is_insecure: bool,
     allowed_origins: Vec<String>,
     offers_links: bool,
     data_dir: Option<PathBuf>,
@@ -87,6 +90,8 @@ impl Default for Builder {
             token: None,
             config: None,
             audit_log: None,
+            tls: None,
+            is_insecure: false,
             allowed_origins: Vec::new(),
             offers_links: true,
             data_dir: None,
@@ -97,7 +102,8 @@ impl Default for Builder {
 
 impl Builder {
     /// Sets the address to listen on. Port 0 stands for any free port. Default: `127.0.0.1:8080`,
-    /// which only programs on this machine can reach.
+    /// which only programs on this machine can reach. An address that other machines reach needs
+    /// [`tls`](Self::tls) and a [`token`](Self::token), or [`insecure`](Self::insecure).
     pub fn bind(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
@@ -132,6 +138,27 @@ impl Builder {
     /// of a token or a right, and each user whose rights change. Default: none.
     pub fn audit_log(mut self, path: impl Into<PathBuf>) -> Self {
         self.audit_log = Some(path.into());
+        self
+    }
+
+    /// Serves TLS with the certificate and the private key in these files, both in PEM. The first
+    /// certificate is that of the broker. Those of the authorities that issued it follow, except the one
+    /// that the peers trust. The key is of RSA, ECDSA or Ed25519, and has no password. Needs the feature
+    /// `tls`. Default: no TLS.
+    ///
+    /// The broker looks every five seconds whether the files have changed, and gives the new certificate to
+    /// new connections. Open connections stay. If the new files cannot be used, it keeps the certificate
+    /// that it has, and logs the reason. See [`Broker::reload_certificate`].
+    pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.tls = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Sets whether the broker may listen without TLS, or without a token, on an address that other
+    /// machines reach. Use it behind a reverse proxy that ends TLS, or in a network in which everybody may
+    /// read and send all messages. Default: false.
+    pub fn insecure(mut self, insecure: bool) -> Self {
+        self.is_insecure = insecure;
         self
     }
 
@@ -276,8 +303,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the broker cannot listen on the address, a limit is 0, the token is empty, an
-    /// allowed origin is none, or the configuration or the audit log cannot be used.
+    /// [`StartError`] if the broker cannot listen on the address, other machines reach the address and TLS or
+    /// a token or users are missing, the certificate, the configuration, the audit log or the data directory
+    /// cannot be used, a limit is 0, the token is empty, or an allowed origin is none.
     ///
     /// # Panics
     ///
@@ -288,6 +316,8 @@ impl Builder {
             token,
             config,
             audit_log,
+            tls,
+            is_insecure,
             allowed_origins,
             offers_links,
             data_dir,
@@ -314,12 +344,18 @@ impl Builder {
                 Err(source) => return Err(StartError::AuditLog { path, source }),
             },
         };
+        if !is_insecure {
+            let knows_peers = token.is_some() || config.is_some();
+            check_reach(address, tls.is_some(), knows_peers)?;
+        }
         let access = Arc::new(match config {
             Some(config) => Access::with_users(config, config_file, audit),
             None => Access::new(token, audit),
         });
         let allowed_origins = AllowedOrigins::new(&allowed_origins)
             .map_err(|origin| StartError::Origin { origin })?;
+        let tls = tls.map(|(certificate, key)| Tls::load(certificate, key));
+        let tls = tls.transpose()?.map(Arc::new);
         let bound = async {
             let listener = TcpListener::bind(address).await?;
             let address = listener.local_addr()?;
@@ -333,7 +369,6 @@ impl Builder {
         let slots = Arc::new(Semaphore::new(max_connections));
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let max_handshakes = limits.max_handshakes;
         let connections = Connections::new(limits.max_connections_per_address);
         let hub = match data_dir {
             None => Hub::new(limits),
@@ -350,10 +385,14 @@ impl Builder {
         let hub = Arc::new(hub);
         tasks.spawn(remove_expired(hub.clone(), shutdown.clone()));
         tasks.spawn(sum_up_log(hub.clone(), shutdown.clone()));
+        if let Some(tls) = &tls {
+            tasks.spawn(tls.clone().watch(shutdown.clone()));
+        }
         let server = Arc::new(Server {
             hub: hub.clone(),
             access: access.clone(),
             allowed_origins,
+            uses_tls: tls.is_some(),
             offers_links,
             slots: slots.clone(),
             connections,
@@ -361,7 +400,8 @@ impl Builder {
             tasks: tasks.clone(),
         });
         let service = router(server).into_make_service_with_connect_info::<ConnectionHandle>();
-        let serving = axum::serve(Listener::new(listener, max_handshakes), service)
+        let listener = Listener::new(listener, tls.clone(), hub.clone());
+        let serving = axum::serve(listener, service)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         let serving = tokio::spawn(async move {
             if let Err(error) = serving.await {
@@ -370,6 +410,7 @@ impl Builder {
         });
         Ok(Broker {
             address,
+            tls,
             hub,
             access,
             slots,
@@ -379,6 +420,18 @@ impl Builder {
             shutdown: shutdown.drop_guard(),
         })
     }
+}
+
+/// Checks whether a broker may listen on an address.
+fn check_reach(address: SocketAddr, has_tls: bool, knows_peers: bool) -> Result<(), StartError> {
+    let lacks = match (has_tls, knows_peers) {
+        _ if address.ip().to_canonical().is_loopback() => return Ok(()),
+        (true, true) => return Ok(()),
+        (false, true) => Lacks::Tls,
+        (true, false) => Lacks::Token,
+        (false, false) => Lacks::TlsAndToken,
+    };
+    Err(StartError::Insecure { address, lacks })
 }
 
 /// Removes expired messages and subscriptions from time to time.
@@ -413,6 +466,7 @@ async fn sum_up_log(hub: Arc<Hub>, shutdown: CancellationToken) {
 #[must_use = "the broker stops when its handle is dropped"]
 pub struct Broker {
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
     hub: Arc<Hub>,
     access: Arc<Access>,
     slots: Arc<Semaphore>,
@@ -433,17 +487,33 @@ impl Broker {
         self.address
     }
 
-    /// Returns the base URL for modules and clients, such as `ws://127.0.0.1:8080/ws`.
+    /// Returns the base URL for modules and clients, such as `ws://127.0.0.1:8080/ws`, or
+    /// `wss://127.0.0.1:8080/ws` with TLS.
     ///
     /// For a broker that listens on all addresses of the machine, the URL contains the local address.
-    /// On other machines, use the name of this machine instead.
+    /// On other machines, use the name of this machine instead. With TLS, use a name in the certificate.
     pub fn url(&self) -> String {
         let ip = match self.address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        format!("ws://{}/ws", SocketAddr::new(ip, self.address.port()))
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        format!("{scheme}://{}/ws", SocketAddr::new(ip, self.address.port()))
+    }
+
+    /// Reads the files of the certificate and its key again, if the broker has [TLS](Builder::tls). New
+    /// connections get the new certificate. Open connections stay. The broker does this by itself a few
+    /// seconds after the files have changed.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Tls`] if the files cannot be used. The broker then keeps the certificate that it has.
+    pub fn reload_certificate(&self) -> Result<(), StartError> {
+        match &self.tls {
+            Some(tls) => tls.reload().map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Returns the numbers of messages since the start, and of topics and connections now.
@@ -506,5 +576,45 @@ impl Broker {
         }
         // A connection that is about to end may still have the hub.
         hub.close_store();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lacks(address: &str, has_tls: bool, has_token: bool) -> Option<Lacks> {
+        match check_reach(address.parse().unwrap(), has_tls, has_token) {
+            Ok(()) => None,
+            Err(StartError::Insecure { lacks, .. }) => Some(lacks),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn what_other_machines_reach_needs_tls_and_a_token() {
+        for local in [
+            "127.0.0.1:8080",
+            "127.1.2.3:0",
+            "[::1]:8080",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            assert_eq!(lacks(local, false, false), None, "{local}");
+        }
+        for open in [
+            "0.0.0.0:8080",
+            "[::]:8080",
+            "192.0.2.1:8080",
+            "[::ffff:192.0.2.1]:1",
+        ] {
+            assert_eq!(
+                lacks(open, false, false),
+                Some(Lacks::TlsAndToken),
+                "{open}"
+            );
+            assert_eq!(lacks(open, true, false), Some(Lacks::Token), "{open}");
+            assert_eq!(lacks(open, false, true), Some(Lacks::Tls), "{open}");
+            assert_eq!(lacks(open, true, true), None, "{open}");
+        }
     }
 }

@@ -50,12 +50,17 @@ const WITH_LINKS_AND_USERS: HeaderValue =
 const WITH_USERS: HeaderValue =
     HeaderValue::from_static("shared-subscriptions, begun-count, users");
 
+/// The reason for the refusal of a peer that speaks no TLS.
+const NEEDS_TLS: &str =
+    "this broker needs TLS; use a URL that begins with wss:// (or https:// for /health)";
+
 /// The state that all handshakes share.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) hub: Arc<Hub>,
     pub(crate) access: Arc<Access>,
     pub(crate) allowed_origins: AllowedOrigins,
+    pub(crate) uses_tls: bool,
     pub(crate) offers_links: bool,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) connections: Arc<Connections>,
@@ -104,6 +109,9 @@ impl Server {
         connection: ConnectionHandle,
         request: Request,
     ) -> Result<Response, Refusal> {
+        if connection.lacks_tls() {
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, NEEDS_TLS));
+        }
         let (mut parts, _) = request.into_parts();
         let route = Route::parse(parts.uri.path())?;
         if route == Route::Health {
@@ -207,7 +215,7 @@ impl Server {
         connection: &ConnectionHandle,
     ) -> Result<Caller, Refusal> {
         let origins = &self.allowed_origins;
-        origins.check_page(&parts.headers, false)?;
+        origins.check_page(&parts.headers, self.uses_tls)?;
         let caller = self.access.authenticate(parts)?;
         if connection.is_local() && self.access.is_without_token(&caller) {
             origins.check_name(&parts.headers)?;

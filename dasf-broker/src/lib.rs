@@ -69,12 +69,15 @@
 //! or an origin of [`Builder::allow_origin`]. Without a token, a handshake from the machine of the broker also
 //! needs a `Host` that is an address, `localhost`, a name without a dot, or the host of an allowed origin.
 //!
+//! With [`Builder::tls`], the broker speaks TLS 1.2 and 1.3. It answers a request without TLS with status 400.
+//! An address that other machines reach needs TLS and a token, or [`Builder::insecure`].
+//!
 //! The broker refuses a handshake with one of these statuses. The body of the response contains the
 //! reason and advice.
 //!
 //! | status | cause |
 //! |---|---|
-//! | 400 | a bad name or a bad value of a parameter |
+//! | 400 | a bad name or a bad value of a parameter, or no TLS where the broker has a certificate |
 //! | 401 | a missing, wrong or expired token |
 //! | 403 | a missing [right](#users-and-rights); a web page of an origin that is not allowed; or a name of the broker that is not allowed without a token |
 //! | 404 | another path |
@@ -341,8 +344,8 @@
 //! sign of life while the peer does not read the answers, and after 1024 of them the broker disconnects
 //! the peer.
 //!
-//! A connection must become a WebSocket within 10 seconds, or the broker closes it, also while it writes a
-//! response that the peer does not read. [`max_handshakes`](Builder::max_handshakes) connections may be in
+//! A connection must become a WebSocket within 10 seconds, or the broker closes it, also during the handshake
+//! of TLS, and while it writes a response that the peer does not read. [`max_handshakes`](Builder::max_handshakes) connections may be in
 //! this state. For a further one, the broker closes the oldest of the network with the most of them. One
 //! address has at most [`max_connections_per_address`](Builder::max_connections_per_address) WebSockets.
 
@@ -366,6 +369,11 @@ mod start_error;
 mod statistics;
 #[cfg_attr(not(feature = "store"), allow(dead_code))]
 mod store;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 mod topic;
 mod websocket;
 
@@ -376,7 +384,7 @@ pub use access::{Config, ConfigError};
 #[cfg(feature = "cli")]
 pub use access::{NewToken, TokenError};
 pub use builder::{Broker, Builder};
-pub use start_error::StartError;
+pub use start_error::{Lacks, StartError};
 pub use statistics::Statistics;
 #[cfg(feature = "store")]
 pub use store::Recovered;

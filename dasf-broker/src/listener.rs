@@ -17,10 +17,12 @@ use tokio::sync::Semaphore;
 use tokio::time::{Sleep, sleep, timeout};
 use tracing::debug;
 
+use crate::hub::Hub;
 use crate::places::{Place, Places};
+use crate::tls::{self, Tls};
 
 /// The time after which a connection must be a WebSocket.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest number of connections that the broker reads on after the last frame to their peers.
 const MAX_LINGERING: usize = 64;
@@ -36,23 +38,27 @@ pub(crate) struct Listener {
     listener: TcpListener,
     places: Arc<Places>,
     lingering: Arc<Semaphore>,
+    tls: Option<Arc<Tls>>,
+    hub: Arc<Hub>,
 }
 
 impl Listener {
-    pub(crate) fn new(listener: TcpListener, max_handshakes: usize) -> Self {
+    pub(crate) fn new(listener: TcpListener, tls: Option<Arc<Tls>>, hub: Arc<Hub>) -> Self {
         Self {
             listener,
-            places: Places::new(max_handshakes),
+            places: Places::new(hub.limits.max_handshakes),
             lingering: Arc::new(Semaphore::new(MAX_LINGERING)),
+            tls,
+            hub,
         }
     }
 }
 
 impl serve::Listener for Listener {
-    type Io = Connection;
+    type Io = tls::Stream;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (tls::Stream, SocketAddr) {
         let (stream, address) = serve::Listener::accept(&mut self.listener).await;
         let local = stream.local_addr().map(|local| local.ip().to_canonical());
         if let Err(error) = stream.set_nodelay(true) {
@@ -72,7 +78,8 @@ impl serve::Listener for Listener {
                 flags: Arc::default(),
             },
         };
-        (connection, address)
+        let stream = tls::secure(connection, self.tls.as_ref(), &self.hub);
+        (stream, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -92,6 +99,7 @@ pub(crate) struct ConnectionHandle {
 struct ConnectionFlags {
     upgraded: AtomicBool,
     lingers_on_close: AtomicBool,
+    lacks_tls: AtomicBool,
     traffic: Arc<Traffic>,
 }
 
@@ -126,6 +134,21 @@ impl ConnectionHandle {
         self.flags.upgraded.store(true, Ordering::Relaxed);
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.flags.upgraded.load(Ordering::Relaxed)
+    }
+
+    /// Marks a connection whose peer speaks no TLS with a broker that wants it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn set_lacks_tls(&self) {
+        self.flags.lacks_tls.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lacks_tls(&self) -> bool {
+        self.flags.lacks_tls.load(Ordering::Relaxed)
+    }
+
     /// Returns whether the peer connects to an address that only this machine has.
     pub(crate) fn is_local(&self) -> bool {
         self.is_local
@@ -146,11 +169,11 @@ impl ConnectionHandle {
 
 impl Connected<IncomingStream<'_, Listener>> for ConnectionHandle {
     fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
-        stream.io().handle.clone()
+        stream.io().handle().clone()
     }
 }
 
-/// One connection.
+/// One connection, below TLS.
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// `None` only during the drop.
@@ -169,6 +192,20 @@ struct Handshake {
 }
 
 impl Connection {
+    pub(crate) fn handle(&self) -> &ConnectionHandle {
+        &self.handle
+    }
+
+    /// Returns the first byte that waits to be read, or `None` at the end.
+    #[cfg(feature = "tls")]
+    pub(crate) fn poll_first_byte(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<u8>>> {
+        self.check_handshake(cx)?;
+        let mut byte = [0];
+        let mut buf = ReadBuf::new(&mut byte);
+        ready!(self.stream()?.poll_peek(cx, &mut buf))?;
+        Poll::Ready(Ok(buf.filled().first().copied()))
+    }
+
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         self.stream
             .as_mut()
@@ -275,15 +312,24 @@ async fn drain(mut stream: TcpStream) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
     use axum::serve::Listener as _;
     use tokio::time::Instant;
 
-    async fn connection() -> (TcpStream, Connection) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap())
+    fn listener(listener: TcpListener, max_handshakes: usize) -> Listener {
+        let limits = Limits {
+            max_handshakes,
+            ..Limits::default()
+        };
+        Listener::new(listener, None, Arc::new(Hub::new(limits)))
+    }
+
+    async fn connection() -> (TcpStream, tls::Stream) {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(socket.local_addr().unwrap())
             .await
             .unwrap();
-        let (connection, address) = Listener::new(listener, 1).accept().await;
+        let (connection, address) = listener(socket, 1).accept().await;
         assert_eq!(address, peer.local_addr().unwrap());
         (peer, connection)
     }
@@ -313,15 +359,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_new_connection_ends_the_oldest_that_is_no_websocket() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut listener = Listener::new(listener, 2);
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let mut listener = listener(socket, 2);
         let mut accept = async || {
             let peer = TcpStream::connect(address).await.unwrap();
             (peer, listener.accept().await.0)
         };
         let (mut upgraded_peer, mut upgraded) = accept().await;
-        upgraded.handle.set_upgraded();
+        upgraded.handle().set_upgraded();
         upgraded_peer.write_u8(1).await.unwrap();
         assert_eq!(upgraded.read_u8().await.unwrap(), 1);
         let (_first_peer, mut first) = accept().await;
@@ -342,7 +388,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_websocket_may_stay() {
         let (mut peer, mut connection) = connection().await;
-        connection.handle.set_upgraded();
+        connection.handle().set_upgraded();
         assert!(
             timeout(HANDSHAKE_TIMEOUT * 2, connection.read_u8())
                 .await
@@ -357,7 +403,7 @@ mod tests {
         let (mut peer, mut connection) = connection().await;
         peer.write_all(&[0; 100_000]).await.unwrap();
         connection.write_all(b"too much").await.unwrap();
-        connection.handle.linger_on_close();
+        connection.handle().linger_on_close();
         drop(connection);
         peer.shutdown().await.unwrap();
         let mut last = String::new();

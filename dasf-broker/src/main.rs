@@ -14,6 +14,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use dasf_broker::{Broker, Builder};
 use dasf_program::{HangUp, HangUps, PrintableFields, StopSignals};
 use dasf_protocol::text;
+use tracing::warn;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -48,6 +49,29 @@ struct Arguments {
     /// right, and each change of rights. SIGHUP makes the broker open it again
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
+    /// File with the certificate of the broker, and those of the authorities that issued it, in PEM. The
+    /// broker then serves wss:// only, and reads the file again when it changes
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DASF_BROKER_TLS_CERT",
+        requires = "tls_key"
+    )]
+    tls_cert: Option<PathBuf>,
+
+    /// File with the private key of the certificate, in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DASF_BROKER_TLS_KEY",
+        requires = "tls_cert"
+    )]
+    tls_key: Option<PathBuf>,
+
+    /// Listen without TLS, or without a token, although other machines reach the address: behind a reverse
+    /// proxy that ends TLS, or where everybody may read and send all messages
+    #[arg(long)]
+    insecure: bool,
 
     /// Origin of web pages that may use the broker, with its scheme and port; * stands for all origins. May
     /// be given several times
@@ -192,10 +216,14 @@ impl Arguments {
 
         let limits = self.limits;
         let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
-        let builder = Broker::builder().bind(bind);
+        let builder = Broker::builder().bind(bind).insecure(self.insecure);
         let builder = set(builder, self.token, Builder::token);
         let builder = set(builder, self.config, Builder::config_file);
         let builder = set(builder, self.audit_log, Builder::audit_log);
+        let tls = self.tls_cert.zip(self.tls_key);
+        let builder = set(builder, tls, |builder, (certificate, key)| {
+            builder.tls(certificate, key)
+        });
         let builder = set(builder, self.data_dir, Builder::data_dir);
         let origins = self.allow_origin.into_iter();
         let builder = origins.fold(builder, Builder::allow_origin);
@@ -361,11 +389,19 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         tokio::select! {
             () = signals.next() => break,
             hang_up = hang_up => match hang_up {
-                HangUp::Reload => users::reload(&broker),
+                HangUp::Reload => reload(&broker),
                 HangUp::TerminalClosed => break,
             },
         }
     }
     broker.shutdown().await;
     Ok(())
+}
+
+/// Reads again what may change while the broker runs.
+fn reload(broker: &Broker) {
+    users::reload(broker);
+    if let Err(error) = broker.reload_certificate() {
+        warn!("keeps the old certificate: {error}");
+    }
 }

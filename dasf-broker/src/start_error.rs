@@ -58,9 +58,60 @@ pub enum StartError {
         "the broker has a token and a configuration with users; leave the token out, and give each user tokens"
     )]
     TokenAndUsers,
+    /// The broker cannot use its certificate or the key of the certificate.
+    #[error("cannot use {} for TLS: {source}", file.display())]
+    Tls {
+        /// The file with the mistake.
+        file: PathBuf,
+        /// The reason.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The broker would be open to the network. See [`Builder::insecure`](crate::Builder::insecure).
+    #[error(
+        "other machines reach {address}, and {}; or add --insecure if a reverse proxy in front of the \
+         broker ends TLS, or if everybody in the network may read and send all messages",
+        lacks.describe()
+    )]
+    Insecure {
+        /// The address of the settings.
+        address: SocketAddr,
+        /// What the settings lack.
+        lacks: Lacks,
+    },
     /// The token is empty. An empty token would protect nothing.
     #[error("the token is empty; set a token of at least one character, or no token")]
     EmptyToken,
+}
+
+/// What a broker lacks that other machines reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lacks {
+    /// TLS. Tokens and all messages would travel readable.
+    Tls,
+    /// Users or a token. Everybody could use every topic.
+    Token,
+    /// Both.
+    TlsAndToken,
+}
+
+impl Lacks {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Tls => {
+                "the broker has no certificate, so tokens and all messages would travel readable; add \
+                 --tls-cert and --tls-key"
+            }
+            Self::Token => {
+                "the broker has neither users nor a token, so everybody could read and send all messages; add users \
+                 with --config, or a token in DASF_BROKER_TOKEN"
+            }
+            Self::TlsAndToken => {
+                "the broker has neither a certificate nor users nor a token, so everybody could read and send all \
+                 messages; add --tls-cert and --tls-key, and users with --config or a token in DASF_BROKER_TOKEN"
+            }
+        }
+    }
 }
 
 /// Returns advice for an address on which the broker cannot listen.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dasf_broker::{Broker, StartError};
+use dasf_broker::{Broker, Lacks, StartError};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -30,6 +30,32 @@ async fn an_impossible_start_is_an_error() {
     );
     let error = builder().token("").start().await.unwrap_err();
     assert!(matches!(error, StartError::EmptyToken), "{error}");
+}
+
+#[tokio::test]
+async fn a_broker_that_other_machines_reach_is_not_open_by_accident() {
+    let everywhere = || Broker::builder().bind(([0, 0, 0, 0], 0).into());
+    let error = everywhere().start().await.unwrap_err();
+    let text = error.to_string();
+    let StartError::Insecure { lacks, .. } = error else {
+        panic!("{text}");
+    };
+    assert_eq!(lacks, Lacks::TlsAndToken);
+    for part in ["0.0.0.0:0", "--tls-cert", "DASF_BROKER_TOKEN", "--insecure"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let error = everywhere().token("secret").start().await.unwrap_err();
+    let lacks = Lacks::Tls;
+    assert!(
+        matches!(error, StartError::Insecure { lacks: it, .. } if it == lacks),
+        "{error}"
+    );
+    // An address of documentation, which no machine has.
+    let elsewhere = || Broker::builder().bind(([192, 0, 2, 1], 0).into());
+    let error = elsewhere().start().await.unwrap_err();
+    assert!(matches!(error, StartError::Insecure { .. }), "{error}");
+    let error = elsewhere().insecure(true).start().await.unwrap_err();
+    assert!(matches!(error, StartError::Bind { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -19,3 +19,5 @@ mod program;
 mod redelivery;
 mod subscriptions;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;

@@ -243,6 +243,68 @@ async fn repeated_lines_of_its_log_are_summed_up() {
     assert!(log.len() < 64 * 1024, "{} bytes", log.len());
 }
 
+#[cfg(all(feature = "tls", unix))]
+#[tokio::test]
+async fn it_reads_its_certificate_again_at_a_signal() {
+    let authority = crate::tls::Authority::new();
+    let (certificate, key) = (authority.certificate(), authority.key());
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    // A test that runs with `nohup` ignores SIGHUP, and so do its children.
+    let mut command = Command::new("env");
+    command
+        .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_dasf-broker")])
+        .args([
+            "--bind",
+            "127.0.0.1:0",
+            "--tls-cert",
+            certificate,
+            "--tls-key",
+            key,
+        ]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("dasf-broker listens on ").unwrap();
+    let (address, rest) = address.split_once(';').unwrap();
+    let url = format!(" give modules and clients the URL wss://{address}/ws");
+    assert_eq!(rest, url);
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut says = |text: &str| {
+        let line = log.find(|line| line.as_ref().unwrap().contains(text));
+        assert!(line.is_some(), "{text}");
+    };
+    let hang_up = || {
+        let pid = child.id().to_string();
+        let status = Command::new("kill").args(["-HUP", &pid]).status();
+        assert!(status.unwrap().success());
+    };
+    let new = authority.issue();
+    hang_up();
+    says("new connections get the new certificate");
+    assert_eq!(authority.shown(address).await, new);
+    std::fs::write(certificate, "").unwrap();
+    hang_up();
+    says("keeps the old certificate");
+    assert_eq!(authority.shown(address).await, new);
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_certificate_needs_its_key() {
+    for option in ["--tls-cert", "--tls-key"] {
+        let mut child = spawn(&["--bind", "127.0.0.1:0", option, "file.pem"]);
+        assert_eq!(child.wait().unwrap().code(), Some(2));
+        let error = stderr(&mut child);
+        assert!(
+            error.contains("--tls-cert") && error.contains("--tls-key"),
+            "{error}"
+        );
+    }
+}
+
 /// The pipe of standard error is full after 64 KiB.
 #[cfg(unix)]
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dasf_broker::{Broker, Builder, Statistics};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::http::Response;
@@ -24,7 +25,7 @@ pub(crate) async fn start() -> Broker {
 }
 
 /// A WebSocket with frames of JSON.
-pub(crate) struct Peer(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Peer<S = MaybeTlsStream<TcpStream>>(pub(crate) WebSocketStream<S>);
 
 async fn try_connect(broker: &Broker, path: &str) -> Result<Peer, Response<Option<Vec<u8>>>> {
     let url = format!("ws://{}{path}", broker.local_addr());
@@ -58,7 +59,7 @@ pub(crate) fn refusal_of(response: Response<Option<Vec<u8>>>) -> (u16, String) {
     )
 }
 
-impl Peer {
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     pub(crate) async fn send(&mut self, text: impl ToString) {
         self.0.send(Message::text(text.to_string())).await.unwrap();
     }
