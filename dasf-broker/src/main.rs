@@ -3,6 +3,7 @@
 mod users;
 
 use std::fmt::Display;
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,12 +37,21 @@ struct Arguments {
     #[arg(long, env = TOKEN, hide_env_values = true)]
     token: Option<String>,
 
+    /// File with the token, in one line
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DASF_BROKER_TOKEN_FILE",
+        conflicts_with = "token"
+    )]
+    token_file: Option<PathBuf>,
+
     /// File with the users and what each of them may do. SIGHUP makes the broker read it again
     #[arg(
         long,
         value_name = "FILE",
         env = "DASF_BROKER_CONFIG",
-        conflicts_with = "token"
+        conflicts_with_all = ["token", "token_file"]
     )]
     config: Option<PathBuf>,
 
@@ -49,6 +59,7 @@ struct Arguments {
     /// right, and each change of rights. SIGHUP makes the broker open it again
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
+
     /// File with the certificate of the broker, and those of the authorities that issued it, in PEM. The
     /// broker then serves wss:// only, and reads the file again when it changes
     #[arg(
@@ -302,9 +313,9 @@ fn bind(text: &str) -> Result<String, String> {
 /// Removes the line break at the end of a token that comes from a file.
 fn token(text: &str) -> Result<String, String> {
     // The error must not show the token.
-    text::one_line(text)
-        .map(str::to_owned)
-        .map_err(|error| format!("the value of --token, or {TOKEN}, is refused: {error}"))
+    text::one_line(text).map(str::to_owned).map_err(|error| {
+        format!("the token of --token, {TOKEN} or --token-file is refused: {error}")
+    })
 }
 
 /// Resolves a name to its first IPv4 address, or to its first IPv6 address if it has no IPv4
@@ -320,6 +331,15 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
     if let Some(command) = arguments.command {
         return command.run();
+    }
+    if let Some(file) = &arguments.token_file {
+        match fs::read_to_string(file) {
+            Ok(text) => arguments.token = Some(text),
+            Err(error) => {
+                let file = file.display();
+                return failed(format_args!("cannot read the token from {file}: {error}"));
+            }
+        }
     }
     match arguments.token.as_deref().map(token).transpose() {
         Ok(token) => arguments.token = token,

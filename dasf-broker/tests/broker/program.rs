@@ -1,6 +1,7 @@
 //! The program `dasf-broker`.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 #[cfg(unix)]
@@ -113,19 +114,9 @@ fn it_listens_on_the_address_of_a_name() {
     assert!(error.starts_with(begin), "{error}");
 }
 
-#[test]
-fn its_token_is_one_line() {
-    use std::io::Write;
-    use std::net::TcpStream;
-
-    let spawn = |token: &str| {
-        command(&["--bind", "127.0.0.1:0"])
-            .env("DASF_BROKER_TOKEN", token)
-            .spawn()
-            .unwrap()
-    };
-    let mut child = spawn("secret\n");
-    let mut peer = TcpStream::connect(address(&mut child)).unwrap();
+/// Connects to a broker with the token `secret`, and stops the broker. Returns the status of its answer.
+fn status_with_secret(child: &mut Child) -> String {
+    let mut peer = TcpStream::connect(address(child)).unwrap();
     let request = "GET /ws/topic?token=secret HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\n\
                    upgrade: websocket\r\nsec-websocket-version: 13\r\n\
                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -134,19 +125,90 @@ fn its_token_is_one_line() {
     BufReader::new(peer).read_line(&mut status).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(status.starts_with("HTTP/1.1 101 "), "{status}");
+    status.trim_end().to_owned()
+}
+
+#[test]
+fn its_token_is_one_line() {
+    let spawn = |token: &str| {
+        command(&["--bind", "127.0.0.1:0"])
+            .env("DASF_BROKER_TOKEN", token)
+            .spawn()
+            .unwrap()
+    };
+    let mut child = spawn("secret\n");
+    assert_eq!(
+        status_with_secret(&mut child),
+        "HTTP/1.1 101 Switching Protocols"
+    );
 
     let mut child = spawn("sec\nret");
     assert_eq!(child.wait().unwrap().code(), Some(2));
     let error = stderr(&mut child);
     assert!(
-        error.contains("--token, or DASF_BROKER_TOKEN, is refused: it contains a line break"),
+        error.contains("the token of --token, DASF_BROKER_TOKEN or --token-file is refused: it contains a line break"),
         "{error}"
     );
     assert!(!error.contains("ret\n"), "{error}");
     // An empty token must not open the broker for everybody.
     let mut child = spawn("\n");
     assert_eq!(child.wait().unwrap().code(), Some(1));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let of_file = || {
+        let file = file.to_str().unwrap();
+        self::spawn(&["--bind", "127.0.0.1:0", "--token-file", file])
+    };
+    let mut child = of_file();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let error = stderr(&mut child);
+    assert!(
+        error.starts_with("error: cannot read the token from "),
+        "{error}"
+    );
+    std::fs::write(&file, "secret\n").unwrap();
+    let mut child = of_file();
+    assert_eq!(
+        status_with_secret(&mut child),
+        "HTTP/1.1 101 Switching Protocols"
+    );
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(of_file().wait().unwrap().code(), Some(1));
+}
+
+/// The commands that start the broker in the folder `packaging`, with the values of this test.
+#[test]
+fn the_unit_and_the_image_start_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    std::fs::write(format!("{folder}/token"), "secret\n").unwrap();
+    let read = |name: &str| {
+        let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/");
+        std::fs::read_to_string(format!("{packaging}{name}")).unwrap()
+    };
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().to_owned()
+    };
+    let unit = value(
+        &read("dasf-broker.service"),
+        "ExecStart=/usr/local/bin/dasf-broker ",
+    );
+    let unit = unit.replace("%d", folder).replace("%S", folder);
+    let image = value(&read("Containerfile"), "ENTRYPOINT ");
+    let image: Vec<String> = serde_json::from_str(&image).unwrap();
+    let image = image[1..]
+        .join(" ")
+        .replace(" /data", &format!(" {folder}/data"));
+    let image = format!("{image} --token-file {folder}/token");
+    for options in [unit, image] {
+        let mut options: Vec<&str> = options.split(' ').collect();
+        let bind = options.iter().position(|it| *it == "--bind").unwrap();
+        options[bind + 1] = "127.0.0.1:0";
+        let status = status_with_secret(&mut spawn(&options));
+        assert_eq!(status, "HTTP/1.1 101 Switching Protocols", "{options:?}");
+    }
 }
 
 #[test]
