@@ -26,6 +26,7 @@ mod pulsar;
 mod python_caller;
 mod python_module;
 mod rust;
+mod secured;
 mod support;
 mod variants;
 mod web;

@@ -21,11 +21,16 @@ async fn the_model_of_a_module_calls_it(broker: &TestBroker) {
     let topic = broker.topic("py-model").await;
     let host = broker.serve(reference::module().unwrap(), &topic).await;
     let said = python::run_beside("reference_client.py", &[&broker.place(), topic.as_str()]).await;
-    let mut said = Said::parse(&said);
-    said.check_calls();
-    said.check_requests(topic.as_str());
-    said.check_end();
+    check_calls_by_the_model(&said, topic.as_str());
     host.shutdown().await;
+}
+
+/// Checks what `reference_client.py` prints without a stub.
+pub(crate) fn check_calls_by_the_model(said: &str, topic: &str) {
+    let mut said = Said::parse(said);
+    said.check_calls();
+    said.check_requests(topic);
+    said.check_end();
 }
 
 async fn the_generated_stub_of_a_module_calls_it(broker: &TestBroker) {
